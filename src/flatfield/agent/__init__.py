@@ -1,0 +1,1 @@
+"""One trial: the loop, its providers, tools, workspace and sandbox."""

@@ -1,0 +1,1 @@
+"""The one door to a workspace's files: no path, link or race leads out of it."""

@@ -1,0 +1,137 @@
+"""The seams of the agent's room: provider, conversation, tool, sandbox. One file each implements one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+
+from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget  # noqa: TC001 - msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import aiohttp
+
+    from flatfield.agent.clock import Clock
+
+
+class Services:
+    """What providers share during one run: one HTTP session, a clock, the environment, a cache folder."""
+
+    __slots__ = ("cache", "clock", "environ", "session")
+
+    def __init__(
+        self, *, session: aiohttp.ClientSession, clock: Clock, environ: Mapping[str, str], cache: Path
+    ) -> None:
+        self.session = session
+        self.clock = clock
+        self.environ = environ
+        self.cache = cache
+
+
+class Opening(Struct, frozen=True, kw_only=True):
+    """What one trial's conversation starts from. `task` is for the oracle only: no real model's provider reads it."""
+
+    agent: AgentConfig
+    system_prompt: str
+    prompt: str
+    tools: tuple[ToolSpec, ...]
+    task: Task
+
+
+class Lane(Struct, frozen=True, kw_only=True):
+    """What must not run at the same time: trials in lane `name` run at most `width` at once."""
+
+    name: str
+    width: int
+
+
+class Conversation(Protocol):
+    """One trial's conversation with one model, kept in the vendor's native form."""
+
+    async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
+        """Send the results of the last turn's calls (none on the first turn) and return what the model says.
+
+        Retries by itself. When `budget.seconds` of model time are over, returns what has arrived with finish "time".
+
+        Raises:
+            ProviderError: the API failed for good.
+            ContextTooLong: the conversation does not fit the model.
+        """
+        ...
+
+
+class Provider(Protocol):
+    """One vendor's API, opened once per run and shared by its trials."""
+
+    async def check(self, agent: AgentConfig) -> None:
+        """Raise NotReady, with the fix, when this agent could not run now; spends nothing."""
+        ...
+
+    async def converse(self, opening: Opening) -> Conversation:
+        """Start a conversation; a local provider first starts its server."""
+        ...
+
+    def lane(self, agent: AgentConfig) -> Lane:
+        """What else this agent's trials must not run beside."""
+        ...
+
+    def on_device(self, agent: AgentConfig) -> bool:
+        """Whether the model runs on the user's own device: $0 at the API."""
+        ...
+
+    async def close(self) -> None:
+        """End what was started."""
+        ...
+
+
+class Tool(Protocol):
+    """One tool of the nano agent, bound to one workspace."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """What the model is told."""
+        ...
+
+    async def call(self, arguments: Mapping[str, Any]) -> str:
+        """Do it and answer in plain, short text.
+
+        Raises:
+            ToolError: it could not be done; the text tells the model what to do next.
+        """
+        ...
+
+
+class SandboxLimits(Struct, frozen=True, kw_only=True):
+    """What one sandboxed command may use at most; memory and CPU are per process."""
+
+    wall_seconds: float = 60.0
+    cpu_seconds: int = 60
+    memory_bytes: int = 2 * 1024**3
+    processes: int = 128
+    file_bytes: int = 64 * 1024**2
+    output_bytes: int = 64 * 1024
+
+
+class CommandResult(Struct, frozen=True, kw_only=True):
+    """How a command ended; `exit_code` None when killed for time. `output`: stdout and stderr, cut in a stated way."""
+
+    exit_code: int | None
+    output: str
+    timed_out: bool
+    seconds: float
+
+
+class Sandbox(Protocol):
+    """Runs one shell command in a workspace, shut off from everything else."""
+
+    async def run(self, command: str, workspace: Path, limits: SandboxLimits) -> CommandResult:
+        """Run `command` with /bin/sh in `workspace`; its whole process tree is gone on return or cancellation."""
+        ...
+
+    @property
+    def user(self) -> int | None:
+        """The host uid that commands run as when it is not ours (the workspace must be given to it), else None."""
+        ...

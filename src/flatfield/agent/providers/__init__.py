@@ -1,0 +1,1 @@
+"""Vendor APIs, one file each, found by their name."""

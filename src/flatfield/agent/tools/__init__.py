@@ -1,0 +1,1 @@
+"""The tools of the nano agent, one file each, found by their name."""

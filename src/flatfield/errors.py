@@ -1,0 +1,69 @@
+"""Every error that flatfield raises on purpose; one sentence each: what, where and the fix.
+
+FlatfieldError              shown to the user as its one sentence; exit code 2
+├── InvalidFiles            mistakes in what the user wrote, all at once, each with file and line
+├── NotFound                a file, run, trial, agent, task or example that is not there
+├── NotReady                a key, server, model, sandbox or library is missing: nothing was spent
+├── ToolError               a tool call that could not be done: the text goes to the model, the trial goes on
+│   └── OutsideWorkspace    a path leads out of the workspace
+├── StoreError              the store cannot be read or written (disk full, no permission, damaged)
+└── ProviderError           the vendor's API failed for good: the trial is "not measured"
+    └── ContextTooLong      the prompt does not fit the model: the trial ends with `context_limit`
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flatfield.records import Mistake
+
+
+class FlatfieldError(Exception):
+    """Base of all errors a user can cause or meet; `str(error)` is one clear sentence."""
+
+
+class InvalidFiles(FlatfieldError):
+    """Mistakes in LOPs, HOPs, agent files or flatfield.toml; `mistakes` holds all of them."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+class NotFound(FlatfieldError):
+    """Something named by the user does not exist; the message lists what does."""
+
+
+class NotReady(FlatfieldError):
+    """An agent cannot run here and now; the message names the fix."""
+
+
+class ToolError(FlatfieldError):
+    """A tool call could not be done; the message tells the model what to do next."""
+
+
+class OutsideWorkspace(ToolError):
+    """A path leads out of the workspace that it must stay in."""
+
+
+class StoreError(FlatfieldError):
+    """The store cannot be read or written."""
+
+
+class ProviderError(FlatfieldError):
+    """A request failed for good; `status` is the HTTP status, None when there was none.
+
+    `retry_seconds` is what failed attempts and back-off had taken until then.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, retry_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_seconds = retry_seconds
+
+
+class ContextTooLong(ProviderError):
+    """The conversation no longer fits the model's context."""

@@ -1,0 +1,518 @@
+"""Every value that travels between rooms: frozen, keyword-only, and importing nothing of ours.
+
+Seconds, tokens and dollars are in the fields' names. `None` means "not known" or "not measured", never 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+Letter = Literal["S", "A", "B", "C", "D", "F"]
+Stop = Literal[
+    "answered",
+    "turn_limit",
+    "time_limit",
+    "token_limit",
+    "cost_limit",
+    "context_limit",
+    "refused",
+    "cancelled",
+    "error",
+]
+Finish = Literal["stop", "tool_calls", "length", "refused", "time"]
+"""Why one reply ended: the model was done, asked for tools, hit its output cap, refused, or ran out of time."""
+
+# ---------------------------------------------------------------------------- what people write
+
+
+class Mistake(Struct, frozen=True, kw_only=True):
+    """One mistake in a file: where (`line` counts from 1), what is wrong, what would be right."""
+
+    path: str
+    line: int
+    problem: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.problem}; {self.fix}"
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What one trial may use at most; `seconds` counts active time (model and tools)."""
+
+    turns: int = 20
+    seconds: float = 300.0
+    output_tokens: int = 16_000
+    cost_usd: float | None = None
+
+
+class Targets(Struct, frozen=True, kw_only=True):
+    """What a good trial of a task takes at most; the anchors of the absolute scale."""
+
+    seconds: float | None = None
+    cost_usd: float | None = None
+
+
+class VerifierSpec(Struct, frozen=True, kw_only=True):
+    """One item of a LOP's `verify:` list; `options` is the map under `kind`, already validated."""
+
+    kind: str
+    options: dict[str, Any]
+    weight: float = 1.0
+    skill: str | None = None
+    line: int = 0
+
+
+class SolutionStep(Struct, frozen=True, kw_only=True):
+    """One step of a task's known solution: a tool call, or the final answer (`tool` is None)."""
+
+    tool: str | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    answer: str = ""
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """A lower order prompt: what to do, where, and how it is verified.
+
+    `path` is the LOP's file ("" when built in memory); `workspace` the absolute folder to copy, None for "the
+    current directory" (plain LOPs); `files` are inline files. `digest` covers the LOP and all that it names.
+    """
+
+    id: str
+    title: str
+    prompt: str
+    path: str = ""
+    digest: str = ""
+    plain: bool = False
+    level: int | None = None
+    tags: tuple[str, ...] = ()
+    instructions: str = ""
+    agents: tuple[str, ...] = ()
+    expected: str = ""
+    rubric: str = ""
+    workspace: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    tools: tuple[str, ...] | None = None
+    limits: Limits = field(default_factory=Limits)
+    targets: Targets = field(default_factory=Targets)
+    repeats: int | None = None
+    verifiers: tuple[VerifierSpec, ...] = ()
+    solution: tuple[SolutionStep, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class AgentConfig(Struct, frozen=True, kw_only=True):
+    """A named configuration of a model; the scaffold around it is the same for all.
+
+    `source` says where it was read. `on_device` None means "decided by the provider". `tools` None means "the task's".
+    """
+
+    name: str
+    provider: str
+    model: str = ""
+    base_url: str | None = None
+    api_key_env: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    temperature: float | None = None
+    max_output_tokens: int | None = None
+    reasoning_effort: str | None = None
+    context_tokens: int | None = None
+    protocol: Literal["native", "json"] = "native"
+    on_device: bool | None = None
+    usd_per_hour: float | None = None
+    system_prompt: str | None = None
+    tools: tuple[str, ...] | None = None
+    description: str = ""
+    source: str = ""
+
+
+class Weights(Struct, frozen=True, kw_only=True):
+    """How much each question counts in the overall score; normalised where used."""
+
+    performance: float = 0.5
+    speed: float = 0.25
+    cost: float = 0.25
+
+
+class Evaluation(Struct, frozen=True, kw_only=True):
+    """A higher order prompt: which agents, how often, how graded."""
+
+    title: str = "Evaluation"
+    path: str = ""
+    body: str = ""
+    agents: tuple[str, ...] = ()
+    repeats: int | None = None
+    seed: int = 0
+    jobs: int | None = None
+    limits: dict[str, float | int] = field(default_factory=dict)
+    budget_usd: float | None = None
+    judge: tuple[str, ...] = ()
+    judge_weight: float = 0.0
+    weights: Weights = field(default_factory=Weights)
+    names: Literal["neutral", "actual"] = "neutral"
+
+
+# ---------------------------------------------------------------------------- one turn
+
+
+class ToolSpec(Struct, frozen=True, kw_only=True):
+    """What a model is told of a tool; `parameters` is a JSON Schema object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class ToolCall(Struct, frozen=True, kw_only=True):
+    """A call as the model wrote it; `arguments` is its JSON text, not yet trusted to be JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class ToolResult(Struct, frozen=True, kw_only=True):
+    """What a call returned to the model; `ok` False when it was an error message."""
+
+    call_id: str
+    name: str
+    text: str
+    ok: bool = True
+    seconds: float = 0.0
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """Tokens as the API reported them: input includes cached, output includes reasoning."""
+
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class TurnBudget(Struct, frozen=True, kw_only=True):
+    """What is left of the trial's limits for the next turn."""
+
+    seconds: float
+    output_tokens: int
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """What the model sent in one turn, and what that took.
+
+    `model_seconds`: request sent to last byte of the attempt that succeeded; `retry_seconds`: failed attempts and
+    back-off; `load_seconds`: a local model's loading. `usage` None when the API reported none. `request` holds the
+    parameters that were sent, without the conversation and without keys.
+    """
+
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    finish: Finish = "stop"
+    usage: Usage | None = None
+    first_token_seconds: float | None = None
+    model_seconds: float = 0.0
+    retry_seconds: float = 0.0
+    load_seconds: float = 0.0
+    attempts: int = 1
+    reasoning: str = ""
+    request: dict[str, Any] = field(default_factory=dict)
+
+
+class Turn(Struct, frozen=True, kw_only=True):
+    """One request to the model and the tool calls that it asked for."""
+
+    reply: Reply
+    results: tuple[ToolResult, ...] = ()
+    queue_seconds: float = 0.0
+    tools_seconds: float = 0.0
+    cost_usd: float | None = None
+
+
+# ---------------------------------------------------------------------------- one trial
+
+
+class FileChange(Struct, frozen=True, kw_only=True):
+    """A file that the agent added, modified or deleted; `text` None when binary, deleted or over the cap."""
+
+    path: str
+    kind: Literal["added", "modified", "deleted"]
+    size_bytes: int = 0
+    text: str | None = None
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """A verifier's finding: a score in 0..1, or None for "not measured"; always a reason."""
+
+    verifier: str
+    label: str
+    score: float | None
+    reason: str
+    weight: float = 1.0
+    skill: str | None = None
+    output: str = ""
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """The harness failed, not the model: the trial is "not measured"."""
+
+    kind: Literal["not_ready", "provider", "workspace", "sandbox", "harness", "interrupted"]
+    message: str
+
+
+class TrialPlan(Struct, frozen=True, kw_only=True):
+    """A trial to be done: names into the run's tasks and agents; `repeat` counts from 1."""
+
+    run: str
+    agent: str
+    task: str
+    repeat: int
+
+    @property
+    def id(self) -> str:
+        """`RUN/agent/task/repeat`."""
+        return f"{self.run}/{self.agent}/{self.task}/{self.repeat}"
+
+
+class TrialRecord(Struct, frozen=True, kw_only=True):
+    """Everything that one trial did and used; what grades are computed from.
+
+    `failure` set means "not measured". `wall_seconds` covers it all; `active_seconds` = model + tools.
+    `imported`: taken over from published figures (`published` holds them), not measured here.
+    """
+
+    run: str
+    agent: str
+    task: str
+    repeat: int
+    task_digest: str
+    agent_fingerprint: str
+    stop: Stop
+    answer: str = ""
+    system_prompt: str = ""
+    prompt: str = ""
+    turns: tuple[Turn, ...] = ()
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    device_cost_usd: float | None = None
+    started_at: str = ""
+    queue_seconds: float = 0.0
+    retry_seconds: float = 0.0
+    load_seconds: float = 0.0
+    first_token_seconds: float | None = None
+    model_seconds: float = 0.0
+    tools_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    active_seconds: float = 0.0
+    changes: tuple[FileChange, ...] = ()
+    checks: tuple[Check, ...] = ()
+    failure: Failure | None = None
+    notes: tuple[str, ...] = ()
+    imported: bool = False
+    published: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """`RUN/agent/task/repeat`."""
+        return f"{self.run}/{self.agent}/{self.task}/{self.repeat}"
+
+    @property
+    def tool_calls(self) -> int:
+        """How many tool calls the model made."""
+        return sum(len(turn.reply.calls) for turn in self.turns)
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """One judge's letter for one trial; letter None when the judge failed, `reason` then says how.
+
+    `cost_usd` is the evaluation's overhead, never the judged model's.
+    """
+
+    run: str
+    agent: str
+    task: str
+    repeat: int
+    judge: str
+    letter: Letter | None
+    reason: str
+    mode: Literal["item", "list"] = "item"
+    cost_usd: float | None = None
+    usage: Usage | None = None
+
+
+# ---------------------------------------------------------------------------- one run
+
+
+class ManifestRow(Struct, frozen=True, kw_only=True):
+    """One property, side by side for all agents: what each one really received."""
+
+    heading: Literal["context", "model", "prompt"]
+    label: str
+    values: dict[str, str]
+    differs: bool = False
+    note: str = ""
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """One execution of an evaluation: what was planned, with which versions."""
+
+    id: str
+    created_at: str
+    evaluation: Evaluation
+    tasks: tuple[Task, ...]
+    agents: tuple[AgentConfig, ...]
+    repeats: dict[str, int]
+    controls: tuple[str, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    command: str = ""
+    notes: tuple[str, ...] = ()
+    imported: bool = False
+
+
+EventKind = Literal["trial_started", "waiting", "turn", "tool", "verifying", "trial_finished", "judging", "note"]
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """Something that happened while running, for faces that show progress; `trial` is its id."""
+
+    kind: EventKind
+    agent: str = ""
+    task: str = ""
+    repeat: int = 0
+    text: str = ""
+    cost_usd: float | None = None
+    record: TrialRecord | None = None
+
+
+# ---------------------------------------------------------------------------- grades
+
+
+class Interval(Struct, frozen=True, kw_only=True):
+    """A 95% interval and the method that made it."""
+
+    low: float
+    high: float
+    method: str
+
+
+class Grade(Struct, frozen=True, kw_only=True):
+    """A score in 0..1 and its letter; both None for "not measured". `at_worst` is the worst letter in the interval."""
+
+    score: float | None = None
+    letter: Letter | None = None
+    n: int = 0
+    interval: Interval | None = None
+    at_worst: Letter | None = None
+    note: str = ""
+
+
+class Anchors(Struct, frozen=True, kw_only=True):
+    """The ends of a relative scale for one task, and the agents that set them."""
+
+    task: str
+    measure: Literal["speed", "cost"]
+    best: float
+    worst: float
+    best_agent: str = ""
+    worst_agent: str = ""
+
+
+class ScaleGrade(Struct, frozen=True, kw_only=True):
+    """Speed or cost of one agent on one task: per work done, on both scales.
+
+    `per_work`: active seconds (dollars) over the sum of performance scores; `ratio` = per_work / best;
+    `absolute` against the LOP's target.
+    """
+
+    per_work: float | None = None
+    ratio: float | None = None
+    position: float | None = None
+    relative: Grade = field(default_factory=Grade)
+    absolute: Grade = field(default_factory=Grade)
+
+
+class Cell(Struct, frozen=True, kw_only=True):
+    """One agent on one task: n trials measured, of `planned`."""
+
+    agent: str
+    task: str
+    planned: int
+    n: int
+    performance: Grade
+    speed: ScaleGrade
+    cost: ScaleGrade
+    overall: Grade
+    active_seconds: float | None = None
+    wall_seconds: float | None = None
+    cost_usd: float | None = None
+    passed: int = 0
+    judge: Grade = field(default_factory=Grade)
+
+
+class Scorecard(Struct, frozen=True, kw_only=True):
+    """One agent over all tasks; `rank` is (best, worst) rank that the certainty allows, None for controls.
+
+    Totals are over measured trials: seconds, dollars (None: no price known for some), tokens.
+    """
+
+    agent: str
+    control: bool
+    performance: Grade
+    speed: Grade
+    cost: Grade
+    overall: Grade
+    speed_absolute: Grade = field(default_factory=Grade)
+    cost_absolute: Grade = field(default_factory=Grade)
+    rank: tuple[int, int] | None = None
+    trials: int = 0
+    measured: int = 0
+    active_seconds: float | None = None
+    wall_seconds: float | None = None
+    retry_seconds: float = 0.0
+    cost_usd: float | None = None
+    device_cost_usd: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    highest_level: int | None = None
+
+
+class Grading(Struct, frozen=True, kw_only=True):
+    """All grades of a run, computed from its records; cells are task × agent."""
+
+    run: str
+    weights: Weights
+    cells: tuple[Cell, ...]
+    scorecards: tuple[Scorecard, ...]
+    anchors: tuple[Anchors, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Exclusion(Struct, frozen=True, kw_only=True):
+    """An agent that a decision left out, and why."""
+
+    agent: str
+    reason: str
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """Which agent to use: recommended, runner-up, why, how sure, and what was left out."""
+
+    run: str
+    recommended: str | None
+    runner_up: str | None
+    reasons: tuple[str, ...]
+    confidence: str
+    front: tuple[str, ...] = ()
+    excluded: tuple[Exclusion, ...] = ()
+
+
+class RunResult(Struct, frozen=True, kw_only=True):
+    """A run with all that was recorded of it: what reports and decisions are made of."""
+
+    run: Run
+    trials: tuple[TrialRecord, ...]
+    verdicts: tuple[Verdict, ...]
+    grading: Grading
+    manifest: tuple[ManifestRow, ...] = ()

@@ -1,0 +1,1 @@
+"""Many trials: plan, scheduler, lanes, budget, store."""

@@ -1,0 +1,1 @@
+"""Records become meaning: checks, verdicts, prices, statistics, grades, a decision."""

@@ -1,0 +1,1 @@
+"""Deterministic checks of a trial, one file each, found by their name."""

@@ -1,0 +1,1 @@
+"""Files that people write become values: LOPs, HOPs, agents, published figures."""

@@ -1,0 +1,1 @@
+"""Other people's figures become records, one source a file."""
