@@ -1,0 +1,87 @@
+"""The `json` tool protocol: tools for models without native tool calling, as one constrained JSON object a turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from flatfield.records import ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flatfield.records import ToolResult, ToolSpec
+
+_EXAMPLES = {
+    "read_file": {"file_path": "a.txt"},
+    "list_directory": {},
+    "write_file": {"file_path": "b.txt", "content": "red"},
+    "edit_file": {"file_path": "b.txt", "old_str": "red", "new_str": "blue"},
+    "get_file_info": {"file_path": "a.txt"},
+    "run_command": {"command": "ls"},
+}
+
+
+def instructions(tools: Sequence[ToolSpec]) -> str:
+    """What the system prompt says of the protocol: every tool with a worked example, then the answer's form."""
+    lines = ["Reply with one JSON object and nothing else. Examples:"]
+    for tool in tools:
+        arguments = _EXAMPLES.get(tool.name)
+        if arguments is None:
+            arguments = dict.fromkeys(tool.parameters.get("required", ()), "…")
+        lines.append(f"{_dump({'tool': tool.name, 'arguments': arguments})} — {tool.description}")
+    lines.append(f"{_dump({'answer': 'text'})} — ends the work with your answer")
+    return "\n".join(lines)
+
+
+def schema(tools: Sequence[ToolSpec]) -> dict[str, Any]:
+    """The JSON Schema that a reply is constrained to: one call of one tool, or the answer."""
+    calls = [
+        {
+            "type": "object",
+            "properties": {"tool": {"const": tool.name}, "arguments": tool.parameters},
+            "required": ["tool", "arguments"],
+            "additionalProperties": False,
+        }
+        for tool in tools
+    ]
+    answer = {
+        "type": "object",
+        "properties": {"answer": {"type": "string"}},
+        "required": ["answer"],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [*calls, answer]}
+
+
+def parse(text: str, turn: int) -> tuple[str, tuple[ToolCall, ...]]:
+    """A reply's answer and calls.
+
+    A reply in neither form counts as a call of no tool, so that the model is told the right form and goes on.
+    """
+    try:
+        step = msgspec.json.decode(text.strip())
+    except msgspec.DecodeError:
+        step = None
+    if isinstance(step, dict) and isinstance(step.get("answer"), str):
+        return step["answer"], ()
+    if isinstance(step, dict) and isinstance(step.get("tool"), str):
+        arguments = msgspec.json.encode(step.get("arguments", {})).decode()
+        return "", (ToolCall(id=f"step_{turn}", name=step["tool"], arguments=arguments),)
+    return "", (ToolCall(id=f"step_{turn}", name="", arguments=msgspec.json.encode(text).decode()),)
+
+
+def results_text(results: Sequence[ToolResult]) -> str:
+    """What the model reads after its call: the result, or how to reply when it was not a call."""
+    parts = []
+    for result in results:
+        if result.name:
+            parts.append(f"{result.name} returned:\n{result.text}")
+        else:
+            parts.append('Reply with {"tool": …, "arguments": {…}} or {"answer": "…"} only.')
+    return "\n\n".join(parts)
+
+
+def _dump(value: object) -> str:
+    return msgspec.json.encode(value).decode()

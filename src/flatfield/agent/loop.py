@@ -1,0 +1,137 @@
+"""The nano agent: ask the model, run the tools it asked for, return the results, until it answers or a limit is met."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+from flatfield.errors import ContextTooLong, ProviderError
+from flatfield.records import Limits, Reply, Stop, ToolCall, ToolResult, Turn, TurnBudget, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flatfield.agent.protocols import Conversation
+
+CHARACTERS_PER_TOKEN = 4  # a rough count, for limits only, where a server reports no usage
+
+
+class Tools(Protocol):
+    """What the loop asks of a toolbox."""
+
+    async def run(self, call: ToolCall) -> ToolResult:
+        """Do one call; never raises for what a model did."""
+        ...
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """How a trial's turns went; `problem` is the provider's error when `stop` is "error" or "context_limit"."""
+
+    stop: Stop
+    turns: tuple[Turn, ...]
+    answer: str = ""
+    problem: str = ""
+    retry_seconds: float = 0.0
+
+
+class NanoAgent:
+    """One trial's agent: a conversation, tools, limits. The same for every model."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        tools: Tools,
+        limits: Limits,
+        *,
+        price: Callable[[Usage | None], float | None],
+        observe: Callable[[Turn], None],
+    ) -> None:
+        self._conversation = conversation
+        self._tools = tools
+        self._limits = limits
+        self._price = price
+        self._observe = observe
+        self._turns: list[Turn] = []
+        self._active_seconds = 0.0
+        self._output_tokens = 0
+        self._cost_usd = 0.0
+
+    async def run(self) -> Outcome:
+        """Work until the end; every ending is a value, and all that was used until then is in it."""
+        results: tuple[ToolResult, ...] = ()
+        stop: Stop | None = None
+        try:
+            while stop is None:
+                reply = await self._conversation.turn(results, self._budget())
+                results, stop = await self._take(reply)
+        except ContextTooLong as error:
+            return self._outcome("context_limit", str(error), error.retry_seconds)
+        except ProviderError as error:
+            return self._outcome("error", str(error), error.retry_seconds)
+        except asyncio.CancelledError:
+            return self._outcome("cancelled")
+        return self._outcome(stop)
+
+    async def _take(self, reply: Reply) -> tuple[tuple[ToolResult, ...], Stop | None]:
+        """Account for one reply, run its calls in order, and say whether that was the end."""
+        cost_usd = self._price(reply.usage)
+        self._active_seconds += reply.model_seconds
+        self._output_tokens += _output_tokens(reply)
+        self._cost_usd += cost_usd or 0.0
+        stop = _ending(reply)
+        results: list[ToolResult] = []
+        try:
+            if stop is None:
+                async with asyncio.timeout(max(0.0, self._limits.seconds - self._active_seconds)):
+                    for call in reply.calls:
+                        results.append(await self._tools.run(call))  # noqa: PERF401 - what is done must be kept
+        except TimeoutError:
+            stop = "time_limit"
+        finally:
+            seconds = sum(result.seconds for result in results)
+            self._active_seconds += seconds
+            turn = Turn(reply=reply, results=tuple(results), tools_seconds=seconds, cost_usd=cost_usd)
+            self._turns.append(turn)
+        self._observe(turn)
+        return turn.results, stop or self._limit_reached()
+
+    def _budget(self) -> TurnBudget:
+        return TurnBudget(
+            seconds=self._limits.seconds - self._active_seconds,
+            output_tokens=max(1, self._limits.output_tokens - self._output_tokens),
+        )
+
+    def _limit_reached(self) -> Stop | None:
+        """The first limit that leaves no room for another turn."""
+        limits = self._limits
+        if self._active_seconds >= limits.seconds:
+            return "time_limit"
+        if self._output_tokens >= limits.output_tokens:
+            return "token_limit"
+        if limits.cost_usd is not None and self._cost_usd >= limits.cost_usd:
+            return "cost_limit"
+        return "turn_limit" if len(self._turns) >= limits.turns else None
+
+    def _outcome(self, stop: Stop, problem: str = "", retry_seconds: float = 0.0) -> Outcome:
+        answer = self._turns[-1].reply.text if self._turns and stop != "error" else ""
+        return Outcome(stop=stop, turns=tuple(self._turns), answer=answer, problem=problem, retry_seconds=retry_seconds)
+
+
+def _ending(reply: Reply) -> Stop | None:
+    """How a reply by itself ends a trial; None when the model waits for the results of its calls."""
+    if reply.finish == "time":
+        return "time_limit"
+    if reply.finish == "refused":
+        return "refused"
+    if reply.finish == "length":
+        return "token_limit"
+    return None if reply.calls else "answered"
+
+
+def _output_tokens(reply: Reply) -> int:
+    if reply.usage is not None:
+        return reply.usage.output_tokens
+    written: Sequence[str] = (reply.text, reply.reasoning, *(call.arguments for call in reply.calls))
+    return sum(map(len, written)) // CHARACTERS_PER_TOKEN

@@ -1,0 +1,182 @@
+"""The loop: every ending is a value, and nothing that was used is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.agent.loop import NanoAgent, Outcome
+from flatfield.errors import ContextTooLong, ProviderError
+from flatfield.records import Limits, Reply, ToolCall, ToolResult, Turn, TurnBudget, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Step = Reply | Exception
+
+
+class Script:
+    """A conversation that says what it is told to, and remembers what it was sent."""
+
+    def __init__(self, steps: Sequence[Step] | Callable[[int], Step]) -> None:
+        self._steps = steps
+        self.results: list[tuple[ToolResult, ...]] = []
+        self.budgets: list[TurnBudget] = []
+
+    async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
+        number = len(self.results)
+        self.results.append(tuple(results))
+        self.budgets.append(budget)
+        step = self._steps(number) if callable(self._steps) else self._steps[number]
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+
+class Echo:
+    """Tools that answer with the call's arguments and take `seconds` each."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.ran: list[str] = []
+
+    async def run(self, call: ToolCall) -> ToolResult:
+        self.ran.append(call.id)
+        return ToolResult(call_id=call.id, name=call.name, text=call.arguments, seconds=self.seconds)
+
+
+def calling(*ids: str, tokens: int = 10, seconds: float = 1.0) -> Reply:
+    calls = tuple(ToolCall(id=name, name="echo", arguments="{}") for name in ids)
+    usage = Usage(input_tokens=100, output_tokens=tokens)
+    return Reply(text="", calls=calls, finish="tool_calls", usage=usage, model_seconds=seconds)
+
+
+def answer(text: str = "done") -> Reply:
+    return Reply(text=text, usage=Usage(output_tokens=5), model_seconds=1.0)
+
+
+async def run(
+    script: Script, tools: Echo | None = None, limits: Limits | None = None, price: float | None = 0.01
+) -> Outcome:
+    agent = NanoAgent(
+        script, tools or Echo(), limits or Limits(), price=lambda _usage: price, observe=lambda _turn: None
+    )
+    return await agent.run()
+
+
+async def test_it_works_until_it_answers() -> None:
+    script = Script([calling("a", "b"), calling("c"), answer("42")])
+    tools = Echo()
+    outcome = await run(script, tools)
+    assert (outcome.stop, outcome.answer, len(outcome.turns)) == ("answered", "42", 3)
+    assert tools.ran == ["a", "b", "c"]
+    assert [[result.call_id for result in results] for results in script.results] == [[], ["a", "b"], ["c"]]
+
+
+async def test_nothing_at_all_is_an_answer() -> None:
+    outcome = await run(Script([Reply(text="")]))
+    assert (outcome.stop, outcome.answer) == ("answered", "")
+
+
+async def test_the_same_call_for_ever_ends_at_the_turn_limit_with_its_tools_run() -> None:
+    tools = Echo()
+    outcome = await run(Script(lambda _: calling("same")), tools, Limits(turns=4))
+    assert (outcome.stop, len(outcome.turns), len(tools.ran)) == ("turn_limit", 4, 4)
+
+
+async def test_fifty_parallel_calls_run_in_order() -> None:
+    ids = [f"c{number}" for number in range(50)]
+    tools = Echo()
+    await run(Script([calling(*ids), answer()]), tools)
+    assert tools.ran == ids
+
+
+@pytest.mark.parametrize(
+    ("limits", "stop", "turns"),
+    [
+        (Limits(seconds=2.5), "time_limit", 3),
+        (Limits(output_tokens=25), "token_limit", 3),
+        (Limits(cost_usd=0.02), "cost_limit", 2),
+        (Limits(turns=1), "turn_limit", 1),
+    ],
+)
+async def test_limits(limits: Limits, stop: str, turns: int) -> None:
+    outcome = await run(Script(lambda _: calling("x")), limits=limits)
+    assert (outcome.stop, len(outcome.turns)) == (stop, turns)
+
+
+async def test_an_answer_on_the_last_turn_is_an_answer() -> None:
+    assert (await run(Script([calling("a"), answer()]), limits=Limits(turns=2))).stop == "answered"
+
+
+async def test_the_budget_shrinks_with_what_was_used() -> None:
+    script = Script([calling("a", tokens=30, seconds=2.0), answer()])
+    await run(script, Echo(seconds=3.0), Limits(seconds=20, output_tokens=100))
+    assert [(b.seconds, b.output_tokens) for b in script.budgets] == [(20, 100), (15.0, 70)]
+
+
+async def test_tokens_are_estimated_for_limits_only_where_none_are_reported() -> None:
+    silent = Reply(text="x" * 400, calls=calling("a").calls, finish="tool_calls", model_seconds=0.1)
+    outcome = await run(Script(lambda _: silent), limits=Limits(output_tokens=150))
+    assert (outcome.stop, len(outcome.turns)) == ("token_limit", 2)
+    assert all(turn.reply.usage is None for turn in outcome.turns)
+
+
+@pytest.mark.parametrize(
+    ("finish", "stop"), [("length", "token_limit"), ("refused", "refused"), ("time", "time_limit")]
+)
+async def test_how_a_reply_ends_can_end_the_trial(finish: str, stop: str) -> None:
+    half = Reply(text="half", calls=calling("a").calls, finish=finish)  # type: ignore[arg-type]
+    tools = Echo()
+    outcome = await run(Script([half]), tools)
+    assert (outcome.stop, outcome.answer, tools.ran) == (stop, "half", [])
+
+
+@pytest.mark.parametrize(
+    ("error", "stop"), [(ProviderError("down", retry_seconds=9.0), "error"), (ContextTooLong("full"), "context_limit")]
+)
+async def test_an_api_that_fails_keeps_what_was_used(error: ProviderError, stop: str) -> None:
+    outcome = await run(Script([calling("a"), error]))
+    assert (outcome.stop, len(outcome.turns), outcome.problem) == (stop, 1, str(error))
+    assert outcome.retry_seconds == error.retry_seconds
+
+
+async def test_cancelled_in_a_tool_keeps_the_turn() -> None:
+    class Hanging(Echo):
+        async def run(self, call: ToolCall) -> ToolResult:
+            if call.id == "b":
+                entered.set()
+                await asyncio.Event().wait()
+            return await super().run(call)
+
+    entered = asyncio.Event()
+    task = asyncio.create_task(run(Script([calling("a", "b")]), Hanging()))
+    await entered.wait()
+    task.cancel()
+    outcome = await task
+    assert outcome.stop == "cancelled"
+    assert [result.call_id for result in outcome.turns[0].results] == ["a"]
+
+
+async def test_a_tool_that_hangs_ends_at_the_time_limit() -> None:
+    class Hanging(Echo):
+        async def run(self, call: ToolCall) -> ToolResult:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    outcome = await run(Script([calling("a")]), Hanging(), Limits(seconds=1.05))
+    assert outcome.stop == "time_limit"
+
+
+async def test_unknown_prices_stay_unknown() -> None:
+    outcome = await run(Script([answer()]), price=None)
+    assert outcome.turns[0].cost_usd is None
+
+
+async def test_every_turn_is_shown_as_it_happens() -> None:
+    seen: list[Turn] = []
+    agent = NanoAgent(Script([calling("a"), answer()]), Echo(), Limits(), price=lambda _: None, observe=seen.append)
+    outcome = await agent.run()
+    assert tuple(seen) == outcome.turns

@@ -1,0 +1,35 @@
+"""What all tests share: a clock that tests set, and skips that say why."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flatfield.testing.clock import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def _missing(part: str) -> str | None:
+    """Why a part of the machine that tests need is not there; None when it is."""
+    if part == "bwrap":
+        return None if shutil.which("bwrap") else "bubblewrap is not installed (Debian: apt-get install bubblewrap)"
+    if part == "model":
+        path = os.environ.get("FLATFIELD_TEST_MODEL", "")
+        return None if Path(path).is_file() else "no model file: `make test` fetches it"
+    return f"unknown part {part!r}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        reason = _missing(str(mark.args[0]))
+        if reason and os.environ.get("CI") == "true":
+            pytest.fail(f"needed with CI=true: {reason}")
+        if reason:
+            pytest.skip(reason)
