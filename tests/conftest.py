@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flatfield.agent.models import cache_folder
 from flatfield.testing.clock import FakeClock
 
 
@@ -21,9 +22,14 @@ def _missing(part: str) -> str | None:
     if part == "bwrap":
         return None if shutil.which("bwrap") else "bubblewrap is not installed (Debian: apt-get install bubblewrap)"
     if part == "model":
-        path = os.environ.get("FLATFIELD_TEST_MODEL", "")
+        path = os.environ["FLATFIELD_TEST_MODEL"]
         return None if Path(path).is_file() else "no model file: `make test` fetches it"
     return f"unknown part {part!r}"
+
+
+def pytest_configure() -> None:
+    pulled = cache_folder(os.environ) / "models" / "smollm2-135m.gguf"
+    os.environ.setdefault("FLATFIELD_TEST_MODEL", str(pulled))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

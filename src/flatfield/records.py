@@ -5,6 +5,7 @@ Seconds, tokens and dollars are in the fields' names. `None` means "not known" o
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -21,6 +22,8 @@ Stop = Literal[
     "cancelled",
     "error",
 ]
+MIDPOINTS: Mapping[Letter, float] = {"S": 0.975, "A": 0.90, "B": 0.775, "C": 0.60, "D": 0.375, "F": 0.125}
+"""What a letter given from outside (a judge, a published table) counts as: the middle of its band."""
 Finish = Literal["stop", "tool_calls", "length", "refused", "time"]
 """Why one reply ended: the model was done, asked for tools, hit its output cap, refused, or ran out of time."""
 
@@ -371,6 +374,24 @@ class Run(Struct, frozen=True, kw_only=True):
     imported: bool = False
 
 
+class RunSummary(Struct, frozen=True, kw_only=True):
+    """One line about a stored run: `planned` trials, how many of them are stored and how many of those were measured.
+
+    `cost_usd` is all that is known to have been spent on it, on judges and on trials done again too.
+    """
+
+    id: str
+    created_at: str
+    title: str
+    agents: tuple[str, ...]
+    tasks: tuple[str, ...]
+    planned: int
+    stored: int
+    measured: int
+    cost_usd: float
+    imported: bool = False
+
+
 EventKind = Literal["trial_started", "waiting", "turn", "tool", "verifying", "trial_finished", "judging", "note"]
 
 
@@ -434,7 +455,10 @@ class ScaleGrade(Struct, frozen=True, kw_only=True):
 
 
 class Cell(Struct, frozen=True, kw_only=True):
-    """One agent on one task: n trials measured, of `planned`."""
+    """One agent on one task: n trials measured, of `planned`; `passed` of them scored 1.
+
+    Seconds and dollars are means per trial over those that the harness did not fail (dollars None: unknown for some).
+    """
 
     agent: str
     task: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from flatfield.errors import ContextTooLong, ProviderError
+from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.records import Limits, Reply, Stop, ToolCall, ToolResult, Turn, TurnBudget, Usage
 
 if TYPE_CHECKING:
@@ -22,17 +22,22 @@ class Tools(Protocol):
     """What the loop asks of a toolbox."""
 
     async def run(self, call: ToolCall) -> ToolResult:
-        """Do one call; never raises for what a model did."""
+        """Do one call; never raises for what a model did.
+
+        Raises:
+            NotReady: the harness could not do it (the sandbox is gone): not the model's fault.
+        """
         ...
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How a trial's turns went; `problem` is the provider's error when `stop` is "error" or "context_limit"."""
+    """How a trial's turns went; with `stop` "error" or "context_limit", `problem` says what failed, `failed` whose."""
 
     stop: Stop
     turns: tuple[Turn, ...]
     answer: str = ""
     problem: str = ""
+    failed: Literal["provider", "sandbox"] = "provider"
     retry_seconds: float = 0.0
 
 
@@ -70,6 +75,8 @@ class NanoAgent:
             return self._outcome("context_limit", str(error), error.retry_seconds)
         except ProviderError as error:
             return self._outcome("error", str(error), error.retry_seconds)
+        except NotReady as error:
+            return structs.replace(self._outcome("error", str(error)), failed="sandbox")
         except asyncio.CancelledError:
             return self._outcome("cancelled")
         return self._outcome(stop)

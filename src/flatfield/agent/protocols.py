@@ -32,13 +32,17 @@ class Services:
 
 
 class Opening(Struct, frozen=True, kw_only=True):
-    """What one trial's conversation starts from. `task` is for the oracle only: no real model's provider reads it."""
+    """What one trial's conversation starts from. `task` is for the oracle only: no real model's provider reads it.
+
+    `response_schema` is a JSON Schema object for the reply's text, for providers that can constrain it, else ignored.
+    """
 
     agent: AgentConfig
     system_prompt: str
     prompt: str
     tools: tuple[ToolSpec, ...]
     task: Task
+    response_schema: dict[str, Any] | None = None
 
 
 class Lane(Struct, frozen=True, kw_only=True):

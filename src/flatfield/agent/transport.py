@@ -103,10 +103,18 @@ class _Marks:
 class Transport:
     """Sends requests over a shared session, and tries again what may pass."""
 
-    def __init__(self, session: aiohttp.ClientSession, clock: Clock, policy: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        clock: Clock,
+        policy: RetryPolicy | None = None,
+        *,
+        proxy: str | None = None,
+    ) -> None:
         self._session = session
         self._clock = clock
         self._policy = policy or RetryPolicy()
+        self._proxy = proxy
 
     async def post(self, post: Post, new_reader: Callable[[], R]) -> Exchange[R]:
         """Send, wait and retry until a reply is whole, or the model time is over.
@@ -160,6 +168,7 @@ class Transport:
                     headers=post.headers,
                     timeout=timeout,
                     allow_redirects=False,
+                    proxy=self._proxy,
                     trace_request_ctx=marks,
                 ) as response,
             ):
@@ -251,7 +260,6 @@ def open_session(clock: Clock) -> aiohttp.ClientSession:
     trace.on_request_chunk_sent.append(sent)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
-        trust_env=True,
         trace_configs=[trace],
         auto_decompress=True,
         cookie_jar=aiohttp.DummyCookieJar(),

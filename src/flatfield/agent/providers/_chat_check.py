@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import msgspec
 
+from flatfield.agent.proxies import proxy_for
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ async def check_server(agent: AgentConfig, endpoint: Endpoint, services: Service
     url = f"{endpoint.base_url}/models"
     try:
         async with services.session.get(
-            url, headers=endpoint.headers, timeout=aiohttp.ClientTimeout(total=_CHECK_SECONDS), allow_redirects=False
+            url,
+            headers=endpoint.headers,
+            timeout=aiohttp.ClientTimeout(total=_CHECK_SECONDS),
+            allow_redirects=False,
+            proxy=proxy_for(url, services.environ),
         ) as response:
             status, body = response.status, await response.read()
     except (aiohttp.ClientError, TimeoutError) as error:

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from flatfield.agent import json_protocol
 from flatfield.agent.protocols import Lane
 from flatfield.agent.providers._chat_reader import ChatReader
+from flatfield.agent.proxies import proxy_for
 from flatfield.agent.transport import Post, Transport
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.records import Reply
@@ -91,7 +92,8 @@ class OpenAIChatProvider:
 
 def open_chat(opening: Opening, services: Services, endpoint: Endpoint) -> Conversation:
     """A conversation on the chat wire, for this provider and for others that serve it (`local`)."""
-    return ChatConversation(opening, Transport(services.session, services.clock), endpoint)
+    proxy = proxy_for(endpoint.base_url, services.environ)
+    return ChatConversation(opening, Transport(services.session, services.clock, proxy=proxy), endpoint)
 
 
 class ChatConversation:

@@ -1,0 +1,84 @@
+"""Lists what a folder holds: what git tracks or does not ignore, or everything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+from flatfield.errors import FlatfieldError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+GIT_SECONDS = 120
+KEPT_VARIABLES = ("PATH", "HOME", "XDG_CONFIG_HOME")  # where git is, and what this user ignores everywhere
+
+
+def in_git(folder: Path) -> bool:
+    """Whether the folder, or one above it, is a git repository's."""
+    return any((above / ".git").exists() for above in (folder, *folder.parents))
+
+
+def git_files(folder: Path) -> tuple[str, ...] | None:
+    """What git tracks or does not ignore, sorted; submodules included. None without git or a repository.
+
+    Raises:
+        FlatfieldError: git refuses; the message is git's own, which names the fix.
+    """
+    listed = _git(folder, "-co")
+    if listed is None:
+        return None
+    found: set[str] = set()
+    for path in listed:
+        name = path.rstrip("/")
+        inner = folder / name
+        if inner.is_symlink() or not inner.is_dir():
+            found.add(name)
+        elif (inner / ".git").exists():  # a submodule, or a repository of its own
+            found.update(f"{name}/{below}" for below in git_files(inner) or ())
+    return tuple(sorted(found))
+
+
+def git_ignored(folder: Path) -> tuple[str, ...]:
+    """What git ignores, whole folders as one name ending in `/`."""
+    return _git(folder, "-oi", "--directory") or ()
+
+
+def all_files(folder: Path, skip: Callable[[str], bool]) -> Iterator[str]:
+    """Everything below the folder, links not followed; empty folders end in `/`. What `skip` names is not entered."""
+    for at, folders, names in os.walk(folder):
+        inside = os.path.relpath(at, folder)
+        prefix = "" if inside == "." else f"{inside}/"
+        links = [name for name in folders if (folder / prefix / name).is_symlink()]
+        skipped = [name for name in folders if name not in links and skip(prefix + name)]
+        folders[:] = sorted(set(folders).difference(links, skipped))
+        yield from (prefix + name for name in sorted([*names, *links, *skipped]))
+        if prefix and not (folders or names or links or skipped):
+            yield prefix
+
+
+def _git(folder: Path, *options: str) -> tuple[str, ...] | None:
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    command = ("git", "-c", "core.fsmonitor=false", "ls-files", *options, "--exclude-standard", "-z")
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=GIT_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError:
+        return None
+    except subprocess.TimeoutExpired:
+        raise FlatfieldError(f"git took more than {GIT_SECONDS} s to list {folder}; name a smaller folder") from None
+    if done.returncode != 0:
+        said = " ".join(done.stderr.decode(errors="replace").split())
+        if "not a git repository" in said:  # something else is called .git
+            return None
+        raise FlatfieldError(f"git cannot list {folder} ({said}); do what git says, or give the LOP a `workspace:`")
+    return tuple(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)

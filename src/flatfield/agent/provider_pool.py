@@ -1,0 +1,48 @@
+"""The providers of one run: each opened once, when its first agent asks for it, and closed at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flatfield import plugins
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from flatfield.agent.protocols import Conversation, Opening, Provider, Services
+    from flatfield.records import AgentConfig
+
+
+class ProviderPool:
+    """`async with ProviderPool(services) as pool:` closes every provider that was opened in it."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._open: dict[str, Provider] = {}
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened before it is asked for."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all, in the reverse order of their opening."""
+        while self._open:
+            _, provider = self._open.popitem()
+            await provider.close()
+
+    def of(self, agent: AgentConfig) -> Provider:
+        """The agent's provider.
+
+        Raises:
+            NotFound: there is no provider of that name; the message lists those that exist.
+        """
+        if agent.provider not in self._open:
+            self._open[agent.provider] = plugins.load("provider", agent.provider).create(self._services)
+        return self._open[agent.provider]
+
+    async def converse(self, opening: Opening) -> Conversation:
+        """Start a conversation with the opening's agent."""
+        return await self.of(opening.agent).converse(opening)

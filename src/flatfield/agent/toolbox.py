@@ -1,0 +1,177 @@
+"""One trial's tools: checks what a model sends, runs the tool, and turns every mistake into text for the model."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from flatfield import plugins
+from flatfield.errors import ToolError
+from flatfield.records import ToolCall, ToolResult, ToolSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import ModuleType
+
+    from flatfield.agent.clock import Clock
+    from flatfield.agent.protocols import Tool
+    from flatfield.agent.workspace import Workspace
+
+FILE_TOOLS = ("read_file", "list_directory", "write_file", "edit_file", "get_file_info")
+"""The tools of a task that names none."""
+
+RESULT_LIMIT_BYTES = 256 * 1024
+ECHOED_LETTERS = 80
+TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+}
+
+
+def open_tools(names: Sequence[str], workspace: Workspace, clock: Clock) -> Toolbox:
+    """The named tools, bound to one workspace.
+
+    Raises:
+        NotFound: there is no tool of that name.
+        NotReady: a tool cannot be had here (no sandbox for commands).
+    """
+    return Toolbox([_module(name).create(workspace) for name in dict.fromkeys(names)], clock)
+
+
+@cache
+def _module(name: str) -> ModuleType:
+    """Kept, because a look through the entry points would cost each trial some milliseconds."""
+    return plugins.load("tool", name)
+
+
+class Toolbox:
+    """Runs calls one at a time, in the order they come.
+
+    The file tools work synchronously inside `run`: a call takes 10 to 300 µs in the file system, caps on sizes keep it
+    so, and handing it to a thread would cost more than that and delay all the other trials as much.
+    """
+
+    def __init__(self, tools: Sequence[Tool], clock: Clock) -> None:
+        self.specs: tuple[ToolSpec, ...] = tuple(tool.spec for tool in tools)
+        self._tools = {tool.spec.name: (tool, _signature(tool.spec)) for tool in tools}
+        self._clock = clock
+        self._decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+    async def run(self, call: ToolCall) -> ToolResult:
+        """Do one call; never raises for what a model did: `ok` is False and the text says what to do next.
+
+        Texts over 256 KiB are cut, which is said.
+        """
+        started = self._clock.now()
+        ok = True
+        try:
+            tool, signature = self._find(call.name)
+            text = await tool.call(signature.check(self._parse(call, signature)))
+        except ToolError as error:
+            ok, text = False, str(error)
+        except OSError as error:
+            ok, text = False, _system_error(error)
+        return ToolResult(
+            call_id=call.id, name=call.name, text=_capped(text), ok=ok, seconds=self._clock.now() - started
+        )
+
+    def _find(self, name: str) -> tuple[Tool, _Signature]:
+        found = self._tools.get(name)
+        if found is None:
+            known = ", ".join(signature.wording for _, signature in self._tools.values()) or "none"
+            raise ToolError(f"there is no tool {name[:ECHOED_LETTERS]!a}; the tools are: {known}")
+        return found
+
+    def _parse(self, call: ToolCall, signature: _Signature) -> dict[str, Any]:
+        """The arguments; none at all stand for `{}`, as several servers send it for calls without arguments."""
+        if not call.arguments or call.arguments.isspace():
+            return {}
+        try:
+            return self._decode(call.arguments)
+        except msgspec.ValidationError as error:
+            raise signature.refuse(f"the arguments are not one plain JSON object ({_plain(error)})") from None
+        except (msgspec.DecodeError, UnicodeEncodeError) as error:
+            raise signature.refuse(f"the arguments are not valid JSON ({_plain(error)})") from None
+        except RecursionError:
+            raise signature.refuse("the arguments are nested too deeply") from None
+
+
+class _Signature(NamedTuple):
+    """A tool's parameters, made ready for checking."""
+
+    wording: str
+    types: dict[str, str]
+    required: tuple[str, ...]
+    is_open: bool
+
+    def check(self, given: dict[str, Any]) -> Mapping[str, Any]:
+        """The arguments, where null stands for a left out one; raises ToolError when they do not fit."""
+        arguments = {}
+        for name, value in given.items():
+            kind = self.types.get(name)
+            if kind is None and not self.is_open:
+                raise self.refuse(f"there is no argument {name[:ECHOED_LETTERS]!a}")
+            if value is None and name not in self.required:
+                continue
+            if kind in TYPES and type(value) not in TYPES[kind]:
+                raise self.refuse(f"{name} must be a JSON {kind}, not {_json_type(value)}")
+            arguments[name] = value
+        missing = [name for name in self.required if name not in arguments]
+        if missing:
+            raise self.refuse(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+        return arguments
+
+    def refuse(self, problem: str) -> ToolError:
+        """The error that says what is wrong and what is expected."""
+        expected = ", ".join(
+            f'"{name}": {kind or "any value"}{"" if name in self.required else " (optional)"}'
+            for name, kind in self.types.items()
+        )
+        return ToolError(f"{problem}; expected: {self.wording} with one JSON object {{{expected}}}")
+
+
+def _signature(spec: ToolSpec) -> _Signature:
+    properties: dict[str, Any] = spec.parameters.get("properties", {})
+    required = tuple(spec.parameters.get("required", ()))
+    types = {name: str(schema.get("type", "")) for name, schema in properties.items()}
+    wording = ", ".join(name if name in required else f"{name}?" for name in properties)
+    return _Signature(
+        wording=f"{spec.name}({wording})",
+        types=types,
+        required=required,
+        is_open=spec.parameters.get("additionalProperties", True) is not False,
+    )
+
+
+def _json_type(value: object) -> str:
+    if value is None:
+        return "null"
+    return next(name for name, types in TYPES.items() if type(value) in types)
+
+
+def _plain(error: Exception) -> str:
+    return str(error).replace("`", "")
+
+
+def _system_error(error: OSError) -> str:
+    """The system's own words, as one sentence without our folders' names."""
+    words = (error.strerror or type(error).__name__).lower()
+    at = str(error.filename or "")
+    return f"{at[:ECHOED_LETTERS]}: {words}" if at and not at.startswith(("/", ".")) else words
+
+
+def _capped(text: str) -> str:
+    """Text that every API takes: at most RESULT_LIMIT_BYTES of UTF-8, without lone surrogates."""
+    if text.isascii() and len(text) <= RESULT_LIMIT_BYTES:
+        return text
+    data = text.encode(errors="replace")
+    if len(data) <= RESULT_LIMIT_BYTES:
+        return data.decode()
+    kept = data[:RESULT_LIMIT_BYTES].decode(errors="ignore")
+    return f"{kept}\n[cut: {RESULT_LIMIT_BYTES:,} of {len(data):,} bytes shown]"

@@ -1,0 +1,100 @@
+"""The tool that replaces one piece of a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flatfield.agent.tools import _matching, _wording
+from flatfield.errors import ToolError
+from flatfield.records import ToolSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flatfield.agent.confined import ConfinedFiles
+    from flatfield.agent.workspace import Workspace
+
+LIMIT_BYTES = 10_000_000
+PLACES_SHOWN = 10
+
+SPEC = ToolSpec(
+    name="edit_file",
+    description="Replace one piece of a file. old_str must occur exactly once, blanks and line breaks included.",
+    parameters={
+        "type": "object",
+        "properties": {
+            "file_path": {"type": "string", "description": "Path of the file, relative to the workspace."},
+            "old_str": {"type": "string", "description": "The text to replace, with enough around it to be unique."},
+            "new_str": {"type": "string", "description": "The text to put there instead."},
+        },
+        "required": ["file_path", "old_str", "new_str"],
+        "additionalProperties": False,
+    },
+)
+
+
+class EditFile:
+    """Replaces exactly one match; in a file whose lines end in CR LF, a plain line feed stands for CR LF."""
+
+    spec = SPEC
+
+    def __init__(self, files: ConfinedFiles) -> None:
+        self._files = files
+
+    async def call(self, arguments: Mapping[str, Any]) -> str:
+        """Says on which line the replacement starts."""
+        path: str = arguments["file_path"]
+        text = self._read(path)
+        shown = _wording.name(path)
+        changed, line = _replaced(text, arguments["old_str"], arguments["new_str"], shown)
+        try:
+            data = changed.encode()
+        except UnicodeEncodeError:
+            raise ToolError("new_str is not valid Unicode; send it in plain characters") from None
+        self._files.write_bytes(path, data)
+        return f"edited {shown} at line {line}"
+
+    def _read(self, path: str) -> str:
+        shown = _wording.name(path)
+        try:
+            data = self._files.read_bytes(path, limit_bytes=LIMIT_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            raise _wording.not_found(self._files, path) from None
+        except IsADirectoryError:
+            raise ToolError(f"{shown} is a folder; give the path of a file in it") from None
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise ToolError(f"{shown} is binary, not UTF-8 text; it cannot be edited") from None
+
+
+def _replaced(text: str, old: str, new: str, shown: str) -> tuple[str, int]:
+    """The text with its one match replaced, and the line of it; raises ToolError when there is not exactly one."""
+    if not old:
+        raise ToolError("old_str is empty; give the text to replace, or use write_file to replace the whole file")
+    if old == new:
+        raise ToolError("old_str and new_str are the same: nothing would change; give the new text as new_str")
+    if _matching.only_crlf(text):
+        old, new = _matching.to_crlf(old), _matching.to_crlf(new)
+    places = _matching.offsets(text, old, PLACES_SHOWN + 1)
+    lines = _matching.line_numbers(text, places)
+    if len(places) == 1:
+        at = places[0]
+        return text[:at] + new + text[at + len(old) :], lines[0]
+    if not places:
+        near = _matching.closest(text, old)
+        hint = (
+            f"; these lines come closest:\n{near}" if near else "; no line comes close: read_file shows what is there"
+        )
+        raise ToolError(f"old_str was not found in {shown}{hint}")
+    more = len(places) > PLACES_SHOWN
+    count = f"more than {PLACES_SHOWN}" if more else str(len(places))
+    numbers = ", ".join(str(number) for number in lines[:PLACES_SHOWN]) + (", …" if more else "")
+    raise ToolError(
+        f"old_str occurs {count} times in {shown}, from lines {numbers}; add lines around it so that it occurs once"
+    )
+
+
+def create(workspace: Workspace) -> EditFile:
+    """The tool, bound to one workspace."""
+    return EditFile(workspace.files)

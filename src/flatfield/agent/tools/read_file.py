@@ -1,0 +1,66 @@
+"""The tool that reads a text file."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, Any
+
+from flatfield.agent.tools import _wording
+from flatfield.errors import ToolError
+from flatfield.records import ToolSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flatfield.agent.confined import ConfinedFiles
+    from flatfield.agent.workspace import Workspace
+
+LIMIT_BYTES = 200_000
+NAMES_SHOWN = 100
+
+SPEC = ToolSpec(
+    name="read_file",
+    description=f"Read a text file. Returns its content exactly; of a larger file the first {LIMIT_BYTES:,} bytes.",
+    parameters={
+        "type": "object",
+        "properties": {"file_path": {"type": "string", "description": "Path of the file, relative to the workspace."}},
+        "required": ["file_path"],
+        "additionalProperties": False,
+    },
+)
+
+
+class ReadFile:
+    """Returns a file's text."""
+
+    spec = SPEC
+
+    def __init__(self, files: ConfinedFiles) -> None:
+        self._files = files
+
+    async def call(self, arguments: Mapping[str, Any]) -> str:
+        """The text, byte for byte; a cut is said in a last line."""
+        path: str = arguments["file_path"]
+        try:
+            content = self._files.read(path, limit_bytes=LIMIT_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            raise _wording.not_found(self._files, path) from None
+        except IsADirectoryError:
+            held = _wording.listing(self._files.entries(path), NAMES_SHOWN)
+            raise ToolError(f"{_wording.name(path)} is a folder, not a file. It holds:\n{held}") from None
+        cut = content.size_bytes > len(content.data)
+        try:
+            text = codecs.getincrementaldecoder("utf-8")().decode(content.data, final=not cut)
+        except UnicodeDecodeError:
+            text = "\0"
+        if "\0" in text:
+            whole = _wording.size(content.size_bytes)
+            raise ToolError(f"{_wording.name(path)} is binary, not UTF-8 text ({whole}); get_file_info describes it")
+        if not cut:
+            return text
+        return f"{text}\n[file is {_wording.size(content.size_bytes)}; first {len(content.data):,} bytes shown]"
+
+
+def create(workspace: Workspace) -> ReadFile:
+    """The tool, bound to one workspace."""
+    return ReadFile(workspace.files)

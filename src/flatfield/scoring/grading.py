@@ -1,0 +1,181 @@
+"""Grades of a run, computed from its records: a cell per task and agent, a scorecard per agent, ranks as ranges.
+
+Which interval a figure gets, stated in its `method`:
+- one cell, from three repeats up: Clopper–Pearson for pass/fail scores and where no score differs, else a t interval;
+  speed and cost get the t interval of a ratio, taken through the scale with its anchors held.
+- a scorecard of fewer than three tasks: the mean of its cells' ends, if all have an interval.
+- three tasks or more: task means are the sample (Clopper–Pearson or t, as above); $0 on every task is exact.
+- twenty tasks or more, when the task means differ: the bootstrap clustered by task, anchors recomputed.
+- overall: of the tasks' weighted means, as above, its ends capped as the estimate is; where every task has the same
+  performance, and in a cell, the joint ends of its parts' intervals.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from flatfield.records import Grading
+from flatfield.scoring.bootstrap import bootstrap
+from flatfield.scoring.cells import Setting, build_cell
+from flatfield.scoring.performance import measure
+from flatfield.scoring.scorecards import Sheet, build_scorecard
+from flatfield.scoring.work import MEASURES, find_anchors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flatfield.records import Anchors, Cell, Grade, Interval, Run, Scorecard, TrialRecord, Verdict, Weights
+    from flatfield.scoring.performance import Figures, Measured
+
+CONTROLS = frozenset({"oracle", "noop"})
+
+
+def grade(
+    run: Run,
+    trials: Sequence[TrialRecord],
+    verdicts: Sequence[Verdict],
+    *,
+    weights: Weights | None = None,
+    anchors: Sequence[Anchors] = (),
+) -> Grading:
+    """All grades of a run; nothing but its records goes in, so regrading is free.
+
+    Args:
+        run: its tasks, agents and evaluation (`judge_weight`, `weights`).
+        trials: those that the harness failed, or that nothing measured, are left out of every average.
+        verdicts: the judges' letters; several judges of one trial are averaged.
+        weights: instead of the evaluation's; a weight of 0 means that the figure is not needed.
+        anchors: frozen anchors of another run, by task and measure; tasks without one get their own.
+
+    An agent without a known price has no cost grade and no overall, unless cost has the weight 0.
+    """
+    used = weights or run.evaluation.weights
+    controls = control_names(run)
+    measured = measure(run, trials, verdicts)
+    entries = {
+        task.id: {a.name: measured.figures.get((a.name, task.id), ()) for a in run.agents if a.name not in controls}
+        for task in run.tasks
+    }
+    frozen: dict[tuple[str, str], Anchors] = {(item.task, item.measure): item for item in anchors}
+    scales = _scales(entries, frozen)
+    ran = _finished(trials)
+    cells = _cells(run, ran, measured, scales, used)
+    sheets = _sheets(run, ran, measured, cells, bootstrap(entries, used, frozen))
+    found = tuple(item for item in scales.values() if item is not None)
+    return Grading(
+        run=run.id,
+        weights=used,
+        cells=cells,
+        scorecards=_ranked([build_scorecard(sheet, used) for sheet in sheets]),
+        anchors=found,
+        notes=(*measured.notes, *_failures(trials), *_anchor_notes(found, frozen)),
+    )
+
+
+def control_names(run: Run) -> frozenset[str]:
+    """The run's controls: those it names, and every agent whose provider is one."""
+    return frozenset(run.controls) | {agent.name for agent in run.agents if agent.provider in CONTROLS}
+
+
+def _scales(
+    entries: Mapping[str, Mapping[str, Sequence[Figures]]], frozen: Mapping[tuple[str, str], Anchors]
+) -> dict[tuple[str, str], Anchors | None]:
+    return {
+        (task, m): frozen.get((task, m)) or find_anchors(task, m, agents)
+        for task, agents in entries.items()
+        for m in MEASURES
+    }
+
+
+def _finished(trials: Sequence[TrialRecord]) -> dict[tuple[str, str], list[TrialRecord]]:
+    """Trials that the harness did not fail, by (agent, task)."""
+    ran: dict[tuple[str, str], list[TrialRecord]] = {}
+    for trial in trials:
+        if trial.failure is None:
+            ran.setdefault((trial.agent, trial.task), []).append(trial)
+    return ran
+
+
+def _cells(
+    run: Run,
+    ran: Mapping[tuple[str, str], list[TrialRecord]],
+    measured: Measured,
+    scales: Mapping[tuple[str, str], Anchors | None],
+    weights: Weights,
+) -> tuple[Cell, ...]:
+    """Task by task, agent by agent, in the run's order."""
+    controls = control_names(run)
+    cells = []
+    for task in run.tasks:
+        for agent in run.agents:
+            key = (agent.name, task.id)
+            setting = Setting(
+                task=task,
+                anchors={m: scales[task.id, m] for m in MEASURES},
+                weights=weights,
+                planned=run.repeats.get(task.id, 1),
+                ranked=agent.name not in controls,
+            )
+            figures, judged = measured.figures.get(key, ()), measured.judged.get(key, ())
+            cells.append(build_cell(agent.name, setting, figures, judged, ran.get(key, [])))
+    return tuple(cells)
+
+
+def _sheets(
+    run: Run,
+    ran: Mapping[tuple[str, str], list[TrialRecord]],
+    measured: Measured,
+    cells: Sequence[Cell],
+    bootstrapped: Mapping[tuple[str, str], Interval],
+) -> list[Sheet]:
+    controls = control_names(run)
+    sheets = []
+    for agent in run.agents:
+        own = [measured.figures.get((agent.name, task.id), ()) for task in run.tasks]
+        sheet = Sheet(
+            agent=agent,
+            control=agent.name in controls,
+            cells=tuple(cell for cell in cells if cell.agent == agent.name),
+            trials=tuple(trial for task in run.tasks for trial in ran.get((agent.name, task.id), [])),
+            pass_fail=all(figures.score in (0.0, 1.0) for task in own for figures in task),
+            bootstrapped={figure: ends for (name, figure), ends in bootstrapped.items() if name == agent.name},
+            levels={task.id: task.level for task in run.tasks},
+        )
+        sheets.append(sheet)
+    return sheets
+
+
+def _ranked(cards: Sequence[Scorecard]) -> tuple[Scorecard, ...]:
+    """Rank ranges: an agent is surely ahead of another only when their overall intervals do not touch."""
+    field = [card for card in cards if not card.control and card.overall.score is not None]
+
+    def surely(ahead: Grade, behind: Grade) -> bool:
+        return bool(ahead.interval and behind.interval and ahead.interval.low > behind.interval.high)
+
+    ranked = []
+    for card in cards:
+        if card not in field:
+            ranked.append(card)
+            continue
+        above = sum(surely(other.overall, card.overall) for other in field)
+        below = sum(surely(card.overall, other.overall) for other in field)
+        ranked.append(replace(card, rank=(1 + above, len(field) - below)))
+    return tuple(ranked)
+
+
+def _failures(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
+    return tuple(
+        f"not measured: {trial.agent} on {trial.task}, repeat {trial.repeat}: {trial.failure.message}"
+        for trial in trials
+        if trial.failure is not None
+    )
+
+
+def _anchor_notes(found: Sequence[Anchors], frozen: Mapping[tuple[str, str], Anchors]) -> tuple[str, ...]:
+    if not frozen:
+        return ()
+    own = sorted({item.task for item in found if (item.task, item.measure) not in frozen})
+    missing = f"; {', '.join(own)} had none there and set their own" if own else ""
+    return (f"the relative scale's anchors are frozen from another run{missing}",)

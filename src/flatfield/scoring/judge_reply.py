@@ -1,0 +1,98 @@
+"""Reads a judge's reply: JSON, also in a code fence or with prose around it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flatfield.records import Letter
+
+LETTERS: tuple[Letter, ...] = ("S", "A", "B", "C", "D", "F")
+_REASON_CHARACTERS = 2_000
+_OBJECTS_TRIED = 2_000
+
+
+class Mark(Struct, frozen=True, kw_only=True):
+    """A letter and why."""
+
+    letter: Letter
+    reason: str
+
+
+class UnusableReply(Exception):
+    """The reply holds no grade; `str(error)` tells the judge what is wrong with it."""
+
+
+def read_item(text: str) -> Mark:
+    """The one grade in a reply; the last object with a letter counts.
+
+    Raises:
+        UnusableReply: there is none, or its letter is not one of the six (E counts as F).
+    """
+    candidates = [value for value in _objects(text) if isinstance(value, dict) and "letter" in value]
+    if not candidates:
+        raise UnusableReply('it holds no JSON object with "letter" and "reason"')
+    return _mark(candidates[-1])
+
+
+def read_list(text: str, count: int) -> tuple[Mark, ...]:
+    """The grades of work_1 … work_`count`, in that order; the last object with grades counts.
+
+    Raises:
+        UnusableReply: there is none, or an id is unknown, missing or twice there, or a letter is not one of the six.
+    """
+    candidates = [grades for value in _objects(text) if (grades := _grades(value)) is not None]
+    if not candidates:
+        raise UnusableReply('it holds no JSON object with "grades", a list of objects with "id", "letter" and "reason"')
+    ids = [f"work_{number}" for number in range(1, count + 1)]
+    marks: dict[str, Mark] = {}
+    for grade in candidates[-1]:
+        name = str(grade.get("id", "")).strip().lower()
+        if name not in ids:
+            raise UnusableReply(f"the id {name[:20]!r} is not one of {', '.join(ids)}")
+        if name in marks:
+            raise UnusableReply(f"{name} is graded twice")
+        marks[name] = _mark(grade)
+    if missing := [name for name in ids if name not in marks]:
+        raise UnusableReply(f"there is no grade for {', '.join(missing)}")
+    return tuple(marks[name] for name in ids)
+
+
+def _grades(value: object) -> Sequence[dict[str, Any]] | None:
+    grades = value.get("grades") if isinstance(value, dict) else value
+    if isinstance(grades, list) and grades and all(isinstance(grade, dict) for grade in grades):
+        return grades
+    return None
+
+
+def _mark(grade: dict[str, Any]) -> Mark:
+    given = str(grade["letter"]).strip().upper() if "letter" in grade else ""
+    wanted = "F" if given == "E" else given
+    for letter in LETTERS:
+        if letter == wanted:
+            reason = str(grade.get("reason") or "").strip() or "the judge gave no reason"
+            return Mark(letter=letter, reason=reason[:_REASON_CHARACTERS])
+    raise UnusableReply(f"the letter {given[:20]!r} is not one of {', '.join(LETTERS)}")
+
+
+def _objects(text: str) -> list[Any]:
+    """The outermost JSON objects and arrays that occur in a text, in order."""
+    decoder = json.JSONDecoder()
+    values: list[Any] = []
+    position = 0
+    for _ in range(_OBJECTS_TRIED):
+        starts = [found for found in (text.find("{", position), text.find("[", position)) if found >= 0]
+        if not starts:
+            break
+        try:
+            value, position = decoder.raw_decode(text, min(starts))
+        except (ValueError, RecursionError):
+            position = min(starts) + 1
+        else:
+            values.append(value)
+    return values

@@ -1,0 +1,48 @@
+"""Names of model families and vendors, and the words beside them: what a model may call itself whoever is compared."""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FAMILIES = _words("""
+    gpt chatgpt openai davinci codex claude anthropic gemini gemma bard deepmind google googleapis codellama
+    llama tinyllama mistral mistralai mixtral ministral magistral codestral devstral pixtral qwen qwq alibaba
+    tongyi deepseek grok xai groq ollama openrouter cohere nemotron nvidia smollm huggingface zhipu zhipuai
+    chatglm glm kimi moonshot moonshotai minimax ernie baidu olmo allenai vllm sglang lmstudio llamacpp
+    xllamacpp microsoft azure bedrock amazon cerebras fireworksai togetherai vicuna starcoder wizardlm internlm
+    hunyuan tencent stepfun doubao bytedance ai21
+""")
+"""Taken out wherever they stand as a word."""
+
+PHRASES = (
+    r"hugging[\s\-_]face",
+    r"lm[\s\-_]studio",
+    r"[xz]\.ai",
+    r"meta[\s\-_]?(?:ai|llama)",
+    r"command[\s\-_]r(?:[\s\-_]?plus|\+)?",
+    r"o[134][\s\-_](?:mini|pro|preview)",
+    r"(?:made|trained|developed|created|built|powered)\s+(?:\w+\s+)?(?:by|at|from)\s+(?:meta|ibm|apple|reka|nous)",
+)
+"""Regular expressions for names of more than one word."""
+
+EVERYDAY = _words("opus sonnet haiku fable phi meta falcon granite nova titan yi jamba")
+"""Names that are also words: taken out where the roster holds them and the task does not speak of them."""
+
+VERSIONED = EVERYDAY - {"meta", "fable"}
+"""Taken out with a version behind them, whoever is compared: Opus 4.1."""
+
+QUALIFIERS = _words("""
+    mini nano micro pro flash lite ultra turbo plus max preview instruct coder oss thinking reasoner chat large
+    medium small tiny latest exp opus sonnet haiku
+""")
+"""Size and kind words: part of a name behind it, no name by themselves."""
+
+COMMON = QUALIFIERS | _words("""
+    test tests model models fake demo base code local custom default file data agent answer text good best fast
+    slow none echo script scripted path home oracle noop command tuned finetune finetuned main user name tool
+    tools json native hello judge
+""")
+"""First words of model names that tell nothing."""

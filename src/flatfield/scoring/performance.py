@@ -1,0 +1,151 @@
+"""Performance of trials: from their checks and their verdicts to one score each, or "not measured"."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
+
+from flatfield.records import MIDPOINTS
+from flatfield.scoring.scales import exact, letter_of, mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from flatfield.records import AgentConfig, Check, Run, Task, TrialRecord, Verdict
+
+T = TypeVar("T")
+Key = tuple[str, str]
+"""(agent, task)."""
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """What grades need of one measured trial: its score in 0..1, and active seconds.
+
+    `usd` is what its cost is graded on (None: no price known); `limited`: a limit ended it.
+    """
+
+    score: float
+    seconds: float
+    usd: float | None
+    limited: bool
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """All measured trials by (agent, task); the judge's scores of the same trials where it gave any; remarks."""
+
+    figures: dict[Key, tuple[Figures, ...]]
+    judged: dict[Key, tuple[float, ...]]
+    notes: tuple[str, ...]
+
+
+def measure(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]) -> Measured:
+    """One score per trial, where there is one.
+
+    Trials that the harness failed, or whose verifiers and judge all measured nothing, are left out: they are not zeros.
+    """
+    agents = {agent.name: agent for agent in run.agents}
+    tasks = {task.id: task for task in run.tasks}
+    letters = judge_scores(verdicts)
+    judged_tasks = {task for _, task, _ in letters}
+    figures: dict[Key, list[Figures]] = {}
+    judged: dict[Key, list[float]] = {}
+    pairs: list[tuple[float, float]] = []
+    for trial in trials:
+        if trial.failure is not None or trial.agent not in agents or trial.task not in tasks:
+            continue
+        weight = run.evaluation.judge_weight if trial.task in judged_tasks else 0.0
+        letter = letters.get((trial.agent, trial.task, trial.repeat))
+        if letter is not None:
+            judged.setdefault((trial.agent, trial.task), []).append(letter)
+        found = checks_score(trial.checks)
+        if letter is not None and found is not None:
+            pairs.append((found, letter))
+        score = _blend(found, letter, weight) if _verified(tasks[trial.task], trial) else letter
+        if score is not None:
+            figures.setdefault((trial.agent, trial.task), []).append(_figures(trial, agents[trial.agent], score))
+    notes = (*_agreement(pairs), *_unjudged(run, judged_tasks))
+    return Measured(figures=_frozen(figures), judged=_frozen(judged), notes=notes)
+
+
+def trial_scores(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """The score of each measured trial by its id, as grades count it; trials that are not measured are left out."""
+    scores: dict[str, float] = {}
+    for trial in trials:
+        found = measure(run, (trial,), verdicts).figures.get((trial.agent, trial.task))
+        if found:
+            scores[trial.id] = found[0].score
+    return scores
+
+
+def checks_score(checks: Iterable[Check]) -> float | None:
+    """Weighted mean of the verifiers' scores; None when none measured anything. A rubric is the judge's business."""
+    known = [(check.score, check.weight) for check in checks if check.verifier != "rubric" and check.score is not None]
+    total = math.fsum(weight for _, weight in known)
+    return exact(math.fsum(score * weight for score, weight in known) / total) if total > 0.0 else None
+
+
+def judge_scores(verdicts: Iterable[Verdict]) -> dict[tuple[str, str, int], float]:
+    """The judges' score by (agent, task, repeat): each letter's midpoint, averaged per judge, then over the judges."""
+    given: dict[tuple[str, str, int], dict[str, list[float]]] = {}
+    for verdict in verdicts:
+        if verdict.letter is not None:
+            judges = given.setdefault((verdict.agent, verdict.task, verdict.repeat), {})
+            judges.setdefault(verdict.judge, []).append(MIDPOINTS[verdict.letter])
+    return {trial: mean(mean(scores) for scores in judges.values()) for trial, judges in given.items()}
+
+
+def device_cost(trial: TrialRecord, agent: AgentConfig) -> float | None:
+    """What the trial's device time costs in dollars; None when the agent has no `usd_per_hour`."""
+    if agent.usd_per_hour is None:
+        return None
+    if trial.device_cost_usd is not None:
+        return trial.device_cost_usd
+    return trial.active_seconds / 3600.0 * agent.usd_per_hour
+
+
+def _figures(trial: TrialRecord, agent: AgentConfig, score: float) -> Figures:
+    usd = trial.cost_usd if agent.usd_per_hour is None else device_cost(trial, agent)
+    return Figures(score=score, seconds=trial.active_seconds, usd=usd, limited=trial.stop.endswith("_limit"))
+
+
+def _verified(task: Task, trial: TrialRecord) -> bool:
+    """Whether the task has more than a rubric, also where its verifiers could not measure this trial."""
+    return any(spec.kind != "rubric" for spec in task.verifiers) or any(c.verifier != "rubric" for c in trial.checks)
+
+
+def _blend(found: float | None, letter: float | None, weight: float) -> float | None:
+    """Verifiers and judge by `judge_weight`; None when a part that counts is missing, so that all compare alike."""
+    if weight <= 0.0 or weight >= 1.0:
+        return found if weight <= 0.0 else letter
+    if found is None or letter is None:
+        return None
+    return exact((1.0 - weight) * found + weight * letter)
+
+
+def _agreement(pairs: Sequence[tuple[float, float]]) -> tuple[str, ...]:
+    if not pairs:
+        return ()
+    same = sum(letter_of(found) == letter_of(letter) for found, letter in pairs)
+    apart = mean(abs(found - letter) for found, letter in pairs)
+    said = f"verifiers and judge give the same letter in {same} of {len(pairs)} trials"
+    return (f"{said}; their scores differ by {apart:.2f} on average",)
+
+
+def _unjudged(run: Run, judged_tasks: set[str]) -> tuple[str, ...]:
+    if run.evaluation.judge_weight <= 0.0:
+        return ()
+    missing = [
+        task.id
+        for task in run.tasks
+        if task.id not in judged_tasks and {"rubric"} < {spec.kind for spec in task.verifiers}
+    ]
+    if not missing:
+        return ()
+    weight = run.evaluation.judge_weight
+    return (f"judge_weight is {weight:g}, but no judge graded {', '.join(missing)}: their verifiers count alone",)
+
+
+def _frozen(lists: Mapping[Key, list[T]]) -> dict[Key, tuple[T, ...]]:
+    return {key: tuple(items) for key, items in lists.items()}

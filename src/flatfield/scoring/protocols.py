@@ -1,0 +1,44 @@
+"""The seam of the scoring room: what a verifier is given, and what it must be able to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flatfield.agent.confined import ConfinedFiles
+    from flatfield.agent.protocols import Sandbox
+    from flatfield.agent.workspace import Snapshot
+    from flatfield.records import Check, Task, TrialRecord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifyContext:
+    """One finished trial and the workspace it left behind.
+
+    `root` is the workspace's folder; verifiers read and write it through `files` only, because the agent may have left
+    links there. `before` is what the workspace held at the start. `sandbox` None: commands cannot be run, and
+    `sandbox_reason` says why and how to fix it.
+    """
+
+    trial: TrialRecord
+    task: Task
+    files: ConfinedFiles
+    root: Path
+    before: Snapshot
+    sandbox: Sandbox | None = None
+    sandbox_reason: str = ""
+
+
+class Verifier(Protocol):
+    """One deterministic check of a trial, bound to its options."""
+
+    async def verify(self, context: VerifyContext) -> Check:
+        """Measure: a score in 0..1, or None for "not measured", with a reason.
+
+        `label`, `weight` and `skill` of the Check are filled from the task's VerifierSpec by the caller. What the agent
+        did wrong is a score; what the harness could not do is None.
+        """
+        ...

@@ -1,0 +1,106 @@
+"""`answer`: compares the agent's final answer with what is expected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+from flatfield.records import Check
+from flatfield.scoring.matching import (
+    Found,
+    equal_json,
+    equal_text,
+    json_problem,
+    parse_json,
+    pattern_problem,
+    search,
+    shown,
+    without_fence,
+)
+from flatfield.scoring.options import listing, read_map
+
+if TYPE_CHECKING:
+    from flatfield.scoring.protocols import VerifyContext
+
+
+class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the answer must be like; all keys that are given must hold.
+
+    `contains`: this text occurs in it, case-sensitive. `equals`: this text, whitespace around both taken away and
+    nothing else. `matches`: Python's `re.search` with MULTILINE finds this pattern. `json`: the whole answer is JSON
+    equal to this value (1 equals 1.0; the order of an object's keys does not matter); a Markdown code fence around it
+    is tolerated.
+    """
+
+    contains: str | UnsetType = UNSET
+    equals: str | UnsetType = UNSET
+    matches: str | UnsetType = UNSET
+    json_value: Any = field(default=UNSET, name="json")
+
+
+def parse(value: object) -> Options:
+    """The options as written in a LOP.
+
+    Raises:
+        ValueError: one sentence with what is wrong and what would be right.
+    """
+    options = read_map(value, Options, "answer")
+    if not value:
+        raise ValueError(f"`answer` needs at least one of {listing(['contains', 'equals', 'matches', 'json'])}")
+    if options.contains == "":
+        raise ValueError("`answer`: every answer contains the empty text; write the text that `contains` looks for")
+    if options.matches is not UNSET and (problem := pattern_problem(options.matches)):
+        raise ValueError(f"`answer`: {problem}; write the pattern in single quotes")
+    if problem := json_problem(options.json_value):
+        raise ValueError(f"`answer`: {problem}")
+    return options
+
+
+def create(options: Options) -> AnswerVerifier:
+    """The verifier for these options."""
+    return AnswerVerifier(options)
+
+
+class AnswerVerifier:
+    """Scores 1 when all that the options state holds for the answer, else 0."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    async def verify(self, context: VerifyContext) -> Check:
+        """Compare; the reason names the first key that does not hold."""
+        answer = context.trial.answer
+        reasons = []
+        for found in (self._contains(answer), self._equals(answer), await self._matches(answer), self._json(answer)):
+            if found is None:
+                continue
+            if not found.holds:
+                score = None if found.holds is None else 0.0
+                return Check(verifier="answer", label="", score=score, reason=f"the answer: {found.reason}")
+            reasons.append(found.reason)
+        return Check(verifier="answer", label="", score=1.0, reason=f"the answer: {'; '.join(reasons)}")
+
+    def _contains(self, answer: str) -> Found | None:
+        text = self._options.contains
+        if text is UNSET:
+            return None
+        holds = text in answer
+        return Found(holds=holds, reason=f"{'contains' if holds else 'does not contain'} {shown(text)}")
+
+    def _equals(self, answer: str) -> Found | None:
+        text = self._options.equals
+        return None if text is UNSET else equal_text(text.strip(), answer.strip())
+
+    async def _matches(self, answer: str) -> Found | None:
+        pattern = self._options.matches
+        return None if pattern is UNSET else await search(pattern, answer)
+
+    def _json(self, answer: str) -> Found | None:
+        if self._options.json_value is UNSET:
+            return None
+        try:
+            value = parse_json(without_fence(answer))
+        except ValueError as error:
+            return Found(holds=False, reason=f"is not JSON as a whole ({error})")
+        return equal_json(self._options.json_value, value)

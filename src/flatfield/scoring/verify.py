@@ -1,0 +1,102 @@
+"""Runs a task's verifiers on a finished trial: every one gives a Check, whatever happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from flatfield import plugins
+from flatfield.errors import FlatfieldError
+from flatfield.records import Check
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from flatfield.records import Task, VerifierSpec
+    from flatfield.scoring.protocols import Verifier, VerifyContext
+
+TIMEOUT_SECONDS = 3_700.0  # beyond any limit that a verifier sets itself
+_LABEL_CHARACTERS = 80
+
+
+async def verify(task: Task, context: VerifyContext, *, timeout_seconds: float = TIMEOUT_SECONDS) -> tuple[Check, ...]:
+    """One Check for each of the task's verifiers, in the task's order; `timeout_seconds` bounds each of them.
+
+    Those that run commands come last, so that nothing a command does to the workspace is seen by the others. A verifier
+    that crashes, takes too long or returns a score outside 0..1 is "not measured", with the reason and its output.
+    """
+    order = sorted(range(len(task.verifiers)), key=lambda index: task.verifiers[index].kind == "command")
+    found: dict[int, Check] = {}
+    for index in order:
+        found[index] = await _one(task.verifiers[index], context, timeout_seconds)
+    return tuple(found[index] for index in range(len(task.verifiers)))
+
+
+async def _one(spec: VerifierSpec, context: VerifyContext, timeout_seconds: float) -> Check:
+    check = _sound(await _measured(spec, context, timeout_seconds))
+    return msgspec.structs.replace(
+        check, verifier=spec.kind, label=check.label or label(spec), weight=spec.weight, skill=spec.skill
+    )
+
+
+async def _measured(spec: VerifierSpec, context: VerifyContext, timeout_seconds: float) -> Check:
+    deadline = asyncio.timeout(timeout_seconds)
+    try:
+        async with deadline:
+            return await build(spec).verify(context)
+    except FlatfieldError as error:
+        return _not_measured(spec, str(error))
+    except Exception as error:  # noqa: BLE001 - a verifier may be anybody's code: its crash is a finding, not ours
+        if deadline.expired():
+            return _not_measured(spec, f"took more than {timeout_seconds:g} seconds")
+        last = traceback.format_exception_only(error)[-1].strip()
+        return _not_measured(spec, f"the verifier crashed: {last}", traceback.format_exc())
+
+
+def build(spec: VerifierSpec) -> Verifier:
+    """The verifier that a spec names, bound to its options.
+
+    Raises:
+        NotFound: there is no such verifier.
+        ValueError: its options are not what it takes.
+    """
+    module = plugins.load("verifier", spec.kind)
+    verifier: Verifier = module.create(_options(module, spec.options))
+    return verifier
+
+
+def _options(module: ModuleType, options: dict[str, Any]) -> Any:  # noqa: ANN401 - each verifier has its own Options
+    """A map stands for itself; `{"value": x}` stands for x, where the verifier reads its options itself."""
+    if not hasattr(module, "parse"):
+        return msgspec.convert(options, module.Options)
+    return module.parse(options["value"] if set(options) == {"value"} else options)
+
+
+def label(spec: VerifierSpec) -> str:
+    """What a verifier looks at, in a few words: `file out.json: equals`, `command python -m pytest -q`."""
+    options = spec.options
+    if set(options) == {"value"}:
+        value = options["value"]
+        text = f"{len(value)} items" if isinstance(value, list | tuple) else str(value)
+    else:
+        subject = next((str(options[key]) for key in ("path", "run") if key in options), "")
+        keys = ", ".join(key for key in options if key not in {"path", "run", "hidden", "into", "timeout_seconds"})
+        text = f"{subject}: {keys}" if subject and keys else subject or keys
+    text = " ".join(f"{spec.kind} {text}".split())
+    return text if len(text) <= _LABEL_CHARACTERS else text[: _LABEL_CHARACTERS - 1] + "…"
+
+
+def _sound(check: Check) -> Check:
+    """A score that is no number in 0..1 is "not measured"."""
+    if check.score is None or (math.isfinite(check.score) and 0 <= check.score <= 1):
+        return check
+    reason = f"the verifier returned the score {check.score}, which is not in 0..1 ({check.reason})"
+    return msgspec.structs.replace(check, score=None, reason=reason)
+
+
+def _not_measured(spec: VerifierSpec, reason: str, output: str = "") -> Check:
+    return Check(verifier=spec.kind, label="", score=None, reason=reason, output=output)

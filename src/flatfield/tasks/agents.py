@@ -1,0 +1,220 @@
+"""Agents: read from sub-agent files and `PROVIDER:MODEL[@URL]`, selected by name or glob, told apart by fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+
+from flatfield import plugins
+from flatfield.errors import NotFound
+from flatfield.records import AgentConfig
+from flatfield.tasks import fields, frontmatter, source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+CONTROLS = ("oracle", "noop")
+"""Providers that are controls: they need no model, and a glob does not select them."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
+"""An agent's name: it is part of a trial's id, so it has no `/` and no spaces."""
+
+SETTINGS: dict[str, fields.Reader] = {
+    "provider": fields.text(),
+    "model": fields.text(),
+    "base_url": fields.text(),
+    "api_key_env": fields.text(),
+    "headers": fields.text_map,
+    "temperature": fields.number(least=0),
+    "max_output_tokens": fields.integer(1),
+    "reasoning_effort": fields.text(),
+    "context_tokens": fields.integer(1),
+    "protocol": fields.choice("native", "json"),
+    "on_device": fields.boolean,
+    "usd_per_hour": fields.number(least=0),
+    "system_prompt": fields.text(empty=True),
+    "tools": fields.tools,
+    "description": fields.text(empty=True),
+}
+"""What `[agents.NAME]` in flatfield.toml may hold."""
+
+_OF_SUB_AGENTS = ("name", "description", "model", "tools")
+_CALL = re.compile(r"\bmcp__[A-Za-z0-9_-]*prompt_nano_agent\s*\(")
+_ARGUMENT = re.compile(
+    r"""\s*([A-Za-z_]\w*)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^,()"']*)\s*(?:,|(\)))""", re.DOTALL
+)
+
+
+def read_agent_file(path: Path) -> AgentConfig | None:
+    """The agent that a sub-agent file describes; None when it calls no nano agent.
+
+    Only `name` and `description` of the front matter are read: its `model` and `tools` are the wrapper's.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidFiles: it calls a nano agent, but has mistakes; all of them, with their lines.
+    """
+    found = source.Findings(str(path))
+    text = source.decode(source.read_bytes(path), str(path))
+    part = frontmatter.split(text)
+    call = _call(text, part.body_start)
+    if call is None:
+        return None
+    start, given = call
+    line = source.Lines.of(text).number(start)
+    for key in ("model", "provider"):
+        if not given.get(key):
+            found.add(line, f"the call names no {key}", f'write {key}="…" in its parentheses, in quotes')
+    for key in SETTINGS:
+        if key not in _OF_SUB_AGENTS and frontmatter.has_key(part.matter, key):
+            fix = f"move it to [agents.{path.stem}] in flatfield.toml"
+            found.add(_line_of(text, key), f"`{key}` is not read in a sub-agent file", fix)
+    matter = frontmatter.read(text, found, drop=lambda key: key != "name").map or {}
+    name = fields.text()(matter["name"], "`name`", found) if "name" in matter else path.stem
+    if name is not None and not NAME.fullmatch(name):
+        number = matter["name"].line if "name" in matter else 1
+        found.add(number, f"{name!r} cannot be an agent's name", "use letters, digits and . _ - only")
+    found.settle()
+    return AgentConfig(
+        name=str(name),
+        description=_description(text),
+        source=str(path),
+        provider=given["provider"],
+        model=given["model"],
+    )
+
+
+def parse_agent(text: str) -> AgentConfig:
+    """An agent written as `PROVIDER:MODEL[@URL]`, split at the first `:` and the last `@http`.
+
+    Its name is the same without `/` and without the URL's scheme.
+
+    Raises:
+        NotFound: it has not that form.
+    """
+    provider, colon, rest = text.partition(":")
+    model, at, url = rest.rpartition("@http")
+    if not at:
+        model, url = rest, ""
+    if not colon or not provider or (not model and provider not in CONTROLS):
+        raise NotFound(
+            f"{text!r} is no agent: write a configured name or PROVIDER:MODEL[@URL], such as ollama:qwen3:8b"
+        )
+    base_url = f"http{url}" if at else None
+    if base_url is not None and not is_url(base_url):
+        raise NotFound(f"{base_url!r} in {text!r} is no address; write http://HOST[:PORT][/PATH]")
+    place = f"@{urlsplit(base_url).netloc}" if base_url else ""
+    name = re.sub(r"[^A-Za-z0-9._:@+-]+", "-", f"{provider}:{model}{place}").strip("-:")
+    return AgentConfig(name=name, provider=provider, model=model, base_url=base_url, source="command line")
+
+
+def is_url(text: str) -> bool:
+    """Whether it is an http(s) address with a host."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def select_agents(items: Sequence[str], roster: Sequence[AgentConfig]) -> tuple[AgentConfig, ...]:
+    """The agents that names, globs and specs select, in their order, each once.
+
+    A name wins over a spec. Globs leave out the controls, which are compared with nothing.
+
+    Raises:
+        NotFound: items that select nothing; all of them, with names that come close.
+    """
+    chosen: dict[str, AgentConfig] = {}
+    problems: list[str] = []
+    for item in items:
+        try:
+            for agent in _select(item.strip(), roster):
+                chosen[_free_name(agent, chosen)] = agent
+        except NotFound as error:
+            problems.append(str(error))
+    if problems:
+        raise NotFound("\n".join(problems))
+    return tuple(msgspec.structs.replace(agent, name=name) for name, agent in chosen.items())
+
+
+def fingerprint(agent: AgentConfig) -> str:
+    """16 hex digits of SHA-256 over all that changes what the agent does: not its name, source or description."""
+    same = msgspec.structs.replace(agent, name="", source="", description="")
+    return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()[:16]
+
+
+def _select(item: str, roster: Sequence[AgentConfig]) -> Iterator[AgentConfig]:
+    named = next((agent for agent in roster if agent.name == item), None)
+    if named is not None:
+        yield named
+        return
+    names = [agent.name for agent in roster]
+    if any(sign in item for sign in "*?["):
+        matching = [a for a in roster if fnmatchcase(a.name, item) and a.provider not in CONTROLS]
+        if not matching:
+            raise NotFound(f"no agent's name matches {item!r}; there are: {', '.join(names) or 'none'}")
+        yield from matching
+        return
+    if ":" not in item:
+        close = source.did_you_mean(item, names)
+        there = close or f"; there are: {', '.join(names) or 'none'}"
+        raise NotFound(f"there is no agent {item!r}{there} (or write PROVIDER:MODEL[@URL])")
+    agent = parse_agent(item)
+    providers = plugins.names("provider")
+    if agent.provider not in providers:
+        close = source.did_you_mean(agent.provider, providers)
+        raise NotFound(
+            f"there is no provider {agent.provider!r} for {item!r}{close}; there are: {', '.join(providers)}"
+        )
+    yield agent
+
+
+def _free_name(agent: AgentConfig, chosen: dict[str, AgentConfig]) -> str:
+    """The agent's name, with a number when another agent already has it (two URLs may share host and model)."""
+    name, number = agent.name, 2
+    while name in chosen and fingerprint(chosen[name]) != fingerprint(agent):
+        name, number = f"{agent.name}-{number}", number + 1
+    return name
+
+
+def _call(text: str, start: int) -> tuple[int, dict[str, str]] | None:
+    """Where the nano agent is called and with which arguments; a call that names its model wins over a mention."""
+    calls = [(match.start(), _arguments(text, match.end())) for match in _CALL.finditer(text, start)]
+    if not calls:
+        return None
+    return next((call for call in calls if call[1].get("model") and call[1].get("provider")), calls[0])
+
+
+def _arguments(text: str, start: int) -> dict[str, str]:
+    """The keyword arguments of a call; values in quotes without them."""
+    given: dict[str, str] = {}
+    while match := _ARGUMENT.match(text, start):
+        name, value, end = match.groups()
+        quoted = value[:1] in {'"', "'"}
+        given[name] = re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.DOTALL) if quoted else ""
+        if end:
+            break
+        start = match.end()
+    return given
+
+
+def _description(text: str) -> str:
+    """The front matter's description, as YAML if it is YAML, else as the line stands: Claude Code takes both."""
+    trial = source.Findings("")
+    node = (frontmatter.read(text, trial, drop=lambda key: key != "description").map or {}).get("description")
+    if node is not None and isinstance(node.value, str):
+        return node.value.strip()
+    line = re.search(r"(?m)^description[ \t]*:[ \t]*(.*)$", text) if trial.mistakes else None
+    return line.group(1).strip() if line else ""
+
+
+def _line_of(text: str, key: str) -> int:
+    match = re.search(rf"(?m)^(['\"]?){re.escape(key)}\1[ \t]*:", text)
+    return source.Lines.of(text).number(match.start()) if match else 1

@@ -1,0 +1,71 @@
+"""Reads a HOP into an Evaluation, and tells HOPs from LOPs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flatfield.records import Evaluation, Weights
+from flatfield.tasks import fields, frontmatter, markdown, source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flatfield.tasks.located import Node
+    from flatfield.tasks.source import Findings
+
+ARGUMENTS = "$ARGUMENTS"
+"""Where Claude Code puts what follows the command: in a HOP, the LOP."""
+
+
+def is_evaluation(text: str) -> bool:
+    """Whether a Markdown file is a HOP: `agents:` in its front matter, or `$ARGUMENTS` in its body.
+
+    A file whose `## Variables` hold a PROMPT is a LOP, also when that prompt speaks of `$ARGUMENTS`.
+    """
+    part = frontmatter.split(text)
+    if frontmatter.has_key(part.matter, "agents"):
+        return True
+    if ARGUMENTS not in text[part.body_start :]:
+        return False
+    return "PROMPT" not in markdown.parse(text, part.body_start, source.Findings("")).variables
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """Read one HOP; what it does not say has the defaults of Evaluation.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidFiles: it has mistakes; all of them, with their lines.
+    """
+    found = source.Findings(str(path))
+    text = source.decode(source.read_bytes(path), str(path))
+    given = fields.read_map(frontmatter.read(text, found), _READERS, found, what="the front matter")
+    body_start = frontmatter.split(text).body_start
+    title = given.pop("title", None) or markdown.parse(text, body_start, source.Findings("")).title or path.stem
+    found.settle()
+    return Evaluation(title=title, path=str(path.absolute()), body=text[body_start:], **given)
+
+
+def _weights(node: Node, name: str, found: Findings) -> Weights | None:
+    readers = dict.fromkeys(("performance", "speed", "cost"), fields.number(least=0))
+    before = len(found.mistakes)
+    weights = Weights(**fields.read_map(node, readers, found, what=name))
+    if len(found.mistakes) == before and weights.performance + weights.speed + weights.cost <= 0:
+        found.add(node.line, f"{name} are all 0", "give at least one of performance, speed, cost a weight above 0")
+        return None
+    return weights
+
+
+_READERS: dict[str, fields.Reader] = {
+    "title": fields.text(),
+    "agents": fields.texts(single=True, empty=False),
+    "repeats": fields.integer(1),
+    "seed": fields.integer(0),
+    "jobs": fields.integer(1),
+    "limits": fields.nested(fields.LIMITS),
+    "budget_usd": fields.number(above=0),
+    "judge": fields.texts(single=True, empty=False),
+    "judge_weight": fields.number(least=0, most=1),
+    "weights": _weights,
+    "names": fields.choice("neutral", "actual"),
+}

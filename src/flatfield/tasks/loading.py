@@ -1,0 +1,153 @@
+"""Loads what a command names: LOPs, a HOP, folders and built-in suites; all mistakes of all files at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from flatfield.errors import InvalidFiles, NotFound
+from flatfield.records import Evaluation, Mistake, Task
+from flatfield.tasks import source
+from flatfield.tasks.hop import is_evaluation, read_evaluation
+from flatfield.tasks.lop import looks_like_task, read_task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SUITE_PREFIX = "suite:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The tasks in the order they were named, the evaluation if one was, and what was passed over."""
+
+    tasks: tuple[Task, ...]
+    evaluation: Evaluation | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one call of `load` has read so far; `named` says of each file whether it was named itself."""
+
+    cwd: Path
+    named: dict[Path, bool] = field(default_factory=dict)
+    tasks: list[Task] = field(default_factory=list)
+    evaluations: dict[Path, Evaluation | None] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def shown(self, path: Path) -> str:
+        """A path as short as it can be said from the current directory."""
+        here = self.cwd.absolute()
+        return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
+
+    def keep(self, path: Path, error: InvalidFiles) -> None:
+        """Note a file's mistakes under its short path."""
+        self.mistakes.extend(msgspec.structs.replace(m, path=self.shown(path)) for m in error.mistakes)
+
+
+def load(arguments: Sequence[str], cwd: Path) -> Loaded:
+    """Read files, the Markdown files right in folders, and `suite:NAME`; relative paths count from `cwd`.
+
+    In folders, what is neither LOP nor HOP is passed over with a note, and so are HOPs when one is named as a file.
+
+    Raises:
+        NotFound: files, folders or suites that are not there; all of them.
+        InvalidFiles: the mistakes of all files, tasks with the same id, or several HOPs.
+    """
+    reading = _Reading(cwd)
+    for argument in arguments:
+        _find(argument, reading)
+    if reading.missing:
+        raise NotFound("\n".join(reading.missing))
+    for path, itself in reading.named.items():
+        _read(path, itself, reading)
+    _check_ids(reading)
+    evaluation = _one_evaluation(reading)
+    if reading.mistakes:
+        raise InvalidFiles(reading.mistakes)
+    return Loaded(tasks=tuple(reading.tasks), evaluation=evaluation, notes=tuple(reading.notes))
+
+
+def suites() -> tuple[str, ...]:
+    """The names of the built-in suites."""
+    folder = _suites_folder()
+    return tuple(sorted(path.name for path in folder.iterdir() if any(path.glob("*.md")))) if folder.is_dir() else ()
+
+
+def _suites_folder() -> Path:
+    return Path(__file__).parent / "suites"
+
+
+def _find(argument: str, reading: _Reading) -> None:
+    """Turn one argument into files."""
+    if argument.startswith(SUITE_PREFIX):
+        name = argument.removeprefix(SUITE_PREFIX)
+        if name not in suites():
+            close = source.did_you_mean(name, suites())
+            reading.missing.append(f"there is no suite {name!r}{close}; there are: {', '.join(suites()) or 'none'}")
+            return
+        path = _suites_folder() / name
+    else:
+        path = reading.cwd.absolute() / Path(argument).expanduser()
+    if path.is_dir():
+        _find_in(path.resolve(), argument, reading)
+    elif path.is_file():
+        reading.named[path.resolve()] = True
+    else:
+        close = source.did_you_mean(path.name, source.names_in(path.parent))
+        reading.missing.append(f"there is no file or folder {argument}{close}")
+
+
+def _find_in(folder: Path, argument: str, reading: _Reading) -> None:
+    files = sorted(path for path in folder.glob("*.md") if path.is_file())
+    for path in files:
+        reading.named.setdefault(path, False)
+    if not files:
+        below = sorted({path.parent.relative_to(folder).as_posix() for path in folder.glob("*/*.md")})
+        hint = f"name a folder below it: {', '.join(below)}" if below else "name a folder with LOPs in it"
+        reading.missing.append(f"there is no Markdown file in {argument}; {hint}")
+
+
+def _read(path: Path, itself: bool, reading: _Reading) -> None:  # noqa: FBT001 - the value beside the path in `named`
+    try:
+        text = source.decode(source.read_bytes(path), str(path))
+        if is_evaluation(text):
+            reading.evaluations[path] = None
+            reading.evaluations[path] = read_evaluation(path)
+        elif itself or looks_like_task(text):
+            reading.tasks.append(read_task(path))
+        else:
+            reading.notes.append(f"{reading.shown(path)} passed over: it has no `## Variables` with a PROMPT")
+    except InvalidFiles as error:
+        reading.keep(path, error)
+
+
+def _one_evaluation(reading: _Reading) -> Evaluation | None:
+    """The HOP to go by; several are mistakes, unless one of them is named as a file and the others are not."""
+    named = [path for path in reading.evaluations if reading.named[path]]
+    chosen = named or list(reading.evaluations)
+    for path in reading.evaluations:
+        if path not in chosen:
+            reading.notes.append(f"{reading.shown(path)} passed over: {reading.shown(named[0])} is the HOP")
+    if len(chosen) > 1:
+        for path in chosen:
+            problem = f"this is one of {len(chosen)} HOPs"
+            reading.mistakes.append(Mistake(path=reading.shown(path), line=1, problem=problem, fix="name one HOP"))
+    return reading.evaluations[chosen[0]] if chosen else None
+
+
+def _check_ids(reading: _Reading) -> None:
+    """A task's id is part of its trials' ids, so no two tasks of a run may share one."""
+    first: dict[str, str] = {}
+    for task in reading.tasks:
+        path = reading.shown(Path(task.path))
+        if task.id in first:
+            problem = f"the id {task.id!r} is also that of {first[task.id]}"
+            reading.mistakes.append(Mistake(path=path, line=1, problem=problem, fix="rename the file or set `id:`"))
+        first.setdefault(task.id, path)

@@ -1,0 +1,182 @@
+"""Reads a LOP, in either form, into a Task; finds all its mistakes at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from flatfield.errors import NotFound
+from flatfield.records import Limits, Targets, Task
+from flatfield.tasks import digest, fields, frontmatter, markdown, solution, source, verify
+
+if TYPE_CHECKING:
+    from flatfield.tasks.located import Node
+    from flatfield.tasks.markdown import Prompt
+    from flatfield.tasks.source import Findings
+
+DEFAULT_TOOLS = ("read_file", "list_directory", "write_file", "edit_file", "get_file_info")
+"""The set that `tools:` replaces."""
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def read_task(path: Path) -> Task:
+    """Read one LOP.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidFiles: it has mistakes; all of them, with their lines.
+    """
+    data = source.read_bytes(path)
+    found = source.Findings(str(path))
+    text = source.decode(data, str(path))
+    matter = frontmatter.read(text, found)
+    plain = not matter.map and not found.mistakes
+    prompt = markdown.parse(text, frontmatter.split(text).body_start, found)
+    given = _front_matter(matter, path, found)
+    agents = markdown.agent_lines(prompt.sections["Agents"], found) if "Agents" in prompt.sections else ()
+    _check_prompt_is_there(prompt, found)
+    _check_sections(prompt, agents, plain=plain, found=found)
+    found.settle()
+    try:
+        whole = digest.of_task(data, path.parent, given["named"])
+    except OSError as error:
+        raise NotFound(f"{error.filename}, which {path} names, cannot be read: {error.strerror}") from None
+    value = prompt.variables["PROMPT"].value
+    return Task(
+        id=given.get("id") or slug(path.stem),
+        title=given.get("title") or prompt.title or path.stem,
+        prompt=value or "",
+        path=str(path.absolute()),
+        digest=whole,
+        plain=plain,
+        instructions=prompt.text("Instructions"),
+        agents=agents,
+        expected=prompt.text("Expected Output"),
+        rubric=prompt.text("Grading rubric"),
+        **given["fields"],
+    )
+
+
+def looks_like_task(text: str) -> bool:
+    """Whether a Markdown file found in a folder means to be a LOP."""
+    found = source.Findings("")
+    part = frontmatter.split(text)
+    prompt = markdown.parse(text, part.body_start, found)
+    own = [key for key in _READERS if key not in {"title", "tags", "tools", "id"}]
+    return "Variables" in prompt.sections or any(frontmatter.has_key(part.matter, key) for key in own)
+
+
+def slug(name: str) -> str:
+    """A file's name as an id: what is no letter, digit, `.`, `_` or `-` becomes `-`."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "task"
+
+
+def _check_prompt_is_there(prompt: Prompt, found: Findings) -> None:
+    example = '`PROMPT: "…"` below `## Variables`'
+    if "Variables" not in prompt.sections:
+        found.add(1, "there is no `## Variables` section, so no PROMPT", f"write {example}")
+    elif "PROMPT" not in prompt.variables:
+        section = prompt.sections["Variables"]
+        near = re.search(r"(?im)^[ \t]*(?:[-*][ \t]+)?[`*_]*prompt\b", section.text)
+        line = section.line + source.Lines.of(section.text).number(near.start()) if near else section.line
+        problem = "this is not a PROMPT in double quotes" if near else "`## Variables` has no PROMPT"
+        found.add(line, problem, f"write {example}, at the start of a line")
+    elif prompt.variables["PROMPT"].value is not None and not str(prompt.variables["PROMPT"].value).strip():
+        found.add(prompt.variables["PROMPT"].line, "PROMPT is empty", "write what the agent is to do")
+
+
+def _check_sections(prompt: Prompt, agents: tuple[str, ...], *, plain: bool, found: Findings) -> None:
+    """What a LOP without front matter must have."""
+    markdown.suggest_sections(prompt, found)
+    if not plain:
+        return
+    if not prompt.title:
+        found.add(1, "there is no title", "start the file with `# Title`, or write front matter")
+    suggested = {mistake.fix for mistake in found.mistakes}
+    for name in markdown.SECTIONS:
+        if name in prompt.sections or name == "Variables" or f"did you mean `## {name}`?" in suggested:
+            continue
+        found.add(1, f"there is no `## {name}` section", f"write `## {name}`, or give the LOP front matter")
+    if "Agents" in prompt.sections and not agents:
+        line = prompt.sections["Agents"].line
+        found.add(line, "`## Agents` names no agent", "write lines `@agent-NAME PROMPT`, each on its own")
+
+
+def _front_matter(matter: Node, path: Path, found: Findings) -> dict[str, Any]:
+    """`id`, `title`, the Task's other fields under "fields", and under "named" what the LOP names on disk."""
+    folder = path.parent
+    readers = {**_READERS, "workspace": _workspace(path)}
+    given = fields.read_map(matter, readers, found, what="the front matter")
+    verifiers = verify.read(given.pop("verify", None), folder, found)
+    steps = solution.read(given.pop("solution", None), folder, given.get("tools", DEFAULT_TOOLS), found)
+    named = [*verify.named_paths(verifiers, folder), *steps.folders]
+    if "workspace" in given:
+        named.append(Path(given["workspace"]))
+    result: dict[str, Any] = {"named": named, "id": given.pop("id", None), "title": given.pop("title", None)}
+    given["limits"] = Limits(**given.get("limits", {}))
+    given["targets"] = Targets(**given.get("targets", {}))
+    result["fields"] = {**given, "verifiers": verifiers, "solution": steps.steps}
+    return result
+
+
+def _id(node: Node, name: str, found: Findings) -> str | None:
+    value = fields.text()(node, name, found)
+    if value is None or _ID.fullmatch(value):
+        return value if value is None else str(value)
+    found.add(
+        node.line, f"{name} {value!r} has characters other than letters, digits, `.`, `_`, `-`", f"write {slug(value)}"
+    )
+    return None
+
+
+def _workspace(path: Path) -> fields.Reader:
+    def read(node: Node, name: str, found: Findings) -> str | None:
+        value = fields.text()(node, name, found)
+        if value is None:
+            return None
+        folder = (path.parent / value).resolve()
+        if Path(value).is_absolute() or not folder.is_dir():
+            problem = "is absolute" if Path(value).is_absolute() else "is not there"
+            found.add(node.line, f"the workspace folder {value!r} {problem}", f"name a folder beside {path.name}")
+        elif path.resolve().is_relative_to(folder):
+            found.add(node.line, f"the workspace {value!r} holds the LOP, and so the answers", "name a folder below it")
+        else:
+            return str(folder)
+        return None
+
+    return read
+
+
+def _files(node: Node, name: str, found: Findings) -> dict[str, str] | None:
+    """Inline files: relative path → text."""
+    files = fields.text_map(node, name, found)
+    for key in files or {}:
+        parts = PurePosixPath(key).parts
+        line = node.keys[key]
+        if not parts or key.startswith("/") or ".." in parts or "\\" in key or "\0" in key or key.endswith("/"):
+            found.add(line, f"{key!r} is not a path inside the workspace", "write a relative path such as data/in.txt")
+        elif any(other.startswith(f"{key}/") for other in files or {}):
+            found.add(line, f"{key!r} is a file and a folder at once", "rename one of them")
+    return files
+
+
+def _kept(node: Node, name: str, found: Findings) -> Node:  # noqa: ARG001 - has a reader's form; read later, with more
+    return node
+
+
+_READERS: dict[str, fields.Reader] = {
+    "id": _id,
+    "title": fields.text(),
+    "level": fields.integer(0),
+    "tags": fields.texts(single=True),
+    "workspace": _kept,
+    "files": _files,
+    "tools": fields.tools,
+    "limits": fields.nested(fields.LIMITS),
+    "targets": fields.nested({"seconds": fields.number(above=0), "cost_usd": fields.number(above=0)}),
+    "repeats": fields.integer(1),
+    "verify": _kept,
+    "solution": _kept,
+}

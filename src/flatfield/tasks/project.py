@@ -1,0 +1,127 @@
+"""Finds the project in force: flatfield.toml upward from a folder, and the roster of all agents it knows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from flatfield.errors import InvalidFiles, NotFound
+from flatfield.records import Mistake
+from flatfield.tasks.agents import read_agent_file
+from flatfield.tasks.config import read_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flatfield.records import AgentConfig
+
+CONFIG_NAME = "flatfield.toml"
+CONFIG_VARIABLE = "FLATFIELD_CONFIG"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """Where flatfield.toml lies (else the current directory), and every agent that can be named there.
+
+    `config` is None without a flatfield.toml. The roster holds each name once, by precedence; `notes` say which agents
+    are hidden by others, and which files were passed over.
+    """
+
+    folder: Path
+    config: Path | None
+    roster: tuple[AgentConfig, ...]
+    notes: tuple[str, ...]
+
+
+def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> Project:
+    """The project by an explicit flatfield.toml, by FLATFIELD_CONFIG, or upward from `cwd`; else `cwd` alone.
+
+    Agents come from flatfield.toml, `agents/`, `.claude/agents/` (beside flatfield.toml, then in `cwd`) and flatfield
+    itself; of two with the same name the first is taken.
+
+    Raises:
+        NotFound: the flatfield.toml that was named is not there.
+        InvalidFiles: the mistakes of all these files at once.
+    """
+    path = _config_path(cwd, config, environ)
+    folder = path.parent if path else cwd.absolute()
+    notes: list[str] = []
+    mistakes: list[Mistake] = []
+    agents: list[AgentConfig] = []
+    if path:
+        try:
+            agents += read_config(path, _shown(path, cwd))
+        except InvalidFiles as error:
+            mistakes += error.mistakes
+    for place in dict.fromkeys(
+        home / name for name in ("agents", ".claude/agents") for home in (folder, cwd.absolute())
+    ):
+        agents += _folder(place, cwd, mistakes, notes)
+    if mistakes:
+        raise InvalidFiles(mistakes)
+    agents += [msgspec.structs.replace(agent, source="shipped") for agent in shipped()]
+    return Project(folder=folder, config=path, roster=_first_of_each(agents, notes), notes=tuple(notes))
+
+
+def shipped() -> tuple[AgentConfig, ...]:
+    """The agents that flatfield brings along."""
+    path = Path(__file__).parent / "shipped.toml"
+    return read_config(path, path.name)
+
+
+def _config_path(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> Path | None:
+    named, origin = (
+        (str(config), "--config") if config is not None else (environ.get(CONFIG_VARIABLE, ""), CONFIG_VARIABLE)
+    )
+    if named:
+        path = Path(os.path.normpath(cwd.absolute() / Path(named).expanduser()))
+        if not path.is_file():
+            raise NotFound(f"{origin} names {named}, which is not a file; name a {CONFIG_NAME} or leave it out")
+        return path
+    start = cwd.absolute()
+    return next((place / CONFIG_NAME for place in (start, *start.parents) if (place / CONFIG_NAME).is_file()), None)
+
+
+def _folder(place: Path, cwd: Path, mistakes: list[Mistake], notes: list[str]) -> list[AgentConfig]:
+    """The agents of one folder of sub-agent files, in the order of the files' names."""
+    found: list[AgentConfig] = []
+    skipped: list[str] = []
+    for path in sorted(place.glob("*.md")) if place.is_dir() else ():
+        try:
+            agent = read_agent_file(path)
+        except InvalidFiles as error:
+            mistakes += [msgspec.structs.replace(mistake, path=_shown(path, cwd)) for mistake in error.mistakes]
+            continue
+        if agent is None:
+            skipped.append(path.name)
+            continue
+        twin = next((other.source for other in found if other.name == agent.name), None)
+        if twin:
+            problem = f"the name {agent.name!r} is also that of {twin}"
+            mistakes.append(
+                Mistake(path=_shown(path, cwd), line=1, problem=problem, fix="give one of them another name")
+            )
+        found.append(msgspec.structs.replace(agent, source=_shown(path, cwd)))
+    if skipped:
+        names = ", ".join(skipped)
+        notes.append(f"{_shown(place, cwd)}: {names} skipped: no call of prompt_nano_agent, so no nano agent")
+    return found
+
+
+def _first_of_each(agents: list[AgentConfig], notes: list[str]) -> tuple[AgentConfig, ...]:
+    chosen: dict[str, AgentConfig] = {}
+    for agent in agents:
+        if agent.name in chosen:
+            notes.append(f"agent {agent.name} of {agent.source} is hidden by the one of {chosen[agent.name].source}")
+        chosen.setdefault(agent.name, agent)
+    return tuple(chosen.values())
+
+
+def _shown(path: Path, cwd: Path) -> str:
+    """A path as short as it can be said from `cwd`."""
+    absolute, here = path.absolute(), cwd.absolute()
+    return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else str(absolute)

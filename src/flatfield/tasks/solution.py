@@ -1,0 +1,120 @@
+"""Reads a LOP's `solution:` list, which the oracle plays: tool calls, copied folders and the final answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flatfield import plugins
+from flatfield.records import SolutionStep
+from flatfield.tasks import digest, fields
+from flatfield.tasks.located import Node, plain, shown
+from flatfield.tasks.source import right_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from flatfield.tasks.source import Findings
+
+DEFAULT_ANSWER = "Done."
+"""What the oracle answers when the solution has no `- answer:`."""
+
+_ARGUMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "read_file": (("file_path",), ()),
+    "list_directory": ((), ("directory_path",)),
+    "write_file": (("file_path", "content"), ()),
+    "edit_file": (("file_path", "old_str", "new_str"), ()),
+    "get_file_info": (("file_path",), ()),
+    "run_command": (("command",), ()),
+}
+"""Required and optional arguments of our own tools, all texts; other tools check theirs when they run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The steps, and the folders beside the LOP whose files they hold."""
+
+    steps: tuple[SolutionStep, ...] = ()
+    folders: tuple[Path, ...] = ()
+
+
+def read(node: Node | None, folder: Path, allowed: Sequence[str], found: Findings) -> Solution:
+    """Read the list; `folder` is the LOP's, `allowed` the tools that the task gives. Mistakes go into `found`."""
+    if node is None:
+        return Solution()
+    if not node.items:
+        found.add(node.line, f"`solution` is {shown(node)}, not a list of steps", 'write items such as `- answer: "…"`')
+        return Solution()
+    steps: list[SolutionStep] = []
+    folders: list[Path] = []
+    for index, item in enumerate(node.items):
+        keys = list(item.map or {})
+        if item.map is None or len(keys) != 1:
+            found.add(item.line, f"a step is {shown(item)}, not one key with its value", "write one tool per `- ` item")
+            continue
+        key, value = keys[0], item.map[keys[0]]
+        if key == "answer":
+            if index != len(node.items) - 1:
+                found.add(item.keys[key], "`answer` is not the last step", "move it to the end")
+            steps.append(SolutionStep(answer=fields.text(empty=True)(value, "`answer`", found) or ""))
+        elif key == "copy":
+            steps += _copy(value, folder, folders, found)
+            _check_allowed("write_file", item.keys[key], allowed, found)
+        elif key not in plugins.names("tool"):
+            known = [*plugins.names("tool"), "copy", "answer"]
+            found.add(item.keys[key], f"there is no tool `{key}` to take a step with", right_key(key, known))
+        else:
+            _check_allowed(key, item.keys[key], allowed, found)
+            steps.append(SolutionStep(tool=key, arguments=_arguments(key, value, found)))
+    if steps and steps[-1].tool is not None:
+        steps.append(SolutionStep(answer=DEFAULT_ANSWER))
+    return Solution(tuple(steps), tuple(folders))
+
+
+def _check_allowed(tool: str, line: int, allowed: Sequence[str], found: Findings) -> None:
+    if tool not in allowed:
+        found.add(line, f"the task does not give the tool `{tool}`", f"add {tool} to `tools:`")
+
+
+def _arguments(tool: str, node: Node, found: Findings) -> dict[str, Any]:
+    if node.map is None and node.value is None:
+        node = Node(node.line, {})
+    if node.map is None:
+        found.add(node.line, f"the arguments of `{tool}` are {shown(node)}, not a map", "write `{name: value}`")
+        return {}
+    if tool not in _ARGUMENTS:
+        return {key: plain(entry) for key, entry in node.map.items()}
+    required, optional = _ARGUMENTS[tool]
+    readers = dict.fromkeys((*required, *optional), fields.text(empty=True))
+    values = fields.read_map(node, readers, found, what=f"`{tool}`")
+    for name in required:
+        if name not in node.map:
+            found.add(node.line, f"`{tool}` needs `{name}`", f"write `{name}: …` in it")
+    return values
+
+
+def _copy(node: Node, folder: Path, folders: list[Path], found: Findings) -> list[SolutionStep]:
+    """One write_file step for each file of a folder, in the order of their paths."""
+    name = fields.text()(node, "`copy`", found)
+    if name is None:
+        return []
+    base, path = folder.resolve(), (folder / name).resolve()
+    if not path.is_dir() or path == base or not path.is_relative_to(base):
+        found.add(node.line, f"there is no folder {name!r} to copy", "name a folder beside the LOP")
+        return []
+    folders.append(path)
+    steps: list[SolutionStep] = []
+    for file in digest.files_below(path):
+        relative = file.relative_to(path).as_posix()
+        try:
+            content = file.read_bytes().decode("utf-8")
+        except (UnicodeDecodeError, OSError):
+            found.add(
+                node.line, f"{name}/{relative} is not a readable UTF-8 text", "copy texts only: a tool writes them"
+            )
+            continue
+        steps.append(SolutionStep(tool="write_file", arguments={"file_path": relative, "content": content}))
+    if not steps:
+        found.add(node.line, f"the folder {name!r} holds no file to copy", "put the solution's files there")
+    return steps

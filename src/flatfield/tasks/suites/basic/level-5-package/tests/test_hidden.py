@@ -1,0 +1,84 @@
+import subprocess
+import sys
+
+import pytest
+import tally
+from tally.entry import Entry
+from tally.parsing import parse, parse_line
+from tally.summary import render, totals
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tally", *map(str, arguments)], capture_output=True, text=True, timeout=20, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("amount", "cents"),
+    [("0", 0), ("7", 700), ("7.5", 750), ("0.07", 7), ("-0.05", -5), ("-3", -300), ("1234567.89", 123456789), ("0.29", 29)],
+)
+def test_amounts(amount, cents):
+    assert parse_line(f"2026-01-31 misc {amount}").cents == cents
+
+
+@pytest.mark.parametrize("amount", ["1.234", "1.", ".5", "1,50", "twelve", "+1", "--1", "1e3", ""])
+def test_bad_amounts(amount):
+    with pytest.raises(ValueError):
+        parse_line(f"2026-01-31 misc {amount}")
+
+
+@pytest.mark.parametrize("line", ["2026-02-30 food 1", "01.02.2026 food 1", "20260201 food 1", "2026-02-01 food 1 extra"])
+def test_bad_lines(line):
+    with pytest.raises(ValueError):
+        parse_line(line)
+
+
+def test_fields_may_be_apart():
+    assert parse_line("  2026-01-31   food \t 1  ") == Entry(date="2026-01-31", account="food", cents=100)
+
+
+def test_entries_are_values():
+    entry = Entry(date="2026-01-31", account="food", cents=100)
+    assert entry == Entry(date="2026-01-31", account="food", cents=100)
+    with pytest.raises(AttributeError):
+        entry.cents = 1
+
+
+def test_comments_and_blank_lines_are_skipped():
+    assert list(parse("\n  # note\n \t\n")) == []
+
+
+def test_line_numbers_count_every_line():
+    with pytest.raises(ValueError, match="line 5"):
+        parse("\n# two\n\n2026-01-31 food 1\n2026-01-31 food x\n")
+
+
+def test_totals_of_nothing():
+    assert dict(totals([])) == {}
+    assert render([]) == ""
+
+
+def test_render_is_sorted_and_exact():
+    entries = [Entry(date="2026-01-01", account=name, cents=cents) for name, cents in [("b", -5), ("a", 7), ("b", -100)]]
+    assert render(entries) == "a 0.07\nb -1.05"
+
+
+def test_the_package_says_what_it_offers():
+    assert set(tally.__all__) == {"Entry", "parse", "totals", "render"}
+
+
+def test_the_command_prints_the_table(tmp_path):
+    path = tmp_path / "march.txt"
+    path.write_text("2026-03-01 food 12.50\n2026-03-02 rent 800\n", encoding="utf-8")
+    done = run(path)
+    assert (done.returncode, done.stdout) == (0, "food 12.50\nrent 800.00\n")
+
+
+def test_the_command_reports_a_bad_line(tmp_path):
+    path = tmp_path / "march.txt"
+    path.write_text("2026-03-01 food\n", encoding="utf-8")
+    done = run(path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "line 1" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,153 @@
+"""Reads a LOP's `verify:` list into VerifierSpecs, each checked by the verifier that it names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from flatfield import plugins
+from flatfield.records import VerifierSpec
+from flatfield.tasks import fields
+from flatfield.tasks.located import plain, shown
+from flatfield.tasks.source import right_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from types import ModuleType
+
+    from flatfield.tasks.located import Node
+    from flatfield.tasks.source import Findings
+
+_BESIDE: dict[str, fields.Reader] = {"weight": fields.number(above=0), "skill": fields.text()}
+"""What may stand beside the kind in an item's map."""
+
+
+def read(node: Node | None, folder: Path, found: Findings) -> tuple[VerifierSpec, ...]:
+    """Read the list; `folder` is the LOP's. Mistakes go into `found`, their items are left out."""
+    if node is None:
+        return ()
+    if node.items is None:
+        found.add(node.line, f"`verify` is {shown(node)}, not a list", "write items such as `- answer: {contains: …}`")
+        return ()
+    specs = [_item(item, folder, found) for item in node.items]
+    return tuple(spec for spec in specs if spec is not None)
+
+
+def named_paths(specs: Sequence[VerifierSpec], folder: Path) -> list[Path]:
+    """The files and folders beside the LOP that any option names (`tests/`, `checks.py::verify`).
+
+    Verifiers do not say which of their options are paths; hashing one text too many only makes a digest stricter.
+    """
+    base = folder.resolve()
+    paths: list[Path] = []
+    for text in (text for spec in specs for text in _texts(spec.options)):
+        try:
+            path = (base / text.partition("::")[0]).resolve()
+            if path != base and path.is_relative_to(base) and path.exists():
+                paths.append(path)
+        except (OSError, ValueError):  # too long or with NUL: a text, not a path
+            continue
+    return paths
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _item(node: Node, folder: Path, found: Findings) -> VerifierSpec | None:
+    known = plugins.names("verifier")
+    kinds = [key for key in node.map or {} if key not in _BESIDE]
+    if node.map is None or not kinds:
+        found.add(
+            node.line, f"an item of `verify` is {shown(node)} without a verifier", f"write one of: {', '.join(known)}"
+        )
+        return None
+    unknown = [key for key in kinds if key not in known]
+    for key in unknown:
+        found.add(node.keys[key], f"there is no verifier `{key}`", right_key(key, [*known, *_BESIDE]))
+    beside = {key: entry for key, entry in node.map.items() if key in _BESIDE}
+    extra = {key: _BESIDE[key](entry, f"`{key}`", found) for key, entry in beside.items()}
+    if unknown:
+        return None
+    if len(kinds) > 1:
+        found.add(
+            node.keys[kinds[1]], f"`{kinds[0]}` and `{kinds[1]}` stand in one item", "start a new `- ` item for each"
+        )
+        return None
+    kind = kinds[0]
+    if not _valid(kind, node, folder, found) or None in extra.values():
+        return None
+    value = plain(node.map[kind])
+    options = value if isinstance(value, dict) else {"value": value}
+    return VerifierSpec(kind=kind, options=options, line=node.keys[kind], **extra)
+
+
+def _valid(kind: str, item: Node, folder: Path, found: Findings) -> bool:
+    """Whether the verifier accepts the options; notes what it says against them."""
+    node = (item.map or {})[kind]
+    line = item.keys[kind]
+    try:
+        module = plugins.load("verifier", kind)
+    except ImportError as error:
+        found.add(line, f"the verifier `{kind}` cannot be loaded: {error}", "install what it needs")
+        return False
+    options, sentence = _options(module, plain(node))
+    if sentence:
+        before = len(found.mistakes)
+        _located(module, kind, node, found)
+        if len(found.mistakes) == before:
+            _sentence(kind, sentence, line, _example(module), found)
+        return False
+    check = getattr(module, "check_options", None)
+    problem = check(options, folder) if check else None
+    if problem:
+        _sentence(kind, problem, line, "correct the LOP or the file", found)
+    return problem is None
+
+
+def _options(module: ModuleType, value: object) -> tuple[Any, str]:
+    """The verifier's Options, or the sentence it has against the value."""
+    parse = getattr(module, "parse", None)
+    try:
+        return (parse(value) if parse else msgspec.convert(value, module.Options)), ""
+    except (ValueError, msgspec.ValidationError) as error:
+        return None, str(error)
+
+
+def _located(module: ModuleType, kind: str, node: Node, found: Findings) -> None:
+    """Find the mistakes in a map of options one by one: msgspec stops at the first and knows no lines."""
+    if node.map is None:
+        return
+    known = {field.encode_name: field for field in msgspec.structs.fields(module.Options)}
+    for key, entry in node.map.items():
+        if key not in known:
+            found.add(node.keys[key], f"`{kind}` has no option `{key}`", right_key(key, known))
+            continue
+        try:
+            msgspec.convert(plain(entry), known[key].type)
+        except msgspec.ValidationError as error:
+            problem = str(error).replace("Expected", "expected", 1)
+            found.add(entry.line, f"`{key}` of `{kind}` is {shown(entry)}: {problem}", "write a value of that kind")
+    for key, field in known.items():
+        if field.required and key not in node.map:
+            found.add(node.line, f"`{kind}` needs `{key}`", f"write `{key}: …` in it")
+
+
+def _sentence(kind: str, sentence: str, line: int, otherwise: str, found: Findings) -> None:
+    """Note a verifier's own sentence, `what is wrong; what would be right`."""
+    problem, _, fix = sentence.partition("; ")
+    found.add(line, problem if f"`{kind}" in problem else f"`{kind}`: {problem}", fix or otherwise)
+
+
+def _example(module: ModuleType) -> str:
+    keys = [field.encode_name for field in msgspec.structs.fields(module.Options)]
+    return f"its options are: {', '.join(keys)}" if keys else "write it without options"

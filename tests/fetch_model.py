@@ -1,0 +1,22 @@
+"""Fetches the on-device model that some tests use, once; says so and goes on when it cannot be had."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from flatfield.agent.models import cache_folder, pull
+from flatfield.errors import FlatfieldError
+
+
+def main() -> None:
+    """Pull the model into flatfield's own cache, from where the tests take it."""
+    cache = cache_folder(os.environ)
+    try:
+        asyncio.run(pull("smollm2-135m", cache=cache, environ=os.environ, progress=lambda _done, _total: None))
+    except FlatfieldError as error:
+        print(f"the on-device model cannot be fetched, tests that need it are skipped: {error}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""A lane holds no more than its width, serves in order, and survives cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.agent.protocols import Lane
+from flatfield.runs.lanes import Lanes
+
+if TYPE_CHECKING:
+    from flatfield.agent.clock import Clock
+
+DEVICE = Lane(name="device", width=1)
+
+
+async def settle() -> None:
+    """Let all tasks go on until they wait."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+class Visitor:
+    """Holds a lane until told to leave."""
+
+    def __init__(self, lanes: Lanes, lane: Lane, log: list[str], name: str = "") -> None:
+        self.leave = asyncio.Event()
+        self.waited: float | None = None
+        self._visit = (lanes, lane, log, name)
+        self.task = asyncio.create_task(self._stay())
+
+    async def _stay(self) -> None:
+        lanes, lane, log, name = self._visit
+        async with lanes.hold(lane, lambda: log.append(f"{name} waits")) as seconds:
+            self.waited = seconds
+            log.append(f"{name} in")
+            await self.leave.wait()
+        log.append(f"{name} out")
+
+
+async def test_waiting_is_measured_and_first_come_is_first_served(clock: Clock) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    visitors = [Visitor(lanes, DEVICE, log, name) for name in "abc"]
+    for visitor in visitors:
+        await settle()
+        await clock.sleep(5)
+        visitor.leave.set()
+    await settle()
+    assert log == ["a in", "b waits", "c waits", "a out", "b in", "b out", "c in", "c out"]
+    assert [visitor.waited for visitor in visitors] == [0, 5, 10]
+
+
+async def test_a_lane_is_as_wide_as_it_says_and_lanes_do_not_share(clock: Clock) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    wide = Lane(name="api", width=2)
+    visitors = [Visitor(lanes, wide, log, name) for name in "abc"] + [Visitor(lanes, DEVICE, log, "d")]
+    await settle()
+    assert log == ["a in", "b in", "c waits", "d in"]
+    for visitor in visitors:
+        visitor.leave.set()
+    await settle()
+
+
+async def test_where_widths_differ_the_smaller_counts_until_the_lane_is_empty(clock: Clock) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    visitors = [
+        Visitor(lanes, Lane(name="device", width=width), log, name)
+        for name, width in zip("abc", (2, 1, 9), strict=True)
+    ]
+    await settle()
+    assert log == ["a in", "b waits", "c waits"]
+    visitors[0].leave.set()
+    await settle()
+    assert log[3:] == ["a out", "b in"]
+    for visitor in visitors:
+        visitor.leave.set()
+    await settle()
+    others = [Visitor(lanes, Lane(name="device", width=2), log, name) for name in "cd"]
+    await settle()
+    assert log[-2:] == ["c in", "d in"]
+    for visitor in others:
+        visitor.leave.set()
+    await settle()
+
+
+@pytest.mark.parametrize("leaves_first", [True, False])
+async def test_who_is_cancelled_while_waiting_holds_up_nobody(clock: Clock, leaves_first: bool) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    first, second, third = (Visitor(lanes, DEVICE, log, name) for name in "abc")
+    await settle()
+    if leaves_first:  # the place is handed to b in the same instant in which b is cancelled
+        first.leave.set()
+        while "a out" not in log:  # noqa: ASYNC110 - one step of the loop at a time is the point
+            await asyncio.sleep(0)
+        assert "b in" not in log
+    second.task.cancel()
+    first.leave.set()
+    await settle()
+    assert second.task.done()
+    assert "c in" in log
+    third.leave.set()
+    await settle()
+    assert "c out" in log
+
+
+async def test_an_error_inside_gives_the_place_back(clock: Clock) -> None:
+    lanes = Lanes(clock)
+    with pytest.raises(OSError, match="broken"):
+        async with lanes.hold(DEVICE):
+            raise OSError("broken")
+    async with lanes.hold(DEVICE) as seconds:
+        assert seconds == 0
+
+
+async def test_a_lane_without_width_is_refused_instead_of_waiting_for_ever(clock: Clock) -> None:
+    with pytest.raises(ValueError, match="width 0"):
+        async with Lanes(clock).hold(Lane(name="shut", width=0)):
+            pass

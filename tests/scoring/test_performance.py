@@ -1,0 +1,100 @@
+"""Performance of trials: what counts, what is left out, and how verifiers and judge blend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.records import AgentConfig, Check, Evaluation, Letter, Run, Task, TrialRecord, Verdict, VerifierSpec
+from flatfield.scoring.performance import Measured, checks_score, device_cost, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ANSWER = VerifierSpec(kind="answer", options={"contains": "x"})
+RUBRIC = VerifierSpec(kind="rubric", options={"items": ["is right"]})
+
+
+def check(score: float | None, verifier: str = "answer", weight: float = 1.0) -> Check:
+    return Check(verifier=verifier, label=verifier, score=score, reason="", weight=weight)
+
+
+def trial(agent: str, *checks: Check) -> TrialRecord:
+    return TrialRecord(
+        run="r", agent=agent, task="t", repeat=1, task_digest="", agent_fingerprint="", stop="answered", checks=checks
+    )
+
+
+def verdict(agent: str, letter: Letter | None, judge: str = "j") -> Verdict:
+    return Verdict(run="r", agent=agent, task="t", repeat=1, judge=judge, letter=letter, reason="")
+
+
+def measured(
+    trials: Sequence[TrialRecord],
+    verdicts: Sequence[Verdict],
+    verifiers: tuple[VerifierSpec, ...] = (ANSWER, RUBRIC),
+    judge_weight: float = 0.0,
+) -> Measured:
+    run = Run(
+        id="r",
+        created_at="",
+        evaluation=Evaluation(judge_weight=judge_weight),
+        tasks=(Task(id="t", title="t", prompt="p", verifiers=verifiers),),
+        agents=(AgentConfig(name="a", provider="openai"), AgentConfig(name="b", provider="openai")),
+        repeats={},
+    )
+    return measure(run, trials, verdicts)
+
+
+def test_checks_average_by_weight_over_what_was_measured() -> None:
+    checks = [check(1.0, "file", 3.0), check(0.0), check(None, "command", 9.0), check(None, "rubric")]
+    assert checks_score(checks) == 0.75
+    assert checks_score([check(None), check(None, "rubric")]) is None
+
+
+def test_a_rubric_alone_is_the_judges_letters_averaged_over_judges() -> None:
+    verdicts = (verdict("a", "S"), verdict("a", "A", "k"), verdict("a", "A", "k"), verdict("a", None, "l"))
+    found = measured([trial("a", check(None, "rubric"))], verdicts, (RUBRIC,))
+    assert found.figures["a", "t"][0].score == pytest.approx((0.975 + 0.90) / 2)
+
+
+@pytest.mark.parametrize(("weight", "score"), [(0.0, 1.0), (0.5, 0.6875), (1.0, 0.375)])
+def test_the_judge_blends_by_its_weight_and_agreement_is_reported(weight: float, score: float) -> None:
+    found = measured([trial("a", check(1.0))], [verdict("a", "D")], judge_weight=weight)
+    assert found.figures["a", "t"][0].score == pytest.approx(score)
+    assert found.judged["a", "t"] == (0.375,)
+    assert "same letter in 0 of 1 trials" in found.notes[0]
+
+
+def test_a_judge_does_not_stand_in_for_verifiers_that_measured_nothing() -> None:
+    found = measured([trial("a", check(None))], [verdict("a", "S")])
+    assert ("a", "t") not in found.figures
+
+
+def test_where_the_judge_counts_a_trial_that_it_did_not_grade_is_not_measured() -> None:
+    trials = [trial("a", check(1.0)), trial("b", check(1.0))]
+    found = measured(trials, [verdict("a", "S"), verdict("b", None)], judge_weight=0.5)
+    assert list(found.figures) == [("a", "t")]
+
+
+def test_without_any_judge_the_verifiers_count_alone_and_that_is_said() -> None:
+    found = measured([trial("a", check(1.0))], (), judge_weight=0.5)
+    assert found.figures["a", "t"][0].score == 1.0
+    assert "no judge graded t" in found.notes[0]
+
+
+def test_device_cost_is_seconds_at_the_hourly_price() -> None:
+    agent = AgentConfig(name="a", provider="local", usd_per_hour=2.0)
+    record = TrialRecord(
+        run="r",
+        agent="a",
+        task="t",
+        repeat=1,
+        task_digest="",
+        agent_fingerprint="",
+        stop="answered",
+        active_seconds=900,
+    )
+    assert device_cost(record, agent) == 0.5
+    assert device_cost(record, AgentConfig(name="a", provider="local")) is None

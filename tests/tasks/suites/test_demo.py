@@ -1,0 +1,87 @@
+"""The demo: right answers score 1 in any form, and it is small enough for a model on the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.agent import json_protocol
+from flatfield.agent.system_prompt import SYSTEM_PROMPT
+from flatfield.plugins import load as load_plugin
+from flatfield.records import Task
+from flatfield.scoring.protocols import VerifyContext
+from flatfield.tasks.loading import load
+from flatfield.tasks.lop import DEFAULT_TOOLS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Leave = Callable[..., Awaitable[VerifyContext]]
+Measure = Callable[..., Awaitable[float]]
+Read = Callable[[str], Task]
+
+TASKS = ["capital", "leaf", "note"]
+
+
+def test_the_demo_is_one_evaluation_of_three_small_tasks(tmp_path: Path) -> None:
+    loaded = load(["suite:demo"], tmp_path)
+    assert sorted(task.id for task in loaded.tasks) == TASKS
+    assert {task.level for task in loaded.tasks} == {0, 1}
+    assert all((task.limits.turns, task.limits.output_tokens) == (3, 96) for task in loaded.tasks)
+    assert loaded.evaluation is not None
+    assert loaded.evaluation.agents == ("smollm2-json", "smollm2-native", "oracle", "noop")
+    assert "a floor, not a contender" in loaded.evaluation.body
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_what_the_model_reads_is_short(name: str, task: Read) -> None:
+    lop = task(f"demo/{name}")
+    specs = [load_plugin("tool", tool).SPEC for tool in lop.tools or DEFAULT_TOOLS]
+    text = f"{SYSTEM_PROMPT}\n\n{json_protocol.instructions(specs)}{lop.prompt}"
+    assert len(text) < 1150  # about 300 tokens of the model's own
+
+
+@pytest.mark.parametrize("name", TASKS)
+async def test_the_controls(name: str, task: Read, leave: Leave, measure: Measure) -> None:
+    assert await measure(await leave(task(f"demo/{name}"), solved=True), whole_way=True) == 1.0
+    assert await measure(await leave(task(f"demo/{name}")), whole_way=True) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "answer"),
+    [
+        ("capital", {}, "paris"),
+        ("capital", {}, "The capital of France is Paris, on the Seine."),
+        ("leaf", {"leaf.txt": "green\n"}, ""),
+        ("leaf", {"leaf.txt": "green", "b.txt": "red"}, "I have written it."),
+        ("note", {}, "Rome."),
+        ("note", {}, "It is Roma, the city of seven hills."),
+    ],
+)
+async def test_other_right_results(
+    name: str, files: dict[str, str], answer: str, task: Read, leave: Leave, measure: Measure
+) -> None:
+    assert await measure(await leave(task(f"demo/{name}"), files, answer)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "answer"),
+    [
+        ("capital", {}, "Lyon"),
+        ("capital", {}, "Parisian"),
+        ("leaf", {"leaf.txt": "Green"}, "done"),
+        ("leaf", {"leaf.txt": "green leaf"}, "done"),
+        ("leaf", {"leaf.txt": "'green'"}, "done"),
+        ("leaf", {"green.txt": "green"}, "done"),
+        ("leaf", {}, "green"),
+        ("note", {}, "Romance"),
+        ("note", {}, "What is the capital of Italy?"),
+        ("note", {}, "Milan"),
+    ],
+)
+async def test_nearly_right_results(
+    name: str, files: dict[str, str], answer: str, task: Read, leave: Leave, measure: Measure
+) -> None:
+    assert await measure(await leave(task(f"demo/{name}"), files, answer)) == 0.0

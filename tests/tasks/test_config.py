@@ -1,0 +1,76 @@
+"""flatfield.toml: its agents, and every mistake with its line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.records import AgentConfig
+from flatfield.tasks.config import read_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Write = Callable[[str, str], Path]
+
+    from flatfield.records import Mistake
+
+HEAD = '[agents.a]\nprovider = "ollama"\nmodel = "m"\n'
+
+
+def test_every_setting_of_an_agent(write: Write) -> None:
+    path = write(
+        "flatfield.toml",
+        '\n[agents.a]\nprovider = "openai-chat"\nmodel = "m"\nbase_url = "http://h/v1"\napi_key_env = "MY_KEY"\n'
+        'headers = {X = "1"}\ntemperature = 0\nmax_output_tokens = 5\nreasoning_effort = "low"\ncontext_tokens = 9\n'
+        'protocol = "json"\non_device = true\nusd_per_hour = 1.5\nsystem_prompt = ""\ntools = []\ndescription = "d"\n',
+    )
+    assert read_config(path, "f.toml") == (
+        AgentConfig(
+            name="a", provider="openai-chat", model="m", base_url="http://h/v1", api_key_env="MY_KEY",
+            headers={"X": "1"}, temperature=0.0, max_output_tokens=5, reasoning_effort="low", context_tokens=9,
+            protocol="json", on_device=True, usd_per_hour=1.5, system_prompt="", tools=(), description="d",
+            source="f.toml:2",
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem", "fix"),
+    [
+        (HEAD + "temprature = 1", 4, "agent a has no key `temprature`", "`temperature`"),
+        (HEAD + 'temperature = "hot"', 4, "`temperature` is 'hot'", "a number"),
+        (HEAD + "model2 = 1\n[agent.b]", 5, "no table `agent`", "`agents`"),
+        (HEAD + 'protocol = "xml"', 4, "`protocol` is 'xml'", "native, json"),
+        (HEAD + 'base_url = "h/v1"', 4, "base_url 'h/v1' is no address", "http://"),
+        (HEAD + "on_device = 1", 4, "`on_device` is 1", "true or false"),
+        (HEAD + 'tools = ["read_fil"]', 4, "no tool `read_fil`", "`read_file`"),
+        (HEAD + "headers = {X = 1}", 4, "`X` in `headers` is 1", "text"),
+        (HEAD + "\n[agents.b]\nmodel = 'x'", 5, "agent b has no provider", "provider ="),
+        (HEAD + '\n[agents.b]\nprovider = "openai"', 5, "agent b has no model", "model ="),
+        ('[agents."a/b"]\nprovider = "noop"', 1, "'a/b' cannot be an agent's name", "letters"),
+        ("[agents]\na = 1", 2, "agent a is 1, not a map", "provider"),
+        ("agents = 3", 1, "`agents` is 3", "[agents.NAME]"),
+        ("[agents.a\n", 1, "not TOML", "quotes"),
+    ],
+)
+def test_mistakes(
+    write: Write, mistakes: Callable[..., list[Mistake]], text: str, line: int, problem: str, fix: str
+) -> None:
+    found = mistakes(read_config, write("flatfield.toml", text), "f.toml")
+    assert (line, True, True) in [(m.line, problem in m.problem, fix in m.fix) for m in found], found
+    assert {m.path for m in found} == {"f.toml"}
+
+
+def test_a_key_pasted_where_its_variable_belongs_is_not_printed(
+    write: Write, mistakes: Callable[..., list[Mistake]]
+) -> None:
+    found = mistakes(read_config, write("f.toml", HEAD + 'api_key_env = "sk-secret-123"'), "f.toml")
+    assert found[0].line == 4
+    assert "secret" not in str(found[0])
+
+
+def test_controls_need_no_model(write: Write) -> None:
+    assert read_config(write("f.toml", '[agents.x]\nprovider = "oracle"\n'), "f.toml")[0].model == ""

@@ -1,0 +1,66 @@
+"""The examples in docs/files.md are what they say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.records import AgentConfig, Evaluation, Task, Weights
+from flatfield.tasks import agents, hop, lop, solution
+from flatfield.tasks.agents import read_agent_file, select_agents
+from flatfield.tasks.config import read_config
+from flatfield.tasks.frontmatter import CLAUDE_KEYS
+from flatfield.tasks.hop import is_evaluation, read_evaluation
+from flatfield.tasks.lop import read_task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Write = Callable[[str, str], Path]
+
+PAGE = (Path(__file__).parents[2] / "docs" / "files.md").read_text(encoding="utf-8")
+EXAMPLES = [match.group(2) for match in re.finditer(r"(?ms)^(`{3,4})(?:markdown|toml)\n(.*?)^\1$", PAGE)]
+
+
+@pytest.fixture
+def examples(write: Write) -> tuple[Task, Task, Evaluation, AgentConfig, tuple[AgentConfig, ...]]:
+    plain, full, evaluation, sub_agent, config = EXAMPLES
+    assert [is_evaluation(text) for text in (plain, full, evaluation)] == [False, False, True]
+    read = read_agent_file(write("a.md", sub_agent))
+    assert read is not None
+    return (
+        read_task(write("plain.md", plain)),
+        read_task(write("full.md", full)),
+        read_evaluation(write("hop.md", evaluation)),
+        read,
+        read_config(write("flatfield.toml", config), "flatfield.toml"),
+    )
+
+
+def test_they_can_be_read(examples: tuple[Task, Task, Evaluation, AgentConfig, tuple[AgentConfig, ...]]) -> None:
+    plain, full, evaluation, sub_agent, configured = examples
+    assert plain.plain
+    assert plain.prompt == 'Read notes.txt and answer with the "capital" it names.\nOne word, no punctuation.'
+    assert plain.agents == ("nano-agent-gpt-5-nano", "nano-agent-gpt-oss-20b")
+    assert [spec.kind for spec in full.verifiers] == ["file", "answer", "rubric"]
+    assert [step.tool for step in full.solution] == ["read_file", "write_file", None]
+    assert evaluation.weights == Weights(performance=0.6, speed=0.2, cost=0.2)
+    assert (sub_agent.provider, sub_agent.model) == ("ollama", "gpt-oss:20b")
+    roster = (sub_agent, *configured)
+    assert [agent.name for agent in select_agents(evaluation.agents[:2], roster)] == [
+        "nano-agent-gpt-5-nano",
+        "nano-agent-gpt-oss-20b",
+    ]
+
+
+def test_every_key_is_in_its_table() -> None:
+    for key in (*lop._READERS, *hop._READERS, *agents.SETTINGS):
+        assert re.search(rf"(?m)^\|[^|\n]*`{key}`", PAGE), key
+    assert all(
+        f"`{key}`" in PAGE for key in ("description", "allowed-tools", "argument-hint", "model") if key in CLAUDE_KEYS
+    )
+    assert f"`{solution.DEFAULT_ANSWER}`" in PAGE
+    assert ", ".join(f"`{tool}`" for tool in lop.DEFAULT_TOOLS) in PAGE

@@ -1,0 +1,115 @@
+"""What a command names, loaded together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.errors import InvalidFiles, NotFound
+from flatfield.tasks import loading
+from flatfield.tasks.loading import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Write = Callable[[str, str], Path]
+
+
+HOP = "# {}\n\n$ARGUMENTS\n"
+
+
+def test_the_original_projects_folder_is_five_lops_and_a_hop(nano_agent: Path) -> None:
+    loaded = load([".claude/commands/perf"], nano_agent)
+    assert [task.title for task in loaded.tasks][:2] == ["Problem #1: The Warm-Up", "Problem #2: Reading One File"]
+    assert len(loaded.tasks) == 5
+    assert loaded.evaluation is not None
+    assert loaded.evaluation.title == "Evaluate nano agents"
+
+
+def test_files_keep_the_order_they_are_named_in_and_come_once(
+    lop: Callable[..., Path], write: Write, tmp_path: Path
+) -> None:
+    for name in ("b", "a", "c"):
+        lop(f"id: {name}", name=f"{name}.md")
+    write("README.md", "# Read me\n")
+    loaded = load(["c.md", ".", str(tmp_path / "a.md")], tmp_path)
+    assert [task.id for task in loaded.tasks] == ["c", "a", "b"]
+    assert loaded.evaluation is None
+    assert loaded.notes == ("README.md passed over: it has no `## Variables` with a PROMPT",)
+
+
+def test_a_file_named_itself_is_never_passed_over(write: Write, tmp_path: Path) -> None:
+    write("README.md", "# Read me\n")
+    with pytest.raises(InvalidFiles, match=r"README\.md:1: there is no `## Variables` section"):
+        load(["README.md"], tmp_path)
+
+
+def test_a_hop_named_as_a_file_wins_over_those_in_folders(write: Write, tmp_path: Path) -> None:
+    write("one.md", HOP.format("One"))
+    write("f/two.md", HOP.format("Two"))
+    loaded = load(["f", "one.md"], tmp_path)
+    assert loaded.evaluation is not None
+    assert loaded.evaluation.title == "One"
+    assert loaded.notes == ("f/two.md passed over: one.md is the HOP",)
+
+
+def test_several_hops_are_mistakes(write: Write, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write(f"{name}.md", HOP.format(name))
+    with pytest.raises(InvalidFiles) as caught:
+        load(["."], tmp_path)
+    assert [(m.path, m.fix) for m in caught.value.mistakes] == [("one.md", "name one HOP"), ("two.md", "name one HOP")]
+
+
+def test_mistakes_of_all_files_come_at_once_under_short_paths(
+    lop: Callable[..., Path], write: Write, tmp_path: Path
+) -> None:
+    lop("levle: 1\nrepets: 1", name="sub/a.md")
+    lop("level: x", name="b.md")
+    write("h.md", "---\nagents: []\n---\n")
+    (tmp_path / "c.md").write_bytes(b"\xff")
+    with pytest.raises(InvalidFiles) as caught:
+        load(["sub/a.md", "b.md", "h.md", "c.md"], tmp_path)
+    assert [(m.path, m.line) for m in caught.value.mistakes] == [
+        ("sub/a.md", 2),
+        ("sub/a.md", 3),
+        ("b.md", 2),
+        ("h.md", 2),
+        ("c.md", 1),
+    ]
+
+
+def test_two_tasks_with_one_id_are_a_mistake(lop: Callable[..., Path], tmp_path: Path) -> None:
+    lop("id: same", name="a.md")
+    lop("id: same", name="b.md")
+    with pytest.raises(InvalidFiles, match=r"b\.md:1: the id 'same' is also that of a\.md"):
+        load(["a.md", "b.md"], tmp_path)
+
+
+def test_everything_that_is_missing_is_said_at_once(lop: Callable[..., Path], tmp_path: Path) -> None:
+    lop(name="task.md")
+    lop(name="outer/inner/t.md")
+    with pytest.raises(NotFound) as caught:
+        load(["tusk.md", "outer", "suite:nothing"], tmp_path)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "there is no file or folder tusk.md; did you mean 'task.md'?"
+    assert lines[1] == "there is no Markdown file in outer; name a folder below it: inner"
+    assert lines[2].startswith("there is no suite 'nothing'")
+
+
+def test_a_suite_is_a_folder_of_lops(
+    lop: Callable[..., Path], write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lop("id: z", name="suites/mine/z.md")
+    lop("id: y", name="suites/mine/y.md")
+    write("suites/mine/y/workspace/README.md", "# no LOP\n")
+    monkeypatch.setattr(loading, "_suites_folder", lambda: tmp_path / "suites")
+    assert loading.suites() == ("mine",)
+    assert [task.id for task in load(["suite:mine"], tmp_path).tasks] == ["y", "z"]
+
+
+def test_every_shipped_suite_loads(tmp_path: Path) -> None:
+    for name in loading.suites():
+        assert load([f"suite:{name}"], tmp_path).tasks
