@@ -1,7 +1,7 @@
 """What the harness itself costs: CPU per turn, memory per agent, turns per second, beside a bare aiohttp + JSON loop.
 
-Usage: python bench/harness.py [ROUNDS]. Prints ratios; each row runs both sides in turn, in processes of their own, against
-a server in a third process that answers at once. 10 turns a trial, 12 KB average request, one file read per turn.
+Usage: python bench/harness.py [ROUNDS]. Prints ratios; each row runs both sides in turn, in processes of their own,
+against a server in a third process that answers at once. 10 turns a trial, 12 KB average request, a file read a turn.
 """
 
 from __future__ import annotations
@@ -156,9 +156,7 @@ def measure(side: str, base_url: str, folder: str, concurrent: int, mode: str) -
 def main(rounds: int) -> None:
     """Print the table."""
     print(f"median of {rounds} rounds; cpu = ms per turn; mb = peak growth per concurrent agent")
-    print(
-        f"{'mode':7}{'c':>4} {'bare cpu':>9}{'our cpu':>9}{'ratio':>7} {'bare t/s':>10}{'our t/s':>9}{'ratio':>7}{'our mb':>8}"
-    )
+    print("mode      c  bare cpu  our cpu  ratio   bare t/s  our t/s  ratio  our mb")
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(TURNS + 1):
             (Path(folder) / f"file_{turn}.txt").write_text(FILE_TEXT)
@@ -189,12 +187,12 @@ def row(base_url: str, folder: str, concurrent: int, mode: str, rounds: int) -> 
     pairs = list(zip(sides["flatfield"], sides["bare"], strict=True))
     cpu_ratio = statistics.median(ours["cpu_ms"] / bare["cpu_ms"] for ours, bare in pairs)
     rate_ratio = statistics.median(ours["turns_s"] / bare["turns_s"] for ours, bare in pairs)
-    print(
-        f"{mode:7}{concurrent:>4} {median('bare', 'cpu_ms'):>9.2f}{median('flatfield', 'cpu_ms'):>9.2f}{cpu_ratio:>7.2f} "
-        f"{median('bare', 'turns_s'):>10.0f}{median('flatfield', 'turns_s'):>9.0f}{rate_ratio:>7.2f}"
-        f"{median('flatfield', 'mb'):>8.3f}",
-        flush=True,
+    figures = (
+        f"{median('bare', 'cpu_ms'):>9.2f}{median('flatfield', 'cpu_ms'):>9.2f}{cpu_ratio:>7.2f}",
+        f"{median('bare', 'turns_s'):>10.0f}{median('flatfield', 'turns_s'):>9.0f}{rate_ratio:>7.2f}",
+        f"{median('flatfield', 'mb'):>7.3f}",
     )
+    print(f"{mode:7}{concurrent:>4} {' '.join(figures)}", flush=True)
 
 
 if __name__ == "__main__":
