@@ -56,8 +56,8 @@ async def test_the_controls(name: str, task: Read, leave: Leave, measure: Measur
         ("capital", {}, "The capital of France is Paris, on the Seine."),
         ("leaf", {"leaf.txt": "green\n"}, ""),
         ("leaf", {"leaf.txt": "green", "b.txt": "red"}, "I have written it."),
-        ("note", {}, "Rome."),
-        ("note", {}, "It is Roma, the city of seven hills."),
+        ("note", {}, "tokyo"),
+        ("note", {}, "The capital of Japan is Tokyo."),
     ],
 )
 async def test_other_right_results(
@@ -76,9 +76,9 @@ async def test_other_right_results(
         ("leaf", {"leaf.txt": "'green'"}, "done"),
         ("leaf", {"green.txt": "green"}, "done"),
         ("leaf", {}, "green"),
-        ("note", {}, "Romance"),
-        ("note", {}, "What is the capital of Italy?"),
-        ("note", {}, "Milan"),
+        ("note", {}, "Kyoto"),
+        ("note", {}, "What is the capital of Japan?"),
+        ("note", {}, "Tokyoite"),
     ],
 )
 async def test_nearly_right_results(
