@@ -187,12 +187,12 @@ def row(base_url: str, folder: str, concurrent: int, mode: str, rounds: int) -> 
     pairs = list(zip(sides["flatfield"], sides["bare"], strict=True))
     cpu_ratio = statistics.median(ours["cpu_ms"] / bare["cpu_ms"] for ours, bare in pairs)
     rate_ratio = statistics.median(ours["turns_s"] / bare["turns_s"] for ours, bare in pairs)
-    figures = (
+    shown = (
         f"{median('bare', 'cpu_ms'):>9.2f}{median('flatfield', 'cpu_ms'):>9.2f}{cpu_ratio:>7.2f}",
         f"{median('bare', 'turns_s'):>10.0f}{median('flatfield', 'turns_s'):>9.0f}{rate_ratio:>7.2f}",
         f"{median('flatfield', 'mb'):>7.3f}",
     )
-    print(f"{mode:7}{concurrent:>4} {' '.join(figures)}", flush=True)
+    print(f"{mode:7}{concurrent:>4} {' '.join(shown)}", flush=True)
 
 
 if __name__ == "__main__":

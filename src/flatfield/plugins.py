@@ -8,7 +8,7 @@ import pkgutil
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from flatfield.errors import NotFound
+from flatfield.errors import NotFound, NotReady
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,11 +37,16 @@ def load(kind: str, name: str) -> ModuleType:
 
     Raises:
         NotFound: there is none; the message lists what there is.
+        NotReady: a third party's cannot be imported, or a library that one of ours needs is not installed.
     """
     known = names(kind)
     if name not in known:
         raise NotFound(f"there is no {kind} {name!r}; there are: {', '.join(known)}")
-    for point in entry_points(group=f"flatfield.{kind}s", name=name):
-        module: ModuleType = point.load()
-        return module
-    return importlib.import_module(f"{KINDS[kind]}.{name.replace('-', '_')}")
+    point = next(iter(entry_points(group=f"flatfield.{kind}s", name=name)), None)
+    try:
+        module: ModuleType
+        module = point.load() if point else importlib.import_module(f"{KINDS[kind]}.{name.replace('-', '_')}")
+    except (ImportError, AttributeError) as error:
+        place = f" of {point.value}" if point else ""
+        raise NotReady(f"the {kind} {name!r}{place} cannot be imported: {error}; install what it needs") from error
+    return module

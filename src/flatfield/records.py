@@ -359,7 +359,11 @@ class ManifestRow(Struct, frozen=True, kw_only=True):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One execution of an evaluation: what was planned, with which versions."""
+    """One execution of an evaluation: what was planned, with which versions.
+
+    `rosters`: the names of the agents that each task is done by, by task id; a task that is not in it is done by all.
+    `source`: the folder that plain LOPs are given a copy of, so that a resumed run copies the same one.
+    """
 
     id: str
     created_at: str
@@ -367,9 +371,11 @@ class Run(Struct, frozen=True, kw_only=True):
     tasks: tuple[Task, ...]
     agents: tuple[AgentConfig, ...]
     repeats: dict[str, int]
+    rosters: dict[str, tuple[str, ...]] = field(default_factory=dict)
     controls: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     command: str = ""
+    source: str = ""
     notes: tuple[str, ...] = ()
     imported: bool = False
 

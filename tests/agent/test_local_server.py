@@ -90,10 +90,10 @@ async def test_a_server_is_shared_and_another_model_ends_it(fake: Services, spec
     again, no_seconds = await servers.serve(spec())
     assert again is first
     assert load_seconds > 0 == no_seconds
-    other, _ = await servers.serve(spec(context_tokens=8192))
+    other, _ = await servers.serve(spec(context_tokens=16384))
     assert gone(first.pid)
     assert "another one was asked for" in first.epitaph()
-    assert (other.context_tokens, other.supports_tools) == (8192, True)
+    assert (other.context_tokens, other.supports_tools) == (16384, True)
     assert (first.context_tokens, first.supports_tools) == (512, False)
     await servers.close()
     await servers.close()

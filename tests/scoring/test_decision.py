@@ -145,3 +145,13 @@ def test_without_any_weight_nobody_is_recommended(weights: Weights) -> None:
     found = decide(published(), Constraints(weights=weights))
     assert found.recommended is None
     assert "no weight is above 0" in found.excluded[0].reason
+
+
+def test_an_agent_with_fewer_tasks_is_not_compared() -> None:
+    whole = result({"a": (0.9, 1.0, 0.01), "b": (1.0, 1.0, 0.01)})
+    kept = tuple(trial for trial in whole.trials if (trial.agent, trial.task) != ("b", "t3"))
+    found = decide(
+        RunResult(run=whole.run, trials=kept, verdicts=(), grading=grade(whole.run, kept, ())), Constraints()
+    )
+    assert found.recommended == "a"
+    assert reasons_of(found.excluded)["b"].startswith("not measured on t3")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from flatfield.records import AgentConfig, Cell, Check, Evaluation, Grading, Run, Scorecard, Task, TrialRecord
 from flatfield.scoring.grading import grade
@@ -134,3 +135,17 @@ def test_the_interval_of_repeats_on_a_scale_holds_the_estimate() -> None:
     assert found.interval is not None
     assert found.interval.low < found.score < found.interval.high
     assert found.at_worst in ("B", "C")
+
+
+def test_an_unknown_price_is_no_grade_even_where_a_task_failed() -> None:
+    unpriced = [
+        structs.replace(trial("a", score, task=task), cost_usd=None) for task, score in (("t", 1.0), ("u", 0.0))
+    ]
+    found = card(grade(make_run(["a"], ["t", "u"]), unpriced, ()), "a")
+    assert (found.cost.letter, found.overall.letter, found.cost.note) == (None, None, "no price known")
+
+
+def test_an_average_over_some_of_the_tasks_says_so() -> None:
+    trials = [trial("a", 1.0, task=task, repeat=n) for task in "tu" for n in (1, 2)]
+    found = card(grade(make_run(["a"], ["t", "u", "v"]), trials, ()), "a")
+    assert found.overall.note == "2 of 3 tasks measured"

@@ -33,11 +33,12 @@ def test_files_keep_the_order_they_are_named_in_and_come_once(
 ) -> None:
     for name in ("b", "a", "c"):
         lop(f"id: {name}", name=f"{name}.md")
-    write("README.md", "# Read me\n")
+    write("README.md", "# Read me\n")  # of which nobody thinks that it is a task
+    write("ideas.md", "# Ideas\n")
     loaded = load(["c.md", ".", str(tmp_path / "a.md")], tmp_path)
     assert [task.id for task in loaded.tasks] == ["c", "a", "b"]
     assert loaded.evaluation is None
-    assert loaded.notes == ("README.md passed over: it has no `## Variables` with a PROMPT",)
+    assert loaded.notes == ("ideas.md passed over: it has no `## Variables` with a PROMPT",)
 
 
 def test_a_file_named_itself_is_never_passed_over(write: Write, tmp_path: Path) -> None:

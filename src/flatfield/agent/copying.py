@@ -197,7 +197,9 @@ class _Sorting:
         parts = path.rstrip("/").split("/")
         own = next((whole for at in range(len(parts)) if (whole := "/".join(parts[: at + 1])) in self._never), None)
         if own is not None:
-            self._leave("the task's own files", own)
+            # A plain LOP lies among the others: said in one breath with them, it is said alike for every task.
+            kind = kind_of_answer(own, lambda: _beginning(self.source / own)) if self.plain else None
+            self._leave(f"may hold answers ({kind}s)" if kind else "the task's own files", own)
         return own is not None
 
     def _add_link(self, path: str, target: str) -> None:

@@ -58,18 +58,19 @@ def schema(tools: Sequence[ToolSpec]) -> dict[str, Any]:
 def parse(text: str, turn: int) -> tuple[str, tuple[ToolCall, ...]]:
     """A reply's answer and calls.
 
-    A reply in neither form counts as a call of no tool, so that the model is told the right form and goes on.
+    An answer that is no text counts as its JSON. A reply in neither form counts as a call of no tool, so that the model
+    is told the right form and goes on.
     """
     try:
         step = msgspec.json.decode(text.strip())
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         step = None
-    if isinstance(step, dict) and isinstance(step.get("answer"), str):
-        return step["answer"], ()
+    if isinstance(step, dict) and "answer" in step:
+        return step["answer"] if isinstance(step["answer"], str) else _dump(step["answer"]), ()
     if isinstance(step, dict) and isinstance(step.get("tool"), str):
-        arguments = msgspec.json.encode(step.get("arguments", {})).decode()
+        arguments = _dump(step.get("arguments", {}))
         return "", (ToolCall(id=f"step_{turn}", name=step["tool"], arguments=arguments),)
-    return "", (ToolCall(id=f"step_{turn}", name="", arguments=msgspec.json.encode(text).decode()),)
+    return "", (ToolCall(id=f"step_{turn}", name="", arguments=_dump(text)),)
 
 
 def results_text(results: Sequence[ToolResult]) -> str:

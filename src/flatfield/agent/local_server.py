@@ -21,7 +21,7 @@ from flatfield.errors import NotReady
 if TYPE_CHECKING:
     from flatfield.agent.protocols import Services
 
-DEFAULT_CONTEXT_TOKENS = 2048
+DEFAULT_CONTEXT_TOKENS = 8192
 LIBRARY_FIX = "the local provider needs llama.cpp; run: pip install 'flatfield[local]'"
 _LOAD_LIMIT_SECONDS = 900.0
 _HEALTH_LIMIT_SECONDS = 5.0

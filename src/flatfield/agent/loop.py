@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
+from flatfield.agent.bugs import described
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.records import Limits, Reply, Stop, ToolCall, ToolResult, Turn, TurnBudget, Usage
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from flatfield.agent.protocols import Conversation
 
+Blame = Literal["provider", "sandbox", "harness"]
+BLAME: tuple[tuple[type[Exception], Blame], ...] = ((ProviderError, "provider"), (NotReady, "sandbox"))
 CHARACTERS_PER_TOKEN = 4  # a rough count, for limits only, where a server reports no usage
 
 
@@ -22,11 +25,7 @@ class Tools(Protocol):
     """What the loop asks of a toolbox."""
 
     async def run(self, call: ToolCall) -> ToolResult:
-        """Do one call; never raises for what a model did.
-
-        Raises:
-            NotReady: the harness could not do it (the sandbox is gone): not the model's fault.
-        """
+        """Do one call; never raises for what a model did. NotReady: the harness could not do it (no sandbox)."""
         ...
 
 
@@ -34,10 +33,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """How a trial's turns went; with `stop` "error" or "context_limit", `problem` says what failed, `failed` whose."""
 
     stop: Stop
-    turns: tuple[Turn, ...]
+    turns: tuple[Turn, ...] = ()
     answer: str = ""
     problem: str = ""
-    failed: Literal["provider", "sandbox"] = "provider"
+    failed: Blame = "harness"
     retry_seconds: float = 0.0
 
 
@@ -71,14 +70,12 @@ class NanoAgent:
             while stop is None:
                 reply = await self._conversation.turn(results, self._budget())
                 results, stop = await self._take(reply)
-        except ContextTooLong as error:
-            return self._outcome("context_limit", str(error), error.retry_seconds)
-        except ProviderError as error:
-            return self._outcome("error", str(error), error.retry_seconds)
-        except NotReady as error:
-            return structs.replace(self._outcome("error", str(error)), failed="sandbox")
         except asyncio.CancelledError:
             return self._outcome("cancelled")
+        except ContextTooLong as error:
+            return self._outcome("context_limit", error)
+        except Exception as error:  # noqa: BLE001 - providers are anybody's code, and what was used until then counts
+            return self._outcome("error", error)
         return self._outcome(stop)
 
     async def _take(self, reply: Reply) -> tuple[tuple[ToolResult, ...], Stop | None]:
@@ -89,15 +86,18 @@ class NanoAgent:
         self._cost_usd += cost_usd or 0.0
         stop = _ending(reply)
         results: list[ToolResult] = []
+        seconds, room_seconds = 0.0, max(0.0, self._limits.seconds - self._active_seconds)
         try:
             if stop is None:
-                async with asyncio.timeout(max(0.0, self._limits.seconds - self._active_seconds)):
+                async with asyncio.timeout(room_seconds):
                     for call in reply.calls:
-                        results.append(await self._tools.run(call))  # noqa: PERF401 - what is done must be kept
+                        results.append(await self._tools.run(call))
+                        if len(reply.calls) > 1:  # the other trials must not wait for all of a long list
+                            await asyncio.sleep(0)
         except TimeoutError:
-            stop = "time_limit"
+            stop, seconds = "time_limit", room_seconds
         finally:
-            seconds = sum(result.seconds for result in results)
+            seconds = max(seconds, sum(result.seconds for result in results))
             self._active_seconds += seconds
             turn = Turn(reply=reply, results=tuple(results), tools_seconds=seconds, cost_usd=cost_usd)
             self._turns.append(turn)
@@ -121,9 +121,15 @@ class NanoAgent:
             return "cost_limit"
         return "turn_limit" if len(self._turns) >= limits.turns else None
 
-    def _outcome(self, stop: Stop, problem: str = "", retry_seconds: float = 0.0) -> Outcome:
-        answer = self._turns[-1].reply.text if self._turns and stop != "error" else ""
-        return Outcome(stop=stop, turns=tuple(self._turns), answer=answer, problem=problem, retry_seconds=retry_seconds)
+    def _outcome(self, stop: Stop, error: Exception | None = None) -> Outcome:
+        return Outcome(
+            stop=stop,
+            turns=tuple(self._turns),
+            answer=self._turns[-1].reply.text if self._turns and stop != "error" else "",
+            problem=described(error) if error else "",
+            failed=next((whose for kind, whose in BLAME if isinstance(error, kind)), "harness"),
+            retry_seconds=error.retry_seconds if isinstance(error, ProviderError) else 0.0,
+        )
 
 
 def _ending(reply: Reply) -> Stop | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from flatfield import plugins
@@ -28,10 +29,11 @@ class ProviderPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close all, in the reverse order of their opening."""
-        while self._open:
-            _, provider = self._open.popitem()
-            await provider.close()
+        """Close all, in the reverse order of their opening; one that cannot be closed does not keep others open."""
+        async with AsyncExitStack() as stack:
+            for provider in self._open.values():
+                stack.push_async_callback(provider.close)
+            self._open.clear()
 
     def of(self, agent: AgentConfig) -> Provider:
         """The agent's provider.

@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
+_FIELDS = (b":", b"event", b"id", b"retry", b"data")
+
 
 class EventDecoder:
     """Turns chunks of bytes into the `data` of each event (WHATWG HTML, section 9.2.6).
 
     Works on bytes, so a character split over two chunks is whole again when its event is. Comments (keep-alives),
-    `event:`, `id:` and `retry:` lines are passed over: the vendors repeat in the data what they say there.
+    `event:`, `id:` and `retry:` lines are passed over: the vendors repeat in the data what they say there. Events
+    without data are none. `stray` gathers lines that belong to no event: Google's servers break off with a plain JSON
+    error.
     """
 
-    __slots__ = ("_data", "_tail")
+    __slots__ = ("_begun", "_data", "stray")
 
     def __init__(self) -> None:
-        self._tail = b""
+        self._begun: list[bytes] = []  # the pieces of a line that has not ended yet
         self._data: list[bytes] = []
+        self.stray = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of every event that `chunk` completes."""
-        text = self._tail + chunk
+        if b"\n" not in chunk and b"\r" not in chunk and not self._ends_with_return():
+            self._begun.append(chunk)
+            return []
+        self._begun.append(chunk)
+        lines = b"".join(self._begun).splitlines(keepends=True)
         # A final \r may be the first half of \r\n: it waits for the next chunk, with the line that it ends.
-        lines = text.splitlines(keepends=True)
-        self._tail = b""
-        if lines and not lines[-1].endswith(b"\n"):
-            self._tail = lines.pop()
+        self._begun = [lines.pop()] if lines and not lines[-1].endswith(b"\n") else []
         events: list[bytes] = []
         data = self._data
         for line in lines:
             content = line.rstrip(b"\r\n")
             if not content:
-                if data:
+                if any(data):
                     events.append(b"\n".join(data))
-                    data.clear()
+                data.clear()
             elif content.startswith(b"data:"):
                 data.append(content[6:] if content.startswith(b"data: ") else content[5:])
+            elif not content.startswith(_FIELDS):
+                self.stray += line
         return events
 
     def close(self) -> list[bytes]:
         """The data of an event whose closing blank line never came; servers that hang up early still mean it."""
-        events = self.feed(b"\n\n") if self._tail or self._data else []
+        events = self.feed(b"\n\n") if self._begun or self._data else []
         self._data.clear()
         return events
+
+    def _ends_with_return(self) -> bool:
+        return bool(self._begun) and self._begun[-1].endswith(b"\r")

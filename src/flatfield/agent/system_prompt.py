@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from flatfield.records import AgentConfig, Task
 
@@ -24,9 +24,15 @@ def system_prompt(agent: AgentConfig, task: Task, model_name: str) -> str:
     return f"{base}\nYour model name is {model_name}.".lstrip("\n")
 
 
-def model_names(agents: Sequence[AgentConfig], *, actual: bool) -> dict[str, str]:
-    """The name that each agent is given: neutral identifiers of equal length, or the models' own."""
+def model_names(agents: Sequence[AgentConfig], controls: Collection[str], *, actual: bool) -> dict[str, str]:
+    """The name that each agent is given: neutral identifiers of equal length, or the models' own.
+
+    Numbers from 1 go to those that are compared, in their order; controls share the number 0, so that taking one along
+    changes nobody's name.
+    """
     if actual:
         return {agent.name: agent.model or agent.name for agent in agents}
-    width = len(str(len(agents)))
-    return {agent.name: f"agent_{number:0{width}d}" for number, agent in enumerate(agents, start=1)}
+    compared = [agent.name for agent in agents if agent.name not in controls]
+    width = len(str(len(compared)))
+    numbers = {name: number for number, name in enumerate(compared, start=1)}
+    return {agent.name: f"agent_{numbers.get(agent.name, 0):0{width}d}" for agent in agents}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from email.utils import parsedate_to_datetime
+import socket
 from io import BytesIO
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import aiohttp
 from msgspec import Struct
 
-from flatfield.agent.sse import EventDecoder
+from flatfield.agent.replies import Marks, Passing, Reader, read, refusal
+from flatfield.agent.secrecy import scrubbed, shown_url
 from flatfield.errors import ProviderError
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
     from flatfield.agent.clock import Clock
 
-RETRIED = frozenset({408, 409, 429})
-MAX_REPLY_BYTES = 8 * 1024 * 1024
 LARGE_BODY_BYTES = 512 * 1024
+ERROR_CHARACTERS = 600
+KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
+"""Seconds and probes after which a peer that is gone counts as gone; a model may think in silence for longer."""
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
@@ -33,29 +35,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     longest_wait_seconds: float = 60.0
     total_wait_seconds: float = 180.0
     connect_seconds: float = 15.0
-    stall_seconds: float = 120.0
-
-
-class Reader(Protocol):
-    """Understands one vendor's replies; a new one is made for each attempt."""
-
-    def event(self, data: bytes) -> None:
-        """Take the data of one streamed event."""
-        ...
-
-    def whole(self, body: bytes) -> None:
-        """Take a reply that was not streamed."""
-        ...
-
-    @property
-    def begun(self) -> bool:
-        """Whether the model's first token has arrived."""
-        ...
-
-    @property
-    def complete(self) -> bool:
-        """Whether the reply ended as the protocol says it ends; False: the stream was cut."""
-        ...
+    stall_seconds: float = 600.0
 
 
 R = TypeVar("R", bound=Reader)
@@ -71,7 +51,10 @@ class Post(Struct, frozen=True, kw_only=True):
 
 
 class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
-    """One request that succeeded, and what it took; `cut` says what ended it before the model did."""
+    """One request that succeeded, and what it took; `cut` says what ended it before the model did.
+
+    `first_token_seconds` None: none came, or the reply was not streamed.
+    """
 
     reader: R
     attempts: int
@@ -79,25 +62,6 @@ class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
     model_seconds: float
     first_token_seconds: float | None
     cut: str | None = None
-
-
-class Passing(Exception):
-    """An attempt failed in a way that may pass; `wait_seconds` is what the server asked for."""
-
-    def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.wait_seconds = wait_seconds
-
-
-class _Marks:
-    """When the last byte of the request went out and the first token came in; aiohttp's tracing sets `sent`."""
-
-    __slots__ = ("first", "sent")
-
-    def __init__(self, now: float) -> None:
-        self.sent = now
-        self.first: float | None = None
 
 
 class Transport:
@@ -120,51 +84,53 @@ class Transport:
         """Send, wait and retry until a reply is whole, or the model time is over.
 
         Raises:
-            ProviderError: a status that trying again does not change, or the attempts are used up.
+            ProviderError: a status that trying again does not change, or the attempts are used up. Its message holds
+                no value of the request's headers.
         """
         started = self._clock.now()
         waited_seconds = 0.0
         for attempt in range(1, self._policy.attempts + 1):
             attempt_started = self._clock.now()
-            marks = _Marks(attempt_started)
+            marks = Marks(attempt_started, post.seconds)
             reader = new_reader()
             try:
                 cut = await self._attempt(post, reader, marks)
             except Passing as error:
                 wait_seconds = self._wait_seconds(error, attempt)
                 waited_seconds += wait_seconds
-                spent = self._clock.now() - started
-                if attempt == self._policy.attempts or waited_seconds > self._policy.total_wait_seconds:
-                    raise ProviderError(
-                        f"{error} (gave up after {attempt} attempts)", status=error.status, retry_seconds=spent
-                    ) from None
+                ending = self._ending(attempt, wait_seconds, waited_seconds)
+                if ending:
+                    message = f"{_shown(error, post)} (gave up {ending})"
+                    spent_seconds = self._clock.now() - started
+                    raise ProviderError(message, status=error.status, retry_seconds=spent_seconds) from None
                 await self._clock.sleep(wait_seconds)
             except ProviderError as error:
-                error.retry_seconds = self._clock.now() - started
-                raise
+                spent_seconds = self._clock.now() - started
+                raise ProviderError(_shown(error, post), status=error.status, retry_seconds=spent_seconds) from None
             else:
+                ended = self._clock.now() if cut == "time" else marks.last
                 return Exchange(
                     reader=reader,
                     attempts=attempt,
                     retry_seconds=attempt_started - started,
-                    model_seconds=self._clock.now() - marks.sent,
+                    model_seconds=max(0.0, ended - marks.sent),
                     first_token_seconds=None if marks.first is None else max(0.0, marks.first - marks.sent),
                     cut=cut,
                 )
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _attempt(self, post: Post, reader: Reader, marks: _Marks) -> str | None:
+    async def _attempt(self, post: Post, reader: Reader, marks: Marks) -> str | None:
         """One attempt; returns what cut the reply short, None when the model ended it."""
         policy = self._policy
+        where = shown_url(post.url)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=policy.connect_seconds, sock_read=policy.stall_seconds)
-        # aiohttp warns of large bodies given as bytes: it cannot send those in pieces.
-        body = BytesIO(post.body) if len(post.body) > LARGE_BODY_BYTES else post.body
         try:
             async with (
-                asyncio.timeout(max(post.seconds, 0.001)) as limit,
+                asyncio.timeout(policy.connect_seconds * 2) as marks.limit,
                 self._session.post(
                     post.url,
-                    data=body,
+                    # aiohttp warns of large bodies given as bytes: it cannot send those in pieces.
+                    data=BytesIO(post.body) if len(post.body) > LARGE_BODY_BYTES else post.body,
                     headers=post.headers,
                     timeout=timeout,
                     allow_redirects=False,
@@ -173,94 +139,81 @@ class Transport:
                 ) as response,
             ):
                 if response.status != 200:
-                    raise _refusal(response, await _error_text(response), self._clock)
-                return await self._read(response, reader, marks)
-        except TimeoutError as error:
-            if limit.expired():
+                    raise await refusal(response, self._clock)
+                return await read(response, reader, marks, self._clock)
+        except (TimeoutError, aiohttp.ClientError) as error:
+            if reader.complete:  # the connection broke after all that matters had come
+                return None
+            if isinstance(error, _FINAL):
+                raise ProviderError(f"no request can be made to {where}: {error}") from None
+            if marks.limit is not None and marks.limit.expired() and marks.is_out:
                 return "time"
-            raise Passing(f"{post.url} sent nothing for {policy.stall_seconds:g} s ({type(error).__name__})") from None
-        except aiohttp.ClientError as error:
-            raise Passing(f"connection to {post.url} failed: {error or type(error).__name__}") from None
-
-    async def _read(self, response: aiohttp.ClientResponse, reader: Reader, marks: _Marks) -> str | None:
-        streamed = response.content_type == "text/event-stream"
-        decoder = EventDecoder()
-        body = bytearray()
-        taken_bytes = 0
-        async for chunk in response.content.iter_any():
-            taken_bytes += len(chunk)
-            if taken_bytes > MAX_REPLY_BYTES:
-                return "size"
-            if not streamed:
-                body += chunk
-                continue
-            for data in decoder.feed(chunk):
-                reader.event(data)
-            if marks.first is None and reader.begun:
-                marks.first = self._clock.now()
-        if streamed:
-            for data in decoder.close():
-                reader.event(data)
-        else:
-            reader.whole(bytes(body))
-            marks.first = self._clock.now()
-        if not reader.complete:
-            raise Passing("the stream was cut before the reply ended")
-        return None
+            raise Passing(_trouble(error, where, marks, policy)) from None
 
     def _wait_seconds(self, error: Passing, attempt: int) -> float:
-        """Exponential back-off with jitter (half to whole); a server's own `Retry-After` comes before it."""
+        """Exponential back-off with jitter (half to whole), or what the server asked for when that is longer."""
         policy = self._policy
-        if error.wait_seconds is not None:
-            return error.wait_seconds
         ceiling: float = min(policy.longest_wait_seconds, policy.first_wait_seconds * 2 ** (attempt - 1))
-        return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        own = ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        return own if error.wait_seconds is None else max(own, error.wait_seconds)
+
+    def _ending(self, attempt: int, wait_seconds: float, waited_seconds: float) -> str:
+        """Why there is no further attempt; "" when there is one."""
+        if attempt == self._policy.attempts:
+            return f"after {attempt} attempts"
+        if waited_seconds > self._policy.total_wait_seconds:
+            longest = f"{self._policy.total_wait_seconds:g} s are waited at most"
+            return f"after {attempt} of {self._policy.attempts} attempts: it asks to wait {wait_seconds:g} s, {longest}"
+        return ""
 
 
-async def _error_text(response: aiohttp.ClientResponse) -> str:
-    raw = await response.content.read(4096)
-    return raw.decode("utf-8", "replace").strip()
+_FINAL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.ClientConnectorCertificateError)
 
 
-def _refusal(response: aiohttp.ClientResponse, text: str, clock: Clock) -> Exception:
-    """The error that a status other than 200 means: one that may pass, or one that is final."""
-    status = response.status
-    message = f"{response.url} answered {status}: {text[:500] or response.reason}"
-    if status in RETRIED or status >= 500:
-        wait = retry_after_seconds(response.headers.get("Retry-After"), clock)
-        return Passing(message, status=status, wait_seconds=wait)
-    return ProviderError(message, status=status)
+def _trouble(error: Exception, where: str, marks: Marks, policy: RetryPolicy) -> str:
+    """What went wrong with a connection, in words."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError) or (isinstance(error, TimeoutError) and not marks.is_out):
+        return f"no connection to {where} came about in time"
+    if isinstance(error, TimeoutError):
+        return f"{where} sent nothing for {policy.stall_seconds:g} s"
+    return f"connection to {where} failed: {error or type(error).__name__}"
 
 
-def retry_after_seconds(value: str | None, clock: Clock) -> float | None:
-    """`Retry-After` as seconds (RFC 9110, section 10.2.3: seconds or a date); None when absent or unreadable."""
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - clock.utc()).total_seconds())
-    except (ValueError, TypeError):
-        return None
+def _shown(error: Exception, post: Post) -> str:
+    """An error's message without keys, cut only then: half a key would not be known for one."""
+    text = scrubbed(str(error), post.headers)
+    return text if len(text) <= ERROR_CHARACTERS else f"{text[:ERROR_CHARACTERS]}…"
 
 
 def open_session(clock: Clock) -> aiohttp.ClientSession:
-    """The session that a run's trials share: lanes limit it, not the session; it marks when a request went out."""
+    """The session that a run's trials share: lanes limit it, not the session; it marks when a request went out.
+
+    `clock` must be the one that the transports on it have.
+    """
 
     async def sent(
         _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestChunkSentParams
     ) -> None:
         marks = context.trace_request_ctx
-        if isinstance(marks, _Marks):
-            marks.sent = clock.now()
+        if isinstance(marks, Marks):
+            marks.piece_sent(clock.now())
 
     trace = aiohttp.TraceConfig()
     trace.on_request_chunk_sent.append(sent)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, socket_factory=_socket),
         trace_configs=[trace],
         auto_decompress=True,
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+def _socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that notices when its peer is gone, so that silence alone need not count as a lost connection."""
+    family, kind, protocol = address[:3]
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flatfield.records import Grade, ScaleGrade, TrialRecord
 
 UNKNOWN = "–"
+DIGITS = 3
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def seconds(value: float | None) -> str:
     """`0.42 s`, `12.3 s`, `3 min 20 s`."""
     if value is None:
         return UNKNOWN
-    if value < 10:
+    if value < 9.995:
         return f"{value:.2f} s"
-    if value < 120:
+    if value < 119.95:
         return f"{value:.1f} s"
-    return f"{int(value // 60)} min {int(value % 60)} s"
+    whole = round(value)
+    return f"{whole // 60} min {whole % 60} s"
 
 
 def dollars(value: float | None) -> str:
-    """`$0`, `$0.0031`, `$1.25`; unknown prices are "no price", never $0."""
+    """`$0`, `$0.000190`, `$1.25`: three digits below a dollar; unknown prices are "no price", never $0."""
     if value is None:
         return "no price"
     if value == 0:
         return "$0"
-    return f"${value:.4f}" if value < 1 else f"${value:.2f}"
+    if value >= 0.9995:
+        return f"${value:,.2f}"
+    return f"${value:.{max(DIGITS - 1 - math.floor(math.log10(value)), 2)}f}"
 
 
 def count(value: int | None) -> str:
@@ -35,15 +42,18 @@ def count(value: int | None) -> str:
     return UNKNOWN if value is None else f"{value:,}"
 
 
-def letter(grade: Grade, *, certain: bool = True) -> str:
+def many(number: int, thing: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def letter(grade: Grade) -> str:
     """`S (n=5, ≥ C)`: the letter, how many trials it stands on, and the worst letter inside the interval."""
     if grade.letter is None:
-        return "not measured"
-    if not certain:
-        return grade.letter
+        return "no price" if grade.note == "no price known" else "not measured"
     if grade.n == 1:
         return f"{grade.letter} (one trial)"
-    worst = f", ≥ {grade.at_worst}" if grade.at_worst else ""
+    worst = f", ≥ {grade.at_worst}" if grade.at_worst and grade.interval else ""
     return f"{grade.letter} (n={grade.n}{worst})"
 
 
@@ -51,7 +61,14 @@ def scaled(scale: ScaleGrade) -> str:
     """`B · 2.3×`: the letter and how many times the best."""
     if scale.relative.letter is None:
         return UNKNOWN
-    return scale.relative.letter if scale.ratio is None else f"{scale.relative.letter} · {scale.ratio:.1f}×"
+    if scale.per_work == 0:
+        return f"{scale.relative.letter} · 0"
+    return scale.relative.letter if scale.ratio is None else f"{scale.relative.letter} · {times(scale.ratio)}"
+
+
+def times(ratio: float) -> str:
+    """`2.3×`, `1,345×`."""
+    return f"{ratio:.1f}×" if ratio < 99.95 else f"{ratio:,.0f}×"
 
 
 def rank(ranks: tuple[int, int] | None) -> str:
@@ -64,10 +81,37 @@ def rank(ranks: tuple[int, int] | None) -> str:
 def outcome(record: TrialRecord) -> str:
     """How a trial ended, in a few words: its score, or why there is none."""
     if record.failure is not None:
-        return f"not measured ({record.failure.kind}): {record.failure.message}"
+        return f"not measured ({record.failure.kind.replace('_', ' ')}): {record.failure.message}"
     measured = [check for check in record.checks if check.score is not None]
     weight = sum(check.weight for check in measured)
     ending = "" if record.stop == "answered" else f" ({record.stop.replace('_', ' ')})"
     if not weight:
         return f"done{ending}"
     return f"score {sum((check.score or 0) * check.weight for check in measured) / weight:.2f}{ending}"
+
+
+def printable(text: str) -> str:
+    """What a terminal or a reader could take for a command is shown instead: control characters, text direction.
+
+    Newlines and tabs stay; a carriage return before a newline goes.
+    """
+    return _CONTROL.sub(_shown, text.replace("\r\n", "\n"))
+
+
+def _shown(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def one_line(text: str, limit: int) -> str:
+    """The text on one line of at most `limit` characters, cut at its end."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def middle_cut(text: str, limit: int) -> str:
+    """A name of at most `limit` characters, cut behind its middle: names differ at both ends, and say more in front."""
+    if len(text) <= limit:
+        return text
+    tail = (limit - 1) // 3
+    return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from flatfield.agent.clock import SystemClock
 from flatfield.records import AgentConfig, Evaluation
@@ -47,8 +47,9 @@ async def check_tasks(tasks: Sequence[Task], source: Path) -> tuple[Finding, ...
 
 async def _play(tasks: Sequence[Task], source: Path) -> dict[tuple[str, str], TrialRecord]:
     clock = SystemClock()
-    evaluation = Evaluation(agents=("oracle", "noop"), repeats=1)
-    run = new_run(evaluation, tasks, CONTROLS, clock.utc(), command="tasks check")
+    evaluation = Evaluation(agents=("oracle", "noop"))
+    once = [structs.replace(task, repeats=1) for task in tasks]
+    run = new_run(evaluation, once, CONTROLS, clock.utc(), command="tasks check")
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         async with store:

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from flatfield.agent.copying import plan_copy
 from flatfield.agent.models import cache_folder
 from flatfield.agent.protocols import Lane, Services
@@ -19,14 +21,16 @@ from flatfield.agent.removing import discard
 from flatfield.agent.sandbox import UnsafeSandbox, find_sandbox
 from flatfield.agent.system_prompt import model_names
 from flatfield.agent.transport import open_session
-from flatfield.errors import NotFound, NotReady
+from flatfield.errors import FlatfieldError, NotFound, NotReady
 from flatfield.records import Event, Failure
 from flatfield.runs.budget import Budget
+from flatfield.runs.judging import Court, judge_missing
 from flatfield.runs.lanes import Lanes
+from flatfield.runs.order import updated, versions
 from flatfield.runs.plan import remaining, unmeasured
 from flatfield.runs.scheduler import JOBS, Means, run_trials
 from flatfield.runs.trial import Assignment, Ground, limits_for, run_trial
-from flatfield.scoring.judge import judge, rubric_of
+from flatfield.scoring.judge import rubric_of
 from flatfield.scoring.pricing import Prices
 from flatfield.tasks.agents import fingerprint
 
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
     from flatfield.agent.clock import Clock
     from flatfield.agent.copying import CopyPlan
     from flatfield.agent.protocols import Sandbox
-    from flatfield.records import AgentConfig, Run, Task, TrialPlan, TrialRecord, Usage
+    from flatfield.records import AgentConfig, Run, Task, TrialPlan, TrialRecord
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store import Store
 
@@ -60,58 +64,121 @@ class Conduct:
 
 
 async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
-    """Do what is missing of `run`, and store it.
+    """Do what is missing of `run`, have it judged, and store everything.
 
     Raises:
-        NotReady: an agent, the judge or a server is not there (all of them in one message); nothing was spent.
+        NotReady: agents, judges or servers are not there (all of them in one message); nothing was spent.
+        FlatfieldError: a workspace is too large or cannot be read; nothing was spent.
         StoreError: the store cannot be written.
     """
-    clock = conduct.clock
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(open_session(clock))
-        services = Services(session=session, clock=clock, environ=os.environ, cache=cache_folder(os.environ))
-        pool = await stack.enter_async_context(ProviderPool(services))
+        pool = await _open_pool(stack, conduct.clock)
         todo = remaining(run, store.trials(run.id))
-        for text in todo.notes:
-            conduct.observe(Event(kind="note", text=text))
-        unready = await _unready(pool, _needed(run, todo.plans), conduct)
-        copies = await asyncio.to_thread(_plan_copies, run, conduct)
+        _say(todo.notes, conduct)
+        unready = await _unready(pool, _needed(run, todo.plans), _needed_judges(run, conduct), conduct)
+        run = _from_its_source(run, conduct)
+        copies = await asyncio.to_thread(_plan_copies, run)
         sandbox, reason = await _sandbox(run.tasks, conduct)
-        scratch = stack.enter_context(_scratch())
+        noted, run = run.notes, _as_carried_out(run, copies, sandbox)
+        _say([text for text in run.notes if text not in noted], conduct)
         ground = Ground(
-            pool=pool, prices=Prices(), clock=clock, scratch=scratch, sandbox=sandbox, sandbox_reason=reason,
-            observe=conduct.observe,
-        )  # fmt: skip
-        await store.save_run(run, update=True)
-        trials = _Trials(run, ground, copies, unready)
-        means = Means(
-            execute=trials.execute,
-            unmeasured=partial(unmeasured, run),
-            lane_of=trials.lane,
-            lanes=Lanes(clock),
-            store=store,
-            budget=Budget(run.evaluation.budget_usd, spent_usd=store.spent_usd(run.id)),
-            observe=conduct.observe,
-            jobs=run.evaluation.jobs or JOBS,
+            pool=pool,
+            prices=Prices(),
+            clock=conduct.clock,
+            scratch=stack.enter_context(_scratch()),
+            sandbox=sandbox,
+            sandbox_reason=reason,
+            observe=_harmless(conduct.observe),
         )
+        await store.save_run(run, update=True)
+        means = _means(run, store, conduct, _Trials(run, ground, copies, unready))
         summary = await run_trials(todo.plans, means, conduct.stop)
-        if not conduct.stop.is_set():
-            await _judge(run, store, ground, conduct)
-        return summary
+        court = Court(
+            pool=pool, prices=ground.prices, means=means, store=store, observe=ground.observe, stop=conduct.stop
+        )
+        notes = await judge_missing(run, conduct.judges, court)
+        return structs.replace(summary, notes=(*summary.notes, *notes))
 
 
-def _plan_copies(run: Run, conduct: Conduct) -> dict[str, CopyPlan]:
-    """What each task's workspaces will hold; what was left out of them is said."""
-    plans = {task.id: plan_copy(task, conduct.source) for task in run.tasks}
-    for text in dict.fromkeys(text for plan in plans.values() for text in plan.notes):
-        conduct.observe(Event(kind="note", text=f"workspace: {text}"))
-    return plans
+async def _open_pool(stack: AsyncExitStack, clock: Clock) -> ProviderPool:
+    session = await stack.enter_async_context(open_session(clock))
+    services = Services(session=session, clock=clock, environ=os.environ, cache=cache_folder(os.environ))
+    return await stack.enter_async_context(ProviderPool(services))
+
+
+def _means(run: Run, store: Store, conduct: Conduct, trials: _Trials) -> Means:
+    return Means(
+        execute=trials.execute,
+        unmeasured=partial(unmeasured, run),
+        lane_of=trials.lane,
+        lanes=Lanes(conduct.clock),
+        store=store,
+        budget=Budget(run.evaluation.budget_usd, spent_usd=store.spent_usd(run.id)),
+        observe=conduct.observe,
+        jobs=run.evaluation.jobs or JOBS,
+    )
+
+
+def _from_its_source(run: Run, conduct: Conduct) -> Run:
+    """The run with the folder that its plain LOPs copy: where it was started, also when it is resumed elsewhere."""
+    here = str(conduct.source.resolve())
+    if run.source and run.source != here and any(task.plain and task.workspace is None for task in run.tasks):
+        _say([f"workspaces are copied from {run.source}, where the run was started"], conduct)
+    return structs.replace(run, source=run.source or here)
+
+
+def _say(texts: Sequence[str], conduct: Conduct) -> None:
+    for text in texts:
+        conduct.observe(Event(kind="note", text=text))
+
+
+def _harmless(observe: Callable[[Event], None]) -> Callable[[Event], None]:
+    """The same, but silent for good once it has failed: a display must not cost a trial."""
+    works = True
+
+    def tell(event: Event) -> None:
+        nonlocal works
+        if works:
+            try:
+                observe(event)
+            except Exception:  # noqa: BLE001 - whatever a display may raise; the scheduler's own events report it
+                works = False
+
+    return tell
+
+
+def _plan_copies(run: Run) -> dict[str, CopyPlan]:
+    """What each task's workspaces will hold.
+
+    Raises:
+        FlatfieldError: one is too large, not there, or cannot be read.
+    """
+    source = Path(run.source)
+    try:
+        return {task.id: plan_copy(task, source) for task in run.tasks}
+    except OSError as error:
+        where = error.filename or source
+        raise FlatfieldError(
+            f"the workspace cannot be copied: {where}: {error.strerror}; make it readable, or move it away"
+        ) from error
+
+
+def _as_carried_out(run: Run, copies: Mapping[str, CopyPlan], sandbox: Sandbox | None) -> Run:
+    """The run with what is known only now: versions, the sandbox, what was left out of the workspaces."""
+    kind = "none" if sandbox is None else "none (unsafe)" if isinstance(sandbox, UnsafeSandbox) else "bubblewrap"
+    run = updated(run, {**versions(), "sandbox": kind})
+    notes = (*run.notes, *(text for plan in copies.values() for text in plan.notes))
+    return structs.replace(run, notes=tuple(dict.fromkeys(notes)))
 
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
     """A folder for workspaces; the sandbox's user can pass through it, not list it."""
-    folder = Path(tempfile.mkdtemp(prefix="trials-"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="trials-"))
+    except OSError as error:
+        where = error.filename or "the temporary directory"
+        raise FlatfieldError(f"no workspace can be made in {where}: {error.strerror}; set TMPDIR to another") from error
     try:
         folder.chmod(0o711)
         yield folder
@@ -128,7 +195,7 @@ class _Trials:
         self._unready = unready
         self._tasks = {task.id: task for task in run.tasks}
         self._agents = {agent.name: agent for agent in run.agents}
-        self._names = model_names(run.agents, actual=run.evaluation.names == "actual")
+        self._names = model_names(run.agents, run.controls, actual=run.evaluation.names == "actual")
         self._copies = copies
         self._fingerprints = {agent.name: fingerprint(agent) for agent in run.agents}
 
@@ -161,19 +228,25 @@ def _needed(run: Run, plans: Sequence[TrialPlan]) -> tuple[AgentConfig, ...]:
     return tuple(agent for agent in run.agents if agent.name in wanted)
 
 
-async def _unready(pool: ProviderPool, agents: Sequence[AgentConfig], conduct: Conduct) -> dict[str, str]:
+def _needed_judges(run: Run, conduct: Conduct) -> tuple[AgentConfig, ...]:
+    return conduct.judges if any(rubric_of(task) for task in run.tasks) else ()
+
+
+async def _unready(
+    pool: ProviderPool, agents: Sequence[AgentConfig], judges: Sequence[AgentConfig], conduct: Conduct
+) -> dict[str, str]:
     """The agents that cannot run, with the reason.
 
     Raises:
         NotReady: there are some, and they are not to be skipped; or a judge is among them.
     """
-    asked = (*agents, *conduct.judges)
+    asked = (*agents, *judges)
     reasons = await asyncio.gather(*(_reason(pool, agent) for agent in asked))
-    found = {agent.name: reason for agent, reason in zip(asked, reasons, strict=True) if reason}
-    judges = {agent.name for agent in conduct.judges}
-    if found and (not conduct.skip_unready or judges & set(found)):
-        lines = [*dict.fromkeys(found.values())]
-        if not judges & set(found):
+    found = {agent.name: reason for agent, reason in zip(agents, reasons, strict=False) if reason}
+    absent = {f"as judge: {reason}" for reason in reasons[len(agents) :] if reason}
+    if absent or (found and not conduct.skip_unready):
+        lines = [*dict.fromkeys(found.values()), *sorted(absent)]
+        if not absent:
             lines.append("nothing was started; --skip-unready runs the others and lists these as not measured")
         raise NotReady("\n  ".join(lines))
     return found
@@ -184,7 +257,7 @@ async def _reason(pool: ProviderPool, agent: AgentConfig) -> str | None:
         await pool.of(agent).check(agent)
     except NotFound as error:
         return f"agent {agent.name!r} ({agent.source or 'command line'}): {error}"
-    except NotReady as error:
+    except FlatfieldError as error:
         return str(error)
     return None
 
@@ -205,32 +278,3 @@ async def _sandbox(tasks: Sequence[Task], conduct: Conduct) -> tuple[Sandbox | N
     except NotReady as error:
         conduct.observe(Event(kind="note", text=f"commands cannot be run, what needs them is not measured: {error}"))
         return None, str(error)
-
-
-async def _judge(run: Run, store: Store, ground: Ground, conduct: Conduct) -> None:
-    """Have each judge grade the trials that it has not graded yet."""
-    trials = store.trials(run.id)
-    if not any(rubric_of(task) for task in run.tasks):
-        return
-    for config in conduct.judges:
-        done = {
-            (verdict.agent, verdict.task, verdict.repeat)
-            for verdict in store.verdicts(run.id)
-            if verdict.judge == config.name and verdict.letter is not None
-        }
-        open_trials = [trial for trial in trials if (trial.agent, trial.task, trial.repeat) not in done]
-        conduct.observe(Event(kind="judging", agent=config.name, text=f"{len(open_trials)} trials"))
-        on_device = ground.pool.of(config).on_device(config)
-        verdicts = await judge(
-            run,
-            open_trials,
-            config,
-            ground.pool.converse,
-            partial(_usd, ground.prices, config, on_device),
-            run.evaluation.seed,
-        )
-        await store.save_verdicts(verdicts)
-
-
-def _usd(prices: Prices, agent: AgentConfig, on_device: bool, usage: Usage | None) -> float | None:  # noqa: FBT001
-    return prices.usd(agent, usage, on_device)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import aiohttp
@@ -12,24 +15,26 @@ from msgspec import Struct
 
 from flatfield.agent.models import list_models
 from flatfield.agent.provider_pool import ProviderPool
+from flatfield.agent.providers._ollama_host import OLLAMA_URL, ollama_url
+from flatfield.agent.proxies import proxy_for
 from flatfield.agent.sandbox import find_sandbox
+from flatfield.agent.secrecy import shown_url
 from flatfield.errors import FlatfieldError, NotReady
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from flatfield.agent.protocols import Services
     from flatfield.records import AgentConfig
     from flatfield.tasks.project import Project
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY")
+OLLAMA = "Ollama"
 LOCAL_SERVERS = (
     ("llama.cpp", "http://127.0.0.1:8080/v1"),
     ("LM Studio", "http://127.0.0.1:1234/v1"),
     ("vLLM", "http://127.0.0.1:8000/v1"),
 )
-OLLAMA_URL = "http://127.0.0.1:11434"
 LOOK_SECONDS = 1.0
 ENOUGH_BYTES = 1_000_000_000
 
@@ -61,7 +66,8 @@ async def examine(project: Project, services: Services) -> tuple[Finding, ...]:
         *_servers(servers),
         *_models(services),
         sandbox,
-        _disk(project.folder),
+        _disk(project.folder, "runs"),
+        _disk(Path(tempfile.gettempdir()), "workspaces"),
         *agents,
     )
 
@@ -69,7 +75,7 @@ async def examine(project: Project, services: Services) -> tuple[Finding, ...]:
 async def find_servers(services: Services) -> tuple[Server, ...]:
     """The model servers that answer on loopback, where they usually listen, or where OLLAMA_HOST says."""
     ollama = ollama_url(services.environ)
-    asked = [("Ollama", f"{ollama}/v1"), *LOCAL_SERVERS]
+    asked = [(OLLAMA, f"{ollama}/v1"), *LOCAL_SERVERS]
     answers = await asyncio.gather(*(_listed(services, base_url) for _, base_url in asked))
     return tuple(
         Server(name=name, base_url=base_url, models=models)
@@ -78,24 +84,19 @@ async def find_servers(services: Services) -> tuple[Server, ...]:
     )
 
 
-def ollama_url(environ: Mapping[str, str]) -> str:
-    """Where Ollama listens: OLLAMA_HOST, which may lack scheme and port, else its usual place."""
-    host = environ.get("OLLAMA_HOST", "").strip().rstrip("/")
-    if not host:
-        return OLLAMA_URL
-    scheme, _, rest = host.rpartition("://")
-    rest = rest.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - a server's address of all interfaces, to be asked on one
-    return f"{scheme or 'http'}://{rest if ':' in rest else rest + ':11434'}"
-
-
 async def _listed(services: Services, base_url: str) -> tuple[str, ...] | None:
+    """The models that a server says it has; None when none answers there."""
+    url = f"{base_url}/models"
     timeout = aiohttp.ClientTimeout(total=LOOK_SECONDS)
+    proxy = proxy_for(url, services.environ)
     try:
-        async with services.session.get(f"{base_url}/models", timeout=timeout, allow_redirects=False) as response:
+        async with services.session.get(url, timeout=timeout, allow_redirects=False, proxy=proxy) as response:
             listed = msgspec.json.decode(await response.read()) if response.status == 200 else None
-            return tuple(str(model["id"]) for model in listed["data"]) if listed is not None else None
-    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+    except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError, RecursionError):
         return None
+    if not isinstance(listed, dict) or "data" not in listed:
+        return None
+    return tuple(str(model["id"]) for model in listed["data"] or () if isinstance(model, dict) and "id" in model)
 
 
 def _keys(environ: Mapping[str, str]) -> tuple[Finding, ...]:
@@ -108,23 +109,32 @@ def _keys(environ: Mapping[str, str]) -> tuple[Finding, ...]:
 
 def _servers(servers: tuple[Server, ...]) -> tuple[Finding, ...]:
     if not servers:
-        tried = ", ".join(name for name, _ in (("Ollama", ""), *LOCAL_SERVERS))
+        tried = ", ".join(name for name, _ in ((OLLAMA, ""), *LOCAL_SERVERS))
         fix = "start one, or name any OpenAI-compatible server as openai-chat:MODEL@URL"
         return (Finding(part="servers", state="missing", found=f"none answers on this machine ({tried})", fix=fix),)
     return tuple(
         Finding(
             part="servers",
             state="ok",
-            found=f"{server.name} with {len(server.models)} models at {server.base_url}",
+            found=f"{server.name} with {_count(server)} at {shown_url(server.base_url)}",
             fix=f"use: --agents {agent_spec(server)}" if server.models else "it serves no model yet",
         )
         for server in servers
     )
 
 
+def _count(server: Server) -> str:
+    return "1 model" if len(server.models) == 1 else f"{len(server.models)} models"
+
+
 def agent_spec(server: Server) -> str:
-    """How to name a server's first model on the command line."""
-    return f"openai-chat:{server.models[0]}@{server.base_url}"
+    """How to name a server's first model that can talk on the command line."""
+    model = next((name for name in server.models if "embed" not in name.lower()), server.models[0])
+    address = shown_url(server.base_url)
+    if server.name != OLLAMA:
+        return f"openai-chat:{model}@{address}"
+    address = address.removesuffix("/v1")
+    return f"ollama:{model}" if address == OLLAMA_URL else f"ollama:{model}@{address}"
 
 
 def _models(services: Services) -> tuple[Finding, ...]:
@@ -144,12 +154,16 @@ def _sandbox(environ: Mapping[str, str]) -> Finding:
     return Finding(part="sandbox", state="ok", found="bubblewrap passes its self-test")
 
 
-def _disk(folder: Path) -> Finding:
+def _disk(folder: Path, what: str) -> Finding:
     free = shutil.disk_usage(folder).free
     found = f"{free / 1e9:.1f} GB free at {folder}"
-    if free >= ENOUGH_BYTES:
-        return Finding(part="disk", state="ok", found=found)
-    return Finding(part="disk", state="wrong", found=found, fix="make room: runs are stored here")
+    part = f"disk for {what}"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        fix = f"make {folder} writable, or choose another: {what} are stored there"
+        return Finding(part=part, state="wrong", found=f"{folder} cannot be written", fix=fix)
+    if free < ENOUGH_BYTES:
+        return Finding(part=part, state="wrong", found=found, fix=f"make room: {what} are stored there")
+    return Finding(part=part, state="ok", found=found)
 
 
 async def _agents(project: Project, services: Services) -> tuple[Finding, ...]:

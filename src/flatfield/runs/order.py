@@ -9,23 +9,31 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from flatfield import __version__
-from flatfield.errors import NotFound
-from flatfield.records import Evaluation, Run
+from flatfield.errors import InvalidFiles, NotFound
+from flatfield.records import AgentConfig, Evaluation, Run
 from flatfield.runs.ids import new_run_id
 from flatfield.runs.plan import repeats
-from flatfield.tasks.agents import CONTROLS, select_agents
+from flatfield.scoring.pricing import Prices
+from flatfield.tasks.agents import CONTROLS, fingerprint, select_agents
 from flatfield.tasks.lop import read_task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from flatfield.records import AgentConfig, Task
+    from flatfield.records import Mistake, Task
 
 _SHOWN_VERSIONS = ("genai-prices", "aiohttp", "msgspec", "xllamacpp")
+
+
+class Rosters(Struct, frozen=True, kw_only=True):
+    """Who takes part, each once, and, where the LOPs say who does which task, the agents' names by task id."""
+
+    agents: tuple[AgentConfig, ...]
+    by_task: dict[str, tuple[str, ...]]
 
 
 def new_run(
@@ -34,67 +42,114 @@ def new_run(
     """The run that an evaluation of these tasks is; agents come from the HOP or the command line, else from the LOPs.
 
     Raises:
-        NotFound: an agent is not configured, or none is named anywhere.
+        NotFound: an agent is not configured, or none is named for a task.
     """
-    agents = resolve_agents(evaluation, tasks, roster)
+    found = resolve_agents(evaluation, tasks, roster)
     return Run(
         id=new_run_id(now, random.SystemRandom()),
         created_at=now.isoformat(timespec="seconds"),
         evaluation=evaluation,
         tasks=tuple(tasks),
-        agents=agents,
+        agents=found.agents,
         repeats=repeats(tasks, evaluation, None),
-        controls=tuple(agent.name for agent in agents if agent.provider in CONTROLS),
-        versions=_versions(),
+        rosters=found.by_task,
+        controls=tuple(agent.name for agent in found.agents if agent.provider in CONTROLS),
+        versions=versions(),
         command=command,
     )
 
 
-def resolve_agents(
-    evaluation: Evaluation, tasks: Sequence[Task], roster: Sequence[AgentConfig]
-) -> tuple[AgentConfig, ...]:
-    """The agents that take part, each once.
+def resolve_agents(evaluation: Evaluation, tasks: Sequence[Task], roster: Sequence[AgentConfig]) -> Rosters:
+    """Who does what: the evaluation's agents do every task; without them, each task is done by those that it names.
 
     Raises:
-        NotFound: one is not configured (the message says where it was named), or none is named.
+        NotFound: agents that are not configured (all of them; the message says where they were named), or none named.
     """
     if evaluation.agents:
-        return select_agents(evaluation.agents, roster)
-    found: dict[str, AgentConfig] = {}
+        return Rosters(agents=select_agents(evaluation.agents, roster), by_task={})
+    chosen: dict[str, AgentConfig] = {}
+    by_task: dict[str, tuple[str, ...]] = {}
+    problems: list[str] = []
     for task in tasks:
         try:
-            found |= {agent.name: agent for agent in select_agents(task.agents, roster)}
+            by_task[task.id] = _take_in(select_agents(task.agents, roster), chosen)
         except NotFound as error:
-            raise NotFound(f"{task.path}: {error}") from None
-    if not found:
+            problems.append(f"{task.path or task.id}: {error}")
+    if problems:
+        raise NotFound("\n".join(problems))
+    silent = [task.path or task.id for task in tasks if not by_task[task.id]]
+    if silent or not tasks:
         names = ", ".join(agent.name for agent in roster)
-        raise NotFound(f"no agents are named: use --agents, or `agents:` in the HOP; configured are: {names}")
-    return tuple(found.values())
+        where = f" for {', '.join(silent)}" if chosen else ""
+        raise NotFound(f"no agents are named{where}: use --agents, or `agents:` in the HOP; configured are: {names}")
+    return Rosters(agents=tuple(chosen.values()), by_task=by_task)
 
 
-def _versions() -> dict[str, str]:
+def _take_in(agents: Sequence[AgentConfig], chosen: dict[str, AgentConfig]) -> tuple[str, ...]:
+    """Add agents to those chosen, and say under which names; two that only share a name are told apart by a number."""
+    names: list[str] = []
+    for agent in agents:
+        name, number = agent.name, 2
+        while name in chosen and fingerprint(chosen[name]) != fingerprint(agent):
+            name, number = f"{agent.name}-{number}", number + 1
+        chosen[name] = structs.replace(agent, name=name)
+        names.append(name)
+    return tuple(names)
+
+
+def versions() -> dict[str, str]:
+    """What the run depends on beside its files: this program, Python, the libraries that matter, the prices."""
     shown = {"flatfield": __version__, "python": platform.python_version(), "platform": sys.platform}
     for package in _SHOWN_VERSIONS:
         try:
             shown[package] = version(package)
         except PackageNotFoundError:
             continue
-    return shown
+    return {**shown, "prices": Prices().version()}
+
+
+def updated(run: Run, now: dict[str, str]) -> Run:
+    """The run as it is carried out now: versions that are new are added, others are kept and their change noted."""
+    changed = tuple(
+        f"continued with {name} {value}, begun with {run.versions[name]}"
+        for name, value in now.items()
+        if run.versions.get(name, value) != value
+    )
+    notes = tuple(dict.fromkeys((*run.notes, *changed)))
+    return structs.replace(run, versions=now | run.versions, notes=notes)
 
 
 def reread(run: Run) -> Run:
     """The run with its tasks as their files are now, so that an edited task is not mistaken for one that was done.
 
     Raises:
-        InvalidFiles: a file has mistakes now.
-        NotFound: a file is gone.
+        InvalidFiles: files have mistakes now; all of them.
+        NotFound: files are gone, or hold another task now; all of them.
     """
-    return structs.replace(run, tasks=tuple(_reread(task) for task in run.tasks))
+    mistakes: list[Mistake] = []
+    gone: list[str] = []
+    tasks = tuple(_reread(run, mistakes, gone))
+    if mistakes:
+        raise InvalidFiles(mistakes)
+    if gone:
+        raise NotFound("\n".join(gone))
+    return structs.replace(run, tasks=tasks)
 
 
-def _reread(task: Task) -> Task:
-    if not task.path:
-        return task
-    if not Path(task.path).is_file():
-        raise NotFound(f"the run's task {task.id!r} was read from {task.path}, which is gone; put it back to resume")
-    return structs.replace(read_task(Path(task.path)), repeats=task.repeats)
+def _reread(run: Run, mistakes: list[Mistake], gone: list[str]) -> Iterator[Task]:
+    for task in run.tasks:
+        if not task.path:
+            yield task
+            continue
+        if not Path(task.path).is_file():
+            gone.append(f"the run's task {task.id!r} was read from {task.path}, which is gone; put it back to resume")
+            continue
+        try:
+            found = read_task(Path(task.path))
+        except InvalidFiles as error:
+            mistakes += error.mistakes
+            continue
+        if found.id != task.id:
+            gone.append(f"{task.path} is now task {found.id!r}, in the run it is {task.id!r}; name it so to resume")
+            continue
+        yield structs.replace(found, repeats=task.repeats)

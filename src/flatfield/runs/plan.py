@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from itertools import product
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -32,13 +31,18 @@ def repeats(tasks: Sequence[Task], evaluation: Evaluation | None, asked: int | N
     return {task.id: asked or task.repeats or default for task in tasks}
 
 
-def plan(run: Run) -> tuple[TrialPlan, ...]:
-    """All trials of a run: agents × tasks × repeats, in an order shuffled by the evaluation's seed.
+def roster(run: Run, task: str) -> tuple[str, ...]:
+    """The names of the agents that a task is done by: its own roster, else all that take part in the run."""
+    return run.rosters.get(task, tuple(agent.name for agent in run.agents))
 
-    Repeats come one after the other, and each holds every agent once on every task: a run that ends early has tried
-    all of them equally often. Within a repeat, (task, agent) pairs sorted by name are sorted again by numbers drawn
-    in this order from one `random.Random(seed).random()`, the generator that Python keeps the same for ever. So the
-    order depends on names, repeats and seed alone, not on the order in which files were given.
+
+def plan(run: Run) -> tuple[TrialPlan, ...]:
+    """All trials of a run: each task × its roster × its repeats, in an order shuffled by the evaluation's seed.
+
+    Repeats come one after the other, and each holds every agent once on every task of its own: a run that ends early
+    has tried all of them equally often. Within a repeat, (task, agent) pairs sorted by name are sorted again by numbers
+    drawn in this order from one `random.Random(seed).random()`, the generator that Python keeps the same for ever. So
+    the order depends on names, repeats and seed alone, not on the order in which files were given.
 
     Raises:
         InvalidFiles: ids would not tell trials apart: a name twice, an empty one, or one with "/".
@@ -48,7 +52,7 @@ def plan(run: Run) -> tuple[TrialPlan, ...]:
         raise InvalidFiles(mistakes)
     draw = random.Random(run.evaluation.seed)  # noqa: S311 - shuffles, keeps no secrets
     often = {task: run.repeats.get(task, n) for task, n in repeats(run.tasks, run.evaluation).items()}
-    pairs = sorted(product((task.id for task in run.tasks), (agent.name for agent in run.agents)))
+    pairs = sorted((task.id, agent) for task in run.tasks for agent in roster(run, task.id))
     return tuple(
         TrialPlan(run=run.id, agent=agent, task=task, repeat=repeat)
         for repeat in range(1, max(often.values(), default=0) + 1)

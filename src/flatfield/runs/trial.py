@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from flatfield.agent.bugs import described
 from flatfield.agent.confined import ConfinedFiles
 from flatfield.agent.copying import copy
 from flatfield.agent.loop import NanoAgent, Outcome
@@ -16,13 +18,14 @@ from flatfield.agent.removing import discard
 from flatfield.agent.system_prompt import system_prompt
 from flatfield.agent.toolbox import FILE_TOOLS, open_tools
 from flatfield.agent.workspace import SANDBOX_ROOT, Workspace, adopt, changes, snapshot
-from flatfield.errors import FlatfieldError, NotReady, ProviderError
+from flatfield.errors import FlatfieldError, NotFound, NotReady, ProviderError
 from flatfield.records import Event, Failure, Limits, TrialRecord, Turn, Usage
+from flatfield.runs.threads import to_the_end
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.scoring.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
     from flatfield.agent.clock import Clock
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.agent.toolbox import Toolbox
     from flatfield.agent.workspace import Snapshot
-    from flatfield.records import AgentConfig, Evaluation, FileChange, Task, TrialPlan
+    from flatfield.records import AgentConfig, Check, Evaluation, EventKind, FileChange, Task, TrialPlan
     from flatfield.scoring.pricing import Prices
 
 
@@ -84,7 +87,7 @@ async def run_trial(assignment: Assignment, ground: Ground) -> TrialRecord:
 
 
 class TrialWork:
-    """The steps of one trial, and what they leave for the record."""
+    """The steps of one trial, and what they leave for the record, however far they came."""
 
     def __init__(self, assignment: Assignment, ground: Ground) -> None:
         self._assignment = assignment
@@ -92,51 +95,74 @@ class TrialWork:
         self._started = ground.clock.now()
         self._started_at = ground.clock.utc().isoformat(timespec="seconds")
         self._system_prompt = system_prompt(assignment.agent, assignment.task, assignment.model_name)
-
-    def _tell(self, kind: str, text: str = "") -> None:
-        plan = self._assignment.plan
-        self._ground.observe(
-            Event(kind=kind, agent=plan.agent, task=plan.task, repeat=plan.repeat, text=text)  # type: ignore[arg-type]
-        )
+        self._doing = "its workspace was made"
+        self._outcome: Outcome | None = None
+        self._wall_seconds: float | None = None
+        self._changes: tuple[FileChange, ...] = ()
+        self._checks: tuple[Check, ...] = ()
 
     async def run(self) -> TrialRecord:
         """Make the workspace, work in it, and take it away again, whatever happens."""
         sandbox, task, source = self._ground.sandbox, self._assignment.task, self._assignment.files
         if "run_command" in tool_names(self._assignment.agent, task) and sandbox is None:
-            return self._record(_failed("sandbox", self._ground.sandbox_reason))
+            return self._record(Failure(kind="sandbox", message=self._ground.sandbox_reason))
         if source is None:
             raise ValueError(f"task {task.id!r} came without a plan of its files")
-        root: Path | None = None
+        home = self._ground.scratch / secrets.token_hex(8)
+        record = await self._recorded(self._in_copy(source, home))
         try:
-            root = await asyncio.to_thread(copy, source, self._ground.scratch)
-            if sandbox is not None and sandbox.user is not None:
-                await asyncio.to_thread(adopt, root, sandbox.user)
-            with ConfinedFiles(
-                root, names=(SANDBOX_ROOT,) if sandbox else (), owner=sandbox.user if sandbox else None
-            ) as files:
-                return await self.work(root, files)
-        except (FlatfieldError, OSError) as error:
-            return self._record(_failed("workspace", f"the workspace could not be made: {error}"))
+            await to_the_end(discard, home)
         except asyncio.CancelledError:
-            return self._record(_failed("interrupted", "stopped before the agent began", stop="cancelled"))
-        finally:
-            if root is not None:
-                await asyncio.to_thread(discard, root)
+            pass  # it is gone all the same, and the trial was over: its record counts
+        except OSError as error:
+            note = f"the workspace could not be removed: {error}"
+            record = msgspec.structs.replace(record, notes=(*record.notes, note))
+        return record
 
     async def work(self, root: Path, files: ConfinedFiles) -> TrialRecord:
         """The agent's part in a workspace that stands, then the verifiers'."""
-        before = await asyncio.to_thread(snapshot, files)
+        return await self._recorded(self._steps(root, files))
+
+    async def _recorded(self, steps: Coroutine[None, None, Failure | None]) -> TrialRecord:
+        """Take the steps; what ends them early is the record's failure, beside all that was used until then."""
+        try:
+            failure = await steps
+        except asyncio.CancelledError:
+            failure = self._interrupted()
+        except (FlatfieldError, OSError) as error:
+            failure = Failure(kind="workspace", message=f"failed while {self._doing}: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the trial's tokens were used and must be counted
+            failure = Failure(kind="harness", message=f"failed while {self._doing}: {described(error)}")
+        return self._record(failure)
+
+    def _interrupted(self) -> Failure:
+        return Failure(kind="interrupted", message=f"stopped while {self._doing}")
+
+    async def _in_copy(self, source: CopyPlan, home: Path) -> Failure | None:
+        sandbox = self._ground.sandbox
+        root = await to_the_end(_made, source, home, sandbox.user if sandbox else None)
+        names = (SANDBOX_ROOT,) if sandbox else ()
+        with ConfinedFiles(root, names=names, owner=sandbox.user if sandbox else None) as files:
+            return await self._steps(root, files)
+
+    async def _steps(self, root: Path, files: ConfinedFiles) -> Failure | None:
+        before = await to_the_end(snapshot, files)
         workspace = Workspace(root=root, files=files, sandbox=self._ground.sandbox, command_limits=SandboxLimits())
         tools = open_tools(tool_names(self._assignment.agent, self._assignment.task), workspace, self._ground.clock)
-        ended = await self._converse(tools)
-        changed = await asyncio.to_thread(changes, before, files)
-        record = self._record(ended, changed)
-        if record.failure is not None:
-            return record
-        self._tell("verifying")
-        return await self._verified(record, files, root, before)
+        self._doing = "the agent was working"
+        failure = await self._converse(tools)
+        self._wall_seconds = self._ground.clock.now() - self._started
+        if failure is None:
+            self._doing = "it was looked at what the agent changed"
+        self._changes = await to_the_end(changes, before, files)
+        if failure is None:
+            self._doing = "it was verified"
+            self._tell("verifying")
+            self._checks = await verify(self._assignment.task, self._context(files, root, before))
+        return failure
 
-    async def _converse(self, tools: Toolbox) -> _Ended:
+    async def _converse(self, tools: Toolbox) -> Failure | None:
+        """Let the agent work; what it returns is how the harness failed it."""
         assignment, pool = self._assignment, self._ground.pool
         opening = Opening(
             agent=assignment.agent,
@@ -147,8 +173,10 @@ class TrialWork:
         )
         try:
             conversation = await pool.converse(opening)
-        except (NotReady, ProviderError) as error:
-            return _failed("not_ready" if isinstance(error, NotReady) else "provider", str(error))
+        except (NotReady, NotFound) as error:
+            return Failure(kind="not_ready", message=str(error))
+        except ProviderError as error:
+            return Failure(kind="provider", message=str(error))
         on_device = pool.of(assignment.agent).on_device(assignment.agent)
         agent = NanoAgent(
             conversation,
@@ -157,21 +185,23 @@ class TrialWork:
             price=lambda usage: self._ground.prices.usd(assignment.agent, usage, on_device),
             observe=self._show,
         )
-        outcome = await agent.run()
-        if outcome.stop == "error":
-            return _Ended(outcome=outcome, failure=Failure(kind=outcome.failed, message=outcome.problem))
-        if outcome.stop == "cancelled":
-            return _Ended(outcome=outcome, failure=Failure(kind="interrupted", message="stopped while it was running"))
-        return _Ended(outcome=outcome)
+        self._outcome = await agent.run()
+        if self._outcome.stop == "error":
+            return Failure(kind=self._outcome.failed, message=self._outcome.problem)
+        return self._interrupted() if self._outcome.stop == "cancelled" else None
+
+    def _tell(self, kind: EventKind, text: str = "") -> None:
+        plan = self._assignment.plan
+        self._ground.observe(Event(kind=kind, agent=plan.agent, task=plan.task, repeat=plan.repeat, text=text))
 
     def _show(self, turn: Turn) -> None:
         for call, result in zip(turn.reply.calls, turn.results, strict=False):
             self._tell("tool", f"{call.name} {call.arguments[:80]}{'' if result.ok else ' → error'}")
         self._tell("turn", turn.reply.text[:80])
 
-    async def _verified(self, record: TrialRecord, files: ConfinedFiles, root: Path, before: Snapshot) -> TrialRecord:
-        context = VerifyContext(
-            trial=record,
+    def _context(self, files: ConfinedFiles, root: Path, before: Snapshot) -> VerifyContext:
+        return VerifyContext(
+            trial=self._record(None),
             task=self._assignment.task,
             files=files,
             root=root,
@@ -179,20 +209,11 @@ class TrialWork:
             sandbox=self._ground.sandbox,
             sandbox_reason=self._ground.sandbox_reason,
         )
-        try:
-            checks = await verify(self._assignment.task, context)
-        except asyncio.CancelledError:
-            failure = Failure(kind="interrupted", message="stopped while it was verified")
-            return msgspec.structs.replace(record, failure=failure)
-        return msgspec.structs.replace(record, checks=checks)
 
-    def _record(self, ended: _Ended, changed: Sequence[FileChange] = ()) -> TrialRecord:
-        assignment, outcome = self._assignment, ended.outcome
-        turns = outcome.turns
-        model_seconds = sum(turn.reply.model_seconds for turn in turns)
-        tools_seconds = sum(turn.tools_seconds for turn in turns)
-        per_hour = assignment.agent.usd_per_hour
-        active_seconds = model_seconds + tools_seconds
+    def _record(self, failure: Failure | None) -> TrialRecord:
+        assignment = self._assignment
+        outcome = self._outcome or Outcome(stop="cancelled" if failure and failure.kind == "interrupted" else "error")
+        wall_seconds = self._ground.clock.now() - self._started if self._wall_seconds is None else self._wall_seconds
         return TrialRecord(
             run=assignment.plan.run,
             agent=assignment.plan.agent,
@@ -204,34 +225,44 @@ class TrialWork:
             answer=outcome.answer,
             system_prompt=self._system_prompt,
             prompt=assignment.task.prompt,
-            turns=turns,
-            usage=_total_usage(turns),
-            cost_usd=_total_cost(turns),
-            device_cost_usd=None if per_hour is None else active_seconds / 3600 * per_hour,
             started_at=self._started_at,
-            retry_seconds=sum(turn.reply.retry_seconds for turn in turns) + outcome.retry_seconds,
-            load_seconds=sum(turn.reply.load_seconds for turn in turns),
-            first_token_seconds=turns[0].reply.first_token_seconds if turns else None,
-            model_seconds=model_seconds,
-            tools_seconds=tools_seconds,
-            wall_seconds=self._ground.clock.now() - self._started,
-            active_seconds=active_seconds,
-            changes=tuple(changed),
-            failure=ended.failure,
+            wall_seconds=wall_seconds,
+            changes=self._changes,
+            checks=self._checks,
+            failure=failure,
+            notes=(outcome.problem,) if outcome.stop == "context_limit" else (),
+            **_sums(outcome, assignment.agent),
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Ended:
-    """How the agent's part ended; `failure` when it was the harness that failed."""
+def _made(source: CopyPlan, home: Path, user: int | None) -> Path:
+    """A fresh workspace in a new folder `home`, given to the sandbox's user where that is another one."""
+    home.mkdir()
+    home.chmod(0o711)
+    root = copy(source, home)
+    if user is not None:
+        adopt(root, user)
+    return root
 
-    outcome: Outcome
-    failure: Failure | None = None
 
-
-def _failed(kind: str, message: str, stop: str = "error") -> _Ended:
-    failure = Failure(kind=kind, message=message)  # type: ignore[arg-type]
-    return _Ended(outcome=Outcome(stop=stop, turns=(), problem=message), failure=failure)  # type: ignore[arg-type]
+def _sums(outcome: Outcome, agent: AgentConfig) -> dict[str, Any]:
+    """What the turns add up to, as fields of the record."""
+    turns = outcome.turns
+    model_seconds = sum(turn.reply.model_seconds for turn in turns)
+    tools_seconds = sum(turn.tools_seconds for turn in turns)
+    active_seconds = model_seconds + tools_seconds
+    return {
+        "turns": turns,
+        "usage": _total_usage(turns),
+        "cost_usd": _total_cost(turns),
+        "device_cost_usd": None if agent.usd_per_hour is None else active_seconds / 3600 * agent.usd_per_hour,
+        "retry_seconds": sum(turn.reply.retry_seconds for turn in turns) + outcome.retry_seconds,
+        "load_seconds": sum(turn.reply.load_seconds for turn in turns),
+        "first_token_seconds": turns[0].reply.first_token_seconds if turns else None,
+        "model_seconds": model_seconds,
+        "tools_seconds": tools_seconds,
+        "active_seconds": active_seconds,
+    }
 
 
 def _total_usage(turns: Sequence[Turn]) -> Usage | None:

@@ -29,9 +29,13 @@ class Constraints(Struct, frozen=True, kw_only=True):
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
-    """An agent with its scorecard and its means per trial (dollars None: not all are known)."""
+    """An agent with its scorecard and its means per trial (dollars None: not all are known).
+
+    `missing` are the tasks on which it was not measured, though others were.
+    """
 
     card: Scorecard
+    missing: tuple[str, ...]
     seconds: float | None
     usd: float | None
 
@@ -71,8 +75,12 @@ def decide(result: RunResult, constraints: Constraints) -> Decision:
 def _candidate(card: Scorecard, result: RunResult) -> Candidate:
     ran = [trial for trial in result.trials if trial.agent == card.agent and trial.failure is None]
     priced = card.device_cost_usd if card.device_cost_usd is not None else card.cost_usd
+    cells = result.grading.cells
+    mine = {cell.task for cell in cells if cell.agent == card.agent and cell.n}
+    others = dict.fromkeys(cell.task for cell in cells if cell.n and cell.agent not in result.run.controls)
     return Candidate(
         card=card,
+        missing=tuple(task for task in others if task not in mine),
         seconds=card.active_seconds / len(ran) if card.active_seconds is not None and ran else None,
         usd=priced / len(ran) if priced is not None and ran else None,
     )
@@ -85,6 +93,8 @@ def _against(candidate: Candidate, constraints: Constraints, weights: Weights) -
         return "a control, not a contender"
     if card.performance.score is None:
         return card.performance.note or "not measured"
+    if candidate.missing:
+        return f"not measured on {', '.join(candidate.missing)}: its averages do not compare with the others'"
     least = dict(BANDS)[constraints.min_performance] if constraints.min_performance else 0.0
     if card.performance.score < least:
         return f"performance {_score(card.performance)} is below {constraints.min_performance}"
@@ -102,7 +112,7 @@ def _too_slow(candidate: Candidate, limit: float | None) -> str:
 
 def _too_dear(candidate: Candidate, limit: float | None, weights: Weights) -> str:
     if candidate.usd is None:
-        unknown = "no price known: give one in the configuration, or weigh cost with 0"
+        unknown = "no price known: weigh cost with 0 to compare without it"
         return unknown if limit is not None or weights.cost > 0 else ""
     if limit is None or candidate.usd <= limit:
         return ""
@@ -122,7 +132,6 @@ def _reasons(field: Sequence[Candidate], grading: Grading, result: RunResult) ->
     if len(field) > 1:
         lines.append(f"next is {field[1].card.agent}, overall {_score(field[1].card.overall)}; {_figures(field[1])}")
         lines += _tradeoffs(field)
-    lines += [f"{first.card.agent} covers less: {first.card.overall.note}"] if first.card.overall.note else []
     if any(trial.imported for trial in result.trials):
         lines.append("these are published figures, not measured here")
     return tuple(lines)

@@ -166,10 +166,15 @@ def _ranked(cards: Sequence[Scorecard]) -> tuple[Scorecard, ...]:
 
 
 def _failures(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
+    """Each failure once, with the number of trials that it hit, and whose."""
+    hit: dict[str, list[TrialRecord]] = {}
+    for trial in trials:
+        if trial.failure is not None:
+            hit.setdefault(trial.failure.message, []).append(trial)
     return tuple(
-        f"not measured: {trial.agent} on {trial.task}, repeat {trial.repeat}: {trial.failure.message}"
-        for trial in trials
-        if trial.failure is not None
+        f"{len(failed)} trial{'s' if len(failed) > 1 else ''} not measured"
+        f" ({', '.join(dict.fromkeys(trial.agent for trial in failed))}): {message}"
+        for message, failed in hit.items()
     )
 
 

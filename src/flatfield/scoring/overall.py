@@ -37,7 +37,8 @@ def combine(performance: Grade, speed: Grade, cost: Grade, weights: Weights) -> 
         missing = [grade.note or f"{name} not measured" for name, grade in needed if grade.score is None]
         return Grade(note=missing[0] if missing else "no weight is above 0")
     n = min([performance.n, *(grade.n for _, grade in needed)])
-    return graded(capped(blend, performance.score), n, _joint_ends(performance, speed, cost, weights))
+    ends = _joint_ends(performance, speed, cost, weights)
+    return graded(capped(blend, performance.score), n, ends, performance.note if n > 1 else "")
 
 
 def task_blends(cells: Sequence[Cell], weights: Weights) -> list[float]:

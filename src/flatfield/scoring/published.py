@@ -17,7 +17,10 @@ OFF = 0.015
 
 
 class PublishedCell(Struct, frozen=True, kw_only=True):
-    """One published letter (which may be an E) and ours; `reason` tells how ours came about, and why it differs."""
+    """One published letter (which may be an E) and ours; `reason` tells how ours came about, and why it differs.
+
+    `short` is its core. `repriced`: how many times what its tokens cost was published, where that is off.
+    """
 
     task: str
     agent: str
@@ -26,6 +29,15 @@ class PublishedCell(Struct, frozen=True, kw_only=True):
     ours: Letter | None
     same: bool
     reason: str
+    short: str = ""
+    repriced: float | None = None
+
+
+class Why(Struct, frozen=True, kw_only=True):
+    """How one of our letters came about, in a sentence and in its core."""
+
+    long: str
+    short: str
 
 
 def compare_published(result: RunResult) -> tuple[PublishedCell, ...]:
@@ -43,17 +55,17 @@ def compare_published(result: RunResult) -> tuple[PublishedCell, ...]:
 def _rows(
     cell: Cell, trial: TrialRecord, anchors: dict[tuple[str, str], Anchors], weights: Weights
 ) -> list[PublishedCell]:
-    ours: dict[Literal["performance", "speed", "cost", "overall"], tuple[Letter | None, str]] = {
+    ours: dict[Literal["performance", "speed", "cost", "overall"], tuple[Letter | None, Why]] = {
         "performance": (cell.performance.letter, _performance_reason(cell, trial)),
         "speed": (cell.speed.relative.letter, _scale_reason(cell.speed, anchors.get((cell.task, "speed")), "s")),
         "cost": (cell.cost.relative.letter, _cost_reason(cell, trial, anchors.get((cell.task, "cost")))),
         "overall": (cell.overall.letter, _overall_reason(cell, weights)),
     }
     rows = []
-    for measure, (letter, reason) in ours.items():
+    for measure, (letter, why) in ours.items():
         published = str(trial.published.get(measure) or "")
         same = letter is not None and published.replace("E", "F") == letter
-        said = reason if same or not published or measure == "performance" else f"{reason}; {_by_eye(measure)}"
+        said = why.long if same or not published or measure == "performance" else f"{why.long}; {_by_eye(measure)}"
         rows.append(
             PublishedCell(
                 task=cell.task,
@@ -63,6 +75,8 @@ def _rows(
                 ours=letter,
                 same=same,
                 reason=said,
+                short=why.short,
+                repriced=_repriced(trial) if measure == "cost" else None,
             )
         )
     return rows
@@ -74,56 +88,71 @@ def _by_eye(measure: str) -> str:
     return "the judge gave letters by eye, without regard to the work done"
 
 
-def _performance_reason(cell: Cell, trial: TrialRecord) -> str:
+def _performance_reason(cell: Cell, trial: TrialRecord) -> Why:
     published, score = trial.published.get("performance"), cell.performance.score
     if score is None:
-        return cell.performance.note
+        return Why(long=cell.performance.note, short=cell.performance.note)
     taken = f"taken over from the judge as {score:g}, the middle of the band"
-    return f"{taken}; there is no E here, it counts as F" if published == "E" else taken
+    long = f"{taken}; there is no E here, it counts as F" if published == "E" else taken
+    return Why(long=long, short="taken over from the judge")
 
 
-def _cost_reason(cell: Cell, trial: TrialRecord, anchors: Anchors | None) -> str:
-    reason = _scale_reason(cell.cost, anchors, "$")
+def _repriced(trial: TrialRecord) -> float | None:
+    """How many times what the tokens cost was published; None where the two are as good as equal, or one is unknown."""
+    published: Any = trial.published.get("cost_usd")
+    if not trial.cost_usd or published is None or abs(published - trial.cost_usd) <= OFF * trial.cost_usd:
+        return None
+    return float(published / trial.cost_usd)
+
+
+def _cost_reason(cell: Cell, trial: TrialRecord, anchors: Anchors | None) -> Why:
+    why = _scale_reason(cell.cost, anchors, "$")
     published: Any = trial.published.get("cost_usd")
     if trial.cost_usd is None or published is None:
-        return f"no cost was published; {reason}" if published is None else reason
-    if abs(published - trial.cost_usd) <= OFF * trial.cost_usd:
-        return reason
-    return f"cost re-priced: {_usd(published)} published, {_usd(trial.cost_usd)} from its tokens; {reason}"
+        told = "no cost was published; " if published is None else ""
+        return Why(long=f"{told}{why.long}", short=f"{told}{why.short}")
+    if _repriced(trial) is None:
+        return why
+    paid, tokens = _usd(published), _usd(trial.cost_usd)
+    return Why(
+        long=f"cost re-priced: {paid} published, {tokens} from its tokens; {why.long}",
+        short=f"{paid} published, {tokens} from its tokens; {why.short}",
+    )
 
 
-def _scale_reason(scale: ScaleGrade, anchors: Anchors | None, unit: str) -> str:
+def _scale_reason(scale: ScaleGrade, anchors: Anchors | None, unit: str) -> Why:
     letter, amount = scale.relative.letter, scale.per_work
     if letter is None or anchors is None:
-        return scale.relative.note
+        return Why(long=scale.relative.note, short=scale.relative.note)
     if amount is None:
-        return f"scored nothing, which is {letter}"
+        return Why(long=f"scored nothing, which is {letter}", short="scored nothing")
     if amount == 0.0 and unit == "$":
-        return "$0 is S"
+        return Why(long="$0 is S", short="$0 is S")
     best = _usd(anchors.best) if unit == "$" else f"{anchors.best:.3g} s"
     ratio = f"{scale.ratio:.1f}× the best" if scale.ratio is not None else "more than the best"
     source = f"{anchors.best_agent}, {best} per work done"
     if unit == "$" and anchors.best * SPREAD == anchors.worst and anchors.best_agent == anchors.worst_agent:
         source = f"an eighth of the dearest, {anchors.worst_agent}: {best} per work done"
-    return f"relative scale with stated anchors: {ratio} ({source}) is {letter}"
+    return Why(long=f"relative scale with stated anchors: {ratio} ({source}) is {letter}", short=ratio)
 
 
-def _overall_reason(cell: Cell, weights: Weights) -> str:
+def _overall_reason(cell: Cell, weights: Weights) -> Why:
     parts = (cell.performance.score, cell.speed.relative.score, cell.cost.relative.score)
     if cell.overall.score is None or parts[0] is None:
-        return cell.overall.note
+        return Why(long=cell.overall.note, short=cell.overall.note)
     shares = (weights.performance, weights.speed, weights.cost)
     names = ("performance", "speed", "cost")
-    sum_of = " + ".join(
-        f"{share:g} × {name} {score:.2f}"
+    counted = [
+        (f"{share:g} × ", name, f"{score:.2f}")
         for share, name, score in zip(shares, names, parts, strict=True)
         if score is not None and share > 0
-    )
-    capped = parts[0] < HOLDS and cell.overall.score == parts[0]
-    text = f"weighted mean {sum_of} = {cell.overall.score:.2f}"
-    if capped:
-        text = f"weighted mean of {sum_of}, but never above performance when that is D or F: {cell.overall.score:.2f}"
-    return text
+    ]
+    sum_of = " + ".join(f"{share}{name} {score}" for share, name, score in counted)
+    short = " + ".join(f"{share}{score}" for share, _, score in counted)
+    if parts[0] < HOLDS and cell.overall.score == parts[0]:
+        long = f"weighted mean of {sum_of}, but never above performance when that is D or F: {cell.overall.score:.2f}"
+        return Why(long=long, short=f"{short}, but at most performance")
+    return Why(long=f"weighted mean {sum_of} = {cell.overall.score:.2f}", short=f"{short} = {cell.overall.score:.2f}")
 
 
 def _usd(amount: float) -> str:

@@ -41,7 +41,7 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
     exactly = Interval(low=1.0, high=1.0, method="$0 on every task") if free else None
     performance = average([c.performance for c in cells], joint.get("performance"), pass_fail=sheet.pass_fail)
     speed = average([c.speed.relative for c in cells], joint.get("speed"))
-    cost = average([c.cost.relative for c in cells], exactly or joint.get("cost"), certain=free)
+    cost = _cost(cells, exactly or joint.get("cost"), certain=free)
     usages = [trial.usage for trial in trials if trial.usage is not None]
     return Scorecard(
         agent=sheet.agent.name,
@@ -63,6 +63,15 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
         output_tokens=sum(usage.output_tokens for usage in usages) if usages else None,
         highest_level=_highest_level(sheet),
     )
+
+
+def _cost(cells: Sequence[Cell], joint: Interval | None, *, certain: bool) -> Grade:
+    """The mean over tasks; none where a measured task has no price.
+
+    Otherwise a task on which the agent scored nothing, which is F at any price, would be graded alone.
+    """
+    unpriced = [c.cost.relative for c in cells if c.performance.score is not None and c.cost.relative.score is None]
+    return unpriced[0] if unpriced else average([c.cost.relative for c in cells], joint, certain=certain)
 
 
 def average(

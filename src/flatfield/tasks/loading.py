@@ -54,7 +54,8 @@ class _Reading:
 def load(arguments: Sequence[str], cwd: Path) -> Loaded:
     """Read files, the Markdown files right in folders, and `suite:NAME`; relative paths count from `cwd`.
 
-    In folders, what is neither LOP nor HOP is passed over with a note, and so are HOPs when one is named as a file.
+    In folders, what is neither LOP nor HOP is passed over with a note (a README without), and so are HOPs when one is
+    named as a file.
 
     Raises:
         NotFound: files, folders or suites that are not there; all of them.
@@ -122,7 +123,7 @@ def _read(path: Path, itself: bool, reading: _Reading) -> None:  # noqa: FBT001 
             reading.evaluations[path] = read_evaluation(path)
         elif itself or looks_like_task(text):
             reading.tasks.append(read_task(path))
-        else:
+        elif path.stem.lower() != "readme":
             reading.notes.append(f"{reading.shown(path)} passed over: it has no `## Variables` with a PROMPT")
     except InvalidFiles as error:
         reading.keep(path, error)

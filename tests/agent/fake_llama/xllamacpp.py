@@ -57,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {"status": "ok"})
         elif self._may():
             size = self.parameters.n_ctx
-            caps = {"supports_tools": self.parameters.n_ctx > 4096}
+            caps = {"supports_tools": self.parameters.n_ctx > 10_000}
             self._answer(200, {"default_generation_settings": {"n_ctx": size}, "chat_template_caps": caps})
 
     def do_POST(self) -> None:

@@ -69,4 +69,4 @@ async def test_a_model_that_cannot_be_loaded_fails(fake: Services, tmp_path: Pat
 async def test_a_real_model_gives_a_token(services: Services) -> None:
     real = Services(session=services.session, clock=services.clock, environ=os.environ, cache=services.cache)
     found = await check_model(os.environ["FLATFIELD_TEST_MODEL"], real)
-    assert (found.context_tokens, found.supports_tools) == (2048, False)
+    assert (found.context_tokens, found.supports_tools) == (8192, False)

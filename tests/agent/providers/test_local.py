@@ -102,7 +102,7 @@ async def test_the_load_is_reported_once_and_nothing_is_cached(provider: LocalPr
         ({}, (TOOL,), True),
         ({"protocol": "json"}, (TOOL,), None),
         ({}, (), None),
-        ({"context_tokens": 8192}, (TOOL,), None),  # with which the stand-in's template has tools
+        ({"context_tokens": 16384}, (TOOL,), None),  # with which the stand-in's template has tools
     ],
 )
 async def test_a_template_without_tools_is_named(
@@ -111,7 +111,7 @@ async def test_a_template_without_tools_is_named(
     chat = await provider.converse(opening(agent(model, **settings), tools=tools))
     request = (await chat.turn((), BUDGET)).request
     assert request.get("tools_ignored") is ignored
-    assert request["context_tokens"] == settings.get("context_tokens", 2048)
+    assert request["context_tokens"] == settings.get("context_tokens", 8192)
     assert "Bearer" not in str(request)
     assert "127.0.0.1" not in str(request)
 

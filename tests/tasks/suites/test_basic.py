@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Leave = Callable[..., Awaitable[VerifyContext]]
 Measure = Callable[..., Awaitable[float]]
 Read = Callable[[str], Task]
+Edit = Callable[[str], str]
+Edges = tuple[list[str], list[str]]
+Trio = dict[str, str | None]
 
 LEVELS = ["level-0-fact", "level-1-write", "level-2-edges", "level-3-extract", "level-4-analyse", "level-5-package"]
 SANDBOXED = {"level-4-analyse", "level-5-package"}
@@ -28,11 +31,9 @@ def test_the_suite_has_one_task_of_each_level(tmp_path: Path) -> None:
     assert [(task.id, task.level) for task in loaded.tasks] == [(name, level) for level, name in enumerate(LEVELS)]
     assert loaded.evaluation is None
     for task in loaded.tasks:
-        assert task.targets.seconds, task.id
-        assert task.targets.cost_usd, task.id
-        assert task.solution, task.id
+        assert task.targets.seconds
+        assert task.targets.cost_usd
         assert "MODEL_NAME" not in task.prompt
-        assert not task.plain
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -81,8 +82,6 @@ async def test_nearly_the_fact(answer: str, task: Read, leave: Leave, measure: M
 
 
 # ---------------------------------------------------------------------------- level 1
-
-Edit = Callable[[str], str]
 
 
 @pytest.fixture
@@ -141,12 +140,9 @@ async def test_the_file_at_another_place(task: Read, ferry: str, leave: Leave, m
 
 
 @pytest.fixture
-def edges(suites: Path) -> tuple[list[str], list[str]]:
+def edges(suites: Path) -> Edges:
     lines = (suites / "basic/level-2-edges/workspace/README.md").read_text(encoding="utf-8").splitlines()
     return lines[:10], lines[-10:]
-
-
-Edges = tuple[list[str], list[str]]
 
 
 def _form(first: list[str], last: list[str]) -> str:
@@ -208,8 +204,6 @@ async def test_lines_without_the_form(edit: Edit, task: Read, edges: Edges, leav
 
 
 # ---------------------------------------------------------------------------- level 3
-
-Trio = dict[str, str | None]
 
 
 @pytest.fixture

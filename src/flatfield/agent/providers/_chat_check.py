@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
 from flatfield.agent.proxies import proxy_for
+from flatfield.agent.secrecy import shown_url
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig
 
 _CHECK_SECONDS = 10.0
+_SHOWN = 8
 
 
 async def check_server(agent: AgentConfig, endpoint: Endpoint, services: Services) -> None:
@@ -23,34 +26,64 @@ async def check_server(agent: AgentConfig, endpoint: Endpoint, services: Service
 
     A server without a list of models (404 and the like) is given the benefit of the doubt.
     """
-    url = f"{endpoint.base_url}/models"
+    where = shown_url(endpoint.base_url)
     try:
-        async with services.session.get(
-            url,
-            headers=endpoint.headers,
-            timeout=aiohttp.ClientTimeout(total=_CHECK_SECONDS),
-            allow_redirects=False,
-            proxy=proxy_for(url, services.environ),
-        ) as response:
-            status, body = response.status, await response.read()
+        status, body = await _models(endpoint, services)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise NotReady(
-            f"agent {agent.name!r}: no server answers at {endpoint.base_url} ({type(error).__name__}); "
+            f"agent {agent.name!r}: no server answers at {where} ({type(error).__name__}); "
             "start it, or correct base_url"
         ) from None
+    except ValueError as error:  # a header or a proxy that no request can be made with
+        raise NotReady(
+            f"agent {agent.name!r}: no request can be made to {where} ({error}); "
+            "correct the key, the agent's headers, or the proxy that the environment names"
+        ) from None
+    problem = _refusal(agent, endpoint, status)
+    if not problem and status == 200:
+        problem = _not_served(agent.model, body)
+    if problem:
+        raise NotReady(f"agent {agent.name!r}: {where} {problem}")
+
+
+async def _models(endpoint: Endpoint, services: Services) -> tuple[int, bytes]:
+    url = f"{endpoint.base_url}/models"
+    async with services.session.get(
+        url,
+        headers=endpoint.headers,
+        timeout=aiohttp.ClientTimeout(total=_CHECK_SECONDS),
+        allow_redirects=False,
+        proxy=proxy_for(url, services.environ),
+    ) as response:
+        return response.status, await response.read()
+
+
+def _refusal(agent: AgentConfig, endpoint: Endpoint, status: int) -> str:
+    """What a status means that is not that of a list; "" when the server may still do."""
     if status in {401, 403}:
         variable = agent.api_key_env or ("OPENAI_API_KEY" if not agent.base_url else None)
         fix = f"check the key in {variable}" if variable else "name the variable that holds its key with api_key_env"
-        raise NotReady(f"agent {agent.name!r}: {endpoint.base_url} refuses the request ({status}); {fix}")
-    served = _model_ids(body) if status == 200 else ()
-    if served and agent.model and agent.model not in served:
-        shown = ", ".join(served[:8]) + (", …" if len(served) > 8 else "")
-        raise NotReady(f"agent {agent.name!r}: {endpoint.base_url} does not serve {agent.model!r}; it serves: {shown}")
+        return f"refuses the request ({status}); {fix}"
+    if 300 <= status < 400:
+        return f"redirects ({status}); set base_url to where it leads"
+    if status >= 500:
+        return f"is not ready ({status}); wait until it has loaded its model, or restart it"
+    if status == 404 and not urlsplit(endpoint.base_url).path.strip("/"):
+        return "knows no list of models (404); base_url ends in /v1"
+    return ""
 
 
-def _model_ids(body: bytes) -> tuple[str, ...]:
+def _not_served(model: str, body: bytes) -> str:
+    """Why a list of models says that the agent's is not served; "" when it is, or when nothing can be told."""
     try:
         listed = msgspec.json.decode(body)
-        return tuple(str(model["id"]) for model in listed["data"])
-    except (msgspec.DecodeError, KeyError, TypeError):
-        return ()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return "is no OpenAI-compatible server: its list of models is no JSON; base_url ends in /v1"
+    models = listed.get("data") if isinstance(listed, dict) else None
+    served = [str(each["id"]) for each in models or () if isinstance(each, dict) and "id" in each]
+    # Ollama's names have a tag, OpenRouter's may be asked for with a variant, Gemini's list has a folder.
+    alike = {model, f"{model}:latest", model.partition(":")[0], f"models/{model}"}
+    if not served or not model or alike & set(served):
+        return ""
+    more = f", … ({len(served)} in all)" if len(served) > _SHOWN else ""
+    return f"does not serve {model!r}; it serves: {', '.join(served[:_SHOWN])}{more}"

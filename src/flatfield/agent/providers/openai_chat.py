@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,9 +11,10 @@ from msgspec import Struct, field
 from flatfield.agent import json_protocol
 from flatfield.agent.protocols import Lane
 from flatfield.agent.providers._chat_reader import ChatReader
+from flatfield.agent.providers._chat_wire import assistant, explained, parameters, shown
 from flatfield.agent.proxies import proxy_for
 from flatfield.agent.transport import Post, Transport
-from flatfield.errors import ContextTooLong, NotReady, ProviderError
+from flatfield.errors import NotReady, ProviderError
 from flatfield.records import Reply
 
 if TYPE_CHECKING:
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
     from flatfield.agent.protocols import Conversation, Opening, Services
     from flatfield.agent.transport import Exchange
-    from flatfield.records import AgentConfig, ToolCall, ToolResult, TurnBudget
+    from flatfield.records import AgentConfig, ToolResult, TurnBudget
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONCURRENT_TRIALS = 16
-_CONTEXT_WORDS = ("context_length_exceeded", "exceed_context_size", "maximum context length", "context window")
+CAPPED_ANEW = ("api.openai.com", ".openai.azure.com")
+"""Hosts whose newer models take `max_completion_tokens` and refuse `max_tokens`, which every other server knows."""
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -68,7 +69,7 @@ class OpenAIChatProvider:
         """One lane per server; on the user's own device one trial at a time, so that none slows another."""
         if agent.on_device:
             return Lane(name="device:local", width=1)
-        return Lane(name=f"openai-chat:{urlsplit(agent.base_url or OPENAI_URL).netloc}", width=CONCURRENT_TRIALS)
+        return Lane(name=f"openai-chat:{urlsplit(self._base_url(agent)).netloc}", width=CONCURRENT_TRIALS)
 
     def on_device(self, agent: AgentConfig) -> bool:
         """Only where the user says so: a loopback server may be a gateway to a paid API."""
@@ -79,7 +80,6 @@ class OpenAIChatProvider:
 
     def _endpoint(self, agent: AgentConfig) -> Endpoint:
         environ = self._services.environ
-        base_url = (agent.base_url or environ.get("OPENAI_BASE_URL") or OPENAI_URL).rstrip("/")
         variable = agent.api_key_env or (None if agent.base_url else "OPENAI_API_KEY")
         headers = dict(agent.headers)
         if variable:
@@ -87,7 +87,11 @@ class OpenAIChatProvider:
             if not key:
                 raise NotReady(f"agent {agent.name!r} needs a key: set the environment variable {variable}")
             headers["Authorization"] = f"Bearer {key}"
-        return Endpoint(base_url=base_url, headers=headers)
+        return Endpoint(base_url=self._base_url(agent), headers=headers)
+
+    def _base_url(self, agent: AgentConfig) -> str:
+        """The agent's own, else OPENAI_BASE_URL, which OpenAI's own tools honour, else OpenAI's."""
+        return (agent.base_url or self._services.environ.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL).rstrip("/")
 
 
 def open_chat(opening: Opening, services: Services, endpoint: Endpoint) -> Conversation:
@@ -105,18 +109,19 @@ class ChatConversation:
         self._endpoint = endpoint
         self._json = agent.protocol == "json" and bool(opening.tools)
         self._cap = agent.max_output_tokens
-        self._cap_field = "max_completion_tokens" if "api.openai.com" in endpoint.base_url else "max_tokens"
+        host = urlsplit(endpoint.base_url).hostname or ""
+        self._cap_field = "max_completion_tokens" if host.endswith(CAPPED_ANEW) else "max_tokens"
         self._headers = {"Content-Type": "application/json", "Accept": "text/event-stream", **endpoint.headers}
         system = opening.system_prompt
         if self._json:
             system = f"{system}\n\n{json_protocol.instructions(opening.tools)}"
-        self._parameters = _parameters(opening, endpoint, json_tools=self._json)
-        self._head = msgspec.json.encode(self._parameters)[:-1] + b',"messages":['
+        fields = parameters(opening, endpoint.extra_body, json_tools=self._json)
+        self._head = msgspec.json.encode(fields)[:-1] + b',"messages":['
         self._messages: list[bytes] = []
         if system:
             self._append({"role": "system", "content": system})
         self._append({"role": "user", "content": opening.prompt})
-        self._request = _shown(self._parameters, endpoint, system, opening)
+        self._request = shown(fields, endpoint, system, opening)
         self._turns = 0
 
     async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
@@ -130,15 +135,13 @@ class ChatConversation:
         try:
             exchange = await self._transport.post(post, ChatReader)
         except ProviderError as error:
-            if error.status in {400, 413} and any(word in str(error) for word in _CONTEXT_WORDS):
-                raise ContextTooLong(str(error), status=error.status, retry_seconds=error.retry_seconds) from None
-            raise
+            raise explained(error, first_turn=self._turns == 1) from None
         return self._reply(exchange, {**self._request, self._cap_field: cap})
 
     def _reply(self, exchange: Exchange[ChatReader], request: dict[str, Any]) -> Reply:
         reader = exchange.reader
-        text, calls = reader.text, reader.calls()
-        self._append(_assistant(reader, calls))
+        text, calls = reader.text, () if self._json else reader.calls(self._turns)
+        self._append(assistant(reader, calls))
         if self._json and exchange.cut is None and reader.finish == "stop":
             text, calls = json_protocol.parse(text, self._turns)
         finish = {"time": "time", "size": "length"}.get(exchange.cut or "", reader.finish)
@@ -165,75 +168,3 @@ class ChatConversation:
             return
         for result in results:
             self._append({"role": "tool", "tool_call_id": result.call_id, "content": result.text})
-
-
-def _parameters(opening: Opening, endpoint: Endpoint, *, json_tools: bool) -> dict[str, Any]:
-    """The request's fields that stay the same over all turns."""
-    agent = opening.agent
-    parameters: dict[str, Any] = {
-        "model": agent.model,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        **endpoint.extra_body,
-    }
-    if agent.temperature is not None:
-        parameters["temperature"] = agent.temperature
-    if agent.reasoning_effort is not None:
-        parameters["reasoning_effort"] = agent.reasoning_effort
-    schema = json_protocol.schema(opening.tools) if json_tools else opening.response_schema
-    if schema is not None:
-        parameters["response_format"] = {"type": "json_schema", "json_schema": {"name": "step", "schema": schema}}
-    if opening.tools and not json_tools:
-        parameters["tools"] = [
-            {
-                "type": "function",
-                "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-            }
-            for tool in opening.tools
-        ]
-    return parameters
-
-
-def _shown(parameters: dict[str, Any], endpoint: Endpoint, system: str, opening: Opening) -> dict[str, Any]:
-    """The parameters as records and the manifest show them: long texts as digests, keys never."""
-    shown = {name: value for name, value in parameters.items() if name not in {"tools", "response_format"}}
-    shown["api"] = "OpenAI Chat Completions"
-    shown["base_url"] = endpoint.base_url
-    shown["protocol"] = opening.agent.protocol
-    shown["system_digest"] = digest(system)
-    shown["tools_digest"] = digest(msgspec.json.encode(opening.tools).decode())
-    return shown | endpoint.extra_request
-
-
-def digest(text: str) -> str:
-    """The first 12 hex digits of SHA-256: enough to tell texts of one run apart."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _assistant(reader: ChatReader, calls: tuple[ToolCall, ...]) -> dict[str, Any]:
-    """The model's message as it goes back to it: verbatim, but for arguments that are no JSON.
-
-    Servers refuse a conversation in which arguments do not parse (llama.cpp with a 500); wrapped, the model still reads
-    what it wrote beside the error that it caused.
-    """
-    message: dict[str, Any] = {"role": "assistant", "content": reader.text or ("" if not calls else None)}
-    if calls:
-        message["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": _replayable(call.arguments)},
-            }
-            for call in calls
-        ]
-    return message
-
-
-def _replayable(arguments: str) -> str:
-    try:
-        value = msgspec.json.decode(arguments or "{}")
-    except msgspec.DecodeError:
-        value = None
-    if isinstance(value, dict):
-        return arguments or "{}"
-    return msgspec.json.encode({"invalid_arguments": arguments}).decode()

@@ -9,27 +9,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_RUN_ID = re.compile(r"^\d{8}(-\d{1,6}(-\w{0,4})?)?$")
+_RUN_ID = re.compile(r"^\d{4,8}(-\d{1,6}(-\w{0,4})?)?$")
 
 
 def main() -> None:
     """The entry point of `flatfield` and `python -m flatfield`."""
-    from flatfield.errors import FlatfieldError
-    from flatfield.faces.cli.app import app
+    from flatfield.faces.cli.ending import run_command
 
-    try:
-        app(args=with_resume_value(sys.argv[1:]), prog_name="flatfield")
-    except FlatfieldError as error:
-        sys.stdout.flush()
-        sys.stderr.write(f"flatfield: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nflatfield: interrupted\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        # `flatfield … | head` closes the pipe: nothing more can be said, and Python must not try at exit.
-        sys.stderr.close()
-        sys.exit(0)
+    sys.exit(run_command(with_resume_value(sys.argv[1:])))
 
 
 def with_resume_value(arguments: Sequence[str]) -> list[str]:

@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flatfield import __version__
-from flatfield.faces.cli import (
-    agents,
-    demo,
-    doctor,
-    evaluate,
-    examples,
-    models,
-    pick,
-    report,
-    run,
-    tasks,
+from flatfield.faces.cli import agents, demo, doctor, evaluate, examples, models, pick, report, run, stored, tasks
+from flatfield.faces.cli.common import examples as shown
+from flatfield.faces.cli.common import settings
+
+EPILOG = shown(
+    "flatfield demo",
+    "flatfield eval suite:basic --agents oracle,openai-chat:qwen3@http://127.0.0.1:8080/v1",
+    'flatfield run "List the Python files here" --model local:smollm2-135m',
+    "flatfield report --format markdown > report.md",
+    "flatfield pick --min-performance A",
+    after="""\b
+Exit codes:
+  0    completed, whatever the grades
+  1    a gate failed (tasks check)
+  2    bad input or not ready: nothing was spent
+  3    completed, with trials not measured
+  70   a bug in flatfield; FLATFIELD_DEBUG=1 shows the traceback
+  130  interrupted; eval --resume goes on""",
 )
-from flatfield.faces.cli.common import Settings
-
-EPILOG = """
-[bold]Examples[/bold]
-
-  flatfield eval suite:basic --agents oracle,openai-chat:qwen3@http://127.0.0.1:8080/v1
-  flatfield run "List the Python files here" --model local:smollm2-135m
-  flatfield report --format markdown > report.md
-  flatfield pick --min-performance A
-
-[bold]Exit codes[/bold]: 0 completed; 1 a gate failed; 2 bad input or not ready; 3 completed, with trials not measured;
-130 interrupted (go on with --resume).
-"""
 
 app = typer.Typer(
     name="flatfield",
     help="The same agentic task, tools and limits for every model: which one does the work, how fast, at what cost?",
     epilog=EPILOG,
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -64,18 +59,18 @@ def top(
     ] = False,
 ) -> None:
     """Remember what stands before the command."""
-    context.obj = Settings(config=config)
+    context.obj = replace(settings(context), config=config)
 
 
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.command)
 app.command("run", epilog=run.EPILOG)(run.command)
-app.command("report", epilog=report.EPILOG)(report.report)
-app.command("runs")(report.runs)
-app.command("show", epilog=report.SHOW_EPILOG)(report.show)
+app.command("report", epilog=report.EPILOG)(report.command)
 app.command("pick", epilog=pick.EPILOG)(pick.command)
-app.command("demo")(demo.command)
-app.command("agents")(agents.command)
-app.command("doctor")(doctor.command)
+app.command("runs", epilog=stored.RUNS_EPILOG)(stored.runs)
+app.command("show", epilog=stored.SHOW_EPILOG)(stored.show)
+app.command("demo", epilog=demo.EPILOG)(demo.command)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.command)
+app.command("agents", epilog=agents.EPILOG)(agents.command)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
 app.add_typer(examples.app, name="examples")

@@ -1,34 +1,41 @@
-"""What the commands share: the project in force, the console, and how values are printed."""
+"""What the commands share: the project in force, options, and how values are printed."""
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatfield.errors import FlatfieldError
+from flatfield.errors import FlatfieldError, NotFound
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Sequence
 
+    from flatfield.faces.blocks import Table
     from flatfield.records import Weights
     from flatfield.runs.store import Store
     from flatfield.tasks.project import Project
 
-WIDTH = 100
-
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="RUN", show_default=False, help="Its id or the beginning of it; else the newest."),
+]
+WeightsOption = Annotated[
+    str | None, typer.Option(metavar="WEIGHTS", help="How much each counts: performance=0.5,speed=0.25,cost=0.25")
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What stands before the command: `--config FILE`."""
+    """What stands before the command (`--config FILE`), and all arguments as they were given."""
 
     config: Path | None = None
+    arguments: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv[1:]))
 
     def project(self) -> Project:
         """The project in force: flatfield.toml, the roster, and the folder that `.flatfield/` lies in."""
@@ -36,11 +43,23 @@ class Settings:
 
         return find_project(Path.cwd(), self.config, os.environ)
 
-    def store(self, project: Project) -> Store:
+    def store(self) -> Store:
         """The project's store of runs."""
-        from flatfield.runs.store import Store
+        return store_of(self.project())
 
-        return Store(project.folder / ".flatfield")
+
+def store_of(project: Project) -> Store:
+    """The store of runs that lies beside the project's flatfield.toml.
+
+    Raises:
+        NotFound: `.flatfield` is there, but is no folder.
+    """
+    from flatfield.runs.store import Store
+
+    folder = project.folder / ".flatfield"
+    if folder.exists() and not folder.is_dir():
+        raise NotFound(f"{folder} is not a folder: runs are stored in it; move it away")
+    return Store(folder)
 
 
 def settings(context: typer.Context) -> Settings:
@@ -49,53 +68,80 @@ def settings(context: typer.Context) -> Settings:
     return found if isinstance(found, Settings) else Settings()
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console of at most 100 columns; plain text when piped."""
-    from rich.console import Console
-
-    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    if not made.is_terminal or made.width > WIDTH:
-        made = Console(stderr=stderr, highlight=False, soft_wrap=False, width=WIDTH)
-    return made
+def examples(*lines: str, after: str = "") -> str:
+    """The end of a command's help: examples, each on a line of its own, and what else is to be said."""
+    block = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+    return f"{block}\n\n{after}" if after else block
 
 
 def print_json(value: object) -> None:
     """Print a value as indented JSON, records included."""
     import msgspec
 
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def write(text: str) -> None:
+    """Write text to standard output as it is."""
+    sys.stdout.write(text)
+
+
+def print_table(table: Table) -> None:
+    """Print a table to standard output."""
+    from flatfield.faces.drawing import draw_table, open_console
+
+    draw_table(table, open_console())
 
 
 def note(text: str) -> None:
     """Say something beside the result: on stderr, so that piped output stays clean."""
-    sys.stderr.write(text + "\n")
+    from flatfield.faces.wording import printable
+
+    sys.stdout.flush()
+    sys.stderr.write(printable(text) + "\n")
+    sys.stderr.flush()
+
+
+def notes(texts: Sequence[str]) -> None:
+    """Say several things beside the result, each once."""
+    for text in dict.fromkeys(texts):
+        note(f"note: {text}")
 
 
 def parse_weights(text: str | None) -> Weights | None:
     """`performance=0.5,speed=0.25,cost=0.25` as Weights; what is left out counts 0.
 
     Raises:
-        FlatfieldError: an unknown name, a number that is none or negative, or all zero.
+        FlatfieldError: an unknown name, one given twice, a number that is none or negative, or all zero.
     """
     if text is None:
         return None
     from flatfield.records import Weights
 
-    given = {"performance": 0.0, "speed": 0.0, "cost": 0.0}
+    given: dict[str, float] = {}
     for item in text.split(","):
-        name, _, number = item.strip().partition("=")
+        name, _, number = (part.strip() for part in item.partition("="))
         try:
             weight = float(number)
         except ValueError:
             weight = -1.0
-        if name not in given or not 0 <= weight < float("inf"):
+        if name not in Weights.__struct_fields__ or name in given or not 0 <= weight < float("inf"):
             raise FlatfieldError(f"--weights {item.strip()!r}: write e.g. performance=0.5,speed=0.25,cost=0.25")
         given[name] = weight
     if not any(given.values()):
         raise FlatfieldError(f"--weights {text!r}: at least one weight must be above 0")
-    return Weights(**given)
+    return Weights(**(dict.fromkeys(Weights.__struct_fields__, 0.0) | given))
 
 
-def comma_list(text: str | None) -> tuple[str, ...]:
-    """`a, b` as ("a", "b")."""
-    return tuple(item.strip() for item in (text or "").split(",") if item.strip())
+def comma_list(text: str | None, option: str) -> tuple[str, ...] | None:
+    """`a, b` as ("a", "b"); None when the option was not given.
+
+    Raises:
+        FlatfieldError: it was given, but names nothing.
+    """
+    if text is None:
+        return None
+    items = tuple(item.strip() for item in text.split(",") if item.strip())
+    if not items:
+        raise FlatfieldError(f"{option} {text!r} names no agent: write names with commas between them")
+    return items

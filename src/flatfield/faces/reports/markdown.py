@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.faces.reports._content import content
+from flatfield.faces.advice import counted
+from flatfield.faces.reports._content import whole
+from flatfield.faces.reports._escape import markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flatfield.faces.reports._blocks import Section, Table
+    from flatfield.faces.blocks import Section, Table
     from flatfield.records import RunResult
 
 
@@ -19,19 +21,22 @@ def render(result: RunResult) -> str:
 
 
 def _lines(result: RunResult) -> Iterator[str]:
-    yield f"# {result.run.evaluation.title}"
+    yield f"# {markdown(result.run.evaluation.title)}"
     yield ""
-    kind = "published figures, imported" if result.run.imported else "measured"
-    yield f"Run `{result.run.id}` · {len(result.run.agents)} agents · {len(result.run.tasks)} tasks · {kind}"
-    for section in content(result):
+    kind = " · published figures, imported" if result.run.imported else ""
+    yield f"Run `{result.run.id}` · {counted(result)}{kind}"
+    for section in whole(result):
         yield from _section(section)
 
 
 def _section(section: Section) -> Iterator[str]:
-    yield ""
-    yield f"## {section.title}"
+    yield from ("", f"## {markdown(section.title)}")
     for paragraph in section.paragraphs:
-        yield from ("", paragraph)
+        yield from ("", markdown(paragraph))
+    for listed in (section.points, section.items):
+        if listed:
+            yield ""
+            yield from (f"- {markdown(entry)}" for entry in listed)
     for table in section.tables:
         if table.rows:
             yield ""
@@ -39,14 +44,10 @@ def _section(section: Section) -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield "| " + " | ".join(column.strip() for column in table.columns) + " |"
+    yield _row(column.strip() for column in table.columns)
     yield "|" + "|".join("---:" if column in table.right else "---" for column in table.columns) + "|"
-    for row in table.rows:
-        yield "| " + " | ".join(_cell(text) for text in row) + " |"
+    yield from (_row(row) for row in table.rows)
 
 
-def _cell(text: str) -> str:
-    """A table's cell is one line in which `|` and tags are text: a model's answer must not draw the report."""
-    for character, written in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("`", "\\`"), ("\n", " "), ("\r", " ")):
-        text = text.replace(character, written)
-    return text
+def _row(cells: Iterator[str] | tuple[str, ...]) -> str:
+    return "| " + " | ".join(markdown(cell) for cell in cells) + " |"

@@ -1,67 +1,49 @@
-"""The report for a terminal: at most 100 columns, plain when piped; details are in the Markdown report."""
+"""The report for a terminal: at most 100 columns, plain when piped, what matters last."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.faces.reports._content import content, ranking, summary
+from flatfield.faces.advice import counted, in_short
+from flatfield.faces.drawing import draw, plain_console, wrapped
+from flatfield.faces.reports._content import compact
+from flatfield.faces.reports._ranking import full_ranking
+from flatfield.faces.reports._summary import letters
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table as RichTable
 
-    from flatfield.faces.reports._blocks import Section, Table
     from flatfield.records import RunResult
-
-WIDTH = 100
-STYLES = {"S": "bold green", "A": "green", "B": "cyan", "C": "yellow", "D": "magenta", "F": "red"}
 
 
 def render(result: RunResult) -> str:
     """The report as plain text."""
-    from rich.console import Console
-
-    console = Console(width=WIDTH, force_terminal=False, color_system=None, highlight=False, record=False)
+    console = plain_console()
     with console.capture() as capture:
         show(result, console)
     return capture.get()
 
 
 def show(result: RunResult, console: Console) -> None:
-    """Print the report."""
-    for section in content(result):
-        if not section.detail:
-            _print(section, console)
+    """Print the report: details, then the ranking, then which agent to use."""
+    kind = "; published figures, imported" if result.run.imported else ""
+    wrapped(result.run.evaluation.title, console, style="bold")
+    wrapped(f"run {result.run.id}: {counted(result)}{kind}", console)
+    for section in compact(result):
+        draw(section, console)
+    _conclude(result, console)
 
 
 def show_ranking(result: RunResult, console: Console) -> None:
-    """Print the letters and the final ranking only."""
-    for section in (summary(result), ranking(result)):
-        _print(section, console)
+    """Print the letters, the final ranking, and which agent to use."""
+    draw(letters(result, brief=True), console)
+    draw(full_ranking(result), console)
+    _conclude(result, console)
 
 
-def _print(section: Section, console: Console) -> None:
+def _conclude(result: RunResult, console: Console) -> None:
     console.print()
-    console.print(section.title, style="bold")
-    for paragraph in section.paragraphs:
-        console.print(paragraph, style="dim", markup=False)
-    for table in section.tables:
-        if table.rows:
-            console.print(_table(table))
-
-
-def _table(table: Table) -> RichTable:
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    drawn = RichTable(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in table.columns:
-        drawn.add_column(column, justify="right" if column in table.right else "left", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*(Text(cell, style=_style(cell)) for cell in row))
-    return drawn
-
-
-def _style(cell: str) -> str:
-    """A cell that is or begins with a letter has the letter's colour."""
-    return STYLES.get(cell.split(" ", maxsplit=1)[0], "") if cell else ""
+    first, *rest = in_short(result)
+    wrapped(first, console, style="bold")
+    for text in rest:
+        wrapped(text, console)

@@ -111,7 +111,8 @@ def five_files(trial, files):
     if changed := _changed(files, "level-5-package", "tests/test_stated.py"):
         return 0.0, changed
     bad = [path for path in PACKAGE if _parsed(files, path) is None]
-    return 1.0 - len(bad) / len(PACKAGE), f"missing or not Python: {', '.join(bad)}" if bad else "the five files are there"
+    share = 1.0 - len(bad) / len(PACKAGE)
+    return share, f"missing or not Python: {', '.join(bad)}" if bad else "the five files are there"
 
 
 def _text(files, path):

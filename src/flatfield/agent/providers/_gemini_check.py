@@ -1,0 +1,92 @@
+"""Asks the Gemini API for its models, before anything is spent."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+from msgspec import Struct, field
+
+from flatfield.agent.providers.gemini import GEMINI, resource
+from flatfield.agent.proxies import proxy_for
+from flatfield.agent.secrecy import shown_url
+from flatfield.errors import NotReady
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flatfield.agent.protocols import Services
+    from flatfield.records import AgentConfig
+
+_CHECK_SECONDS = 10.0
+_SHOWN_MODELS = 8
+
+
+class _Model(Struct, rename="camel"):
+    name: str
+    supported_generation_methods: list[str] = field(default_factory=list)
+
+
+class _Models(Struct):
+    models: list[_Model] = field(default_factory=list)
+
+
+async def check_model(agent: AgentConfig, address: str, headers: Mapping[str, str], services: Services) -> None:
+    """Raise NotReady unless the API answers, takes the key and serves the model.
+
+    A gateway without a list of models is given the benefit of the doubt. A model that is not listed is asked for by
+    its name: not every one that may be used is in the list.
+    """
+    status, body = await _get(agent, f"{address}/models?pageSize=1000", headers, services)
+    if status in {401, 403} or (status == 400 and b"API_KEY_INVALID" in body):
+        variables = agent.api_key_env or " or ".join(GEMINI.key_variables)
+        raise NotReady(f"agent {agent.name!r}: {address} refuses the key ({status}); check the key in {variables}")
+    if status != 200:
+        return
+    listed = {model.name: model for model in _decoded(body)}
+    wanted = resource(agent.model)
+    model = listed.get(wanted)
+    if model is not None and model.supported_generation_methods:
+        if "generateContent" not in model.supported_generation_methods:
+            raise NotReady(f"agent {agent.name!r}: {agent.model!r} is no model for generateContent; name another")
+        return
+    if model is None and (await _get(agent, f"{address}/{quote(wanted)}", headers, services))[0] == 404:
+        raise NotReady(
+            f"agent {agent.name!r}: {address} does not serve {agent.model!r} (retired, or misspelt); "
+            f"it serves: {_closest(agent.model, listed)}"
+        )
+
+
+async def _get(agent: AgentConfig, url: str, headers: Mapping[str, str], services: Services) -> tuple[int, bytes]:
+    try:
+        async with services.session.get(
+            url,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=_CHECK_SECONDS),
+            allow_redirects=False,
+            proxy=proxy_for(url, services.environ),
+        ) as response:
+            return response.status, await response.read()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise NotReady(
+            f"agent {agent.name!r}: no server answers at {shown_url(url)} ({type(error).__name__}); "
+            "check the network, or base_url"
+        ) from None
+
+
+def _decoded(body: bytes) -> list[_Model]:
+    try:
+        return msgspec.json.decode(body, type=_Models).models
+    except msgspec.MsgspecError:
+        return []
+
+
+def _closest(model: str, listed: Mapping[str, _Model]) -> str:
+    """The names that come closest first, then others, at most a line's worth."""
+    names = [name.removeprefix("models/") for name in listed]
+    close = difflib.get_close_matches(model.removeprefix("models/"), names, n=_SHOWN_MODELS, cutoff=0.4)
+    shown = (close + [name for name in names if name not in close])[:_SHOWN_MODELS]
+    return ", ".join(shown) + (", …" if len(names) > len(shown) else "")

@@ -1,0 +1,95 @@
+"""Asks OpenAI, or a server that speaks its Responses API, for its models before anything is spent."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import aiohttp
+import msgspec
+from msgspec import Struct, field
+
+from flatfield.agent.proxies import proxy_for
+from flatfield.errors import NotReady
+
+if TYPE_CHECKING:
+    from flatfield.agent.protocols import Services
+    from flatfield.records import AgentConfig
+
+_CHECK_SECONDS = 10.0
+
+
+class Address(Struct, frozen=True, kw_only=True):
+    """Where one agent's requests go, with which headers; `base_url` ends in /v1."""
+
+    base_url: str
+    headers: dict[str, str]
+
+
+class _Model(Struct):
+    id: str = ""
+    owned_by: str = ""
+    shutdown_date: str | None = None
+
+
+class _Models(Struct):
+    data: list[_Model] = field(default_factory=list)
+
+
+async def check_model(agent: AgentConfig, address: Address, services: Services) -> None:
+    """Raise NotReady unless the server answers, takes the key and serves the model.
+
+    A server without a list of models (404 and the like) is given the benefit of the doubt.
+    """
+    try:
+        status, models = await _ask(address, services)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise NotReady(
+            f"agent {agent.name!r}: no server answers at {address.base_url} ({type(error).__name__}); "
+            "start it, or correct base_url"
+        ) from None
+    if status in {401, 403}:
+        variable = agent.api_key_env or ("OPENAI_API_KEY" if "Authorization" in address.headers else None)
+        fix = f"check the key in {variable}" if variable else "name the variable that holds its key with api_key_env"
+        raise NotReady(f"agent {agent.name!r}: {address.base_url} refuses the request ({status}); {fix}")
+    served = {model.id: model for model in models}
+    if served and agent.model not in served:
+        raise NotReady(
+            f"agent {agent.name!r}: {address.base_url} does not serve {agent.model!r}: it is retired, misspelt or not "
+            f"open to this key; it serves: {_some_names(agent.model, list(served))}"
+        )
+    ended = served[agent.model].shutdown_date if served else None
+    if ended and ended[:10] < services.clock.utc().date().isoformat():
+        raise NotReady(f"agent {agent.name!r}: {agent.model!r} was retired on {ended[:10]}; choose another model")
+
+
+async def is_llama_server(address: Address, services: Services) -> bool:
+    """Whether llama.cpp answers there: it takes a reply's schema in a field of its own, which others refuse."""
+    try:
+        _, models = await _ask(address, services)
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+    return any(model.owned_by == "llamacpp" for model in models)
+
+
+async def _ask(address: Address, services: Services) -> tuple[int, list[_Model]]:
+    url = f"{address.base_url}/models"
+    async with services.session.get(
+        url,
+        headers=address.headers,
+        timeout=aiohttp.ClientTimeout(total=_CHECK_SECONDS),
+        allow_redirects=False,
+        proxy=proxy_for(url, services.environ),
+    ) as response:
+        body = await response.read()
+        if response.status != 200:
+            return response.status, []
+    try:
+        return 200, msgspec.json.decode(body, type=_Models).data
+    except msgspec.MsgspecError:
+        return 200, []
+
+
+def _some_names(model: str, served: list[str]) -> str:
+    close = get_close_matches(model, served, n=5, cutoff=0.5)
+    return ", ".join(close or served[:8]) + (", …" if len(close or served[:8]) < len(served) else "")

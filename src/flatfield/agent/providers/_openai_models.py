@@ -1,0 +1,49 @@
+"""Which settings OpenAI's models accept, as data: the API refuses a request with one that its model does not take."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flatfield.records import AgentConfig
+
+NOT_ACCEPTED = "not accepted"
+SMALLEST_CAP_TOKENS = 16
+"""The API refuses a smaller `max_output_tokens`: "integer below minimum value. Expected a value >= 16"."""
+
+_REASONING = re.compile(r"o\d|codex-|computer-use|gpt-[5-9]|gpt-\d\d|gpt-daybreak|gpt-rosalind")
+_PLAIN = re.compile(r"gpt-[34]|chatgpt-4o|gpt-5-chat")
+# These do not reason unless they are told to, and take a temperature while they do not.
+_SILENT = re.compile(r"gpt-5\.[124](-mini|-nano)?(-\d{4}-\d\d-\d\d)?$")
+
+
+def settings(agent: AgentConfig) -> tuple[dict[str, Any], dict[str, str]]:
+    """The request's fields that the agent's settings make, and what it sets that is not sent, by our own names.
+
+    Models of other makers and names not known here are sent all that the agent sets. Sources: the model pages' notes
+    on parameter compatibility (no temperature while a model reasons; `none` is the default effort of 5.1, 5.2 and 5.4)
+    and the API's own answers ("Encrypted content is not supported with this model", "Unsupported parameter").
+    """
+    model = agent.model.rpartition("/")[2].removeprefix("ft:")
+    plain = _PLAIN.match(model) is not None
+    reasoning = not plain and _REASONING.match(model) is not None
+    effort = agent.reasoning_effort
+    sent: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    if agent.temperature is not None:
+        silent = (effort or ("none" if _SILENT.match(model) else "")) == "none"
+        if silent or not reasoning:
+            sent["temperature"] = agent.temperature
+        else:
+            refused["temperature"] = NOT_ACCEPTED
+    if effort is not None and plain:
+        refused["reasoning_effort"] = NOT_ACCEPTED
+    elif effort is not None:
+        # No `summary`: the vendor gives summaries to verified organisations only, and refuses others' requests.
+        sent["reasoning"] = {"effort": effort}
+    if reasoning:
+        sent["include"] = ["reasoning.encrypted_content"]
+    if agent.context_tokens is not None:
+        refused["context_tokens"] = NOT_ACCEPTED
+    return sent, refused

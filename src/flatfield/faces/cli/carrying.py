@@ -1,0 +1,125 @@
+"""Carries out a run with live progress, writes its report, and leaves with its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from flatfield.errors import FlatfieldError
+from flatfield.faces.cli.common import note, notes
+from flatfield.faces.cli.ending import INTERRUPTED
+from flatfield.faces.cli.interrupts import interruptible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flatfield.records import AgentConfig, Run, RunResult
+    from flatfield.runs.scheduler import Summary
+    from flatfield.runs.store import Store
+    from flatfield.tasks.project import Project
+
+NOT_MEASURED = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class How:
+    """How a run is carried out: who judges, and what the flags say."""
+
+    judges: tuple[AgentConfig, ...] = ()
+    skip_unready: bool = False
+    unsafe_commands: bool = False
+
+
+async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
+    """Run with live progress on stderr; True when it was interrupted. Ctrl-C ends it cleanly, a second one at once."""
+    from flatfield.agent.clock import SystemClock
+    from flatfield.faces.drawing import open_console
+    from flatfield.faces.live import LiveView
+    from flatfield.runs.evaluate import Conduct, evaluate
+    from flatfield.runs.plan import remaining
+
+    clock, stop = SystemClock(), asyncio.Event()
+    view = LiveView(open_console(stderr=True), remaining(run, store.trials(run.id)).plans, clock)
+
+    def interrupt() -> None:
+        view.say("stopping: what runs is ended, what is finished is kept; Ctrl-C again ends at once")
+        stop.set()
+
+    with interruptible(interrupt):
+        async with store:
+            notes(store.notes)
+            with view:
+                conduct = Conduct(
+                    clock=clock,
+                    source=Path.cwd(),
+                    observe=view.observe,
+                    stop=stop,
+                    judges=how.judges,
+                    skip_unready=how.skip_unready,
+                    unsafe_commands=how.unsafe_commands,
+                )
+                summary = await evaluate(run, store, conduct)
+    return summary, stop.is_set()
+
+
+def leave(result: RunResult, summary: Summary, *, stopped: bool) -> None:
+    """Say what is missing and how to go on, and leave with the run's exit code.
+
+    Raises:
+        typer.Exit: 130 when it was interrupted, 3 when trials are not measured.
+    """
+    notes(summary.notes)
+    if stopped:
+        done, left = len(summary.measured), len(summary.cancelled) + len(summary.not_started)
+        note(f"interrupted: {done} trials done now are stored, {left} are left; {_go_on(result)}")
+        raise typer.Exit(INTERRUPTED)
+    missing = tuple(_missing(result, summary))
+    for text in missing:
+        note(text)
+    if missing:
+        raise typer.Exit(NOT_MEASURED)
+
+
+def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
+    """What of the run is not measured, and what would help."""
+    from flatfield.faces.wording import many
+    from flatfield.scoring.performance import trial_scores
+
+    failed = sum(trial.failure is not None for trial in result.trials)
+    open_trials = failed + sum(trial not in {one.id for one in result.trials} for trial in summary.not_started)
+    if open_trials:
+        yield f"{many(open_trials, 'trial')} not measured; when the cause is mended, {_go_on(result)}"
+    scores = trial_scores(result.run, result.trials, result.verdicts)
+    unscored = [trial for trial in result.trials if trial.failure is None and trial.id not in scores]
+    unjudged = [trial for trial in unscored if all(check.verifier == "rubric" for check in trial.checks)]
+    if unjudged:
+        yield f"{many(len(unjudged), 'trial')} not judged; {_go_on(result)} --judge AGENT"
+    if len(unscored) > len(unjudged):
+        yield f"{many(len(unscored) - len(unjudged), 'trial')} not measured by any verifier: the report says why"
+
+
+def _go_on(result: RunResult) -> str:
+    return f"go on with: flatfield eval --resume {result.run.id}"
+
+
+def write_markdown(result: RunResult, project: Project) -> Path:
+    """The Markdown report under `.flatfield/reports/`.
+
+    Raises:
+        FlatfieldError: it cannot be written.
+    """
+    from flatfield.faces.reports.markdown import render
+
+    path = project.folder / ".flatfield" / "reports" / f"{result.run.id}.md"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render(result), encoding="utf-8")
+    except OSError as error:
+        raise FlatfieldError(
+            f"the report cannot be written to {path}: {error.strerror}; the run is stored, see: flatfield report"
+        ) from None
+    return path

@@ -1,0 +1,64 @@
+"""`flatfield runs` and `flatfield show`: what is stored, as people or programs read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flatfield.faces.cli.common import AsJson, examples, print_json, print_table, settings, write
+
+if TYPE_CHECKING:
+    from flatfield.records import RunSummary
+
+RUNS_EPILOG = examples("flatfield runs", "flatfield runs --json")
+SHOW_EPILOG = examples(
+    "flatfield show 20260102-101500-ab12/oracle/level-0-fact/1",
+    "flatfield show 20260102/oracle/level-0-fact/1 --json     the beginning of the run's id is enough",
+)
+TITLE_WIDTH = 36
+
+
+def runs(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the stored runs, newest first."""
+    from flatfield.faces.blocks import Table
+
+    store = settings(context).store()
+    found = store.runs()
+    if as_json:
+        print_json(found)
+    elif not found:
+        write(f"No runs are stored in {store.path.parent} yet: start one with `flatfield eval`.\n")
+    else:
+        columns = ("run", "what", "agents", "tasks", "measured", "spent")
+        rows = tuple(map(_row, found))
+        print_table(Table(columns=columns, rows=rows, right=frozenset(columns[2:])))
+
+
+def _row(summary: RunSummary) -> tuple[str, ...]:
+    from flatfield.faces.wording import UNKNOWN, dollars, one_line
+
+    return (
+        summary.id,
+        one_line(summary.title, TITLE_WIDTH),
+        str(len(summary.agents)),
+        str(len(summary.tasks)),
+        f"{summary.measured}/{summary.planned}",
+        "imported" if summary.imported else dollars(summary.cost_usd) if summary.cost_usd else UNKNOWN,
+    )
+
+
+def show(
+    context: typer.Context,
+    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="RUN/agent/task/repeat, as reports show it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print one trial: every message, tool call, timing and token."""
+    from flatfield.faces.transcript import transcript
+
+    store = settings(context).store()
+    record = store.trial(trial)
+    if as_json:
+        print_json(record)
+    else:
+        write(transcript(record, store.verdicts(record.run)) + "\n")

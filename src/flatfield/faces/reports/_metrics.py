@@ -1,0 +1,97 @@
+"""The raw figures behind the letters: per agent, and per agent and task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flatfield.faces.blocks import Section, Table
+from flatfield.faces.reports._ranking import controls, ranked
+from flatfield.faces.reports._summary import numbers
+from flatfield.faces.wording import UNKNOWN, count, dollars, letter, scaled, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flatfield.records import Cell, RunResult, ScaleGrade, Scorecard
+
+MOST_CELLS = 60
+"""Rows that a compact report has room for."""
+
+
+def metrics(result: RunResult) -> Section:
+    """Per agent: trials, seconds, tokens, dollars, and the highest level held; controls apart."""
+    levels = any(task.level is not None for task in result.run.tasks)
+    device = any(card.device_cost_usd is not None for card in result.grading.scorecards)
+    columns = ["measured", "active", "wall", "retries", "tokens in", "out", "cost"]
+    columns += ["device"] if device else []
+    columns += ["level"] if levels else []
+    tables = [
+        Table(
+            columns=(kind, *columns),
+            rows=tuple((card.agent, *_figures(card, columns)) for card in cards),
+            right=frozenset(columns),
+            fold=frozenset({kind}),
+        )
+        for kind, cards in (("agent", ranked(result)), ("control", controls(result)))
+        if cards
+    ]
+    text = "Sums over all trials that ran. Active = model + tools; waiting and retries are beside it, not in it."
+    text += " Level: the highest one held, with performance C or better." if levels else ""
+    text += " Device: what the device's time costs." if device else ""
+    return Section(title="Performance Metrics", paragraphs=(text,), tables=tuple(tables))
+
+
+def _figures(card: Scorecard, columns: Sequence[str]) -> Sequence[str]:
+    cost = UNKNOWN if card.control else dollars(card.cost_usd)
+    known = {
+        "measured": f"{card.measured}/{card.trials}",
+        "active": seconds(card.active_seconds),
+        "wall": seconds(card.wall_seconds),
+        "retries": seconds(card.retry_seconds),
+        "tokens in": count(card.input_tokens),
+        "out": count(card.output_tokens),
+        "cost": cost,
+        "device": UNKNOWN if card.device_cost_usd is None else dollars(card.device_cost_usd),
+        "level": UNKNOWN if card.highest_level is None else str(card.highest_level),
+    }
+    return [known[column] for column in columns]
+
+
+def tasks_apart(result: RunResult, *, brief: bool = False) -> Section:
+    """Every cell of a contender: its trials, seconds and dollars per work done, and their letters."""
+    out = {card.agent for card in controls(result)}
+    cells = [cell for cell in result.grading.cells if cell.agent not in out]
+    title = "Task by Task"
+    if brief and len(cells) > MOST_CELLS:
+        text = f"{len(cells)} cells: flatfield report {result.run.id} --format markdown"
+        return Section(title=title, paragraphs=(text,))
+    aimed = any(cell.speed.absolute.letter or cell.cost.absolute.letter for cell in cells)
+    names = numbers(result) if brief else {task.id: task.id for task in result.run.tasks}
+    columns: tuple[str, ...] = ("task", "agent", "n", "performance", "speed", "cost", "per trial", "cost/trial")
+    columns += ("target",) if aimed else ()
+    rows = tuple((names[cell.task], *_row(cell, aimed=aimed)) for cell in cells)
+    text = (
+        'Speed and cost are per work done on the relative scale: "B · 2.3×" is 2.3 times the best. Seconds and dollars'
+        " are means per trial."
+    )
+    text += " Target: the letters of speed and cost against the task's own targets." if aimed else ""
+    right = frozenset({"n", "per trial", "cost/trial"})
+    table = Table(columns=columns, rows=rows, right=right, fold=frozenset({"agent"}))
+    return Section(title=title, paragraphs=(text,) if rows else ("No agent but controls took part.",), tables=(table,))
+
+
+def _row(cell: Cell, *, aimed: bool) -> tuple[str, ...]:
+    row = (
+        cell.agent,
+        f"{cell.n}/{cell.planned}",
+        letter(cell.performance),
+        scaled(cell.speed),
+        scaled(cell.cost),
+        seconds(cell.active_seconds),
+        dollars(cell.cost_usd),
+    )
+    return (*row, f"{_against(cell.speed)} {_against(cell.cost)}") if aimed else row
+
+
+def _against(scale: ScaleGrade) -> str:
+    return scale.absolute.letter or UNKNOWN

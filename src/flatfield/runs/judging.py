@@ -1,0 +1,156 @@
+"""Has judges grade the trials that they have not graded yet; each verdict is stored as soon as it is there."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flatfield.records import Event
+from flatfield.scoring.comparative import is_comparative
+from flatfield.scoring.judge import judge, rubric_of
+from flatfield.scoring.judge_request import CONCURRENT_REQUESTS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from flatfield.agent.protocols import Conversation, Lane, Opening
+    from flatfield.agent.provider_pool import ProviderPool
+    from flatfield.records import AgentConfig, Reply, Run, ToolResult, TrialRecord, TurnBudget, Usage, Verdict
+    from flatfield.runs.budget import Budget
+    from flatfield.runs.lanes import Lanes
+    from flatfield.runs.scheduler import Means
+    from flatfield.runs.store import Store
+    from flatfield.scoring.pricing import Prices
+
+    Group = tuple[TrialRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Court:
+    """What judges are asked with: the trials' own lanes, so that a device serves one at a time, and their budget.
+
+    `stop` set means: ask nothing more; what has been answered is stored.
+    """
+
+    pool: ProviderPool
+    prices: Prices
+    means: Means
+    store: Store
+    observe: Callable[[Event], None]
+    stop: asyncio.Event
+
+
+async def judge_missing(run: Run, judges: Sequence[AgentConfig], court: Court) -> tuple[str, ...]:
+    """Each judge in turn grades what it has not graded yet; what it could not grade is said in the notes returned.
+
+    Raises:
+        StoreError: a verdict could not be stored; the message says where it was kept instead.
+    """
+    notes: list[str] = []
+    for agent in judges:
+        trials, verdicts = court.store.trials(run.id), court.store.verdicts(run.id)
+        groups = open_groups(run, trials, [verdict for verdict in verdicts if verdict.judge == agent.name])
+        if not groups or court.stop.is_set():
+            continue
+        count = sum(map(len, groups))
+        court.observe(Event(kind="judging", agent=agent.name, text=f"{count} {'trial' if count == 1 else 'trials'}"))
+        found = await _sit(run, agent, groups, court)
+        notes += _notes(agent, groups, found, court)
+    return tuple(notes)
+
+
+def open_groups(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]) -> tuple[Group, ...]:
+    """The trials that lack one judge's letter, grouped as they are judged.
+
+    A rubric that compares is judged over all trials of a task and repeat at once: where one letter is missing, or an
+    answer is new, all of them are asked for again, because letters of different comparisons do not compare.
+    """
+    done = {(verdict.agent, verdict.task, verdict.repeat) for verdict in verdicts if verdict.letter is not None}
+    groups: list[Group] = []
+    for task in run.tasks:
+        rubric = rubric_of(task)
+        if not rubric:
+            continue
+        there = [trial for trial in trials if trial.task == task.id and not trial.failure and not trial.imported]
+        together = is_comparative(rubric)
+        keys = dict.fromkeys((trial.repeat, "" if together else trial.agent) for trial in there)
+        for repeat, agent in keys:
+            group = tuple(t for t in there if t.repeat == repeat and agent in {"", t.agent})
+            if any((trial.agent, trial.task, trial.repeat) not in done for trial in group):
+                groups.append(group)
+    return tuple(groups)
+
+
+async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Court) -> tuple[Verdict, ...]:
+    """The verdicts that were given until all was judged, the budget spent, or the run stopped."""
+    gate = asyncio.Semaphore(CONCURRENT_REQUESTS)
+    on_device = court.pool.of(agent).on_device(agent)
+
+    def price(usage: Usage | None) -> float | None:
+        return court.prices.usd(agent, usage, on_device)
+
+    async def grade(group: Group) -> tuple[Verdict, ...]:
+        async with gate:
+            if _is_spent(court.means.budget):
+                return ()
+            return await judge(run, group, agent, _in_lane(court, agent), price, run.evaluation.seed)
+
+    found: list[Verdict] = []
+    stopped = asyncio.ensure_future(court.stop.wait())
+    asked = {asyncio.ensure_future(grade(group)) for group in groups}
+    try:
+        while asked and not stopped.done():
+            ready, _ = await asyncio.wait({*asked, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            for each in asked & ready:
+                found += await _keep(each.result(), court)
+            asked -= ready
+    finally:
+        stopped.cancel()
+        for each in asked:
+            each.cancel()
+        await asyncio.gather(stopped, *asked, return_exceptions=True)
+    return tuple(found)
+
+
+async def _keep(verdicts: tuple[Verdict, ...], court: Court) -> tuple[Verdict, ...]:
+    court.means.budget.charge(sum(verdict.cost_usd or 0.0 for verdict in verdicts))
+    await court.store.save_verdicts(verdicts)
+    return verdicts
+
+
+def _is_spent(budget: Budget) -> bool:
+    return budget.limit_usd is not None and budget.spent_usd >= budget.limit_usd
+
+
+def _notes(agent: AgentConfig, groups: Sequence[Group], found: Sequence[Verdict], court: Court) -> Iterator[str]:
+    failed = [verdict for verdict in found if verdict.letter is None]
+    if failed:
+        yield f"judge {agent.name} gave no letter to {len(failed)} of {len(found)} trials: {failed[0].reason}"
+    missing = sum(map(len, groups)) - len(found)
+    if missing and _is_spent(court.means.budget):
+        yield f"judge {agent.name} was not asked about {missing} trials: the budget is spent"
+
+
+def _in_lane(court: Court, agent: AgentConfig) -> Callable[[Opening], Awaitable[Conversation]]:
+    lane = court.pool.of(agent).lane(agent)
+
+    async def converse(opening: Opening) -> Conversation:
+        async with court.means.lanes.hold(lane):
+            return _InLane(await court.pool.converse(opening), court.means.lanes, lane)
+
+    return converse
+
+
+class _InLane:
+    """A conversation each of whose turns waits for its lane."""
+
+    def __init__(self, conversation: Conversation, lanes: Lanes, lane: Lane) -> None:
+        self._conversation = conversation
+        self._lanes = lanes
+        self._lane = lane
+
+    async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
+        """Send the results and read the reply; see `Conversation.turn`."""
+        async with self._lanes.hold(self._lane):
+            return await self._conversation.turn(results, budget)

@@ -1,0 +1,202 @@
+"""What Anthropic's server refuses in a request for a message, and what a client must not change in what it returns."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from flatfield.testing.anthropic_blocks import blocks, call_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from flatfield.testing.server import FakeReply
+
+_SAMPLING = {"temperature", "top_p", "top_k"}
+_VERSIONS = {"2023-06-01": _SAMPLING, "2026-10-21": set[str]()}
+_FIELDS = {
+    *("model", "messages", "max_tokens", "system", "tools", "tool_choice", "stream", "stop_sequences", "metadata"),
+    *("thinking", "output_config", "cache_control", "service_tier", "inference_geo", "speed", "container"),
+}
+_EFFORTS = {"low", "medium", "high", "xhigh", "max"}
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+_UNCACHED = {"thinking", "redacted_thinking"}
+_MOST_MARKS = 4
+_SMALLEST_BUDGET_TOKENS = 1024
+
+
+def violations(request: Mapping[str, Any], headers: Mapping[str, str], sent: Sequence[FakeReply]) -> Iterator[str]:
+    """Every rule that a request breaks; header names in lower case, `sent` what the server replied so far."""
+    version = headers.get("anthropic-version", "")
+    if version not in _VERSIONS:
+        yield f"anthropic-version: {version!r} is no version"
+    unknown = set(request) - _FIELDS - _VERSIONS.get(version, set())
+    if unknown:
+        yield f"{min(unknown)}: Extra inputs are not permitted"
+    if not request.get("model"):
+        yield "model: Field required"
+    cap = request.get("max_tokens")
+    if not isinstance(cap, int) or cap < 1:
+        yield "max_tokens: a whole number from 1 is required"
+        return
+    yield from _thinking(request, cap)
+    yield from _output(request)
+    yield from _tools(request)
+    yield from _marks(request)
+    yield from _conversation(request, sent)
+
+
+def _thinking(request: Mapping[str, Any], cap: int) -> Iterator[str]:
+    thinking = request.get("thinking", {})
+    kind = thinking.get("type", "disabled")
+    if kind not in {"adaptive", "enabled", "disabled", "between_tools"}:
+        yield f"thinking.type: {kind!r} is unknown"
+    if kind == "enabled" and not _SMALLEST_BUDGET_TOKENS <= thinking.get("budget_tokens", 0) < cap:
+        yield "thinking.budget_tokens: must be 1024 or more, and less than max_tokens"
+    if kind != "enabled" and "budget_tokens" in thinking:
+        yield "thinking.budget_tokens: Extra inputs are not permitted"
+    if kind in {"adaptive", "enabled"} and request.get("temperature", 1) != 1:
+        yield "temperature: may only be 1 when thinking is enabled"
+    if not 0 <= request.get("temperature", 1) <= 1:
+        yield "temperature: must be from 0 to 1"
+
+
+def _output(request: Mapping[str, Any]) -> Iterator[str]:
+    config = request.get("output_config", {})
+    if config.get("effort", "high") not in _EFFORTS:
+        yield f"output_config.effort: {config['effort']!r} is no level"
+    form = config.get("format")
+    if form is not None and form.get("type") != "json_schema":
+        yield "output_config.format.type: must be json_schema"
+    if form is not None and any(part.get("additionalProperties") is not False for part in _objects(form["schema"])):
+        yield "output_config.format.schema: additionalProperties must be false for every object"
+
+
+def _objects(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every schema of an object in a schema."""
+    if schema.get("type") == "object":
+        yield schema
+    inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", ()), schema.get("items")]
+    for part in inner:
+        if part:
+            yield from _objects(part)
+
+
+def _tools(request: Mapping[str, Any]) -> Iterator[str]:
+    names = [tool.get("name", "") for tool in request.get("tools", ())]
+    if len(set(names)) < len(names):
+        yield "tools: names must be unique"
+    for tool in request.get("tools", ()):
+        if not _TOOL_NAME.fullmatch(tool.get("name", "")):
+            yield f"tools: {tool.get('name')!r} is no name"
+        if tool.get("input_schema", {}).get("type") != "object":
+            yield "tools: input_schema.type must be object"
+
+
+def _marks(request: Mapping[str, Any]) -> Iterator[str]:
+    """The rules of prompt caching."""
+    system = request.get("system", ())
+    places: list[Mapping[str, Any]] = [*request.get("tools", ()), *(() if isinstance(system, str) else system)]
+    for message in request.get("messages", ()):
+        places += _blocks(message)
+    marked = [place for place in places if place.get("cache_control")]
+    if len(marked) > _MOST_MARKS:
+        yield f"cache_control: at most {_MOST_MARKS} blocks may have it, {len(marked)} do"
+    for place in marked:
+        if place["cache_control"].get("type") != "ephemeral":
+            yield "cache_control.type: must be ephemeral"
+        if place.get("type") in _UNCACHED or place.get("text") == "":
+            yield "cache_control: cannot be set for thinking and for empty text"
+    for place in places:
+        if place.get("type") == "text" and not place["text"].strip():
+            yield "text content blocks must contain non-whitespace text"
+
+
+def _conversation(request: Mapping[str, Any], sent: Sequence[FakeReply]) -> Iterator[str]:
+    messages = request.get("messages") or ()
+    if not messages:
+        yield "messages: at least one message is required"
+        return
+    told = [_told(blocks(reply, 0)) for reply in sent]
+    waiting: list[str] = []
+    for number, message in enumerate(messages):
+        if message.get("role") != ("user", "assistant")[number % 2]:
+            yield f"messages.{number}: roles must alternate, and begin with user"
+        content = _blocks(message)
+        if not content:
+            yield f"messages.{number}: content must not be empty"
+        if message.get("role") == "user":
+            yield from _answers(number, content, waiting)
+            waiting = []
+        else:
+            waiting = [block["id"] for block in content if block["type"] == "tool_use"]
+            yield from _returned(number, content, told)
+    paused = bool(sent) and sent[-1].finish == "pause_turn"
+    if messages[-1].get("role") == "assistant" and not paused:
+        yield "messages: the last one must be the user's"
+    if waiting and not paused:
+        yield f"messages: tool_use without tool_result: {waiting}"
+    if any(block["type"] == "tool_use" for message in messages for block in _blocks(message)) and not request.get(
+        "tools"
+    ):
+        yield "tools: required when the messages have tool_use"
+
+
+def _answers(number: int, content: Sequence[Mapping[str, Any]], waiting: Sequence[str]) -> Iterator[str]:
+    """Every call of the message before is answered once, and the answers come before anything else."""
+    kinds = [block["type"] for block in content]
+    answered = [block.get("tool_use_id") for block in content if block["type"] == "tool_result"]
+    if sorted(map(str, answered)) != sorted(waiting):
+        yield f"messages.{number}: tool_result for {answered}, but the calls before are {list(waiting)}"
+    if kinds != sorted(kinds, key=lambda kind: kind != "tool_result"):
+        yield f"messages.{number}: tool_result must come first"
+    if not set(kinds) <= {"text", "tool_result"}:
+        yield f"messages.{number}: a user's message cannot have {sorted(set(kinds))}"
+
+
+def _returned(number: int, content: Sequence[Mapping[str, Any]], told: Sequence[list[Any]]) -> Iterator[str]:
+    """What the model said comes back as it was: all blocks, in their order, with their signatures and ids."""
+    if content and content[-1]["type"] in _UNCACHED:
+        yield f"messages.{number}: the final block cannot be {content[-1]['type']}"
+    for block in content:
+        if block["type"] == "tool_use" and not _is_sealed(block["id"]):
+            yield f"messages.{number}: {block['id']!r} is no id of a call"
+    back = _told(content)
+    if not any(_is_chain(back, told[start:]) for start in range(len(told))):
+        yield f"messages.{number}: blocks must remain as they were in the response, thinking included"
+
+
+def _is_sealed(text: str) -> bool:
+    found = re.fullmatch(r"toolu_(\d+)_(\d+)_.*", text)
+    return found is not None and text == call_id(int(found[1]), int(found[2]))
+
+
+def _is_chain(back: list[Any], told: Sequence[list[Any]]) -> bool:
+    """Whether a message is one reply, or the parts of a turn that was paused."""
+    for part in told:
+        head, back = back[: len(part)], back[len(part) :]
+        if not all(map(_is_same, head, part)) or len(head) < len(part):
+            return False
+        if not back:
+            return True
+    return False
+
+
+def _is_same(back: tuple[Any, ...], sent: tuple[Any, ...]) -> bool:
+    """Equal; for a call whose arguments were no JSON object, any object will do."""
+    return back == sent or (sent[0] == "tool_use" and sent[2] is None and back[:2] == sent[:2])
+
+
+def _told(content: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """What must not change in blocks; ids of calls aside, and without blocks of empty text."""
+    fields = {"text": ("text",), "thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
+    return [
+        (block["type"], *(block.get(name) for name in fields.get(block["type"], ("name", "input"))))
+        for block in content
+        if block["type"] != "text" or block["text"].strip()
+    ]
+
+
+def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    content = message.get("content") or ()
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)

@@ -1,0 +1,248 @@
+"""A model server on loopback: scripted replies, strict about requests, faults on demand; its wire is a part."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+from aiohttp import web
+from msgspec import Struct, field
+
+from flatfield.records import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+
+class FakeReply(Struct, frozen=True, kw_only=True):
+    """What the model says, whatever the vendor: `calls` are (name, arguments as JSON text); usage None is left out.
+
+    `reasoning` is sent in the vendor's own form, with its signature or encrypted content, to come back unchanged.
+    `finish` is the vendor's own word; None means "as it follows from the reply".
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    calls: tuple[tuple[str, str], ...] = ()
+    finish: str | None = None
+    usage: Usage | None = field(
+        default_factory=lambda: Usage(input_tokens=100, cache_read_tokens=40, output_tokens=10, reasoning_tokens=4)
+    )
+
+
+class Fault(Struct, frozen=True, kw_only=True):
+    """What goes wrong instead.
+
+    `status` other than 200: an error in the vendor's form with `message`, and `headers`. With 200, `kind` says:
+    "slow_headers" (nothing at all comes), "stall" (nothing more comes), "cut" (the connection ends in mid-stream),
+    "garbage" (an event that is no JSON), "error_event" (the vendor's error event with `message` after the stream
+    began), "whole" (`message` as the whole body, with `headers`).
+    """
+
+    status: int = 200
+    kind: str = ""
+    message: str = "it went wrong"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Wire(Protocol):
+    """One vendor's protocol, as its server speaks it."""
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """Where conversations are posted (aiohttp route patterns, without the base's version)."""
+        ...
+
+    @property
+    def models_path(self) -> str:
+        """Where the models are listed."""
+        ...
+
+    @property
+    def base(self) -> str:
+        """What a base_url ends in: "/v1" or ""."""
+        ...
+
+    @property
+    def content_type(self) -> str:
+        """Of a stream."""
+        ...
+
+    def models(self, names: Sequence[str]) -> dict[str, Any]:
+        """The list of models."""
+        ...
+
+    def violation(
+        self, request: Mapping[str, Any], headers: Mapping[str, str], sent: Sequence[FakeReply]
+    ) -> str | None:
+        """The first rule that a request breaks; `sent`: this server's replies so far, with their ids, signatures."""
+        ...
+
+    def streams(self, request: Mapping[str, Any], path: str) -> bool:
+        """Whether the request asks for a stream."""
+        ...
+
+    def stream(self, reply: FakeReply, number: int) -> list[bytes]:
+        """The reply's events, framed; `number` makes ids unique."""
+        ...
+
+    def whole(self, reply: FakeReply, number: int) -> dict[str, Any]:
+        """The reply unstreamed."""
+        ...
+
+    def beginning(self) -> bytes:
+        """The events of a reply that has begun (some text) and will break."""
+        ...
+
+    def garbage(self) -> bytes:
+        """A framed event that is no JSON."""
+        ...
+
+    def error_event(self, message: str) -> bytes:
+        """An error inside a stream."""
+        ...
+
+    def error(self, status: int, message: str) -> dict[str, Any]:
+        """The body of an error reply."""
+        ...
+
+
+@runtime_checkable
+class SideWire(Protocol):
+    """A wire whose server also answers short questions beside the conversations: what a model can do, load it."""
+
+    @property
+    def side_paths(self) -> Sequence[str]:
+        """Where they are posted."""
+        ...
+
+    def side(self, path: str, request: Mapping[str, Any], names: Sequence[str]) -> tuple[int, dict[str, Any]]:
+        """Status and body of the answer; `names` are the server's models."""
+        ...
+
+
+Step = FakeReply | Fault
+
+
+class FakeServer:
+    """`async with FakeServer(wire, script) as server:` listens at `server.base_url`.
+
+    A sequence is played in the order of the requests; a function is given each request and its number from 0.
+    `piece_bytes` cuts streams into pieces of that size, anywhere, characters included; `stream` False answers whole;
+    `compress` gzips whole replies. `requests`, `headers` and `violations` hold what came, `asked` the short questions
+    with their paths, which the script has no part in.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        script: Callable[[dict[str, Any], int], Step] | Sequence[Step],
+        *,
+        stream: bool = True,
+        piece_bytes: int | None = None,
+        compress: bool = False,
+        models: Sequence[str] = ("fake-model",),
+    ) -> None:
+        self._wire = wire
+        self._script = script
+        self._stream = stream
+        self._piece_bytes = piece_bytes
+        self._compress = compress
+        self._models = models
+        self._sent: list[FakeReply] = []
+        self._runner: web.AppRunner | None = None
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.violations: list[str] = []
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.base_url = ""
+
+    async def __aenter__(self) -> Self:
+        """Listen on a free port of loopback."""
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        for path in self._wire.paths:
+            app.router.add_post(self._wire.base + path, self._converse)
+        app.router.add_get(self._wire.base + self._wire.models_path, self._list)
+        if isinstance(self._wire, SideWire):
+            for path in self._wire.side_paths:
+                app.router.add_post(self._wire.base + path, partial(self._answer, self._wire, path))
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self.base_url = f"http://{host}:{port}{self._wire.base}"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._wire.models(self._models))
+
+    async def _answer(self, wire: SideWire, path: str, request: web.Request) -> web.Response:
+        sent = json.loads(await request.read())
+        self.asked.append((path, sent))
+        status, body = wire.side(path, sent, self._models)
+        return web.json_response(body, status=status)
+
+    async def _converse(self, request: web.Request) -> web.StreamResponse:
+        number = len(self.requests)
+        sent = json.loads(await request.read())
+        self.requests.append(sent)
+        self.headers.append(dict(request.headers))
+        problem = self._wire.violation(sent, request.headers, self._sent)
+        if problem:
+            self.violations.append(problem)
+            return web.json_response(self._wire.error(400, problem), status=400)
+        step = self._script(sent, number) if callable(self._script) else self._script[number]
+        if isinstance(step, Fault):
+            return await self._fail(request, step)
+        self._sent.append(step)
+        if self._stream and self._wire.streams(sent, request.path):
+            return await self._send(request, b"".join(self._wire.stream(step, number)))
+        body = json.dumps(self._wire.whole(step, number), ensure_ascii=False).encode()
+        headers = {"Content-Type": "application/json"}
+        if self._compress:
+            body, headers["Content-Encoding"] = gzip.compress(body), "gzip"
+        return web.Response(body=body, headers=headers)
+
+    async def _send(self, request: web.Request, stream: bytes) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": self._wire.content_type})
+        await response.prepare(request)
+        size = self._piece_bytes or len(stream) or 1
+        for start in range(0, len(stream), size):
+            await response.write(stream[start : start + size])
+            if self._piece_bytes:
+                await asyncio.sleep(0)
+        await response.write_eof()
+        return response
+
+    async def _fail(self, request: web.Request, fault: Fault) -> web.StreamResponse:
+        if fault.status != 200:
+            body = self._wire.error(fault.status, fault.message)
+            return web.json_response(body, status=fault.status, headers=fault.headers)
+        if fault.kind == "whole":
+            return web.Response(text=fault.message, headers=fault.headers)
+        if fault.kind == "slow_headers":
+            await asyncio.Event().wait()
+        if fault.kind == "garbage":
+            return await self._send(request, self._wire.beginning() + self._wire.garbage())
+        if fault.kind == "error_event":
+            return await self._send(request, self._wire.beginning() + self._wire.error_event(fault.message))
+        response = web.StreamResponse(headers={"Content-Type": self._wire.content_type})
+        await response.prepare(request)
+        await response.write(self._wire.beginning())
+        if fault.kind == "stall":
+            await asyncio.Event().wait()
+        if request.transport is not None:
+            request.transport.close()
+        return response

@@ -1,0 +1,299 @@
+"""The pages are true: links lead somewhere, examples work, commands exist, numbers are those of the code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+import shlex
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from flatfield.agent.clock import SystemClock
+from flatfield.agent.protocols import SandboxLimits
+from flatfield.errors import InvalidFiles
+from flatfield.faces.cli import with_resume_value
+from flatfield.faces.cli.app import app
+from flatfield.records import MIDPOINTS, Evaluation, RunResult
+from flatfield.runs.checking import check_tasks
+from flatfield.runs.evaluate import Conduct, evaluate
+from flatfield.runs.order import new_run
+from flatfield.runs.store import Store
+from flatfield.scoring.bootstrap import RESAMPLES, TASKS
+from flatfield.scoring.grading import grade
+from flatfield.scoring.performance import Figures
+from flatfield.scoring.published import compare_published
+from flatfield.scoring.scales import BANDS, KNOTS, letter_of
+from flatfield.scoring.work import MEASURES, find_anchors, per_work, relative_score
+from flatfield.tasks.agents import read_agent_file
+from flatfield.tasks.config import read_config
+from flatfield.tasks.hop import is_evaluation, read_evaluation
+from flatfield.tasks.importers.nano_agent_2025_08 import load as load_published
+from flatfield.tasks.lop import read_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+GRADES, COMMANDS, SANDBOX, INTERNALS = (
+    PAGES[f"docs/{name}.md"] for name in ("grades", "commands", "sandbox", "internals")
+)
+_BLOCK = re.compile(r"(?ms)^(`{3,})(\w*)\n(.*?)^\1$")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return [match[3] for match in _BLOCK.finditer(page) if match[2] == language]
+
+
+def prose(page: str) -> str:
+    return " ".join(_BLOCK.sub("", page).split())
+
+
+def anchors(page: str) -> set[str]:
+    headings = re.findall(r"(?m)^#+ (.*)$", _BLOCK.sub("", page))
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", _BLOCK.sub("", PAGES[name])):
+        if re.match(r"https?:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / name).parent / path if path else ROOT / name
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+def assert_options(text: str, command: Any) -> None:
+    there = {name for each in command.params if each.param_type_name == "option" for name in each.opts}
+    assert set(re.findall(r"(?m)^\| `(--[a-z-]+)", text)) == there, command.name
+
+
+def test_every_command_and_option_is_described_and_none_that_is_not_there() -> None:
+    top = typer.main.get_command(app)
+    beginning, *rest = re.split(r"(?m)^## `flatfield (.*)`\n", COMMANDS)
+    sections = dict(zip(rest[::2], rest[1::2], strict=True))
+    assert_options(beginning, top)
+    there = dict(commands(top))
+    assert set(sections) == set(there)
+    for name, command in there.items():
+        assert_options(sections[name], command)
+        assert f"\n    flatfield {name}" in sections[name], name
+        assert any(f"flatfield {name}" in block for block in blocks(sections[name], "sh")), name
+
+
+def example_lines() -> list[str]:
+    lines = [line for page in PAGES.values() for block in blocks(page, "sh") for line in block.splitlines()]
+    return [line for line in lines if re.match(r"(\.venv/bin/)?flatfield ", line)]
+
+
+@pytest.mark.parametrize("line", example_lines())
+def test_every_example_can_be_parsed(line: str) -> None:
+    words = shlex.split(line.partition(" > ")[0], comments=True)[1:]
+    command: Any = typer.main.get_command(app)
+    if words[0] == "--config":
+        words = words[2:]
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    command.make_context("flatfield", with_resume_value(words))
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The five files of docs/internals.md, installed as its pyproject.toml says."""
+    project = tomllib.loads(blocks(INTERNALS, "toml")[0])["project"]
+    site, groups = tmp_path / "site", project["entry-points"]
+    about = site / f"my_flatfield-{project['version']}.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
+    listed = [f"[{group}]\n{name} = {module}\n" for group, found in groups.items() for name, module in found.items()]
+    (about / "entry_points.txt").write_text("".join(listed))
+    (site / "my_flatfield").mkdir()
+    files = re.findall(r"(?ms)^### [^\n]*`(\w+\.py)`\n.*?^```python\n(.*?)^```$", INTERNALS)
+    for name, text in files:
+        (site / "my_flatfield" / name).write_text(text)
+    assert len(files) == len(listed) == len(blocks(INTERNALS, "python"))
+    monkeypatch.syspath_prepend(str(site))
+    yield
+    for name in [name for name in sys.modules if name.startswith("my_flatfield")]:
+        del sys.modules[name]
+
+
+def written(folder: Path, text: str, name: str = "file.md") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.usefixtures("package")
+def test_files_in_the_pages_can_be_read(name: str, tmp_path: Path) -> None:
+    for text in blocks(PAGES[name], "markdown"):
+        path = written(tmp_path, text)
+        if read_agent_file(path) is None:
+            (read_evaluation if is_evaluation(text) else read_task)(path)
+    for text in blocks(PAGES[name], "toml"):
+        assert tomllib.loads(text)
+        if text.startswith("[agents."):
+            assert read_config(written(tmp_path, text, "flatfield.toml"), "flatfield.toml")
+
+
+async def proved(text: str, folder: Path) -> None:
+    (finding,) = await check_tasks((read_task(written(folder, text)),), folder)
+    assert (finding.holds, finding.oracle, finding.noop) == (True, 1.0, 0.0), finding.summary
+
+
+async def test_the_readmes_task_is_proved(tmp_path: Path) -> None:
+    (text,) = [text for text in blocks(PAGES["README.md"], "markdown") if not is_evaluation(text)]
+    await proved(text, tmp_path)
+
+
+@pytest.mark.needs("bwrap")
+async def test_a_task_brings_its_package_into_the_sandbox(tmp_path: Path) -> None:
+    await proved(blocks(SANDBOX, "markdown")[0], tmp_path)
+
+
+def test_the_sandboxs_limits_are_those_stated() -> None:
+    stated = {name: float(value) for name, value in re.findall(r"(?m)^\| `(\w+)` \| (\d+) \|", SANDBOX)}
+    assert stated == {name: getattr(SandboxLimits(), name) for name in SandboxLimits.__struct_fields__}
+
+
+@pytest.mark.usefixtures("package")
+async def test_provider_tool_and_verifier_of_the_package_work(tmp_path: Path) -> None:
+    text = blocks(INTERNALS, "markdown")[0]
+    await proved(text, tmp_path)
+    task, clock = read_task(written(tmp_path, text)), SystemClock()
+    run = new_run(Evaluation(agents=("first-tool:any",)), (task,), (), clock.utc(), command="")
+    async with Store(tmp_path / "store") as store:
+        how = Conduct(clock=clock, source=tmp_path, observe=lambda _: None, stop=asyncio.Event())
+        await evaluate(run, store, how)
+    (trial,) = store.trials(run.id)
+    assert (trial.answer, trial.tool_calls, trial.cost_usd) == ("3", 1, 0.0)
+    assert [(check.label, check.score) for check in trial.checks] == [("words at_most", 1.0), ("answer equals", 1.0)]
+    with pytest.raises(InvalidFiles, match=r"file\.md:6: `words` has no option `at_mots`"):
+        read_task(written(tmp_path, text.replace("at_most", "at_mots")))
+
+
+@pytest.mark.usefixtures("package")
+def test_importer_and_report_of_the_package_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert flatfield(tmp_path, monkeypatch, "examples load spring-figures")
+    assert flatfield(tmp_path, monkeypatch, "report --format tally") == "somebody: A\n"
+
+
+def flatfield(folder: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> str:
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("FLATFIELD_CONFIG", raising=False)
+    done = CliRunner().invoke(app, shlex.split(line), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The published run as `flatfield report --format json` prints it."""
+    flatfield(tmp_path, monkeypatch, "examples load nano-agent-2025-08")
+    found: dict[str, Any] = json.loads(flatfield(tmp_path, monkeypatch, "report --format json"))
+    return found
+
+
+def figure(found: dict[str, Any], path: str, agent: str, task: str) -> float:
+    """What the report says at `trial.…`, `cell.…`, `anchor.…` or `card.…`."""
+    kind, *keys = path.split(".")
+    wanted = {"task": task, "agent": agent} | ({"measure": keys.pop(0)} if kind == "anchor" else {})
+    table = {"trial": "trials", "cell": "cells", "card": "scorecards", "anchor": "anchors"}[kind]
+    (value,) = [row for row in found[table] if all(row.get(key, want) == want for key, want in wanted.items())]
+    for key in keys:
+        value = value[key]
+    return float(value)
+
+
+def test_the_worked_example_is_computed_again(published: dict[str, Any]) -> None:
+    known = {"ln": math.log, "sqrt": math.sqrt, "min": min, "max": max, "__builtins__": {}}
+    names: dict[str, float] = {}
+    checked = 0
+    for line in filter(str.strip, "".join(blocks(GRADES, "calc")).splitlines()):
+        sum_, _, comment = line.partition("#")
+        name, *expressions, value = (part.strip() for part in re.split(r"(?<![*=])=(?!=)", sum_))
+        names[name] = float(value)
+        shown = 0.5001 * 10 ** -len(value.partition(".")[2])
+        for expression in expressions:
+            names[name] = eval(expression, known, names)
+            assert names[name] == pytest.approx(float(value), abs=shown), line
+        if path := re.match(r" ((?:trial|cell|anchor|card)\.[\w.]*\w)", comment):
+            reported = figure(published, path[1], "gpt-5-mini", "1_dummy")
+            assert reported == pytest.approx(float(value), abs=shown if expressions else 0), line
+            checked += 1
+    assert checked > 20
+
+
+def test_the_tables_of_the_worked_example_are_the_reports(published: dict[str, Any]) -> None:
+    rows = re.findall(r"(?m)^\| (\d_\w+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", GRADES)
+    assert len(rows) == 5
+    for task, *stated in rows:
+        paths = ("cell.performance.score", "cell.speed.relative.score", "cell.cost.relative.score")
+        scores = [figure(published, path, "gpt-5-mini", task) for path in paths]
+        blend = 0.5 * scores[0] + 0.25 * scores[1] + 0.25 * scores[2]
+        assert [float(text) for text in stated] == pytest.approx([*scores, blend], abs=0.00005)
+    card = next(row for row in published["scorecards"] if row["agent"] == "gpt-5-mini")
+    assert (card["overall"]["at_worst"], card["performance"]["at_worst"], card["rank"]) == ("D", "C", [1, 9])
+
+
+def test_what_is_said_of_published_figures_is_so() -> None:
+    run, trials, text = load_published().run, load_published().trials, prose(GRADES)
+    gpt_5 = [trial for trial in trials if trial.agent.startswith("gpt-5")]
+    ratios = [trial.published["cost_usd"] / (trial.cost_usd or math.nan) for trial in gpt_5]
+    off = sum(abs(ratio - 1) > 0.015 for ratio in ratios)
+    assert f"Of the {len(ratios)} costs of the GPT-5 family, {off} were published more than 1.5% off" in text
+    assert f"at most {max(ratios):.2f} times" in text
+    steps: dict[str, list[int]] = {"speed": [], "cost": []}
+    for measure in MEASURES:
+        amount = "seconds" if measure == "speed" else "cost_usd"
+        for task in {trial.task for trial in trials}:
+            cells = {t.agent: t.published for t in trials if t.task == task and t.published[amount] is not None}
+            entries = {
+                name: [Figures(score=1.0, seconds=cell["seconds"], usd=cell["cost_usd"], limited=False)]
+                for name, cell in cells.items()
+            }
+            scale = find_anchors(task, measure, entries)
+            for name, cell in cells.items():
+                ours = letter_of(relative_score(per_work(entries[name], measure), scale) or 0.0)
+                steps[measure].append("SABCDF".index(ours) - "SABCDF".index(cell[measure].replace("E", "F")))
+    both = steps["speed"] + steps["cost"]
+    assert f"in {both.count(0)} of {len(both)} cells ({len(steps['speed'])} speed, {len(steps['cost'])} cost" in text
+    assert f"one within one letter in {sum(abs(step) <= 1 for step in both)}." in text
+    graded = grade(run, trials, ())
+    letters = compare_published(RunResult(run=run, trials=trials, verdicts=(), grading=graded))
+    assert f"{sum(each.same for each in letters)} of {len(letters)} letters are the published ones" in text
+
+
+def test_bands_knots_and_constants_are_the_codes() -> None:
+    rows = re.findall(r"(?m)^\| ([\d.]+) \| ([\d.]+) \| ([SABCDF]?) ?\|$", GRADES)
+    assert [(float(position), float(score)) for position, score, _ in rows] == list(KNOTS)
+    assert [letter for _, _, letter in rows[1:]] == [letter for letter, _ in BANDS]
+    text = prose(GRADES)
+    bands = [f"{letter} ≥ {f'{least:.2f}'[1:]}" for letter, least in BANDS[:-1]]
+    assert ", ".join(bands) in text
+    for letter, middle in MIDPOINTS.items():
+        assert re.search(rf"\b{letter} {f'{middle:g}'[1:]}0?\b", text), letter
+    assert f"{RESAMPLES:,} resamples" in text
+    assert f"{TASKS} tasks or more" in text
