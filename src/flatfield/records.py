@@ -131,6 +131,19 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     source: str = ""
 
 
+class Price(Struct, frozen=True, kw_only=True):
+    """A user's own price, in USD per million tokens; a cache price left out is the input price.
+
+    `source` says where it was read.
+    """
+
+    input_mtok: float
+    output_mtok: float
+    cache_read_mtok: float | None = None
+    cache_write_mtok: float | None = None
+    source: str = ""
+
+
 class Weights(Struct, frozen=True, kw_only=True):
     """How much each question counts in the overall score; normalised where used."""
 
@@ -208,7 +221,8 @@ class Reply(Struct, frozen=True, kw_only=True):
 
     `model_seconds`: request sent to last byte of the attempt that succeeded; `retry_seconds`: failed attempts and
     back-off; `load_seconds`: a local model's loading. `usage` None when the API reported none. `request` holds the
-    parameters that were sent, without the conversation and without keys.
+    parameters that were sent, without the conversation and without keys, and the `service_tier` that the API says it
+    served them at. `reported_cost_usd` is what the API itself says the reply cost, None where it says nothing.
     """
 
     text: str
@@ -222,6 +236,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     attempts: int = 1
     reasoning: str = ""
     request: dict[str, Any] = field(default_factory=dict)
+    reported_cost_usd: float | None = None
 
 
 class Turn(Struct, frozen=True, kw_only=True):
@@ -283,6 +298,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     """Everything that one trial did and used; what grades are computed from.
 
     `failure` set means "not measured". `wall_seconds` covers it all; `active_seconds` = model + tools.
+    `reported_cost_usd` is the sum of what the API itself says the turns cost, None where it does not for all of them.
     `imported`: taken over from published figures (`published` holds them), not measured here.
     """
 
@@ -300,6 +316,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     cost_usd: float | None = None
     device_cost_usd: float | None = None
+    reported_cost_usd: float | None = None
     started_at: str = ""
     queue_seconds: float = 0.0
     retry_seconds: float = 0.0

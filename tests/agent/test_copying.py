@@ -5,6 +5,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from flatfield.agent import copying
@@ -294,3 +295,11 @@ def test_bytes_are_copied_where_the_kernel_cannot(
     (source / "big").write_bytes(bytes(range(256)) * 1000)
     root = copy(plan_copy(explicit(source), tmp_path), tmp_path / "trials")
     assert (root / "big").read_bytes() == (source / "big").read_bytes()
+
+
+def test_plain_lops_beside_each_other_are_all_told_alike(tmp_path: Path) -> None:
+    for name in ("one.md", "two.md"):
+        (tmp_path / name).write_text(LOP)
+    tasks = [msgspec.structs.replace(PLAIN, path=str(tmp_path / name)) for name in ("one.md", "two.md")]
+    first, second = (plan_copy(task, tmp_path).notes for task in tasks)
+    assert first == second == ("left out of the workspace, may hold answers (LOPs): one.md, two.md",)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.agent.loop import NanoAgent, Outcome
-from flatfield.errors import ContextTooLong, ProviderError
+from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.records import Limits, Reply, ToolCall, ToolResult, Turn, TurnBudget, Usage
 
 if TYPE_CHECKING:
@@ -168,6 +168,40 @@ async def test_a_tool_that_hangs_ends_at_the_time_limit() -> None:
 
     outcome = await run(Script([calling("a")]), Hanging(), Limits(seconds=1.05))
     assert outcome.stop == "time_limit"
+    assert outcome.turns[0].tools_seconds == pytest.approx(0.05)  # the call that did not end took all that was left
+
+
+async def test_anybodys_code_may_break_and_what_was_used_is_kept() -> None:
+    outcome = await run(Script([calling("a"), KeyError("choices")]))
+    assert (outcome.stop, outcome.failed, len(outcome.turns)) == ("error", "harness", 1)
+    assert "KeyError: 'choices' (in test_loop.py:" in outcome.problem
+
+    class Broken(Echo):
+        async def run(self, call: ToolCall) -> ToolResult:
+            if call.id == "b":
+                raise NotReady("the sandbox is gone")
+            return await super().run(call)
+
+    outcome = await run(Script([calling("a", "b")]), Broken())
+    assert (outcome.stop, outcome.failed, outcome.problem) == ("error", "sandbox", "the sandbox is gone")
+    assert [result.call_id for result in outcome.turns[0].results] == ["a"]
+    outcome = await run(Script([ProviderError("down")]))
+    assert (outcome.failed, outcome.problem) == ("provider", "down")
+
+
+async def test_a_long_list_of_calls_lets_others_go_on() -> None:
+    ran = 0
+
+    async def other() -> None:
+        nonlocal ran
+        while True:
+            ran += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    await run(Script([calling(*map(str, range(500))), answer()]))
+    beside.cancel()
+    assert ran >= 400
 
 
 async def test_unknown_prices_stay_unknown() -> None:

@@ -28,3 +28,22 @@ def test_an_event_without_its_blank_line_is_still_read_at_the_end() -> None:
     assert decoder.feed(b"data: last") == []
     assert decoder.close() == [b"last"]
     assert decoder.close() == []
+
+
+def test_events_without_data_are_none() -> None:
+    decoder = EventDecoder()
+    assert decoder.feed(b"data:\n\ndata: \n\nevent: ping\n\n: comment\n\ndata: x\n\n") == [b"x"]
+
+
+def test_lines_may_end_in_a_return_alone() -> None:
+    decoder = EventDecoder()
+    assert decoder.feed(b"data: a\r\rdata: b\r") == [b"a"]
+    assert decoder.feed(b"\r\n") + decoder.close() == [b"b"]
+
+
+def test_a_long_line_in_many_pieces_is_put_together_once() -> None:
+    """Were each piece joined to all before it, this would take minutes."""
+    decoder = EventDecoder()
+    piece = b"x" * 100
+    assert not any(decoder.feed(data) for data in (b"data: ", *[piece] * 80_000))
+    assert decoder.feed(b"\n\n") == [piece * 80_000]

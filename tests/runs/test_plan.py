@@ -12,7 +12,7 @@ from msgspec import structs
 
 from flatfield.errors import InvalidFiles
 from flatfield.records import AgentConfig, Evaluation, Failure, Run, Task, TrialPlan, TrialRecord
-from flatfield.runs.plan import plan, remaining, repeats, unmeasured
+from flatfield.runs.plan import plan, remaining, repeats, roster, unmeasured
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:
@@ -132,3 +132,17 @@ def test_a_trial_that_could_not_be_done_has_a_record_that_resuming_knows(make_ru
     record = unmeasured(run, trial, Failure(kind="not_ready", message="no key"))
     assert record.id == trial.id
     assert remaining(run, [structs.replace(record, failure=None)]).done == 1
+
+
+def test_a_task_with_a_roster_of_its_own_is_done_by_nobody_else(make_run: Callable[..., Run]) -> None:
+    run = make_run(agents=("a", "b", "c"), rosters={"read": ("a", "c")})
+    done_by = Counter((trial.task, trial.agent) for trial in plan(run))
+    assert done_by == {("read", "a"): 2, ("read", "c"): 2, ("write", "a"): 2, ("write", "b"): 2, ("write", "c"): 2}
+    assert roster(run, "read") == ("a", "c")
+    assert roster(run, "write") == ("a", "b", "c")
+    assert remaining(run, [done(run, trial) for trial in plan(run)]).plans == ()
+
+
+def test_rosters_of_all_agents_change_no_order(make_run: Callable[..., Run]) -> None:
+    run = make_run()
+    assert plan(structs.replace(run, rosters={"read": ("slow", "fast"), "write": ("fast", "slow")})) == plan(run)

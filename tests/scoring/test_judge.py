@@ -83,8 +83,8 @@ def run_of(*tasks: Task) -> Run:
 
 
 async def graded(model: Model, trials: Sequence[TrialRecord], *tasks: Task, seed: int = 1) -> tuple[Verdict, ...]:
-    def price(usage: Usage | None) -> float | None:
-        return None if usage is None else 0.5
+    def price(reply: Reply) -> float | None:
+        return None if reply.usage is None else 0.5
 
     return await judge(run_of(*(tasks or (task(),))), trials, JUDGE, model.converse, price, seed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import msgspec
+import pytest
 
 from flatfield.records import RunResult
 from flatfield.scoring.grading import grade
@@ -39,6 +40,21 @@ def test_performance_is_taken_over() -> None:
 def test_a_wrong_cost_is_said_with_both_figures() -> None:
     found = cell("1_dummy", "gpt-5", "cost")
     assert "cost re-priced: $0.0112 published, $0.00608 from its tokens" in found.reason
+
+
+def test_how_far_a_published_cost_is_off_is_a_figure() -> None:
+    off = [item.repriced for item in compare_published(result()) if item.repriced is not None]
+    assert len(off) == 12
+    assert max(off) == pytest.approx(1.860, abs=0.001)
+    assert cell("1_dummy", "claude-opus-4-1", "cost").repriced is None
+    assert cell("1_dummy", "gpt-oss-20b", "cost").repriced is None
+
+
+def test_every_reason_has_a_short_form() -> None:
+    assert all(0 < len(item.short) <= 70 for item in compare_published(result()))
+    assert cell("1_dummy", "gpt-5-nano", "speed").short == "6.6× the best"
+    assert cell("1_dummy", "gpt-5", "cost").short == "$0.0112 published, $0.00608 from its tokens; 37.2× the best"
+    assert cell("1_dummy", "gpt-5-mini", "overall").short.endswith("but at most performance")
 
 
 def test_a_right_cost_is_not_said_to_be_wrong() -> None:

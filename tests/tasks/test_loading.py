@@ -114,3 +114,14 @@ def test_a_suite_is_a_folder_of_lops(
 def test_every_shipped_suite_loads(tmp_path: Path) -> None:
     for name in loading.suites():
         assert load([f"suite:{name}"], tmp_path).tasks
+
+
+def test_a_readme_beside_lops_is_passed_over_without_a_word(
+    lop: Callable[..., Path], write: Write, tmp_path: Path
+) -> None:
+    lop(name="mine/t.md")
+    write("mine/README.md", "# About these tasks\n")
+    write("mine/ideas.md", "# Ideas\n")
+    loaded = load(["mine"], tmp_path)
+    assert len(loaded.tasks) == 1
+    assert loaded.notes == ("mine/ideas.md passed over: it has no `## Variables` with a PROMPT",)

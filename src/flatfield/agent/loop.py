@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from flatfield.agent.bugs import described
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
-from flatfield.records import Limits, Reply, Stop, ToolCall, ToolResult, Turn, TurnBudget, Usage
+from flatfield.records import Limits, Reply, Stop, ToolCall, ToolResult, Turn, TurnBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ class NanoAgent:
         tools: Tools,
         limits: Limits,
         *,
-        price: Callable[[Usage | None], float | None],
+        price: Callable[[Reply], float | None],
         observe: Callable[[Turn], None],
     ) -> None:
         self._conversation = conversation
@@ -80,7 +80,7 @@ class NanoAgent:
 
     async def _take(self, reply: Reply) -> tuple[tuple[ToolResult, ...], Stop | None]:
         """Account for one reply, run its calls in order, and say whether that was the end."""
-        cost_usd = self._price(reply.usage)
+        cost_usd = self._price(reply)
         self._active_seconds += reply.model_seconds
         self._output_tokens += _output_tokens(reply)
         self._cost_usd += cost_usd or 0.0

@@ -15,16 +15,27 @@ if TYPE_CHECKING:
     import aiohttp
 
     from flatfield.agent.clock import Clock
+    from flatfield.agent.transport import RetryPolicy
 
 
 class Services:
-    """What providers share during one run: one HTTP session, a clock, the environment, a cache folder."""
+    """What providers share during one run: one HTTP session, a clock, the environment, a cache folder, patience.
 
-    __slots__ = ("cache", "clock", "environ", "session")
+    `retry` None: the transport's own policy.
+    """
+
+    __slots__ = ("cache", "clock", "environ", "retry", "session")
 
     def __init__(
-        self, *, session: aiohttp.ClientSession, clock: Clock, environ: Mapping[str, str], cache: Path
+        self,
+        *,
+        session: aiohttp.ClientSession,
+        clock: Clock,
+        environ: Mapping[str, str],
+        cache: Path,
+        retry: RetryPolicy | None = None,
     ) -> None:
+        self.retry = retry
         self.session = session
         self.clock = clock
         self.environ = environ

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PUBLIC = frozenset({"accept", "content-type", "user-agent"})
+PUBLIC = frozenset({"accept", "anthropic-version", "content-type", "user-agent"})
 """Headers whose values are no secret; any other may hold a key, whatever it is called."""
 
 LEAST_CHARACTERS = 6

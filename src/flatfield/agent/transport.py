@@ -84,8 +84,8 @@ class Transport:
         """Send, wait and retry until a reply is whole, or the model time is over.
 
         Raises:
-            ProviderError: a status that trying again does not change, or the attempts are used up. Its message holds
-                no value of the request's headers.
+            ProviderError: a status that trying again does not change, or the attempts are used up; a reader's own
+                subclass stays what it is. Its message holds no value of the request's headers.
         """
         started = self._clock.now()
         waited_seconds = 0.0
@@ -106,7 +106,8 @@ class Transport:
                 await self._clock.sleep(wait_seconds)
             except ProviderError as error:
                 spent_seconds = self._clock.now() - started
-                raise ProviderError(_shown(error, post), status=error.status, retry_seconds=spent_seconds) from None
+                # Its class is what a reader made of it: a conversation that is too long ends a trial in its own way.
+                raise type(error)(_shown(error, post), status=error.status, retry_seconds=spent_seconds) from None
             else:
                 ended = self._clock.now() if cut == "time" else marks.last
                 return Exchange(

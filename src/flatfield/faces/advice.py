@@ -22,7 +22,7 @@ def in_short(result: RunResult) -> tuple[str, ...]:
     cards = {card.agent: card for card in result.grading.scorecards}
     if decision.recommended is None:
         return (f"No agent to recommend: {_left_out(decision.excluded, cards) or decision.reasons[0]}.",)
-    first = f"Use {_graded(cards[decision.recommended])}."
+    first = f"{_use(cards[decision.recommended])}."
     if decision.runner_up is not None:
         first += f" Runner-up: {_graded(cards[decision.runner_up])}."
     return (first, f"Confidence: {decision.confidence}.")
@@ -33,7 +33,7 @@ def advice(decision: Decision, result: RunResult) -> Section:
     cards = {card.agent: card for card in result.grading.scorecards}
     title, points = f"No agent of run {result.run.id} can be recommended", list(decision.reasons)
     if decision.recommended is not None:
-        title = f"Use {_graded(cards[decision.recommended])}"
+        title = _use(cards[decision.recommended])
         points = [f"runner-up: {decision.runner_up or 'none'}", f"confidence: {decision.confidence}", *points]
     if len(decision.front) > 1:
         points.append(f"beaten on everything by none: {', '.join(decision.front)}")
@@ -74,6 +74,13 @@ def per_trial(total: float | None, card: Scorecard, result: RunResult) -> float 
 def _graded_on(card: Scorecard) -> float | None:
     """The dollars that the cost grade stands on: the device's where they are set."""
     return card.cost_usd if card.device_cost_usd is None else card.device_cost_usd
+
+
+def _use(card: Scorecard) -> str:
+    """The recommendation; the first of those that cannot do the job is not one."""
+    if card.performance.letter in {"D", "F"}:
+        return f"None does the job; the best of them is {_graded(card)}"
+    return f"Use {_graded(card)}"
 
 
 def _graded(card: Scorecard) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rich.console import Console
+    from rich.live import Live
     from rich.table import Table
 
     from flatfield.agent.clock import Clock
@@ -37,10 +38,10 @@ class LiveView:
         self._unmeasured: Counter[str] = Counter()
         self._spent: dict[str, float] = {}
         self._last = dict.fromkeys(self._planned, "")
+        self._live: Live | None = None
 
     def __enter__(self) -> Self:
         """Start showing."""
-        self._live = None
         if self._console.is_terminal and self._planned:
             from rich.live import Live
 

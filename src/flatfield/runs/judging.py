@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from flatfield.agent.protocols import Conversation, Lane, Opening
     from flatfield.agent.provider_pool import ProviderPool
-    from flatfield.records import AgentConfig, Reply, Run, ToolResult, TrialRecord, TurnBudget, Usage, Verdict
+    from flatfield.records import AgentConfig, Reply, Run, ToolResult, TrialRecord, TurnBudget, Verdict
     from flatfield.runs.budget import Budget
     from flatfield.runs.lanes import Lanes
     from flatfield.runs.scheduler import Means
@@ -87,8 +87,8 @@ async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Cou
     gate = asyncio.Semaphore(CONCURRENT_REQUESTS)
     on_device = court.pool.of(agent).on_device(agent)
 
-    def price(usage: Usage | None) -> float | None:
-        return court.prices.usd(agent, usage, on_device)
+    def price(reply: Reply) -> float | None:
+        return court.prices.usd(agent, reply.usage, on_device, sent=reply.request)
 
     async def grade(group: Group) -> tuple[Verdict, ...]:
         async with gate:

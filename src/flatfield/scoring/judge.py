@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from flatfield.agent.protocols import Conversation, Opening
-    from flatfield.records import AgentConfig, Run, Task, TrialRecord, Usage
+    from flatfield.records import AgentConfig, Reply, Run, Task, TrialRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +70,12 @@ async def judge(
     trials: Sequence[TrialRecord],
     judge_agent: AgentConfig,
     converse: Callable[[Opening], Awaitable[Conversation]],
-    price: Callable[[Usage | None], float | None],
+    price: Callable[[Reply], float | None],
     seed: int,
 ) -> tuple[Verdict, ...]:
     """One verdict for each trial that was measured here and whose task has a rubric, in the order of `trials`.
 
-    `converse` opens a conversation with the judge's model; `price` gives dollars for tokens, None when not known.
+    `converse` opens a conversation with the judge's model; `price` gives dollars for a reply, None when not known.
     Whatever fails is a verdict without a letter whose reason says how: nothing is raised for it. The dollars and tokens
     of a listwise request are divided evenly over its trials.
     """

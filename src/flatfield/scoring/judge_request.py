@@ -65,7 +65,7 @@ class Bench:
 
     agent: AgentConfig
     converse: Callable[[Opening], Awaitable[Conversation]]
-    price: Callable[[Usage | None], float | None]
+    price: Callable[[Reply], float | None]
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_REQUESTS))
 
     async def ask(self, question: Question[T]) -> Asked[T]:
@@ -104,7 +104,7 @@ class Bench:
         return await conversation.turn((), TurnBudget(seconds=_REQUEST_SECONDS, output_tokens=tokens))
 
     def _spent(self, replies: Sequence[Reply]) -> Spent:
-        costs = [self.price(reply.usage) for reply in replies]
+        costs = [self.price(reply) for reply in replies]
         return total([Spent(usage=reply.usage, cost_usd=cost) for reply, cost in zip(replies, costs, strict=True)])
 
 

@@ -1,10 +1,11 @@
-"""Reads flatfield.toml: the agents of its `[agents.NAME]` tables."""
+"""Reads flatfield.toml: the agents of its `[agents.NAME]` tables and the prices of its `[prices."MODEL"]` tables."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flatfield.records import AgentConfig
+from flatfield.records import AgentConfig, Price
 from flatfield.tasks import agents, fields, source, toml
 from flatfield.tasks.located import shown
 
@@ -14,11 +15,24 @@ if TYPE_CHECKING:
     from flatfield.tasks.located import Node
     from flatfield.tasks.source import Findings
 
-_TABLES = ("agents",)
+_TABLES = {"agents": "write one table [agents.NAME] for each agent", "prices": 'write one table [prices."MODEL"] each'}
+_NEEDED = ("input_mtok", "output_mtok")
+RATES: dict[str, fields.Reader] = {
+    name: fields.number(least=0) for name in ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok")
+}
+"""What a price may hold, in USD per million tokens."""
 
 
-def read_config(path: Path, shown_as: str) -> tuple[AgentConfig, ...]:
-    """The agents in a flatfield.toml, in its order; `shown_as` is what their source and mistakes call the file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What a flatfield.toml says: agents in its order, and prices by "PROVIDER:MODEL" or by model."""
+
+    agents: tuple[AgentConfig, ...] = ()
+    prices: dict[str, Price] = field(default_factory=dict)
+
+
+def read_config(path: Path, shown_as: str) -> Config:
+    """What a flatfield.toml says; `shown_as` is what sources and mistakes call the file.
 
     Raises:
         NotFound: there is no such file.
@@ -29,13 +43,20 @@ def read_config(path: Path, shown_as: str) -> tuple[AgentConfig, ...]:
     for key, line in root.keys.items():
         if key not in _TABLES:
             found.add(line, f"flatfield.toml has no table `{key}`", source.right_key(key, _TABLES))
-    tables = (root.map or {}).get("agents")
-    if tables is not None and tables.map is None:
-        found.add(tables.line, f"`agents` is {shown(tables)}", "write one table [agents.NAME] for each agent")
-    entries = (tables.map or {}) if tables is not None else {}
-    read = [_agent(name, node, f"{shown_as}:{node.line}", found) for name, node in entries.items()]
+    read = [_agent(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "agents", found)]
+    prices = {name: _price(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "prices", found)}
     found.settle()
-    return tuple(agent for agent in read if agent is not None)
+    return Config(
+        agents=tuple(agent for agent in read if agent is not None),
+        prices={name: price for name, price in prices.items() if price is not None},
+    )
+
+
+def _entries(root: Node, table: str, found: Findings) -> list[tuple[str, Node]]:
+    node = (root.map or {}).get(table)
+    if node is not None and node.map is None:
+        found.add(node.line, f"`{table}` is {shown(node)}", _TABLES[table])
+    return list((node.map or {}).items()) if node is not None else []
 
 
 def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | None:
@@ -58,3 +79,17 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
         line = entries["api_key_env"].line
         found.add(line, "api_key_env is not the name of an environment variable", "name the variable, not the key")
     return AgentConfig(name=name, source=where, **given) if len(found.mistakes) == before else None
+
+
+def _price(name: str, node: Node, where: str, found: Findings) -> Price | None:
+    what = f"the price of {name}"
+    before = len(found.mistakes)
+    inner = next((f"{name}.{key}" for key, entry in (node.map or {}).items() if entry.map is not None), None)
+    if inner is not None:  # [prices.gpt-5.5] is a table in a table
+        found.add(node.line, f"{what} holds another table", f'put the whole name in quotes: [prices."{inner}"]')
+        return None
+    given = fields.read_map(node, RATES, found, what=what)
+    for key in _NEEDED:
+        if node.map is not None and key not in node.map:
+            found.add(node.line, f"{what} has no {key}", f"write {key} = …, in USD per million tokens")
+    return Price(source=where, **given) if len(found.mistakes) == before else None

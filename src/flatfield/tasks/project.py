@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,13 @@ import msgspec
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import Mistake
 from flatfield.tasks.agents import read_agent_file
-from flatfield.tasks.config import read_config
+from flatfield.tasks.config import Config, read_config
+from flatfield.tasks.roster import SHIPPED, as_agent, known_models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flatfield.records import AgentConfig
+    from flatfield.records import AgentConfig, Price
 
 CONFIG_NAME = "flatfield.toml"
 CONFIG_VARIABLE = "FLATFIELD_CONFIG"
@@ -28,13 +29,14 @@ class Project:
     """Where flatfield.toml lies (else the current directory), and every agent that can be named there.
 
     `config` is None without a flatfield.toml. The roster holds each name once, by precedence; `notes` say which agents
-    are hidden by others, and which files were passed over.
+    are hidden by others, and which files were passed over. `prices` are the user's own.
     """
 
     folder: Path
     config: Path | None
     roster: tuple[AgentConfig, ...]
     notes: tuple[str, ...]
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
 
 def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> Project:
@@ -51,26 +53,28 @@ def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> 
     folder = path.parent if path else cwd.absolute()
     notes: list[str] = []
     mistakes: list[Mistake] = []
-    agents: list[AgentConfig] = []
+    written = Config()
     if path:
         try:
-            agents += read_config(path, _shown(path, cwd))
+            written = read_config(path, _shown(path, cwd))
         except InvalidFiles as error:
             mistakes += error.mistakes
+    agents = list(written.agents)
     for place in dict.fromkeys(
         home / name for name in ("agents", ".claude/agents") for home in (folder, cwd.absolute())
     ):
         agents += _folder(place, cwd, mistakes, notes)
     if mistakes:
         raise InvalidFiles(mistakes)
-    agents += [msgspec.structs.replace(agent, source="shipped") for agent in shipped()]
-    return Project(folder=folder, config=path, roster=_first_of_each(agents, notes), notes=tuple(notes))
+    roster = _first_of_each([*agents, *shipped()], notes)
+    return Project(folder=folder, config=path, roster=roster, notes=tuple(notes), prices=written.prices)
 
 
 def shipped() -> tuple[AgentConfig, ...]:
-    """The agents that flatfield brings along."""
+    """The agents that flatfield brings along: controls and on-device ones, then one for each known model."""
     path = Path(__file__).parent / "shipped.toml"
-    return read_config(path, path.name)
+    own = (msgspec.structs.replace(agent, source=SHIPPED) for agent in read_config(path, path.name).agents)
+    return (*own, *map(as_agent, known_models()))
 
 
 def _config_path(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> Path | None:

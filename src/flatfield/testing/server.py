@@ -134,8 +134,8 @@ class FakeServer:
 
     A sequence is played in the order of the requests; a function is given each request and its number from 0.
     `piece_bytes` cuts streams into pieces of that size, anywhere, characters included; `stream` False answers whole;
-    `compress` gzips whole replies. `requests`, `headers` and `violations` hold what came, `asked` the short questions
-    with their paths, which the script has no part in.
+    `compress` gzips replies, streamed ones too. `requests`, `headers` and `violations` hold what came, `asked` the short
+    questions with their paths, which the script has no part in; `open_requests` are those being answered now.
     """
 
     def __init__(
@@ -160,13 +160,14 @@ class FakeServer:
         self.headers: list[dict[str, str]] = []
         self.violations: list[str] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.open_requests = 0
         self.base_url = ""
 
     async def __aenter__(self) -> Self:
         """Listen on a free port of loopback."""
         app = web.Application(client_max_size=64 * 1024 * 1024)
         for path in self._wire.paths:
-            app.router.add_post(self._wire.base + path, self._converse)
+            app.router.add_post(self._wire.base + path, self._counted)
         app.router.add_get(self._wire.base + self._wire.models_path, self._list)
         if isinstance(self._wire, SideWire):
             for path in self._wire.side_paths:
@@ -194,6 +195,13 @@ class FakeServer:
         status, body = wire.side(path, sent, self._models)
         return web.json_response(body, status=status)
 
+    async def _counted(self, request: web.Request) -> web.StreamResponse:
+        self.open_requests += 1
+        try:
+            return await self._converse(request)
+        finally:
+            self.open_requests -= 1
+
     async def _converse(self, request: web.Request) -> web.StreamResponse:
         number = len(self.requests)
         sent = json.loads(await request.read())
@@ -216,7 +224,10 @@ class FakeServer:
         return web.Response(body=body, headers=headers)
 
     async def _send(self, request: web.Request, stream: bytes) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": self._wire.content_type})
+        headers = {"Content-Type": self._wire.content_type}
+        if self._compress:
+            stream, headers["Content-Encoding"] = gzip.compress(stream), "gzip"
+        response = web.StreamResponse(headers=headers)
         await response.prepare(request)
         size = self._piece_bytes or len(stream) or 1
         for start in range(0, len(stream), size):

@@ -23,6 +23,7 @@ class _Usage(Struct):
     cache_creation_input_tokens: int | None = None
     output_tokens: int | None = None
     output_tokens_details: _Details | None = None
+    service_tier: Any = None
 
 
 class _StopDetails(Struct):
@@ -123,6 +124,11 @@ class MessageReader:
     def text(self) -> str:
         """All of the reply's text so far; a refusal without any is told by the API's explanation."""
         return "".join(block.text("text") for block in self._blocks if block.kind == "text") or self._explanation
+
+    @property
+    def service_tier(self) -> str:
+        """The service tier that the API says it served the reply at."""
+        return str(self._usage.service_tier or "")
 
     @property
     def reasoning(self) -> str:

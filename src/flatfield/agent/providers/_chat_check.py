@@ -30,14 +30,12 @@ async def check_server(agent: AgentConfig, endpoint: Endpoint, services: Service
     try:
         status, body = await _models(endpoint, services)
     except (aiohttp.ClientError, TimeoutError) as error:
+        proxied = proxy_for(endpoint.base_url, services.environ) is not None
+        fix = "check the proxy that the environment names" if proxied else "start it, or correct base_url"
+        raise NotReady(f"agent {agent.name!r}: no server answers at {where} ({type(error).__name__}); {fix}") from None
+    except ValueError as error:  # a header that cannot be sent
         raise NotReady(
-            f"agent {agent.name!r}: no server answers at {where} ({type(error).__name__}); "
-            "start it, or correct base_url"
-        ) from None
-    except ValueError as error:  # a header or a proxy that no request can be made with
-        raise NotReady(
-            f"agent {agent.name!r}: no request can be made to {where} ({error}); "
-            "correct the key, the agent's headers, or the proxy that the environment names"
+            f"agent {agent.name!r}: no request can be made to {where} ({error}); correct the key or the agent's headers"
         ) from None
     problem = _refusal(agent, endpoint, status)
     if not problem and status == 200:

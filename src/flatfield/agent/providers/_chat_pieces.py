@@ -61,6 +61,26 @@ def usage_of(usage: Any) -> Usage | None:  # noqa: ANN401 - what a server report
     )
 
 
+def cost_of(usage: Any) -> float | None:  # noqa: ANN401 - what a server reports
+    """What the server itself says a reply cost, in USD; None when it says nothing.
+
+    OpenRouter's usage accounting: `cost` is what its account is charged, in credits of one dollar; with a key of the
+    user's own (`is_byok`) that is its fee alone, and the vendor's bill stands in `cost_details`.
+    """
+    fields = usage if isinstance(usage, dict) else {}
+    details = fields.get("cost_details")
+    cost = _dollars(fields.get("cost"))
+    upstream = _dollars(details.get("upstream_inference_cost")) if isinstance(details, dict) else None
+    if fields.get("is_byok") is not True:
+        return cost
+    return None if cost is None or upstream is None else cost + upstream
+
+
+def _dollars(value: Any) -> float | None:  # noqa: ANN401 - what a server reports
+    is_amount = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+    return float(value) if is_amount else None
+
+
 def _count(tokens: Any, name: str) -> int | None:  # noqa: ANN401 - what a server reports
     value = tokens.get(name) if isinstance(tokens, dict) else None
     return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else None

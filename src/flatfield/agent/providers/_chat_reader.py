@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from flatfield.agent.providers._chat_pieces import content_parts, error_of, merged_details, usage_of
+from flatfield.agent.providers._chat_pieces import content_parts, cost_of, error_of, merged_details, usage_of
 from flatfield.agent.replies import Passing
 from flatfield.records import Finish, ToolCall, Usage
 
@@ -46,6 +46,7 @@ class _Chunk(Struct):
     choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
+    service_tier: Any = None
 
 
 _FINISH: dict[str, Finish] = {
@@ -78,13 +79,15 @@ class ChatReader:
 
     __slots__ = (
         "_answered", "_at", "_details", "_odd", "_parts", "_reasons", "_refused",
-        "begun", "building", "complete", "finish", "over", "usage",
+        "begun", "building", "complete", "finish", "over", "reported_cost_usd", "service_tier", "usage",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.begun = self.complete = self.over = False
         self.finish: Finish = "stop"
         self.usage: Usage | None = None
+        self.reported_cost_usd: float | None = None
+        self.service_tier = ""
         self.building: list[Building] = []
         self._at: dict[int, Building] = {}
         self._parts: list[str] = []
@@ -164,6 +167,9 @@ class ChatReader:
             raise error_of(chunk.error)
         if chunk.usage is not None:
             self.usage = usage_of(chunk.usage) or self.usage
+            self.reported_cost_usd = cost_of(chunk.usage)
+        if isinstance(chunk.service_tier, str):
+            self.service_tier = chunk.service_tier
         for choice in (chunk.choices or ())[:1]:
             delta = choice.delta or choice.message
             self._answered = True

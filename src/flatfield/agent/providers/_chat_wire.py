@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from flatfield.agent import json_protocol
-from flatfield.agent.secrecy import shown_url
+from flatfield.agent.providers import _vendor
 from flatfield.errors import ContextTooLong, ProviderError
 
 if TYPE_CHECKING:
@@ -66,18 +65,11 @@ def shown(fields: dict[str, Any], endpoint: Endpoint, system: str, opening: Open
     """The parameters as records and the manifest show them: long texts as digests, keys never."""
     visible = {name: value for name, value in fields.items() if name not in {"tools", "response_format"}}
     if "response_format" in fields:
-        visible["response_format"] = f"json_schema {digest(msgspec.json.encode(fields['response_format']).decode())}"
-    visible["api"] = "OpenAI Chat Completions"
-    visible["base_url"] = shown_url(endpoint.base_url)
-    visible["protocol"] = opening.agent.protocol
-    visible["system_digest"] = digest(system)
-    visible["tools_digest"] = digest(msgspec.json.encode(opening.tools).decode())
+        visible["response_format"] = (
+            f"json_schema {_vendor.digest(msgspec.json.encode(fields['response_format']).decode())}"
+        )
+    visible = _vendor.shown(visible, opening, api="OpenAI Chat Completions", base_url=endpoint.base_url, system=system)
     return visible | endpoint.extra_request
-
-
-def digest(text: str) -> str:
-    """The first 12 hex digits of SHA-256: enough to tell texts of one run apart."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def assistant(reader: ChatReader, calls: tuple[ToolCall, ...]) -> dict[str, Any]:

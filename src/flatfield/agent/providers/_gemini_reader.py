@@ -47,6 +47,7 @@ class _Usage(Struct, rename="camel"):
     candidates_token_count: int | None = None
     thoughts_token_count: int | None = None
     tool_use_prompt_token_count: int | None = None
+    service_tier: Any = None
 
 
 class _Chunk(Struct, rename="camel"):
@@ -152,6 +153,7 @@ class GeminiReader:
             finish=self._finish,
             usage=_usage(self._usage),
             reasoning="".join(self._thoughts),
+            service_tier=str((self._usage.service_tier if self._usage else None) or "").lower(),
         )
 
     def native_ids(self) -> frozenset[str]:

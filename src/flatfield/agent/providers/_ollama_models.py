@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from flatfield.agent.local_server import DEFAULT_CONTEXT_TOKENS
 from flatfield.agent.providers._ollama_reader import LoadReader
@@ -115,7 +115,7 @@ class OllamaModels:
         transport = Transport(
             self._services.session,
             self._services.clock,
-            RetryPolicy(stall_seconds=LOAD_SECONDS),
+            structs.replace(self._services.retry or RetryPolicy(), stall_seconds=LOAD_SECONDS),
             proxy=proxy_for(url, self._services.environ),
         )
         headers = {"Content-Type": "application/json", **server.headers}

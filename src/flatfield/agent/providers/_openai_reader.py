@@ -53,6 +53,7 @@ class _Response(Struct):
     incomplete_details: _Incomplete | None = None
     output: list[msgspec.Raw] = field(default_factory=list)
     usage: _Usage | None = None
+    service_tier: Any = None
 
 
 class _Event(Struct):
@@ -90,6 +91,7 @@ class ResponsesReader:
         "complete",
         "finish",
         "items",
+        "service_tier",
         "usage",
     )
 
@@ -98,6 +100,7 @@ class ResponsesReader:
         self.complete = False
         self.finish: Finish = "stop"
         self.usage: Usage | None = None
+        self.service_tier = ""
         self.items: list[tuple[bytes, ToolCall | None]] = []
         self._texts: list[str] = []
         self._reasons: list[str] = []
@@ -191,6 +194,7 @@ class ResponsesReader:
     def _conclude(self, response: _Response) -> None:
         """The end of a response: its usage, and how it ended; raises what made it fail."""
         self.usage = _usage(response.usage)
+        self.service_tier = str(response.service_tier or "")
         if not self.items:
             for raw in response.output:
                 self._add(bytes(raw))

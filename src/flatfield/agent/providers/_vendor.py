@@ -10,12 +10,16 @@ import msgspec
 from msgspec import Struct
 
 from flatfield.agent.protocols import Lane
+from flatfield.agent.proxies import proxy_for
+from flatfield.agent.secrecy import shown_url
+from flatfield.agent.transport import Transport
 from flatfield.errors import NotReady
-from flatfield.records import Finish, Reply, ToolCall, ToolSpec, Usage
+from flatfield.records import Finish, Reply, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from flatfield.agent.protocols import Opening, Services
     from flatfield.agent.transport import Exchange
     from flatfield.records import AgentConfig
 
@@ -32,7 +36,7 @@ class Vendor(Struct, frozen=True, kw_only=True):
 
 
 class Told(Struct, frozen=True, kw_only=True):
-    """What a reader understood of one reply."""
+    """What a reader understood of one reply; `service_tier`: which one it was served at, "" when it does not say."""
 
     text: str
     calls: tuple[ToolCall, ...]
@@ -40,6 +44,7 @@ class Told(Struct, frozen=True, kw_only=True):
     usage: Usage | None
     reasoning: str = ""
     load_seconds: float = 0.0
+    service_tier: str = ""
 
 
 def base_url(agent: AgentConfig, environ: Mapping[str, str], vendor: Vendor) -> str:
@@ -65,23 +70,29 @@ def lane(agent: AgentConfig, vendor: Vendor) -> Lane:
     """One lane per server; on the user's own device one trial at a time, so that none slows another."""
     if agent.on_device:
         return Lane(name="device:local", width=1)
-    return Lane(name=f"{vendor.name}:{urlsplit(agent.base_url or vendor.url).netloc}", width=CONCURRENT_TRIALS)
+    place = urlsplit(agent.base_url or vendor.url).netloc.rpartition("@")[2]
+    return Lane(name=f"{vendor.name}:{place}", width=CONCURRENT_TRIALS)
 
 
-def shown(
-    parameters: Mapping[str, Any], *, api: str, base_url: str, system: str, tools: Sequence[ToolSpec]
-) -> dict[str, Any]:
+def transport(base_url: str, services: Services) -> Transport:
+    """To one server: through the proxy that the environment names for it, with the run's patience."""
+    proxy = proxy_for(base_url, services.environ)
+    return Transport(services.session, services.clock, services.retry, proxy=proxy)
+
+
+def shown(parameters: Mapping[str, Any], opening: Opening, *, api: str, base_url: str, system: str) -> dict[str, Any]:
     """Request parameters as records and the manifest show them: long texts as digests, keys never.
 
-    `parameters` are what is sent with every turn, without conversation, tools and system prompt.
+    `parameters` are what is sent with every turn, without conversation, tools and system prompt; `system` is the prompt
+    that was sent, with what the protocol adds to the opening's.
     """
     return {
         **parameters,
         "api": api,
-        "base_url": base_url,
-        "protocol": "native",
+        "base_url": shown_url(base_url),
+        "protocol": opening.agent.protocol,
         "system_digest": digest(system),
-        "tools_digest": digest(msgspec.json.encode(tools).decode()),
+        "tools_digest": digest(msgspec.json.encode(opening.tools).decode()),
     }
 
 
@@ -97,6 +108,8 @@ def reply(told: Told, exchange: Exchange[Any], request: dict[str, Any]) -> Reply
         finish = "time" if exchange.cut == "time" else "length"
     elif told.calls and finish == "stop":
         finish = "tool_calls"
+    if told.service_tier:
+        request = {**request, "service_tier": told.service_tier}
     return Reply(
         text=told.text,
         calls=told.calls,

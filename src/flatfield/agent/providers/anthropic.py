@@ -13,9 +13,8 @@ from flatfield.agent.providers import _vendor
 from flatfield.agent.providers._anthropic_models import settings_of, thinking_tokens, traits_of
 from flatfield.agent.providers._anthropic_reader import MessageReader
 from flatfield.agent.providers._anthropic_schema import output_format
-from flatfield.agent.proxies import proxy_for
 from flatfield.agent.secrecy import shown_url
-from flatfield.agent.transport import Post, Transport
+from flatfield.agent.transport import Post
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.records import Reply, TurnBudget, Usage
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flatfield.agent.protocols import Conversation, Lane, Opening, Services
+    from flatfield.agent.transport import Transport
     from flatfield.records import AgentConfig, ToolResult
 
 VENDOR = _vendor.Vendor(
@@ -66,8 +66,7 @@ class AnthropicProvider:
         """Start a conversation; nothing is sent before its first turn."""
         services = self._services
         endpoint = endpoint_of(opening.agent, services.environ)
-        proxy = proxy_for(endpoint.base_url, services.environ)
-        return MessagesConversation(opening, Transport(services.session, services.clock, proxy=proxy), endpoint)
+        return MessagesConversation(opening, _vendor.transport(endpoint.base_url, services), endpoint)
 
     def lane(self, agent: AgentConfig) -> Lane:
         """One lane per server."""
@@ -177,7 +176,12 @@ class MessagesConversation:
         if self._json and exchange.cut is None and reader.finish == "stop" and not reader.paused:
             text, calls = json_protocol.parse(text, self._turns)
         told = _vendor.Told(
-            text=text, calls=calls, finish=reader.finish, usage=reader.usage, reasoning=reader.reasoning
+            text=text,
+            calls=calls,
+            finish=reader.finish,
+            usage=reader.usage,
+            reasoning=reader.reasoning,
+            service_tier=reader.service_tier,
         )
         return _vendor.reply(told, exchange, request), reader.paused and exchange.cut is None
 
@@ -213,14 +217,8 @@ class MessagesConversation:
             sent["tools"] = [*tools[:-1], tools[-1] | _CACHED]
         if system.strip():
             sent["system"] = [{"type": "text", "text": system, **_CACHED}]
-        shown = _vendor.shown(
-            shown,
-            api="Anthropic Messages",
-            base_url=shown_url(self._endpoint.base_url),
-            system=system,
-            tools=opening.tools,
-        )
-        shown |= {"protocol": agent.protocol, "anthropic_version": self._endpoint.headers["anthropic-version"]}
+        shown["anthropic_version"] = self._endpoint.headers["anthropic-version"]
+        shown = _vendor.shown(shown, opening, api="Anthropic Messages", base_url=self._endpoint.base_url, system=system)
         return msgspec.json.encode(sent)[:-1] + b',"messages":[', shown
 
     def _append(self, role: str, blocks: Sequence[Any]) -> None:

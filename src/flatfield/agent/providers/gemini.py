@@ -11,14 +11,14 @@ from flatfield.agent import json_protocol
 from flatfield.agent.providers import _vendor
 from flatfield.agent.providers._gemini_models import NOT_ACCEPTED, accepts, thinking_config
 from flatfield.agent.providers._gemini_reader import GeminiReader
-from flatfield.agent.proxies import proxy_for
-from flatfield.agent.transport import Post, Transport
+from flatfield.agent.transport import Post
 from flatfield.errors import ContextTooLong, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.agent.protocols import Conversation, Lane, Opening, Services
+    from flatfield.agent.transport import Transport
     from flatfield.records import AgentConfig, Reply, ToolResult, TurnBudget
 
 GEMINI = _vendor.Vendor(
@@ -52,8 +52,7 @@ class GeminiProvider:
     async def converse(self, opening: Opening) -> Conversation:
         """Start a conversation; nothing is sent before its first turn."""
         address = self._address(opening.agent)
-        proxy = proxy_for(address, self._services.environ)
-        transport = Transport(self._services.session, self._services.clock, proxy=proxy)
+        transport = _vendor.transport(address, self._services)
         return GeminiConversation(opening, transport, address, self._headers(opening.agent))
 
     def lane(self, agent: AgentConfig) -> Lane:
@@ -211,11 +210,5 @@ def _shown(opening: Opening, address: str, system: str, settings: dict[str, Any]
     parameters = {name: value for name, value in settings.items() if name != "responseJsonSchema"}
     if "responseJsonSchema" in settings:
         parameters["schema_digest"] = _vendor.digest(msgspec.json.encode(settings["responseJsonSchema"]).decode())
-    shown = _vendor.shown(
-        {"model": opening.agent.model, "stream": True, **parameters},
-        api="Gemini generateContent",
-        base_url=address,
-        system=system,
-        tools=opening.tools,
-    )
-    return {**shown, "protocol": opening.agent.protocol}
+    sent = {"model": opening.agent.model, "stream": True, **parameters}
+    return _vendor.shown(sent, opening, api="Gemini generateContent", base_url=address, system=system)

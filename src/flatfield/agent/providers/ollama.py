@@ -19,9 +19,7 @@ from flatfield.agent.providers._ollama_models import (
     was_cut,
 )
 from flatfield.agent.providers._ollama_reader import OllamaReader, is_overflow
-from flatfield.agent.proxies import proxy_for
-from flatfield.agent.secrecy import shown_url
-from flatfield.agent.transport import Exchange, Post, Transport
+from flatfield.agent.transport import Exchange, Post
 from flatfield.errors import ContextTooLong, ProviderError
 
 if TYPE_CHECKING:
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from flatfield.agent.protocols import Conversation, Lane, Opening, Services
     from flatfield.agent.providers._ollama_host import OllamaServer
+    from flatfield.agent.transport import Transport
     from flatfield.records import AgentConfig, Reply, ToolResult, TurnBudget
 
 NOT_ACCEPTED = "not accepted"
@@ -56,8 +55,7 @@ class OllamaProvider:
     async def converse(self, opening: Opening) -> Conversation:
         """Start a conversation; nothing is sent before its first turn."""
         server = _ollama_host.server_of(opening.agent, self._services.environ)
-        proxy = proxy_for(server.base_url, self._services.environ)
-        transport = Transport(self._services.session, self._services.clock, proxy=proxy)
+        transport = _vendor.transport(server.base_url, self._services)
         return OllamaConversation(opening, transport, server, self._models)
 
     def lane(self, agent: AgentConfig) -> Lane:
@@ -132,16 +130,10 @@ class OllamaConversation:
         self._head = msgspec.json.encode(parameters)[:-1] + b',"messages":['
         self._options = msgspec.json.encode(options)[:-1] + b',"num_predict":'
         told = {name: value for name, value in parameters.items() if name not in {"tools", "format"}}
-        self._request = {
-            **_vendor.shown(
-                {**told, **options, **effort},
-                api="Ollama chat",
-                base_url=shown_url(server.base_url),
-                system=self._system,
-                tools=self._opening.tools,
-            ),
-            "protocol": agent.protocol,
-        }
+        shown = {**told, **options, **effort}
+        self._request = _vendor.shown(
+            shown, self._opening, api="Ollama chat", base_url=server.base_url, system=self._system
+        )
         self._num_ctx = num_ctx
         return num_ctx
 
@@ -188,7 +180,7 @@ class OllamaConversation:
 
     def _explained(self, error: ProviderError) -> ProviderError:
         """The error with its fix, where there is one that the server does not name."""
-        text, kind = str(error), ProviderError
+        text, kind = str(error), type(error)
         if is_overflow(text):
             kind = ContextTooLong
             if self._num_ctx is not None:

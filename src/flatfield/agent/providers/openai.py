@@ -12,8 +12,7 @@ from flatfield.agent.providers import _openai_models, _openai_schema, _vendor
 from flatfield.agent.providers._openai_check import Address, check_model, is_llama_server
 from flatfield.agent.providers._openai_errors import is_context_error, is_policy_error
 from flatfield.agent.providers._openai_reader import ResponsesReader
-from flatfield.agent.proxies import proxy_for
-from flatfield.agent.transport import Post, Transport
+from flatfield.agent.transport import Post
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.records import Reply
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.agent.protocols import Conversation, Lane, Opening, Services
-    from flatfield.agent.transport import Exchange
+    from flatfield.agent.transport import Exchange, Transport
     from flatfield.records import AgentConfig, ToolCall, ToolResult, ToolSpec, TurnBudget
 
 VENDOR = _vendor.Vendor(
@@ -55,7 +54,7 @@ class OpenAIProvider:
         extra: dict[str, Any] = {}
         if (schema := _schema(opening)) is not None and await self._is_llama_server(address):
             extra["json_schema"] = schema
-        transport = Transport(services.session, services.clock, proxy=proxy_for(address.base_url, services.environ))
+        transport = _vendor.transport(address.base_url, services)
         return ResponsesConversation(opening, transport, address, extra)
 
     def lane(self, agent: AgentConfig) -> Lane:
@@ -147,7 +146,14 @@ class ResponsesConversation:
             finish = "length"
         if self._json and exchange.cut is None and finish == "stop":
             text, calls = json_protocol.parse(_openai_schema.step_text(text), self._turns)
-        told = _vendor.Told(text=text, calls=calls, finish=finish, usage=reader.usage, reasoning=reader.reasoning)
+        told = _vendor.Told(
+            text=text,
+            calls=calls,
+            finish=finish,
+            usage=reader.usage,
+            reasoning=reader.reasoning,
+            service_tier=reader.service_tier,
+        )
         return _vendor.reply(told, exchange, request)
 
     def _append_results(self, results: Sequence[ToolResult]) -> None:
@@ -212,10 +218,7 @@ def _shown(
         shown["response_format"] = "json_schema"
     if opening.tools and not _is_json(opening):
         shown["strict_tools"] = [tool.name for tool in opening.tools if _openai_schema.is_strict(tool.parameters)]
-    shown = _vendor.shown(
-        shown | refused, api="OpenAI Responses", base_url=address.base_url, system=system, tools=opening.tools
-    )
-    return {**shown, "protocol": opening.agent.protocol}
+    return _vendor.shown(shown | refused, opening, api="OpenAI Responses", base_url=address.base_url, system=system)
 
 
 def _is_whole(call: ToolCall) -> bool:

@@ -10,10 +10,10 @@ from msgspec import Struct, field
 
 from flatfield.agent import json_protocol
 from flatfield.agent.protocols import Lane
+from flatfield.agent.providers import _vendor
 from flatfield.agent.providers._chat_reader import ChatReader
 from flatfield.agent.providers._chat_wire import assistant, explained, parameters, shown
-from flatfield.agent.proxies import proxy_for
-from flatfield.agent.transport import Post, Transport
+from flatfield.agent.transport import Post
 from flatfield.errors import NotReady, ProviderError
 from flatfield.records import Reply
 
@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.agent.protocols import Conversation, Opening, Services
-    from flatfield.agent.transport import Exchange
+    from flatfield.agent.transport import Exchange, Transport
     from flatfield.records import AgentConfig, ToolResult, TurnBudget
 
 OPENAI_URL = "https://api.openai.com/v1"
-CONCURRENT_TRIALS = 16
 CAPPED_ANEW = ("api.openai.com", ".openai.azure.com")
 """Hosts whose newer models take `max_completion_tokens` and refuse `max_tokens`, which every other server knows."""
 
@@ -69,7 +68,8 @@ class OpenAIChatProvider:
         """One lane per server; on the user's own device one trial at a time, so that none slows another."""
         if agent.on_device:
             return Lane(name="device:local", width=1)
-        return Lane(name=f"openai-chat:{urlsplit(self._base_url(agent)).netloc}", width=CONCURRENT_TRIALS)
+        place = urlsplit(self._base_url(agent)).netloc.rpartition("@")[2]
+        return Lane(name=f"openai-chat:{place}", width=_vendor.CONCURRENT_TRIALS)
 
     def on_device(self, agent: AgentConfig) -> bool:
         """Only where the user says so: a loopback server may be a gateway to a paid API."""
@@ -96,8 +96,7 @@ class OpenAIChatProvider:
 
 def open_chat(opening: Opening, services: Services, endpoint: Endpoint) -> Conversation:
     """A conversation on the chat wire, for this provider and for others that serve it (`local`)."""
-    proxy = proxy_for(endpoint.base_url, services.environ)
-    return ChatConversation(opening, Transport(services.session, services.clock, proxy=proxy), endpoint)
+    return ChatConversation(opening, _vendor.transport(endpoint.base_url, services), endpoint)
 
 
 class ChatConversation:
@@ -156,7 +155,8 @@ class ChatConversation:
             load_seconds=self._endpoint.load_seconds if self._turns == 1 else 0.0,
             attempts=exchange.attempts,
             reasoning=reader.reasoning,
-            request=request,
+            request=request | ({"service_tier": reader.service_tier} if reader.service_tier else {}),
+            reported_cost_usd=reader.reported_cost_usd,
         )
 
     def _append(self, message: dict[str, Any]) -> None:

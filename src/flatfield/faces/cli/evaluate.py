@@ -43,34 +43,36 @@ CHANGEABLE = frozenset({"jobs", "budget_usd", "judge", "weights"})
 """What a resumed run may be given anew: it changes no trial that is stored."""
 
 
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="FILES", show_default=False, help="LOPs, and a HOP: Markdown files, folders, suite:NAME."),
+]
+Agents = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Names, globs or PROVIDER:MODEL[@URL]; replaces every roster.")
+]
+Budget = Annotated[
+    float | None, typer.Option(metavar="N", min=0, help="Start nothing more when so many dollars are spent.")
+]
+SkipUnready = Annotated[
+    bool, typer.Option("--skip-unready", help="Run without the agents that cannot; list them as not measured.")
+]
+Resume = Annotated[str | None, typer.Option(metavar="[RUN]", help="Do what is missing of a run; alone: of the newest.")]
+Unsafe = Annotated[bool, typer.Option("--unsafe-commands", help="Run commands that models write WITHOUT a sandbox.")]
+
+
 def command(
     context: typer.Context,
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="FILES", show_default=False, help="LOPs, and a HOP: Markdown files, folders, suite:NAME."
-        ),
-    ] = None,
-    agents: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Names, globs or PROVIDER:MODEL[@URL]; replaces every roster.")
-    ] = None,
+    files: Files = None,
+    agents: Agents = None,
     repeats: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials per agent and task.")] = None,
     jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at once (8 if not given).")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Shuffles the trials (0 if not given).")] = None,
     judge: Annotated[str | None, typer.Option(metavar="A,B", help="Agents that grade what has a rubric.")] = None,
-    budget_usd: Annotated[
-        float | None, typer.Option(metavar="N", min=0, help="Start nothing more when so many dollars are spent.")
-    ] = None,
+    budget_usd: Budget = None,
     weights: WeightsOption = None,
-    skip_unready: Annotated[
-        bool, typer.Option("--skip-unready", help="Run without the agents that cannot; list them as not measured.")
-    ] = False,
-    resume: Annotated[
-        str | None, typer.Option(metavar="[RUN]", help="Do what is missing of a run; alone: of the newest.")
-    ] = None,
-    unsafe_commands: Annotated[
-        bool, typer.Option("--unsafe-commands", help="Run commands that models write WITHOUT a sandbox.")
-    ] = False,
+    skip_unready: SkipUnready = False,
+    resume: Resume = None,
+    unsafe_commands: Unsafe = False,
     as_json: AsJson = False,
 ) -> None:
     """Run agents on tasks and grade what each one did."""
@@ -140,6 +142,7 @@ def _new(files: Sequence[str], project: Project, chosen: dict[str, object], argu
 def _resumed(store: Store, resume: str, files: Sequence[str], chosen: dict[str, object]) -> Run:
     from msgspec import structs
 
+    from flatfield.faces.wording import many
     from flatfield.runs.order import reread
     from flatfield.runs.plan import remaining
 
@@ -158,7 +161,7 @@ def _resumed(store: Store, resume: str, files: Sequence[str], chosen: dict[str, 
     run = reread(run)
     run = structs.replace(run, evaluation=structs.replace(run.evaluation, **chosen))
     left = remaining(run, store.trials(run.id))
-    note(f"run {run.id}: {left.done} trials are done, {len(left.plans)} are to be done")
+    note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
     return run
 
 

@@ -1,0 +1,50 @@
+"""The models that flatfield brings along as agents, with what is known of each: data of roster.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date  # noqa: TC003 - msgspec
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from flatfield.records import AgentConfig
+
+SHIPPED = "shipped"
+"""The source of the agents that flatfield brings along."""
+
+
+class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model by the name of its agent; None: not known. `retires` is the first day on which it is not served."""
+
+    name: str
+    provider: str
+    model: str
+    context_tokens: int | None = None
+    released: date | None = None
+    retires: date | None = None
+
+    def is_retired(self, today: date) -> bool:
+        """Whether its vendor no longer serves it."""
+        return self.retires is not None and self.retires <= today
+
+
+def known_models() -> tuple[Known, ...]:
+    """All of them, vendor by vendor, older ones first."""
+    tables: dict[str, dict[str, Any]] = tomllib.loads((Path(__file__).parent / "roster.toml").read_text("utf-8"))
+    return tuple(msgspec.convert({"name": name, **table}, Known) for name, table in tables.items())
+
+
+def as_agent(known: Known) -> AgentConfig:
+    """The agent that asks for this model as its vendor serves it; nothing else is set."""
+    return AgentConfig(name=known.name, provider=known.provider, model=known.model, source=SHIPPED)
+
+
+def retirement(agent: AgentConfig, today: date) -> str:
+    """What is to be said of an agent whose model is retired; "" when it is not, or not known."""
+    found = next((k for k in known_models() if (k.provider, k.model) == (agent.provider, agent.model)), None)
+    if found is None or found.retires is None or not found.is_retired(today):
+        return ""
+    return f"{agent.model} was retired by its vendor on {found.retires.isoformat()}"

@@ -1,0 +1,164 @@
+"""Ctrl-C during an evaluation: what is finished is kept, the rest is done by `--resume`; and how a run leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+
+from flatfield.faces.cli.carrying import leave
+from flatfield.records import Failure, RunResult
+from flatfield.runs.scheduler import Summary
+from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+    Cli = Callable[..., CompletedProcess[str]]
+    Serve = Callable[..., FakeChat]
+
+FLATFIELD = [sys.executable, "-m", "flatfield"]
+QUICK = 2
+"""So many requests are answered; all later ones never are, until the server is mended."""
+
+
+class Server:
+    """A model that answers the first requests and then hangs, until it is mended."""
+
+    def __init__(self) -> None:
+        self.mended = False
+
+    def __call__(self, _request: dict[str, Any], number: int) -> FakeReply | Fault:
+        return FakeReply(text="Oslo") if self.mended or number < QUICK else Fault(kind="stall")
+
+
+@pytest.fixture
+def hanging(serve: Serve) -> tuple[Server, FakeChat]:
+    script = Server()
+    return script, serve(script)
+
+
+def arguments(server: FakeChat) -> list[str]:
+    return ["eval", "oslo.md", "--agents", f"openai-chat:m@{server.base_url}", "--repeats", "6", "--jobs", "3"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_evaluation_keeps_what_is_finished_and_resume_does_the_rest(
+    cli: Cli, project: Path, hanging: tuple[Server, FakeChat], number: signal.Signals
+) -> None:
+    script, server = hanging
+    running = subprocess.Popen(
+        [*FLATFIELD, *arguments(server)], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stderr is not None
+    lines = [running.stderr.readline() for _ in range(QUICK)]
+    assert [line.split()[0] for line in lines] == ["[1/6]", "[2/6]"]
+    running.send_signal(number)
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "stopping: what runs is ended, what is finished is kept" in err
+    assert "interrupted: 2 trials done now are stored, 4 are left; go on with: flatfield eval --resume 20" in err
+    assert "2 of 6 trials measured" in out
+    assert "Traceback" not in err
+    asked = len(server.requests)
+    script.mended = True
+    again = cli("eval", "--resume")
+    assert again.returncode == 0
+    assert ": 2 trials done, 4 trials to do" in again.stderr
+    assert len(server.requests) - asked == 4
+    assert "6 of 6 trials measured" in again.stdout
+
+
+def read_until(descriptor: int, text: bytes, seen: bytes = b"") -> bytes:
+    """What the terminal showed until it showed `text`."""
+    ends = time.monotonic() + 30
+    while text not in seen:
+        assert time.monotonic() < ends, seen
+        seen += os.read(descriptor, 65536)
+    return seen
+
+
+def read_all(descriptor: int) -> bytes:
+    found = b""
+    while True:
+        try:
+            piece = os.read(descriptor, 65536)
+        except OSError:  # Linux says so when the other side has closed
+            return found
+        if not piece:
+            return found
+        found += piece
+
+
+def test_ctrl_c_in_a_terminal_ends_the_live_table_cleanly(project: Path, hanging: tuple[Server, FakeChat]) -> None:
+    _, server = hanging
+    descriptor, terminal = pty.openpty()
+    running = subprocess.Popen(
+        [*FLATFIELD, *arguments(server)], cwd=project, stdin=terminal, stdout=terminal, stderr=terminal
+    )
+    os.close(terminal)
+    shown = read_until(descriptor, b"2/6")
+    running.send_signal(signal.SIGINT)
+    shown += read_all(descriptor)
+    os.close(descriptor)
+    assert running.wait(10) == 130
+    text = shown.decode()
+    assert "last event" in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+    assert text.index("Final Ranking") > text.rindex("\x1b[?25h")
+    assert "interrupted: 2 trials done now are stored" in text
+
+
+def summary(**values: Any) -> Summary:
+    return Summary(**values)
+
+
+def code(result: RunResult, of: Summary, *, stopped: bool = False) -> int:
+    try:
+        leave(result, of, stopped=stopped)
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    return 0
+
+
+def test_codes_and_the_way_on(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = make_result([trial()])
+    assert code(done, summary(notes=("look here",))) == 0
+    assert capsys.readouterr().err == "note: look here\n"
+    assert code(done, summary(measured=("x",), not_started={"y": "interrupted"}), stopped=True) == 130
+    assert "1 trials done now are stored, 1 are left" in capsys.readouterr().err
+    assert code(done, summary(not_started={"r/a/t1/2": "budget"})) == 3
+    assert "1 trial not measured; when the cause is mended, go on with" in capsys.readouterr().err
+    failed = make_result([trial(score=None, more={"failure": Failure(kind="provider", message="down")})])
+    assert code(failed, summary()) == 3
+    unjudged = make_result([trial(score=None)])
+    assert code(unjudged, summary()) == 3
+    assert "1 trial not judged; go on with: " in capsys.readouterr().err
+    unmeasured = make_result([trial(more={"checks": (json_check(None),)})])
+    assert code(unmeasured, summary()) == 3
+    assert "1 trial not measured by any verifier" in capsys.readouterr().err
+
+
+def json_check(score: float | None) -> Any:
+    from flatfield.records import Check
+
+    return Check(verifier="command", label="pytest", score=score, reason="no sandbox")
+
+
+def test_reports_are_written_for_every_run(cli: Cli, project: Path) -> None:
+    for _ in range(2):
+        cli("eval", "oslo.md", "--agents", "oracle")
+    runs = [run["id"] for run in json.loads(cli("runs", "--json").stdout)]
+    assert sorted(path.stem for path in (project / ".flatfield" / "reports").iterdir()) == sorted(runs)

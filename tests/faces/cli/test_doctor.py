@@ -1,0 +1,50 @@
+"""`flatfield doctor`: what is there, what is not, how to fix it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.runs import examination
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from subprocess import CompletedProcess
+
+    from flatfield.testing.fake_chat import FakeChat
+
+    Cli = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture
+def lonely(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """A machine on which no model server answers."""
+    monkeypatch.setattr(examination, "LOCAL_SERVERS", ())
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    return cli
+
+
+def test_what_is_missing_has_a_fix_on_lines_that_fit(lonely: Cli) -> None:
+    ended = lonely("doctor")
+    assert ended.returncode == 0
+    lines = ended.stdout.splitlines()
+    assert lines[0] == "– keys: none is set"
+    assert lines[1].startswith("    → for models behind an API, set one of: OPENAI_API_KEY")
+    assert "✓ agent oracle: ready" in lines
+    assert "    → flatfield models pull smollm2-135m" in lines
+    assert max(map(len, lines)) <= 100
+
+
+def test_a_server_that_answers_is_found(
+    lonely: Cli, serve: Callable[..., FakeChat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examination, "LOCAL_SERVERS", (("Fake", serve([]).base_url),))
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-value")
+    ended = lonely("doctor", "--json")
+    found = json.loads(ended.stdout)
+    assert {"part", "state", "found", "fix"} == set(found[0])
+    (server,) = (each for each in found if each["part"] == "servers")
+    assert server["found"].startswith("Fake with 2 models at http://127.0.0.1")
+    assert "secret-value" not in ended.stdout

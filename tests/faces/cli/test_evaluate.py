@@ -1,0 +1,223 @@
+"""`flatfield eval`: what it runs, prints, stores and refuses."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flatfield.testing.fake_chat import FakeChat, FakeReply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+    Cli = Callable[..., CompletedProcess[str]]
+    Serve = Callable[..., FakeChat]
+
+NO_PROMPT = "---\nid: x\n---\n# T\n\n## Instructions\n\nnothing\n"
+HOP = "---\nagents: [oracle]\nrepeats: 2\n---\n# My comparison\n\nEvaluate $ARGUMENTS\n"
+
+
+def test_an_evaluation_runs_is_graded_reported_and_stored(cli: Cli, project: Path, norway: str) -> None:
+    ended = cli("eval", "oslo.md", "--agents", f"{norway},oracle,noop", "--repeats", "2")
+    assert ended.returncode == 0
+    assert "3 agents × 1 task, 6 of 6 trials measured" in ended.stdout
+    assert "S (n=2)" in ended.stdout
+    assert "[6/6]" in ended.stderr
+    assert "Report: .flatfield/reports/" in ended.stderr
+    (report,) = (project / ".flatfield" / "reports").iterdir()
+    assert "## Final Ranking" in report.read_text(encoding="utf-8")
+    assert f"reproduce: flatfield eval oslo.md --agents {norway},oracle,noop --repeats 2" in " ".join(
+        ended.stdout.split()
+    )
+
+
+def test_json_is_that_of_the_json_report(cli: Cli) -> None:
+    ended = cli("eval", "oslo.md", "--agents", "oracle,noop", "--json")
+    assert ended.returncode == 0
+    assert ended.stdout == cli("report", "--format", "json").stdout
+    assert [trial["score"] for trial in json.loads(ended.stdout)["trials"]] == [0.0, 1.0]
+
+
+def test_a_hop_says_agents_and_repeats_and_its_title_is_the_runs(cli: Cli, project: Path) -> None:
+    (project / "hop.md").write_text(HOP)
+    ended = cli("eval", "hop.md", "oslo.md")
+    assert ended.stdout.startswith("My comparison\n")
+    assert "1 agent × 1 task, 2 of 2 trials measured" in ended.stdout
+
+
+def test_without_a_hop_the_title_is_what_was_named(cli: Cli) -> None:
+    assert cli("eval", "oslo.md", "--agents", "oracle").stdout.startswith("oslo.md\n")
+
+
+def test_without_a_judge_a_rubric_is_not_measured_and_the_way_on_is_said(cli: Cli) -> None:
+    ended = cli("eval", "joke.md", "--agents", "noop")
+    assert ended.returncode == 3
+    assert "without --judge, performance and overall are not measured on: joke" in ended.stderr
+    assert "1 trial not judged; go on with: flatfield eval --resume " in ended.stderr
+
+
+def test_a_judge_given_later_judges_what_was_done(cli: Cli, serve: Serve) -> None:
+    def script(request: dict[str, Any], _number: int) -> FakeReply:
+        judged = "Tell a joke." in json.dumps(request) and "grade" in json.dumps(request).lower()
+        return FakeReply(text='{"grade": "A", "letter": "A", "reason": "short"}' if judged else "Knock knock.")
+
+    agent = f"openai-chat:m@{serve(script).base_url}"
+    assert cli("eval", "joke.md", "--agents", agent).returncode == 3
+    ended = cli("eval", "--resume", "--judge", agent)
+    assert "run " in ended.stderr
+    assert ": 1 trial done, 0 trials to do" in ended.stderr
+    assert "judge openai-chat:m@127.0.0.1" in ended.stderr
+    assert "gave 1 verdict" in ended.stdout
+
+
+def test_an_agent_that_is_not_ready_stops_everything_or_is_skipped(cli: Cli, norway: str) -> None:
+    agents = f"{norway},openai-chat:gpt-5"
+    ended = cli("eval", "oslo.md", "--agents", agents)
+    assert ended.returncode == 2
+    assert "needs a key: set the environment variable OPENAI_API_KEY" in ended.stderr
+    assert cli("runs").stdout.startswith("No runs are stored")
+    skipped = cli("eval", "oslo.md", "--agents", agents, "--skip-unready")
+    assert skipped.returncode == 3
+    assert "1 trial not measured; when the cause is mended, go on with: flatfield eval --resume" in skipped.stderr
+    assert "1 trial not measured (openai-chat:gpt-5)" in skipped.stdout
+
+
+def test_resume_does_only_what_is_missing(cli: Cli, norway: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli("eval", "oslo.md", "--agents", f"{norway},openai-chat:gpt-5,oracle", "--skip-unready")
+    again = cli("eval", "--resume", "--skip-unready")
+    assert again.returncode == 3
+    assert ": 2 trials done, 1 trial to do" in again.stderr
+    assert "[1/1] openai-chat:gpt-5" in again.stderr
+    assert len(json.loads(cli("runs", "--json").stdout)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["oslo.md", "--resume"], "leave oslo.md out"),
+        (["--resume", "--repeats", "2"], "--resume keeps what its run was started with; leave out --repeats"),
+        (["--resume", "--agents", "noop"], "leave out --agents"),
+        (["--resume", "1999"], "there is no run '1999'"),
+    ],
+)
+def test_resume_is_not_for_changes(cli: Cli, arguments: list[str], sentence: str) -> None:
+    cli("eval", "oslo.md", "--agents", "oracle")
+    ended = cli("eval", *arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert sentence in ended.stderr
+
+
+def test_an_imported_run_cannot_be_resumed(cli: Cli) -> None:
+    cli("examples", "load", "nano-agent-2025-08")
+    assert "imported from published figures" in cli("eval", "--resume").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "name what to evaluate"),
+        (["nosuch.md"], "there is no file or folder nosuch.md"),
+        (["suite:bsic"], "there is no suite 'bsic'; did you mean 'basic'?"),
+        (["no_prompt.md"], "no_prompt.md:1: there is no `## Variables` section, so no PROMPT"),
+        (["bad_yaml.md"], "bad_yaml.md:2: this is not YAML"),
+        (["bad_tool.md"], "bad_tool.md:2: there is no tool `read_fil`; did you mean `read_file`?"),
+        (["bad_verifier.md"], "bad_verifier.md:3: there is no verifier `anser`; did you mean `answer`?"),
+        (["hop.md"], "there is no LOP in hop.md"),
+        (["hop.md", "hop2.md", "oslo.md"], "this is one of 2 HOPs; name one HOP"),
+        (["oslo.md", "twin.md"], "the id 'oslo' is also that of oslo.md"),
+        (["oslo.md"], "no agents are named"),
+        (["oslo.md", "--agents", "oracel"], "there is no agent 'oracel'; did you mean 'oracle'?"),
+        (["oslo.md", "--agents", "nobody:x"], "there is no provider 'nobody'"),
+        (["oslo.md", "--agents", " , "], "names no agent"),
+        (["oslo.md", "--agents", "elsewhere"], "there is no provider 'elsewhere'"),
+        (["oslo.md", "--agents", "keyed"], "needs a key: set the environment variable MY_KEY"),
+        (["oslo.md", "--agents", "openai-chat:m@http://127.0.0.1:9/v1"], "no server answers at http://127.0.0.1:9/v1"),
+        (["oslo.md", "--agents", "local:smollm2-135m"], "is not pulled; run: flatfield models pull smollm2-135m"),
+        (["oslo.md", "--agents", "oracle", "--judge", "nobody"], "there is no agent 'nobody'"),
+        (["oslo.md", "--agents", "oracle", "--weights", "speed=fast"], "--weights 'speed=fast': write e.g."),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence_before_anything_is_stored(
+    cli: Cli, project: Path, arguments: list[str], sentence: str
+) -> None:
+    ending = '# T\n\n## Variables\n\nPROMPT: "hi"\n'
+    (project / "no_prompt.md").write_text(NO_PROMPT)
+    (project / "bad_yaml.md").write_text(f"---\nid: [a\n---\n{ending}")
+    (project / "bad_tool.md").write_text(f"---\ntools: [read_fil]\n---\n{ending}")
+    (project / "bad_verifier.md").write_text(f"---\nverify:\n- anser: {{contains: x}}\n---\n{ending}")
+    (project / "hop.md").write_text(HOP)
+    (project / "hop2.md").write_text(HOP)
+    (project / "twin.md").write_text((project / "oslo.md").read_text())
+    (project / "flatfield.toml").write_text(
+        '[agents.keyed]\nprovider = "openai-chat"\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\n'
+        'api_key_env = "MY_KEY"\n[agents.elsewhere]\nprovider = "elsewhere"\nmodel = "m"\n'
+    )
+    ended = cli("eval", *arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert sentence in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert cli("runs").stdout.startswith("No runs are stored")
+
+
+def test_all_mistakes_of_all_files_are_told_at_once(cli: Cli, project: Path) -> None:
+    text = '---\ntools: [read_fil]\nlimits: {turns: 0}\n---\n# T\n\n## Variables\n\nPROMPT: "hi"\n'
+    for name in ("one.md", "two.md"):
+        (project / name).write_text(text)
+    lines = cli("eval", "one.md", "two.md").stderr.splitlines()
+    assert lines[0] == "flatfield: 4 mistakes in what was read:"
+    assert [line.split(": ")[0] for line in lines[1:]] == ["one.md:2", "one.md:3", "two.md:2", "two.md:3"]
+
+
+def test_an_oversized_workspace_is_refused_with_its_largest_folder(cli: Cli, project: Path) -> None:
+    (project / "data").mkdir()
+    with (project / "data" / "huge.bin").open("wb") as file:
+        file.truncate(600 * 1024**2)
+    sections = "".join(f"## {name}\n\nx\n\n" for name in ("Instructions", "Expected Output", "Grading rubric"))
+    prompt = '## Variables\n\nPROMPT: "hi"\n\n## Agents\n\n@agent-noop PROMPT\n'
+    (project / "plain.md").write_text(f"# T\n\n{sections}{prompt}")
+    ended = cli("eval", "plain.md")
+    assert ended.returncode == 2
+    assert "is too large for a workspace: more than 537 MB; its largest folder is data" in ended.stderr
+
+
+def test_a_place_to_store_that_is_no_folder_is_said(cli: Cli, project: Path) -> None:
+    (project / ".flatfield").touch()
+    ended = cli("eval", "oslo.md", "--agents", "oracle")
+    assert ended.returncode == 2
+    assert ".flatfield is not a folder" in ended.stderr
+
+
+def test_a_corrupt_store_is_said(cli: Cli, project: Path) -> None:
+    (project / ".flatfield").mkdir()
+    (project / ".flatfield" / "store.db").write_bytes(b"no database" * 100)
+    for command in (["eval", "oslo.md", "--agents", "oracle"], ["runs"], ["report"]):
+        ended = cli(*command)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert "store.db is damaged" in ended.stderr
+
+
+def test_a_report_that_cannot_be_written_leaves_the_run_stored(cli: Cli, project: Path) -> None:
+    (project / ".flatfield").mkdir()
+    (project / ".flatfield" / "reports").touch()
+    ended = cli("eval", "oslo.md", "--agents", "oracle")
+    assert ended.returncode == 2
+    assert "the report cannot be written to" in ended.stderr
+    assert "the run is stored, see: flatfield report" in ended.stderr
+    assert cli("report").returncode == 0
+
+
+def test_the_original_projects_files_are_understood(cli: Cli, project: Path, request: pytest.FixtureRequest) -> None:
+    import shutil
+
+    fixture = request.config.rootpath / "tests" / "fixtures" / "nano_agent"
+    shutil.copytree(fixture, project, dirs_exist_ok=True)
+    ended = cli("eval", ".claude/commands/perf", "--agents", "noop")
+    assert ended.returncode == 3
+    assert "5 trials not judged" in ended.stderr
+    assert "greeter.md skipped" in ended.stderr
+    left_out = [line for line in ended.stderr.splitlines() if "may hold answers (LOPs)" in line]
+    assert len(left_out) == 1

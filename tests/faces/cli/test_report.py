@@ -1,0 +1,87 @@
+"""`flatfield report`: any format, other weights, other anchors."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from subprocess import CompletedProcess
+
+    Cli = Callable[..., CompletedProcess[str]]
+
+EXAMPLE = "20250815-000000-2025"
+
+
+@pytest.fixture
+def loaded(cli: Cli) -> Cli:
+    cli("examples", "load", "nano-agent-2025-08")
+    return cli
+
+
+@pytest.mark.parametrize(
+    ("name", "beginning"),
+    [
+        ("terminal", "nano-agent, August 2025 (published)\nrun 20250815"),
+        ("markdown", "# nano-agent, August 2025 (published)\n"),
+        ("json", '{\n  "run": "20250815-000000-2025"'),
+        ("csv", "run,agent,task,repeat,score"),
+    ],
+)
+def test_every_format(loaded: Cli, name: str, beginning: str) -> None:
+    ended = loaded("report", "--format", name)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(beginning)
+
+
+def test_terminal_is_the_format_unless_json_is_asked_for(loaded: Cli) -> None:
+    assert loaded("report").stdout == loaded("report", "--format", "terminal").stdout
+    assert loaded("report", "--json").stdout == loaded("report", "--format", "json").stdout
+
+
+def test_the_newest_run_or_the_one_that_begins_so(loaded: Cli) -> None:
+    loaded("eval", "oslo.md", "--agents", "oracle")
+    assert loaded("report").stdout.startswith("oslo.md\n")
+    assert loaded("report", "2025").stdout.startswith("nano-agent")
+
+
+def test_weights_regrade(loaded: Cli) -> None:
+    found = json.loads(loaded("report", "--json", "--weights", "performance=1").stdout)
+    assert found["weights"] == {"performance": 1.0, "speed": 0.0, "cost": 0.0}
+    assert all(card["overall"]["score"] == card["performance"]["score"] for card in found["scorecards"])
+
+
+def test_anchors_are_frozen(loaded: Cli) -> None:
+    loaded("eval", "oslo.md", "--agents", "oracle")
+    found = json.loads(loaded("report", EXAMPLE, "--anchors", EXAMPLE, "--json").stdout)
+    assert "the relative scale's anchors are frozen from another run" in found["notes"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--format", "pdf"], "there is no report format 'pdf'; there are: csv, json, markdown, terminal"),
+        (["--format", "_escape"], "there is no report format '_escape'"),
+        (["1999"], "there is no run '1999'; the latest are: 20250815-000000-2025"),
+        (["--anchors", "1999"], "there is no run '1999'"),
+        (["--weights", "beauty=1"], "--weights 'beauty=1': write e.g."),
+        (["--weights", "speed=1,speed=2"], "--weights 'speed=2'"),
+        (["--weights", "speed=-1"], "--weights 'speed=-1'"),
+        (["--weights", "speed=nan"], "--weights 'speed=nan'"),
+        (["--weights", "speed=0"], "at least one weight must be above 0"),
+    ],
+)
+def test_bad_input_is_a_sentence(loaded: Cli, arguments: list[str], sentence: str) -> None:
+    ended = loaded("report", *arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert sentence in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_without_runs_the_way_to_one_is_said(cli: Cli) -> None:
+    ended = cli("report")
+    assert ended.returncode == 2
+    assert "start one with `flatfield eval`" in ended.stderr

@@ -1,0 +1,96 @@
+"""`flatfield run`: one agent here and now; its tool calls on stderr, its answer on standard output."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+    Cli = Callable[..., CompletedProcess[str]]
+    Serve = Callable[..., FakeChat]
+
+
+def writing(request: dict[str, Any], _number: int) -> FakeReply:
+    if request["messages"][-1]["role"] == "tool":
+        return FakeReply(text="written\x1b[0m")
+    return FakeReply(calls=(("write_file", json.dumps({"file_path": "new.txt", "content": "hello"})),))
+
+
+def test_it_works_in_the_directory_and_shows_what_it_does(cli: Cli, project: Path, serve: Serve) -> None:
+    ended = cli("run", "write new.txt", "--model", f"openai-chat:m@{serve(writing).base_url}")
+    assert ended.returncode == 0
+    assert ended.stdout == "written\x1b[0m\n"
+    assert '  → write_file {"file_path": "new.txt", "content": "hello"}' in ended.stderr
+    assert "2 turns · 1 tool call · " in ended.stderr
+    assert "200 tokens in, 20 out · no price" in ended.stderr
+    assert "files changed: new.txt (added)" in ended.stderr
+    assert (project / "new.txt").read_text() == "hello"
+
+
+def test_another_directory_may_be_named(cli: Cli, project: Path, serve: Serve) -> None:
+    (project / "there").mkdir()
+    cli("run", "write", "--model", f"openai-chat:m@{serve(writing).base_url}", "--workspace", "there")
+    assert (project / "there" / "new.txt").exists()
+
+
+def test_json_is_the_record(cli: Cli, norway: str) -> None:
+    ended = cli("run", "hi", "--model", norway, "--json")
+    found = json.loads(ended.stdout)
+    assert (found["answer"], found["stop"], len(found["turns"])) == ("Oslo", "answered", 1)
+
+
+def test_a_limit_that_ends_it_is_said(cli: Cli, serve: Serve) -> None:
+    def endless(_request: dict[str, Any], _number: int) -> FakeReply:
+        return FakeReply(calls=(("list_directory", "{}"),))
+
+    ended = cli("run", "hi", "--model", f"openai-chat:m@{serve(endless).base_url}", "--turns", "2")
+    assert ended.returncode == 0
+    assert "ended by its turn limit" in ended.stderr
+
+
+def test_a_server_that_fails_is_code_3(cli: Cli, serve: Serve) -> None:
+    def refusing(_request: dict[str, Any], _number: int) -> Fault:
+        return Fault(status=400, message="no such thing")
+
+    ended = cli("run", "hi", "--model", f"openai-chat:m@{serve(refusing).base_url}")
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert "not finished: " in ended.stderr
+    assert "no such thing" in ended.stderr
+
+
+def test_a_configured_agent_may_be_named(cli: Cli, project: Path, norway: str) -> None:
+    provider, _, rest = norway.partition(":")
+    model, _, url = rest.partition("@")
+    lines = ["[agents.mine]", f'provider = "{provider}"', f'model = "{model}"', f'base_url = "{url}"']
+    (project / "flatfield.toml").write_text("\n".join(lines))
+    assert cli("run", "hi", "--agent", "mine").stdout == "Oslo\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["hi"], "say who works: either --agent NAME or --model"),
+        (["hi", "--agent", "noop", "--model", "noop:"], "say who works"),
+        ([" ", "--agent", "noop"], "the prompt is empty"),
+        (["hi", "--agent", "smollm*"], "means 2 agents; name one"),
+        (["hi", "--agent", "nobody"], "there is no agent 'nobody'"),
+        (["hi", "--model", "nobody:m"], "there is no provider 'nobody'"),
+        (["hi", "--model", "m"], "write PROVIDER:MODEL[@URL]"),
+        (["hi", "--agent", "noop", "--workspace", "nowhere"], "the workspace nowhere is no directory"),
+        (["hi", "--model", "local:smollm2-135m"], "run: flatfield models pull smollm2-135m"),
+        (["hi", "--model", "openai-chat:gpt-5"], "set the environment variable OPENAI_API_KEY"),
+    ],
+)
+def test_bad_input_is_a_sentence(cli: Cli, arguments: list[str], sentence: str) -> None:
+    ended = cli("run", *arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert sentence in ended.stderr
+    assert ended.stderr.count("\n") == 1

@@ -1,0 +1,203 @@
+"""The terminal report: what matters last, nothing wider than the terminal, controls apart, all that is to be said."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from flatfield.faces.reports.terminal import render, show, show_ranking
+from flatfield.records import Evaluation, Failure, RunResult, Task, Verdict, VerifierSpec, Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECTIONS = (
+    "Grading Criteria",
+    "Fairness Manifest",
+    "Agent Responses",
+    "Task by Task",
+    "Notes",
+    "Performance Metrics",
+    "Results Summary",
+    "Final Ranking",
+)
+
+
+def section(text: str, title: str) -> list[str]:
+    lines = text.splitlines()
+    start = lines.index(title)
+    end = next((n for n in range(start + 1, len(lines)) if not lines[n]), len(lines))
+    return lines[start + 1 : end]
+
+
+def row(lines: list[str], start: str) -> str:
+    return next(line for line in lines if line.split()[: len(start.split())] == start.split())
+
+
+def test_all_sections_are_there_and_the_ranking_is_last(aimed: RunResult) -> None:
+    text = render(aimed)
+    places = [text.index(f"\n{title}\n") for title in SECTIONS]
+    assert places == sorted(places)
+
+
+def test_the_last_lines_are_the_recommendation(aimed: RunResult) -> None:
+    first, second = render(aimed).splitlines()[-2:]
+    assert first == "Use quick, overall S (n=3, ≥ D). Runner-up: slow, overall B (n=3, ≥ D)."
+    assert second.startswith("Confidence: not separable with n=3 from slow")
+
+
+def test_the_first_lines_say_which_run(aimed: RunResult) -> None:
+    assert render(aimed).splitlines()[:2] == [
+        "A comparison",
+        "run 20260102-101500-ab12: 3 agents × 1 task, 7 of 9 trials measured",
+    ]
+
+
+def test_letters_say_their_certainty(aimed: RunResult) -> None:
+    lines = section(render(aimed), "Final Ranking")
+    assert lines[0].split() == ["control", "performance"]
+    assert row(lines, "oracle").split() == ["oracle", "S", "(one", "trial)"]
+    assert "S (n=3, ≥ D)" in row(lines, "1–2 quick")
+
+
+def test_cells_say_how_many_times_the_best_and_the_targets_letters(aimed: RunResult) -> None:
+    lines = section(render(aimed), "Task by Task")
+    assert "D · 4.2×" in row(lines, "T1 slow")
+    assert row(lines, "T1 slow").endswith("C A")
+    assert not any("oracle" in line for line in lines)
+
+
+def test_targets_are_shown_only_where_tasks_state_them(aimed: RunResult, published: RunResult) -> None:
+    lines = section(render(aimed), "Against the Tasks' Targets")
+    assert row(lines, "quick").split()[1] == "S"
+    assert "Against the Tasks' Targets" not in render(published)
+
+
+def test_metrics_have_the_level_held_and_controls_in_a_table_of_their_own(aimed: RunResult) -> None:
+    lines = section(render(aimed), "Performance Metrics")
+    assert row(lines, "quick").split()[-2:] == ["$0.0300", "2"]
+    header = next(number for number, line in enumerate(lines) if line.startswith("control"))
+    assert [line.split()[0] for line in lines[header + 1 :]] == ["oracle"]
+    assert not any("oracle" in line for line in lines[:header])
+
+
+def test_the_manifest_shows_what_differs(aimed: RunResult) -> None:
+    lines = section(render(aimed), "Fairness Manifest")
+    assert any("temperature: 0.5;" in line for line in lines)
+    assert not any("oracle" in line for line in lines)
+
+
+def test_the_reproduction_command_and_versions_are_notes(aimed: RunResult) -> None:
+    lines = section(render(aimed), "Notes")
+    assert "- reproduce: flatfield eval tasks/ --seed 7" in lines
+    assert any("seed 0; flatfield 0.1.0" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_nothing_is_wider_than_the_terminal(
+    width: int, wide: RunResult, published: RunResult, hostile: RunResult, aimed: RunResult
+) -> None:
+    for result in (wide, published, hostile, aimed):
+        stream = io.StringIO()
+        show(result, Console(file=stream, width=width, emoji=False, markup=False, highlight=False))
+        assert max(map(len, stream.getvalue().splitlines())) <= width
+
+
+def test_plain_text_has_no_escapes(hostile: RunResult) -> None:
+    assert "\x1b" not in render(hostile)
+    assert "\r" not in render(hostile)
+
+
+def test_a_terminal_has_colours_but_none_of_the_models(hostile: RunResult) -> None:
+    stream = io.StringIO()
+    show(hostile, Console(file=stream, width=100, force_terminal=True, color_system="standard", highlight=False))
+    assert "\\x1b[31m=1+1" in stream.getvalue()
+
+
+def test_many_tasks_make_several_tables_with_a_legend(wide: RunResult) -> None:
+    lines = section(render(wide), "Results Summary")
+    headers = [line.split()[1:] for line in lines if line.startswith("agent")]
+    assert [len(header) for header in headers] == [8, 8, 8]
+    assert headers[2][-1] == "T24"
+    assert any("T24 = level-23-a-rather-long-name-of-a-task (level 5)" in line for line in lines)
+
+
+def test_too_many_cells_are_left_to_markdown(wide: RunResult) -> None:
+    assert section(render(wide), "Task by Task") == [
+        "72 cells: flatfield report 20260102-101500-ab12 --format markdown"
+    ]
+
+
+def test_responses_are_those_that_fell_short_grouped_by_reason(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any]
+) -> None:
+    failed = {"failure": Failure(kind="provider", message="server down")}
+    trials = [trial(agent="a", repeat=n, score=0.5 if n < 3 else 1.0) for n in (1, 2, 3)]
+    trials += [trial(agent="b", repeat=n, score=None, more=failed) for n in (1, 2, 3)]
+    trials += [trial(agent="noop", score=0.0)]
+    result = make_result(trials, controls=("noop",))
+    lines = section(render(result), "Agent Responses")
+    assert lines[0] == "2 of 6 trials did less than score 1, 3 failed in the harness (see Notes)."
+    assert row(lines, "a t1").split()[2:4] == ["1,2", "0.50"]
+    assert not any("noop" in line for line in lines)
+    assert "- 3 trials not measured (b): server down" in section(render(result), "Notes")
+    assert "- no overall for b: not measured: no trial" in section(render(result), "Final Ranking")
+
+
+def test_verifiers_and_judge_that_disagree_are_a_note(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any]
+) -> None:
+    specs = (VerifierSpec(kind="answer", options={}), VerifierSpec(kind="rubric", options={}))
+    task = Task(id="t1", title="t", prompt="p", verifiers=specs)
+    verdicts = [
+        Verdict(run="r", agent="a", task="t1", repeat=1, judge="j", letter="F", reason="bad", cost_usd=0.02),
+        Verdict(run="r", agent="a", task="t1", repeat=2, judge="j", letter=None, reason="no JSON"),
+    ]
+    result = make_result([trial(repeat=1), trial(repeat=2)], tasks=[task], verdicts=verdicts)
+    lines = " ".join(section(render(result), "Notes"))
+    assert "verifiers and judge give the same letter in 0 of 1 trials" in lines
+    assert "judge j gave 2 verdicts; its own cost, which is the evaluation's: $0.0200, and some unknown" in lines
+    assert "1 verdict without a letter; the first: no JSON" in lines
+
+
+def test_only_controls_are_no_ranking(make_result: Callable[..., RunResult], trial: Callable[..., Any]) -> None:
+    text = render(make_result([trial(agent="oracle"), trial(agent="noop", score=0.0)], controls=("oracle", "noop")))
+    assert text.endswith("No agent to recommend: only controls took part.\n")
+    assert "rank" not in "".join(section(text, "Final Ranking"))
+
+
+def test_the_weights_in_force_are_said(make_result: Callable[..., RunResult], trial: Callable[..., Any]) -> None:
+    weights = Weights(performance=1, speed=0, cost=0)
+    text = render(make_result([trial()], evaluation=Evaluation(weights=weights)))
+    assert "Overall: 1 × performance + 0 × speed + 0 × cost" in text
+
+
+def test_a_price_that_is_not_known_is_never_nothing(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any]
+) -> None:
+    text = render(make_result([trial(more={"cost_usd": None})]))
+    assert row(section(text, "Final Ranking"), "– a").split()[-2:] == ["no", "price"]
+    assert "no overall for a: no price known" in text
+    assert "$0" not in text
+
+
+def test_the_published_run_tells_every_letter_that_differs_and_every_re_priced_cost(published: RunResult) -> None:
+    lines = section(render(published), "Published and Ours")
+    said = " ".join(lines)
+    assert "119 of 180 published letters are ours too" in said
+    assert "performance 45 of 45, speed 18 of 45, cost 31 of 45, overall 25 of 45" in said
+    assert "12 costs are re-priced from their tokens: the published ones are up to 1.86 times" in said
+    assert sum("→" in line for line in lines) == 1 + 61 + 7
+    assert row(lines, "T1 gpt-5-nano speed B → C").endswith("6.6× the best")
+    assert "$0.0112 published, $0.00608 from its tokens" in row(lines, "T1 gpt-5 cost D → D")
+
+
+def test_the_published_runs_ranking_can_be_shown_alone(published: RunResult) -> None:
+    stream = io.StringIO()
+    show_ranking(published, Console(file=stream, width=100))
+    text = stream.getvalue()
+    assert len(text.splitlines()) < 40
+    assert "Use gpt-5-nano, overall A (n=5, ≥ B)." in text

@@ -1,0 +1,127 @@
+"""The view of a run while it runs: a row per agent on a terminal, a line per finished trial elsewhere."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from flatfield.faces.live import LiveView
+from flatfield.records import Check, Event, EventKind, Failure, TrialPlan, TrialRecord
+
+if TYPE_CHECKING:
+    from flatfield.testing.clock import FakeClock
+
+LONG = "openai-chat:qwen3-coder-30b-a3b-instruct@127.0.0.1:8080"
+
+
+def plans(*agents: str, repeats: int = 2) -> tuple[TrialPlan, ...]:
+    return tuple(TrialPlan(run="r", agent=a, task="t", repeat=n) for a in agents for n in range(1, repeats + 1))
+
+
+def event(kind: EventKind, agent: str = "a", text: str = "", **more: Any) -> Event:
+    return Event(kind=kind, agent=agent, task="t", repeat=1, text=text, **more)
+
+
+def finished(agent: str = "a", score: float = 1.0, **more: Any) -> Event:
+    check = Check(verifier="v", label="l", score=score, reason="r")
+    values: dict[str, Any] = {
+        "run": "r",
+        "agent": agent,
+        "task": "t",
+        "repeat": 1,
+        "task_digest": "",
+        "agent_fingerprint": "",
+    }
+    values |= {"stop": "answered", "checks": (check,), "active_seconds": 1.5, "cost_usd": 0.002} | more
+    return event("trial_finished", agent, record=TrialRecord(**values))
+
+
+def console(width: int = 100, *, terminal: bool = False) -> tuple[Console, io.StringIO]:
+    stream = io.StringIO()
+    made = Console(file=stream, width=width, force_terminal=terminal, emoji=False, markup=False, highlight=False)
+    return made, stream
+
+
+def table(view: LiveView, width: int = 100) -> list[str]:
+    screen, stream = console(width)
+    screen.print(view.table())
+    return [line.rstrip() for line in stream.getvalue().splitlines()]
+
+
+def test_off_a_terminal_each_finished_trial_is_one_plain_line(clock: FakeClock) -> None:
+    screen, stream = console()
+    with LiveView(screen, plans("a", "b"), clock) as view:
+        view.observe(event("trial_started"))
+        view.observe(event("tool", text="read_file {}"))
+        view.observe(finished("a"))
+        view.observe(finished("b", failure=Failure(kind="provider", message="down\n" * 60), cost_usd=None))
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "[1/4] a · t #1 · score 1.00 · 1.50 s · $0.00200"
+    assert lines[1].startswith("[2/4] b · t #1 · not measured (provider): down down")
+    assert len(lines) == 2
+
+
+async def test_a_terminal_shows_a_row_per_agent_with_trials_spend_and_the_last_event(clock: FakeClock) -> None:
+    view = LiveView(console()[0], plans("a", "b", "c"), clock)
+    view.observe(finished("a"))
+    view.observe(event("tool", "a", 'read_file {"file_path": "x"}'))
+    view.observe(event("waiting", "b", "lane gpu"))
+    view.observe(finished("c", failure=Failure(kind="provider", message="down"), cost_usd=None))
+    await clock.sleep(65.0)
+    assert [line.split() for line in table(view)] == [
+        ["agent", "trials", "spent", "last", "event"],
+        ["a", "1/2", "$0.00200", "t", "#1:", "read_file", '{"file_path":', '"x"}'],
+        ["b", "0/2", "–", "t", "#1:", "waits", "for", "its", "lane", "gpu"],
+        ["c", "1/2,", "1", "failed", "–", "t", "#1:", "not", "measured", "(provider):", "down"],
+        ["all", "2/6", "$0.00200", "65.0", "s"],
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_the_table_fits_and_each_agent_keeps_one_row(clock: FakeClock, width: int) -> None:
+    view = LiveView(console(width)[0], plans(LONG, LONG.replace("30b", "7b"), "oracle"), clock)
+    view.observe(event("turn", LONG, "a model's words \x1b[2J over\nmany lines " * 20))
+    lines = table(view, width)
+    assert len(lines) == 5
+    assert max(map(len, lines)) <= width
+    assert "a model's words" in lines[1] or "a model's" in lines[2] or width == 60
+    assert "\x1b" not in "".join(lines)
+
+
+def test_silent_turns_do_not_hide_the_last_tool(clock: FakeClock) -> None:
+    view = LiveView(console()[0], plans("a"), clock)
+    view.observe(event("tool", text="write_file {}"))
+    view.observe(event("turn", text=" \n"))
+    assert "write_file" in table(view)[1]
+    for kind, said in (("verifying", "is verified"), ("trial_started", "started")):
+        view.observe(event(kind))  # type: ignore[arg-type]
+        assert said in table(view)[1]
+
+
+def test_notes_and_judging_are_lines_of_their_own(clock: FakeClock) -> None:
+    screen, stream = console()
+    with LiveView(screen, plans("a"), clock) as view:
+        view.observe(event("note", text="something \x07 long " + "x" * 120))
+        view.observe(event("judging", "claude", "3 trials"))
+    lines = stream.getvalue().splitlines()
+    assert lines == ["note: something \\x07 long " + "x" * 120, "judge claude: 3 trials"]
+
+
+def test_the_live_table_goes_when_the_run_ends(clock: FakeClock) -> None:
+    screen, stream = console(terminal=True)
+    with LiveView(screen, plans("a"), clock) as view:
+        view.observe(finished("a"))
+    text = stream.getvalue()
+    assert "agent" in text
+    assert text.endswith("\x1b[2K")
+    assert "\x1b[?25h" in text
+
+
+def test_nothing_to_do_shows_no_table(clock: FakeClock) -> None:
+    screen, stream = console(terminal=True)
+    with LiveView(screen, (), clock):
+        pass
+    assert stream.getvalue() == ""

@@ -1,0 +1,400 @@
+"""An evaluation from readiness to report: what stops it before anything is spent, and what is never lost after."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec import structs
+
+from flatfield import plugins
+from flatfield.agent.clock import SystemClock
+from flatfield.errors import FlatfieldError, NotReady, StoreError
+from flatfield.records import AgentConfig, Evaluation, Event, Run, Task, TrialRecord, VerifierSpec
+from flatfield.runs.evaluate import Conduct, evaluate, needs_commands
+from flatfield.runs.order import new_run
+from flatfield.runs.results import load_result
+from flatfield.runs.store import Store
+from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flatfield.runs.scheduler import Summary
+
+CONTAINS = VerifierSpec(kind="answer", options={"contains": "42"})
+RUBRIC = VerifierSpec(kind="rubric", options={"value": ["It is polite."]})
+KEY = "sk-planted-0123456789abcdef"
+
+
+def task(name: str = "t", **fields: Any) -> Task:
+    values = {"title": name, "prompt": f"Do {name}.", "digest": name, "verifiers": (CONTAINS,)} | fields
+    return Task(id=name, **values)
+
+
+def agent(base_url: str, name: str = "a", **fields: Any) -> AgentConfig:
+    values = {"provider": "openai-chat", "model": "fake-model", "base_url": base_url} | fields
+    return AgentConfig(name=name, **values)
+
+
+def answering(text: str = "42", letter: str = "A") -> Callable[[dict[str, Any], int], FakeReply | Fault]:
+    """The same to every agent; every judge gives the same letter to all that it is shown."""
+
+    def script(request: dict[str, Any], _: int) -> FakeReply:
+        return verdict(request, letter) if is_judging(request) else FakeReply(text=text)
+
+    return script
+
+
+def is_judging(request: dict[str, Any]) -> bool:
+    return str(request["messages"][0]["content"]).startswith("You grade the work")
+
+
+def verdict(request: dict[str, Any], letter: str) -> FakeReply:
+    works = sorted(set(re.findall(r"work_\d+", request["messages"][-1]["content"])))
+    if not works:
+        return FakeReply(text=json.dumps({"reason": "so it is", "letter": letter}))
+    count = int(re.findall(r"each of the (\d+) pieces", request["messages"][-1]["content"])[0])
+    grades = [{"id": f"work_{number}", "reason": "so", "letter": letter} for number in range(1, count + 1)]
+    return FakeReply(text=json.dumps({"grades": grades}))
+
+
+class Sitting:
+    """A store, a folder that plain LOPs copy, and what was told while evaluating."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source = folder / "project"
+        self.source.mkdir()
+        self.store = Store(folder / ".flatfield")
+        self.stop = asyncio.Event()
+        self.events: list[Event] = []
+
+    def run(self, tasks: list[Task], agents: list[AgentConfig], **fields: Any) -> Run:
+        evaluation = Evaluation(agents=tuple(each.name for each in agents), **fields)
+        return new_run(evaluation, tasks, agents, SystemClock().utc(), command="test")
+
+    async def evaluate(self, run: Run, **conduct: Any) -> Summary:
+        values: dict[str, Any] = {"source": self.source, "observe": self.events.append, "stop": self.stop}
+        async with self.store:
+            return await evaluate(run, self.store, Conduct(clock=SystemClock(), **(values | conduct)))
+
+    def stored(self, run: Run) -> Run:
+        return self.store.load_run(run.id)
+
+    def trials(self, run: Run) -> dict[str, TrialRecord]:
+        return {record.id.partition("/")[2]: record for record in self.store.trials(run.id)}
+
+    def letters(self, run: Run) -> dict[str, str | None]:
+        return {f"{v.agent}/{v.task}/{v.repeat}/{v.judge}": v.letter for v in self.store.verdicts(run.id)}
+
+    @property
+    def notes(self) -> list[str]:
+        return [event.text for event in self.events if event.kind == "note"]
+
+
+@pytest.fixture
+def sitting(tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Sitting:
+    assert temporary.is_dir()
+    monkeypatch.setenv("FLATFIELD_CACHE", str(tmp_path / "cache"))
+    return Sitting(tmp_path)
+
+
+# ---------------------------------------------------------------------------- before anything is spent
+
+
+async def test_all_that_is_not_ready_is_said_at_once_and_nothing_is_started(sitting: Sitting) -> None:
+    async with FakeChat(answering(), models=["fake-model"]) as server:
+        agents = [
+            agent(server.base_url, "good"),
+            agent(server.base_url, "keyless", api_key_env="NO_SUCH_KEY"),
+            agent("http://127.0.0.1:1/v1", "gone"),
+            agent(server.base_url, "unserved", model="other"),
+            agent(server.base_url, "lost", provider="nobody", source="agents/lost.md"),
+        ]
+        run = sitting.run([task(verifiers=(RUBRIC,))], agents)
+        judges = (agent(server.base_url, "judge", api_key_env="NO_JUDGE_KEY"),)
+        with pytest.raises(NotReady) as caught:
+            await sitting.evaluate(run, judges=judges)
+        assert server.requests == []
+    text = str(caught.value)
+    for part in ("NO_SUCH_KEY", "'gone': no server answers at http://127.0.0.1:1/v1", "does not serve 'other'",
+                 "agent 'lost' (agents/lost.md): there is no provider 'nobody'; there are: ", "openai-chat",
+                 "as judge: agent 'judge' needs a key: set the environment variable NO_JUDGE_KEY"):  # fmt: skip
+        assert part in text
+    assert "'good'" not in text
+    assert sitting.store.runs() == ()
+
+
+async def test_agents_that_are_not_ready_can_be_skipped_and_are_listed(sitting: Sitting) -> None:
+    async with FakeChat(answering()) as server:
+        run = sitting.run([task()], [agent(server.base_url), agent("http://127.0.0.1:1/v1", "gone")], repeats=2)
+        with pytest.raises(NotReady, match="--skip-unready runs the others"):
+            await sitting.evaluate(run)
+        summary = await sitting.evaluate(run, skip_unready=True)
+    assert len(summary.measured) == len(summary.not_measured) == 2
+    failures = [record.failure for name, record in sitting.trials(run).items() if name.startswith("gone")]
+    assert [failure and (failure.kind, "no server answers" in failure.message) for failure in failures] == [
+        ("not_ready", True)
+    ] * 2
+
+
+async def test_a_judge_that_is_not_ready_stops_all_the_same(sitting: Sitting) -> None:
+    async with FakeChat(answering()) as server:
+        run = sitting.run([task(verifiers=(RUBRIC,))], [agent(server.base_url)])
+        with pytest.raises(NotReady, match=r"as judge: .*NO_SUCH_KEY"):
+            await sitting.evaluate(
+                run, judges=(agent(server.base_url, "j", api_key_env="NO_SUCH_KEY"),), skip_unready=True
+            )
+        assert server.requests == []
+        await sitting.evaluate(
+            sitting.run([task()], [agent(server.base_url)]), judges=(agent("http://127.0.0.1:1/v1", "j"),)
+        )
+
+
+async def test_a_workspace_that_is_too_large_stops_before_anything(sitting: Sitting) -> None:
+    (sitting.source / "data").mkdir()
+    with (sitting.source / "data" / "huge.bin").open("wb") as huge:
+        huge.truncate(600 * 1024**2)
+    async with FakeChat(answering()) as server:
+        run = sitting.run([task(plain=True)], [agent(server.base_url)])
+        with pytest.raises(FlatfieldError, match=r"too large for a workspace.*largest folder is data"):
+            await sitting.evaluate(run)
+        assert server.requests == []
+    assert sitting.store.runs() == ()
+
+
+async def test_no_room_for_workspaces_is_one_sentence(sitting: Sitting, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: Any) -> str:
+        raise PermissionError(13, "Permission denied", "/somewhere")
+
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    async with FakeChat(answering()) as server:
+        with pytest.raises(
+            FlatfieldError, match="no workspace can be made in /somewhere: Permission denied; set TMPDIR"
+        ):
+            await sitting.evaluate(sitting.run([task()], [agent(server.base_url)]))
+
+
+# ---------------------------------------------------------------------------- what a run is
+
+
+async def test_what_is_left_out_of_workspaces_is_said_and_kept(sitting: Sitting) -> None:
+    (sitting.source / ".env").write_text("KEY=1")
+    (sitting.source / "kept.txt").write_text("kept")
+    script = [FakeReply(calls=(("list_directory", "{}"),)), FakeReply(text="42")]
+    async with FakeChat(script) as server:
+        run = sitting.run([task(plain=True)], [agent(server.base_url)])
+        await sitting.evaluate(run)
+    assert any("left out of the workspace" in note and ".env" in note for note in sitting.notes)
+    assert any(".env" in note for note in sitting.stored(run).notes)
+    listed = sitting.trials(run)["a/t/1"].turns[0].results[0].text
+    assert "kept.txt" in listed
+    assert ".env" not in listed
+
+
+async def test_versions_prices_and_the_kind_of_sandbox_are_kept(sitting: Sitting) -> None:
+    command = VerifierSpec(kind="command", options={"run": "true"})
+    async with FakeChat(answering()) as server:
+        plain = sitting.run([task()], [agent(server.base_url)])
+        unsafe = sitting.run([task(verifiers=(command,))], [agent(server.base_url)])
+        await sitting.evaluate(plain)
+        await sitting.evaluate(unsafe, unsafe_commands=True)
+    assert sitting.stored(plain).versions["sandbox"] == "none"
+    assert sitting.stored(unsafe).versions["sandbox"] == "none (unsafe)"
+    assert "genai-prices" in sitting.stored(plain).versions["prices"]
+    assert sitting.trials(unsafe)["a/t/1"].checks[0].score == 1.0
+
+
+async def test_without_a_sandbox_what_needs_it_is_not_measured_and_said(
+    sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_: Any) -> None:
+        raise NotReady("bubblewrap is not installed")
+
+    monkeypatch.setattr("flatfield.runs.evaluate.find_sandbox", none)
+    command = VerifierSpec(kind="command", options={"run": "true"})
+    tasks = [task("tool", tools=("run_command",)), task("check", verifiers=(command,)), task("plain")]
+    assert [needs_commands(each) for each in tasks] == [True, True, False]
+    async with FakeChat(answering()) as server:
+        run = sitting.run(tasks, [agent(server.base_url)])
+        summary = await sitting.evaluate(run)
+    trials = sitting.trials(run)
+    assert {name: failure.kind for name, failure in summary.not_measured.items()} == {f"{run.id}/a/tool/1": "sandbox"}
+    assert trials["a/check/1"].checks[0].score is None
+    assert trials["a/plain/1"].checks[0].score == 1.0
+    assert any("bubblewrap is not installed" in note for note in sitting.notes)
+
+
+async def test_names_are_neutral_and_the_same_when_resumed(sitting: Sitting) -> None:
+    asks = task(prompt="Write MODEL_NAME.")
+    control = AgentConfig(name="noop", provider="noop")
+    async with FakeChat(answering()) as server:
+        agents = [control, agent(server.base_url, "zoe"), agent(server.base_url, "abe")]
+        run = sitting.run([asks], agents)
+        await sitting.evaluate(run)
+        again = structs.replace(sitting.stored(run), repeats={"t": 2})
+        await sitting.evaluate(again)
+    names = {name: record.system_prompt.rpartition(" ")[2] for name, record in sitting.trials(run).items()}
+    assert names == {
+        "zoe/t/1": "agent_1.", "zoe/t/2": "agent_1.", "abe/t/1": "agent_2.", "abe/t/2": "agent_2.",
+        "noop/t/1": "agent_0.", "noop/t/2": "agent_0.",
+    }  # fmt: skip
+
+
+async def test_each_task_is_done_by_its_own_roster(sitting: Sitting) -> None:
+    async with FakeChat(answering()) as server:
+        roster = [agent(server.base_url, "a"), agent(server.base_url, "b")]
+        tasks = [task("x", agents=("a", "b")), task("y", agents=("b",))]
+        run = new_run(Evaluation(), tasks, roster, SystemClock().utc(), command="test")
+        await sitting.evaluate(run)
+        assert len(server.requests) == 3
+    assert set(sitting.trials(run)) == {"a/x/1", "b/x/1", "b/y/1"}
+
+
+# ---------------------------------------------------------------------------- resuming
+
+
+async def test_resuming_does_only_what_is_missing(sitting: Sitting) -> None:
+    down = True
+
+    def script(request: dict[str, Any], _: int) -> FakeReply | Fault:
+        return Fault(status=400, body="no") if down and "Do y." in str(request) else FakeReply(text="42")
+
+    async with FakeChat(script) as server:
+        run = sitting.run([task("x"), task("y")], [agent(server.base_url)], repeats=2)
+        first = await sitting.evaluate(run)
+        assert (len(first.measured), len(first.not_measured)) == (2, 2)
+        down = False
+        server.requests.clear()
+        second = await sitting.evaluate(sitting.stored(run))
+        assert (len(second.measured), len(server.requests)) == (2, 2)
+        assert any("not measured before (provider): 2 trials are done again" in note for note in sitting.notes)
+        server.requests.clear()
+        third = await sitting.evaluate(sitting.stored(run))
+        assert (third.measured, server.requests) == ((), [])
+    assert all(record.failure is None for record in sitting.trials(run).values())
+
+
+async def test_a_resumed_run_copies_the_folder_that_it_was_started_in(sitting: Sitting, tmp_path: Path) -> None:
+    (sitting.source / "here.txt").write_text("x")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def script(request: dict[str, Any], _: int) -> FakeReply:
+        if request["messages"][-1]["role"] == "tool":
+            return FakeReply(text=str(request["messages"][-1]["content"]))
+        return FakeReply(calls=(("list_directory", "{}"),))
+
+    async with FakeChat(script) as server:
+        run = sitting.run([task(plain=True)], [agent(server.base_url)])
+        await sitting.evaluate(run)
+        again = structs.replace(sitting.stored(run), repeats={"t": 2})
+        await sitting.evaluate(again, source=elsewhere)
+    assert all("here.txt" in record.answer for record in sitting.trials(run).values())
+    assert any(f"copied from {sitting.source}" in note for note in sitting.notes)
+
+
+async def test_stopped_in_the_middle_and_resumed(sitting: Sitting) -> None:
+    def script(_: dict[str, Any], number: int) -> FakeReply | Fault:
+        if number == 1:
+            sitting.stop.set()
+            return Fault(kind="stall")
+        return FakeReply(text="42")
+
+    async with FakeChat(script) as server:
+        run = sitting.run([task()], [agent(server.base_url)], repeats=4, jobs=1)
+        summary = await sitting.evaluate(run)
+        assert (len(summary.measured), len(summary.cancelled), len(summary.not_started)) == (1, 1, 2)
+        sitting.stop.clear()
+        await sitting.evaluate(sitting.stored(run))
+    assert [record.failure for record in sitting.trials(run).values()] == [None] * 4
+    assert os.listdir(os.environ["TMPDIR"]) == []  # noqa: PTH208 - names
+
+
+async def test_a_store_that_fails_in_the_middle_loses_nothing(
+    sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, kept = sitting.store.save_trial, 0
+
+    async def full(record: TrialRecord) -> bool:
+        nonlocal kept
+        kept += 1
+        if kept == 2:
+            raise StoreError("no space left")
+        return await real(record)
+
+    monkeypatch.setattr(sitting.store, "save_trial", full)
+    async with FakeChat(answering()) as server:
+        run = sitting.run([task()], [agent(server.base_url)], repeats=4, jobs=1)
+        with pytest.raises(StoreError, match="no space left"):
+            await sitting.evaluate(run)
+        assert len(sitting.trials(run)) == 1
+        monkeypatch.undo()
+        await Sitting.evaluate(sitting, sitting.stored(run))
+    assert len(sitting.trials(run)) == 4
+
+
+# ---------------------------------------------------------------------------- what must not happen
+
+
+async def test_a_run_whose_every_trial_fails_still_makes_every_report(sitting: Sitting) -> None:
+    async with FakeChat(lambda *_: Fault(status=401, body="no")) as server:
+        agents = [agent(server.base_url), agent(server.base_url, "b", temperature=1.0)]
+        run = sitting.run([task(), task("u", verifiers=(RUBRIC,))], agents)
+        summary = await sitting.evaluate(run, judges=(agent(server.base_url, "j"),))
+        assert not any(is_judging(request) for request in server.requests)
+    assert len(summary.not_measured) == 4
+    result = load_result(sitting.store)
+    assert all(card.overall.letter is None for card in result.grading.scorecards)
+    for name in plugins.names("report"):
+        assert run.id in plugins.load("report", name).render(result) or name == "csv"
+
+
+async def test_a_display_that_breaks_costs_no_trial(sitting: Sitting) -> None:
+    def broken(event: Event) -> None:
+        if event.kind != "note":
+            raise BrokenPipeError("the terminal is gone")
+
+    async with FakeChat(answering()) as server:
+        run = sitting.run([task()], [agent(server.base_url)], repeats=3)
+        summary = await sitting.evaluate(run, observe=broken)
+    assert len(summary.measured) == 3
+
+
+async def test_no_key_is_ever_written_or_told(
+    sitting: Sitting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that repeats the key in its errors, with and without a status, in the stream, and to the judge."""
+    monkeypatch.setenv("PLANTED_KEY", KEY)
+
+    def script(request: dict[str, Any], number: int) -> FakeReply | Fault:
+        echo = f"you sent Authorization: Bearer {KEY}"
+        if is_judging(request):
+            return Fault(status=403, body=echo)
+        faults = [
+            Fault(status=401, body=echo),
+            Fault(kind="error_event", body=json.dumps({"error": {"message": echo, "code": 400}})),
+            Fault(status=200, kind="whole", body=json.dumps({"error": {"message": KEY, "code": 404}})),
+        ]
+        return faults[number] if number < len(faults) else FakeReply(text="42")
+
+    async with FakeChat(script) as server:
+        keyed = agent(server.base_url, api_key_env="PLANTED_KEY")
+        judge = structs.replace(keyed, name="j")
+        run = sitting.run([task(verifiers=(CONTAINS, RUBRIC))], [keyed], repeats=4, jobs=1)
+        summary = await sitting.evaluate(run, judges=(judge,))
+        assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {KEY}"}
+    assert len(summary.not_measured) == 3
+    assert all("[key]" in failure.message for failure in summary.not_measured.values())
+    result = load_result(sitting.store)
+    shown = [plugins.load("report", name).render(result) for name in plugins.names("report")]
+    told = [*shown, repr(summary), repr(sitting.events)]
+    assert not any(KEY in text for text in told)
+    files = [Path(folder, name) for folder, _, names in os.walk(tmp_path) for name in names]
+    assert sitting.store.path in files
+    assert not any(KEY.encode() in path.read_bytes() for path in files)

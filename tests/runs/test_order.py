@@ -1,0 +1,137 @@
+"""What was asked for becomes a run: who does what, how often, with which versions; and again when it is resumed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec import structs
+
+from flatfield.errors import InvalidFiles, NotFound
+from flatfield.records import AgentConfig, Evaluation, Run, Task
+from flatfield.runs.codec import decode, encode
+from flatfield.runs.order import new_run, reread, resolve_agents, updated
+from flatfield.runs.plan import plan
+from flatfield.scoring.pricing import Prices
+from flatfield.tasks.lop import read_task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ROSTER = (
+    AgentConfig(name="ada", provider="openai-chat", model="m1", base_url="http://h/v1"),
+    AgentConfig(name="bob", provider="openai-chat", model="m2", base_url="http://h/v1"),
+    AgentConfig(name="cleo", provider="openai-chat", model="m3", base_url="http://h/v1"),
+    AgentConfig(name="oracle", provider="oracle"),
+)
+
+
+def task(name: str, *agents: str, **fields: Any) -> Task:
+    return Task(id=name, title=name, prompt="Do it.", agents=agents, **fields)
+
+
+def run_of(tasks: Sequence[Task], **evaluation: Any) -> Run:
+    return new_run(Evaluation(**evaluation), tasks, ROSTER, NOW, command="flatfield eval x")
+
+
+def who_does_what(run: Run) -> set[tuple[str, str]]:
+    return {(trial.task, trial.agent) for trial in plan(run)}
+
+
+def test_each_task_is_done_by_the_agents_that_it_names() -> None:
+    run = run_of([task("x", "ada", "bob"), task("y", "bob", "oracle")])
+    assert [agent.name for agent in run.agents] == ["ada", "bob", "oracle"]
+    assert who_does_what(run) == {("x", "ada"), ("x", "bob"), ("y", "bob"), ("y", "oracle")}
+    assert run.controls == ("oracle",)
+
+
+def test_agents_of_the_evaluation_replace_every_roster() -> None:
+    run = run_of([task("x", "ada"), task("y")], agents=("bob", "cleo"))
+    assert who_does_what(run) == {("x", "bob"), ("x", "cleo"), ("y", "bob"), ("y", "cleo")}
+    assert run.rosters == {}
+
+
+def test_globs_and_specs_of_tasks() -> None:
+    spec = "openai-chat:m@http://host:1/v1"
+    run = run_of([task("x", "*"), task("y", spec, "ada")])
+    assert who_does_what(run) == {
+        ("x", "ada"), ("x", "bob"), ("x", "cleo"), ("y", "openai-chat:m@host:1"), ("y", "ada"),
+    }  # fmt: skip
+
+
+def test_agents_that_only_share_a_name_stay_apart_over_tasks() -> None:
+    first, second = "openai-chat:m@http://host/a/v1", "openai-chat:m@http://host/b/v1"
+    run = run_of([task("x", first), task("y", second), task("z", first, second)])
+    urls = {agent.name: agent.base_url for agent in run.agents}
+    assert len(urls) == 2
+    assert {(name, urls[agent]) for name, agent in who_does_what(run)} == {
+        ("x", "http://host/a/v1"), ("y", "http://host/b/v1"), ("z", "http://host/a/v1"), ("z", "http://host/b/v1"),
+    }  # fmt: skip
+
+
+def test_unknown_agents_are_named_with_their_files_all_at_once() -> None:
+    tasks = [task("x", "ada", "bbo", path="x.md"), task("y", "cloe", path="y.md")]
+    with pytest.raises(NotFound, match=r"(?s)x\.md: there is no agent 'bbo'.*bob.*\ny\.md: there is no agent 'cloe'"):
+        run_of(tasks)
+
+
+def test_tasks_that_nobody_would_do_are_named() -> None:
+    with pytest.raises(NotFound, match=r"no agents are named for y\.md: use --agents"):
+        run_of([task("x", "ada", path="x.md"), task("y", path="y.md")])
+    with pytest.raises(NotFound, match=r"no agents are named: use --agents.*configured are: ada, bob"):
+        run_of([task("x")])
+    with pytest.raises(NotFound, match="no agents are named"):
+        resolve_agents(Evaluation(), [], ROSTER)
+
+
+def test_a_run_knows_its_versions_and_what_prices_it_was_paid_at() -> None:
+    run = run_of([task("x", "ada", repeats=3), task("y", "ada")], repeats=2, seed=5)
+    assert run.versions["prices"] == Prices().version()
+    assert {"flatfield", "python", "platform", "aiohttp", "msgspec"} <= set(run.versions)
+    assert (run.repeats, run.evaluation.seed, run.command) == ({"x": 3, "y": 2}, 5, "flatfield eval x")
+    assert run.id.startswith("20260102-030405-")
+    assert decode(encode(run), Run) == run
+
+
+def test_other_versions_on_resuming_are_noted_once() -> None:
+    run = structs.replace(run_of([task("x", "ada")]), versions={"flatfield": "0.1", "python": "3.11"})
+    now = {"flatfield": "0.2", "python": "3.11", "sandbox": "bubblewrap"}
+    again = updated(updated(run, now), now)
+    assert again.versions == {"flatfield": "0.1", "python": "3.11", "sandbox": "bubblewrap"}
+    assert again.notes == ("continued with flatfield 0.2, begun with 0.1",)
+
+
+LOP = '---\nlevel: 1\n---\n# One\n\n## Variables\n\nPROMPT: "{}"\n'
+
+
+def test_a_resumed_run_reads_its_tasks_again(tmp_path: Path) -> None:
+    path = tmp_path / "one.md"
+    path.write_text(LOP.format("Old."))
+    stored = run_of([structs.replace(read_task(path), agents=("ada",)), task("memory", "ada")], repeats=2)
+    assert reread(stored).tasks[0].digest == stored.tasks[0].digest
+    path.write_text(LOP.format("New."))
+    again = reread(stored)
+    assert (again.tasks[0].prompt, again.tasks[1]) == ("New.", stored.tasks[1])
+    assert again.tasks[0].digest != stored.tasks[0].digest
+    assert who_does_what(again) == who_does_what(stored)
+
+
+def test_all_that_keeps_a_run_from_being_resumed_is_said_at_once(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.md" for name in "abc"]
+    for path in paths:
+        path.write_text(LOP.format("Do it."))
+    run = run_of([read_task(path) for path in paths], agents=("ada",))
+    paths[0].unlink()
+    paths[1].write_text(LOP.format("Do it.").replace("level: 1", "id: other"))
+    with pytest.raises(
+        NotFound, match=r"(?s)a\.md, which is gone.*\n.*b\.md is now task 'other', in the run it is 'b'"
+    ):
+        reread(run)
+    paths[1].write_text("# No prompt\n")
+    paths[2].write_text(LOP.format("Do it.").replace("level: 1", "repeats: none"))
+    with pytest.raises(InvalidFiles) as caught:
+        reread(run)
+    assert {mistake.path for mistake in caught.value.mistakes} == {str(paths[1]), str(paths[2])}
