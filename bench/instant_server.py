@@ -1,66 +1,57 @@
-"""A chat server that answers at once: canned bytes on a bare protocol, so that what is timed is the client."""
+"""A model server that answers at once: the test kit's replies as canned bytes, so that what is timed is the client.
+
+Usage: python bench/instant_server.py PROVIDER stream|whole TURNS. Prints its base URL and serves until stdin closes.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
+from typing import TYPE_CHECKING
 
-TURNS = 10
-STREAMED_EVENTS = 53
+from flatfield.testing.server import FakeReply, SideWire
+from flatfield.testing.wires import new_wire
+
+if TYPE_CHECKING:
+    from flatfield.testing.server import Wire
+
+FILES = 10
+TEXT = "0123456789abcde " * 21  # what a wire streams in 48 pieces
+MARKS = {
+    "anthropic": b'"tool_use_id"',
+    "gemini": b'"functionResponse"',
+    "local": b'"tool_call_id"',
+    "ollama": b'"tool_name"',
+    "openai": b'"function_call_output"',
+    "openai-chat": b'"tool_call_id"',
+}
+"""What a request holds once for each tool result in it."""
 
 
-def reply(turn: int, *, stream: bool) -> bytes:
-    """The whole HTTP response of turn 1…TURNS: a read_file call, on the last turn an answer."""
-    usage = {"prompt_tokens": 3000, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 2000}}
-    last = turn >= TURNS
-    arguments = json.dumps({"file_path": f"file_{turn}.txt"})
+def response(wire: Wire, turn: int, *, last: bool, stream: bool) -> bytes:
+    """The whole HTTP response of a turn, counted from 1: a read_file call, on the last turn an answer."""
+    call = ("read_file", json.dumps({"file_path": f"file_{turn % FILES}.txt"}))
+    reply = FakeReply(text=TEXT, calls=() if last else (call,))
     if not stream:
-        message: dict[str, object] = {"role": "assistant", "content": "done" if last else None}
-        if not last:
-            function = {"name": "read_file", "arguments": arguments}
-            message["tool_calls"] = [{"id": f"call_{turn}", "type": "function", "function": function}]
-        choice = {"index": 0, "message": message, "finish_reason": "stop" if last else "tool_calls"}
-        body = json.dumps({"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage}).encode()
-        return _response("application/json", body)
-    deltas: list[dict[str, object]] = [{"role": "assistant", "content": ""}]
-    if last:
-        deltas += [{"content": "word "} for _ in range(STREAMED_EVENTS - 3)]
-    else:
-        deltas += [{"content": "word "} for _ in range(STREAMED_EVENTS - 6)]
-        head = {
-            "index": 0,
-            "id": f"call_{turn}",
-            "type": "function",
-            "function": {"name": "read_file", "arguments": ""},
-        }
-        deltas.append({"tool_calls": [head]})
-        half = len(arguments) // 2
-        deltas += [
-            {"tool_calls": [{"index": 0, "function": {"arguments": part}}]}
-            for part in (arguments[:half], arguments[half:])
-        ]
-    chunks = [_chunk(delta, None) for delta in deltas] + [_chunk({}, "stop" if last else "tool_calls")]
-    chunks.append({"id": "x", "object": "chat.completion.chunk", "choices": [], "usage": usage})
-    lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks] + ["data: [DONE]\n\n"]
-    return _response("text/event-stream", "".join(lines).encode())
+        return http("application/json", json.dumps(wire.whole(reply, turn)).encode())
+    # Keep-alives after each event are there to try clients; no server sends so many.
+    return http(wire.content_type, b"".join(wire.stream(reply, turn)).replace(b": keep-alive\n\n", b""))
 
 
-def _chunk(delta: dict[str, object], finish: str | None) -> dict[str, object]:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-
-
-def _response(content_type: str, body: bytes) -> bytes:
+def http(content_type: str, body: bytes) -> bytes:
+    """A response with a body."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 class Instant(asyncio.Protocol):
-    """Reads one request at a time; the turn is one more than the tool messages that it holds."""
+    """Reads one request at a time; the turn is one more than the tool results that it holds."""
 
-    def __init__(self, *, stream: bool) -> None:
-        self._replies = [reply(turn, stream=stream) for turn in range(1, TURNS + 1)]
+    def __init__(self, replies: list[bytes], mark: bytes, asides: dict[bytes, bytes]) -> None:
+        self._replies = replies
+        self._mark = mark
+        self._asides = asides
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
 
@@ -75,25 +66,31 @@ class Instant(asyncio.Protocol):
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             return
-        head = bytes(self._buffer[:end]).lower()
-        length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+        head = bytes(self._buffer[:end])
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         if len(self._buffer) < end + 4 + length:
             return
-        body = bytes(self._buffer[end + 4 :])
+        turn = self._buffer.count(self._mark)
         self._buffer.clear()
-        turn = body.count(b'"tool_call_id"')
         assert self._transport is not None
-        self._transport.write(self._replies[turn])
+        aside = self._asides.get(head.split(b" ", 2)[1])
+        self._transport.write(aside or self._replies[turn])
 
 
-async def main() -> None:
-    """Print the port and serve until stdin closes; argument `stream` or `whole`."""
+async def main(provider: str, mode: str, turns: int) -> None:
+    """Serve one provider's protocol."""
+    wire = new_wire(provider)
+    replies = [response(wire, turn, last=turn == turns, stream=mode == "stream") for turn in range(1, turns + 1)]
+    asides: dict[bytes, bytes] = {}
+    if isinstance(wire, SideWire):
+        for path in wire.side_paths:
+            body = json.dumps(wire.side(path, {"model": "m"}, ("m",))[1]).encode()
+            asides[f"{wire.base}{path}".encode()] = http("application/json", body)
     loop = asyncio.get_running_loop()
-    stream = sys.argv[1] == "stream"
-    server = await loop.create_server(lambda: Instant(stream=stream), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    server = await loop.create_server(lambda: Instant(replies, MARKS[provider], asides), "127.0.0.1", 0)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{wire.base}", flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

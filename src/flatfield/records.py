@@ -216,6 +216,21 @@ class TurnBudget(Struct, frozen=True, kw_only=True):
     output_tokens: int
 
 
+class Wire(Struct, frozen=True, kw_only=True):
+    """One exchange with an API, of the attempt that succeeded; `agent.wire.rebuilt` takes it out again.
+
+    The request's body is the first `kept_bytes` of the one before it and then `sent`; `checksum` is the CRC-32 of the
+    whole. `sent` and `received` are zlib streams. Values of headers that may hold a key are hidden.
+    """
+
+    url: str
+    headers: dict[str, str]
+    kept_bytes: int
+    sent: bytes
+    checksum: int
+    received: bytes
+
+
 class Reply(Struct, frozen=True, kw_only=True):
     """What the model sent in one turn, and what that took.
 
@@ -223,6 +238,8 @@ class Reply(Struct, frozen=True, kw_only=True):
     back-off; `load_seconds`: a local model's loading. `usage` None when the API reported none. `request` holds the
     parameters that were sent, without the conversation and without keys, and the `service_tier` that the API says it
     served them at. `reported_cost_usd` is what the API itself says the reply cost, None where it says nothing.
+    `abandoned` counts the failed attempts of which the first token had come: a vendor may bill them, `usage` does not
+    hold them. `wire`: the exchanges that it took, one unless the API paused.
     """
 
     text: str
@@ -237,16 +254,22 @@ class Reply(Struct, frozen=True, kw_only=True):
     reasoning: str = ""
     request: dict[str, Any] = field(default_factory=dict)
     reported_cost_usd: float | None = None
+    abandoned: int = 0
+    wire: tuple[Wire, ...] = ()
 
 
 class Turn(Struct, frozen=True, kw_only=True):
-    """One request to the model and the tool calls that it asked for."""
+    """One request to the model and the tool calls that it asked for.
+
+    `lag_seconds`: the largest lag of the event loop meanwhile, None where it was not measured.
+    """
 
     reply: Reply
     results: tuple[ToolResult, ...] = ()
     queue_seconds: float = 0.0
     tools_seconds: float = 0.0
     cost_usd: float | None = None
+    lag_seconds: float | None = None
 
 
 # ---------------------------------------------------------------------------- one trial
@@ -380,6 +403,7 @@ class Run(Struct, frozen=True, kw_only=True):
 
     `rosters`: the names of the agents that each task is done by, by task id; a task that is not in it is done by all.
     `source`: the folder that plain LOPs are given a copy of, so that a resumed run copies the same one.
+    `anchors`: the ends of its relative scales from before agents were added; kept, so that adding re-letters nobody.
     """
 
     id: str
@@ -395,6 +419,7 @@ class Run(Struct, frozen=True, kw_only=True):
     source: str = ""
     notes: tuple[str, ...] = ()
     imported: bool = False
+    anchors: tuple[Anchors, ...] = ()
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flatfield.agent.lag import measured_lag
 from flatfield.agent.loop import NanoAgent, Outcome
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.records import Limits, Reply, ToolCall, ToolResult, Turn, TurnBudget, Usage
@@ -214,3 +215,52 @@ async def test_every_turn_is_shown_as_it_happens() -> None:
     agent = NanoAgent(Script([calling("a"), answer()]), Echo(), Limits(), price=lambda _: None, observe=seen.append)
     outcome = await agent.run()
     assert tuple(seen) == outcome.turns
+
+
+async def test_an_answer_that_is_longer_than_allowed_is_over_the_limit_with_what_it_used() -> None:
+    long = Reply(text="done", usage=Usage(output_tokens=101), model_seconds=1.0)
+    outcome = await run(Script([long]), limits=Limits(output_tokens=100))
+    assert (outcome.stop, outcome.answer, outcome.turns[0].reply.usage) == ("token_limit", "done", long.usage)
+    just = Reply(text="done", usage=Usage(output_tokens=100), model_seconds=1.0)
+    assert (await run(Script([just]), limits=Limits(output_tokens=100))).stop == "answered"
+
+
+def per_token(reply: Reply) -> float | None:
+    """A dollar per thousand output tokens."""
+    return reply.usage.output_tokens / 1000 if reply.usage else None
+
+
+async def test_what_is_left_of_the_dollars_caps_the_next_reply() -> None:
+    script = Script([calling("a", tokens=300), Reply(text="ha", finish="length", usage=Usage(output_tokens=200))])
+    limits = Limits(cost_usd=0.5, output_tokens=10_000)
+    agent = NanoAgent(script, Echo(), limits, price=per_token, observe=lambda _turn: None)
+    outcome = await agent.run()
+    assert [budget.output_tokens for budget in script.budgets] == [500, 200]
+    assert outcome.stop == "cost_limit"
+
+
+@pytest.mark.parametrize("price", [None, 0.0])
+async def test_without_a_price_dollars_cap_nothing(price: float | None) -> None:
+    script = Script([answer()])
+    await run(script, limits=Limits(cost_usd=0.5, output_tokens=10_000), price=price)
+    assert script.budgets[0].output_tokens == 10_000
+
+
+async def test_each_turn_says_how_late_the_event_loop_was_meanwhile() -> None:
+    class Blocking(Script):
+        async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
+            await asyncio.sleep(0)
+            if len(self.results) == 1:
+                until = asyncio.get_running_loop().time() + 0.06
+                while asyncio.get_running_loop().time() < until:  # the loop is held up
+                    pass
+            return await super().turn(results, budget)
+
+    with measured_lag() as meter:
+        script = Blocking([calling("a"), answer()])
+        agent = NanoAgent(script, Echo(), Limits(), price=lambda _: None, observe=lambda _turn: None, lag=meter)
+        outcome = await agent.run()
+    lags = [turn.lag_seconds for turn in outcome.turns]
+    assert all(lag is not None for lag in lags)
+    assert (lags[1] or 0.0) > 0.045
+    assert (await run(Script([answer()]))).turns[0].lag_seconds is None

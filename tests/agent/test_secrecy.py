@@ -18,9 +18,14 @@ def test_no_header_value_is_left(before: str, key: str, after: str, header: str)
     )
 
 
-def test_content_types_are_no_secret() -> None:
-    headers = {"Content-Type": "application/json", "Authorization": "Bearer abcdefgh"}
-    assert scrubbed("application/json abcdefgh Bearer abcdefgh", headers) == "application/json [key] [key]"
+def test_content_types_and_versions_are_no_secret() -> None:
+    headers = {
+        "Content-Type": "application/json",
+        "anthropic-version": "2023-06-01",
+        "Authorization": "Bearer abcdefgh",
+    }
+    text = "application/json 2023-06-01 abcdefgh Bearer abcdefgh"
+    assert scrubbed(text, headers) == "application/json 2023-06-01 [key] [key]"
 
 
 @pytest.mark.parametrize(

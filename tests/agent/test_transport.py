@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.agent.replies import DRAIN_SECONDS, Passing, retry_after_seconds
+from flatfield.agent.replies import DRAIN_SECONDS, EVENTS_PER_TOKEN, FREE_EVENTS, Passing, retry_after_seconds
 from flatfield.agent.transport import LARGE_BODY_BYTES, Exchange, Post, RetryPolicy, Transport, open_session
-from flatfield.errors import ProviderError
+from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Lines:
         self.over = word == "over"
         if word.startswith("error "):
             raise ProviderError(word, status=400)
+        if word == "long":
+            raise ContextTooLong(word, status=400)
         self.words.append(word)
 
     def whole(self, body: bytes) -> None:
@@ -440,6 +442,14 @@ def test_retry_after_may_be_anything(text: str) -> None:
     assert seconds is None or seconds >= 0
 
 
+async def test_what_a_reader_says_of_an_error_stays(session: aiohttp.ClientSession, clock: FakeClock) -> None:
+    async with served(answering("503 Busy", b""), answering("200 OK", words("long"), STREAM)) as url:
+        with pytest.raises(ContextTooLong, match=r"^long$") as caught:
+            await ask(session, clock, url)
+    assert caught.value.status == 400
+    assert caught.value.retry_seconds == pytest.approx(sum(clock.slept))
+
+
 # ---------------------------------------------------------------------------- keys
 
 
@@ -460,3 +470,74 @@ async def test_a_key_that_a_server_repeats_is_shown_nowhere(
             )
     assert "hidden-word" not in str(caught.value)
     assert not any(KEY[:length] in str(caught.value) for length in range(6, len(KEY)))
+
+
+# ---------------------------------------------------------------------------- what others are told
+
+
+class Told:
+    """Notes what it is told of servers."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    def refused(self, place: str) -> None:
+        self.log.append(f"refused {place}")
+
+    def served(self, place: str) -> None:
+        self.log.append(f"served {place}")
+
+
+async def test_refusals_for_too_much_are_told_of_and_no_others(
+    session: aiohttp.ClientSession, clock: FakeClock
+) -> None:
+    told = Told()
+    refusing = [answering(f"{status} No", b"") for status in (429, 503, 529)]
+    async with served(*refusing, GOOD) as url:
+        await Transport(session, clock, pressure=told).post(post(url), Lines)
+    place = url.split("/")[2]
+    assert told.log == [f"refused {place}", f"refused {place}", f"served {place}"]
+
+
+async def test_attempts_that_broke_off_after_their_first_token_are_counted(
+    session: aiohttp.ClientSession, clock: FakeClock
+) -> None:
+    async def breaking(wire: Wire) -> None:
+        await wire.request()
+        await wire.begin_stream()
+        await wire.chunk(words("half"))
+
+    async with served(breaking, answering("500 Broken", b""), breaking, GOOD) as url:
+        exchange = await ask(session, clock, url)
+    assert (exchange.attempts, exchange.abandoned) == (4, 2)
+
+
+async def test_a_server_that_ignores_the_output_cap_is_cut_off(
+    session: aiohttp.ClientSession, clock: FakeClock
+) -> None:
+    """It never stops by itself: without the cut, the reply would have no end."""
+    cap = 10
+
+    async def endless(wire: Wire) -> None:
+        await wire.request()
+        await wire.begin_stream()
+        while True:
+            await wire.chunk(words(*["word"] * 100))
+
+    async with served(endless) as url:
+        capped = Post(url=url, headers={}, body=b"{}", seconds=30.0, output_tokens=cap)
+        exchange = await Transport(session, clock).post(capped, Lines)
+    most = EVENTS_PER_TOKEN * cap + FREE_EVENTS
+    assert exchange.cut == "size"
+    assert most < len(exchange.reader.words) < 50 * most
+
+
+async def test_a_reply_within_its_cap_may_come_in_very_small_pieces(
+    session: aiohttp.ClientSession, clock: FakeClock
+) -> None:
+    cap = 100
+    pieces = words(*["w"] * (EVENTS_PER_TOKEN * cap), "end", "over")
+    async with served(answering("200 OK", pieces, STREAM)) as url:
+        capped = Post(url=url, headers={}, body=b"{}", seconds=30.0, output_tokens=cap)
+        exchange = await Transport(session, clock).post(capped, Lines)
+    assert exchange.cut is None

@@ -263,7 +263,7 @@ async def test_resuming_does_only_what_is_missing(sitting: Sitting) -> None:
     down = True
 
     def script(request: dict[str, Any], _: int) -> FakeReply | Fault:
-        return Fault(status=400, body="no") if down and "Do y." in str(request) else FakeReply(text="42")
+        return Fault(status=400, message="no") if down and "Do y." in str(request) else FakeReply(text="42")
 
     async with FakeChat(script) as server:
         run = sitting.run([task("x"), task("y")], [agent(server.base_url)], repeats=2)
@@ -343,7 +343,7 @@ async def test_a_store_that_fails_in_the_middle_loses_nothing(
 
 
 async def test_a_run_whose_every_trial_fails_still_makes_every_report(sitting: Sitting) -> None:
-    async with FakeChat(lambda *_: Fault(status=401, body="no")) as server:
+    async with FakeChat(lambda *_: Fault(status=401, message="no")) as server:
         agents = [agent(server.base_url), agent(server.base_url, "b", temperature=1.0)]
         run = sitting.run([task(), task("u", verifiers=(RUBRIC,))], agents)
         summary = await sitting.evaluate(run, judges=(agent(server.base_url, "j"),))
@@ -375,11 +375,11 @@ async def test_no_key_is_ever_written_or_told(
     def script(request: dict[str, Any], number: int) -> FakeReply | Fault:
         echo = f"you sent Authorization: Bearer {KEY}"
         if is_judging(request):
-            return Fault(status=403, body=echo)
+            return Fault(status=403, message=echo)
         faults = [
-            Fault(status=401, body=echo),
-            Fault(kind="error_event", body=json.dumps({"error": {"message": echo, "code": 400}})),
-            Fault(status=200, kind="whole", body=json.dumps({"error": {"message": KEY, "code": 404}})),
+            Fault(status=401, message=echo),
+            Fault(kind="whole", message=f"data: {json.dumps({'error': {'message': echo, 'code': 400}})}\n\n"),
+            Fault(status=200, kind="whole", message=json.dumps({"error": {"message": KEY, "code": 404}})),
         ]
         return faults[number] if number < len(faults) else FakeReply(text="42")
 
@@ -398,3 +398,24 @@ async def test_no_key_is_ever_written_or_told(
     files = [Path(folder, name) for folder, _, names in os.walk(tmp_path) for name in names]
     assert sitting.store.path in files
     assert not any(KEY.encode() in path.read_bytes() for path in files)
+
+
+# ---------------------------------------------------------------------------- how it was measured
+
+
+async def test_every_turn_is_measured_for_lag(sitting: Sitting) -> None:
+    async with FakeChat(answering()) as server:
+        run = sitting.run([task()], [agent(server.base_url)])
+        await sitting.evaluate(run)
+    (record,) = sitting.trials(run).values()
+    assert all(turn.lag_seconds is not None for turn in record.turns)
+
+
+async def test_a_server_that_asks_for_less_has_its_lane_told(sitting: Sitting, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("flatfield.runs.lanes.Lanes.refused", lambda _, place: told.append(f"refused {place}"))
+    monkeypatch.setattr("flatfield.runs.lanes.Lanes.served", lambda _, place: told.append(f"served {place}"))
+    async with FakeChat([Fault(status=429), FakeReply(text="42")]) as server:
+        await sitting.evaluate(sitting.run([task()], [agent(server.base_url)]))
+    place = server.base_url.split("/")[2]
+    assert told == [f"refused {place}", f"served {place}"]

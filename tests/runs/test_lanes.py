@@ -9,6 +9,7 @@ import pytest
 
 from flatfield.agent.protocols import Lane
 from flatfield.runs.lanes import Lanes
+from flatfield.runs.pressure import SERVED_TO_GROW
 
 if TYPE_CHECKING:
     from flatfield.agent.clock import Clock
@@ -118,3 +119,34 @@ async def test_a_lane_without_width_is_refused_instead_of_waiting_for_ever(clock
     with pytest.raises(ValueError, match="width 0"):
         async with Lanes(clock).hold(Lane(name="shut", width=0)):
             pass
+
+
+async def test_a_server_that_refuses_gets_fewer_trials_until_it_serves_again(clock: Clock) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    hosted = Lane(name="vendor:api.example", width=4, place="api.example")
+    visitors = [Visitor(lanes, hosted, log, name) for name in "abcdef"]
+    await settle()
+    lanes.refused("api.example")
+    for visitor in visitors[:3]:  # one of four still runs, and two may
+        visitor.leave.set()
+    await settle()
+    assert [line for line in log if line.endswith(" in")] == ["a in", "b in", "c in", "d in", "e in"]
+    for _ in range(SERVED_TO_GROW):
+        lanes.served("api.example")
+    await settle()
+    assert log[-1] == "f in"
+    for visitor in visitors:
+        visitor.leave.set()
+    await settle()
+
+
+async def test_refusals_of_one_server_are_no_other_lanes_concern(clock: Clock) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    visitors = [Visitor(lanes, Lane(name="device", width=2), log, name) for name in "ab"]
+    lanes.refused("api.example")
+    lanes.served("api.example")
+    await settle()
+    assert log == ["a in", "b in"]
+    for visitor in visitors:
+        visitor.leave.set()
+    await settle()

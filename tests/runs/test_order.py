@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
-from flatfield.errors import InvalidFiles, NotFound
-from flatfield.records import AgentConfig, Evaluation, Run, Task
+from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
+from flatfield.records import AgentConfig, Anchors, Evaluation, Run, Task
 from flatfield.runs.codec import decode, encode
-from flatfield.runs.order import new_run, reread, resolve_agents, updated
+from flatfield.runs.order import extended, new_run, reread, resolve_agents, unchanged, updated
 from flatfield.runs.plan import plan
-from flatfield.scoring.pricing import Prices
 from flatfield.tasks.lop import read_task
 
 if TYPE_CHECKING:
@@ -87,9 +86,8 @@ def test_tasks_that_nobody_would_do_are_named() -> None:
         resolve_agents(Evaluation(), [], ROSTER)
 
 
-def test_a_run_knows_its_versions_and_what_prices_it_was_paid_at() -> None:
+def test_a_run_knows_its_versions_and_how_it_was_asked_for() -> None:
     run = run_of([task("x", "ada", repeats=3), task("y", "ada")], repeats=2, seed=5)
-    assert run.versions["prices"] == Prices().version()
     assert {"flatfield", "python", "platform", "aiohttp", "msgspec"} <= set(run.versions)
     assert (run.repeats, run.evaluation.seed, run.command) == ({"x": 3, "y": 2}, 5, "flatfield eval x")
     assert run.id.startswith("20260102-030405-")
@@ -135,3 +133,47 @@ def test_all_that_keeps_a_run_from_being_resumed_is_said_at_once(tmp_path: Path)
     with pytest.raises(InvalidFiles) as caught:
         reread(run)
     assert {mistake.path for mistake in caught.value.mistakes} == {str(paths[1]), str(paths[2])}
+
+
+def test_added_agents_do_every_task_as_often_and_the_scales_are_kept() -> None:
+    run = run_of([task("x", "ada", repeats=3), task("y", "bob")], seed=5)
+    kept = Anchors(task="x", measure="speed", best=1.0, worst=9.0)
+    again = extended(run, [ROSTER[2], ROSTER[3]], [kept])
+    assert [agent.name for agent in again.agents] == ["ada", "bob", "cleo", "oracle"]
+    added = {(name, agent) for name in "xy" for agent in ("cleo", "oracle")}
+    assert who_does_what(again) == who_does_what(run) | added
+    assert {trial.id for trial in plan(run)} < {trial.id for trial in plan(again)}
+    assert (again.anchors, again.controls, again.repeats) == ((kept,), ("oracle",), run.repeats)
+    assert again.evaluation == run.evaluation
+    assert "cleo, oracle added later" in again.notes[-1]
+    assert decode(encode(again), Run) == again
+
+
+def test_agents_that_are_in_a_run_are_not_added_again() -> None:
+    run = run_of([task("x", "ada", "bob")])
+    with pytest.raises(FlatfieldError, match="has bob already: name only new agents"):
+        extended(run, [ROSTER[1], ROSTER[2]], ())
+    with pytest.raises(FlatfieldError, match="is imported from published figures"):
+        extended(structs.replace(run, imported=True), [ROSTER[2]], ())
+
+
+def test_a_run_is_extended_with_its_tasks_as_they_were_only(tmp_path: Path) -> None:
+    path = tmp_path / "one.md"
+    path.write_text(LOP.format("Old."))
+    run = run_of([structs.replace(read_task(path), agents=("ada",)), task("memory", "ada")])
+    assert unchanged(run) == run
+    path.write_text(LOP.format("New."))
+    with pytest.raises(FlatfieldError, match=r"other versions of one \(.*one\.md\).*put the files back"):
+        unchanged(run)
+
+
+def test_scales_of_a_task_that_has_changed_are_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "one.md"
+    path.write_text(LOP.format("Old."))
+    scales = [Anchors(task=name, measure="speed", best=1.0, worst=2.0) for name in ("one", "memory")]
+    run = extended(
+        run_of([structs.replace(read_task(path), agents=("ada",)), task("memory", "ada")]), [ROSTER[1]], scales
+    )
+    assert reread(run).anchors == tuple(scales)
+    path.write_text(LOP.format("New."))
+    assert reread(run).anchors == tuple(scales[1:])

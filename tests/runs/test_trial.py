@@ -25,6 +25,7 @@ from flatfield.records import (
     Evaluation,
     Event,
     Limits,
+    Price,
     Reply,
     SolutionStep,
     Task,
@@ -36,7 +37,7 @@ from flatfield.records import (
 )
 from flatfield.runs import trial
 from flatfield.runs.trial import Assignment, Ground, limits_for, run_trial, tool_names
-from flatfield.scoring.pricing import Price, Prices
+from flatfield.scoring.pricing import Prices
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:

@@ -127,3 +127,49 @@ def test_prompts_must_be_the_same_for_all() -> None:
     found = row(manifest(run, [trial("a"), trial("b", prompt="p ")]), "task prompts (digest)")
     assert found.differs
     assert "not comparable" in found.note
+
+
+def test_what_a_model_does_not_accept_is_no_value_of_its_own_and_is_explained() -> None:
+    run = make_run(agent("a", temperature=0.2, context_tokens=4096), agent("b", temperature=0.2))
+    sent = {"temperature": "not accepted", "context_tokens": "not accepted"}
+    rows = manifest(run, [trial("a", sent), trial("b", {"temperature": 0.2})])
+    found = row(rows, "temperature")
+    assert found.values == {"a": "not accepted (0.2 is configured)", "b": "0.2"}
+    assert "a: 0.2 is configured, but was not sent: its API or model does not accept it" in found.note
+    assert "b: " not in found.note
+    assert "a: 4096 is configured, but was not sent" in row(rows, "context length (tokens)").note
+
+
+def test_output_caps_stand_under_one_label_whatever_an_api_calls_them() -> None:
+    names = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "num_predict")
+    run = make_run(*(agent(name) for name in names))
+    rows = manifest(run, [trial(name, {name: 16000}, {name: 15000}) for name in names])
+    found = row(rows, "output cap (tokens)")
+    assert found.values == dict.fromkeys(names, "16000")
+    assert not found.differs
+
+
+def test_what_the_api_says_of_any_reply_is_shown() -> None:
+    first = {"model": "g", "anthropic_version": "2023-06-01", "service_tier": "standard", "model_version": "g-1"}
+    rows = manifest(make_run(agent("a"), agent("b")), [trial("a", first, first | {"model_version": "g-2"}), trial("b")])
+    assert row(rows, "answered by").values["a"] == "g-1 | g-2"
+    assert row(rows, "API version").values["a"] == "2023-06-01"
+    assert row(rows, "service tier").values == {"a": "standard", "b": "not reported"}
+    assert row(rows, "service tier").differs
+
+
+def test_thinking_is_shown_as_it_was_sent_in_words() -> None:
+    sent = {"thinking": {"type": "enabled", "budget_tokens": 8192}, "reasoning_effort": "high", "stream": True}
+    rows = manifest(make_run(agent("a")), [trial("a", sent)])
+    assert row(rows, "thinking, as sent").values == {"a": "type enabled, budget_tokens 8192"}
+    assert row(rows, "reasoning effort").values == {"a": "high"}
+    assert row(rows, "streaming").values == {"a": "yes"}
+
+
+def test_specialised_agents_are_marked() -> None:
+    run = make_run(agent("a", system_prompt="Be brief.", tools=("read_file", "write_file")), agent("b"))
+    found = row(manifest(run, []), "specialised")
+    assert found.values == {"a": "own system prompt; own tools: read_file, write_file", "b": "no"}
+    assert found.differs
+    assert "its grades are of model, prompt and tools" in found.note
+    assert not row(manifest(make_run(agent("a"), agent("b")), []), "specialised").differs

@@ -144,6 +144,29 @@ def test_a_glob_leaves_the_controls_out() -> None:
         select_agents(["orac*"], ROSTER)
 
 
+SHIPPED = (
+    AgentConfig(name="gpt-5", provider="openai", model="gpt-5", source="shipped"),
+    AgentConfig(name="gpt-5-mini", provider="openai", model="gpt-5-mini", source="shipped"),
+    AgentConfig(name="noop", provider="noop", source="shipped"),
+)
+
+
+def test_a_glob_selects_ones_own_agents_before_those_brought_along() -> None:
+    everybody = (*ROSTER, AgentConfig(name="gpt-5-own", provider="local", model="x"), *SHIPPED)
+    assert [agent.name for agent in select_agents(["*"], everybody)] == [*(a.name for a in ROSTER[:3]), "gpt-5-own"]
+    assert [agent.name for agent in select_agents(["gpt-5*"], everybody)] == ["gpt-5-own"]
+    assert [agent.name for agent in select_agents(["gpt-5-mini"], everybody)] == ["gpt-5-mini"]
+
+
+def test_a_glob_takes_agents_brought_along_only_when_it_names_their_beginning() -> None:
+    assert [agent.name for agent in select_agents(["gpt-5*"], SHIPPED)] == ["gpt-5", "gpt-5-mini"]
+    for glob in ("*", "?pt-5", "[g]pt-5", "*mini"):
+        with pytest.raises(NotFound, match="not taken all at once"):
+            select_agents([glob], SHIPPED)
+    with pytest.raises(NotFound, match=r"there are: 3 that flatfield brings along"):
+        select_agents(["x*"], SHIPPED)
+
+
 @pytest.mark.usefixtures("providers")
 def test_two_specs_of_one_name_stay_two_agents() -> None:
     specs = [f"openai-chat:m@http://h:1/{path}/v1" for path in "ab"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.records import AgentConfig
+from flatfield.records import AgentConfig, Price
 from flatfield.tasks.config import read_config
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def test_every_setting_of_an_agent(write: Write) -> None:
         'headers = {X = "1"}\ntemperature = 0\nmax_output_tokens = 5\nreasoning_effort = "low"\ncontext_tokens = 9\n'
         'protocol = "json"\non_device = true\nusd_per_hour = 1.5\nsystem_prompt = ""\ntools = []\ndescription = "d"\n',
     )
-    assert read_config(path, "f.toml") == (
+    assert read_config(path, "f.toml").agents == (
         AgentConfig(
             name="a", provider="openai-chat", model="m", base_url="http://h/v1", api_key_env="MY_KEY",
             headers={"X": "1"}, temperature=0.0, max_output_tokens=5, reasoning_effort="low", context_tokens=9,
@@ -64,6 +64,41 @@ def test_mistakes(
     assert {m.path for m in found} == {"f.toml"}
 
 
+PRICED = '[prices."gpt-5"]\ninput_mtok = 1\noutput_mtok = 2\n'
+
+
+def test_prices_by_model_and_by_provider_and_model(write: Write) -> None:
+    text = (
+        PRICED + '[prices."openai:x"]\ninput_mtok = 0.5\ncache_read_mtok = 0.1\ncache_write_mtok = 0\noutput_mtok = 3\n'
+    )
+    assert read_config(write("flatfield.toml", text), "f.toml").prices == {
+        "gpt-5": Price(input_mtok=1.0, output_mtok=2.0, source="f.toml:1"),
+        "openai:x": Price(
+            input_mtok=0.5, cache_read_mtok=0.1, cache_write_mtok=0.0, output_mtok=3.0, source="f.toml:4"
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem", "fix"),
+    [
+        (PRICED + "cache_mtok = 1", 4, "the price of gpt-5 has no key `cache_mtok`", "did you mean `cache_read_mtok`?"),
+        (PRICED + "cache_read_mtok = -1", 4, "`cache_read_mtok` is -1", "at least 0"),
+        ('[prices."m"]\ninput_mtok = "free"\noutput_mtok = 1', 2, "`input_mtok` is 'free'", "a number"),
+        ('[prices."m"]\ninput_mtok = 1', 1, "the price of m has no output_mtok", "per million tokens"),
+        ("[prices.gpt-5.5]\ninput_mtok = 1", 1, "the price of gpt-5 holds another table", '[prices."gpt-5.5"]'),
+        ("prices = 3", 1, "`prices` is 3", '[prices."MODEL"]'),
+        ("[prices]\nm = 3", 2, "the price of m is 3, not a map", "input_mtok"),
+        ("[price.m]", 1, "no table `price`", "`prices`"),
+    ],
+)
+def test_mistakes_in_prices(
+    write: Write, mistakes: Callable[..., list[Mistake]], text: str, line: int, problem: str, fix: str
+) -> None:
+    found = mistakes(read_config, write("flatfield.toml", text), "f.toml")
+    assert (line, True, True) in [(m.line, problem in m.problem, fix in m.fix) for m in found], found
+
+
 def test_a_key_pasted_where_its_variable_belongs_is_not_printed(
     write: Write, mistakes: Callable[..., list[Mistake]]
 ) -> None:
@@ -73,4 +108,4 @@ def test_a_key_pasted_where_its_variable_belongs_is_not_printed(
 
 
 def test_controls_need_no_model(write: Write) -> None:
-    assert read_config(write("f.toml", '[agents.x]\nprovider = "oracle"\n'), "f.toml")[0].model == ""
+    assert read_config(write("f.toml", '[agents.x]\nprovider = "oracle"\n'), "f.toml").agents[0].model == ""

@@ -36,7 +36,7 @@ def examples(write: Write) -> tuple[Task, Task, Evaluation, AgentConfig, tuple[A
         read_task(write("full.md", full)),
         read_evaluation(write("hop.md", evaluation)),
         read,
-        read_config(write("flatfield.toml", config), "flatfield.toml"),
+        read_config(write("flatfield.toml", config), "flatfield.toml").agents,
     )
 
 

@@ -74,6 +74,16 @@ def test_precedence_and_what_is_hidden(write: Write, tmp_path: Path) -> None:
     assert "agent noop of shipped is hidden by the one of" in project.notes[-1]
 
 
+def test_known_models_are_agents_and_hide_behind_ones_own_without_a_word(write: Write, tmp_path: Path) -> None:
+    write("flatfield.toml", TABLE.format("gpt-5", "mine") + '[prices."x"]\ninput_mtok = 1\noutput_mtok = 2\n')
+    project = find_project(tmp_path, None, {})
+    by_name = {agent.name: agent for agent in project.roster}
+    assert by_name["gpt-5"].model == "mine"
+    assert (by_name["claude-opus-4-1"].provider, by_name["claude-opus-4-1"].source) == ("anthropic", "shipped")
+    assert project.notes == ()
+    assert project.prices["x"].output_mtok == 2.0
+
+
 def test_mistakes_of_all_files_come_at_once(write: Write, tmp_path: Path) -> None:
     write("flatfield.toml", "[agents.a]\nprovidr = 1\n")
     write("agents/a.md", AGENT.format("a b", "m"))

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from flatfield.agent.secrecy import without_keys
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ async def start_server(spec: ServerSpec, services: Services) -> LocalServer:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=stderr,
-        env={"OMP_WAIT_POLICY": "PASSIVE", **services.environ},
+        env={"OMP_WAIT_POLICY": "PASSIVE", **without_keys(services.environ)},
         # A session of its own: Ctrl-C in the terminal reaches the parent only, and the parent decides.
         start_new_session=True,
     )

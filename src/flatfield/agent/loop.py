@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from flatfield.agent.bugs import described
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
-from flatfield.records import Limits, Reply, Stop, ToolCall, ToolResult, Turn, TurnBudget
+from flatfield.records import Limits, Reply, Stop, ToolCall, ToolResult, Turn, TurnBudget, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from flatfield.agent.lag import LagMeter
     from flatfield.agent.protocols import Conversation
 
 Blame = Literal["provider", "sandbox", "harness"]
 BLAME: tuple[tuple[type[Exception], Blame], ...] = ((ProviderError, "provider"), (NotReady, "sandbox"))
+PRICED_TOKENS = 1000  # a price is asked for so many at a time
 CHARACTERS_PER_TOKEN = 4  # a rough count, for limits only, where a server reports no usage
 
 
@@ -51,7 +53,10 @@ class NanoAgent:
         *,
         price: Callable[[Reply], float | None],
         observe: Callable[[Turn], None],
+        lag: LagMeter | None = None,
     ) -> None:
+        self._lag = lag
+        self._turn_began = 0.0
         self._conversation = conversation
         self._tools = tools
         self._limits = limits
@@ -61,6 +66,7 @@ class NanoAgent:
         self._active_seconds = 0.0
         self._output_tokens = 0
         self._cost_usd = 0.0
+        self._paid_tokens: int | None = None
 
     async def run(self) -> Outcome:
         """Work until the end; every ending is a value, and all that was used until then is in it."""
@@ -68,6 +74,7 @@ class NanoAgent:
         stop: Stop | None = None
         try:
             while stop is None:
+                self._turn_began = self._lag.now() if self._lag else 0.0
                 reply = await self._conversation.turn(results, self._budget())
                 results, stop = await self._take(reply)
         except asyncio.CancelledError:
@@ -84,7 +91,7 @@ class NanoAgent:
         self._active_seconds += reply.model_seconds
         self._output_tokens += _output_tokens(reply)
         self._cost_usd += cost_usd or 0.0
-        stop = _ending(reply)
+        stop = self._ending(reply)
         results: list[ToolResult] = []
         seconds, room_seconds = 0.0, max(0.0, self._limits.seconds - self._active_seconds)
         try:
@@ -99,16 +106,41 @@ class NanoAgent:
         finally:
             seconds = max(seconds, sum(result.seconds for result in results))
             self._active_seconds += seconds
-            turn = Turn(reply=reply, results=tuple(results), tools_seconds=seconds, cost_usd=cost_usd)
+            turn = Turn(
+                reply=reply,
+                results=tuple(results),
+                tools_seconds=seconds,
+                cost_usd=cost_usd,
+                lag_seconds=self._lag.since(self._turn_began) if self._lag else None,
+            )
             self._turns.append(turn)
         self._observe(turn)
         return turn.results, stop or self._limit_reached()
 
     def _budget(self) -> TurnBudget:
+        left_tokens = self._limits.output_tokens - self._output_tokens
+        self._paid_tokens = self._payable_tokens()
         return TurnBudget(
             seconds=self._limits.seconds - self._active_seconds,
-            output_tokens=max(1, self._limits.output_tokens - self._output_tokens),
+            output_tokens=max(1, left_tokens if self._paid_tokens is None else min(left_tokens, self._paid_tokens)),
         )
+
+    def _payable_tokens(self) -> int | None:
+        """How many output tokens what is left of the dollars pays for; None without a limit or a known price."""
+        if self._limits.cost_usd is None:
+            return None
+        like = self._turns[-1].reply if self._turns else Reply(text="")
+        asked = structs.replace(like, usage=Usage(output_tokens=PRICED_TOKENS))
+        usd = self._price(asked)
+        return None if not usd else int((self._limits.cost_usd - self._cost_usd) / usd * PRICED_TOKENS)
+
+    def _ending(self, reply: Reply) -> Stop | None:
+        """How a reply ends the trial; an answer longer than the server was told to make it is over the limit."""
+        stop = _ending(reply)
+        if stop == "token_limit" and self._paid_tokens is not None and _output_tokens(reply) >= self._paid_tokens:
+            return "cost_limit"
+        over = reply.usage is not None and self._output_tokens > self._limits.output_tokens
+        return "token_limit" if stop == "answered" and over else stop
 
     def _limit_reached(self) -> Stop | None:
         """The first limit that leaves no room for another turn."""

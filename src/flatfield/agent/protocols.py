@@ -18,13 +18,25 @@ if TYPE_CHECKING:
     from flatfield.agent.transport import RetryPolicy
 
 
+class Pressure(Protocol):
+    """Who is told how servers take what they are asked; `place` is a server's host and port."""
+
+    def refused(self, place: str) -> None:
+        """It was asked too much: 429 or 529."""
+        ...
+
+    def served(self, place: str) -> None:
+        """It answered a request."""
+        ...
+
+
 class Services:
     """What providers share during one run: one HTTP session, a clock, the environment, a cache folder, patience.
 
-    `retry` None: the transport's own policy.
+    `retry` None: the transport's own policy. `pressure` None: nobody wants to know of refusals.
     """
 
-    __slots__ = ("cache", "clock", "environ", "retry", "session")
+    __slots__ = ("cache", "clock", "environ", "pressure", "retry", "session")
 
     def __init__(
         self,
@@ -34,7 +46,9 @@ class Services:
         environ: Mapping[str, str],
         cache: Path,
         retry: RetryPolicy | None = None,
+        pressure: Pressure | None = None,
     ) -> None:
+        self.pressure = pressure
         self.retry = retry
         self.session = session
         self.clock = clock
@@ -57,10 +71,14 @@ class Opening(Struct, frozen=True, kw_only=True):
 
 
 class Lane(Struct, frozen=True, kw_only=True):
-    """What must not run at the same time: trials in lane `name` run at most `width` at once."""
+    """What must not run at the same time: trials in lane `name` run at most `width` at once.
+
+    `place`: the host and port whose refusals make the lane narrower for a while; "" for a width that stays.
+    """
 
     name: str
     width: int
+    place: str = ""
 
 
 class Conversation(Protocol):

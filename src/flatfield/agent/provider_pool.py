@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from flatfield import plugins
+from flatfield.errors import NotReady
+from flatfield.tasks.roster import retirement
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -44,6 +46,21 @@ class ProviderPool:
         if agent.provider not in self._open:
             self._open[agent.provider] = plugins.load("provider", agent.provider).create(self._services)
         return self._open[agent.provider]
+
+    async def check(self, agent: AgentConfig) -> None:
+        """Whether the agent could run now; spends nothing.
+
+        Raises:
+            NotFound: there is no provider of that name.
+            NotReady: it could not; the message says so too when its model is known to be retired.
+        """
+        try:
+            await self.of(agent).check(agent)
+        except NotReady as error:
+            told = retirement(agent, self._services.clock.utc().date())
+            if not told or agent.base_url:
+                raise
+            raise NotReady(f"{error} ({told})") from None
 
     async def converse(self, opening: Opening) -> Conversation:
         """Start a conversation with the opening's agent."""

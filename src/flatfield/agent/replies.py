@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 RETRIED = frozenset({408, 409, 429})
 MAX_REPLY_BYTES = 8 * 1024 * 1024
+EVENTS_PER_TOKEN, FREE_EVENTS = 8, 1000
+"""Most servers stream one event or less for a token: with more than these the output cap is being ignored."""
 ERROR_BYTES = 16 * 1024
 DRAIN_SECONDS = 0.2  # that a body may take to end when the reply in it is over, to use the connection again
 _RETRY_DELAY = re.compile(r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
@@ -65,12 +68,15 @@ class Marks:
     """When the last byte of the request went out, and when the first token and the last byte of the reply came in.
 
     `limit` ends the attempt: at first if no connection comes about, and once the request is out, if the model time is
-    over. aiohttp's tracing tells of each piece that is sent.
+    over. aiohttp's tracing tells of each piece that is sent. `events_left`: how many the reply may still have.
+    `received`: the body as it came, as far as it was read.
     """
 
-    __slots__ = ("first", "is_out", "last", "limit", "seconds", "sent")
+    __slots__ = ("events_left", "first", "is_out", "last", "limit", "received", "seconds", "sent")
 
-    def __init__(self, now: float, seconds: float) -> None:
+    def __init__(self, now: float, seconds: float, output_tokens: int | None = None) -> None:
+        self.events_left = math.inf if output_tokens is None else EVENTS_PER_TOKEN * output_tokens + FREE_EVENTS
+        self.received = bytearray()
         self.sent = self.last = now
         self.seconds = max(seconds, 0.001)
         self.first: float | None = None
@@ -86,7 +92,7 @@ class Marks:
 
 
 async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, clock: Clock) -> str | None:
-    """Feed the body to the reader; returns "size" when it is too long to be taken in whole, else None.
+    """Feed the body to the reader; returns "size" when it is longer than it may be, else None.
 
     Raises:
         Passing: the body ended before the reply did.
@@ -97,12 +103,15 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
     while chunk and not reader.over:
         marks.last = clock.now()
         taken_bytes += len(chunk)
+        marks.received += chunk
         if taken_bytes > MAX_REPLY_BYTES:
             return "size"
         if decoder is None:
             body += chunk
         else:
             _take(decoder.feed(chunk), reader, marks)
+            if marks.events_left < 0:
+                return "size"
         chunk = b"" if reader.over else await response.content.readany()
     if reader.over:
         await _drain(response)
@@ -118,6 +127,7 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
 
 
 def _take(events: list[bytes], reader: Reader, marks: Marks) -> None:
+    marks.events_left -= len(events)
     for data in events:
         reader.event(data)
     if marks.first is None and reader.begun:

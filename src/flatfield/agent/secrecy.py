@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 PUBLIC = frozenset({"accept", "anthropic-version", "content-type", "user-agent"})
 """Headers whose values are no secret; any other may hold a key, whatever it is called."""
 
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 LEAST_CHARACTERS = 6
 HIDDEN = "[key]"
 
@@ -23,6 +25,11 @@ def scrubbed(text: str, headers: Mapping[str, str]) -> str:
         if len(secret) >= LEAST_CHARACTERS:
             text = text.replace(secret, HIDDEN)
     return text
+
+
+def without_keys(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment for a subprocess that needs no key: without variables whose names say that they hold one."""
+    return {name: value for name, value in environ.items() if not _SECRET.search(name)}
 
 
 def shown_url(url: str) -> str:

@@ -7,22 +7,27 @@ import random
 import socket
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 from msgspec import Struct
 
 from flatfield.agent.replies import Marks, Passing, Reader, read, refusal
 from flatfield.agent.secrecy import scrubbed, shown_url
+from flatfield.agent.wire import Tape
 from flatfield.errors import ProviderError
+from flatfield.records import Wire  # noqa: TC001 - msgspec resolves Exchange's annotations at runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import SimpleNamespace
 
     from flatfield.agent.clock import Clock
+    from flatfield.agent.protocols import Pressure
 
 LARGE_BODY_BYTES = 512 * 1024
 ERROR_CHARACTERS = 600
+ASKED_TOO_MUCH = frozenset({429, 529})
 KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
 """Seconds and probes after which a peer that is gone counts as gone; a model may think in silence for longer."""
 
@@ -42,18 +47,23 @@ R = TypeVar("R", bound=Reader)
 
 
 class Post(Struct, frozen=True, kw_only=True):
-    """One request; `seconds` is the model time it may take, over all of which the reply streams."""
+    """One request; `seconds` is the model time it may take, over all of which the reply streams.
+
+    `output_tokens` is the cap that the request states: a server that ignores it is cut off; None: it states none.
+    """
 
     url: str
     headers: dict[str, str]
     body: bytes
     seconds: float
+    output_tokens: int | None = None
 
 
 class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
     """One request that succeeded, and what it took; `cut` says what ended it before the model did.
 
-    `first_token_seconds` None: none came, or the reply was not streamed.
+    `first_token_seconds` None: none came, or the reply was not streamed. `abandoned`: how many of the failed attempts
+    broke off after their first token.
     """
 
     reader: R
@@ -62,10 +72,12 @@ class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
     model_seconds: float
     first_token_seconds: float | None
     cut: str | None = None
+    abandoned: int = 0
+    wire: Wire
 
 
 class Transport:
-    """Sends requests over a shared session, and tries again what may pass."""
+    """Sends one conversation's requests over a shared session, and tries again what may pass."""
 
     def __init__(
         self,
@@ -74,11 +86,14 @@ class Transport:
         policy: RetryPolicy | None = None,
         *,
         proxy: str | None = None,
+        pressure: Pressure | None = None,
     ) -> None:
+        self._pressure = pressure
         self._session = session
         self._clock = clock
         self._policy = policy or RetryPolicy()
         self._proxy = proxy
+        self._tape = Tape()
 
     async def post(self, post: Post, new_reader: Callable[[], R]) -> Exchange[R]:
         """Send, wait and retry until a reply is whole, or the model time is over.
@@ -88,14 +103,16 @@ class Transport:
                 subclass stays what it is. Its message holds no value of the request's headers.
         """
         started = self._clock.now()
-        waited_seconds = 0.0
+        waited_seconds, abandoned = 0.0, 0
         for attempt in range(1, self._policy.attempts + 1):
             attempt_started = self._clock.now()
-            marks = Marks(attempt_started, post.seconds)
+            marks = Marks(attempt_started, post.seconds, post.output_tokens)
             reader = new_reader()
             try:
                 cut = await self._attempt(post, reader, marks)
             except Passing as error:
+                self._tell(post, refused=error.status in ASKED_TOO_MUCH, served=False)
+                abandoned += reader.begun
                 wait_seconds = self._wait_seconds(error, attempt)
                 waited_seconds += wait_seconds
                 ending = self._ending(attempt, wait_seconds, waited_seconds)
@@ -109,6 +126,7 @@ class Transport:
                 # Its class is what a reader made of it: a conversation that is too long ends a trial in its own way.
                 raise type(error)(_shown(error, post), status=error.status, retry_seconds=spent_seconds) from None
             else:
+                self._tell(post, refused=False, served=True)
                 ended = self._clock.now() if cut == "time" else marks.last
                 return Exchange(
                     reader=reader,
@@ -117,6 +135,8 @@ class Transport:
                     model_seconds=max(0.0, ended - marks.sent),
                     first_token_seconds=None if marks.first is None else max(0.0, marks.first - marks.sent),
                     cut=cut,
+                    abandoned=abandoned,
+                    wire=self._tape.keep(post.url, post.headers, post.body, bytes(marks.received)),
                 )
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -151,6 +171,12 @@ class Transport:
                 return "time"
             raise Passing(_trouble(error, where, marks, policy)) from None
 
+    def _tell(self, post: Post, *, refused: bool, served: bool) -> None:
+        if self._pressure is None or not (refused or served):
+            return
+        tell = self._pressure.refused if refused else self._pressure.served
+        tell(place_of(post.url))
+
     def _wait_seconds(self, error: Passing, attempt: int) -> float:
         """Exponential back-off with jitter (half to whole), or what the server asked for when that is longer."""
         policy = self._policy
@@ -184,6 +210,11 @@ def _shown(error: Exception, post: Post) -> str:
     """An error's message without keys, cut only then: half a key would not be known for one."""
     text = scrubbed(str(error), post.headers)
     return text if len(text) <= ERROR_CHARACTERS else f"{text[:ERROR_CHARACTERS]}…"
+
+
+def place_of(url: str) -> str:
+    """Host and port, without user and password."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def open_session(clock: Clock) -> aiohttp.ClientSession:

@@ -20,6 +20,9 @@ def in_short(result: RunResult) -> tuple[str, ...]:
         return ("No agent to recommend: only controls took part.",)
     decision = decide(result, Constraints())
     cards = {card.agent: card for card in result.grading.scorecards}
+    open_tasks = _unfinished(decision.excluded, cards)
+    if open_tasks:
+        return (f"No recommendation yet: {open_tasks}.",)
     if decision.recommended is None:
         return (f"No agent to recommend: {_left_out(decision.excluded, cards) or decision.reasons[0]}.",)
     first = f"{_use(cards[decision.recommended])}."
@@ -83,6 +86,16 @@ def _use(card: Scorecard) -> str:
     return f"Use {_graded(card)}"
 
 
+def _unfinished(excluded: Sequence[Exclusion], cards: dict[str, Scorecard]) -> str:
+    """Who has trials that are not measured yet, so that its averages do not compare with the others'."""
+    behind = [
+        f"{exclusion.agent} has {cards[exclusion.agent].measured} of {cards[exclusion.agent].trials} trials measured"
+        for exclusion in excluded
+        if not cards[exclusion.agent].control and 0 < cards[exclusion.agent].measured < cards[exclusion.agent].trials
+    ]
+    return "; ".join(behind)
+
+
 def _graded(card: Scorecard) -> str:
     return f"{card.agent}, overall {letter(card.overall)}"
 
@@ -98,7 +111,7 @@ def _left_out(excluded: Sequence[Exclusion], cards: dict[str, Scorecard]) -> str
 
 def counted(result: RunResult) -> str:
     """`9 agents × 5 tasks`, and how many of the trials are measured."""
-    planned = sum(result.run.repeats.get(task.id, 1) for task in result.run.tasks) * len(result.run.agents)
+    planned = sum(card.trials for card in result.grading.scorecards)
     measured = sum(card.measured for card in result.grading.scorecards)
     agents, tasks = many(len(result.run.agents), "agent"), many(len(result.run.tasks), "task")
     return f"{agents} × {tasks}, {measured} of {many(planned, 'trial')} measured"

@@ -64,8 +64,10 @@ def _turn(number: int, turn: Turn) -> Iterator[str]:
         tokens = f"{count(usage.input_tokens)} tokens in, {count(usage.output_tokens)} out"
     first = f", first token {seconds(reply.first_token_seconds)}" if reply.first_token_seconds is not None else ""
     retried = f", retries {seconds(reply.retry_seconds)} ({reply.attempts} attempts)" if reply.attempts > 1 else ""
+    told = reply.reported_cost_usd
+    cost = f" · cost {dollars(turn.cost_usd)}, the API reports {dollars(told)}" if told is not None else ""
     yield ""
-    yield f"── turn {number}: {reply.finish} · model {seconds(reply.model_seconds)}{first}{retried} · {tokens}"
+    yield f"── turn {number}: {reply.finish} · model {seconds(reply.model_seconds)}{first}{retried} · {tokens}{cost}"
     yield f"  request {msgspec.json.encode(reply.request).decode()}"
     if reply.reasoning:
         yield _indented(f"(reasoning) {reply.reasoning}")
@@ -111,4 +113,6 @@ def _sums(record: TrialRecord) -> Iterator[str]:
             f" (reasoning {count(usage.reasoning_tokens)})"
         )
     device = f"; device {dollars(record.device_cost_usd)}" if record.device_cost_usd is not None else ""
-    yield f"  cost: {dollars(record.cost_usd)}{device}"
+    told = record.reported_cost_usd
+    reported = f"; the API reports {dollars(told)}" if told is not None else ""
+    yield f"  cost: {dollars(record.cost_usd)}{reported}{device}"

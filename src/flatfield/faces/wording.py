@@ -37,6 +37,14 @@ def dollars(value: float | None) -> str:
     return f"${value:.{max(DIGITS - 1 - math.floor(math.log10(value)), 2)}f}"
 
 
+def rate(usd_per_mtok: float | None) -> str:
+    """`$0.125`, `$0.40`, `$2`: dollars per million tokens, as vendors write them."""
+    if usd_per_mtok is None:
+        return UNKNOWN
+    whole, point, part = f"${usd_per_mtok:,.10g}".partition(".")
+    return f"{whole}{point}{part:0<2}" if part else whole
+
+
 def count(value: int | None) -> str:
     """`12,345`."""
     return UNKNOWN if value is None else f"{value:,}"

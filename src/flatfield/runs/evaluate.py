@@ -6,7 +6,7 @@ import asyncio
 import os
 import tempfile
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from flatfield.agent.copying import plan_copy
+from flatfield.agent.lag import measured_lag
 from flatfield.agent.models import cache_folder
 from flatfield.agent.protocols import Lane, Services
 from flatfield.agent.provider_pool import ProviderPool
@@ -24,6 +25,7 @@ from flatfield.agent.transport import open_session
 from flatfield.errors import FlatfieldError, NotFound, NotReady
 from flatfield.records import Event, Failure
 from flatfield.runs.budget import Budget
+from flatfield.runs.claim import claimed
 from flatfield.runs.judging import Court, judge_missing
 from flatfield.runs.lanes import Lanes
 from flatfield.runs.order import updated, versions
@@ -51,7 +53,8 @@ UNREADY_LANE = Lane(name="not ready", width=64)
 class Conduct:
     """How a run is carried out: what it is told, and what it tells.
 
-    `source` is the folder that plain LOPs copy; `stop` set means: start nothing more and end what runs.
+    `source` is the folder that plain LOPs copy; `stop` set means: start nothing more and end what runs; `environ` is
+    what providers look their keys and addresses up in; `only`, when it names agents, leaves all others' trials alone.
     """
 
     clock: Clock
@@ -61,37 +64,45 @@ class Conduct:
     judges: tuple[AgentConfig, ...] = ()
     skip_unready: bool = False
     unsafe_commands: bool = False
+    prices: Prices = field(default_factory=Prices)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    only: tuple[str, ...] = ()
 
 
 async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
     """Do what is missing of `run`, have it judged, and store everything.
 
     Raises:
-        NotReady: agents, judges or servers are not there (all of them in one message); nothing was spent.
+        NotReady: agents, judges or servers are not there (all of them in one message), or another process is at this
+            run; nothing was spent.
         FlatfieldError: a workspace is too large or cannot be read; nothing was spent.
         StoreError: the store cannot be written.
     """
     async with AsyncExitStack() as stack:
-        pool = await _open_pool(stack, conduct.clock)
-        todo = remaining(run, store.trials(run.id))
+        stack.enter_context(claimed(run.id, store.path.parent))
+        lanes = Lanes(conduct.clock)
+        pool = await _open_pool(stack, conduct, lanes)
+        todo = remaining(run, store.trials(run.id), conduct.only)
         _say(todo.notes, conduct)
         unready = await _unready(pool, _needed(run, todo.plans), _needed_judges(run, conduct), conduct)
         run = _from_its_source(run, conduct)
         copies = await asyncio.to_thread(_plan_copies, run)
         sandbox, reason = await _sandbox(run.tasks, conduct)
-        noted, run = run.notes, _as_carried_out(run, copies, sandbox)
+        noted, run = run.notes, _as_carried_out(run, copies, sandbox, conduct.prices)
         _say([text for text in run.notes if text not in noted], conduct)
         ground = Ground(
             pool=pool,
-            prices=Prices(),
+            prices=conduct.prices,
             clock=conduct.clock,
             scratch=stack.enter_context(_scratch()),
             sandbox=sandbox,
             sandbox_reason=reason,
             observe=_harmless(conduct.observe),
+            lag=stack.enter_context(measured_lag()),
         )
+        await asyncio.to_thread(conduct.prices.prepare)
         await store.save_run(run, update=True)
-        means = _means(run, store, conduct, _Trials(run, ground, copies, unready))
+        means = _means(run, store, lanes, conduct, _Trials(run, ground, copies, unready))
         summary = await run_trials(todo.plans, means, conduct.stop)
         court = Court(
             pool=pool, prices=ground.prices, means=means, store=store, observe=ground.observe, stop=conduct.stop
@@ -100,18 +111,19 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         return structs.replace(summary, notes=(*summary.notes, *notes))
 
 
-async def _open_pool(stack: AsyncExitStack, clock: Clock) -> ProviderPool:
+async def _open_pool(stack: AsyncExitStack, conduct: Conduct, lanes: Lanes) -> ProviderPool:
+    clock, environ = conduct.clock, conduct.environ
     session = await stack.enter_async_context(open_session(clock))
-    services = Services(session=session, clock=clock, environ=os.environ, cache=cache_folder(os.environ))
+    services = Services(session=session, clock=clock, environ=environ, cache=cache_folder(environ), pressure=lanes)
     return await stack.enter_async_context(ProviderPool(services))
 
 
-def _means(run: Run, store: Store, conduct: Conduct, trials: _Trials) -> Means:
+def _means(run: Run, store: Store, lanes: Lanes, conduct: Conduct, trials: _Trials) -> Means:
     return Means(
         execute=trials.execute,
         unmeasured=partial(unmeasured, run),
         lane_of=trials.lane,
-        lanes=Lanes(conduct.clock),
+        lanes=lanes,
         store=store,
         budget=Budget(run.evaluation.budget_usd, spent_usd=store.spent_usd(run.id)),
         observe=conduct.observe,
@@ -163,10 +175,10 @@ def _plan_copies(run: Run) -> dict[str, CopyPlan]:
         ) from error
 
 
-def _as_carried_out(run: Run, copies: Mapping[str, CopyPlan], sandbox: Sandbox | None) -> Run:
-    """The run with what is known only now: versions, the sandbox, what was left out of the workspaces."""
+def _as_carried_out(run: Run, copies: Mapping[str, CopyPlan], sandbox: Sandbox | None, prices: Prices) -> Run:
+    """The run with what is known only now: versions, prices, the sandbox, what was left out of the workspaces."""
     kind = "none" if sandbox is None else "none (unsafe)" if isinstance(sandbox, UnsafeSandbox) else "bubblewrap"
-    run = updated(run, {**versions(), "sandbox": kind})
+    run = updated(run, {**versions(), "prices": prices.version(), "sandbox": kind})
     notes = (*run.notes, *(text for plan in copies.values() for text in plan.notes))
     return structs.replace(run, notes=tuple(dict.fromkeys(notes)))
 
@@ -254,7 +266,7 @@ async def _unready(
 
 async def _reason(pool: ProviderPool, agent: AgentConfig) -> str | None:
     try:
-        await pool.of(agent).check(agent)
+        await pool.check(agent)
     except NotFound as error:
         return f"agent {agent.name!r} ({agent.source or 'command line'}): {error}"
     except FlatfieldError as error:

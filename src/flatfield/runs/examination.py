@@ -20,6 +20,7 @@ from flatfield.agent.proxies import proxy_for
 from flatfield.agent.sandbox import find_sandbox
 from flatfield.agent.secrecy import shown_url
 from flatfield.errors import FlatfieldError, NotReady
+from flatfield.tasks.roster import SHIPPED, known_models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -167,15 +168,35 @@ def _disk(folder: Path, what: str) -> Finding:
 
 
 async def _agents(project: Project, services: Services) -> tuple[Finding, ...]:
-    """One finding for each configured agent that is not a control: whether it could run now."""
+    """Whether agents could run now: one finding for each of the user's, one a provider for those of known models."""
+    known = frozenset(model.name for model in known_models())
     async with ProviderPool(services) as pool:
 
-        async def look(agent: AgentConfig) -> Finding:
-            part = f"agent {agent.name}"
+        async def look(agent: AgentConfig) -> str:
             try:
-                await pool.of(agent).check(agent)
+                await pool.check(agent)
             except FlatfieldError as error:
-                return Finding(part=part, state="missing", found="not ready", fix=str(error))
-            return Finding(part=part, state="ok", found="ready")
+                return str(error)
+            return ""
 
-        return tuple(await asyncio.gather(*(look(agent) for agent in project.roster)))
+        reasons = await asyncio.gather(*(look(agent) for agent in project.roster))
+    own: list[Finding] = []
+    shipped: dict[str, dict[str, str]] = {}
+    for agent, reason in zip(project.roster, reasons, strict=True):
+        if agent.source == SHIPPED and agent.name in known:
+            shipped.setdefault(agent.provider, {})[agent.name] = reason
+        elif reason:
+            own.append(Finding(part=f"agent {agent.name}", state="missing", found="not ready", fix=reason))
+        else:
+            own.append(Finding(part=f"agent {agent.name}", state="ok", found="ready"))
+    return (*own, *(_shipped(provider, found) for provider, found in shipped.items()))
+
+
+def _shipped(provider: str, reasons: Mapping[str, str]) -> Finding:
+    """One provider's agents that flatfield brings along, in one line; `reasons`: why each is not ready, newest last."""
+    ready = [name for name, reason in reasons.items() if not reason]
+    part = f"known models of {provider}"
+    found = f"{len(ready)} of {len(reasons)} are ready{': ' if ready else ''}{', '.join(ready)}"
+    if ready:
+        return Finding(part=part, state="ok", found=found)
+    return Finding(part=part, state="missing", found=found, fix=list(reasons.values())[-1])

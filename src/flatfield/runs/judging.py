@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from flatfield.agent.protocols import Conversation, Lane, Opening
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.records import AgentConfig, Reply, Run, ToolResult, TrialRecord, TurnBudget, Verdict
-    from flatfield.runs.budget import Budget
     from flatfield.runs.lanes import Lanes
     from flatfield.runs.scheduler import Means
     from flatfield.runs.store import Store
@@ -85,6 +84,7 @@ def open_groups(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verd
 async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Court) -> tuple[Verdict, ...]:
     """The verdicts that were given until all was judged, the budget spent, or the run stopped."""
     gate = asyncio.Semaphore(CONCURRENT_REQUESTS)
+    purse = f"judge {agent.name}"  # what it costs to judge is no measure of what the same agent's trials cost
     on_device = court.pool.of(agent).on_device(agent)
 
     def price(reply: Reply) -> float | None:
@@ -92,9 +92,14 @@ async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Cou
 
     async def grade(group: Group) -> tuple[Verdict, ...]:
         async with gate:
-            if _is_spent(court.means.budget):
+            if not await court.means.budget.admit(group[0].id, purse):
                 return ()
-            return await judge(run, group, agent, _in_lane(court, agent), price, run.evaluation.seed)
+            verdicts: tuple[Verdict, ...] = ()
+            try:
+                verdicts = await judge(run, group, agent, _in_lane(court, agent), price, run.evaluation.seed)
+            finally:
+                court.means.budget.settle(group[0].id, sum(verdict.cost_usd or 0.0 for verdict in verdicts))
+            return verdicts
 
     found: list[Verdict] = []
     stopped = asyncio.ensure_future(court.stop.wait())
@@ -103,7 +108,8 @@ async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Cou
         while asked and not stopped.done():
             ready, _ = await asyncio.wait({*asked, stopped}, return_when=asyncio.FIRST_COMPLETED)
             for each in asked & ready:
-                found += await _keep(each.result(), court)
+                await court.store.save_verdicts(each.result())
+                found += each.result()
             asked -= ready
     finally:
         stopped.cancel()
@@ -113,22 +119,12 @@ async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Cou
     return tuple(found)
 
 
-async def _keep(verdicts: tuple[Verdict, ...], court: Court) -> tuple[Verdict, ...]:
-    court.means.budget.charge(sum(verdict.cost_usd or 0.0 for verdict in verdicts))
-    await court.store.save_verdicts(verdicts)
-    return verdicts
-
-
-def _is_spent(budget: Budget) -> bool:
-    return budget.limit_usd is not None and budget.spent_usd >= budget.limit_usd
-
-
 def _notes(agent: AgentConfig, groups: Sequence[Group], found: Sequence[Verdict], court: Court) -> Iterator[str]:
     failed = [verdict for verdict in found if verdict.letter is None]
     if failed:
         yield f"judge {agent.name} gave no letter to {len(failed)} of {len(found)} trials: {failed[0].reason}"
     missing = sum(map(len, groups)) - len(found)
-    if missing and _is_spent(court.means.budget):
+    if missing and court.means.budget.closed:
         yield f"judge {agent.name} was not asked about {missing} trials: the budget is spent"
 
 

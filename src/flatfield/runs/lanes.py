@@ -1,4 +1,7 @@
-"""Keeps apart what must not run at the same time: first come, first served, and the waiting is measured."""
+"""Keeps apart what must not run at the same time: first come, first served, and the waiting is measured.
+
+A lane to a server that refuses is narrower for a while: what runs goes on, fewer start.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import asyncio
 from collections import deque
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
+
+from flatfield.runs.pressure import Pressure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -17,10 +22,11 @@ if TYPE_CHECKING:
 class _Places:
     """Who holds a lane's places and who waits for one, in order of arrival."""
 
-    __slots__ = ("held", "waiting", "width")
+    __slots__ = ("held", "place", "waiting", "width")
 
-    def __init__(self, width: int) -> None:
-        self.width = width
+    def __init__(self, lane: Lane) -> None:
+        self.width = lane.width
+        self.place = lane.place
         self.held = 0
         self.waiting: deque[asyncio.Future[None]] = deque()
 
@@ -31,6 +37,7 @@ class Lanes:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._places: dict[str, _Places] = {}
+        self._pressures: dict[str, Pressure] = {}
 
     @asynccontextmanager
     async def hold(self, lane: Lane, on_wait: Callable[[], None] | None = None) -> AsyncIterator[float]:
@@ -52,10 +59,24 @@ class Lanes:
         finally:
             self._give(lane.name)
 
+    def refused(self, place: str) -> None:
+        """The server at `place` was asked too much: its lanes become narrower."""
+        if place in self._pressures:
+            self._pressures[place].refused()
+
+    def served(self, place: str) -> None:
+        """The server at `place` answered: its lanes may become wider again, up to their width."""
+        if place in self._pressures and self._pressures[place].served():
+            for places in self._places.values():
+                if places.place == place:
+                    self._admit(places)
+
     async def _take(self, lane: Lane, on_wait: Callable[[], None] | None) -> None:
-        places = self._places.setdefault(lane.name, _Places(lane.width))
+        places = self._places.setdefault(lane.name, _Places(lane))
+        if lane.place:
+            self._pressures.setdefault(lane.place, Pressure(self._clock, lane.width))
         places.width = min(places.width, lane.width)
-        if places.held < places.width:
+        if places.held < self._width(places):
             places.held += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -76,10 +97,17 @@ class Lanes:
     def _give(self, name: str) -> None:
         places = self._places[name]
         places.held -= 1
-        while places.waiting and places.held < places.width:
+        self._admit(places)
+        if not places.held and not places.waiting:
+            del self._places[name]
+
+    def _admit(self, places: _Places) -> None:
+        while places.waiting and places.held < self._width(places):
             turn = places.waiting.popleft()
             if not turn.done():
                 places.held += 1
                 turn.set_result(None)
-        if not places.held and not places.waiting:
-            del self._places[name]
+
+    def _width(self, places: _Places) -> int:
+        pressure = self._pressures.get(places.place)
+        return places.width if pressure is None else min(places.width, pressure.width)

@@ -12,19 +12,18 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from flatfield import __version__
-from flatfield.errors import InvalidFiles, NotFound
+from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
 from flatfield.records import AgentConfig, Evaluation, Run
 from flatfield.runs.ids import new_run_id
 from flatfield.runs.plan import repeats
-from flatfield.scoring.pricing import Prices
-from flatfield.tasks.agents import CONTROLS, fingerprint, select_agents
+from flatfield.tasks.agents import CONTROLS, fingerprint, listed, select_agents
 from flatfield.tasks.lop import read_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from flatfield.records import Mistake, Task
+    from flatfield.records import Anchors, Mistake, Task
 
 _SHOWN_VERSIONS = ("genai-prices", "aiohttp", "msgspec", "xllamacpp")
 
@@ -79,9 +78,10 @@ def resolve_agents(evaluation: Evaluation, tasks: Sequence[Task], roster: Sequen
         raise NotFound("\n".join(problems))
     silent = [task.path or task.id for task in tasks if not by_task[task.id]]
     if silent or not tasks:
-        names = ", ".join(agent.name for agent in roster)
         where = f" for {', '.join(silent)}" if chosen else ""
-        raise NotFound(f"no agents are named{where}: use --agents, or `agents:` in the HOP; configured are: {names}")
+        raise NotFound(
+            f"no agents are named{where}: use --agents, or `agents:` in the HOP; configured are: {listed(roster)}"
+        )
     return Rosters(agents=tuple(chosen.values()), by_task=by_task)
 
 
@@ -98,14 +98,14 @@ def _take_in(agents: Sequence[AgentConfig], chosen: dict[str, AgentConfig]) -> t
 
 
 def versions() -> dict[str, str]:
-    """What the run depends on beside its files: this program, Python, the libraries that matter, the prices."""
+    """What the run depends on beside its files: this program, Python, the libraries that matter."""
     shown = {"flatfield": __version__, "python": platform.python_version(), "platform": sys.platform}
     for package in _SHOWN_VERSIONS:
         try:
             shown[package] = version(package)
         except PackageNotFoundError:
             continue
-    return {**shown, "prices": Prices().version()}
+    return shown
 
 
 def updated(run: Run, now: dict[str, str]) -> Run:
@@ -133,7 +133,55 @@ def reread(run: Run) -> Run:
         raise InvalidFiles(mistakes)
     if gone:
         raise NotFound("\n".join(gone))
-    return structs.replace(run, tasks=tasks)
+    digests = {task.id: task.digest for task in run.tasks}
+    changed = {task.id for task in tasks if task.digest != digests[task.id]}
+    return structs.replace(run, tasks=tasks, anchors=tuple(item for item in run.anchors if item.task not in changed))
+
+
+def unchanged(run: Run) -> Run:
+    """The run, when its tasks' files are as they were: what is compared must be the same task.
+
+    Raises:
+        InvalidFiles: files have mistakes now; all of them.
+        NotFound: files are gone, or hold another task now; all of them.
+        FlatfieldError: tasks have changed; all of them.
+    """
+    now = {task.id: task.digest for task in reread(run).tasks}
+    changed = [f"{task.id} ({task.path})" for task in run.tasks if now[task.id] != task.digest]
+    if changed:
+        raise FlatfieldError(
+            f"run {run.id} was done with other versions of {', '.join(changed)}: what is added could not be compared; "
+            f"put the files back as they were, or do it all again with: flatfield eval --resume {run.id}"
+        )
+    return run
+
+
+def extended(run: Run, agents: Sequence[AgentConfig], anchors: Sequence[Anchors]) -> Run:
+    """The run with more agents, who do every task of it, as often and under the same limits as those before.
+
+    `anchors` are those of the run's grading as it was: its speed and cost scales stay, so that nobody is re-lettered.
+
+    Raises:
+        FlatfieldError: the run is imported, or has an agent of that name.
+    """
+    if run.imported:
+        raise FlatfieldError(f"run {run.id} is imported from published figures: nothing can be added to it")
+    known = {agent.name for agent in run.agents}
+    again = [agent.name for agent in agents if agent.name in known]
+    if again:
+        raise FlatfieldError(
+            f"run {run.id} has {', '.join(again)} already: name only new agents, or go on with it with: "
+            f"flatfield eval --resume {run.id}"
+        )
+    added = tuple(agent.name for agent in agents)
+    return structs.replace(
+        run,
+        agents=(*run.agents, *agents),
+        rosters={task: (*names, *added) for task, names in run.rosters.items()},
+        controls=(*run.controls, *(agent.name for agent in agents if agent.provider in CONTROLS)),
+        anchors=tuple(anchors),
+        notes=(*run.notes, f"{', '.join(added)} added later: on the same tasks, on the scales of the agents before"),
+    )
 
 
 def _reread(run: Run, mistakes: list[Mistake], gone: list[str]) -> Iterator[Task]:

@@ -12,7 +12,7 @@ from flatfield.errors import InvalidFiles
 from flatfield.records import Failure, Mistake, TrialPlan, TrialRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from flatfield.records import Evaluation, Run, Task
 
@@ -61,20 +61,20 @@ def plan(run: Run) -> tuple[TrialPlan, ...]:
     )
 
 
-def remaining(run: Run, stored: Sequence[TrialRecord]) -> Remaining:
+def remaining(run: Run, stored: Sequence[TrialRecord], only: Collection[str] = ()) -> Remaining:
     """What is missing of a run: not stored, stored as "not measured", or done with another task or agent.
 
     Trials that failed, whatever the reason, are done again: an interrupted one was not finished, and for a missing
     key, a server or sandbox that was down, the user will have done something. A task or an agent that has changed
     since is told by its digest or fingerprint, and all its trials are done again, as the answers to two versions of a
-    question cannot be compared.
+    question cannot be compared. With `only`, trials of other agents than these are no part of the answer.
 
     Raises:
         InvalidFiles: as for `plan`.
     """
     digests, fingerprints = _keys(run)
     found = {record.id: record for record in stored}
-    trials = plan(run)
+    trials = [trial for trial in plan(run) if not only or trial.agent in only]
     missing: list[TrialPlan] = []
     why: Counter[str] = Counter()
     for trial in trials:

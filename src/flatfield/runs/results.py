@@ -18,13 +18,15 @@ def load_result(
 ) -> RunResult:
     """The run (None: the newest), graded; with `anchors_of`, on the scales of another run.
 
+    A run that agents were added to is graded on the scales that it had before, unless `anchors_of` names others.
+
     Raises:
         NotFound: there is no such run.
         StoreError: the store cannot be read.
     """
     found = store.load_run(run)
     trials, verdicts = store.trials(found.id), store.verdicts(found.id)
-    anchors = load_result(store, anchors_of).grading.anchors if anchors_of else ()
+    anchors = load_result(store, anchors_of).grading.anchors if anchors_of else found.anchors
     return RunResult(
         run=found,
         trials=trials,

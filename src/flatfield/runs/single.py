@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flatfield.agent.confined import ConfinedFiles
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
-    """What a single agent is run with: time, environment variables, and who is told what happens."""
+    """What a single agent is run with: time, environment variables, prices, and who is told."""
 
     clock: Clock
     environ: Mapping[str, str]
     observe: Callable[[Event], None]
+    prices: Prices = field(default_factory=Prices)
 
 
 async def run_here(
@@ -52,10 +53,10 @@ async def run_here(
             Services(session=session, clock=around.clock, environ=around.environ, cache=cache_folder(around.environ))
         ) as pool,
     ):
-        await pool.of(agent).check(agent)
+        await pool.check(agent)
         ground = Ground(
             pool=pool,
-            prices=Prices(),
+            prices=around.prices,
             clock=around.clock,
             scratch=folder,
             sandbox=None,

@@ -149,6 +149,7 @@ class _Outline(msgspec.Struct, frozen=True):
     tasks: tuple[_Identified, ...]
     agents: tuple[_Named, ...]
     repeats: dict[str, int]
+    rosters: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     imported: bool = False
 
 
@@ -173,7 +174,7 @@ def _summary(connection: sqlite3.Connection, run: _Outline, stored: int, measure
         title=run.evaluation.title,
         agents=tuple(agent.name for agent in run.agents),
         tasks=tuple(task.id for task in run.tasks),
-        planned=sum(run.repeats.get(task.id, 1) for task in run.tasks) * len(run.agents),
+        planned=sum(run.repeats.get(task.id, 1) * len(run.rosters.get(task.id, run.agents)) for task in run.tasks),
         stored=stored,
         measured=measured,
         cost_usd=spent_usd(connection, run.id),

@@ -21,15 +21,18 @@ from flatfield.agent.workspace import SANDBOX_ROOT, Workspace, adopt, changes, s
 from flatfield.errors import FlatfieldError, NotFound, NotReady, ProviderError
 from flatfield.records import Event, Failure, Limits, TrialRecord, Turn, Usage
 from flatfield.runs.threads import to_the_end
+from flatfield.scoring.conditions import turn_conditions
+from flatfield.scoring.pricing import tier_context
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.scoring.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
     from flatfield.agent.clock import Clock
     from flatfield.agent.copying import CopyPlan
+    from flatfield.agent.lag import LagMeter
     from flatfield.agent.protocols import Sandbox
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.agent.toolbox import Toolbox
@@ -52,6 +55,7 @@ class Ground:
     sandbox: Sandbox | None
     sandbox_reason: str
     observe: Callable[[Event], None]
+    lag: LagMeter | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,8 +186,9 @@ class TrialWork:
             conversation,
             tools,
             assignment.limits,
-            price=lambda usage: self._ground.prices.usd(assignment.agent, usage, on_device),
+            price=lambda reply: self._ground.prices.usd(assignment.agent, reply.usage, on_device, sent=reply.request),
             observe=self._show,
+            lag=self._ground.lag,
         )
         self._outcome = await agent.run()
         if self._outcome.stop == "error":
@@ -230,9 +235,19 @@ class TrialWork:
             changes=self._changes,
             checks=self._checks,
             failure=failure,
-            notes=(outcome.problem,) if outcome.stop == "context_limit" else (),
+            notes=tuple(_notes(outcome)),
             **_sums(outcome, assignment.agent),
         )
+
+
+def _notes(outcome: Outcome) -> Iterator[str]:
+    if outcome.stop == "context_limit":
+        yield outcome.problem
+    yield from turn_conditions(outcome.turns)
+    tiers = (str(turn.reply.request.get("service_tier") or "") for turn in outcome.turns)
+    for tier in dict.fromkeys(tier for tier in tiers if tier_context(tier)):
+        priced = all(turn.cost_usd is not None for turn in outcome.turns)
+        yield f"served at the service tier {tier!r}: {'priced at its rates' if priced else 'no price known for it'}"
 
 
 def _made(source: CopyPlan, home: Path, user: int | None) -> Path:
@@ -254,7 +269,8 @@ def _sums(outcome: Outcome, agent: AgentConfig) -> dict[str, Any]:
     return {
         "turns": turns,
         "usage": _total_usage(turns),
-        "cost_usd": _total_cost(turns),
+        "cost_usd": _total([turn.cost_usd for turn in turns]),
+        "reported_cost_usd": _total([turn.reply.reported_cost_usd for turn in turns]),
         "device_cost_usd": None if agent.usd_per_hour is None else active_seconds / 3600 * agent.usd_per_hour,
         "retry_seconds": sum(turn.reply.retry_seconds for turn in turns) + outcome.retry_seconds,
         "load_seconds": sum(turn.reply.load_seconds for turn in turns),
@@ -274,9 +290,8 @@ def _total_usage(turns: Sequence[Turn]) -> Usage | None:
     return Usage(**{name: sum(getattr(usage, name) for usage in known) for name in Usage.__struct_fields__})
 
 
-def _total_cost(turns: Sequence[Turn]) -> float | None:
-    """Dollars over all turns; None when any turn's price is unknown."""
-    costs = [turn.cost_usd for turn in turns]
+def _total(costs: Sequence[float | None]) -> float | None:
+    """Dollars over all turns; None when any turn's are unknown."""
     if not costs or any(cost is None for cost in costs):
         return None
     return sum(cost for cost in costs if cost is not None)

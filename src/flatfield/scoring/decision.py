@@ -121,6 +121,8 @@ def _too_dear(candidate: Candidate, limit: float | None, weights: Weights) -> st
 
 def _reasons(field: Sequence[Candidate], grading: Grading, result: RunResult) -> tuple[str, ...]:
     if not field:
+        if all(card.control for card in grading.scorecards):
+            return ("only controls took part",)
         return ("no agent is left: relax a limit, or measure more",)
     first = field[0]
     weights = grading.weights

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from flatfield.records import Grading
 from flatfield.scoring.bootstrap import bootstrap
 from flatfield.scoring.cells import Setting, build_cell
+from flatfield.scoring.conditions import conditions
 from flatfield.scoring.performance import measure
 from flatfield.scoring.scorecards import Sheet, build_scorecard
 from flatfield.scoring.work import MEASURES, find_anchors
@@ -47,7 +48,8 @@ def grade(
         trials: those that the harness failed, or that nothing measured, are left out of every average.
         verdicts: the judges' letters; several judges of one trial are averaged.
         weights: instead of the evaluation's; a weight of 0 means that the figure is not needed.
-        anchors: frozen anchors of another run, by task and measure; tasks without one get their own.
+        anchors: frozen anchors, of another run or of this one before agents were added (`run.anchors`), by task and
+            measure; tasks without one get their own.
 
     An agent without a known price has no cost grade and no overall, unless cost has the weight 0.
     """
@@ -70,7 +72,7 @@ def grade(
         cells=cells,
         scorecards=_ranked([build_scorecard(sheet, used) for sheet in sheets]),
         anchors=found,
-        notes=(*measured.notes, *_failures(trials), *_anchor_notes(found, frozen)),
+        notes=(*measured.notes, *_failures(trials), *conditions(trials), *_anchor_notes(run, found, frozen)),
     )
 
 
@@ -109,7 +111,10 @@ def _cells(
     controls = control_names(run)
     cells = []
     for task in run.tasks:
+        taking_part = run.rosters.get(task.id)
         for agent in run.agents:
+            if taking_part is not None and agent.name not in taking_part:
+                continue
             key = (agent.name, task.id)
             setting = Setting(
                 task=task,
@@ -178,9 +183,11 @@ def _failures(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
     )
 
 
-def _anchor_notes(found: Sequence[Anchors], frozen: Mapping[tuple[str, str], Anchors]) -> tuple[str, ...]:
+def _anchor_notes(run: Run, found: Sequence[Anchors], frozen: Mapping[tuple[str, str], Anchors]) -> tuple[str, ...]:
     if not frozen:
         return ()
+    kept = set(frozen.values()) == set(run.anchors)
+    origin = "as they were before agents were added" if kept else "from another run"
     own = sorted({item.task for item in found if (item.task, item.measure) not in frozen})
     missing = f"; {', '.join(own)} had none there and set their own" if own else ""
-    return (f"the relative scale's anchors are frozen from another run{missing}",)
+    return (f"the relative scale's anchors are frozen {origin}{missing}",)

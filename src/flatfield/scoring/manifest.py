@@ -24,11 +24,15 @@ DEFAULT = "vendor's default"
 NOT_SENT = "not sent"
 UNKNOWN = "not known"
 IGNORED = "the model's chat template ignores tools"
+NOT_ACCEPTED = "not accepted"
 MANY = 3
 
 
 class Property(Struct, frozen=True, kw_only=True):
-    """One row: the request's keys that carry it, the configuration's field behind it, and why agents may differ."""
+    """One row: the request's keys that carry it, the configuration's field behind it, and why agents may differ.
+
+    `every_turn`: what the API told of each reply; all else is read from first turns, as later ones get what is left.
+    """
 
     heading: Literal["context", "model", "prompt"]
     label: str
@@ -36,6 +40,7 @@ class Property(Struct, frozen=True, kw_only=True):
     configured: str = ""
     absent: str = UNKNOWN
     why: str
+    every_turn: bool = False
 
 
 PROPERTIES = (
@@ -71,6 +76,29 @@ PROPERTIES = (
     Property(heading="model", label="model", keys=("model",), configured="model", why="this is what the run compares"),
     Property(
         heading="model",
+        label="answered by",
+        keys=("model_version",),
+        absent="the model asked for, as far as the API says",
+        why="the version that the API says it answered with; a retired name may be answered by a successor",
+        every_turn=True,
+    ),
+    Property(
+        heading="model",
+        label="API version",
+        keys=("anthropic_version",),
+        absent="in the address, or none",
+        why="an API whose version is a header: some settings are taken in one version only",
+    ),
+    Property(
+        heading="model",
+        label="service tier",
+        keys=("service_tier",),
+        absent="not reported",
+        why="which tier the API says it served at: tiers differ in speed and price",
+        every_turn=True,
+    ),
+    Property(
+        heading="model",
         label="host",
         keys=("base_url", "host"),
         configured="base_url",
@@ -103,6 +131,13 @@ PROPERTIES = (
     ),
     Property(
         heading="model",
+        label="thinking, as sent",
+        keys=("thinking", "thinkingConfig", "think"),
+        absent="nothing but the effort",
+        why="some APIs take a budget or a switch for what others take as a word of effort",
+    ),
+    Property(
+        heading="model",
         label="streaming",
         keys=("stream",),
         absent=UNKNOWN,
@@ -128,11 +163,12 @@ def manifest(run: Run, trials: Sequence[TrialRecord]) -> tuple[ManifestRow, ...]
         values = {agent.name: _value(item, agent, own[agent.name]) for agent in run.agents}
         notes = [item.why] if _differs(values, controls) else []
         if item.configured == "protocol":
-            notes += [
-                f"{a.name}: {IGNORED}" for a in run.agents if _requested(own[a.name], "tools_ignored") == ["True"]
-            ]
+            notes += [f"{a.name}: {IGNORED}" for a in run.agents if _requested(own[a.name], "tools_ignored") == ["yes"]]
         notes += _unsent(item, run.agents, own)
         rows.append(_row(item.heading, item.label, values, controls, "; ".join(notes)))
+    special = {agent.name: _specialised(agent) for agent in run.agents}
+    why = "an agent that brings its own system prompt or fewer tools: its grades are of model, prompt and tools"
+    rows.append(_row("prompt", "specialised", special, controls, why if _differs(special, controls) else ""))
     prices = {agent.name: _prices(run, agent, own[agent.name]) for agent in run.agents}
     why = "each model has its vendor's price; an agent whose price nobody knows has no cost grade"
     rows.append(_row("model", "prices", prices, controls, why if _differs(prices, controls) else ""))
@@ -146,25 +182,35 @@ def manifest(run: Run, trials: Sequence[TrialRecord]) -> tuple[ManifestRow, ...]
 
 def _value(item: Property, agent: AgentConfig, trials: Sequence[TrialRecord]) -> str:
     """What was sent, else what is configured, else what its absence means."""
+    configured = getattr(agent, item.configured) if item.configured else None
     for key in item.keys:
-        if sent := _requested(trials, key):
+        if sent := _requested(trials, key, every_turn=item.every_turn):
+            if sent == [NOT_ACCEPTED] and configured is not None:
+                return f"{NOT_ACCEPTED} ({configured} is configured)"
             return _joined(_host(url) for url in sent) if key == "base_url" else _joined(sent)
     recorded = any(turn.reply.request for trial in trials for turn in trial.turns)
-    configured = getattr(agent, item.configured) if item.configured else None
     if recorded or configured is None:
         return NOT_SENT if recorded and configured is not None else item.absent
     return f"{_host(str(configured)) if item.configured == 'base_url' else configured} (configured)"
 
 
-def _requested(trials: Sequence[TrialRecord], key: str) -> list[str]:
-    """The different values of one request parameter, in order; only first turns, as later ones get what is left."""
+def _requested(trials: Sequence[TrialRecord], key: str, *, every_turn: bool = False) -> list[str]:
+    """The different values of one request parameter, in words and in order; of first turns, unless of `every_turn`."""
     found: dict[str, None] = {}
     for trial in trials:
-        for turn in trial.turns[:1]:
+        for turn in trial.turns if every_turn else trial.turns[:1]:
             value: Any = turn.reply.request.get(key)
             if value is not None:
-                found[str(value)] = None
+                found[_worded(value)] = None
     return list(found)
+
+
+def _worded(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_worded(each)}" for name, each in value.items())
+    return str(value)
 
 
 def _joined(values: Any) -> str:  # noqa: ANN401 - any iterable of texts
@@ -179,15 +225,26 @@ def _host(url: str) -> str:
 
 
 def _unsent(item: Property, agents: Sequence[AgentConfig], own: Mapping[str, Sequence[TrialRecord]]) -> list[str]:
-    """Settings that an agent's configuration has and that its requests did not carry."""
-    if item.configured not in {"temperature", "reasoning_effort", "max_output_tokens"}:
+    """Settings that an agent's configuration has and that its requests did not carry, and whose doing that is."""
+    if item.configured not in {"temperature", "reasoning_effort", "max_output_tokens", "context_tokens"}:
         return []
-    return [
-        f"{agent.name}: {getattr(agent, item.configured)} is configured, but was not sent: "
-        f"the API does not accept {item.label}"
-        for agent in agents
-        if _value(item, agent, own[agent.name]) == NOT_SENT and getattr(agent, item.configured) is not None
-    ]
+    notes = []
+    for agent in agents:
+        configured, value = getattr(agent, item.configured), _value(item, agent, own[agent.name])
+        if configured is not None and (value == NOT_SENT or value.startswith(NOT_ACCEPTED)):
+            who = (
+                f"the API does not accept {item.label}" if value == NOT_SENT else "its API or model does not accept it"
+            )
+            notes.append(f"{agent.name}: {configured} is configured, but was not sent: {who}")
+    return notes
+
+
+def _specialised(agent: AgentConfig) -> str:
+    """What an agent brings of its own; the digests of prompt and tools show what of it was sent."""
+    own = [] if agent.system_prompt is None else ["own system prompt"]
+    if agent.tools is not None:
+        own.append(f"own tools: {', '.join(agent.tools) or 'none'}")
+    return "; ".join(own) or "no"
 
 
 def _prices(run: Run, agent: AgentConfig, trials: Sequence[TrialRecord]) -> str:

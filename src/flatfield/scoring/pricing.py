@@ -2,91 +2,99 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-from ipaddress import ip_address
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from flatfield.scoring.price_data import DataFile, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from pathlib import Path
 
-    from flatfield.records import AgentConfig, Usage
+    from genai_prices.data_snapshot import DataSnapshot
+    from genai_prices.types import ModelInfo
 
-VENDORS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
-"""Providers that speak one vendor's own API, and what genai-prices calls that vendor."""
+    from flatfield.records import AgentConfig, Price, Usage
 
+VENDORS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "openai-chat": "openai"}
+"""Providers that ask one vendor when nothing else is set, and what genai-prices calls that vendor."""
 
-class Price(Struct, frozen=True, kw_only=True):
-    """A user's own price, in USD per million tokens; a cache price left out is the input price."""
-
-    input_mtok: float
-    output_mtok: float
-    cache_read_mtok: float | None = None
-    cache_write_mtok: float | None = None
-
-    def usd(self, usage: Usage) -> float:
-        """Dollars for one request."""
-        read, write = usage.cache_read_tokens, usage.cache_write_tokens
-        read_mtok = self.input_mtok if self.cache_read_mtok is None else self.cache_read_mtok
-        write_mtok = self.input_mtok if self.cache_write_mtok is None else self.cache_write_mtok
-        fresh = usage.input_tokens - read - write
-        inward = fresh * self.input_mtok + read * read_mtok + write * write_mtok
-        return (inward + usage.output_tokens * self.output_mtok) / 1e6
+STANDARD = frozenset({"", "auto", "default", "standard", "on_demand", "unspecified"})
+"""Service tiers that are billed at the list price, as the vendors' replies call them."""
 
 
 class Prices:
-    """Prices from genai-prices, loaded when first asked, and from a user's `overrides`, which win.
+    """Prices from genai-prices, loaded when first asked, and a user's `own`, which win.
 
-    `overrides` are keyed by "PROVIDER:MODEL" or by model; `at` is the time of the requests (None: now), for prices
-    that changed.
+    `own` are keyed by "PROVIDER:MODEL" or by model; `at` is the time of the requests (None: now), for prices that
+    changed; `cache` is flatfield's cache folder, where newer data may lie (None: the package's own is used).
     """
 
-    def __init__(self, overrides: Mapping[str, Price] | None = None, *, at: datetime | None = None) -> None:
-        self._overrides = dict(overrides or {})
+    def __init__(
+        self, own: Mapping[str, Price] | None = None, *, at: datetime | None = None, cache: Path | None = None
+    ) -> None:
+        self._own = dict(own or {})
         self._at = at
+        self._file = DataFile(cache)
+        self._snapshot: DataSnapshot | None = None
 
-    def usd(self, agent: AgentConfig, usage: Usage | None, on_device: bool) -> float | None:  # noqa: FBT001 - the door's
+    def prepare(self) -> None:
+        """Load the data now, which takes some tenths of a second, so that no turn has to wait for it."""
+        self._snapshot = self._snapshot or load(self._file)
+
+    def usd(
+        self,
+        agent: AgentConfig,
+        usage: Usage | None,
+        on_device: bool,  # noqa: FBT001 - the door's
+        *,
+        sent: Mapping[str, Any] | None = None,
+    ) -> float | None:
         """Dollars that `usage` cost; None when no price, or no usage, is known.
 
         `usage` is that of one request: some prices have tiers by the size of a request, so the sum of a trial's tokens
-        can cost something else than the sum of its turns. `on_device`: the model runs on the user's own device, $0 at
-        the API. Nothing else is ever free: a listed price of 0 is no price known.
+        can cost something else than the sum of its turns. `on_device`: the provider says that the model runs on the
+        user's own device, $0 at the API. Nothing else is ever free: a listed price of 0 is no price known. `sent` is
+        the reply's `request`: where it really went, and at which service tier it was served.
         """
-        own = self._overrides.get(f"{agent.provider}:{agent.model}") or self._overrides.get(agent.model)
-        if own is None and (on_device or runs_on_device(agent)):
+        own = self.own(agent)
+        if own is None and on_device:
             return 0.0
         if usage is None or usage.cache_read_tokens + usage.cache_write_tokens > usage.input_tokens:
             return None
-        return own.usd(usage) if own else self._listed(agent, usage)
+        return own_usd(own, usage) if own else self._listed(agent, usage, sent or {})
+
+    def own(self, agent: AgentConfig) -> Price | None:
+        """The user's own price of an agent's model."""
+        return self._own.get(f"{agent.provider}:{agent.model}") or self._own.get(agent.model)
 
     def version(self) -> str:
         """Which prices these are, for the manifest."""
-        listed = f"genai-prices {version('genai-prices')}"
-        return f"{listed}; own prices: {', '.join(sorted(self._overrides))}" if self._overrides else listed
+        listed = self._file.version()
+        return f"{listed}; user price file: {', '.join(sorted(self._own))}" if self._own else listed
 
-    def _listed(self, agent: AgentConfig, usage: Usage) -> float | None:
+    def _listed(self, agent: AgentConfig, usage: Usage, sent: Mapping[str, Any]) -> float | None:
         from genai_prices import Usage as Tokens
-        from genai_prices import calc_price
 
-        tokens = Tokens(
-            input_tokens=usage.input_tokens,
-            cache_read_tokens=usage.cache_read_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            output_tokens=usage.output_tokens,
-        )
-        vendor = VENDORS.get(agent.provider)
-        if not agent.model or (agent.base_url is None and vendor is None):
+        address = sent.get("base_url") or agent.base_url
+        vendor = None if address else VENDORS.get(agent.provider)
+        model = agent.model.removeprefix("models/") if agent.provider == "gemini" else agent.model
+        if not model or not (address or vendor):
             return None
+        if self._snapshot is None:
+            self._snapshot = load(self._file)
+        context = tier_context(str(sent.get("service_tier") or ""))
         try:
-            if agent.base_url is not None:
-                found = calc_price(
-                    tokens, agent.model, provider_api_url=agent.base_url, genai_request_timestamp=self._at
-                )
-            else:
-                found = calc_price(tokens, agent.model, provider_id=vendor, genai_request_timestamp=self._at)
+            _, listed = self._snapshot.find_provider_model(model, None, vendor, address)
+            if context and not _has_tier(listed, context, self._at or datetime.now(UTC)):
+                return None
+            tokens = Tokens(
+                input_tokens=usage.input_tokens,
+                cache_read_tokens=usage.cache_read_tokens,
+                cache_write_tokens=usage.cache_write_tokens,
+                output_tokens=usage.output_tokens,
+            )
+            found = self._snapshot.calc(tokens, model, vendor, address, self._at, context)
         except LookupError:
             return None
         if not found.model_price.input_mtok or not found.model_price.output_mtok:
@@ -94,19 +102,27 @@ class Prices:
         return float(found.total_price)
 
 
-def runs_on_device(agent: AgentConfig) -> bool:
-    """Whether an agent's model runs on the user's own device: as configured, else `local` and Ollama on loopback."""
-    if agent.on_device is not None:
-        return agent.on_device
-    return agent.provider == "local" or (agent.provider == "ollama" and is_loopback(agent.base_url))
+def tier_context(service_tier: str) -> dict[str, str] | None:
+    """What genai-prices calls a service tier; None for one that is billed at the list price."""
+    tier = service_tier.lower()
+    if tier in STANDARD:
+        return None
+    return {"processing": "batch"} if tier == "batch" else {"service_tier": tier}
 
 
-def is_loopback(base_url: str | None) -> bool:
-    """Whether a URL leads to this machine; None is Ollama's default address, which does."""
-    if base_url is None:
-        return True
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+def _has_tier(model: ModelInfo, context: dict[str, str], at: datetime) -> bool:
+    """Whether rates of their own are known for a service tier at that time."""
+    return any(
+        variant.when == context and (variant.constraint is None or variant.constraint.active(at))
+        for variant in model.price_variants or ()
+    )
+
+
+def own_usd(price: Price, usage: Usage) -> float:
+    """Dollars for one request at a user's own price: a cache price that is left out is the input price."""
+    read, write = usage.cache_read_tokens, usage.cache_write_tokens
+    read_mtok = price.input_mtok if price.cache_read_mtok is None else price.cache_read_mtok
+    write_mtok = price.input_mtok if price.cache_write_mtok is None else price.cache_write_mtok
+    fresh = usage.input_tokens - read - write
+    inward = fresh * price.input_mtok + read * read_mtok + write * write_mtok
+    return (inward + usage.output_tokens * price.output_mtok) / 1e6

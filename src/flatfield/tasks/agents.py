@@ -14,6 +14,7 @@ from flatfield import plugins
 from flatfield.errors import NotFound
 from flatfield.records import AgentConfig
 from flatfield.tasks import fields, frontmatter, source
+from flatfield.tasks.roster import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -126,7 +127,9 @@ def is_url(text: str) -> bool:
 def select_agents(items: Sequence[str], roster: Sequence[AgentConfig]) -> tuple[AgentConfig, ...]:
     """The agents that names, globs and specs select, in their order, each once.
 
-    A name wins over a spec. Globs leave out the controls, which are compared with nothing.
+    A name wins over a spec. Globs leave out the controls, which are compared with nothing, and select among the user's
+    own agents. Those that flatfield brings along, which are many and may cost money, are selected by a glob only where
+    none of the user's matches and the glob begins as their names do (`claude-*`, never `*`).
 
     Raises:
         NotFound: items that select nothing; all of them, with names that come close.
@@ -150,6 +153,14 @@ def fingerprint(agent: AgentConfig) -> str:
     return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()[:16]
 
 
+def listed(roster: Sequence[AgentConfig]) -> str:
+    """The agents that can be named, in a sentence: one's own by name, those that flatfield brings along by number."""
+    own = [agent.name for agent in roster if agent.source != SHIPPED]
+    shipped = len(roster) - len(own)
+    parts = [*own, *([f"{shipped} that flatfield brings along (see: flatfield agents)"] if shipped else [])]
+    return ", ".join(parts) or "none"
+
+
 def _select(item: str, roster: Sequence[AgentConfig]) -> Iterator[AgentConfig]:
     named = next((agent for agent in roster if agent.name == item), None)
     if named is not None:
@@ -158,13 +169,19 @@ def _select(item: str, roster: Sequence[AgentConfig]) -> Iterator[AgentConfig]:
     names = [agent.name for agent in roster]
     if any(sign in item for sign in "*?["):
         matching = [a for a in roster if fnmatchcase(a.name, item) and a.provider not in CONTROLS]
+        own = [agent for agent in matching if agent.source != SHIPPED]
+        if matching and not own and item[0] in "*?[":
+            raise NotFound(
+                f"{item!r} matches no agent of yours, and those that flatfield brings along are not taken all at once: "
+                "name them, or begin the glob as their names do, such as claude-*"
+            )
         if not matching:
-            raise NotFound(f"no agent's name matches {item!r}; there are: {', '.join(names) or 'none'}")
-        yield from matching
+            raise NotFound(f"no agent's name matches {item!r}; there are: {listed(roster)}")
+        yield from own or matching
         return
     if ":" not in item:
         close = source.did_you_mean(item, names)
-        there = close or f"; there are: {', '.join(names) or 'none'}"
+        there = close or f"; there are: {listed(roster)}"
         raise NotFound(f"there is no agent {item!r}{there} (or write PROVIDER:MODEL[@URL])")
     agent = parse_agent(item)
     providers = plugins.names("provider")

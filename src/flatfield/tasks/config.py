@@ -44,7 +44,9 @@ def read_config(path: Path, shown_as: str) -> Config:
         if key not in _TABLES:
             found.add(line, f"flatfield.toml has no table `{key}`", source.right_key(key, _TABLES))
     read = [_agent(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "agents", found)]
-    prices = {name: _price(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "prices", found)}
+    prices = {
+        name: _price(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "prices", found)
+    }
     found.settle()
     return Config(
         agents=tuple(agent for agent in read if agent is not None),

@@ -11,7 +11,7 @@ import msgspec
 
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import Mistake
-from flatfield.tasks.agents import read_agent_file
+from flatfield.tasks.agents import CONTROLS, read_agent_file
 from flatfield.tasks.config import Config, read_config
 from flatfield.tasks.roster import SHIPPED, as_agent, known_models
 
@@ -119,7 +119,8 @@ def _folder(place: Path, cwd: Path, mistakes: list[Mistake], notes: list[str]) -
 def _first_of_each(agents: list[AgentConfig], notes: list[str]) -> tuple[AgentConfig, ...]:
     chosen: dict[str, AgentConfig] = {}
     for agent in agents:
-        if agent.name in chosen:
+        # That an agent of one's own has the name of a model is no surprise; that it has the name of a control is.
+        if agent.name in chosen and (agent.source != SHIPPED or agent.provider in CONTROLS):
             notes.append(f"agent {agent.name} of {agent.source} is hidden by the one of {chosen[agent.name].source}")
         chosen.setdefault(agent.name, agent)
     return tuple(chosen.values())

@@ -134,8 +134,9 @@ class FakeServer:
 
     A sequence is played in the order of the requests; a function is given each request and its number from 0.
     `piece_bytes` cuts streams into pieces of that size, anywhere, characters included; `stream` False answers whole;
-    `compress` gzips replies, streamed ones too. `requests`, `headers` and `violations` hold what came, `asked` the short
-    questions with their paths, which the script has no part in; `open_requests` are those being answered now.
+    `compress` gzips replies, streamed ones too. `requests`, `headers` and `violations` hold what came (a request more
+    than the script has replies for is one, too), `asked` the short questions with their paths, which the script has no
+    part in; `open_requests` are those being answered now.
     """
 
     def __init__(
@@ -208,6 +209,8 @@ class FakeServer:
         self.requests.append(sent)
         self.headers.append(dict(request.headers))
         problem = self._wire.violation(sent, request.headers, self._sent)
+        if not problem and not callable(self._script) and number >= len(self._script):
+            problem = f"request {number + 1} of a conversation that has {len(self._script)}"
         if problem:
             self.violations.append(problem)
             return web.json_response(self._wire.error(400, problem), status=400)

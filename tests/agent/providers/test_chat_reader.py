@@ -260,3 +260,30 @@ def test_an_error_in_the_stream_may_pass(error: Any) -> None:
 def test_an_error_in_the_stream_may_be_final(error: Any) -> None:
     with pytest.raises(ProviderError, match="bad"):
         read({"error": error})
+
+
+@pytest.mark.parametrize(
+    ("more", "cost"),
+    [
+        ({"cost": 0.0125}, 0.0125),
+        ({"cost": 0}, 0.0),
+        ({"cost": 0.01, "is_byok": False, "cost_details": {"upstream_inference_cost": 5}}, 0.01),
+        ({"cost": 0.01, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.2}}, 0.21),
+        ({"cost": 0.01, "is_byok": True}, None),
+        ({"cost": {"total_cost": 1}}, None),
+        ({"cost": -1}, None),
+        ({"cost": True}, None),
+        ({}, None),
+    ],
+)
+def test_the_cost_that_a_server_reports(more: dict[str, Any], cost: float | None) -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, **more}
+    reader = read({"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]}, {"choices": [], "usage": usage})
+    assert reader.reported_cost_usd == (None if cost is None else pytest.approx(cost))
+
+
+def test_the_service_tier_that_a_server_reports() -> None:
+    end = {"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]}
+    assert read({**end, "service_tier": "flex"}).service_tier == "flex"
+    assert read({**end, "service_tier": None}).service_tier == ""
+    assert read(end).service_tier == ""

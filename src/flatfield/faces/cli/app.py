@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from flatfield import __version__
-from flatfield.faces.cli import agents, demo, doctor, evaluate, examples, models, pick, report, run, stored, tasks
+from flatfield.faces.cli import (
+    agents,
+    demo,
+    doctor,
+    evaluate,
+    examples,
+    models,
+    pick,
+    prices,
+    report,
+    run,
+    stored,
+    tasks,
+)
 from flatfield.faces.cli.common import examples as shown
 from flatfield.faces.cli.common import settings
 
@@ -73,4 +86,5 @@ app.command("doctor", epilog=doctor.EPILOG)(doctor.command)
 app.command("agents", epilog=agents.EPILOG)(agents.command)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
+app.add_typer(prices.app, name="prices")
 app.add_typer(examples.app, name="examples")

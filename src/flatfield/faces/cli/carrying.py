@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.common import note, notes
+from flatfield.faces.cli.common import environ_of, note, notes, prices_of
 from flatfield.faces.cli.ending import INTERRUPTED
 from flatfield.faces.cli.interrupts import interruptible
 
@@ -27,11 +27,13 @@ NOT_MEASURED = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class How:
-    """How a run is carried out: who judges, and what the flags say."""
+    """How a run is carried out: in which project, who judges, what the flags say, and whose trials `only` are done."""
 
+    project: Project
     judges: tuple[AgentConfig, ...] = ()
     skip_unready: bool = False
     unsafe_commands: bool = False
+    only: tuple[str, ...] = ()
 
 
 async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
@@ -43,7 +45,8 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
     from flatfield.runs.plan import remaining
 
     clock, stop = SystemClock(), asyncio.Event()
-    view = LiveView(open_console(stderr=True), remaining(run, store.trials(run.id)).plans, clock)
+    environ = environ_of(how.project)
+    view = LiveView(open_console(stderr=True), remaining(run, store.trials(run.id), how.only).plans, clock)
 
     def interrupt() -> None:
         view.say("stopping: what runs is ended, what is finished is kept; Ctrl-C again ends at once")
@@ -61,6 +64,9 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
                     judges=how.judges,
                     skip_unready=how.skip_unready,
                     unsafe_commands=how.unsafe_commands,
+                    prices=prices_of(how.project),
+                    environ=environ,
+                    only=how.only,
                 )
                 summary = await evaluate(run, store, conduct)
     return summary, stop.is_set()

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.faces.blocks import Table
+    from flatfield.faces.cli.environment import Environment
     from flatfield.records import Weights
     from flatfield.runs.store import Store
+    from flatfield.scoring.pricing import Prices
     from flatfield.tasks.project import Project
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -60,6 +62,27 @@ def store_of(project: Project) -> Store:
     if folder.exists() and not folder.is_dir():
         raise NotFound(f"{folder} is not a folder: runs are stored in it; move it away")
     return Store(folder)
+
+
+def environ_of(project: Project) -> Environment:
+    """What providers look keys and addresses up in: the environment, and behind it `.env` files.
+
+    Raises:
+        FlatfieldError: a `.env` cannot be read.
+    """
+    from flatfield.faces.cli.environment import read_environment
+
+    found, odd = read_environment(project, Path.cwd(), os.environ)
+    notes(odd)
+    return found
+
+
+def prices_of(project: Project) -> Prices:
+    """The prices in force: the user's own of flatfield.toml, then genai-prices', updated ones if there are any."""
+    from flatfield.agent.models import cache_folder
+    from flatfield.scoring.pricing import Prices
+
+    return Prices(project.prices, cache=cache_folder(os.environ))
 
 
 def settings(context: typer.Context) -> Settings:

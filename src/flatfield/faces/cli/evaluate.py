@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,7 @@ from flatfield.faces.cli.common import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flatfield.faces.cli.carrying import How
     from flatfield.records import AgentConfig, Evaluation, Run
     from flatfield.runs.store import Store
     from flatfield.tasks.project import Project
@@ -37,10 +39,13 @@ EPILOG = examples(
     'flatfield eval my-task.md --agents "nano-*,openai-chat:qwen3@http://127.0.0.1:8080/v1"',
     "flatfield eval --resume            go on with the newest run",
     "flatfield eval --resume 20260102   go on with the run whose id begins so",
+    "flatfield eval --extend 20260102 --agents claude-sonnet   add an agent to that run",
 )
 NEWEST = "newest"
 CHANGEABLE = frozenset({"jobs", "budget_usd", "judge", "weights"})
 """What a resumed run may be given anew: it changes no trial that is stored."""
+EXTENDING = frozenset({"agents", "jobs", "budget_usd"})
+"""What a run may be given when agents are added: everything else is the same for them as for those before."""
 
 
 Files = Annotated[
@@ -57,6 +62,12 @@ SkipUnready = Annotated[
     bool, typer.Option("--skip-unready", help="Run without the agents that cannot; list them as not measured.")
 ]
 Resume = Annotated[str | None, typer.Option(metavar="[RUN]", help="Do what is missing of a run; alone: of the newest.")]
+Extend = Annotated[
+    str | None, typer.Option(metavar="RUN", help="Run only --agents, on the plan of RUN, and join its comparison.")
+]
+StrictFair = Annotated[
+    bool, typer.Option("--strict-fair", help="Refuse agents that differ in a setting that could be the same.")
+]
 Unsafe = Annotated[bool, typer.Option("--unsafe-commands", help="Run commands that models write WITHOUT a sandbox.")]
 
 
@@ -72,10 +83,14 @@ def command(
     weights: WeightsOption = None,
     skip_unready: SkipUnready = False,
     resume: Resume = None,
+    extend: Extend = None,
+    strict_fair: StrictFair = False,
     unsafe_commands: Unsafe = False,
     as_json: AsJson = False,
 ) -> None:
     """Run agents on tasks and grade what each one did."""
+    from flatfield.faces.cli.carrying import How
+
     options: dict[str, object] = {
         "agents": comma_list(agents, "--agents"),
         "repeats": repeats,
@@ -88,31 +103,35 @@ def command(
     chosen = {name: value for name, value in options.items() if value is not None}
     project = settings(context).project()
     store = store_of(project)
-    if resume is not None:
+    only: tuple[str, ...] = ()
+    if extend is not None:
+        run, only = _extended(store, extend, [*(files or []), *(["--resume"] if resume else [])], chosen, project)
+    elif resume is not None:
         run = _resumed(store, resume, files or [], chosen)
     else:
         run = _new(files or [], project, chosen, settings(context).arguments)
-    _carry_out(run, project, store, skip_unready=skip_unready, unsafe_commands=unsafe_commands, as_json=as_json)
+    if strict_fair:
+        _refuse_unfair(run)
+    how = How(project=project, skip_unready=skip_unready, unsafe_commands=unsafe_commands, only=only)
+    _carry_out(run, store, how, as_json=as_json)
 
 
-def _carry_out(
-    run: Run, project: Project, store: Store, *, skip_unready: bool, unsafe_commands: bool, as_json: bool
-) -> None:
-    from flatfield.faces.cli.carrying import How, carry_out, leave, write_markdown
+def _carry_out(run: Run, store: Store, how: How, *, as_json: bool) -> None:
+    from flatfield.faces.cli.carrying import carry_out, leave, write_markdown
     from flatfield.faces.drawing import open_console
     from flatfield.faces.reports import json, terminal
     from flatfield.runs.results import load_result
 
-    judges = _judges(run.evaluation, project)
+    judges = _judges(run.evaluation, how.project)
     _warn_of_judge(run, judges)
-    how = How(judges=judges, skip_unready=skip_unready, unsafe_commands=unsafe_commands)
-    summary, stopped = asyncio.run(carry_out(run, store, how))
+    summary, stopped = asyncio.run(carry_out(run, store, replace(how, judges=judges)))
     result = load_result(store, run.id)
-    path = write_markdown(result, project)
     if as_json:
         write(json.render(result))
     else:
         terminal.show(result, open_console())
+    path = write_markdown(result, how.project)
+    if not as_json:
         note(f"\nReport: {os.path.relpath(path)}")
     leave(result, summary, stopped=stopped)
 
@@ -163,6 +182,46 @@ def _resumed(store: Store, resume: str, files: Sequence[str], chosen: dict[str, 
     left = remaining(run, store.trials(run.id))
     note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
     return run
+
+
+def _extended(
+    store: Store, asked: str, beside: Sequence[str], chosen: dict[str, object], project: Project
+) -> tuple[Run, tuple[str, ...]]:
+    """The stored run with the agents of `--agents`, and their names; `beside` is what it cannot be given with."""
+    from msgspec import structs
+
+    from flatfield.faces.wording import many
+    from flatfield.runs.order import extended, unchanged
+    from flatfield.runs.plan import remaining
+    from flatfield.runs.results import load_result
+    from flatfield.tasks.agents import select_agents
+
+    if beside:
+        raise FlatfieldError(f"--extend takes tasks, repeats and limits from its run: leave {beside[0]} out")
+    fixed = sorted(set(chosen) - EXTENDING)
+    if fixed:
+        raise FlatfieldError(f"--extend keeps what its run was started with; leave out --{fixed[0]}")
+    names = chosen.pop("agents", None)
+    if not isinstance(names, tuple):
+        raise FlatfieldError("--extend needs --agents: name those to add to the run")
+    before = load_result(store, asked)
+    added = select_agents(names, project.roster)
+    run = extended(unchanged(before.run), added, before.grading.anchors)
+    run = structs.replace(run, evaluation=structs.replace(run.evaluation, **chosen))
+    only = tuple(agent.name for agent in added)
+    left = remaining(run, store.trials(run.id), only)
+    note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")
+    return run, only
+
+
+def _refuse_unfair(run: Run) -> None:
+    from flatfield.scoring.fairness import avoidable_differences
+    from flatfield.scoring.grading import control_names
+
+    controls = control_names(run)
+    found = avoidable_differences([agent for agent in run.agents if agent.name not in controls])
+    if found:
+        raise FlatfieldError("\n  ".join(("--strict-fair: agents differ where they need not:", *found)))
 
 
 def _judges(evaluation: Evaluation, project: Project) -> tuple[AgentConfig, ...]:

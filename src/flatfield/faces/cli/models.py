@@ -1,4 +1,4 @@
-"""`flatfield models`: on-device models, fetched, listed and checked."""
+"""`flatfield models`: models that are known, and on-device ones, fetched and checked."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
-from flatfield.faces.cli.common import AsJson, examples, print_json, print_table, write
+from flatfield.faces.cli.common import AsJson, examples, print_json, print_table, settings, write
 
 if TYPE_CHECKING:
     from flatfield.agent.models import ModelCheck, ModelEntry
 
 app = typer.Typer(
-    help="Fetch, list and check on-device models.",
+    help="List known models; fetch and check on-device ones.",
     epilog=examples("flatfield models list", "flatfield models pull smollm2-135m"),
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -24,15 +25,23 @@ app = typer.Typer(
 
 
 @app.command("list", epilog=examples("flatfield models list", "flatfield models list --json"))
-def list_(as_json: AsJson = False) -> None:
-    """List the models that are known or pulled."""
+def list_(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the models that are known: hosted ones, which are agents by these names, and those for this device.
+
+    Prices are in USD per million tokens, yours of flatfield.toml where there are any.
+    """
     from flatfield.agent.models import cache_folder, list_models
     from flatfield.faces.blocks import Table
+    from flatfield.faces.cli import hosted
 
     entries = list_models(cache_folder(os.environ))
+    known = hosted.hosted_models(settings(context).project())
     if as_json:
-        print_json(entries)
+        local = [{"provider": "local", **msgspec.structs.asdict(entry)} for entry in entries]
+        print_json([*local, *known])
         return
+    print_table(hosted.table(known))
+    write("\n")
     columns = ("name", "what", "licence", "size", "here")
     rows = tuple(map(_row, entries))
     print_table(Table(columns=columns, rows=rows, right=frozenset({"size"}), fold=frozenset({"name", "what"})))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,17 @@ import typer
 
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.cli.carrying import NOT_MEASURED
-from flatfield.faces.cli.common import AsJson, examples, note, notes, print_json, settings, write
+from flatfield.faces.cli.common import (
+    AsJson,
+    environ_of,
+    examples,
+    note,
+    notes,
+    prices_of,
+    print_json,
+    settings,
+    write,
+)
 from flatfield.faces.cli.ending import INTERRUPTED
 from flatfield.faces.cli.interrupts import interruptible
 
@@ -57,7 +66,7 @@ def command(
     if not folder.is_dir():
         raise NotFound(f"the workspace {workspace} is no directory; name one that exists with --workspace")
     limits = Limits(turns=turns, seconds=seconds, output_tokens=output_tokens)
-    record = asyncio.run(_run(prompt, config, folder, limits))
+    record = asyncio.run(_run(prompt, config, folder, limits, project))
     if as_json:
         print_json(record)
     else:
@@ -77,7 +86,7 @@ def _config(agent: str | None, model: str | None, project: Project) -> AgentConf
     return found[0]
 
 
-async def _run(prompt: str, config: AgentConfig, folder: Path, limits: Limits) -> TrialRecord:
+async def _run(prompt: str, config: AgentConfig, folder: Path, limits: Limits, project: Project) -> TrialRecord:
     from flatfield.agent.clock import SystemClock
     from flatfield.runs.single import Surroundings, run_here
 
@@ -85,7 +94,7 @@ async def _run(prompt: str, config: AgentConfig, folder: Path, limits: Limits) -
         if event.kind == "tool":
             note(f"  → {event.text}")
 
-    around = Surroundings(clock=SystemClock(), environ=os.environ, observe=observe)
+    around = Surroundings(clock=SystemClock(), environ=environ_of(project), observe=observe, prices=prices_of(project))
     work = asyncio.ensure_future(run_here(prompt, config, folder, limits, around))
     with interruptible(work.cancel):
         try:

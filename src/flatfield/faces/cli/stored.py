@@ -15,6 +15,7 @@ RUNS_EPILOG = examples("flatfield runs", "flatfield runs --json")
 SHOW_EPILOG = examples(
     "flatfield show 20260102-101500-ab12/oracle/level-0-fact/1",
     "flatfield show 20260102/oracle/level-0-fact/1 --json     the beginning of the run's id is enough",
+    "flatfield show 20260102/oracle/level-0-fact/1 --wire     what went to the API and came back",
 )
 TITLE_WIDTH = 36
 
@@ -51,14 +52,22 @@ def _row(summary: RunSummary) -> tuple[str, ...]:
 def show(
     context: typer.Context,
     trial: Annotated[str, typer.Argument(metavar="TRIAL", help="RUN/agent/task/repeat, as reports show it.")],
+    wire: Annotated[
+        bool, typer.Option("--wire", help="Print the exact bodies that were sent and received, keys removed.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print one trial: every message, tool call, timing and token."""
+    from flatfield.faces.exchanges import exchanges, rebuilt_of, without_exchanges
     from flatfield.faces.transcript import transcript
 
     store = settings(context).store()
     record = store.trial(trial)
-    if as_json:
-        print_json(record)
+    if wire and as_json:
+        print_json(tuple(rebuilt_of(record)))
+    elif wire:
+        write(exchanges(record) + "\n")
+    elif as_json:
+        print_json(without_exchanges(record))
     else:
         write(transcript(record, store.verdicts(record.run)) + "\n")

@@ -37,9 +37,12 @@ def manifest_section(result: RunResult, *, brief: bool = False) -> Section:
 
 
 def _differences(rows: Sequence[tuple[ManifestRow, Mapping[str, str]]]) -> Iterator[tuple[str, ...]]:
+    """A row for each value; heading and label stand on the first of a property, so that the eye finds the next."""
     for row, values in rows:
+        named: tuple[str, str] = (row.heading, row.label)
         by_value: dict[str, list[str]] = {}
         for agent, value in values.items():
             by_value.setdefault(value, []).append(agent)
         for value, agents in by_value.items():
-            yield row.heading, row.label, value, ", ".join(agents)
+            yield *named, value, ", ".join(agents)
+            named = ("", "")

@@ -8,6 +8,7 @@ from flatfield.faces.blocks import Section, Table
 from flatfield.faces.reports._ranking import controls, ranked
 from flatfield.faces.reports._summary import numbers
 from flatfield.faces.wording import UNKNOWN, count, dollars, letter, scaled, seconds
+from flatfield.scoring.conditions import output_tokens_per_second
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,13 +23,13 @@ def metrics(result: RunResult) -> Section:
     """Per agent: trials, seconds, tokens, dollars, and the highest level held; controls apart."""
     levels = any(task.level is not None for task in result.run.tasks)
     device = any(card.device_cost_usd is not None for card in result.grading.scorecards)
-    columns = ["measured", "active", "wall", "retries", "tokens in", "out", "cost"]
+    columns = ["measured", "active", "wall", "retries", "tokens in", "out", "out/s", "cost"]
     columns += ["device"] if device else []
     columns += ["level"] if levels else []
     tables = [
         Table(
             columns=(kind, *columns),
-            rows=tuple((card.agent, *_figures(card, columns)) for card in cards),
+            rows=tuple((card.agent, *_figures(card, columns, result)) for card in cards),
             right=frozenset(columns),
             fold=frozenset({kind}),
         )
@@ -36,12 +37,15 @@ def metrics(result: RunResult) -> Section:
         if cards
     ]
     text = "Sums over all trials that ran. Active = model + tools; waiting and retries are beside it, not in it."
+    text += " Out/s: output tokens a second, from the first one where it was seen."
     text += " Level: the highest one held, with performance C or better." if levels else ""
     text += " Device: what the device's time costs." if device else ""
     return Section(title="Performance Metrics", paragraphs=(text,), tables=tuple(tables))
 
 
-def _figures(card: Scorecard, columns: Sequence[str]) -> Sequence[str]:
+def _figures(card: Scorecard, columns: Sequence[str], result: RunResult) -> Sequence[str]:
+    ran = [trial for trial in result.trials if trial.agent == card.agent and trial.failure is None]
+    rate = output_tokens_per_second(ran)
     cost = UNKNOWN if card.control else dollars(card.cost_usd)
     known = {
         "measured": f"{card.measured}/{card.trials}",
@@ -50,6 +54,7 @@ def _figures(card: Scorecard, columns: Sequence[str]) -> Sequence[str]:
         "retries": seconds(card.retry_seconds),
         "tokens in": count(card.input_tokens),
         "out": count(card.output_tokens),
+        "out/s": UNKNOWN if rate is None else f"{rate:,.0f}",
         "cost": cost,
         "device": UNKNOWN if card.device_cost_usd is None else dollars(card.device_cost_usd),
         "level": UNKNOWN if card.highest_level is None else str(card.highest_level),

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from flatfield.faces.reports._escape import csv_cell
 from flatfield.faces.reports.json import rows
+from flatfield.scoring.conditions import output_tokens_per_second
 
 if TYPE_CHECKING:
     from flatfield.records import RunResult
 
 COLUMNS = (
     "run", "agent", "task", "repeat", "score", "stop", "turns", "tool_calls", "input_tokens", "cache_read_tokens",
-    "output_tokens", "reasoning_tokens", "active_seconds", "wall_seconds", "first_token_seconds", "cost_usd", "failure",
-    "answer",
+    "output_tokens", "reasoning_tokens", "active_seconds", "wall_seconds", "first_token_seconds",
+    "output_tokens_per_second", "cost_usd", "reported_cost_usd", "failure", "answer",
 )  # fmt: skip
 
 
@@ -25,6 +26,12 @@ def render(result: RunResult) -> str:
     writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
     writer.writeheader()
     for trial, row in zip(result.trials, rows(result), strict=True):
-        whole = {"run": result.run.id, **row, "answer": trial.answer}
+        whole = {
+            "run": result.run.id,
+            **row,
+            "output_tokens_per_second": output_tokens_per_second([trial]),
+            "reported_cost_usd": trial.reported_cost_usd,
+            "answer": trial.answer,
+        }
         writer.writerow({name: csv_cell(value) for name, value in whole.items()})
     return text.getvalue()

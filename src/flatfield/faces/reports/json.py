@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from flatfield.scoring.conditions import output_tokens_per_second
 from flatfield.scoring.performance import trial_scores
 from flatfield.scoring.published import compare_published
 
@@ -29,13 +30,24 @@ def render(result: RunResult) -> str:
         "cells": result.grading.cells,
         "anchors": result.grading.anchors,
         "weights": result.grading.weights,
-        "responses": [{"trial": trial.id, "answer": trial.answer, "checks": trial.checks} for trial in result.trials],
+        "responses": list(map(_response, result.trials)),
         "verdicts": result.verdicts,
         "published": compare_published(result),
         "manifest": result.manifest,
         "notes": (*run.notes, *result.grading.notes),
     }
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+
+
+def _response(trial: TrialRecord) -> dict[str, Any]:
+    """What a trial has beside its figures; `reported_cost_usd` is what the API itself says that it cost."""
+    return {
+        "trial": trial.id,
+        "answer": trial.answer,
+        "checks": trial.checks,
+        "reported_cost_usd": trial.reported_cost_usd,
+        "output_tokens_per_second": output_tokens_per_second([trial]),
+    }
 
 
 def rows(result: RunResult) -> list[dict[str, Any]]:

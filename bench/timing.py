@@ -1,0 +1,156 @@
+"""Whether the seconds are right: beside a server whose delays are known, and beside what llama.cpp says it took.
+
+Usage: python bench/timing.py [MODEL.gguf]. Exits with 1 when a median is off by more than 2 % (known delays, c = 1 and
+c = 100) or 10 % (llama.cpp's `timings`: prompt_ms + predicted_ms). Without a model file, smollm2-135m is taken from the
+cache folder (FLATFIELD_CACHE), if it is there. Ratios are measured / known; lag is the event loop's, the largest. All
+conversations of a round begin in the same instant, and so do their chunks: no real run is as unkind to the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from flatfield.agent.clock import SystemClock
+from flatfield.agent.lag import measured_lag
+from flatfield.agent.local_server import LocalServers, ServerSpec, usable_threads
+from flatfield.agent.models import cache_folder
+from flatfield.agent.protocols import Opening, Services
+from flatfield.agent.providers import openai_chat
+from flatfield.agent.providers._chat_reader import ChatReader
+from flatfield.agent.transport import Post, Transport, open_session
+from flatfield.records import AgentConfig, Reply, Task, TurnBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).resolve().parent
+FIRST_SECONDS, BETWEEN_SECONDS, CHUNKS = 1.0, 0.05, 21
+WHOLE_SECONDS = FIRST_SECONDS + BETWEEN_SECONDS * (CHUNKS - 1)
+KNOWN_TOLERANCE, LLAMA_TOLERANCE = 0.02, 0.10
+PROMPTS = ("Say hello.", "Name three colours of the rainbow. " * 20, "Tell a story about a lighthouse. " * 60)
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The timed server in a process of its own; its base URL."""
+    command = [sys.executable, str(HERE / "timed_server.py"), str(FIRST_SECONDS), str(BETWEEN_SECONDS), str(CHUNKS)]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
+    finally:
+        server.communicate()
+
+
+async def turns(base_url: str, concurrent: int, each: int) -> tuple[list[Reply], float]:
+    """The replies of `concurrent` conversations at once, `each` one after the other; and the largest lag in seconds."""
+    clock = SystemClock()
+    agent = AgentConfig(name="a", provider="openai-chat", model="m", base_url=base_url)
+    opening = Opening(agent=agent, system_prompt="", prompt="Go.", tools=(), task=Task(id="t", title="t", prompt="Go."))
+    replies: list[Reply] = []
+    async with open_session(clock) as session:
+        provider = openai_chat.create(Services(session=session, clock=clock, environ={}, cache=HERE))
+
+        async def one() -> None:
+            for _ in range(each):
+                conversation = await provider.converse(opening)
+                replies.append(await conversation.turn((), TurnBudget(seconds=60, output_tokens=1000)))
+
+        with measured_lag() as meter:
+            began = meter.now()
+            await asyncio.gather(*(one() for _ in range(concurrent)))
+            return replies, meter.since(began)
+
+
+def against_known(base_url: str, concurrent: int, each: int) -> bool:
+    """Print one line; whether both medians are within 2 %."""
+    replies, lag_seconds = asyncio.run(turns(base_url, concurrent, each))
+    model = [reply.model_seconds / WHOLE_SECONDS for reply in replies]
+    first = [(reply.first_token_seconds or 0.0) / FIRST_SECONDS for reply in replies]
+    shown = "   ".join(
+        f"{statistics.median(ratios):.4f} ({min(ratios):.4f} to {max(ratios):.4f})" for ratios in (model, first)
+    )
+    print(f"{concurrent:>4} {len(replies):>6}   {shown}   {lag_seconds * 1000:.1f} ms", flush=True)
+    return all(abs(statistics.median(ratios) - 1) <= KNOWN_TOLERANCE for ratios in (model, first))
+
+
+class TimedReader(ChatReader):
+    """The chat reader, with what llama.cpp says of its own time in the last chunk."""
+
+    __slots__ = ("timings",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timings: dict[str, Any] = {}
+
+    def event(self, data: bytes) -> None:
+        """Take one chunk, and its timings if it has some."""
+        super().event(data)
+        if b'"timings"' in data:
+            self.timings = msgspec.json.decode(data)["timings"]
+
+
+async def against_llama(model: Path) -> bool:
+    """Print a line for each prompt; whether the median of all replies is within 10 %."""
+    clock, ratios = SystemClock(), list[float]()
+    async with open_session(clock) as session:
+        services = Services(session=session, clock=clock, environ=os.environ, cache=model.parent)
+        servers = LocalServers(services)
+        try:
+            server, _ = await servers.serve(ServerSpec(path=str(model), alias="m", threads=usable_threads()))
+            headers = {"Content-Type": "application/json", **server.headers}
+            for prompt in PROMPTS:
+                for _ in range(3):
+                    body = {
+                        "model": "m",
+                        "messages": [{"role": "user", "content": prompt}],
+                        "max_tokens": 64,
+                        "stream": True,
+                        "cache_prompt": False,
+                    }
+                    url = f"{server.url}/v1/chat/completions"
+                    post = Post(url=url, headers=headers, body=msgspec.json.encode(body), seconds=120)
+                    exchange = await Transport(session, clock).post(post, TimedReader)
+                    ratios.append(_beside(exchange.model_seconds, exchange.reader.timings))
+        finally:
+            await servers.close()
+    median = statistics.median(ratios)
+    print(f"median {median:.4f}", flush=True)
+    return abs(median - 1) <= LLAMA_TOLERANCE
+
+
+def _beside(model_seconds: float, timings: dict[str, Any]) -> float:
+    """Print one reply's seconds beside the server's own; their ratio."""
+    known_seconds: float = (timings["prompt_ms"] + timings["predicted_ms"]) / 1000
+    tokens = f"{timings['prompt_n']:>5} {timings['predicted_n']:>5}"
+    print(f"{tokens}   {model_seconds:.4f} {known_seconds:.4f}   {model_seconds / known_seconds:.4f}", flush=True)
+    return model_seconds / known_seconds
+
+
+def main() -> None:
+    """Print both tables; exit with 1 when something is off."""
+    print(f"known delays: first chunk after {FIRST_SECONDS} s, last after {WHOLE_SECONDS:g} s")
+    print("   c  turns   model_seconds: median (range)      first_token_seconds: median (range)   lag")
+    with serving() as base_url:
+        right = [against_known(base_url, 1, 5), against_known(base_url, 100, 3)]
+    given = sys.argv[1:2]
+    model = Path(given[0]) if given else cache_folder(os.environ) / "models" / "smollm2-135m.gguf"
+    if model.is_file():
+        print("\nllama.cpp: tokens in, out; model_seconds, its own prompt_ms + predicted_ms, ratio")
+        right.append(asyncio.run(against_llama(model.resolve())))
+    else:
+        print(f"\nllama.cpp: not compared, there is no {model}")
+    sys.exit(0 if all(right) else 1)
+
+
+if __name__ == "__main__":
+    main()

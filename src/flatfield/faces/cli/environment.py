@@ -1,0 +1,82 @@
+"""The environment that providers look keys and addresses up in: the real one, and behind it those of `.env` files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flatfield.errors import FlatfieldError
+
+if TYPE_CHECKING:
+    from flatfield.tasks.project import Project
+
+NAME = ".env"
+_WANTED = re.compile(r"[A-Z0-9_]+_(?:API_KEY|AUTH_TOKEN|BASE_URL)|OLLAMA_HOST")
+"""What providers look up. Everything else in such a file is some other program's affair."""
+
+
+class Environment(Mapping[str, str]):
+    """The real environment, and `more` names that are found only by asking for them.
+
+    Going through it shows the real one alone: so a copy of it, such as a subprocess is started with, holds no key that
+    was read from a file.
+    """
+
+    def __init__(self, real: Mapping[str, str], more: Mapping[str, str]) -> None:
+        self._real = real
+        self._more = more
+
+    def __getitem__(self, name: str) -> str:
+        """The real value, else the one that was read."""
+        return self._real[name] if name in self._real else self._more[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the real environment."""
+        return iter(self._real)
+
+    def __len__(self) -> int:
+        """How many names the real environment has."""
+        return len(self._real)
+
+
+def read_environment(project: Project, cwd: Path, real: Mapping[str, str]) -> tuple[Environment, tuple[str, ...]]:
+    """The environment with the `.env` of `cwd`, then of the project's folder; and notes on lines that were passed over.
+
+    What is set in the real environment wins. Only keys and addresses of providers are taken, and the variables that
+    agents name with `api_key_env`.
+
+    Raises:
+        FlatfieldError: such a file is there and cannot be read.
+    """
+    named = {agent.api_key_env for agent in project.roster}
+    more: dict[str, str] = {}
+    notes: list[str] = []
+    for path in dict.fromkeys(folder.absolute() / NAME for folder in (cwd, project.folder)):
+        values, odd = _read(path)
+        wanted = {name: value for name, value in values if name in named or _WANTED.fullmatch(name)}
+        more = wanted | more
+        notes += [f"{path}:{line}: this is no KEY=VALUE; the line is passed over" for line in odd]
+    return Environment(real, more), tuple(notes)
+
+
+def _read(path: Path) -> tuple[Iterable[tuple[str, str]], list[int]]:
+    """The pairs of a file, as they stand (`$` means nothing), and the numbers of lines that are none."""
+    from dotenv.parser import parse_stream
+
+    values: list[tuple[str, str]] = []
+    odd: list[int] = []
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            for binding in parse_stream(stream):
+                if binding.error:
+                    odd.append(binding.original.line)
+                elif binding.key is not None and binding.value is not None:
+                    values.append((binding.key, binding.value))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return [], []
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise FlatfieldError(f"{path} cannot be read: {reason}; mend it, or move it away") from None
+    return values, odd

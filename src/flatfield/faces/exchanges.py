@@ -1,0 +1,52 @@
+"""What went over the wire in one trial, as text: each request and each response, exactly, without keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from flatfield.agent.wire import rebuilt
+from flatfield.errors import NotFound
+from flatfield.faces.wording import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flatfield.agent.wire import Sent
+    from flatfield.records import TrialRecord
+
+
+def rebuilt_of(record: TrialRecord) -> Iterator[Sent]:
+    """The trial's exchanges, in order; attempts that failed and were made again are not among them.
+
+    Raises:
+        NotFound: none is on record.
+        StoreError: one is damaged.
+    """
+    wires = [wire for turn in record.turns for wire in turn.reply.wire]
+    if not wires:
+        raise NotFound(
+            f"trial {record.id} has no exchanges on record: controls and imported trials have none, nor have trials"
+            " stored by an older flatfield or ended before the first reply"
+        )
+    return rebuilt(wires)
+
+
+def exchanges(record: TrialRecord) -> str:
+    """All exchanges, one after the other; see `rebuilt_of`."""
+    return printable("\n".join(_lines(record)))
+
+
+def without_exchanges(record: TrialRecord) -> TrialRecord:
+    """The record without them, for those who read it as JSON: packed, they say nothing."""
+    bare = tuple(structs.replace(turn, reply=structs.replace(turn.reply, wire=())) for turn in record.turns)
+    return structs.replace(record, turns=bare)
+
+
+def _lines(record: TrialRecord) -> Iterator[str]:
+    yield f"trial {record.id}"
+    for number, sent in enumerate(rebuilt_of(record), start=1):
+        yield from ("", f"── request {number}: POST {sent.url}")
+        yield from (f"{name}: {value}" for name, value in sent.headers.items())
+        yield from ("", sent.request, "", f"── response {number}", sent.response)

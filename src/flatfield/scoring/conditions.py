@@ -1,0 +1,79 @@
+"""Under which conditions figures came about, where they bear on what the figures say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from flatfield.records import TrialRecord, Turn
+
+LAG_SECONDS = 0.02
+"""A lag of the event loop above which a turn's figures are marked."""
+
+
+def output_tokens_per_second(trials: Sequence[TrialRecord]) -> float | None:
+    """Output tokens over the seconds in which they came; None when a turn's tokens or all seconds are not known.
+
+    A streamed turn counts from its first token. Where the model reasoned, the turn counts whole: the first token that
+    is seen may come after others that are not shown.
+    """
+    turns = [turn for trial in trials for turn in trial.turns]
+    tokens, seconds = 0, 0.0
+    for turn in turns:
+        reply = turn.reply
+        if reply.usage is None:
+            return None
+        hidden = reply.first_token_seconds is None or reply.usage.reasoning_tokens > 0
+        tokens += reply.usage.output_tokens
+        seconds += reply.model_seconds - (0.0 if hidden else reply.first_token_seconds or 0.0)
+    return tokens / seconds if tokens and seconds > 0 else None
+
+
+def turn_conditions(turns: Sequence[Turn]) -> Iterator[str]:
+    """What is to be known of one trial's figures."""
+    if text := _lagged(turns):
+        yield text
+
+
+def conditions(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
+    """What is to be known of a run's figures."""
+    turns = [turn for trial in trials for turn in trial.turns]
+    return tuple(text for text in (_lagged(turns), _abandoned(turns), _warmed(trials)) if text)
+
+
+def _lagged(turns: Sequence[Turn]) -> str:
+    timed = [turn for turn in turns if turn.reply.model_seconds > 0]  # a control's turns have no time to be wrong
+    lags = [turn.lag_seconds for turn in timed if turn.lag_seconds is not None and turn.lag_seconds > LAG_SECONDS]
+    if not lags:
+        return ""
+    return (
+        f"{_many(len(lags), 'turn was', 'turns were')} measured while the event loop lagged by up to"
+        f" {max(lags) * 1000:.0f} ms: their seconds may be too long by as much; fewer --jobs measure more exactly"
+    )
+
+
+def _abandoned(turns: Sequence[Turn]) -> str:
+    broken = sum(turn.reply.abandoned for turn in turns)
+    if not broken:
+        return ""
+    return (
+        f"{_many(broken, 'attempt', 'attempts')} broke off after the first token and had to be made again: the vendor"
+        " may bill what had come, which is in no token count and no cost here"
+    )
+
+
+def _warmed(trials: Sequence[TrialRecord]) -> str:
+    first = [trial.turns[0].reply.usage for trial in trials if trial.turns]
+    warm = sum(usage is not None and usage.cache_read_tokens > 0 for usage in first)
+    if not warm:
+        return ""
+    return (
+        f"{_many(warm, 'trial', 'trials')} began with cached input: another trial, of this run or an earlier one, had"
+        " warmed the vendor's cache"
+    )
+
+
+def _many(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"

@@ -1,0 +1,105 @@
+"""Where agents of one run differ in what could be the same for all, and how to remove each difference."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from flatfield.records import AgentConfig
+
+SIZES_CONTEXT = frozenset({"local", "ollama"})
+"""Providers that load a model with the context that they are told; the others' is the vendor's and cannot be chosen."""
+UNSET = "not set"
+_FAMILY = re.compile(r"gpt-oss|[a-z]+")
+
+
+def avoidable_differences(agents: Sequence[AgentConfig]) -> tuple[str, ...]:
+    """One sentence for each setting that is not the same for all agents although it could be; leave controls out.
+
+    Not avoidable, and no difference here: which API and host serves a model, on the device or not; that a model does
+    not accept a setting that all agents have; what words different families of models have for their effort.
+    """
+    return tuple(sentence for check in _CHECKS for sentence in check(agents))
+
+
+def family(agent: AgentConfig) -> str:
+    """What a model's name begins with: `gpt`, `claude`, `qwen`; models of one family take the same efforts."""
+    name = agent.model.rpartition("/")[2].lower()
+    found = _FAMILY.match(name)
+    return found.group() if found else name
+
+
+def _temperature(agents: Sequence[AgentConfig]) -> Iterator[str]:
+    yield from _uneven(
+        "temperature", agents, lambda a: a.temperature, "set the same temperature for all, or for none of them"
+    )
+
+
+def _output_cap(agents: Sequence[AgentConfig]) -> Iterator[str]:
+    fix = "leave max_output_tokens out, the trial's limit holds for all; or set the same for all"
+    yield from _uneven("output cap", agents, lambda a: a.max_output_tokens, fix)
+
+
+def _effort(agents: Sequence[AgentConfig]) -> Iterator[str]:
+    families: dict[str, list[AgentConfig]] = {}
+    for agent in agents:
+        families.setdefault(family(agent), []).append(agent)
+    for name, members in families.items():
+        fix = "set the same reasoning_effort for all of them, or for none"
+        yield from _uneven(f"reasoning effort of {name} models", members, lambda a: a.reasoning_effort, fix)
+
+
+def _context(agents: Sequence[AgentConfig]) -> Iterator[str]:
+    sized = [agent for agent in agents if agent.provider in SIZES_CONTEXT]
+    fix = "set the same context_tokens for all that load their model here, or for none"
+    yield from _uneven("context length", sized, lambda a: a.context_tokens, fix)
+
+
+def _tools(agents: Sequence[AgentConfig]) -> Iterator[str]:
+    fix = "leave `tools` out, so that all have the task's"
+    yield from _uneven(
+        "tools", agents, lambda a: None if a.tools is None else ", ".join(sorted(a.tools)), fix, "task's"
+    )
+
+
+def _system_prompt(agents: Sequence[AgentConfig]) -> Iterator[str]:
+    prompts = {text: n for n, text in enumerate(dict.fromkeys(a.system_prompt for a in agents if a.system_prompt), 1)}
+
+    def shown(agent: AgentConfig) -> str | None:
+        if agent.system_prompt is None:
+            return None
+        number = prompts.get(agent.system_prompt)
+        return "none at all" if number is None else f"own prompt {number}" if len(prompts) > 1 else "an own prompt"
+
+    yield from _uneven("system prompt", agents, shown, "leave `system_prompt` out, so that all have the same", "shared")
+
+
+def _protocol(agents: Sequence[AgentConfig]) -> Iterator[str]:
+    fix = "set the same protocol for all; json works with every model that can be held to a schema"
+    yield from _uneven("tool protocol", agents, lambda a: a.protocol, fix)
+
+
+_CHECKS = (_temperature, _output_cap, _effort, _context, _tools, _system_prompt, _protocol)
+
+
+def _uneven(
+    what: str,
+    agents: Sequence[AgentConfig],
+    value_of: Callable[[AgentConfig], object],
+    fix: str,
+    absent: str = UNSET,
+) -> Iterator[str]:
+    """A sentence when the agents' values are not all the same: each value with those who have it, and the fix."""
+    holders: dict[str, list[str]] = {}
+    for agent in agents:
+        value = value_of(agent)
+        holders.setdefault(absent if value is None else str(value), []).append(agent.name)
+    if len(holders) > 1:
+        yield f"{what}: {_listed(holders)}; {fix}"
+
+
+def _listed(holders: Mapping[str, Sequence[str]]) -> str:
+    return ", ".join(f"{value} ({', '.join(names)})" for value, names in holders.items())

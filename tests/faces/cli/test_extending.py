@@ -1,0 +1,115 @@
+"""`flatfield eval --extend` adds agents to a stored run; `--strict-fair` refuses agents that differ needlessly."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flatfield.testing.fake_chat import FakeChat, FakeReply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+    Cli = Callable[..., CompletedProcess[str]]
+    Serve = Callable[..., FakeChat]
+
+SETTINGS = """[agents.warm]
+provider = "openai-chat"
+model = "n"
+base_url = "{url}"
+temperature = 0.7
+"""
+
+
+def report(cli: Cli) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(cli("report", "--format", "json").stdout)
+    return found
+
+
+def test_an_added_agent_joins_the_run_and_re_letters_nobody(cli: Cli, serve: Serve, norway: str) -> None:
+    assert cli("eval", "oslo.md", "--agents", f"{norway},noop", "--repeats", "2").returncode == 0
+    before = report(cli)
+    other = serve(lambda _request, _number: FakeReply(text="It is Oslo."))
+    added = f"openai-chat:n@{other.base_url}"
+    ended = cli("eval", "--extend", before["run"], "--agents", added)
+    assert ended.returncode == 0, ended.stderr
+    assert "added, 2 trials to do" in ended.stderr
+    assert "frozen as they were before agents were added" in " ".join(ended.stdout.split())
+    after = report(cli)
+    assert after["run"] == before["run"]
+    assert len(other.requests) == 2
+    assert sorted(trial["repeat"] for trial in after["trials"] if trial["agent"].startswith("openai-chat:n")) == [1, 2]
+    old = {card["agent"]: card for card in before["scorecards"]}
+    for card in after["scorecards"]:
+        if card["agent"] in old:
+            kept = ("performance", "speed", "cost", "overall", "active_seconds")
+            assert [card[name] for name in kept] == [old[card["agent"]][name] for name in kept]
+    assert json.loads(cli("runs", "--json").stdout)[0]["planned"] == 6
+
+
+def test_trials_of_the_others_are_left_alone(cli: Cli, norway: str) -> None:
+    cli("eval", "oslo.md", "--agents", "openai-chat:gpt-5,oracle", "--skip-unready")
+    ended = cli("eval", "--extend", report(cli)["run"], "--agents", norway)
+    assert "[1/1]" in ended.stderr
+    assert "needs a key" not in ended.stderr
+    assert [trial["failure"] is None for trial in report(cli)["trials"]].count(False) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--agents", "oracle"], "has oracle already: name only new agents"),
+        ([], "--extend needs --agents"),
+        (["--agents", "noop", "oslo.md"], "leave oslo.md out"),
+        (["--agents", "noop", "--resume"], "leave --resume out"),
+        (["--agents", "noop", "--repeats", "3"], "leave out --repeats"),
+        (["--agents", "noop", "--judge", "noop"], "leave out --judge"),
+        (["--agents", "nobody"], "there is no agent 'nobody'"),
+    ],
+)
+def test_extending_is_for_agents_only(cli: Cli, arguments: list[str], sentence: str) -> None:
+    cli("eval", "oslo.md", "--agents", "oracle")
+    before = report(cli)
+    ended = cli("eval", "--extend", before["run"], *arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert sentence in ended.stderr
+    assert report(cli) == before
+
+
+def test_a_task_that_has_changed_is_refused(cli: Cli, project: Path) -> None:
+    cli("eval", "oslo.md", "--agents", "oracle")
+    path = project / "oslo.md"
+    path.write_text(path.read_text().replace("Norway", "Norway, please"))
+    ended = cli("eval", "--extend", report(cli)["run"], "--agents", "noop")
+    assert ended.returncode == 2
+    assert "was done with other versions of oslo (" in ended.stderr
+    assert "put the files back" in ended.stderr
+
+
+def test_an_imported_run_cannot_be_extended(cli: Cli) -> None:
+    cli("examples", "load", "nano-agent-2025-08")
+    ended = cli("eval", "--extend", report(cli)["run"], "--agents", "noop")
+    assert ended.returncode == 2
+    assert "imported from published figures: nothing can be added to it" in ended.stderr
+
+
+def test_strict_fair_refuses_what_could_be_the_same_before_anything_is_sent(
+    cli: Cli, serve: Serve, project: Path
+) -> None:
+    server = serve(lambda _request, _number: FakeReply(text="Oslo"))
+    (project / "flatfield.toml").write_text(SETTINGS.format(url=server.base_url))
+    agents = f"warm,openai-chat:m@{server.base_url}"
+    ended = cli("eval", "oslo.md", "--agents", agents, "--strict-fair")
+    assert (ended.returncode, ended.stdout, server.requests) == (2, "", [])
+    assert "--strict-fair: agents differ where they need not" in ended.stderr
+    assert "temperature: 0.7 (warm), not set (openai-chat:m@" in ended.stderr
+    assert cli("runs").stdout.startswith("No runs are stored")
+    assert cli("eval", "oslo.md", "--agents", f"{agents},oracle").returncode == 0
+
+
+def test_strict_fair_lets_equal_agents_run_and_controls_beside_them(cli: Cli, norway: str) -> None:
+    assert cli("eval", "oslo.md", "--agents", f"{norway},oracle,noop", "--strict-fair").returncode == 0

@@ -1,0 +1,189 @@
+"""What the doctor finds: keys, servers, models, sandbox, disk, agents; and that it shows no key."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+from msgspec import structs
+
+from flatfield.agent.clock import SystemClock
+from flatfield.agent.protocols import Services
+from flatfield.agent.transport import open_session
+from flatfield.errors import NotReady
+from flatfield.records import AgentConfig
+from flatfield.runs import examination
+from flatfield.runs.examination import Finding, Server, agent_spec, examine, find_servers
+from flatfield.tasks.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+KEY = "sk-planted-0123456789"
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
+    clock = SystemClock()
+    async with open_session(clock) as session:
+        yield Services(session=session, clock=clock, environ={}, cache=tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the servers that a test starts are there."""
+    monkeypatch.setattr(examination, "LOCAL_SERVERS", (("LM Studio", "http://127.0.0.1:1/v1"),))
+    monkeypatch.setattr(examination, "find_sandbox", lambda _: None)
+
+
+@asynccontextmanager
+async def listing(body: Any, status: int = 200) -> AsyncIterator[str]:
+    async def models(_: web.Request) -> web.Response:
+        if isinstance(body, str):
+            return web.Response(text=body, status=status)
+        return web.json_response(body, status=status)
+
+    app = web.Application()
+    app.router.add_get("/v1/models", models)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def models(*names: str) -> dict[str, Any]:
+    return {"object": "list", "data": [{"id": name} for name in names]}
+
+
+def project(folder: Path, *agents: AgentConfig) -> Project:
+    return Project(folder=folder, config=None, roster=agents, notes=())
+
+
+def parts(findings: tuple[Finding, ...]) -> dict[str, Finding]:
+    return {finding.part: finding for finding in findings}
+
+
+@pytest.mark.parametrize("form", ["{}", "http://{}", "http://{}/", "{}/", " http://{} ", "http://me:hidden@{}"])
+async def test_ollama_is_found_where_its_variable_says(services: Services, form: str) -> None:
+    async with listing(models("qwen3:8b", "gpt-oss:20b")) as place:
+        services.environ = {"OLLAMA_HOST": form.format(place)}
+        (server,) = await find_servers(services)
+        finding = parts(await examine(project(services.cache), services))["servers"]
+    assert (server.name, server.models) == ("Ollama", ("qwen3:8b", "gpt-oss:20b"))
+    assert finding.found == f"Ollama with 2 models at http://{place}/v1"
+    assert finding.fix == f"use: --agents ollama:qwen3:8b@http://{place}"
+
+
+async def test_lm_studio_is_found_and_models_that_cannot_talk_are_passed_over(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with listing(models("text-embedding-nomic", "qwen3")) as place:
+        monkeypatch.setattr(examination, "LOCAL_SERVERS", (("LM Studio", f"http://{place}/v1"),))
+        finding = parts(await examine(project(services.cache), services))["servers"]
+    assert finding.fix == f"use: --agents openai-chat:qwen3@http://{place}/v1"
+
+
+@pytest.mark.parametrize("body", [{"object": "list", "data": None}, {"data": []}])
+async def test_a_server_without_models_is_there(services: Services, body: Any) -> None:
+    async with listing(body) as place:
+        services.environ = {"OLLAMA_HOST": place}
+        finding = parts(await examine(project(services.cache), services))["servers"]
+    assert (finding.state, finding.fix) == ("ok", "it serves no model yet")
+
+
+@pytest.mark.parametrize("body", ["<html>", "[" * 100_000, "null", '{"models": []}', '"x"', "[1]", "\x00"])
+async def test_what_is_no_model_server_is_none(services: Services, body: str) -> None:
+    async with listing(body) as place:
+        services.environ = {"OLLAMA_HOST": place}
+        assert await find_servers(services) == ()
+    async with listing(models("m"), status=500) as place:
+        services.environ = {"OLLAMA_HOST": place}
+        assert await find_servers(services) == ()
+
+
+async def test_odd_entries_of_a_list_are_passed_over(services: Services) -> None:
+    async with listing({"data": [{"id": "m"}, {"name": "x"}, "y", {"id": 7}]}) as place:
+        services.environ = {"OLLAMA_HOST": place}
+        (server,) = await find_servers(services)
+    assert server.models == ("m", "7")
+
+
+async def test_a_remote_server_is_asked_through_the_proxy(services: Services) -> None:
+    asked: list[str] = []
+
+    async def proxy(request: web.Request) -> web.Response:
+        asked.append(str(request.url))
+        return web.json_response(models("far"))
+
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", proxy)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        place = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        services.environ = {"OLLAMA_HOST": "http://gpu.example:11434", "HTTP_PROXY": place}
+        (server,) = await find_servers(services)
+    finally:
+        await runner.cleanup()
+    assert server.models == ("far",)
+    assert asked == ["http://gpu.example:11434/v1/models"]
+
+
+def test_how_a_servers_model_is_named() -> None:
+    usual = Server(name="Ollama", base_url="http://127.0.0.1:11434/v1", models=("qwen3:8b",))
+    assert agent_spec(usual) == "ollama:qwen3:8b"
+    vllm = Server(name="vLLM", base_url="http://127.0.0.1:8000/v1", models=("org/m",))
+    assert agent_spec(vllm) == "openai-chat:org/m@http://127.0.0.1:8000/v1"
+
+
+async def test_nothing_is_there_and_each_part_says_what_to_do(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_: Any) -> None:
+        raise NotReady("bubblewrap is not installed; install it")
+
+    monkeypatch.setattr(examination, "find_sandbox", none)
+    services.environ = {"OLLAMA_HOST": "127.0.0.1:1"}
+    found = parts(await examine(project(tmp_path), services))
+    assert {name: finding.state for name, finding in found.items() if finding.state != "ok"} == {
+        "keys": "missing", "servers": "missing", "models on this device": "missing", "sandbox": "missing",
+    }  # fmt: skip
+    assert all(finding.fix for finding in found.values() if finding.state != "ok")
+    assert "OPENAI_API_KEY" in found["keys"].fix
+    assert "flatfield models pull" in found["models on this device"].fix
+    assert "bubblewrap is not installed" in found["sandbox"].fix
+
+
+async def test_a_disk_that_is_full_or_closed(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "GB free" in parts(await examine(project(tmp_path), services))["disk for runs"].found
+    monkeypatch.setattr(examination, "ENOUGH_BYTES", 10**18)
+    found = parts(await examine(project(tmp_path), services))
+    assert (found["disk for runs"].state, found["disk for workspaces"].state) == ("wrong", "wrong")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert "cannot be written" in parts(await examine(project(tmp_path), services))["disk for runs"].found
+
+
+async def test_agents_and_no_key_is_shown(services: Services, tmp_path: Path) -> None:
+    services.environ = {"OPENAI_API_KEY": KEY, "MY_KEY": KEY, "OLLAMA_HOST": "127.0.0.1:1", "ANTHROPIC_API_KEY": " "}
+    async with listing(models("m")) as place:
+        good = AgentConfig(
+            name="good", provider="openai-chat", model="m", base_url=f"http://{place}/v1", api_key_env="MY_KEY"
+        )
+        bad = structs.replace(good, name="bad", model="x")
+        lost = AgentConfig(name="lost", provider="nobody")
+        findings = await examine(project(tmp_path, good, bad, lost), services)
+    found = parts(findings)
+    assert found["keys"].found == "OPENAI_API_KEY"
+    assert [found[f"agent {name}"].state for name in ("good", "bad", "lost")] == ["ok", "missing", "missing"]
+    assert "does not serve 'x'" in found["agent bad"].fix
+    assert "there is no provider 'nobody'" in found["agent lost"].fix
+    assert KEY not in repr(findings)

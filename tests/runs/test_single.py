@@ -1,0 +1,97 @@
+"""One nano agent in a directory as it is: its work stays there, and nothing outside is touched."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flatfield.agent.clock import SystemClock
+from flatfield.errors import NotFound, NotReady
+from flatfield.records import AgentConfig, Event, Limits, TrialRecord
+from flatfield.runs.single import Surroundings, run_here
+from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def agent(base_url: str, **fields: Any) -> AgentConfig:
+    values = {"provider": "openai-chat", "model": "fake-model", "base_url": base_url} | fields
+    return AgentConfig(name="me", **values)
+
+
+async def work(folder: Path, config: AgentConfig, prompt: str = "Do it.", events: list[Event] | None = None
+               ) -> TrialRecord:  # fmt: skip
+    told: list[Event] = [] if events is None else events
+    environ = {"FLATFIELD_CACHE": str(folder.parent / "cache")}
+    around = Surroundings(clock=SystemClock(), environ=environ, observe=told.append)
+    return await run_here(prompt, config, folder, Limits(turns=3), around)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "work"
+    made.mkdir()
+    (made / "a.txt").write_text("alpha")
+    (tmp_path / "outside.txt").write_text("secret")
+    return made
+
+
+async def test_it_works_where_it_is_put_and_cannot_leave(folder: Path) -> None:
+    calls = (
+        ("write_file", '{"file_path": "b.txt", "content": "beta"}'),
+        ("read_file", '{"file_path": "../outside.txt"}'),
+        ("run_command", '{"command": "ls"}'),
+    )
+    events: list[Event] = []
+    async with FakeChat([FakeReply(calls=calls), FakeReply(text="done")]) as server:
+        record = await work(folder, agent(server.base_url), events=events)
+    assert (record.stop, record.answer, record.failure, record.checks) == ("answered", "done", None, ())
+    assert (folder / "b.txt").read_text() == "beta"
+    assert [change.path for change in record.changes] == ["b.txt"]
+    results = record.turns[0].results
+    assert [result.ok for result in results] == [True, False, False]
+    assert "secret" not in results[1].text
+    assert "there is no tool 'run_command'" in results[2].text
+    assert [event.kind for event in events] == ["tool", "tool", "tool", "turn", "turn", "verifying"]
+
+
+async def test_limits_and_the_models_own_name(folder: Path) -> None:
+    async with FakeChat([FakeReply(calls=(("list_directory", "{}"),))] * 3) as server:
+        record = await work(folder, agent(server.base_url), prompt="Say MODEL_NAME.")
+    assert (record.stop, len(record.turns)) == ("turn_limit", 3)
+    assert record.system_prompt.endswith("Your model name is fake-model.")
+
+
+async def test_what_is_missing_is_said_before_anything_is_asked(folder: Path) -> None:
+    async with FakeChat([]) as server:
+        with pytest.raises(NotReady, match="NO_SUCH_KEY"):
+            await work(folder, agent(server.base_url, api_key_env="NO_SUCH_KEY"))
+        with pytest.raises(NotReady, match="does not serve 'other'"):
+            await work(folder, agent(server.base_url, model="other"))
+        with pytest.raises(NotFound, match="no provider 'nobody'"):
+            await work(folder, agent(server.base_url, provider="nobody"))
+        assert server.requests == []
+
+
+async def test_cancelling_returns_what_was_done(folder: Path) -> None:
+    asked = asyncio.Event()
+
+    def script(_: dict[str, Any], number: int) -> FakeReply | Fault:
+        if number == 0:
+            return FakeReply(calls=(("write_file", '{"file_path": "b.txt", "content": "beta"}'),))
+        asked.set()
+        return Fault(kind="stall")
+
+    async with FakeChat(script) as server:
+        running = asyncio.create_task(work(folder, agent(server.base_url)))
+        await asked.wait()
+        running.cancel()
+        record = await running
+    assert record.stop == "cancelled"
+    assert record.failure is not None
+    assert record.failure.kind == "interrupted"
+    assert [change.path for change in record.changes] == ["b.txt"]
+    assert record.usage is not None

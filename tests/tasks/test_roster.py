@@ -1,0 +1,49 @@
+"""The known models: data that holds together, priced where there is a price, and retired from their day on."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from genai_prices.data_snapshot import get_snapshot
+
+from flatfield import plugins
+from flatfield.tasks.agents import NAME
+from flatfield.tasks.roster import as_agent, known_models, retirement
+
+ORIGINAL = {
+    "gpt-5": "openai", "gpt-5-mini": "openai", "gpt-5-nano": "openai",
+    "claude-opus-4-1": "anthropic", "claude-opus-4": "anthropic", "claude-sonnet-4": "anthropic",
+    "claude-3-haiku": "anthropic", "gpt-oss-20b": "ollama", "gpt-oss-120b": "ollama",
+}  # fmt: skip
+VENDORS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
+KNOWN = {model.name: model for model in known_models()}
+
+
+def test_the_original_nine_are_there_on_their_own_apis() -> None:
+    assert {name: KNOWN[name].provider for name in ORIGINAL} == ORIGINAL
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_each_can_be_an_agent_and_agrees_with_the_prices_data(name: str) -> None:
+    known = KNOWN[name]
+    assert NAME.fullmatch(name)
+    assert known.provider in plugins.names("provider")
+    assert known.released is None or known.retires is None or known.released < known.retires
+    if vendor := VENDORS.get(known.provider):
+        _, info = get_snapshot().find_provider_model(known.model, None, vendor, None)
+        assert info.context_window == known.context_tokens
+
+
+def test_what_it_takes_from_a_model_is_no_setting() -> None:
+    agent = as_agent(KNOWN["gpt-5"])
+    assert (agent.provider, agent.model, agent.context_tokens, agent.source) == ("openai", "gpt-5", None, "shipped")
+
+
+def test_a_model_is_retired_from_its_day_on() -> None:
+    last = KNOWN["gpt-5"].retires
+    assert last == date(2026, 12, 11)
+    agent = as_agent(KNOWN["gpt-5"])
+    assert retirement(agent, last - timedelta(days=1)) == ""
+    assert retirement(agent, last) == "gpt-5 was retired by its vendor on 2026-12-11"
+    assert retirement(as_agent(KNOWN["gpt-oss-20b"]), last) == ""
