@@ -1,0 +1,101 @@
+"""What is left of one trial's limits, and how a reply or a limit ends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from flatfield.records import Limits, Reply, Stop, TurnBudget, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PRICED_TOKENS = 1000  # a price is asked for so many at a time
+CHARACTERS_PER_TOKEN = 4  # a rough count, for limits only, where a server reports no usage
+
+
+class Allowance:
+    """Counts turns, active seconds, output tokens and dollars against the trial's limits."""
+
+    def __init__(self, limits: Limits, price: Callable[[Reply], float | None]) -> None:
+        self._limits = limits
+        self._price = price
+        self._last = Reply(text="")
+        self._turns = 0
+        self._active_seconds = 0.0
+        self._output_tokens = 0
+        self._cost_usd = 0.0
+        self._paid_tokens: int | None = None
+
+    @property
+    def left_seconds(self) -> float:
+        """Active seconds that are left, never below 0."""
+        return max(0.0, self._limits.seconds - self._active_seconds)
+
+    def charge(self, reply: Reply) -> tuple[float | None, Stop | None]:
+        """Count one reply: its dollars (None: no price known), and how it ends the trial (None: it does not)."""
+        cost_usd = self._price(reply)
+        self._last = reply
+        self._turns += 1
+        self._active_seconds += reply.model_seconds
+        self._output_tokens += _output_tokens(reply)
+        self._cost_usd += cost_usd or 0.0
+        return cost_usd, self._ending(reply)
+
+    def spend(self, seconds: float) -> None:
+        """Count what tools took."""
+        self._active_seconds += seconds
+
+    def budget(self) -> TurnBudget:
+        """What the next turn may use."""
+        left_tokens = self._limits.output_tokens - self._output_tokens
+        self._paid_tokens = self._payable_tokens()
+        return TurnBudget(
+            seconds=self._limits.seconds - self._active_seconds,
+            output_tokens=max(1, left_tokens if self._paid_tokens is None else min(left_tokens, self._paid_tokens)),
+        )
+
+    def used_up(self) -> Stop | None:
+        """The first limit that leaves no room for another turn."""
+        limits = self._limits
+        if self._active_seconds >= limits.seconds:
+            return "time_limit"
+        if self._output_tokens >= limits.output_tokens:
+            return "token_limit"
+        if limits.cost_usd is not None and self._cost_usd >= limits.cost_usd:
+            return "cost_limit"
+        return "turn_limit" if self._turns >= limits.turns else None
+
+    def _payable_tokens(self) -> int | None:
+        """How many output tokens what is left of the dollars pays for; None without a limit or a known price."""
+        if self._limits.cost_usd is None:
+            return None
+        usd = self._price(structs.replace(self._last, usage=Usage(output_tokens=PRICED_TOKENS)))
+        return None if not usd else int((self._limits.cost_usd - self._cost_usd) / usd * PRICED_TOKENS)
+
+    def _ending(self, reply: Reply) -> Stop | None:
+        """How a reply ends the trial; an answer longer than the server was told to make it is over the limit."""
+        stop = _ending(reply)
+        if stop == "token_limit" and self._paid_tokens is not None and _output_tokens(reply) >= self._paid_tokens:
+            return "cost_limit"
+        over = reply.usage is not None and self._output_tokens > self._limits.output_tokens
+        return "token_limit" if stop == "answered" and over else stop
+
+
+def _ending(reply: Reply) -> Stop | None:
+    """How a reply by itself ends a trial; None when the model waits for the results of its calls."""
+    if reply.finish == "time":
+        return "time_limit"
+    if reply.finish == "refused":
+        return "refused"
+    if reply.finish == "length":
+        return "token_limit"
+    return None if reply.calls else "answered"
+
+
+def _output_tokens(reply: Reply) -> int:
+    if reply.usage is not None:
+        return reply.usage.output_tokens
+    written: Sequence[str] = (reply.text, reply.reasoning, *(call.arguments for call in reply.calls))
+    return sum(map(len, written)) // CHARACTERS_PER_TOKEN
