@@ -205,3 +205,8 @@ def test_a_fingerprint_does_not_change_with_names_and_order() -> None:
     assert fingerprint(agent) == fingerprint(same)
     assert len(fingerprint(agent)) == 16
     assert int(fingerprint(agent), 16) >= 0
+
+
+def test_an_address_of_another_kind_is_no_model() -> None:
+    with pytest.raises(NotFound, match="must begin with http"):
+        parse_agent("openai-chat:x@ftp://127.0.0.1/v1")

@@ -107,6 +107,8 @@ def parse_agent(text: str) -> AgentConfig:
         raise NotFound(
             f"{text!r} is no agent: write a configured name or PROVIDER:MODEL[@URL], such as ollama:qwen3:8b"
         )
+    if not at and "://" in model:
+        raise NotFound(f"the address in {text!r} must begin with http:// or https://")
     base_url = f"http{url}" if at else None
     if base_url is not None and not is_url(base_url):
         raise NotFound(f"{base_url!r} in {text!r} is no address; write http://HOST[:PORT][/PATH]")

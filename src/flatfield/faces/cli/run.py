@@ -80,6 +80,10 @@ def command(
 def _config(agent: str | None, model: str | None, project: Project) -> AgentConfig:
     from flatfield.tasks.agents import select_agents
 
+    if model is not None and ":" not in model:
+        raise FlatfieldError(
+            f"--model {model!r} names no provider: write PROVIDER:MODEL[@URL], or --agent for a configured one"
+        )
     found = select_agents((agent or model or "",), project.roster if model is None else ())
     if len(found) != 1:
         raise FlatfieldError(f"--agent {agent!r} means {len(found)} agents; name one")

@@ -19,9 +19,8 @@ FOLD = frozenset({"agent", "control"})
 
 def ranked(result: RunResult) -> list[Scorecard]:
     """The scorecards of all but the controls, best first."""
-    last = (len(result.run.agents) + 1,) * 2
     cards = [card for card in result.grading.scorecards if not card.control]
-    return sorted(cards, key=lambda card: (card.rank or last, -(card.overall.score or 0.0), card.agent))
+    return sorted(cards, key=lambda card: (card.rank is None, -(card.overall.score or 0.0), card.agent))
 
 
 def controls(result: RunResult) -> list[Scorecard]:
