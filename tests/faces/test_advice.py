@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flatfield.faces.advice import advice, candidates, counted, in_short
+from flatfield.records import Failure
 from flatfield.scoring.decision import Constraints, decide
 
 if TYPE_CHECKING:
@@ -77,3 +78,9 @@ def test_the_first_of_those_that_cannot_do_the_job_is_not_recommended(
     result = make_result([trial(score=0.3)])
     assert in_short(result)[0] == "None does the job; the best of them is a, overall D (one trial)."
     assert advice(decide(result, Constraints()), result).title.startswith("None does the job")
+
+
+def test_an_unfinished_run_recommends_nobody_yet(make_result: MakeResult, trial: MakeTrial) -> None:
+    failure = Failure(kind="interrupted", message="stopped")
+    result = make_result([trial(agent="a"), trial(agent="b", more={"failure": failure})])
+    assert in_short(result) == ("No recommendation yet: b has done 0 of 1 trial.",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
@@ -20,9 +21,9 @@ def in_short(result: RunResult) -> tuple[str, ...]:
         return ("No agent to recommend: only controls took part.",)
     decision = decide(result, Constraints())
     cards = {card.agent: card for card in result.grading.scorecards}
-    open_tasks = _unfinished(decision.excluded, cards)
-    if open_tasks:
-        return (f"No recommendation yet: {open_tasks}.",)
+    unfinished = _unfinished(result)
+    if unfinished:
+        return (f"No recommendation yet: {unfinished}.",)
     if decision.recommended is None:
         return (f"No agent to recommend: {_left_out(decision.excluded, cards) or decision.reasons[0]}.",)
     first = f"{_use(cards[decision.recommended])}."
@@ -86,14 +87,17 @@ def _use(card: Scorecard) -> str:
     return f"Use {_graded(card)}"
 
 
-def _unfinished(excluded: Sequence[Exclusion], cards: dict[str, Scorecard]) -> str:
-    """Who has trials that are not measured yet, so that its averages do not compare with the others'."""
-    behind = [
-        f"{exclusion.agent} has {cards[exclusion.agent].measured} of {cards[exclusion.agent].trials} trials measured"
-        for exclusion in excluded
-        if not cards[exclusion.agent].control and 0 < cards[exclusion.agent].measured < cards[exclusion.agent].trials
-    ]
-    return "; ".join(behind)
+def _unfinished(result: RunResult) -> str:
+    """Whose trials are not all done yet, so that there is nothing to compare; failed ones count as done."""
+    done = Counter(
+        trial.agent for trial in result.trials if trial.failure is None or trial.failure.kind != "interrupted"
+    )
+    cards = [card for card in result.grading.scorecards if not card.control]
+    return ", ".join(
+        f"{card.agent} has done {done[card.agent]} of {many(card.trials, 'trial')}"
+        for card in cards
+        if done[card.agent] < card.trials
+    )
 
 
 def _graded(card: Scorecard) -> str:
