@@ -23,14 +23,13 @@ from flatfield.scoring.conditions import conditions
 from flatfield.scoring.performance import measure
 from flatfield.scoring.scorecards import Sheet, build_scorecard
 from flatfield.scoring.work import MEASURES, find_anchors
+from flatfield.tasks.agents import CONTROLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flatfield.records import Anchors, Cell, Grade, Interval, Run, Scorecard, TrialRecord, Verdict, Weights
     from flatfield.scoring.performance import Figures, Measured
-
-CONTROLS = frozenset({"oracle", "noop"})
 
 
 def grade(
