@@ -73,11 +73,11 @@ async def run_bytes(load: Load) -> None:
 async def run_flatfield(load: Load) -> None:
     """Run our trials: conversation, loop, tools and record."""
     from flatfield.agent.clock import SystemClock
-    from flatfield.agent.confined import ConfinedFiles
+    from flatfield.agent.files.confined import ConfinedFiles
+    from flatfield.agent.http.transport import open_session
     from flatfield.agent.loop import NanoAgent
     from flatfield.agent.protocols import Opening, SandboxLimits, Services
     from flatfield.agent.toolbox import open_tools
-    from flatfield.agent.transport import open_session
     from flatfield.agent.workspace import Workspace
     from flatfield.records import AgentConfig, Limits, Task
 

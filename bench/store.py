@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from flatfield.records import AgentConfig, Evaluation, Reply, Run, Task, TrialRecord, Turn
-from flatfield.runs.store import Store
+from flatfield.runs.store.store import Store
 
 TURN_TEXT = "The quick brown fox jumps over the lazy dog. " * 110
 BEAT_SECONDS = 0.001

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flatfield.agent.clock import SystemClock
-from flatfield.agent.lag import measured_lag
-from flatfield.agent.local_server import LocalServers, ServerSpec, usable_threads
+from flatfield.agent.http.lag import measured_lag
+from flatfield.agent.http.transport import Post, Transport, open_session
+from flatfield.agent.local.server import LocalServers, ServerSpec, usable_threads
 from flatfield.agent.models import cache_folder
 from flatfield.agent.protocols import Opening, Services
 from flatfield.agent.providers import openai_chat
 from flatfield.agent.providers._chat_reader import ChatReader
-from flatfield.agent.transport import Post, Transport, open_session
 from flatfield.records import AgentConfig, Reply, Task, TurnBudget
 
 if TYPE_CHECKING:

@@ -25,12 +25,12 @@ from flatfield.records import MIDPOINTS, Evaluation, RunResult
 from flatfield.runs.checking import check_tasks
 from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
-from flatfield.runs.store import Store
-from flatfield.scoring.bootstrap import RESAMPLES, TASKS
+from flatfield.runs.store.store import Store
 from flatfield.scoring.grading import grade
 from flatfield.scoring.performance import Figures
 from flatfield.scoring.published import compare_published
 from flatfield.scoring.scales import BANDS, KNOTS, letter_of
+from flatfield.scoring.statistics.bootstrap import RESAMPLES, TASKS
 from flatfield.scoring.work import MEASURES, find_anchors, per_work, relative_score
 from flatfield.tasks.agents import read_agent_file
 from flatfield.tasks.config import read_config

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.agent.clock import SystemClock
+from flatfield.agent.http.transport import open_session
 from flatfield.agent.protocols import Services
-from flatfield.agent.transport import open_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.agent.lag import measured_lag
+from flatfield.agent.http.lag import measured_lag
 from flatfield.agent.loop import NanoAgent, Outcome
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.records import Limits, Reply, ToolCall, ToolResult, Turn, TurnBudget, Usage

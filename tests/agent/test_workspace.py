@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flatfield.agent.confined import ConfinedFiles
+from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.protocols import CommandResult, SandboxLimits
 from flatfield.agent.workspace import adopt, changes, open_workspace, prepare, snapshot
 from flatfield.errors import NotFound

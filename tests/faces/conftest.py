@@ -25,8 +25,8 @@ from flatfield.records import (
     Verdict,
     VerifierSpec,
 )
+from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import grade
-from flatfield.scoring.manifest import manifest
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flatfield.errors import StoreError
 from flatfield.records import Evaluation, Run, TrialRecord
-from flatfield.runs.store import Store
+from flatfield.runs.store.store import Store
 
 RUN = Run(id="r", created_at="2026", evaluation=Evaluation(), tasks=(), agents=(), repeats={})
 

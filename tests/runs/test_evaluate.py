@@ -19,7 +19,7 @@ from flatfield.records import AgentConfig, Evaluation, Event, Run, Task, TrialRe
 from flatfield.runs.evaluate import Conduct, evaluate, needs_commands
 from flatfield.runs.order import new_run
 from flatfield.runs.results import load_result
-from flatfield.runs.store import Store
+from flatfield.runs.store.store import Store
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:

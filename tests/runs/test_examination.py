@@ -10,8 +10,8 @@ from aiohttp import web
 from msgspec import structs
 
 from flatfield.agent.clock import SystemClock
+from flatfield.agent.http.transport import open_session
 from flatfield.agent.protocols import Services
-from flatfield.agent.transport import open_session
 from flatfield.errors import NotReady
 from flatfield.records import AgentConfig
 from flatfield.runs import examination

@@ -18,7 +18,7 @@ from flatfield.records import AgentConfig, Evaluation, Event, Failure, Reply, Ru
 from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.judging import open_groups
 from flatfield.runs.order import new_run
-from flatfield.runs.store import Store
+from flatfield.runs.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -265,7 +265,7 @@ async def test_a_budget_that_is_spent_is_spent_for_judges_too(
     desk: Desk, sitting: Sitting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each trial and each verdict costs 1 $ here, which is known from the first on; four are asked for at once."""
-    monkeypatch.setattr("flatfield.scoring.pricing.Prices.usd", lambda *_, **__: 1.0)
+    monkeypatch.setattr("flatfield.scoring.prices.pricing.Prices.usd", lambda *_, **__: 1.0)
     run = sitting.run([ITEM], repeats=4, budget_usd=13.5)
     summary = await sitting.judged(run, "judge-a", "judge-b")
     assert len(summary.measured) == 8

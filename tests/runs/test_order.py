@@ -10,9 +10,9 @@ from msgspec import structs
 
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
 from flatfield.records import AgentConfig, Anchors, Evaluation, Run, Task
-from flatfield.runs.codec import decode, encode
 from flatfield.runs.order import extended, new_run, reread, resolve_agents, unchanged, updated
 from flatfield.runs.plan import plan
+from flatfield.runs.store.codec import decode, encode
 from flatfield.tasks.lop import read_task
 
 if TYPE_CHECKING:

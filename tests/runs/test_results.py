@@ -11,7 +11,7 @@ from flatfield.errors import NotFound
 from flatfield.records import Check, Failure, Run, TrialRecord, Weights
 from flatfield.runs.plan import plan, unmeasured
 from flatfield.runs.results import load_result
-from flatfield.runs.store import Store
+from flatfield.runs.store.store import Store
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:

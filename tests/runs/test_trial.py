@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
-from flatfield.agent import copying, removing
 from flatfield.agent.clock import SystemClock
-from flatfield.agent.copying import plan_copy
+from flatfield.agent.files import copying, removing
+from flatfield.agent.files.copying import plan_copy
+from flatfield.agent.http.transport import open_session
 from flatfield.agent.protocols import Lane, Services
 from flatfield.agent.provider_pool import ProviderPool
-from flatfield.agent.sandbox import find_sandbox
-from flatfield.agent.transport import open_session
+from flatfield.agent.sandbox.finding import find_sandbox
 from flatfield.errors import NotReady
 from flatfield.records import (
     AgentConfig,
@@ -37,7 +37,7 @@ from flatfield.records import (
 )
 from flatfield.runs import trial
 from flatfield.runs.trial import Assignment, Ground, limits_for, run_trial, tool_names
-from flatfield.scoring.pricing import Prices
+from flatfield.scoring.prices.pricing import Prices
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.confined import ConfinedFiles
+from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.records import AgentConfig, Event, Limits, Price, Reply, Task, ToolCall, TrialPlan, TrialRecord, Usage
 from flatfield.runs.trial import Assignment, Ground, TrialWork
-from flatfield.scoring.pricing import Prices
+from flatfield.scoring.prices.pricing import Prices
 from flatfield.testing.clock import FakeClock
 
 if TYPE_CHECKING:

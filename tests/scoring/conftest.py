@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 import pytest
 
-from flatfield.agent.confined import ConfinedFiles
+from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.workspace import snapshot
 from flatfield.records import Task, TrialRecord
 from flatfield.scoring.protocols import VerifyContext

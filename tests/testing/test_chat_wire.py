@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.agent.clock import SystemClock
+from flatfield.agent.http.transport import open_session
 from flatfield.agent.protocols import Opening, Services
 from flatfield.agent.providers import openai_chat
-from flatfield.agent.transport import open_session
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget
 from flatfield.testing.chat_wire import ChatWire
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step

@@ -15,7 +15,7 @@ from flatfield.records import Limits, Reply, Stop, ToolCall, ToolResult, Turn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flatfield.agent.lag import LagMeter
+    from flatfield.agent.http.lag import LagMeter
     from flatfield.agent.protocols import Conversation
 
 Blame = Literal["provider", "sandbox", "harness"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from flatfield.agent.clock import Clock
-    from flatfield.agent.transport import RetryPolicy
+    from flatfield.agent.http.transport import RetryPolicy
 
 
 class Pressure(Protocol):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from flatfield.agent.confined import ConfinedFiles, Entry
-from flatfield.agent.copying import copy, plan_copy
+from flatfield.agent.files.confined import ConfinedFiles, Entry
+from flatfield.agent.files.copying import copy, plan_copy
 from flatfield.agent.protocols import SandboxLimits
 from flatfield.errors import NotFound, ToolError
 from flatfield.records import FileChange

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from flatfield.agent.wire import rebuilt
+from flatfield.agent.http.wire import rebuilt
 from flatfield.errors import NotFound
 from flatfield.faces.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flatfield.agent.wire import Sent
+    from flatfield.agent.http.wire import Sent
     from flatfield.records import TrialRecord
 
 

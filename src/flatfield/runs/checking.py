@@ -13,7 +13,7 @@ from flatfield.agent.clock import SystemClock
 from flatfield.records import AgentConfig, Evaluation
 from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
-from flatfield.runs.store import Store
+from flatfield.runs.store.store import Store
 from flatfield.scoring.performance import checks_score
 from flatfield.tasks.wording import check_prompt
 

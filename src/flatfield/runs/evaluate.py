@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from flatfield.agent.copying import plan_copy
-from flatfield.agent.lag import measured_lag
+from flatfield.agent.files.copying import plan_copy
+from flatfield.agent.files.removing import discard
+from flatfield.agent.http.lag import measured_lag
+from flatfield.agent.http.transport import open_session
 from flatfield.agent.models import cache_folder
 from flatfield.agent.protocols import Lane, Services
 from flatfield.agent.provider_pool import ProviderPool
-from flatfield.agent.removing import discard
-from flatfield.agent.sandbox import UnsafeSandbox, find_sandbox
+from flatfield.agent.sandbox.finding import UnsafeSandbox, find_sandbox
 from flatfield.agent.system_prompt import model_names
-from flatfield.agent.transport import open_session
 from flatfield.errors import FlatfieldError, NotFound, NotReady
 from flatfield.records import Event, Failure
 from flatfield.runs.budget import Budget
@@ -32,19 +32,19 @@ from flatfield.runs.order import updated, versions
 from flatfield.runs.plan import remaining, unmeasured
 from flatfield.runs.scheduler import JOBS, Means, run_trials
 from flatfield.runs.trial import Assignment, Ground, limits_for, run_trial
-from flatfield.scoring.judge import rubric_of
-from flatfield.scoring.pricing import Prices
+from flatfield.scoring.judge.judge import rubric_of
+from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flatfield.agent.clock import Clock
-    from flatfield.agent.copying import CopyPlan
+    from flatfield.agent.files.copying import CopyPlan
     from flatfield.agent.protocols import Sandbox
     from flatfield.records import AgentConfig, Run, Task, TrialPlan, TrialRecord
     from flatfield.runs.scheduler import Summary
-    from flatfield.runs.store import Store
+    from flatfield.runs.store.store import Store
 
 UNREADY_LANE = Lane(name="not ready", width=64)
 

@@ -13,12 +13,12 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
+from flatfield.agent.http.proxies import proxy_for
+from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.models import list_models
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.agent.providers._ollama_host import OLLAMA_URL, ollama_url
-from flatfield.agent.proxies import proxy_for
-from flatfield.agent.sandbox import find_sandbox
-from flatfield.agent.secrecy import shown_url
+from flatfield.agent.sandbox.finding import find_sandbox
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.tasks.roster import SHIPPED, known_models
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flatfield.records import Event
-from flatfield.scoring.comparative import is_comparative
-from flatfield.scoring.judge import judge, rubric_of
-from flatfield.scoring.judge_request import CONCURRENT_REQUESTS
+from flatfield.scoring.judge.comparative import is_comparative
+from flatfield.scoring.judge.judge import judge, rubric_of
+from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Reply, Run, ToolResult, TrialRecord, TurnBudget, Verdict
     from flatfield.runs.lanes import Lanes
     from flatfield.runs.scheduler import Means
-    from flatfield.runs.store import Store
-    from flatfield.scoring.pricing import Prices
+    from flatfield.runs.store.store import Store
+    from flatfield.scoring.prices.pricing import Prices
 
     Group = tuple[TrialRecord, ...]
 

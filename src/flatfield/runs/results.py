@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.records import RunResult
+from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import grade
-from flatfield.scoring.manifest import manifest
 
 if TYPE_CHECKING:
     from flatfield.records import Weights
-    from flatfield.runs.store import Store
+    from flatfield.runs.store.store import Store
 
 
 def load_result(

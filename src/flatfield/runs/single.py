@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flatfield.agent.confined import ConfinedFiles
+from flatfield.agent.files.confined import ConfinedFiles
+from flatfield.agent.http.transport import open_session
 from flatfield.agent.models import cache_folder
 from flatfield.agent.protocols import Services
 from flatfield.agent.provider_pool import ProviderPool
-from flatfield.agent.transport import open_session
 from flatfield.records import Task, TrialPlan
 from flatfield.runs.trial import Assignment, Ground, TrialWork
-from flatfield.scoring.pricing import Prices
+from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:

@@ -10,35 +10,35 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flatfield.agent.bugs import described
-from flatfield.agent.confined import ConfinedFiles
-from flatfield.agent.copying import copy
+from flatfield.agent.files.confined import ConfinedFiles
+from flatfield.agent.files.copying import copy
+from flatfield.agent.files.removing import discard
 from flatfield.agent.loop import NanoAgent, Outcome
 from flatfield.agent.protocols import Opening, SandboxLimits
-from flatfield.agent.removing import discard
 from flatfield.agent.system_prompt import system_prompt
 from flatfield.agent.toolbox import FILE_TOOLS, open_tools
 from flatfield.agent.workspace import SANDBOX_ROOT, Workspace, adopt, changes, snapshot
 from flatfield.errors import FlatfieldError, NotFound, NotReady, ProviderError
 from flatfield.records import Event, Failure, Limits, TrialRecord, Turn, Usage
-from flatfield.runs.threads import to_the_end
-from flatfield.scoring.conditions import turn_conditions
-from flatfield.scoring.pricing import tier_context
+from flatfield.runs.store.threads import to_the_end
+from flatfield.scoring.fairness.conditions import turn_conditions
+from flatfield.scoring.prices.pricing import tier_context
 from flatfield.scoring.protocols import VerifyContext
-from flatfield.scoring.verify import verify
+from flatfield.scoring.verifying.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
     from flatfield.agent.clock import Clock
-    from flatfield.agent.copying import CopyPlan
-    from flatfield.agent.lag import LagMeter
+    from flatfield.agent.files.copying import CopyPlan
+    from flatfield.agent.http.lag import LagMeter
     from flatfield.agent.protocols import Sandbox
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.agent.toolbox import Toolbox
     from flatfield.agent.workspace import Snapshot
     from flatfield.records import AgentConfig, Check, Evaluation, EventKind, FileChange, Task, TrialPlan
-    from flatfield.scoring.pricing import Prices
+    from flatfield.scoring.prices.pricing import Prices
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from flatfield.scoring.scales import (
     relative_position,
     score_at,
 )
-from flatfield.scoring.statistics import mean_interval, ratio_interval
+from flatfield.scoring.statistics.intervals import mean_interval, ratio_interval
 from flatfield.scoring.work import amounts, per_work
 
 if TYPE_CHECKING:

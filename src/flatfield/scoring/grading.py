@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from flatfield.records import Grading
-from flatfield.scoring.bootstrap import bootstrap
 from flatfield.scoring.cells import Setting, build_cell
-from flatfield.scoring.conditions import conditions
+from flatfield.scoring.fairness.conditions import conditions
 from flatfield.scoring.performance import measure
 from flatfield.scoring.scorecards import Sheet, build_scorecard
+from flatfield.scoring.statistics.bootstrap import bootstrap
 from flatfield.scoring.work import MEASURES, find_anchors
 from flatfield.tasks.agents import CONTROLS
 

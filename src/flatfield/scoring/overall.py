@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.records import Grade, Interval, Letter
 from flatfield.scoring.scales import blended, capped, letter_of
-from flatfield.scoring.statistics import mean_interval
+from flatfield.scoring.statistics.intervals import mean_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

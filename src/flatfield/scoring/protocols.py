@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flatfield.agent.confined import ConfinedFiles
+    from flatfield.agent.files.confined import ConfinedFiles
     from flatfield.agent.protocols import Sandbox
     from flatfield.agent.workspace import Snapshot
     from flatfield.records import Check, Task, TrialRecord

@@ -11,7 +11,7 @@ from flatfield.records import Grade, Interval, Scorecard
 from flatfield.scoring.overall import combine, graded, task_blends, task_interval
 from flatfield.scoring.performance import device_cost
 from flatfield.scoring.scales import HOLDS, mean
-from flatfield.scoring.statistics import LEAST, mean_interval
+from flatfield.scoring.statistics.intervals import LEAST, mean_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

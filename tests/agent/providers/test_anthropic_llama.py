@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from flatfield.agent.confined import ConfinedFiles
-from flatfield.agent.local_server import LocalServer, ServerSpec, start_server
+from flatfield.agent.files.confined import ConfinedFiles
+from flatfield.agent.local.server import LocalServer, ServerSpec, start_server
 from flatfield.agent.loop import NanoAgent
 from flatfield.agent.protocols import Opening, SandboxLimits, Services
 from flatfield.agent.providers.anthropic import create

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flatfield.agent.http.replies import Passing
 from flatfield.agent.providers._chat_reader import ChatReader
-from flatfield.agent.replies import Passing
 from flatfield.errors import ProviderError
 from flatfield.records import Usage
 

@@ -13,9 +13,9 @@ import pytest
 from msgspec import Struct, field
 
 from flatfield import plugins
+from flatfield.agent.http.transport import RetryPolicy, open_session
 from flatfield.agent.loop import NanoAgent, Outcome
 from flatfield.agent.protocols import Opening, Services
-from flatfield.agent.transport import RetryPolicy, open_session
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, ToolSpec
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step

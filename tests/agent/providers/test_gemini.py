@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flatfield.agent.http.transport import Transport
 from flatfield.agent.protocols import Opening
 from flatfield.agent.providers import gemini
-from flatfield.agent.transport import Transport
 from flatfield.errors import ProviderError
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget, Usage
 from flatfield.testing.gemini_wire import GeminiWire

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flatfield.agent.http.transport import Transport
 from flatfield.agent.protocols import Opening
 from flatfield.agent.providers import gemini
-from flatfield.agent.transport import Transport
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.records import AgentConfig, Task, TurnBudget, Usage
 from flatfield.testing.gemini_wire import GeminiWire

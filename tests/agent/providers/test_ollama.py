@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flatfield.agent.http.transport import open_session
 from flatfield.agent.protocols import Opening, Services
 from flatfield.agent.providers.ollama import create
-from flatfield.agent.transport import open_session
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget, Usage
 from flatfield.testing.ollama_wire import OllamaModel, OllamaWire

@@ -13,10 +13,10 @@ import pytest
 from aiohttp import web
 from msgspec import structs
 
+from flatfield.agent.http.transport import RetryPolicy, Transport, open_session
 from flatfield.agent.protocols import Opening, Services
 from flatfield.agent.providers import openai_chat
 from flatfield.agent.providers.openai_chat import ChatConversation, Endpoint
-from flatfield.agent.transport import RetryPolicy, Transport, open_session
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget
 from flatfield.testing.chat_wire import ChatWire

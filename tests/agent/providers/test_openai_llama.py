@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.copying import plan_copy
-from flatfield.agent.local_server import LocalServer, ServerSpec, start_server, usable_threads
+from flatfield.agent.files.copying import plan_copy
+from flatfield.agent.local.server import LocalServer, ServerSpec, start_server, usable_threads
 from flatfield.agent.protocols import Opening, Services
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.agent.providers import openai as provider_module
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.records import AgentConfig, Limits, Task, TrialPlan, TurnBudget, VerifierSpec
 from flatfield.runs.trial import Assignment, Ground, run_trial
-from flatfield.scoring.pricing import Prices
+from flatfield.scoring.prices.pricing import Prices
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

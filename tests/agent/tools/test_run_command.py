@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.agent.protocols import CommandResult, Sandbox, SandboxLimits
-from flatfield.agent.sandbox import find_sandbox
+from flatfield.agent.sandbox.finding import find_sandbox
 from flatfield.agent.tools.run_command import MAX_COMMAND_BYTES, create
 from flatfield.agent.workspace import open_workspace
 from flatfield.errors import NotReady, ToolError

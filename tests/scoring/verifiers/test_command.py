@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.confined import ConfinedFiles
+from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.protocols import CommandResult, Sandbox, SandboxLimits
-from flatfield.agent.sandbox import UnsafeSandbox, find_sandbox
+from flatfield.agent.sandbox.finding import UnsafeSandbox, find_sandbox
 from flatfield.agent.workspace import snapshot
 from flatfield.errors import NotReady
 from flatfield.records import Check, Task, TrialRecord

@@ -15,13 +15,13 @@ import pytest
 
 import flatfield.tasks
 from flatfield.agent.clock import SystemClock
-from flatfield.agent.sandbox import find_sandbox
+from flatfield.agent.sandbox.finding import find_sandbox
 from flatfield.agent.toolbox import open_tools
 from flatfield.agent.workspace import changes, open_workspace, prepare, snapshot
 from flatfield.records import Check, Task, ToolCall, TrialRecord, VerifierSpec
 from flatfield.scoring.protocols import VerifyContext
-from flatfield.scoring.reading import Files
-from flatfield.scoring.verify import verify
+from flatfield.scoring.verifying.reading import Files
+from flatfield.scoring.verifying.verify import verify
 from flatfield.tasks.lop import DEFAULT_TOOLS, read_task
 
 Leave = Callable[..., Awaitable[VerifyContext]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from flatfield.agent.local_server import LocalServer, ServerSpec, start_server, usable_threads
+from flatfield.agent.local.server import LocalServer, ServerSpec, start_server, usable_threads
 from flatfield.agent.models.pulling import expected_sha256, file_sha256
 from flatfield.agent.models.store import find_model
 from flatfield.errors import NotReady

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
+from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.models.incoming import CHUNK_BYTES, Expected, Incoming
-from flatfield.agent.proxies import proxy_for
 from flatfield.errors import NotFound, NotReady
 
 if TYPE_CHECKING:

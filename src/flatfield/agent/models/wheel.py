@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flatfield.agent.http.secrecy import without_keys
 from flatfield.agent.models.incoming import CHUNK_BYTES, Expected, Incoming
-from flatfield.agent.secrecy import without_keys
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:

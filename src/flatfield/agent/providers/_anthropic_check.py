@@ -10,8 +10,8 @@ import aiohttp
 import msgspec
 from msgspec import Struct, field
 
-from flatfield.agent.proxies import proxy_for
-from flatfield.agent.secrecy import shown_url
+from flatfield.agent.http.proxies import proxy_for
+from flatfield.agent.http.secrecy import shown_url
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, field
 
+from flatfield.agent.http.replies import RETRIED, Passing
 from flatfield.agent.providers._vendor import arguments_object
-from flatfield.agent.replies import RETRIED, Passing
 from flatfield.errors import ProviderError
 from flatfield.records import Finish, ToolCall, Usage
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-from flatfield.agent.proxies import proxy_for
-from flatfield.agent.secrecy import shown_url
+from flatfield.agent.http.proxies import proxy_for
+from flatfield.agent.http.secrecy import shown_url
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flatfield.agent.replies import RETRIED, Passing
+from flatfield.agent.http.replies import RETRIED, Passing
 from flatfield.errors import ProviderError
 from flatfield.records import Usage
 

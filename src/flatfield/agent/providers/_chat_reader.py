@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from flatfield.agent.http.replies import Passing
 from flatfield.agent.providers._chat_pieces import content_parts, cost_of, error_of, merged_details, usage_of
-from flatfield.agent.replies import Passing
 from flatfield.records import Finish, ToolCall, Usage
 
 SHOWN_BYTES = 4096

@@ -10,9 +10,9 @@ import aiohttp
 import msgspec
 from msgspec import Struct, field
 
+from flatfield.agent.http.proxies import proxy_for
+from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.providers.gemini import GEMINI, resource
-from flatfield.agent.proxies import proxy_for
-from flatfield.agent.secrecy import shown_url
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from flatfield.agent.http.replies import RETRIED, Passing, retry_info_seconds
 from flatfield.agent.providers._vendor import Told
-from flatfield.agent.replies import RETRIED, Passing, retry_info_seconds
 from flatfield.errors import ProviderError
 from flatfield.records import Finish, ToolCall, Usage
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 import msgspec
 
+from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.providers._ollama_host import CLOUD_HOST, OllamaServer, is_cloud_model, source
-from flatfield.agent.secrecy import shown_url
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
+from flatfield.agent.http.proxies import is_loopback
+from flatfield.agent.http.transport import place_of
 from flatfield.agent.protocols import Lane
 from flatfield.agent.providers import _vendor
-from flatfield.agent.proxies import is_loopback
-from flatfield.agent.transport import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

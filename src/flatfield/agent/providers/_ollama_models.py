@@ -8,10 +8,10 @@ import aiohttp
 import msgspec
 from msgspec import Struct, field, structs
 
-from flatfield.agent.local_server import DEFAULT_CONTEXT_TOKENS
+from flatfield.agent.http.proxies import proxy_for
+from flatfield.agent.http.transport import Post, RetryPolicy, Transport
+from flatfield.agent.local.server import DEFAULT_CONTEXT_TOKENS
 from flatfield.agent.providers._ollama_reader import LoadReader
-from flatfield.agent.proxies import proxy_for
-from flatfield.agent.transport import Post, RetryPolicy, Transport
 from flatfield.errors import ProviderError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct, field
 
-from flatfield.agent.proxies import proxy_for
+from flatfield.agent.http.proxies import proxy_for
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flatfield.agent.replies import RETRIED, Passing
+from flatfield.agent.http.replies import RETRIED, Passing
 from flatfield.errors import ProviderError
 
 POLICY_CODES = frozenset({"invalid_prompt", "bio_policy", "misalignment_policy_violation"})

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from flatfield.agent.http.replies import Passing
 from flatfield.agent.providers._openai_errors import POLICY_CODES, code_of, stream_error
-from flatfield.agent.replies import Passing
 from flatfield.records import Finish, ToolCall, Usage
 
 

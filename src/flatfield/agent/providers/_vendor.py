@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from flatfield.agent.http.proxies import proxy_for
+from flatfield.agent.http.secrecy import shown_url
+from flatfield.agent.http.transport import Transport, place_of
 from flatfield.agent.protocols import Lane
-from flatfield.agent.proxies import proxy_for
-from flatfield.agent.secrecy import shown_url
-from flatfield.agent.transport import Transport, place_of
 from flatfield.errors import NotReady
 from flatfield.records import Finish, Reply, ToolCall, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flatfield.agent.http.transport import Exchange
     from flatfield.agent.protocols import Opening, Services
-    from flatfield.agent.transport import Exchange
     from flatfield.records import AgentConfig
 
 CONCURRENT_TRIALS = 16

@@ -9,20 +9,20 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from flatfield.agent import json_protocol
+from flatfield.agent.http.secrecy import shown_url
+from flatfield.agent.http.transport import Post
 from flatfield.agent.providers import _vendor
 from flatfield.agent.providers._anthropic_models import settings_of, thinking_tokens, traits_of
 from flatfield.agent.providers._anthropic_reader import MessageReader
 from flatfield.agent.providers._anthropic_schema import output_format
-from flatfield.agent.secrecy import shown_url
-from flatfield.agent.transport import Post
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.records import Reply, TurnBudget, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from flatfield.agent.http.transport import Transport
     from flatfield.agent.protocols import Conversation, Lane, Opening, Services
-    from flatfield.agent.transport import Transport
     from flatfield.records import AgentConfig, ToolResult
 
 VENDOR = _vendor.Vendor(

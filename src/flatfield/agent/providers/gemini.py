@@ -8,17 +8,17 @@ import msgspec
 from msgspec import structs
 
 from flatfield.agent import json_protocol
+from flatfield.agent.http.transport import Post
 from flatfield.agent.providers import _vendor
 from flatfield.agent.providers._gemini_models import NOT_ACCEPTED, accepts, thinking_config
 from flatfield.agent.providers._gemini_reader import GeminiReader
-from flatfield.agent.transport import Post
 from flatfield.errors import ContextTooLong, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flatfield.agent.http.transport import Transport
     from flatfield.agent.protocols import Conversation, Lane, Opening, Services
-    from flatfield.agent.transport import Transport
     from flatfield.records import AgentConfig, Reply, ToolResult, TurnBudget
 
 GEMINI = _vendor.Vendor(

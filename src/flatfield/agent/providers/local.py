@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flatfield.agent.local_server import (
+from flatfield.agent.local.server import (
     DEFAULT_CONTEXT_TOKENS,
     LIBRARY_FIX,
     LocalServer,

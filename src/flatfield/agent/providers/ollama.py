@@ -8,6 +8,7 @@ import msgspec
 from msgspec import structs
 
 from flatfield.agent import json_protocol
+from flatfield.agent.http.transport import Exchange, Post
 from flatfield.agent.providers import _ollama_host, _vendor
 from flatfield.agent.providers._ollama_models import (
     KEEP_ALIVE,
@@ -19,15 +20,14 @@ from flatfield.agent.providers._ollama_models import (
     was_cut,
 )
 from flatfield.agent.providers._ollama_reader import OllamaReader, is_overflow
-from flatfield.agent.transport import Exchange, Post
 from flatfield.errors import ContextTooLong, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flatfield.agent.http.transport import Transport
     from flatfield.agent.protocols import Conversation, Lane, Opening, Services
     from flatfield.agent.providers._ollama_host import OllamaServer
-    from flatfield.agent.transport import Transport
     from flatfield.records import AgentConfig, Reply, ToolResult, TurnBudget
 
 NOT_ACCEPTED = "not accepted"

@@ -8,19 +8,19 @@ from urllib.parse import urlsplit
 import msgspec
 
 from flatfield.agent import json_protocol
+from flatfield.agent.http.transport import Post
 from flatfield.agent.providers import _openai_models, _openai_schema, _vendor
 from flatfield.agent.providers._openai_check import Address, check_model, is_llama_server
 from flatfield.agent.providers._openai_errors import is_context_error, is_policy_error
 from flatfield.agent.providers._openai_reader import ResponsesReader
-from flatfield.agent.transport import Post
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.records import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flatfield.agent.http.transport import Exchange, Transport
     from flatfield.agent.protocols import Conversation, Lane, Opening, Services
-    from flatfield.agent.transport import Exchange, Transport
     from flatfield.records import AgentConfig, ToolCall, ToolResult, ToolSpec, TurnBudget
 
 VENDOR = _vendor.Vendor(

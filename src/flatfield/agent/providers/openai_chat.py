@@ -9,19 +9,19 @@ import msgspec
 from msgspec import Struct, field
 
 from flatfield.agent import json_protocol
+from flatfield.agent.http.transport import Post, place_of
 from flatfield.agent.protocols import Lane
 from flatfield.agent.providers import _vendor
 from flatfield.agent.providers._chat_reader import ChatReader
 from flatfield.agent.providers._chat_wire import assistant, explained, parameters, shown
-from flatfield.agent.transport import Post, place_of
 from flatfield.errors import NotReady, ProviderError
 from flatfield.records import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flatfield.agent.http.transport import Exchange, Transport
     from flatfield.agent.protocols import Conversation, Opening, Services
-    from flatfield.agent.transport import Exchange, Transport
     from flatfield.records import AgentConfig, ToolResult, TurnBudget
 
 OPENAI_URL = "https://api.openai.com/v1"

@@ -13,7 +13,7 @@ from flatfield.errors import ToolError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.agent.confined import ConfinedFiles, Entry
+    from flatfield.agent.files.confined import ConfinedFiles, Entry
 
 NAMES_SHOWN = 40
 LETTERS_COMPARED = 200

@@ -11,7 +11,7 @@ from flatfield.records import ToolSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flatfield.agent.confined import ConfinedFiles
+    from flatfield.agent.files.confined import ConfinedFiles
     from flatfield.agent.workspace import Workspace
 
 SPEC = ToolSpec(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import AgentConfig, Run, RunResult
     from flatfield.runs.scheduler import Summary
-    from flatfield.runs.store import Store
+    from flatfield.runs.store.store import Store
     from flatfield.tasks.project import Project
 
 NOT_MEASURED = 3

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from flatfield.faces.blocks import Table
     from flatfield.faces.cli.environment import Environment
     from flatfield.records import Weights
-    from flatfield.runs.store import Store
-    from flatfield.scoring.pricing import Prices
+    from flatfield.runs.store.store import Store
+    from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.project import Project
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -56,7 +56,7 @@ def store_of(project: Project) -> Store:
     Raises:
         NotFound: `.flatfield` is there, but is no folder.
     """
-    from flatfield.runs.store import Store
+    from flatfield.runs.store.store import Store
 
     folder = project.folder / ".flatfield"
     if folder.exists() and not folder.is_dir():
@@ -80,7 +80,7 @@ def environ_of(project: Project) -> Environment:
 def prices_of(project: Project) -> Prices:
     """The prices in force: the user's own of flatfield.toml, then genai-prices', updated ones if there are any."""
     from flatfield.agent.models import cache_folder
-    from flatfield.scoring.pricing import Prices
+    from flatfield.scoring.prices.pricing import Prices
 
     return Prices(project.prices, cache=cache_folder(os.environ))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from flatfield.records import Run
-    from flatfield.runs.store import Store
+    from flatfield.runs.store.store import Store
     from flatfield.tasks.project import Project
 
 EPILOG = examples("flatfield demo", "flatfield demo --json > demo.json")
@@ -96,9 +96,9 @@ def _show_published(screen: Console, store: Store) -> None:
 async def _next_steps(screen: Console, environ: Mapping[str, str]) -> None:
     """What to run next, with what is found on this machine."""
     from flatfield.agent.clock import SystemClock
+    from flatfield.agent.http.transport import open_session
     from flatfield.agent.models import cache_folder
     from flatfield.agent.protocols import Services
-    from flatfield.agent.transport import open_session
     from flatfield.faces.blocks import Section
     from flatfield.faces.drawing import draw
     from flatfield.runs.examination import KEYS, agent_spec, find_servers

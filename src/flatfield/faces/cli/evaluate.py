@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from flatfield.faces.cli.carrying import How
     from flatfield.records import AgentConfig, Evaluation, Run
-    from flatfield.runs.store import Store
+    from flatfield.runs.store.store import Store
     from flatfield.tasks.project import Project
 
 EPILOG = examples(
@@ -215,7 +215,7 @@ def _extended(
 
 
 def _refuse_unfair(run: Run) -> None:
-    from flatfield.scoring.fairness import avoidable_differences
+    from flatfield.scoring.fairness.strict import avoidable_differences
     from flatfield.scoring.grading import control_names
 
     controls = control_names(run)
@@ -231,7 +231,7 @@ def _judges(evaluation: Evaluation, project: Project) -> tuple[AgentConfig, ...]
 
 
 def _warn_of_judge(run: Run, judges: tuple[AgentConfig, ...]) -> None:
-    from flatfield.scoring.judge import rubric_of
+    from flatfield.scoring.judge.judge import rubric_of
 
     rubric_only = [
         task.id for task in run.tasks if rubric_of(task) and not any(v.kind != "rubric" for v in task.verifiers)

@@ -13,7 +13,7 @@ from flatfield.faces.cli.common import examples as shown
 
 if TYPE_CHECKING:
     from flatfield.records import Run
-    from flatfield.runs.store import Store
+    from flatfield.runs.store.store import Store
 
 app = typer.Typer(
     help="Load published figures as runs.",

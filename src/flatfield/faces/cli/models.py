@@ -120,9 +120,9 @@ def check(
 
 async def _check(name: str) -> ModelCheck:
     from flatfield.agent.clock import SystemClock
+    from flatfield.agent.http.transport import open_session
     from flatfield.agent.models import cache_folder, check_model
     from flatfield.agent.protocols import Services
-    from flatfield.agent.transport import open_session
 
     clock = SystemClock()
     async with open_session(clock) as session:

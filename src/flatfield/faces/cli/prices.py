@@ -16,8 +16,8 @@ from flatfield.faces.cli.common import AsJson, examples, note, print_json, print
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flatfield.scoring.price_data import DataFile
-    from flatfield.scoring.price_list import Listing, Rates
+    from flatfield.scoring.prices.data import DataFile
+    from flatfield.scoring.prices.listing import Listing, Rates
 
 app = typer.Typer(
     help="What a model's tokens cost, and newer prices.",
@@ -47,8 +47,8 @@ def show(
 
     Your own price comes first and is the one that counts; then what vendors ask.
     """
-    from flatfield.scoring.price_data import load
-    from flatfield.scoring.price_list import listings
+    from flatfield.scoring.prices.data import load
+    from flatfield.scoring.prices.listing import listings
 
     project = settings(context).project()
     agent = next((each for each in project.roster if each.name == model), None)
@@ -89,7 +89,7 @@ def update(
 
 def _file() -> DataFile:
     from flatfield.agent.models import cache_folder
-    from flatfield.scoring.price_data import DataFile
+    from flatfield.scoring.prices.data import DataFile
 
     return DataFile(cache_folder(os.environ))
 
@@ -105,9 +105,9 @@ async def _download(url: str) -> bytes:
     import aiohttp
 
     from flatfield.agent.clock import SystemClock
-    from flatfield.agent.proxies import proxy_for
-    from flatfield.agent.secrecy import shown_url
-    from flatfield.agent.transport import open_session
+    from flatfield.agent.http.proxies import proxy_for
+    from flatfield.agent.http.secrecy import shown_url
+    from flatfield.agent.http.transport import open_session
 
     stays = "the prices stay as they are"
     limit = aiohttp.ClientTimeout(total=DOWNLOAD_SECONDS)

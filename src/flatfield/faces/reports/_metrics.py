@@ -8,7 +8,7 @@ from flatfield.faces.blocks import Section, Table
 from flatfield.faces.reports._ranking import controls, ranked
 from flatfield.faces.reports._summary import numbers
 from flatfield.faces.wording import UNKNOWN, count, dollars, letter, scaled, seconds
-from flatfield.scoring.conditions import output_tokens_per_second
+from flatfield.scoring.fairness.conditions import output_tokens_per_second
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

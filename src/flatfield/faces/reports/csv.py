@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.faces.reports._escape import csv_cell
 from flatfield.faces.reports.json import rows
-from flatfield.scoring.conditions import output_tokens_per_second
+from flatfield.scoring.fairness.conditions import output_tokens_per_second
 
 if TYPE_CHECKING:
     from flatfield.records import RunResult

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from flatfield.scoring.conditions import output_tokens_per_second
+from flatfield.scoring.fairness.conditions import output_tokens_per_second
 from flatfield.scoring.performance import trial_scores
 from flatfield.scoring.published import compare_published
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Struct, UnsetType, field
 
 from flatfield.records import Check
-from flatfield.scoring.matching import (
+from flatfield.scoring.verifying.matching import (
     Found,
     equal_json,
     equal_text,
@@ -18,7 +18,7 @@ from flatfield.scoring.matching import (
     shown,
     without_fence,
 )
-from flatfield.scoring.options import listing, read_map
+from flatfield.scoring.verifying.options import listing, read_map
 
 if TYPE_CHECKING:
     from flatfield.scoring.protocols import VerifyContext

@@ -16,9 +16,9 @@ from flatfield.agent.protocols import SandboxLimits
 from flatfield.agent.tools.run_command import command_problem
 from flatfield.errors import FlatfieldError
 from flatfield.records import Check
-from flatfield.scoring.hidden_files import place, read_hidden
-from flatfield.scoring.options import read_map
-from flatfield.scoring.pytest_report import LIMIT_BYTES, Cases, read_report, runs_pytest
+from flatfield.scoring.verifying.hidden_files import place, read_hidden
+from flatfield.scoring.verifying.options import read_map
+from flatfield.scoring.verifying.pytest_report import LIMIT_BYTES, Cases, read_report, runs_pytest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

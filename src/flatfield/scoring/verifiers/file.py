@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from flatfield.agent.workspace import changes
 from flatfield.errors import ToolError
 from flatfield.records import Check
-from flatfield.scoring.matching import (
+from flatfield.scoring.verifying.matching import (
     Found,
     equal_json,
     equal_text,
@@ -20,11 +20,11 @@ from flatfield.scoring.matching import (
     pattern_problem,
     search,
 )
-from flatfield.scoring.options import listing, read_map
-from flatfield.scoring.reading import NotThere, read_file
+from flatfield.scoring.verifying.options import listing, read_map
+from flatfield.scoring.verifying.reading import NotThere, read_file
 
 if TYPE_CHECKING:
-    from flatfield.agent.confined import ConfinedFiles, Entry
+    from flatfield.agent.files.confined import ConfinedFiles, Entry
     from flatfield.scoring.protocols import VerifyContext
 
 

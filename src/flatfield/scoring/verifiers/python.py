@@ -1,8 +1,9 @@
 """`python`: calls a function that the task's author wrote, `verify(trial, files) -> (score, reason)`.
 
 The function is trusted and runs in a process of its own, with the LOP's folder first on its import path and as its
-current directory. `trial` is the TrialRecord, `files` a `flatfield.scoring.reading.Files`. It may be async. A score of
-None means "not measured". What a model wrote is data to it: nothing of the workspace is imported or executed.
+current directory. `trial` is the TrialRecord, `files` a `flatfield.scoring.verifying.reading.Files`. It may be async.
+A score of None means "not measured".
+What a model wrote is data to it: nothing of the workspace is imported or executed.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from flatfield.records import Check
-from flatfield.scoring.child import ChildResult, run_child
-from flatfield.scoring.python_child import Job, Outcome
+from flatfield.scoring.verifying.child import ChildResult, run_child
+from flatfield.scoring.verifying.python_child import Job, Outcome
 
 if TYPE_CHECKING:
     from flatfield.scoring.protocols import VerifyContext
@@ -100,7 +101,7 @@ class PythonVerifier:
             trial=context.trial,
             timeout_seconds=self._timeout_seconds,
         )
-        command = [sys.executable, "-P", "-B", "-m", "flatfield.scoring.python_child"]
+        command = [sys.executable, "-P", "-B", "-m", "flatfield.scoring.verifying.python_child"]
         limit = self._timeout_seconds + _GRACE_SECONDS
         result = await run_child(command, msgspec.json.encode(job), timeout_seconds=limit, folder=folder)
         return self._check(result)

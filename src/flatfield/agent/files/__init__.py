@@ -1,0 +1,1 @@
+"""The files of a workspace: confined reading, writing, copying, listing, removing."""

@@ -1,0 +1,267 @@
+"""Copies a task's files into a fresh folder: planned once for a task, done once for each trial."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import secrets
+import stat
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from flatfield.agent.files.answers import PEEK_BYTES, kind_of_answer, named_out, own_answers
+from flatfield.agent.files.confined import ConfinedFiles
+from flatfield.agent.files.listing import all_files, git_files, git_ignored, in_git
+from flatfield.agent.files.removing import discard
+from flatfield.errors import FlatfieldError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from flatfield.records import Task
+
+LIMIT_BYTES = 512 * 1024**2
+LIMIT_FILES = 20_000
+ENOUGH = 10  # times the limit: listed so far to find the largest folder, and no further
+NAMED_IN_NOTE = 8
+CHUNK_BYTES = 8 * 1024**2
+NOT_HERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
+
+
+class CopyPlan(Struct, frozen=True, kw_only=True):
+    """What a fresh workspace will hold: names relative to `source`, folders before what is in them."""
+
+    source: str = ""
+    folders: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    links: dict[str, str] = field(default_factory=dict)
+    inline: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def plan_copy(
+    task: Task,
+    source_folder: Path,
+    *,
+    exclude: Sequence[Path] = (),
+    limit_bytes: int = LIMIT_BYTES,
+    limit_files: int = LIMIT_FILES,
+) -> CopyPlan:
+    """What one task's workspaces hold: its `workspace`, its inline files, or, when plain, a copy of `source_folder`.
+
+    `exclude`: folders that hold other trials' workspaces. May run git and reads many files: once a task, in a thread.
+
+    Raises:
+        NotFound: the task's folder is not there.
+        FlatfieldError: it is over a limit; the message names the largest folder.
+    """
+    plain = task.plain and task.workspace is None
+    if not plain and task.workspace is None:
+        return CopyPlan(inline=task.files)
+    source = (source_folder if plain else Path(task.workspace or "")).resolve()
+    if not source.is_dir():
+        raise NotFound(f"the workspace {source} of task {task.id} is not a folder; correct `workspace:` in {task.path}")
+    sorting = _Sorting(source, own_answers(task) | {path.resolve() for path in exclude}, plain=plain)
+    git = git_files(source) if plain and in_git(source) else None
+    if git is not None:
+        sorting.left["ignored by git"] = list(git_ignored(source))
+    for path in git if git is not None else all_files(source, sorting.skips):
+        sorting.add(path)
+        if len(sorting.sizes) > limit_files * ENOUGH:
+            break
+    if sorting.bytes > limit_bytes or len(sorting.sizes) > limit_files:
+        raise sorting.too_large(limit_bytes, limit_files)
+    return CopyPlan(
+        source=str(source),
+        folders=sorting.folders(),
+        files=tuple(sorting.sizes),
+        links=sorting.links,
+        inline=task.files,
+        notes=sorting.notes(),
+    )
+
+
+def copy(plan: CopyPlan, parent: Path) -> Path:
+    """A new folder under `parent`, with a random name and open to other users (0755), that holds what was planned.
+
+    Raises:
+        FlatfieldError: something cannot be read or written, or is no longer there; nothing is left behind.
+    """
+    root = parent / secrets.token_hex(8)
+    try:
+        root.mkdir(parents=True)
+        root.chmod(0o755)  # whatever the umask is
+        for folder in plan.folders:
+            (root / folder).mkdir()
+        for path in plan.files:
+            _copy_file(f"{plan.source}/{path}", f"{root}/{path}")
+        for path, target in plan.links.items():
+            (root / path).symlink_to(target)
+        if plan.inline:
+            with ConfinedFiles(root) as files:
+                for path, text in plan.inline.items():
+                    files.write_bytes(path, text.encode())
+    except OSError as error:
+        discard(root)
+        at = error.filename or root
+        raise FlatfieldError(
+            f"cannot make a workspace in {parent}: {at}: {error.strerror}; free it and retry"
+        ) from error
+    except BaseException:
+        discard(root)
+        raise
+    return root
+
+
+def _copy_file(source: str, target: str) -> None:
+    """One regular file with its mode and time of change; inside the kernel where it can."""
+    reading = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        info = os.fstat(reading)
+        if not stat.S_ISREG(info.st_mode):
+            raise OSError(errno.ESTALE, "is no longer a file", source)
+        writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            _copy_bytes(reading, writing)
+            os.fchmod(writing, stat.S_IMODE(info.st_mode) & 0o777)
+            os.utime(writing, ns=(info.st_atime_ns, info.st_mtime_ns))
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)
+
+
+def _copy_bytes(reading: int, writing: int) -> None:
+    in_kernel = getattr(os, "copy_file_range", None)
+    try:
+        while in_kernel and in_kernel(reading, writing, CHUNK_BYTES):
+            pass
+    except OSError as error:
+        if error.errno not in NOT_HERE:
+            raise
+    while chunk := os.read(reading, CHUNK_BYTES):  # nothing is left when the kernel has done it all
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[os.write(writing, rest) :]
+
+
+class _Sorting:
+    """Sorts a listing into what is copied and, by reason, what is left out."""
+
+    def __init__(self, source: Path, never: frozenset[Path], *, plain: bool) -> None:
+        self.source = source
+        self.plain = plain
+        self.sizes: dict[str, int] = {}
+        self.links: dict[str, str] = {}
+        self.left: dict[str, list[str]] = {}
+        self.bytes = 0
+        self._empty: list[str] = []
+        inside = [path for path in never if path != source and path.is_relative_to(source)]
+        self._never = frozenset(path.relative_to(source).as_posix() for path in inside)
+
+    def skips(self, path: str) -> bool:
+        """Whether a folder is left out with all that is in it."""
+        return path in self._never or (self.plain and named_out(path) is not None)
+
+    def add(self, path: str) -> None:
+        """Take in one path of the listing; one that is gone meanwhile is no part of it."""
+        reason = self._by_name(path)
+        if reason:
+            return
+        full = self.source / path
+        try:
+            info = full.lstat()
+        except FileNotFoundError:  # tracked by git, but deleted
+            return
+        if stat.S_ISLNK(info.st_mode):
+            self._add_link(path, str(full.readlink()))
+        elif stat.S_ISDIR(info.st_mode):
+            self._empty.append(path.rstrip("/"))
+        elif not stat.S_ISREG(info.st_mode):
+            self._leave("neither files nor folders", path)
+        elif self.plain and (kind := kind_of_answer(path, lambda: _beginning(full))):
+            self._leave(f"may hold answers ({kind}s)", path)
+        else:
+            self.sizes[path] = info.st_size
+            self.bytes += info.st_size
+
+    def _by_name(self, path: str) -> bool:
+        out = named_out(path) if self.plain else None
+        if out is not None:
+            self._leave("never copied", out)
+            return True
+        parts = path.rstrip("/").split("/")
+        own = next((whole for at in range(len(parts)) if (whole := "/".join(parts[: at + 1])) in self._never), None)
+        if own is not None:
+            # A plain LOP lies among the others: said in one breath with them, it is said alike for every task.
+            kind = kind_of_answer(own, lambda: _beginning(self.source / own)) if self.plain else None
+            self._leave(f"may hold answers ({kind}s)" if kind else "the task's own files", own)
+        return own is not None
+
+    def _add_link(self, path: str, target: str) -> None:
+        textual = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        inside = textual != ".." and not textual.startswith(("/", "../"))
+        if inside and (self.source / path).resolve().is_relative_to(self.source):
+            self.links[path] = target
+        else:
+            self._leave("links that lead outside", path)
+
+    def _leave(self, reason: str, path: str) -> None:
+        names = self.left.setdefault(reason, [])
+        if path not in names[-1:]:
+            names.append(path)
+
+    def folders(self) -> tuple[str, ...]:
+        """All folders that the copy needs, parents first."""
+        found = {*self._empty}
+        for path in (*self.sizes, *self.links, *self._empty):
+            above = posixpath.dirname(path)
+            while above and above not in found:
+                found.add(above)
+                above = posixpath.dirname(above)
+        return tuple(sorted(found))
+
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each reason."""
+        return tuple(
+            f"left out of the workspace, {reason}: {_some(paths)}" for reason, paths in self.left.items() if paths
+        )
+
+    def too_large(self, limit_bytes: int, limit_files: int) -> FlatfieldError:
+        """The refusal: the deepest folder that holds more than half, else the largest at the top."""
+        by_size = self.bytes > limit_bytes
+        totals: Counter[str] = Counter()
+        for path, size in self.sizes.items():
+            above = posixpath.dirname(path)
+            while above:
+                totals[above] += size if by_size else 1
+                above = posixpath.dirname(above)
+        whole = self.bytes if by_size else len(self.sizes)
+        heavy = [name for name, total in totals.items() if total * 2 > whole]
+        top = [name for name in totals if "/" not in name]
+        largest = (
+            max(heavy, key=lambda name: name.count("/")) if heavy else max(top, key=lambda n: totals[n], default=".")
+        )
+        limit = f"{limit_bytes / 1e6:,.0f} MB" if by_size else f"{limit_files:,} files"
+        return FlatfieldError(
+            f"{self.source} is too large for a workspace: more than {limit}; its largest folder is {largest}: "
+            "let git ignore it, or give the LOP a `workspace:` of its own"
+        )
+
+
+def _some(paths: Iterable[str]) -> str:
+    names = [os.fsencode(path).decode(errors="replace") for path in paths]
+    more = f" and {len(names) - NAMED_IN_NOTE:,} more" if len(names) > NAMED_IN_NOTE else ""
+    return ", ".join(names[:NAMED_IN_NOTE]) + more
+
+
+def _beginning(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(PEEK_BYTES).decode(errors="replace")
+    except OSError:  # the copy will say so
+        return ""

@@ -1,0 +1,251 @@
+"""The one seam to the network: a POST that is timed, retried and read as it streams."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+from msgspec import Struct
+
+from flatfield.agent.http.replies import Marks, Passing, Reader, read, refusal
+from flatfield.agent.http.secrecy import scrubbed, shown_url
+from flatfield.agent.http.wire import Tape
+from flatfield.errors import ProviderError
+from flatfield.records import Wire  # noqa: TC001 - msgspec resolves Exchange's annotations at runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import SimpleNamespace
+
+    from flatfield.agent.clock import Clock
+    from flatfield.agent.protocols import Pressure
+
+LARGE_BODY_BYTES = 512 * 1024
+ERROR_CHARACTERS = 600
+ASKED_TOO_MUCH = frozenset({429, 529})
+KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
+"""Seconds and probes after which a peer that is gone counts as gone; a model may think in silence for longer."""
+
+
+class RetryPolicy(Struct, frozen=True, kw_only=True):
+    """How often and how long a request is tried again; `stall_seconds` without a byte count as a lost connection."""
+
+    attempts: int = 6
+    first_wait_seconds: float = 0.5
+    longest_wait_seconds: float = 60.0
+    total_wait_seconds: float = 180.0
+    connect_seconds: float = 15.0
+    stall_seconds: float = 600.0
+
+
+R = TypeVar("R", bound=Reader)
+
+
+class Post(Struct, frozen=True, kw_only=True):
+    """One request; `seconds` is the model time it may take, over all of which the reply streams.
+
+    `output_tokens` is the cap that the request states: a server that ignores it is cut off; None: it states none.
+    """
+
+    url: str
+    headers: dict[str, str]
+    body: bytes
+    seconds: float
+    output_tokens: int | None = None
+
+
+class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
+    """One request that succeeded, and what it took; `cut` says what ended it before the model did.
+
+    `first_token_seconds` None: none came, or the reply was not streamed. `abandoned`: how many of the failed attempts
+    broke off after their first token.
+    """
+
+    reader: R
+    attempts: int
+    retry_seconds: float
+    model_seconds: float
+    first_token_seconds: float | None
+    cut: str | None = None
+    abandoned: int = 0
+    wire: Wire
+
+
+class Transport:
+    """Sends one conversation's requests over a shared session, and tries again what may pass."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        clock: Clock,
+        policy: RetryPolicy | None = None,
+        *,
+        proxy: str | None = None,
+        pressure: Pressure | None = None,
+    ) -> None:
+        self._pressure = pressure
+        self._session = session
+        self._clock = clock
+        self._policy = policy or RetryPolicy()
+        self._proxy = proxy
+        self._tape = Tape()
+
+    async def post(self, post: Post, new_reader: Callable[[], R]) -> Exchange[R]:
+        """Send, wait and retry until a reply is whole, or the model time is over.
+
+        Raises:
+            ProviderError: a status that trying again does not change, or the attempts are used up; a reader's own
+                subclass stays what it is. Its message holds no value of the request's headers.
+        """
+        started = self._clock.now()
+        waited_seconds, abandoned = 0.0, 0
+        for attempt in range(1, self._policy.attempts + 1):
+            attempt_started = self._clock.now()
+            marks = Marks(attempt_started, post.seconds, post.output_tokens)
+            reader = new_reader()
+            try:
+                cut = await self._attempt(post, reader, marks)
+            except Passing as error:
+                self._tell(post, refused=error.status in ASKED_TOO_MUCH, served=False)
+                abandoned += reader.begun
+                wait_seconds = self._wait_seconds(error, attempt)
+                waited_seconds += wait_seconds
+                ending = self._ending(attempt, wait_seconds, waited_seconds)
+                if ending:
+                    message = f"{_shown(error, post)} (gave up {ending})"
+                    spent_seconds = self._clock.now() - started
+                    raise ProviderError(message, status=error.status, retry_seconds=spent_seconds) from None
+                await self._clock.sleep(wait_seconds)
+            except ProviderError as error:
+                spent_seconds = self._clock.now() - started
+                # Its class is what a reader made of it: a conversation that is too long ends a trial in its own way.
+                raise type(error)(_shown(error, post), status=error.status, retry_seconds=spent_seconds) from None
+            else:
+                self._tell(post, refused=False, served=True)
+                ended = self._clock.now() if cut == "time" else marks.last
+                return Exchange(
+                    reader=reader,
+                    attempts=attempt,
+                    retry_seconds=attempt_started - started,
+                    model_seconds=max(0.0, ended - marks.sent),
+                    first_token_seconds=None if marks.first is None else max(0.0, marks.first - marks.sent),
+                    cut=cut,
+                    abandoned=abandoned,
+                    wire=self._tape.keep(post.url, post.headers, post.body, bytes(marks.received)),
+                )
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _attempt(self, post: Post, reader: Reader, marks: Marks) -> str | None:
+        """One attempt; returns what cut the reply short, None when the model ended it."""
+        policy = self._policy
+        where = shown_url(post.url)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=policy.connect_seconds, sock_read=policy.stall_seconds)
+        try:
+            async with (
+                asyncio.timeout(policy.connect_seconds * 2) as marks.limit,
+                self._session.post(
+                    post.url,
+                    # aiohttp warns of large bodies given as bytes: it cannot send those in pieces.
+                    data=BytesIO(post.body) if len(post.body) > LARGE_BODY_BYTES else post.body,
+                    headers=post.headers,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                    trace_request_ctx=marks,
+                ) as response,
+            ):
+                if response.status != 200:
+                    raise await refusal(response, self._clock)
+                return await read(response, reader, marks, self._clock)
+        except (TimeoutError, aiohttp.ClientError) as error:
+            if reader.complete:  # the connection broke after all that matters had come
+                return None
+            if isinstance(error, _FINAL):
+                raise ProviderError(f"no request can be made to {where}: {error}") from None
+            if marks.limit is not None and marks.limit.expired() and marks.is_out:
+                return "time"
+            raise Passing(_trouble(error, where, marks, policy)) from None
+
+    def _tell(self, post: Post, *, refused: bool, served: bool) -> None:
+        if self._pressure is None or not (refused or served):
+            return
+        tell = self._pressure.refused if refused else self._pressure.served
+        tell(place_of(post.url))
+
+    def _wait_seconds(self, error: Passing, attempt: int) -> float:
+        """Exponential back-off with jitter (half to whole), or what the server asked for when that is longer."""
+        policy = self._policy
+        ceiling: float = min(policy.longest_wait_seconds, policy.first_wait_seconds * 2 ** (attempt - 1))
+        own = ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        return own if error.wait_seconds is None else max(own, error.wait_seconds)
+
+    def _ending(self, attempt: int, wait_seconds: float, waited_seconds: float) -> str:
+        """Why there is no further attempt; "" when there is one."""
+        if attempt == self._policy.attempts:
+            return f"after {attempt} attempts"
+        if waited_seconds > self._policy.total_wait_seconds:
+            longest = f"{self._policy.total_wait_seconds:g} s are waited at most"
+            return f"after {attempt} of {self._policy.attempts} attempts: it asks to wait {wait_seconds:g} s, {longest}"
+        return ""
+
+
+_FINAL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.ClientConnectorCertificateError)
+
+
+def _trouble(error: Exception, where: str, marks: Marks, policy: RetryPolicy) -> str:
+    """What went wrong with a connection, in words."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError) or (isinstance(error, TimeoutError) and not marks.is_out):
+        return f"no connection to {where} came about in time"
+    if isinstance(error, TimeoutError):
+        return f"{where} sent nothing for {policy.stall_seconds:g} s"
+    return f"connection to {where} failed: {error or type(error).__name__}"
+
+
+def _shown(error: Exception, post: Post) -> str:
+    """An error's message without keys, cut only then: half a key would not be known for one."""
+    text = scrubbed(str(error), post.headers)
+    return text if len(text) <= ERROR_CHARACTERS else f"{text[:ERROR_CHARACTERS]}…"
+
+
+def place_of(url: str) -> str:
+    """Host and port, without user and password."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def open_session(clock: Clock) -> aiohttp.ClientSession:
+    """The session that a run's trials share: lanes limit it, not the session; it marks when a request went out.
+
+    `clock` must be the one that the transports on it have.
+    """
+
+    async def sent(
+        _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestChunkSentParams
+    ) -> None:
+        marks = context.trace_request_ctx
+        if isinstance(marks, Marks):
+            marks.piece_sent(clock.now())
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_chunk_sent.append(sent)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, socket_factory=_socket),
+        trace_configs=[trace],
+        auto_decompress=True,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+def _socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that notices when its peer is gone, so that silence alone need not count as a lost connection."""
+    family, kind, protocol = address[:3]
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made

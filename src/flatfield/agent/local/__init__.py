@@ -1,0 +1,1 @@
+"""llama.cpp on this device: the child process that serves a model, and who starts and ends it."""

@@ -1,0 +1,1 @@
+"""The sandbox that commands run in: finding one, proving it, its Python, its processes."""

@@ -1,0 +1,1 @@
+"""The store: trials that survive whatever happens, in one SQLite file."""

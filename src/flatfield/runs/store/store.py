@@ -1,0 +1,254 @@
+"""Keeps runs, trials and verdicts in `.flatfield/store.db`: what was acknowledged survives a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
+
+import msgspec
+from msgspec import structs
+
+from flatfield.errors import NotFound, StoreError
+from flatfield.records import Run, RunSummary, TrialRecord, Verdict
+from flatfield.runs.ids import parse_trial_id
+from flatfield.runs.store import rescue, tables
+from flatfield.runs.store.codec import decode, encode
+from flatfield.runs.store.database import open_reader, store_error
+from flatfield.runs.store.writer import Job, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+R = TypeVar("R", Run, TrialRecord, Verdict)
+LISTED = 10
+
+
+class Store:
+    """One folder's runs: readable at any time, written inside `async with`.
+
+    Entering takes in what an earlier process could not store (`notes` says so), leaving waits until all is written.
+    Several processes may write at once. A trial is stored under its run, agent, task, repeat, task digest and agent
+    fingerprint; the first measured one stays. It takes the place of one that failed ("not measured"), and of one done
+    with another version of the task or the agent; these stay in the file, as their money was spent.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "store.db"
+        self.notes: tuple[str, ...] = ()
+        self._writer = Writer(self.path)
+
+    async def __aenter__(self) -> Self:
+        """Open for writing.
+
+        Raises:
+            StoreError: it cannot be written: better to know before anything is spent.
+        """
+        try:
+            await self._do(Job(apply=lambda _: None))
+            self.notes = tuple([note async for note in self._take_in()])
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close, also after an error."""
+        self.close()
+
+    def close(self) -> None:
+        """Wait until all that was handed in is written.
+
+        Raises:
+            StoreError: something could neither be written nor rescued; it names what.
+        """
+        self._writer.close()
+
+    # ------------------------------------------------------------------ writing
+
+    async def save_run(self, run: Run, *, update: bool = False) -> None:
+        """Store a run; with `update`, in the place of the one with its id (when a run is resumed).
+
+        Raises:
+            StoreError: it cannot be written, or there is another run with this id.
+        """
+        await self._do(Job(apply=partial(tables.insert_run, run=run, update=update)))
+
+    async def save_trial(self, record: TrialRecord) -> bool:
+        """Store a finished trial; True when it was, False when it was there already. It is on the disk on return.
+
+        Raises:
+            StoreError: the store cannot be written; the message says where the record was saved instead. It is tried
+                again with later ones.
+        """
+        line = partial(_line, record)
+        return await self._do(Job(apply=partial(tables.insert_trial, record=record), line=line, name=record.id))
+
+    async def save_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Store what judges said; a later verdict of a judge on a trial takes the place of an earlier one.
+
+        Raises:
+            StoreError: as for `save_trial`.
+        """
+        jobs = [
+            Job(
+                apply=partial(tables.insert_verdict, verdict=verdict),
+                line=partial(_line, verdict),
+                name=f"{verdict.judge}'s verdict on {verdict.run}/{verdict.agent}/{verdict.task}/{verdict.repeat}",
+            )
+            for verdict in verdicts
+        ]
+        outcomes = await asyncio.gather(*(self._do(job) for job in jobs), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _take_in(self) -> AsyncIterator[str]:
+        """Store what earlier processes rescued; a file goes only when all its lines are committed."""
+        for path in rescue.leftovers(self.path):
+            with rescue.taken(path) as lines:
+                if not lines:
+                    continue
+                left = len(lines) - await self._do(Job(apply=partial(_take_lines, lines=lines)))
+                if not left:
+                    path.unlink(missing_ok=True)
+            kept = f"; {left} more are no records of a run in this store, and stay there" if left else ""
+            yield f"stored {len(lines) - left} records that an earlier command had to keep in {path}{kept}"
+
+    async def _do(self, job: Job[tables.T]) -> tables.T:
+        return await asyncio.wrap_future(self._writer.submit(job))
+
+    # ------------------------------------------------------------------ reading
+
+    def runs(self) -> tuple[RunSummary, ...]:
+        """All runs, newest first.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with self._reading() as connection:
+            return tables.summaries(connection) if connection else ()
+
+    def load_run(self, run: str | None = None) -> Run:
+        """The run with this id or the only one whose id begins so; None means the newest.
+
+        Raises:
+            NotFound: there is none, or several begin so; the message lists them.
+            StoreError: the store cannot be read.
+        """
+        with self._reading() as connection:
+            known = tables.run_ids(connection) if connection else ()
+            if connection is None or not known:
+                raise NotFound(f"no runs are stored in {self.path.parent} yet: start one with `flatfield eval`")
+            return decode(tables.run_record(connection, _choose(run, known)), Run)
+
+    def trials(self, run: str) -> tuple[TrialRecord, ...]:
+        """The run's stored trials, by task, agent and repeat.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        return self._all("trials", run, TrialRecord)
+
+    def verdicts(self, run: str) -> tuple[Verdict, ...]:
+        """The latest verdicts on the run's trials, by task, agent, repeat and judge.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        return self._all("verdicts", run, Verdict)
+
+    def trial(self, trial_id: str) -> TrialRecord:
+        """The trial `RUN/agent/task/repeat`, where RUN may be the beginning of the run's id.
+
+        Raises:
+            NotFound: there is none; the message lists some that there are.
+            StoreError: the store cannot be read.
+        """
+        asked = parse_trial_id(trial_id)
+        run = self.load_run(asked.run).id
+        with self._reading() as connection:
+            text = tables.trial_record(connection, structs.replace(asked, run=run)) if connection else None
+            if connection is None or text is None:
+                some = tables.trial_ids(connection, run, LISTED) if connection else ()
+                raise NotFound(f"there is no trial {trial_id!r}; stored in this run: {', '.join(some) or 'none yet'}")
+            return decode(text, TrialRecord)
+
+    def spent_usd(self, run: str) -> float:
+        """All that is known to have been spent on the run: trials, those done again too, and judges.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with self._reading() as connection:
+            return tables.spent_usd(connection, run) if connection else 0.0
+
+    def _all(self, table: Literal["trials", "verdicts"], run: str, kind: type[R]) -> tuple[R, ...]:
+        with self._reading() as connection:
+            rows = tables.records(connection, table, run) if connection else ()
+            return tuple(decode(row, kind) for row in rows)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        connection = open_reader(self.path)
+        if connection is None:
+            yield None
+            return
+        with closing(connection):
+            try:
+                yield connection
+            except sqlite3.Error as error:
+                raise store_error(self.path, error) from error
+            except msgspec.MsgspecError as error:
+                raise StoreError(
+                    f"a record in the store {self.path} cannot be read ({error}): perhaps a newer flatfield wrote it;"
+                    " upgrade flatfield"
+                ) from error
+
+
+def _choose(asked: str | None, known: tuple[str, ...]) -> str:
+    """The one id that was meant, of ids newest first."""
+    if asked is None:
+        return known[0]
+    if asked in known:
+        return asked
+    alike = [run for run in known if run.startswith(asked)]
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        raise NotFound(f"{len(alike)} runs begin with {asked!r}: {', '.join(alike[:LISTED])}")
+    raise NotFound(f"there is no run {asked!r}; the latest are: {', '.join(known[:LISTED])}")
+
+
+class _Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One rescued line: a trial or a verdict."""
+
+    trial: TrialRecord | None = None
+    verdict: Verdict | None = None
+
+
+def _line(record: TrialRecord | Verdict) -> str:
+    return f'{{"{"trial" if isinstance(record, TrialRecord) else "verdict"}":{encode(record)}}}'
+
+
+def _take_lines(connection: sqlite3.Connection, lines: Sequence[str]) -> int:
+    """How many of the lines could be stored, or were stored already."""
+    return sum(_take_line(connection, line) for line in lines)
+
+
+def _take_line(connection: sqlite3.Connection, line: str) -> bool:
+    try:
+        found = decode(line, _Line)
+        if found.trial is not None:
+            tables.insert_trial(connection, found.trial)
+        if found.verdict is not None:
+            tables.insert_verdict(connection, found.verdict)
+    except (msgspec.MsgspecError, sqlite3.IntegrityError):
+        return False
+    return found.trial is not None or found.verdict is not None

@@ -1,0 +1,175 @@
+"""The store's one writer: a thread that commits what came in meanwhile as one transaction."""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from flatfield.errors import StoreError
+from flatfield.runs.store.database import open_writer, store_error
+from flatfield.runs.store.rescue import Rescue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+T = TypeVar("T")
+BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job(Generic[T]):
+    """One piece of writing; `apply` works inside a transaction that others may share.
+
+    `line` is what is kept of it when the store cannot be written, for what costs money to make again; else None.
+    """
+
+    apply: Callable[[sqlite3.Connection], T]
+    line: Callable[[], str] | None = None
+    name: str = ""
+    future: Future[T] = field(default_factory=Future)
+
+
+class Writer:
+    """Commits jobs in order of arrival; a job's future is done only after its commit.
+
+    The thread starts with the first job. What cannot be written is rescued (see `Rescue`), stays in memory and is
+    tried again after each commit that succeeds, and at the end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._queue: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._rescue = Rescue(path)
+        self._unsaved: list[Job[Any]] = []
+        self._unrescued: list[str] = []
+
+    def submit(self, job: Job[T]) -> Future[T]:
+        """Hand in a job; it is done even when nobody waits for its future any more."""
+        job.future.set_running_or_notify_cancel()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="flatfield-store", daemon=True)
+            self._thread.start()
+        self._queue.put(job)
+        return job.future
+
+    def close(self) -> None:
+        """Wait until all that was handed in is written or rescued.
+
+        Raises:
+            StoreError: something could neither be written nor rescued; it names what.
+        """
+        if self._thread is None:
+            return
+        self._queue.put(None)
+        self._thread.join()
+        self._thread = None
+        if self._unrescued:
+            names = ", ".join(self._unrescued)
+            raise StoreError(
+                f"lost, as neither the store {self._path} nor the temporary directory could be written: {names};"
+                " free some space and run them again with --resume"
+            )
+
+    def _work(self) -> None:
+        try:
+            open_for_more = True
+            while open_for_more:
+                taken = self._take()
+                open_for_more = taken[-1] is not None
+                self._write([job for job in taken if job is not None])
+            self._retry()
+        finally:
+            self._drop_connection()
+            self._rescue.close(keep=bool(self._unsaved))
+
+    def _take(self) -> list[Job[Any] | None]:
+        """All jobs that are there, at least one; None at the end asks to stop after them."""
+        taken = [self._queue.get()]
+        with suppress(queue.Empty):
+            while len(taken) < BATCH and taken[-1] is not None:
+                taken.append(self._queue.get_nowait())
+        return taken
+
+    def _write(self, batch: Sequence[Job[Any]]) -> None:
+        if not batch:
+            return
+        try:
+            results = self._transaction(batch)
+        except Exception as error:  # noqa: BLE001 - were the thread to die, all who wait for it would wait for ever
+            self._drop_connection()
+            locked = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+            for job in batch:
+                if len(batch) == 1 or locked:
+                    self._fail(job, error)
+                else:
+                    self._write([job])
+            return
+        for job, result in zip(batch, results, strict=True):
+            job.future.set_result(result)
+        self._retry()
+
+    def _transaction(self, batch: Sequence[Job[Any]]) -> list[Any]:
+        connection = self._connected()
+        connection.execute("BEGIN IMMEDIATE")
+        results = [job.apply(connection) for job in batch]
+        connection.execute("COMMIT")
+        return results
+
+    def _connected(self) -> sqlite3.Connection:
+        """The connection; a new one when the file was replaced or deleted, which SQLite would not notice."""
+        if self._connection is not None and self._identity != self._identify():
+            self._drop_connection()
+        if self._connection is None:
+            self._connection = open_writer(self._path)
+            self._identity = self._identify()
+        return self._connection
+
+    def _identify(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _drop_connection(self) -> None:
+        # After a failed write SQLite may or may not have rolled back; a fresh connection is in a known state.
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _fail(self, job: Job[Any], error: Exception) -> None:
+        failure = store_error(self._path, error)
+        if job.line is not None:
+            failure = StoreError(f"{failure}; {self._keep(job, job.line)}")
+        failure.__cause__ = error
+        job.future.set_exception(failure)
+
+    def _keep(self, job: Job[Any], line: Callable[[], str]) -> str:
+        self._unsaved.append(job)
+        try:
+            path = self._rescue.save(line())
+        except Exception as error:  # noqa: BLE001 - whatever fails here, the record is still in memory
+            self._unrescued.append(job.name)
+            return f"{job.name} is kept in memory until there is room ({error})"
+        return f"{job.name} is kept in {path} until the store can be written again"
+
+    def _retry(self) -> None:
+        while self._unsaved:
+            job = self._unsaved[0]
+            try:
+                self._transaction([job])
+            except Exception:  # noqa: BLE001 - its failure was told when it was first tried
+                self._drop_connection()
+                return
+            self._unsaved.pop(0)
+            if job.name in self._unrescued:
+                self._unrescued.remove(job.name)

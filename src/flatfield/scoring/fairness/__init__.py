@@ -1,0 +1,1 @@
+"""The fairness manifest: what every agent really received, and what differs."""

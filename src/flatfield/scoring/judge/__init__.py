@@ -1,0 +1,1 @@
+"""The judge: what it is shown, how it is asked, what its reply means."""

@@ -1,0 +1,116 @@
+"""Takes out of a judge's reading whatever names a model, its vendor or where it is served.
+
+Names are replaced by `agent_x`, a valid identifier, so that code stays code. Taken out, in any case and as whole words
+(`_` and `-` end a word), with `-`, `_`, `.`, `:`, `/`, spaces or nothing between their parts:
+
+- what the roster names: agents, models (also their last path segment, and without tag), the hosts of their URLs;
+- the names of vendors and of model families, with the version or size words behind them;
+- words that also mean something else (`opus`, `haiku`) when a version stands behind them, or when the roster holds them
+  and the task itself does not speak of them.
+
+The neutral names `agent_1`, `agent_2`, … stay.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from flatfield.scoring.judge.known_names import COMMON, EVERYDAY, FAMILIES, PHRASES, QUALIFIERS, VERSIONED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from flatfield.records import AgentConfig
+
+STAND_IN = "agent_x"
+_LONGEST_NAME_CHARACTERS = 400
+_SEPARATOR = r"[\s\-\u2010-\u2015_.:/@]"
+_ON_ONE_LINE = r"[ \u00a0\u202f\-\u2010-\u2015_.:/@]?"
+# Letters of other scripts end a word too (我是Claude). An escaped line end leaves its letter before the word: \nClaude.
+_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
+_END = r"(?![A-Za-z0-9])"
+_TOP_LEVEL = r"(?:com|ai|org|net|io|dev|co|cn|eu|app|cloud|azure|internal)"
+
+_VERSION = r"[vrk]?\d+(?:[.\-]\d+)*[a-z]{0,2}"
+_NEUTRAL = re.compile(r"agent_\d+", re.IGNORECASE)
+_CONTROLS = frozenset({"local", "oracle", "noop"})
+
+
+class Blinder:
+    """Scrubs the names of a roster, and all well-known ones, from text."""
+
+    def __init__(self, agents: Sequence[AgentConfig], task_texts: Iterable[str] = ()) -> None:
+        """`task_texts`: what the task itself says; an everyday word that it uses is not taken for a name."""
+        spoken = {word.lower() for text in task_texts for word in re.findall(r"[^\W\d_]+", text)}
+        full, words = _roster_names(agents)
+        everyday = (words & spoken) - FAMILIES
+        names = [
+            *(_spaced(name) for name in sorted(full, key=len, reverse=True)),
+            *PHRASES,
+            rf"(?:{_any(FAMILIES | (words - everyday))})(?:{_VERSION})?",
+            rf"(?:{_any(VERSIONED)}){_SEPARATOR}{{0,3}}{_VERSION}",
+        ]
+        tail = rf"(?:{_ON_ONE_LINE}(?:{_VERSION}|{_any(QUALIFIERS)}){_END})*"
+        host = rf"(?:[\w\-]{{1,63}}\.){{0,4}}(?:{_any(FAMILIES)})(?:\.{_TOP_LEVEL}\b)+(?::\d+)?"
+        pattern = rf"{_START}(?:{host}|(?:{'|'.join(names)}){_END}{tail}){_END}"
+        self._pattern = re.compile(pattern, re.IGNORECASE)
+
+    def scrub(self, text: str) -> str:
+        """`text` with every name replaced; lone surrogates, which no API takes, become `?`."""
+        return self._pattern.sub(STAND_IN, text).encode(errors="replace").decode()
+
+    def cut(self, text: str, limit_characters: int) -> str:
+        """`text` scrubbed, of about `limit_characters`: its beginning, how much is missing, and its end.
+
+        It is never cut inside a name: half a name would be told from none.
+        """
+        if len(text) <= limit_characters:
+            return self.scrub(text)
+        head = self._clear(text, limit_characters * 2 // 3)
+        tail = max(head, self._clear(text, len(text) - limit_characters // 3))
+        return f"{self.scrub(text[:head])}\n[… {tail - head:,} characters cut …]\n{self.scrub(text[tail:])}"
+
+    def _clear(self, text: str, position: int) -> int:
+        """The end of the name that `position` lies in, or `position`."""
+        start = max(0, position - _LONGEST_NAME_CHARACTERS)
+        for match in self._pattern.finditer(text, start, position + _LONGEST_NAME_CHARACTERS):
+            if match.start() < position < match.end():
+                return match.end()
+        return position
+
+
+def _roster_names(agents: Sequence[AgentConfig]) -> tuple[set[str], set[str]]:
+    """Full names, and the single words by which a model would call itself (the first of its name)."""
+    full: set[str] = set()
+    words: set[str] = set()
+    for agent in agents:
+        segment = re.split(r"[/\\]", agent.model)[-1]
+        plain = re.sub(r"\.gguf$", "", segment, flags=re.IGNORECASE)
+        full.update({agent.name, agent.model, segment, plain, plain.split(":")[0], _host(agent.base_url)})
+        if agent.provider not in _CONTROLS:
+            full.update({agent.provider, f"{agent.provider}:{agent.model}"})
+        parts = [part.lower() for part in re.findall(r"[^\W\d_]+", plain)]
+        words.update(part for part in parts[:1] if len(part) >= 4 and part not in COMMON)
+        words.update(part for part in parts if part in EVERYDAY)
+    return {name for name in full if len(name) > 1 and not _NEUTRAL.fullmatch(name)}, words
+
+
+def _host(url: str | None) -> str:
+    """The host a base URL names; a loopback address tells nothing by itself, so there only host and port together."""
+    parts = urlsplit(url or "")
+    host = parts.hostname or ""
+    if host in {"localhost", "127.0.0.1", "::1"}:
+        return parts.netloc if parts.port else ""
+    return host
+
+
+def _spaced(name: str) -> str:
+    """A pattern for a name with any separators, or none, between its parts: gpt-5-mini, GPT 5 Mini, gpt5mini."""
+    parts = re.findall(r"[^\W\d_]+|\d+", name)
+    return rf"{_SEPARATOR}{{0,3}}".join(re.escape(part) for part in parts) if parts else re.escape(name)
+
+
+def _any(words: Iterable[str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word)))

@@ -1,0 +1,157 @@
+"""The judge: an agent that grades trials against their task's rubric, without knowing whose work it grades.
+
+A rubric that compares is judged listwise: all answers to a task and repeat in one request, in two orders, the second
+the reverse of the first, shuffled one, so that every answer has the same mean position; the letter of the mean of the
+two letters' midpoints is the verdict. Any other rubric is judged one trial at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import random
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from flatfield.records import MIDPOINTS, Verdict
+from flatfield.scoring.judge.blinding import Blinder
+from flatfield.scoring.judge.comparative import is_comparative
+from flatfield.scoring.judge.prompt import Writer, room, schema
+from flatfield.scoring.judge.reply import Mark, read_item, read_list
+from flatfield.scoring.judge.request import Asked, Bench, Question, Spent, shares, total
+from flatfield.scoring.scales import letter_of, mean
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from flatfield.agent.protocols import Conversation, Opening
+    from flatfield.records import AgentConfig, Reply, Run, Task, TrialRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Case:
+    """One task as the judge sees it."""
+
+    run: str
+    task: Task
+    rubric: str
+    blinder: Blinder
+    bench: Bench
+
+    def verdict(self, trial: TrialRecord, mark: Mark | str, spent: Spent, mode: Literal["item", "list"]) -> Verdict:
+        """The verdict on a trial; a text instead of a mark says how the judge failed."""
+        return Verdict(
+            run=self.run,
+            agent=trial.agent,
+            task=trial.task,
+            repeat=trial.repeat,
+            judge=self.bench.agent.name,
+            letter=None if isinstance(mark, str) else mark.letter,
+            reason=mark if isinstance(mark, str) else mark.reason,
+            mode=mode,
+            cost_usd=spent.cost_usd,
+            usage=spent.usage,
+        )
+
+
+def rubric_of(task: Task) -> str:
+    """What the judge grades by: the task's rubric and the items of its `rubric` verifiers; "" when there is neither."""
+    items: list[str] = []
+    for spec in task.verifiers:
+        if spec.kind == "rubric":
+            value = spec.options.get("value", spec.options.get("items", ()))
+            items.extend([value] if isinstance(value, str) else value)
+    return "\n".join(part for part in (task.rubric.strip(), *(f"- {item}" for item in items)) if part)
+
+
+async def judge(
+    run: Run,
+    trials: Sequence[TrialRecord],
+    judge_agent: AgentConfig,
+    converse: Callable[[Opening], Awaitable[Conversation]],
+    price: Callable[[Reply], float | None],
+    seed: int,
+) -> tuple[Verdict, ...]:
+    """One verdict for each trial that was measured here and whose task has a rubric, in the order of `trials`.
+
+    `converse` opens a conversation with the judge's model; `price` gives dollars for a reply, None when not known.
+    Whatever fails is a verdict without a letter whose reason says how: nothing is raised for it. The dollars and tokens
+    of a listwise request are divided evenly over its trials.
+    """
+    bench = Bench(agent=judge_agent, converse=converse, price=price)
+    work: list[Awaitable[dict[str, Verdict]]] = []
+    for task in run.tasks:
+        chosen = [trial for trial in trials if trial.task == task.id and not trial.failure and not trial.imported]
+        rubric = rubric_of(task)
+        if not rubric or not chosen:
+            continue
+        blinder = Blinder((*run.agents, judge_agent), (task.prompt, task.expected, rubric))
+        case = _Case(run=run.id, task=task, rubric=rubric, blinder=blinder, bench=bench)
+        if is_comparative(rubric):
+            repeats = sorted({trial.repeat for trial in chosen})
+            work += [_compare(case, [trial for trial in chosen if trial.repeat == each], seed) for each in repeats]
+        else:
+            work += [_grade(case, trial) for trial in chosen]
+    verdicts = {key: verdict for found in await asyncio.gather(*work) for key, verdict in found.items()}
+    return tuple(verdicts[trial.id] for trial in trials if trial.id in verdicts)
+
+
+async def _grade(case: _Case, trial: TrialRecord) -> dict[str, Verdict]:
+    """Pointwise: one trial, one request."""
+    writer = functools.partial(Writer, case.task, case.rubric, case.blinder, room(case.bench.agent, 1))
+    question = Question(write=lambda problem: writer().item(trial, problem), read=read_item, schema=schema(None))
+    asked = await case.bench.ask(question)
+    return {trial.id: case.verdict(trial, asked.value or asked.problem, asked.spent, "item")}
+
+
+async def _compare(case: _Case, trials: Sequence[TrialRecord], seed: int) -> dict[str, Verdict]:
+    """Listwise: all trials of a task and repeat in two orders, which are one when there is only one trial."""
+    shuffled = sorted(trials, key=lambda trial: trial.agent)
+    order = f"{seed}/{case.task.id}/{trials[0].repeat}"
+    random.Random(order).shuffle(shuffled)  # noqa: S311 - an order that can be repeated, not a secret
+    orders = [shuffled, shuffled[::-1]][: len(shuffled)]
+    asked = await asyncio.gather(*(_ask_list(case, each) for each in orders))
+    marks: dict[str, list[Mark]] = {trial.id: [] for trial in trials}
+    for each, outcome in zip(orders, asked, strict=True):
+        for trial, mark in zip(each, outcome.value or (), strict=False):
+            marks[trial.id].append(Mark(letter=mark.letter, reason=_named(mark.reason, each)))
+    problems = [outcome.problem for outcome in asked if outcome.problem]
+    spent = shares(total([outcome.spent for outcome in asked]), len(trials))
+    return {
+        trial.id: case.verdict(trial, _combined(marks[trial.id], problems), share, "list")
+        for trial, share in zip(trials, spent, strict=True)
+    }
+
+
+async def _ask_list(case: _Case, trials: Sequence[TrialRecord]) -> Asked[tuple[Mark, ...]]:
+    count = len(trials)
+    writer = functools.partial(Writer, case.task, case.rubric, case.blinder, room(case.bench.agent, count))
+    question = Question(
+        write=lambda problem: writer().listing(trials, problem),
+        read=lambda text: read_list(text, count),
+        schema=schema(count),
+        pieces=count,
+    )
+    return await case.bench.ask(question)
+
+
+def _named(reason: str, order: Sequence[TrialRecord]) -> str:
+    """A reason with the agent's name where the judge, who knew none, wrote work_2, which differs between orders."""
+    names = {f"work_{number}": trial.agent for number, trial in enumerate(order, start=1)}
+    return re.sub(r"\bwork_\d+\b", lambda match: names.get(match[0], match[0]), reason)
+
+
+def _combined(marks: Sequence[Mark], problems: Sequence[str]) -> Mark | str:
+    """One mark from those of both orders; one order alone still counts, and the reason says that the other failed."""
+    if not marks:
+        return "; ".join(dict.fromkeys(problems))
+    letter = letter_of(mean(MIDPOINTS[mark.letter] for mark in marks))
+    reason = marks[0].reason
+    if len({mark.letter for mark in marks}) > 1:
+        reason = "; ".join(
+            f"{mark.letter} in order {number}: {mark.reason}" for number, mark in enumerate(marks, start=1)
+        )
+    if problems:
+        reason = f"{reason} (one order only: in the other, {problems[0]})"
+    return Mark(letter=letter, reason=reason)

@@ -1,0 +1,1 @@
+"""Prices: the published list, the user's own, and what usage costs."""

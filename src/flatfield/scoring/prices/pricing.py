@@ -1,0 +1,128 @@
+"""Prices: what one request cost in dollars, or None when nobody knows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flatfield.scoring.prices.data import DataFile, load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from genai_prices.data_snapshot import DataSnapshot
+    from genai_prices.types import ModelInfo
+
+    from flatfield.records import AgentConfig, Price, Usage
+
+VENDORS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "openai-chat": "openai"}
+"""Providers that ask one vendor when nothing else is set, and what genai-prices calls that vendor."""
+
+STANDARD = frozenset({"", "auto", "default", "standard", "on_demand", "unspecified"})
+"""Service tiers that are billed at the list price, as the vendors' replies call them."""
+
+
+class Prices:
+    """Prices from genai-prices, loaded when first asked, and a user's `own`, which win.
+
+    `own` are keyed by "PROVIDER:MODEL" or by model; `at` is the time of the requests (None: now), for prices that
+    changed; `cache` is flatfield's cache folder, where newer data may lie (None: the package's own is used).
+    """
+
+    def __init__(
+        self, own: Mapping[str, Price] | None = None, *, at: datetime | None = None, cache: Path | None = None
+    ) -> None:
+        self._own = dict(own or {})
+        self._at = at
+        self._file = DataFile(cache)
+        self._snapshot: DataSnapshot | None = None
+
+    def prepare(self) -> None:
+        """Load the data now, which takes some tenths of a second, so that no turn has to wait for it."""
+        self._snapshot = self._snapshot or load(self._file)
+
+    def usd(
+        self,
+        agent: AgentConfig,
+        usage: Usage | None,
+        on_device: bool,  # noqa: FBT001 - the door's
+        *,
+        sent: Mapping[str, Any] | None = None,
+    ) -> float | None:
+        """Dollars that `usage` cost; None when no price, or no usage, is known.
+
+        `usage` is that of one request: some prices have tiers by the size of a request, so the sum of a trial's tokens
+        can cost something else than the sum of its turns. `on_device`: the provider says that the model runs on the
+        user's own device, $0 at the API. Nothing else is ever free: a listed price of 0 is no price known. `sent` is
+        the reply's `request`: where it really went, and at which service tier it was served.
+        """
+        own = self.own(agent)
+        if own is None and on_device:
+            return 0.0
+        if usage is None or usage.cache_read_tokens + usage.cache_write_tokens > usage.input_tokens:
+            return None
+        return own_usd(own, usage) if own else self._listed(agent, usage, sent or {})
+
+    def own(self, agent: AgentConfig) -> Price | None:
+        """The user's own price of an agent's model."""
+        return self._own.get(f"{agent.provider}:{agent.model}") or self._own.get(agent.model)
+
+    def version(self) -> str:
+        """Which prices these are, for the manifest."""
+        listed = self._file.version()
+        return f"{listed}; user price file: {', '.join(sorted(self._own))}" if self._own else listed
+
+    def _listed(self, agent: AgentConfig, usage: Usage, sent: Mapping[str, Any]) -> float | None:
+        from genai_prices import Usage as Tokens
+
+        address = sent.get("base_url") or agent.base_url
+        vendor = None if address else VENDORS.get(agent.provider)
+        model = agent.model.removeprefix("models/") if agent.provider == "gemini" else agent.model
+        if not model or not (address or vendor):
+            return None
+        if self._snapshot is None:
+            self._snapshot = load(self._file)
+        context = tier_context(str(sent.get("service_tier") or ""))
+        try:
+            _, listed = self._snapshot.find_provider_model(model, None, vendor, address)
+            if context and not _has_tier(listed, context, self._at or datetime.now(UTC)):
+                return None
+            tokens = Tokens(
+                input_tokens=usage.input_tokens,
+                cache_read_tokens=usage.cache_read_tokens,
+                cache_write_tokens=usage.cache_write_tokens,
+                output_tokens=usage.output_tokens,
+            )
+            found = self._snapshot.calc(tokens, model, vendor, address, self._at, context)
+        except LookupError:
+            return None
+        if not found.model_price.input_mtok or not found.model_price.output_mtok:
+            return None
+        return float(found.total_price)
+
+
+def tier_context(service_tier: str) -> dict[str, str] | None:
+    """What genai-prices calls a service tier; None for one that is billed at the list price."""
+    tier = service_tier.lower()
+    if tier in STANDARD:
+        return None
+    return {"processing": "batch"} if tier == "batch" else {"service_tier": tier}
+
+
+def _has_tier(model: ModelInfo, context: dict[str, str], at: datetime) -> bool:
+    """Whether rates of their own are known for a service tier at that time."""
+    return any(
+        variant.when == context and (variant.constraint is None or variant.constraint.active(at))
+        for variant in model.price_variants or ()
+    )
+
+
+def own_usd(price: Price, usage: Usage) -> float:
+    """Dollars for one request at a user's own price: a cache price that is left out is the input price."""
+    read, write = usage.cache_read_tokens, usage.cache_write_tokens
+    read_mtok = price.input_mtok if price.cache_read_mtok is None else price.cache_read_mtok
+    write_mtok = price.input_mtok if price.cache_write_mtok is None else price.cache_write_mtok
+    fresh = usage.input_tokens - read - write
+    inward = fresh * price.input_mtok + read * read_mtok + write * write_mtok
+    return (inward + usage.output_tokens * price.output_mtok) / 1e6

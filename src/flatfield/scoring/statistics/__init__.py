@@ -1,0 +1,1 @@
+"""Intervals and resampling: how sure a figure is."""

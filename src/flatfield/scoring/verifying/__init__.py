@@ -1,0 +1,1 @@
+"""Running verifiers over a finished trial, and what they share."""

@@ -1,0 +1,165 @@
+"""Compares text and JSON with what a task's author expects, and says in a few words where they part."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import Any
+
+from msgspec import Struct
+
+from flatfield.scoring.verifying.child import run_child
+
+SEARCH_LIMIT_CHARACTERS = 1_000_000
+SEARCH_SECONDS = 10.0
+_SHOWN_CHARACTERS = 80
+
+# Python's `re` holds the interpreter while it searches: a catastrophic pattern can only be ended from outside.
+_SEARCH = """
+import json, re, sys
+pattern, text = json.load(sys.stdin)
+sys.stdout.write("1" if re.search(pattern, text, re.MULTILINE) else "0")
+"""
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """Whether something holds (None: could not be measured), and why."""
+
+    holds: bool | None
+    reason: str
+
+
+def shown(value: object) -> str:
+    """A value as JSON in at most about 80 characters, for reasons."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except RecursionError:
+        return "a deeply nested value"
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+
+
+def pattern_problem(pattern: str) -> str | None:
+    """What is wrong with a regular expression, None when it compiles."""
+    try:
+        re.compile(pattern, re.MULTILINE)
+    except (re.error, OverflowError, RecursionError) as error:
+        return f"{shown(pattern)} is not a regular expression that Python's re understands ({error})"
+    return None
+
+
+async def search(pattern: str, text: str) -> Found:
+    """`re.search` with MULTILINE in a process of its own, over the first SEARCH_LIMIT_CHARACTERS of `text`.
+
+    A search that takes longer than SEARCH_SECONDS is not measured.
+    """
+    data = json.dumps([pattern, text[:SEARCH_LIMIT_CHARACTERS]]).encode()
+    command = [sys.executable, "-I", "-S", "-c", _SEARCH]
+    result = await run_child(command, data, timeout_seconds=SEARCH_SECONDS)
+    cut = f" (only its first {SEARCH_LIMIT_CHARACTERS:,} characters were searched)"
+    note = cut if len(text) > SEARCH_LIMIT_CHARACTERS else ""
+    if result.exit_code is None:
+        reason = f"searching for {shown(pattern)} took more than {SEARCH_SECONDS:g} seconds; use a simpler pattern"
+        return Found(holds=None, reason=reason + note)
+    if result.stdout == b"1":
+        return Found(holds=True, reason=f"matches {shown(pattern)}{note}")
+    if result.stdout == b"0":
+        return Found(holds=False, reason=f"does not match {shown(pattern)}{note}")
+    trouble = result.stderr.decode(errors="replace").strip().splitlines()
+    return Found(holds=None, reason=f"searching for {shown(pattern)} failed: {trouble[-1] if trouble else 'no output'}")
+
+
+def equal_text(expected: str, found: str) -> Found:
+    """Character for character; the reason names the first line that differs."""
+    if expected == found:
+        return Found(holds=True, reason="equals what is expected")
+    if expected.rstrip("\r\n") == found.rstrip("\r\n"):
+        ends = f"expected to end with {shown(_ending(expected))}, ends with {shown(_ending(found))}"
+        return Found(holds=False, reason=f"differs only in the line ends at its end: {ends}")
+    wanted, got = expected.split("\n"), found.split("\n")
+    for number, (left, right) in enumerate(zip(wanted, got, strict=False), start=1):
+        if left != right:
+            return Found(holds=False, reason=f"line {number}: expected {shown(left)}, found {shown(right)}")
+    return Found(holds=False, reason=f"expected {len(wanted)} lines, found {len(got)}")
+
+
+def _ending(text: str) -> str:
+    return text[len(text.rstrip("\r\n")) :]
+
+
+def parse_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """The JSON value of all of `text`.
+
+    Raises:
+        ValueError: it is not JSON (NaN and Infinity are not), or nested too deeply to be read.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _refuse_constant(name: str) -> Any:  # noqa: ANN401 - the signature that json asks for
+    raise ValueError(f"{name} is not JSON")
+
+
+_FENCE = re.compile(r"\A(`{3,}|~{3,})[^\n`]*\n(?P<body>.*?)\n?[ \t]*\1[ \t]*\Z", re.DOTALL)
+
+
+def without_fence(text: str) -> str:
+    """The inside of a Markdown code fence that surrounds all of `text`; the stripped text when there is none."""
+    stripped = text.strip()
+    match = _FENCE.match(stripped)
+    return match.group("body") if match else stripped
+
+
+def json_problem(value: object, path: str = "$") -> str | None:
+    """Why a value written in YAML can equal no JSON (a key that is no text, NaN); None when it can."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                return f"the key {shown(key)} at {path} is not text: put it in quotes"
+            if problem := json_problem(item, f"{path}.{key}"):
+                return problem
+    elif isinstance(value, list):
+        problems = (json_problem(item, f"{path}[{index}]") for index, item in enumerate(value))
+        return next((problem for problem in problems if problem), None)
+    elif isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124 - NaN
+        return f"{value} at {path} is no JSON number"
+    return None
+
+
+def equal_json(expected: object, found: object) -> Found:
+    """JSON equality: 1 equals 1.0, true is no number, only arrays have an order; the reason names the first place."""
+    difference = _difference(expected, found, "$")
+    return Found(holds=difference is None, reason=difference or "is the expected JSON")
+
+
+def _difference(expected: object, found: object, path: str) -> str | None:
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return _object_difference(expected, found, path)
+    if isinstance(expected, list) and isinstance(found, list):
+        if len(expected) != len(found):
+            return f"{path}: expected {len(expected)} items, found {len(found)}"
+        pairs = enumerate(zip(expected, found, strict=True))
+        places = (_difference(left, right, f"{path}[{index}]") for index, (left, right) in pairs)
+        return next((place for place in places if place), None)
+    if _kind(expected) == _kind(found) and expected == found:
+        return None
+    return f"{path}: expected {shown(expected)}, found {shown(found)}"
+
+
+def _object_difference(expected: dict[str, Any], found: dict[str, Any], path: str) -> str | None:
+    if missing := [key for key in expected if key not in found]:
+        return f"{path}: the key {shown(missing[0])} is missing"
+    if extra := [key for key in found if key not in expected]:
+        return f"{path}: the key {shown(extra[0])} is not expected"
+    places = (_difference(expected[key], found[key], f"{path}.{key}") for key in expected)
+    return next((place for place in places if place), None)
+
+
+def _kind(value: object) -> str:
+    """JSON's type of a value: Python would take true for 1."""
+    if isinstance(value, bool):
+        return "boolean"
+    return "number" if isinstance(value, int | float) else type(value).__name__

@@ -1,0 +1,112 @@
+"""Calls one function of a task's author in a process of its own: input on stdin, the outcome as JSON on stdout.
+
+In a process of its own a check can hang, exit or crash without harm to the run, and modules of two tasks with the same
+name do not meet. Nothing of the workspace is on the import path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import importlib.util
+import inspect
+import numbers
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from flatfield.records import TrialRecord  # noqa: TC001 - msgspec
+from flatfield.scoring.verifying.reading import Files, NotJson, NotThere
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """What to call and on what; `root` is the workspace."""
+
+    file: str
+    function: str
+    root: str
+    trial: TrialRecord
+    timeout_seconds: float
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What came of it: a score and its reason; or a crash or a bad return, with what was wrong as the reason."""
+
+    kind: Literal["scored", "crashed", "bad_return"]
+    score: float | None
+    reason: str
+
+
+def perform(job: Job) -> Outcome:
+    """Load the file, call the function, and turn whatever happens into an Outcome; a traceback goes to stderr."""
+    from flatfield.agent.files.confined import ConfinedFiles
+
+    workspace = ConfinedFiles(Path(job.root))
+    try:
+        function = _function(Path(job.file), job.function)
+        returned = function(job.trial, Files(workspace))
+        if inspect.isawaitable(returned):
+            returned = asyncio.run(_awaited(returned))  # this process is a face of its own: nothing runs above it
+    except (NotThere, NotJson) as error:
+        return Outcome(kind="scored", score=0.0, reason=str(error))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the author's code raises is the finding
+        traceback.print_exc()
+        last = traceback.format_exception_only(error)[-1].strip()
+        return Outcome(kind="crashed", score=None, reason=last)
+    finally:
+        workspace.close()
+    return _outcome(returned)
+
+
+async def _awaited(awaitable: Any) -> Any:  # noqa: ANN401 - what the author's function returns is not known yet
+    return await awaitable
+
+
+def _function(file: Path, name: str) -> Callable[[TrialRecord, Files], Any]:
+    sys.path.insert(0, str(file.parent))
+    spec = importlib.util.spec_from_file_location(f"task_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file.name} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    function: Callable[[TrialRecord, Files], Any] = getattr(module, name)
+    return function
+
+
+def _outcome(returned: object) -> Outcome:
+    match returned:
+        case (numbers.Real() as score, str() as reason):
+            return Outcome(kind="scored", score=float(score), reason=reason)
+        case (None, str() as reason):
+            return Outcome(kind="scored", score=None, reason=reason)
+    shown = repr(returned)
+    return Outcome(kind="bad_return", score=None, reason=shown if len(shown) <= 200 else shown[:199] + "…")
+
+
+def main() -> None:
+    """Read a Job from stdin and write its Outcome to stdout; what the author's code prints goes to stderr."""
+    results = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    # Should the caller be gone, this process must still end; and the stacks show where it hung.
+    faulthandler.dump_traceback_later(job.timeout_seconds, exit=True)
+    outcome = perform(job)
+    faulthandler.cancel_dump_traceback_later()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with results:
+        results.write(msgspec.json.encode(outcome))
+    os._exit(0)  # threads that the author's code left behind do not keep us
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Keys and passwords are taken out of what is shown."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flatfield.agent.http.secrecy import scrubbed, shown_url
+
+KEYS = st.text(st.characters(codec="ascii", exclude_characters="\r\n "), min_size=8)
+
+
+@given(st.text(), KEYS, st.text(), st.sampled_from(["Authorization", "x-api-key", "api-key", "X-Whatever"]))
+def test_no_header_value_is_left(before: str, key: str, after: str, header: str) -> None:
+    assert key not in scrubbed(f"{before}{key}{after}", {header: f"Bearer {key}", "Accept": "*/*"}).replace(
+        "[key]", "\n"
+    )
+
+
+def test_content_types_and_versions_are_no_secret() -> None:
+    headers = {
+        "Content-Type": "application/json",
+        "anthropic-version": "2023-06-01",
+        "Authorization": "Bearer abcdefgh",
+    }
+    text = "application/json 2023-06-01 abcdefgh Bearer abcdefgh"
+    assert scrubbed(text, headers) == "application/json 2023-06-01 [key] [key]"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://api.example/v1", "https://api.example/v1"),
+        ("https://me:secret@api.example:8080/v1?key=secret#x", "https://api.example:8080/v1"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_an_address_is_shown_without_what_may_be_a_key(url: str, shown: str) -> None:
+    assert shown_url(url) == shown

@@ -1,0 +1,174 @@
+"""A file that cannot be used is refused in one sentence with the fix, and is left as it is."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.errors import StoreError
+from flatfield.runs.store.database import APPLICATION, VERSION, open_reader, open_writer, store_error
+from flatfield.runs.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from flatfield.records import Run
+
+pytestmark = pytest.mark.usefixtures("temporary")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+def setting(connection: sqlite3.Connection, name: str) -> object:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def test_it_is_written_durably_and_beside_others(path: Path) -> None:
+    with closing(open_writer(path)) as connection:
+        assert setting(connection, "journal_mode") == "wal"
+        assert setting(connection, "synchronous") == 2  # FULL
+        assert setting(connection, "foreign_keys") == 1
+        assert setting(connection, "busy_timeout") == 30_000
+        assert (setting(connection, "application_id"), setting(connection, "user_version")) == (APPLICATION, VERSION)
+
+
+def test_what_the_user_wrote_into_gitignore_stays(path: Path) -> None:
+    path.with_name(".gitignore").write_text("store.db*\n")
+    open_writer(path).close()
+    assert path.with_name(".gitignore").read_text() == "store.db*\n"
+
+
+def test_a_reader_cannot_write(path: Path) -> None:
+    open_writer(path).close()
+    reader = open_reader(path)
+    assert reader is not None
+    with closing(reader), pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader.execute("DELETE FROM runs")
+
+
+def test_a_file_made_but_not_yet_filled_is_an_empty_store(path: Path) -> None:
+    path.touch()
+    assert open_reader(path) is None
+    open_writer(path).close()
+
+
+def refused(path: Path, problem: str) -> None:
+    """Neither reading nor writing works, and the file stays as it was."""
+    before = path.read_bytes()
+    for use in (open_reader, open_writer):
+        with pytest.raises((StoreError, sqlite3.Error)) as caught:
+            use(path)
+        message = str(store_error(path, caught.value))
+        assert str(path) in message
+        assert problem in message
+        assert "\n" not in message
+    assert path.read_bytes() == before
+
+
+def test_a_store_of_a_newer_version_is_refused(path: Path) -> None:
+    with closing(open_writer(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    refused(path, f"newer flatfield (its version is {VERSION + 1}, this one knows {VERSION}): upgrade")
+
+
+def test_another_programs_database_is_refused(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE songs (name)")
+    refused(path, "is not a store of flatfield's: move it away")
+
+
+def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
+    path.write_bytes(b"Dear diary, " * 1000)
+    refused(path, "damaged (file is not a database): restore it from a copy, or move it away")
+
+
+def overwrite(path: Path) -> None:
+    """Everything but the first page, which says what is where."""
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096))
+
+
+async def test_a_damaged_page_is_told_by_the_reader_too(path: Path, make_run: Callable[..., Run]) -> None:
+    async with Store(path.parent) as store:
+        await store.save_run(make_run(command="x" * 50_000))
+    overwrite(path)
+    with pytest.raises(StoreError, match="is damaged"):
+        Store(path.parent).load_run()
+    with pytest.raises(StoreError, match="is damaged"):
+        Store(path.parent).runs()
+
+
+async def test_a_record_that_this_version_cannot_read_is_told(path: Path, make_run: Callable[..., Run]) -> None:
+    async with Store(path.parent) as store:
+        await store.save_run(make_run())
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("""UPDATE runs SET record = '{"id": 7}'""")
+    for read in (Store(path.parent).load_run, Store(path.parent).runs):
+        with pytest.raises(StoreError, match=r"a record in the store .* cannot be read .*upgrade flatfield"):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(13, "Permission denied"), "Permission denied"),
+        (RuntimeError("odd"), "RuntimeError: odd"),
+        (StoreError("said already"), "said already"),
+    ],
+)
+def test_every_error_becomes_a_sentence(path: Path, error: Exception, words: str) -> None:
+    assert words in str(store_error(path, error))
+
+
+async def test_a_folder_that_cannot_be_made_is_said_on_entering(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StoreError, match="Not a directory"):
+        async with Store(tmp_path / "file" / ".flatfield"):
+            raise AssertionError
+
+
+AS_ANOTHER_USER = """
+import asyncio, os, sys
+from pathlib import Path
+from flatfield.errors import StoreError
+from flatfield.runs.store.store import Store
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+store = Store(Path(sys.argv[1]))
+print(store.load_run().id)
+async def write():
+    async with store:
+        pass
+try:
+    asyncio.run(write())
+except StoreError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without rights")
+async def test_where_writing_is_not_allowed_reading_works_and_writing_is_refused_at_once(
+    tmp_path: Path, make_run: Callable[..., Run]
+) -> None:
+    folder = tmp_path / "ours"
+    async with Store(folder) as store:
+        await store.save_run(make_run())
+    opened = [folder, *(parent for parent in folder.parents if parent.is_relative_to(tmp_path.parents[1]))]
+    modes = {parent: parent.stat().st_mode for parent in opened}
+    for parent in opened:
+        parent.chmod(0o755)
+    done = subprocess.run([sys.executable, "-c", AS_ANOTHER_USER, folder], capture_output=True, text=True, check=False)  # noqa: ASYNC221 - nothing else runs
+    for parent, mode in modes.items():
+        parent.chmod(mode)
+    lines = done.stdout.splitlines()
+    assert lines[0] == make_run().id, done.stderr
+    assert "make the folder and the files in it" in lines[1]

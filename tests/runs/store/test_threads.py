@@ -1,0 +1,40 @@
+"""Work in a thread ends before anything else goes on, also when it is not wanted any more."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from flatfield.runs.store.threads import to_the_end
+
+
+async def test_results_and_errors_come_out() -> None:
+    assert await to_the_end(divmod, 7, 2) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        await to_the_end(divmod, 7, 0)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_cancellation_comes_when_the_work_is_done(fails: bool) -> None:
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+        ended.set()
+        if fails:
+            raise OSError("too late to matter")
+
+    task = asyncio.create_task(to_the_end(work))
+    await asyncio.to_thread(begun.wait, 10)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()

@@ -1,0 +1,71 @@
+"""What agents need not differ in is named with those who differ and the fix; what cannot be helped is let be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flatfield.records import AgentConfig
+from flatfield.scoring.fairness.strict import avoidable_differences
+
+
+def agent(name: str, model: str = "gpt-5", **fields: Any) -> AgentConfig:
+    return AgentConfig(name=name, provider=fields.pop("provider", "openai"), model=model, **fields)
+
+
+def test_agents_with_the_same_settings_do_not_differ_whatever_they_are_called_and_wherever_they_run() -> None:
+    same: dict[str, Any] = {"temperature": 0.0, "max_output_tokens": 4000, "reasoning_effort": "low"}
+    agents = [
+        agent("a", **same),
+        agent("b", "claude-opus-4-1", provider="anthropic", **same),
+        agent("c", "gpt-oss:20b", provider="ollama", base_url="http://127.0.0.1:11434", usd_per_hour=0.1, **same),
+        agent("d", "smollm2-135m", provider="local", on_device=True, **same),
+    ]
+    assert avoidable_differences(agents) == ()
+    assert avoidable_differences(agents[:1]) == ()
+    assert avoidable_differences([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        ({"temperature": 0.2}, {}, "temperature: 0.2 (a), not set (b); set the same temperature for all"),
+        ({"temperature": 0.0}, {"temperature": 1.0}, "temperature: 0.0 (a), 1.0 (b); set the same"),
+        ({"max_output_tokens": 100}, {}, "output cap: 100 (a), not set (b); leave max_output_tokens out"),
+        ({"reasoning_effort": "high"}, {}, "reasoning effort of gpt models: high (a), not set (b); set the same"),
+        ({"protocol": "json"}, {}, "tool protocol: json (a), native (b); set the same protocol"),
+        ({"tools": ("read_file",)}, {}, "tools: read_file (a), task's (b); leave `tools` out"),
+        ({"system_prompt": "Be brief."}, {}, "system prompt: an own prompt (a), shared (b); leave `system_prompt` out"),
+        ({"system_prompt": ""}, {}, "system prompt: none at all (a), shared (b)"),
+        ({"system_prompt": "x"}, {"system_prompt": "y"}, "system prompt: own prompt 1 (a), own prompt 2 (b)"),
+    ],
+)
+def test_each_avoidable_difference_is_named_with_its_fix(
+    first: dict[str, Any], second: dict[str, Any], sentence: str
+) -> None:
+    (found,) = avoidable_differences([agent("a", **first), agent("b", **second)])
+    assert found.startswith(sentence)
+
+
+def test_the_order_of_tools_is_no_difference() -> None:
+    assert not avoidable_differences([agent("a", tools=("x", "y")), agent("b", tools=("y", "x"))])
+
+
+def test_effort_is_compared_within_a_family_of_models_only() -> None:
+    agents = [agent("a", "gpt-5", reasoning_effort="high"), agent("b", "claude-sonnet-4"), agent("c", "gpt-oss:20b")]
+    assert avoidable_differences(agents) == ()
+    (found,) = avoidable_differences([*agents, agent("d", "openai/GPT-5-mini", provider="openai-chat")])
+    assert found.startswith("reasoning effort of gpt models: high (a), not set (d)")
+
+
+def test_context_is_compared_among_those_that_can_choose_it() -> None:
+    on_device = agent("a", "gpt-oss:20b", provider="ollama", context_tokens=8192)
+    assert avoidable_differences([on_device, agent("b")]) == ()
+    (found,) = avoidable_differences([on_device, agent("b"), agent("c", "qwen3", provider="local")])
+    assert found.startswith("context length: 8192 (a), not set (c)")
+
+
+def test_every_difference_is_told_at_once() -> None:
+    found = avoidable_differences([agent("a", temperature=0.1, protocol="json"), agent("b")])
+    assert [text.partition(":")[0] for text in found] == ["temperature", "tool protocol"]

@@ -1,0 +1,144 @@
+"""Prices: known, own, free on the device, by service tier, and None for everything else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+
+from flatfield.records import AgentConfig, Price, Usage
+from flatfield.scoring.prices.pricing import Prices
+from flatfield.tasks.importers.nano_agent_2025_08 import load
+
+MILLION = Usage(input_tokens=1_000_000, output_tokens=1_000_000)
+AUGUST = Prices(at=datetime(2025, 8, 15, tzinfo=UTC))
+
+
+def agent(provider: str, model: str, base_url: str | None = None) -> AgentConfig:
+    return AgentConfig(name="a", provider=provider, model=model, base_url=base_url)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "usd"),
+    [
+        ("openai", "gpt-5", 11.25),
+        ("openai-chat", "gpt-5", 11.25),
+        ("anthropic", "claude-opus-4-1", 90.0),
+        ("gemini", "gemini-2.5-flash", 2.8),
+        ("gemini", "models/gemini-2.5-flash", 2.8),
+    ],
+)
+def test_each_vendors_own_prices(provider: str, model: str, usd: float) -> None:
+    assert AUGUST.usd(agent(provider, model), MILLION, on_device=False) == pytest.approx(usd)
+
+
+def test_a_server_is_known_by_its_host() -> None:
+    openai = agent("openai-chat", "gpt-5", "https://api.openai.com/v1")
+    assert AUGUST.usd(openai, MILLION, on_device=False) == pytest.approx(11.25)
+
+
+@pytest.mark.parametrize("provider", ["openai", "openai-chat", "anthropic"])
+def test_where_a_request_really_went_decides(provider: str) -> None:
+    gateway = {"base_url": "http://127.0.0.1:9999/v1"}
+    assert AUGUST.usd(agent(provider, "gpt-5"), MILLION, on_device=False, sent=gateway) is None
+    vendor = {"base_url": "https://api.openai.com/v1"}
+    assert AUGUST.usd(agent(provider, "gpt-5"), MILLION, on_device=False, sent=vendor) == pytest.approx(11.25)
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        agent("openai", "gpt-no-such-model"),
+        agent("openai", ""),
+        agent("openai", "gpt-5", "http://127.0.0.1:9999/v1"),
+        agent("openai-chat", "gpt-5", "http://127.0.0.1:9999/v1"),
+        agent("openai-chat", "no-such-model"),
+        agent("ollama", "gpt-oss:20b", "https://ollama.example.org"),
+        agent("ollama", "gpt-oss:20b"),
+        agent("local", "smollm2"),
+        agent("noop", ""),
+        agent("third-party", "gpt-5"),
+    ],
+)
+def test_an_unknown_price_is_none_never_0(unknown: AgentConfig) -> None:
+    assert AUGUST.usd(unknown, MILLION, on_device=False) is None
+
+
+def test_it_is_free_where_the_provider_says_on_device_and_nowhere_else() -> None:
+    ollama = agent("ollama", "gpt-oss:20b", "http://127.0.0.1:11434")
+    assert AUGUST.usd(ollama, None, on_device=True) == 0.0
+    assert AUGUST.usd(ollama, MILLION, on_device=False) is None
+
+
+def test_cached_input_costs_less_and_reasoning_is_not_billed_twice() -> None:
+    usage = Usage(input_tokens=1000, cache_read_tokens=800, output_tokens=100, reasoning_tokens=90)
+    expected = (200 * 1.25 + 800 * 0.125 + 100 * 10) / 1e6
+    assert AUGUST.usd(agent("openai", "gpt-5"), usage, on_device=False) == pytest.approx(expected)
+
+
+def test_some_published_gpt_5_costs_are_more_than_their_tokens_can_cost() -> None:
+    """No cached input, every output token at the full rate: the most that these tokens can have cost."""
+    too_much: dict[tuple[str, str], float] = {}
+    for trial in load().trials:
+        paid: Any = trial.published["cost_usd"]
+        if not trial.agent.startswith("gpt-5") or trial.usage is None or paid is None:
+            continue
+        most = AUGUST.usd(agent("openai", trial.agent), trial.usage, on_device=False)
+        assert most is not None
+        if paid > most * 1.02:  # published costs are rounded
+            too_much[trial.agent, trial.task[0]] = round(paid / most, 2)
+    assert too_much == {
+        ("gpt-5", "1"): 1.84, ("gpt-5-mini", "1"): 1.8, ("gpt-5-nano", "1"): 1.81,
+        ("gpt-5", "2"): 1.86, ("gpt-5-mini", "2"): 1.48, ("gpt-5-nano", "2"): 1.69,
+        ("gpt-5-nano", "3"): 1.04, ("gpt-5", "4"): 1.08, ("gpt-5-nano", "4"): 1.35, ("gpt-5-nano", "5"): 1.09,
+    }  # fmt: skip
+
+
+def test_usage_that_contradicts_itself_has_no_price() -> None:
+    usage = Usage(input_tokens=100, cache_read_tokens=200, output_tokens=1)
+    assert AUGUST.usd(agent("openai", "gpt-5"), usage, on_device=False) is None
+    assert AUGUST.usd(agent("openai", "gpt-5"), None, on_device=False) is None
+
+
+def test_own_prices_win() -> None:
+    own = Price(input_mtok=2.0, cache_read_mtok=0.5, output_mtok=8.0)
+    prices = Prices({"gpt-5": own, "third-party:x": Price(input_mtok=1.0, output_mtok=1.0)})
+    usage = Usage(input_tokens=1000, cache_read_tokens=400, cache_write_tokens=100, output_tokens=10)
+    expected = (500 * 2.0 + 400 * 0.5 + 100 * 2.0 + 10 * 8.0) / 1e6
+    assert prices.usd(agent("openai", "gpt-5"), usage, on_device=False) == pytest.approx(expected)
+    assert prices.usd(agent("ollama", "gpt-5"), usage, on_device=True) == pytest.approx(expected)
+    assert prices.usd(agent("third-party", "x"), MILLION, on_device=False) == pytest.approx(2.0)
+    assert prices.version() == f"genai-prices {version('genai-prices')}; user price file: gpt-5, third-party:x"
+
+
+def test_a_price_for_provider_and_model_wins_over_one_for_the_model() -> None:
+    one, ten = Price(input_mtok=1.0, output_mtok=0.0), Price(input_mtok=10.0, output_mtok=0.0)
+    prices = Prices({"m": ten, "openai:m": one})
+    assert prices.usd(agent("openai", "m"), MILLION, on_device=False) == 1.0
+    assert prices.usd(agent("gemini", "m"), MILLION, on_device=False) == 10.0
+
+
+def test_prices_have_tiers_by_the_size_of_one_request() -> None:
+    gemini = agent("gemini", "gemini-2.5-pro")
+    half = Usage(input_tokens=150_000, output_tokens=0)
+    whole = Usage(input_tokens=300_000, output_tokens=0)
+    one, both = AUGUST.usd(gemini, half, on_device=False), AUGUST.usd(gemini, whole, on_device=False)
+    assert one is not None
+    assert both is not None
+    assert both > 2 * one
+
+
+@pytest.mark.parametrize(
+    ("tier", "usd"),
+    [("default", 11.25), ("standard", 11.25), ("flex", 5.625), ("batch", 5.625), ("priority", 22.5), ("scale", None)],
+)
+def test_the_service_tier_that_was_reported_is_paid(tier: str, usd: float | None) -> None:
+    november = Prices(at=datetime(2026, 11, 22, tzinfo=UTC))
+    found = november.usd(agent("openai", "gpt-5"), MILLION, on_device=False, sent={"service_tier": tier})
+    assert found == (None if usd is None else pytest.approx(usd))
+
+
+def test_a_tier_that_had_no_price_then_has_none() -> None:
+    assert AUGUST.usd(agent("openai", "gpt-5"), MILLION, on_device=False, sent={"service_tier": "flex"}) is None
