@@ -22,7 +22,7 @@ from flatfield.errors import NotReady
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FAKE = Path(__file__).parent / "fake_llama"
+FAKE = Path(__file__).parent.parent / "fake_llama"
 GONE_SECONDS = 10
 
 # A program for tests that end it rudely: it says its server's pid and, if it may clean up, whether that still lives.

@@ -109,7 +109,7 @@ def examine(sandbox: Bubblewrap) -> tuple[str, ...]:
         secret.write_text("visible", encoding="utf-8")
         secret.chmod(0o644)
         workspace.mkdir()
-        probe = Path(__file__).with_name("sandbox_probe.py").read_text(encoding="utf-8")
+        probe = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
         (workspace / "probe.py").write_text(probe, encoding="utf-8")
         limits = PROBE_LIMITS
         arguments = [str(secret), str(server.getsockname()[1]), str(limits.processes), str(limits.file_bytes)]
