@@ -80,6 +80,7 @@ async def run_flatfield(load: Load) -> None:
     from flatfield.agent.toolbox import open_tools
     from flatfield.agent.workspace import Workspace
     from flatfield.records import AgentConfig, Limits, Task
+    from flatfield.runs.lanes import Lanes
 
     clock, folder = SystemClock(), Path(load.folder)
     limits = Limits(turns=load.turns, output_tokens=1_000_000)
@@ -88,7 +89,8 @@ async def run_flatfield(load: Load) -> None:
     )
     task = Task(id="t", title="t", prompt=PROMPT)
     async with open_session(clock) as session:
-        services = Services(session=session, clock=clock, environ={"BENCH_KEY": "bench-key"}, cache=folder)
+        environ, lanes = {"BENCH_KEY": "bench-key"}, Lanes(clock)
+        services = Services(session=session, clock=clock, environ=environ, cache=folder, pressure=lanes)
         converse = converser(services, load)
 
         async def one() -> None:

@@ -1,4 +1,8 @@
-"""A chat server that is exact about time: it waits a known while before the first chunk and between further ones."""
+"""A model server that is exact about time: it waits a known while before the first token and between further ones.
+
+Usage: python -m bench.timed_server PROVIDER FIRST_SECONDS BETWEEN_SECONDS PIECES. Prints its base URL and serves until
+stdin closes. What it says is the test kit's, in the provider's protocol.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,20 @@ import asyncio
 import json
 import sys
 
+from flatfield.testing.server import FakeReply, SideWire
+from flatfield.testing.wires import new_wire
+
+WORD = "lighthouse"
+TEXT = f"{WORD} " * 14  # what a wire streams in about as many events as there are pieces
+KEEP_ALIVE = b": keep-alive\n\n"  # after each event they are there to try clients; no server sends so many
+
 
 class Timed(asyncio.Protocol):
     """Answers each request on a schedule that counts from when its last byte was read, so that no delay adds up."""
 
-    def __init__(self, first_seconds: float, between_seconds: float, chunks: int) -> None:
-        self._seconds = [first_seconds + between_seconds * number for number in range(chunks)]
+    def __init__(self, pieces: list[tuple[float, bytes]], asides: dict[bytes, bytes]) -> None:
+        self._pieces = pieces
+        self._asides = asides
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
 
@@ -26,37 +38,57 @@ class Timed(asyncio.Protocol):
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             return
-        length = int(bytes(self._buffer[:end]).lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        head = bytes(self._buffer[:end])
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         if len(self._buffer) < end + 4 + length:
             return
         self._buffer.clear()
+        assert self._transport is not None
+        aside = self._asides.get(head.split(b" ", 2)[1])
+        if aside is not None:
+            self._transport.write(aside)
+            return
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for number, seconds in enumerate(self._seconds):
-            loop.call_at(now + seconds, self._send, number)
-
-    def _send(self, number: int) -> None:
-        last = number == len(self._seconds) - 1
-        choice = {"index": 0, "delta": {"content": "word "}, "finish_reason": "stop" if last else None}
-        chunk = json.dumps({"id": "x", "object": "chat.completion.chunk", "choices": [choice]})
-        data = f"data: {chunk}\n\n{'data: [DONE]' + chr(10) * 2 if last else ''}".encode()
-        head = b""
-        if number == 0:
-            head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-        assert self._transport is not None
-        self._transport.write(head + b"%x\r\n%s\r\n" % (len(data), data) + (b"0\r\n\r\n" if last else b""))
+        for seconds, piece in self._pieces:
+            loop.call_at(now + seconds, self._transport.write, piece)
 
 
-async def main() -> None:
-    """Print the port and serve until stdin closes; arguments: first and further waits in seconds, chunks."""
+def scheduled(provider: str, first_seconds: float, between_seconds: float, count: int) -> list[tuple[float, bytes]]:
+    """The pieces of a response, each with its moment; the first ends with the first token, the last ends all."""
+    wire = new_wire(provider)
+    events = [event.removeprefix(KEEP_ALIVE) for event in wire.stream(FakeReply(text=TEXT), 1)]
+    first = next(number for number, event in enumerate(events) if WORD.encode()[:4] in event) + 1
+    rest = events[first:]
+    cuts = [len(rest) * number // (count - 1) for number in range(count)]
+    pieces = [events[:first], *(rest[cuts[number] : cuts[number + 1]] for number in range(count - 1))]
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {wire.content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    framed = [b"%x\r\n%s\r\n" % (len(data), data) for data in map(b"".join, pieces)]
+    framed[0], framed[-1] = head + framed[0], framed[-1] + b"0\r\n\r\n"
+    return [(first_seconds + between_seconds * number, piece) for number, piece in enumerate(framed)]
+
+
+def answers(provider: str) -> dict[bytes, bytes]:
+    """What is answered at once beside the conversations, by path."""
+    wire = new_wire(provider)
+    found: dict[bytes, bytes] = {}
+    if not isinstance(wire, SideWire):
+        return found
+    for path in wire.side_paths:
+        body = json.dumps(wire.side(path, {"model": "m"}, ("m",))[1]).encode()
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        found[f"{wire.base}{path}".encode()] = head.encode() + body
+    return found
+
+
+async def main(provider: str, first_seconds: float, between_seconds: float, count: int) -> None:
+    """Serve one provider's protocol."""
     loop = asyncio.get_running_loop()
-    first_seconds, between_seconds, chunks = float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
-    server = await loop.create_server(
-        lambda: Timed(first_seconds, between_seconds, chunks), "127.0.0.1", 0, backlog=1024
-    )
-    print(server.sockets[0].getsockname()[1], flush=True)
+    pieces, asides = scheduled(provider, first_seconds, between_seconds, count), answers(provider)
+    server = await loop.create_server(lambda: Timed(pieces, asides), "127.0.0.1", 0, backlog=1024)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{new_wire(provider).base}", flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])))

@@ -1,9 +1,10 @@
 """Whether the seconds are right: beside a server whose delays are known, and beside what llama.cpp says it took.
 
-Usage: python bench/timing.py [MODEL.gguf]. Exits with 1 when a median is off by more than 2 % (known delays, c = 1 and
-c = 100) or 10 % (llama.cpp's `timings`: prompt_ms + predicted_ms). Without a model file, smollm2-135m is taken from the
-cache folder (FLATFIELD_CACHE), if it is there. Ratios are measured / known; lag is the event loop's, the largest. All
-conversations of a round begin in the same instant, and so do their chunks: no real run is as unkind to the loop.
+Usage: python -m bench.timing [MODEL.gguf]. Exits with 1 when a median is off by more than 2 % (known delays, for all
+six providers with 1 and with 100 conversations at a time) or 10 % (llama.cpp's `timings`: prompt_ms + predicted_ms).
+Without a model file, smollm2-135m is taken from the cache folder (FLATFIELD_CACHE), if it is there. Ratios are measured
+/ known; lag is the event loop's, the largest. All conversations of a round begin in the same instant, and so do their
+chunks: no real run is as unkind to the loop. `local` is without its server's process, but for the second table.
 """
 
 from __future__ import annotations
@@ -19,50 +20,59 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bench.harness import PROVIDERS
+from bench.side import Load, converser
 from flatfield.agent.clock import SystemClock
 from flatfield.agent.http.lag import measured_lag
 from flatfield.agent.http.transport import Post, Transport, open_session
 from flatfield.agent.local.server import LocalServers, ServerSpec, usable_threads
 from flatfield.agent.models import cache_folder
 from flatfield.agent.protocols import Opening, Services
-from flatfield.agent.providers import openai_chat
 from flatfield.agent.providers._chat_reader import ChatReader
 from flatfield.records import AgentConfig, Reply, Task, TurnBudget
+from flatfield.runs.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).resolve().parent
-FIRST_SECONDS, BETWEEN_SECONDS, CHUNKS = 1.0, 0.05, 21
-WHOLE_SECONDS = FIRST_SECONDS + BETWEEN_SECONDS * (CHUNKS - 1)
+FIRST_SECONDS, BETWEEN_SECONDS, PIECES = 1.0, 0.05, 21
+WHOLE_SECONDS = FIRST_SECONDS + BETWEEN_SECONDS * (PIECES - 1)
 KNOWN_TOLERANCE, LLAMA_TOLERANCE = 0.02, 0.10
 PROMPTS = ("Say hello.", "Name three colours of the rainbow. " * 20, "Tell a story about a lighthouse. " * 60)
 
 
 @contextmanager
-def serving() -> Iterator[str]:
+def serving(provider: str) -> Iterator[str]:
     """The timed server in a process of its own; its base URL."""
-    command = [sys.executable, str(HERE / "timed_server.py"), str(FIRST_SECONDS), str(BETWEEN_SECONDS), str(CHUNKS)]
-    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    schedule = (str(FIRST_SECONDS), str(BETWEEN_SECONDS), str(PIECES))
+    command = [sys.executable, "-m", "bench.timed_server", provider, *schedule]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE.parent)
     assert server.stdout is not None
     try:
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
+        yield server.stdout.readline().strip()
     finally:
         server.communicate()
 
 
-async def turns(base_url: str, concurrent: int, each: int) -> tuple[list[Reply], float]:
+async def turns(provider: str, base_url: str, concurrent: int, each: int) -> tuple[list[Reply], float]:
     """The replies of `concurrent` conversations at once, `each` one after the other; and the largest lag in seconds."""
     clock = SystemClock()
-    agent = AgentConfig(name="a", provider="openai-chat", model="m", base_url=base_url)
+    agent = AgentConfig(name="a", provider=provider, model="m", base_url=base_url, api_key_env="BENCH_KEY")
     opening = Opening(agent=agent, system_prompt="", prompt="Go.", tools=(), task=Task(id="t", title="t", prompt="Go."))
+    load = Load(
+        provider=provider, base_url=base_url, folder="", mode="stream", trials=each, turns=1, concurrent=concurrent
+    )
     replies: list[Reply] = []
     async with open_session(clock) as session:
-        provider = openai_chat.create(Services(session=session, clock=clock, environ={}, cache=HERE))
+        services = Services(
+            session=session, clock=clock, environ={"BENCH_KEY": "bench-key"}, cache=HERE, pressure=Lanes(clock)
+        )
+        converse = converser(services, load)
 
         async def one() -> None:
             for _ in range(each):
-                conversation = await provider.converse(opening)
+                conversation = await converse(opening)
                 replies.append(await conversation.turn((), TurnBudget(seconds=60, output_tokens=1000)))
 
         with measured_lag() as meter:
@@ -71,16 +81,21 @@ async def turns(base_url: str, concurrent: int, each: int) -> tuple[list[Reply],
             return replies, meter.since(began)
 
 
-def against_known(base_url: str, concurrent: int, each: int) -> bool:
+def against_known(provider: str, base_url: str, concurrent: int, each: int) -> bool:
     """Print one line; whether both medians are within 2 %."""
-    replies, lag_seconds = asyncio.run(turns(base_url, concurrent, each))
+    replies, lag_seconds = asyncio.run(turns(provider, base_url, concurrent, each))
     model = [reply.model_seconds / WHOLE_SECONDS for reply in replies]
     first = [(reply.first_token_seconds or 0.0) / FIRST_SECONDS for reply in replies]
     shown = "   ".join(
         f"{statistics.median(ratios):.4f} ({min(ratios):.4f} to {max(ratios):.4f})" for ratios in (model, first)
     )
-    print(f"{concurrent:>4} {len(replies):>6}   {shown}   {lag_seconds * 1000:.1f} ms", flush=True)
-    return all(abs(statistics.median(ratios) - 1) <= KNOWN_TOLERANCE for ratios in (model, first))
+    right = all(abs(statistics.median(ratios) - 1) <= KNOWN_TOLERANCE for ratios in (model, first))
+    print(
+        f"{provider:12}{concurrent:>4} {len(replies):>6}   {shown}   {lag_seconds * 1000:>5.1f} ms"
+        f"{'' if right else '   OFF'}",
+        flush=True,
+    )
+    return right
 
 
 class TimedReader(ChatReader):
@@ -138,10 +153,12 @@ def _beside(model_seconds: float, timings: dict[str, Any]) -> float:
 
 def main() -> None:
     """Print both tables; exit with 1 when something is off."""
-    print(f"known delays: first chunk after {FIRST_SECONDS} s, last after {WHOLE_SECONDS:g} s")
-    print("   c  turns   model_seconds: median (range)      first_token_seconds: median (range)   lag")
-    with serving() as base_url:
-        right = [against_known(base_url, 1, 5), against_known(base_url, 100, 3)]
+    print(f"known delays: first token after {FIRST_SECONDS} s, last byte after {WHOLE_SECONDS:g} s")
+    print("provider       c  turns   model_seconds: median (range)      first_token_seconds: median (range)   lag")
+    right = []
+    for provider in PROVIDERS:
+        with serving(provider) as base_url:
+            right += [against_known(provider, base_url, 1, 3), against_known(provider, base_url, 100, 2)]
     given = sys.argv[1:2]
     model = Path(given[0]) if given else cache_folder(os.environ) / "models" / "smollm2-135m.gguf"
     if model.is_file():

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from flatfield.agent.clock import SystemClock
 from flatfield.agent.protocols import SandboxLimits
 from flatfield.errors import InvalidFiles
-from flatfield.faces.cli import with_resume_value
+from flatfield.faces.cli import with_values
 from flatfield.faces.cli.app import app
 from flatfield.records import MIDPOINTS, Evaluation, RunResult
 from flatfield.runs.checking import check_tasks
@@ -80,7 +80,7 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, (*path, name))
-        else:
+        if not hasattr(command, "commands") or command.invoke_without_command:
             yield " ".join((*path, name)), command
 
 
@@ -113,9 +113,9 @@ def test_every_example_can_be_parsed(line: str) -> None:
     command: Any = typer.main.get_command(app)
     if words[0] == "--config":
         words = words[2:]
-    while hasattr(command, "commands"):
+    while words and words[0] in getattr(command, "commands", ()):
         command = command.commands[words.pop(0)]
-    command.make_context("flatfield", with_resume_value(words))
+    command.make_context("flatfield", with_values(words))
 
 
 @pytest.fixture
@@ -148,6 +148,7 @@ def written(folder: Path, text: str, name: str = "file.md") -> Path:
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.usefixtures("package")
 def test_files_in_the_pages_can_be_read(name: str, tmp_path: Path) -> None:
+    greeting_package(tmp_path)
     for text in blocks(PAGES[name], "markdown"):
         path = written(tmp_path, text)
         if read_agent_file(path) is None:
@@ -156,6 +157,13 @@ def test_files_in_the_pages_can_be_read(name: str, tmp_path: Path) -> None:
         assert tomllib.loads(text)
         if text.startswith("[agents."):
             assert read_config(written(tmp_path, text, "flatfield.toml"), "flatfield.toml")
+
+
+def greeting_package(folder: Path) -> None:
+    """What the sandbox's page has its sample task import."""
+    package = folder / "greet-packages" / "greeting"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text('def hello(name):\n    return f"Hello, {name}!"\n')
 
 
 async def proved(text: str, folder: Path) -> None:
@@ -170,6 +178,7 @@ async def test_the_readmes_task_is_proved(tmp_path: Path) -> None:
 
 @pytest.mark.needs("bwrap")
 async def test_a_task_brings_its_package_into_the_sandbox(tmp_path: Path) -> None:
+    greeting_package(tmp_path)
     await proved(blocks(SANDBOX, "markdown")[0], tmp_path)
 
 
@@ -243,7 +252,7 @@ def test_the_worked_example_is_computed_again(published: dict[str, Any]) -> None
             reported = figure(published, path[1], "gpt-5-mini", "1_dummy")
             assert reported == pytest.approx(float(value), abs=shown if expressions else 0), line
             checked += 1
-    assert checked > 20
+    assert checked > 18
 
 
 def test_the_tables_of_the_worked_example_are_the_reports(published: dict[str, Any]) -> None:
@@ -255,7 +264,7 @@ def test_the_tables_of_the_worked_example_are_the_reports(published: dict[str, A
         blend = 0.5 * scores[0] + 0.25 * scores[1] + 0.25 * scores[2]
         assert [float(text) for text in stated] == pytest.approx([*scores, blend], abs=0.00005)
     card = next(row for row in published["scorecards"] if row["agent"] == "gpt-5-mini")
-    assert (card["overall"]["at_worst"], card["performance"]["at_worst"], card["rank"]) == ("D", "C", [1, 9])
+    assert (card["overall"]["at_worst"], card["performance"]["at_worst"], card["rank"]) == ("D", "D", [1, 9])
 
 
 def test_what_is_said_of_published_figures_is_so() -> None:

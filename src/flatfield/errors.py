@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flatfield.records import Mistake
+    from flatfield.records import Abandoned, Mistake, Wire
 
 
 class FlatfieldError(Exception):
@@ -56,13 +56,38 @@ class StoreError(FlatfieldError):
 class ProviderError(FlatfieldError):
     """A request failed for good; `status` is the HTTP status, None when there was none.
 
-    `retry_seconds` is what failed attempts and back-off had taken until then.
+    `retry_seconds` is what failed attempts and back-off had taken until then, `queue_seconds` what was waited for the
+    server's lane; `wire` holds the attempts as they went over it, `abandoned` what those used that broke off after
+    their first token.
     """
 
-    def __init__(self, message: str, *, status: int | None = None, retry_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_seconds: float = 0.0,
+        queue_seconds: float = 0.0,
+        wire: tuple[Wire, ...] = (),
+        abandoned: tuple[Abandoned, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.retry_seconds = retry_seconds
+        self.queue_seconds = queue_seconds
+        self.wire = wire
+        self.abandoned = abandoned
+
+    def retold(self, message: str, kind: type[ProviderError] | None = None) -> ProviderError:
+        """The same failure in other words, or of another kind."""
+        return (kind or type(self))(
+            message,
+            status=self.status,
+            retry_seconds=self.retry_seconds,
+            queue_seconds=self.queue_seconds,
+            wire=self.wire,
+            abandoned=self.abandoned,
+        )
 
 
 class ContextTooLong(ProviderError):

@@ -24,8 +24,8 @@ Stop = Literal[
 ]
 MIDPOINTS: Mapping[Letter, float] = {"S": 0.975, "A": 0.90, "B": 0.775, "C": 0.60, "D": 0.375, "F": 0.125}
 """What a letter given from outside (a judge, a published table) counts as: the middle of its band."""
-Finish = Literal["stop", "tool_calls", "length", "refused", "time"]
-"""Why one reply ended: the model was done, asked for tools, hit its output cap, refused, or ran out of time."""
+Finish = Literal["stop", "tool_calls", "length", "refused", "time", "context"]
+"""Why one reply ended: done, tools asked for, output cap hit, refused, out of time, or the context window is full."""
 
 # ---------------------------------------------------------------------------- what people write
 
@@ -76,11 +76,28 @@ class SolutionStep(Struct, frozen=True, kw_only=True):
     answer: str = ""
 
 
+class Sabotage(Struct, frozen=True, kw_only=True):
+    """A way to get a task wrong on purpose: its solution with changes that the task's checks must notice.
+
+    `skip`: positions in `Task.solution` that are left out; `steps`: tool calls made after the others; `answer` None:
+    the solution's; `breaks`: positions in `Task.verifiers` of the checks that it must fail. Positions count from 0.
+    """
+
+    name: str
+    skip: tuple[int, ...] = ()
+    steps: tuple[SolutionStep, ...] = ()
+    answer: str | None = None
+    breaks: tuple[int, ...] = ()
+    line: int = 0
+
+
 class Task(Struct, frozen=True, kw_only=True):
     """A lower order prompt: what to do, where, and how it is verified.
 
     `path` is the LOP's file ("" when built in memory); `workspace` the absolute folder to copy, None for "the
-    current directory" (plain LOPs); `files` are inline files. `digest` covers the LOP and all that it names.
+    current directory" (plain LOPs); `files` are inline files; `packages` the absolute folder of Python packages that
+    commands can import. `digest` covers the LOP and all that it names.
+    `generated_from`: the LOP that this one was made from with `seed`; "" and None for one that was written as it is.
     """
 
     id: str
@@ -97,13 +114,17 @@ class Task(Struct, frozen=True, kw_only=True):
     rubric: str = ""
     workspace: str | None = None
     files: dict[str, str] = field(default_factory=dict)
+    packages: str | None = None
     tools: tuple[str, ...] | None = None
     limits: Limits = field(default_factory=Limits)
     targets: Targets = field(default_factory=Targets)
     repeats: int | None = None
     verifiers: tuple[VerifierSpec, ...] = ()
     solution: tuple[SolutionStep, ...] = ()
+    sabotages: tuple[Sabotage, ...] = ()
     notes: tuple[str, ...] = ()
+    generated_from: str = ""
+    seed: int | None = None
 
 
 class AgentConfig(Struct, frozen=True, kw_only=True):
@@ -141,6 +162,18 @@ class Price(Struct, frozen=True, kw_only=True):
     output_mtok: float
     cache_read_mtok: float | None = None
     cache_write_mtok: float | None = None
+    source: str = ""
+
+
+class LaneLimits(Struct, frozen=True, kw_only=True):
+    """How much one server is asked at once and in a minute; None: flatfield's own width, or no limit.
+
+    `tokens_per_minute` counts input and output. `source` says where it was read.
+    """
+
+    concurrent: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
     source: str = ""
 
 
@@ -216,11 +249,26 @@ class TurnBudget(Struct, frozen=True, kw_only=True):
     output_tokens: int
 
 
+class Abandoned(Struct, frozen=True, kw_only=True):
+    """What an attempt used of which the first token had come, and which then broke off: a vendor may bill it.
+
+    `usage` is what the API had counted until then; with `estimated`, what it had not counted yet is guessed from the
+    text that had come. `kept`: a limit of the trial ended the attempt, and its text is the reply's, so that this stands
+    for the reply's own usage, which the API never told.
+    """
+
+    usage: Usage
+    estimated: bool
+    kept: bool = False
+
+
 class Wire(Struct, frozen=True, kw_only=True):
-    """One exchange with an API, of the attempt that succeeded; `agent.wire.rebuilt` takes it out again.
+    """One exchange with an API; `agent.http.wire.rebuilt` takes it out again.
 
     The request's body is the first `kept_bytes` of the one before it and then `sent`; `checksum` is the CRC-32 of the
-    whole. `sent` and `received` are zlib streams. Values of headers that may hold a key are hidden.
+    whole. `sent` and `received` are zlib streams. Values of headers that may hold a key are hidden. `failure` says why
+    an attempt failed, "" for one that succeeded; of those that failed, `status` (None: no answer came) and
+    `received_headers` are kept too, and `received` is cut, which its last line then says.
     """
 
     url: str
@@ -229,17 +277,21 @@ class Wire(Struct, frozen=True, kw_only=True):
     sent: bytes
     checksum: int
     received: bytes
+    failure: str = ""
+    status: int | None = None
+    received_headers: dict[str, str] = field(default_factory=dict)
 
 
 class Reply(Struct, frozen=True, kw_only=True):
     """What the model sent in one turn, and what that took.
 
     `model_seconds`: request sent to last byte of the attempt that succeeded; `retry_seconds`: failed attempts and
-    back-off; `load_seconds`: a local model's loading. `usage` None when the API reported none. `request` holds the
-    parameters that were sent, without the conversation and without keys, and the `service_tier` that the API says it
-    served them at. `reported_cost_usd` is what the API itself says the reply cost, None where it says nothing.
-    `abandoned` counts the failed attempts of which the first token had come: a vendor may bill them, `usage` does not
-    hold them. `wire`: the exchanges that it took, one unless the API paused.
+    back-off; `queue_seconds`: waiting for the server's lane before each attempt, in neither of them; `load_seconds`: a
+    local model's loading. `usage` None when the API reported none. `request` holds the parameters that were sent,
+    without the conversation and without keys, and the `service_tier` that the API says it served them at.
+    `reported_cost_usd` is what the API itself says the reply cost, None where it says nothing. `abandoned` counts the
+    failed attempts of which the first token had come, `abandoned_usage` says what each used: `usage` does not hold it.
+    `wire`: the exchanges that it took, in order, those of failed attempts included.
     """
 
     text: str
@@ -249,19 +301,22 @@ class Reply(Struct, frozen=True, kw_only=True):
     first_token_seconds: float | None = None
     model_seconds: float = 0.0
     retry_seconds: float = 0.0
+    queue_seconds: float = 0.0
     load_seconds: float = 0.0
     attempts: int = 1
     reasoning: str = ""
     request: dict[str, Any] = field(default_factory=dict)
     reported_cost_usd: float | None = None
     abandoned: int = 0
+    abandoned_usage: tuple[Abandoned, ...] = ()
     wire: tuple[Wire, ...] = ()
 
 
 class Turn(Struct, frozen=True, kw_only=True):
     """One request to the model and the tool calls that it asked for.
 
-    `lag_seconds`: the largest lag of the event loop meanwhile, None where it was not measured.
+    `lag_seconds`: the largest lag of the event loop meanwhile, None where it was not measured. `cost_usd` includes
+    `abandoned_cost_usd`, what the reply's abandoned attempts cost (None: no price known).
     """
 
     reply: Reply
@@ -269,6 +324,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     queue_seconds: float = 0.0
     tools_seconds: float = 0.0
     cost_usd: float | None = None
+    abandoned_cost_usd: float | None = 0.0
     lag_seconds: float | None = None
 
 
@@ -322,6 +378,10 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
 
     `failure` set means "not measured". `wall_seconds` covers it all; `active_seconds` = model + tools.
     `reported_cost_usd` is the sum of what the API itself says the turns cost, None where it does not for all of them.
+    `priced` says in words at which prices its tokens were priced; "" where nothing was.
+    `cost_usd` includes `abandoned_cost_usd`, what abandoned attempts cost (None: no price known for one of them).
+    `unanswered` and `abandoned_usage`: the exchanges of the request that ended the trial without a reply, and what its
+    attempts used.
     `imported`: taken over from published figures (`published` holds them), not measured here.
     """
 
@@ -338,8 +398,12 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     turns: tuple[Turn, ...] = ()
     usage: Usage | None = None
     cost_usd: float | None = None
+    abandoned_cost_usd: float | None = 0.0
+    abandoned_usage: tuple[Abandoned, ...] = ()
+    unanswered: tuple[Wire, ...] = ()
     device_cost_usd: float | None = None
     reported_cost_usd: float | None = None
+    priced: str = ""
     started_at: str = ""
     queue_seconds: float = 0.0
     retry_seconds: float = 0.0
@@ -370,7 +434,9 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
 class Verdict(Struct, frozen=True, kw_only=True):
     """One judge's letter for one trial; letter None when the judge failed, `reason` then says how.
 
-    `cost_usd` is the evaluation's overhead, never the judged model's.
+    `evidence`: its quotes that are in what it was shown. `trial_started_at` tells which of a trial's versions it speaks
+    of; `judge_vendor` who made the judge's model, where that is known. `cost_usd` is the evaluation's overhead, never
+    the judged model's.
     """
 
     run: str
@@ -383,18 +449,26 @@ class Verdict(Struct, frozen=True, kw_only=True):
     mode: Literal["item", "list"] = "item"
     cost_usd: float | None = None
     usage: Usage | None = None
+    evidence: tuple[str, ...] = ()
+    judged_at: str = ""
+    trial_started_at: str = ""
+    judge_vendor: str | None = None
 
 
 # ---------------------------------------------------------------------------- one run
 
 
 class ManifestRow(Struct, frozen=True, kw_only=True):
-    """One property, side by side for all agents: what each one really received."""
+    """One property, side by side for all agents: what each one really received.
+
+    `varies`: the agents that did not receive the same in all turns and trials of a task.
+    """
 
     heading: Literal["context", "model", "prompt"]
     label: str
     values: dict[str, str]
     differs: bool = False
+    varies: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -404,6 +478,8 @@ class Run(Struct, frozen=True, kw_only=True):
     `rosters`: the names of the agents that each task is done by, by task id; a task that is not in it is done by all.
     `source`: the folder that plain LOPs are given a copy of, so that a resumed run copies the same one.
     `anchors`: the ends of its relative scales from before agents were added; kept, so that adding re-letters nobody.
+    `began_with`: how many agents were compared before others were added, 0 when none were; it keeps neutral names.
+    `delegated`: one prompt that a client handed to one agent; never "the newest run".
     """
 
     id: str
@@ -419,7 +495,10 @@ class Run(Struct, frozen=True, kw_only=True):
     source: str = ""
     notes: tuple[str, ...] = ()
     imported: bool = False
+    delegated: bool = False
     anchors: tuple[Anchors, ...] = ()
+    began_with: int = 0
+    panel: tuple[str, ...] = ()
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):
@@ -438,6 +517,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     measured: int
     cost_usd: float
     imported: bool = False
+    delegated: bool = False
 
 
 EventKind = Literal["trial_started", "waiting", "turn", "tool", "verifying", "trial_finished", "judging", "note"]
@@ -523,6 +603,15 @@ class Cell(Struct, frozen=True, kw_only=True):
     judge: Grade = field(default_factory=Grade)
 
 
+class SkillScore(Struct, frozen=True, kw_only=True):
+    """The weighted mean of an agent's `n` measured checks that name one skill."""
+
+    skill: str
+    score: float
+    letter: Letter
+    n: int
+
+
 class Scorecard(Struct, frozen=True, kw_only=True):
     """One agent over all tasks; `rank` is (best, worst) rank that the certainty allows, None for controls.
 
@@ -548,6 +637,7 @@ class Scorecard(Struct, frozen=True, kw_only=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     highest_level: int | None = None
+    skills: tuple[SkillScore, ...] = ()
 
 
 class Grading(Struct, frozen=True, kw_only=True):
@@ -559,6 +649,35 @@ class Grading(Struct, frozen=True, kw_only=True):
     scorecards: tuple[Scorecard, ...]
     anchors: tuple[Anchors, ...]
     notes: tuple[str, ...] = ()
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """Two sides on the same tasks: `first` minus `second`, in performance (-1..1), with a 95% interval.
+
+    `kind` "runs": the same agent in two runs. `probability`: of the first being the better; None with the interval
+    where there are too few tasks and trials. `tasks`: ids of those that both did, unchanged; `left_out`: of those that
+    one did otherwise or not at all. `trials`: how many of each side were measured on them. Scores are means over tasks;
+    seconds and dollars too, of means per trial (dollars None: no price known for some).
+    """
+
+    kind: Literal["agents", "groups", "runs"]
+    first: str
+    second: str
+    first_run: str
+    second_run: str
+    tasks: tuple[str, ...]
+    left_out: tuple[str, ...]
+    trials: tuple[int, int]
+    verdict: Literal["first", "second", "too close to call", "too few to say"]
+    first_score: float
+    second_score: float
+    difference: float
+    interval: Interval | None = None
+    probability: float | None = None
+    first_seconds: float | None = None
+    second_seconds: float | None = None
+    first_usd: float | None = None
+    second_usd: float | None = None
 
 
 class Exclusion(Struct, frozen=True, kw_only=True):
@@ -581,10 +700,16 @@ class Decision(Struct, frozen=True, kw_only=True):
 
 
 class RunResult(Struct, frozen=True, kw_only=True):
-    """A run with all that was recorded of it: what reports and decisions are made of."""
+    """A run with all that was recorded of it: what reports and decisions are made of.
+
+    `verdicts` are those that count; `set_aside` the others: earlier ones, and those of judges outside the panel.
+    `earlier`: each agent against itself in the last run of the same tasks, where there is one.
+    """
 
     run: Run
     trials: tuple[TrialRecord, ...]
     verdicts: tuple[Verdict, ...]
     grading: Grading
     manifest: tuple[ManifestRow, ...] = ()
+    earlier: tuple[Comparison, ...] = ()
+    set_aside: tuple[Verdict, ...] = ()

@@ -10,7 +10,7 @@ import pytest
 from flatfield.agent.http.lag import measured_lag
 from flatfield.agent.loop import NanoAgent, Outcome
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
-from flatfield.records import Limits, Reply, ToolCall, ToolResult, Turn, TurnBudget, Usage
+from flatfield.records import Abandoned, Limits, Reply, ToolCall, ToolResult, Turn, TurnBudget, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,7 +99,7 @@ async def test_fifty_parallel_calls_run_in_order() -> None:
     [
         (Limits(seconds=2.5), "time_limit", 3),
         (Limits(output_tokens=25), "token_limit", 3),
-        (Limits(cost_usd=0.02), "cost_limit", 2),
+        (Limits(cost_usd=0.03), "cost_limit", 2),
         (Limits(turns=1), "turn_limit", 1),
     ],
 )
@@ -264,3 +264,51 @@ async def test_each_turn_says_how_late_the_event_loop_was_meanwhile() -> None:
     assert all(lag is not None for lag in lags)
     assert (lags[1] or 0.0) > 0.045
     assert (await run(Script([answer()]))).turns[0].lag_seconds is None
+
+
+def wasted(tokens: int, *, kept: bool = False) -> Abandoned:
+    return Abandoned(usage=Usage(input_tokens=50, output_tokens=tokens), estimated=True, kept=kept)
+
+
+async def priced(script: Script, limits: Limits) -> Outcome:
+    return await NanoAgent(script, Echo(), limits, price=per_token, observe=lambda _turn: None).run()
+
+
+async def test_abandoned_attempts_cost_and_count_against_the_limits() -> None:
+    costly = Reply(
+        text="", calls=calling("a").calls, usage=Usage(output_tokens=100), abandoned=1, abandoned_usage=(wasted(300),)
+    )
+    script = Script([costly, answer()])
+    outcome = await priced(script, Limits(output_tokens=1000))
+    assert (outcome.turns[0].cost_usd, outcome.turns[0].abandoned_cost_usd) == pytest.approx((0.4, 0.3))
+    assert [budget.output_tokens for budget in script.budgets] == [1000, 600]
+    assert (await priced(Script([costly]), Limits(output_tokens=400))).stop == "token_limit"
+    assert (await priced(Script([costly]), Limits(cost_usd=0.35))).stop == "cost_limit"
+
+
+async def test_a_reply_that_was_cut_before_it_was_counted_costs_what_came_of_it() -> None:
+    cut = Reply(text="half", finish="time", abandoned_usage=(wasted(200, kept=True),), model_seconds=1.0)
+    (turn,) = (await priced(Script([cut]), Limits())).turns
+    assert (turn.cost_usd, turn.abandoned_cost_usd) == pytest.approx((0.2, 0.2))
+
+
+async def test_a_reply_that_fills_the_context_is_no_token_limit() -> None:
+    outcome = await run(Script([Reply(text="half", finish="context", usage=Usage(output_tokens=5))]))
+    assert (outcome.stop, outcome.answer) == ("context_limit", "half")
+    assert "filled the model's context window" in outcome.problem
+
+
+def per_input(reply: Reply) -> float | None:
+    """A dollar per thousand tokens, input and output."""
+    usage = reply.usage or Usage()
+    return (usage.input_tokens + usage.output_tokens) / 1000
+
+
+async def test_what_the_next_request_reads_is_set_aside_of_the_dollars() -> None:
+    first = Reply(text="", calls=calling("a").calls, usage=Usage(input_tokens=200, output_tokens=100))
+    script = Script([first, answer()])
+    agent = NanoAgent(script, Echo(), Limits(cost_usd=0.8), price=per_input, observe=lambda _turn: None)
+    await agent.run()
+    assert [budget.output_tokens for budget in script.budgets] == [800, 200]
+    agent = NanoAgent(Script([first]), Echo(), Limits(cost_usd=0.55), price=per_input, observe=lambda _turn: None)
+    assert (await agent.run()).stop == "cost_limit"

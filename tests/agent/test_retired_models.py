@@ -36,4 +36,5 @@ async def test_why_it_is_not_ready(agent: AgentConfig, said: bool, tmp_path: Pat
     async with ProviderPool(services) as pool:
         with pytest.raises(NotReady, match="needs a key") as caught:
             await pool.check(agent)
-    assert ("(gpt-5 was retired by its vendor on 2026-12-11)" in str(caught.value)) is said
+    told = "(gpt-5 was retired by its vendor on 2026-12-11; the one to use instead is gpt-6.1-sol)"
+    assert (told in str(caught.value)) is said

@@ -50,3 +50,20 @@ def test_controls_change_nobodys_name() -> None:
 def test_actual_names_are_the_models_own() -> None:
     plain = AgentConfig(name="oracle", provider="oracle")
     assert model_names([*agents("a"), plain], (), actual=True) == {"a": "model-of-a", "oracle": "oracle"}
+
+
+def test_adding_agents_changes_nobodys_name_and_the_new_ones_are_as_long() -> None:
+    nine = [f"m{number}" for number in range(9)]
+    before = model_names(agents(*nine), (), actual=False)
+    after = model_names(agents(*nine, "tenth", "eleventh", "noop"), ("noop",), actual=False, began_with=9)
+    assert {name: after[name] for name in nine} == before
+    assert (after["tenth"], after["eleventh"], after["noop"]) == ("agent_a", "agent_b", "agent_0")
+    many = [f"m{number}" for number in range(140)]
+    names = model_names(agents(*many), (), actual=False, began_with=99)
+    assert len(set(names.values())) == 140
+    assert (names["m98"], names["m99"], names["m109"]) == ("agent_99", "agent_a0", "agent_b0")
+    assert {len(name) for name in names.values()} == {8}
+    few = model_names(agents(*many), (), actual=False, began_with=1)
+    assert len(set(few.values())) == 140
+    assert few["m0"] == "agent_1"
+    assert all(name.isidentifier() for name in few.values())

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flatfield.agent.clock import SystemClock
-from flatfield.agent.toolbox import FILE_TOOLS, RESULT_LIMIT_BYTES, Toolbox, open_tools
+from flatfield.agent.toolbox import FILE_TOOLS, RESULT_LIMIT_BYTES, Toolbox, failed_in_short, open_tools
 from flatfield.agent.workspace import open_workspace
 from flatfield.errors import NotFound, NotReady, ToolError
-from flatfield.records import ToolCall, ToolSpec
+from flatfield.records import ToolCall, ToolResult, ToolSpec
 from flatfield.testing.clock import FakeClock
 
 
@@ -204,3 +204,10 @@ async def test_a_call_costs_next_to_nothing_beside_the_file_system(clock: FakeCl
             await box.run(call)
         best = min(best, (time.process_time() - started) / 50)
     assert best < 0.0001
+
+
+def test_a_failed_call_is_told_by_its_first_line() -> None:
+    failed = ToolResult(call_id="1", name="read_file", text="\nthere is no x.\nIn .: y", ok=False)
+    assert failed_in_short(failed) == " → error: there is no x."
+    assert failed_in_short(ToolResult(call_id="1", name="read_file", text="fine")) == ""
+    assert len(failed_in_short(ToolResult(call_id="1", name="r", text="x" * 900, ok=False))) < 140

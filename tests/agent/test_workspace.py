@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flatfield.agent.files.confined import ConfinedFiles
-from flatfield.agent.protocols import CommandResult, SandboxLimits
+from flatfield.agent.protocols import CommandResult, Sandbox, SandboxLimits
 from flatfield.agent.workspace import adopt, changes, open_workspace, prepare, snapshot
 from flatfield.errors import NotFound
 from flatfield.records import FileChange, Task
@@ -28,6 +28,10 @@ def files(tmp_path: Path) -> Iterator[ConfinedFiles]:
 
 class NoSandbox:
     user: int | None = None
+    kind = "none"
+
+    def with_packages(self, packages: Path) -> Sandbox:
+        raise NotImplementedError
 
     async def run(self, command: str, workspace: Path, limits: SandboxLimits) -> CommandResult:
         raise NotImplementedError

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def test_in_short_two_sentences(published: RunResult) -> None:
     first, second = in_short(published)
-    assert first == "Use gpt-5-nano, overall A (n=5, ≥ B). Runner-up: claude-3-haiku, overall B (n=5, ≥ D)."
+    assert first == "Use gpt-5-nano, overall A (n=5, ≥ D). Runner-up: claude-3-haiku, overall B (n=5, ≥ D)."
     assert second.startswith("Confidence: not separable with n=5 from claude-3-haiku")
 
 
@@ -39,7 +39,7 @@ def test_without_prices_the_reason_stands_once(make_result: MakeResult, trial: M
 def test_the_advice_names_the_limits_that_left_agents_out(published: RunResult) -> None:
     decision = decide(published, Constraints(min_performance="A", max_cost_usd=0.1))
     said = advice(decision, published)
-    assert said.title == "Use gpt-5-nano, overall A (n=5, ≥ B)"
+    assert said.title == "Use gpt-5-nano, overall A (n=5, ≥ D)"
     assert said.points[0] == "runner-up: gpt-5"
     assert said.points[1].startswith("confidence: ")
     (left,) = (point for point in said.points if point.startswith("left out: "))

@@ -50,7 +50,8 @@ RECORD = TrialRecord(
 )
 JUDGED = Verdict(run="r", agent="a", task="t", repeat=1, judge="j", letter="B", reason="good\n── turn 9")
 FIRST_TURN = (
-    "── turn 1: tool_calls · model 1.50 s, first token 0.50 s, retries 2.00 s (2 attempts) · 1,200 tokens in, 30 out"
+    "── turn 1: tool_calls · model 1.50 s, first token 0.50 s, retries 2.00 s (2 attempts) · 1,200 tokens in"
+    " (1,000 from cache), 30 out (10 reasoning) · no price"
 )
 
 
@@ -69,7 +70,7 @@ def test_a_trial_is_told_from_top_to_bottom() -> None:
         "  ← error, 0.10 s",
         "    there is: y",
         "  ← not run",
-        "── turn 2: stop · model 0.00 s · usage not reported",
+        "── turn 2: stop · model 0.00 s · usage not reported · no price",
         "  added    out.txt (1,234 bytes)",
         "  0.50  pytest (weight 1): 1 of 2 cases",
         "    E  assert",

@@ -1,4 +1,4 @@
-"""Tasks are proved with both controls: a task that the oracle fails, or noop passes, measures nothing."""
+"""Tasks are proved: what the oracle fails, what idlers pass and what no sabotage breaks measures nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.errors import NotReady
-from flatfield.records import SolutionStep, Task, VerifierSpec
+from flatfield.records import Sabotage, SolutionStep, Task, VerifierSpec
 from flatfield.runs.checking import check_tasks
 
 if TYPE_CHECKING:
@@ -42,7 +42,11 @@ async def test_what_holds_and_what_does_not(tmp_path: Path) -> None:
     ]
     found = {finding.task: finding for finding in await check_tasks(tasks, tmp_path)}
     assert [name for name, finding in found.items() if finding.holds] == ["good", "open"]
-    assert (found["good"].oracle, found["good"].noop, found["good"].summary) == (1.0, 0.0, "oracle 1, noop 0")
+    assert (found["good"].oracle, found["good"].noop, found["good"].summary) == (
+        1.0,
+        0.0,
+        "oracle 1, noop 0, echo 0, copy 0",
+    )
     assert "oracle scores 0.00, not 1 (file out: equals 0:" in found["wrong"].summary
     assert "noop scores 1.00, not 0" in found["void"].summary
     assert "solution of task 'stuck' does not work" in found["stuck"].summary
@@ -63,9 +67,113 @@ async def test_without_a_sandbox_a_command_proves_nothing(tmp_path: Path, monkey
     def none(_: Any) -> None:
         raise NotReady("bubblewrap is not installed")
 
-    monkeypatch.setattr("flatfield.runs.evaluate.find_sandbox", none)
+    monkeypatch.setattr("flatfield.runs.proving.find_sandbox", none)
     command = VerifierSpec(kind="command", options={"run": "grep 1 out"})
     (finding,) = await check_tasks([task("c", command)], tmp_path)
     assert not finding.holds
     assert "was not measured" in finding.summary
     assert "bubblewrap is not installed" in finding.summary
+
+
+def answer(**options: Any) -> VerifierSpec:
+    return VerifierSpec(kind="answer", options=options)
+
+
+async def test_what_gives_points_for_no_work(tmp_path: Path) -> None:
+    said = SolutionStep(answer="Oslo")
+    tasks = [
+        task("prompted", answer(contains="Do"), solution=(SolutionStep(answer="Do it"),)),
+        task("lying", answer(contains="Oslo"), solution=(said,), files={"in.txt": "The capital is Oslo."}),
+        task("hint", answer(contains="Oslo"), *[file(equals="1")] * 3, solution=(WRITES, said), files={"a": "Oslo"}),
+        task("unsolved", file(absent=True), solution=()),
+    ]
+    found = {finding.task: finding for finding in await check_tasks(tasks, tmp_path)}
+    assert [name for name, finding in found.items() if finding.holds] == ["hint"]
+    assert "an echo of the prompt passes: it scores 1.00 (answer contains 1:" in found["prompted"].summary
+    assert "a copy of the workspace passes: it scores 1.00" in found["lying"].summary
+    assert (found["hint"].echo, found["hint"].copy) == (0.0, 0.25)
+    assert found["hint"].warnings == (
+        'a copy of the workspace gets points: it scores 0.25 (answer contains 1: the answer: contains "Oslo")',
+    )
+    assert "noop scores 1.00, not 0" in found["unsolved"].summary
+
+
+async def test_sabotages_that_hold(tmp_path: Path) -> None:
+    spoilt = (
+        Sabotage(name="writes two", steps=(WRITES_TWO,), breaks=(0,)),
+        Sabotage(name="says nothing", answer="", breaks=(1,)),
+    )
+    proved = task("good", file(equals="1"), answer(contains="done"), sabotages=spoilt)
+    quick, deep = [(await check_tasks([proved], tmp_path, deep=deep))[0] for deep in (False, True)]
+    assert (quick.holds, quick.runs, quick.sabotages, quick.unbroken) == (True, 1, (), ())
+    assert (deep.holds, deep.runs, deep.unbroken) == (True, 5, ())
+    assert deep.summary == "oracle 1, noop 0, echo 0, copy 0; alike in 5 runs; 2 of 2 sabotages noticed"
+    assert [(each.name, each.score, each.failed) for each in deep.sabotages] == [
+        ("writes two", 0.5, ("file out: equals",)),
+        ("says nothing", 0.5, ("answer contains",)),
+    ]
+
+
+WRITES_TWO = SolutionStep(tool="write_file", arguments={"file_path": "out", "content": "2"})
+
+
+async def test_sabotages_that_show_a_hole(tmp_path: Path) -> None:
+    unfit = SolutionStep(tool="edit_file", arguments={"file_path": "out", "old_str": "7", "new_str": "8"})
+    spoilt = (
+        Sabotage(name="unnoticed", answer="whatever"),
+        Sabotage(name="misses", skip=(0,), breaks=(0, 1)),
+        Sabotage(name="unfit", steps=(unfit,)),
+    )
+    (found,) = await check_tasks([task("t", file(equals="1"), file(path="a", absent=True), sabotages=spoilt)], tmp_path)
+    assert not found.sabotages
+    checks = (file(equals="1"), answer(matches="done|whatever"))
+    (found,) = await check_tasks([task("t", *checks, sabotages=spoilt)], tmp_path, deep=True)
+    assert not found.holds
+    for text in (
+        "sabotage 'unnoticed' still scores 1: no check notices it",
+        "sabotage 'misses' does not break answer matches",
+        "step 1 of sabotage 'unfit' does not work",
+        "no sabotage makes answer matches fail",
+    ):
+        assert text in found.summary
+    assert found.unbroken == ("answer matches",)
+
+
+async def test_without_sabotages_the_obvious_ones_are_tried(tmp_path: Path) -> None:
+    other = SolutionStep(tool="write_file", arguments={"file_path": "b", "content": "1"})
+    looks = SolutionStep(tool="list_directory")
+    solution = (looks, WRITES, other, SolutionStep(answer="Both are written."))
+    checks = (file(equals="1"), answer(matches="(?s).*"), file(path="c", absent=True), file(path="out", exists=True))
+    (found,) = await check_tasks([task("t", *checks, solution=solution)], tmp_path, deep=True)
+    assert [each.name for each in found.sabotages] == ["without write_file out", "without write_file b"]
+    assert found.sabotages[0].failed == ("file out: equals", "file out: exists")
+    assert "sabotage 'without write_file b' still scores 1: no check notices it" in found.warnings
+    assert "no sabotage makes file c: absent fail; write `sabotages:` that do" in found.warnings
+    assert found.unbroken == ("answer matches", "file c: absent")
+
+
+async def test_a_check_that_crashes_on_a_wrong_result_is_found(tmp_path: Path) -> None:
+    (tmp_path / "t.md").touch()
+    (tmp_path / "checks.py").write_text("def verify(trial, files):\n    return 1.0 / len(trial.answer), 'ok'\n")
+    fragile = VerifierSpec(kind="python", options={"value": "checks.py::verify"})
+    solution = (WRITES, SolutionStep(answer="x"))
+    one = task("t", file(equals="1"), fragile, solution=solution, path=str(tmp_path / "t.md"))
+    (found,) = await check_tasks([one], tmp_path, deep=True)
+    assert "sabotage 'an empty answer': python checks.py::verify was not measured" in found.summary
+
+
+async def test_an_oracle_that_is_graded_by_chance_is_found(tmp_path: Path) -> None:
+    (tmp_path / "t.md").touch()
+    (tmp_path / "checks.py").write_text(
+        "import os\n\ndef verify(trial, files):\n    return 1.0, f'seen by {os.getpid()}'\n"
+    )
+    fickle = VerifierSpec(kind="python", options={"value": "checks.py::verify"})
+    one = task("t", fickle, path=str(tmp_path / "t.md"))
+    (found,) = await check_tasks([one], tmp_path, deep=True)
+    assert "oracle differs in run 2 of 5: python checks.py::verify says 'seen by" in found.summary
+
+
+async def test_progress_is_told(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    await check_tasks([task("t", file(equals="1"))], tmp_path, tell=lambda done, of: told.append((done, of)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]

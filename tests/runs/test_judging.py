@@ -167,7 +167,7 @@ async def test_only_what_is_missing_is_judged_again(desk: Desk, sitting: Sitting
     summary = await sitting.judged(run, "judge-a")
     assert set(sitting.letters(run).values()) == {None}
     assert any(
-        "judge-a gave no letter to 4 of 4 trials: the judge's reply could not be read" in n for n in summary.notes
+        "judge-a gave no letter to 4 of 4 trials: the judge's reply could not be used" in n for n in summary.notes
     )
     desk.said = "B"
     await sitting.judged(sitting.store.load_run(run.id), "judge-a")

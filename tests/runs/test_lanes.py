@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from flatfield.agent.protocols import Lane
+from flatfield.records import LaneLimits
 from flatfield.runs.lanes import Lanes
 from flatfield.runs.pressure import SERVED_TO_GROW
 
@@ -121,12 +123,25 @@ async def test_a_lane_without_width_is_refused_instead_of_waiting_for_ever(clock
             pass
 
 
+async def attempt(lanes: Lanes, log: list[str], name: str, leave: asyncio.Event) -> None:
+    """One attempt at the hosted server, under way until `leave`."""
+    async with lanes.admit("api.example", 100):
+        log.append(f"{name} in")
+        await leave.wait()
+    log.append(f"{name} out")
+
+
+HOSTED = Lane(name="vendor:api.example", width=4, place="api.example")
+
+
 async def test_a_server_that_refuses_gets_fewer_trials_until_it_serves_again(clock: Clock) -> None:
     lanes, log = Lanes(clock), list[str]()
-    hosted = Lane(name="vendor:api.example", width=4, place="api.example")
-    visitors = [Visitor(lanes, hosted, log, name) for name in "abcdef"]
+    visitors = [Visitor(lanes, HOSTED, log, name) for name in "abcdef"]
     await settle()
-    lanes.refused("api.example")
+    async with AsyncExitStack() as stack:
+        for _ in range(4):
+            await stack.enter_async_context(lanes.admit("api.example", 100))
+        lanes.refused("api.example", None)
     for visitor in visitors[:3]:  # one of four still runs, and two may
         visitor.leave.set()
     await settle()
@@ -140,10 +155,83 @@ async def test_a_server_that_refuses_gets_fewer_trials_until_it_serves_again(clo
     await settle()
 
 
+async def test_a_refusal_narrows_the_lane_for_the_next_attempts_of_trials_that_run(clock: Clock) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    async with AsyncExitStack() as trials:
+        for _ in range(4):
+            await trials.enter_async_context(lanes.hold(HOSTED))
+        async with AsyncExitStack() as attempts:
+            for _ in range(4):
+                await attempts.enter_async_context(lanes.admit("api.example", 100))
+            lanes.refused("api.example", None)
+        leave = [asyncio.Event() for _ in range(4)]
+        tasks = [
+            asyncio.create_task(attempt(lanes, log, name, event)) for name, event in zip("abcd", leave, strict=True)
+        ]
+        await settle()
+        assert log == ["a in", "b in"]
+        for _ in range(SERVED_TO_GROW):
+            lanes.served("api.example")
+        await settle()
+        assert log == ["a in", "b in", "c in"]
+        for event in leave:
+            event.set()
+        await asyncio.gather(*tasks)
+        assert "d out" in log
+
+
+@pytest.mark.parametrize("widths", [(2, 8), (8, 2)])
+async def test_two_lanes_to_one_server_share_its_widest_whichever_comes_first(
+    clock: Clock, widths: tuple[int, int]
+) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    lane, other = (Lane(name=f"{width} wide", width=width, place="api.example") for width in widths)
+    async with lanes.hold(lane), lanes.hold(other):
+        leave = asyncio.Event()
+        tasks = [asyncio.create_task(attempt(lanes, log, str(number), leave)) for number in range(10)]
+        await settle()
+        assert len(log) == 8
+        leave.set()
+        await asyncio.gather(*tasks)
+
+
+async def test_the_users_width_goes_before_the_lanes_own(clock: Clock) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    lanes.limit("api.example", LaneLimits(concurrent=2))
+    lanes.limit("api.example", LaneLimits(concurrent=5, requests_per_minute=3))  # the smaller of each
+    visitors = [Visitor(lanes, HOSTED, log, name) for name in "abc"]
+    await settle()
+    assert log == ["a in", "b in", "c waits"]
+    for visitor in visitors:
+        visitor.leave.set()
+    await settle()
+    for _ in range(3):
+        async with lanes.admit("api.example", 1) as admitted:
+            assert admitted.queue_seconds == 0
+    async with lanes.admit("api.example", 1) as admitted:
+        assert admitted.queue_seconds == 60
+
+
+async def test_what_a_refusing_server_asks_for_holds_for_every_trial(clock: Clock) -> None:
+    lanes = Lanes(clock)
+    async with lanes.admit("api.example", 1):
+        lanes.refused("api.example", 20.0)
+    async with lanes.admit("api.example", 1) as admitted:
+        assert admitted.queue_seconds == 20
+    async with lanes.admit("other.example", 1) as admitted:
+        assert admitted.queue_seconds == 0
+
+
+async def test_without_devices_nothing_is_waited_for(clock: Clock) -> None:
+    lanes = Lanes(clock)
+    async with lanes.alone(Lane(name="device:local", width=1, device="local")) as first, lanes.beside() as second:
+        assert (first, second) == (0, 0)
+
+
 async def test_refusals_of_one_server_are_no_other_lanes_concern(clock: Clock) -> None:
     lanes, log = Lanes(clock), list[str]()
     visitors = [Visitor(lanes, Lane(name="device", width=2), log, name) for name in "ab"]
-    lanes.refused("api.example")
+    lanes.refused("api.example", None)
     lanes.served("api.example")
     await settle()
     assert log == ["a in", "b in"]

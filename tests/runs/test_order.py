@@ -177,3 +177,21 @@ def test_scales_of_a_task_that_has_changed_are_not_kept(tmp_path: Path) -> None:
     assert reread(run).anchors == tuple(scales)
     path.write_text(LOP.format("New."))
     assert reread(run).anchors == tuple(scales[1:])
+
+
+def test_a_generated_task_is_made_again_with_the_seed_of_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLATFIELD_CACHE", str(tmp_path / "first"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "make.py").write_text("def build(seed, folder):\n    return {'n': seed}\n")
+    path = tmp_path / "mine" / "t.md"
+    path.write_text('---\ngenerate: make.py::build\n---\n# T\n\n## Variables\n\nPROMPT: "Say {{n}}."\n')
+    run = run_of([structs.replace(read_task(path, 7), agents=("ada",))])
+    monkeypatch.setenv("FLATFIELD_CACHE", str(tmp_path / "second"))
+    (again,) = reread(run).tasks
+    assert (again.prompt, again.seed, again.digest) == ("Say 7.", 7, run.tasks[0].digest)
+    assert again.path.startswith(str(tmp_path / "second"))
+    path.unlink()
+    with pytest.raises(NotFound, match=r"was read from .*/t\.md, which is gone"):
+        reread(run)

@@ -20,7 +20,7 @@ def test_each_burst_of_refusals_halves_the_width_once_down_to_one() -> None:
     widths = []
     for _ in range(6):
         for _ in range(10):
-            pressure.refused()
+            pressure.refused(under_way=16)
         widths.append(pressure.width)
         clock.seconds += SETTLING_SECONDS
     assert widths == [8, 4, 2, 1, 1, 1]
@@ -29,12 +29,12 @@ def test_each_burst_of_refusals_halves_the_width_once_down_to_one() -> None:
 def test_it_grows_by_one_after_enough_served_in_a_row() -> None:
     clock = FakeClock()
     pressure = Pressure(clock, 4)
-    pressure.refused()
+    pressure.refused(under_way=4)
     assert [pressure.served() for _ in range(SERVED_TO_GROW)] == [False] * (SERVED_TO_GROW - 1) + [True]
     assert pressure.width == 3
     for _ in range(SERVED_TO_GROW - 1):
         pressure.served()
-    pressure.refused()  # of the same burst, but the row is broken
+    pressure.refused(under_way=3)  # of the same burst, but the row is broken
     assert not pressure.served()
     assert pressure.width == 3
 
@@ -47,7 +47,7 @@ def test_it_stays_between_one_and_its_width_and_comes_back(width: int, story: Se
         if event == "later":
             clock.seconds += SETTLING_SECONDS
         elif event == "refused":
-            pressure.refused()
+            pressure.refused(under_way=width)
         else:
             before = pressure.width
             assert pressure.served() == (pressure.width == before + 1)
@@ -55,3 +55,20 @@ def test_it_stays_between_one_and_its_width_and_comes_back(width: int, story: Se
     for _ in range(width * SERVED_TO_GROW):
         pressure.served()
     assert pressure.width == width
+
+
+def test_half_of_what_was_under_way_is_left_where_the_width_was_never_used() -> None:
+    pressure = Pressure(FakeClock(), 16)
+    pressure.refused(under_way=6)
+    assert pressure.width == 3
+
+
+def test_another_full_width_keeps_what_refusals_took_off() -> None:
+    pressure = Pressure(FakeClock(), 4)
+    pressure.fill(16)
+    assert pressure.width == 16
+    pressure.refused(under_way=16)
+    pressure.fill(20)
+    assert pressure.width == 8
+    pressure.fill(6)
+    assert pressure.width == 6

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flatfield.agent.local.device import device_lane
 from flatfield.agent.protocols import Lane
 from flatfield.errors import StoreError
 from flatfield.records import Event, Failure, TrialPlan, TrialRecord
 from flatfield.runs.budget import Budget
+from flatfield.runs.devices import Devices
 from flatfield.runs.lanes import Lanes
 from flatfield.runs.scheduler import Means, run_trials
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flatfield.agent.clock import Clock
+    from flatfield.testing.clock import FakeClock
 
 DEVICE = Lane(name="device", width=1)
 Execute = Callable[[TrialPlan], Awaitable[TrialRecord]]
@@ -321,3 +326,48 @@ async def test_runs_that_share_lanes_share_the_device(means: Callable[..., Means
 async def test_no_jobs_at_all_is_refused(means: Callable[..., Means]) -> None:
     with pytest.raises(ValueError, match="jobs is 0"):
         await run_trials([], means(at_once, jobs=0), asyncio.Event())
+
+
+async def test_the_device_is_waited_for_last_and_the_waiting_is_the_trials_queue(
+    means: Callable[..., Means], memory: Memory, clock: FakeClock, tmp_path: Path
+) -> None:
+    """Trials that hold all jobs may wait for the device themselves, to be verified: nobody waits in a circle."""
+    lanes, lane = Lanes(clock, Devices(tmp_path, clock, lambda _: None)), device_lane()
+
+    async def execute(plan: TrialPlan) -> TrialRecord:
+        started = clock.now()
+        if plan.agent == "local":
+            await clock.sleep(5)
+            return record_of(plan, active_seconds=clock.now() - started)
+        async with lanes.beside():
+            await clock.sleep(2)
+        return record_of(plan)
+
+    plans = [trial("api", n) for n in range(6)]
+    plans[2:2] = [trial("local", n) for n in range(3)]
+    work = means(execute, lanes=lanes, lane_of=lambda plan: lane if plan.agent == "local" else None, jobs=2)
+    async with asyncio.timeout(10):
+        summary = await run_trials(plans, work, asyncio.Event())
+    assert len(summary.measured) == len(plans)
+    local = [record for record in memory.stored if record.agent == "local"]
+    assert any(record.queue_seconds > 0 for record in local)
+
+
+async def test_stopping_while_the_device_is_waited_for_ends_at_once(
+    means: Callable[..., Means], memory: Memory, clock: FakeClock, tmp_path: Path
+) -> None:
+    devices, stop = Devices(tmp_path, clock, lambda _: None), asyncio.Event()
+    lanes, lane = Lanes(clock, Devices(tmp_path, clock, lambda _: None)), device_lane()
+    async with devices.hold("local", shared=False):
+        running = asyncio.create_task(
+            run_trials([trial("local")], means(at_once, lanes=lanes, lane_of=lambda _: lane), stop)
+        )
+        while not clock.slept:  # noqa: ASYNC110 - the clock under test is what is waited for
+            await asyncio.sleep(0)
+        stop.set()
+        async with asyncio.timeout(5):
+            summary = await running
+    assert summary.measured == ()
+    assert memory.stored == []
+    async with devices.hold("local", shared=False) as seconds:
+        assert seconds == 0

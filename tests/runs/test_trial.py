@@ -36,7 +36,8 @@ from flatfield.records import (
     VerifierSpec,
 )
 from flatfield.runs import trial
-from flatfield.runs.trial import Assignment, Ground, limits_for, run_trial, tool_names
+from flatfield.runs.trial import Assignment, Ground, run_trial, tool_names
+from flatfield.tasks.limits import limits_for
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
@@ -430,7 +431,7 @@ async def test_stopped_while_the_model_speaks(tmp_path: Path) -> None:
     assert record.usage is not None
 
 
-@pytest.mark.parametrize("step", ["copy", "snapshot", "changes", "verify", "discard"])
+@pytest.mark.parametrize("step", ["copy", "snapshot", "changes", "verify_quietly", "discard"])
 async def test_stopped_at_any_step_leaves_a_record_and_no_workspace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -445,7 +446,7 @@ async def test_stopped_at_any_step_leaves_a_record_and_no_workspace(
         running.cancel()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(trial, step, waiting if step == "verify" else slowly)
+    monkeypatch.setattr(trial, step, waiting if step == "verify_quietly" else slowly)
     async with field(tmp_path) as here, FakeChat([FakeReply(calls=(READ,)), ANSWER]) as server:
         running = asyncio.create_task(here.run(agent(server.base_url)))
         record = await running

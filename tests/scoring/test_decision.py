@@ -131,7 +131,7 @@ def test_an_unknown_price_is_no_obstacle_where_cost_has_no_weight() -> None:
 def test_a_clear_lead_is_called_separable() -> None:
     found = decide(result({"good": (0.97, 1.0, 0.01), "bad": (0.3, 9.0, 0.09)}), Constraints())
     assert found.recommended == "good"
-    assert found.confidence.startswith("separable: no other agent's interval reaches good's")
+    assert found.confidence.startswith("separable: no other agent's rank range reaches good's")
 
 
 def test_one_trial_each_separates_nobody() -> None:

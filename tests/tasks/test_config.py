@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.records import AgentConfig, Price
+from flatfield.errors import InvalidFiles
+from flatfield.records import AgentConfig, LaneLimits, Price
 from flatfield.tasks.config import read_config
 
 if TYPE_CHECKING:
@@ -109,3 +110,38 @@ def test_a_key_pasted_where_its_variable_belongs_is_not_printed(
 
 def test_controls_need_no_model(write: Write) -> None:
     assert read_config(write("f.toml", '[agents.x]\nprovider = "oracle"\n'), "f.toml").agents[0].model == ""
+
+
+def test_lanes_by_provider_and_by_host(write: Write) -> None:
+    text = (
+        "[lanes.openai]\nconcurrent = 8\nrequests_per_minute = 60\n"
+        '[lanes."api.example:8443"]\ntokens_per_minute = 200000\n'
+    )
+    assert read_config(write("flatfield.toml", text), "f.toml").lanes == {
+        "openai": LaneLimits(concurrent=8, requests_per_minute=60, source="f.toml:1"),
+        "api.example:8443": LaneLimits(tokens_per_minute=200_000, source="f.toml:4"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem", "fix"),
+    [
+        ("[lanes.opnai]\nconcurrent = 1", 1, "'opnai' is neither a provider nor a host", "did you mean `openai`?"),
+        ("[lanes.local]\nconcurrent = 2", 1, "local has no server that is asked", "remove the table"),
+        ("[lanes.openai]\nconcurrent = 0", 2, "`concurrent` is 0", "a whole number, 1 or more"),
+        ("[lanes.openai]\nrequests_per_minute = 1.5", 2, "`requests_per_minute` is 1.5", "a whole number"),
+        ("[lanes.openai]\nrequests_per_min = 1", 2, "no key `requests_per_min`", "`requests_per_minute`"),
+        ("[lanes.openai]", 1, "the lane openai says nothing", "concurrent, requests_per_minute"),
+        ("[lanes.api.example]\nconcurrent = 1", 1, "the lane api holds another table", '[lanes."api.example"]'),
+        ("lanes = 3", 1, "`lanes` is 3", '[lanes."PROVIDER"]'),
+        ("[lanes]\nopenai = 3", 2, "the lane openai is 3, not a map", "concurrent"),
+    ],
+)
+def test_mistakes_of_lanes(write: Write, text: str, line: int, problem: str, fix: str) -> None:
+    with pytest.raises(InvalidFiles) as error:
+        read_config(write("flatfield.toml", text), "f.toml")
+    assert len(error.value.mistakes) == 1
+    mistake = error.value.mistakes[0]
+    assert (mistake.path, mistake.line) == ("f.toml", line)
+    assert problem in mistake.problem
+    assert fix in mistake.fix

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.records import AgentConfig, Evaluation, Task, Weights
-from flatfield.tasks import agents, hop, lop, solution
+from flatfield.tasks import agents, config, hop, lop, solution
 from flatfield.tasks.agents import read_agent_file, select_agents
 from flatfield.tasks.config import read_config
 from flatfield.tasks.frontmatter import CLAUDE_KEYS
@@ -57,7 +57,7 @@ def test_they_can_be_read(examples: tuple[Task, Task, Evaluation, AgentConfig, t
 
 
 def test_every_key_is_in_its_table() -> None:
-    for key in (*lop._READERS, *hop._READERS, *agents.SETTINGS):
+    for key in (*lop._READERS, *hop._READERS, *agents.SETTINGS, *config.LANE_LIMITS):
         assert re.search(rf"(?m)^\|[^|\n]*`{key}`", PAGE), key
     assert all(
         f"`{key}`" in PAGE for key in ("description", "allowed-tools", "argument-hint", "model") if key in CLAUDE_KEYS

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import Limits, Targets
-from flatfield.tasks.lop import looks_like_task, read_task, slug
-from flatfield.tasks.source import Lines
+from flatfield.tasks.lop import looks_like_task, read_task
+from flatfield.tasks.source import Lines, slug
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,11 +82,19 @@ def test_claude_codes_keys_leave_a_lop_plain_even_when_they_are_no_yaml(write: W
 
 
 def test_a_plain_lop_needs_all_its_parts(write: Write, mistakes: Mistakes) -> None:
-    found = mistakes(read_task, write("t.md", "Just text.\n"))
+    found = mistakes(read_task, write("t.md", '## Variables\nPROMPT: "Do it."\n'))
     problems = "\n".join(mistake.problem for mistake in found)
-    for part in ("title", "`## Instructions`", "PROMPT", "`## Agents`", "`## Expected Output`", "`## Grading rubric`"):
+    for part in ("title", "`## Instructions`", "`## Agents`", "`## Expected Output`", "`## Grading rubric`"):
         assert part in problems
-    assert len(found) == 6
+    assert len(found) == 5
+
+
+def test_without_a_prompt_only_what_counts_is_told(write: Write, mistakes: Mistakes) -> None:
+    found = mistakes(read_task, write("t.md", "Just text.\n"))
+    assert [mistake.problem for mistake in found] == [
+        "there is no `## Variables` section, so no PROMPT",
+        "there is no title",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 
 from flatfield import plugins
-from flatfield.tasks.agents import NAME
-from flatfield.tasks.roster import as_agent, known_models, retirement
+from flatfield.tasks.agents import NAME, parse_agent
+from flatfield.tasks.roster import as_agent, known_models, remark, retirement
 
 ORIGINAL = {
     "gpt-5": "openai", "gpt-5-mini": "openai", "gpt-5-nano": "openai",
@@ -45,5 +45,37 @@ def test_a_model_is_retired_from_its_day_on() -> None:
     assert last == date(2026, 12, 11)
     agent = as_agent(KNOWN["gpt-5"])
     assert retirement(agent, last - timedelta(days=1)) == ""
-    assert retirement(agent, last) == "gpt-5 was retired by its vendor on 2026-12-11"
+    assert retirement(agent, last) == (
+        "gpt-5 was retired by its vendor on 2026-12-11; the one to use instead is gpt-6.1-sol"
+    )
     assert retirement(as_agent(KNOWN["gpt-oss-20b"]), last) == ""
+
+
+def test_a_model_that_retires_has_a_successor_that_does_not_retire_with_it() -> None:
+    by_model = {(known.provider, known.model): known for known in KNOWN.values()}
+    for known in KNOWN.values():
+        assert not known.successor or known.retires is not None
+        follower = by_model.get((known.provider, known.successor))
+        assert follower is None or follower.retires is None or follower.retires > (known.retires or date.max)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (
+            "openai:gpt-5-minni",
+            "'gpt-5-minni' is not a model that flatfield knows; names that come close: gpt-5-mini, ",
+        ),
+        ("anthropic:zzz", "'zzz' is not a model that flatfield knows; see: flatfield models list"),
+        ("gemini:gemini-2.5-pro", "gemini-2.5-pro was retired by its vendor on 2026-12-01; "),
+        ("openai:gpt-5.5", ""),
+        ("openai:gpt-5-minni@http://h/v1", ""),
+        ("ollama:anything", ""),
+        ("openai-chat:anything@http://h/v1", ""),
+        ("noop:", ""),
+    ],
+)
+def test_what_is_said_of_a_model_that_is_not_ready(spec: str, said: str) -> None:
+    found = remark(parse_agent(spec), date(2026, 12, 2))
+    assert found.startswith(said)
+    assert bool(found) is bool(said)

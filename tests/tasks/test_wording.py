@@ -46,3 +46,11 @@ def test_ordinary_wording_is_left_alone(prompt: str) -> None:
 def test_a_long_line_is_cut_in_the_note() -> None:
     (note,) = notes("x" * 300 + " json response structure")
     assert len(note) < 260
+
+
+def test_quotes_that_programs_write_are_pointed_out() -> None:
+    (note,) = check_prompt(Task(id="t", title="t", prompt='""Say "hello"\nand go.""'))
+    assert note.startswith("the prompt of t begins and ends with two quotes, which are sent to the model")
+    (note,) = check_prompt(Task(id="t", title="t", prompt='Print ""'))
+    assert "ends with two quotes" in note
+    assert check_prompt(Task(id="t", title="t", prompt='"Hello" and "go"')) == ()

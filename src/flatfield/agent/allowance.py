@@ -6,19 +6,36 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from flatfield.records import Limits, Reply, Stop, TurnBudget, Usage
+from flatfield.agent.http.attempts import CHARACTERS_PER_TOKEN
+from flatfield.records import Abandoned, Limits, Reply, Stop, TurnBudget, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    Pricing = Callable[[Reply], float | None]
+
 PRICED_TOKENS = 1000  # a price is asked for so many at a time
-CHARACTERS_PER_TOKEN = 4  # a rough count, for limits only, where a server reports no usage
+
+
+def reply_usd(reply: Reply, price: Pricing) -> float | None:
+    """What a reply cost with all its abandoned attempts; None: no price known for one part of it."""
+    abandoned_usd = attempts_usd(reply.abandoned_usage, reply, price)
+    if any(item.kept for item in reply.abandoned_usage):
+        return abandoned_usd
+    own_usd = price(reply)
+    return None if own_usd is None or abandoned_usd is None else own_usd + abandoned_usd
+
+
+def attempts_usd(attempts: Sequence[Abandoned], reply: Reply, price: Pricing) -> float | None:
+    """What attempts cost, each priced as a request like `reply`; None: no price known."""
+    costs = [price(structs.replace(reply, usage=item.usage)) for item in attempts]
+    return None if None in costs else sum(cost or 0.0 for cost in costs)
 
 
 class Allowance:
     """Counts turns, active seconds, output tokens and dollars against the trial's limits."""
 
-    def __init__(self, limits: Limits, price: Callable[[Reply], float | None]) -> None:
+    def __init__(self, limits: Limits, price: Pricing) -> None:
         self._limits = limits
         self._price = price
         self._last = Reply(text="")
@@ -35,13 +52,21 @@ class Allowance:
 
     def charge(self, reply: Reply) -> tuple[float | None, Stop | None]:
         """Count one reply: its dollars (None: no price known), and how it ends the trial (None: it does not)."""
-        cost_usd = self._price(reply)
+        cost_usd = reply_usd(reply, self._price)
         self._last = reply
         self._turns += 1
         self._active_seconds += reply.model_seconds
         self._output_tokens += _output_tokens(reply)
         self._cost_usd += cost_usd or 0.0
         return cost_usd, self._ending(reply)
+
+    def lost_usd(self, attempts: Sequence[Abandoned]) -> float | None:
+        """What the attempts of a request cost that no reply came of; None: no price known."""
+        return attempts_usd(attempts, self._last, self._price)
+
+    def abandoned_usd(self, reply: Reply) -> float | None:
+        """What of a reply's dollars its abandoned attempts cost; None: no price known."""
+        return attempts_usd(reply.abandoned_usage, reply, self._price)
 
     def spend(self, seconds: float) -> None:
         """Count what tools took."""
@@ -58,21 +83,36 @@ class Allowance:
 
     def used_up(self) -> Stop | None:
         """The first limit that leaves no room for another turn."""
-        limits = self._limits
+        limits, payable_tokens = self._limits, self._payable_tokens()
         if self._active_seconds >= limits.seconds:
             return "time_limit"
         if self._output_tokens >= limits.output_tokens:
             return "token_limit"
-        if limits.cost_usd is not None and self._cost_usd >= limits.cost_usd:
+        if limits.cost_usd is not None and (self._cost_usd >= limits.cost_usd or payable_tokens == 0):
             return "cost_limit"
         return "turn_limit" if self._turns >= limits.turns else None
 
     def _payable_tokens(self) -> int | None:
-        """How many output tokens what is left of the dollars pays for; None without a limit or a known price."""
+        """How many output tokens what is left of the dollars pays for; None without a limit or a known price.
+
+        What the next request reads is set aside first: at least what the last one read, at the same share of it from
+        the cache, and what the model wrote to it.
+        """
         if self._limits.cost_usd is None:
             return None
         usd = self._price(structs.replace(self._last, usage=Usage(output_tokens=PRICED_TOKENS)))
-        return None if not usd else int((self._limits.cost_usd - self._cost_usd) / usd * PRICED_TOKENS)
+        if not usd:
+            return None
+        left_usd = self._limits.cost_usd - self._cost_usd - self._next_input_usd()
+        return max(0, int(left_usd / usd * PRICED_TOKENS))
+
+    def _next_input_usd(self) -> float:
+        last = self._last.usage
+        if last is None:
+            return 0.0
+        read = last.cache_read_tokens + last.cache_write_tokens
+        usage = Usage(input_tokens=last.input_tokens + last.output_tokens, cache_read_tokens=read)
+        return self._price(structs.replace(self._last, usage=usage)) or 0.0
 
     def _ending(self, reply: Reply) -> Stop | None:
         """How a reply ends the trial; an answer longer than the server was told to make it is over the limit."""
@@ -89,12 +129,21 @@ def _ending(reply: Reply) -> Stop | None:
         return "time_limit"
     if reply.finish == "refused":
         return "refused"
+    if reply.finish == "context":
+        return "context_limit"
     if reply.finish == "length":
         return "token_limit"
     return None if reply.calls else "answered"
 
 
 def _output_tokens(reply: Reply) -> int:
+    """Those of abandoned attempts included: they were written, and are billed."""
+    return sum(item.usage.output_tokens for item in reply.abandoned_usage) + _own_output_tokens(reply)
+
+
+def _own_output_tokens(reply: Reply) -> int:
+    if any(item.kept for item in reply.abandoned_usage):
+        return 0
     if reply.usage is not None:
         return reply.usage.output_tokens
     written: Sequence[str] = (reply.text, reply.reasoning, *(call.arguments for call in reply.calls))

@@ -10,7 +10,7 @@ from msgspec import Struct
 from flatfield.agent.allowance import Allowance
 from flatfield.agent.bugs import described
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
-from flatfield.records import Limits, Reply, Stop, ToolCall, ToolResult, Turn
+from flatfield.records import Abandoned, Limits, Reply, Stop, ToolCall, ToolResult, Turn, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Blame = Literal["provider", "sandbox", "harness"]
 BLAME: tuple[tuple[type[Exception], Blame], ...] = ((ProviderError, "provider"), (NotReady, "sandbox"))
+FILLED = "the conversation filled the model's context window in the middle of a reply"
 
 
 class Tools(Protocol):
@@ -31,7 +32,10 @@ class Tools(Protocol):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How a trial's turns went; with `stop` "error" or "context_limit", `problem` says what failed, `failed` whose."""
+    """How a trial's turns went; with `stop` "error" or "context_limit", `problem` says what failed, `failed` whose.
+
+    `wire`, `abandoned` and `abandoned_cost_usd` (None: no price known) are of a request that ended it without a reply.
+    """
 
     stop: Stop
     turns: tuple[Turn, ...] = ()
@@ -39,6 +43,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
     problem: str = ""
     failed: Blame = "harness"
     retry_seconds: float = 0.0
+    queue_seconds: float = 0.0
+    wire: tuple[Wire, ...] = ()
+    abandoned: tuple[Abandoned, ...] = ()
+    abandoned_cost_usd: float | None = 0.0
 
 
 class NanoAgent:
@@ -100,8 +108,10 @@ class NanoAgent:
             turn = Turn(
                 reply=reply,
                 results=tuple(results),
+                queue_seconds=reply.queue_seconds,
                 tools_seconds=seconds,
                 cost_usd=cost_usd,
+                abandoned_cost_usd=allowance.abandoned_usd(reply),
                 lag_seconds=self._lag.since(self._turn_began) if self._lag else None,
             )
             self._turns.append(turn)
@@ -109,11 +119,17 @@ class NanoAgent:
         return turn.results, stop or allowance.used_up()
 
     def _outcome(self, stop: Stop, error: Exception | None = None) -> Outcome:
+        unanswered = error if isinstance(error, ProviderError) else ProviderError("")
+        filled = FILLED if stop == "context_limit" else ""
         return Outcome(
             stop=stop,
             turns=tuple(self._turns),
             answer=self._turns[-1].reply.text if self._turns and stop != "error" else "",
-            problem=described(error) if error else "",
+            problem=described(error) if error else filled,
             failed=next((whose for kind, whose in BLAME if isinstance(error, kind)), "harness"),
-            retry_seconds=error.retry_seconds if isinstance(error, ProviderError) else 0.0,
+            retry_seconds=unanswered.retry_seconds,
+            queue_seconds=unanswered.queue_seconds,
+            wire=unanswered.wire,
+            abandoned=unanswered.abandoned,
+            abandoned_cost_usd=self._allowance.lost_usd(unanswered.abandoned),
         )

@@ -10,6 +10,7 @@ from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, Tu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     import aiohttp
@@ -18,11 +19,28 @@ if TYPE_CHECKING:
     from flatfield.agent.http.transport import RetryPolicy
 
 
-class Pressure(Protocol):
-    """Who is told how servers take what they are asked; `place` is a server's host and port."""
+class Admission(Protocol):
+    """One attempt that may go out."""
 
-    def refused(self, place: str) -> None:
-        """It was asked too much: 429 or 529."""
+    @property
+    def queue_seconds(self) -> float:
+        """What was waited for it."""
+        ...
+
+    def used(self, tokens: int) -> None:
+        """So many tokens it really took, input and output; they count against the server's minute."""
+        ...
+
+
+class Pressure(Protocol):
+    """Who says when a server may be asked, and is told how it takes it; `place` is the server's host and port."""
+
+    def admit(self, place: str, tokens: int) -> AbstractAsyncContextManager[Admission]:
+        """Wait until one more request of about so many tokens may go to it; leaving tells that it is over."""
+        ...
+
+    def refused(self, place: str, wait_seconds: float | None) -> None:
+        """It was asked too much (429 or 529), and asks to be left alone so long; None: it did not say."""
         ...
 
     def served(self, place: str) -> None:
@@ -33,7 +51,7 @@ class Pressure(Protocol):
 class Services:
     """What providers share during one run: one HTTP session, a clock, the environment, a cache folder, patience.
 
-    `retry` None: the transport's own policy. `pressure` None: nobody wants to know of refusals.
+    `retry` None: the transport's own policy. `pressure` None: nothing is waited for, nobody is told of refusals.
     """
 
     __slots__ = ("cache", "clock", "environ", "pressure", "retry", "session")
@@ -74,11 +92,13 @@ class Lane(Struct, frozen=True, kw_only=True):
     """What must not run at the same time: trials in lane `name` run at most `width` at once.
 
     `place`: the host and port whose refusals make the lane narrower for a while; "" for a width that stays.
+    `device`: the machine that models run on, one at a time also among processes; "" where it is somebody else's matter.
     """
 
     name: str
     width: int
     place: str = ""
+    device: str = ""
 
 
 class Conversation(Protocol):
@@ -138,27 +158,46 @@ class Tool(Protocol):
 
 
 class SandboxLimits(Struct, frozen=True, kw_only=True):
-    """What one sandboxed command may use at most; memory and CPU are per process."""
+    """What one sandboxed command may use at most.
+
+    `cpu_seconds` and `file_bytes` are for each process and file, `memory_bytes` for each process and all together;
+    `workspace_bytes` and `workspace_files` (folders are files) for all that the workspace holds.
+    """
 
     wall_seconds: float = 60.0
     cpu_seconds: int = 60
     memory_bytes: int = 2 * 1024**3
     processes: int = 128
     file_bytes: int = 64 * 1024**2
+    workspace_bytes: int = 1024**3
+    workspace_files: int = 50_000
     output_bytes: int = 64 * 1024
 
 
 class CommandResult(Struct, frozen=True, kw_only=True):
-    """How a command ended; `exit_code` None when killed for time. `output`: stdout and stderr, cut in a stated way."""
+    """How a command ended; `exit_code` None when killed: for time, or for what `stopped` says that it exceeded.
+
+    `output`: stdout and stderr, cut in a stated way.
+    """
 
     exit_code: int | None
     output: str
     timed_out: bool
     seconds: float
+    stopped: str = ""
 
 
 class Sandbox(Protocol):
-    """Runs one shell command in a workspace, shut off from everything else."""
+    """Runs one shell command in a workspace, shut off from everything else; `kind` says what it is made of."""
+
+    @property
+    def kind(self) -> str:
+        """Such as `bubblewrap`."""
+        ...
+
+    def with_packages(self, packages: Path) -> Sandbox:
+        """The same, with a folder of Python packages that commands can import and not change."""
+        ...
 
     async def run(self, command: str, workspace: Path, limits: SandboxLimits) -> CommandResult:
         """Run `command` with /bin/sh in `workspace`; its whole process tree is gone on return or cancellation."""

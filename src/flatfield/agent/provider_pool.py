@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flatfield import plugins
 from flatfield.errors import NotReady
-from flatfield.tasks.roster import retirement
+from flatfield.tasks.roster import remark
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -52,13 +52,13 @@ class ProviderPool:
 
         Raises:
             NotFound: there is no provider of that name.
-            NotReady: it could not; the message says so too when its model is known to be retired.
+            NotReady: it could not; the message says so too when its model is retired, or not known.
         """
         try:
             await self.of(agent).check(agent)
         except NotReady as error:
-            told = retirement(agent, self._services.clock.utc().date())
-            if not told or agent.base_url:
+            told = remark(agent, self._services.clock.utc().date())
+            if not told:
                 raise
             raise NotReady(f"{error} ({told})") from None
 

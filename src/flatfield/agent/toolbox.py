@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FILE_TOOLS = ("read_file", "list_directory", "write_file", "edit_file", "get_file_info")
 """The tools of a task that names none."""
 
+SHORT_CHARACTERS = 120
 RESULT_LIMIT_BYTES = 256 * 1024
 ECHOED_LETTERS = 80
 TYPES: dict[str, tuple[type, ...]] = {
@@ -164,6 +165,14 @@ def _system_error(error: OSError) -> str:
     words = (error.strerror or type(error).__name__).lower()
     at = str(error.filename or "")
     return f"{at[:ECHOED_LETTERS]}: {words}" if at and not at.startswith(("/", ".")) else words
+
+
+def failed_in_short(result: ToolResult) -> str:
+    """` → error: …` with the first line of a call that failed, for those who watch; "" for one that did not."""
+    if result.ok:
+        return ""
+    line = result.text.strip().partition("\n")[0]
+    return f" → error: {line if len(line) <= SHORT_CHARACTERS else f'{line[: SHORT_CHARACTERS - 1]}…'}"
 
 
 def _capped(text: str) -> str:

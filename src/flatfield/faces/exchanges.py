@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 def rebuilt_of(record: TrialRecord) -> Iterator[Sent]:
-    """The trial's exchanges, in order; attempts that failed and were made again are not among them.
+    """The trial's exchanges, in order, with the attempts that failed and the request that no reply came to.
 
     Raises:
         NotFound: none is on record.
         StoreError: one is damaged.
     """
-    wires = [wire for turn in record.turns for wire in turn.reply.wire]
+    wires = [*(wire for turn in record.turns for wire in turn.reply.wire), *record.unanswered]
     if not wires:
         raise NotFound(
             f"trial {record.id} has no exchanges on record: controls and imported trials have none, nor have trials"
-            " stored by an older flatfield or ended before the first reply"
+            " stored by an older flatfield, interrupted in the first request or ended before it"
         )
     return rebuilt(wires)
 
@@ -41,12 +41,16 @@ def exchanges(record: TrialRecord) -> str:
 def without_exchanges(record: TrialRecord) -> TrialRecord:
     """The record without them, for those who read it as JSON: packed, they say nothing."""
     bare = tuple(structs.replace(turn, reply=structs.replace(turn.reply, wire=())) for turn in record.turns)
-    return structs.replace(record, turns=bare)
+    return structs.replace(record, turns=bare, unanswered=())
 
 
 def _lines(record: TrialRecord) -> Iterator[str]:
     yield f"trial {record.id}"
     for number, sent in enumerate(rebuilt_of(record), start=1):
-        yield from ("", f"── request {number}: POST {sent.url}")
+        failed = f"  ── failed: {' '.join(sent.failure.split())}" if sent.failure else ""
+        yield from ("", f"── request {number}: POST {sent.url}{failed}")
         yield from (f"{name}: {value}" for name, value in sent.headers.items())
-        yield from ("", sent.request, "", f"── response {number}", sent.response)
+        status = f": {sent.status or 'no answer'} (the attempt failed)" if sent.failure else ""
+        yield from ("", sent.request, "", f"── response {number}{status}")
+        yield from (f"{name}: {value}" for name, value in sent.response_headers.items())
+        yield from (("", sent.response) if sent.failure else (sent.response,))

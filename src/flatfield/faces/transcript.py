@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flatfield.faces.wording import count, dollars, many, outcome, printable, seconds
+from flatfield.scoring.fairness.conditions import LAG_SECONDS, abandoned_sum, output_tokens_per_second
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flatfield.records import ToolResult, TrialRecord, Turn, Verdict
+    from flatfield.records import ToolResult, TrialRecord, Turn, Usage, Verdict
 
 
 def transcript(record: TrialRecord, verdicts: Sequence[Verdict] = ()) -> str:
@@ -41,6 +42,7 @@ def _lines(record: TrialRecord, verdicts: Sequence[Verdict]) -> Iterator[str]:
     for verdict in verdicts:
         if (verdict.agent, verdict.task, verdict.repeat) == mine:
             yield from _text(f"judge {verdict.judge}: {verdict.letter or 'no grade'}", verdict.reason or "no reason")
+            yield from (f"    quotes: {quote}" for quote in verdict.evidence)
     yield from ("", "── sums", *_sums(record))
 
 
@@ -61,13 +63,16 @@ def _turn(number: int, turn: Turn) -> Iterator[str]:
     reply, usage = turn.reply, turn.reply.usage
     tokens = "usage not reported"
     if usage is not None:
-        tokens = f"{count(usage.input_tokens)} tokens in, {count(usage.output_tokens)} out"
+        tokens = f"{count(usage.input_tokens)} tokens in{_cached(usage)}, {count(usage.output_tokens)} out"
+        tokens += f" ({count(usage.reasoning_tokens)} reasoning)" if usage.reasoning_tokens else ""
     first = f", first token {seconds(reply.first_token_seconds)}" if reply.first_token_seconds is not None else ""
     retried = f", retries {seconds(reply.retry_seconds)} ({reply.attempts} attempts)" if reply.attempts > 1 else ""
     told = reply.reported_cost_usd
-    cost = f" · cost {dollars(turn.cost_usd)}, the API reports {dollars(told)}" if told is not None else ""
+    cost = f" · {dollars(turn.cost_usd)}" + (f", the API reports {dollars(told)}" if told is not None else "")
     yield ""
     yield f"── turn {number}: {reply.finish} · model {seconds(reply.model_seconds)}{first}{retried} · {tokens}{cost}"
+    if beside := ", ".join(_beside(turn)):
+        yield f"  beside the model: {beside}"
     yield f"  request {msgspec.json.encode(reply.request).decode()}"
     if reply.reasoning:
         yield _indented(f"(reasoning) {reply.reasoning}")
@@ -77,6 +82,22 @@ def _turn(number: int, turn: Turn) -> Iterator[str]:
     for call in reply.calls:
         yield f"  → {_flat(call.name)} {_flat(call.arguments)}"
         yield from _result(results.get(call.id))
+
+
+def _cached(usage: Usage) -> str:
+    """The parts of the input that a cache has to do with."""
+    parts = ((usage.cache_read_tokens, "from cache"), (usage.cache_write_tokens, "into cache"))
+    known = [f"{count(tokens)} {what}" for tokens, what in parts if tokens]
+    return f" ({', '.join(known)})" if known else ""
+
+
+def _beside(turn: Turn) -> Iterator[str]:
+    """What a turn took that is not the model's time, where it took any."""
+    reply = turn.reply
+    amounts = (("tools", turn.tools_seconds), ("queue", turn.queue_seconds), ("load", reply.load_seconds))
+    yield from (f"{what} {seconds(amount)}" for what, amount in amounts if amount)
+    if turn.lag_seconds is not None and turn.lag_seconds > LAG_SECONDS:
+        yield f"the event loop lagged by {seconds(turn.lag_seconds)}"
 
 
 def _result(result: ToolResult | None) -> Iterator[str]:
@@ -112,7 +133,19 @@ def _sums(record: TrialRecord) -> Iterator[str]:
             f" {count(usage.cache_write_tokens)}), output {count(usage.output_tokens)}"
             f" (reasoning {count(usage.reasoning_tokens)})"
         )
+    speed = output_tokens_per_second([record])
+    if speed is not None:
+        yield f"  {speed:,.1f} output tokens a second, from the first one where it was seen"
     device = f"; device {dollars(record.device_cost_usd)}" if record.device_cost_usd is not None else ""
     told = record.reported_cost_usd
     reported = f"; the API reports {dollars(told)}" if told is not None else ""
     yield f"  cost: {dollars(record.cost_usd)}{reported}{device}"
+    if record.priced:
+        yield f"  priced at {_flat(record.priced)}"
+    spent = abandoned_sum([record])
+    if spent["attempts"]:
+        yield (
+            f"  of which abandoned attempts: {dollars(record.abandoned_cost_usd)}"
+            f"{', estimated' if spent['estimated'] else ''}: {many(int(spent['attempts']), 'attempt')},"
+            f" {count(int(spent['input_tokens'] or 0))} tokens in, {count(int(spent['output_tokens'] or 0))} out"
+        )

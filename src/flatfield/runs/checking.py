@@ -1,91 +1,99 @@
-"""Proves tasks with the two controls: the oracle must score 1, noop must score 0."""
+"""Proves tasks: plays the solution, agents that do no work, and sabotages, and says what that shows."""
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, structs
-
-from flatfield.agent.clock import SystemClock
-from flatfield.records import AgentConfig, Evaluation
-from flatfield.runs.evaluate import Conduct, evaluate
-from flatfield.runs.order import new_run
-from flatfield.runs.store.store import Store
-from flatfield.scoring.performance import checks_score
-from flatfield.tasks.wording import check_prompt
+from flatfield.agent.files.copying import plan_copy
+from flatfield.agent.providers.oracle import FORGIVING
+from flatfield.errors import FlatfieldError
+from flatfield.records import AgentConfig
+from flatfield.runs.findings import Finding, Played, assess
+from flatfield.runs.idlers import copying, echoing
+from flatfield.runs.proving import Play, play
+from flatfield.runs.sabotaging import derived, sabotaged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
-    from flatfield.records import Task, TrialRecord
+    from flatfield.agent.files.copying import CopyPlan
+    from flatfield.records import Sabotage, Task, TrialRecord
 
-CONTROLS = (AgentConfig(name="oracle", provider="oracle"), AgentConfig(name="noop", provider="noop"))
-
-
-class Finding(Struct, frozen=True, kw_only=True):
-    """What checking one task showed; `holds` False: it does not measure what it says. Scores None: not measured."""
-
-    task: str
-    holds: bool
-    summary: str
-    oracle: float | None = None
-    noop: float | None = None
-    warnings: tuple[str, ...] = ()
+DEEP_RUNS = 5
+"""How often a deep check plays the solution, to see whether it is always graded alike."""
+ORACLE = AgentConfig(name="oracle", provider="oracle")
+PLAYER = AgentConfig(name="oracle", provider="oracle", model=FORGIVING)
+NOOP = AgentConfig(name="noop", provider="noop")
 
 
-async def check_tasks(tasks: Sequence[Task], source: Path) -> tuple[Finding, ...]:
-    """Run both controls on every task that has a solution; `source` is the folder that plain LOPs copy."""
-    solved = [task for task in tasks if task.solution]
-    records: dict[tuple[str, str], TrialRecord] = {}
-    if solved:
-        records = await _play(solved, source)
-    return tuple(_finding(task, records) for task in tasks)
+async def check_tasks(
+    tasks: Sequence[Task],
+    source: Path,
+    *,
+    deep: bool = False,
+    tell: Callable[[int, int], None] = lambda _done, _of: None,
+) -> tuple[Finding, ...]:
+    """Look at every task; `source` is the folder that plain LOPs copy, `tell` hears how many plays are done, of all.
+
+    Each task with a solution is played by the oracle once and, if `deep`, four times more and with each sabotage; each
+    task with verifiers is also played by noop, an echo of the prompt and a copy of the workspace.
+
+    Raises:
+        FlatfieldError: a workspace is too large, or cannot be copied.
+    """
+    scripts = await asyncio.to_thread(lambda: [_Script(task, source, deep=deep) for task in tasks])
+    plays = [each for script in scripts for each in script.plays]
+    records = iter(await play(plays, lambda done: tell(done, len(plays))) if plays else ())
+    return tuple(assess(script.played(records)) for script in scripts)
 
 
-async def _play(tasks: Sequence[Task], source: Path) -> dict[tuple[str, str], TrialRecord]:
-    clock = SystemClock()
-    evaluation = Evaluation(agents=("oracle", "noop"))
-    once = [structs.replace(task, repeats=1) for task in tasks]
-    run = new_run(evaluation, once, CONTROLS, clock.utc(), command="tasks check")
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder))
-        async with store:
-            conduct = Conduct(clock=clock, source=source, observe=lambda _event: None, stop=asyncio.Event())
-            await evaluate(run, store, conduct)
-        return {(record.task, record.agent): record for record in store.trials(run.id)}
+class _Script:
+    """What is to be played of one task, in an order that its records are told apart by."""
+
+    def __init__(self, task: Task, source: Path, *, deep: bool) -> None:
+        self._task = task
+        self._verified = any(spec.kind != "rubric" for spec in task.verifiers)
+        self._runs = (DEEP_RUNS if deep else 1) if task.solution else 0
+        self._sabotages: tuple[Sabotage, ...] = ()
+        if deep and task.solution and self._verified:
+            self._sabotages = task.sabotages or derived(task)
+        self.plays: tuple[Play, ...] = ()
+        if self._runs or self._verified:
+            self.plays = tuple(self._plays(_copied(task, source)))
+
+    def _plays(self, files: CopyPlan) -> Iterator[Play]:
+        for repeat in range(1, self._runs + 1):
+            yield Play(task=self._task, agent=ORACLE, files=files, repeat=repeat)
+        if self._verified:
+            yield Play(task=self._task, agent=NOOP, files=files)
+            yield Play(task=echoing(self._task), agent=PLAYER, files=files)
+            yield Play(task=copying(self._task, files), agent=PLAYER, files=files)
+        for sabotage in self._sabotages:
+            yield Play(task=sabotaged(self._task, sabotage), agent=PLAYER, files=files)
+
+    def played(self, records: Iterator[TrialRecord]) -> Played:
+        """Take this task's records, the next ones of all."""
+        return Played(
+            task=self._task,
+            oracle=tuple(next(records) for _ in range(self._runs)),
+            idle={name: next(records) for name in ("noop", "echo", "copy")} if self._verified else {},
+            sabotages=tuple((sabotage, next(records)) for sabotage in self._sabotages),
+            declared=bool(self._task.sabotages),
+        )
 
 
-def _finding(task: Task, records: dict[tuple[str, str], TrialRecord]) -> Finding:
-    warnings = check_prompt(task)
-    if not task.solution:
-        return Finding(task=task.id, holds=True, summary="has no solution: not proved", warnings=warnings)
-    oracle, noop = records[task.id, "oracle"], records[task.id, "noop"]
-    scores = (checks_score(oracle.checks), checks_score(noop.checks))
-    problems = (*_problems("oracle", oracle, scores[0], 1.0), *_problems("noop", noop, scores[1], 0.0))
-    return Finding(
-        task=task.id,
-        holds=not problems,
-        summary="oracle 1, noop 0" if not problems else "; ".join(problems),
-        oracle=scores[0],
-        noop=scores[1],
-        warnings=warnings,
-    )
+def _copied(task: Task, source: Path) -> CopyPlan:
+    """What the task's workspaces hold.
 
-
-def _problems(name: str, record: TrialRecord, score: float | None, wanted: float) -> tuple[str, ...]:
-    if record.failure is not None:
-        return (f"{name} was not measured: {record.failure.message}",)
-    unmeasured = [check for check in record.checks if check.score is None and check.verifier != "rubric"]
-    if unmeasured:
-        return tuple(f"{name}: {check.label} was not measured: {check.reason}" for check in unmeasured)
-    if score is None:
-        return (f"{name} has no score: the task has no verifier but a rubric",)
-    if score == wanted:
-        return ()
-    reasons = "; ".join(
-        f"{check.label} {check.score:g}: {check.reason}" for check in record.checks if check.score != wanted
-    )
-    return (f"{name} scores {score:.2f}, not {wanted:g} ({reasons})",)
+    Raises:
+        FlatfieldError: it is too large, not there, or cannot be read.
+    """
+    try:
+        return plan_copy(task, source)
+    except OSError as error:
+        raise FlatfieldError(
+            f"the workspace of {task.id} cannot be copied: {error.filename or source}: {error.strerror}; "
+            "make it readable, or move it away"
+        ) from error

@@ -14,6 +14,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def holder(run: str, folder: Path) -> int | None:
+    """The process that carries the run out now; None when none does. `folder` is the store's."""
+    try:
+        descriptor = os.open(folder / "claims" / f"{run}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(descriptor, 32).decode("ascii", "replace").strip()
+        return int(owner) if owner.isdigit() else None
+    finally:
+        os.close(descriptor)
+    return None
+
+
 @contextmanager
 def claimed(run: str, folder: Path) -> Iterator[None]:
     """Hold the run; the system lets go of it when this process ends, however it ends. `folder` is the store's.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,35 +13,38 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from flatfield.agent.files.copying import plan_copy
-from flatfield.agent.files.removing import discard
 from flatfield.agent.http.lag import measured_lag
 from flatfield.agent.http.transport import open_session
 from flatfield.agent.models import cache_folder
 from flatfield.agent.protocols import Lane, Services
 from flatfield.agent.provider_pool import ProviderPool
-from flatfield.agent.sandbox.finding import UnsafeSandbox, find_sandbox
+from flatfield.agent.sandbox.finding import find_sandbox
+from flatfield.agent.sandbox.unsafe import UnsafeSandbox
 from flatfield.agent.system_prompt import model_names
 from flatfield.errors import FlatfieldError, NotFound, NotReady
 from flatfield.records import Event, Failure
 from flatfield.runs.budget import Budget
 from flatfield.runs.claim import claimed
+from flatfield.runs.devices import shared_devices
 from flatfield.runs.judging import Court, judge_missing
-from flatfield.runs.lanes import Lanes
+from flatfield.runs.lanes import Lanes, limit_agents
 from flatfield.runs.order import updated, versions
 from flatfield.runs.plan import remaining, unmeasured
 from flatfield.runs.scheduler import JOBS, Means, run_trials
-from flatfield.runs.trial import Assignment, Ground, limits_for, run_trial
+from flatfield.runs.scratch import scratch_folder
+from flatfield.runs.trial import Assignment, Ground, run_trial
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.agents import fingerprint
+from flatfield.tasks.limits import limits_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from flatfield.agent.clock import Clock
     from flatfield.agent.files.copying import CopyPlan
     from flatfield.agent.protocols import Sandbox
-    from flatfield.records import AgentConfig, Run, Task, TrialPlan, TrialRecord
+    from flatfield.records import AgentConfig, LaneLimits, Run, Task, TrialPlan, TrialRecord
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store.store import Store
 
@@ -54,7 +56,8 @@ class Conduct:
     """How a run is carried out: what it is told, and what it tells.
 
     `source` is the folder that plain LOPs copy; `stop` set means: start nothing more and end what runs; `environ` is
-    what providers look their keys and addresses up in; `only`, when it names agents, leaves all others' trials alone.
+    what providers look their keys and addresses up in; `only`, when it names agents, leaves all others' trials alone;
+    `lanes` are the limits that the user sets to servers, by host or provider.
     """
 
     clock: Clock
@@ -67,6 +70,7 @@ class Conduct:
     prices: Prices = field(default_factory=Prices)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     only: tuple[str, ...] = ()
+    lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
 
 
 async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
@@ -80,11 +84,15 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(claimed(run.id, store.path.parent))
-        lanes = Lanes(conduct.clock)
+        cache = cache_folder(conduct.environ)
+        devices = stack.enter_context(shared_devices(cache, conduct.clock, lambda text: _say([text], conduct)))
+        lanes = Lanes(conduct.clock, devices)
         pool = await _open_pool(stack, conduct, lanes)
         todo = remaining(run, store.trials(run.id), conduct.only)
         _say(todo.notes, conduct)
         unready = await _unready(pool, _needed(run, todo.plans), _needed_judges(run, conduct), conduct)
+        ready = [agent for agent in (*run.agents, *conduct.judges) if agent.name not in unready]
+        limit_agents(lanes, pool, ready, conduct.lanes)
         run = _from_its_source(run, conduct)
         copies = await asyncio.to_thread(_plan_copies, run)
         sandbox, reason = await _sandbox(run.tasks, conduct)
@@ -94,26 +102,25 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
             pool=pool,
             prices=conduct.prices,
             clock=conduct.clock,
-            scratch=stack.enter_context(_scratch()),
+            scratch=stack.enter_context(scratch_folder()),
             sandbox=sandbox,
             sandbox_reason=reason,
             observe=_harmless(conduct.observe),
             lag=stack.enter_context(measured_lag()),
+            lanes=lanes,
         )
         await asyncio.to_thread(conduct.prices.prepare)
         await store.save_run(run, update=True)
         means = _means(run, store, lanes, conduct, _Trials(run, ground, copies, unready))
         summary = await run_trials(todo.plans, means, conduct.stop)
-        court = Court(
-            pool=pool, prices=ground.prices, means=means, store=store, observe=ground.observe, stop=conduct.stop
-        )
+        court = Court(pool, ground.prices, lanes, means.budget, conduct.clock, store, ground.observe, conduct.stop)
         notes = await judge_missing(run, conduct.judges, court)
         return structs.replace(summary, notes=(*summary.notes, *notes))
 
 
 async def _open_pool(stack: AsyncExitStack, conduct: Conduct, lanes: Lanes) -> ProviderPool:
     clock, environ = conduct.clock, conduct.environ
-    session = await stack.enter_async_context(open_session(clock))
+    session = await stack.enter_async_context(open_session(clock, environ))
     services = Services(session=session, clock=clock, environ=environ, cache=cache_folder(environ), pressure=lanes)
     return await stack.enter_async_context(ProviderPool(services))
 
@@ -177,25 +184,10 @@ def _plan_copies(run: Run) -> dict[str, CopyPlan]:
 
 def _as_carried_out(run: Run, copies: Mapping[str, CopyPlan], sandbox: Sandbox | None, prices: Prices) -> Run:
     """The run with what is known only now: versions, prices, the sandbox, what was left out of the workspaces."""
-    kind = "none" if sandbox is None else "none (unsafe)" if isinstance(sandbox, UnsafeSandbox) else "bubblewrap"
+    kind = "none" if sandbox is None else sandbox.kind
     run = updated(run, {**versions(), "prices": prices.version(), "sandbox": kind})
     notes = (*run.notes, *(text for plan in copies.values() for text in plan.notes))
     return structs.replace(run, notes=tuple(dict.fromkeys(notes)))
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder for workspaces; the sandbox's user can pass through it, not list it."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="trials-"))
-    except OSError as error:
-        where = error.filename or "the temporary directory"
-        raise FlatfieldError(f"no workspace can be made in {where}: {error.strerror}; set TMPDIR to another") from error
-    try:
-        folder.chmod(0o711)
-        yield folder
-    finally:
-        discard(folder)
 
 
 class _Trials:
@@ -207,7 +199,8 @@ class _Trials:
         self._unready = unready
         self._tasks = {task.id: task for task in run.tasks}
         self._agents = {agent.name: agent for agent in run.agents}
-        self._names = model_names(run.agents, run.controls, actual=run.evaluation.names == "actual")
+        actual = run.evaluation.names == "actual"
+        self._names = model_names(run.agents, run.controls, actual=actual, began_with=run.began_with)
         self._copies = copies
         self._fingerprints = {agent.name: fingerprint(agent) for agent in run.agents}
 

@@ -18,6 +18,7 @@ from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.models import list_models
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.agent.providers._ollama_host import OLLAMA_URL, ollama_url
+from flatfield.agent.sandbox.describing import described
 from flatfield.agent.sandbox.finding import find_sandbox
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.tasks.roster import SHIPPED, known_models
@@ -149,10 +150,10 @@ def _models(services: Services) -> tuple[Finding, ...]:
 
 def _sandbox(environ: Mapping[str, str]) -> Finding:
     try:
-        find_sandbox(environ)
+        sandbox = find_sandbox(environ)
     except NotReady as error:
         return Finding(part="sandbox", state="missing", found="commands cannot be run", fix=str(error))
-    return Finding(part="sandbox", state="ok", found="bubblewrap passes its self-test")
+    return Finding(part="sandbox", state="ok", found=described(sandbox))
 
 
 def _disk(folder: Path, what: str) -> Finding:

@@ -6,7 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from flatfield.records import Event
+from flatfield.runs.originals import with_originals
 from flatfield.scoring.judge.comparative import is_comparative
 from flatfield.scoring.judge.judge import judge, rubric_of
 from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
@@ -14,18 +17,19 @@ from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+    from flatfield.agent.clock import Clock
     from flatfield.agent.protocols import Conversation, Lane, Opening
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.records import AgentConfig, Reply, Run, ToolResult, TrialRecord, TurnBudget, Verdict
+    from flatfield.runs.budget import Budget
     from flatfield.runs.lanes import Lanes
-    from flatfield.runs.scheduler import Means
     from flatfield.runs.store.store import Store
     from flatfield.scoring.prices.pricing import Prices
 
     Group = tuple[TrialRecord, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Court:
     """What judges are asked with: the trials' own lanes, so that a device serves one at a time, and their budget.
 
@@ -34,28 +38,39 @@ class Court:
 
     pool: ProviderPool
     prices: Prices
-    means: Means
+    lanes: Lanes
+    budget: Budget
+    clock: Clock
     store: Store
     observe: Callable[[Event], None]
     stop: asyncio.Event
 
 
-async def judge_missing(run: Run, judges: Sequence[AgentConfig], court: Court) -> tuple[str, ...]:
+async def judge_missing(
+    run: Run, judges: Sequence[AgentConfig], court: Court, *, again: bool = False
+) -> tuple[str, ...]:
     """Each judge in turn grades what it has not graded yet; what it could not grade is said in the notes returned.
+
+    With `again`, it grades everything anew: its latest letter for a trial counts, the earlier ones stay stored.
 
     Raises:
         StoreError: a verdict could not be stored; the message says where it was kept instead.
     """
     notes: list[str] = []
+    shown = await asyncio.to_thread(with_originals, run, court.store.trials(run.id))
     for agent in judges:
         trials, verdicts = court.store.trials(run.id), court.store.verdicts(run.id)
-        groups = open_groups(run, trials, [verdict for verdict in verdicts if verdict.judge == agent.name])
+        done = () if again else [verdict for verdict in verdicts if verdict.judge == agent.name]
+        groups = open_groups(run, trials, done)
         if not groups or court.stop.is_set():
             continue
         count = sum(map(len, groups))
         court.observe(Event(kind="judging", agent=agent.name, text=f"{count} {'trial' if count == 1 else 'trials'}"))
-        found = await _sit(run, agent, groups, court)
+        found = await _sit(shown, agent, groups, court)
         notes += _notes(agent, groups, found, court)
+        if run.panel and not again and agent.name not in run.panel:
+            run = structs.replace(run, panel=(*run.panel, agent.name))
+            await court.store.save_run(run, update=True)
     return tuple(notes)
 
 
@@ -86,20 +101,22 @@ async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Cou
     gate = asyncio.Semaphore(CONCURRENT_REQUESTS)
     purse = f"judge {agent.name}"  # what it costs to judge is no measure of what the same agent's trials cost
     on_device = court.pool.of(agent).on_device(agent)
+    converse = in_lane(court.pool, court.lanes, agent)
 
     def price(reply: Reply) -> float | None:
         return court.prices.usd(agent, reply.usage, on_device, sent=reply.request)
 
     async def grade(group: Group) -> tuple[Verdict, ...]:
         async with gate:
-            if not await court.means.budget.admit(group[0].id, purse):
+            if not await court.budget.admit(group[0].id, purse):
                 return ()
             verdicts: tuple[Verdict, ...] = ()
             try:
-                verdicts = await judge(run, group, agent, _in_lane(court, agent), price, run.evaluation.seed)
+                verdicts = await judge(run, group, agent, converse, price, run.evaluation.seed)
             finally:
-                court.means.budget.settle(group[0].id, sum(verdict.cost_usd or 0.0 for verdict in verdicts))
-            return verdicts
+                court.budget.settle(group[0].id, sum(verdict.cost_usd or 0.0 for verdict in verdicts))
+            now = court.clock.utc().isoformat()
+            return tuple(structs.replace(verdict, judged_at=now) for verdict in verdicts)
 
     found: list[Verdict] = []
     stopped = asyncio.ensure_future(court.stop.wait())
@@ -124,16 +141,19 @@ def _notes(agent: AgentConfig, groups: Sequence[Group], found: Sequence[Verdict]
     if failed:
         yield f"judge {agent.name} gave no letter to {len(failed)} of {len(found)} trials: {failed[0].reason}"
     missing = sum(map(len, groups)) - len(found)
-    if missing and court.means.budget.closed:
+    if missing and court.budget.closed:
         yield f"judge {agent.name} was not asked about {missing} trials: the budget is spent"
 
 
-def _in_lane(court: Court, agent: AgentConfig) -> Callable[[Opening], Awaitable[Conversation]]:
-    lane = court.pool.of(agent).lane(agent)
+def in_lane(
+    pool: ProviderPool, lanes: Lanes, agent: AgentConfig, heard: Callable[[Reply], None] = lambda _reply: None
+) -> Callable[[Opening], Awaitable[Conversation]]:
+    """Conversations with the agent whose turns wait for its lane; `heard` is told of each reply."""
+    lane = pool.of(agent).lane(agent)
 
     async def converse(opening: Opening) -> Conversation:
-        async with court.means.lanes.hold(lane):
-            return _InLane(await court.pool.converse(opening), court.means.lanes, lane)
+        async with lanes.hold(lane), lanes.alone(lane):
+            return _InLane(await pool.converse(opening), lanes, lane, heard)
 
     return converse
 
@@ -141,12 +161,15 @@ def _in_lane(court: Court, agent: AgentConfig) -> Callable[[Opening], Awaitable[
 class _InLane:
     """A conversation each of whose turns waits for its lane."""
 
-    def __init__(self, conversation: Conversation, lanes: Lanes, lane: Lane) -> None:
+    def __init__(self, conversation: Conversation, lanes: Lanes, lane: Lane, heard: Callable[[Reply], None]) -> None:
         self._conversation = conversation
         self._lanes = lanes
         self._lane = lane
+        self._heard = heard
 
     async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
         """Send the results and read the reply; see `Conversation.turn`."""
-        async with self._lanes.hold(self._lane):
-            return await self._conversation.turn(results, budget)
+        async with self._lanes.hold(self._lane), self._lanes.alone(self._lane):
+            reply = await self._conversation.turn(results, budget)
+        self._heard(reply)
+        return reply

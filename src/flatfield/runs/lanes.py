@@ -1,43 +1,59 @@
 """Keeps apart what must not run at the same time: first come, first served, and the waiting is measured.
 
-A lane to a server that refuses is narrower for a while: what runs goes on, fewer start.
+A lane to a server that refuses is narrower for a while: fewer trials start, and the next attempts of those that run
+wait for a place in it.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from contextlib import asynccontextmanager, suppress
+import math
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from flatfield.runs.pressure import Pressure
+from flatfield.agent.local.device import THIS_DEVICE
+from flatfield.runs.gate import Gate
+from flatfield.runs.servers import Server, limits_of, narrower
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from flatfield.agent.clock import Clock
     from flatfield.agent.protocols import Lane
+    from flatfield.agent.provider_pool import ProviderPool
+    from flatfield.records import AgentConfig, LaneLimits
+    from flatfield.runs.devices import Devices
+    from flatfield.runs.servers import Attempt
 
 
 class _Places:
-    """Who holds a lane's places and who waits for one, in order of arrival."""
+    """A lane's gate, and the smallest width that it was named with."""
 
-    __slots__ = ("held", "place", "waiting", "width")
+    __slots__ = ("gate", "place", "width")
 
-    def __init__(self, lane: Lane) -> None:
-        self.width = lane.width
-        self.place = lane.place
-        self.held = 0
-        self.waiting: deque[asyncio.Future[None]] = deque()
+    def __init__(self, place: str, server: Server | None) -> None:
+        self.place = place
+        self.width = math.inf
+        self.gate = Gate(lambda: self.width if server is None else min(self.width, server.width))
 
 
 class Lanes:
-    """All lanes of one event loop; runs that share a device or a provider share one of these."""
+    """All lanes of one event loop; runs that share a device or a provider share one of these.
 
-    def __init__(self, clock: Clock) -> None:
+    `devices` None: devices are shared with no other process, and with no verifier.
+    """
+
+    def __init__(self, clock: Clock, devices: Devices | None = None) -> None:
         self._clock = clock
+        self._devices = devices
         self._places: dict[str, _Places] = {}
-        self._pressures: dict[str, Pressure] = {}
+        self._servers: dict[str, Server] = {}
+
+    def limit(self, place: str, limits: LaneLimits) -> None:
+        """Ask the server at `place` (host and port) no more than this; to be said before it is asked anything."""
+        if place in self._servers:
+            limits = narrower(limits, self._servers[place].limits)
+        self._servers[place] = Server(self._clock, limits)
 
     @asynccontextmanager
     async def hold(self, lane: Lane, on_wait: Callable[[], None] | None = None) -> AsyncIterator[float]:
@@ -53,61 +69,64 @@ class Lanes:
             message = f"lane {lane.name!r} has width {lane.width}; it must be at least 1"
             raise ValueError(message)
         asked = self._clock.now()
-        await self._take(lane, on_wait)
+        places = self._of(lane)
+        await places.gate.enter(on_wait)
         try:
             yield self._clock.now() - asked
         finally:
-            self._give(lane.name)
+            places.gate.leave()
+            if places.gate.idle:
+                self._places.pop(lane.name, None)
 
-    def refused(self, place: str) -> None:
+    def alone(self, lane: Lane) -> AbstractAsyncContextManager[float]:
+        """Have the lane's device to oneself, also among processes; the value is the seconds that were waited for it.
+
+        To be asked for last, when nothing else is waited for any more: nobody who holds a device may wait for others.
+        """
+        return self._device(lane.device, shared=False)
+
+    def beside(self) -> AbstractAsyncContextManager[float]:
+        """Use this device beside others of the kind, but not while a model on it is measured; else as `alone`."""
+        return self._device(THIS_DEVICE, shared=True)
+
+    def admit(self, place: str, tokens: int) -> AbstractAsyncContextManager[Attempt]:
+        """Wait until the server at `place` may be asked once more; see `agent.protocols.Pressure`."""
+        return self._server(place).admit(tokens)
+
+    def refused(self, place: str, wait_seconds: float | None) -> None:
         """The server at `place` was asked too much: its lanes become narrower."""
-        if place in self._pressures:
-            self._pressures[place].refused()
+        self._server(place).refused(wait_seconds)
 
     def served(self, place: str) -> None:
         """The server at `place` answered: its lanes may become wider again, up to their width."""
-        if place in self._pressures and self._pressures[place].served():
+        if self._server(place).served():
             for places in self._places.values():
                 if places.place == place:
-                    self._admit(places)
+                    places.gate.admit()
 
-    async def _take(self, lane: Lane, on_wait: Callable[[], None] | None) -> None:
-        places = self._places.setdefault(lane.name, _Places(lane))
-        if lane.place:
-            self._pressures.setdefault(lane.place, Pressure(self._clock, lane.width))
-        places.width = min(places.width, lane.width)
-        if places.held < self._width(places):
-            places.held += 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        places.waiting.append(turn)
-        try:
-            if on_wait is not None:
-                on_wait()
-            await turn
-        except BaseException:
-            # The place may have been handed over in the very moment of the cancellation: pass it on.
-            if turn.done() and not turn.cancelled():
-                self._give(lane.name)
-            else:
-                with suppress(ValueError):
-                    places.waiting.remove(turn)
-            raise
+    def _of(self, lane: Lane) -> _Places:
+        server = self._server(lane.place) if lane.place else None
+        places = self._places.setdefault(lane.name, _Places(lane.place, server))
+        places.width = min(places.width, lane.width if server is None else server.lane_width(lane.width))
+        return places
 
-    def _give(self, name: str) -> None:
-        places = self._places[name]
-        places.held -= 1
-        self._admit(places)
-        if not places.held and not places.waiting:
-            del self._places[name]
+    def _server(self, place: str) -> Server:
+        if place not in self._servers:
+            self._servers[place] = Server(self._clock)
+        return self._servers[place]
 
-    def _admit(self, places: _Places) -> None:
-        while places.waiting and places.held < self._width(places):
-            turn = places.waiting.popleft()
-            if not turn.done():
-                places.held += 1
-                turn.set_result(None)
+    def _device(self, device: str, *, shared: bool) -> AbstractAsyncContextManager[float]:
+        if self._devices is None or not device:
+            return nullcontext(0.0)
+        return self._devices.hold(device, shared=shared)
 
-    def _width(self, places: _Places) -> int:
-        pressure = self._pressures.get(places.place)
-        return places.width if pressure is None else min(places.width, pressure.width)
+
+def limit_agents(
+    lanes: Lanes, pool: ProviderPool, agents: Iterable[AgentConfig], given: Mapping[str, LaneLimits]
+) -> None:
+    """Set the limits that the user gives by host or provider to the servers that these agents ask."""
+    for agent in agents if given else ():
+        place = pool.of(agent).lane(agent).place
+        limits = limits_of(place, agent.provider, given) if place else None
+        if limits is not None:
+            lanes.limit(place, limits)

@@ -14,8 +14,12 @@ from msgspec import Struct, structs
 from flatfield import __version__
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
 from flatfield.records import AgentConfig, Evaluation, Run
+from flatfield.runs.device import device
 from flatfield.runs.ids import new_run_id
 from flatfield.runs.plan import repeats
+from flatfield.scoring.grading import control_names
+from flatfield.scoring.judge.comparative import is_comparative
+from flatfield.scoring.judge.judge import rubric_of
 from flatfield.tasks.agents import CONTROLS, fingerprint, listed, select_agents
 from flatfield.tasks.lop import read_task
 
@@ -99,7 +103,12 @@ def _take_in(agents: Sequence[AgentConfig], chosen: dict[str, AgentConfig]) -> t
 
 def versions() -> dict[str, str]:
     """What the run depends on beside its files: this program, Python, the libraries that matter."""
-    shown = {"flatfield": __version__, "python": platform.python_version(), "platform": sys.platform}
+    shown = {
+        "flatfield": __version__,
+        "python": platform.python_version(),
+        "platform": sys.platform,
+        "device": device(platform.machine()),
+    }
     for package in _SHOWN_VERSIONS:
         try:
             shown[package] = version(package)
@@ -147,7 +156,7 @@ def unchanged(run: Run) -> Run:
         FlatfieldError: tasks have changed; all of them.
     """
     now = {task.id: task.digest for task in reread(run).tasks}
-    changed = [f"{task.id} ({task.path})" for task in run.tasks if now[task.id] != task.digest]
+    changed = [f"{task.id} ({task.generated_from or task.path})" for task in run.tasks if now[task.id] != task.digest]
     if changed:
         raise FlatfieldError(
             f"run {run.id} was done with other versions of {', '.join(changed)}: what is added could not be compared; "
@@ -160,6 +169,7 @@ def extended(run: Run, agents: Sequence[AgentConfig], anchors: Sequence[Anchors]
     """The run with more agents, who do every task of it, as often and under the same limits as those before.
 
     `anchors` are those of the run's grading as it was: its speed and cost scales stay, so that nobody is re-lettered.
+    Neutral names stay too; only letters that a judge gave by comparing may change, which the run's notes say.
 
     Raises:
         FlatfieldError: the run is imported, or has an agent of that name.
@@ -180,8 +190,23 @@ def extended(run: Run, agents: Sequence[AgentConfig], anchors: Sequence[Anchors]
         rosters={task: (*names, *added) for task, names in run.rosters.items()},
         controls=(*run.controls, *(agent.name for agent in agents if agent.provider in CONTROLS)),
         anchors=tuple(anchors),
-        notes=(*run.notes, f"{', '.join(added)} added later: on the same tasks, on the scales of the agents before"),
+        notes=(
+            *run.notes,
+            f"{', '.join(added)} added later: on the same tasks, on the scales of the agents before",
+            *_judged_anew(run),
+        ),
+        began_with=run.began_with or len(known - control_names(run)),
     )
+
+
+def _judged_anew(run: Run) -> Iterator[str]:
+    """What adding an agent does change: letters that a judge gave in comparison with the others."""
+    compared = [task.id for task in run.tasks if is_comparative(rubric_of(task))]
+    if compared and run.evaluation.judge:
+        yield (
+            f"the rubric of {', '.join(compared)} compares answers: the judge is asked anew about all of them, so"
+            " letters that it gave before may change"
+        )
 
 
 def _reread(run: Run, mistakes: list[Mistake], gone: list[str]) -> Iterator[Task]:
@@ -189,15 +214,16 @@ def _reread(run: Run, mistakes: list[Mistake], gone: list[str]) -> Iterator[Task
         if not task.path:
             yield task
             continue
-        if not Path(task.path).is_file():
-            gone.append(f"the run's task {task.id!r} was read from {task.path}, which is gone; put it back to resume")
+        path = task.generated_from or task.path
+        if not Path(path).is_file():
+            gone.append(f"the run's task {task.id!r} was read from {path}, which is gone; put it back to resume")
             continue
         try:
-            found = read_task(Path(task.path))
+            found = read_task(Path(path), task.seed or 0)
         except InvalidFiles as error:
             mistakes += error.mistakes
             continue
         if found.id != task.id:
-            gone.append(f"{task.path} is now task {found.id!r}, in the run it is {task.id!r}; name it so to resume")
+            gone.append(f"{path} is now task {found.id!r}, in the run it is {task.id!r}; name it so to resume")
             continue
         yield structs.replace(found, repeats=task.repeats)

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from flatfield.records import RunResult
+from flatfield.runs.earlier import compare_with_earlier
+from flatfield.runs.panel import counted_verdicts
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import grade
 
 if TYPE_CHECKING:
-    from flatfield.records import Weights
+    from flatfield.records import Anchors, Run, Weights
     from flatfield.runs.store.store import Store
 
 
 def load_result(
-    store: Store, run: str | None = None, *, weights: Weights | None = None, anchors_of: str | None = None
+    store: Store,
+    run: str | None = None,
+    *,
+    weights: Weights | None = None,
+    judge_weight: float | None = None,
+    anchors_of: str | None = None,
 ) -> RunResult:
     """The run (None: the newest), graded; with `anchors_of`, on the scales of another run.
+
+    `weights` and `judge_weight` stand in for the evaluation's.
 
     A run that agents were added to is graded on the scales that it had before, unless `anchors_of` names others.
 
@@ -25,12 +36,32 @@ def load_result(
         StoreError: the store cannot be read.
     """
     found = store.load_run(run)
-    trials, verdicts = store.trials(found.id), store.verdicts(found.id)
-    anchors = load_result(store, anchors_of).grading.anchors if anchors_of else found.anchors
+    if judge_weight is not None:
+        found = structs.replace(found, evaluation=structs.replace(found.evaluation, judge_weight=judge_weight))
+    trials, (verdicts, set_aside) = store.trials(found.id), counted_verdicts(store, found)
+    anchors = found.anchors
+    if anchors_of:
+        found, anchors = _on_scales_of(found, load_result(store, anchors_of))
     return RunResult(
         run=found,
         trials=trials,
         verdicts=verdicts,
         grading=grade(found, trials, verdicts, weights=weights, anchors=anchors),
         manifest=manifest(found, trials),
+        earlier=compare_with_earlier(store, found, trials, verdicts),
+        set_aside=set_aside,
     )
+
+
+def _on_scales_of(run: Run, other: RunResult) -> tuple[Run, tuple[Anchors, ...]]:
+    """The other run's anchors of tasks that are the same, and the run with a note on those that are not.
+
+    Published tasks have no digest: they are told by their ids alone.
+    """
+    there = {task.id: task.digest for task in other.run.tasks}
+    changed = {task.id for task in run.tasks if task.digest and there.get(task.id) and there[task.id] != task.digest}
+    anchors = tuple(anchor for anchor in other.grading.anchors if anchor.task not in changed)
+    if not changed:
+        return run, anchors
+    note = f"run {other.run.id} was done with other versions of {', '.join(sorted(changed))}: its scales are not taken"
+    return structs.replace(run, notes=(*run.notes, f"{note} for them, they set their own")), anchors

@@ -151,7 +151,7 @@ class _Session:
             held = self.means.lanes.hold(lane, wait) if lane else nullcontext(0.0)
             async with held as queue_seconds, self._slots:
                 placed.set()
-                await self._start(plan, queue_seconds)
+                await self._start(plan, lane, queue_seconds)
         except asyncio.CancelledError:
             if not self.stopping:
                 raise
@@ -160,7 +160,7 @@ class _Session:
         finally:
             placed.set()
 
-    async def _start(self, plan: TrialPlan, queue_seconds: float) -> None:
+    async def _start(self, plan: TrialPlan, lane: Lane | None, queue_seconds: float) -> None:
         if self.store_error is not None:
             self._not_started[plan.id] = "store"
             return
@@ -169,7 +169,10 @@ class _Session:
             return
         record: TrialRecord | None = None
         try:
-            record = await self._execute(plan)
+            # The device is taken last: whoever has it waits for nothing that others hold.
+            async with self.means.lanes.alone(lane) if lane else nullcontext(0.0) as device_seconds:
+                queue_seconds += device_seconds
+                record = await self._execute(plan)
         finally:
             measured = record is not None and record.failure is None
             self.means.budget.settle(plan.id, record.cost_usd if record else None, measured=measured)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,19 +15,21 @@ from flatfield.agent.files.copying import copy
 from flatfield.agent.files.removing import discard
 from flatfield.agent.loop import NanoAgent, Outcome
 from flatfield.agent.protocols import Opening, SandboxLimits
+from flatfield.agent.sandbox.packages import with_packages
 from flatfield.agent.system_prompt import system_prompt
-from flatfield.agent.toolbox import FILE_TOOLS, open_tools
+from flatfield.agent.toolbox import FILE_TOOLS, failed_in_short, open_tools
 from flatfield.agent.workspace import SANDBOX_ROOT, Workspace, adopt, changes, snapshot
 from flatfield.errors import FlatfieldError, NotFound, NotReady, ProviderError
-from flatfield.records import Event, Failure, Limits, TrialRecord, Turn, Usage
+from flatfield.records import Event, Failure, Limits, TrialRecord, Turn
+from flatfield.runs.quiet import verify_quietly
 from flatfield.runs.store.threads import to_the_end
+from flatfield.runs.sums import queue_seconds, sums
 from flatfield.scoring.fairness.conditions import turn_conditions
 from flatfield.scoring.prices.pricing import tier_context
 from flatfield.scoring.protocols import VerifyContext
-from flatfield.scoring.verifying.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
     from flatfield.agent.clock import Clock
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.agent.toolbox import Toolbox
     from flatfield.agent.workspace import Snapshot
-    from flatfield.records import AgentConfig, Check, Evaluation, EventKind, FileChange, Task, TrialPlan
+    from flatfield.records import AgentConfig, Check, EventKind, FileChange, Task, TrialPlan
+    from flatfield.runs.lanes import Lanes
     from flatfield.scoring.prices.pricing import Prices
 
 
@@ -56,6 +59,7 @@ class Ground:
     sandbox_reason: str
     observe: Callable[[Event], None]
     lag: LagMeter | None = None
+    lanes: Lanes | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,12 +73,6 @@ class Assignment:
     limits: Limits
     model_name: str
     files: CopyPlan | None = None
-
-
-def limits_for(task: Task, evaluation: Evaluation) -> Limits:
-    """The task's limits, with those that the HOP sets in their place: a HOP says how all its tasks are run."""
-    known = {name: value for name, value in evaluation.limits.items() if name in Limits.__struct_fields__}
-    return msgspec.structs.replace(task.limits, **known)
 
 
 def tool_names(agent: AgentConfig, task: Task) -> tuple[str, ...]:
@@ -100,6 +98,7 @@ class TrialWork:
         self._started_at = ground.clock.utc().isoformat(timespec="seconds")
         self._system_prompt = system_prompt(assignment.agent, assignment.task, assignment.model_name)
         self._doing = "its workspace was made"
+        self._sandbox = ground.sandbox
         self._outcome: Outcome | None = None
         self._wall_seconds: float | None = None
         self._changes: tuple[FileChange, ...] = ()
@@ -145,24 +144,26 @@ class TrialWork:
     async def _in_copy(self, source: CopyPlan, home: Path) -> Failure | None:
         sandbox = self._ground.sandbox
         root = await to_the_end(_made, source, home, sandbox.user if sandbox else None)
+        self._sandbox = await to_the_end(with_packages, sandbox, self._assignment.task.packages, home)
         names = (SANDBOX_ROOT,) if sandbox else ()
         with ConfinedFiles(root, names=names, owner=sandbox.user if sandbox else None) as files:
             return await self._steps(root, files)
 
     async def _steps(self, root: Path, files: ConfinedFiles) -> Failure | None:
         before = await to_the_end(snapshot, files)
-        workspace = Workspace(root=root, files=files, sandbox=self._ground.sandbox, command_limits=SandboxLimits())
+        workspace = Workspace(root=root, files=files, sandbox=self._sandbox, command_limits=SandboxLimits())
         tools = open_tools(tool_names(self._assignment.agent, self._assignment.task), workspace, self._ground.clock)
         self._doing = "the agent was working"
         failure = await self._converse(tools)
-        self._wall_seconds = self._ground.clock.now() - self._started
+        self._wall_seconds = self._ground.clock.now() - self._started - queue_seconds(self._outcome)
         if failure is None:
             self._doing = "it was looked at what the agent changed"
         self._changes = await to_the_end(changes, before, files)
         if failure is None:
             self._doing = "it was verified"
             self._tell("verifying")
-            self._checks = await verify(self._assignment.task, self._context(files, root, before))
+            lane = self._ground.pool.of(self._assignment.agent).lane(self._assignment.agent)
+            self._checks = await verify_quietly(self._context(files, root, before), lane, self._ground.lanes)
         return failure
 
     async def _converse(self, tools: Toolbox) -> Failure | None:
@@ -201,7 +202,7 @@ class TrialWork:
 
     def _show(self, turn: Turn) -> None:
         for call, result in zip(turn.reply.calls, turn.results, strict=False):
-            self._tell("tool", f"{call.name} {call.arguments[:80]}{'' if result.ok else ' → error'}")
+            self._tell("tool", f"{call.name} {call.arguments[:80]}{failed_in_short(result)}")
         self._tell("turn", turn.reply.text[:80])
 
     def _context(self, files: ConfinedFiles, root: Path, before: Snapshot) -> VerifyContext:
@@ -211,7 +212,7 @@ class TrialWork:
             files=files,
             root=root,
             before=before,
-            sandbox=self._ground.sandbox,
+            sandbox=self._sandbox,
             sandbox_reason=self._ground.sandbox_reason,
         )
 
@@ -236,7 +237,8 @@ class TrialWork:
             checks=self._checks,
             failure=failure,
             notes=tuple(_notes(outcome)),
-            **_sums(outcome, assignment.agent),
+            priced=self._ground.prices.described_turns(assignment.agent, outcome.turns),
+            **sums(outcome, assignment.agent),
         )
 
 
@@ -258,40 +260,3 @@ def _made(source: CopyPlan, home: Path, user: int | None) -> Path:
     if user is not None:
         adopt(root, user)
     return root
-
-
-def _sums(outcome: Outcome, agent: AgentConfig) -> dict[str, Any]:
-    """What the turns add up to, as fields of the record."""
-    turns = outcome.turns
-    model_seconds = sum(turn.reply.model_seconds for turn in turns)
-    tools_seconds = sum(turn.tools_seconds for turn in turns)
-    active_seconds = model_seconds + tools_seconds
-    return {
-        "turns": turns,
-        "usage": _total_usage(turns),
-        "cost_usd": _total([turn.cost_usd for turn in turns]),
-        "reported_cost_usd": _total([turn.reply.reported_cost_usd for turn in turns]),
-        "device_cost_usd": None if agent.usd_per_hour is None else active_seconds / 3600 * agent.usd_per_hour,
-        "retry_seconds": sum(turn.reply.retry_seconds for turn in turns) + outcome.retry_seconds,
-        "load_seconds": sum(turn.reply.load_seconds for turn in turns),
-        "first_token_seconds": turns[0].reply.first_token_seconds if turns else None,
-        "model_seconds": model_seconds,
-        "tools_seconds": tools_seconds,
-        "active_seconds": active_seconds,
-    }
-
-
-def _total_usage(turns: Sequence[Turn]) -> Usage | None:
-    """The sum over all turns; None when any turn's is unknown, because a sum of the rest would be too small."""
-    reported = [turn.reply.usage for turn in turns]
-    if not reported or any(usage is None for usage in reported):
-        return None
-    known = [usage for usage in reported if usage is not None]
-    return Usage(**{name: sum(getattr(usage, name) for usage in known) for name in Usage.__struct_fields__})
-
-
-def _total(costs: Sequence[float | None]) -> float | None:
-    """Dollars over all turns; None when any turn's are unknown."""
-    if not costs or any(cost is None for cost in costs):
-        return None
-    return sum(cost for cost in costs if cost is not None)

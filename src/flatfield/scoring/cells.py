@@ -61,17 +61,14 @@ def build_cell(
         wall_seconds=mean(t.wall_seconds for t in trials) if trials else None,
         cost_usd=_mean_known([t.cost_usd for t in trials]),
         passed=sum(f.score >= 1.0 for f in figures),
-        judge=graded(mean(judged), len(judged), mean_interval(judged, "trials", pass_fail=False))
-        if judged
-        else Grade(),
+        judge=graded(mean(judged), len(judged), mean_interval(judged, "trials")) if judged else Grade(),
     )
 
 
 def _performance(scores: Sequence[float], *, ran: bool) -> Grade:
     if not scores:
         return Grade(note="not measured: no verifier and no judge gave a score" if ran else "not measured: no trial")
-    pass_fail = all(score in (0.0, 1.0) for score in scores)
-    return graded(mean(scores), len(scores), mean_interval(scores, "trials", pass_fail=pass_fail))
+    return graded(mean(scores), len(scores), mean_interval(scores, "trials"))
 
 
 def _scale(setting: Setting, figures: Sequence[Figures], measure: Measure) -> ScaleGrade:
@@ -109,7 +106,9 @@ def _placed(figures: Sequence[Figures], measure: Measure, amount: float, place: 
     interval = None
     if ends is not None:
         low, high = score_at(place(ends[1])), score_at(place(ends[0]))
-        interval = Interval(low=low, high=high, method=f"t interval of a ratio on {len(used)} trials, anchors held")
+        interval = Interval(
+            low=low, high=high, method=f"joint ends of amount and score on {len(used)} trials, anchors held"
+        )
     note = f"price known for {len(used)} of {len(figures)} trials" if len(used) < len(figures) else ""
     return graded(score_at(place(amount)), len(used), interval, note)
 

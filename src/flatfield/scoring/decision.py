@@ -162,7 +162,7 @@ def _tradeoffs(field: Sequence[Candidate]) -> list[str]:
 
 
 def _confidence(field: Sequence[Candidate]) -> str:
-    """How sure the first place is: sure only against agents whose overall intervals do not touch."""
+    """How sure the first place is: sure only against agents whose rank ranges do not touch."""
     if not field:
         return "none: there is nothing to recommend"
     first = field[0].card
@@ -170,16 +170,16 @@ def _confidence(field: Sequence[Candidate]) -> str:
         return f"no comparison: {first.agent} is the only agent left (n={first.overall.n})"
     if first.overall.interval is None:
         return f"not separable with n={first.overall.n}: too few tasks and repeats for an interval"
-    open_names = [
-        one.card.agent
-        for one in field[1:]
-        if one.card.overall.interval is None or one.card.overall.interval.high >= first.overall.interval.low
-    ]
+    open_names = [one.card.agent for one in field[1:] if _may_be_ahead(one.card, first)]
     low, high = first.overall.interval.low, first.overall.interval.high
     said = f"overall {first.overall.score or 0.0:.2f}, 95% interval {low:.2f} to {high:.2f}, n={first.overall.n}"
     if not open_names:
-        return f"separable: no other agent's interval reaches {first.agent}'s ({said})"
+        return f"separable: no other agent's rank range reaches {first.agent}'s ({said})"
     return f"not separable with n={first.overall.n} from {', '.join(open_names)} ({said})"
+
+
+def _may_be_ahead(card: Scorecard, first: Scorecard) -> bool:
+    return card.rank is None or first.rank is None or card.rank[0] <= first.rank[1]
 
 
 def _front(field: Sequence[Candidate], weights: Weights) -> tuple[str, ...]:

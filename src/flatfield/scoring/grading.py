@@ -1,11 +1,11 @@
 """Grades of a run, computed from its records: a cell per task and agent, a scorecard per agent, ranks as ranges.
 
 Which interval a figure gets, stated in its `method`:
-- one cell, from three repeats up: Clopper–Pearson for pass/fail scores and where no score differs, else a t interval;
-  speed and cost get the t interval of a ratio, taken through the scale with its anchors held.
+- one cell, from three repeats up: Clopper–Pearson for pass/fail scores (one-sided where all pass or all fail), else
+  Gaffke's bound; speed and cost join the ends of amount and score, taken through the scale with its anchors held.
 - a scorecard of fewer than three tasks: the mean of its cells' ends, if all have an interval.
-- three tasks or more: task means are the sample (Clopper–Pearson or t, as above); $0 on every task is exact.
-- twenty tasks or more, when the task means differ: the bootstrap clustered by task, anchors recomputed.
+- three tasks or more: task means are the sample (Clopper–Pearson or Gaffke, as above); $0 on every task is exact.
+- twenty tasks or more: the bootstrap clustered by task, anchors recomputed, never narrower than that.
 - overall: of the tasks' weighted means, as above, its ends capped as the estimate is; where every task has the same
   performance, and in a cell, the joint ends of its parts' intervals.
 """
@@ -19,16 +19,19 @@ from msgspec.structs import replace
 from flatfield.records import Grading
 from flatfield.scoring.cells import Setting, build_cell
 from flatfield.scoring.fairness.conditions import conditions
+from flatfield.scoring.overall import task_blends
 from flatfield.scoring.performance import measure
 from flatfield.scoring.scorecards import Sheet, build_scorecard
 from flatfield.scoring.statistics.bootstrap import bootstrap
+from flatfield.scoring.statistics.paired import Estimate
+from flatfield.scoring.statistics.ranks import Contender, rank_ranges
 from flatfield.scoring.work import MEASURES, find_anchors
 from flatfield.tasks.agents import CONTROLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flatfield.records import Anchors, Cell, Grade, Interval, Run, Scorecard, TrialRecord, Verdict, Weights
+    from flatfield.records import Anchors, Cell, Interval, Run, Scorecard, TrialRecord, Verdict, Weights
     from flatfield.scoring.performance import Figures, Measured
 
 
@@ -63,13 +66,13 @@ def grade(
     scales = _scales(entries, frozen)
     ran = _finished(trials)
     cells = _cells(run, ran, measured, scales, used)
-    sheets = _sheets(run, ran, measured, cells, bootstrap(entries, used, frozen))
+    sheets = _sheets(run, ran, cells, bootstrap(entries, used, frozen))
     found = tuple(item for item in scales.values() if item is not None)
     return Grading(
         run=run.id,
         weights=used,
         cells=cells,
-        scorecards=_ranked([build_scorecard(sheet, used) for sheet in sheets]),
+        scorecards=_ranked([build_scorecard(sheet, used) for sheet in sheets], cells, used),
         anchors=found,
         notes=(*measured.notes, *_failures(trials), *conditions(trials), *_anchor_notes(run, found, frozen)),
     )
@@ -130,20 +133,17 @@ def _cells(
 def _sheets(
     run: Run,
     ran: Mapping[tuple[str, str], list[TrialRecord]],
-    measured: Measured,
     cells: Sequence[Cell],
     bootstrapped: Mapping[tuple[str, str], Interval],
 ) -> list[Sheet]:
     controls = control_names(run)
     sheets = []
     for agent in run.agents:
-        own = [measured.figures.get((agent.name, task.id), ()) for task in run.tasks]
         sheet = Sheet(
             agent=agent,
             control=agent.name in controls,
             cells=tuple(cell for cell in cells if cell.agent == agent.name),
             trials=tuple(trial for task in run.tasks for trial in ran.get((agent.name, task.id), [])),
-            pass_fail=all(figures.score in (0.0, 1.0) for task in own for figures in task),
             bootstrapped={figure: ends for (name, figure), ends in bootstrapped.items() if name == agent.name},
             levels={task.id: task.level for task in run.tasks},
         )
@@ -151,22 +151,26 @@ def _sheets(
     return sheets
 
 
-def _ranked(cards: Sequence[Scorecard]) -> tuple[Scorecard, ...]:
-    """Rank ranges: an agent is surely ahead of another only when their overall intervals do not touch."""
+def _ranked(cards: Sequence[Scorecard], cells: Sequence[Cell], weights: Weights) -> tuple[Scorecard, ...]:
+    """Rank ranges from resampled ranks, for all that have an overall."""
     field = [card for card in cards if not card.control and card.overall.score is not None]
+    blends: dict[str, dict[str, float]] = {card.agent: {} for card in field}
+    for cell in cells:
+        found = task_blends([cell], weights)
+        if found and cell.agent in blends:
+            blends[cell.agent][cell.task] = found[0]
+    same = len({frozenset(tasks) for tasks in blends.values()}) == 1
+    contenders = [_contender(card, tuple(blends[card.agent].values()) if same else ()) for card in field]
+    ranks = dict(zip((card.agent for card in field), rank_ranges(contenders), strict=True))
+    return tuple(replace(card, rank=ranks[card.agent]) if card.agent in ranks else card for card in cards)
 
-    def surely(ahead: Grade, behind: Grade) -> bool:
-        return bool(ahead.interval and behind.interval and ahead.interval.low > behind.interval.high)
 
-    ranked = []
-    for card in cards:
-        if card not in field:
-            ranked.append(card)
-            continue
-        above = sum(surely(other.overall, card.overall) for other in field)
-        below = sum(surely(card.overall, other.overall) for other in field)
-        ranked.append(replace(card, rank=(1 + above, len(field) - below)))
-    return tuple(ranked)
+def _contender(card: Scorecard, tasks: tuple[float, ...]) -> Contender:
+    ends, score = card.overall.interval, card.overall.score
+    if ends is None or score is None:
+        return Contender(estimate=None)
+    estimate = Estimate(value=score, low=ends.low, high=ends.high)
+    return Contender(estimate=estimate, tasks=tasks, repeats=card.overall.n / max(len(tasks), 1))
 
 
 def _failures(trials: Sequence[TrialRecord]) -> tuple[str, ...]:

@@ -52,8 +52,8 @@ def task_blends(cells: Sequence[Cell], weights: Weights) -> list[float]:
 
 
 def task_interval(blends: Sequence[float], performance: Grade) -> Interval | None:
-    """The t interval of the mean of the tasks' blends, its ends capped as the estimate is; None under three tasks."""
-    found = mean_interval(blends, "tasks", pass_fail=False)
+    """The interval of the mean of the tasks' blends, its ends capped as the estimate is; None under three tasks."""
+    found = mean_interval(blends, "tasks")
     if found is None or performance.interval is None:
         return None
     low, high = capped(found.low, performance.interval.low), capped(found.high, performance.interval.high)

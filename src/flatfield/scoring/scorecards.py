@@ -11,6 +11,7 @@ from flatfield.records import Grade, Interval, Scorecard
 from flatfield.scoring.overall import combine, graded, task_blends, task_interval
 from flatfield.scoring.performance import device_cost
 from flatfield.scoring.scales import HOLDS, mean
+from flatfield.scoring.skills import skill_scores
 from flatfield.scoring.statistics.intervals import LEAST, mean_interval
 
 if TYPE_CHECKING:
@@ -22,14 +23,13 @@ if TYPE_CHECKING:
 class Sheet(Struct, frozen=True, kw_only=True):
     """What a scorecard is made of: the agent, its cells, and its trials that the harness did not fail.
 
-    `pass_fail`: each of its trials scored 0 or 1. `bootstrapped`: intervals by figure, where there are twenty tasks.
+    `bootstrapped`: intervals by figure, where there are twenty tasks.
     """
 
     agent: AgentConfig
     control: bool
     cells: tuple[Cell, ...]
     trials: tuple[TrialRecord, ...]
-    pass_fail: bool
     bootstrapped: Mapping[str, Interval]
     levels: Mapping[str, int | None]
 
@@ -39,7 +39,7 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
     cells, trials, joint = sheet.cells, sheet.trials, sheet.bootstrapped
     free = all(cell.cost.per_work == 0.0 for cell in cells if cell.cost.relative.score is not None)
     exactly = Interval(low=1.0, high=1.0, method="$0 on every task") if free else None
-    performance = average([c.performance for c in cells], joint.get("performance"), pass_fail=sheet.pass_fail)
+    performance = average([c.performance for c in cells], joint.get("performance"))
     speed = average([c.speed.relative for c in cells], joint.get("speed"))
     cost = _cost(cells, exactly or joint.get("cost"), certain=free)
     usages = [trial.usage for trial in trials if trial.usage is not None]
@@ -62,6 +62,7 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
         input_tokens=sum(usage.input_tokens for usage in usages) if usages else None,
         output_tokens=sum(usage.output_tokens for usage in usages) if usages else None,
         highest_level=_highest_level(sheet),
+        skills=skill_scores(trials),
     )
 
 
@@ -74,28 +75,27 @@ def _cost(cells: Sequence[Cell], joint: Interval | None, *, certain: bool) -> Gr
     return unpriced[0] if unpriced else average([c.cost.relative for c in cells], joint, certain=certain)
 
 
-def average(
-    grades: Sequence[Grade], joint: Interval | None, *, pass_fail: bool = False, certain: bool = False
-) -> Grade:
+def average(grades: Sequence[Grade], joint: Interval | None, *, certain: bool = False) -> Grade:
     """The mean over tasks of the measured grades, each task counting once.
 
-    `joint` is the bootstrap's interval; it is taken where the tasks differ (or where it is `certain`), because a
-    resample of equal values has no width.
+    `joint` is the bootstrap's interval, or a `certain` one. A resample does not know what no task showed, so the
+    bootstrap's is never narrower than the interval that the tasks' scores allow by themselves, and not used where
+    they are all equal.
     """
     known = [found for found in grades if found.score is not None]
     scores = [found.score for found in known if found.score is not None]
     if not scores:
         return Grade(note=next((found.note for found in grades if found.note), "not measured"))
     note = f"{len(scores)} of {len(grades)} tasks measured" if len(scores) < len(grades) else ""
-    use_joint = joint is not None and (certain or len(set(scores)) > 1)
-    interval = joint if use_joint else _task_interval(known, scores, pass_fail=pass_fail)
+    alone = _task_interval(known, scores)
+    interval = joint if certain else wider(joint, alone) if len(set(scores)) > 1 else alone
     return graded(mean(scores), sum(found.n for found in known), _around(interval, mean(scores)), note)
 
 
-def _task_interval(known: Sequence[Grade], scores: Sequence[float], *, pass_fail: bool) -> Interval | None:
+def _task_interval(known: Sequence[Grade], scores: Sequence[float]) -> Interval | None:
     """From three tasks up the interval of their mean; below, the mean of the ends of the tasks' own intervals."""
     if len(scores) >= LEAST:
-        return mean_interval(scores, "tasks", pass_fail=pass_fail)
+        return mean_interval(scores, "tasks")
     ends = [found.interval for found in known if found.interval is not None]
     if len(ends) < len(scores):
         return None
@@ -115,10 +115,19 @@ def _overall(sheet: Sheet, parts: tuple[Grade, Grade, Grade], weights: Weights) 
     tasks = [cell.performance.score for cell in sheet.cells if cell.performance.score is not None]
     if overall.score is None or len(set(tasks)) < 2:
         return overall
-    found = sheet.bootstrapped.get("overall") or task_interval(task_blends(sheet.cells, weights), parts[0])
+    blends = task_interval(task_blends(sheet.cells, weights), parts[0])
+    found = wider(sheet.bootstrapped.get("overall"), blends)
     if found is None:
         return overall
     return graded(overall.score, overall.n, _around(found, overall.score), overall.note)
+
+
+def wider(joint: Interval | None, tasks: Interval | None) -> Interval | None:
+    """What covers both intervals; the one that there is where the other is missing."""
+    if joint is None or tasks is None:
+        return joint or tasks
+    low, high = min(joint.low, tasks.low), max(joint.high, tasks.high)
+    return Interval(low=low, high=high, method=f"{joint.method}, at least {tasks.method}")
 
 
 def _around(interval: Interval | None, score: float) -> Interval | None:

@@ -1,12 +1,15 @@
-"""Reads flatfield.toml: the agents of its `[agents.NAME]` tables and the prices of its `[prices."MODEL"]` tables."""
+"""Reads flatfield.toml: `[agents.NAME]`, `[prices."MODEL"]` and `[lanes."PROVIDER"]` tables."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flatfield.records import AgentConfig, Price
+from flatfield import plugins
+from flatfield.records import AgentConfig, LaneLimits, Price
 from flatfield.tasks import agents, fields, source, toml
+from flatfield.tasks.headers import look_at
 from flatfield.tasks.located import shown
 
 if TYPE_CHECKING:
@@ -15,20 +18,38 @@ if TYPE_CHECKING:
     from flatfield.tasks.located import Node
     from flatfield.tasks.source import Findings
 
-_TABLES = {"agents": "write one table [agents.NAME] for each agent", "prices": 'write one table [prices."MODEL"] each'}
+_TABLES = {
+    "agents": "write one table [agents.NAME] for each agent",
+    "prices": 'write one table [prices."MODEL"] each',
+    "lanes": 'write one table [lanes."PROVIDER"] or [lanes."HOST"] each',
+}
 _NEEDED = ("input_mtok", "output_mtok")
 RATES: dict[str, fields.Reader] = {
     name: fields.number(least=0) for name in ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok")
 }
 """What a price may hold, in USD per million tokens."""
 
+LANE_LIMITS: dict[str, fields.Reader] = {
+    name: fields.integer(1) for name in ("concurrent", "requests_per_minute", "tokens_per_minute")
+}
+"""What a lane may hold."""
+_HOST = re.compile(
+    r"localhost(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?|[A-Za-z0-9-]+:\d+"
+)
+"""A server as a lane names it: a host with a dot, or any with a port; a word alone is a provider."""
+_NO_SERVER = ("local", *agents.CONTROLS)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What a flatfield.toml says: agents in its order, and prices by "PROVIDER:MODEL" or by model."""
+    """What a flatfield.toml says: agents in its order, prices by "PROVIDER:MODEL" or by model, and lanes' limits.
+
+    `lanes` are by host and port, by host, or by provider.
+    """
 
     agents: tuple[AgentConfig, ...] = ()
     prices: dict[str, Price] = field(default_factory=dict)
+    lanes: dict[str, LaneLimits] = field(default_factory=dict)
 
 
 def read_config(path: Path, shown_as: str) -> Config:
@@ -47,10 +68,12 @@ def read_config(path: Path, shown_as: str) -> Config:
     prices = {
         name: _price(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "prices", found)
     }
+    lanes = {name: _lane(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "lanes", found)}
     found.settle()
     return Config(
         agents=tuple(agent for agent in read if agent is not None),
         prices={name: price for name, price in prices.items() if price is not None},
+        lanes={name: lane for name, lane in lanes.items() if lane is not None},
     )
 
 
@@ -80,6 +103,8 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
         # A key pasted here by mistake must not be printed.
         line = entries["api_key_env"].line
         found.add(line, "api_key_env is not the name of an environment variable", "name the variable, not the key")
+    if "headers" in given:
+        look_at(entries["headers"], given["headers"], found)
     return AgentConfig(name=name, source=where, **given) if len(found.mistakes) == before else None
 
 
@@ -95,3 +120,24 @@ def _price(name: str, node: Node, where: str, found: Findings) -> Price | None:
         if node.map is not None and key not in node.map:
             found.add(node.line, f"{what} has no {key}", f"write {key} = …, in USD per million tokens")
     return Price(source=where, **given) if len(found.mistakes) == before else None
+
+
+def _lane(name: str, node: Node, where: str, found: Findings) -> LaneLimits | None:
+    what = f"the lane {name}"
+    before = len(found.mistakes)
+    inner = next((f"{name}.{key}" for key, entry in (node.map or {}).items() if entry.map is not None), None)
+    if inner is not None:  # [lanes.api.openai.com] is a table in a table
+        found.add(node.line, f"{what} holds another table", f'put the whole name in quotes: [lanes."{inner}"]')
+        return None
+    servers = [provider for provider in plugins.names("provider") if provider not in _NO_SERVER]
+    if name in _NO_SERVER:
+        found.add(
+            node.line, f"{name} has no server that is asked", "remove the table: one trial runs on a device at a time"
+        )
+    elif name not in servers and not _HOST.fullmatch(name):
+        fix = f"{source.right_key(name, servers)}, or the host and port of a server"
+        found.add(node.line, f"{name!r} is neither a provider nor a host", fix)
+    given = fields.read_map(node, LANE_LIMITS, found, what=what)
+    if node.map is not None and not node.map:
+        found.add(node.line, f"{what} says nothing", f"write {', '.join(LANE_LIMITS)}, or remove the table")
+    return LaneLimits(source=where, **given) if len(found.mistakes) == before else None

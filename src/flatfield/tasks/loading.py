@@ -11,6 +11,7 @@ import msgspec
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import Evaluation, Mistake, Task
 from flatfield.tasks import source
+from flatfield.tasks.generating import TASK_FILE
 from flatfield.tasks.hop import is_evaluation, read_evaluation
 from flatfield.tasks.lop import looks_like_task, read_task
 
@@ -34,6 +35,7 @@ class _Reading:
     """What one call of `load` has read so far; `named` says of each file whether it was named itself."""
 
     cwd: Path
+    seed: int | None = None
     named: dict[Path, bool] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
     evaluations: dict[Path, Evaluation | None] = field(default_factory=dict)
@@ -46,32 +48,35 @@ class _Reading:
         here = self.cwd.absolute()
         return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
 
-    def keep(self, path: Path, error: InvalidFiles) -> None:
-        """Note a file's mistakes under its short path."""
-        self.mistakes.extend(msgspec.structs.replace(m, path=self.shown(path)) for m in error.mistakes)
+    def keep(self, error: InvalidFiles) -> None:
+        """Note mistakes under their files' short paths."""
+        self.mistakes.extend(msgspec.structs.replace(m, path=self.shown(Path(m.path))) for m in error.mistakes)
 
 
-def load(arguments: Sequence[str], cwd: Path) -> Loaded:
-    """Read files, the Markdown files right in folders, and `suite:NAME`; relative paths count from `cwd`.
+def load(arguments: Sequence[str], cwd: Path, seed: int | None = None) -> Loaded:
+    """Read files, folders and `suite:NAME`; relative paths count from `cwd`.
 
-    In folders, what is neither LOP nor HOP is passed over with a note (a README without), and so are HOPs when one is
-    named as a file.
+    Of a folder, the Markdown files right in it, and the `task.md` of each folder in it. There, what is neither LOP nor
+    HOP is passed over with a note (a README without), and so are HOPs when one is named as a file. `seed` is what LOPs
+    that are generated are made from; None: the HOP's.
 
     Raises:
         NotFound: files, folders or suites that are not there; all of them.
         InvalidFiles: the mistakes of all files, tasks with the same id, or several HOPs.
     """
-    reading = _Reading(cwd)
+    reading = _Reading(cwd, seed)
     for argument in arguments:
         _find(argument, reading)
     if reading.missing:
         raise NotFound("\n".join(reading.missing))
-    for path, itself in reading.named.items():
-        _read(path, itself, reading)
-    _check_ids(reading)
+    texts = {path: text for path in reading.named if (text := _text(path, reading)) is not None}
     evaluation = _one_evaluation(reading)
+    for path, text in texts.items():
+        _read_task(path, text, reading, evaluation or Evaluation())
+    _check_ids(reading)
     if reading.mistakes:
-        raise InvalidFiles(reading.mistakes)
+        order = {reading.shown(path): at for at, path in enumerate(reading.named)}
+        raise InvalidFiles(sorted(reading.mistakes, key=lambda mistake: order.get(mistake.path, len(order))))
     return Loaded(tasks=tuple(reading.tasks), evaluation=evaluation, notes=tuple(reading.notes))
 
 
@@ -106,7 +111,7 @@ def _find(argument: str, reading: _Reading) -> None:
 
 
 def _find_in(folder: Path, argument: str, reading: _Reading) -> None:
-    files = sorted(path for path in folder.glob("*.md") if path.is_file())
+    files = sorted(path for path in (*folder.glob("*.md"), *folder.glob(f"*/{TASK_FILE}")) if path.is_file())
     for path in files:
         reading.named.setdefault(path, False)
     if not files:
@@ -115,18 +120,28 @@ def _find_in(folder: Path, argument: str, reading: _Reading) -> None:
         reading.missing.append(f"there is no Markdown file in {argument}; {hint}")
 
 
-def _read(path: Path, itself: bool, reading: _Reading) -> None:  # noqa: FBT001 - the value beside the path in `named`
+def _text(path: Path, reading: _Reading) -> str | None:
+    """A file's text, unless it is a HOP, which is read, or has mistakes, which are kept."""
     try:
         text = source.decode(source.read_bytes(path), str(path))
-        if is_evaluation(text):
-            reading.evaluations[path] = None
-            reading.evaluations[path] = read_evaluation(path)
-        elif itself or looks_like_task(text):
-            reading.tasks.append(read_task(path))
+        if not is_evaluation(text):
+            return text
+        reading.evaluations[path] = None
+        reading.evaluations[path] = read_evaluation(path)
+    except InvalidFiles as error:
+        reading.keep(error)
+    return None
+
+
+def _read_task(path: Path, text: str, reading: _Reading, evaluation: Evaluation) -> None:
+    try:
+        if reading.named[path] or looks_like_task(text):
+            seed = evaluation.seed if reading.seed is None else reading.seed
+            reading.tasks.append(read_task(path, seed))
         elif path.stem.lower() != "readme":
             reading.notes.append(f"{reading.shown(path)} passed over: it has no `## Variables` with a PROMPT")
     except InvalidFiles as error:
-        reading.keep(path, error)
+        reading.keep(error)
 
 
 def _one_evaluation(reading: _Reading) -> Evaluation | None:
@@ -147,7 +162,7 @@ def _check_ids(reading: _Reading) -> None:
     """A task's id is part of its trials' ids, so no two tasks of a run may share one."""
     first: dict[str, str] = {}
     for task in reading.tasks:
-        path = reading.shown(Path(task.path))
+        path = reading.shown(Path(task.generated_from or task.path))
         if task.id in first:
             problem = f"the id {task.id!r} is also that of {first[task.id]}"
             reading.mistakes.append(Mistake(path=path, line=1, problem=problem, fix="rename the file or set `id:`"))

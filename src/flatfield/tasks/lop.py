@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from flatfield.errors import NotFound
 from flatfield.records import Limits, Targets, Task
-from flatfield.tasks import digest, fields, frontmatter, markdown, solution, source, verify
+from flatfield.tasks import digest, fields, frontmatter, generating, markdown, sabotages, solution, source, verify
+from flatfield.tasks.cache import cache_folder
 
 if TYPE_CHECKING:
     from flatfield.tasks.located import Node
@@ -21,16 +25,27 @@ DEFAULT_TOOLS = ("read_file", "list_directory", "write_file", "edit_file", "get_
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def read_task(path: Path) -> Task:
-    """Read one LOP.
+def read_task(path: Path, seed: int = 0, *, cache: Path | None = None) -> Task:
+    """Read one LOP; one that is generated, as the variant that `seed` makes, kept in `cache` (None: the user's).
 
     Raises:
         NotFound: there is no such file.
         InvalidFiles: it has mistakes; all of them, with their lines.
+        FlatfieldError: the cache cannot be written.
     """
     data = source.read_bytes(path)
-    found = source.Findings(str(path))
     text = source.decode(data, str(path))
+    if generating.generates(text):
+        made = generating.variant(path, text, seed, cache or cache_folder(os.environ))
+        origin = str(path.absolute())
+        data = source.read_bytes(made)
+        task = _read(made, data, source.decode(data, str(made)))
+        return msgspec.structs.replace(task, generated_from=origin, seed=seed)
+    return _read(path, data, text)
+
+
+def _read(path: Path, data: bytes, text: str) -> Task:
+    found = source.Findings(str(path))
     matter = frontmatter.read(text, found)
     plain = not matter.map and not found.mistakes
     prompt = markdown.parse(text, frontmatter.split(text).body_start, found)
@@ -45,7 +60,7 @@ def read_task(path: Path) -> Task:
         raise NotFound(f"{error.filename}, which {path} names, cannot be read: {error.strerror}") from None
     value = prompt.variables["PROMPT"].value
     return Task(
-        id=given.get("id") or slug(path.stem),
+        id=given.get("id") or generating.default_id(path),
         title=given.get("title") or prompt.title or path.stem,
         prompt=value or "",
         path=str(path.absolute()),
@@ -66,11 +81,6 @@ def looks_like_task(text: str) -> bool:
     prompt = markdown.parse(text, part.body_start, found)
     own = [key for key in _READERS if key not in {"title", "tags", "tools", "id"}]
     return "Variables" in prompt.sections or any(frontmatter.has_key(part.matter, key) for key in own)
-
-
-def slug(name: str) -> str:
-    """A file's name as an id: what is no letter, digit, `.`, `_` or `-` becomes `-`."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "task"
 
 
 def _check_prompt_is_there(prompt: Prompt, found: Findings) -> None:
@@ -95,7 +105,8 @@ def _check_sections(prompt: Prompt, agents: tuple[str, ...], *, plain: bool, fou
     if not prompt.title:
         found.add(1, "there is no title", "start the file with `# Title`, or write front matter")
     suggested = {mistake.fix for mistake in found.mistakes}
-    for name in markdown.SECTIONS:
+    # Without a PROMPT it is hardly a plain LOP that lacks sections: what to do about those would only hide what counts.
+    for name in markdown.SECTIONS if "PROMPT" in prompt.variables else ():
         if name in prompt.sections or name == "Variables" or f"did you mean `## {name}`?" in suggested:
             continue
         found.add(1, f"there is no `## {name}` section", f"write `## {name}`, or give the LOP front matter")
@@ -107,17 +118,22 @@ def _check_sections(prompt: Prompt, agents: tuple[str, ...], *, plain: bool, fou
 def _front_matter(matter: Node, path: Path, found: Findings) -> dict[str, Any]:
     """`id`, `title`, the Task's other fields under "fields", and under "named" what the LOP names on disk."""
     folder = path.parent
-    readers = {**_READERS, "workspace": _workspace(path)}
+    readers = {**_READERS, "workspace": _workspace(path), "packages": _packages(path)}
     given = fields.read_map(matter, readers, found, what="the front matter")
     verifiers = verify.read(given.pop("verify", None), folder, found)
-    steps = solution.read(given.pop("solution", None), folder, given.get("tools", DEFAULT_TOOLS), found)
-    named = [*verify.named_paths(verifiers, folder), *steps.folders]
+    allowed = given.get("tools", DEFAULT_TOOLS)
+    steps = solution.read(given.pop("solution", None), folder, allowed, found)
+    base = sabotages.Base(solution=steps, verifiers=verifiers, allowed=allowed, folder=folder)
+    spoiled = sabotages.read(given.pop("sabotages", None), base, found)
+    named = [*verify.named_paths(verifiers, folder), *steps.folders, *spoiled.folders]
     if "workspace" in given:
         named.append(Path(given["workspace"]))
+    if "packages" in given:
+        named.append(Path(given["packages"]))
     result: dict[str, Any] = {"named": named, "id": given.pop("id", None), "title": given.pop("title", None)}
     given["limits"] = Limits(**given.get("limits", {}))
     given["targets"] = Targets(**given.get("targets", {}))
-    result["fields"] = {**given, "verifiers": verifiers, "solution": steps.steps}
+    result["fields"] = {**given, "verifiers": verifiers, "solution": steps.steps, "sabotages": spoiled.items}
     return result
 
 
@@ -126,7 +142,9 @@ def _id(node: Node, name: str, found: Findings) -> str | None:
     if value is None or _ID.fullmatch(value):
         return value if value is None else str(value)
     found.add(
-        node.line, f"{name} {value!r} has characters other than letters, digits, `.`, `_`, `-`", f"write {slug(value)}"
+        node.line,
+        f"{name} {value!r} has characters other than letters, digits, `.`, `_`, `-`",
+        f"write {source.slug(value)}",
     )
     return None
 
@@ -142,6 +160,26 @@ def _workspace(path: Path) -> fields.Reader:
             found.add(node.line, f"the workspace folder {value!r} {problem}", f"name a folder beside {path.name}")
         elif path.resolve().is_relative_to(folder):
             found.add(node.line, f"the workspace {value!r} holds the LOP, and so the answers", "name a folder below it")
+        else:
+            return str(folder)
+        return None
+
+    return read
+
+
+def _packages(path: Path) -> fields.Reader:
+    """A folder of unpacked packages and wheels beside the LOP; it may hold nothing else, so not the LOP either."""
+
+    def read(node: Node, name: str, found: Findings) -> str | None:
+        value = fields.text()(node, name, found)
+        if value is None:
+            return None
+        folder, top = (path.parent / value).resolve(), path.parent.resolve()
+        if Path(value).is_absolute() or not folder.is_relative_to(top) or folder == top:
+            found.add(node.line, f"the packages {value!r} leave the LOP's folder", f"name a folder beside {path.name}")
+        elif not folder.is_dir():
+            fix = f"make it: pip install --target {value} NAME, or pip download --dest {value} NAME"
+            found.add(node.line, f"the packages folder {value!r} is not there", fix)
         else:
             return str(folder)
         return None
@@ -172,6 +210,7 @@ _READERS: dict[str, fields.Reader] = {
     "level": fields.integer(0),
     "tags": fields.texts(single=True),
     "workspace": _kept,
+    "packages": _kept,
     "files": _files,
     "tools": fields.tools,
     "limits": fields.nested(fields.LIMITS),
@@ -179,4 +218,5 @@ _READERS: dict[str, fields.Reader] = {
     "repeats": fields.integer(1),
     "verify": _kept,
     "solution": _kept,
+    "sabotages": _kept,
 }

@@ -18,7 +18,7 @@ from flatfield.tasks.roster import SHIPPED, as_agent, known_models
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flatfield.records import AgentConfig, Price
+    from flatfield.records import AgentConfig, LaneLimits, Price
 
 CONFIG_NAME = "flatfield.toml"
 CONFIG_VARIABLE = "FLATFIELD_CONFIG"
@@ -29,7 +29,7 @@ class Project:
     """Where flatfield.toml lies (else the current directory), and every agent that can be named there.
 
     `config` is None without a flatfield.toml. The roster holds each name once, by precedence; `notes` say which agents
-    are hidden by others, and which files were passed over. `prices` are the user's own.
+    are hidden by others, and which files were passed over. `prices` and `lanes` are the user's own.
     """
 
     folder: Path
@@ -37,6 +37,7 @@ class Project:
     roster: tuple[AgentConfig, ...]
     notes: tuple[str, ...]
     prices: Mapping[str, Price] = field(default_factory=dict)
+    lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
 
 
 def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> Project:
@@ -67,7 +68,9 @@ def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> 
     if mistakes:
         raise InvalidFiles(mistakes)
     roster = _first_of_each([*agents, *shipped()], notes)
-    return Project(folder=folder, config=path, roster=roster, notes=tuple(notes), prices=written.prices)
+    return Project(
+        folder=folder, config=path, roster=roster, notes=tuple(notes), prices=written.prices, lanes=written.lanes
+    )
 
 
 def shipped() -> tuple[AgentConfig, ...]:

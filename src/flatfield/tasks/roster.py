@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from datetime import date  # noqa: TC003 - msgspec
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,18 @@ from msgspec import Struct
 
 from flatfield.records import AgentConfig
 
+OWN_SERVERS = frozenset({"ollama"})
+"""Providers whose servers hold whatever their users put there."""
+
 SHIPPED = "shipped"
 """The source of the agents that flatfield brings along."""
 
 
 class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model by the name of its agent; None: not known. `retires` is the first day on which it is not served."""
+    """A model by the name of its agent; None: not known. `retires` is the first day on which it is not served.
+
+    `successor` is the model that its vendor recommends then, "" while none is known.
+    """
 
     name: str
     provider: str
@@ -25,6 +32,7 @@ class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     context_tokens: int | None = None
     released: date | None = None
     retires: date | None = None
+    successor: str = ""
 
     def is_retired(self, today: date) -> bool:
         """Whether its vendor no longer serves it."""
@@ -42,9 +50,30 @@ def as_agent(known: Known) -> AgentConfig:
     return AgentConfig(name=known.name, provider=known.provider, model=known.model, source=SHIPPED)
 
 
+def remark(agent: AgentConfig, today: date) -> str:
+    """What is to be said of the model of an agent that is not ready: that it is retired, or not known here; or "".
+
+    Nothing is known of models at other addresses than their vendors', nor of those on a server of the user's own.
+    """
+    return "" if agent.base_url else retirement(agent, today) or _unknown(agent)
+
+
 def retirement(agent: AgentConfig, today: date) -> str:
     """What is to be said of an agent whose model is retired; "" when it is not, or not known."""
     found = next((k for k in known_models() if (k.provider, k.model) == (agent.provider, agent.model)), None)
     if found is None or found.retires is None or not found.is_retired(today):
         return ""
-    return f"{agent.model} was retired by its vendor on {found.retires.isoformat()}"
+    instead = f"; the one to use instead is {found.successor}" if found.successor else ""
+    return f"{agent.model} was retired by its vendor on {found.retires.isoformat()}{instead}"
+
+
+def _unknown(agent: AgentConfig) -> str:
+    names = [known.model for known in known_models() if known.provider == agent.provider]
+    if agent.provider in OWN_SERVERS or not names or agent.model in names:
+        return ""
+    close = get_close_matches(agent.model, names, n=3, cutoff=0.6)
+    return f"{agent.model!r} is not a model that flatfield knows{_come_close(close)}"
+
+
+def _come_close(names: list[str]) -> str:
+    return f"; names that come close: {', '.join(names)}" if names else "; see: flatfield models list"

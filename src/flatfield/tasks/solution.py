@@ -33,10 +33,15 @@ _ARGUMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """The steps, and the folders beside the LOP whose files they hold."""
+    """The steps, the folders beside the LOP whose files they hold, and the item of the list that each step is from.
+
+    `numbers` count the items from 1; `written`: how many there are.
+    """
 
     steps: tuple[SolutionStep, ...] = ()
     folders: tuple[Path, ...] = ()
+    numbers: tuple[int, ...] = ()
+    written: int = 0
 
 
 def read(node: Node | None, folder: Path, allowed: Sequence[str], found: Findings) -> Solution:
@@ -47,29 +52,40 @@ def read(node: Node | None, folder: Path, allowed: Sequence[str], found: Finding
         found.add(node.line, f"`solution` is {shown(node)}, not a list of steps", 'write items such as `- answer: "…"`')
         return Solution()
     steps: list[SolutionStep] = []
+    numbers: list[int] = []
     folders: list[Path] = []
-    for index, item in enumerate(node.items):
-        keys = list(item.map or {})
-        if item.map is None or len(keys) != 1:
-            found.add(item.line, f"a step is {shown(item)}, not one key with its value", "write one tool per `- ` item")
-            continue
-        key, value = keys[0], item.map[keys[0]]
-        if key == "answer":
-            if index != len(node.items) - 1:
-                found.add(item.keys[key], "`answer` is not the last step", "move it to the end")
-            steps.append(SolutionStep(answer=fields.text(empty=True)(value, "`answer`", found) or ""))
-        elif key == "copy":
-            steps += _copy(value, folder, folders, found)
-            _check_allowed("write_file", item.keys[key], allowed, found)
-        elif key not in plugins.names("tool"):
-            known = [*plugins.names("tool"), "copy", "answer"]
-            found.add(item.keys[key], f"there is no tool `{key}` to take a step with", right_key(key, known))
-        else:
-            _check_allowed(key, item.keys[key], allowed, found)
-            steps.append(SolutionStep(tool=key, arguments=_arguments(key, value, found)))
+    for number, item in enumerate(node.items, start=1):
+        if number < len(node.items) and "answer" in (item.map or {}):
+            found.add(item.keys["answer"], "`answer` is not the last step", "move it to the end")
+        taken = read_step(item, folder, allowed, folders, found)
+        steps += taken
+        numbers += [number] * len(taken)
     if steps and steps[-1].tool is not None:
         steps.append(SolutionStep(answer=DEFAULT_ANSWER))
-    return Solution(tuple(steps), tuple(folders))
+        numbers.append(0)
+    return Solution(tuple(steps), tuple(folders), tuple(numbers), len(node.items))
+
+
+def read_step(
+    item: Node, folder: Path, allowed: Sequence[str], folders: list[Path], found: Findings
+) -> list[SolutionStep]:
+    """What one item of a list of steps stands for; a folder that it copies is added to `folders`."""
+    keys = list(item.map or {})
+    if item.map is None or len(keys) != 1:
+        found.add(item.line, f"a step is {shown(item)}, not one key with its value", "write one tool per `- ` item")
+        return []
+    key, value = keys[0], item.map[keys[0]]
+    if key == "answer":
+        return [SolutionStep(answer=fields.text(empty=True)(value, "`answer`", found) or "")]
+    if key == "copy":
+        _check_allowed("write_file", item.keys[key], allowed, found)
+        return _copy(value, folder, folders, found)
+    if key not in plugins.names("tool"):
+        known = [*plugins.names("tool"), "copy", "answer"]
+        found.add(item.keys[key], f"there is no tool `{key}` to take a step with", right_key(key, known))
+        return []
+    _check_allowed(key, item.keys[key], allowed, found)
+    return [SolutionStep(tool=key, arguments=_arguments(key, value, found))]
 
 
 def _check_allowed(tool: str, line: int, allowed: Sequence[str], found: Findings) -> None:

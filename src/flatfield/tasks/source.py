@@ -131,3 +131,8 @@ def names_in(folder: Path) -> list[str]:
         return [entry.name for entry in folder.iterdir()]
     except OSError:
         return []
+
+
+def slug(name: str) -> str:
+    """A file's name as an id: what is no letter, digit, `.`, `_` or `-` becomes `-`."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "task"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _BESIDE: dict[str, fields.Reader] = {"weight": fields.number(above=0), "skill": fields.text()}
 """What may stand beside the kind in an item's map."""
+_LABEL_CHARACTERS = 80
 
 
 def read(node: Node | None, folder: Path, found: Findings) -> tuple[VerifierSpec, ...]:
@@ -33,6 +34,20 @@ def read(node: Node | None, folder: Path, found: Findings) -> tuple[VerifierSpec
         return ()
     specs = [_item(item, folder, found) for item in node.items]
     return tuple(spec for spec in specs if spec is not None)
+
+
+def label(spec: VerifierSpec) -> str:
+    """What a verifier looks at, in a few words: `file out.json: equals`, `command python -m pytest -q`."""
+    options = spec.options
+    if set(options) == {"value"}:
+        value = options["value"]
+        text = f"{len(value)} items" if isinstance(value, list | tuple) else str(value)
+    else:
+        subject = next((str(options[key]) for key in ("path", "run") if key in options), "")
+        keys = ", ".join(key for key in options if key not in {"path", "run", "hidden", "into", "timeout_seconds"})
+        text = f"{subject}: {keys}" if subject and keys else subject or keys
+    text = " ".join(f"{spec.kind} {text}".split())
+    return text if len(text) <= _LABEL_CHARACTERS else text[: _LABEL_CHARACTERS - 1] + "…"
 
 
 def named_paths(specs: Sequence[VerifierSpec], folder: Path) -> list[Path]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from flatfield.tasks.source import Lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flatfield.records import Task
 
 _WORDINGS = tuple(
@@ -27,14 +29,30 @@ _WORDINGS = tuple(
 
 
 def check_prompt(task: Task) -> tuple[str, ...]:
-    """One note for each line of the prompt that speaks of the harness; such lines are sent unchanged all the same."""
+    """One note for each line of the prompt that speaks of the harness, and one for quotes that are likely not meant.
+
+    The prompt is sent unchanged all the same.
+    """
     lines = Lines.of(task.prompt)
-    return tuple(
+    harness = (
         f"line {index + 1} of the prompt of {task.id} talks about the harness, not the task: "
         f"{_short(lines.line(index))!r}; it is sent unchanged, but you may want to take it out"
         for index in range(len(lines))
         if any(wording.search(lines.line(index)) for wording in _WORDINGS)
     )
+    return (*_quotes(task), *harness)
+
+
+def _quotes(task: Task) -> Iterator[str]:
+    """A value stands between one quote and one quote: of three, as programs write them, two are part of it."""
+    ends = [
+        where for where, has in (("begins", task.prompt.startswith('""')), ("ends", task.prompt.endswith('""'))) if has
+    ]
+    if ends:
+        yield (
+            f"the prompt of {task.id} {' and '.join(ends)} with two quotes, which are sent to the model: a value"
+            ' stands between one `"` and one `"`, also over several lines; take the others out'
+        )
 
 
 def _short(line: str) -> str:

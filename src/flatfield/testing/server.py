@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from flatfield.records import Usage
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
@@ -134,9 +135,9 @@ class FakeServer:
 
     A sequence is played in the order of the requests; a function is given each request and its number from 0.
     `piece_bytes` cuts streams into pieces of that size, anywhere, characters included; `stream` False answers whole;
-    `compress` gzips replies, streamed ones too. `requests`, `headers` and `violations` hold what came (a request more
-    than the script has replies for is one, too), `asked` the short questions with their paths, which the script has no
-    part in; `open_requests` are those being answered now.
+    `compress` gzips replies, streamed ones and faults too; `tls`, set before it listens, answers over TLS. `requests`,
+    `headers` and `violations` hold what came (a request more than the script has replies for is one, too), `asked` the
+    short questions with their paths, which the script has no part in; `open_requests` are those being answered now.
     """
 
     def __init__(
@@ -154,6 +155,7 @@ class FakeServer:
         self._stream = stream
         self._piece_bytes = piece_bytes
         self._compress = compress
+        self.tls: ssl.SSLContext | None = None
         self._models = models
         self._sent: list[FakeReply] = []
         self._runner: web.AppRunner | None = None
@@ -175,9 +177,9 @@ class FakeServer:
                 app.router.add_post(self._wire.base + path, partial(self._answer, self._wire, path))
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self.tls).start()
         host, port = self._runner.addresses[0][:2]
-        self.base_url = f"http://{host}:{port}{self._wire.base}"
+        self.base_url = f"{'https' if self.tls else 'http'}://{host}:{port}{self._wire.base}"
         return self
 
     async def __aexit__(
@@ -221,16 +223,15 @@ class FakeServer:
         if self._stream and self._wire.streams(sent, request.path):
             return await self._send(request, b"".join(self._wire.stream(step, number)))
         body = json.dumps(self._wire.whole(step, number), ensure_ascii=False).encode()
-        headers = {"Content-Type": "application/json"}
-        if self._compress:
-            body, headers["Content-Encoding"] = gzip.compress(body), "gzip"
-        return web.Response(body=body, headers=headers)
+        return await self._send(request, body, headers={"Content-Type": "application/json"})
 
-    async def _send(self, request: web.Request, stream: bytes) -> web.StreamResponse:
-        headers = {"Content-Type": self._wire.content_type}
+    async def _send(
+        self, request: web.Request, stream: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> web.StreamResponse:
+        headers = dict(headers or {"Content-Type": self._wire.content_type})
         if self._compress:
             stream, headers["Content-Encoding"] = gzip.compress(stream), "gzip"
-        response = web.StreamResponse(headers=headers)
+        response = web.StreamResponse(status=status, headers=headers)
         await response.prepare(request)
         size = self._piece_bytes or len(stream) or 1
         for start in range(0, len(stream), size):
@@ -242,10 +243,12 @@ class FakeServer:
 
     async def _fail(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         if fault.status != 200:
-            body = self._wire.error(fault.status, fault.message)
-            return web.json_response(body, status=fault.status, headers=fault.headers)
+            body = json.dumps(self._wire.error(fault.status, fault.message)).encode()
+            headers = {"Content-Type": "application/json", **fault.headers}
+            return await self._send(request, body, status=fault.status, headers=headers)
         if fault.kind == "whole":
-            return web.Response(text=fault.message, headers=fault.headers)
+            headers = {"Content-Type": "text/plain; charset=utf-8", **fault.headers}
+            return await self._send(request, fault.message.encode(), headers=headers)
         if fault.kind == "slow_headers":
             await asyncio.Event().wait()
         if fault.kind == "garbage":

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from flatfield.agent.http.replies import DRAIN_SECONDS, EVENTS_PER_TOKEN, FREE_EVENTS, Passing, retry_after_seconds
 from flatfield.agent.http.transport import LARGE_BODY_BYTES, Exchange, Post, RetryPolicy, Transport, open_session
 from flatfield.errors import ContextTooLong, ProviderError
+from flatfield.records import Abandoned, Usage
 from flatfield.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Lines:
     def __init__(self) -> None:
         self.words: list[str] = []
         self.begun = self.complete = self.over = False
+        self.letters = 0
+        self.counted: tuple[Usage | None, int] = (None, 0)
 
     def event(self, data: bytes) -> None:
         word = data.decode()
@@ -76,6 +79,9 @@ class Lines:
             raise ProviderError(word, status=400)
         if word == "long":
             raise ContextTooLong(word, status=400)
+        self.letters += len(word)
+        if word.startswith("count "):
+            self.counted = (Usage(input_tokens=7, output_tokens=int(word[6:])), self.letters)
         self.words.append(word)
 
     def whole(self, body: bytes) -> None:
@@ -475,13 +481,29 @@ async def test_a_key_that_a_server_repeats_is_shown_nowhere(
 # ---------------------------------------------------------------------------- what others are told
 
 
+class Admitted:
+    """An attempt that waited for nothing."""
+
+    queue_seconds = 0.0
+
+    def used(self, tokens: int) -> None:
+        pass
+
+
 class Told:
     """Notes what it is told of servers."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
 
-    def refused(self, place: str) -> None:
+    @asynccontextmanager
+    async def admit(self, place: str, tokens: int) -> AsyncIterator[Admitted]:
+        del tokens
+        self.log.append(f"asked {place}")
+        yield Admitted()
+
+    def refused(self, place: str, wait_seconds: float | None) -> None:
+        del wait_seconds
         self.log.append(f"refused {place}")
 
     def served(self, place: str) -> None:
@@ -496,7 +518,8 @@ async def test_refusals_for_too_much_are_told_of_and_no_others(
     async with served(*refusing, GOOD) as url:
         await Transport(session, clock, pressure=told).post(post(url), Lines)
     place = url.split("/")[2]
-    assert told.log == [f"refused {place}", f"refused {place}", f"served {place}"]
+    asked, refused = f"asked {place}", f"refused {place}"
+    assert told.log == [asked, refused, asked, asked, refused, asked, f"served {place}"]
 
 
 async def test_attempts_that_broke_off_after_their_first_token_are_counted(
@@ -509,7 +532,10 @@ async def test_attempts_that_broke_off_after_their_first_token_are_counted(
 
     async with served(breaking, answering("500 Broken", b""), breaking, GOOD) as url:
         exchange = await ask(session, clock, url)
-    assert (exchange.attempts, exchange.abandoned) == (4, 2)
+    guess = Usage(input_tokens=len(b"{}") // 4, output_tokens=1)
+    assert exchange.attempts == 4
+    assert exchange.abandoned == (Abandoned(usage=guess, estimated=True),) * 2
+    assert exchange.model_seconds == 0.0
 
 
 async def test_a_server_that_ignores_the_output_cap_is_cut_off(

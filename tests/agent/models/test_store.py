@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.agent.models.known import KNOWN
-from flatfield.agent.models.store import cache_folder, find_model, hub_source, list_models, pulled_path
+from flatfield.agent.models.store import find_model, hub_source, list_models, pulled_path
 from flatfield.errors import NotReady
+from flatfield.tasks.cache import cache_folder
 
 
 @pytest.mark.parametrize(

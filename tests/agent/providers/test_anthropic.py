@@ -154,7 +154,7 @@ async def test_the_prompt_arrives_byte_for_byte(services: Services, prompt: str)
     [
         (FakeReply(text="half", finish="max_tokens"), "length", "half"),
         (FakeReply(calls=(("read_file", '{"file_p'),), finish="max_tokens"), "length", ""),
-        (FakeReply(text="half", finish="model_context_window_exceeded"), "length", "half"),
+        (FakeReply(text="half", finish="model_context_window_exceeded"), "context", "half"),
         (FakeReply(refusal="This could enable harm."), "refused", "This could enable harm."),
         (FakeReply(text="Well,", refusal="No."), "refused", "Well,"),
         (FakeReply(text="done", finish="stop_sequence"), "stop", "done"),

@@ -14,10 +14,11 @@ from msgspec import Struct, field
 
 from flatfield import plugins
 from flatfield.agent.http.transport import RetryPolicy, open_session
+from flatfield.agent.http.wire import rebuilt
 from flatfield.agent.loop import NanoAgent, Outcome
 from flatfield.agent.protocols import Opening, Services
 from flatfield.errors import ContextTooLong, ProviderError
-from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, ToolSpec
+from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, ToolSpec, Usage
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
 from flatfield.testing.wires import CONTROLS, new_wire
 
@@ -25,9 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from flatfield.agent.http.wire import Sent
     from flatfield.agent.protocols import Conversation, Provider
     from flatfield.records import Reply, TurnBudget
     from flatfield.testing.clock import FakeClock
+
+    Accepts = Callable[[str, dict[str, Any]], None]
+    Price = Callable[[Reply], float | None]
 
 KEY = "planted-key-0123456789"
 READ = ToolSpec(
@@ -43,6 +48,7 @@ READ = ToolSpec(
 CALLS = (("read_file", '{"file_path": "é🙂.txt"}'), ("read_file", '{"file_path": "b"}'))
 CALLING = FakeReply(text="Looking…", reasoning="Größe? 🙂", calls=CALLS)
 ANSWER = FakeReply(text="Größe: 3 🙂")
+THIRTY = Limits(seconds=30.0)
 BRIEF = RetryPolicy(stall_seconds=0.25)
 TOO_LONG = {
     "anthropic": "prompt is too long: 9000 tokens > 8000 maximum",
@@ -94,6 +100,20 @@ class Reading:
         return ToolResult(call_id=call.id, name=call.name, text=f"text of {call.arguments}")
 
 
+def no_price(_reply: Reply) -> float | None:
+    return None
+
+
+def per_token(reply: Reply) -> float | None:
+    """A dollar per thousand output tokens."""
+    return reply.usage.output_tokens / 1000 if reply.usage else None
+
+
+def wires(outcome: Outcome) -> list[Sent]:
+    """All attempts of a trial, in order, as they went over the wire."""
+    return list(rebuilt([*(wire for turn in outcome.turns for wire in turn.reply.wire), *outcome.wire]))
+
+
 class Played(Struct, frozen=True, kw_only=True):
     outcome: Outcome
     server: FakeServer
@@ -107,7 +127,11 @@ class Played(Struct, frozen=True, kw_only=True):
 class Stage:
     """Plays scripts to one provider, with waits that take no time."""
 
-    def __init__(self, provider: str, clock: FakeClock, folder: Path) -> None:
+    def __init__(
+        self, provider: str, clock: FakeClock, folder: Path, accepts: Accepts, context_tokens: int | None = None
+    ) -> None:
+        self.context_tokens = context_tokens
+        self.accepts = accepts
         self.provider = provider
         self.clock = clock
         self.folder = folder
@@ -116,25 +140,34 @@ class Stage:
         self,
         script: Callable[[dict[str, Any], int], Step] | Sequence[Step],
         policy: RetryPolicy | None = None,
-        seconds: float = 30.0,
+        limits: Limits = THIRTY,
+        price: Price = no_price,
         **options: Any,
     ) -> Played:
         async with FakeServer(new_wire(self.provider), script, models=("gpt-5-mini",), **options) as server:
-            played = await self.run(server, policy, seconds)
+            played = await self.run(server, policy, limits, price)
         assert server.violations == []
         return played
 
-    async def run(self, server: FakeServer, policy: RetryPolicy | None = None, seconds: float = 30.0) -> Played:
-        """One trial; whatever happens in it, no key is told and nothing but a provider's error is raised."""
+    async def run(
+        self, server: FakeServer, policy: RetryPolicy | None = None, limits: Limits = THIRTY, price: Price = no_price
+    ) -> Played:
+        """One trial; whatever happens in it, no key is told and nothing but a provider's error is raised.
+
+        All that is sent, the vendor's own SDK would send too.
+        """
         async with open_session(self.clock) as session:
             environ = {"PLANTED": KEY}
             services = Services(session=session, clock=self.clock, environ=environ, cache=self.folder, retry=policy)
             opened = plugins.load("provider", self.provider).create(services)
             watched = Watched(await opened.converse(self._opening(opened, server)))
-            nano = NanoAgent(watched, Reading(), Limits(seconds=seconds), price=lambda _: None, observe=lambda _: None)
+            nano = NanoAgent(watched, Reading(), limits, price=price, observe=lambda _: None)
             outcome = await nano.run()
             await opened.close()
+        for request in server.requests:
+            self.accepts(self.provider, request)
         assert KEY not in msgspec.json.encode(outcome).decode()
+        assert all(KEY not in repr(sent) for sent in wires(outcome))
         assert all(KEY not in f"{error} {error!r}" for error in watched.raised)
         assert {type(error) for error in watched.raised} <= {ProviderError, ContextTooLong}
         return Played(outcome=outcome, server=server, raised=watched.raised)
@@ -146,14 +179,14 @@ class Stage:
             model.write_text("GGUF")
             settings = {"model": str(model)}
             opened._servers = StandIn(server.base_url)  # type: ignore[attr-defined]
-        agent = AgentConfig(name="a", provider=self.provider, **settings)
+        agent = AgentConfig(name="a", provider=self.provider, context_tokens=self.context_tokens, **settings)
         task = Task(id="t", title="t", prompt="")
         return Opening(agent=agent, system_prompt="Be brief.", prompt="Do it.", tools=(READ,), task=task)
 
 
 @pytest.fixture
-def stage(provider: str, clock: FakeClock, tmp_path: Path) -> Stage:
-    return Stage(provider, clock, tmp_path)
+def stage(provider: str, clock: FakeClock, tmp_path: Path, sdk_accepts: Accepts) -> Stage:
+    return Stage(provider, clock, tmp_path, sdk_accepts)
 
 
 # ---------------------------------------------------------------------------- conversations
@@ -231,13 +264,22 @@ async def test_no_redirect_is_followed(stage: Stage, status: int) -> None:
     assert len(played.server.requests) == 1
 
 
+@pytest.mark.parametrize("status", [429, 503, 529])
 @pytest.mark.parametrize("form", ["seconds", "date"])
-async def test_retry_after_is_honoured(stage: Stage, form: str) -> None:
+async def test_retry_after_is_honoured(stage: Stage, form: str, status: int) -> None:
     at = stage.clock.utc() + timedelta(seconds=7)
     headers = {"Retry-After": "7" if form == "seconds" else format_datetime(at, usegmt=True)}
-    played = await stage.play([Fault(status=429, headers=headers), ANSWER])
+    played = await stage.play([Fault(status=status, headers=headers), ANSWER])
     assert stage.clock.slept == pytest.approx([7.0], abs=0.01)
     assert (played.last.attempts, played.last.model_seconds) == (2, 0.0)
+
+
+@pytest.mark.parametrize("options", [{"piece_bytes": 1}, {"compress": True}, {"piece_bytes": 7, "compress": True}])
+async def test_an_error_is_understood_however_it_arrives(stage: Stage, options: dict[str, Any]) -> None:
+    played = await stage.play([Fault(status=503, message="é🙂 busy"), Fault(status=403, message="é🙂 no")], **options)
+    assert [sent.status for sent in wires(played.outcome)] == [503, 403]
+    assert "answered 403: " in played.outcome.problem
+    assert "no" in played.outcome.problem
 
 
 async def test_a_wait_that_is_too_long_is_not_begun(stage: Stage) -> None:
@@ -289,8 +331,54 @@ async def test_silence_is_tried_again(stage: Stage, kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "text"), [("slow_headers", ""), ("stall", "beginn")])
 async def test_time_that_is_over_keeps_what_came(stage: Stage, kind: str, text: str) -> None:
-    played = await stage.play([Fault(kind=kind)], seconds=0.1)
+    played = await stage.play([Fault(kind=kind)], limits=Limits(seconds=0.1))
     assert (played.outcome.stop, played.outcome.answer, played.last.finish) == ("time_limit", text, "time")
+    assert len(played.server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "billed"),
+    [(Fault(kind="cut"), True), (Fault(kind="error_event"), True), (Fault(status=503), False), (HTML, False)],
+    ids=["cut", "error_event", "503", "html"],
+)
+async def test_what_an_abandoned_attempt_used_is_told_apart(stage: Stage, fault: Fault, billed: bool) -> None:
+    played = await stage.play([fault, ANSWER], price=per_token)
+    turn = played.outcome.turns[0]
+    assert turn.reply.usage is not None
+    assert (turn.reply.usage.output_tokens, turn.reply.abandoned, turn.reply.model_seconds) == (10, int(billed), 0.0)
+    found = turn.reply.abandoned_usage
+    assert [(item.kept, item.usage.input_tokens > 0, item.usage.output_tokens > 0) for item in found] == [
+        (False, True, True)
+    ] * billed
+    assert turn.cost_usd == pytest.approx(10 / 1000 + (turn.abandoned_cost_usd or 0.0))
+    assert ((turn.abandoned_cost_usd or 0.0) > 0) == billed
+
+
+async def test_a_trial_that_fails_keeps_what_it_used_and_how_it_failed(stage: Stage) -> None:
+    played = await stage.play([CALLING, Fault(kind="cut"), Fault(status=403, message=f"no, {KEY}")], price=per_token)
+    outcome = played.outcome
+    assert (outcome.stop, len(outcome.turns), len(outcome.wire), len(outcome.abandoned)) == ("error", 1, 2, 1)
+    assert (outcome.abandoned_cost_usd or 0.0) > 0
+    good, cut, refused = wires(outcome)
+    assert (good.failure, cut.status, refused.status) == ("", 200, 403)
+    assert (bool(cut.failure), "beginn" in cut.response) == (True, True)
+    assert [json.loads(each.request) for each in (good, cut, refused)] == played.server.requests
+
+
+async def test_a_stream_that_a_limit_ends_is_billed_as_far_as_it_came(stage: Stage) -> None:
+    played = await stage.play([Fault(kind="stall")], limits=Limits(seconds=0.1), price=per_token)
+    turn = played.outcome.turns[0]
+    assert (played.outcome.stop, turn.reply.abandoned) == ("time_limit", 0)
+    assert (turn.cost_usd or 0.0) > 0
+    assert any(item.kept for item in turn.reply.abandoned_usage) or turn.reply.usage is not None
+
+
+async def test_a_server_that_ignores_the_output_cap_is_cut_off(stage: Stage) -> None:
+    flood = FakeReply(text="word " * 20_000, usage=None)
+    played = await stage.play([flood], limits=Limits(output_tokens=50), piece_bytes=4096)
+    assert played.outcome.stop == "token_limit"
+    played = await stage.play([flood], limits=Limits(cost_usd=0.05), piece_bytes=4096, price=per_token)
+    assert played.outcome.stop == "cost_limit"
     assert len(played.server.requests) == 1
 
 
@@ -313,6 +401,19 @@ async def test_cancelling_lets_go_of_the_server(stage: Stage) -> None:
             while server.open_requests:  # noqa: ASYNC110 - the server notices by and by
                 await asyncio.sleep(0)
     assert (played.outcome.stop, len(played.outcome.turns)) == ("cancelled", 1)
+
+
+@pytest.mark.parametrize(("output_tokens", "stop"), [(40, "token_limit"), (10, "context_limit")])
+async def test_a_full_context_is_told_from_a_cap(
+    provider: str, clock: FakeClock, tmp_path: Path, sdk_accepts: Accepts, output_tokens: int, stop: str
+) -> None:
+    """llama.cpp and Ollama call both endings "length"; the others have a word of their own, or none."""
+    if provider not in {"local", "ollama", "openai-chat"}:
+        pytest.skip("this API tells by a word of its own, or refuses the request before")
+    stage = Stage(provider, clock, tmp_path, sdk_accepts, context_tokens=8192)
+    full = Usage(input_tokens=8192 - output_tokens, output_tokens=output_tokens)
+    played = await stage.play([FakeReply(text="half", finish="length", usage=full)], limits=Limits(output_tokens=40))
+    assert (played.outcome.stop, played.outcome.answer) == (stop, "half")
 
 
 # ---------------------------------------------------------------------------- the suite itself

@@ -242,7 +242,7 @@ async def test_ten_megabytes_of_text_end_as_a_cut_reply(services: Services, cloc
     event = json.dumps({"choices": [{"delta": {"content": "x" * 1_000_000}}]})
     flood = Fault(kind="whole", message=f"data: {event}\n\n" * 10, headers={"Content-Type": "text/event-stream"})
     async with FakeServer(ChatWire(), [flood]) as server:
-        reply = await conversation(services, server, clock).turn((), BUDGET)
+        reply = await conversation(services, server, clock).turn((), TurnBudget(seconds=30.0, output_tokens=10**6))
     assert reply.finish == "length"
     assert 7_000_000 <= len(reply.text) <= 8_400_000
 
@@ -465,7 +465,7 @@ async def test_check_says_when_no_request_can_be_made(services: Services) -> Non
 
 
 async def test_check_blames_the_proxy_where_there_is_one(services: Services) -> None:
-    services.environ = {"ALL_PROXY": "socks5://me:planted@127.0.0.1:1"}
+    services.environ = {"ALL_PROXY": "http://me:planted@127.0.0.1:1"}
     with pytest.raises(NotReady, match="check the proxy") as caught:
         await openai_chat.create(services).check(opening("http://example.invalid/v1").agent)
     assert "planted" not in str(caught.value)

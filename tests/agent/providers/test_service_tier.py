@@ -47,7 +47,9 @@ def test_each_wire(read: Callable[[Any], str]) -> None:
 
 
 def test_it_is_kept_with_the_request() -> None:
-    exchange: Any = Mock(cut=None, first_token_seconds=None, model_seconds=1.0, retry_seconds=0.0, attempts=1)
+    exchange: Any = Mock(
+        cut=None, first_token_seconds=None, model_seconds=1.0, retry_seconds=0.0, attempts=1, abandoned=(), wire=()
+    )
     told = _vendor.Told(text="x", calls=(), finish="stop", usage=None, service_tier="flex")
     request = {"model": "m"}
     assert _vendor.reply(told, exchange, request).request == {"model": "m", "service_tier": "flex"}

@@ -9,7 +9,7 @@ import re
 import shutil
 import socket
 import tempfile
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,9 @@ import pytest
 
 from flatfield.agent.protocols import CommandResult, Sandbox, SandboxLimits
 from flatfield.agent.sandbox.bubblewrap import Bubblewrap
-from flatfield.agent.sandbox.finding import UnsafeSandbox, examine, find_sandbox
+from flatfield.agent.sandbox.examining import examine
+from flatfield.agent.sandbox.finding import find_sandbox
+from flatfield.agent.sandbox.unsafe import UnsafeSandbox
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ def work() -> Iterator[Path]:
 
 @pytest.fixture
 def sandbox() -> Bubblewrap:
-    return find_sandbox(os.environ)
+    found = find_sandbox(os.environ)
+    assert isinstance(found, Bubblewrap)
+    return found
 
 
 async def _run(sandbox: Sandbox, command: str, work: Path, **limits: float) -> CommandResult:
@@ -269,8 +273,10 @@ class Leaky(Bubblewrap):
     __slots__ = ("hole",)
     hole: Callable[[tuple[str, ...]], tuple[str, ...]]
 
-    def argv(self, command: str, workspace: Path, limits: SandboxLimits, status: int) -> tuple[str, ...]:
-        return self.hole(Bubblewrap.argv(self, command, workspace, limits, status))
+    def argv(
+        self, command: str, workspace: Path, limits: SandboxLimits, status: int, rules: int | None
+    ) -> tuple[str, ...]:
+        return self.hole(Bubblewrap.argv(self, command, workspace, limits, status, rules))
 
 
 def _without(*names: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
@@ -303,7 +309,7 @@ def test_a_tight_sandbox_passes(sandbox: Bubblewrap) -> None:
 def test_each_hole_is_found(
     sandbox: Bubblewrap, hole: Callable[[tuple[str, ...]], tuple[str, ...]], problem: str
 ) -> None:
-    leaky = Leaky(bwrap=sandbox.bwrap, setpriv=sandbox.setpriv, python=sandbox.python, user=sandbox.user)
+    leaky = Leaky(**{each.name: getattr(sandbox, each.name) for each in fields(sandbox)})
     object.__setattr__(leaky, "hole", hole)
     found = "; ".join(examine(leaky))
     assert re.search(problem, found), found
@@ -335,16 +341,18 @@ def test_a_bubblewrap_that_cannot_start_is_explained(work: Path, message: str, f
     fake = work / "bwrap"
     fake.write_text(f"#!/bin/sh\necho '{message}' >&2\nexit 1\n")
     fake.chmod(0o755)
+    for name in ("prlimit", "setpriv"):  # and neither Podman nor Docker, which would be tried next
+        (work / name).symlink_to(str(shutil.which(name)))
     for _ in range(2):
         with pytest.raises(NotReady) as caught:
-            find_sandbox({**os.environ, "PATH": f"{work}:/usr/bin:/bin"})
+            find_sandbox({**os.environ, "PATH": str(work)})
         assert message in str(caught.value)
         assert fix in str(caught.value)
 
 
 def test_a_sandbox_with_holes_is_not_ready(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flatfield.agent.sandbox.finding.examine", lambda _: ("the network is reachable",))
-    monkeypatch.setattr("flatfield.agent.sandbox.finding._assemble", lambda _: None)
+    monkeypatch.setattr("flatfield.agent.sandbox.finding._assemble", lambda *_: object())
     with pytest.raises(NotReady, match="does not shut commands off: the network is reachable"):
         find_sandbox({"PATH": str(work)})
 

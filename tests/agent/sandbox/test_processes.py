@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.agent.protocols import SandboxLimits
-from flatfield.agent.sandbox.processes import HeadAndTail, run_to_end
+from flatfield.agent.sandbox.processes import HeadAndTail, Start, run_to_end
 from flatfield.errors import NotReady
 
 
@@ -47,7 +47,7 @@ def test_bytes_that_are_no_text_are_replaced() -> None:
 
 async def _shell(command: str, folder: Path, seconds: float = 20) -> tuple[int | None, str]:
     limits = SandboxLimits(wall_seconds=seconds, output_bytes=1000)
-    ended = await run_to_end(lambda _: ("/bin/sh", "-c", command), cwd=folder, environ={"A": "1"}, limits=limits)
+    ended = await run_to_end(lambda _: ("/bin/sh", "-c", command), Start(cwd=folder, environ={"A": "1"}), limits)
     return ended.exit_code, ended.output
 
 
@@ -104,4 +104,4 @@ async def test_the_group_is_gone_after_cancellation(tmp_path: Path) -> None:
 async def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     limits = SandboxLimits()
     with pytest.raises(NotReady, match="/no/such/program cannot be started: No such file"):
-        await run_to_end(lambda _: ("/no/such/program",), cwd=tmp_path, environ={}, limits=limits)
+        await run_to_end(lambda _: ("/no/such/program",), Start(cwd=tmp_path, environ={}), limits)

@@ -23,6 +23,10 @@ class FakeSandbox:
     """Answers as it is told, and keeps what it was asked."""
 
     user = None
+    kind = "fake"
+
+    def with_packages(self, packages: Path) -> Sandbox:
+        raise AssertionError(packages)
 
     def __init__(self, result: CommandResult | Exception) -> None:
         self.result = result

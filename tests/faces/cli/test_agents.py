@@ -64,3 +64,27 @@ def test_mistakes_in_flatfield_toml_have_lines(cli: Cli, project: Path) -> None:
     ended = cli("agents")
     assert ended.returncode == 2
     assert ended.stderr == "flatfield: flatfield.toml:3: agent x has no key `modle`; did you mean `model`?\n"
+
+
+def test_an_agent_is_shown_as_a_table_that_can_be_appended(cli: Cli, project: Path) -> None:
+    ended = cli("agents", "show", "gpt-5-mini", "gpt-oss-20b")
+    assert ended.stdout.startswith('# from shipped\n[agents.gpt-5-mini]\nprovider = "openai"\nmodel = "gpt-5-mini"\n# ')
+    (project / "flatfield.toml").write_text(ended.stdout)
+    own = [agent for agent in json.loads(cli("agents", "--json").stdout) if agent["source"] != "shipped"]
+    assert [agent["name"] for agent in own] == ["gpt-5-mini", "gpt-oss-20b"]
+    assert json.loads(cli("agents", "show", "gpt-5", "--json").stdout)[0]["model"] == "gpt-5"
+    ended = cli("agents", "show", "gpt-5-minni")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "gpt-5-mini" in ended.stderr
+
+
+def test_agents_are_copied_beside_flatfield_toml_and_count_before_those_brought_along(cli: Cli, project: Path) -> None:
+    assert cli("agents", "copy", "gpt-5*").returncode == 0
+    found = {agent["name"]: agent["source"] for agent in json.loads(cli("agents", "--json").stdout)}
+    assert found["gpt-5"] == "agents/gpt-5.md"
+    assert cli("agents", "--json").stderr == ""
+    again = cli("agents", "copy", "gpt-5")
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+    assert json.loads(cli("agents", "copy", "gpt-5", "--dir", "other", "--json").stdout) == ["other/gpt-5.md"]
+    assert (project / "other" / "gpt-5.md").is_file()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.errors import FlatfieldError, InvalidFiles, StoreError
-from flatfield.faces.cli import doctor, ending, with_resume_value
+from flatfield.faces.cli import doctor, ending, with_values
 from flatfield.records import Mistake
 
 if TYPE_CHECKING:
@@ -139,4 +139,4 @@ def test_nothing_can_be_said_without_stderr(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_resume_may_stand_alone(given: list[str], meant: list[str]) -> None:
-    assert with_resume_value(given) == meant
+    assert with_values(given) == meant

@@ -59,6 +59,35 @@ def test_trials_of_the_others_are_left_alone(cli: Cli, norway: str) -> None:
     assert [trial["failure"] is None for trial in report(cli)["trials"]].count(False) == 1
 
 
+def test_neutral_names_stay_when_a_tenth_agent_comes(cli: Cli, serve: Serve, project: Path) -> None:
+    server = serve(lambda _request, _number: FakeReply(text="Oslo"))
+    path = project / "oslo.md"
+    path.write_text(path.read_text().replace("Norway", "Norway, MODEL_NAME"))
+    table = '[agents.m{}]\nprovider = "openai-chat"\nmodel = "m"\nbase_url = "{}"\n'
+    tables = "".join(table.format(number, server.base_url) for number in range(10))
+    (project / "flatfield.toml").write_text(tables)
+    assert cli("eval", "oslo.md", "--agents", ",".join(f"m{number}" for number in range(9))).returncode == 0
+    assert cli("eval", "--extend", report(cli)["run"], "--agents", "m9").returncode == 0
+    asked = [request["messages"][0]["content"].rpartition(" is ")[2] for request in server.requests]
+    assert sorted(asked) == [*(f"agent_{number}." for number in range(1, 10)), "agent_a."]
+    found = next(row for row in report(cli)["manifest"] if row["label"].startswith("system prompt"))
+    assert (found["differs"], len(set(found["values"].values()))) == (False, 1)
+
+
+def test_scales_of_another_version_of_a_task_are_not_taken(cli: Cli, norway: str, project: Path) -> None:
+    assert cli("eval", "oslo.md", "--agents", norway).returncode == 0
+    first = report(cli)["run"]
+    path = project / "oslo.md"
+    path.write_text(path.read_text().replace("Norway", "Norway, please"))
+    assert cli("eval", "oslo.md", "--agents", norway).returncode == 0
+    second = report(cli)
+    again = json.loads(cli("report", "--anchors", first, "--json").stdout)
+    assert again["anchors"] == second["anchors"]
+    note = f"run {first} was done with other versions of oslo: its scales are not taken for them, they set their own"
+    assert note in again["notes"]
+    assert not any("frozen" in text for text in again["notes"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

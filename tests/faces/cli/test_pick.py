@@ -24,7 +24,7 @@ def test_the_choice_stands_below_the_candidates(loaded: Cli) -> None:
     lines = loaded("pick").stdout.splitlines()
     assert lines[1].startswith("Candidates in run 20250815-000000-2025")
     assert lines[3].split()[0] == "gpt-5-nano"
-    assert "Use gpt-5-nano, overall A (n=5, ≥ B)" in lines
+    assert "Use gpt-5-nano, overall A (n=5, ≥ D)" in lines
     assert "- runner-up: claude-3-haiku" in lines
     assert any(line.startswith("- confidence: not separable") for line in lines)
     assert max(map(len, lines)) <= 100

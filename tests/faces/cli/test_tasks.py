@@ -81,12 +81,29 @@ def test_tasks_that_hold_that_fail_and_that_are_not_proved(cli: Cli, project: Pa
     (project / "wrong.md").write_text(wrong)
     held = cli("tasks", "check", "oslo.md", "joke.md")
     assert held.returncode == 0
-    assert held.stdout.splitlines() == ["ok     oslo: oracle 1, noop 0", "–      joke: has no solution: not proved"]
+    assert held.stdout.splitlines() == [
+        "ok     oslo: oracle 1, noop 0, echo 0, copy 0",
+        "–      joke: has no solution: not proved",
+    ]
     failed = cli("tasks", "check", "wrong.md", "oslo.md")
     assert failed.returncode == 1
     assert failed.stdout.startswith("FAILS  w: oracle scores 0.00, not 1")
     found = json.loads(cli("tasks", "check", "wrong.md", "--json").stdout)
     assert (found[0]["holds"], found[0]["oracle"]) == (False, 0.0)
+
+
+def test_a_deep_check_shows_its_sabotages(cli: Cli, project: Path) -> None:
+    lop = (project / "oslo.md").read_text()
+    (project / "oslo.md").write_text(
+        lop.replace("solution:", "sabotages:\n  - {name: wrong city, answer: Rome}\nsolution:")
+    )
+    ended = cli("tasks", "check", "oslo.md", "--deep")
+    assert ended.returncode == 0, ended.stdout
+    assert ended.stdout.splitlines()[-1] == "       × wrong city: 0.00, fails answer contains"
+    assert "alike in 5 runs; 1 of 1 sabotages noticed" in " ".join(ended.stdout.split())
+    (found,) = json.loads(cli("tasks", "check", "oslo.md", "--deep", "--json").stdout)
+    assert found["sabotages"] == [{"name": "wrong city", "score": 0.0, "failed": ["answer contains"], "problems": []}]
+    assert (found["runs"], found["unbroken"]) == (5, [])
 
 
 def test_prompts_that_talk_about_the_harness_are_pointed_out(cli: Cli, project: Path) -> None:

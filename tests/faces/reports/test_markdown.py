@@ -19,6 +19,7 @@ SECTIONS = [
     "Letters by Task",
     "Performance Metrics",
     "Task by Task",
+    "In One Sentence",
     "Grading Criteria",
     "Fairness Manifest",
     "Notes",
@@ -66,7 +67,7 @@ def test_every_trial_has_its_row(aimed: RunResult) -> None:
 def test_grades_places_and_controls_have_tables_of_their_own(aimed: RunResult) -> None:
     text = render(aimed)
     grades = table(text, "Results Summary", "agent")
-    assert grades[1] == ["quick", "S (n=3, ≥ D)", "S (n=3, ≥ D)", "S (n=3, ≥ S)", "S (n=3, ≥ S)"]
+    assert grades[1] == ["quick", "S (n=3, ≥ D)", "S (n=3, ≥ D)", "S (n=3, ≥ C)", "S (n=3, ≥ C)"]
     assert table(text, "Results Summary", "control")[1] == ["oracle", "S (one trial)"]
     places = table(text, "Final Ranking", "rank")
     assert places[0][2:] == ["overall", "active seconds per trial", "dollars per trial", "highest level held"]
@@ -94,7 +95,7 @@ def test_the_manifest_has_both_tables_and_the_reasons(
     assert ["model", "streaming", "yes"] in table(text, "Fairness Manifest", "heading")
     differing = next(each for each in tables(text) if each[0][:2] == ["heading", "differs"])
     assert ["model", "temperature", "0", "a"] in differing
-    assert "- temperature: the vendor's default unless the agent sets it" in text
+    assert "- temperature: not set for a, b, so vendor's default holds" in text
 
 
 def test_published_cells_all_have_both_letters_and_those_that_differ_a_reason(published: RunResult) -> None:
@@ -119,7 +120,7 @@ def test_a_hostile_run_draws_nothing(hostile: RunResult, aimed: RunResult) -> No
         token.type for token in tokens
     )
     assert [token.tag for token in tokens if token.type == "heading_open"].count("h1") == 1
-    assert headings(text) == SECTIONS
+    assert [title for title in headings(text) if title != "How Far the Judges Can Be Trusted"] == SECTIONS
     assert all(len({len(row) for row in each}) == 1 for each in tables(text))
     rows = table(text, "Agent Responses", "task")
     assert rows[1][1] == "a|b #1"

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from flatfield.faces.reports.terminal import render, show, show_ranking
-from flatfield.records import Evaluation, Failure, RunResult, Task, Verdict, VerifierSpec, Weights
+from flatfield.records import Evaluation, Failure, Reply, RunResult, Task, Turn, Verdict, VerifierSpec, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,10 +84,20 @@ def test_metrics_have_the_level_held_and_controls_in_a_table_of_their_own(aimed:
     assert not any("oracle" in line for line in lines[:header])
 
 
-def test_the_manifest_shows_what_differs(aimed: RunResult) -> None:
+def test_the_manifest_shows_what_differs_and_names_the_rest(
+    aimed: RunResult, make_result: Callable[..., RunResult], trial: Callable[..., Any]
+) -> None:
     lines = section(render(aimed), "Fairness Manifest")
-    assert any("temperature: 0.5;" in line for line in lines)
-    assert not any("oracle" in line for line in lines)
+    assert "temperature" in " ".join(lines).partition("The same for all agents: ")[2]
+    assert not any("0.5" in line or "oracle" in line for line in lines)
+    varied = tuple(Turn(reply=Reply(text="x", request={"api": "x", **more})) for more in ({"temperature": 0.5}, {}))
+    more = [{"turns": varied}, {"turns": varied[:1]}, {}]
+    trials = [trial(agent=name, more=each) for name, each in zip("abc", more, strict=True)]
+    lines = section(render(make_result(trials)), "Fairness Manifest")
+    assert any("a (varied)" in line for line in lines)
+    assert "0.5 (1 turn)" in " ".join(lines)
+    assert "c did not run." in lines
+    assert max(map(len, lines)) <= 100
 
 
 def test_the_reproduction_command_and_versions_are_notes(aimed: RunResult) -> None:
@@ -200,4 +210,4 @@ def test_the_published_runs_ranking_can_be_shown_alone(published: RunResult) -> 
     show_ranking(published, Console(file=stream, width=100))
     text = stream.getvalue()
     assert len(text.splitlines()) < 40
-    assert "Use gpt-5-nano, overall A (n=5, ≥ B)." in text
+    assert "Use gpt-5-nano, overall A (n=5, ≥ D)." in text

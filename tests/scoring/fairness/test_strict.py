@@ -10,7 +10,7 @@ from flatfield.records import AgentConfig
 from flatfield.scoring.fairness.strict import avoidable_differences
 
 
-def agent(name: str, model: str = "gpt-5", **fields: Any) -> AgentConfig:
+def agent(name: str, model: str = "gpt-5.4", **fields: Any) -> AgentConfig:
     return AgentConfig(name=name, provider=fields.pop("provider", "openai"), model=model, **fields)
 
 
@@ -46,6 +46,37 @@ def test_each_avoidable_difference_is_named_with_its_fix(
 ) -> None:
     (found,) = avoidable_differences([agent("a", **first), agent("b", **second)])
     assert found.startswith(sentence)
+
+
+def test_what_a_model_does_not_accept_cannot_be_avoided() -> None:
+    plain, thinking = agent("a", "gpt-4.1", temperature=0.2), agent("b", "gpt-5")
+    assert avoidable_differences([plain, thinking]) == ()
+    assert avoidable_differences([plain, agent("c", "claude-opus-5", provider="anthropic")]) == ()
+    assert avoidable_differences([plain, agent("d", "gemini-4-argon", provider="gemini")]) == ()
+    assert avoidable_differences([plain, agent("e", "claude-opus-4-1", provider="anthropic")])
+    assert avoidable_differences([agent("f", "gpt-4.1"), agent("g", "gpt-5", reasoning_effort="low")]) == ()
+    assert avoidable_differences([agent("h", "gpt-5-mini"), agent("g", "gpt-5", reasoning_effort="low")])
+
+
+@pytest.mark.parametrize(
+    ("source", "where"),
+    [
+        ("flatfield.toml:7", "Change b in [agents.b] at flatfield.toml:7"),
+        ("agents/b.md", "Change b in a table [agents.b] of flatfield.toml (agents/b.md holds no settings; "),
+        ("shipped", "Change b in a table [agents.b] of flatfield.toml (flatfield itself holds no settings; "),
+        ("command line", "Change b, which is named on the command line, by a table [agents.NAME] in flatfield.toml"),
+    ],
+)
+def test_where_to_change_it_is_said_of_those_who_differ_from_most(source: str, where: str) -> None:
+    same = [agent("a", source="flatfield.toml:1"), agent("c", source="flatfield.toml:20")]
+    (found,) = avoidable_differences([*same, agent("b", max_output_tokens=9, source=source)])
+    assert where in found
+    assert "flatfield.toml:1 " not in found
+
+
+def test_a_setting_that_one_of_two_has_is_to_be_changed_where_it_is_set() -> None:
+    (found,) = avoidable_differences([agent("a"), agent("b.1", protocol="native", tools=(), source="flatfield.toml:9")])
+    assert found.endswith('Change b.1 in [agents."b.1"] at flatfield.toml:9')
 
 
 def test_the_order_of_tools_is_no_difference() -> None:

@@ -270,7 +270,7 @@ async def test_garbage_twice_is_a_verdict_without_a_letter(make_trial: MakeTrial
     (verdict,) = await graded(model, [make_trial(agent="opus")])
     assert len(model.openings) == 2
     assert verdict.letter is None
-    assert verdict.reason.startswith("the judge's reply could not be read, twice: ")
+    assert verdict.reason.startswith("the judge's reply could not be used, twice: ")
     assert verdict.cost_usd == 1.0
 
 

@@ -142,3 +142,16 @@ def test_the_service_tier_that_was_reported_is_paid(tier: str, usd: float | None
 
 def test_a_tier_that_had_no_price_then_has_none() -> None:
     assert AUGUST.usd(agent("openai", "gpt-5"), MILLION, on_device=False, sent={"service_tier": "flex"}) is None
+
+
+def test_how_a_request_is_priced_is_said_in_words() -> None:
+    agent = AgentConfig(name="a", provider="openai", model="gpt-5")
+    prices = Prices(at=datetime(2026, 11, 1, tzinfo=UTC))
+    assert prices.described(agent, {}).startswith("$1.25 in, $0.125 cached, $10 out per million tokens: genai-prices ")
+    flex = prices.described(agent, {"service_tier": "flex"})
+    assert flex.startswith("$0.625 in, $0.0625 cached, $5 out per million tokens at the service tier flex: ")
+    assert prices.described(agent, {"service_tier": "unheard-of"}) == ""
+    assert prices.described(AgentConfig(name="a", provider="openai", model="nobody"), {}) == ""
+    own = Price(input_mtok=1.0, output_mtok=2.0, source="flatfield.toml:3")
+    said = Prices({"gpt-5": own}).described(agent, {})
+    assert said == "$1 in, $2 out per million tokens: user price file (flatfield.toml:3)"

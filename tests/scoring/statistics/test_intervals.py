@@ -13,6 +13,7 @@ from flatfield.scoring.statistics.intervals import (
     beta_cdf,
     beta_quantile,
     clopper_pearson,
+    gaffke,
     mean_interval,
     ratio_interval,
     t_quantile,
@@ -44,8 +45,8 @@ def test_quantile_inverts_the_distribution(p: float, a: float, b: float) -> None
 @pytest.mark.parametrize(
     ("successes", "n", "low", "high"),
     [
-        (5, 5, 0.4782, 1.0),
-        (0, 5, 0.0, 0.5218),
+        (5, 5, 0.5493, 1.0),
+        (0, 5, 0.0, 0.4507),
         (3, 10, 0.0667, 0.6525),
         (1, 2, 0.0126, 0.9874),
         (8, 10, 0.4439, 0.9748),
@@ -56,52 +57,91 @@ def test_clopper_pearson_as_tabulated(successes: int, n: int, low: float, high: 
 
 
 def test_fewer_than_three_give_no_interval() -> None:
-    assert mean_interval([1.0, 0.0], "trials", pass_fail=True) is None
+    assert mean_interval([1.0, 0.0], "trials") is None
     assert ratio_interval([1.0, 2.0], [1.0, 1.0]) is None
 
 
 def test_pass_fail_gets_clopper_pearson_and_says_so() -> None:
-    found = mean_interval([1.0] * 5, "trials", pass_fail=True)
+    found = mean_interval([1.0] * 5, "trials")
     assert found is not None
-    assert (round(found.low, 4), found.high, found.method) == (0.4782, 1.0, "Clopper–Pearson on 5 trials")
+    assert (round(found.low, 4), found.high, found.method) == (0.5493, 1.0, "Clopper–Pearson on 5 trials, one-sided")
+    mixed = mean_interval([1.0, 1.0, 0.0], "tasks")
+    assert mixed is not None
+    assert mixed.method == "Clopper–Pearson on 3 tasks"
 
 
-def test_scores_get_a_t_interval() -> None:
-    found = mean_interval([0.4, 0.5, 0.6], "tasks", pass_fail=False)
+@pytest.mark.parametrize("n", [3, 4, 5, 8, 10, 13, 20])
+def test_clopper_pearson_covers_everywhere_as_stated(n: int) -> None:
+    for truth in (step / 500 for step in range(501)):
+        held = 0.0
+        for passed in range(n + 1):
+            low, high = clopper_pearson(passed, n)
+            chance = math.comb(n, passed) * truth**passed * (1 - truth) ** (n - passed)
+            held += chance if low <= truth <= high else 0.0
+        assert held > 0.925
+
+
+@pytest.mark.parametrize(("passed", "n"), [(1, 4), (3, 5), (9, 10)])
+def test_gaffkes_bound_of_passes_is_clopper_pearson(passed: int, n: int) -> None:
+    values = [1.0] * passed + [0.0] * (n - passed)
+    assert gaffke(values) == pytest.approx(clopper_pearson(passed, n), abs=0.02)
+
+
+@given(st.lists(st.floats(0, 1), min_size=3, max_size=8))
+def test_gaffkes_bound_holds_the_mean_mirrors_and_knows_no_order(values: list[float]) -> None:
+    low, high = gaffke(values)
+    assert 0.0 <= low <= sum(values) / len(values) + 1e-9
+    assert sum(values) / len(values) - 1e-9 <= high <= 1.0
+    assert gaffke(values[::-1]) == (low, high)
+    mirrored = gaffke([1.0 - value for value in values])
+    assert mirrored == pytest.approx((1.0 - high, 1.0 - low), abs=1e-9)
+
+
+@given(st.lists(st.floats(0, 0.9), min_size=3, max_size=6), st.floats(0, 0.1))
+def test_better_scores_never_have_worse_ends(values: list[float], more: float) -> None:
+    better = gaffke([value + more for value in values])
+    assert all(after >= before - 1e-9 for before, after in zip(gaffke(values), better, strict=True))
+
+
+def test_scores_near_one_are_not_surely_there() -> None:
+    found = mean_interval([0.99, 0.98, 0.99, 0.99, 0.98], "tasks")
     assert found is not None
-    half = 4.302653 * 0.1 / math.sqrt(3)
-    assert (found.low, found.high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
-    assert found.method == "t interval on 3 tasks"
-
-
-def test_a_t_interval_stays_inside_what_a_score_can_be() -> None:
-    found = mean_interval([1.0, 0.9, 0.2], "tasks", pass_fail=False)
-    assert found is not None
-    assert (found.low, found.high) == (0.0, 1.0)
+    assert found.method == "Gaffke on 5 tasks"
+    assert found.low < 0.6
+    assert found.high > 0.99
 
 
 def test_equal_scores_are_not_certain() -> None:
-    found = mean_interval([0.6, 0.6, 0.6], "tasks", pass_fail=False)
+    found = mean_interval([0.6, 0.6, 0.6], "tasks")
     assert found is not None
     assert found.low < 0.2
-    assert found.high > 0.9
+    assert found.high > 0.85
 
 
-def test_ratio_interval_of_constant_work_is_the_t_interval() -> None:
+def test_gaffke_covers_skewed_scores_where_t_does_not() -> None:
+    generator = random.Random(4)
+    held = 0
+    for _ in range(300):
+        low, high = gaffke([generator.betavariate(4.9, 0.1) for _ in range(5)])
+        held += low <= 0.98 <= high
+    assert held >= 0.93 * 300
+
+
+def test_a_ratio_is_as_uncertain_as_its_parts() -> None:
     found = ratio_interval([8.0, 10.0, 12.0], [1.0, 1.0, 1.0])
-    half = 4.302653 * 2.0 / math.sqrt(3)
-    assert found == pytest.approx((10 - half, 10 + half), abs=1e-5)
+    factor = math.exp(4.302653 * 2.0 / math.sqrt(3) / 10)
+    assert found == pytest.approx((10 / factor, 10 * factor / 0.05 ** (1 / 3)), rel=1e-5)
 
 
-def test_ratio_interval_is_exact_when_amounts_follow_work() -> None:
-    assert ratio_interval([1.0, 2.0, 3.0], [0.2, 0.4, 0.6]) == pytest.approx((5.0, 5.0))
+def test_more_trials_narrow_a_ratio() -> None:
+    few, many = ratio_interval([9.0, 10.0, 11.0], [1.0] * 3), ratio_interval([9.0, 10.0, 11.0] * 10, [1.0] * 30)
+    assert few is not None
+    assert many is not None
+    assert few[0] < many[0] < 10.0 < many[1] < few[1]
 
 
-def test_clopper_pearson_covers_the_truth_at_least_as_often_as_it_says() -> None:
-    generator = random.Random(1)
-    for truth in (0.1, 0.5, 0.8):
-        hits = 0
-        for _ in range(300):
-            low, high = clopper_pearson(sum(generator.random() < truth for _ in range(12)), 12)
-            hits += low <= truth <= high
-        assert hits >= 0.93 * 300
+def test_what_costs_nothing_is_exact_and_what_did_nothing_is_open() -> None:
+    assert ratio_interval([0.0, 0.0, 0.0], [1.0, 0.0, 1.0]) == (0.0, 0.0)
+    found = ratio_interval([1.0, 1.0, 1.0], [0.0, 0.0, 0.0])
+    assert found is not None
+    assert found[1] == math.inf

@@ -11,7 +11,8 @@ import pytest
 
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.protocols import CommandResult, Sandbox, SandboxLimits
-from flatfield.agent.sandbox.finding import UnsafeSandbox, find_sandbox
+from flatfield.agent.sandbox.finding import find_sandbox
+from flatfield.agent.sandbox.unsafe import UnsafeSandbox
 from flatfield.agent.workspace import snapshot
 from flatfield.errors import NotReady
 from flatfield.records import Check, Task, TrialRecord
@@ -75,6 +76,10 @@ class FakeSandbox:
     """Ends as it is told, and keeps what it was asked."""
 
     user = None
+    kind = "fake"
+
+    def with_packages(self, packages: Path) -> Sandbox:
+        raise AssertionError(packages)
 
     def __init__(self, ending: CommandResult | Exception) -> None:
         self.ending = ending
@@ -239,16 +244,122 @@ async def test_an_agents_source_layout_is_still_obeyed(place: Path, real: Sandbo
 @pytest.mark.parametrize(
     ("run", "score", "reason"),
     [
-        (f"{PYTEST} && false", 0.0, "all 1 cases passed, but the exit code is 1"),
+        (f"{PYTEST} && false", 0.0, "all 1 cases passed, but: exit code 1"),
         (f"{PYTEST} -k nothing", 0.0, "pytest ran no case that counts (exit code 5)"),
         (f"{PYTEST} --no-such-option", 0.0, "pytest ended without a report (exit code 4)"),
         ("grep -q pytest test_a.py || echo pytest", 1.0, "exit code 0"),
+        (f"{PYTEST} test_a.py --junitxml=mine.xml", 1.0, "1 of 1 cases passed"),
+        (f"{PYTEST} test_a.py; {PYTEST} -q test_b.py", 0.75, "3 of 4 cases passed; not test_b[two words]"),
+        ("./gone", 0.0, "exit code 127"),
+        ("cat test_a.py && no-such-tool test.js", None, "the sandbox has no no-such-tool, which the command needs"),
     ],
 )
-async def test_commands_around_pytest(place: Path, real: Sandbox, run: str, score: float, reason: str) -> None:
-    _write(place / "ws", {"test_a.py": "def test_a(): pass\n"})
-    check = await _verify(place, run, sandbox=real)
+async def test_commands_around_pytest(place: Path, real: Sandbox, run: str, score: float | None, reason: str) -> None:
+    params = (
+        "import pytest\n@pytest.mark.parametrize('x', ['one', 'two words', '<&>'])\ndef test_b(x): assert len(x) < 9\n"
+    )
+    _write(place / "ws", {"test_a.py": "def test_a(): pass\n", "test_b.py": params})
+    check = await _verify(place, run.replace(PYTEST + " &&", PYTEST + " test_a.py &&"), sandbox=real)
     assert (check.score, check.reason) == (score, reason), check.output
+    assert not (place / "ws/mine.xml").exists()
+
+
+LOOPS = (
+    "import os, time\n"
+    "def test_fast(): pass\n"
+    "def test_busy():\n    while True: pass\n"
+    "def test_deaf():\n    try:\n        time.sleep(60)\n    except Exception:\n        pass\n"
+    "def test_late(): pass\n"
+)
+
+
+@bwrap
+async def test_a_case_that_loops_has_failed_and_the_others_go_on(place: Path, real: Sandbox) -> None:
+    _write(place / "lop" / "checks", {"test_loops.py": LOOPS})
+    options = {"run": PYTEST, "hidden": "checks", "timeout_seconds": 30, "case_seconds": 0.3}
+    check = await _verify(place, options, sandbox=real)
+    assert check.score == 0.5, check
+    assert check.reason == (
+        "2 of 4 cases passed; not test_busy, test_deaf; over its time: checks/test_loops.py::test_busy"
+    )
+    assert "took more than 0.3 seconds" in check.output
+
+
+@bwrap
+async def test_code_that_loops_while_it_is_imported_has_failed(place: Path, real: Sandbox) -> None:
+    _write(place / "lop" / "checks", HIDDEN | {"test_other.py": "def test_other(): pass\n"})
+    _write(place / "ws", {"sums.py": "while True: pass\n"})
+    options = {"run": PYTEST, "hidden": "checks", "timeout_seconds": 30, "case_seconds": 0.3}
+    check = await _verify(place, options, sandbox=real)
+    assert check.score == 0.5, check
+
+
+@bwrap
+async def test_cases_after_a_crash_have_not_passed(place: Path, real: Sandbox) -> None:
+    crash = "import os\ndef test_a(): pass\ndef test_b(): os.kill(os.getpid(), 11)\ndef test_c(): pass\n"
+    _write(place / "ws", {"test_a.py": crash})
+    check = await _verify(place, PYTEST, sandbox=real)
+    assert check.score == 1 / 3, check
+    assert check.reason.startswith(
+        "1 of 3 cases passed; not test_b, test_c; pytest died in test_a.py::test_b (exit code"
+    )
+
+
+@bwrap
+async def test_a_case_that_cannot_be_ended_counts_when_the_time_is_over(place: Path, real: Sandbox) -> None:
+    deaf = (
+        "import time\ndef test_a(): pass\n"
+        "def test_b():\n    while True:\n        try: time.sleep(9)\n        except: pass\n"
+    )
+    _write(place / "ws", {"test_a.py": deaf})
+    check = await _verify(place, {"run": PYTEST, "timeout_seconds": 2, "case_seconds": 0.3}, sandbox=real)
+    assert check.score == 0.5, check
+    assert "pytest died in test_a.py::test_b (still running after 2 seconds)" in check.reason
+
+
+@bwrap
+async def test_slow_cases_of_which_none_is_too_slow_are_not_measured(place: Path, real: Sandbox) -> None:
+    _write(place / "ws", {"test_a.py": "import time\ndef test_a(): time.sleep(9)\n"})
+    check = await _verify(place, {"run": PYTEST, "timeout_seconds": 1, "case_seconds": 1}, sandbox=real)
+    assert check.score is None, check
+    assert check.reason == "the command was still running after 1 seconds, and no case took more than 1 seconds"
+
+
+@bwrap
+async def test_pytest_that_a_test_runs_itself_does_not_count(place: Path, real: Sandbox) -> None:
+    outer = (
+        "import subprocess, sys\n"
+        "def test_theirs_fail(): assert subprocess.call([sys.executable, '-m', 'pytest', '-q', 'theirs.py']) == 1\n"
+    )
+    _write(place / "ws", {"test_a.py": outer, "theirs.py": "def test_x(): assert 0\n"})
+    check = await _verify(place, PYTEST, sandbox=real)
+    assert (check.score, check.reason) == (1.0, "1 of 1 cases passed"), check.output
+
+
+@bwrap
+async def test_unittest_cases_and_subtests_of_a_report_count(place: Path, real: Sandbox) -> None:
+    tests = (
+        "import unittest\n"
+        "class T(unittest.TestCase):\n"
+        "    def test_a(self): pass\n"
+        "    def test_b(self): self.fail()\n"
+        "    @unittest.expectedFailure\n    def test_c(self): self.fail()\n"
+        "    @unittest.expectedFailure\n    def test_d(self): pass\n"
+        "    @unittest.skip('x')\n    def test_e(self): pass\n"
+    )
+    _write(place / "ws", {"test_a.py": tests})
+    check = await _verify(place, PYTEST, sandbox=real)
+    assert check.score == 1 / 4, check
+
+
+@bwrap
+async def test_reports_that_were_there_before_or_are_no_xml_do_not_count(place: Path, real: Sandbox) -> None:
+    forged = "<testsuites><testsuite><testcase name='x' file='test_a.py'/></testsuite></testsuites>"
+    left = {".report-0/1-1.xml": forged, ".report-0/1-1.jsonl": '{"started": true}', "report.xml": forged}
+    _write(place / "ws", {"test_a.py": "def test_a(): assert 0\n", **left})
+    check = await _verify(place, PYTEST, sandbox=real)
+    assert (check.score, check.reason) == (0.0, "0 of 1 cases passed; not test_a")
+    assert (place / "ws/report.xml").exists()
 
 
 async def test_pytest_is_scored_under_unsafe_commands_too(place: Path) -> None:
@@ -321,6 +432,9 @@ async def test_hidden_files_that_cannot_be_read_are_not_measured(place: Path) ->
         ({"run": "x", "hiden": "y"}, "no key `hiden`"),
         ({"run": "x", "timeout_seconds": 0}, "more than 0 and at most 3600"),
         ({"run": "x", "timeout_seconds": "9"}, "timeout_seconds"),
+        ({"run": "x", "timeout_seconds": 9, "case_seconds": 10}, "at most `timeout_seconds`"),
+        ({"run": "x", "case_seconds": 0}, "`case_seconds` is more than 0"),
+        ({"run": "PYTHONPATH=src pytest"}, "hides pytest"),
         ({"run": "x", "into": "y"}, "name their folder with `hidden`"),
         ({"run": "x", "hidden": "h", "into": "../y"}, "inside the workspace"),
         ({"run": "x", "hidden": "h", "into": "/y"}, "inside the workspace"),

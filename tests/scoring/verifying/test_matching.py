@@ -66,3 +66,15 @@ async def test_a_pattern_that_cannot_be_searched_for_is_not_measured() -> None:
 def test_a_fence_around_a_part_is_no_fence() -> None:
     assert without_fence("see\n```\n1\n```") == "see\n```\n1\n```"
     assert without_fence("~~~\n1\n~~~") == "1"
+
+
+def test_long_lines_are_shown_where_they_differ() -> None:
+    found = equal_text("x" * 200 + "right", "x" * 200 + "wrong")
+    assert found.reason == (f'line 1: from character 161: expected "{"x" * 40}right", found "{"x" * 40}wrong"')
+    assert equal_text("ab", "ab" * 60).reason.startswith('line 1: expected "ab", found "abab')
+
+
+def test_lines_that_look_alike_say_so() -> None:
+    assert "other Unicode characters" in equal_text("caf\u00e9", "cafe\u0301").reason
+    assert "other Unicode characters" in equal_text("a b", "a\u00a0b").reason
+    assert "other Unicode characters" not in equal_text("a", "b").reason

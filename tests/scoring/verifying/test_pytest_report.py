@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.scoring.verifying.pytest_report import read_report, runs_pytest
+from flatfield.scoring.verifying.pytest_report import counted, programs, read_report, runs_pytest
 
 
 @pytest.mark.parametrize(
@@ -58,26 +58,37 @@ def _case(name: str, inner: str = "", file: str = "t/test_a.py") -> str:
 
 def test_only_cases_of_the_named_files_count() -> None:
     data = _report(_case("a"), _case("b", "<failure/>"), _case("c", "<error/>", file="other.py"))
-    cases = read_report(data, ("t/test_a.py",))
+    cases = counted(read_report(data), ("t/test_a.py",))
     assert (cases.passed, cases.failed, cases.total, cases.others_failed) == (1, ("b",), 2, True)
-    everything = read_report(data)
+    everything = counted(read_report(data))
     assert (everything.failed, everything.others_failed) == (("b", "c"), False)
 
 
 def test_a_case_listed_twice_is_one_case_and_passes_only_as_a_whole() -> None:
-    cases = read_report(_report(_case("a"), _case("a", "<error/>"), _case("b"), _case("b")))
+    cases = counted(read_report(_report(_case("a"), _case("a", "<error/>"), _case("b"), _case("b"))))
     assert (cases.passed, cases.failed) == (1, ("a",))
 
 
 def test_expected_failures_are_left_out_and_skipped_cases_have_not_passed() -> None:
     data = _report(_case("x", '<skipped type="pytest.xfail"/>'), _case("s", '<skipped type="pytest.skip"/>'))
-    cases = read_report(data)
+    cases = counted(read_report(data))
     assert (cases.passed, cases.failed) == (0, ("s",))
+
+
+BOMB = '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE x [<!ENTITY a "b">]><testsuites>&a;</testsuites>'
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"<a>", b"\xff\xfe\x00", b'<!DOCTYPE x [<!ENTITY a "b">]><testsuites>&a;</testsuites>', b"<a>&lol;</a>"],
+    [
+        b"",
+        b"<a>",
+        b"\xff\xfe\x00",
+        b'<!DOCTYPE x [<!ENTITY a "b">]><testsuites>&a;</testsuites>',
+        b"<a>&lol;</a>",
+        BOMB.encode("utf-16"),
+        BOMB.encode("utf-16-be"),
+    ],
 )
 def test_what_is_no_report_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="the report"):
@@ -87,7 +98,17 @@ def test_what_is_no_report_is_refused(data: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_report_or_refused(data: bytes) -> None:
     try:
-        cases = read_report(data)
+        cases = counted(read_report(data))
     except ValueError:
         return
     assert cases.total >= 0
+
+
+def test_an_expected_failure_that_breaks_afterwards_has_not_passed() -> None:
+    cases = counted(read_report(_report(_case("x", '<skipped type="pytest.xfail"/><error/>'))))
+    assert (cases.passed, cases.failed) == (0, ("x",))
+
+
+def test_the_programs_of_a_command() -> None:
+    assert programs("cd a && X=1 node b.js | timeout 5 jq . ; ./run") == ("cd", "node", "jq", "./run")
+    assert programs("echo 'a") == ()

@@ -9,7 +9,8 @@ import pytest
 
 from flatfield import plugins
 from flatfield.records import Check, Task, VerifierSpec
-from flatfield.scoring.verifying.verify import label, verify
+from flatfield.scoring.verifying.verify import verify
+from flatfield.tasks.verify import label
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

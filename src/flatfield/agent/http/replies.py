@@ -14,15 +14,22 @@ import aiohttp
 from flatfield.agent.http.ndjson import LineDecoder
 from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.http.sse import EventDecoder
+from flatfield.agent.http.wire import FAILED_BYTES, SLACK_BYTES
 from flatfield.errors import ProviderError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flatfield.agent.clock import Clock
+    from flatfield.records import Usage
 
 RETRIED = frozenset({408, 409, 429})
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 EVENTS_PER_TOKEN, FREE_EVENTS = 8, 1000
 """Most servers stream one event or less for a token: with more than these the output cap is being ignored."""
+FREE_TOKENS = 16  # servers count the marks that begin and end a reply, or do not
+LETTERS_PER_TOKEN, FREE_LETTERS = 32, 8000
+"""Text of which a token is longer than this is not written by a model that keeps to its cap either."""
 ERROR_BYTES = 16 * 1024
 DRAIN_SECONDS = 0.2  # that a body may take to end when the reply in it is over, to use the connection again
 _RETRY_DELAY = re.compile(r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
@@ -54,6 +61,16 @@ class Reader(Protocol):
         """Whether nothing more can come, also if the server keeps the stream open."""
         ...
 
+    @property
+    def letters(self) -> int:
+        """How many characters the model has written so far: text, reasoning that is shown, arguments of calls."""
+        ...
+
+    @property
+    def counted(self) -> tuple[Usage | None, int]:
+        """The tokens that the server has counted so far (None: it has not said), and how many letters that covers."""
+        ...
+
 
 class Passing(Exception):
     """An attempt failed in a way that may pass; `wait_seconds` is what the server asked for."""
@@ -69,14 +86,29 @@ class Marks:
 
     `limit` ends the attempt: at first if no connection comes about, and once the request is out, if the model time is
     over. aiohttp's tracing tells of each piece that is sent. `events_left`: how many the reply may still have.
-    `received`: the body as it came, as far as it was read.
+    `received`: the body as it came, as far as it was read; `status` and `headers` are the answer's, once there is one.
     """
 
-    __slots__ = ("events_left", "first", "is_out", "last", "limit", "received", "seconds", "sent")
+    __slots__ = (
+        "events_left",
+        "first",
+        "headers",
+        "is_out",
+        "last",
+        "limit",
+        "output_tokens",
+        "received",
+        "seconds",
+        "sent",
+        "status",
+    )
 
     def __init__(self, now: float, seconds: float, output_tokens: int | None = None) -> None:
         self.events_left = math.inf if output_tokens is None else EVENTS_PER_TOKEN * output_tokens + FREE_EVENTS
+        self.output_tokens = output_tokens
         self.received = bytearray()
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
         self.sent = self.last = now
         self.seconds = max(seconds, 0.001)
         self.first: float | None = None
@@ -110,7 +142,7 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
             body += chunk
         else:
             _take(decoder.feed(chunk), reader, marks)
-            if marks.events_left < 0:
+            if _is_beyond_cap(reader, marks):
                 return "size"
         chunk = b"" if reader.over else await response.content.readany()
     if reader.over:
@@ -134,6 +166,16 @@ def _take(events: list[bytes], reader: Reader, marks: Marks) -> None:
         marks.first = marks.last
 
 
+def _is_beyond_cap(reader: Reader, marks: Marks) -> bool:
+    """Whether a reply goes on though the output cap that its request states must be used up."""
+    cap = marks.output_tokens
+    if cap is None or reader.complete:
+        return False
+    usage, _ = reader.counted
+    counted = usage is not None and usage.output_tokens > cap + FREE_TOKENS
+    return counted or marks.events_left < 0 or reader.letters > LETTERS_PER_TOKEN * cap + FREE_LETTERS
+
+
 def _decoder(content_type: str, beginning: bytes) -> EventDecoder | LineDecoder | None:
     """What cuts a reply into its events; None: it is a whole one.
 
@@ -155,10 +197,10 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
                 pass
 
 
-async def refusal(response: aiohttp.ClientResponse, clock: Clock) -> Exception:
+async def refusal(response: aiohttp.ClientResponse, marks: Marks, clock: Clock) -> Exception:
     """The error that a status other than 200 means: one that may pass, or one that is final."""
     status = response.status
-    text = await _error_text(response)
+    text = await _error_text(response, marks)
     message = f"{shown_url(str(response.url))} answered {status}: {text or response.reason}"
     if 300 <= status < 400:
         target = shown_url(response.headers.get("Location", "nowhere"))
@@ -171,11 +213,12 @@ async def refusal(response: aiohttp.ClientResponse, clock: Clock) -> Exception:
     return ProviderError(message, status=status)
 
 
-async def _error_text(response: aiohttp.ClientResponse) -> str:
-    raw = bytearray()
-    while len(raw) < ERROR_BYTES and (chunk := await response.content.readany()):
-        raw += chunk
-    return raw.decode("utf-8", "replace").strip()
+async def _error_text(response: aiohttp.ClientResponse, marks: Marks) -> str:
+    raw = marks.received
+    with suppress(aiohttp.ClientError):  # the status says enough where the body breaks off or cannot be unpacked
+        while len(raw) < FAILED_BYTES + SLACK_BYTES and (chunk := await response.content.readany()):
+            raw += chunk
+    return raw[:ERROR_BYTES].decode("utf-8", "replace").strip()
 
 
 def retry_after_seconds(value: str | None, clock: Clock) -> float | None:

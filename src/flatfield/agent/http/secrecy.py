@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,17 +15,29 @@ PUBLIC = frozenset({"accept", "anthropic-version", "content-type", "user-agent"}
 
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 LEAST_CHARACTERS = 6
+LEAST_OF_A_PIECE = 12
+_BETWEEN = re.compile(r"[\s,;:=\"']+")  # cookies and the like hold keys between other things
 HIDDEN = "[key]"
 
 
 def scrubbed(text: str, headers: Mapping[str, str]) -> str:
-    """The text without the values of a request's headers, as a whole and without their scheme ("Bearer")."""
+    """The text without the values of a request's headers, as a whole and without their scheme ("Bearer").
+
+    Nor in the forms that servers and addresses put them in: percent-encoded and base64.
+    """
     values = {value for name, value in headers.items() if name.lower() not in PUBLIC}
-    parts = values | {value.partition(" ")[2] for value in values}
-    for secret in sorted(parts, key=len, reverse=True):
-        if len(secret) >= LEAST_CHARACTERS:
-            text = text.replace(secret, HIDDEN)
+    parts = {part for value in values for part in (value, value.partition(" ")[2])}
+    pieces = {piece for value in values for piece in _BETWEEN.split(value) if len(piece) >= LEAST_OF_A_PIECE}
+    secrets = {part for part in parts if len(part) >= LEAST_CHARACTERS} | pieces
+    for form in sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True):
+        text = text.replace(form, HIDDEN)
     return text
+
+
+def _forms(secret: str) -> set[str]:
+    plain = secret.encode("utf-8", "surrogateescape")
+    encoded = {base64.b64encode(plain).decode(), base64.urlsafe_b64encode(plain).decode()}
+    return {secret, quote(plain, safe=""), *encoded, *(form.rstrip("=") for form in encoded)}
 
 
 def without_keys(environ: Mapping[str, str]) -> dict[str, str]:

@@ -12,19 +12,23 @@ from urllib.parse import urlsplit
 import aiohttp
 from msgspec import Struct
 
-from flatfield.agent.http.replies import Marks, Passing, Reader, read, refusal
+from flatfield.agent.http.attempts import Attempts
+from flatfield.agent.http.proxies import refused_by_proxy
+from flatfield.agent.http.replies import RETRIED, Marks, Passing, Reader, read, refusal
 from flatfield.agent.http.secrecy import scrubbed, shown_url
+from flatfield.agent.http.trust import distrust, trusted
 from flatfield.agent.http.wire import Tape
 from flatfield.errors import ProviderError
-from flatfield.records import Wire  # noqa: TC001 - msgspec resolves Exchange's annotations at runtime
+from flatfield.records import Abandoned, Wire  # noqa: TC001 - msgspec resolves Exchange's annotations at runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import SimpleNamespace
 
     from flatfield.agent.clock import Clock
     from flatfield.agent.protocols import Pressure
 
+BYTES_PER_TOKEN = 4  # a rough count of what a request takes, until the reply says it
 LARGE_BODY_BYTES = 512 * 1024
 ERROR_CHARACTERS = 600
 ASKED_TOO_MUCH = frozenset({429, 529})
@@ -62,18 +66,20 @@ class Post(Struct, frozen=True, kw_only=True):
 class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
     """One request that succeeded, and what it took; `cut` says what ended it before the model did.
 
-    `first_token_seconds` None: none came, or the reply was not streamed. `abandoned`: how many of the failed attempts
-    broke off after their first token.
+    `first_token_seconds` None: none came, or the reply was not streamed. `abandoned`: what the failed attempts used
+    that broke off after their first token, and last a reply that was cut before its tokens were counted. `wire`: all
+    attempts, in order.
     """
 
     reader: R
     attempts: int
     retry_seconds: float
+    queue_seconds: float
     model_seconds: float
     first_token_seconds: float | None
     cut: str | None = None
-    abandoned: int = 0
-    wire: Wire
+    abandoned: tuple[Abandoned, ...] = ()
+    wire: tuple[Wire, ...]
 
 
 class Transport:
@@ -94,6 +100,7 @@ class Transport:
         self._policy = policy or RetryPolicy()
         self._proxy = proxy
         self._tape = Tape()
+        self._queue_seconds = 0.0
 
     async def post(self, post: Post, new_reader: Callable[[], R]) -> Exchange[R]:
         """Send, wait and retry until a reply is whole, or the model time is over.
@@ -102,43 +109,65 @@ class Transport:
             ProviderError: a status that trying again does not change, or the attempts are used up; a reader's own
                 subclass stays what it is. Its message holds no value of the request's headers.
         """
-        started = self._clock.now()
-        waited_seconds, abandoned = 0.0, 0
+        self._queue_seconds = 0.0
+        started = self._busy()
+        waited_seconds, attempts = 0.0, Attempts(post, self._tape)
         for attempt in range(1, self._policy.attempts + 1):
-            attempt_started = self._clock.now()
-            marks = Marks(attempt_started, post.seconds, post.output_tokens)
+            attempt_started = self._busy()
+            marks = Marks(self._clock.now(), post.seconds, post.output_tokens)
             reader = new_reader()
             try:
-                cut = await self._attempt(post, reader, marks)
+                cut = await self._in_lane(post, reader, marks)
             except Passing as error:
-                self._tell(post, refused=error.status in ASKED_TOO_MUCH, served=False)
-                abandoned += reader.begun
+                attempts.failed(_shown(error, post), reader, marks)
                 wait_seconds = self._wait_seconds(error, attempt)
                 waited_seconds += wait_seconds
                 ending = self._ending(attempt, wait_seconds, waited_seconds)
                 if ending:
-                    message = f"{_shown(error, post)} (gave up {ending})"
-                    spent_seconds = self._clock.now() - started
-                    raise ProviderError(message, status=error.status, retry_seconds=spent_seconds) from None
+                    given_up = ProviderError(f"{_shown(error, post)} (gave up {ending})", status=error.status)
+                    raise self._failed(given_up, attempts, started) from None
                 await self._clock.sleep(wait_seconds)
             except ProviderError as error:
-                spent_seconds = self._clock.now() - started
-                # Its class is what a reader made of it: a conversation that is too long ends a trial in its own way.
-                raise type(error)(_shown(error, post), status=error.status, retry_seconds=spent_seconds) from None
+                attempts.failed(_shown(error, post), reader, marks)
+                raise self._failed(error.retold(_shown(error, post)), attempts, started) from None
             else:
-                self._tell(post, refused=False, served=True)
+                attempts.succeeded(marks)
                 ended = self._clock.now() if cut == "time" else marks.last
                 return Exchange(
                     reader=reader,
                     attempts=attempt,
                     retry_seconds=attempt_started - started,
+                    queue_seconds=self._queue_seconds,
                     model_seconds=max(0.0, ended - marks.sent),
                     first_token_seconds=None if marks.first is None else max(0.0, marks.first - marks.sent),
                     cut=cut,
-                    abandoned=abandoned,
-                    wire=self._tape.keep(post.url, post.headers, post.body, bytes(marks.received)),
+                    abandoned=attempts.abandoned(reader, kept=cut is not None),
+                    wire=attempts.wire,
                 )
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _busy(self) -> float:
+        """The clock, but standing still while the server's lane is waited for."""
+        return self._clock.now() - self._queue_seconds
+
+    async def _in_lane(self, post: Post, reader: Reader, marks: Marks) -> str | None:
+        """One attempt, as soon as the server's lane has room for it; it is told how the server took it."""
+        if self._pressure is None:
+            return await self._attempt(post, reader, marks)
+        place = place_of(post.url)
+        async with self._pressure.admit(place, len(post.body) // BYTES_PER_TOKEN) as admission:
+            self._queue_seconds += admission.queue_seconds
+            try:
+                cut = await self._attempt(post, reader, marks)
+            except Passing as error:
+                if error.status in ASKED_TOO_MUCH:
+                    self._pressure.refused(place, error.wait_seconds)
+                raise
+            self._pressure.served(place)
+            usage, _ = reader.counted
+            if usage is not None:
+                admission.used(usage.input_tokens + usage.output_tokens)
+            return cut
 
     async def _attempt(self, post: Post, reader: Reader, marks: Marks) -> str | None:
         """One attempt; returns what cut the reply short, None when the model ended it."""
@@ -159,23 +188,28 @@ class Transport:
                     trace_request_ctx=marks,
                 ) as response,
             ):
+                marks.status, marks.headers = response.status, response.headers
                 if response.status != 200:
-                    raise await refusal(response, self._clock)
+                    raise await refusal(response, marks, self._clock)
                 return await read(response, reader, marks, self._clock)
         except (TimeoutError, aiohttp.ClientError) as error:
             if reader.complete:  # the connection broke after all that matters had come
                 return None
+            if isinstance(error, aiohttp.ClientConnectorCertificateError):
+                raise ProviderError(distrust(error, where)) from None
+            if isinstance(error, aiohttp.ClientHttpProxyError) and error.status < 500 and error.status not in RETRIED:
+                raise ProviderError(refused_by_proxy(error, self._proxy or ""), status=error.status) from None
             if isinstance(error, _FINAL):
                 raise ProviderError(f"no request can be made to {where}: {error}") from None
             if marks.limit is not None and marks.limit.expired() and marks.is_out:
                 return "time"
             raise Passing(_trouble(error, where, marks, policy)) from None
 
-    def _tell(self, post: Post, *, refused: bool, served: bool) -> None:
-        if self._pressure is None or not (refused or served):
-            return
-        tell = self._pressure.refused if refused else self._pressure.served
-        tell(place_of(post.url))
+    def _failed(self, error: ProviderError, attempts: Attempts, started: float) -> ProviderError:
+        """The error with all that its attempts took."""
+        error.retry_seconds, error.queue_seconds = self._busy() - started, self._queue_seconds
+        error.wire, error.abandoned = attempts.wire, attempts.abandoned()
+        return error
 
     def _wait_seconds(self, error: Passing, attempt: int) -> float:
         """Exponential back-off with jitter (half to whole), or what the server asked for when that is longer."""
@@ -194,7 +228,7 @@ class Transport:
         return ""
 
 
-_FINAL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.ClientConnectorCertificateError)
+_FINAL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
 
 
 def _trouble(error: Exception, where: str, marks: Marks, policy: RetryPolicy) -> str:
@@ -217,11 +251,16 @@ def place_of(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
-def open_session(clock: Clock) -> aiohttp.ClientSession:
+def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aiohttp.ClientSession:
     """The session that a run's trials share: lanes limit it, not the session; it marks when a request went out.
 
-    `clock` must be the one that the transports on it have.
+    `clock` must be the one that the transports on it have. `environ` may name authorities whose certificates are
+    trusted in the place of the system's.
+
+    Raises:
+        NotReady: it names some, and they cannot be read.
     """
+    authorities = trusted(environ or {})
 
     async def sent(
         _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestChunkSentParams
@@ -233,7 +272,9 @@ def open_session(clock: Clock) -> aiohttp.ClientSession:
     trace = aiohttp.TraceConfig()
     trace.on_request_chunk_sent.append(sent)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, socket_factory=_socket),
+        connector=aiohttp.TCPConnector(
+            limit=0, limit_per_host=0, socket_factory=_socket, ssl=True if authorities is None else authorities
+        ),
         trace_configs=[trace],
         auto_decompress=True,
         cookie_jar=aiohttp.DummyCookieJar(),

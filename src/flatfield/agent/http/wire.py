@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from flatfield.agent.http.secrecy import HIDDEN, PUBLIC, scrubbed, shown_url
 from flatfield.errors import StoreError
 from flatfield.records import Wire
+from flatfield.tasks.headers import is_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
+FAILED_BYTES = 64 * 1024
+"""How much of the answer to an attempt that failed is kept."""
+SLACK_BYTES = 4 * 1024
+"""How much more of it is looked at, so that a key which the cut would halve is known for one."""
 LEVEL = 1  # streams repeat themselves: more effort gains little, and costs the harness time in every turn
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """One exchange as it was: headers that may hold a key without their values, bodies as text."""
+    """One exchange as it was: headers that may hold a key without their values, bodies as text.
+
+    `failure`: why the attempt failed, "" where it did not; only then `status` and `response_headers` are known.
+    """
 
     url: str
     headers: dict[str, str]
     request: str
     response: str
+    failure: str = ""
+    status: int | None = None
+    response_headers: dict[str, str] = field(default_factory=dict)
+
+
+class Failed(Struct, frozen=True, kw_only=True):
+    """How an attempt failed: why, and the answer's status (None: there was none) and headers as they came."""
+
+    why: str
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Tape:
@@ -32,9 +52,12 @@ class Tape:
     def __init__(self) -> None:
         self._before = b""
 
-    def keep(self, url: str, headers: Mapping[str, str], body: bytes, received: bytes) -> Wire:
+    def keep(
+        self, url: str, headers: Mapping[str, str], body: bytes, received: bytes, failed: Failed | None = None
+    ) -> Wire:
         """What one exchange leaves on record; values of secret headers are taken out of both bodies too."""
         body = _without_keys(body, headers)
+        received = _cut(received, headers) if failed else _without_keys(received, headers)
         same = _shared(self._before, body)
         self._before = body
         return Wire(
@@ -43,7 +66,10 @@ class Tape:
             kept_bytes=same,
             sent=zlib.compress(body[same:], LEVEL),
             checksum=zlib.crc32(body),
-            received=zlib.compress(_without_keys(received, headers), LEVEL),
+            received=zlib.compress(received, LEVEL),
+            failure=failed.why if failed else "",
+            status=failed.status if failed else None,
+            received_headers=_shown_headers(failed.headers, headers) if failed else {},
         )
 
 
@@ -67,7 +93,27 @@ def rebuilt(wires: Iterable[Wire]) -> Iterator[Sent]:
             headers=wire.headers,
             request=body.decode("utf-8", "backslashreplace"),
             response=received.decode("utf-8", "backslashreplace"),
+            failure=wire.failure,
+            status=wire.status,
+            response_headers=wire.received_headers,
         )
+
+
+def _cut(received: bytes, headers: Mapping[str, str]) -> bytes:
+    """The answer to an attempt that failed, at most FAILED_BYTES of it; where something is missing, it is said."""
+    whole = _without_keys(received[: FAILED_BYTES + SLACK_BYTES], headers)
+    if len(whole) <= FAILED_BYTES:
+        return whole
+    return whole[:FAILED_BYTES] + b"\n[cut here: %d bytes are kept of a failed attempt]" % FAILED_BYTES
+
+
+def _shown_headers(received: Mapping[str, str], sent: Mapping[str, str]) -> dict[str, str]:
+    """An answer's headers: cookies and the like hidden, addresses without what may be a key, the rest scrubbed."""
+    shown: dict[str, str] = {}
+    for name, value in received.items():
+        text = shown_url(value) if name.lower() in {"location", "content-location"} else value
+        shown[name] = HIDDEN if is_secret(name) else scrubbed(text, sent)
+    return shown
 
 
 def _without_keys(data: bytes, headers: Mapping[str, str]) -> bytes:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from flatfield.agent.models.known import KNOWN, HubSource, known_model
 from flatfield.errors import NotReady
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _MAGIC = b"GGUF"
 _HUB_NAME = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)/(?P<file>(?:[\w.-]+/)*[\w.-]+\.gguf)", re.ASCII)
@@ -27,16 +23,6 @@ class ModelEntry(Struct, frozen=True, kw_only=True):
     size_bytes: int
     title: str = ""
     license: str = ""
-
-
-def cache_folder(environ: Mapping[str, str]) -> Path:
-    """$FLATFIELD_CACHE, else $XDG_CACHE_HOME/flatfield, else ~/.cache/flatfield; models lie in `models/` inside."""
-    if chosen := environ.get("FLATFIELD_CACHE"):
-        return Path(chosen).expanduser().absolute()
-    shared = environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification says that a relative path is to be ignored.
-    base = Path(shared) if Path(shared).is_absolute() else Path(environ.get("HOME") or Path.home()) / ".cache"
-    return base / "flatfield"
 
 
 def models_folder(cache: Path) -> Path:

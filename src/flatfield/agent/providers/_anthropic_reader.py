@@ -86,7 +86,7 @@ _EVENTS = msgspec.json.Decoder(_Event)
 _MESSAGES = msgspec.json.Decoder(_Message)
 _FINISH: dict[str, Finish] = {
     "max_tokens": "length",
-    "model_context_window_exceeded": "length",
+    "model_context_window_exceeded": "context",
     "refusal": "refused",
 }
 _STATUS = {
@@ -106,13 +106,17 @@ _STATUS = {
 class MessageReader:
     """Gathers blocks and usage; `complete` once a stop reason has come, `paused` when the turn is to be continued."""
 
-    __slots__ = ("_blocks", "_explanation", "_open", "_usage", "begun", "complete", "finish", "over", "paused", "usage")
+    __slots__ = (
+        "_blocks", "_covered", "_explanation", "_open", "_usage",
+        "begun", "complete", "finish", "letters", "over", "paused", "usage",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.begun = False
         self.complete = False
         self.over = False
         self.paused = False
+        self.letters = self._covered = 0
         self.finish: Finish = "stop"
         self.usage: Usage | None = None
         self._usage = _Usage()
@@ -124,6 +128,11 @@ class MessageReader:
     def text(self) -> str:
         """All of the reply's text so far; a refusal without any is told by the API's explanation."""
         return "".join(block.text("text") for block in self._blocks if block.kind == "text") or self._explanation
+
+    @property
+    def counted(self) -> tuple[Usage | None, int]:
+        """The API counts the input when a message starts, the output when it ends."""
+        return _told(self._usage), self._covered
 
     @property
     def service_tier(self) -> str:
@@ -209,6 +218,7 @@ class MessageReader:
         part = delta.text or delta.partial_json or delta.thinking
         if part:
             block.parts.append(part)
+            self.letters += len(part)
             self.begun = True
         elif delta.signature:
             block.signature += delta.signature
@@ -222,6 +232,7 @@ class MessageReader:
 
     def _merge(self, usage: _Usage) -> None:
         """Counts are cumulative: the later ones stand, where there are any."""
+        self._covered = self.letters
         for name in _Usage.__struct_fields__:
             value = getattr(usage, name)
             if value is not None:

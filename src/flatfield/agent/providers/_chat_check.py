@@ -10,6 +10,7 @@ import msgspec
 
 from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.http.secrecy import shown_url
+from flatfield.agent.http.trust import distrust
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ async def check_server(agent: AgentConfig, endpoint: Endpoint, services: Service
     where = shown_url(endpoint.base_url)
     try:
         status, body = await _models(endpoint, services)
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise NotReady(f"agent {agent.name!r}: {distrust(error, where)}") from None
     except (aiohttp.ClientError, TimeoutError) as error:
         proxied = proxy_for(endpoint.base_url, services.environ) is not None
         fix = "check the proxy that the environment names" if proxied else "start it, or correct base_url"

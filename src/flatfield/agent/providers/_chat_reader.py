@@ -78,12 +78,13 @@ class ChatReader:
     """
 
     __slots__ = (
-        "_answered", "_at", "_details", "_odd", "_parts", "_reasons", "_refused",
-        "begun", "building", "complete", "finish", "over", "reported_cost_usd", "service_tier", "usage",
+        "_answered", "_at", "_covered", "_details", "_odd", "_parts", "_reasons", "_refused",
+        "begun", "building", "complete", "finish", "letters", "over", "reported_cost_usd", "service_tier", "usage",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.begun = self.complete = self.over = False
+        self.letters = self._covered = 0
         self.finish: Finish = "stop"
         self.usage: Usage | None = None
         self.reported_cost_usd: float | None = None
@@ -94,6 +95,11 @@ class ChatReader:
         self._reasons: dict[str, list[str]] = {}
         self._details: list[Any] = []
         self._answered = self._refused = self._odd = False
+
+    @property
+    def counted(self) -> tuple[Usage | None, int]:
+        """Servers count at the end, some with every chunk."""
+        return self.usage, self._covered
 
     @property
     def text(self) -> str:
@@ -170,6 +176,11 @@ class ChatReader:
             self.reported_cost_usd = cost_of(chunk.usage)
         if isinstance(chunk.service_tier, str):
             self.service_tier = chunk.service_tier
+        self._take_choice(chunk)
+        if chunk.usage is not None:
+            self._covered = self.letters
+
+    def _take_choice(self, chunk: _Chunk) -> None:
         for choice in (chunk.choices or ())[:1]:
             delta = choice.delta or choice.message
             self._answered = True
@@ -194,6 +205,7 @@ class ChatReader:
         ):
             if value and isinstance(value, str):
                 self._reasons.setdefault(name, []).append(value)
+                self.letters += len(value)
                 self.begun = True
         if isinstance(delta.reasoning_details, list):
             self._details += delta.reasoning_details
@@ -206,6 +218,7 @@ class ChatReader:
     def _say(self, text: str) -> None:
         if text:
             self._parts.append(text)
+            self.letters += len(text)
             self.begun = True
 
     def _add_call(self, delta: _CallDelta, *, whole: bool) -> None:
@@ -223,6 +236,7 @@ class ChatReader:
         call.extra = delta.extra_content or call.extra
         if isinstance(function.arguments, str):
             call.arguments.append(function.arguments)
+            self.letters += len(function.arguments)
         elif function.arguments is not None:  # some servers send the object itself
             call.arguments.append(msgspec.json.encode(function.arguments).decode())
 

@@ -111,13 +111,12 @@ def _as_object(arguments: str) -> str:
 def explained(error: ProviderError, *, first_turn: bool) -> ProviderError:
     """The same failure, told apart from a conversation that is too long, and with what to do about it."""
     text = str(error)
-    again: dict[str, Any] = {"status": error.status, "retry_seconds": error.retry_seconds}
     if error.status in {400, 413} and _CONTEXT.search(text):
         if first_turn and _OUTPUT_CAP.search(text):
             fix = "set the agent's max_output_tokens so that prompt and output fit into the model's context together"
-            return ProviderError(f"{text}; {fix}", **again)
-        return ContextTooLong(text, **again)
+            return error.retold(f"{text}; {fix}", ProviderError)
+        return error.retold(text, ContextTooLong)
     if error.status in {400, 422}:
         hint = next((hint for name, hint in _HINTS.items() if name in text.lower()), "")
-        return ProviderError(f"{text}; {hint}" if hint else text, **again)
+        return error.retold(f"{text}; {hint}" if hint else text, ProviderError)
     return error

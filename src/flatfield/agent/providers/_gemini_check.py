@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.http.secrecy import shown_url
+from flatfield.agent.http.trust import distrust
 from flatfield.agent.providers.gemini import GEMINI, resource
 from flatfield.errors import NotReady
 
@@ -70,6 +71,8 @@ async def _get(agent: AgentConfig, url: str, headers: Mapping[str, str], service
             proxy=proxy_for(url, services.environ),
         ) as response:
             return response.status, await response.read()
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise NotReady(f"agent {agent.name!r}: {distrust(error, shown_url(url))}") from None
     except (aiohttp.ClientError, TimeoutError) as error:
         raise NotReady(
             f"agent {agent.name!r}: no server answers at {shown_url(url)} ({type(error).__name__}); "

@@ -87,6 +87,7 @@ class GeminiReader:
 
     __slots__ = (
         "_calls",
+        "_covered",
         "_finish",
         "_parts",
         "_said",
@@ -96,6 +97,7 @@ class GeminiReader:
         "_usage",
         "begun",
         "complete",
+        "letters",
         "mistake",
         "model_version",
     )
@@ -103,6 +105,7 @@ class GeminiReader:
     def __init__(self) -> None:
         self.begun = False
         self.complete = False
+        self.letters = self._covered = 0
         self.mistake = ""
         self.model_version = ""
         self._finish: Finish = "stop"
@@ -113,6 +116,11 @@ class GeminiReader:
         self._calls: list[_Call] = []
         self._parts: list[tuple[bytes, bool]] = []
         self._unsigned: list[str] = []
+
+    @property
+    def counted(self) -> tuple[Usage | None, int]:
+        """The API counts all that came so far with every chunk, or nearly so."""
+        return _usage(self._usage), self._covered
 
     @property
     def over(self) -> bool:
@@ -184,6 +192,7 @@ class GeminiReader:
             if candidate.content is not None:
                 for part in candidate.content.parts or ():
                     self._add(part)
+                self._covered = self._covered if chunk.usage_metadata is None else self.letters
             if candidate.finish_reason is not None:
                 self._end(candidate.finish_reason, candidate.finish_message or "")
 
@@ -195,6 +204,7 @@ class GeminiReader:
         text, call = part.text, part.function_call
         if text:
             self.begun = True
+            self.letters += len(text)
             (self._thoughts if part.thought else self._texts).append(text)
         if text is not None and part.thought_signature is None and not part.thought and call is None:
             self._unsigned.append(text)
@@ -203,6 +213,7 @@ class GeminiReader:
         if call is not None:
             self.begun = True
             self._calls.append(call)
+            self.letters += len(bytes(call.args))
         self._parts.append((_sendable(raw, part), call is not None))
 
     def _close_text(self) -> None:

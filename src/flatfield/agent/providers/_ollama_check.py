@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 
 from flatfield.agent.http.secrecy import shown_url
+from flatfield.agent.http.trust import distrust
 from flatfield.agent.providers._ollama_host import CLOUD_HOST, OllamaServer, is_cloud_model, source
 from flatfield.errors import NotReady
 
@@ -30,6 +31,8 @@ async def check_server(
         _expect_list(agent, server, status)
         names = _names(body)
         status, facts = await models.ask(server, agent.model)
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise NotReady(f"agent {agent.name!r}: {distrust(error, where)}") from None
     except (aiohttp.ClientError, TimeoutError) as error:
         fix = "check the network" if CLOUD_HOST in where else "start it with `ollama serve`, or correct the address"
         raise NotReady(

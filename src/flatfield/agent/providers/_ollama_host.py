@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from flatfield.agent.http.proxies import is_loopback
 from flatfield.agent.http.transport import place_of
+from flatfield.agent.local.device import device_lane
 from flatfield.agent.protocols import Lane
 from flatfield.agent.providers import _vendor
 
@@ -90,7 +91,7 @@ def server_of(agent: AgentConfig, environ: Mapping[str, str]) -> OllamaServer:
         NotReady: a key is needed and not there.
     """
     url = address(agent, environ)
-    headers = dict(agent.headers)
+    headers = _vendor.own_headers(agent, environ)
     if agent.api_key_env or _is_hosted(url):
         headers["Authorization"] = f"Bearer {_vendor.api_key(agent, environ, VENDOR)}"
     return OllamaServer(base_url=url, headers=headers, remote=_is_hosted(url) or is_cloud_model(agent.model))
@@ -111,12 +112,10 @@ def on_device(agent: AgentConfig, environ: Mapping[str, str]) -> bool:
 
 def lane(agent: AgentConfig, environ: Mapping[str, str]) -> Lane:
     """One trial at a time on a device, this one or that of another server, so that none slows another."""
-    if on_device(agent, environ):
-        return Lane(name="device:local", width=1)
     url = address(agent, environ)
-    if _is_hosted(url) or is_cloud_model(agent.model):
+    if not on_device(agent, environ) and (_is_hosted(url) or is_cloud_model(agent.model)):
         return Lane(name=f"ollama:{CLOUD_HOST}", width=_vendor.CONCURRENT_TRIALS, place=place_of(url))
-    return Lane(name=f"ollama:{place_of(url)}", width=1)
+    return device_lane(url)
 
 
 def _is_hosted(url: str) -> bool:

@@ -55,10 +55,11 @@ _NEXT_LINE = re.compile(rb"\}[ \t\r]*\n\s*\{")  # JSON itself has a comma betwee
 class OllamaReader:
     """Gathers text, thinking, calls and counts; `complete` and `over` once a line says `done`."""
 
-    __slots__ = ("_calls", "_last", "_parts", "_reasons", "begun", "complete", "over")
+    __slots__ = ("_calls", "_last", "_parts", "_reasons", "begun", "complete", "letters", "over")
 
     def __init__(self) -> None:
         self.begun = self.complete = self.over = False
+        self.letters = 0
         self._parts: list[str] = []
         self._reasons: list[str] = []
         self._calls: list[tuple[bytes, _Call]] = []
@@ -93,6 +94,12 @@ class OllamaReader:
             cache_read_tokens=min(last.prompt_eval_cached_count or 0, last.prompt_eval_count),
             output_tokens=last.eval_count or 0,
         )
+
+    @property
+    def counted(self) -> tuple[Usage | None, int]:
+        """Ollama counts once, in the last line."""
+        usage = self.usage
+        return usage, self.letters if usage else 0
 
     @property
     def load_seconds(self) -> float:
@@ -143,9 +150,11 @@ class OllamaReader:
         if message is not None:
             if message.content:
                 self._parts.append(message.content)
+                self.letters += len(message.content)
                 self.begun = True
             if message.thinking:
                 self._reasons.append(message.thinking)
+                self.letters += len(message.thinking)
                 self.begun = True
             for raw in message.tool_calls or ():
                 self._add_call(bytes(raw))
@@ -158,6 +167,7 @@ class OllamaReader:
     def _add_call(self, raw: bytes) -> None:
         try:
             self._calls.append((raw, _CALL.decode(raw)))
+            self.letters += len(raw)
         except msgspec.MsgspecError:
             raise _invalid(raw) from None
         self.begun = True
@@ -166,10 +176,12 @@ class OllamaReader:
 class LoadReader:
     """Reads the one answer to a request that only loads a model."""
 
-    __slots__ = ("begun", "complete", "over")
+    __slots__ = ("begun", "complete", "counted", "letters", "over")
 
     def __init__(self) -> None:
         self.begun = self.complete = self.over = False
+        self.letters = 0
+        self.counted: tuple[Usage | None, int] = (None, 0)
 
     def event(self, data: bytes) -> None:
         """Take a line, of servers that stream this answer too."""

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from flatfield.agent.http.proxies import proxy_for
+from flatfield.agent.http.trust import distrust
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ async def check_model(agent: AgentConfig, address: Address, services: Services) 
     """
     try:
         status, models = await _ask(address, services)
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise NotReady(f"agent {agent.name!r}: {distrust(error, address.base_url)}") from None
     except (aiohttp.ClientError, TimeoutError) as error:
         raise NotReady(
             f"agent {agent.name!r}: no server answers at {address.base_url} ({type(error).__name__}); "

@@ -91,6 +91,7 @@ class ResponsesReader:
         "complete",
         "finish",
         "items",
+        "letters",
         "service_tier",
         "usage",
     )
@@ -98,6 +99,7 @@ class ResponsesReader:
     def __init__(self) -> None:
         self.begun = False
         self.complete = False
+        self.letters = 0
         self.finish: Finish = "stop"
         self.usage: Usage | None = None
         self.service_tier = ""
@@ -129,6 +131,11 @@ class ResponsesReader:
         return (*whole, ToolCall(id=cut.call_id, name=cut.name, arguments="".join(self._writing)))
 
     @property
+    def counted(self) -> tuple[Usage | None, int]:
+        """The API counts once, when the response has concluded."""
+        return self.usage, self.letters if self.usage else 0
+
+    @property
     def over(self) -> bool:
         """The response's conclusion is its last event."""
         return self.complete
@@ -146,6 +153,7 @@ class ResponsesReader:
             self._write(event.delta)
         elif kind in _REASONING:
             self._reasons.append(str(event.delta))
+            self.letters += len(self._reasons[-1])
             self._thought = self.begun = True
         elif kind == "response.output_item.added":
             self._start(bytes(event.item))
@@ -165,6 +173,7 @@ class ResponsesReader:
 
     def _write(self, delta: object) -> None:
         self._writing.append(str(delta))
+        self.letters += len(self._writing[-1])
         self.begun = True
 
     def _start(self, raw: bytes) -> None:

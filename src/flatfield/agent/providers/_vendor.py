@@ -11,9 +11,11 @@ from msgspec import Struct
 from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.http.transport import Transport, place_of
+from flatfield.agent.local.device import device_lane
 from flatfield.agent.protocols import Lane
 from flatfield.errors import NotReady
 from flatfield.records import Finish, Reply, ToolCall, Usage
+from flatfield.tasks.headers import filled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig
 
 CONCURRENT_TRIALS = 16
+SPARE_TOKENS = 8  # servers stop a little before the last place of the window
 
 
 class Vendor(Struct, frozen=True, kw_only=True):
@@ -65,11 +68,31 @@ def api_key(agent: AgentConfig, environ: Mapping[str, str], vendor: Vendor) -> s
     raise NotReady(f"agent {agent.name!r} needs a key: set the environment variable {' or '.join(variables)}")
 
 
+def own_headers(agent: AgentConfig, environ: Mapping[str, str]) -> dict[str, str]:
+    """The agent's own headers, with what the variables hold that they name.
+
+    Raises:
+        NotReady: one of these is not set.
+    """
+    try:
+        return filled(agent.headers, environ)
+    except KeyError as error:
+        raise NotReady(
+            f"agent {agent.name!r} needs the environment variable {error.args[0]}, which its headers name: set it"
+        ) from None
+
+
+def brings(headers: Mapping[str, str], *names: str) -> bool:
+    """Whether one of these headers (in lower case) is among an agent's own."""
+    return any(name.lower() in names for name in headers)
+
+
 def lane(agent: AgentConfig, environ: Mapping[str, str], vendor: Vendor) -> Lane:
     """One lane per server; on the user's own device one trial at a time, so that none slows another."""
+    url = base_url(agent, environ, vendor)
     if agent.on_device:
-        return Lane(name="device:local", width=1)
-    place = place_of(base_url(agent, environ, vendor))
+        return device_lane(url)
+    place = place_of(url)
     return Lane(name=f"{vendor.name}:{place}", width=CONCURRENT_TRIALS, place=place)
 
 
@@ -91,6 +114,7 @@ def shown(parameters: Mapping[str, Any], opening: Opening, *, api: str, base_url
         "base_url": shown_url(base_url),
         "protocol": opening.agent.protocol,
         "system_digest": digest(system),
+        "tool_names": [tool.name for tool in opening.tools],
         "tools_digest": digest(msgspec.json.encode(opening.tools).decode()),
     }
 
@@ -117,13 +141,31 @@ def reply(told: Told, exchange: Exchange[Any], request: dict[str, Any]) -> Reply
         first_token_seconds=exchange.first_token_seconds,
         model_seconds=exchange.model_seconds,
         retry_seconds=exchange.retry_seconds,
+        queue_seconds=exchange.queue_seconds,
         load_seconds=told.load_seconds,
         attempts=exchange.attempts,
         reasoning=told.reasoning,
         request=request,
-        abandoned=exchange.abandoned,
-        wire=(exchange.wire,),
+        **leftovers(exchange, told.usage),
     )
+
+
+def leftovers(exchange: Exchange[Any], usage: Usage | None) -> dict[str, Any]:
+    """The reply's fields about attempts; where the API has counted the reply itself, that count stands alone."""
+    abandoned = tuple(item for item in exchange.abandoned if usage is None or not item.kept)
+    broken = sum(not item.kept for item in abandoned)
+    return {"abandoned": broken, "abandoned_usage": abandoned, "wire": exchange.wire}
+
+
+def ending(finish: Finish, usage: Usage | None, cap_tokens: int, context_tokens: int | None) -> Finish:
+    """How a reply ended: "context" if it was cut short of its output cap because prompt and reply filled the window.
+
+    llama.cpp and Ollama call both "length".
+    """
+    if finish != "length" or usage is None or context_tokens is None or usage.output_tokens >= cap_tokens:
+        return finish
+    full = usage.input_tokens + usage.output_tokens + SPARE_TOKENS >= context_tokens
+    return "context" if full else finish
 
 
 def arguments_object(arguments: str) -> dict[str, Any]:

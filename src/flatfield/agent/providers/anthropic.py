@@ -6,24 +6,25 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct, field, structs
+from msgspec import Struct, field
 
 from flatfield.agent import json_protocol
 from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.http.transport import Post
 from flatfield.agent.providers import _vendor
 from flatfield.agent.providers._anthropic_models import settings_of, thinking_tokens, traits_of
+from flatfield.agent.providers._anthropic_pauses import after, joined
 from flatfield.agent.providers._anthropic_reader import MessageReader
 from flatfield.agent.providers._anthropic_schema import output_format
 from flatfield.errors import ContextTooLong, ProviderError
-from flatfield.records import Reply, TurnBudget, Usage
+from flatfield.records import TurnBudget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flatfield.agent.http.transport import Transport
     from flatfield.agent.protocols import Conversation, Lane, Opening, Services
-    from flatfield.records import AgentConfig, ToolResult
+    from flatfield.records import AgentConfig, Reply, ToolResult
 
 VENDOR = _vendor.Vendor(
     name="anthropic",
@@ -87,7 +88,7 @@ def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> Endpoint:
         NotReady: the key that is needed is not set.
     """
     base_url = _vendor.base_url(agent, environ, VENDOR)
-    own = {name.lower(): value for name, value in agent.headers.items()}
+    own = {name.lower(): value for name, value in _vendor.own_headers(agent, environ).items()}
     headers = {
         "content-type": "application/json",
         "accept": "text/event-stream",
@@ -149,15 +150,19 @@ class MessagesConversation:
         replies: list[Reply] = []
         left = budget
         for _ in range(MOST_PAUSES + 1):
-            reply, paused = await self._ask(left)
+            try:
+                reply, paused = await self._ask(left)
+            except ProviderError as error:
+                raise after(replies, error) from None
             replies.append(reply)
             if not paused:
-                return _joined(replies)
+                return joined(replies)
             used_tokens = reply.usage.output_tokens if reply.usage else 0
             left = TurnBudget(
                 seconds=left.seconds - reply.model_seconds, output_tokens=max(1, left.output_tokens - used_tokens)
             )
-        raise ProviderError(f"{shown_url(self._url)} paused one turn more than {MOST_PAUSES} times")
+        endless = ProviderError(f"{shown_url(self._url)} paused one turn more than {MOST_PAUSES} times")
+        raise after(replies, endless)
 
     async def _ask(self, budget: TurnBudget) -> tuple[Reply, bool]:
         """One request; returns its reply, and whether the API paused in the middle of the turn."""
@@ -168,7 +173,7 @@ class MessagesConversation:
             exchange = await self._transport.post(post, MessageReader)
         except ProviderError as error:
             if error.status in {400, 413} and any(word in str(error) for word in _CONTEXT_WORDS):
-                raise ContextTooLong(str(error), status=error.status, retry_seconds=error.retry_seconds) from None
+                raise error.retold(str(error), ContextTooLong) from None
             raise
         reader = exchange.reader
         text, calls = reader.text, reader.calls()
@@ -248,30 +253,3 @@ def _result(result: ToolResult) -> dict[str, Any]:
     if not result.ok:
         block["is_error"] = True
     return block
-
-
-def _joined(replies: Sequence[Reply]) -> Reply:
-    """The replies of one turn that was paused, as one."""
-    last = replies[-1]
-    if len(replies) == 1:
-        return last
-    return structs.replace(
-        last,
-        text="".join(reply.text for reply in replies),
-        reasoning="".join(reply.reasoning for reply in replies),
-        usage=_sum([reply.usage for reply in replies]),
-        first_token_seconds=replies[0].first_token_seconds,
-        model_seconds=sum(reply.model_seconds for reply in replies),
-        retry_seconds=sum(reply.retry_seconds for reply in replies),
-        attempts=sum(reply.attempts for reply in replies),
-        wire=tuple(wire for reply in replies for wire in reply.wire),
-        abandoned=sum(reply.abandoned for reply in replies),
-    )
-
-
-def _sum(usages: Sequence[Usage | None]) -> Usage | None:
-    """What all of them used; not known when one is not."""
-    known = [structs.asdict(usage) for usage in usages if usage is not None]
-    if len(known) < len(usages):
-        return None
-    return Usage(**{name: sum(usage[name] for usage in known) for name in Usage.__struct_fields__})

@@ -72,7 +72,10 @@ class GeminiProvider:
         return address if address.rpartition("/")[2] in _VERSIONS else f"{address}/{VERSION}"
 
     def _headers(self, agent: AgentConfig) -> dict[str, str]:
-        return {**agent.headers, "x-goog-api-key": _vendor.api_key(agent, self._services.environ, GEMINI)}
+        headers = _vendor.own_headers(agent, self._services.environ)
+        if agent.api_key_env is None and _vendor.brings(headers, "authorization", "x-goog-api-key"):
+            return headers
+        return {**headers, "x-goog-api-key": _vendor.api_key(agent, self._services.environ, GEMINI)}
 
 
 def resource(model: str) -> str:
@@ -113,7 +116,7 @@ class GeminiConversation:
             exchange = await self._transport.post(post, GeminiReader)
         except ProviderError as error:
             if error.status in {400, 413} and any(word in str(error) for word in _CONTEXT_WORDS):
-                raise ContextTooLong(str(error), status=error.status, retry_seconds=error.retry_seconds) from None
+                raise error.retold(str(error), ContextTooLong) from None
             raise
         reader = self._last = exchange.reader
         content = reader.content()

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flatfield.agent.local.device import device_lane
 from flatfield.agent.local.server import (
     DEFAULT_CONTEXT_TOKENS,
     LIBRARY_FIX,
@@ -16,15 +17,15 @@ from flatfield.agent.local.server import (
     ServerSpec,
     usable_threads,
 )
+from flatfield.agent.models.identity import file_identity
 from flatfield.agent.models.store import find_model
-from flatfield.agent.protocols import Lane
 from flatfield.agent.providers.openai_chat import Endpoint, open_chat
 from flatfield.errors import NotReady, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.agent.protocols import Conversation, Opening, Services
+    from flatfield.agent.protocols import Conversation, Lane, Opening, Services
     from flatfield.records import AgentConfig, Reply, ToolResult, TurnBudget
 
 
@@ -49,9 +50,14 @@ class LocalProvider:
     async def converse(self, opening: Opening) -> Conversation:
         """Start the model's server unless it is running, and open a conversation with it."""
         agent = opening.agent
-        server, load_seconds = await self._servers.serve(self._spec(agent))
+        spec = self._spec(agent)
+        server, load_seconds = await self._servers.serve(spec)
         # The port is another one each time, so it is no part of what is compared.
-        shown: dict[str, Any] = {"base_url": "llama.cpp on this device", "context_tokens": server.context_tokens}
+        shown: dict[str, Any] = {
+            "base_url": "llama.cpp on this device",
+            "context_tokens": server.context_tokens,
+            "model_file": await asyncio.to_thread(file_identity, agent.model, Path(spec.path)),
+        }
         if opening.tools and agent.protocol == "native" and not server.supports_tools:
             shown["tools_ignored"] = True
         endpoint = Endpoint(
@@ -65,7 +71,7 @@ class LocalProvider:
 
     def lane(self, _agent: AgentConfig) -> Lane:
         """One trial at a time on the device, whichever model it uses."""
-        return Lane(name="device:local", width=1)
+        return device_lane()
 
     def on_device(self, _agent: AgentConfig) -> bool:
         """Always."""

@@ -21,6 +21,7 @@ from flatfield.agent.providers._ollama_models import (
 )
 from flatfield.agent.providers._ollama_reader import OllamaReader, is_overflow
 from flatfield.errors import ContextTooLong, ProviderError
+from flatfield.records import Abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,7 +151,7 @@ class OllamaConversation:
         told = _vendor.Told(
             text=text,
             calls=calls,
-            finish=reader.finish,
+            finish=_vendor.ending(reader.finish, reader.usage, request["num_predict"], request.get("num_ctx")),
             usage=reader.usage,
             reasoning=reader.reasoning,
             load_seconds=load_seconds + first.seconds,
@@ -175,6 +176,8 @@ class OllamaConversation:
                 f"{self._agent.model} was given {count} tokens of a conversation that does not fit its {num_ctx} "
                 "(num_ctx): Ollama left the rest out; set context_tokens higher",
                 retry_seconds=exchange.retry_seconds,
+                wire=exchange.wire,
+                abandoned=(*exchange.abandoned, Abandoned(usage=usage, estimated=False)),
             )
         self._prompt_tokens = count
 
@@ -187,7 +190,7 @@ class OllamaConversation:
                 text = f"the conversation does not fit {self._num_ctx} tokens (num_ctx): {text}"
         elif error.status == 404 and "not found" in text:
             text = f"{text}; run `ollama pull {self._agent.model}`"
-        return kind(text, status=error.status, retry_seconds=error.retry_seconds)
+        return error.retold(text, kind)
 
     def _append(self, message: dict[str, Any]) -> None:
         self._messages.append(msgspec.json.encode(message))

@@ -70,7 +70,9 @@ class OpenAIProvider:
 
     def _address(self, agent: AgentConfig) -> Address:
         base_url = _vendor.base_url(agent, self._services.environ, VENDOR)
-        headers = dict(agent.headers)
+        headers = _vendor.own_headers(agent, self._services.environ)
+        if _vendor.brings(headers, "authorization", "api-key"):
+            return Address(base_url=base_url, headers=headers)
         if key := self._key(agent, base_url):
             headers["Authorization"] = f"Bearer {key}"
         return Address(base_url=base_url, headers=headers)
@@ -130,9 +132,9 @@ class ResponsesConversation:
             exchange = await self._transport.post(post, ResponsesReader)
         except ProviderError as error:
             if is_policy_error(error):
-                return Reply(text=str(error), finish="refused", retry_seconds=error.retry_seconds, request=request)
+                return _refused(error, request)
             if is_context_error(error):
-                raise ContextTooLong(str(error), status=error.status, retry_seconds=error.retry_seconds) from None
+                raise error.retold(str(error), ContextTooLong) from None
             raise
         return self._reply(exchange, request, cap)
 
@@ -165,6 +167,21 @@ class ResponsesConversation:
 
     def _append(self, item: dict[str, Any]) -> None:
         self._items.append(msgspec.json.encode(item))
+
+
+def _refused(error: ProviderError, request: dict[str, Any]) -> Reply:
+    """A refusal that came as an error is how the model's reply ended, with all that it took."""
+    return Reply(
+        text=str(error),
+        finish="refused",
+        retry_seconds=error.retry_seconds,
+        queue_seconds=error.queue_seconds,
+        attempts=max(1, len(error.wire)),
+        request=request,
+        abandoned=len(error.abandoned),
+        abandoned_usage=error.abandoned,
+        wire=error.wire,
+    )
 
 
 def _is_vendors(base_url: str) -> bool:

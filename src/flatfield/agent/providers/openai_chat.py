@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from flatfield.agent import json_protocol
 from flatfield.agent.http.transport import Post, place_of
+from flatfield.agent.local.device import device_lane
 from flatfield.agent.protocols import Lane
 from flatfield.agent.providers import _vendor
 from flatfield.agent.providers._chat_reader import ChatReader
@@ -67,7 +68,7 @@ class OpenAIChatProvider:
     def lane(self, agent: AgentConfig) -> Lane:
         """One lane per server; on the user's own device one trial at a time, so that none slows another."""
         if agent.on_device:
-            return Lane(name="device:local", width=1)
+            return device_lane(self._base_url(agent))
         place = place_of(self._base_url(agent))
         return Lane(name=f"openai-chat:{place}", width=_vendor.CONCURRENT_TRIALS, place=place)
 
@@ -81,8 +82,8 @@ class OpenAIChatProvider:
     def _endpoint(self, agent: AgentConfig) -> Endpoint:
         environ = self._services.environ
         variable = agent.api_key_env or (None if agent.base_url else "OPENAI_API_KEY")
-        headers = dict(agent.headers)
-        if variable:
+        headers = _vendor.own_headers(agent, environ)
+        if variable and not (agent.api_key_env is None and _vendor.brings(headers, "authorization", "api-key")):
             key = environ.get(variable, "").strip()
             if not key:
                 raise NotReady(f"agent {agent.name!r} needs a key: set the environment variable {variable}")
@@ -108,6 +109,7 @@ class ChatConversation:
         self._endpoint = endpoint
         self._json = agent.protocol == "json" and bool(opening.tools)
         self._cap = agent.max_output_tokens
+        self._context_tokens = endpoint.extra_request.get("context_tokens", agent.context_tokens)
         host = urlsplit(endpoint.base_url).hostname or ""
         self._cap_field = "max_completion_tokens" if host.endswith(CAPPED_ANEW) else "max_tokens"
         self._headers = {"Content-Type": "application/json", "Accept": "text/event-stream", **endpoint.headers}
@@ -143,7 +145,8 @@ class ChatConversation:
         self._append(assistant(reader, calls))
         if self._json and exchange.cut is None and reader.finish == "stop":
             text, calls = json_protocol.parse(text, self._turns)
-        finish = {"time": "time", "size": "length"}.get(exchange.cut or "", reader.finish)
+        asked = _vendor.ending(reader.finish, reader.usage, request[self._cap_field], self._context_tokens)
+        finish = {"time": "time", "size": "length"}.get(exchange.cut or "", asked)
         return Reply(
             text=text,
             calls=calls,
@@ -152,13 +155,13 @@ class ChatConversation:
             first_token_seconds=exchange.first_token_seconds,
             model_seconds=exchange.model_seconds,
             retry_seconds=exchange.retry_seconds,
+            queue_seconds=exchange.queue_seconds,
             load_seconds=self._endpoint.load_seconds if self._turns == 1 else 0.0,
             attempts=exchange.attempts,
             reasoning=reader.reasoning,
             request=request | ({"service_tier": reader.service_tier} if reader.service_tier else {}),
             reported_cost_usd=reader.reported_cost_usd,
-            abandoned=exchange.abandoned,
-            wire=(exchange.wire,),
+            **_vendor.leftovers(exchange, reader.usage),
         )
 
     def _append(self, message: dict[str, Any]) -> None:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import platform
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flatfield.agent.protocols import CommandResult
+from flatfield.agent.sandbox.guard import Guard
 from flatfield.agent.sandbox.interpreter import TOOLS, first_closed
 from flatfield.agent.sandbox.lending import Lending
-from flatfield.agent.sandbox.processes import run_to_end
+from flatfield.agent.sandbox.processes import Start, run_to_end
+from flatfield.agent.sandbox.system_calls import open_filter
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
     from flatfield.agent.protocols import SandboxLimits
     from flatfield.agent.sandbox.interpreter import SandboxPython
+    from flatfield.agent.sandbox.processes import Ended
 
 HOME = "/workspace"
+PACKAGES = "/opt/packages"
+"""Where a task's own packages are seen."""
 SCRATCH_BYTES = 256 * 1024**2
 ENVIRONMENT = {
     "PATH": f"{TOOLS}/bin:/usr/local/bin:/usr/bin:/bin",
@@ -26,7 +33,7 @@ ENVIRONMENT = {
     "USER": "sandbox",
     "LANG": "C.UTF-8",
     "TERM": "dumb",
-    "PYTHONPATH": f"{TOOLS}/packages",
+    "PYTHONPATH": f"{TOOLS}/packages:{PACKAGES}",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 """All that a command sees of an environment. Bytecode would only be noise among an agent's changes."""
@@ -47,15 +54,51 @@ class Bubblewrap:
     """A Sandbox made of bubblewrap and prlimit; `user` is set, and setpriv used, when the host's user is root.
 
     Inside, the workspace is /workspace, the user is 1000 without any capability, /usr is read-only, /tmp and /dev/shm
-    are private and hold 256 MB each. Memory and CPU limits are per process, and address space is what is limited, so
-    runtimes that reserve a lot of it (Node.js) need a higher `memory_bytes`. A file is limited to `file_bytes`, but how
-    much a workspace holds in all is not: a command can fill the disk that the workspace lies on.
+    are private and hold 256 MB each. The kernel limits each process (its address space too, so runtimes that reserve a
+    lot of it, like Node.js, need a higher `memory_bytes`); what all of them use together, and what the workspace holds,
+    a Guard limits. `packages` is shown read-only and can be imported.
     """
 
     bwrap: str
     setpriv: str | None
+    choom: str | None
     python: SandboxPython
     user: int | None = None
+    packages: Path | None = None
+    machine: str = field(default_factory=platform.machine)
+
+    @property
+    def kind(self) -> str:
+        """What it is made of."""
+        return "bubblewrap"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What bubblewrap itself is started with: nothing, because its first process can be looked at from inside."""
+        return {}
+
+    @property
+    def private_root(self) -> bool:
+        """Whether no folder of a system but /usr is there."""
+        return True
+
+    @staticmethod
+    def why(message: str) -> str:
+        """One sentence for a bubblewrap that could not start, with the fix where the message tells which one it is."""
+        if "unknown option" in message.lower():
+            fix = "install bubblewrap 0.8 or newer"
+        elif any(word in message.lower() for word in ("namespace", "uid map", "not permitted", "permission denied")):
+            fix = (
+                "allow unprivileged user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0, "
+                "user.max_user_namespaces=10000; in a container, relax its seccomp and AppArmor profiles)"
+            )
+        else:
+            fix = "run `bwrap --unshare-all --ro-bind / / true` to see what it lacks"
+        return f"bubblewrap cannot start: {message or 'it printed nothing'}; {fix}"
+
+    def with_packages(self, packages: Path) -> Bubblewrap:
+        """The same, with a folder of packages to import."""
+        return replace(self, packages=packages)
 
     async def run(self, command: str, workspace: Path, limits: SandboxLimits) -> CommandResult:
         """Run `command` with /bin/sh in `workspace`; its whole process tree is gone on return or cancellation.
@@ -66,31 +109,41 @@ class Bubblewrap:
             NotReady: the command could not be started; nothing of it ran.
         """
         try:
-            workspace = _open_way(workspace, self.user)
+            workspace = open_way(workspace, self.user)
             lending = None if self.user is None else await asyncio.to_thread(Lending, workspace, self.user)
         except OSError as error:
             raise NotReady(f"the workspace {workspace} cannot be given to sandboxed commands: {error}") from error
+        rules = open_filter(self.machine)
         try:
             ended = await run_to_end(
-                lambda status: self.argv(command, workspace, limits, status), cwd=Path("/"), environ={}, limits=limits
+                lambda status: self.argv(command, workspace, limits, status, rules),
+                Start(cwd=Path("/"), environ=self.environ, kept=() if rules is None else (rules,)),
+                limits,
+                Guard(workspace, limits, private_tmp=True).exceeded,
             )
         finally:
+            if rules is not None:
+                os.close(rules)
             if lending is not None:
                 await asyncio.to_thread(lending.give_back)
-        timed_out = ended.exit_code is None
-        if ended.inner_exit_code is None and not timed_out:
+        if ended.inner_exit_code is None and ended.exit_code is not None:
             raise NotReady(f"the sandbox could not start: {ended.output.strip() or f'exit code {ended.exit_code}'}")
-        exit_code = None if timed_out else ended.inner_exit_code
-        return CommandResult(exit_code=exit_code, output=ended.output, timed_out=timed_out, seconds=ended.seconds)
+        return result_of(ended, ended.inner_exit_code)
 
-    def argv(self, command: str, workspace: Path, limits: SandboxLimits, status: int) -> tuple[str, ...]:
-        """The arguments that run `command`; bubblewrap writes how it went to the descriptor `status`."""
-        unprivileged: tuple[str, ...] = ()
+    def argv(
+        self, command: str, workspace: Path, limits: SandboxLimits, status: int, rules: int | None
+    ) -> tuple[str, ...]:
+        """The arguments that run `command`; `status` and `rules` are descriptors: how it went, and the filter.
+
+        When the machine runs out of memory, the kernel ends a sandbox before anything else.
+        """
+        first: tuple[str, ...] = (self.choom, "--adjust=1000", "--") if self.choom else ()
         if self.setpriv is not None:
-            unprivileged = (self.setpriv, f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "--")
+            first += (self.setpriv, f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "--")
+        filtered = () if rules is None else ("--seccomp", str(rules))
         variables = (part for name, value in ENVIRONMENT.items() for part in ("--setenv", name, value))
         return (
-            *(*unprivileged, self.bwrap, "--json-status-fd", str(status), *NAMESPACES),
+            *(*first, self.bwrap, "--json-status-fd", str(status), *filtered, *NAMESPACES),
             *(*_system(), *KERNEL, *self._tools()),
             *("--bind", str(workspace), HOME, "--chdir", HOME, "--remount-ro", "/", *variables, "--"),
             *("prlimit", f"--cpu={limits.cpu_seconds}", f"--as={limits.memory_bytes}"),
@@ -102,7 +155,20 @@ class Bubblewrap:
         tools, prefix = self.python.tools, self.python.prefix
         accounts = (("--ro-bind", f"{tools}/etc/{name}", f"/etc/{name}") for name in ("passwd", "group", "hosts"))
         shown = ("--ro-bind", str(prefix), str(prefix)) if prefix else ()
-        return (*shown, "--ro-bind", str(tools), TOOLS, *(part for account in accounts for part in account))
+        packages = ("--ro-bind", str(self.packages), PACKAGES) if self.packages else ()
+        return (*shown, "--ro-bind", str(tools), TOOLS, *packages, *(part for account in accounts for part in account))
+
+
+def result_of(ended: Ended, exit_code: int | None) -> CommandResult:
+    """What a process's end means for the command that it ran."""
+    killed = ended.exit_code is None
+    return CommandResult(
+        exit_code=None if killed else exit_code,
+        output=ended.output,
+        timed_out=killed and not ended.stopped,
+        seconds=ended.seconds,
+        stopped=ended.stopped,
+    )
 
 
 def _system() -> tuple[str, ...]:
@@ -120,7 +186,7 @@ def _system() -> tuple[str, ...]:
     return tuple(shown)
 
 
-def _open_way(workspace: Path, user: int | None) -> Path:
+def open_way(workspace: Path, user: int | None) -> Path:
     """The workspace without links in its path, which `user` can enter.
 
     Raises:

@@ -1,12 +1,14 @@
 """Runs inside the sandbox, as a script, and prints one line for each way in which it is not shut off.
 
-Arguments: a file of the host that must not be seen, a loopback port on which the host listens, the limits on processes
-and on the size of a file. It uses the standard library alone, because nothing else is there.
+Its argument is JSON: what was planted on the host (`secret`, a file; `port`, `local` and `abstract`, where it listens;
+`planted`, a value in the environment), the limits, and whether the root is `private_root`: made for this, not an image.
+It uses the standard library alone, because nothing else is there.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import resource
 import signal
@@ -15,24 +17,28 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CLONE_NEWUSER = 0x10000000
+AF_VSOCK = 40
 FOREIGN = (("127.0.0.1", None), ("192.0.2.1", 9), ("2001:db8::1", 9))
 """The host's own loopback, and addresses reserved for documentation, which lead nowhere but need a route."""
 KNOWN = {"PATH", "HOME", "USER", "LANG", "TERM", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PWD", "SHLVL", "_"}
 
 
-def problems(secret: str, port: int, processes: int, file_bytes: int) -> Iterator[str]:
+def problems(given: dict[str, Any]) -> Iterator[str]:
     """All that is wrong, one sentence each."""
     yield from _identity()
-    yield from _network(port)
-    yield from _files(secret)
-    yield from _environment()
-    yield from _limits(processes, file_bytes)
+    yield from _network(given["port"])
+    yield from _sockets(given["local"], given["abstract"])
+    yield from _files(given["secret"], private_root=given["private_root"])
+    yield from _environment(given["planted"], private_root=given["private_root"])
+    yield from _limits(given["file_bytes"], given["memory_bytes"])
+    if _forks(given["processes"] + 1) > given["processes"]:
+        yield "the number of processes is not limited"
     yield from _pytest()
 
 
@@ -62,11 +68,23 @@ def _network(port: int) -> Iterator[str]:
                 yield f"the network is reachable ({address})"
 
 
-def _files(secret: str) -> Iterator[str]:
-    for path in (secret, "/etc/shadow", "/var"):
+def _sockets(local: str, abstract: str) -> Iterator[str]:
+    for address in (local, f"\0{abstract}"):
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as link:
+            link.connect(address)
+            yield "a socket of the host is reachable"
+    with suppress(OSError):
+        socket.socket(AF_VSOCK, socket.SOCK_STREAM).close()
+        yield "sockets that lead past the network namespace can be made"
+
+
+def _files(secret: str, *, private_root: bool) -> Iterator[str]:
+    for path in (secret, "/etc/shadow", "/var") if private_root else (secret,):
         if Path(path).exists():
             yield f"{path} of the host is visible"
-    for folder in ("/", "/usr", "/etc", "/dev", "/opt", "/opt/tools", "/proc/sys/kernel"):
+    with suppress(OSError), Path("/etc/shadow").open():
+        yield "/etc/shadow can be read"
+    for folder in ("/", "/usr", "/etc", "/dev", "/opt", "/opt/tools", "/run", "/var/tmp", "/proc/sys/kernel"):  # noqa: S108 - written to on purpose
         with suppress(OSError):
             (Path(folder) / "written").write_text("x")
             yield f"{folder} can be written"
@@ -79,27 +97,37 @@ def _files(secret: str) -> Iterator[str]:
             yield f"{folder} cannot be written: {error}"
 
 
-def _environment() -> Iterator[str]:
+def _environment(planted: str, *, private_root: bool) -> Iterator[str]:
     for path in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
-            names = {part.split(b"=", 1)[0].decode() for part in path.read_bytes().split(b"\0") if part}
-            if names - KNOWN:
-                yield f"the host's environment is visible ({', '.join(sorted(names - KNOWN))})"
+            data = path.read_bytes()
+            names = {part.split(b"=", 1)[0].decode() for part in data.split(b"\0") if part} - KNOWN
+            if private_root and names:
+                yield f"the host's environment is visible ({', '.join(sorted(names))})"
+            if planted.encode() in data:
+                yield "the environment of the program that started it is visible"
 
 
-def _limits(processes: int, file_bytes: int) -> Iterator[str]:
-    for name in ("RLIMIT_CPU", "RLIMIT_AS", "RLIMIT_NPROC", "RLIMIT_FSIZE", "RLIMIT_NOFILE"):
+def _limits(file_bytes: int, memory_bytes: int) -> Iterator[str]:
+    for name in ("RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE"):
         if resource.getrlimit(getattr(resource, name))[1] == resource.RLIM_INFINITY:
             yield f"{name} is not set"
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     with suppress(OSError):
         os.truncate("written", file_bytes + 1)
         yield "the size of files is not limited"
-    with suppress(OSError, ValueError, MemoryError):
-        bytearray(resource.getrlimit(resource.RLIMIT_AS)[1])
+    if _takes(memory_bytes):
         yield "memory is not limited"
-    if _forks(processes + 1) > processes:
-        yield "the number of processes is not limited"
+
+
+def _takes(memory_bytes: int) -> bool:
+    """Whether one process can take so much memory; in a child, which may be killed for it."""
+    child = os.fork()
+    if child == 0:
+        with suppress(MemoryError):
+            os._exit(int(len(b"\1" * memory_bytes) != memory_bytes))
+        os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def _forks(wanted: int) -> int:
@@ -126,5 +154,5 @@ def _pytest() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    for problem in problems(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])):
+    for problem in problems(json.loads(sys.argv[1])):
         sys.stdout.write(f"{problem}\n")

@@ -14,12 +14,13 @@ import msgspec
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from flatfield.agent.protocols import SandboxLimits
 
 CHUNK_BYTES = 64 * 1024
+STATUS_BYTES = 4096
 GRACE_SECONDS = 5.0
 """How long killed processes are waited for; the kernel needs milliseconds."""
 
@@ -103,15 +104,25 @@ class NamespaceWatch:
     def __init__(self) -> None:
         self.exit_code: int | None = None
         self._text = b""
+        self._known = False
         self._pid_fd = -1
 
     def add(self, data: bytes) -> None:
-        """Take status lines: `{"child-pid": N, …}`, then `{"exit-code": N}` if the command was really started."""
-        *lines, self._text = (self._text + data).split(b"\n")
+        """Take status lines: `{"child-pid": N, …}`, then `{"exit-code": N}` if the command was really started.
+
+        Bubblewrap writes the first line before the command runs and the last one when it is gone. Between them the
+        command may write what it likes: the descriptor is open in the namespace's first process.
+        """
+        *lines, rest = (self._text + data).split(b"\n")
+        self._text = rest[-STATUS_BYTES:]
         for line in lines:
-            values = msgspec.json.decode(line, type=dict[str, int])
+            try:
+                values = msgspec.json.decode(line, type=dict[str, int])
+            except msgspec.DecodeError:
+                continue
             self.exit_code = values.get("exit-code", self.exit_code)
-            if "child-pid" in values:
+            if "child-pid" in values and not self._known:
+                self._known = True
                 with suppress(ProcessLookupError):  # it has already ended
                     self._pid_fd = os.pidfd_open(values["child-pid"])
 
@@ -138,25 +149,43 @@ class NamespaceWatch:
 class Ended:
     """How a process ended: `exit_code` None when killed for time, 128 + n when signal n killed it.
 
-    `inner_exit_code`: the sandboxed command's, None when it never started or was killed.
+    `inner_exit_code`: the sandboxed command's, None when it never started or was killed. `stopped`: what it had
+    exceeded when it was killed for that, else "".
     """
 
     exit_code: int | None
     inner_exit_code: int | None
     output: str
     seconds: float
+    stopped: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """How a process is started: where, in which environment, with which descriptors beside the usual three.
+
+    `end` ends, blocking, what killing the process's group does not; called when it did not come to its end by itself.
+    """
+
+    cwd: Path
+    environ: Mapping[str, str]
+    kept: tuple[int, ...] = ()
+    end: Callable[[], None] | None = None
 
 
 async def run_to_end(
-    argv: Callable[[int], Sequence[str]], *, cwd: Path, environ: Mapping[str, str], limits: SandboxLimits
+    argv: Callable[[int], Sequence[str]],
+    start: Start,
+    limits: SandboxLimits,
+    exceeded: Callable[[int], Coroutine[None, None, str]] | None = None,
 ) -> Ended:
     """Run one process, in a session of its own, for at most `limits.wall_seconds`.
 
     Args:
         argv: makes the arguments, given the number of the descriptor to which bubblewrap writes its status.
-        cwd: where it starts.
-        environ: its whole environment.
-        limits: `wall_seconds` and `output_bytes` are kept here; the others are the arguments' business.
+        start: what it is started with.
+        limits: `wall_seconds` and `output_bytes` are kept here; the others are the arguments' and the guard's business.
+        exceeded: given the process's id, returns when it must be stopped, with the reason.
 
     On return and on cancellation its process group, and the namespace reported by bubblewrap, are gone.
 
@@ -171,47 +200,70 @@ async def run_to_end(
         stack.callback(news.close)
         stack.callback(drain.close)
         started = loop.time()
-        process = await _start(argv(news.write_fd), cwd, environ, drain.write_fd, news.write_fd)
+        process = await _start(argv(news.write_fd), start, drain.write_fd, news.write_fd)
         news.close_writer()
         drain.close_writer()
-        exit_code = None
+        exit_code, stopped = None, ""
         try:
-            with suppress(TimeoutError):
-                exit_code = await asyncio.wait_for(process.wait(), limits.wall_seconds)
+            exit_code, stopped = await _wait(process, limits.wall_seconds, exceeded)
         finally:
-            await _end(process, watch, (news, drain))
+            await _end(process, start.end, watch, (news, drain))
         seconds = loop.time() - started
     return Ended(
         exit_code=128 - exit_code if exit_code is not None and exit_code < 0 else exit_code,
         inner_exit_code=watch.exit_code,
         output=output.text(),
         seconds=seconds,
+        stopped=stopped,
     )
 
 
-async def _start(
-    argv: Sequence[str], cwd: Path, environ: Mapping[str, str], output_fd: int, kept_fd: int
-) -> asyncio.subprocess.Process:
+async def _wait(
+    process: asyncio.subprocess.Process, seconds: float, exceeded: Callable[[int], Coroutine[None, None, str]] | None
+) -> tuple[int | None, str]:
+    """The exit code, None when it must be ended; and what it exceeded, "" when that is time alone."""
+    ended = asyncio.create_task(process.wait())
+    guard = asyncio.create_task(exceeded(process.pid)) if exceeded else None
+    try:
+        await asyncio.wait({ended, guard} if guard else {ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            return ended.result(), ""
+        return None, guard.result() if guard and guard.done() else ""
+    finally:
+        ended.cancel()
+        if guard:
+            guard.cancel()
+
+
+async def _start(argv: Sequence[str], start: Start, output_fd: int, status_fd: int) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output_fd,
             stderr=output_fd,
-            pass_fds=(kept_fd,),
-            cwd=cwd,
-            env=environ,
+            pass_fds=(status_fd, *start.kept),
+            cwd=start.cwd,
+            env=start.environ,
             start_new_session=True,
         )
     except OSError as error:
         raise NotReady(f"{argv[0]} cannot be started: {error.strerror}") from error
 
 
-async def _end(process: asyncio.subprocess.Process, watch: NamespaceWatch, drains: Sequence[Drain]) -> None:
+async def _end(
+    process: asyncio.subprocess.Process,
+    end: Callable[[], None] | None,
+    watch: NamespaceWatch,
+    drains: Sequence[Drain],
+) -> None:
     """Kill the process's group, wait until its tree is gone, and read what it still had written."""
+    killed = process.returncode is None
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
+    if killed and end is not None:
+        await asyncio.shield(asyncio.to_thread(end))
     # Something that left the group (possible only without a namespace) may hold a pipe open: wait no longer than this.
     with suppress(TimeoutError):
         async with asyncio.timeout(GRACE_SECONDS):

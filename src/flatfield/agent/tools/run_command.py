@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_COMMAND_BYTES = 100_000
 """Below the 128 KiB that Linux allows for one argument of a program."""
 KILLED = {
-    137: "killed: it was ended by SIGKILL, probably over its CPU limit",
+    137: "killed: it was ended by SIGKILL, probably over its CPU or memory limit",
     152: "killed: it used more CPU time than allowed",
     153: "killed: it wrote a larger file than allowed",
 }
@@ -87,7 +87,9 @@ def command_problem(command: str) -> str | None:
 
 def described(result: CommandResult, limits: SandboxLimits) -> str:
     """A result as the model reads it: how it ended, then the output."""
-    if result.timed_out:
+    if result.stopped:
+        ending = f"stopped: {result.stopped}"
+    elif result.timed_out:
         ending = f"stopped: the command was still running after {limits.wall_seconds:g} seconds"
     else:
         why = KILLED.get(result.exit_code or 0)

@@ -9,21 +9,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_RUN_ID = re.compile(r"^\d{4,8}(-\d{1,6}(-\w{0,4})?)?$")
+_ALONE = {
+    "--resume": (re.compile(r"^\d{4,8}(-\d{1,6}(-\w{0,4})?)?$"), "newest"),
+    "--http": (re.compile(r"^[^-]"), "127.0.0.1:8747"),
+}
+"""Options that may stand without a value: what a value looks like, and what is meant without one."""
 
 
 def main() -> None:
     """The entry point of `flatfield` and `python -m flatfield`."""
     from flatfield.faces.cli.ending import run_command
 
-    sys.exit(run_command(with_resume_value(sys.argv[1:])))
+    sys.exit(run_command(with_values(sys.argv[1:])))
 
 
-def with_resume_value(arguments: Sequence[str]) -> list[str]:
-    """Let `--resume` stand without a value: the newest run is meant when no run id follows."""
+def with_values(arguments: Sequence[str]) -> list[str]:
+    """Give `--resume` and `--http` their value where they stand without one."""
     rewritten = []
     for position, argument in enumerate(arguments):
         following = arguments[position + 1] if position + 1 < len(arguments) else ""
-        bare = argument == "--resume" and not _RUN_ID.match(following)
-        rewritten.append("--resume=newest" if bare else argument)
+        alone = _ALONE.get(argument)
+        bare = alone is not None and not alone[0].match(following)
+        rewritten.append(f"{argument}={alone[1]}" if alone is not None and bare else argument)
     return rewritten

@@ -1,27 +1,44 @@
-"""`flatfield agents`: what is configured, and where it was read."""
+"""`flatfield agents`: what is configured, where it was read, and known agents as files to copy."""
 
 from __future__ import annotations
 
-from pathlib import PurePath
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatfield.faces.cli.common import AsJson, examples, note, notes, print_json, print_table, settings
+from flatfield.faces.cli.common import AsJson, examples, note, notes, print_json, print_table, settings, write
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flatfield.records import AgentConfig
 
-EPILOG = examples("flatfield agents", "flatfield agents --json", "flatfield --config other/flatfield.toml agents")
 FIELDS = ("name", "provider", "model", "source")
+Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Names or globs of agents.")]
+
+app = typer.Typer(
+    help="List the configured agents; show and copy known ones.",
+    epilog=examples(
+        "flatfield agents",
+        "flatfield agents --json",
+        "flatfield agents show gpt-5-mini >> flatfield.toml",
+        "flatfield agents copy gpt-5-mini claude-haiku-4-5",
+        "flatfield --config other/flatfield.toml agents",
+    ),
+    rich_markup_mode=None,
+)
 
 
-def command(context: typer.Context, as_json: AsJson = False) -> None:
+@app.callback(invoke_without_command=True)
+def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the configured agents.
 
     They come from flatfield.toml, agents/, .claude/agents/, and flatfield itself ("shipped"), in this order: of two
     with the same name the first counts.
     """
+    if context.invoked_subcommand is not None:
+        return
     from flatfield import plugins
     from flatfield.faces.blocks import Table
 
@@ -36,6 +53,57 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
     missing = sorted({agent.provider for agent in project.roster} - set(known))
     if missing:
         note(f"note: no such provider here: {', '.join(missing)}; there are: {', '.join(known)}")
+
+
+@app.command(
+    "show",
+    epilog=examples(
+        "flatfield agents show gpt-5-mini",
+        "flatfield agents show gpt-5-mini claude-haiku-4-5 >> flatfield.toml",
+        'flatfield agents show "gpt-oss-*"',
+    ),
+)
+def show(context: typer.Context, names: Names, as_json: AsJson = False) -> None:
+    """Print agents as tables for flatfield.toml, ready to be copied and changed."""
+    from flatfield.tasks.agent_files import as_toml
+
+    found = _chosen(context, names)
+    if as_json:
+        print_json(found)
+        return
+    write("\n".join(f"# from {agent.source}\n{as_toml(agent)}" for agent in found))
+
+
+@app.command(
+    "copy",
+    epilog=examples(
+        "flatfield agents copy gpt-5 gpt-5-mini gpt-5-nano",
+        'flatfield agents copy "claude-*" --dir .claude/agents',
+    ),
+)
+def copy(
+    context: typer.Context,
+    names: Names,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", metavar="DIR", help="Where to; agents/ beside flatfield.toml if not given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write agents as files of agents/, which Claude Code takes as sub-agents too; nothing is overwritten."""
+    from flatfield.tasks.agent_files import write_sub_agents
+
+    target = folder.expanduser() if folder is not None else settings(context).project().folder / "agents"
+    written = write_sub_agents(_chosen(context, names), target)
+    if as_json:
+        print_json([str(path) for path in written])
+        return
+    write("".join(f"{path}\n" for path in written))
+
+
+def _chosen(context: typer.Context, names: Sequence[str]) -> tuple[AgentConfig, ...]:
+    from flatfield.tasks.agents import select_agents
+
+    return select_agents(names, settings(context).project().roster)
 
 
 def _place(agent: AgentConfig) -> str:

@@ -11,15 +11,21 @@ import typer
 from flatfield import __version__
 from flatfield.faces.cli import (
     agents,
+    compare,
     demo,
     doctor,
     evaluate,
     examples,
+    judge,
+    mcp,
     models,
     pick,
     prices,
+    regrade,
+    replay,
     report,
     run,
+    speech,
     stored,
     tasks,
 )
@@ -77,14 +83,20 @@ def top(
 
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.command)
 app.command("run", epilog=run.EPILOG)(run.command)
+app.command("regrade", epilog=regrade.EPILOG)(regrade.command)
 app.command("report", epilog=report.EPILOG)(report.command)
 app.command("pick", epilog=pick.EPILOG)(pick.command)
+app.command("compare", epilog=compare.EPILOG)(compare.command)
 app.command("runs", epilog=stored.RUNS_EPILOG)(stored.runs)
 app.command("show", epilog=stored.SHOW_EPILOG)(stored.show)
 app.command("demo", epilog=demo.EPILOG)(demo.command)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.command)
-app.command("agents", epilog=agents.EPILOG)(agents.command)
+app.add_typer(agents.app, name="agents")
+app.command("replay", epilog=replay.EPILOG)(replay.command)
+app.command("speak", epilog=speech.EPILOG)(speech.command)
+app.command("mcp", epilog=mcp.EPILOG)(mcp.command)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
+app.add_typer(judge.app, name="judge")
 app.add_typer(prices.app, name="prices")
 app.add_typer(examples.app, name="examples")

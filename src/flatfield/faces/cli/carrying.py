@@ -15,9 +15,10 @@ from flatfield.faces.cli.ending import INTERRUPTED
 from flatfield.faces.cli.interrupts import interruptible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from flatfield.records import AgentConfig, Run, RunResult
+    from flatfield.faces.speech.speaker import Speaker
+    from flatfield.records import AgentConfig, Event, Run, RunResult, TrialPlan
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store.store import Store
     from flatfield.tasks.project import Project
@@ -27,13 +28,17 @@ NOT_MEASURED = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class How:
-    """How a run is carried out: in which project, who judges, what the flags say, and whose trials `only` are done."""
+    """How a run is carried out: in which project, who judges, what the flags say, and whose trials `only` are done.
+
+    `speaker`, where there is one, says what comes of it.
+    """
 
     project: Project
     judges: tuple[AgentConfig, ...] = ()
     skip_unready: bool = False
     unsafe_commands: bool = False
     only: tuple[str, ...] = ()
+    speaker: Speaker | None = None
 
 
 async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
@@ -46,7 +51,8 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
 
     clock, stop = SystemClock(), asyncio.Event()
     environ = environ_of(how.project)
-    view = LiveView(open_console(stderr=True), remaining(run, store.trials(run.id), how.only).plans, clock)
+    plans = remaining(run, store.trials(run.id), how.only).plans
+    view = LiveView(open_console(stderr=True), plans, clock)
 
     def interrupt() -> None:
         view.say("stopping: what runs is ended, what is finished is kept; Ctrl-C again ends at once")
@@ -59,7 +65,7 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
                 conduct = Conduct(
                     clock=clock,
                     source=Path.cwd(),
-                    observe=view.observe,
+                    observe=_telling(view.observe, plans, how.speaker),
                     stop=stop,
                     judges=how.judges,
                     skip_unready=how.skip_unready,
@@ -67,9 +73,27 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
                     prices=prices_of(how.project),
                     environ=environ,
                     only=how.only,
+                    lanes=how.project.lanes,
                 )
                 summary = await evaluate(run, store, conduct)
     return summary, stop.is_set()
+
+
+def _telling(
+    show: Callable[[Event], None], plans: Sequence[TrialPlan], speaker: Speaker | None
+) -> Callable[[Event], None]:
+    """What is told of events: the display, and whoever speaks."""
+    if speaker is None:
+        return show
+    from flatfield.faces.speech.announcing import Announcer
+
+    announcer = Announcer(plans, speaker.say)
+
+    def tell(event: Event) -> None:
+        show(event)
+        announcer.observe(event)
+
+    return tell
 
 
 def leave(result: RunResult, summary: Summary, *, stopped: bool) -> None:

@@ -104,7 +104,7 @@ async def _next_steps(screen: Console, environ: Mapping[str, str]) -> None:
     from flatfield.runs.examination import KEYS, agent_spec, find_servers
 
     clock = SystemClock()
-    async with open_session(clock) as session:
+    async with open_session(clock, environ) as session:
         services = Services(session=session, clock=clock, environ=environ, cache=cache_folder(environ))
         servers = await find_servers(services)
     points = [

@@ -46,6 +46,6 @@ async def _examine(project: Project) -> tuple[Finding, ...]:
     from flatfield.runs.examination import examine
 
     clock = SystemClock()
-    async with open_session(clock) as session:
+    async with open_session(clock, os.environ) as session:
         services = Services(session=session, clock=clock, environ=environ_of(project), cache=cache_folder(os.environ))
         return await examine(project, services)

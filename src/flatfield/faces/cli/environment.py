@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError
+from flatfield.tasks.headers import variables
 
 if TYPE_CHECKING:
     from flatfield.tasks.project import Project
@@ -45,12 +46,12 @@ def read_environment(project: Project, cwd: Path, real: Mapping[str, str]) -> tu
     """The environment with the `.env` of `cwd`, then of the project's folder; and notes on lines that were passed over.
 
     What is set in the real environment wins. Only keys and addresses of providers are taken, and the variables that
-    agents name with `api_key_env`.
+    agents name with `api_key_env` or in `headers`.
 
     Raises:
         FlatfieldError: such a file is there and cannot be read.
     """
-    named = {agent.api_key_env for agent in project.roster}
+    named = {name for agent in project.roster for name in (agent.api_key_env, *variables(agent.headers))}
     more: dict[str, str] = {}
     notes: list[str] = []
     for path in dict.fromkeys(folder.absolute() / NAME for folder in (cwd, project.folder)):

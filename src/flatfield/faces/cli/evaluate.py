@@ -24,12 +24,13 @@ from flatfield.faces.cli.common import (
     store_of,
     write,
 )
+from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.faces.cli.carrying import How
-    from flatfield.records import AgentConfig, Evaluation, Run
+    from flatfield.records import AgentConfig, Evaluation, Run, RunResult
     from flatfield.runs.store.store import Store
     from flatfield.tasks.project import Project
 
@@ -77,7 +78,9 @@ def command(
     agents: Agents = None,
     repeats: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials per agent and task.")] = None,
     jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at once (8 if not given).")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Shuffles the trials (0 if not given).")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Makes generated tasks and shuffles trials (else 0).")
+    ] = None,
     judge: Annotated[str | None, typer.Option(metavar="A,B", help="Agents that grade what has a rubric.")] = None,
     budget_usd: Budget = None,
     weights: WeightsOption = None,
@@ -86,6 +89,8 @@ def command(
     extend: Extend = None,
     strict_fair: StrictFair = False,
     unsafe_commands: Unsafe = False,
+    speak: Speak = False,
+    speak_to: SpeakTo = None,
     as_json: AsJson = False,
 ) -> None:
     """Run agents on tasks and grade what each one did."""
@@ -113,27 +118,39 @@ def command(
     if strict_fair:
         _refuse_unfair(run)
     how = How(project=project, skip_unready=skip_unready, unsafe_commands=unsafe_commands, only=only)
-    _carry_out(run, store, how, as_json=as_json)
+    judges = _judges(run.evaluation, project)
+    _warn_of_judge(run, judges)
+    asyncio.run(_carried_out(run, store, replace(how, judges=judges), Voice(speak, speak_to), as_json=as_json))
 
 
-def _carry_out(run: Run, store: Store, how: How, *, as_json: bool) -> None:
-    from flatfield.faces.cli.carrying import carry_out, leave, write_markdown
-    from flatfield.faces.drawing import open_console
-    from flatfield.faces.reports import json, terminal
+async def _carried_out(run: Run, store: Store, how: How, voice: Voice, *, as_json: bool) -> None:
+    """Carry the run out, show what came of it, and leave with its exit code when all is said."""
+    from flatfield.faces.cli.carrying import carry_out, leave
     from flatfield.runs.results import load_result
 
-    judges = _judges(run.evaluation, how.project)
-    _warn_of_judge(run, judges)
-    summary, stopped = asyncio.run(carry_out(run, store, replace(how, judges=judges)))
-    result = load_result(store, run.id)
+    async with heard(voice) as speaker:
+        summary, stopped = await carry_out(run, store, replace(how, speaker=speaker))
+        result = load_result(store, run.id)
+        _show(result, how.project, as_json=as_json)
+        if speaker is not None and not stopped:
+            from flatfield.faces.speech.announcing import graded
+
+            speaker.say(graded(result))
+    leave(result, summary, stopped=stopped)
+
+
+def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
+    from flatfield.faces.cli.carrying import write_markdown
+    from flatfield.faces.drawing import open_console
+    from flatfield.faces.reports import json, terminal
+
     if as_json:
         write(json.render(result))
     else:
         terminal.show(result, open_console())
-    path = write_markdown(result, how.project)
+    path = write_markdown(result, project)
     if not as_json:
         note(f"\nReport: {os.path.relpath(path)}")
-    leave(result, summary, stopped=stopped)
 
 
 def _new(files: Sequence[str], project: Project, chosen: dict[str, object], arguments: Sequence[str]) -> Run:
@@ -146,7 +163,8 @@ def _new(files: Sequence[str], project: Project, chosen: dict[str, object], argu
 
     if not files:
         raise FlatfieldError("name what to evaluate: LOP files, folders, or suite:basic")
-    loaded = load(files, Path.cwd())
+    seed = chosen.get("seed")
+    loaded = load(files, Path.cwd(), seed if isinstance(seed, int) else None)
     notes((*project.notes, *loaded.notes))
     if not loaded.tasks:
         raise FlatfieldError(f"there is no LOP in {', '.join(files)}: a HOP needs at least one task to evaluate")
@@ -211,6 +229,7 @@ def _extended(
     only = tuple(agent.name for agent in added)
     left = remaining(run, store.trials(run.id), only)
     note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")
+    notes([text for text in run.notes[len(before.run.notes) :] if text.startswith("the rubric of")])
     return run, only
 
 
@@ -238,3 +257,7 @@ def _warn_of_judge(run: Run, judges: tuple[AgentConfig, ...]) -> None:
     ]
     if rubric_only and not judges:
         note(f"note: without --judge, performance and overall are not measured on: {', '.join(rubric_only)}")
+    if judges and any(rubric_of(task) for task in run.tasks):
+        from flatfield.faces.judges import warnings_of
+
+        notes(warnings_of(judges, os.environ))

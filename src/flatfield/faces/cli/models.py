@@ -125,6 +125,6 @@ async def _check(name: str) -> ModelCheck:
     from flatfield.agent.protocols import Services
 
     clock = SystemClock()
-    async with open_session(clock) as session:
+    async with open_session(clock, os.environ) as session:
         services = Services(session=session, clock=clock, environ=os.environ, cache=cache_folder(os.environ))
         return await check_model(name, services)

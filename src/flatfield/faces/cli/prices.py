@@ -113,7 +113,7 @@ async def _download(url: str) -> bytes:
     limit = aiohttp.ClientTimeout(total=DOWNLOAD_SECONDS)
     try:
         async with (
-            open_session(SystemClock()) as session,
+            open_session(SystemClock(), os.environ) as session,
             session.get(url, timeout=limit, proxy=proxy_for(url, os.environ)) as response,
         ):
             if response.status != 200:

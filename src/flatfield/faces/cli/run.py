@@ -24,9 +24,10 @@ from flatfield.faces.cli.common import (
 )
 from flatfield.faces.cli.ending import INTERRUPTED
 from flatfield.faces.cli.interrupts import interruptible
+from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
 
 if TYPE_CHECKING:
-    from flatfield.records import AgentConfig, Event, Limits, TrialRecord
+    from flatfield.records import AgentConfig, Event, Task, TrialRecord
     from flatfield.tasks.project import Project
 
 EPILOG = examples(
@@ -46,6 +47,8 @@ def command(
     turns: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many turns.")] = 20,
     seconds: Annotated[float, typer.Option(metavar="N", min=0.1, help="At most so much active time.")] = 300.0,
     output_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many output tokens.")] = 16_000,
+    speak: Speak = False,
+    speak_to: SpeakTo = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one nano agent in a directory.
@@ -53,6 +56,7 @@ def command(
     Its tool calls are shown on stderr as they happen, its answer goes to standard output.
     """
     from flatfield.records import Limits
+    from flatfield.runs.single import prompt_task
 
     if not prompt.strip():
         raise FlatfieldError("the prompt is empty: say what to do")
@@ -66,11 +70,7 @@ def command(
     if not folder.is_dir():
         raise NotFound(f"the workspace {workspace} is no directory; name one that exists with --workspace")
     limits = Limits(turns=turns, seconds=seconds, output_tokens=output_tokens)
-    record = asyncio.run(_run(prompt, config, folder, limits, project))
-    if as_json:
-        print_json(record)
-    else:
-        _print(record)
+    record = asyncio.run(_work(prompt_task(prompt, limits), config, folder, project, Voice(speak, speak_to), as_json))
     if record.stop == "cancelled":
         raise typer.Exit(INTERRUPTED)
     if record.failure is not None:
@@ -90,16 +90,41 @@ def _config(agent: str | None, model: str | None, project: Project) -> AgentConf
     return found[0]
 
 
-async def _run(prompt: str, config: AgentConfig, folder: Path, limits: Limits, project: Project) -> TrialRecord:
+async def _work(
+    task: Task, config: AgentConfig, folder: Path, project: Project, voice: Voice, as_json: bool
+) -> TrialRecord:
+    """Run the agent, show what came of it, and have it said where that is wanted."""
+    async with heard(voice) as speaker:
+        record = await _run(task, config, folder, project)
+        if as_json:
+            print_json(record)
+        else:
+            _print(record)
+        if speaker is not None:
+            from flatfield.faces.speech.announcing import finished
+
+            speaker.say(finished(config.name, (record,)))
+    return record
+
+
+async def _run(task: Task, config: AgentConfig, folder: Path, project: Project) -> TrialRecord:
     from flatfield.agent.clock import SystemClock
     from flatfield.runs.single import Surroundings, run_here
 
     def observe(event: Event) -> None:
         if event.kind == "tool":
             note(f"  → {event.text}")
+        elif event.kind == "note":
+            note(f"note: {event.text}")
 
-    around = Surroundings(clock=SystemClock(), environ=environ_of(project), observe=observe, prices=prices_of(project))
-    work = asyncio.ensure_future(run_here(prompt, config, folder, limits, around))
+    around = Surroundings(
+        clock=SystemClock(),
+        environ=environ_of(project),
+        observe=observe,
+        prices=prices_of(project),
+        lanes=project.lanes,
+    )
+    work = asyncio.ensure_future(run_here(task.prompt, config, folder, task.limits, around))
     with interruptible(work.cancel):
         try:
             return await work

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,10 +15,10 @@ from flatfield.errors import NotFound
 from flatfield.faces.cli.common import AsJson, examples, notes, print_json, print_table, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from flatfield.records import Task
-    from flatfield.runs.checking import Finding
+    from flatfield.runs.findings import Finding, Spoiled
 
 app = typer.Typer(
     help="List, show and check tasks (LOPs).",
@@ -26,6 +27,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 Files = Annotated[list[str], typer.Argument(metavar="LOPS", help="Markdown files, folders, or suite:NAME.")]
+Seed = Annotated[
+    int | None, typer.Option(metavar="N", min=0, help="What generated tasks are made from (the HOP's, else 0).")
+]
 TITLE_WIDTH = 44
 
 
@@ -66,12 +70,12 @@ def _row(task: Task) -> tuple[str, ...]:
 
 
 @app.command("show", epilog=examples("flatfield tasks show my-task.md", "flatfield tasks show suite:basic --json"))
-def show(files: Files, as_json: AsJson = False) -> None:
+def show(files: Files, seed: Seed = None, as_json: AsJson = False) -> None:
     """Show what each task says, as flatfield reads it.
 
     Its prompt byte for byte, agents, expected output, rubric, verifiers and limits.
     """
-    found = _load(files)
+    found = _load(files, seed)
     if not found:
         raise NotFound(f"there is no LOP in {', '.join(files)}")
     if as_json:
@@ -89,6 +93,8 @@ def _lines(task: Task) -> Iterator[str]:
     width = min(shutil.get_terminal_size((100, 24)).columns, 100)
     heading = printable(f"{task.id}: {task.title}")
     yield f"── {heading} " + "─" * max(width - len(heading) - 4, 0)
+    if task.generated_from:
+        yield f"made with seed {task.seed}, in {printable(str(Path(task.path).parent))}"
     for name, text in (("prompt", task.prompt), ("expected", task.expected), ("rubric", task.rubric)):
         if text:
             yield from (f"── {name}", printable(text))
@@ -111,23 +117,47 @@ def _lines(task: Task) -> Iterator[str]:
     epilog=examples(
         "flatfield tasks check suite:basic",
         "flatfield tasks check my-task.md     exit code 1 when it does not hold",
+        "flatfield tasks check my-task.md --deep",
     ),
 )
-def check(files: Files, as_json: AsJson = False) -> None:
-    """Prove tasks with the two controls.
+def check(
+    files: Files,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Play the solution five times, and get it wrong on purpose.")
+    ] = False,
+    seed: Seed = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove tasks: they can be passed, and not without doing the work.
 
-    The oracle must score 1 and noop 0 on every task that has a solution; and prompts that talk about the harness are
-    pointed out.
+    The oracle must score 1, noop 0; an echo of the prompt or a copy of the workspace must not pass. With --deep the
+    solution must be graded alike five times, and every sabotage of it must be noticed. Prompts that talk about the
+    harness are pointed out.
     """
     from flatfield.runs.checking import check_tasks
 
-    findings = asyncio.run(check_tasks(_load(files), Path.cwd()))
+    found = _load(files, seed)
+    with _progress() as tell:
+        findings = asyncio.run(check_tasks(found, Path.cwd(), deep=deep, tell=tell))
     if as_json:
         print_json(findings)
     else:
         _print(findings)
     if any(not finding.holds for finding in findings):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Shows how many plays are done, on a terminal's standard error; it goes when all are."""
+    from flatfield.faces.drawing import open_console
+
+    screen = open_console(stderr=True)
+    if not screen.is_terminal:
+        yield lambda _done, _of: None
+        return
+    with screen.status("checking") as status:
+        yield lambda done, of: status.update(f"checking: {done} of {of} plays done")
 
 
 def _print(findings: tuple[Finding, ...]) -> None:
@@ -140,12 +170,19 @@ def _print(findings: tuple[Finding, ...]) -> None:
         wrapped(f"{finding.task}: {finding.summary}", screen, first=mark, then=" " * 9)
         for text in finding.warnings:
             wrapped(text, screen, first=" " * 7 + "! ", then=" " * 9)
+        for spoiled in finding.sabotages:
+            wrapped(_line(spoiled), screen, first=" " * 7 + "× ", then=" " * 9)
 
 
-def _load(files: list[str]) -> tuple[Task, ...]:
+def _line(spoiled: Spoiled) -> str:
+    score = "not measured" if spoiled.score is None else f"{spoiled.score:.2f}"
+    return f"{spoiled.name}: {score}" + (f", fails {', '.join(spoiled.failed)}" if spoiled.failed else "")
+
+
+def _load(files: list[str], seed: int | None = None) -> tuple[Task, ...]:
     from flatfield.tasks.loading import load
 
-    loaded = load(files, Path.cwd())
+    loaded = load(files, Path.cwd(), seed)
     notes(loaded.notes)
     return loaded.tasks
 

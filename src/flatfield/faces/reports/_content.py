@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flatfield.faces.reports._chains import long_chain, reliability
+from flatfield.faces.reports._comparisons import comparisons
 from flatfield.faces.reports._criteria import criteria
+from flatfield.faces.reports._judging import judging
 from flatfield.faces.reports._manifest import manifest_section
 from flatfield.faces.reports._metrics import metrics, tasks_apart
 from flatfield.faces.reports._notes import notes
 from flatfield.faces.reports._published import published_section
 from flatfield.faces.reports._ranking import full_ranking, grades, places, targets
 from flatfield.faces.reports._responses import responses
+from flatfield.faces.reports._skills import skills
 from flatfield.faces.reports._summary import letters
 
 if TYPE_CHECKING:
@@ -25,9 +29,14 @@ def whole(result: RunResult) -> tuple[Section, ...]:
         grades(result),
         letters(result),
         metrics(result),
+        *skills(result),
         tasks_apart(result),
+        *comparisons(result),
+        *reliability(result),
+        *long_chain(result),
         *targets(result),
         *published_section(result),
+        *judging(result),
         criteria(result),
         manifest_section(result),
         notes(result),
@@ -43,9 +52,14 @@ def compact(result: RunResult) -> tuple[Section, ...]:
         *published_section(result, brief=True),
         responses(result, brief=True),
         tasks_apart(result, brief=True),
+        *judging(result),
         notes(result),
         metrics(result),
+        *skills(result),
         letters(result, brief=True),
         *targets(result),
+        *reliability(result),
+        *long_chain(result),
+        *comparisons(result, brief=True),
         full_ranking(result),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
+from flatfield.scoring.fairness.received import DID_NOT_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -13,27 +14,50 @@ if TYPE_CHECKING:
 
 TITLE = "Fairness Manifest"
 FOLD = frozenset({"differs", "value", "agents"})
+MARK = " (varied)"
+"""Stands behind agents that did not receive the same in all turns and trials of a task."""
 
 
 def manifest_section(result: RunResult, *, brief: bool = False) -> Section:
     """What all share, then what differs agent by agent, and why; the compact form leaves the controls out."""
     controls = {card.agent for card in result.grading.scorecards if card.control} if brief else set()
-    rows = [
-        (row, {agent: value for agent, value in row.values.items() if agent not in controls} or row.values)
-        for row in result.manifest
-    ]
-    shared = [(row, next(iter(values.values()))) for row, values in rows if len(set(values.values())) == 1]
-    differing = [(row, values) for row, values in rows if len(set(values.values())) > 1]
+    absent = _absent(result.manifest)
+    rows = [(row, _shown(row, controls | absent) or row.values) for row in result.manifest]
+    shared = [(row, max(values.values(), key=len)) for row, values in rows if _is_shared(row, values)]
+    differing = [(row, values) for row, values in rows if not _is_shared(row, values)]
     different = Table(columns=("heading", "differs", "value", "agents"), rows=tuple(_differences(differing)), fold=FOLD)
+    idle = f"{', '.join(sorted(absent - controls))} did not run." if absent - controls else ""
     if brief:
-        same = tuple(f"{row.label}: {value};" for row, value in shared)
-        text = "The same for all agents:" if same else "Nothing was the same for all agents."
-        return Section(title=TITLE, paragraphs=(text,), items=same, tables=(different,))
+        same = f"The same for all agents: {', '.join(row.label for row, _ in shared)}."
+        more = f"What they were, and why others differ: flatfield report {result.run.id} --format markdown"
+        text = (same if shared else "Nothing was the same for all agents.", more, *([idle] if idle else []))
+        return Section(title=TITLE, paragraphs=text, tables=(different,))
     points = tuple(f"{row.label}: {row.note}" for row in result.manifest if row.note)
-    text = "What each agent really received, under context, model and prompt."
+    text = ("What each agent really received, under context, model and prompt.", *([idle] if idle else []))
     columns = ("heading", "same for all", "value")
     same_table = Table(columns=columns, rows=tuple((row.heading, row.label, value) for row, value in shared))
-    return Section(title=TITLE, paragraphs=(text,), points=points, tables=(same_table, different))
+    return Section(title=TITLE, paragraphs=text, points=points, tables=(same_table, different))
+
+
+def _absent(rows: Sequence[ManifestRow]) -> set[str]:
+    """The agents that never began: unless nobody did, they are told once, not in every row."""
+    idle = {name for row in rows for name, value in row.values.items() if value == DID_NOT_RUN}
+    return idle if rows and idle != set(rows[0].values) else set()
+
+
+def _shown(row: ManifestRow, left_out: set[str]) -> dict[str, str]:
+    return {agent: value for agent, value in row.values.items() if agent not in left_out}
+
+
+def _is_shared(row: ManifestRow, values: Mapping[str, str]) -> bool:
+    """Whether there is nothing to tell apart.
+
+    Texts of agents that do not differ may do so: of one that has done fewer tasks, and of controls where those are
+    shown.
+    """
+    if row.varies:
+        return False
+    return len(set(values.values())) == 1 or not (row.differs or len(values) == len(row.values))
 
 
 def _differences(rows: Sequence[tuple[ManifestRow, Mapping[str, str]]]) -> Iterator[tuple[str, ...]]:
@@ -42,7 +66,7 @@ def _differences(rows: Sequence[tuple[ManifestRow, Mapping[str, str]]]) -> Itera
         named: tuple[str, str] = (row.heading, row.label)
         by_value: dict[str, list[str]] = {}
         for agent, value in values.items():
-            by_value.setdefault(value, []).append(agent)
+            by_value.setdefault(value, []).append(f"{agent}{MARK if agent in row.varies else ''}")
         for value, agents in by_value.items():
             yield *named, value, ", ".join(agents)
             named = ("", "")

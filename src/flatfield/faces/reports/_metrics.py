@@ -13,7 +13,7 @@ from flatfield.scoring.fairness.conditions import output_tokens_per_second
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.records import Cell, RunResult, ScaleGrade, Scorecard
+    from flatfield.records import Cell, RunResult, ScaleGrade, Scorecard, TrialRecord
 
 MOST_CELLS = 60
 """Rows that a compact report has room for."""
@@ -24,6 +24,8 @@ def metrics(result: RunResult) -> Section:
     levels = any(task.level is not None for task in result.run.tasks)
     device = any(card.device_cost_usd is not None for card in result.grading.scorecards)
     columns = ["measured", "active", "wall", "retries", "tokens in", "out", "out/s", "cost"]
+    told = any(trial.reported_cost_usd is not None for trial in result.trials)
+    columns += ["API says"] if told else []
     columns += ["device"] if device else []
     columns += ["level"] if levels else []
     tables = [
@@ -39,6 +41,7 @@ def metrics(result: RunResult) -> Section:
     text = "Sums over all trials that ran. Active = model + tools; waiting and retries are beside it, not in it."
     text += " Out/s: output tokens a second, from the first one where it was seen."
     text += " Level: the highest one held, with performance C or better." if levels else ""
+    text += " API says: what the API itself reports as the cost; grades are on ours." if told else ""
     text += " Device: what the device's time costs." if device else ""
     return Section(title="Performance Metrics", paragraphs=(text,), tables=tuple(tables))
 
@@ -56,10 +59,18 @@ def _figures(card: Scorecard, columns: Sequence[str], result: RunResult) -> Sequ
         "out": count(card.output_tokens),
         "out/s": UNKNOWN if rate is None else f"{rate:,.0f}",
         "cost": cost,
+        "API says": _reported(ran),
         "device": UNKNOWN if card.device_cost_usd is None else dollars(card.device_cost_usd),
         "level": UNKNOWN if card.highest_level is None else str(card.highest_level),
     }
     return [known[column] for column in columns]
+
+
+def _reported(trials: Sequence[TrialRecord]) -> str:
+    """What the API says that trials cost; unknown unless it says so of all."""
+    told = [trial.reported_cost_usd for trial in trials]
+    known = [usd for usd in told if usd is not None]
+    return dollars(sum(known)) if known and len(known) == len(told) else UNKNOWN
 
 
 def tasks_apart(result: RunResult, *, brief: bool = False) -> Section:

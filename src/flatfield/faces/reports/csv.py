@@ -7,31 +7,46 @@ import io
 from typing import TYPE_CHECKING
 
 from flatfield.faces.reports._escape import csv_cell
+from flatfield.faces.reports._skills import skill_names
 from flatfield.faces.reports.json import rows
+from flatfield.scoring.chain import chain_of
 from flatfield.scoring.fairness.conditions import output_tokens_per_second
+from flatfield.scoring.skills import skill_scores
 
 if TYPE_CHECKING:
     from flatfield.records import RunResult
 
 COLUMNS = (
-    "run", "agent", "task", "repeat", "score", "stop", "turns", "tool_calls", "input_tokens", "cache_read_tokens",
+    "run", "agent", "task", "repeat", "score", "stop", "turns", "tool_calls", "failed_calls", "repeated_calls",
+    "last_success_turn", "oracle_calls", "oracle_calls_followed", "input_tokens", "cache_read_tokens",
     "output_tokens", "reasoning_tokens", "active_seconds", "wall_seconds", "first_token_seconds",
     "output_tokens_per_second", "cost_usd", "reported_cost_usd", "failure", "answer",
 )  # fmt: skip
 
 
 def render(result: RunResult) -> str:
-    """A header and one row a trial; what is not known is empty, never 0."""
+    """A header and one row a trial, then a column a skill; what is not known is empty, never 0."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
+    skills = skill_names(result)
+    headings = {skill: f"skill {skill}" for skill in skills}
+    writer = csv.DictWriter(text, fieldnames=(*COLUMNS, *headings.values()), lineterminator="\n")
     writer.writeheader()
+    tasks = {task.id: task for task in result.run.tasks}
     for trial, row in zip(result.trials, rows(result), strict=True):
+        chain = chain_of(trial, tasks.get(trial.task))
         whole = {
             "run": result.run.id,
             **row,
             "output_tokens_per_second": output_tokens_per_second([trial]),
             "reported_cost_usd": trial.reported_cost_usd,
+            "failed_calls": chain.failed,
+            "repeated_calls": chain.repeated,
+            "last_success_turn": chain.last_success,
+            "oracle_calls": chain.oracle_calls,
+            "oracle_calls_followed": chain.followed,
             "answer": trial.answer,
         }
+        found = {each.skill: each.score for each in skill_scores([trial])}
+        whole |= {heading: found.get(skill) for skill, heading in headings.items()}
         writer.writerow({name: csv_cell(value) for name, value in whole.items()})
     return text.getvalue()

@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from flatfield.scoring.fairness.conditions import output_tokens_per_second
+from flatfield.faces.compared import sentence
+from flatfield.scoring.chain import chain_of, chains
+from flatfield.scoring.comparing import asked_for
+from flatfield.scoring.fairness.conditions import abandoned_sum, output_tokens_per_second
+from flatfield.scoring.judge.trust import trust
+from flatfield.scoring.passing import passing
 from flatfield.scoring.performance import trial_scores
 from flatfield.scoring.published import compare_published
 
 if TYPE_CHECKING:
-    from flatfield.records import RunResult, TrialRecord
+    from flatfield.records import Comparison, RunResult, Task, TrialRecord
 
 
 def render(result: RunResult) -> str:
     """`{run, trials, scorecards, …}`, indented; what is not known or not measured is null."""
     run = result.run
+    tasks = {task.id: task for task in run.tasks}
     value = {
         "run": run.id,
         "title": run.evaluation.title,
@@ -30,8 +36,13 @@ def render(result: RunResult) -> str:
         "cells": result.grading.cells,
         "anchors": result.grading.anchors,
         "weights": result.grading.weights,
-        "responses": list(map(_response, result.trials)),
+        "responses": [_response(trial, tasks.get(trial.task)) for trial in result.trials],
         "verdicts": result.verdicts,
+        "verdicts_set_aside": result.set_aside,
+        "judges": trust(result),
+        "comparisons": [_compared(each) for each in (*asked_for(result), *result.earlier)],
+        "passing": passing(result),
+        "chains": chains(result),
         "published": compare_published(result),
         "manifest": result.manifest,
         "notes": (*run.notes, *result.grading.notes),
@@ -39,15 +50,24 @@ def render(result: RunResult) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
 
 
-def _response(trial: TrialRecord) -> dict[str, Any]:
-    """What a trial has beside its figures; `reported_cost_usd` is what the API itself says that it cost."""
+def _response(trial: TrialRecord, task: Task | None) -> dict[str, Any]:
+    """What a trial has beside its figures; `reported_cost_usd` is what the API itself says that it cost.
+
+    `abandoned`: what of its cost is for attempts that broke off after their first token; its tokens leave them out.
+    """
     return {
         "trial": trial.id,
         "answer": trial.answer,
         "checks": trial.checks,
+        "chain": chain_of(trial, task),
         "reported_cost_usd": trial.reported_cost_usd,
+        "abandoned": abandoned_sum([trial]),
         "output_tokens_per_second": output_tokens_per_second([trial]),
     }
+
+
+def _compared(found: Comparison) -> dict[str, Any]:
+    return {"sentence": sentence(found), **msgspec.structs.asdict(found)}
 
 
 def rows(result: RunResult) -> list[dict[str, Any]]:

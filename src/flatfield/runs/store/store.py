@@ -136,7 +136,7 @@ class Store:
             return tables.summaries(connection) if connection else ()
 
     def load_run(self, run: str | None = None) -> Run:
-        """The run with this id or the only one whose id begins so; None means the newest.
+        """The run with this id or the only one whose id begins so; None means the newest evaluation.
 
         Raises:
             NotFound: there is none, or several begin so; the message lists them.
@@ -146,7 +146,10 @@ class Store:
             known = tables.run_ids(connection) if connection else ()
             if connection is None or not known:
                 raise NotFound(f"no runs are stored in {self.path.parent} yet: start one with `flatfield eval`")
-            return decode(tables.run_record(connection, _choose(run, known)), Run)
+            chosen = tables.newest_run(connection) if run is None else _choose(run, known)
+            if chosen is None:
+                raise NotFound(f"no evaluation is stored in {self.path.parent} yet: start one with `flatfield eval`")
+            return decode(tables.run_record(connection, chosen), Run)
 
     def trials(self, run: str) -> tuple[TrialRecord, ...]:
         """The run's stored trials, by task, agent and repeat.
@@ -163,6 +166,16 @@ class Store:
             StoreError: the store cannot be read.
         """
         return self._all("verdicts", run, Verdict)
+
+    def earlier_verdicts(self, run: str) -> tuple[Verdict, ...]:
+        """Verdicts that later ones took the place of, or whose trial was done again; oldest first.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with self._reading() as connection:
+            rows = tables.superseded_verdicts(connection, run) if connection else ()
+            return tuple(decode(row, Verdict) for row in rows)
 
     def trial(self, trial_id: str) -> TrialRecord:
         """The trial `RUN/agent/task/repeat`, where RUN may be the beginning of the run's id.
@@ -212,10 +225,8 @@ class Store:
                 ) from error
 
 
-def _choose(asked: str | None, known: tuple[str, ...]) -> str:
+def _choose(asked: str, known: tuple[str, ...]) -> str:
     """The one id that was meant, of ids newest first."""
-    if asked is None:
-        return known[0]
     if asked in known:
         return asked
     alike = [run for run in known if run.startswith(asked)]

@@ -78,6 +78,16 @@ def run_ids(connection: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(run for (run,) in rows)
 
 
+def newest_run(connection: sqlite3.Connection) -> str | None:
+    """The id of the newest run that is an evaluation; None when there is none.
+
+    Raises:
+        msgspec.MsgspecError: a run's record cannot be read.
+    """
+    rows = connection.execute("SELECT id, record FROM runs ORDER BY created_at DESC, number DESC")
+    return next((str(run) for run, text in rows if not decode(text, _Kind).delegated), None)
+
+
 def run_record(connection: sqlite3.Connection, run: str) -> str:
     """The run's record; the run must exist."""
     (text,) = connection.execute("SELECT record FROM runs WHERE id = ?", (run,)).fetchone()
@@ -91,6 +101,12 @@ def records(connection: sqlite3.Connection, table: Literal["trials", "verdicts"]
         f"SELECT record FROM {table} WHERE run = ? AND superseded = 0 ORDER BY {order}",  # noqa: S608 - all ours
         (run,),
     )
+    return [text for (text,) in rows]
+
+
+def superseded_verdicts(connection: sqlite3.Connection, run: str) -> list[str]:
+    """The verdicts of a run that later ones took the place of, or whose trial was done again; oldest first."""
+    rows = connection.execute("SELECT record FROM verdicts WHERE run = ? AND superseded = 1 ORDER BY id", (run,))
     return [text for (text,) in rows]
 
 
@@ -122,6 +138,12 @@ def spent_usd(connection: sqlite3.Connection, run: str) -> float:
     return float(usd)
 
 
+class _Kind(msgspec.Struct, frozen=True):
+    """What tells an evaluation from a prompt that was handed to one agent."""
+
+    delegated: bool = False
+
+
 class _Named(msgspec.Struct, frozen=True):
     """What a summary needs of an agent."""
 
@@ -151,6 +173,7 @@ class _Outline(msgspec.Struct, frozen=True):
     repeats: dict[str, int]
     rosters: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     imported: bool = False
+    delegated: bool = False
 
 
 def summaries(connection: sqlite3.Connection) -> tuple[RunSummary, ...]:
@@ -179,4 +202,5 @@ def _summary(connection: sqlite3.Connection, run: _Outline, stored: int, measure
         measured=measured,
         cost_usd=spent_usd(connection, run.id),
         imported=run.imported,
+        delegated=run.delegated,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flatfield.records import TrialRecord, Turn
+    from flatfield.records import Abandoned, TrialRecord, Turn
 
 LAG_SECONDS = 0.02
 """A lag of the event loop above which a turn's figures are marked."""
@@ -31,6 +31,26 @@ def output_tokens_per_second(trials: Sequence[TrialRecord]) -> float | None:
     return tokens / seconds if tokens and seconds > 0 else None
 
 
+def abandoned_of(trials: Sequence[TrialRecord]) -> tuple[Abandoned, ...]:
+    """What attempts used that broke off after their first token, those of requests without a reply included."""
+    replies = [turn.reply for trial in trials for turn in trial.turns]
+    lost = [item for trial in trials for item in trial.abandoned_usage]
+    return (*(item for reply in replies for item in reply.abandoned_usage), *lost)
+
+
+def abandoned_sum(trials: Sequence[TrialRecord]) -> dict[str, int | float | bool | None]:
+    """The same, added up: attempts, tokens, dollars (None: no price known), and whether any of it is estimated."""
+    found = abandoned_of(trials)
+    costs = [trial.abandoned_cost_usd for trial in trials]
+    return {
+        "attempts": len(found),
+        "input_tokens": sum(item.usage.input_tokens for item in found),
+        "output_tokens": sum(item.usage.output_tokens for item in found),
+        "cost_usd": None if None in costs else sum(cost or 0.0 for cost in costs),
+        "estimated": any(item.estimated for item in found),
+    }
+
+
 def turn_conditions(turns: Sequence[Turn]) -> Iterator[str]:
     """What is to be known of one trial's figures."""
     if text := _lagged(turns):
@@ -40,7 +60,7 @@ def turn_conditions(turns: Sequence[Turn]) -> Iterator[str]:
 def conditions(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
     """What is to be known of a run's figures."""
     turns = [turn for trial in trials for turn in trial.turns]
-    return tuple(text for text in (_lagged(turns), _abandoned(turns), _warmed(trials)) if text)
+    return tuple(text for text in (_lagged(turns), _abandoned(trials), _warmed(trials)) if text)
 
 
 def _lagged(turns: Sequence[Turn]) -> str:
@@ -54,13 +74,23 @@ def _lagged(turns: Sequence[Turn]) -> str:
     )
 
 
-def _abandoned(turns: Sequence[Turn]) -> str:
-    broken = sum(turn.reply.abandoned for turn in turns)
-    if not broken:
+def _abandoned(trials: Sequence[TrialRecord]) -> str:
+    found = abandoned_of(trials)
+    told = sum(turn.reply.abandoned for trial in trials for turn in trial.turns)
+    if not found and told:
+        return (
+            f"{_many(told, 'attempt', 'attempts')} broke off after the first token and had to be made again: the vendor"
+            " may bill what had come, which an older flatfield left out of all tokens and costs here"
+        )
+    if not found:
         return ""
+    summed = abandoned_sum(trials)
+    usd = summed["cost_usd"]
+    cost = "no price known" if usd is None else f"${usd:.6g} of the cost"
     return (
-        f"{_many(broken, 'attempt', 'attempts')} broke off after the first token and had to be made again: the vendor"
-        " may bill what had come, which is in no token count and no cost here"
+        f"{_many(len(found), 'attempt', 'attempts')} broke off after the first token, which a vendor may bill:"
+        f" {cost}, {summed['input_tokens']:,} input and {summed['output_tokens']:,} output tokens"
+        f"{' (estimated)' if summed['estimated'] else ''}, which the token counts of turns and trials leave out"
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from flatfield.scoring.fairness.acceptance import accepts_effort, accepts_temperature
+from flatfield.tasks.roster import SHIPPED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -33,8 +36,9 @@ def family(agent: AgentConfig) -> str:
 
 
 def _temperature(agents: Sequence[AgentConfig]) -> Iterator[str]:
+    able = [agent for agent in agents if accepts_temperature(agent)]
     yield from _uneven(
-        "temperature", agents, lambda a: a.temperature, "set the same temperature for all, or for none of them"
+        "temperature", able, lambda a: a.temperature, "set the same temperature for all, or for none of them"
     )
 
 
@@ -46,7 +50,8 @@ def _output_cap(agents: Sequence[AgentConfig]) -> Iterator[str]:
 def _effort(agents: Sequence[AgentConfig]) -> Iterator[str]:
     families: dict[str, list[AgentConfig]] = {}
     for agent in agents:
-        families.setdefault(family(agent), []).append(agent)
+        if accepts_effort(agent):
+            families.setdefault(family(agent), []).append(agent)
     for name, members in families.items():
         fix = "set the same reasoning_effort for all of them, or for none"
         yield from _uneven(f"reasoning effort of {name} models", members, lambda a: a.reasoning_effort, fix)
@@ -92,14 +97,36 @@ def _uneven(
     fix: str,
     absent: str = UNSET,
 ) -> Iterator[str]:
-    """A sentence when the agents' values are not all the same: each value with those who have it, and the fix."""
-    holders: dict[str, list[str]] = {}
+    """A sentence when the agents' values are not all the same: each value with those who have it, and the fix.
+
+    The fix ends with where it is to be made: for those who have it otherwise than most, or, when most leave it unset,
+    for those who set it.
+    """
+    holders: dict[str, list[AgentConfig]] = {}
     for agent in agents:
         value = value_of(agent)
-        holders.setdefault(absent if value is None else str(value), []).append(agent.name)
+        holders.setdefault(absent if value is None else str(value), []).append(agent)
     if len(holders) > 1:
-        yield f"{what}: {_listed(holders)}; {fix}"
+        usual = max(holders, key=lambda value: (len(holders[value]), value == absent))
+        others = [agent for value, group in holders.items() if value != usual for agent in group]
+        yield f"{what}: {_listed(holders)}; {fix}. Change {', '.join(map(place, others))}"
 
 
-def _listed(holders: Mapping[str, Sequence[str]]) -> str:
-    return ", ".join(f"{value} ({', '.join(names)})" for value, names in holders.items())
+def place(agent: AgentConfig) -> str:
+    """Where an agent's settings are, or would have to be, written."""
+    if agent.source == SHIPPED or agent.source.endswith(".md"):
+        holder = "flatfield itself" if agent.source == SHIPPED else agent.source
+        table = f"in a table [agents.{_key(agent.name)}] of flatfield.toml"
+        return f"{agent.name} {table} ({holder} holds no settings; `flatfield agents show {agent.name}` prints one)"
+    if agent.source in {"", "command line"}:
+        return f"{agent.name}, which is named on the command line, by a table [agents.NAME] in flatfield.toml"
+    return f"{agent.name} in [agents.{_key(agent.name)}] at {agent.source}"
+
+
+def _key(name: str) -> str:
+    """A name as TOML writes it in a table's heading."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
+
+
+def _listed(holders: Mapping[str, Sequence[AgentConfig]]) -> str:
+    return ", ".join(f"{value} ({', '.join(agent.name for agent in group)})" for value, group in holders.items())

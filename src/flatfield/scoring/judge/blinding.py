@@ -8,6 +8,9 @@ Names are replaced by `agent_x`, a valid identifier, so that code stays code. Ta
 - words that also mean something else (`opus`, `haiku`) when a version stands behind them, or when the roster holds them
   and the task itself does not speak of them.
 
+A name that the task itself gives to every agent (`the OpenAI client`) tells nothing and stays, in what it names: not
+with a version that the task does not name, and not where the work speaks of its author ("As …", "I am …", "made by …").
+
 The neutral names `agent_1`, `agent_2`, … stay.
 """
 
@@ -34,6 +37,16 @@ _END = r"(?![A-Za-z0-9])"
 _TOP_LEVEL = r"(?:com|ai|org|net|io|dev|co|cn|eu|app|cloud|azure|internal)"
 
 _VERSION = r"[vrk]?\d+(?:[.\-]\d+)*[a-z]{0,2}"
+_AUTHOR_BEFORE = re.compile(
+    r"(?:\bi\s+am|\bi['’]?m|\bi,|\bas|\bthis\s+is|\bmy\s+name(?:['’]s|\s+is)|\bcalled|\bauthor\W{1,3}|\bsigned\W{0,3}"
+    r"|\b(?:written|done|fixed|generated|created|made|trained|built|developed|powered|co-authored)[\s-]+(?:by|with|at):?)"
+    r"\s+(?:an?\s+|the\s+)?$",
+    re.IGNORECASE,
+)
+_AUTHOR_AFTER = re.compile(
+    r"\s*(?:,?\s+here\b|,\s+(?:an?|the)\s+(?:large\s+)?(?:ai|language|assistant|model)\b)", re.IGNORECASE
+)
+_AUTHOR_CHARACTERS = 60
 _NEUTRAL = re.compile(r"agent_\d+", re.IGNORECASE)
 _CONTROLS = frozenset({"local", "oracle", "noop"})
 
@@ -41,8 +54,13 @@ _CONTROLS = frozenset({"local", "oracle", "noop"})
 class Blinder:
     """Scrubs the names of a roster, and all well-known ones, from text."""
 
-    def __init__(self, agents: Sequence[AgentConfig], task_texts: Iterable[str] = ()) -> None:
-        """`task_texts`: what the task itself says; an everyday word that it uses is not taken for a name."""
+    def __init__(
+        self, agents: Sequence[AgentConfig], task_texts: Iterable[str] = (), given_texts: Iterable[str] = ()
+    ) -> None:
+        """`task_texts`: what the task itself says; an everyday word that it uses is not taken for a name.
+
+        `given_texts`: what every agent was given; names in them stay names.
+        """
         spoken = {word.lower() for text in task_texts for word in re.findall(r"[^\W\d_]+", text)}
         full, words = _roster_names(agents)
         everyday = (words & spoken) - FAMILIES
@@ -56,10 +74,20 @@ class Blinder:
         host = rf"(?:[\w\-]{{1,63}}\.){{0,4}}(?:{_any(FAMILIES)})(?:\.{_TOP_LEVEL}\b)+(?::\d+)?"
         pattern = rf"{_START}(?:{host}|(?:{'|'.join(names)}){_END}{tail}){_END}"
         self._pattern = re.compile(pattern, re.IGNORECASE)
+        self._given = {_parts(match[0]) for text in given_texts for match in self._pattern.finditer(text)}
 
     def scrub(self, text: str) -> str:
         """`text` with every name replaced; lone surrogates, which no API takes, become `?`."""
-        return self._pattern.sub(STAND_IN, text).encode(errors="replace").decode()
+        replaced = self._pattern.sub(self._replaced if self._given else STAND_IN, text)
+        return replaced.encode(errors="replace").decode()
+
+    def _replaced(self, match: re.Match[str]) -> str:
+        """The name itself, where it is one that the task gave and does not say who wrote this."""
+        before = match.string[max(0, match.start() - _AUTHOR_CHARACTERS) : match.start()]
+        if _AUTHOR_BEFORE.search(before) or _AUTHOR_AFTER.match(match.string, match.end()):
+            return STAND_IN
+        parts = _parts(match[0])
+        return match[0] if any(_holds(parts, given) for given in self._given) else STAND_IN
 
     def cut(self, text: str, limit_characters: int) -> str:
         """`text` scrubbed, of about `limit_characters`: its beginning, how much is missing, and its end.
@@ -104,6 +132,18 @@ def _host(url: str | None) -> str:
     if host in {"localhost", "127.0.0.1", "::1"}:
         return parts.netloc if parts.port else ""
     return host
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"[^\W\d_]+|\d+", name.lower()))
+
+
+def _holds(parts: tuple[str, ...], given: tuple[str, ...]) -> bool:
+    """Whether a name is a given one, perhaps with words around it, but with no number of its own."""
+    for start in range(len(parts) - len(given) + 1):
+        if parts[start : start + len(given)] == given:
+            return not any(part.isdigit() for part in parts[:start] + parts[start + len(given) :])
+    return False
 
 
 def _spaced(name: str) -> str:

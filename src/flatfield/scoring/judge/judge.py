@@ -14,12 +14,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from msgspec import structs
+
 from flatfield.records import MIDPOINTS, Verdict
 from flatfield.scoring.judge.blinding import Blinder
 from flatfield.scoring.judge.comparative import is_comparative
-from flatfield.scoring.judge.prompt import Writer, room, schema
-from flatfield.scoring.judge.reply import Mark, read_item, read_list
+from flatfield.scoring.judge.prompt import Writer, schema
+from flatfield.scoring.judge.reply import Mark, read_item, read_list, with_evidence
 from flatfield.scoring.judge.request import Asked, Bench, Question, Spent, shares, total
+from flatfield.scoring.judge.room import is_small, room
+from flatfield.scoring.judge.vendors import vendor_of
 from flatfield.scoring.scales import letter_of, mean
 
 if TYPE_CHECKING:
@@ -52,6 +56,9 @@ class _Case:
             mode=mode,
             cost_usd=spent.cost_usd,
             usage=spent.usage,
+            evidence=() if isinstance(mark, str) else mark.evidence,
+            trial_started_at=trial.started_at,
+            judge_vendor=vendor_of(self.bench.agent),
         )
 
 
@@ -75,6 +82,7 @@ async def judge(
 ) -> tuple[Verdict, ...]:
     """One verdict for each trial that was measured here and whose task has a rubric, in the order of `trials`.
 
+    Where a task's `files` hold what its files were before, changes to them are shown as differences.
     `converse` opens a conversation with the judge's model; `price` gives dollars for a reply, None when not known.
     Whatever fails is a verdict without a letter whose reason says how: nothing is raised for it. The dollars and tokens
     of a listwise request are divided evenly over its trials.
@@ -86,7 +94,8 @@ async def judge(
         rubric = rubric_of(task)
         if not rubric or not chosen:
             continue
-        blinder = Blinder((*run.agents, judge_agent), (task.prompt, task.expected, rubric))
+        given = (task.prompt, *task.files, *task.files.values())
+        blinder = Blinder((*run.agents, judge_agent), (task.prompt, task.expected, rubric), given)
         case = _Case(run=run.id, task=task, rubric=rubric, blinder=blinder, bench=bench)
         if is_comparative(rubric):
             repeats = sorted({trial.repeat for trial in chosen})
@@ -100,7 +109,15 @@ async def judge(
 async def _grade(case: _Case, trial: TrialRecord) -> dict[str, Verdict]:
     """Pointwise: one trial, one request."""
     writer = functools.partial(Writer, case.task, case.rubric, case.blinder, room(case.bench.agent, 1))
-    question = Question(write=lambda problem: writer().item(trial, problem), read=read_item, schema=schema(None))
+
+    def read(text: str, last: bool) -> Mark:  # noqa: FBT001 - the one flag that Question hands on
+        return with_evidence(read_item(text), writer().shown(trial), last=last)
+
+    question = Question(
+        write=lambda problem: writer().item(trial, problem),
+        read=read,
+        schema=schema(None, short=is_small(case.bench.agent)),
+    )
     asked = await case.bench.ask(question)
     return {trial.id: case.verdict(trial, asked.value or asked.problem, asked.spent, "item")}
 
@@ -115,7 +132,7 @@ async def _compare(case: _Case, trials: Sequence[TrialRecord], seed: int) -> dic
     marks: dict[str, list[Mark]] = {trial.id: [] for trial in trials}
     for each, outcome in zip(orders, asked, strict=True):
         for trial, mark in zip(each, outcome.value or (), strict=False):
-            marks[trial.id].append(Mark(letter=mark.letter, reason=_named(mark.reason, each)))
+            marks[trial.id].append(structs.replace(mark, reason=_named(mark.reason, each)))
     problems = [outcome.problem for outcome in asked if outcome.problem]
     spent = shares(total([outcome.spent for outcome in asked]), len(trials))
     return {
@@ -127,10 +144,15 @@ async def _compare(case: _Case, trials: Sequence[TrialRecord], seed: int) -> dic
 async def _ask_list(case: _Case, trials: Sequence[TrialRecord]) -> Asked[tuple[Mark, ...]]:
     count = len(trials)
     writer = functools.partial(Writer, case.task, case.rubric, case.blinder, room(case.bench.agent, count))
+
+    def read(text: str, last: bool) -> tuple[Mark, ...]:  # noqa: FBT001 - the one flag that Question hands on
+        marks = zip(read_list(text, count), trials, strict=True)
+        return tuple(with_evidence(mark, writer().shown(trial), last=last) for mark, trial in marks)
+
     question = Question(
         write=lambda problem: writer().listing(trials, problem),
-        read=lambda text: read_list(text, count),
-        schema=schema(count),
+        read=read,
+        schema=schema(count, short=is_small(case.bench.agent)),
         pieces=count,
     )
     return await case.bench.ask(question)
@@ -154,4 +176,5 @@ def _combined(marks: Sequence[Mark], problems: Sequence[str]) -> Mark | str:
         )
     if problems:
         reason = f"{reason} (one order only: in the other, {problems[0]})"
-    return Mark(letter=letter, reason=reason)
+    evidence = dict.fromkeys(quote for mark in marks for quote in mark.evidence)
+    return Mark(letter=letter, reason=reason, evidence=tuple(evidence))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
+
+from flatfield.scoring.judge.evidence import found_quotes, quotes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +20,11 @@ _OBJECTS_TRIED = 2_000
 
 
 class Mark(Struct, frozen=True, kw_only=True):
-    """A letter and why."""
+    """A letter, why, and what was quoted for it."""
 
     letter: Letter
     reason: str
+    evidence: tuple[str, ...] = ()
 
 
 class UnusableReply(Exception):
@@ -63,6 +66,26 @@ def read_list(text: str, count: int) -> tuple[Mark, ...]:
     return tuple(marks[name] for name in ids)
 
 
+def with_evidence(mark: Mark, shown: str, *, last: bool) -> Mark:
+    """The mark with those of its quotes that are in `shown`, the work as the judge was shown it.
+
+    A mark without any quote passes: it may be about what is not there. On the `last` attempt so does one some of whose
+    quotes are there; its reason then says that others are not.
+
+    Raises:
+        UnusableReply: quotes are not there; on the last attempt: none is.
+    """
+    found = found_quotes(mark.evidence, shown)
+    missing = [quote for quote in mark.evidence if quote not in found]
+    if missing and not (last and found):
+        # The quotes themselves are not repeated: the judge reads this outside of the data.
+        raise UnusableReply(
+            f"evidence not found: {len(missing)} of {len(mark.evidence)} quotes are not in the work; quote it exactly"
+        )
+    reason = f"{mark.reason} (not found in the work: {len(missing)} of {len(mark.evidence)} quotes)"
+    return structs.replace(mark, evidence=found, reason=reason if missing else mark.reason)
+
+
 def _grades(value: object) -> Sequence[dict[str, Any]] | None:
     grades = value.get("grades") if isinstance(value, dict) else value
     if isinstance(grades, list) and grades and all(isinstance(grade, dict) for grade in grades):
@@ -76,7 +99,8 @@ def _mark(grade: dict[str, Any]) -> Mark:
     for letter in LETTERS:
         if letter == wanted:
             reason = str(grade.get("reason") or "").strip() or "the judge gave no reason"
-            return Mark(letter=letter, reason=reason[:_REASON_CHARACTERS])
+            quotes = quotes_of(grade.get("evidence"))
+            return Mark(letter=letter, reason=reason[:_REASON_CHARACTERS], evidence=quotes)
     raise UnusableReply(f"the letter {given[:20]!r} is not one of {', '.join(LETTERS)}")
 
 

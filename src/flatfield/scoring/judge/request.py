@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
+from flatfield.agent.allowance import reply_usd
 from flatfield.agent.protocols import Opening
 from flatfield.errors import FlatfieldError
 from flatfield.records import Task, TurnBudget, Usage
 from flatfield.scoring.judge.prompt import SYSTEM_PROMPT
 from flatfield.scoring.judge.reply import UnusableReply
+from flatfield.scoring.judge.room import output_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CONCURRENT_REQUESTS = 4
 _REQUEST_SECONDS = 300.0
-_OUTPUT_TOKENS = 8_000
-_OUTPUT_TOKENS_A_PIECE = 500
+NOT_ASKED = "the judge could not be asked"
+"""How the reason of a verdict begins that is the harness's or the vendor's failure, not the judge's."""
 _ATTEMPTS = 2
 _ENDINGS = {
     "time": "the judge ran out of time",
@@ -42,10 +44,13 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Question(Generic[T]):
-    """What to ask (`write` takes what was wrong with the reply before), its schema, and how the reply is read."""
+    """What to ask (`write` takes what was wrong with the reply before), its schema, and how the reply is read.
+
+    `read` is told whether this is the last attempt.
+    """
 
     write: Callable[[str], str]
-    read: Callable[[str], T]
+    read: Callable[[str, bool], T]
     schema: dict[str, Any]
     pieces: int = 1
 
@@ -72,21 +77,23 @@ class Bench:
         """Ask, and once more with the problem stated; whatever fails is a problem, not an exception."""
         problem = ""
         replies: list[Reply] = []
-        for _ in range(_ATTEMPTS):
+        for attempt in range(1, _ATTEMPTS + 1):
             try:
                 async with self.gate:
                     reply = await self._turn(question, problem)
                 replies.append(reply)
-                return Asked(value=question.read(reply.text), problem="", spent=self._spent(replies))
+                return Asked(
+                    value=question.read(reply.text, attempt == _ATTEMPTS), problem="", spent=self._spent(replies)
+                )
             except UnusableReply as error:
                 ending = _ENDINGS.get(replies[-1].finish)
                 problem = f"{ending}: {error}" if ending else str(error)
             except FlatfieldError as error:
-                return Asked(value=None, problem=f"the judge could not be asked: {error}", spent=self._spent(replies))
+                return Asked(value=None, problem=f"{NOT_ASKED}: {error}", spent=self._spent(replies))
             except Exception as error:  # noqa: BLE001 - a judge's failure never costs a trial
-                text = f"the judge could not be asked: {type(error).__name__}: {error}"
+                text = f"{NOT_ASKED}: {type(error).__name__}: {error}"
                 return Asked(value=None, problem=text, spent=self._spent(replies))
-        text = f"the judge's reply could not be read, twice: {problem}"
+        text = f"the judge's reply could not be used, twice: {problem}"
         return Asked(value=None, problem=text, spent=self._spent(replies))
 
     async def _turn(self, question: Question[T], problem: str) -> Reply:
@@ -100,11 +107,11 @@ class Bench:
             response_schema=question.schema,
         )
         conversation = await self.converse(opening)
-        tokens = _OUTPUT_TOKENS + _OUTPUT_TOKENS_A_PIECE * question.pieces
+        tokens = output_tokens(self.agent, question.pieces)
         return await conversation.turn((), TurnBudget(seconds=_REQUEST_SECONDS, output_tokens=tokens))
 
     def _spent(self, replies: Sequence[Reply]) -> Spent:
-        costs = [self.price(reply) for reply in replies]
+        costs = [reply_usd(reply, self.price) for reply in replies]
         return total([Spent(usage=reply.usage, cost_usd=cost) for reply, cost in zip(replies, costs, strict=True)])
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from flatfield.records import Usage
 from flatfield.scoring.prices.data import DataFile, load
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from genai_prices.data_snapshot import DataSnapshot
-    from genai_prices.types import ModelInfo
+    from genai_prices.types import ModelInfo, PriceCalculation
 
-    from flatfield.records import AgentConfig, Price, Usage
+    from flatfield.records import AgentConfig, Price, Turn
 
 VENDORS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "openai-chat": "openai"}
 """Providers that ask one vendor when nothing else is set, and what genai-prices calls that vendor."""
@@ -73,7 +74,31 @@ class Prices:
         listed = self._file.version()
         return f"{listed}; user price file: {', '.join(sorted(self._own))}" if self._own else listed
 
+    def described(self, agent: AgentConfig, sent: Mapping[str, Any]) -> str:
+        """How a request of the agent is priced, in words; "" when no price is known. `sent` as for `usd`."""
+        own = self.own(agent)
+        if own is not None:
+            return f"{rates_text(own.input_mtok, own.cache_read_mtok, own.output_mtok)}: user price file ({own.source})"
+        found = self._calculated(agent, Usage(), sent)
+        if found is None:
+            return ""
+        price = found.model_price
+        tier = str(sent.get("service_tier") or "")
+        at = f" at the service tier {tier}" if tier_context(tier) else ""
+        rates = rates_text(price.input_mtok, price.cache_read_mtok, price.output_mtok)
+        return f"{rates}{at}: {self._file.version()}"
+
+    def described_turns(self, agent: AgentConfig, turns: Sequence[Turn]) -> str:
+        """How those turns that cost something were priced, each way once; "" when none did."""
+        said = (self.described(agent, turn.reply.request) for turn in turns if turn.cost_usd)
+        return " | ".join(dict.fromkeys(text for text in said if text))
+
     def _listed(self, agent: AgentConfig, usage: Usage, sent: Mapping[str, Any]) -> float | None:
+        found = self._calculated(agent, usage, sent)
+        return None if found is None else float(found.total_price)
+
+    def _calculated(self, agent: AgentConfig, usage: Usage, sent: Mapping[str, Any]) -> PriceCalculation | None:
+        """What genai-prices makes of one request; None when no price is known."""
         from genai_prices import Usage as Tokens
 
         address = sent.get("base_url") or agent.base_url
@@ -97,9 +122,18 @@ class Prices:
             found = self._snapshot.calc(tokens, model, vendor, address, self._at, context)
         except LookupError:
             return None
-        if not found.model_price.input_mtok or not found.model_price.output_mtok:
-            return None
-        return float(found.total_price)
+        return found if found.model_price.input_mtok and found.model_price.output_mtok else None
+
+
+def rates_text(input_mtok: Any, cache_read_mtok: Any, output_mtok: Any) -> str:  # noqa: ANN401 - a number, or tiers
+    """`$1.25 in, $0.125 cached, $10 out per million tokens`; a price with tiers is that of its smallest requests."""
+    cached = "" if cache_read_mtok is None else f", {_rate(cache_read_mtok)} cached"
+    return f"{_rate(input_mtok)} in{cached}, {_rate(output_mtok)} out per million tokens"
+
+
+def _rate(price: Any) -> str:  # noqa: ANN401 - a number, or genai-prices' tiers
+    base = getattr(price, "base", None)
+    return f"${float(price):.10g}" if base is None else f"${float(base):.10g} and more"
 
 
 def tier_context(service_tier: str) -> dict[str, str] | None:

@@ -77,7 +77,7 @@ class AnswerVerifier:
                 continue
             if not found.holds:
                 score = None if found.holds is None else 0.0
-                return Check(verifier="answer", label="", score=score, reason=f"the answer: {found.reason}")
+                return Check(verifier="answer", label="", score=score, reason=f"the answer: {_told(found, answer)}")
             reasons.append(found.reason)
         return Check(verifier="answer", label="", score=1.0, reason=f"the answer: {'; '.join(reasons)}")
 
@@ -86,7 +86,7 @@ class AnswerVerifier:
         if text is UNSET:
             return None
         holds = text in answer
-        return Found(holds=holds, reason=f"{'contains' if holds else 'does not contain'} {shown(text)}")
+        return Found(holds=holds, reason=f"contains {shown(text)}" if holds else f"does not contain {shown(text)}")
 
     def _equals(self, answer: str) -> Found | None:
         text = self._options.equals
@@ -104,3 +104,9 @@ class AnswerVerifier:
         except ValueError as error:
             return Found(holds=False, reason=f"is not JSON as a whole ({error})")
         return equal_json(self._options.json_value, value)
+
+
+def _told(found: Found, answer: str) -> str:
+    """The reason, and the answer's beginning where the reason does not quote it."""
+    quoted = "found" in found.reason or found.holds is None
+    return found.reason if quoted else f"{found.reason}; it is {shown(answer.strip())}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import posixpath
-import secrets
-import shlex
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,8 @@ from flatfield.errors import FlatfieldError
 from flatfield.records import Check
 from flatfield.scoring.verifying.hidden_files import place, read_hidden
 from flatfield.scoring.verifying.options import read_map
-from flatfield.scoring.verifying.pytest_report import LIMIT_BYTES, Cases, read_report, runs_pytest
+from flatfield.scoring.verifying.pytest_report import programs, runs_pytest
+from flatfield.scoring.verifying.pytest_run import PytestRun, Reported, brings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,15 +27,10 @@ if TYPE_CHECKING:
     from flatfield.scoring.protocols import VerifyContext
 
 MAX_SECONDS = 3600.0
-CONFIGURATION = frozenset({"pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"})
-COLLECTED = {
-    "addopts": "",
-    "testpaths": "",
-    "python_files": "test_*.py *_test.py",
-    "python_classes": "Test",
-    "python_functions": "test",
-}
-"""pytest's own values for what decides which cases are run."""
+CASE_SHARE = 4
+"""A case may take this part of the command's time, if the task does not say how long."""
+NOT_FOUND = 127
+_PYTHONPATH = re.compile(r"\bPYTHONPATH=(?!\S*\$\{?PYTHONPATH)")
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,18 +38,29 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `run`: a command line for /bin/sh, started in the workspace. `hidden`: a folder beside the LOP whose files are put
     into the workspace only now, at `into` (default: a folder of the same name; `.` is the workspace's top), and stay
-    there. `timeout_seconds`: after it the check is "not measured".
+    there. `timeout_seconds`: after it the command is ended. `case_seconds`: after it a case of pytest is, and has
+    failed (default: a quarter of `timeout_seconds`); so are its fixtures, and a module while it is imported.
 
-    Exit code 0 scores 1, another one 0; if the command runs pytest, the score is the fraction of its cases that passed
-    (of the last run, if there are several), and with `hidden` only the cases in hidden files count. Then pytest does
-    not obey what an agent could leave for it: its conftest.py files, its choice of cases, its plugins. What cannot be
-    kept from cheating is code that the tests themselves import: it runs in one process with them.
+    Exit code 0 scores 1, another one 0; if the command runs pytest, the score is the fraction of the cases of all its
+    runs that passed, and with `hidden` only the cases in hidden files count. Then pytest does not obey what an agent
+    could leave for it: its conftest.py files, its choice of cases, its plugins. What cannot be kept from cheating is
+    code that the tests themselves import: it runs in one process with them.
+
+    What the tested code does is the agent's: cases that it makes loop, crash or never begin have not passed. What the
+    harness or the command cannot do is not measured: no sandbox, no such program, no pytest, or time that was over
+    although no case took too long.
     """
 
     run: str
     hidden: str | None = None
     into: str | None = None
     timeout_seconds: float = 120.0
+    case_seconds: float | None = None
+
+    @property
+    def case_limit_seconds(self) -> float:
+        """How long one case of pytest may take."""
+        return self.case_seconds or self.timeout_seconds / CASE_SHARE
 
     @property
     def target(self) -> str:
@@ -75,6 +81,10 @@ def parse(value: object) -> Options:
         raise ValueError(f"`command`: `run` cannot be started: {problem}")
     if not 0 < options.timeout_seconds <= MAX_SECONDS:
         raise ValueError(f"`command`: `timeout_seconds` is more than 0 and at most {MAX_SECONDS:g}")
+    if options.case_seconds is not None and not 0 < options.case_seconds <= options.timeout_seconds:
+        raise ValueError("`command`: `case_seconds` is more than 0 and at most `timeout_seconds`")
+    if runs_pytest(options.run) and _PYTHONPATH.search(options.run):
+        raise ValueError("`command`: `run` hides pytest by its PYTHONPATH; add to it: `PYTHONPATH=src:$PYTHONPATH`")
     if options.into is not None and options.hidden is None:
         raise ValueError("`command`: `into` says where hidden files go; name their folder with `hidden`")
     if options.into is not None and (options.target.startswith("/") or options.target.split("/")[0] == ".."):
@@ -121,17 +131,46 @@ class CommandVerifier:
                 hidden = await asyncio.to_thread(self._place, context)
         except (OSError, FlatfieldError) as error:
             return _check(None, f"the hidden files could not be placed: {error}")
-        report = f".report-{secrets.token_hex(8)}.xml"
         seconds = self._options.timeout_seconds
         # A second more of CPU than of time, so that it is the time that ends a busy loop.
         limits = SandboxLimits(wall_seconds=seconds, cpu_seconds=math.ceil(seconds) + 1)
+        tests = self._tests(hidden)
         try:
-            result = await context.sandbox.run(self._command(hidden, report), context.root, limits)
-        except FlatfieldError as error:
+            if tests is not None:
+                await asyncio.to_thread(tests.place, context.files)
+            command = self._options.run if tests is None else tests.command(self._options.run)
+            result = await context.sandbox.run(command, context.root, limits)
+        except (OSError, FlatfieldError) as error:
             return _check(None, f"the command could not be run: {error}")
-        if result.timed_out:
-            return _check(None, f"the command was still running after {seconds:g} seconds", result)
-        return _scored(result, self._cases(hidden, report, context) if self._pytest else None, pytest=self._pytest)
+        reported = await asyncio.to_thread(tests.gather, context.files) if tests else None
+        if problem := self._problem(result, reported):
+            return _check(None, problem, result)
+        return _exit_code(result) if reported is None else _fraction(result, reported, seconds)
+
+    def _tests(self, hidden: Mapping[str, Path]) -> PytestRun | None:
+        if not self._pytest:
+            return None
+        limit_seconds = self._options.case_limit_seconds
+        return PytestRun(hidden=hidden, target=self._options.target, case_seconds=limit_seconds)
+
+    def _problem(self, result: CommandResult, reported: Reported | None) -> str | None:
+        """Why the command's end says nothing about the agent; None when it does."""
+        if result.stopped:
+            return f"the command was stopped: {result.stopped}"
+        if result.timed_out and not (reported and reported.late):
+            more = f", and no case took more than {self._options.case_limit_seconds:g} seconds" if reported else ""
+            return f"the command was still running after {self._options.timeout_seconds:g} seconds{more}"
+        absent = self._absent(result, reported)
+        return f"the sandbox has no {absent}, which the command needs" if absent else None
+
+    def _absent(self, result: CommandResult, reported: Reported | None) -> str | None:
+        """What the command names and the sandbox does not have; a script of the workspace's is not meant."""
+        if reported is not None and reported.runs == 0 and re.search(r"No module named '?pytest\b", result.output):
+            return "pytest"
+        if result.exit_code != NOT_FOUND:
+            return None
+        named = (name for name in programs(self._options.run) if "/" not in name)
+        return next((name for name in named if re.search(rf"\b{re.escape(name)}: .*not found", result.output)), None)
 
     def _place(self, context: VerifyContext) -> dict[str, Path]:
         """Put the hidden files into the workspace.
@@ -153,57 +192,35 @@ class CommandVerifier:
     @staticmethod
     def _foreign_conftests(hidden: Mapping[str, Path]) -> set[str]:
         """Where an agent's conftest.py would be obeyed beside the author's."""
-        if not _brings(hidden, {"conftest.py"}):
+        if not brings(hidden, {"conftest.py"}):
             return set()
         return {posixpath.join(posixpath.dirname(path), "conftest.py") for path in hidden} - set(hidden)
 
-    def _command(self, hidden: Mapping[str, Path], report: str) -> str:
-        """The shell text: the author's command, after what makes pytest report to us and obey nobody else."""
-        if not self._pytest:
-            return self._options.run
-        here = [f"--junitxml='$PWD/{report}'"]
-        options = ["-o", "junit_family=xunit1", "--continue-on-collection-errors"]
-        lines = []
-        if hidden:
-            here.append("--rootdir='$PWD'")
-            if _brings(hidden, {"conftest.py"}):
-                here.append(f"--confcutdir='$PWD/{self._options.target}'")
-            else:
-                options.append("--noconftest")
-            if not _brings(hidden, CONFIGURATION):
-                options += [part for name, value in COLLECTED.items() for part in ("-o", f"{name}={value}")]
-            lines.append("export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONNOUSERSITE=1")
-        lines.append(f'export PYTEST_ADDOPTS="{" ".join(here)} "{shlex.quote(shlex.join(options))}')
-        return "\n".join([*lines, self._options.run])
 
-    def _cases(self, hidden: Mapping[str, Path], report: str, context: VerifyContext) -> Cases | None:
-        """What pytest reported; None when it left no report that can be read."""
-        try:
-            data = context.files.read_bytes(report, limit_bytes=LIMIT_BYTES)
-            context.files.remove(report)
-            return read_report(data, tuple(hidden))
-        except (OSError, FlatfieldError, ValueError):
-            return None
+def _exit_code(result: CommandResult) -> Check:
+    return _check(float(result.exit_code == 0), f"exit code {result.exit_code}", result)
 
 
-def _brings(hidden: Mapping[str, Path], names: frozenset[str] | set[str]) -> bool:
-    return any(posixpath.basename(path) in names for path in hidden)
-
-
-def _scored(result: CommandResult, cases: Cases | None, *, pytest: bool) -> Check:
-    """The score of a command that came to its end."""
-    if not pytest:
-        return _check(float(result.exit_code == 0), f"exit code {result.exit_code}", result)
-    if cases is None:
-        return _check(0.0, f"pytest ended without a report (exit code {result.exit_code})", result)
+def _fraction(result: CommandResult, reported: Reported, seconds: float) -> Check:
+    """The fraction of the cases that passed, and what became of the others."""
+    cases = reported.cases
+    ending = f"still running after {seconds:g} seconds" if result.timed_out else f"exit code {result.exit_code}"
+    if reported.runs == 0:
+        return _check(0.0, f"pytest ended without a report ({ending})", result)
+    died = next((name or "the tests were read" for name in reported.broken), None)
     if cases.total == 0:
-        return _check(0.0, f"pytest ran no case that counts (exit code {result.exit_code})", result)
+        why = "pytest ran no case that counts" if died is None else f"pytest died while {died}"
+        return _check(0.0, f"{why} ({ending})", result)
     if not cases.failed and not cases.others_failed and result.exit_code != 0:
-        return _check(0.0, f"all {cases.total} cases passed, but the exit code is {result.exit_code}", result)
+        return _check(0.0, f"all {cases.total} cases passed, but: {ending}", result)
     reason = f"{cases.passed} of {cases.total} cases passed"
     if cases.failed:
         more = "" if len(cases.failed) <= 3 else f" and {len(cases.failed) - 3} more"
         reason = f"{reason}; not {', '.join(cases.failed[:3])}{more}"
+    if reported.late:
+        reason = f"{reason}; over its time: {reported.late[0]}"
+    if died is not None:
+        reason = f"{reason}; pytest died in {died} ({ending}): what had not ended has not passed"
     return _check(cases.passed / cases.total, reason, result)
 
 

@@ -5,17 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 OUTPUT_LIMIT_BYTES = 256 * 1024
 _PIPES_SECONDS = 5.0
+
+
+_PASSED_ON = re.compile(
+    r"(PATH|HOME|USER|LOGNAME|SHELL|TERM|TZ|LANG|LANGUAGE|TMPDIR|TMP|TEMP|VIRTUAL_ENV|SYSTEMROOT|COMSPEC|PATHEXT)"
+    r"|(LC|LD|DYLD|PYTHON|XDG|CONDA)_?\w*",
+    re.IGNORECASE,
+)
+
+
+def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a program needs to run at all; keys may stand in variables of any name, so nothing else is passed on."""
+    return {name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)}
 
 
 class ChildResult(Struct, frozen=True, kw_only=True):
@@ -58,7 +71,8 @@ async def run_child(
         OSError: the process could not be started.
     """
     loop = asyncio.get_running_loop()
-    transport, watch = await loop.subprocess_exec(_Watch, *arguments, cwd=folder, start_new_session=True)
+    environ = passed_on(os.environ)
+    transport, watch = await loop.subprocess_exec(_Watch, *arguments, cwd=folder, env=environ, start_new_session=True)
     stdin = transport.get_pipe_transport(0)
     timed_out = False
     try:

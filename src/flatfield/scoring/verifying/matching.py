@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import unicodedata
 from typing import Any
 
 from msgspec import Struct
@@ -79,8 +80,18 @@ def equal_text(expected: str, found: str) -> Found:
     wanted, got = expected.split("\n"), found.split("\n")
     for number, (left, right) in enumerate(zip(wanted, got, strict=False), start=1):
         if left != right:
-            return Found(holds=False, reason=f"line {number}: expected {shown(left)}, found {shown(right)}")
+            return Found(holds=False, reason=f"line {number}: {_apart(left, right)}")
     return Found(holds=False, reason=f"expected {len(wanted)} lines, found {len(got)}")
+
+
+def _apart(expected: str, found: str) -> str:
+    """Two lines that differ, from a little before the place where they do."""
+    at = next((at for at, (one, two) in enumerate(zip(expected, found, strict=False)) if one != two), None)
+    start = max((min(len(expected), len(found)) if at is None else at) - _SHOWN_CHARACTERS // 2, 0)
+    where = f"from character {start + 1}: " if start else ""
+    text = f"{where}expected {shown(expected[start:])}, found {shown(found[start:])}"
+    alike = unicodedata.normalize("NFKC", expected) == unicodedata.normalize("NFKC", found)
+    return f"{text} (they look alike, but are other Unicode characters)" if alike else text
 
 
 def _ending(text: str) -> str:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
+Key = tuple[str, str, str]
+"""A case: file, class, name."""
 LIMIT_BYTES = 16 * 1024**2
 """A report of 50,000 cases is smaller; what is larger was made large on purpose."""
 _PYTHON = re.compile(r"python[0-9.]*$")
@@ -36,13 +38,22 @@ class Cases:
 
 def runs_pytest(command: str) -> bool:
     """Whether one of a shell command's simple commands is pytest (or `python -m pytest`)."""
+    return any(_is_pytest(words) for words in _simple_commands(_tokens(command)))
+
+
+def programs(command: str) -> tuple[str, ...]:
+    """What a shell command's simple commands start, in their order."""
+    found = (_without_prefix(words) for words in _simple_commands(_tokens(command)))
+    return tuple(words[0] for words in found if words)
+
+
+def _tokens(command: str) -> list[str]:
     lexer = shlex.shlex(command.replace("\n", ";"), posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     try:
-        tokens = list(lexer)
+        return list(lexer)
     except ValueError:  # unbalanced quotes: the shell will say so
-        return False
-    return any(_is_pytest(words) for words in _simple_commands(tokens))
+        return []
 
 
 def _simple_commands(tokens: list[str]) -> Iterator[list[str]]:
@@ -56,11 +67,16 @@ def _simple_commands(tokens: list[str]) -> Iterator[list[str]]:
     yield words
 
 
-def _is_pytest(words: list[str]) -> bool:
+def _without_prefix(words: list[str]) -> list[str]:
     while words and (words[0] in _WORDS_BEFORE or _ASSIGNMENT.match(words[0])):
         words = words[1:]
     if words and words[0] == "timeout":
         words = words[2:]
+    return words
+
+
+def _is_pytest(words: list[str]) -> bool:
+    words = _without_prefix(words)
     if not words:
         return False
     program = words[0].rsplit("/", 1)[-1]
@@ -68,40 +84,70 @@ def _is_pytest(words: list[str]) -> bool:
     return bool(_PYTEST.match(program) or (_PYTHON.match(program) and as_module))
 
 
-def read_report(data: bytes, only: Collection[str] = ()) -> Cases:
-    """The cases of a report in the format `xunit1`.
+def read_report(data: bytes) -> dict[Key, bool]:
+    """Whether each case of a report in the format `xunit1` has passed.
 
     A case that failed, could not be set up or torn down, was skipped, or could not be collected has not passed. An
     expected failure (`xfail`) that failed is left out: it is neither. A case has one name, however often it is listed.
+    No tree is built, so that a report made large on purpose costs little.
 
     Args:
         data: the XML; it may have been written by anybody.
-        only: the files whose cases count, relative to pytest's root; empty: all.
 
     Raises:
         ValueError: it is no such report.
     """
-    if b"<!" in data.replace(b"<![CDATA[", b""):
-        raise ValueError("the report declares entities")
+    reader = _Reader()
     try:
-        root = ET.fromstring(data)  # noqa: S314 - entities were refused
+        # As text, because of bytes an encoding can be declared in which the check for entities would see none.
+        text = data.decode()
+        if "\0" in text or "<!" in text.replace("<![CDATA[", ""):
+            raise ValueError("the report declares entities, or is not UTF-8")
+        parser = ET.XMLParser(target=reader)  # noqa: S314 - entities were refused
+        parser.feed(text)
+        parser.close()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the report is not UTF-8: {error}") from error
     except ET.ParseError as error:
         raise ValueError(f"the report is not XML: {error}") from error
-    outcomes: dict[tuple[str, str, str], bool] = {}
-    for case in root.iter("testcase"):
-        passed = _passed(case)
-        if passed is not None:
-            key = (case.get("file", ""), case.get("classname", ""), case.get("name", ""))
-            outcomes[key] = outcomes.get(key, True) and passed
-    counted = {key: passed for key, passed in outcomes.items() if not only or key[0] in only}
-    failed = tuple(key[2] for key, passed in counted.items() if not passed)
-    others_failed = any(not passed for key, passed in outcomes.items() if key not in counted)
-    return Cases(passed=len(counted) - len(failed), failed=failed, others_failed=others_failed)
+    return reader.outcomes
 
 
-def _passed(case: ET.Element) -> bool | None:
-    """Whether a listed case passed; None when it was expected to fail and did."""
-    skipped = case.find("skipped")
-    if skipped is not None and skipped.get("type") == "pytest.xfail":
-        return None
-    return skipped is None and case.find("failure") is None and case.find("error") is None
+class _Reader:
+    """Takes the report's elements as they come."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[Key, bool] = {}
+        self._key: Key | None = None
+        self._passed: bool | None = True
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+        if tag == "testcase":
+            self._key = (attributes.get("file", ""), attributes.get("classname", ""), attributes.get("name", ""))
+            self._passed = True
+        elif tag == "skipped" and attributes.get("type") == "pytest.xfail":
+            self._passed = None if self._passed else self._passed
+        elif tag in {"skipped", "failure", "error"}:
+            self._passed = False
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        if tag == "testcase" and self._key is not None:
+            if self._passed is not None:
+                self.outcomes[self._key] = self.outcomes.get(self._key, True) and self._passed
+            self._key = None
+
+    def data(self, text: str) -> None:
+        """Text between elements says nothing about outcomes."""
+
+    def close(self) -> None:
+        """The report is over."""
+
+
+def counted(outcomes: Mapping[Key, bool], only: Collection[str] = ()) -> Cases:
+    """The cases that count: all, or those in the files `only`, relative to pytest's root."""
+    chosen = {key: passed for key, passed in outcomes.items() if not only or key[0] in only}
+    failed = tuple(key[2] for key, passed in chosen.items() if not passed)
+    others_failed = any(not passed for key, passed in outcomes.items() if key not in chosen)
+    return Cases(passed=len(chosen) - len(failed), failed=failed, others_failed=others_failed)

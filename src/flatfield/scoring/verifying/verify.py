@@ -12,6 +12,7 @@ import msgspec
 from flatfield import plugins
 from flatfield.errors import FlatfieldError
 from flatfield.records import Check
+from flatfield.tasks.verify import label
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from flatfield.scoring.protocols import Verifier, VerifyContext
 
 TIMEOUT_SECONDS = 3_700.0  # beyond any limit that a verifier sets itself
-_LABEL_CHARACTERS = 80
 
 
 async def verify(task: Task, context: VerifyContext, *, timeout_seconds: float = TIMEOUT_SECONDS) -> tuple[Check, ...]:
@@ -74,20 +74,6 @@ def _options(module: ModuleType, options: dict[str, Any]) -> Any:  # noqa: ANN40
     if not hasattr(module, "parse"):
         return msgspec.convert(options, module.Options)
     return module.parse(options["value"] if set(options) == {"value"} else options)
-
-
-def label(spec: VerifierSpec) -> str:
-    """What a verifier looks at, in a few words: `file out.json: equals`, `command python -m pytest -q`."""
-    options = spec.options
-    if set(options) == {"value"}:
-        value = options["value"]
-        text = f"{len(value)} items" if isinstance(value, list | tuple) else str(value)
-    else:
-        subject = next((str(options[key]) for key in ("path", "run") if key in options), "")
-        keys = ", ".join(key for key in options if key not in {"path", "run", "hidden", "into", "timeout_seconds"})
-        text = f"{subject}: {keys}" if subject and keys else subject or keys
-    text = " ".join(f"{spec.kind} {text}".split())
-    return text if len(text) <= _LABEL_CHARACTERS else text[: _LABEL_CHARACTERS - 1] + "…"
 
 
 def _sound(check: Check) -> Check:

@@ -1,0 +1,137 @@
+"""`flatfield mcp`: the MCP server, on stdio or over HTTP."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flatfield.errors import FlatfieldError
+from flatfield.faces.cli.common import environ_of, examples, note, prices_of, settings
+
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
+    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.web import Listening
+
+TOKEN = "FLATFIELD_MCP_TOKEN"  # noqa: S105 - the name of the variable that holds it
+DEFAULT_PLACE = "127.0.0.1:8747"
+EPILOG = examples(
+    "claude mcp add flatfield -- flatfield mcp     Claude Code starts it, in its own directory",
+    "flatfield mcp --root ~/projects --agent nano-agent-gpt-5-mini",
+    "flatfield mcp --http 127.0.0.1:8747          http://127.0.0.1:8747/mcp",
+    after=f"On other addresses than loopback, clients need a bearer token: {TOKEN}, or one that is shown once.",
+)
+
+
+def command(
+    context: typer.Context,
+    http: Annotated[
+        str | None, typer.Option(metavar="[HOST:PORT]", help=f"Listen there; alone: {DEFAULT_PLACE}.")
+    ] = None,
+    root: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Agents may work inside; can be given several times.")
+    ] = None,
+    agent: Annotated[str | None, typer.Option(metavar="NAME", help="Who works when a call names nobody.")] = None,
+    allow_urls: Annotated[
+        bool, typer.Option("--allow-urls", help="Calls may name PROVIDER:MODEL@URL, not only what is configured.")
+    ] = False,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A name that clients reach the HTTP server by.")
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None, typer.Option(metavar="ORIGIN", help="A web page's origin that may call the HTTP server.")
+    ] = None,
+) -> None:
+    """Serve MCP clients: prompt_nano_agent, evaluate, report, pick, and what goes with them.
+
+    On stdio, until the client closes it; with --http, until Ctrl-C.
+    """
+    for folder in root or ():
+        if not folder.expanduser().is_dir():
+            raise FlatfieldError(f"--root {folder} is no directory; name one that exists")
+    desk = _desk(context, tuple(path.expanduser() for path in root or ()), agent, allow_urls, stdio=http is None)
+    if agent is not None:
+        desk.chosen(desk.project(), agent, None, None)
+    if http is None:
+        if allow_host or allow_origin:
+            raise FlatfieldError("--allow-host and --allow-origin are for --http: leave them out, or add --http")
+        _serve_stdio(desk)
+    else:
+        _serve_http(desk, _listening(http, tuple(allow_host or ()), tuple(allow_origin or ())))
+
+
+def _desk(context: typer.Context, roots: tuple[Path, ...], agent: str | None, allow_urls: bool, *, stdio: bool) -> Desk:
+    from flatfield.agent.clock import SystemClock
+    from flatfield.faces.mcp.desk import Desk
+
+    return Desk(
+        cwd=Path.cwd(),
+        clock=SystemClock(),
+        environ_of=environ_of,
+        prices_of=prices_of,
+        announce=lambda _: None,
+        config=settings(context).config,
+        roots=roots,
+        agent=agent,
+        allow_urls=allow_urls,
+        trusts_client=stdio,
+    )
+
+
+def _serve_stdio(desk: Desk) -> None:
+    if sys.stdin.isatty():
+        note("flatfield mcp speaks JSON-RPC on stdin and stdout: let an MCP client start it, or use --http")
+    import anyio
+
+    server = _built(desk)
+    try:
+        server.run("stdio")
+    except* (BrokenPipeError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        pass  # the client is gone, and nobody is left to be told
+
+
+def _built(desk: Desk) -> MCPServer:
+    """The server, built with the collector off: it would walk the SDK's thousands of new objects again and again."""
+    import gc
+
+    gc.disable()
+    try:
+        from flatfield.faces.mcp.server import build
+
+        return build(desk)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _listening(http: str, hosts: tuple[str, ...], origins: tuple[str, ...]) -> Listening:
+    from flatfield.faces.mcp.web import Listening, is_loopback
+
+    host, _, port = http.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise FlatfieldError(f"--http {http!r}: write HOST:PORT, e.g. {DEFAULT_PLACE}")
+    token = os.environ.get(TOKEN) or (None if is_loopback(host) else secrets.token_urlsafe(32))
+    return Listening(host=host, port=int(port), token=token, hosts=hosts, origins=origins)
+
+
+def _serve_http(desk: Desk, listening: Listening) -> None:
+    import asyncio
+
+    from msgspec import structs
+
+    from flatfield.faces.mcp.web import PATH, bound, serve
+
+    with bound(listening) as opened:
+        listening = structs.replace(listening, port=opened.getsockname()[1])
+        shown = f"[{listening.host}]" if ":" in listening.host else listening.host
+        note(f"serving at http://{shown}:{listening.port}{PATH}; Ctrl-C ends it")
+        if listening.token is not None and not os.environ.get(TOKEN):
+            note(f"clients send: Authorization: Bearer {listening.token}\n(shown once; {TOKEN} sets your own)")
+        asyncio.run(serve(_built(desk), listening, opened))

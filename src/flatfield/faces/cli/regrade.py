@@ -1,0 +1,170 @@
+"""`flatfield regrade`: a stored run graded again from its records, perhaps by other judges."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flatfield.errors import FlatfieldError
+from flatfield.faces.cli.common import (
+    AsJson,
+    RunArgument,
+    WeightsOption,
+    comma_list,
+    environ_of,
+    examples,
+    note,
+    notes,
+    parse_weights,
+    prices_of,
+    settings,
+    store_of,
+    write,
+)
+from flatfield.faces.cli.ending import INTERRUPTED
+from flatfield.faces.cli.interrupts import interruptible
+
+if TYPE_CHECKING:
+    from flatfield.faces.blocks import Table
+    from flatfield.records import Grade, Run, RunResult
+    from flatfield.runs.store.store import Store
+    from flatfield.tasks.project import Project
+
+NOT_MEASURED = 3
+EPILOG = examples(
+    "flatfield regrade --judge claude-sonnet                another judge for the newest run",
+    "flatfield regrade 20260102 --judge claude-sonnet,gpt-5   a panel",
+    "flatfield regrade 20260102 --judge claude-sonnet --missing   only what it has no letter for",
+    "flatfield regrade 20260102 --weights performance=1     what would the grades be?",
+)
+
+
+def command(
+    context: typer.Context,
+    run: RunArgument = None,
+    judge: Annotated[str | None, typer.Option(metavar="A,B", help="The judges that count from now on.")] = None,
+    missing: Annotated[bool, typer.Option("--missing", help="Ask only for letters not given yet.")] = False,
+    budget_usd: Annotated[
+        float | None, typer.Option(metavar="N", min=0, help="Ask no more when judging has cost so many dollars.")
+    ] = None,
+    weights: WeightsOption = None,
+    judge_weight: Annotated[
+        float | None, typer.Option(metavar="W", min=0, max=1, help="How much judges count beside verifiers.")
+    ] = None,
+    anchors: Annotated[str | None, typer.Option(metavar="RUN", help="Grade on that run's scales.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Grade a stored run again from its records; no agent is run.
+
+    New verdicts are stored beside the old ones, which are never lost: of each judge the latest count, and once the
+    judges named here have graded everything, only theirs. Weights and scales given here hold for this report only.
+    """
+    from flatfield.faces.drawing import open_console
+    from flatfield.faces.reports import json, terminal
+    from flatfield.runs.results import load_result
+
+    wanted, names = parse_weights(weights), comma_list(judge, "--judge")
+    if names is None and (missing or budget_usd is not None):
+        raise FlatfieldError("--missing and --budget-usd are about judges: name them with --judge")
+    project = settings(context).project()
+    store = store_of(project)
+    before = load_result(store, run)
+    said: tuple[str, ...] = ()
+    stopped = False
+    if names is not None:
+        said, stopped = asyncio.run(_judge(store.load_run(before.run.id), store, names, project, missing, budget_usd))
+    after = load_result(store, before.run.id, weights=wanted, judge_weight=judge_weight, anchors_of=anchors)
+    if as_json:
+        write(json.render(after))
+    else:
+        console = open_console()
+        terminal.show(after, console)
+        _show_changes(before, after)
+        note(f"\nReport: {_written(after, project)}")
+    _leave(said, stopped=stopped)
+
+
+def _leave(said: tuple[str, ...], *, stopped: bool) -> None:
+    notes(said)
+    if stopped:
+        note("interrupted: what was judged is stored; go on with the same command and --missing")
+        raise typer.Exit(INTERRUPTED)
+    if any("without a letter" in text for text in said):
+        raise typer.Exit(NOT_MEASURED)
+
+
+def _written(result: RunResult, project: Project) -> str:
+    import os
+
+    from flatfield.faces.cli.carrying import write_markdown
+
+    return os.path.relpath(write_markdown(result, project), Path.cwd())
+
+
+async def _judge(
+    run: Run, store: Store, names: tuple[str, ...], project: Project, missing: bool, budget_usd: float | None
+) -> tuple[tuple[str, ...], bool]:
+    from flatfield.agent.clock import SystemClock
+    from flatfield.faces.judges import warnings_of
+    from flatfield.faces.wording import printable
+    from flatfield.runs.regrading import Retrial, judge_again
+    from flatfield.tasks.agents import select_agents
+
+    judges = select_agents(names, project.roster)
+    environ = environ_of(project)
+    notes((*project.notes, *warnings_of(judges, environ)))
+    stop = asyncio.Event()
+
+    def interrupt() -> None:
+        note("stopping: what was judged is kept; Ctrl-C again ends at once")
+        stop.set()
+
+    retrial = Retrial(
+        judges=judges,
+        clock=SystemClock(),
+        environ=environ,
+        prices=prices_of(project),
+        observe=lambda event: note(printable(f"judge {event.agent}: {event.text}")),
+        stop=stop,
+        missing=missing,
+        budget_usd=budget_usd,
+    )
+    with interruptible(interrupt):
+        async with store:
+            notes(store.notes)
+            return await judge_again(run, store, retrial), stop.is_set()
+
+
+def _show_changes(before: RunResult, after: RunResult) -> None:
+    from flatfield.faces.drawing import draw_table, open_console
+
+    table = _changes(before, after)
+    write("\n")
+    if table.rows:
+        draw_table(table, open_console())
+    else:
+        write("No agent's grade changed.\n")
+
+
+def _changes(before: RunResult, after: RunResult) -> Table:
+    """One row for each agent whose performance or overall is another one now."""
+    from flatfield.faces.blocks import Table
+
+    then = {card.agent: card for card in before.grading.scorecards}
+    rows = []
+    for card in after.grading.scorecards:
+        old = then.get(card.agent)
+        if old and (old.performance.score, old.overall.score) != (card.performance.score, card.overall.score):
+            rows.append((card.agent, _moved(old.performance, card.performance), _moved(old.overall, card.overall)))
+    return Table(columns=("agent", "performance", "overall"), rows=tuple(rows), fold=frozenset({"agent"}))
+
+
+def _moved(old: Grade, new: Grade) -> str:
+    return f"{_grade(old)} → {_grade(new)}"
+
+
+def _grade(grade: Grade) -> str:
+    return "–" if grade.letter is None or grade.score is None else f"{grade.letter} {grade.score:.2f}"

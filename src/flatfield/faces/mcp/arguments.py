@@ -1,0 +1,57 @@
+"""What the tools are given, as pydantic models and annotated types: the SDK makes input schemas of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class GivenLimits(BaseModel):
+    """What the agent may use at most; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    turns: int | None = Field(None, gt=0, description="20 if not given")
+    seconds: float | None = Field(None, gt=0, description="active seconds, 300 if not given")
+    output_tokens: int | None = Field(None, gt=0, description="16000 if not given")
+    cost_usd: float | None = Field(None, gt=0, description="no limit if not given")
+
+
+class GivenWeights(BaseModel):
+    """How much each grade counts; what is left out counts 0."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    performance: float = Field(0, ge=0)
+    speed: float = Field(0, ge=0)
+    cost: float = Field(0, ge=0)
+
+
+class GivenConstraints(BaseModel):
+    """What an agent must keep to; what is left out is no limit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_performance: Literal["S", "A", "B", "C", "D", "F"] | None = None
+    max_seconds: float | None = Field(None, gt=0, description="mean active seconds per trial")
+    max_cost_usd: float | None = Field(None, ge=0, description="mean dollars per trial")
+
+
+PromptText = Annotated[str, Field(description="What to do, in plain words.")]
+Model = Annotated[str | None, Field(description="A configured model, e.g. gpt-oss:20b.")]
+Provider = Annotated[str | None, Field(description="Whose model, e.g. openai, anthropic, ollama.")]
+AgentName = Annotated[str | None, Field(description="A configured agent's name, instead of model.")]
+Folder = Annotated[str | None, Field(description="The folder to work in; else the server's.")]
+LimitsGiven = Annotated[GivenLimits | None, Field(description="What it may use at most.")]
+Lops = Annotated[list[str], Field(description="LOP files, folders, or suite:NAME.", min_length=1)]
+AgentNames = Annotated[list[str] | None, Field(description="Names or globs; else those that the files name.")]
+Hop = Annotated[str | None, Field(description="A HOP file: how to evaluate.")]
+Repeats = Annotated[int | None, Field(description="Trials per agent and task.", gt=0)]
+Judges = Annotated[list[str] | None, Field(description="Agents that grade what has a rubric.")]
+Budget = Annotated[float | None, Field(description="Start nothing more when so many dollars are spent.", ge=0)]
+RunId = Annotated[str, Field(description="The run's id or its beginning.", min_length=1)]
+RunOrNewest = Annotated[str, Field(description="The run's id or its beginning; empty: the newest.")]
+Format = Annotated[Literal["markdown", "json", "csv"], Field(description="How it is written.")]
+WeightsGiven = Annotated[GivenWeights | None, Field(description="How much each grade counts.")]
+ConstraintsGiven = Annotated[GivenConstraints | None, Field(description="What the agent must keep to.")]

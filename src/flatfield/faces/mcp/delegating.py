@@ -1,0 +1,165 @@
+"""Hands one prompt to one nano agent, keeps the record, and says what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import anyio
+from msgspec import Struct
+
+from flatfield.errors import FlatfieldError, StoreError
+from flatfield.faces.mcp.answers import Delegated, Metadata
+from flatfield.faces.mcp.storing import store_of
+from flatfield.records import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
+
+    from flatfield.faces.mcp.desk import Desk
+    from flatfield.records import AgentConfig, Event, Run, TrialRecord
+    from flatfield.tasks.project import Project
+
+HEARTBEAT_SECONDS = 10.0
+"""How often a client is told that the agent is still at work: some take silence for death."""
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """One prompt, who works on it, where, and how much it may use."""
+
+    prompt: str
+    agent: AgentConfig
+    folder: Path
+    limits: Limits
+
+
+def limits_of(given: Mapping[str, float | None]) -> Limits:
+    """The limits of a call: what is given takes the place of the default.
+
+    Raises:
+        FlatfieldError: one is unknown or not above 0.
+    """
+    known = Limits.__struct_fields__
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise FlatfieldError(f"limits has no {unknown[0]!r}; valid are: {', '.join(known)}")
+    chosen: dict[str, float | int] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if value <= 0:
+            raise FlatfieldError(f"limits.{name} must be above 0")
+        chosen[name] = int(value) if name in {"turns", "output_tokens"} else value
+    return Limits(**chosen)  # type: ignore[arg-type]  # whole numbers where the field wants them
+
+
+async def delegate(order: Order, desk: Desk, project: Project, tell: Callable[[str], Awaitable[None]]) -> Delegated:
+    """Run the agent and store its record; when cancelled, end the agent, store what it did, and be cancelled.
+
+    Raises:
+        FlatfieldError: the agent is not ready, or the store cannot be written; nothing was spent.
+    """
+    from flatfield.runs.single import Surroundings, delegated_run, prompt_task, run_here
+
+    said: asyncio.Queue[str] = asyncio.Queue()
+    run = delegated_run(prompt_task(order.prompt, order.limits), order.agent, desk.clock.utc(), order.folder)
+    around = Surroundings(
+        clock=desk.clock,
+        environ=desk.environ_of(project),
+        observe=lambda event: _note(event, said),
+        prices=desk.prices_of(project),
+        run=run.id,
+        lanes=project.lanes,
+    )
+    telling = asyncio.create_task(_tell_all(said, tell))
+    # A task of its own: cancelling the call ends it once, and it still returns the record of what was done.
+    work = asyncio.create_task(run_here(order.prompt, order.agent, order.folder, order.limits, around))
+    try:
+        record = await asyncio.shield(work)
+    except asyncio.CancelledError:
+        work.cancel()
+        with anyio.CancelScope(shield=True), suppress(asyncio.CancelledError, FlatfieldError):
+            await _kept(run, await work, project)
+        raise
+    finally:
+        telling.cancel()
+    problem = await _kept(run, record, project)
+    answer = told(record, order.agent)
+    desk.announce(_sentence(answer))
+    return answer if problem is None else answer.model_copy(update={"error": _and(answer.error, problem)})
+
+
+def told(record: TrialRecord, agent: AgentConfig) -> Delegated:
+    """What a record says, in the words of the tool's result."""
+    usage = record.usage
+    return Delegated(
+        success=record.stop == "answered" and record.failure is None,
+        result=record.answer,
+        error=_error(record),
+        execution_time_seconds=round(record.wall_seconds, 3),
+        metadata=Metadata(
+            agent=agent.name,
+            provider=agent.provider,
+            model=agent.model,
+            stop=record.stop,
+            turns=len(record.turns),
+            tool_calls=record.tool_calls,
+            files_changed=[change.path for change in record.changes],
+            input_tokens=usage.input_tokens if usage else None,
+            cache_read_tokens=usage.cache_read_tokens if usage else None,
+            output_tokens=usage.output_tokens if usage else None,
+            reasoning_tokens=usage.reasoning_tokens if usage else None,
+            cost_usd=record.cost_usd,
+            active_seconds=round(record.active_seconds, 3),
+            first_token_seconds=record.first_token_seconds,
+            trial=record.id,
+        ),
+    )
+
+
+def _error(record: TrialRecord) -> str | None:
+    if record.failure is not None:
+        return record.failure.message
+    if record.stop == "answered":
+        return None
+    return f"the agent did not finish: it was ended by its {record.stop.replace('_', ' ')}"
+
+
+def _and(first: str | None, second: str) -> str:
+    return f"{first}; {second}" if first else second
+
+
+def _sentence(answer: Delegated) -> str:
+    end = "done" if answer.success else "failed"
+    return f"{answer.metadata.agent}: {end} in {answer.execution_time_seconds:.0f} seconds"
+
+
+async def _kept(run: Run, record: TrialRecord, project: Project) -> str | None:
+    """Store the run and its one trial; why that could not be done, None when it could."""
+    try:
+        async with store_of(project) as store:
+            await store.save_run(run)
+            await store.save_trial(record)
+    except StoreError as error:
+        return f"the record was not kept: {error}"
+    return None
+
+
+def _note(event: Event, said: asyncio.Queue[str]) -> None:
+    if event.kind in {"tool", "turn", "waiting", "note"} and event.text:
+        said.put_nowait(f"tool {event.text}" if event.kind == "tool" else event.text)
+
+
+async def _tell_all(said: asyncio.Queue[str], tell: Callable[[str], Awaitable[None]]) -> None:
+    """Hand on what is said, and a sign of life when nothing is."""
+    quiet_seconds = 0.0
+    while True:
+        try:
+            text = await asyncio.wait_for(said.get(), HEARTBEAT_SECONDS)
+            quiet_seconds = 0.0
+        except TimeoutError:
+            quiet_seconds += HEARTBEAT_SECONDS
+            text = f"still working: nothing new for {quiet_seconds:.0f} seconds"
+        await tell(text)

@@ -1,0 +1,147 @@
+"""What one MCP server works with, and where the clients' agents may work."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flatfield.errors import FlatfieldError
+from flatfield.tasks.agents import listed, select_agents
+from flatfield.tasks.project import find_project
+from flatfield.tasks.roster import SHIPPED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from flatfield.agent.clock import Clock
+    from flatfield.records import AgentConfig
+    from flatfield.scoring.prices.pricing import Prices
+    from flatfield.tasks.project import Project
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Desk:
+    """One server's means: where it was started, what the user allowed, and the time.
+
+    `roots` are the folders of `--root`; `agent` is who works when a call names nobody; `environ_of` reads what
+    providers look keys up in; `trusts_client` False: a client's own roots open nothing, they can only narrow.
+    """
+
+    cwd: Path
+    clock: Clock
+    environ_of: Callable[[Project], Mapping[str, str]]
+    prices_of: Callable[[Project], Prices]
+    announce: Callable[[str], None]
+    config: Path | None = None
+    roots: tuple[Path, ...] = ()
+    agent: str | None = None
+    allow_urls: bool = False
+    trusts_client: bool = True
+
+    def project(self) -> Project:
+        """The project in force, read anew: a roster may change while the server runs.
+
+        Raises:
+            InvalidFiles, NotFound: as `find_project`.
+        """
+        return find_project(self.cwd, self.config, os.environ)
+
+    def chosen(self, project: Project, agent: str | None, provider: str | None, model: str | None) -> AgentConfig:
+        """The one agent that a call means.
+
+        Raises:
+            FlatfieldError: none is meant, several are, or one that is not configured; it says what is valid.
+        """
+        if agent is not None and (provider is not None or model is not None):
+            raise FlatfieldError("name either agent, or model with its provider, not both")
+        if agent is None and model is None:
+            return self._default(project, provider)
+        if model is not None:
+            return _by_model(model, provider, project.roster)
+        return self._by_name(str(agent), project)
+
+    def _by_name(self, name: str, project: Project) -> AgentConfig:
+        configured = next((one for one in project.roster if one.name == name), None)
+        if configured is not None:
+            return configured
+        if not self.allow_urls and ("://" in name or "@" in name):
+            raise FlatfieldError(
+                "an agent with an address of its own is refused here: configure it in flatfield.toml, or start the "
+                "server with --allow-urls"
+            )
+        if ":" in name and not self.allow_urls:
+            provider, _, model = name.partition(":")
+            return _by_model(model, provider, project.roster)
+        found = select_agents((name,), project.roster)
+        if len(found) != 1:
+            raise FlatfieldError(f"agent names {len(found)} agents; name one of: {listed(project.roster)}")
+        return found[0]
+
+    def _default(self, project: Project, provider: str | None) -> AgentConfig:
+        if provider is not None:
+            raise FlatfieldError("provider alone names no agent: give model too, or agent")
+        if self.agent is not None:
+            return self._by_name(self.agent, project)
+        own = next((one for one in project.roster if one.source != SHIPPED), None)
+        if own is None:
+            raise FlatfieldError(
+                "say who works: agent, or model with its provider; list_agents shows which there are (the server's "
+                "--agent NAME sets a default)"
+            )
+        return own
+
+    def places(self, client_roots: Sequence[Path]) -> tuple[Path, ...]:
+        """The folders that agents may work in, resolved: `--root`, and the client's own where it is trusted.
+
+        With neither, the folder that the server was started in. A client that is not trusted only narrows them.
+        """
+        own = tuple(path.resolve() for path in self.roots)
+        theirs = tuple(path.resolve() for path in client_roots)
+        if self.trusts_client:
+            return (*own, *theirs) or (self.cwd.resolve(),)
+        own = own or (self.cwd.resolve(),)
+        return tuple(path for path in theirs if _inside(path, own)) if theirs else own
+
+    def workspace(self, asked: str | None, client_roots: Sequence[Path]) -> Path:
+        """The folder that an agent works in: the one asked for, else the server's own, else the first that is allowed.
+
+        Raises:
+            FlatfieldError: it is no folder, or lies outside all that is allowed.
+        """
+        allowed = self.places(client_roots)
+        if asked is None:
+            here = self.cwd.resolve()
+            if _inside(here, allowed):
+                return here
+            if allowed:
+                return allowed[0]
+        folder = (self.cwd / Path(asked or ".").expanduser()).resolve()
+        if not _inside(folder, allowed):
+            named = ", ".join(map(str, allowed)) or "none of this server's"
+            raise FlatfieldError(
+                f"workspace must lie inside {named}; name such a folder, or start the server with --root DIR"
+            )
+        if not folder.is_dir():
+            raise FlatfieldError(f"workspace {folder} is no folder; name one that exists")
+        return folder
+
+
+def _inside(path: Path, folders: Sequence[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
+
+
+def _by_model(model: str, provider: str | None, roster: Sequence[AgentConfig]) -> AgentConfig:
+    """The first agent of the roster with this model (or this name), at this provider when one is given."""
+    alike = [one for one in roster if model in (one.model, one.name) and provider in (None, one.provider)]
+    if alike:
+        return alike[0]
+    others = sorted({one.provider for one in roster if model in (one.model, one.name)})
+    if others:
+        raise FlatfieldError(f"that model is not configured at this provider; it is at: {', '.join(others)}")
+    providers = sorted({one.provider for one in roster})
+    if provider is not None and provider not in providers:
+        raise FlatfieldError(f"there is no such provider; there are: {', '.join(providers)}")
+    known = sorted({one.model for one in roster if one.model and provider in (None, one.provider)})
+    raise FlatfieldError(f"no agent is configured for that model; the models are: {', '.join(known)}")

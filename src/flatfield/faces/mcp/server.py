@@ -1,0 +1,67 @@
+"""Puts the MCP server together: its name, what it says of itself, and what it answers to wrong arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from pydantic import ValidationError
+
+from flatfield import __version__
+from flatfield.faces.mcp import prompts, resources, tools
+
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import Context
+    from mcp_types import CallToolResult, InputRequiredResult
+
+    from flatfield.faces.mcp.desk import Desk
+
+INSTRUCTIONS = """\
+flatfield hands work to nano agents: small coding agents with file tools, on any model, in the cloud or on this device.
+prompt_nano_agent runs one in a folder and returns its answer with what it used. evaluate runs several agents on tasks
+(LOPs) in the background; watch it with evaluation_status, read it with report, and let pick say which agent to use.
+list_agents shows who is configured. Agents change files in their workspace and may cost money."""
+
+
+class Server(MCPServer):
+    """An MCP server whose answers to wrong arguments say what is valid, and repeat nothing that was sent."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call a tool.
+
+        Raises:
+            ToolError: it is unknown, its arguments are wrong, or it failed in a foreseen way; in one sentence.
+        """
+        known = {tool.name: tool.input_schema for tool in await self.list_tools()}
+        if name not in known:
+            raise ToolError(f"there is no such tool; there are: {', '.join(known)}")
+        valid = known[name].get("properties", {})
+        if any(given not in valid for given in arguments):
+            raise ToolError(f"{name} was given an argument that it does not have; it has: {', '.join(valid) or 'none'}")
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if isinstance(error.__cause__, ValidationError):
+                raise ToolError(_wrong(name, error.__cause__)) from None
+            raise type(error)(str(error).removeprefix(f"Error executing tool {name}: ")) from error.__cause__
+
+
+def _wrong(tool: str, error: ValidationError) -> str:
+    """What is wrong with which arguments, without their values."""
+    said = dict.fromkeys(
+        f"{'.'.join(str(part) for part in item['loc']) or 'arguments'}: {item['msg']}"
+        for item in error.errors(include_input=False, include_url=False)
+    )
+    return f"{tool} cannot take these arguments: {'; '.join(said)}"
+
+
+def build(desk: Desk) -> MCPServer:
+    """The server with all its tools, resources and prompts."""
+    server = Server("flatfield", title="flatfield", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
+    tools.add(server, desk)
+    resources.add(server, desk)
+    prompts.add(server, desk)
+    return server

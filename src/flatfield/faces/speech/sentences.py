@@ -1,0 +1,107 @@
+"""What is said: numbers, models' names and outcomes as a person would say them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flatfield.records import Letter
+
+_DATE = re.compile(r"\d{6,8}")
+_FRACTIONS_OF_A_CENT = (
+    (0.05, "a twentieth of a cent"),
+    (0.1, "a tenth of a cent"),
+    (0.2, "a fifth of a cent"),
+    (0.25, "a quarter of a cent"),
+    (1 / 3, "a third of a cent"),
+    (0.5, "half a cent"),
+    (2 / 3, "two thirds of a cent"),
+    (0.75, "three quarters of a cent"),
+    (1.0, "one cent"),
+)
+LONGEST_CHARACTERS = 240
+
+
+def spoken_name(name: str) -> str:
+    """`gpt-5-mini` as "gpt-5 mini", `claude-opus-4-1-20250805` as "claude opus 4.1", `gpt-oss:20b` as "gpt oss 20b"."""
+    words: list[str] = []
+    for part in re.split(r"[-_:/@\s]+", name.removeprefix("nano-agent-")):
+        if not part or _DATE.fullmatch(part):
+            continue
+        if part.isdigit() and words and re.fullmatch(r"(?:gpt-)?\d+", words[-1]):
+            words[-1] += f".{part}"
+        elif part[0].isdigit() and words and words[-1] == "gpt":
+            words[-1] += f"-{part}"
+        else:
+            words.append(part)
+    return " ".join(words) or "an agent"
+
+
+def spoken_seconds(value: float) -> str:
+    """`0.4` as "under a second", 12.3 as "12 seconds", 80 as "1 minute 20 seconds", 7,300 as "2 hours 2 minutes"."""
+    whole = round(value)
+    if whole < 1:
+        return "under a second"
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return _joined(_counted(hours, "hour"), _counted(minutes, "minute"))
+    return _joined(_counted(minutes, "minute"), _counted(left, "second"))
+
+
+def spoken_usd(value: float | None) -> str:
+    """0.0033 as "a third of a cent", 0.042 as "4 cents", 1.5 as "1 dollar 50"; "" when no price is known."""
+    if value is None:
+        return ""
+    if value <= 0:
+        return "free"
+    cents = value * 100
+    if cents < 0.035:
+        return "next to nothing"
+    if cents < 1.25:
+        return min(_FRACTIONS_OF_A_CENT, key=lambda known: abs(known[0] - cents))[1]
+    whole = round(cents)
+    if whole < 100:
+        return _counted(whole, "cent")
+    dollars, left = divmod(whole, 100)
+    return f"{_counted(dollars, 'dollar')}{f' {left}' if left else ''}"
+
+
+def agent_sentence(
+    agent: str, seconds: float, *, outcome: str = "done", letter: Letter | None = None, usd: float | None = None
+) -> str:
+    """E.g. "gpt-5 mini: done in 12 seconds, grade A, a third of a cent"."""
+    parts = [f"{spoken_name(agent)}: {outcome} in {spoken_seconds(seconds)}"]
+    parts += [f"grade {letter}"] if letter else []
+    parts += [price] if (price := spoken_usd(usd)) else []
+    return ", ".join(parts)
+
+
+def run_sentence(best: str | None, letter: Letter | None, measured: int, planned: int) -> str:
+    """What is said when a run is graded."""
+    if not measured:
+        return "The evaluation is over: nothing was measured"
+    missing = f", {_counted(planned - measured, 'trial')} not measured" if planned > measured else ""
+    if best is None:
+        return f"The evaluation is graded{missing}"
+    grade = f", grade {letter}" if letter else ""
+    return f"The evaluation is graded: {spoken_name(best)} came first{grade}{missing}"
+
+
+def plain(text: str) -> str:
+    """Any text as one short line that a voice can read: no markup, no control characters, no addresses."""
+    line = re.sub(r"https?://\S+", "a link", text)
+    line = re.sub(r"[`*_#<>|\[\]{}\\]+", " ", line)
+    line = " ".join("".join(character if character.isprintable() else " " for character in line).split())
+    if len(line) <= LONGEST_CHARACTERS:
+        return line
+    return line[:LONGEST_CHARACTERS].rsplit(" ", 1)[0] + ", and so on"
+
+
+def _counted(number: int, thing: str) -> str:
+    return "" if not number else f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,146 @@
+"""Speaks sentences one after the other, in the background; whatever goes wrong with a voice costs no trial."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import tempfile
+import wave
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flatfield.faces.speech.sentences import plain
+from flatfield.faces.speech.voices import find_voice
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from flatfield.faces.speech.voices import Voice, Words
+
+SENTENCE_SECONDS = 30.0
+"""A voice that takes longer than this for a sentence hangs, and is ended."""
+LAST_WORDS_SECONDS = 20.0
+"""How long the end of a command waits for what is still to be said."""
+WAITING_SENTENCES = 20
+"""What is to be said beyond this many is left out: it would be old news."""
+_MUTE = "nothing here can speak or show a notification: install espeak-ng (Debian: apt-get install espeak-ng)"
+_UNWRITTEN = "nothing here can write speech to a file: install espeak-ng (Debian: apt-get install espeak-ng)"
+
+
+class Speaker:
+    """`say` returns at once; the sentences are spoken in order, never two at a time, also beside other processes.
+
+    With `path`, they go into one WAV file instead, one after the other. `problems` are what could not be said, and why.
+    """
+
+    def __init__(self, voice: Voice | None, path: Path | None = None, lock: Path | None = None) -> None:
+        self._voice = voice
+        self._path = path
+        self._lock = lock or Path(tempfile.gettempdir()) / f"flatfield-voice-{os.getuid()}.lock"
+        self._waiting: asyncio.Queue[str] = asyncio.Queue(WAITING_SENTENCES)
+        self.problems: list[str] = [] if voice is not None else [_MUTE if path is None else _UNWRITTEN]
+
+    def say(self, text: str) -> None:
+        """Have it said some time soon."""
+        if self._voice is None:
+            return
+        with suppress(asyncio.QueueFull):
+            self._waiting.put_nowait(plain(text))
+
+    async def work(self) -> None:
+        """Say what comes, until cancelled."""
+        while True:
+            text = await self._waiting.get()
+            try:
+                await self._utter(text)
+            except (OSError, EOFError, wave.Error, TimeoutError) as error:
+                self.problems.append(f"{text!r} could not be said: {error or 'the voice hung'}")
+            finally:
+                self._waiting.task_done()
+
+    async def finish(self) -> None:
+        """Wait until all is said, but not for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._waiting.join()
+
+    async def _utter(self, text: str) -> None:
+        voice = self._voice
+        if voice is None:
+            return
+        if self._path is not None:
+            await self._append(text, voice, self._path)
+        else:
+            descriptor = await asyncio.to_thread(_locked, self._lock)
+            try:
+                await _run(voice.speak(text))
+            finally:
+                os.close(descriptor)
+
+    async def _append(self, text: str, voice: Voice, path: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix="speech-") as folder:
+            part = Path(folder) / "part.wav"
+            await _run(voice.write(text, part))
+            joined = await asyncio.to_thread(_joined, path, part)
+            await asyncio.to_thread(path.write_bytes, joined)
+
+
+@asynccontextmanager
+async def speaking(path: Path | None = None) -> AsyncIterator[Speaker]:
+    """A speaker with this machine's voice, or with what shows texts here; what is left to say is said on leaving.
+
+    Without a voice it is silent, and says so in its `problems`: what is measured does not depend on it.
+    """
+    voice = await asyncio.to_thread(find_voice, to_file=path is not None)
+    speaker = Speaker(voice, path)
+    if path is not None and voice is not None:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+    work = asyncio.create_task(speaker.work())
+    try:
+        yield speaker
+        await speaker.finish()
+    finally:
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+
+
+def _locked(path: Path) -> int:
+    """Wait until no other process of this user speaks; the descriptor holds the turn until it is closed."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+async def _run(words: Words) -> None:
+    """Run a voice to its end; what it prints is of no interest, its exit code proves nothing."""
+    process = await asyncio.create_subprocess_exec(
+        *words.arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(SENTENCE_SECONDS):
+            await process.communicate(words.given.encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _joined(path: Path, part: Path) -> bytes:
+    """The WAV file with another one behind it."""
+    import io
+
+    sources = [source for source in (path, part) if source.is_file()]
+    out = io.BytesIO()
+    with wave.open(out, "wb") as target:
+        for number, source in enumerate(sources):
+            with wave.open(str(source), "rb") as spoken:
+                if not number:
+                    target.setparams(spoken.getparams())
+                target.writeframes(spoken.readframes(spoken.getnframes()))
+    return out.getvalue()

@@ -1,0 +1,116 @@
+"""Plays tasks with agents that are known beforehand, several at once, without storing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from flatfield.agent.clock import SystemClock
+from flatfield.agent.files.removing import discard
+from flatfield.agent.http.transport import open_session
+from flatfield.agent.models import cache_folder
+from flatfield.agent.protocols import Services
+from flatfield.agent.provider_pool import ProviderPool
+from flatfield.agent.sandbox.finding import find_sandbox
+from flatfield.errors import FlatfieldError, NotReady
+from flatfield.records import TrialPlan
+from flatfield.runs.evaluate import needs_commands
+from flatfield.runs.trial import Assignment, Ground, run_trial
+from flatfield.scoring.prices.pricing import Prices
+from flatfield.tasks.agents import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flatfield.agent.files.copying import CopyPlan
+    from flatfield.agent.protocols import Sandbox
+    from flatfield.records import AgentConfig, Task, TrialRecord
+
+MOST_AT_ONCE = 8
+NAME = "agent_1"
+"""What the agent is told it is called, where a prompt asks for it."""
+
+
+class Play(Struct, frozen=True, kw_only=True):
+    """One trial to be done: `task`, with the solution that is to be played, by `agent`, on a copy of `files`."""
+
+    task: Task
+    agent: AgentConfig
+    files: CopyPlan
+    repeat: int = 1
+
+
+async def play(plays: Sequence[Play], tell: Callable[[int], None]) -> tuple[TrialRecord, ...]:
+    """The records of all plays, in their order; `tell` is given the number of those that are done, one by one."""
+    async with AsyncExitStack() as stack:
+        ground = await _ground(stack, [each.task for each in plays])
+        room = asyncio.Semaphore(min(os.cpu_count() or 1, MOST_AT_ONCE))
+        done = 0
+
+        async def one(each: Play) -> TrialRecord:
+            nonlocal done
+            async with room:
+                record = await run_trial(_assignment(each), ground)
+            done += 1
+            tell(done)
+            return record
+
+        async with asyncio.TaskGroup() as group:
+            started = [group.create_task(one(each)) for each in plays]
+        return tuple(each.result() for each in started)
+
+
+def _assignment(each: Play) -> Assignment:
+    return Assignment(
+        plan=TrialPlan(run="check", agent=each.agent.name, task=each.task.id, repeat=each.repeat),
+        agent=each.agent,
+        fingerprint=fingerprint(each.agent),
+        task=each.task,
+        limits=each.task.limits,
+        model_name=NAME,
+        files=each.files,
+    )
+
+
+async def _ground(stack: AsyncExitStack, tasks: Sequence[Task]) -> Ground:
+    clock = SystemClock()
+    session = await stack.enter_async_context(open_session(clock, os.environ))
+    services = Services(session=session, clock=clock, environ=os.environ, cache=cache_folder(os.environ))
+    scratch = await asyncio.to_thread(_scratch)
+    stack.callback(discard, scratch)
+    sandbox, reason = await _sandbox(tasks)
+    return Ground(
+        pool=await stack.enter_async_context(ProviderPool(services)),
+        prices=Prices(),
+        clock=clock,
+        scratch=scratch,
+        sandbox=sandbox,
+        sandbox_reason=reason,
+        observe=lambda _event: None,
+    )
+
+
+def _scratch() -> Path:
+    """A folder for workspaces; the sandbox's user can pass through it, not list it."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="trials-"))
+    except OSError as error:
+        where = error.filename or "the temporary directory"
+        raise FlatfieldError(f"no workspace can be made in {where}: {error.strerror}; set TMPDIR to another") from error
+    folder.chmod(0o711)
+    return folder
+
+
+async def _sandbox(tasks: Sequence[Task]) -> tuple[Sandbox | None, str]:
+    if not any(map(needs_commands, tasks)):
+        return None, "none of these tasks needs commands"
+    try:
+        return await asyncio.to_thread(find_sandbox, os.environ), ""
+    except NotReady as error:
+        return None, str(error)

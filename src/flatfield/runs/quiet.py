@@ -1,0 +1,30 @@
+"""Verifies a trial when it slows no measurement: code that verifiers run, and models on this device, take turns."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from flatfield.agent.local.device import THIS_DEVICE
+from flatfield.scoring.verifying.verify import verify
+
+if TYPE_CHECKING:
+    from flatfield.agent.protocols import Lane
+    from flatfield.records import Check
+    from flatfield.runs.lanes import Lanes
+    from flatfield.scoring.protocols import VerifyContext
+
+READING = frozenset({"answer", "file", "rubric"})
+"""Verifiers that only read what is there; others run somebody's code, which may keep the device busy."""
+
+
+async def verify_quietly(context: VerifyContext, lane: Lane, lanes: Lanes | None) -> tuple[Check, ...]:
+    """One Check for each verifier of the trial's task, when no model on this device is at work.
+
+    `lane` is the trial's own: one that has this device does not wait for itself. What is waited here is after the
+    trial's end, so it is no part of any of its seconds.
+    """
+    busy = any(spec.kind not in READING for spec in context.task.verifiers)
+    apart = lanes if busy and lane.device != THIS_DEVICE else None
+    async with apart.beside() if apart is not None else nullcontext():
+        return await verify(context.task, context)

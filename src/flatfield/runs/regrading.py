@@ -1,0 +1,81 @@
+"""Grades a stored run again from its records: judges are asked, agents are not."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from flatfield.errors import FlatfieldError
+from flatfield.runs.budget import Budget
+from flatfield.runs.claim import claimed
+from flatfield.runs.courtroom import courtroom
+from flatfield.runs.judging import Court, judge_missing, open_groups
+from flatfield.scoring.judge.judge import rubric_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flatfield.agent.clock import Clock
+    from flatfield.records import AgentConfig, Event, Run
+    from flatfield.runs.store.store import Store
+    from flatfield.scoring.prices.pricing import Prices
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retrial:
+    """How a run is judged again: `missing`, only where these judges gave no letter; `budget_usd`, of this sitting."""
+
+    judges: tuple[AgentConfig, ...]
+    clock: Clock
+    environ: Mapping[str, str]
+    prices: Prices
+    observe: Callable[[Event], None]
+    stop: asyncio.Event
+    missing: bool = False
+    budget_usd: float | None = None
+
+
+async def judge_again(run: Run, store: Store, retrial: Retrial) -> tuple[str, ...]:
+    """Have the judges grade all that was measured, and make them the panel that counts; notes for the user.
+
+    Each verdict is stored as soon as it is there. Earlier ones stay in the store; of one judge the latest counts, and
+    of other judges none once every trial has a letter of each of these. Until then, the panel is as it was.
+
+    Raises:
+        FlatfieldError: the run is imported, or no task of it has a rubric.
+        NotReady: judges cannot be asked; nothing was spent.
+        StoreError: the store cannot be written.
+    """
+    if run.imported:
+        raise FlatfieldError(f"run {run.id} is imported from published figures: there is no work that could be judged")
+    if not any(rubric_of(task) for task in run.tasks):
+        raise FlatfieldError(f"no task of run {run.id} has a rubric: there is nothing to judge by")
+    with claimed(run.id, store.path.parent):
+        async with courtroom(retrial.judges, retrial.clock, retrial.environ) as (pool, lanes):
+            await asyncio.to_thread(retrial.prices.prepare)
+            budget = Budget(retrial.budget_usd)
+            court = Court(pool, retrial.prices, lanes, budget, retrial.clock, store, retrial.observe, retrial.stop)
+            notes = await judge_missing(run, retrial.judges, court, again=not retrial.missing)
+        return (*notes, *await _new_panel(run, store, retrial))
+
+
+async def _new_panel(run: Run, store: Store, retrial: Retrial) -> tuple[str, ...]:
+    names = tuple(agent.name for agent in retrial.judges)
+    trials, verdicts = store.trials(run.id), store.verdicts(run.id)
+    open_ = {
+        name: sum(map(len, open_groups(run, trials, [verdict for verdict in verdicts if verdict.judge == name])))
+        for name in names
+    }
+    left = {name: count for name, count in open_.items() if count}
+    others = sorted({verdict.judge for verdict in verdicts} - set(names))
+    if left:
+        missing = ", ".join(f"{name}: {count}" for name, count in left.items())
+        counting = f"; until then {', '.join(others)} count beside them" if others and not run.panel else ""
+        return (f"trials without a letter ({missing}): regrade --missing asks for them{counting}",)
+    await store.save_run(structs.replace(run, panel=names), update=True)
+    if others:
+        return (f"the letters of {', '.join(names)} count now; those of {', '.join(others)} are kept and do not",)
+    return ()

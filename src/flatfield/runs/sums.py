@@ -1,0 +1,60 @@
+"""What a trial's turns add up to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flatfield.records import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flatfield.agent.loop import Outcome
+    from flatfield.records import AgentConfig, Turn
+
+
+def queue_seconds(outcome: Outcome | None) -> float:
+    """What the turns waited for their server's lane."""
+    return sum(turn.queue_seconds for turn in outcome.turns) + outcome.queue_seconds if outcome else 0.0
+
+
+def sums(outcome: Outcome, agent: AgentConfig) -> dict[str, Any]:
+    """What the turns add up to, as fields of the record."""
+    turns = outcome.turns
+    model_seconds = sum(turn.reply.model_seconds for turn in turns)
+    tools_seconds = sum(turn.tools_seconds for turn in turns)
+    active_seconds = model_seconds + tools_seconds
+    lost = [outcome.abandoned_cost_usd] if outcome.abandoned else []
+    return {
+        "turns": turns,
+        "usage": _total_usage(turns),
+        "cost_usd": _total([*(turn.cost_usd for turn in turns), *lost]),
+        "abandoned_cost_usd": _total([*(turn.abandoned_cost_usd for turn in turns), *lost]) if turns or lost else 0.0,
+        "abandoned_usage": outcome.abandoned,
+        "unanswered": outcome.wire,
+        "reported_cost_usd": _total([turn.reply.reported_cost_usd for turn in turns]),
+        "device_cost_usd": None if agent.usd_per_hour is None else active_seconds / 3600 * agent.usd_per_hour,
+        "queue_seconds": queue_seconds(outcome),
+        "retry_seconds": sum(turn.reply.retry_seconds for turn in turns) + outcome.retry_seconds,
+        "load_seconds": sum(turn.reply.load_seconds for turn in turns),
+        "first_token_seconds": turns[0].reply.first_token_seconds if turns else None,
+        "model_seconds": model_seconds,
+        "tools_seconds": tools_seconds,
+        "active_seconds": active_seconds,
+    }
+
+
+def _total_usage(turns: Sequence[Turn]) -> Usage | None:
+    """The sum over all turns; None when any turn's is unknown, because a sum of the rest would be too small."""
+    reported = [turn.reply.usage for turn in turns]
+    if not reported or any(usage is None for usage in reported):
+        return None
+    known = [usage for usage in reported if usage is not None]
+    return Usage(**{name: sum(getattr(usage, name) for usage in known) for name in Usage.__struct_fields__})
+
+
+def _total(costs: Sequence[float | None]) -> float | None:
+    """Dollars over all turns; None when any turn's are unknown."""
+    if not costs or any(cost is None for cost in costs):
+        return None
+    return sum(cost for cost in costs if cost is not None)

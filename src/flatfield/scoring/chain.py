@@ -1,0 +1,170 @@
+"""The long chain: the tool calls of a trial, beside those of the task's solution, and how far a failing agent got."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from flatfield.scoring.performance import trial_scores
+from flatfield.scoring.scales import mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from flatfield.records import RunResult, Task, ToolCall, TrialRecord
+
+PLACES = ("file_path", "directory_path")
+HERE = frozenset({"", ".", "./"})
+
+
+class Chain(Struct, frozen=True, kw_only=True):
+    """One trial's tool calls.
+
+    `failed`: answered with an error, or not answered. `repeated`: the same tool with the same arguments as an earlier
+    call (looking at a file again after changing it counts too). `last_success`: the turn, from 1, of the last call that
+    worked; 0 for none. `oracle_calls`: how many the task's solution makes; `followed`: how many of them the trial's
+    working calls contain in the same order, by tool and path, whatever was written (None: no solution is known).
+    """
+
+    turns: int
+    calls: int
+    failed: int
+    repeated: int
+    last_success: int
+    oracle_calls: int | None
+    followed: int | None
+
+
+class AgentChains(Struct, frozen=True, kw_only=True):
+    """An agent's chains over the trials that the harness did not fail.
+
+    Means per trial; `failed_share` and `repeated_share` are of all its calls (None: it made none). `oracle_calls` and
+    `followed_share` are over trials of tasks whose solution makes calls. `short`: its measured trials that scored less
+    than 1; of these, `short_score` is the mean score (how much of the checks held), `short_followed` the mean share of
+    the solution's calls that they followed, and `short_limited` how many a limit ended.
+    """
+
+    agent: str
+    trials: int
+    turns: float
+    calls: float
+    failed_share: float | None
+    repeated_share: float | None
+    oracle_calls: float | None
+    followed_share: float | None
+    short: int
+    short_score: float | None
+    short_followed: float | None
+    short_limited: int
+
+
+def chain_of(trial: TrialRecord, task: Task | None) -> Chain:
+    """A trial's calls, counted; `task` None: one that the run does not know."""
+    made = list(_calls(trial))
+    seen: set[tuple[str, bytes]] = set()
+    repeated = 0
+    for _, call, _ in made:
+        key = (call.name, _canonical(call))
+        repeated += key in seen
+        seen.add(key)
+    needed = (
+        [_step(step.tool, step.arguments) for step in task.solution if step.tool] if task and task.solution else None
+    )
+    working = [_step(call.name, _arguments(call)) for _, call, ok in made if ok]
+    return Chain(
+        turns=len(trial.turns),
+        calls=len(made),
+        failed=sum(not ok for _, _, ok in made),
+        repeated=repeated,
+        last_success=max((number for number, _, ok in made if ok), default=0),
+        oracle_calls=None if needed is None else len(needed),
+        followed=None if needed is None else in_order(needed, working),
+    )
+
+
+def chains(result: RunResult) -> tuple[AgentChains, ...]:
+    """Every agent's chains, in the run's order; agents without a trial, and imported trials, have none."""
+    tasks = {task.id: task for task in result.run.tasks}
+    scores = trial_scores(result.run, result.trials, result.verdicts)
+    found: dict[str, list[tuple[TrialRecord, Chain]]] = {agent.name: [] for agent in result.run.agents}
+    for trial in result.trials:
+        if trial.failure is None and not trial.imported and trial.agent in found:
+            found[trial.agent].append((trial, chain_of(trial, tasks.get(trial.task))))
+    return tuple(_of_agent(agent, each, scores) for agent, each in found.items() if each)
+
+
+def in_order(needed: Sequence[str], made: Iterable[str]) -> int:
+    """The length of the longest common subsequence, a bit for each needed step.
+
+    Source: Hyyrö, Bit-parallel LCS-length computation revisited, AWOCA 2004.
+    """
+    places: dict[str, int] = {}
+    for position, step in enumerate(needed):
+        places[step] = places.get(step, 0) | 1 << position
+    whole = (1 << len(needed)) - 1
+    open_ = whole
+    for step in made:
+        taken = open_ & places.get(step, 0)
+        open_ = ((open_ + taken) | (open_ - taken)) & whole
+    return len(needed) - open_.bit_count()
+
+
+def _of_agent(agent: str, own: Sequence[tuple[TrialRecord, Chain]], scores: Mapping[str, float]) -> AgentChains:
+    calls = sum(chain.calls for _, chain in own)
+    guided = [chain for _, chain in own if chain.oracle_calls]
+    short = [(trial, chain) for trial, chain in own if scores.get(trial.id, 1.0) < 1.0]
+    return AgentChains(
+        agent=agent,
+        trials=len(own),
+        turns=mean(chain.turns for _, chain in own),
+        calls=mean(chain.calls for _, chain in own),
+        failed_share=sum(chain.failed for _, chain in own) / calls if calls else None,
+        repeated_share=sum(chain.repeated for _, chain in own) / calls if calls else None,
+        oracle_calls=_mean(chain.oracle_calls for chain in guided),
+        followed_share=_mean(map(_share, guided)),
+        short=len(short),
+        short_score=_mean(scores[trial.id] for trial, _ in short),
+        short_followed=_mean(_share(chain) for _, chain in short if chain.oracle_calls),
+        short_limited=sum(trial.stop.endswith("_limit") for trial, _ in short),
+    )
+
+
+def _calls(trial: TrialRecord) -> Iterator[tuple[int, ToolCall, bool]]:
+    """Each call with the number of its turn, and whether it worked; results stand in the order of the calls."""
+    for number, turn in enumerate(trial.turns, start=1):
+        results = turn.results
+        for position, call in enumerate(turn.reply.calls):
+            yield number, call, position < len(results) and results[position].ok
+
+
+def _arguments(call: ToolCall) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(call.arguments)
+    except msgspec.DecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _canonical(call: ToolCall) -> bytes:
+    """The arguments as sorted JSON; as they were written where they are none."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(call.arguments), order="deterministic")
+    except msgspec.DecodeError:
+        return call.arguments.encode("utf-8", "replace")
+
+
+def _step(tool: str, arguments: Mapping[str, Any]) -> str:
+    """A call by its tool and the path that it is about."""
+    place = next((str(arguments[name]) for name in PLACES if arguments.get(name)), "")
+    return f"{tool} {'' if place in HERE else place.removeprefix('./').rstrip('/')}"
+
+
+def _share(chain: Chain) -> float:
+    return (chain.followed or 0) / chain.oracle_calls if chain.oracle_calls else 0.0
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None

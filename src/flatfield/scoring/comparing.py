@@ -1,0 +1,211 @@
+"""One side against another on the same tasks: agents of a run, cloud against local, this run against an earlier one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from flatfield.errors import NotFound
+from flatfield.records import Comparison, Interval
+from flatfield.scoring.grading import control_names
+from flatfield.scoring.performance import Figures, measure
+from flatfield.scoring.scales import exact, mean
+from flatfield.scoring.statistics.intervals import LEAST, bounds
+from flatfield.scoring.statistics.paired import Estimate, paired, unpaired
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from flatfield.records import Run, RunResult, TrialRecord, Verdict
+    from flatfield.scoring.statistics.paired import Difference
+
+Group = Literal["cloud", "local"]
+GROUPS: tuple[Group, Group] = ("cloud", "local")
+ON_DEVICE = "local"
+
+
+class Field(Struct, frozen=True, kw_only=True):
+    """A run's measured trials, read once for any number of comparisons."""
+
+    run: Run
+    figures: Mapping[tuple[str, str], Sequence[Figures]]
+    local: frozenset[str]
+    contenders: tuple[str, ...]
+
+
+class Side(Struct, frozen=True, kw_only=True):
+    """What is compared: one agent, or several as one (each task's mean over them)."""
+
+    name: str
+    field: Field
+    agents: tuple[str, ...]
+
+
+def read_field(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]) -> Field:
+    """The run's trials, scored; which agents run on the user's device; and which are no controls.
+
+    Local is an agent of the provider `local`, one with `on_device`, and one whose every trial cost $0: that is only so
+    where the provider says that the model runs on the user's device, or a user's own price says $0.
+    """
+    costs: dict[str, list[float | None]] = {}
+    for trial in trials:
+        if trial.failure is None:
+            costs.setdefault(trial.agent, []).append(trial.cost_usd)
+    controls = control_names(run)
+    contenders = [agent for agent in run.agents if agent.name not in controls]
+    local = [
+        agent.name
+        for agent in contenders
+        if agent.provider == ON_DEVICE or agent.on_device or all(usd == 0.0 for usd in costs.get(agent.name, [None]))
+    ]
+    return Field(
+        run=run,
+        figures=measure(run, trials, verdicts).figures,
+        local=frozenset(local),
+        contenders=tuple(agent.name for agent in contenders),
+    )
+
+
+def side_of(field: Field, name: str) -> Side:
+    """An agent by its name (or the only one whose name begins so), or `cloud` or `local`, which a name goes before.
+
+    Raises:
+        NotFound: neither is in the run; the message lists what is.
+    """
+    agents = [agent.name for agent in field.run.agents]
+    if name in agents:
+        return Side(name=name, field=field, agents=(name,))
+    if name in GROUPS:
+        chosen = tuple(agent for agent in field.contenders if (agent in field.local) == (name == "local"))
+        if not chosen:
+            raise NotFound(f"no {name} agent took part in run {field.run.id}; there are: {', '.join(agents)}")
+        return Side(
+            name=f"{name} ({', '.join(chosen) if len(chosen) < LEAST else f'{len(chosen)} agents'})",
+            field=field,
+            agents=chosen,
+        )
+    alike = [agent for agent in agents if agent.startswith(name)]
+    if len(alike) != 1:
+        said = f"{len(alike)} agents begin with {name!r}" if alike else f"no agent {name!r} took part"
+        raise NotFound(f"{said} in run {field.run.id}; there are: {', '.join((*agents, *GROUPS))}")
+    return Side(name=alike[0], field=field, agents=(alike[0],))
+
+
+def compare(first: Side, second: Side) -> Comparison | None:
+    """The two on the tasks that both were measured on, unchanged between their runs; None where there is none.
+
+    From three tasks up the tasks are the sample, paired (`statistics.paired`); below, the trials are, if each side has
+    three or more of every task: then it says nothing about other tasks than these.
+    """
+    tasks, left_out = _common(first, second)
+    if not tasks:
+        return None
+    ours, theirs = _scores(first, tasks), _scores(second, tasks)
+    trials = _count(first, tasks), _count(second, tasks)
+    often = min(trials) / len(tasks)
+    apart = paired(ours, theirs, often) if len(tasks) >= LEAST else _by_trials(first, second, tasks)
+    method = f"paired by task, {len(tasks)} tasks" if len(tasks) >= LEAST else "of the trials of these tasks"
+    return Comparison(
+        kind=_kind(first, second),
+        first=first.name,
+        second=second.name,
+        first_run=first.field.run.id,
+        second_run=second.field.run.id,
+        tasks=tasks,
+        left_out=left_out,
+        trials=trials,
+        verdict=_verdict(apart),
+        first_score=mean(ours),
+        second_score=mean(theirs),
+        difference=exact(mean(ours) - mean(theirs)),
+        interval=Interval(low=apart.low, high=apart.high, method=method) if apart else None,
+        probability=apart.probability if apart else None,
+        first_seconds=_amount(first, tasks, "seconds"),
+        second_seconds=_amount(second, tasks, "seconds"),
+        first_usd=_amount(first, tasks, "usd"),
+        second_usd=_amount(second, tasks, "usd"),
+    )
+
+
+def asked_for(result: RunResult) -> tuple[Comparison, ...]:
+    """What people ask of a run: its two best agents against each other, and cloud against local."""
+    field = read_field(result.run, result.trials, result.verdicts)
+    cards = [card for card in result.grading.scorecards if not card.control and card.performance.score is not None]
+    cards.sort(key=lambda card: (-(card.overall.score or -1.0), -(card.performance.score or 0.0), card.agent))
+    pairs: list[tuple[str, str]] = [(cards[0].agent, cards[1].agent)] if len(cards) > 1 else []
+    if field.local and len(field.local) < len(field.contenders) and len(field.contenders) > len(GROUPS):
+        pairs.append(GROUPS)
+    found = [compare(side_of(field, one), side_of(field, other)) for one, other in pairs]
+    return tuple(each for each in found if each is not None)
+
+
+def against_earlier(now: Field, then: Field) -> tuple[Comparison, ...]:
+    """Each contender against itself in an earlier run."""
+    both = [name for name in now.contenders if name in then.contenders]
+    found = [compare(side_of(now, name), side_of(then, name)) for name in both]
+    return tuple(each for each in found if each is not None)
+
+
+def _common(first: Side, second: Side) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    digests = {task.id: task.digest for task in second.field.run.tasks}
+    common: list[str] = []
+    left_out: list[str] = []
+    for task in first.field.run.tasks:
+        known = bool(_measured(first, task.id) and _measured(second, task.id))
+        (common if known and digests.get(task.id) == task.digest else left_out).append(task.id)
+    return tuple(common), tuple(left_out)
+
+
+def _measured(side: Side, task: str) -> list[Sequence[Figures]]:
+    """The trials of each of the side's agents that was measured on the task."""
+    found = (side.field.figures.get((agent, task), ()) for agent in side.agents)
+    return [figures for figures in found if figures]
+
+
+def _scores(side: Side, tasks: Iterable[str]) -> list[float]:
+    return [mean(mean(f.score for f in figures) for figures in _measured(side, task)) for task in tasks]
+
+
+def _amount(side: Side, tasks: Iterable[str], name: Literal["seconds", "usd"]) -> float | None:
+    """Mean over tasks of the mean per trial; None where one trial's is not known."""
+    means: list[float] = []
+    for task in tasks:
+        each = [[f.seconds if name == "seconds" else f.usd for f in figures] for figures in _measured(side, task)]
+        known = [[amount for amount in amounts if amount is not None] for amounts in each]
+        if list(map(len, known)) != list(map(len, each)):
+            return None
+        means.append(mean(map(mean, known)))
+    return mean(means)
+
+
+def _count(side: Side, tasks: Iterable[str]) -> int:
+    return sum(len(figures) for task in tasks for figures in _measured(side, task))
+
+
+def _by_trials(first: Side, second: Side, tasks: Sequence[str]) -> Difference | None:
+    """With one or two tasks: the sides are independent, each between the means of its tasks' ends."""
+    ends = [_within(side, tasks) for side in (first, second)]
+    return unpaired(ends[0], ends[1]) if ends[0] and ends[1] else None
+
+
+def _within(side: Side, tasks: Sequence[str]) -> Estimate | None:
+    trials = [[f.score for f in figures] for task in tasks for figures in _measured(side, task)]
+    if any(len(scores) < LEAST for scores in trials):
+        return None
+    low, high = zip(*map(bounds, trials), strict=True)
+    return Estimate(value=mean(map(mean, trials)), low=mean(low), high=mean(high))
+
+
+def _verdict(apart: Difference | None) -> Literal["first", "second", "too close to call", "too few to say"]:
+    if apart is None:
+        return "too few to say"
+    if apart.low > 0.0 or apart.high < 0.0:
+        return "first" if apart.low > 0.0 else "second"
+    return "too close to call"
+
+
+def _kind(first: Side, second: Side) -> Literal["agents", "groups", "runs"]:
+    if first.field.run.id != second.field.run.id:
+        return "runs"
+    return "agents" if first.name in first.agents and second.name in second.agents else "groups"

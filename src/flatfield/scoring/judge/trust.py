@@ -1,0 +1,248 @@
+"""How far a run's judges can be trusted: agreement, self-preference, verbosity, stability, evidence and cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from flatfield.records import MIDPOINTS, Interval, Letter
+from flatfield.scoring.judge.agreement import (
+    Pair,
+    difference_interval,
+    kappa_interval,
+    ordinal_alpha,
+    spearman,
+    spearman_interval,
+    weighted_kappa,
+)
+from flatfield.scoring.judge.reply import LETTERS
+from flatfield.scoring.judge.vendors import vendor_of
+from flatfield.scoring.performance import checks_score
+from flatfield.scoring.scales import letter_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from flatfield.records import Run, RunResult, TrialRecord, Verdict
+
+Key = tuple[str, str, int]
+"""(agent, task, repeat)."""
+
+
+class Estimate(Struct, frozen=True, kw_only=True):
+    """A figure, the number of trials behind it, and its interval; `value` None where it is not defined."""
+
+    value: float | None
+    n: int
+    interval: Interval | None = None
+
+
+class SelfPreference(Struct, frozen=True, kw_only=True):
+    """How much more a judge gives its own vendor's trials than others', in score, within the same tasks.
+
+    `beyond_verifiers`: of what it gives beyond the verifiers' score, so that better work is no preference.
+    """
+
+    vendor: str
+    own: int
+    others: int
+    difference: float
+    beyond_verifiers: bool
+    interval: Interval | None = None
+
+
+class Moved(Struct, frozen=True, kw_only=True):
+    """A letter that was another one when the same judge graded the same trial before."""
+
+    trial: str
+    before: Letter
+    after: Letter
+    listwise: bool
+
+
+class JudgeFigures(Struct, frozen=True, kw_only=True):
+    """One judge of a run. `quoted`: verdicts with evidence that was found; `cost_usd` None: not known for some.
+
+    `verifiers`: weighted kappa with the verifiers' letters. `verbosity`: rank correlation of score and length.
+    `stability`: the share of trials, judged one by one more than once, whose letters are all the same. `spent_usd`
+    covers verdicts that do not count, too.
+    """
+
+    judge: str
+    verdicts: int
+    letters: int
+    quoted: int
+    verifiers: Estimate
+    same_as_verifiers: int
+    verbosity: Estimate
+    stability: Estimate
+    moved: tuple[Moved, ...]
+    self_preference: SelfPreference | None
+    why_no_self_preference: str
+    cost_usd: float | None
+    spent_usd: float
+    output_tokens: int | None
+
+
+class Trust(Struct, frozen=True, kw_only=True):
+    """All judges of a run, and their agreement with each other (Krippendorff's alpha; n: trials graded by two or more).
+
+    `set_aside`: verdicts that are kept and do not count, by judge.
+    """
+
+    judges: tuple[JudgeFigures, ...]
+    panel: Estimate
+    set_aside: dict[str, int]
+
+
+def trust(result: RunResult) -> Trust | None:
+    """The figures of a run's judges; None when nobody judged."""
+    names = list(dict.fromkeys(verdict.judge for verdict in result.verdicts))
+    if not names:
+        return None
+    aside: dict[str, int] = {}
+    for verdict in result.set_aside:
+        aside[verdict.judge] = aside.get(verdict.judge, 0) + 1
+    return Trust(
+        judges=tuple(_figures(name, result) for name in sorted(names)),
+        panel=_panel(result.verdicts),
+        set_aside=aside,
+    )
+
+
+def written_characters(trial: TrialRecord) -> int:
+    """How much a trial wrote: its answer and the files that it added or modified, in characters."""
+    return len(trial.answer) + sum(len(change.text or "") for change in trial.changes)
+
+
+def _figures(name: str, result: RunResult) -> JudgeFigures:
+    own = [verdict for verdict in result.verdicts if verdict.judge == name]
+    graded = {_key(verdict): verdict.letter for verdict in own if verdict.letter is not None}
+    trials = {(trial.agent, trial.task, trial.repeat): trial for trial in result.trials}
+    pairs = _with_verifiers(graded, trials)
+    lengths = [(float(written_characters(trials[key])), MIDPOINTS[graded[key]]) for key in graded if key in trials]
+    tie = spearman(lengths)
+    costs = [verdict.cost_usd for verdict in own]
+    vendor = next((verdict.judge_vendor for verdict in own if verdict.judge_vendor), None)
+    preference = self_preference(vendor, graded, result)
+    tokens = [verdict.usage.output_tokens for verdict in own if verdict.usage]
+    every = [verdict for verdict in (*own, *result.set_aside) if verdict.judge == name]
+    return JudgeFigures(
+        judge=name,
+        verdicts=len(own),
+        letters=len(graded),
+        quoted=sum(bool(verdict.evidence) for verdict in own),
+        verifiers=Estimate(value=weighted_kappa(pairs), n=len(pairs), interval=kappa_interval(pairs)),
+        same_as_verifiers=sum(a == b for a, b in pairs),
+        verbosity=Estimate(
+            value=tie, n=len(lengths), interval=None if tie is None else spearman_interval(tie, len(lengths))
+        ),
+        stability=_stability(own, result.set_aside),
+        moved=moved(own, result.set_aside),
+        self_preference=preference if isinstance(preference, SelfPreference) else None,
+        why_no_self_preference="" if isinstance(preference, SelfPreference) else preference,
+        cost_usd=sum(usd for usd in costs if usd is not None) if None not in costs else None,
+        spent_usd=sum(verdict.cost_usd or 0.0 for verdict in every),
+        output_tokens=sum(tokens) if len(tokens) == len(own) else None,
+    )
+
+
+def _key(verdict: Verdict) -> Key:
+    return verdict.agent, verdict.task, verdict.repeat
+
+
+def _with_verifiers(graded: Mapping[Key, Letter], trials: Mapping[Key, TrialRecord]) -> list[Pair]:
+    pairs = []
+    for key, letter in graded.items():
+        score = checks_score(trials[key].checks) if key in trials else None
+        if score is not None:
+            pairs.append((LETTERS.index(letter_of(score)), LETTERS.index(letter)))
+    return pairs
+
+
+def _panel(verdicts: Sequence[Verdict]) -> Estimate:
+    units: dict[Key, list[int]] = {}
+    for verdict in verdicts:
+        if verdict.letter is not None:
+            units.setdefault(_key(verdict), []).append(LETTERS.index(verdict.letter))
+    return Estimate(value=ordinal_alpha(units.values()), n=sum(len(unit) > 1 for unit in units.values()))
+
+
+def _sittings(now: Iterable[Verdict], before: Sequence[Verdict]) -> list[tuple[Verdict, list[Verdict]]]:
+    """Each verdict with the earlier ones of the same judge on the same version of the trial, oldest first."""
+    found = []
+    for verdict in now:
+        same = [
+            each
+            for each in before
+            if (each.judge, *_key(each), each.mode, each.trial_started_at)
+            == (verdict.judge, *_key(verdict), verdict.mode, verdict.trial_started_at)
+            and each.letter is not None
+        ]
+        if verdict.letter is not None and same:
+            found.append((verdict, sorted(same, key=lambda each: each.judged_at)))
+    return found
+
+
+def _stability(now: Sequence[Verdict], before: Sequence[Verdict]) -> Estimate:
+    """Of trials judged one by one: what a listwise letter is also depends on who else takes part."""
+    sat = _sittings([verdict for verdict in now if verdict.mode == "item"], before)
+    same = sum(len({verdict.letter, *(each.letter for each in earlier)}) == 1 for verdict, earlier in sat)
+    return Estimate(value=same / len(sat) if sat else None, n=len(sat))
+
+
+def moved(now: Sequence[Verdict], before: Sequence[Verdict]) -> tuple[Moved, ...]:
+    """Letters that differ from the same judge's last one for the same trial."""
+    return tuple(
+        Moved(
+            trial=f"{verdict.agent}/{verdict.task}/{verdict.repeat}",
+            before=earlier[-1].letter,
+            after=verdict.letter,
+            listwise=verdict.mode == "list",
+        )
+        for verdict, earlier in _sittings(now, before)
+        if verdict.letter is not None and earlier[-1].letter is not None and earlier[-1].letter != verdict.letter
+    )
+
+
+def self_preference(vendor: str | None, graded: Mapping[Key, Letter], result: RunResult) -> SelfPreference | str:
+    """The preference, or why there is none to be told."""
+    if vendor is None:
+        return "its vendor is not known"
+    makers = _makers(result.run)
+    scores = {key: MIDPOINTS[letter] for key, letter in graded.items() if makers.get(key[0])}
+    checked = {
+        (trial.agent, trial.task, trial.repeat): score
+        for trial in result.trials
+        if (score := checks_score(trial.checks)) is not None
+    }
+    controlled = {key: score - checked[key] for key, score in scores.items() if key in checked}
+    found = _compared(controlled, makers, vendor) if controlled else None
+    beyond = found is not None
+    values = controlled if beyond else scores
+    found = found or _compared(scores, makers, vendor)
+    if found is None:
+        return f"no task was done both by models of its vendor ({vendor}) and by others"
+    tasks = {task for agent, task, _ in values if makers[agent] == vendor}
+    return SelfPreference(
+        vendor=vendor,
+        own=sum(makers[agent] == vendor for agent, _, _ in values),
+        others=sum(makers[agent] != vendor and task in tasks for agent, task, _ in values),
+        difference=found[0],
+        beyond_verifiers=beyond,
+        interval=found[1],
+    )
+
+
+def _makers(run: Run) -> dict[str, str | None]:
+    return {agent.name: vendor_of(agent) for agent in run.agents}
+
+
+def _compared(
+    values: Mapping[Key, float], makers: Mapping[str, str | None], vendor: str
+) -> tuple[float, Interval | None] | None:
+    groups: dict[str, tuple[list[float], list[float]]] = {}
+    for (agent, task, _), value in values.items():
+        groups.setdefault(task, ([], []))[0 if makers[agent] == vendor else 1].append(value)
+    return difference_interval(list(groups.values()))

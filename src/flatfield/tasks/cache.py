@@ -1,0 +1,19 @@
+"""Where flatfield keeps what it can make or fetch again: models, price data, generated tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """$FLATFIELD_CACHE, else $XDG_CACHE_HOME/flatfield, else ~/.cache/flatfield; nothing is created."""
+    if chosen := environ.get("FLATFIELD_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    shared = environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification says that a relative path is to be ignored.
+    base = Path(shared) if Path(shared).is_absolute() else Path(environ.get("HOME") or Path.home()) / ".cache"
+    return base / "flatfield"

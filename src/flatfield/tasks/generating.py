@@ -1,0 +1,250 @@
+"""Makes the plain task that a LOP with `generate:` stands for, from a seed, and keeps it in the cache.
+
+The function is trusted code of the task's author, as a `python` verifier is. It runs in a process of its own with a
+clean environment and a time limit.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from flatfield.errors import FlatfieldError, InvalidFiles
+from flatfield.records import Mistake
+from flatfield.tasks import digest, filling, frontmatter
+from flatfield.tasks.located import Node  # noqa: TC001 - msgspec
+from flatfield.tasks.source import Findings, decode, slug
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TIMEOUT_SECONDS = 60.0
+LIMIT_BYTES = 64 * 1024**2
+TASK_FILE = "task.md"
+"""The LOP of a task that has a folder of its own."""
+_CHILD = Path(__file__).with_name("generating_child.py")
+_SHAPE = "write `generate: make.py::build`, a Python file beside the LOP and a function in it"
+_CACHES = ("__pycache__", ".pytest_cache")
+# What a function draws from a set or a clock must not differ from one process or machine to the next.
+_ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
+
+
+class _Maker(Struct, frozen=True, kw_only=True):
+    """A generating LOP and its text, the file and function that make its variants, and the line that names them."""
+
+    lop: Path
+    text: str
+    matter: Node
+    file: Path
+    function: str
+    line: int
+
+
+def generates(text: str) -> bool:
+    """Whether a LOP is one that is made by a function."""
+    return frontmatter.has_key(frontmatter.split(text).matter, filling.KEY)
+
+
+def variant(path: Path, text: str, seed: int, cache: Path) -> Path:
+    """The plain LOP, in a folder of its own below `cache`, that a generating one is with this seed.
+
+    The folder holds what lies beside the LOP, with what the function wrote. It is made when it is not there, or is not
+    as it was made. The same seed and files make the same folder, byte for byte.
+
+    Raises:
+        InvalidFiles: the LOP or its function has a mistake; with file and line.
+        FlatfieldError: the cache cannot be written.
+    """
+    maker = _maker(path.resolve(), str(path), text)
+    static, shared = _beside(maker), _shared(maker)
+    key = digest.of_task(f"{seed} {text}".encode(), maker.lop.parent, [*static, *shared])[:16]
+    home = cache / "tasks" / _name(maker)
+    target = home / f"{seed}-{key}"
+    if _whole(target):
+        return target / path.name
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home, prefix=".making-") as scratch:
+            made = Path(scratch) / "task"
+            _copy([entry for entry in static if entry != maker.file] + shared, made)
+            head = f"made from {path.name} with seed {seed} ({key}); edit that one, not this"
+            _write(maker, _call(maker, seed, made), head, made)
+            _publish(made, target)
+    except OSError as error:
+        raise FlatfieldError(
+            f"the task of {path} cannot be made in {home} ({error.strerror or error}); make room or set FLATFIELD_CACHE"
+        ) from None
+    return target / path.name
+
+
+def _maker(path: Path, shown: str, text: str) -> _Maker:
+    found = Findings(shown)
+    matter = frontmatter.read(text, found)
+    found.settle()
+    node = (matter.map or {}).get(filling.KEY)
+    line = matter.keys.get(filling.KEY, 1)
+    name, _, function = str(node.value if node else "").partition("::")
+    if Path(name).name != name or not name.endswith(".py") or not function.isidentifier():
+        found.add(line, f"`{filling.KEY}` is not FILE.py::FUNCTION", _SHAPE)
+    elif not (path.parent / name).is_file():
+        found.add(line, f"there is no file {name} beside {path.name}", _SHAPE)
+    found.settle()
+    return _Maker(lop=path, text=text, matter=matter, file=path.parent / name, function=function, line=line)
+
+
+def _name(maker: _Maker) -> str:
+    """What the task's folder in the cache is called: its id, else as `default_id` says."""
+    node = (maker.matter.map or {}).get("id")
+    return slug(node.raw) if node and node.raw else default_id(maker.lop)
+
+
+def default_id(path: Path) -> str:
+    """The id of a LOP that states none: its file's name, or its folder's, when the file is a folder's `task.md`."""
+    return slug(path.absolute().parent.name if path.name == TASK_FILE else path.stem)
+
+
+def _beside(maker: _Maker) -> list[Path]:
+    """What lies beside the LOP and belongs to the task; what begins with a point is left by tools (`.flatfield`)."""
+    folder = maker.lop.parent
+    entries = [path for path in sorted(folder.iterdir()) if path.name[0] != "." and path.name not in _CACHES]
+    beside = [path for path in entries if path != maker.lop]
+    size = 0
+    for path in beside:
+        size += sum(file.stat().st_size for file in ([path] if path.is_file() else digest.files_below(path)))
+        if size > LIMIT_BYTES:
+            problem = f"what lies beside {maker.lop.name} is more than {LIMIT_BYTES // 1024**2} MB"
+            fix = "give the task a folder of its own"
+            raise InvalidFiles([Mistake(path=str(maker.lop), line=maker.line, problem=problem, fix=fix)])
+    return beside
+
+
+def _shared(maker: _Maker) -> list[Path]:
+    """The modules of the folder above that those beside the LOP import: tasks of one suite share them."""
+    folder = maker.lop.parent
+    found: dict[Path, None] = {}
+    left = sorted(folder.glob("*.py"))
+    while left:
+        path = left.pop(0)
+        for name in _imported(path):
+            other = folder.parent / f"{name}.py"
+            if not (folder / f"{name}.py").exists() and other.is_file() and other not in found:
+                found[other] = None
+                left.append(other)
+    return list(found)
+
+
+def _imported(path: Path) -> list[str]:
+    try:
+        tree = ast.parse(decode(path.read_bytes(), str(path)), filename=str(path))
+    except SyntaxError as error:
+        problem = f"this is not Python: {error.msg}"
+        raise InvalidFiles(
+            [Mistake(path=str(path), line=error.lineno or 1, problem=problem, fix="correct it")]
+        ) from None
+    nodes = list(ast.walk(tree))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    return names + [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+
+
+def _copy(paths: Sequence[Path], folder: Path) -> None:
+    folder.mkdir()
+    for path in paths:
+        if path.is_dir():
+            shutil.copytree(path, folder / path.name, symlinks=True, ignore=shutil.ignore_patterns(*_CACHES))
+        else:
+            shutil.copyfile(path, folder / path.name)
+
+
+def _call(maker: _Maker, seed: int, folder: Path) -> dict[str, Any]:
+    """What the function returns; it has then written its files into `folder`.
+
+    Raises:
+        InvalidFiles: it failed, returned something else or took too long; with the line it failed in.
+        OSError: the process could not be started.
+    """
+    paths = [str(maker.lop.parent), str(maker.lop.parent.parent)]
+    job = {"file": str(maker.file), "function": maker.function, "seed": seed, "folder": str(folder), "paths": paths}
+    command = [sys.executable, "-P", "-B", str(_CHILD)]
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=_ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as child:
+        try:
+            out, err = child.communicate(json.dumps(job).encode(), timeout=TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            out, err = b"", b""
+        finally:
+            # What the function itself started goes too.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
+    try:
+        outcome = json.loads(out)
+    except ValueError:
+        took = child.returncode == -signal.SIGKILL
+        ending = f"took more than {TIMEOUT_SECONDS:g} seconds" if took else f"ended its process: {_last(err)}"
+        outcome = {"problem": f"{maker.function} {ending}", "line": 1}
+    if "problem" in outcome:
+        fix = f"correct it: it makes the task with seed {seed}"
+        mistake = Mistake(path=str(maker.file), line=outcome["line"], problem=outcome["problem"], fix=fix)
+        raise InvalidFiles([mistake])
+    values: dict[str, Any] = outcome["values"]
+    return values
+
+
+def _last(output: bytes) -> str:
+    lines = output.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def _write(maker: _Maker, values: dict[str, Any], head: str, folder: Path) -> None:
+    found = Findings(str(maker.lop))
+    filling.check(maker.text, values, maker.line, found)
+    found.settle()
+    extra = {} if "id" in (maker.matter.map or {}) else {"id": default_id(maker.lop)}
+    lop = filling.filled(maker.text, maker.matter, values, head=head, extra=extra)
+    (folder / maker.lop.name).write_bytes(lop.encode())
+
+
+def _whole(folder: Path) -> bool:
+    """Whether a folder is there, as it was made."""
+    try:
+        return _stamp(folder).read_text() == _digest(folder)
+    except OSError:
+        return False
+
+
+def _stamp(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.sha256")
+
+
+def _digest(folder: Path) -> str:
+    return digest.of_task(b"", folder, [folder])
+
+
+def _publish(made: Path, target: Path) -> None:
+    """Put a finished folder into its place; another process may be doing the same, with the same bytes."""
+    whole = _digest(made)
+    if target.exists() and not _whole(target):
+        shutil.rmtree(target, ignore_errors=True)
+    try:
+        made.rename(target)
+    except OSError:
+        if not target.is_dir() or _digest(target) != whole:
+            raise
+    _stamp(target).write_text(whole)

@@ -1,0 +1,1 @@
+"""The booking office of the {{company}} ferry."""

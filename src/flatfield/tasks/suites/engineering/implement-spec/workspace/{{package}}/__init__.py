@@ -1,0 +1,1 @@
+"""Stock of the {{company}} spinning mill."""

@@ -1,0 +1,1 @@
+"""The boat hire of {{company}}."""

@@ -1,0 +1,1 @@
+"""Orders to a report by town."""

@@ -1,0 +1,106 @@
+"""`flatfield judge check`: who passes, who does not, what is said and kept; and eval's warning."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from flatfield.records import AgentConfig
+from flatfield.scoring.judge.blinding import Blinder
+from flatfield.scoring.judge.labelled_set import Case, labelled_set
+from flatfield.scoring.judge.prompt import Writer
+from flatfield.scoring.judge.room import room
+from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+    Cli = Callable[..., CompletedProcess[str]]
+    Serve = Callable[..., FakeChat]
+
+CASES = labelled_set().cases
+SIZE = room(AgentConfig(name="j", provider="openai-chat"), 1)
+
+
+def shown(case: Case) -> str:
+    return Writer(case.task, case.task.rubric, Blinder(()), SIZE).shown(case.trial)
+
+
+TEXTS = {case.id: shown(case) for case in CASES}
+
+
+def knowing(request: dict[str, Any], _number: int) -> FakeReply | Fault:
+    """A judge that recognises each trial by its work, grades it right, and quotes it."""
+    prompt = request["messages"][-1]["content"]
+    marker = prompt.split("\n")[0].rpartition(" ")[2]
+    plain = prompt.replace(f"{marker} ", "")
+    known = [each for each in CASES if TEXTS[each.id] in plain and each.task.rubric.strip() in plain]
+    if not known:
+        return flattering(request, 0)
+    (case,) = known
+    quotes = [case.trial.answer[:40]] if case.trial.answer else []
+    return FakeReply(text=json.dumps({"reason": case.why, "evidence": quotes, "letter": case.letter}))
+
+
+def flattering(_request: dict[str, Any], _number: int) -> FakeReply | Fault:
+    return FakeReply(text='{"reason": "lovely", "evidence": [], "letter": "S"}')
+
+
+def test_a_good_judge_passes_and_eval_does_not_warn(cli: Cli, serve: Serve) -> None:
+    agent = f"openai-chat:m@{serve(knowing).base_url}"
+    ended = cli("judge", "check", agent)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.rstrip().endswith("passed: it can be a judge.")
+    assert "[48/48]" in ended.stderr
+    assert "weighted kappa ≥ 0.6" in ended.stdout
+    assert max(map(len, ended.stdout.splitlines())) <= 100
+    judged = cli("eval", "joke.md", "--agents", "noop", "--judge", agent)
+    assert "its check" not in judged.stderr
+
+
+def test_a_judge_that_flatters_fails_and_eval_warns(cli: Cli, serve: Serve) -> None:
+    server = serve(flattering)
+    agent = f"openai-chat:m@{server.base_url}"
+    before = cli("eval", "joke.md", "--agents", "noop", "--judge", agent)
+    assert f"judge check {agent.partition('@')[0]}" in before.stderr
+    assert "never passed its check" in before.stderr
+    ended = cli("judge", "check", agent)
+    assert ended.returncode == 1
+    assert "did not pass: its letters are not worth asking for." in ended.stdout
+    assert "Worst errors" in ended.stdout
+    asked = len(server.requests)
+    again = cli("judge", "check", agent)
+    assert (again.returncode, len(server.requests)) == (1, asked)
+    assert "48 of 48 trials were judged before" in again.stderr
+    after = cli("eval", "joke.md", "--agents", "noop", "--judge", agent)
+    assert "failed its check on 20" in after.stderr
+
+
+def test_a_limit_gives_figures_but_no_verdict(cli: Cli, serve: Serve) -> None:
+    server = serve(knowing)
+    agent = f"openai-chat:m@{server.base_url}"
+    ended = cli("judge", "check", agent, "--limit", "6", "--json")
+    assert ended.returncode == 3
+    found = json.loads(ended.stdout)
+    assert (found["passed"], found["fitness"]["n"], found["fitness"]["exact"]) == (None, 6, 1.0)
+    assert sorted(each["wanted"] for each in found["outcomes"]) == sorted("SABCDF")
+    assert len(server.requests) == 6
+    cli("judge", "check", agent, "--limit", "6", "--again")
+    assert len(server.requests) == 12
+
+
+def test_a_judge_that_cannot_be_asked_is_not_measured(cli: Cli, serve: Serve) -> None:
+    agent = f"openai-chat:m@{serve(lambda *_: Fault(status=400, message='no such thing')).base_url}"
+    ended = cli("judge", "check", agent, "--limit", "2")
+    assert ended.returncode == 3
+    assert "2 trials could not be judged; the first: the judge could not be asked" in ended.stderr
+    assert cli("judge", "check", "openai-chat:gpt-5").returncode == 2
+    assert cli("judge", "check", "no-such-agent").returncode == 2
+    assert cli("judge", "check", "nano-*").returncode == 2
+
+
+def test_a_kept_result_lies_in_the_cache(cli: Cli, serve: Serve, tmp_path: Path) -> None:
+    cli("judge", "check", f"openai-chat:m@{serve(knowing).base_url}", "--limit", "1")
+    assert len(list((tmp_path / "cache" / "judges").glob("*.json"))) == 1

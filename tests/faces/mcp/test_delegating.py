@@ -1,0 +1,181 @@
+"""prompt_nano_agent through a real client: what it returns, tells, keeps, and how it is ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flatfield.faces.mcp import delegating
+from flatfield.runs.store.store import Store
+from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+WORK = [
+    FakeReply(calls=(("write_file", '{"file_path": "b.txt", "content": "beta"}'),)),
+    FakeReply(text="It is done."),
+]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110 - another process's file is looked at, it sets no event
+            await asyncio.sleep(0.01)
+
+
+async def test_it_works_in_the_folder_and_tells_what_it_took(
+    folder: Path, connected: Any, configured: Callable[[str], None]
+) -> None:
+    told: list[str] = []
+
+    async def progress(_done: float, _total: float | None, message: str | None) -> None:
+        told.append(message or "")
+
+    async with FakeChat(WORK) as server:
+        configured(server.base_url)
+        async with connected() as client:
+            result = await client.call_tool(
+                "prompt_nano_agent", {"agentic_prompt": "Write b.txt."}, progress_callback=progress
+            )
+    assert not result.is_error
+    answer = result.structured_content
+    assert json.loads(result.content[0].text) == answer, "two of four clients show their model the text alone"
+    assert (answer["success"], answer["result"], answer["error"]) == (True, "It is done.", None)
+    metadata = answer["metadata"]
+    assert set(metadata) == {
+        "agent", "provider", "model", "stop", "turns", "tool_calls", "files_changed", "input_tokens",
+        "cache_read_tokens", "output_tokens", "reasoning_tokens", "cost_usd", "active_seconds",
+        "first_token_seconds", "trial",
+    }  # fmt: skip
+    assert (metadata["agent"], metadata["turns"], metadata["tool_calls"]) == ("desk", 2, 1)
+    assert (metadata["input_tokens"], metadata["output_tokens"], metadata["cost_usd"]) == (200, 20, None)
+    assert metadata["files_changed"] == ["b.txt"]
+    assert (folder / "b.txt").read_text() == "beta"
+    assert any("write_file" in text for text in told)
+    record = Store(folder / ".flatfield").trial(metadata["trial"])
+    assert (record.answer, record.tool_calls) == ("It is done.", 1)
+
+
+async def test_a_prompt_is_never_the_newest_evaluation(connected: Any, make_desk: Any) -> None:
+    async with connected(make_desk(agent="noop")) as client:
+        await client.call_tool("prompt_nano_agent", {"agentic_prompt": "Nothing."})
+        status = await client.call_tool("evaluation_status", {})
+    assert status.is_error
+    assert "no evaluation is stored" in status.content[0].text
+
+
+async def test_an_agent_that_fails_is_an_answer_not_an_error(connected: Any, configured: Any) -> None:
+    async with FakeChat(lambda *_: Fault(status=400, message="no such thing")) as server:
+        configured(server.base_url)
+        async with connected() as client:
+            result = await client.call_tool("prompt_nano_agent", {"agentic_prompt": "Do it."})
+    assert not result.is_error
+    assert result.structured_content["success"] is False
+    assert "no such thing" in result.structured_content["error"]
+    assert result.structured_content["metadata"]["stop"] == "error"
+
+
+async def test_a_limit_ends_it_and_says_so(connected: Any, configured: Any) -> None:
+    look = FakeReply(calls=(("list_directory", "{}"),))
+    async with FakeChat(lambda *_: look) as server:
+        configured(server.base_url)
+        async with connected() as client:
+            result = await client.call_tool("prompt_nano_agent", {"agentic_prompt": "Do it.", "limits": {"turns": 2}})
+    assert result.structured_content["metadata"]["stop"] == "turn_limit"
+    assert result.structured_content["error"] == "the agent did not finish: it was ended by its turn limit"
+
+
+async def test_cancelling_ends_the_agent_within_a_second_and_keeps_what_it_did(
+    folder: Path, connected: Any, configured: Any
+) -> None:
+    begun = asyncio.Event()
+
+    def script(_request: dict[str, Any], turn: int) -> FakeReply | Fault:
+        if turn == 0:
+            return WORK[0]
+        begun.set()
+        return Fault(kind="stall")
+
+    async with FakeChat(script) as server:
+        configured(server.base_url)
+        async with connected() as client:
+            call = asyncio.create_task(client.call_tool("prompt_nano_agent", {"agentic_prompt": "Write b.txt."}))
+            await begun.wait()
+            loop = asyncio.get_running_loop()
+            cancelled_at = loop.time()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            store = Store(folder / ".flatfield")
+            await until(lambda: bool(store.runs() and store.trials(store.runs()[0].id)))
+            assert loop.time() - cancelled_at < 1
+    (run,) = store.runs()
+    (record,) = store.trials(run.id)
+    assert (record.stop, run.delegated) == ("cancelled", True)
+    assert record.turns[0].reply.usage is not None
+    assert [change.path for change in record.changes] == ["b.txt"]
+
+
+async def test_a_quiet_agent_still_gives_signs_of_life(
+    connected: Any, configured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delegating, "HEARTBEAT_SECONDS", 0.02)
+    told: list[str] = []
+    alive = asyncio.Event()
+
+    async def progress(_done: float, _total: float | None, message: str | None) -> None:
+        told.append(message or "")
+        if "still working" in told[-1]:
+            alive.set()
+
+    async with FakeChat(lambda *_: Fault(kind="stall")) as server:
+        configured(server.base_url)
+        async with connected() as client:
+            call = asyncio.create_task(
+                client.call_tool("prompt_nano_agent", {"agentic_prompt": "Wait."}, progress_callback=progress)
+            )
+            async with asyncio.timeout(10):
+                await alive.wait()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"agentic_prompt": "  "}, "agentic_prompt is empty"),
+        ({}, "agentic_prompt: Field required"),
+        ({"agentic_prompt": "x", "modle": "hunter2-key"}, "it has: agentic_prompt, model, provider, agent"),
+        ({"agentic_prompt": "x", "model": "hunter2-key"}, "the models are: "),
+        ({"agentic_prompt": "x", "model": "gpt-5", "provider": "hunter2-key"}, "it is at: openai"),
+        ({"agentic_prompt": "x", "agent": "noop", "model": "gpt-5"}, "not both"),
+        ({"agentic_prompt": "x", "provider": "openai"}, "provider alone names no agent"),
+        ({"agentic_prompt": "x"}, "say who works"),
+        ({"agentic_prompt": "x", "agent": "openai-chat:q@http://127.0.0.1:1/v1"}, "--allow-urls"),
+        ({"agentic_prompt": "x", "agent": "gpt-5"}, "OPENAI_API_KEY"),
+        ({"agentic_prompt": "x", "agent": "noop", "workspace": "/"}, "workspace must lie inside"),
+        ({"agentic_prompt": "x", "agent": "noop", "workspace": ".."}, "workspace must lie inside"),
+        ({"agentic_prompt": "x", "agent": "noop", "workspace": "nowhere"}, "is no folder"),
+        ({"agentic_prompt": "x", "agent": "noop", "limits": {"turns": 0}}, "limits.turns"),
+        ({"agentic_prompt": "x", "agent": "noop", "limits": {"hunter2-key": 1}}, "Extra inputs are not permitted"),
+        ({"agentic_prompt": 7, "agent": "noop"}, "agentic_prompt: Input should be a valid string"),
+    ],
+)
+async def test_a_bad_argument_says_what_is_valid_and_repeats_nothing(
+    connected: Any, folder: Path, arguments: dict[str, Any], said: str
+) -> None:
+    async with connected() as client:
+        result = await client.call_tool("prompt_nano_agent", arguments)
+    text = result.content[0].text
+    assert result.is_error
+    assert said in text
+    assert "http" not in text.replace("http://127.0.0.1:1", ""), "no address of a library's help pages"
+    if "limits" not in arguments:  # a key's place is not its value
+        assert "hunter2" not in text
+    assert not (folder / ".flatfield").exists(), "nothing was started"

@@ -1,0 +1,99 @@
+"""`flatfield mcp` as clients start it: a clean stdout, a quick answer, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODERN_ENOUGH = "2025-06-18"
+
+
+def message(number: int, method: str, **params: Any) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode() + b"\n"
+
+
+HELLO = message(
+    1, "initialize", protocolVersion=MODERN_ENOUGH, capabilities={}, clientInfo={"name": "t", "version": "1"}
+)
+READY = b'{"jsonrpc": "2.0", "method": "notifications/initialized"}\n'
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "flatfield", "mcp", *arguments],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "FLATFIELD_CACHE": str(folder / "cache")},
+    )
+
+
+def test_stdout_carries_the_protocol_alone_and_the_end_of_stdin_ends_it(folder: Path) -> None:
+    process = start(folder)
+    call = message(2, "tools/call", name="prompt_nano_agent", arguments={"agentic_prompt": "x", "agent": "noop"})
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(HELLO + READY + call)
+    process.stdin.flush()
+    lines = [process.stdout.readline()]
+    while b'"id":2' not in lines[-1]:
+        lines.append(process.stdout.readline())
+    rest, _ = process.communicate(timeout=20)
+    told = [json.loads(line) for line in (*lines, *rest.splitlines())]
+    assert all(one["jsonrpc"] == "2.0" for one in told)
+    assert told[0]["result"]["serverInfo"]["name"] == "flatfield"
+    assert process.returncode == 0
+
+
+def test_what_a_call_needs_is_not_loaded_before_the_first_call(folder: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['flatfield', 'mcp']\n"
+        "from flatfield.faces.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'numpy', 'aiohttp', 'genai_prices', 'xllamacpp'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=HELLO, capture_output=True, cwd=folder, check=True, timeout=60
+    )
+    assert b'"id":1' in done.stdout
+    assert done.stderr.decode().strip() == "[]"
+
+
+def test_a_client_that_vanishes_leaves_no_process(folder: Path) -> None:
+    process = start(folder)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(HELLO + READY)
+    process.stdin.flush()
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdin.close()
+    deadline = time.monotonic() + 20
+    assert process.wait(timeout=deadline - time.monotonic()) == 0
+    assert process.stderr is not None
+    assert b"bug" not in process.stderr.read()
+    process.stderr.close()
+
+
+def test_what_is_wrong_on_the_command_line_is_one_sentence(folder: Path) -> None:
+    for arguments, said in (
+        (("--http", "nowhere"), "write HOST:PORT"),
+        (("--root", "nowhere"), "is no directory"),
+        (("--agent", "nobody"), "nobody"),
+        (("--allow-host", "x"), "add --http"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "flatfield", "mcp", *arguments],
+            cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2, arguments
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1

@@ -1,0 +1,102 @@
+"""Verifiers that run code wait while a model on this device is measured, and the other way round."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flatfield.agent.local.device import device_lane
+from flatfield.agent.protocols import Lane
+from flatfield.records import Check, Task, VerifierSpec
+from flatfield.runs import quiet
+from flatfield.runs.devices import Devices
+from flatfield.runs.lanes import Lanes
+from flatfield.scoring.protocols import VerifyContext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from flatfield.records import TrialRecord
+    from flatfield.testing.clock import FakeClock
+
+HOSTED = Lane(name="vendor:api.example", width=16, place="api.example")
+
+
+@pytest.fixture
+def lanes(tmp_path: Path, clock: FakeClock) -> Lanes:
+    return Lanes(clock, Devices(tmp_path, clock, lambda _: None))
+
+
+@pytest.fixture
+def context(make_record: Callable[..., TrialRecord]) -> VerifyContext:
+    task = Task(id="t", title="t", prompt="p", verifiers=(VerifierSpec(kind="command", options={"run": "true"}),))
+    nothing: Any = None
+    return VerifyContext(trial=make_record(), task=task, files=nothing, root=nothing, before=nothing)
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What verifying leaves here."""
+    told: list[str] = []
+
+    async def verify(*_arguments: object) -> tuple[Check, ...]:
+        told.append("verifying")
+        for _ in range(5):
+            await asyncio.sleep(0)
+        told.append("verified")
+        return ()
+
+    monkeypatch.setattr(quiet, "verify", verify)
+    return told
+
+
+async def until(clock: FakeClock, waits: int) -> None:
+    while len(clock.slept) < waits:  # noqa: ASYNC110 - the clock under test is what is waited for
+        await asyncio.sleep(0)
+
+
+async def test_commands_wait_for_a_model_on_this_device(
+    lanes: Lanes, context: VerifyContext, log: list[str], clock: FakeClock
+) -> None:
+    async with lanes.alone(device_lane()):
+        verifying = asyncio.create_task(quiet.verify_quietly(context, HOSTED, lanes))
+        await until(clock, 3)
+        assert log == []
+    await verifying
+    assert log == ["verifying", "verified"]
+
+
+async def test_a_model_on_this_device_waits_for_commands_and_they_do_not_wait_for_each_other(
+    lanes: Lanes, context: VerifyContext, log: list[str]
+) -> None:
+    both = [asyncio.create_task(quiet.verify_quietly(context, HOSTED, lanes)) for _ in range(2)]
+    while len(log) < 2:  # noqa: ASYNC110 - one step of the loop at a time is the point
+        await asyncio.sleep(0)
+    async with lanes.alone(device_lane()):
+        log.append("measured")
+    await asyncio.gather(*both)
+    assert log == ["verifying", "verifying", "verified", "verified", "measured"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "lane"), [("command", device_lane()), ("file", HOSTED), ("answer", HOSTED), ("rubric", HOSTED)]
+)
+async def test_who_has_the_device_and_who_only_reads_does_not_wait(
+    lanes: Lanes, context: VerifyContext, log: list[str], kind: str, lane: Lane
+) -> None:
+    task = Task(id="t", title="t", prompt="p", verifiers=(VerifierSpec(kind=kind, options={}),))
+    async with lanes.alone(device_lane()):
+        await quiet.verify_quietly(dataclasses.replace(context, task=task), lane, lanes)
+    assert log == ["verifying", "verified"]
+
+
+async def test_models_on_another_machine_are_not_slowed_by_commands_here(
+    lanes: Lanes, context: VerifyContext, log: list[str]
+) -> None:
+    async with lanes.alone(device_lane("http://desk.lan/v1")):
+        await quiet.verify_quietly(context, HOSTED, lanes)
+    assert log == ["verifying", "verified"]
