@@ -131,6 +131,7 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     """A named configuration of a model; the scaffold around it is the same for all.
 
     `source` says where it was read. `on_device` None means "decided by the provider". `tools` None means "the task's".
+    `command` and `output` are an external agent's (provider `cli`): how it is started, and in which form it reports.
     """
 
     name: str
@@ -148,6 +149,8 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     usd_per_hour: float | None = None
     system_prompt: str | None = None
     tools: tuple[str, ...] | None = None
+    command: tuple[str, ...] = ()
+    output: str | None = None
     description: str = ""
     source: str = ""
 
@@ -280,6 +283,15 @@ class Wire(Struct, frozen=True, kw_only=True):
     failure: str = ""
     status: int | None = None
     received_headers: dict[str, str] = field(default_factory=dict)
+
+
+class ScaffoldWork(Struct, frozen=True, kw_only=True):
+    """What another scaffold than ours says that it did in its run; None: it does not say. `version` "": not known."""
+
+    name: str
+    version: str = ""
+    turns: int | None = None
+    tool_calls: int | None = None
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -480,6 +492,7 @@ class Run(Struct, frozen=True, kw_only=True):
     `anchors`: the ends of its relative scales from before agents were added; kept, so that adding re-letters nobody.
     `began_with`: how many agents were compared before others were added, 0 when none were; it keeps neutral names.
     `delegated`: one prompt that a client handed to one agent; never "the newest run".
+    `added`: by task and agent, the repeats that came to those of its plan because its order was not settled.
     """
 
     id: str
@@ -499,6 +512,11 @@ class Run(Struct, frozen=True, kw_only=True):
     anchors: tuple[Anchors, ...] = ()
     began_with: int = 0
     panel: tuple[str, ...] = ()
+    added: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def added_to(self, task: str, agent: str) -> int:
+        """How many repeats came to the plan's for one agent on one task."""
+        return self.added.get(task, {}).get(agent, 0)
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):
@@ -520,7 +538,9 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     delegated: bool = False
 
 
-EventKind = Literal["trial_started", "waiting", "turn", "tool", "verifying", "trial_finished", "judging", "note"]
+EventKind = Literal[
+    "planned", "trial_started", "waiting", "turn", "tool", "verifying", "trial_finished", "judging", "note"
+]
 
 
 class Event(Struct, frozen=True, kw_only=True):

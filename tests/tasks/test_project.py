@@ -31,7 +31,8 @@ def test_without_any_file_there_are_the_shipped_agents(tmp_path: Path) -> None:
 def test_the_original_project(nano_agent: Path) -> None:
     project = find_project(nano_agent, None, {})
     assert len([agent for agent in project.roster if agent.source.startswith(".claude/agents/nano-agent-")]) == 9
-    assert project.notes == (".claude/agents: greeter.md skipped: no call of prompt_nano_agent, so no nano agent",)
+    note = ".claude/agents: greeter.md skipped: no call of prompt_nano_agent with a model, so no agent of its own"
+    assert project.notes == (note,)
 
 
 def test_flatfield_toml_is_found_upward_by_variable_or_by_name(write: Write, tmp_path: Path) -> None:

@@ -63,7 +63,10 @@ class LiveView:
 
     def observe(self, event: Event) -> None:
         """Take one event."""
-        if event.kind == "trial_finished" and event.record is not None:
+        if event.kind == "planned":
+            self._planned[event.agent] += 1
+            self._last.setdefault(event.agent, "")
+        elif event.kind == "trial_finished" and event.record is not None:
             self._finish(event.record)
         elif event.kind == "judging":
             self.say(f"judge {event.agent}: {event.text}")

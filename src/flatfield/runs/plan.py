@@ -51,14 +51,24 @@ def plan(run: Run) -> tuple[TrialPlan, ...]:
     if mistakes:
         raise InvalidFiles(mistakes)
     draw = random.Random(run.evaluation.seed)  # noqa: S311 - shuffles, keeps no secrets
-    often = {task: run.repeats.get(task, n) for task, n in repeats(run.tasks, run.evaluation).items()}
-    pairs = sorted((task.id, agent) for task in run.tasks for agent in roster(run, task.id))
+    often = how_often(run)
+    pairs = sorted(often)
     return tuple(
         TrialPlan(run=run.id, agent=agent, task=task, repeat=repeat)
         for repeat in range(1, max(often.values(), default=0) + 1)
         for task, agent in sorted(pairs, key=lambda _: draw.random())
-        if repeat <= often[task]
+        if repeat <= often[task, agent]
     )
+
+
+def how_often(run: Run) -> dict[tuple[str, str], int]:
+    """The repeats of each (task, agent): the task's, and those that were added because the order was not settled."""
+    planned = {task: run.repeats.get(task, n) for task, n in repeats(run.tasks, run.evaluation).items()}
+    return {
+        (task.id, agent): planned[task.id] + run.added_to(task.id, agent)
+        for task in run.tasks
+        for agent in roster(run, task.id)
+    }
 
 
 def remaining(run: Run, stored: Sequence[TrialRecord], only: Collection[str] = ()) -> Remaining:

@@ -122,7 +122,7 @@ def _cells(
                 task=task,
                 anchors={m: scales[task.id, m] for m in MEASURES},
                 weights=weights,
-                planned=run.repeats.get(task.id, 1),
+                planned=run.repeats.get(task.id, 1) + run.added_to(task.id, agent.name),
                 ranked=agent.name not in controls,
             )
             figures, judged = measured.figures.get(key, ()), measured.judged.get(key, ())

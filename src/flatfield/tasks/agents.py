@@ -52,8 +52,14 @@ _ARGUMENT = re.compile(
 )
 
 
+def wrapper_name(agent: str) -> str:
+    """What the sub-agent that wraps an agent is called: `nano-agent-`, and letters, digits and hyphens only."""
+    plain = re.sub(r"[^a-z0-9]+", "-", agent.lower()).strip("-")
+    return plain if plain.startswith("nano-agent-") else f"nano-agent-{plain}"
+
+
 def read_agent_file(path: Path) -> AgentConfig | None:
-    """The agent that a sub-agent file describes; None when it calls no nano agent.
+    """The agent that a sub-agent file describes; None when it calls no nano agent, or one that is configured elsewhere.
 
     Only `name` and `description` of the front matter are read: its `model` and `tools` are the wrapper's.
 
@@ -68,6 +74,8 @@ def read_agent_file(path: Path) -> AgentConfig | None:
     if call is None:
         return None
     start, given = call
+    if given.get("agent") and not {"model", "provider"} & set(given):
+        return None
     line = source.Lines.of(text).number(start)
     for key in ("model", "provider"):
         if not given.get(key):
@@ -129,7 +137,7 @@ def is_url(text: str) -> bool:
 def select_agents(items: Sequence[str], roster: Sequence[AgentConfig]) -> tuple[AgentConfig, ...]:
     """The agents that names, globs and specs select, in their order, each once.
 
-    A name wins over a spec. Globs leave out the controls, which are compared with nothing, and select among the user's
+    A name wins over a spec; `nano-agent-NAME` means the agent that such a sub-agent wraps. Globs leave out the controls, which are compared with nothing, and select among the user's
     own agents. Those that flatfield brings along, which are many and may cost money, are selected by a glob only where
     none of the user's matches and the glob begins as their names do (`claude-*`, never `*`).
 
@@ -165,6 +173,7 @@ def listed(roster: Sequence[AgentConfig]) -> str:
 
 def _select(item: str, roster: Sequence[AgentConfig]) -> Iterator[AgentConfig]:
     named = next((agent for agent in roster if agent.name == item), None)
+    named = named or next((agent for agent in roster if wrapper_name(agent.name) == item), None)
     if named is not None:
         yield named
         return

@@ -16,6 +16,7 @@ from flatfield.faces.cli import (
     doctor,
     evaluate,
     examples,
+    init,
     judge,
     mcp,
     models,
@@ -95,6 +96,7 @@ app.add_typer(agents.app, name="agents")
 app.command("replay", epilog=replay.EPILOG)(replay.command)
 app.command("speak", epilog=speech.EPILOG)(speech.command)
 app.command("mcp", epilog=mcp.EPILOG)(mcp.command)
+app.add_typer(init.app, name="init")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
 app.add_typer(judge.app, name="judge")

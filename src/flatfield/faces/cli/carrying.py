@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from flatfield.errors import FlatfieldError
+from flatfield.faces.cli.codes import INTERRUPTED, NOT_MEASURED
 from flatfield.faces.cli.common import environ_of, note, notes, prices_of
-from flatfield.faces.cli.ending import INTERRUPTED
 from flatfield.faces.cli.interrupts import interruptible
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store.store import Store
     from flatfield.tasks.project import Project
-
-NOT_MEASURED = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,8 +1,4 @@
-"""How a command ends: its exit code, and the one sentence that is said when something went wrong.
-
-0 completed; 1 a gate failed; 2 bad input or not ready; 3 completed, with trials not measured; 70 a bug in flatfield
-(EX_SOFTWARE of sysexits.h); 130 interrupted.
-"""
+"""How a command ends: its exit code, and the one sentence that is said when something went wrong."""
 
 from __future__ import annotations
 
@@ -16,13 +12,11 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from flatfield.errors import FlatfieldError, InvalidFiles
+from flatfield.faces.cli.codes import BAD_INPUT, BUG, INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BAD_INPUT = 2
-BUG = 70
-INTERRUPTED = 130
 DEBUG = "FLATFIELD_DEBUG"
 # Typer's base of usage errors: older ones have it from click, newer ones bring their own.
 _USAGE: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")

@@ -9,7 +9,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from flatfield.faces.cli.ending import INTERRUPTED
+from flatfield.faces.cli.codes import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

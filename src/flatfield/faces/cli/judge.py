@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flatfield.errors import FlatfieldError
+from flatfield.faces.cli.codes import GATE_FAILED, INTERRUPTED, NOT_MEASURED
 from flatfield.faces.cli.common import (
     AsJson,
     environ_of,
@@ -20,7 +21,6 @@ from flatfield.faces.cli.common import (
     settings,
     write,
 )
-from flatfield.faces.cli.ending import INTERRUPTED
 from flatfield.faces.cli.interrupts import interruptible
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from flatfield.scoring.judge.labelled_set import Case, LabelledSet
     from flatfield.tasks.project import Project
 
-GATE_FAILED = 1
-NOT_MEASURED = 3
 
 app = typer.Typer(
     help="Measure judges before they are trusted.",

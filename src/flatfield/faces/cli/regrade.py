@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError
+from flatfield.faces.cli.codes import INTERRUPTED, NOT_MEASURED
 from flatfield.faces.cli.common import (
     AsJson,
     RunArgument,
@@ -24,7 +25,6 @@ from flatfield.faces.cli.common import (
     store_of,
     write,
 )
-from flatfield.faces.cli.ending import INTERRUPTED
 from flatfield.faces.cli.interrupts import interruptible
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from flatfield.runs.store.store import Store
     from flatfield.tasks.project import Project
 
-NOT_MEASURED = 3
 EPILOG = examples(
     "flatfield regrade --judge claude-sonnet                another judge for the newest run",
     "flatfield regrade 20260102 --judge claude-sonnet,gpt-5   a panel",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import NotFound
+from flatfield.faces.cli.codes import INTERRUPTED
 from flatfield.faces.cli.common import RunArgument, examples, note, settings
-from flatfield.faces.cli.ending import INTERRUPTED
 from flatfield.faces.cli.interrupts import interruptible
 from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.cli.carrying import NOT_MEASURED
+from flatfield.faces.cli.codes import INTERRUPTED, NOT_MEASURED
 from flatfield.faces.cli.common import (
     AsJson,
     environ_of,
@@ -22,7 +22,6 @@ from flatfield.faces.cli.common import (
     settings,
     write,
 )
-from flatfield.faces.cli.ending import INTERRUPTED
 from flatfield.faces.cli.interrupts import interruptible
 from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
 

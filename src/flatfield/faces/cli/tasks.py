@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flatfield.errors import NotFound
+from flatfield.faces.cli.codes import GATE_FAILED
 from flatfield.faces.cli.common import AsJson, examples, notes, print_json, print_table, write
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def check(
     else:
         _print(findings)
     if any(not finding.holds for finding in findings):
-        raise typer.Exit(1)
+        raise typer.Exit(GATE_FAILED)
 
 
 @contextmanager

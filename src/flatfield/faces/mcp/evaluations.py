@@ -20,6 +20,7 @@ from flatfield.faces.mcp.storing import store_of
 from flatfield.records import Evaluation
 from flatfield.runs.claim import holder
 from flatfield.runs.order import new_run
+from flatfield.runs.plan import how_often
 from flatfield.tasks.agents import select_agents
 from flatfield.tasks.loading import SUITE_PREFIX, load
 
@@ -80,7 +81,7 @@ def status(run: str, desk: Desk) -> Status:
     store = store_of(project)
     found = store.load_run(run or None)
     trials = store.trials(found.id)
-    planned = sum(found.repeats.get(task.id, 1) * len(found.rosters.get(task.id, found.agents)) for task in found.tasks)
+    planned = sum(how_often(found).values())
     running = holder(found.id, store.path.parent) is not None
     measured = [trial for trial in trials if trial.failure is None]
     ended = [trial for trial in trials if trial.failure is None or trial.failure.kind != "interrupted"]

@@ -172,6 +172,7 @@ class _Outline(msgspec.Struct, frozen=True):
     agents: tuple[_Named, ...]
     repeats: dict[str, int]
     rosters: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    added: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     imported: bool = False
     delegated: bool = False
 
@@ -197,7 +198,8 @@ def _summary(connection: sqlite3.Connection, run: _Outline, stored: int, measure
         title=run.evaluation.title,
         agents=tuple(agent.name for agent in run.agents),
         tasks=tuple(task.id for task in run.tasks),
-        planned=sum(run.repeats.get(task.id, 1) * len(run.rosters.get(task.id, run.agents)) for task in run.tasks),
+        planned=sum(run.repeats.get(task.id, 1) * len(run.rosters.get(task.id, run.agents)) for task in run.tasks)
+        + sum(more for agents in run.added.values() for more in agents.values()),
         stored=stored,
         measured=measured,
         cost_usd=spent_usd(connection, run.id),

@@ -53,8 +53,7 @@ def paired(first: Sequence[float], second: Sequence[float], repeats: float) -> D
     """
     apart = [a - b for a, b in zip(first, second, strict=True)]
     n, value = len(apart), mean(apart)
-    squares = math.fsum((each - value) ** 2 for each in apart) + 1.0 / repeats
-    error = math.sqrt(squares / (n - 1) / n)
+    error = standard_error(apart, repeats)
     half = t_quantile(1.0 - ALPHA / 2, n - 1) * error
     return Difference(
         value=value,
@@ -62,6 +61,13 @@ def paired(first: Sequence[float], second: Sequence[float], repeats: float) -> D
         high=exact(min(value + half, 1.0)),
         probability=t_cdf(value / error, n - 1),
     )
+
+
+def standard_error(apart: Sequence[float], repeats: float) -> float:
+    """The standard error of the mean of the tasks' differences, two or more, with the addition of `paired`."""
+    n, value = len(apart), mean(apart)
+    squares = math.fsum((each - value) ** 2 for each in apart) + 1.0 / repeats
+    return math.sqrt(squares / (n - 1) / n)
 
 
 def unpaired(first: Estimate, second: Estimate) -> Difference:

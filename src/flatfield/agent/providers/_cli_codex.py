@@ -1,0 +1,65 @@
+"""Codex (`codex exec`): its command line, and its `--json` events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flatfield.agent.providers._scaffold import Report, Scaffold, amount, events, inner
+from flatfield.records import Usage
+
+if TYPE_CHECKING:
+    from flatfield.agent.providers._scaffold import Job
+
+TOOLS = frozenset({"command_execution", "file_change", "mcp_tool_call", "web_search"})
+"""Items that are a call of a tool, as its events name them."""
+
+
+def arguments(job: Job) -> list[str]:
+    """Commands and edits in its own sandbox: the workspace can be written, there is no network."""
+    given = ["exec", "--json", "--skip-git-repo-check", "--ephemeral", "--color", "never", "-c", 'web_search="disabled"']
+    if job.model:
+        given += ["--model", job.model]
+    if job.effort:
+        given += ["-c", f'model_reasoning_effort="{job.effort}"']
+    return [*given, "--sandbox", "workspace-write" if job.edits else "read-only", "-"]
+
+
+def read(printed: str) -> Report:
+    """The report in its events; it does not say how many requests it made, nor what they cost."""
+    told = events(printed)
+    if not told:
+        raise ValueError("no events")
+    done = [inner(each, "item") for each in told if each.get("type") == "item.completed"]
+    usages = [inner(each, "usage") for each in told if each.get("type") == "turn.completed"]
+    failed = next((each for each in reversed(told) if each.get("type") in {"turn.failed", "turn.completed"}), {})
+    problem = inner(failed, "error").get("message") or "it failed" if failed.get("type") == "turn.failed" else ""
+    texts = [str(item.get("text", "")) for item in done if item.get("type") == "agent_message"]
+    return Report(
+        text=texts[-1] if texts else "",
+        usage=_usage(usages[-1]) if usages else None,
+        tool_calls=sum(item.get("type") in TOOLS for item in done),
+        error=str(problem),
+    )
+
+
+def _usage(usage: dict[str, object]) -> Usage:
+    """Its input holds what is cached, its output the reasoning."""
+    return Usage(
+        input_tokens=amount(usage, "input_tokens"),
+        cache_read_tokens=amount(usage, "cached_input_tokens"),
+        cache_write_tokens=amount(usage, "cache_write_input_tokens"),
+        output_tokens=amount(usage, "output_tokens"),
+        reasoning_tokens=amount(usage, "reasoning_output_tokens"),
+    )
+
+
+SCAFFOLD = Scaffold(
+    program="codex",
+    install="npm install -g @openai/codex",
+    vendor="openai",
+    variables=("OPENAI_*", "CODEX_HOME", "CODEX_API_KEY"),
+    base_url_variable="OPENAI_BASE_URL",
+    takes_effort=True,
+    arguments=arguments,
+    read=read,
+)

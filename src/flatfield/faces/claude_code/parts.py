@@ -1,0 +1,126 @@
+"""Every file of the plugin, or of a project, as text: what stands in it depends on the agents alone."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flatfield import __version__
+from flatfield.faces.claude_code.layout import NAME, Layout
+from flatfield.faces.claude_code.wrappers import sub_agent
+from flatfield.tasks.agents import wrapper_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flatfield.records import AgentConfig
+
+DEFAULT_PROGRAM = "flatfield"
+LINEUP = (
+    "gpt-6-luna",
+    "gpt-6.1-terra",
+    "gpt-6.1-sol",
+    "claude-haiku-5-5",
+    "claude-sonnet-5-5",
+    "claude-opus-5-5",
+    "gemini-3.8-flash",
+    "gpt-oss-20b",
+    "gpt-oss-120b",
+)
+"""Whom it is made for when nobody is named or configured: small, middle and large, from the cloud and for the desk."""
+TOOL_MILLISECONDS = 1_800_000
+"""How long Claude Code waits for one call, waiting for a free model included; progress does not prolong it."""
+HOOK_SECONDS = 60
+HOOKS = ("Stop", "SubagentStop", "Notification")
+DESCRIPTION = "Hand work to nano agents on any model, and find out which model does it best"
+_PAGES = Path(__file__).parent / "pages"
+_OWNER = {"name": "The flatfield authors"}
+
+
+def files(agents: Sequence[AgentConfig], layout: Layout, program: str = DEFAULT_PROGRAM) -> dict[str, str]:
+    """All files by their paths; `program` is how Claude Code starts flatfield, one word or several."""
+    made = {f"{layout.root}agents/{wrapper_name(agent.name)}.md": sub_agent(agent, layout) for agent in agents}
+    made |= _commands(agents, layout)
+    made[f"{layout.root}skills/nano-agents/SKILL.md"] = _filled("SKILL.md", agents, layout)
+    hooks = {"hooks": _hooks(program)}
+    if layout.kind == "project":
+        return made | {".claude/settings.json": _json(hooks), ".mcp.json": _json(_server(program, layout))}
+    return made | {
+        "hooks/hooks.json": _json({"description": "Says when Claude Code is done or waits.", **hooks}),
+        ".mcp.json": _json(_server(program, layout)),
+        ".claude-plugin/plugin.json": _json(_manifest()),
+        ".claude-plugin/marketplace.json": marketplace("./"),
+    }
+
+
+def marketplace(source: str) -> str:
+    """The file that offers the plugin to `claude plugin install`; `source` is where it lies, from the file's root."""
+    plugin = {"name": NAME, "source": source, "description": DESCRIPTION, "category": "development"}
+    about = {"description": "flatfield's plugin for Claude Code"}
+    return _json({"name": NAME, "owner": _OWNER, "metadata": about, "plugins": [plugin]})
+
+
+def _manifest() -> dict[str, Any]:
+    return {
+        "name": NAME,
+        "version": __version__,
+        "description": DESCRIPTION,
+        "author": _OWNER,
+        "license": "MIT",
+        "keywords": ["agents", "evaluation", "mcp", "models", "benchmark"],
+    }
+
+
+def _commands(agents: Sequence[AgentConfig], layout: Layout) -> dict[str, str]:
+    folder = f"{layout.root}commands/perf"
+    made = {f"{folder}/hop_evaluate_nano_agents.md": _filled("hop_evaluate_nano_agents.md", agents, layout)}
+    for path in sorted((_PAGES / "perf").rglob("*")):
+        name = path.relative_to(_PAGES / "perf").as_posix()
+        if path.suffix == ".md":
+            made[f"{folder}/{name}"] = _filled(f"perf/{name}", agents, layout)
+        elif path.suffix == ".py":
+            made[f"{folder}/{name}"] = path.read_text(encoding="utf-8")
+    return made
+
+
+def _filled(page: str, agents: Sequence[AgentConfig], layout: Layout) -> str:
+    """A page with what depends on the layout and the agents put in."""
+    lines = "\n".join(f"@agent-{wrapper_name(agent.name)} PROMPT" for agent in agents)
+    example = f"`{layout.type_prefix}{wrapper_name(agents[0].name)}`" if agents else "none yet"
+    values = {
+        "tool": layout.tool,
+        "agents": lines,
+        "type": f"whose type is `{layout.type_prefix}NAME`" if "hop" in page else f"such as {example}",
+        "command": layout.command,
+        "where": _where(layout),
+    }
+    text = (_PAGES / page).read_text(encoding="utf-8")
+    for name, value in values.items():
+        text = text.replace(f"{{{{{name}}}}}", value)
+    return text
+
+
+def _where(layout: Layout) -> str:
+    folder = f"{layout.root}commands/perf" if layout.kind == "project" else "${CLAUDE_PLUGIN_ROOT}/commands/perf"
+    return f"(A name that is no path is a file in `{folder}/`, or the only one there whose name begins so.)"
+
+
+def _server(program: str, layout: Layout) -> dict[str, Any]:
+    """The server, started before the first prompt: a command that calls its tools would else come too early."""
+    command, *words = shlex.split(program)
+    lops = ["--lops", "${CLAUDE_PLUGIN_ROOT}/commands/perf"] if layout.kind == "plugin" else []
+    server = {"command": command, "args": [*words, "mcp", *lops], "alwaysLoad": True, "timeout": TOOL_MILLISECONDS}
+    return {"mcpServers": {NAME: server}}
+
+
+def _hooks(program: str) -> dict[str, Any]:
+    """Each event is spoken of in the background: nothing waits for a voice."""
+    command = f"{shlex.join(shlex.split(program))} speak --hook"
+    hook = {"type": "command", "command": command, "async": True, "timeout": HOOK_SECONDS}
+    return {event: [{"hooks": [hook]}] for event in HOOKS}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,119 @@
+"""`flatfield init`: files that let other programs work with flatfield."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flatfield.errors import FlatfieldError
+from flatfield.faces.cli.common import AsJson, comma_list, examples, note, notes, print_json, settings, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flatfield.records import AgentConfig
+    from flatfield.tasks.project import Project
+
+PLUGIN_FOLDER = "flatfield-plugin"
+_PROGRAM = "flatfield"
+
+app = typer.Typer(
+    help="Write the files that let Claude Code work with nano agents.",
+    epilog=examples("flatfield init claude-code", "flatfield init claude-code --project"),
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+
+@app.callback()
+def group() -> None:
+    """Keep `claude-code` a command of its own, although it is the only one."""
+
+
+@app.command(
+    "claude-code",
+    epilog=examples(
+        "flatfield init claude-code                  a plugin in flatfield-plugin/",
+        "flatfield init claude-code --project        files in .claude/ and .mcp.json, here",
+        "flatfield init claude-code --project --agents gpt-6-luna,my-qwen",
+        'flatfield init claude-code --program "$PWD/.venv/bin/flatfield"',
+    ),
+)
+def claude_code(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--dir", metavar="DIR", help=f"Where to; {PLUGIN_FOLDER}/ if not given, with --project here."),
+    ] = None,
+    project: Annotated[
+        bool, typer.Option("--project", help="Files of a project (.claude/, .mcp.json) instead of a plugin.")
+    ] = False,
+    agents: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="For these agents; else your own ones, else nine that flatfield knows."),
+    ] = None,
+    program: Annotated[
+        str, typer.Option(metavar="COMMAND", help="How Claude Code starts flatfield.", show_default=True)
+    ] = _PROGRAM,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there and differ.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write sub-agents, commands, a skill, hooks and the MCP server's entry, as a plugin or into a project."""
+    from flatfield.faces.claude_code.layout import PLUGIN, PROJECT
+    from flatfield.faces.claude_code.parts import files
+    from flatfield.faces.claude_code.writing import write as put
+
+    if not shlex.split(program):
+        raise FlatfieldError("--program is empty: say how flatfield is started, such as flatfield")
+    layout = PROJECT if project else PLUGIN
+    target = folder.expanduser() if folder is not None else Path("." if project else PLUGIN_FOLDER)
+    found = settings(context).project()
+    notes(found.notes)
+    chosen = _chosen(comma_list(agents, "--agents"), found)
+    result = put(files(chosen, layout, program), target, force=force)
+    if as_json:
+        print_json({"dir": str(target), "written": result.written, "unchanged": result.unchanged})
+        return
+    write("".join(f"{target / path}\n" for path in result.written))
+    note(_summary(len(result.written), len(result.unchanged), chosen))
+    note(_next(target, project=project))
+    if shutil.which(shlex.split(program)[0]) is None:
+        note(f"note: {program} is not found from here; name its path with --program, or install flatfield")
+
+
+def _chosen(names: Sequence[str] | None, project: Project) -> tuple[AgentConfig, ...]:
+    """The agents that are wrapped: those named, else the user's own, else the shipped line-up."""
+    from datetime import date
+
+    from flatfield.faces.claude_code.parts import LINEUP
+    from flatfield.tasks.agents import CONTROLS, select_agents
+    from flatfield.tasks.roster import SHIPPED, retirement
+
+    own = tuple(one.name for one in project.roster if one.source != SHIPPED and one.provider not in CONTROLS)
+    chosen = select_agents(names or own or LINEUP, project.roster)
+    today = date.today()  # noqa: DTZ011 - a vendor's date, seen from the user's calendar
+    notes([text for agent in chosen if (text := retirement(agent, today))])
+    specs = [agent.name for agent in chosen if agent.name not in {one.name for one in project.roster}]
+    if specs:
+        raise FlatfieldError(f"{specs[0]} is not configured: the server would not know it; add it to flatfield.toml")
+    return chosen
+
+
+def _summary(written: int, unchanged: int, agents: Sequence[AgentConfig]) -> str:
+    from flatfield.faces.wording import many
+
+    same = f", {unchanged} unchanged" if unchanged else ""
+    return f"{many(written, 'file')} written{same}; sub-agents for: {', '.join(agent.name for agent in agents)}"
+
+
+def _next(folder: Path, *, project: bool) -> str:
+    if project:
+        where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
+        return f"next: {where}claude, then /perf:hop_evaluate_nano_agents lop_eval_1"
+    shown = shlex.quote(os.path.relpath(folder))
+    return f"next: claude --plugin-dir {shown}, then /flatfield:perf:hop_evaluate_nano_agents lop_eval_1"

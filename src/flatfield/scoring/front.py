@@ -1,0 +1,250 @@
+"""How sure the order of the front is: each pair of neighbours is told apart, alike, still open, or out of reach."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from flatfield.scoring.decision import Constraints, decide
+from flatfield.scoring.performance import measure
+from flatfield.scoring.scales import HOLDS, blended, mean
+from flatfield.scoring.statistics.intervals import LEAST, t_quantile
+from flatfield.scoring.statistics.paired import Estimate, Z, standard_error, t_cdf, unpaired
+from flatfield.scoring.work import MEASURES, task_scores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from flatfield.records import Anchors, RunResult, Scorecard, Weights
+    from flatfield.scoring.performance import Figures
+    from flatfield.scoring.scales import Measure
+
+ERROR = 0.05
+"""How probable it may be, over all looks at a pair together, that it is put in the wrong order."""
+MARGIN = 0.05
+"""Overall scores that surely differ by less than this are alike: half of what the narrowest letter spans."""
+GROWTH = 4 / 3
+"""Each look comes when a pair has so many times the repeats of the look before."""
+
+Standing = Literal["apart", "alike", "open", "out of reach", "at the most repeats"]
+
+
+class Pair(Struct, frozen=True, kw_only=True):
+    """Two neighbours, the better one first, and the probability that it is (None: fewer than three repeats)."""
+
+    first: str
+    second: str
+    standing: Standing
+    probability: float | None = None
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """The contenders, best overall first, their neighbours as pairs, and the tasks that all of them did.
+
+    `noise`: the variance of one trial's part in a task's overall score, by (task, agent); `looks`: the repeats, as a
+    mean over tasks, at which pairs are looked at.
+    """
+
+    agents: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    tasks: tuple[str, ...]
+    noise: Mapping[tuple[str, str], float]
+    looks: tuple[float, ...]
+
+
+def order_of(result: RunResult, max_repeats: int) -> Order:
+    """The order of the front, of who may still be ahead of its best, and how sure each step of it is.
+
+    A pair is compared in overall, as ranks are: paired by task from three tasks up (`statistics.paired`), else by the
+    intervals of the two. It is `apart` when the probability of the first being better reaches 1 minus the look's share
+    of ERROR, and `alike` when, as surely, the two differ by less than MARGIN.
+
+    It is `out of reach` when `max_repeats` of these tasks would bring neither, with the difference one standard error
+    larger (for apart) or smaller (for alike) than it is seen: what remains is how the tasks differ, which no repeat
+    changes.
+    """
+    agents = _contenders(result)
+    looks = looks_at(mean(result.run.repeats.values()), max_repeats) if result.run.repeats else ()
+    view = _View(result, agents)
+    pairs = tuple(_pair(one, other, view, looks) for one, other in pairwise(agents))
+    return Order(agents=agents, pairs=pairs, tasks=view.tasks, noise=view.noise, looks=looks)
+
+
+def looks_at(planned: float, most: int) -> tuple[float, ...]:
+    """The repeats at which a pair is looked at: the planned ones, three at least, and GROWTH times as many each time.
+
+    Fixed beforehand, so that the looks' shares of ERROR add up to it whatever is seen at them.
+    """
+    looks = [max(planned, float(LEAST))]
+    while looks[-1] < most:
+        looks.append(min(looks[-1] * GROWTH, float(most)))
+    return tuple(looks)
+
+
+def share(looks: Sequence[float], repeats: float) -> float:
+    """What a look after so many repeats may spend of ERROR: its part of all repeats that there may be.
+
+    By Boole's inequality the shares bound the error over all looks together, so this is a little stricter than needed.
+
+    Source: spending functions: Lan & DeMets, Biometrika 70 (1983), 659; this one, in proportion to the information:
+    Kim & DeMets, Biometrika 74 (1987), 149.
+    """
+    reached = [look for look in looks if look <= repeats + 1e-9] or looks[:1]
+    before = reached[-2] if len(reached) > 1 else 0.0
+    return ERROR * (reached[-1] - before) / looks[-1]
+
+
+class _Gap(Struct, frozen=True, kw_only=True):
+    """A difference in overall, its standard error now and at the most repeats, and its t distribution's freedom.
+
+    `freedom` None: a normal distribution.
+    """
+
+    value: float
+    error: float
+    error_at_most: float
+    freedom: int | None
+
+    @property
+    def probability(self) -> float:
+        """That the difference is above 0."""
+        if self.error <= 0.0:
+            return 0.5 + math.copysign(0.5, self.value) if self.value else 0.5
+        t = self.value / self.error
+        return NormalDist().cdf(t) if self.freedom is None else t_cdf(t, self.freedom)
+
+    def reach(self, error_share: float) -> float:
+        """How many standard errors leave so much on one side."""
+        p = 1.0 - error_share
+        return NormalDist().inv_cdf(p) if self.freedom is None else t_quantile(p, self.freedom)
+
+
+class _View:
+    """The contenders' overall scores task by task, and how far single trials move them."""
+
+    def __init__(self, result: RunResult, agents: Sequence[str]) -> None:
+        self._result = result
+        self.cards = {card.agent: card for card in result.grading.scorecards}
+        figures = measure(result.run, result.trials, result.verdicts).figures
+        done = {agent: {task for name, task in figures if name == agent} for agent in agents}
+        self.tasks = tuple(task.id for task in result.run.tasks if all(task.id in done[agent] for agent in agents))
+        self.scores: dict[tuple[str, str], float] = {}
+        self.noise: dict[tuple[str, str], float] = {}
+        for agent in agents:
+            for task in self.tasks:
+                self.scores[task, agent], self.noise[task, agent] = self._cell(agent, task, figures[agent, task])
+
+    def repeats(self, agent: str) -> float:
+        """Planned for the agent, as a mean over the tasks."""
+        run = self._result.run
+        return mean(run.repeats.get(task, 1) + run.added_to(task, agent) for task in self.tasks)
+
+    def _cell(self, agent: str, task: str, figures: Sequence[Figures]) -> tuple[float, float]:
+        grading = self._result.grading
+        anchors: dict[Measure, Anchors | None] = {
+            measure: next((a for a in grading.anchors if (a.task, a.measure) == (task, measure)), None)
+            for measure in MEASURES
+        }
+        holds = _holds(self.cards[agent])
+        score = _score(figures, anchors, grading.weights, holds=holds)
+        return score, _noise(score, figures, lambda some: _score(some, anchors, grading.weights, holds=holds))
+
+
+def _contenders(result: RunResult) -> tuple[str, ...]:
+    """The front, and whoever's rank range reaches that of its best; best overall first."""
+    decision = decide(result, Constraints())
+    out = {one.agent for one in decision.excluded}
+    cards = [card for card in result.grading.scorecards if card.agent not in out]
+    cards.sort(key=lambda card: (-(card.overall.score or 0.0), -(card.performance.score or 0.0), card.agent))
+    last = cards[0].rank[1] if cards and cards[0].rank else len(cards)
+    return tuple(
+        card.agent for card in cards if card.agent in decision.front or card.rank is None or card.rank[0] <= last
+    )
+
+
+def _holds(card: Scorecard) -> bool:
+    """Whether the overall is the blend; else performance caps it."""
+    performance, overall = card.performance.score or 0.0, card.overall.score or 0.0
+    return performance >= HOLDS or overall < performance
+
+
+def _score(
+    figures: Sequence[Figures], anchors: Mapping[Measure, Anchors | None], weights: Weights, *, holds: bool
+) -> float:
+    """An agent's part of its overall on one task; what has no blend counts by its performance."""
+    performance, speed, cost = task_scores({"": figures}, anchors)[""]
+    done = performance or 0.0
+    blend = blended(done, speed, cost, weights) if holds else None
+    return done if blend is None else blend
+
+
+def _noise(score: float, figures: Sequence[Figures], again: Callable[[Sequence[Figures]], float]) -> float:
+    """The variance of one trial: by the jackknife, and as if one more trial had passed and one more failed.
+
+    The addition keeps a task whose few trials were all alike from counting as one that cannot turn out otherwise.
+
+    Source: Efron & Stein, Annals of Statistics 9 (1981), 586; the addition: Agresti & Caffo, The American
+    Statistician 54 (2000), 280.
+    """
+    n = len(figures)
+    without = [again([*figures[:i], *figures[i + 1 :]]) for i in range(n)] if n > 1 else [score]
+    centre = mean(without)
+    spread = math.fsum((each - centre) ** 2 for each in without)
+    return (n - 1) * spread + 0.5 / (n + 2)
+
+
+def _pair(first: str, second: str, view: _View, looks: Sequence[float]) -> Pair:
+    repeats, most = min(view.repeats(first), view.repeats(second)), looks[-1]
+    gap = _gap(first, second, view, repeats, most) if repeats >= LEAST else None
+    if gap is None:
+        standing: Standing = "open" if repeats < most else "at the most repeats"
+        return Pair(first=first, second=second, standing=standing)
+    away = abs(gap.value)
+    reach = gap.reach(share(looks, repeats))
+    if away >= reach * gap.error and away > 0.0:
+        standing = "apart"
+    elif away + reach * gap.error <= MARGIN:
+        standing = "alike"
+    elif repeats >= most - 1e-9:
+        standing = "at the most repeats"
+    else:
+        standing = "open" if _reachable(gap) else "out of reach"
+    return Pair(first=first, second=second, standing=standing, probability=gap.probability)
+
+
+def _reachable(gap: _Gap) -> bool:
+    """Whether all repeats that there may be could tell the two apart, or show that they are alike."""
+    half, away = gap.reach(ERROR) * gap.error_at_most, abs(gap.value)
+    return away + gap.error >= half or max(away - gap.error, 0.0) + half <= MARGIN
+
+
+def _gap(first: str, second: str, view: _View, repeats: float, most: float) -> _Gap | None:
+    """None where there are fewer than three tasks, and no interval."""
+    count = len(view.tasks)
+    if count < LEAST:
+        return _gap_of_trials(view.cards[first], view.cards[second], math.sqrt(repeats / most))
+    apart = [view.scores[task, first] - view.scores[task, second] for task in view.tasks]
+    error = standard_error(apart, repeats)
+    within = mean((view.noise[task, first] + view.noise[task, second]) / repeats for task in view.tasks)
+    squares = max(error**2 * count * (count - 1) - 1.0 / repeats, 0.0)
+    tasks = max(squares - (count - 1) * within, 0.0)
+    at_most = math.sqrt((tasks + (count - 1) * within * repeats / most + 1.0 / most) / (count - 1) / count)
+    return _Gap(value=mean(apart), error=error, error_at_most=min(at_most, error), freedom=count - 1)
+
+
+def _gap_of_trials(first: Scorecard, second: Scorecard, shrunk: float) -> _Gap | None:
+    ends = [_estimate(card) for card in (first, second)]
+    if ends[0] is None or ends[1] is None:
+        return None
+    found = unpaired(ends[0], ends[1])
+    error = max(found.value - found.low, found.high - found.value) / Z
+    return _Gap(value=found.value, error=error, error_at_most=error * shrunk, freedom=None)
+
+
+def _estimate(card: Scorecard) -> Estimate | None:
+    ends, score = card.overall.interval, card.overall.score
+    return None if ends is None or score is None else Estimate(value=score, low=ends.low, high=ends.high)

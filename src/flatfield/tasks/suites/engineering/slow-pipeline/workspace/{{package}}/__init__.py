@@ -1,0 +1,1 @@
+"""Books payments against open invoices."""
