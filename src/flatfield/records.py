@@ -303,7 +303,8 @@ class Reply(Struct, frozen=True, kw_only=True):
     without the conversation and without keys, and the `service_tier` that the API says it served them at.
     `reported_cost_usd` is what the API itself says the reply cost, None where it says nothing. `abandoned` counts the
     failed attempts of which the first token had come, `abandoned_usage` says what each used: `usage` does not hold it.
-    `wire`: the exchanges that it took, in order, those of failed attempts included.
+    `wire`: the exchanges that it took, in order, those of failed attempts included. `scaffold`: the reply is the whole
+    run of another scaffold than ours.
     """
 
     text: str
@@ -322,6 +323,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     abandoned: int = 0
     abandoned_usage: tuple[Abandoned, ...] = ()
     wire: tuple[Wire, ...] = ()
+    scaffold: ScaffoldWork | None = None
 
 
 class Turn(Struct, frozen=True, kw_only=True):
@@ -438,9 +440,17 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
         return f"{self.run}/{self.agent}/{self.task}/{self.repeat}"
 
     @property
-    def tool_calls(self) -> int:
-        """How many tool calls the model made."""
-        return sum(len(turn.reply.calls) for turn in self.turns)
+    def turn_count(self) -> int | None:
+        """How many turns it took; of another scaffold, as many as it says, None where it does not."""
+        counts = [turn.reply.scaffold.turns if turn.reply.scaffold else 1 for turn in self.turns]
+        return None if None in counts else sum(count or 0 for count in counts)
+
+    @property
+    def tool_calls(self) -> int | None:
+        """How many tool calls the model made; of another scaffold, as many as it says, None where it does not."""
+        replies = [turn.reply for turn in self.turns]
+        counts = [reply.scaffold.tool_calls if reply.scaffold else len(reply.calls) for reply in replies]
+        return None if None in counts else sum(count or 0 for count in counts)
 
 
 class Verdict(Struct, frozen=True, kw_only=True):

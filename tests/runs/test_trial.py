@@ -37,8 +37,8 @@ from flatfield.records import (
 )
 from flatfield.runs import trial
 from flatfield.runs.trial import Assignment, Ground, run_trial, tool_names
-from flatfield.tasks.limits import limits_for
 from flatfield.scoring.prices.pricing import Prices
+from flatfield.tasks.limits import limits_for
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:

@@ -97,7 +97,7 @@ def test_mistakes(write: Write, mistakes: Mistakes, text: str, line: int, proble
         ("openai:gpt-5", "openai", "gpt-5", None, "openai:gpt-5"),
         ("ollama:gpt-oss:20b", "ollama", "gpt-oss:20b", None, "ollama:gpt-oss:20b"),
         ("a:b@http://h:1/v1", "a", "b", "http://h:1/v1", "a:b@h:1"),
-        ("a:b@httpx@https://u@h/v1", "a", "b@httpx", "https://u@h/v1", "a:b@httpx@u@h"),
+        ("a:b@httpx@https://h/v1", "a", "b@httpx", "https://h/v1", "a:b@httpx@h"),
         ("a:org/model@v2", "a", "org/model@v2", None, "a:org-model@v2"),
         ("local:/models/x.gguf", "local", "/models/x.gguf", None, "local:-models-x.gguf"),
         ("noop:", "noop", "", None, "noop"),
@@ -106,6 +106,15 @@ def test_mistakes(write: Write, mistakes: Mistakes, text: str, line: int, proble
 def test_provider_model_and_url(text: str, provider: str, model: str, url: str | None, name: str) -> None:
     agent = parse_agent(text)
     assert (agent.provider, agent.model, agent.base_url, agent.name) == (provider, model, url, name)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://planted:pw@h/v1", "http://planted@h/v1", "http://h/v1?key=planted", "http://h/v1#planted"]
+)
+def test_an_address_with_what_may_be_a_key_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(NotFound, match="the address of a:b holds a user name, a password or a query") as caught:
+        parse_agent(f"a:b@{url}")
+    assert "planted" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

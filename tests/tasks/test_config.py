@@ -46,6 +46,8 @@ def test_every_setting_of_an_agent(write: Write) -> None:
         (HEAD + "model2 = 1\n[agent.b]", 5, "no table `agent`", "`agents`"),
         (HEAD + 'protocol = "xml"', 4, "`protocol` is 'xml'", "native, json"),
         (HEAD + 'base_url = "h/v1"', 4, "base_url 'h/v1' is no address", "http://"),
+        (HEAD + 'base_url = "http://u:pw@h/v1"', 4, "base_url holds a user name, a password or a query", "headers"),
+        (HEAD + 'base_url = "http://h/v1?key=pw"', 4, "base_url holds a user name, a password or a query", "${NAME}"),
         (HEAD + "on_device = 1", 4, "`on_device` is 1", "true or false"),
         (HEAD + 'tools = ["read_fil"]', 4, "no tool `read_fil`", "`read_file`"),
         (HEAD + "headers = {X = 1}", 4, "`X` in `headers` is 1", "text"),

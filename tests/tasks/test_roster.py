@@ -6,10 +6,11 @@ from datetime import date, timedelta
 
 import pytest
 from genai_prices.data_snapshot import get_snapshot
+from msgspec import structs
 
 from flatfield import plugins
 from flatfield.tasks.agents import NAME, parse_agent
-from flatfield.tasks.roster import as_agent, known_models, remark, retirement
+from flatfield.tasks.roster import SOON_DAYS, as_agent, known_models, notice, remark, retirement
 
 ORIGINAL = {
     "gpt-5": "openai", "gpt-5-mini": "openai", "gpt-5-nano": "openai",
@@ -49,6 +50,17 @@ def test_a_model_is_retired_from_its_day_on() -> None:
         "gpt-5 was retired by its vendor on 2026-12-11; the one to use instead is gpt-6.1-sol"
     )
     assert retirement(as_agent(KNOWN["gpt-oss-20b"]), last) == ""
+
+
+def test_that_a_model_is_soon_retired_is_said_before() -> None:
+    agent, last = as_agent(KNOWN["gpt-5"]), date(2026, 12, 11)
+    assert notice(agent, last - timedelta(days=SOON_DAYS + 1)) == ""
+    assert notice(agent, last - timedelta(days=1)) == (
+        "gpt-5 retires on 2026-12-11; the one to use instead is gpt-6.1-sol"
+    )
+    assert notice(agent, last) == retirement(agent, last)
+    assert notice(structs.replace(agent, base_url="http://h/v1"), last) == ""
+    assert notice(as_agent(KNOWN["gpt-oss-20b"]), last) == ""
 
 
 def test_a_model_that_retires_has_a_successor_that_does_not_retire_with_it() -> None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from flatfield.agent.allowance import Allowance
 from flatfield.agent.bugs import described
-from flatfield.errors import ContextTooLong, NotReady, ProviderError
+from flatfield.errors import ContextTooLong, Interrupted, NotReady, ProviderError
 from flatfield.records import Abandoned, Limits, Reply, Stop, ToolCall, ToolResult, Turn, Wire
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ class NanoAgent:
                 self._turn_began = self._lag.now() if self._lag else 0.0
                 reply = await self._conversation.turn(results, self._allowance.budget())
                 results, stop = await self._take(reply)
-        except asyncio.CancelledError:
-            return self._outcome("cancelled")
+        except asyncio.CancelledError as stopped:
+            return self._outcome("cancelled", stopped)
         except ContextTooLong as error:
             return self._outcome("context_limit", error)
         except Exception as error:  # noqa: BLE001 - providers are anybody's code, and what was used until then counts
@@ -118,14 +118,15 @@ class NanoAgent:
         self._observe(turn)
         return turn.results, stop or allowance.used_up()
 
-    def _outcome(self, stop: Stop, error: Exception | None = None) -> Outcome:
-        unanswered = error if isinstance(error, ProviderError) else ProviderError("")
+    def _outcome(self, stop: Stop, error: BaseException | None = None) -> Outcome:
+        left = error.left if isinstance(error, Interrupted) else error
+        unanswered = left if isinstance(left, ProviderError) else ProviderError("")
         filled = FILLED if stop == "context_limit" else ""
         return Outcome(
             stop=stop,
             turns=tuple(self._turns),
             answer=self._turns[-1].reply.text if self._turns and stop != "error" else "",
-            problem=described(error) if error else filled,
+            problem=described(error) if isinstance(error, Exception) else filled,
             failed=next((whose for kind, whose in BLAME if isinstance(error, kind)), "harness"),
             retry_seconds=unanswered.retry_seconds,
             queue_seconds=unanswered.queue_seconds,

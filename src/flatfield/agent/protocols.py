@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from flatfield.agent.clock import Clock
-    from flatfield.agent.http.transport import RetryPolicy
+    from flatfield.agent.http.retrying import RetryPolicy
 
 
 class Admission(Protocol):
@@ -78,6 +78,9 @@ class Opening(Struct, frozen=True, kw_only=True):
     """What one trial's conversation starts from. `task` is for the oracle only: no real model's provider reads it.
 
     `response_schema` is a JSON Schema object for the reply's text, for providers that can constrain it, else ignored.
+    `workspace`: the absolute path of the folder that the trial works in, for providers that run a scaffold of their own
+    there (None: there is none, nothing is to be edited); `workspace_user`: the host uid that it belongs to when that is
+    not ours.
     """
 
     agent: AgentConfig
@@ -86,6 +89,8 @@ class Opening(Struct, frozen=True, kw_only=True):
     tools: tuple[ToolSpec, ...]
     task: Task
     response_schema: dict[str, Any] | None = None
+    workspace: str | None = None
+    workspace_user: int | None = None
 
 
 class Lane(Struct, frozen=True, kw_only=True):
@@ -175,9 +180,10 @@ class SandboxLimits(Struct, frozen=True, kw_only=True):
 
 
 class CommandResult(Struct, frozen=True, kw_only=True):
-    """How a command ended; `exit_code` None when killed: for time, or for what `stopped` says that it exceeded.
+    """How a command ended; `exit_code` None when killed: for time, or for what `stopped` says.
 
-    `output`: stdout and stderr, cut in a stated way.
+    `host_short`: it was stopped because the host ran short of something, which need not have been the command's doing;
+    otherwise `stopped` is a limit of its own that it exceeded. `output`: stdout and stderr, cut in a stated way.
     """
 
     exit_code: int | None
@@ -185,6 +191,7 @@ class CommandResult(Struct, frozen=True, kw_only=True):
     timed_out: bool
     seconds: float
     stopped: str = ""
+    host_short: bool = False
 
 
 class Sandbox(Protocol):

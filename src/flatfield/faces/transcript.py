@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from flatfield.faces.wording import count, dollars, many, outcome, printable, seconds
+from flatfield.faces.wording import count, dollars, many, many_known, outcome, printable, seconds
 from flatfield.scoring.fairness.conditions import LAG_SECONDS, abandoned_sum, output_tokens_per_second
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _checks(record: TrialRecord) -> Iterator[str]:
 def _sums(record: TrialRecord) -> Iterator[str]:
     usage = record.usage
     yield (
-        f"  {many(len(record.turns), 'turn')}, {many(record.tool_calls, 'tool call')};"
+        f"  {many_known(record.turn_count, 'turn')}, {many_known(record.tool_calls, 'tool call')};"
         f" active {seconds(record.active_seconds)} = model {seconds(record.model_seconds)}"
         f" + tools {seconds(record.tools_seconds)}"
     )

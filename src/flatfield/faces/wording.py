@@ -55,6 +55,11 @@ def many(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
+def many_known(number: int | None, thing: str) -> str:
+    """`2 turns`, or that nobody says how many they were."""
+    return f"{thing}s not reported" if number is None else many(number, thing)
+
+
 def letter(grade: Grade) -> str:
     """`S (n=5, ≥ C)`: the letter, how many trials it stands on, and the worst letter inside the interval."""
     if grade.letter is None:

@@ -21,7 +21,7 @@ from flatfield.agent.provider_pool import ProviderPool
 from flatfield.agent.sandbox.finding import find_sandbox
 from flatfield.agent.sandbox.unsafe import UnsafeSandbox
 from flatfield.agent.system_prompt import model_names
-from flatfield.errors import FlatfieldError, NotFound, NotReady
+from flatfield.errors import FlatfieldError, NotReady
 from flatfield.records import Event, Failure
 from flatfield.runs.budget import Budget
 from flatfield.runs.claim import claimed
@@ -30,9 +30,11 @@ from flatfield.runs.judging import Court, judge_missing
 from flatfield.runs.lanes import Lanes, limit_agents
 from flatfield.runs.order import updated, versions
 from flatfield.runs.plan import remaining, unmeasured
+from flatfield.runs.readiness import notices, unready
 from flatfield.runs.scheduler import JOBS, Means, run_trials
 from flatfield.runs.scratch import scratch_folder
 from flatfield.runs.trial import Assignment, Ground, run_trial
+from flatfield.runs.until_sure import Rounds, until_sure
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.agents import fingerprint
@@ -57,7 +59,8 @@ class Conduct:
 
     `source` is the folder that plain LOPs copy; `stop` set means: start nothing more and end what runs; `environ` is
     what providers look their keys and addresses up in; `only`, when it names agents, leaves all others' trials alone;
-    `lanes` are the limits that the user sets to servers, by host or provider.
+    `lanes` are the limits that the user sets to servers, by host or provider; `until_sure`: how many repeats there may
+    be at most when some are added until the order of the front is settled, None to do what is planned.
     """
 
     clock: Clock
@@ -71,6 +74,7 @@ class Conduct:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     only: tuple[str, ...] = ()
     lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
+    until_sure: int | None = None
 
 
 async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
@@ -90,8 +94,11 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         pool = await _open_pool(stack, conduct, lanes)
         todo = remaining(run, store.trials(run.id), conduct.only)
         _say(todo.notes, conduct)
-        unready = await _unready(pool, _needed(run, todo.plans), _needed_judges(run, conduct), conduct)
-        ready = [agent for agent in (*run.agents, *conduct.judges) if agent.name not in unready]
+        needed = _needed(run, todo.plans) if conduct.until_sure is None else run.agents
+        judges = _needed_judges(run, conduct)
+        not_ready = await unready(pool, needed, judges, skip=conduct.skip_unready)
+        _say(notices((*needed, *judges), conduct.clock.utc().date()), conduct)
+        ready = [agent for agent in (*run.agents, *conduct.judges) if agent.name not in not_ready]
         limit_agents(lanes, pool, ready, conduct.lanes)
         run = _from_its_source(run, conduct)
         copies = await asyncio.to_thread(_plan_copies, run)
@@ -111,11 +118,20 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         )
         await asyncio.to_thread(conduct.prices.prepare)
         await store.save_run(run, update=True)
-        means = _means(run, store, lanes, conduct, _Trials(run, ground, copies, unready))
-        summary = await run_trials(todo.plans, means, conduct.stop)
+        means = _means(run, store, lanes, conduct, _Trials(run, ground, copies, not_ready))
         court = Court(pool, ground.prices, lanes, means.budget, conduct.clock, store, ground.observe, conduct.stop)
-        notes = await judge_missing(run, conduct.judges, court)
-        return structs.replace(summary, notes=(*summary.notes, *notes))
+        carry = partial(_carried, means, court, conduct.judges)
+        rounds = Rounds(store, carry, ground.observe, conduct.stop, conduct.until_sure)
+        return await until_sure(run.id, await carry(run, todo.plans), rounds)
+
+
+async def _carried(
+    means: Means, court: Court, judges: Sequence[AgentConfig], run: Run, plans: Sequence[TrialPlan]
+) -> Summary:
+    """Run trials, and have them judged."""
+    summary = await run_trials(plans, means, court.stop)
+    notes = await judge_missing(run, judges, court)
+    return structs.replace(summary, notes=(*summary.notes, *notes))
 
 
 async def _open_pool(stack: AsyncExitStack, conduct: Conduct, lanes: Lanes) -> ProviderPool:
@@ -235,36 +251,6 @@ def _needed(run: Run, plans: Sequence[TrialPlan]) -> tuple[AgentConfig, ...]:
 
 def _needed_judges(run: Run, conduct: Conduct) -> tuple[AgentConfig, ...]:
     return conduct.judges if any(rubric_of(task) for task in run.tasks) else ()
-
-
-async def _unready(
-    pool: ProviderPool, agents: Sequence[AgentConfig], judges: Sequence[AgentConfig], conduct: Conduct
-) -> dict[str, str]:
-    """The agents that cannot run, with the reason.
-
-    Raises:
-        NotReady: there are some, and they are not to be skipped; or a judge is among them.
-    """
-    asked = (*agents, *judges)
-    reasons = await asyncio.gather(*(_reason(pool, agent) for agent in asked))
-    found = {agent.name: reason for agent, reason in zip(agents, reasons, strict=False) if reason}
-    absent = {f"as judge: {reason}" for reason in reasons[len(agents) :] if reason}
-    if absent or (found and not conduct.skip_unready):
-        lines = [*dict.fromkeys(found.values()), *sorted(absent)]
-        if not absent:
-            lines.append("nothing was started; --skip-unready runs the others and lists these as not measured")
-        raise NotReady("\n  ".join(lines))
-    return found
-
-
-async def _reason(pool: ProviderPool, agent: AgentConfig) -> str | None:
-    try:
-        await pool.check(agent)
-    except NotFound as error:
-        return f"agent {agent.name!r} ({agent.source or 'command line'}): {error}"
-    except FlatfieldError as error:
-        return str(error)
-    return None
 
 
 def needs_commands(task: Task) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +26,25 @@ def echoing(task: Task) -> Task:
 
 
 def copying(task: Task, plan: CopyPlan) -> Task:
-    """The task as done by an agent that rewrites every text of the workspace as it is, and answers with all of them."""
+    """The task as done by an agent that rewrites every text of the workspace as it is, and answers with all of them.
+
+    It guesses well which files are wanted: those that a check names and the workspace has not are written too, empty.
+    """
     texts = dict(_texts(plan))
+    guessed = {path: "" for path in _guesses(task) if path not in plan.files}
     steps = (
-        SolutionStep(tool="write_file", arguments={"file_path": path, "content": text}) for path, text in texts.items()
+        SolutionStep(tool="write_file", arguments={"file_path": path, "content": text})
+        for path, text in (texts | guessed).items()
     )
     return structs.replace(task, solution=(*steps, SolutionStep(answer="\n".join(texts.values()))))
+
+
+def _guesses(task: Task) -> Iterator[str]:
+    """The files that checks look for; of a folder, some file in it."""
+    for spec in task.verifiers:
+        path = str(spec.options.get("path", "")) if spec.kind == "file" else ""
+        if path and spec.options.get("absent") is not True and spec.options.get("exists") is not False:
+            yield posixpath.normpath(f"{path}empty" if path.endswith("/") else path)
 
 
 def _texts(plan: CopyPlan) -> Iterator[tuple[str, str]]:

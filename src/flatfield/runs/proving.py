@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from flatfield.agent.clock import SystemClock
-from flatfield.agent.files.removing import discard
 from flatfield.agent.http.transport import open_session
 from flatfield.agent.models import cache_folder
 from flatfield.agent.protocols import Services
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.agent.sandbox.finding import find_sandbox
-from flatfield.errors import FlatfieldError, NotReady
+from flatfield.errors import NotReady
 from flatfield.records import TrialPlan
 from flatfield.runs.evaluate import needs_commands
+from flatfield.runs.scratch import scratch_folder
 from flatfield.runs.trial import Assignment, Ground, run_trial
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.agents import fingerprint
@@ -82,8 +80,7 @@ async def _ground(stack: AsyncExitStack, tasks: Sequence[Task]) -> Ground:
     clock = SystemClock()
     session = await stack.enter_async_context(open_session(clock, os.environ))
     services = Services(session=session, clock=clock, environ=os.environ, cache=cache_folder(os.environ))
-    scratch = await asyncio.to_thread(_scratch)
-    stack.callback(discard, scratch)
+    scratch = stack.enter_context(scratch_folder())
     sandbox, reason = await _sandbox(tasks)
     return Ground(
         pool=await stack.enter_async_context(ProviderPool(services)),
@@ -94,17 +91,6 @@ async def _ground(stack: AsyncExitStack, tasks: Sequence[Task]) -> Ground:
         sandbox_reason=reason,
         observe=lambda _event: None,
     )
-
-
-def _scratch() -> Path:
-    """A folder for workspaces; the sandbox's user can pass through it, not list it."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="trials-"))
-    except OSError as error:
-        where = error.filename or "the temporary directory"
-        raise FlatfieldError(f"no workspace can be made in {where}: {error.strerror}; set TMPDIR to another") from error
-    folder.chmod(0o711)
-    return folder
 
 
 async def _sandbox(tasks: Sequence[Task]) -> tuple[Sandbox | None, str]:

@@ -99,6 +99,7 @@ class TrialWork:
         self._system_prompt = system_prompt(assignment.agent, assignment.task, assignment.model_name)
         self._doing = "its workspace was made"
         self._sandbox = ground.sandbox
+        self._owner: int | None = None
         self._outcome: Outcome | None = None
         self._wall_seconds: float | None = None
         self._changes: tuple[FileChange, ...] = ()
@@ -143,7 +144,8 @@ class TrialWork:
 
     async def _in_copy(self, source: CopyPlan, home: Path) -> Failure | None:
         sandbox = self._ground.sandbox
-        root = await to_the_end(_made, source, home, sandbox.user if sandbox else None)
+        self._owner = sandbox.user if sandbox else None
+        root = await to_the_end(_made, source, home, self._owner)
         self._sandbox = await to_the_end(with_packages, sandbox, self._assignment.task.packages, home)
         names = (SANDBOX_ROOT,) if sandbox else ()
         with ConfinedFiles(root, names=names, owner=sandbox.user if sandbox else None) as files:
@@ -154,7 +156,7 @@ class TrialWork:
         workspace = Workspace(root=root, files=files, sandbox=self._sandbox, command_limits=SandboxLimits())
         tools = open_tools(tool_names(self._assignment.agent, self._assignment.task), workspace, self._ground.clock)
         self._doing = "the agent was working"
-        failure = await self._converse(tools)
+        failure = await self._converse(tools, root)
         self._wall_seconds = self._ground.clock.now() - self._started - queue_seconds(self._outcome)
         if failure is None:
             self._doing = "it was looked at what the agent changed"
@@ -166,7 +168,7 @@ class TrialWork:
             self._checks = await verify_quietly(self._context(files, root, before), lane, self._ground.lanes)
         return failure
 
-    async def _converse(self, tools: Toolbox) -> Failure | None:
+    async def _converse(self, tools: Toolbox, root: Path) -> Failure | None:
         """Let the agent work; what it returns is how the harness failed it."""
         assignment, pool = self._assignment, self._ground.pool
         opening = Opening(
@@ -175,6 +177,8 @@ class TrialWork:
             prompt=assignment.task.prompt,
             tools=tools.specs,
             task=assignment.task,
+            workspace=str(root),
+            workspace_user=self._owner,
         )
         try:
             conversation = await pool.converse(opening)
@@ -246,6 +250,8 @@ def _notes(outcome: Outcome) -> Iterator[str]:
     if outcome.stop == "context_limit":
         yield outcome.problem
     yield from turn_conditions(outcome.turns)
+    for scaffold in dict.fromkeys(turn.reply.scaffold.name for turn in outcome.turns if turn.reply.scaffold):
+        yield f"{scaffold} was held to the limit of seconds alone: it cannot be told those of turns, tokens and dollars"
     tiers = (str(turn.reply.request.get("service_tier") or "") for turn in outcome.turns)
     for tier in dict.fromkeys(tier for tier in tiers if tier_context(tier)):
         priced = all(turn.cost_usd is not None for turn in outcome.turns)

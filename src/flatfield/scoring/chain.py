@@ -60,8 +60,13 @@ class AgentChains(Struct, frozen=True, kw_only=True):
     short_limited: int
 
 
+def is_scaffolds(trial: TrialRecord) -> bool:
+    """Whether another scaffold than ours did the work: its calls are not on record, only how many they were."""
+    return any(turn.reply.scaffold is not None for turn in trial.turns)
+
+
 def chain_of(trial: TrialRecord, task: Task | None) -> Chain:
-    """A trial's calls, counted; `task` None: one that the run does not know."""
+    """A trial's calls, counted; `task` None: one that the run does not know. Calls of other scaffolds are not seen."""
     made = list(_calls(trial))
     seen: set[tuple[str, bytes]] = set()
     repeated = 0
@@ -90,7 +95,7 @@ def chains(result: RunResult) -> tuple[AgentChains, ...]:
     scores = trial_scores(result.run, result.trials, result.verdicts)
     found: dict[str, list[tuple[TrialRecord, Chain]]] = {agent.name: [] for agent in result.run.agents}
     for trial in result.trials:
-        if trial.failure is None and not trial.imported and trial.agent in found:
+        if trial.failure is None and not trial.imported and trial.agent in found and not is_scaffolds(trial):
             found[trial.agent].append((trial, chain_of(trial, tasks.get(trial.task))))
     return tuple(_of_agent(agent, each, scores) for agent, each in found.items() if each)
 

@@ -1,4 +1,4 @@
-"""How sure the order of the front is: each pair of neighbours is told apart, alike, still open, or out of reach."""
+"""How sure the order of the front is: each pair that matters is told apart, alike, still open, or out of reach."""
 
 from __future__ import annotations
 
@@ -34,16 +34,20 @@ Standing = Literal["apart", "alike", "open", "out of reach", "at the most repeat
 
 
 class Pair(Struct, frozen=True, kw_only=True):
-    """Two neighbours, the better one first, and the probability that it is (None: fewer than three repeats)."""
+    """Two agents, the better one first, the probability that it is, and the one that is asked for at this look.
+
+    Both None with fewer than three repeats.
+    """
 
     first: str
     second: str
     standing: Standing
     probability: float | None = None
+    asked: float | None = None
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """The contenders, best overall first, their neighbours as pairs, and the tasks that all of them did.
+    """Who has an overall score, best first, the pairs that matter, and the tasks that all did.
 
     `noise`: the variance of one trial's part in a task's overall score, by (task, agent); `looks`: the repeats, as a
     mean over tasks, at which pairs are looked at.
@@ -57,20 +61,27 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 def order_of(result: RunResult, max_repeats: int) -> Order:
-    """The order of the front, of who may still be ahead of its best, and how sure each step of it is.
+    """The order of the front, and how sure each step of it is.
 
-    A pair is compared in overall, as ranks are: paired by task from three tasks up (`statistics.paired`), else by the
-    intervals of the two. It is `apart` when the probability of the first being better reaches 1 minus the look's share
-    of ERROR, and `alike` when, as surely, the two differ by less than MARGIN.
+    The pairs: neighbours on the front, by overall, and its best with everybody who is not on it. They are compared in
+    overall, as ranks are: paired by task from three tasks up (`statistics.paired`), else by their intervals. A pair is
+    `apart` when the probability of the first being better reaches 1 minus the look's share of ERROR, and `alike` when,
+    as surely, the two differ by less than MARGIN.
 
     It is `out of reach` when `max_repeats` of these tasks would bring neither, with the difference one standard error
     larger (for apart) or smaller (for alike) than it is seen: what remains is how the tasks differ, which no repeat
     changes.
     """
-    agents = _contenders(result)
+    decision = decide(result, Constraints())
+    out = {one.agent for one in decision.excluded}
+    cards = [card for card in result.grading.scorecards if card.agent not in out]
+    cards.sort(key=lambda card: (-(card.overall.score or 0.0), -(card.performance.score or 0.0), card.agent))
+    agents = tuple(card.agent for card in cards)
     looks = looks_at(mean(result.run.repeats.values()), max_repeats) if result.run.repeats else ()
     view = _View(result, agents)
-    pairs = tuple(_pair(one, other, view, looks) for one, other in pairwise(agents))
+    front = [agent for agent in agents if agent in decision.front]
+    named = (*pairwise(front), *((front[0], agent) for agent in agents if agent not in front))
+    pairs = tuple(_pair(one, other, view, looks) for one, other in named)
     return Order(agents=agents, pairs=pairs, tasks=view.tasks, noise=view.noise, looks=looks)
 
 
@@ -124,7 +135,7 @@ class _Gap(Struct, frozen=True, kw_only=True):
 
 
 class _View:
-    """The contenders' overall scores task by task, and how far single trials move them."""
+    """Overall scores task by task, and how far single trials move them."""
 
     def __init__(self, result: RunResult, agents: Sequence[str]) -> None:
         self._result = result
@@ -152,18 +163,6 @@ class _View:
         holds = _holds(self.cards[agent])
         score = _score(figures, anchors, grading.weights, holds=holds)
         return score, _noise(score, figures, lambda some: _score(some, anchors, grading.weights, holds=holds))
-
-
-def _contenders(result: RunResult) -> tuple[str, ...]:
-    """The front, and whoever's rank range reaches that of its best; best overall first."""
-    decision = decide(result, Constraints())
-    out = {one.agent for one in decision.excluded}
-    cards = [card for card in result.grading.scorecards if card.agent not in out]
-    cards.sort(key=lambda card: (-(card.overall.score or 0.0), -(card.performance.score or 0.0), card.agent))
-    last = cards[0].rank[1] if cards and cards[0].rank else len(cards)
-    return tuple(
-        card.agent for card in cards if card.agent in decision.front or card.rank is None or card.rank[0] <= last
-    )
 
 
 def _holds(card: Scorecard) -> bool:
@@ -203,8 +202,8 @@ def _pair(first: str, second: str, view: _View, looks: Sequence[float]) -> Pair:
     if gap is None:
         standing: Standing = "open" if repeats < most else "at the most repeats"
         return Pair(first=first, second=second, standing=standing)
-    away = abs(gap.value)
-    reach = gap.reach(share(looks, repeats))
+    away, error_share = abs(gap.value), share(looks, repeats)
+    reach = gap.reach(error_share)
     if away >= reach * gap.error and away > 0.0:
         standing = "apart"
     elif away + reach * gap.error <= MARGIN:
@@ -213,7 +212,7 @@ def _pair(first: str, second: str, view: _View, looks: Sequence[float]) -> Pair:
         standing = "at the most repeats"
     else:
         standing = "open" if _reachable(gap) else "out of reach"
-    return Pair(first=first, second=second, standing=standing, probability=gap.probability)
+    return Pair(first=first, second=second, standing=standing, probability=gap.probability, asked=1.0 - error_share)
 
 
 def _reachable(gap: _Gap) -> bool:

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 CONTROLS = ("oracle", "noop")
 """Providers that are controls: they need no model, and a glob does not select them."""
 
+CLI = "cli"
+"""The provider that runs external agents, which alone takes `command` and `output`."""
+
+CLI_OUTPUTS = ("claude-code", "codex", "gemini-cli", "json", "opencode", "text")
+"""In which form the command of an external agent may report."""
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
 """An agent's name: it is part of a trial's id, so it has no `/` and no spaces."""
 
@@ -41,10 +47,16 @@ SETTINGS: dict[str, fields.Reader] = {
     "usd_per_hour": fields.number(least=0),
     "system_prompt": fields.text(empty=True),
     "tools": fields.tools,
+    "command": fields.texts(empty=False),
+    "output": fields.choice(*CLI_OUTPUTS),
     "description": fields.text(empty=True),
 }
 """What `[agents.NAME]` in flatfield.toml may hold."""
 
+KEY_IN_ADDRESS = "a user name, a password or a query, which would be stored with every run"
+KEY_ELSEWHERE = "name the variable that holds the key with api_key_env, or in headers as ${NAME}"
+
+_OF_EXTERNAL_AGENTS = ("command", "output")
 _OF_SUB_AGENTS = ("name", "description", "model", "tools")
 _CALL = re.compile(r"\bmcp__[A-Za-z0-9_-]*prompt_nano_agent\s*\(")
 _ARGUMENT = re.compile(
@@ -120,9 +132,17 @@ def parse_agent(text: str) -> AgentConfig:
     base_url = f"http{url}" if at else None
     if base_url is not None and not is_url(base_url):
         raise NotFound(f"{base_url!r} in {text!r} is no address; write http://HOST[:PORT][/PATH]")
+    if base_url is not None and may_hold_a_key(base_url):
+        raise NotFound(f"the address of {provider}:{model} holds {KEY_IN_ADDRESS}; {KEY_ELSEWHERE}")
     place = f"@{urlsplit(base_url).netloc}" if base_url else ""
     name = re.sub(r"[^A-Za-z0-9._:@+-]+", "-", f"{provider}:{model}{place}").strip("-:")
     return AgentConfig(name=name, provider=provider, model=model, base_url=base_url, source="command line")
+
+
+def may_hold_a_key(url: str) -> bool:
+    """Whether an address has what belongs in no record: a user, a password, a query or a fragment."""
+    parts = urlsplit(url)
+    return "@" in parts.netloc or bool(parts.query or parts.fragment)
 
 
 def is_url(text: str) -> bool:
@@ -159,7 +179,10 @@ def select_agents(items: Sequence[str], roster: Sequence[AgentConfig]) -> tuple[
 
 def fingerprint(agent: AgentConfig) -> str:
     """16 hex digits of SHA-256 over all that changes what the agent does: not its name, source or description."""
-    same = msgspec.structs.replace(agent, name="", source="", description="")
+    same = msgspec.to_builtins(msgspec.structs.replace(agent, name="", source="", description=""))
+    for key in _OF_EXTERNAL_AGENTS:  # left out where they are not used, so that older runs know their agents again
+        if not same[key]:
+            del same[key]
     return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()[:16]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flatfield import plugins
 from flatfield.records import AgentConfig, LaneLimits, Price
@@ -93,12 +93,16 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
     entries = node.map or {}
     if node.map is not None and "provider" not in entries:
         found.add(node.line, f"{what} has no provider", 'write provider = "…", such as "ollama"')
-    needs_model = given.get("provider", agents.CONTROLS[0]) not in agents.CONTROLS
+    needs_model = given.get("provider", agents.CONTROLS[0]) not in agents.CONTROLS and "command" not in entries
+    _look_at_command(what, given, entries, found)
     if needs_model and "model" not in entries:
         found.add(node.line, f"{what} has no model", 'write model = "…", as the provider calls it')
     if "base_url" in given and not agents.is_url(given["base_url"]):
         line = entries["base_url"].line
         found.add(line, f"base_url {given['base_url']!r} is no address", "write http://HOST[:PORT][/PATH]")
+    elif "base_url" in given and agents.may_hold_a_key(given["base_url"]):
+        # It must not be printed: it may be the key.
+        found.add(entries["base_url"].line, f"base_url holds {agents.KEY_IN_ADDRESS}", agents.KEY_ELSEWHERE)
     if "api_key_env" in given and not given["api_key_env"].replace("_", "a").isalnum():
         # A key pasted here by mistake must not be printed.
         line = entries["api_key_env"].line
@@ -106,6 +110,16 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
     if "headers" in given:
         look_at(entries["headers"], given["headers"], found)
     return AgentConfig(name=name, source=where, **given) if len(found.mistakes) == before else None
+
+
+def _look_at_command(what: str, given: dict[str, Any], entries: dict[str, Node], found: Findings) -> None:
+    """`command` and `output` are an external agent's, and an output is a command's."""
+    for key in ("command", "output"):
+        if key in entries and given.get("provider", agents.CLI) != agents.CLI:
+            fix = f'write provider = "{agents.CLI}", or remove it'
+            found.add(entries[key].line, f"{what} has `{key}`, which is for external agents", fix)
+    if "output" in entries and "command" not in entries:
+        found.add(entries["output"].line, f"{what} has `output` without `command`", "name the command, or remove it")
 
 
 def _price(name: str, node: Node, where: str, found: Findings) -> Price | None:

@@ -115,7 +115,9 @@ def _folder(place: Path, cwd: Path, mistakes: list[Mistake], notes: list[str]) -
         found.append(msgspec.structs.replace(agent, source=_shown(path, cwd)))
     if skipped:
         names = ", ".join(skipped)
-        notes.append(f"{_shown(place, cwd)}: {names} skipped: no call of prompt_nano_agent with a model, so no agent of its own")
+        notes.append(
+            f"{_shown(place, cwd)}: {names} skipped: no call of prompt_nano_agent with a model, so no agent of its own"
+        )
     return found
 
 

@@ -16,6 +16,9 @@ from flatfield.records import AgentConfig
 OWN_SERVERS = frozenset({"ollama"})
 """Providers whose servers hold whatever their users put there."""
 
+SOON_DAYS = 60
+"""How long before its day a model's retirement is said to those who use it."""
+
 SHIPPED = "shipped"
 """The source of the agents that flatfield brings along."""
 
@@ -60,11 +63,26 @@ def remark(agent: AgentConfig, today: date) -> str:
 
 def retirement(agent: AgentConfig, today: date) -> str:
     """What is to be said of an agent whose model is retired; "" when it is not, or not known."""
-    found = next((k for k in known_models() if (k.provider, k.model) == (agent.provider, agent.model)), None)
+    found = _known(agent)
     if found is None or found.retires is None or not found.is_retired(today):
         return ""
-    instead = f"; the one to use instead is {found.successor}" if found.successor else ""
-    return f"{agent.model} was retired by its vendor on {found.retires.isoformat()}{instead}"
+    return f"{agent.model} was retired by its vendor on {found.retires.isoformat()}{_instead(found)}"
+
+
+def notice(agent: AgentConfig, today: date) -> str:
+    """What is to be said of an agent's model that is retired, or that will be within 60 days; else ""."""
+    found = _known(agent)
+    if agent.base_url or found is None or found.retires is None or (found.retires - today).days > SOON_DAYS:
+        return ""
+    return retirement(agent, today) or f"{agent.model} retires on {found.retires.isoformat()}{_instead(found)}"
+
+
+def _known(agent: AgentConfig) -> Known | None:
+    return next((k for k in known_models() if (k.provider, k.model) == (agent.provider, agent.model)), None)
+
+
+def _instead(known: Known) -> str:
+    return f"; the one to use instead is {known.successor}" if known.successor else ""
 
 
 def _unknown(agent: AgentConfig) -> str:

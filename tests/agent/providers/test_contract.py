@@ -13,12 +13,14 @@ import pytest
 from msgspec import Struct, field
 
 from flatfield import plugins
-from flatfield.agent.http.transport import RetryPolicy, open_session
+from flatfield.agent.http.retrying import RetryPolicy
+from flatfield.agent.http.transport import open_session
 from flatfield.agent.http.wire import rebuilt
 from flatfield.agent.loop import NanoAgent, Outcome
 from flatfield.agent.protocols import Opening, Services
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, ToolSpec, Usage
+from flatfield.tasks.agents import CLI
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
 from flatfield.testing.wires import CONTROLS, new_wire
 
@@ -60,7 +62,10 @@ TOO_LONG = {
 }
 
 
-@pytest.fixture(params=[name for name in plugins.names("provider") if name not in CONTROLS])
+TURNS_OF_THE_LOOP = 200
+
+
+@pytest.fixture(params=[name for name in plugins.names("provider") if name not in (*CONTROLS, CLI)])
 def provider(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -401,6 +406,25 @@ async def test_cancelling_lets_go_of_the_server(stage: Stage) -> None:
             while server.open_requests:  # noqa: ASYNC110 - the server notices by and by
                 await asyncio.sleep(0)
     assert (played.outcome.stop, len(played.outcome.turns)) == ("cancelled", 1)
+    _, stopped = wires(played.outcome)
+    assert stopped.failure.startswith("interrupted")
+    assert json.loads(stopped.request) == server.requests[1]
+
+
+async def test_what_had_come_when_a_trial_was_interrupted_is_kept_and_billed(stage: Stage) -> None:
+    async with FakeServer(new_wire(stage.provider), [Fault(status=503), Fault(kind="stall")]) as server:
+        trial = asyncio.create_task(stage.run(server, price=per_token))
+        while len(server.requests) < 2:  # noqa: ASYNC110 - the second attempt must be under way
+            await asyncio.sleep(0)
+        for _ in range(TURNS_OF_THE_LOOP):  # what the server wrote is read within a few
+            await asyncio.sleep(0)
+        trial.cancel()
+        outcome = (await trial).outcome
+    refused, stopped = wires(outcome)
+    assert (outcome.stop, outcome.turns, refused.status) == ("cancelled", (), 503)
+    assert "beginn" in stopped.response
+    assert [item.usage.output_tokens > 0 for item in outcome.abandoned] == [True]
+    assert (outcome.abandoned_cost_usd or 0.0) > 0
 
 
 @pytest.mark.parametrize(("output_tokens", "stop"), [(40, "token_limit"), (10, "context_limit")])

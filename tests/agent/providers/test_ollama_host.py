@@ -62,19 +62,23 @@ def test_an_agents_own_address_wins_and_the_variable_comes_next() -> None:
     assert _ollama_host.address(agent(), {}) == "http://127.0.0.1:11434"
 
 
+OURS = Lane(name="device:local", width=1, device="local")
+THEIRS = Lane(name="device:192.168.1.9", width=1, device="192.168.1.9")
+
+
 @pytest.mark.parametrize(
     ("settings", "environ", "device", "lane"),
     [
-        ({}, {}, True, Lane(name="device:local", width=1)),
-        ({"base_url": "http://localhost:5"}, {}, True, Lane(name="device:local", width=1)),
-        ({}, {"OLLAMA_HOST": "0.0.0.0"}, True, Lane(name="device:local", width=1)),
-        ({}, {"OLLAMA_HOST": "192.168.1.9"}, False, Lane(name="ollama:192.168.1.9:11434", width=1)),
-        ({"base_url": "http://192.168.1.9:11434", "on_device": True}, {}, True, Lane(name="device:local", width=1)),
-        ({"on_device": False}, {}, False, Lane(name="ollama:127.0.0.1:11434", width=1)),
+        ({}, {}, True, OURS),
+        ({"base_url": "http://localhost:5"}, {}, True, OURS),
+        ({}, {"OLLAMA_HOST": "0.0.0.0"}, True, OURS),
+        ({}, {"OLLAMA_HOST": "192.168.1.9"}, False, THEIRS),
+        ({"base_url": "http://192.168.1.9:11434", "on_device": True}, {}, True, THEIRS),
+        ({"on_device": False}, {}, False, OURS),
         ({"base_url": "https://ollama.com"}, {}, False, Lane(name="ollama:ollama.com", width=16, place="ollama.com")),
         ({"model": "gpt-oss:120b-cloud"}, {}, False, Lane(name="ollama:ollama.com", width=16, place="127.0.0.1:11434")),
         ({"model": "glm-4.6:cloud"}, {}, False, Lane(name="ollama:ollama.com", width=16, place="127.0.0.1:11434")),
-        ({"model": "my-cloud"}, {}, True, Lane(name="device:local", width=1)),
+        ({"model": "my-cloud"}, {}, True, OURS),
     ],
 )
 def test_device_and_lane(settings: dict[str, Any], environ: dict[str, str], device: bool, lane: Lane) -> None:

@@ -13,7 +13,8 @@ import pytest
 from aiohttp import web
 from msgspec import structs
 
-from flatfield.agent.http.transport import RetryPolicy, Transport, open_session
+from flatfield.agent.http.retrying import RetryPolicy
+from flatfield.agent.http.transport import Transport, open_session
 from flatfield.agent.protocols import Opening, Services
 from flatfield.agent.providers import openai_chat
 from flatfield.agent.providers.openai_chat import ChatConversation, Endpoint

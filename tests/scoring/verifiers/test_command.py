@@ -116,6 +116,20 @@ async def test_over_time_is_not_measured_and_the_output_is_kept(place: Path) -> 
     assert check.reason == "the command was still running after 120 seconds"
 
 
+@pytest.mark.parametrize(("host_short", "score"), [(False, 0.0), (True, None)])
+@pytest.mark.parametrize(("run", "zero"), [("make", "stopped: too much"), (PYTEST, "pytest ended without a report")])
+async def test_exceeding_a_limit_is_the_agents_doing_and_a_full_disk_is_not(
+    place: Path, run: str, zero: str, host_short: bool, score: float | None
+) -> None:
+    ending = CommandResult(
+        exit_code=None, output="so far", timed_out=False, seconds=1.0, stopped="too much", host_short=host_short
+    )
+    check = await _verify(place, run, sandbox=FakeSandbox(ending))
+    assert (check.score, check.output) == (score, "so far")
+    assert check.reason.startswith("the command was stopped: too much" if host_short else zero)
+    assert "too much" in check.reason
+
+
 async def test_without_a_sandbox_it_is_not_measured_and_nothing_is_placed(place: Path) -> None:
     _write(place / "lop", {"tests/test_a.py": ""})
     check = await _verify(place, {"run": "true", "hidden": "tests"}, sandbox=None, reason="no bwrap; install it")
@@ -434,7 +448,8 @@ async def test_hidden_files_that_cannot_be_read_are_not_measured(place: Path) ->
         ({"run": "x", "timeout_seconds": "9"}, "timeout_seconds"),
         ({"run": "x", "timeout_seconds": 9, "case_seconds": 10}, "at most `timeout_seconds`"),
         ({"run": "x", "case_seconds": 0}, "`case_seconds` is more than 0"),
-        ({"run": "PYTHONPATH=src pytest"}, "hides pytest"),
+        ({"run": "PYTHONPATH=src pytest"}, "puts folders before pytest"),
+        ({"run": "PYTHONPATH=src:$PYTHONPATH pytest"}, "put them behind"),
         ({"run": "x", "into": "y"}, "name their folder with `hidden`"),
         ({"run": "x", "hidden": "h", "into": "../y"}, "inside the workspace"),
         ({"run": "x", "hidden": "h", "into": "/y"}, "inside the workspace"),

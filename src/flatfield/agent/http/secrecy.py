@@ -18,26 +18,47 @@ LEAST_CHARACTERS = 6
 LEAST_OF_A_PIECE = 12
 _BETWEEN = re.compile(r"[\s,;:=\"']+")  # cookies and the like hold keys between other things
 HIDDEN = "[key]"
+_HIDDEN = HIDDEN.encode()
+
+
+class Scrubber:
+    """Takes the values of a request's headers out of texts, as a whole and without their scheme ("Bearer").
+
+    Also in the forms that servers and addresses put them in: percent-encoded, base64, within a JSON string. The forms
+    are worked out once, because every exchange of a conversation is looked through for the same ones.
+    """
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self.headers = headers
+        values = {value for name, value in headers.items() if name.lower() not in PUBLIC}
+        parts = {part for value in values for part in (value, value.partition(" ")[2])}
+        pieces = {piece for value in values for piece in _BETWEEN.split(value) if len(piece) >= LEAST_OF_A_PIECE}
+        secrets = {part for part in parts if len(part) >= LEAST_CHARACTERS} | pieces
+        forms = {form for secret in secrets for form in _forms(secret.encode("utf-8", "surrogateescape"))}
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def data(self, data: bytes) -> bytes:
+        """The bytes, which may be any, without them."""
+        for form in self._forms:
+            data = data.replace(form, _HIDDEN)
+        return data
+
+    def text(self, text: str) -> str:
+        """The text without them."""
+        for form in self._forms:
+            text = text.replace(form.decode("utf-8", "surrogateescape"), HIDDEN)
+        return text
 
 
 def scrubbed(text: str, headers: Mapping[str, str]) -> str:
-    """The text without the values of a request's headers, as a whole and without their scheme ("Bearer").
-
-    Nor in the forms that servers and addresses put them in: percent-encoded and base64.
-    """
-    values = {value for name, value in headers.items() if name.lower() not in PUBLIC}
-    parts = {part for value in values for part in (value, value.partition(" ")[2])}
-    pieces = {piece for value in values for piece in _BETWEEN.split(value) if len(piece) >= LEAST_OF_A_PIECE}
-    secrets = {part for part in parts if len(part) >= LEAST_CHARACTERS} | pieces
-    for form in sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True):
-        text = text.replace(form, HIDDEN)
-    return text
+    """The text without the values of a request's headers; see `Scrubber`."""
+    return Scrubber(headers).text(text)
 
 
-def _forms(secret: str) -> set[str]:
-    plain = secret.encode("utf-8", "surrogateescape")
-    encoded = {base64.b64encode(plain).decode(), base64.urlsafe_b64encode(plain).decode()}
-    return {secret, quote(plain, safe=""), *encoded, *(form.rstrip("=") for form in encoded)}
+def _forms(secret: bytes) -> set[bytes]:
+    encoded = {base64.b64encode(secret).rstrip(b"="), base64.urlsafe_b64encode(secret).rstrip(b"=")}
+    plain = {secret, secret.replace(b"\\", b"\\\\").replace(b'"', b'\\"')} | encoded
+    return {quote(secret, safe="").encode(), *plain, *(form.replace(b"/", b"\\/") for form in plain)}
 
 
 def without_keys(environ: Mapping[str, str]) -> dict[str, str]:

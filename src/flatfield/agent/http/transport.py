@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import socket
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -15,10 +14,11 @@ from msgspec import Struct
 from flatfield.agent.http.attempts import Attempts
 from flatfield.agent.http.proxies import refused_by_proxy
 from flatfield.agent.http.replies import RETRIED, Marks, Passing, Reader, read, refusal
+from flatfield.agent.http.retrying import RetryPolicy
 from flatfield.agent.http.secrecy import scrubbed, shown_url
 from flatfield.agent.http.trust import distrust, trusted
 from flatfield.agent.http.wire import Tape
-from flatfield.errors import ProviderError
+from flatfield.errors import Interrupted, ProviderError
 from flatfield.records import Abandoned, Wire  # noqa: TC001 - msgspec resolves Exchange's annotations at runtime
 
 if TYPE_CHECKING:
@@ -31,20 +31,10 @@ if TYPE_CHECKING:
 BYTES_PER_TOKEN = 4  # a rough count of what a request takes, until the reply says it
 LARGE_BODY_BYTES = 512 * 1024
 ERROR_CHARACTERS = 600
+INTERRUPTED = "interrupted: the trial was stopped before the reply was whole"
 ASKED_TOO_MUCH = frozenset({429, 529})
 KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
 """Seconds and probes after which a peer that is gone counts as gone; a model may think in silence for longer."""
-
-
-class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """How often and how long a request is tried again; `stall_seconds` without a byte count as a lost connection."""
-
-    attempts: int = 6
-    first_wait_seconds: float = 0.5
-    longest_wait_seconds: float = 60.0
-    total_wait_seconds: float = 180.0
-    connect_seconds: float = 15.0
-    stall_seconds: float = 600.0
 
 
 R = TypeVar("R", bound=Reader)
@@ -108,28 +98,38 @@ class Transport:
         Raises:
             ProviderError: a status that trying again does not change, or the attempts are used up; a reader's own
                 subclass stays what it is. Its message holds no value of the request's headers.
+            Interrupted: it was cancelled; with what its attempts used.
         """
         self._queue_seconds = 0.0
-        started = self._busy()
-        waited_seconds, attempts = 0.0, Attempts(post, self._tape)
+        started, attempts = self._busy(), Attempts(post, self._tape)
+        try:
+            return await self._until_whole(post, new_reader, attempts)
+        except ProviderError as error:
+            raise self._with_all(error, attempts, started) from None
+        except asyncio.CancelledError:
+            raise Interrupted(self._with_all(ProviderError(INTERRUPTED), attempts, started)) from None
+
+    async def _until_whole(self, post: Post, new_reader: Callable[[], R], attempts: Attempts) -> Exchange[R]:
+        started, waited_seconds = self._busy(), 0.0
         for attempt in range(1, self._policy.attempts + 1):
             attempt_started = self._busy()
-            marks = Marks(self._clock.now(), post.seconds, post.output_tokens)
-            reader = new_reader()
+            marks, reader = Marks(self._clock.now(), post.seconds, post.output_tokens), new_reader()
             try:
                 cut = await self._in_lane(post, reader, marks)
             except Passing as error:
                 attempts.failed(_shown(error, post), reader, marks)
-                wait_seconds = self._wait_seconds(error, attempt)
+                wait_seconds = self._policy.wait_seconds(attempt, error.wait_seconds)
                 waited_seconds += wait_seconds
-                ending = self._ending(attempt, wait_seconds, waited_seconds)
-                if ending:
-                    given_up = ProviderError(f"{_shown(error, post)} (gave up {ending})", status=error.status)
-                    raise self._failed(given_up, attempts, started) from None
+                if ending := self._policy.ending(attempt, wait_seconds, waited_seconds):
+                    raise ProviderError(f"{_shown(error, post)} (gave up {ending})", status=error.status) from None
                 await self._clock.sleep(wait_seconds)
             except ProviderError as error:
                 attempts.failed(_shown(error, post), reader, marks)
-                raise self._failed(error.retold(_shown(error, post)), attempts, started) from None
+                raise error.retold(_shown(error, post)) from None
+            except asyncio.CancelledError:
+                if marks.is_out:
+                    attempts.failed(INTERRUPTED, reader, marks)
+                raise
             else:
                 attempts.succeeded(marks)
                 ended = self._clock.now() if cut == "time" else marks.last
@@ -205,27 +205,11 @@ class Transport:
                 return "time"
             raise Passing(_trouble(error, where, marks, policy)) from None
 
-    def _failed(self, error: ProviderError, attempts: Attempts, started: float) -> ProviderError:
+    def _with_all(self, error: ProviderError, attempts: Attempts, started: float) -> ProviderError:
         """The error with all that its attempts took."""
         error.retry_seconds, error.queue_seconds = self._busy() - started, self._queue_seconds
         error.wire, error.abandoned = attempts.wire, attempts.abandoned()
         return error
-
-    def _wait_seconds(self, error: Passing, attempt: int) -> float:
-        """Exponential back-off with jitter (half to whole), or what the server asked for when that is longer."""
-        policy = self._policy
-        ceiling: float = min(policy.longest_wait_seconds, policy.first_wait_seconds * 2 ** (attempt - 1))
-        own = ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
-        return own if error.wait_seconds is None else max(own, error.wait_seconds)
-
-    def _ending(self, attempt: int, wait_seconds: float, waited_seconds: float) -> str:
-        """Why there is no further attempt; "" when there is one."""
-        if attempt == self._policy.attempts:
-            return f"after {attempt} attempts"
-        if waited_seconds > self._policy.total_wait_seconds:
-            longest = f"{self._policy.total_wait_seconds:g} s are waited at most"
-            return f"after {attempt} of {self._policy.attempts} attempts: it asks to wait {wait_seconds:g} s, {longest}"
-        return ""
 
 
 _FINAL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)

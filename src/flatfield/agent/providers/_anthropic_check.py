@@ -6,13 +6,11 @@ import difflib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import aiohttp
 import msgspec
 from msgspec import Struct, field
 
-from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.http.secrecy import shown_url
-from flatfield.agent.http.trust import distrust
+from flatfield.agent.providers._asking import ask
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from flatfield.agent.providers.anthropic import Endpoint
     from flatfield.records import AgentConfig
 
-_CHECK_SECONDS = 10.0
 _LISTED = 1000  # the most that one page may hold; the vendor has some dozens
 _SHOWN = 8
 
@@ -44,7 +41,7 @@ async def check_server(agent: AgentConfig, endpoint: Endpoint, services: Service
     ids only: a name that is not in it may be an alias, which the vendor resolves when asked for that one model.
     """
     url, shown = f"{endpoint.base_url}/v1/models", shown_url(endpoint.base_url)
-    status, body = await _get(f"{url}?limit={_LISTED}", agent, endpoint, services)
+    status, body = await ask(agent, f"{url}?limit={_LISTED}", endpoint.headers, services)
     if status in {401, 403}:
         raise NotReady(f"agent {agent.name!r}: {shown} refuses the request ({status}); {_key_fix(agent)}")
     listed = _read(body, _Models).data if status == 200 else []
@@ -52,7 +49,7 @@ async def check_server(agent: AgentConfig, endpoint: Endpoint, services: Service
         return
     found = next((model for model in listed if model.id == agent.model), None)
     if found is None:
-        status, body = await _get(f"{url}/{quote(agent.model, safe='')}", agent, endpoint, services)
+        status, body = await ask(agent, f"{url}/{quote(agent.model, safe='')}", endpoint.headers, services)
         if status != 200:
             raise NotReady(
                 f"agent {agent.name!r}: {shown} does not serve {agent.model!r}, which is unknown there "
@@ -64,25 +61,6 @@ async def check_server(agent: AgentConfig, endpoint: Endpoint, services: Service
         raise NotReady(
             f"agent {agent.name!r}: {agent.model!r} was retired{since}; choose another: {_closest(agent.model, listed)}"
         )
-
-
-async def _get(url: str, agent: AgentConfig, endpoint: Endpoint, services: Services) -> tuple[int, bytes]:
-    try:
-        async with services.session.get(
-            url,
-            headers=endpoint.headers,
-            timeout=aiohttp.ClientTimeout(total=_CHECK_SECONDS),
-            allow_redirects=False,
-            proxy=proxy_for(url, services.environ),
-        ) as response:
-            return response.status, await response.read()
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise NotReady(f"agent {agent.name!r}: {distrust(error, shown_url(endpoint.base_url))}") from None
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise NotReady(
-            f"agent {agent.name!r}: no server answers at {shown_url(endpoint.base_url)} ({type(error).__name__}); "
-            "start it, or correct base_url"
-        ) from None
 
 
 def _key_fix(agent: AgentConfig) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 
-from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.http.secrecy import shown_url
-from flatfield.agent.http.trust import distrust
+from flatfield.agent.providers._asking import ask
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from flatfield.agent.providers.openai_chat import Endpoint
     from flatfield.records import AgentConfig
 
-_CHECK_SECONDS = 10.0
 _SHOWN = 8
 
 
@@ -28,35 +25,12 @@ async def check_server(agent: AgentConfig, endpoint: Endpoint, services: Service
     A server without a list of models (404 and the like) is given the benefit of the doubt.
     """
     where = shown_url(endpoint.base_url)
-    try:
-        status, body = await _models(endpoint, services)
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise NotReady(f"agent {agent.name!r}: {distrust(error, where)}") from None
-    except (aiohttp.ClientError, TimeoutError) as error:
-        proxied = proxy_for(endpoint.base_url, services.environ) is not None
-        fix = "check the proxy that the environment names" if proxied else "start it, or correct base_url"
-        raise NotReady(f"agent {agent.name!r}: no server answers at {where} ({type(error).__name__}); {fix}") from None
-    except ValueError as error:  # a header that cannot be sent
-        raise NotReady(
-            f"agent {agent.name!r}: no request can be made to {where} ({error}); correct the key or the agent's headers"
-        ) from None
+    status, body = await ask(agent, f"{endpoint.base_url}/models", endpoint.headers, services)
     problem = _refusal(agent, endpoint, status)
     if not problem and status == 200:
         problem = _not_served(agent.model, body)
     if problem:
         raise NotReady(f"agent {agent.name!r}: {where} {problem}")
-
-
-async def _models(endpoint: Endpoint, services: Services) -> tuple[int, bytes]:
-    url = f"{endpoint.base_url}/models"
-    async with services.session.get(
-        url,
-        headers=endpoint.headers,
-        timeout=aiohttp.ClientTimeout(total=_CHECK_SECONDS),
-        allow_redirects=False,
-        proxy=proxy_for(url, services.environ),
-    ) as response:
-        return response.status, await response.read()
 
 
 def _refusal(agent: AgentConfig, endpoint: Endpoint, status: int) -> str:

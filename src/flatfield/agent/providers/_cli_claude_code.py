@@ -33,10 +33,12 @@ def read(printed: str) -> Report:
     told = events(printed)
     if not told:
         raise ValueError("no events")
-    said = [each.get("message") or {} for each in told if each.get("type") == "assistant"]
-    blocks = [block for message in said for block in message.get("content") or () if isinstance(block, dict)]
-    result = next((each for each in reversed(told) if each.get("type") == "result"), {})
-    text = result.get("result") or next((str(b["text"]) for b in reversed(blocks) if b.get("type") == "text"), "")
+    said = [inner(each, "message").get("content") for each in told if each.get("type") == "assistant"]
+    blocks = [block for content in said if isinstance(content, list) for block in content if isinstance(block, dict)]
+    result: dict[str, Any] = next((each for each in reversed(told) if each.get("type") == "result"), {})
+    text = result.get("result") or next(
+        (str(b.get("text", "")) for b in reversed(blocks) if b.get("type") == "text"), ""
+    )
     failed = result.get("is_error") or result.get("subtype", "success") != "success"
     by_model = inner(result, "modelUsage")
     return Report(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.providers._scaffold import Report, Scaffold, amount, events, inner
 from flatfield.records import Usage
@@ -12,11 +12,19 @@ if TYPE_CHECKING:
 
 TOOLS = frozenset({"command_execution", "file_change", "mcp_tool_call", "web_search"})
 """Items that are a call of a tool, as its events name them."""
+SETTINGS = (
+    'web_search="disabled"',
+    "sandbox_workspace_write.exclude_slash_tmp=true",  # where the other trials' workspaces lie
+    "sandbox_workspace_write.exclude_tmpdir_env_var=true",
+)
+ENDINGS = frozenset({"turn.failed", "turn.completed"})
 
 
 def arguments(job: Job) -> list[str]:
     """Commands and edits in its own sandbox: the workspace can be written, there is no network."""
-    given = ["exec", "--json", "--skip-git-repo-check", "--ephemeral", "--color", "never", "-c", 'web_search="disabled"']
+    given = ["exec", "--json", "--skip-git-repo-check", "--ephemeral", "--color", "never"]
+    for setting in SETTINGS:
+        given += ["-c", setting]
     if job.model:
         given += ["--model", job.model]
     if job.effort:
@@ -31,13 +39,13 @@ def read(printed: str) -> Report:
         raise ValueError("no events")
     done = [inner(each, "item") for each in told if each.get("type") == "item.completed"]
     usages = [inner(each, "usage") for each in told if each.get("type") == "turn.completed"]
-    failed = next((each for each in reversed(told) if each.get("type") in {"turn.failed", "turn.completed"}), {})
-    problem = inner(failed, "error").get("message") or "it failed" if failed.get("type") == "turn.failed" else ""
+    ending: dict[str, Any] = next((each for each in reversed(told) if str(each.get("type")) in ENDINGS), {})
+    problem = inner(ending, "error").get("message") or "it failed" if ending.get("type") == "turn.failed" else ""
     texts = [str(item.get("text", "")) for item in done if item.get("type") == "agent_message"]
     return Report(
         text=texts[-1] if texts else "",
         usage=_usage(usages[-1]) if usages else None,
-        tool_calls=sum(item.get("type") in TOOLS for item in done),
+        tool_calls=sum(str(item.get("type")) in TOOLS for item in done),
         error=str(problem),
     )
 

@@ -25,13 +25,13 @@ def arguments(job: Job) -> list[str]:
 
 def settings(job: Job) -> dict[str, str]:
     """Its configuration, over the user's own: permissions, and nothing shared or updated."""
-    permission = {"*": "deny", **({name: "allow" for name in ALLOWED} if job.edits else {})}
+    permission = {"*": "deny", **(dict.fromkeys(ALLOWED, "allow") if job.edits else {})}
     config = {"permission": {**permission, "external_directory": "deny"}, "share": "disabled", "autoupdate": False}
     return {"OPENCODE_CONFIG_CONTENT": msgspec.json.encode(config).decode()}
 
 
 def read(printed: str) -> Report:
-    """The report in its events. The request that makes up a title is in none of them, and a price of 0 is none known."""
+    """The report in its events. The request that makes up a title is in none of them; a price of 0 is none known."""
     told = events(printed)
     if not told:
         raise ValueError("no events")
@@ -46,7 +46,9 @@ def read(printed: str) -> Report:
         cost_usd=cost or None,
         turns=len(steps),
         tool_calls=sum(each.get("type") == "tool_use" for each in told),
-        error="" if problem is None else str(inner(problem, "data").get("message") or problem.get("name") or "it failed"),
+        error=""
+        if problem is None
+        else str(inner(problem, "data").get("message") or problem.get("name") or "it failed"),
     )
 
 

@@ -6,13 +6,10 @@ import difflib
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import aiohttp
 import msgspec
 from msgspec import Struct, field
 
-from flatfield.agent.http.proxies import proxy_for
-from flatfield.agent.http.secrecy import shown_url
-from flatfield.agent.http.trust import distrust
+from flatfield.agent.providers._asking import ask
 from flatfield.agent.providers.gemini import GEMINI, resource
 from flatfield.errors import NotReady
 
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
     from flatfield.agent.protocols import Services
     from flatfield.records import AgentConfig
 
-_CHECK_SECONDS = 10.0
 _SHOWN_MODELS = 8
 
 
@@ -41,7 +37,7 @@ async def check_model(agent: AgentConfig, address: str, headers: Mapping[str, st
     A gateway without a list of models is given the benefit of the doubt. A model that is not listed is asked for by
     its name: not every one that may be used is in the list.
     """
-    status, body = await _get(agent, f"{address}/models?pageSize=1000", headers, services)
+    status, body = await ask(agent, f"{address}/models?pageSize=1000", headers, services)
     if status in {401, 403} or (status == 400 and b"API_KEY_INVALID" in body):
         variables = agent.api_key_env or " or ".join(GEMINI.key_variables)
         raise NotReady(f"agent {agent.name!r}: {address} refuses the key ({status}); check the key in {variables}")
@@ -54,30 +50,11 @@ async def check_model(agent: AgentConfig, address: str, headers: Mapping[str, st
         if "generateContent" not in model.supported_generation_methods:
             raise NotReady(f"agent {agent.name!r}: {agent.model!r} is no model for generateContent; name another")
         return
-    if model is None and (await _get(agent, f"{address}/{quote(wanted)}", headers, services))[0] == 404:
+    if model is None and (await ask(agent, f"{address}/{quote(wanted)}", headers, services))[0] == 404:
         raise NotReady(
             f"agent {agent.name!r}: {address} does not serve {agent.model!r} (retired, or misspelt); "
             f"it serves: {_closest(agent.model, listed)}"
         )
-
-
-async def _get(agent: AgentConfig, url: str, headers: Mapping[str, str], services: Services) -> tuple[int, bytes]:
-    try:
-        async with services.session.get(
-            url,
-            headers=headers,
-            timeout=aiohttp.ClientTimeout(total=_CHECK_SECONDS),
-            allow_redirects=False,
-            proxy=proxy_for(url, services.environ),
-        ) as response:
-            return response.status, await response.read()
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise NotReady(f"agent {agent.name!r}: {distrust(error, shown_url(url))}") from None
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise NotReady(
-            f"agent {agent.name!r}: no server answers at {shown_url(url)} ({type(error).__name__}); "
-            "check the network, or base_url"
-        ) from None
 
 
 def _decoded(body: bytes) -> list[_Model]:

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from flatfield.agent.http.proxies import proxy_for
-from flatfield.agent.http.transport import Post, RetryPolicy, Transport
+from flatfield.agent.http.retrying import RetryPolicy
+from flatfield.agent.http.transport import Post, Transport
 from flatfield.agent.local.server import DEFAULT_CONTEXT_TOKENS
 from flatfield.agent.providers._ollama_reader import LoadReader
 from flatfield.errors import ProviderError

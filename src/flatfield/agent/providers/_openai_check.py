@@ -9,15 +9,12 @@ import aiohttp
 import msgspec
 from msgspec import Struct, field
 
-from flatfield.agent.http.proxies import proxy_for
-from flatfield.agent.http.trust import distrust
+from flatfield.agent.providers._asking import answered, ask
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
     from flatfield.agent.protocols import Services
     from flatfield.records import AgentConfig
-
-_CHECK_SECONDS = 10.0
 
 
 class Address(Struct, frozen=True, kw_only=True):
@@ -42,20 +39,12 @@ async def check_model(agent: AgentConfig, address: Address, services: Services) 
 
     A server without a list of models (404 and the like) is given the benefit of the doubt.
     """
-    try:
-        status, models = await _ask(address, services)
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise NotReady(f"agent {agent.name!r}: {distrust(error, address.base_url)}") from None
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise NotReady(
-            f"agent {agent.name!r}: no server answers at {address.base_url} ({type(error).__name__}); "
-            "start it, or correct base_url"
-        ) from None
+    status, body = await ask(agent, f"{address.base_url}/models", address.headers, services)
     if status in {401, 403}:
         variable = agent.api_key_env or ("OPENAI_API_KEY" if "Authorization" in address.headers else None)
         fix = f"check the key in {variable}" if variable else "name the variable that holds its key with api_key_env"
         raise NotReady(f"agent {agent.name!r}: {address.base_url} refuses the request ({status}); {fix}")
-    served = {model.id: model for model in models}
+    served = {model.id: model for model in _listed(status, body)}
     if served and agent.model not in served:
         raise NotReady(
             f"agent {agent.name!r}: {address.base_url} does not serve {agent.model!r}: it is retired, misspelt or not "
@@ -69,28 +58,17 @@ async def check_model(agent: AgentConfig, address: Address, services: Services) 
 async def is_llama_server(address: Address, services: Services) -> bool:
     """Whether llama.cpp answers there: it takes a reply's schema in a field of its own, which others refuse."""
     try:
-        _, models = await _ask(address, services)
+        status, body = await answered(f"{address.base_url}/models", address.headers, services)
     except (aiohttp.ClientError, TimeoutError):
         return False
-    return any(model.owned_by == "llamacpp" for model in models)
+    return any(model.owned_by == "llamacpp" for model in _listed(status, body))
 
 
-async def _ask(address: Address, services: Services) -> tuple[int, list[_Model]]:
-    url = f"{address.base_url}/models"
-    async with services.session.get(
-        url,
-        headers=address.headers,
-        timeout=aiohttp.ClientTimeout(total=_CHECK_SECONDS),
-        allow_redirects=False,
-        proxy=proxy_for(url, services.environ),
-    ) as response:
-        body = await response.read()
-        if response.status != 200:
-            return response.status, []
+def _listed(status: int, body: bytes) -> list[_Model]:
     try:
-        return 200, msgspec.json.decode(body, type=_Models).data
+        return msgspec.json.decode(body, type=_Models).data if status == 200 else []
     except msgspec.MsgspecError:
-        return 200, []
+        return []
 
 
 def _some_names(model: str, served: list[str]) -> str:

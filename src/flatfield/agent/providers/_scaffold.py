@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from flatfield.records import Usage
+from flatfield.records import Usage  # noqa: TC001 - msgspec
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -46,8 +46,8 @@ class Scaffold(Struct, frozen=True, kw_only=True):
     `install`: the command that installs it. `vendor`: who serves its models, as prices call it; "" where the model's
     name says it (`vendor/model`). `variables`: names of environment variables that it is handed, with `*` at the end
     for all that begin so. `base_url_variable`: the one that sends it to another address. `arguments`: its command line;
-    its prompt is on stdin. `settings`: variables that it is given. `takes_effort`: whether it is told a reasoning effort.
-    `read`: the report in what it printed; raises ValueError where it is none.
+    its prompt is on stdin. `settings`: variables that it is given. `takes_effort`: whether it is told a reasoning
+    effort. `read`: the report in what it printed; raises ValueError where it is none.
     """
 
     read: Callable[[str], Report]

@@ -16,7 +16,7 @@ from flatfield.agent.providers._anthropic_models import settings_of, thinking_to
 from flatfield.agent.providers._anthropic_pauses import after, joined
 from flatfield.agent.providers._anthropic_reader import MessageReader
 from flatfield.agent.providers._anthropic_schema import output_format
-from flatfield.errors import ContextTooLong, ProviderError
+from flatfield.errors import ContextTooLong, Interrupted, ProviderError
 from flatfield.records import TurnBudget
 
 if TYPE_CHECKING:
@@ -152,6 +152,9 @@ class MessagesConversation:
         for _ in range(MOST_PAUSES + 1):
             try:
                 reply, paused = await self._ask(left)
+            except Interrupted as stopped:
+                after(replies, stopped.left)
+                raise
             except ProviderError as error:
                 raise after(replies, error) from None
             replies.append(reply)

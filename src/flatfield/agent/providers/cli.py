@@ -6,19 +6,20 @@ It is no part of our sandbox: it runs as the user, with the user's login, and is
 from __future__ import annotations
 
 import asyncio
-import importlib
-import pkgutil
 import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from flatfield.agent.http.secrecy import scrubbed
+from msgspec import structs
+
+from flatfield.agent.http.secrecy import scrubbed, without_keys
 from flatfield.agent.http.wire import Tape
 from flatfield.agent.protocols import Lane
 from flatfield.agent.providers._scaffold import Job, Report
 from flatfield.agent.providers._scaffold_process import run_program
+from flatfield.agent.providers._scaffolds import environment, external_of, vendor_of
 from flatfield.agent.system_prompt import SYSTEM_PROMPT
 from flatfield.errors import NotReady, ProviderError
 from flatfield.records import Reply, ScaffoldWork
@@ -27,43 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.agent.protocols import Conversation, Opening, Services
-    from flatfield.agent.providers._scaffold import Scaffold
     from flatfield.agent.providers._scaffold_process import Finished
-    from flatfield.records import AgentConfig, ToolResult, TurnBudget
+    from flatfield.agent.providers._scaffolds import External
+    from flatfield.records import AgentConfig, ToolResult, TurnBudget, Wire
 
 AT_ONCE = 2
 """So many at once: each is a program of its own, that takes some seconds of a processor to start."""
-COMMON = ("PATH", "HOME", "TERM", "LANG")
-OWN_OUTPUTS = ("text", "json")
-"""Formats of commands that are nobody's in particular."""
 VERSION_SECONDS = 30.0
-_FORMAT = "_cli_"
 _VERSION = re.compile(r"\d+(?:\.\d+)+[\w.+-]*")
 _COMPLAINT_CHARACTERS = 300
-
-
-class External(NamedTuple):
-    """A scaffold with its name, and the model that it is asked to use ("": its own choice)."""
-
-    name: str
-    scaffold: Scaffold
-    model: str
 
 
 def create(services: Services) -> CliProvider:
     """The provider, for one run."""
     return CliProvider(services)
-
-
-def scaffold_names() -> tuple[str, ...]:
-    """The external agents that are known by name."""
-    return tuple(name for name in output_names() if name not in OWN_OUTPUTS)
-
-
-def output_names() -> tuple[str, ...]:
-    """The formats of output that can be read: one file each beside this one."""
-    files = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    return tuple(sorted(name.removeprefix(_FORMAT).replace("_", "-") for name in files if name.startswith(_FORMAT)))
 
 
 class CliProvider:
@@ -74,7 +52,7 @@ class CliProvider:
         self._versions: dict[str, str] = {}
 
     async def check(self, agent: AgentConfig) -> None:
-        """Raise NotReady when the scaffold is not known or its program not installed; whether it is logged in is not seen."""
+        """Raise NotReady when the scaffold is not known or not installed; whether it is logged in is not seen."""
         external = external_of(agent)
         if agent.base_url:
             raise NotReady(
@@ -123,39 +101,6 @@ class CliProvider:
         return self._versions[program]
 
 
-def external_of(agent: AgentConfig) -> External:
-    """Which scaffold an agent is, and with which model: `claude-code`, `claude-code/MODEL`, or a command of the user's.
-
-    Raises:
-        NotReady: there is no such scaffold, or no such format of output.
-    """
-    if agent.command:
-        name, model, known = agent.output or OWN_OUTPUTS[0], agent.model, output_names()
-    else:
-        name, _, model = agent.model.partition("/")
-        known = scaffold_names()
-    if name not in known:
-        what = "output" if agent.command else "scaffold"
-        raise NotReady(
-            f"agent {agent.name!r}: there is no {what} {name!r}; there are: {', '.join(known)}"
-            f"{'' if agent.command else ' (or give a `command` in flatfield.toml)'}"
-        )
-    module = importlib.import_module(f"flatfield.agent.providers.{_FORMAT}{name.replace('-', '_')}")
-    return External(name, module.SCAFFOLD, model)
-
-
-def environment(environ: Any, agent: AgentConfig, external: External) -> dict[str, str]:  # noqa: ANN401 - a mapping
-    """What a scaffold is handed of the environment: four variables, its vendor's, and the one that holds its key."""
-    wanted = [*COMMON, *external.scaffold.variables, *([agent.api_key_env] if agent.api_key_env else [])]
-    vendor = _vendor(external)
-    if not external.scaffold.vendor and vendor:
-        wanted.append(f"{re.sub('[^A-Z0-9]', '_', vendor.upper())}_*")
-    names = {name[:-1] for name in wanted if name.endswith("*")}
-    return {
-        name: value for name, value in environ.items() if name in wanted or any(name.startswith(head) for head in names)
-    }
-
-
 class _Delegation:
     """One run of a scaffold."""
 
@@ -165,6 +110,8 @@ class _Delegation:
         self._external = external
         self._version = version
         self._environ = environment(services.environ, opening.agent, external)
+        key = opening.agent.api_key_env
+        self._keys = {n: value for n, value in self._environ.items() if n == key or n not in without_keys({n: value})}
 
     async def turn(self, _results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
         """Run it to its end, or for as long as is left.
@@ -193,12 +140,13 @@ class _Delegation:
             max(0.0, budget.seconds),
         )
         seconds = clock.now() - began
-        if self._opening.workspace is not None and self._opening.workspace_user is not None:
+        if finished.exit_code is None:
+            seconds = min(seconds, budget.seconds)
+        if self._opening.workspace_user is not None:
             from flatfield.agent.workspace import adopt
 
             await asyncio.to_thread(adopt, Path(folder), self._opening.workspace_user)
         report = self._read(finished)
-        printed = f"{finished.printed}{finished.complained}"
         return Reply(
             text=report.text,
             finish="time" if finished.exit_code is None else "stop",
@@ -207,7 +155,7 @@ class _Delegation:
             request=self._request(job, report),
             reported_cost_usd=report.cost_usd,
             scaffold=ScaffoldWork(name=name, version=self._version, turns=report.turns, tool_calls=report.tool_calls),
-            wire=(Tape().keep(f"cli:{name}", self._environ, job.prompt.encode(), printed.encode()),),
+            wire=(self._kept(job.prompt, finished),),
         )
 
     def _job(self, folder: str) -> Job:
@@ -236,27 +184,39 @@ class _Delegation:
 
     def _read(self, finished: Finished) -> Report:
         """The scaffold's own report; one that was ended for time may have none."""
-        printed = scrubbed(finished.printed, self._environ)
         try:
-            report = self._external.scaffold.read(printed)
+            report = self._external.scaffold.read(scrubbed(finished.printed, self._keys))
         except ValueError as error:
             if finished.exit_code is None:
                 return Report()
-            raise self._failed(finished, f"printed what cannot be read: {error}") from None
-        if finished.exit_code is not None and report.error:
+            raise self._failed(finished, self._complaint(finished) or f"printed what cannot be read: {error}") from None
+        if finished.exit_code is None:  # what it had counted until then is not all that it used
+            return Report(text=report.text, models=report.models)
+        if report.error:
             raise self._failed(finished, report.error[:_COMPLAINT_CHARACTERS])
         if finished.exit_code:
             raise self._failed(finished, "failed")
         return report
 
+    def _complaint(self, finished: Finished) -> str:
+        """Why it failed, where it says so in its own form on stderr; else ""."""
+        try:
+            return self._external.scaffold.read(scrubbed(finished.complained, self._keys)).error[:_COMPLAINT_CHARACTERS]
+        except ValueError:
+            return ""
+
     def _failed(self, finished: Finished, why: str) -> ProviderError:
         code = finished.exit_code or 0
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
-        said = scrubbed(finished.complained or finished.printed, self._environ).strip()[-_COMPLAINT_CHARACTERS:]
-        wire = Tape().keep(
-            f"cli:{self._external.name}", self._environ, b"", f"{finished.printed}{finished.complained}".encode()
-        )
-        return ProviderError(f"{self._external.name} ({ended}): {why}{f'; it said: {said}' if said else ''}", wire=(wire,))
+        said = scrubbed(finished.complained or finished.printed, self._keys).strip()[-_COMPLAINT_CHARACTERS:]
+        problem = f"{self._external.name} ({ended}): {why}{f'; it said: {said}' if said else ''}"
+        return ProviderError(problem, wire=(self._kept("", finished),))
+
+    def _kept(self, prompt: str, finished: Finished) -> Wire:
+        """What went in and came out, for whoever wants to see what it did; without keys."""
+        printed = f"{finished.printed}{finished.complained}".encode()
+        kept = Tape().keep(f"cli:{self._external.name}", self._keys, prompt.encode("utf-8", "replace"), printed)
+        return structs.replace(kept, headers={})
 
     def _request(self, job: Job, report: Report) -> dict[str, Any]:
         """What it was started with, for the manifest and for prices; None of it is known of what it sends itself."""
@@ -267,7 +227,7 @@ class _Delegation:
         return {
             "api": f"cli: {external.name}",
             "model": model or "the scaffold's own choice",
-            "vendor": _vendor(external),
+            "vendor": vendor_of(external),
             "tool_names": "the scaffold's own",
             "tools_digest": "the scaffold's own",
             "system_prompt": "the scaffold's own" + (" + this agent's, before the task" if self._told() else ""),
@@ -276,12 +236,6 @@ class _Delegation:
             **({"base_url": address} if address else {}),
             **effort,
         }
-
-
-def _vendor(external: External) -> str:
-    """Who serves its models, as prices call it; "" when nobody knows."""
-    provider, slash, _ = external.model.partition("/")
-    return external.scaffold.vendor or (provider if slash else "")
 
 
 def _program(agent: AgentConfig, external: External) -> str:

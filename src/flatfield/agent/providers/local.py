@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from flatfield.agent.local.server import (
 from flatfield.agent.models.identity import file_identity
 from flatfield.agent.models.store import find_model
 from flatfield.agent.providers.openai_chat import Endpoint, open_chat
-from flatfield.errors import NotReady, ProviderError
+from flatfield.errors import Interrupted, NotReady, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,17 +112,20 @@ class LocalConversation:
         turn = asyncio.ensure_future(self._chat.turn(results, budget))
         try:
             await asyncio.wait({turn, self._server.ended}, return_when=asyncio.FIRST_COMPLETED)
-            if turn.done():
-                return turn.result()
+        except asyncio.CancelledError:
+            turn.cancel()
+            await turn  # it says what it had used
+            raise
+        if not turn.done():
+            turn.cancel()
+        try:
+            return await turn
+        except Interrupted as stopped:
+            raise stopped.left.retold(self._server.epitaph()) from None
         except ProviderError as error:
             if error.status is not None or not self._server.ended.done():
                 raise
-        finally:
-            if not turn.done():
-                turn.cancel()
-                with suppress(asyncio.CancelledError, ProviderError):
-                    await turn
-        raise ProviderError(self._server.epitaph())
+            raise error.retold(self._server.epitaph(), ProviderError) from None
 
 
 def _fixed_port(value: str) -> int:

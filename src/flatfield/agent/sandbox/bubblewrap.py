@@ -161,13 +161,14 @@ class Bubblewrap:
 
 def result_of(ended: Ended, exit_code: int | None) -> CommandResult:
     """What a process's end means for the command that it ran."""
-    killed = ended.exit_code is None
+    killed, stop = ended.exit_code is None, ended.stopped
     return CommandResult(
         exit_code=None if killed else exit_code,
         output=ended.output,
-        timed_out=killed and not ended.stopped,
+        timed_out=killed and stop is None,
         seconds=ended.seconds,
-        stopped=ended.stopped,
+        stopped=stop.reason if stop else "",
+        host_short=stop is not None and stop.host_short,
     )
 
 

@@ -36,6 +36,14 @@ class Held:
     hidden: bool = False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stop:
+    """Why a command is stopped; `host_short`: for the host's sake, whoever is to blame, not for a limit of its own."""
+
+    reason: str
+    host_short: bool = False
+
+
 class Guard:
     """Says when one command exceeds what no limit of the kernel on a single process can bound.
 
@@ -49,44 +57,44 @@ class Guard:
         self._started = self._walked = os.statvfs(workspace)
         self._looks_since_walk = 0.0
 
-    async def exceeded(self, root: int) -> str:
-        """Watch process `root` and all below it; return the sentence that says what was exceeded, once it is."""
+    async def exceeded(self, root: int) -> Stop:
+        """Watch process `root` and all below it; return why it must be stopped, once it must."""
         loop = asyncio.get_running_loop()
         pause = EVERY_SECONDS
         while True:
             await asyncio.sleep(pause)
             began = loop.time()
-            reason = await asyncio.to_thread(self._look, root, pause)
-            if reason:
-                return reason
+            stop = await asyncio.to_thread(self._look, root, pause)
+            if stop:
+                return stop
             pause = max(EVERY_SECONDS, SHARE * (loop.time() - began))
 
-    def _look(self, root: int, since: float) -> str:
+    def _look(self, root: int, since: float) -> Stop | None:
         tree = tuple(descendants(root))
         limits = self._limits
         if memory_bytes(tree, limits.memory_bytes, private_tmp=self._private_tmp) > limits.memory_bytes:
-            return f"its processes used more than {megabytes(limits.memory_bytes)} of memory together"
+            return Stop(reason=f"its processes used more than {megabytes(limits.memory_bytes)} of memory together")
         return self._disk(tree, since)
 
-    def _disk(self, tree: Sequence[int], since: float) -> str:
+    def _disk(self, tree: Sequence[int], since: float) -> Stop | None:
         limits, disk = self._limits, os.statvfs(self._workspace)
         grown = used_bytes(disk) - used_bytes(self._started)
         # Counts everything on that disk, so it may be somebody else's doing; what matters is that room is left for us.
         if grown > WALK_BYTES and disk.f_bavail * disk.f_frsize < reserve_bytes(disk):
-            return "the disk that the workspace lies on is nearly full"
+            return Stop(reason="the disk that the workspace lies on is nearly full", host_short=True)
         self._looks_since_walk += since
         more = used_bytes(disk) - used_bytes(self._walked)
         files = (disk.f_files - disk.f_ffree) - (self._walked.f_files - self._walked.f_ffree)
         if more < WALK_BYTES and files < WALK_FILES and self._looks_since_walk < WALK_SECONDS:
-            return ""
+            return None
         self._walked, self._looks_since_walk = disk, 0.0
         held = workspace_holds(self._workspace, limits.workspace_files)
         if held.files > limits.workspace_files:
-            return f"the workspace holds more than {limits.workspace_files:,} files and folders"
+            return Stop(reason=f"the workspace holds more than {limits.workspace_files:,} files and folders")
         total = held.bytes + unlinked_bytes(tree, self._workspace)
         if total > limits.workspace_bytes or (held.hidden and grown > limits.workspace_bytes):
-            return f"the workspace holds more than {megabytes(limits.workspace_bytes)}"
-        return ""
+            return Stop(reason=f"the workspace holds more than {megabytes(limits.workspace_bytes)}")
+        return None
 
 
 def megabytes(count: int) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.agent.protocols import SandboxLimits
+    from flatfield.agent.sandbox.guard import Stop
 
 CHUNK_BYTES = 64 * 1024
 STATUS_BYTES = 4096
@@ -149,15 +150,15 @@ class NamespaceWatch:
 class Ended:
     """How a process ended: `exit_code` None when killed for time, 128 + n when signal n killed it.
 
-    `inner_exit_code`: the sandboxed command's, None when it never started or was killed. `stopped`: what it had
-    exceeded when it was killed for that, else "".
+    `inner_exit_code`: the sandboxed command's, None when it never started or was killed. `stopped`: why
+    it was killed, if not for time.
     """
 
     exit_code: int | None
     inner_exit_code: int | None
     output: str
     seconds: float
-    stopped: str = ""
+    stopped: Stop | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,7 +178,7 @@ async def run_to_end(
     argv: Callable[[int], Sequence[str]],
     start: Start,
     limits: SandboxLimits,
-    exceeded: Callable[[int], Coroutine[None, None, str]] | None = None,
+    exceeded: Callable[[int], Coroutine[None, None, Stop]] | None = None,
 ) -> Ended:
     """Run one process, in a session of its own, for at most `limits.wall_seconds`.
 
@@ -203,7 +204,7 @@ async def run_to_end(
         process = await _start(argv(news.write_fd), start, drain.write_fd, news.write_fd)
         news.close_writer()
         drain.close_writer()
-        exit_code, stopped = None, ""
+        exit_code, stopped = None, None
         try:
             exit_code, stopped = await _wait(process, limits.wall_seconds, exceeded)
         finally:
@@ -219,16 +220,16 @@ async def run_to_end(
 
 
 async def _wait(
-    process: asyncio.subprocess.Process, seconds: float, exceeded: Callable[[int], Coroutine[None, None, str]] | None
-) -> tuple[int | None, str]:
-    """The exit code, None when it must be ended; and what it exceeded, "" when that is time alone."""
+    process: asyncio.subprocess.Process, seconds: float, exceeded: Callable[[int], Coroutine[None, None, Stop]] | None
+) -> tuple[int | None, Stop | None]:
+    """The exit code, None when it must be ended; and why, None when that is time alone."""
     ended = asyncio.create_task(process.wait())
     guard = asyncio.create_task(exceeded(process.pid)) if exceeded else None
     try:
         await asyncio.wait({ended, guard} if guard else {ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
-            return ended.result(), ""
-        return None, guard.result() if guard and guard.done() else ""
+            return ended.result(), None
+        return None, guard.result() if guard and guard.done() else None
     finally:
         ended.cancel()
         if guard:

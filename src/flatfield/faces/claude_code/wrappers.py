@@ -45,15 +45,17 @@ Call the tool once. PROMPT is all of the text that you were given, word for word
 ## Response
 
 Your answer is the JSON that the tool returned, every field of it, unchanged: success, result, error, metadata,
-execution_time_seconds. Nothing stands before or after it, and no code fence around it. If the call itself fails, answer with
-{{"success": false, "result": "", "error": "what the tool said"}}.
+execution_time_seconds. Nothing stands before or after it, and no code fence around it. If the call itself fails, answer
+with {{"success": false, "result": "", "error": "what the tool said"}}.
 """
 
 
 def _whom(agent: AgentConfig) -> str:
     unset = AgentConfig(name="", provider="")
     plain = all(
-        getattr(agent, field) == getattr(unset, field) for field in AgentConfig.__struct_fields__ if field not in _IN_CALL
+        getattr(agent, field) == getattr(unset, field)
+        for field in AgentConfig.__struct_fields__
+        if field not in _IN_CALL
     )
     if plain and agent.model:
         return f"model={json.dumps(agent.model)}, provider={json.dumps(agent.provider)}"

@@ -21,6 +21,7 @@ from flatfield.faces.cli import (
     mcp,
     models,
     pick,
+    plan,
     prices,
     regrade,
     replay,
@@ -83,6 +84,7 @@ def top(
 
 
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.command)
+app.command("plan", epilog=plan.EPILOG)(plan.command)
 app.command("run", epilog=run.EPILOG)(run.command)
 app.command("regrade", epilog=regrade.EPILOG)(regrade.command)
 app.command("report", epilog=report.EPILOG)(report.command)

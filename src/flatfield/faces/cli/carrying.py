@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class How:
     """How a run is carried out: in which project, who judges, what the flags say, and whose trials `only` are done.
 
-    `speaker`, where there is one, says what comes of it.
+    `until_sure`: repeats are added until the order of the front is settled, so many at most. `speaker`, where there is
+    one, says what comes of it.
     """
 
     project: Project
@@ -36,6 +37,7 @@ class How:
     skip_unready: bool = False
     unsafe_commands: bool = False
     only: tuple[str, ...] = ()
+    until_sure: int | None = None
     speaker: Speaker | None = None
 
 
@@ -72,6 +74,7 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
                     environ=environ,
                     only=how.only,
                     lanes=how.project.lanes,
+                    until_sure=how.until_sure,
                 )
                 summary = await evaluate(run, store, conduct)
     return summary, stop.is_set()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flatfield.errors import FlatfieldError
+from flatfield.faces.cli.asked import Agents, Files, Judge, Seed, asked_run
 from flatfield.faces.cli.common import (
     AsJson,
     WeightsOption,
@@ -41,6 +40,7 @@ EPILOG = examples(
     "flatfield eval --resume            go on with the newest run",
     "flatfield eval --resume 20260102   go on with the run whose id begins so",
     "flatfield eval --extend 20260102 --agents claude-sonnet   add an agent to that run",
+    "flatfield eval hop.md tasks/*.md --until-sure --budget-usd 5",
 )
 NEWEST = "newest"
 CHANGEABLE = frozenset({"jobs", "budget_usd", "judge", "weights"})
@@ -49,13 +49,6 @@ EXTENDING = frozenset({"agents", "jobs", "budget_usd"})
 """What a run may be given when agents are added: everything else is the same for them as for those before."""
 
 
-Files = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="FILES", show_default=False, help="LOPs, and a HOP: Markdown files, folders, suite:NAME."),
-]
-Agents = Annotated[
-    str | None, typer.Option(metavar="A,B", help="Names, globs or PROVIDER:MODEL[@URL]; replaces every roster.")
-]
 Budget = Annotated[
     float | None, typer.Option(metavar="N", min=0, help="Start nothing more when so many dollars are spent.")
 ]
@@ -69,6 +62,12 @@ Extend = Annotated[
 StrictFair = Annotated[
     bool, typer.Option("--strict-fair", help="Refuse agents that differ in a setting that could be the same.")
 ]
+UntilSure = Annotated[
+    bool, typer.Option("--until-sure", help="Add repeats where they matter until the order of the best is settled.")
+]
+MaxRepeats = Annotated[
+    int | None, typer.Option(metavar="N", min=3, help="With --until-sure: so many of a task at most (30 if not given).")
+]
 Unsafe = Annotated[bool, typer.Option("--unsafe-commands", help="Run commands that models write WITHOUT a sandbox.")]
 
 
@@ -78,12 +77,12 @@ def command(
     agents: Agents = None,
     repeats: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials per agent and task.")] = None,
     jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at once (8 if not given).")] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Makes generated tasks and shuffles trials (else 0).")
-    ] = None,
-    judge: Annotated[str | None, typer.Option(metavar="A,B", help="Agents that grade what has a rubric.")] = None,
+    seed: Seed = None,
+    judge: Judge = None,
     budget_usd: Budget = None,
     weights: WeightsOption = None,
+    until_sure: UntilSure = False,
+    max_repeats: MaxRepeats = None,
     skip_unready: SkipUnready = False,
     resume: Resume = None,
     extend: Extend = None,
@@ -114,10 +113,16 @@ def command(
     elif resume is not None:
         run = _resumed(store, resume, files or [], chosen)
     else:
-        run = _new(files or [], project, chosen, settings(context).arguments)
+        run = asked_run(files or [], project, chosen, settings(context).arguments)
     if strict_fair:
         _refuse_unfair(run)
-    how = How(project=project, skip_unready=skip_unready, unsafe_commands=unsafe_commands, only=only)
+    how = How(
+        project=project,
+        skip_unready=skip_unready,
+        unsafe_commands=unsafe_commands,
+        only=only,
+        until_sure=_most_repeats(max_repeats, until_sure=until_sure, extending=extend is not None),
+    )
     judges = _judges(run.evaluation, project)
     _warn_of_judge(run, judges)
     asyncio.run(_carried_out(run, store, replace(how, judges=judges), Voice(speak, speak_to), as_json=as_json))
@@ -151,29 +156,6 @@ def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
     path = write_markdown(result, project)
     if not as_json:
         note(f"\nReport: {os.path.relpath(path)}")
-
-
-def _new(files: Sequence[str], project: Project, chosen: dict[str, object], arguments: Sequence[str]) -> Run:
-    from msgspec import structs
-
-    from flatfield.agent.clock import SystemClock
-    from flatfield.records import Evaluation
-    from flatfield.runs.order import new_run
-    from flatfield.tasks.loading import load
-
-    if not files:
-        raise FlatfieldError("name what to evaluate: LOP files, folders, or suite:basic")
-    seed = chosen.get("seed")
-    loaded = load(files, Path.cwd(), seed if isinstance(seed, int) else None)
-    notes((*project.notes, *loaded.notes))
-    if not loaded.tasks:
-        raise FlatfieldError(f"there is no LOP in {', '.join(files)}: a HOP needs at least one task to evaluate")
-    evaluation = structs.replace(loaded.evaluation or Evaluation(title=", ".join(files)), **chosen)
-    tasks = loaded.tasks
-    if "repeats" in chosen:
-        tasks = tuple(structs.replace(task, repeats=None) for task in tasks)
-    command_line = shlex.join(["flatfield", *arguments])
-    return new_run(evaluation, tasks, project.roster, SystemClock().utc(), command=command_line)
 
 
 def _resumed(store: Store, resume: str, files: Sequence[str], chosen: dict[str, object]) -> Run:
@@ -231,6 +213,22 @@ def _extended(
     note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")
     notes([text for text in run.notes[len(before.run.notes) :] if text.startswith("the rubric of")])
     return run, only
+
+
+def _most_repeats(asked: int | None, *, until_sure: bool, extending: bool) -> int | None:
+    """How many repeats there may be at most when some are added; None: none are."""
+    from flatfield.runs.until_sure import MAX_REPEATS
+
+    if not until_sure:
+        if asked is not None:
+            raise FlatfieldError("--max-repeats limits what --until-sure adds: give both, or --repeats alone")
+        return None
+    if extending:
+        raise FlatfieldError(
+            "--until-sure compares all agents of a run, --extend runs only the new ones: extend first, then go on with "
+            "flatfield eval --resume RUN --until-sure"
+        )
+    return MAX_REPEATS if asked is None else asked
 
 
 def _refuse_unfair(run: Run) -> None:

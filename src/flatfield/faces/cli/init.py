@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 from pathlib import Path
@@ -92,12 +91,12 @@ def _chosen(names: Sequence[str] | None, project: Project) -> tuple[AgentConfig,
 
     from flatfield.faces.claude_code.parts import LINEUP
     from flatfield.tasks.agents import CONTROLS, select_agents
-    from flatfield.tasks.roster import SHIPPED, retirement
+    from flatfield.tasks.roster import SHIPPED, notice
 
     own = tuple(one.name for one in project.roster if one.source != SHIPPED and one.provider not in CONTROLS)
     chosen = select_agents(names or own or LINEUP, project.roster)
     today = date.today()  # noqa: DTZ011 - a vendor's date, seen from the user's calendar
-    notes([text for agent in chosen if (text := retirement(agent, today))])
+    notes([text for agent in chosen if (text := notice(agent, today))])
     specs = [agent.name for agent in chosen if agent.name not in {one.name for one in project.roster}]
     if specs:
         raise FlatfieldError(f"{specs[0]} is not configured: the server would not know it; add it to flatfield.toml")
@@ -115,5 +114,5 @@ def _next(folder: Path, *, project: bool) -> str:
     if project:
         where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
         return f"next: {where}claude, then /perf:hop_evaluate_nano_agents lop_eval_1"
-    shown = shlex.quote(os.path.relpath(folder))
+    shown = shlex.quote(str(folder))
     return f"next: claude --plugin-dir {shown}, then /flatfield:perf:hop_evaluate_nano_agents lop_eval_1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,14 +13,19 @@ import typer
 
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.common import environ_of, examples, note, prices_of, settings
+from flatfield.faces.cli.speech import Voice, heard
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from mcp.server import MCPServer
 
     from flatfield.faces.mcp.desk import Desk
     from flatfield.faces.mcp.web import Listening
 
 TOKEN = "FLATFIELD_MCP_TOKEN"  # noqa: S105 - the name of the variable that holds it
+LAST_WORDS_SECONDS = 2.0
+"""How long a client that leaves is kept waiting for what is still to be said."""
 DEFAULT_PLACE = "127.0.0.1:8747"
 EPILOG = examples(
     "claude mcp add flatfield -- flatfield mcp     Claude Code starts it, in its own directory",
@@ -47,15 +53,26 @@ def command(
     allow_origin: Annotated[
         list[str] | None, typer.Option(metavar="ORIGIN", help="A web page's origin that may call the HTTP server.")
     ] = None,
+    lops: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="LOPs and HOPs there may be evaluated too; several times.")
+    ] = None,
+    speak: Annotated[
+        bool, typer.Option("--speak", help="Say aloud when an agent is done and a run is graded.")
+    ] = False,
 ) -> None:
     """Serve MCP clients: prompt_nano_agent, evaluate, report, pick, and what goes with them.
 
     On stdio, until the client closes it; with --http, until Ctrl-C.
     """
-    for folder in root or ():
-        if not folder.expanduser().is_dir():
-            raise FlatfieldError(f"--root {folder} is no directory; name one that exists")
-    desk = _desk(context, tuple(path.expanduser() for path in root or ()), agent, allow_urls, stdio=http is None)
+    desk = _desk(context, stdio=http is None)
+    desk = replace(
+        desk,
+        roots=_folders("--root", root),
+        agent=agent,
+        allow_urls=allow_urls,
+        lops=_folders("--lops", lops),
+        aloud=speak,
+    )
     if agent is not None:
         desk.chosen(desk.project(), agent, None, None)
     if http is None:
@@ -66,7 +83,15 @@ def command(
         _serve_http(desk, _listening(http, tuple(allow_host or ()), tuple(allow_origin or ())))
 
 
-def _desk(context: typer.Context, roots: tuple[Path, ...], agent: str | None, allow_urls: bool, *, stdio: bool) -> Desk:
+def _folders(option: str, given: list[Path] | None) -> tuple[Path, ...]:
+    folders = tuple(path.expanduser() for path in given or ())
+    for folder in folders:
+        if not folder.is_dir():
+            raise FlatfieldError(f"{option} {folder} is no directory; name one that exists")
+    return folders
+
+
+def _desk(context: typer.Context, *, stdio: bool) -> Desk:
     from flatfield.agent.clock import SystemClock
     from flatfield.faces.mcp.desk import Desk
 
@@ -77,9 +102,6 @@ def _desk(context: typer.Context, roots: tuple[Path, ...], agent: str | None, al
         prices_of=prices_of,
         announce=lambda _: None,
         config=settings(context).config,
-        roots=roots,
-        agent=agent,
-        allow_urls=allow_urls,
         trusts_client=stdio,
     )
 
@@ -87,13 +109,20 @@ def _desk(context: typer.Context, roots: tuple[Path, ...], agent: str | None, al
 def _serve_stdio(desk: Desk) -> None:
     if sys.stdin.isatty():
         note("flatfield mcp speaks JSON-RPC on stdin and stdout: let an MCP client start it, or use --http")
+    import asyncio
+
     import anyio
 
-    server = _built(desk)
     try:
-        server.run("stdio")
+        asyncio.run(_served(desk, lambda server: server.run_stdio_async()))
     except* (BrokenPipeError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         pass  # the client is gone, and nobody is left to be told
+
+
+async def _served(desk: Desk, serve: Callable[[MCPServer], Awaitable[None]]) -> None:
+    """Build the server and let it serve, with a voice where one is wanted."""
+    async with heard(Voice(desk.aloud), last_words_seconds=LAST_WORDS_SECONDS) as speaker:
+        await serve(_built(desk if speaker is None else replace(desk, announce=speaker.say)))
 
 
 def _built(desk: Desk) -> MCPServer:
@@ -134,4 +163,4 @@ def _serve_http(desk: Desk, listening: Listening) -> None:
         note(f"serving at http://{shown}:{listening.port}{PATH}; Ctrl-C ends it")
         if listening.token is not None and not os.environ.get(TOKEN):
             note(f"clients send: Authorization: Bearer {listening.token}\n(shown once; {TOKEN} sets your own)")
-        asyncio.run(serve(_built(desk), listening, opened))
+        asyncio.run(_served(desk, lambda server: serve(server, listening, opened)))

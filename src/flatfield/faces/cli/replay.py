@@ -53,13 +53,14 @@ async def _play(result: RunResult, speed: float, voice: Voice) -> bool:
     from flatfield.faces.drawing import open_console
     from flatfield.faces.live import LiveView
     from flatfield.faces.replaying import FasterClock, plans, play, timeline
-    from flatfield.faces.speech.announcing import Announcer, graded
+    from flatfield.faces.speech.announcing import Announcer, graded, letters
     from flatfield.records import Event
 
     clock = FasterClock(SystemClock(), speed)
     view = LiveView(open_console(stderr=True), plans(result), clock)
     async with heard(voice) as speaker:
-        announcer = Announcer(plans(result), speaker.say if speaker is not None else lambda _: None)
+        say = speaker.say if speaker is not None else lambda _: None
+        announcer = Announcer(plans(result), say, letters(result))
 
         def observe(event: Event) -> None:
             view.observe(event)

@@ -132,7 +132,7 @@ async def _run(task: Task, config: AgentConfig, folder: Path, project: Project) 
 
 
 def _print(record: TrialRecord) -> None:
-    from flatfield.faces.wording import count, dollars, many, printable, seconds
+    from flatfield.faces.wording import count, dollars, many_known, printable, seconds
 
     if record.failure is not None:
         note(f"not finished: {record.failure.message}")
@@ -145,6 +145,6 @@ def _print(record: TrialRecord) -> None:
         tokens = f"{count(record.usage.input_tokens)} tokens in, {count(record.usage.output_tokens)} out"
     changed = ", ".join(f"{change.path} ({change.kind})" for change in record.changes) or "none"
     note(
-        f"{many(len(record.turns), 'turn')} · {many(record.tool_calls, 'tool call')} · {seconds(record.active_seconds)}"
-        f" · {tokens} · {dollars(record.cost_usd)}\nfiles changed: {changed}"
+        f"{many_known(record.turn_count, 'turn')} · {many_known(record.tool_calls, 'tool call')}"
+        f" · {seconds(record.active_seconds)} · {tokens} · {dollars(record.cost_usd)}\nfiles changed: {changed}"
     )

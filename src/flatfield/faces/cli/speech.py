@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.common import examples, notes
+from flatfield.faces.cli.common import examples, note, notes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,6 +26,8 @@ EPILOG = examples(
     'flatfield speak "the tests are green" --to said.wav',
     "flatfield speak --hook < event.json     what an assistant's hook tells: Stop, SubagentStop, Notification",
 )
+HOOK_FAILED = 1
+"""Assistants take a hook's exit code 2 for an order: a Stop hook that fails with it keeps them from stopping."""
 _HOOKS = {"Stop": "I am done", "SubagentStop": "A sub-agent is done", "Notification": "I need you"}
 
 
@@ -37,16 +39,25 @@ class Voice(NamedTuple):
 
 
 @asynccontextmanager
-async def heard(voice: Voice) -> AsyncIterator[Speaker | None]:
-    """A speaker where one was asked for; what it could not say is noted, and fails nothing."""
+async def heard(voice: Voice, *, last_words_seconds: float | None = None) -> AsyncIterator[Speaker | None]:
+    """A speaker where one was asked for; what it could not say is noted, and fails nothing.
+
+    Raises:
+        FlatfieldError: the file to speak to cannot be one.
+    """
     if not voice.aloud and voice.path is None:
         yield None
         return
-    from flatfield.faces.speech.speaker import speaking
+    from flatfield.faces.speech.speaker import LAST_WORDS_SECONDS, speaking
 
-    async with speaking(voice.path) as speaker:
+    if voice.path is not None and (voice.path.is_dir() or not voice.path.parent.is_dir()):
+        raise FlatfieldError(f"{voice.path} cannot be a WAV file: name a file in a folder that exists")
+    patience = LAST_WORDS_SECONDS if last_words_seconds is None else last_words_seconds
+    async with speaking(voice.path, last_words_seconds=patience) as speaker:
+        known = tuple(speaker.problems)
+        notes(known)
         yield speaker
-    notes(tuple(speaker.problems))
+    notes([problem for problem in speaker.problems if problem not in known])
 
 
 def command(
@@ -57,7 +68,14 @@ def command(
     """Say one sentence with this machine's voice, or show it where there is none."""
     if hook == (text is not None):
         raise FlatfieldError("give either the text to say, or --hook with an event on stdin")
-    asyncio.run(_say(text if text is not None else hook_sentence(sys.stdin.read()), to))
+    if text is not None:
+        asyncio.run(_say(text, to))
+        return
+    try:
+        asyncio.run(_say(hook_sentence(sys.stdin.read()), to))
+    except FlatfieldError as error:
+        note(str(error))
+        raise typer.Exit(HOOK_FAILED) from None
 
 
 def hook_sentence(event: str) -> str:
@@ -69,9 +87,7 @@ def hook_sentence(event: str) -> str:
     try:
         told = json.loads(event)
     except ValueError:
-        raise FlatfieldError(
-            "stdin holds no JSON: --hook reads what an assistant hands to its hooks"
-        ) from None
+        raise FlatfieldError("stdin holds no JSON: --hook reads what an assistant hands to its hooks") from None
     if not isinstance(told, dict):
         raise FlatfieldError("stdin holds no hook event: a JSON object with hook_event_name")
     name = str(told.get("hook_event_name", ""))

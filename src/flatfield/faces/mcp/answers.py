@@ -33,8 +33,8 @@ class Metadata(BaseModel):
     provider: str
     model: str
     stop: str = Field(description="answered, or which limit or failure ended it")
-    turns: int
-    tool_calls: int
+    turns: int | None
+    tool_calls: int | None
     files_changed: list[str]
     input_tokens: int | None
     cache_read_tokens: int | None

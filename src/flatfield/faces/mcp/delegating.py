@@ -12,6 +12,7 @@ from msgspec import Struct
 from flatfield.errors import FlatfieldError, StoreError
 from flatfield.faces.mcp.answers import Delegated, Metadata
 from flatfield.faces.mcp.storing import store_of
+from flatfield.faces.speech.announcing import finished
 from flatfield.records import Limits
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ async def delegate(order: Order, desk: Desk, project: Project, tell: Callable[[s
         telling.cancel()
     problem = await _kept(run, record, project)
     answer = told(record, order.agent)
-    desk.announce(_sentence(answer))
+    desk.announce(finished(order.agent.name, (record,)))
     return answer if problem is None else answer.model_copy(update={"error": _and(answer.error, problem)})
 
 
@@ -104,7 +105,7 @@ def told(record: TrialRecord, agent: AgentConfig) -> Delegated:
             provider=agent.provider,
             model=agent.model,
             stop=record.stop,
-            turns=len(record.turns),
+            turns=record.turn_count,
             tool_calls=record.tool_calls,
             files_changed=[change.path for change in record.changes],
             input_tokens=usage.input_tokens if usage else None,
@@ -129,11 +130,6 @@ def _error(record: TrialRecord) -> str | None:
 
 def _and(first: str | None, second: str) -> str:
     return f"{first}; {second}" if first else second
-
-
-def _sentence(answer: Delegated) -> str:
-    end = "done" if answer.success else "failed"
-    return f"{answer.metadata.agent}: {end} in {answer.execution_time_seconds:.0f} seconds"
 
 
 async def _kept(run: Run, record: TrialRecord, project: Project) -> str | None:

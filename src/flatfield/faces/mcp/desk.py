@@ -27,6 +27,8 @@ class Desk:
 
     `roots` are the folders of `--root`; `agent` is who works when a call names nobody; `environ_of` reads what
     providers look keys up in; `trusts_client` False: a client's own roots open nothing, they can only narrow.
+    `lops` are folders whose LOPs and HOPs may be evaluated too; `aloud`: evaluations that it starts speak for
+    themselves.
     """
 
     cwd: Path
@@ -39,6 +41,8 @@ class Desk:
     agent: str | None = None
     allow_urls: bool = False
     trusts_client: bool = True
+    lops: tuple[Path, ...] = ()
+    aloud: bool = False
 
     def project(self) -> Project:
         """The project in force, read anew: a roster may change while the server runs.

@@ -174,7 +174,7 @@ def _allowed(file: str, desk: Desk, client_roots: Sequence[Path]) -> None:
     path = (desk.cwd / file).expanduser().resolve()
     if path.is_relative_to(SUITES):
         return
-    places = (desk.cwd.resolve(), *desk.places(client_roots))
+    places = (desk.cwd.resolve(), *(folder.resolve() for folder in desk.lops), *desk.places(client_roots))
     if not any(path.is_relative_to(place) for place in places):
         named = ", ".join(map(str, dict.fromkeys(places)))
         raise FlatfieldError(f"{file} lies outside {named}: name a file inside, or start the server with --root DIR")
@@ -218,7 +218,8 @@ class _Detached:
 def _started(run: Run, desk: Desk, project: Project, log: Path) -> _Detached:
     """The process that carries the run out, talking to the log alone."""
     config = ("--config", str(project.config)) if project.config else ()
-    words = (sys.executable, "-P", "-m", "flatfield", *config, "eval", "--resume", run.id)
+    aloud = ("--speak",) if desk.aloud else ()
+    words = (sys.executable, "-P", "-m", "flatfield", *config, "eval", "--resume", run.id, *aloud)
     return _Detached(words, desk.cwd, log)
 
 

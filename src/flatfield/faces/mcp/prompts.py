@@ -40,7 +40,7 @@ def add(server: MCPServer, desk: Desk) -> None:
         return _steps(lops.split())
 
     try:
-        known = offers(desk.project().folder)
+        known = offers(desk.project().folder, desk.lops)
     except FlatfieldError:
         return  # the tools say what is wrong with the project when they are called
     for offer in known:

@@ -43,13 +43,15 @@ def _add_lists(server: MCPServer, desk: Desk) -> None:
     async def lops() -> str:
         """All LOPs that evaluate can be given: name, and the argument to give."""
         return await _read(
-            lambda: _json([{"name": one.name, "argument": one.argument} for one in offers(desk.project().folder)])
+            lambda: _json(
+                [{"name": one.name, "argument": one.argument} for one in offers(desk.project().folder, desk.lops)]
+            )
         )
 
     @server.resource("flatfield://lops/{name}", title="LOP", mime_type="text/markdown")
     async def lop(name: str) -> str:
         """One LOP: its Markdown text."""
-        return await _read(lambda: lop_text(desk.project().folder, name))
+        return await _read(lambda: lop_text(desk.project().folder, name, desk.lops))
 
 
 def _add_runs(server: MCPServer, desk: Desk) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flatfield.faces.reports._escape import csv_cell
 from flatfield.faces.reports._skills import skill_names
 from flatfield.faces.reports.json import rows
-from flatfield.scoring.chain import chain_of
+from flatfield.scoring.chain import chain_of, is_scaffolds
 from flatfield.scoring.fairness.conditions import output_tokens_per_second
 from flatfield.scoring.skills import skill_scores
 
@@ -33,17 +33,17 @@ def render(result: RunResult) -> str:
     writer.writeheader()
     tasks = {task.id: task for task in result.run.tasks}
     for trial, row in zip(result.trials, rows(result), strict=True):
-        chain = chain_of(trial, tasks.get(trial.task))
+        chain = None if is_scaffolds(trial) else chain_of(trial, tasks.get(trial.task))
         whole = {
             "run": result.run.id,
             **row,
             "output_tokens_per_second": output_tokens_per_second([trial]),
             "reported_cost_usd": trial.reported_cost_usd,
-            "failed_calls": chain.failed,
-            "repeated_calls": chain.repeated,
-            "last_success_turn": chain.last_success,
-            "oracle_calls": chain.oracle_calls,
-            "oracle_calls_followed": chain.followed,
+            "failed_calls": chain and chain.failed,
+            "repeated_calls": chain and chain.repeated,
+            "last_success_turn": chain and chain.last_success,
+            "oracle_calls": chain and chain.oracle_calls,
+            "oracle_calls_followed": chain and chain.followed,
             "answer": trial.answer,
         }
         found = {each.skill: each.score for each in skill_scores([trial])}

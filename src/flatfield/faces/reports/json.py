@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flatfield.faces.compared import sentence
-from flatfield.scoring.chain import chain_of, chains
+from flatfield.scoring.chain import chain_of, chains, is_scaffolds
 from flatfield.scoring.comparing import asked_for
 from flatfield.scoring.fairness.conditions import abandoned_sum, output_tokens_per_second
 from flatfield.scoring.judge.trust import trust
@@ -59,7 +59,7 @@ def _response(trial: TrialRecord, task: Task | None) -> dict[str, Any]:
         "trial": trial.id,
         "answer": trial.answer,
         "checks": trial.checks,
-        "chain": chain_of(trial, task),
+        "chain": None if is_scaffolds(trial) else chain_of(trial, task),
         "reported_cost_usd": trial.reported_cost_usd,
         "abandoned": abandoned_sum([trial]),
         "output_tokens_per_second": output_tokens_per_second([trial]),
@@ -84,7 +84,7 @@ def _row(trial: TrialRecord, score: float | None) -> dict[str, Any]:
         "repeat": trial.repeat,
         "score": score,
         "stop": trial.stop,
-        "turns": len(trial.turns),
+        "turns": trial.turn_count,
         "tool_calls": trial.tool_calls,
         "input_tokens": usage.input_tokens if usage else None,
         "cache_read_tokens": usage.cache_read_tokens if usage else None,

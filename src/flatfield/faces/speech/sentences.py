@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from flatfield.records import Letter
 
 _DATE = re.compile(r"\d{6,8}")
+_DATED = re.compile(r"-\d{4}-\d\d-\d\d\b")
 _FRACTIONS_OF_A_CENT = (
     (0.05, "a twentieth of a cent"),
     (0.1, "a tenth of a cent"),
@@ -20,13 +21,15 @@ _FRACTIONS_OF_A_CENT = (
     (0.75, "three quarters of a cent"),
     (1.0, "one cent"),
 )
+_FREE = "free"
 LONGEST_CHARACTERS = 240
 
 
 def spoken_name(name: str) -> str:
     """`gpt-5-mini` as "gpt-5 mini", `claude-opus-4-1-20250805` as "claude opus 4.1", `gpt-oss:20b` as "gpt oss 20b"."""
+    bare = _DATED.sub("", name.partition("@")[0].rpartition("nano-agent-")[2])
     words: list[str] = []
-    for part in re.split(r"[-_:/@\s]+", name.removeprefix("nano-agent-")):
+    for part in re.split(r"[-_:/\s]+", bare):
         if not part or _DATE.fullmatch(part):
             continue
         if part.isdigit() and words and re.fullmatch(r"(?:gpt-)?\d+", words[-1]):
@@ -55,7 +58,7 @@ def spoken_usd(value: float | None) -> str:
     if value is None:
         return ""
     if value <= 0:
-        return "free"
+        return _FREE
     cents = value * 100
     if cents < 0.035:
         return "next to nothing"
@@ -78,15 +81,20 @@ def agent_sentence(
     return ", ".join(parts)
 
 
-def run_sentence(best: str | None, letter: Letter | None, measured: int, planned: int) -> str:
-    """What is said when a run is graded."""
-    if not measured:
-        return "The evaluation is over: nothing was measured"
-    missing = f", {_counted(planned - measured, 'trial')} not measured" if planned > measured else ""
-    if best is None:
-        return f"The evaluation is graded{missing}"
-    grade = f", grade {letter}" if letter else ""
-    return f"The evaluation is graded: {spoken_name(best)} came first{grade}{missing}"
+def run_sentence(winner: str, missing: int) -> str:
+    """What is said when a run is graded; `winner` as `winner_phrase` says it, `missing` trials were not measured."""
+    left = f", {_counted(missing, 'trial')} not measured" if missing else ""
+    return f"The evaluation is graded{f': {winner}' if winner else ''}{left}"
+
+
+def winner_phrase(agent: str, letter: Letter | None, seconds: float | None, usd: float | None, *, alone: bool) -> str:
+    """E.g. "gpt-5 mini came first, grade A, in 12 seconds, for a third of a cent"; nobody comes first alone."""
+    parts = [spoken_name(agent) if alone else f"{spoken_name(agent)} came first"]
+    parts += [f"grade {letter}"] if letter else []
+    parts += [f"in {spoken_seconds(seconds)}"] if seconds is not None else []
+    price = spoken_usd(usd)
+    parts += [price if price == _FREE else f"for {price}"] if price else []
+    return ", ".join(parts)
 
 
 def plain(text: str) -> str:
@@ -94,6 +102,7 @@ def plain(text: str) -> str:
     line = re.sub(r"https?://\S+", "a link", text)
     line = re.sub(r"[`*_#<>|\[\]{}\\]+", " ", line)
     line = " ".join("".join(character if character.isprintable() else " " for character in line).split())
+    line = line.lstrip("-– ")  # a program would take it for an option
     if len(line) <= LONGEST_CHARACTERS:
         return line
     return line[:LONGEST_CHARACTERS].rsplit(" ", 1)[0] + ", and so on"

@@ -25,6 +25,7 @@ LAST_WORDS_SECONDS = 20.0
 """How long the end of a command waits for what is still to be said."""
 WAITING_SENTENCES = 20
 """What is to be said beyond this many is left out: it would be old news."""
+_ASK_AGAIN_SECONDS = 0.05
 _MUTE = "nothing here can speak or show a notification: install espeak-ng (Debian: apt-get install espeak-ng)"
 _UNWRITTEN = "nothing here can write speech to a file: install espeak-ng (Debian: apt-get install espeak-ng)"
 
@@ -60,10 +61,10 @@ class Speaker:
             finally:
                 self._waiting.task_done()
 
-    async def finish(self) -> None:
-        """Wait until all is said, but not for long."""
+    async def finish(self, seconds: float = LAST_WORDS_SECONDS) -> None:
+        """Wait until all is said, but not for longer than that."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._waiting.join()
 
     async def _utter(self, text: str) -> None:
@@ -73,22 +74,23 @@ class Speaker:
         if self._path is not None:
             await self._append(text, voice, self._path)
         else:
-            descriptor = await asyncio.to_thread(_locked, self._lock)
-            try:
+            async with _turn(self._lock):
                 await _run(voice.speak(text))
-            finally:
-                os.close(descriptor)
 
     async def _append(self, text: str, voice: Voice, path: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="speech-") as folder:
             part = Path(folder) / "part.wav"
             await _run(voice.write(text, part))
+            if not part.is_file():
+                raise OSError(f"{voice.name} wrote no file")
             joined = await asyncio.to_thread(_joined, path, part)
             await asyncio.to_thread(path.write_bytes, joined)
 
 
 @asynccontextmanager
-async def speaking(path: Path | None = None) -> AsyncIterator[Speaker]:
+async def speaking(
+    path: Path | None = None, *, last_words_seconds: float = LAST_WORDS_SECONDS
+) -> AsyncIterator[Speaker]:
     """A speaker with this machine's voice, or with what shows texts here; what is left to say is said on leaving.
 
     Without a voice it is silent, and says so in its `problems`: what is measured does not depend on it.
@@ -96,22 +98,38 @@ async def speaking(path: Path | None = None) -> AsyncIterator[Speaker]:
     voice = await asyncio.to_thread(find_voice, to_file=path is not None)
     speaker = Speaker(voice, path)
     if path is not None and voice is not None:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        with suppress(OSError):  # whatever is there and cannot be removed cannot be written either: that is said then
+            await asyncio.to_thread(path.unlink, missing_ok=True)
     work = asyncio.create_task(speaker.work())
     try:
         yield speaker
-        await speaker.finish()
+        await speaker.finish(last_words_seconds)
     finally:
         work.cancel()
         with suppress(asyncio.CancelledError):
             await work
 
 
-def _locked(path: Path) -> int:
-    """Wait until no other process of this user speaks; the descriptor holds the turn until it is closed."""
+@asynccontextmanager
+async def _turn(path: Path) -> AsyncIterator[None]:
+    """Wait until no other process of this user speaks, and keep them waiting meanwhile."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return descriptor
+    try:
+        # A thread that waited for the lock could not be cancelled, and would hold up the end.
+        while not _is_free(descriptor):  # noqa: ASYNC110 - another process has it: nobody here could set an event
+            await asyncio.sleep(_ASK_AGAIN_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_free(descriptor: int) -> bool:
+    """Take the turn, if nobody has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 async def _run(words: Words) -> None:

@@ -20,7 +20,7 @@ _SPOKEN = {
     "say": ("--",),
     "spd-say": ("--wait", "--"),
     "espeak-ng": ("--",),
-    "notify-send": ("--app-name=flatfield", "flatfield"),
+    "notify-send": ("--app-name=flatfield", "--", "flatfield"),
     "osascript": ("-e", _NOTIFY),
 }
 _WRITTEN = {

@@ -85,11 +85,13 @@ def versions(run: Run, trials: Sequence[TrialRecord]) -> Received:
 
 
 def scaffold(run: Run, trials: Sequence[TrialRecord]) -> Received:
-    """The loop and its tools, which are this program's and the same for all."""
+    """The loop and its tools: this program's, the same for all; but external agents are scaffolds themselves."""
+    works = ((trial.task, turn.reply.scaffold) for trial in trials for turn in trial.turns)
+    own = [(task, f"{work.name} {work.version or '(version not known)'}") for task, work in works if work is not None]
     text = (
         "the publisher's" if run.imported else f"the nano agent of flatfield {run.versions.get('flatfield', UNKNOWN)}"
     )
-    return _one(trials, text)
+    return taken(own, None) if own else _one(trials, text)
 
 
 def _one(trials: Sequence[TrialRecord], text: str) -> Received:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 IGNORED = "its chat template ignores tools, so the model was never told of them"
 OWN_WHY = "an agent that brings its own system prompt or fewer tools: its grades are of model, prompt and tools"
+SCAFFOLD_WHY = "scaffold differs: another loop, other tools, another system prompt; grades are of model and scaffold"
 ORDER = ("context", "model", "prompt")
 
 
@@ -103,7 +104,7 @@ def _of_circumstances(table: _Table) -> Iterator[ManifestRow]:
     by_task = {task.id: limits_for(task, run.evaluation) for task in run.tasks}
     rows: tuple[tuple[Heading, str, dict[str, Received], str], ...] = (
         ("context", "limits per trial", take(lambda _, trials: circumstances.limits(trials, by_task)), ""),
-        ("context", "scaffold", take(lambda _, trials: circumstances.scaffold(run, trials)), ""),
+        ("context", "scaffold", take(lambda _, trials: circumstances.scaffold(run, trials)), SCAFFOLD_WHY),
         (
             "context",
             "warm cache",

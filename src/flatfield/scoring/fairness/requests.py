@@ -122,6 +122,8 @@ def _caps(trial: TrialRecord, agent: AgentConfig, limit_tokens: int) -> Iterator
 
 
 def _system(trial: TrialRecord, turn: Turn) -> str:
+    if turn.reply.scaffold is not None:
+        return str(turn.reply.request.get("system_prompt", UNKNOWN))
     sent = turn.reply.request.get("system_digest")
     if sent is None:
         return UNKNOWN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flatfield.records import Usage
+from flatfield.records import Price, Usage
 from flatfield.scoring.prices.data import DataFile, load
 
 if TYPE_CHECKING:
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
     from genai_prices.types import ModelInfo, PriceCalculation
 
-    from flatfield.records import AgentConfig, Price, Turn
+    from flatfield.records import AgentConfig, Turn
 
 VENDORS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "openai-chat": "openai"}
 """Providers that ask one vendor when nothing else is set, and what genai-prices calls that vendor."""
+
+EXTERNAL = "cli"
+"""The provider whose turns are whole runs of other scaffolds, which say themselves what they asked."""
 
 STANDARD = frozenset({"", "auto", "default", "standard", "on_demand", "unspecified"})
 """Service tiers that are billed at the list price, as the vendors' replies call them."""
@@ -95,7 +98,9 @@ class Prices:
 
     def _listed(self, agent: AgentConfig, usage: Usage, sent: Mapping[str, Any]) -> float | None:
         found = self._calculated(agent, usage, sent)
-        return None if found is None else float(found.total_price)
+        if found is None:
+            return None
+        return _small_requests_usd(found, usage) if agent.provider == EXTERNAL else float(found.total_price)
 
     def _calculated(self, agent: AgentConfig, usage: Usage, sent: Mapping[str, Any]) -> PriceCalculation | None:
         """What genai-prices makes of one request; None when no price is known."""
@@ -104,6 +109,8 @@ class Prices:
         address = sent.get("base_url") or agent.base_url
         vendor = None if address else VENDORS.get(agent.provider)
         model = agent.model.removeprefix("models/") if agent.provider == "gemini" else agent.model
+        if agent.provider == EXTERNAL:
+            vendor, model = None if address else sent.get("vendor") or None, str(sent.get("model") or "")
         if not model or not (address or vendor):
             return None
         if self._snapshot is None:
@@ -134,6 +141,17 @@ def rates_text(input_mtok: Any, cache_read_mtok: Any, output_mtok: Any) -> str: 
 def _rate(price: Any) -> str:  # noqa: ANN401 - a number, or genai-prices' tiers
     base = getattr(price, "base", None)
     return f"${float(price):.10g}" if base is None else f"${float(base):.10g} and more"
+
+
+def _small_requests_usd(found: PriceCalculation, usage: Usage) -> float:
+    """A run of many requests whose sizes nobody tells: at the rates of small ones, where rates go by size."""
+    price = found.model_price
+    inward, outward, read, write = (
+        None if rate is None else float(rate.base if hasattr(rate, "base") else rate)
+        for rate in (price.input_mtok, price.output_mtok, price.cache_read_mtok, price.cache_write_mtok)
+    )
+    rates = Price(input_mtok=inward or 0.0, output_mtok=outward or 0.0, cache_read_mtok=read, cache_write_mtok=write)
+    return own_usd(rates, usage)
 
 
 def tier_context(service_tier: str) -> dict[str, str] | None:

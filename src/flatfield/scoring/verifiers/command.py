@@ -18,7 +18,7 @@ from flatfield.records import Check
 from flatfield.scoring.verifying.hidden_files import place, read_hidden
 from flatfield.scoring.verifying.options import read_map
 from flatfield.scoring.verifying.pytest_report import programs, runs_pytest
-from flatfield.scoring.verifying.pytest_run import PytestRun, Reported, brings
+from flatfield.scoring.verifying.pytest_run import PytestRun, Reported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ MAX_SECONDS = 3600.0
 CASE_SHARE = 4
 """A case may take this part of the command's time, if the task does not say how long."""
 NOT_FOUND = 127
-_PYTHONPATH = re.compile(r"\bPYTHONPATH=(?!\S*\$\{?PYTHONPATH)")
+_PYTHONPATH = re.compile(r"\bPYTHONPATH=(?![\"']?\$(PYTHONPATH\b|\{PYTHONPATH\}))")
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,9 +46,9 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     could leave for it: its conftest.py files, its choice of cases, its plugins. What cannot be kept from cheating is
     code that the tests themselves import: it runs in one process with them.
 
-    What the tested code does is the agent's: cases that it makes loop, crash or never begin have not passed. What the
-    harness or the command cannot do is not measured: no sandbox, no such program, no pytest, or time that was over
-    although no case took too long.
+    What the tested code does is the agent's: cases that it makes loop, crash or never begin, or that exceed what the
+    sandbox allows, have not passed. What the harness or the command cannot do is not measured: no sandbox, no such
+    program, no pytest, a full disk, or time that was over although no case took too long.
     """
 
     run: str
@@ -84,7 +84,9 @@ def parse(value: object) -> Options:
     if options.case_seconds is not None and not 0 < options.case_seconds <= options.timeout_seconds:
         raise ValueError("`command`: `case_seconds` is more than 0 and at most `timeout_seconds`")
     if runs_pytest(options.run) and _PYTHONPATH.search(options.run):
-        raise ValueError("`command`: `run` hides pytest by its PYTHONPATH; add to it: `PYTHONPATH=src:$PYTHONPATH`")
+        raise ValueError(
+            "`command`: `run` puts folders before pytest in PYTHONPATH; put them behind: `PYTHONPATH=$PYTHONPATH:src`"
+        )
     if options.into is not None and options.hidden is None:
         raise ValueError("`command`: `into` says where hidden files go; name their folder with `hidden`")
     if options.into is not None and (options.target.startswith("/") or options.target.split("/")[0] == ".."):
@@ -138,7 +140,7 @@ class CommandVerifier:
         try:
             if tests is not None:
                 await asyncio.to_thread(tests.place, context.files)
-            command = self._options.run if tests is None else tests.command(self._options.run)
+            command = self._options.run if tests is None else tests.command()
             result = await context.sandbox.run(command, context.root, limits)
         except (OSError, FlatfieldError) as error:
             return _check(None, f"the command could not be run: {error}")
@@ -151,11 +153,11 @@ class CommandVerifier:
         if not self._pytest:
             return None
         limit_seconds = self._options.case_limit_seconds
-        return PytestRun(hidden=hidden, target=self._options.target, case_seconds=limit_seconds)
+        return PytestRun(run=self._options.run, hidden=hidden, target=self._options.target, case_seconds=limit_seconds)
 
     def _problem(self, result: CommandResult, reported: Reported | None) -> str | None:
         """Why the command's end says nothing about the agent; None when it does."""
-        if result.stopped:
+        if result.host_short:
             return f"the command was stopped: {result.stopped}"
         if result.timed_out and not (reported and reported.late):
             more = f", and no case took more than {self._options.case_limit_seconds:g} seconds" if reported else ""
@@ -183,28 +185,22 @@ class CommandVerifier:
         if problem := check_options(self._options, folder):
             raise FlatfieldError(problem)
         hidden = read_hidden(folder / str(self._options.hidden), self._options.target)
-        place(hidden, context.files)
-        for path in self._foreign_conftests(hidden):
-            if context.files.exists(path):
-                context.files.remove(path)
+        place(hidden, context.files, [change.path for change in context.trial.changes])
         return hidden
-
-    @staticmethod
-    def _foreign_conftests(hidden: Mapping[str, Path]) -> set[str]:
-        """Where an agent's conftest.py would be obeyed beside the author's."""
-        if not brings(hidden, {"conftest.py"}):
-            return set()
-        return {posixpath.join(posixpath.dirname(path), "conftest.py") for path in hidden} - set(hidden)
 
 
 def _exit_code(result: CommandResult) -> Check:
-    return _check(float(result.exit_code == 0), f"exit code {result.exit_code}", result)
+    return _check(float(result.exit_code == 0), _ending(result), result)
+
+
+def _ending(result: CommandResult) -> str:
+    return f"stopped: {result.stopped}" if result.stopped else f"exit code {result.exit_code}"
 
 
 def _fraction(result: CommandResult, reported: Reported, seconds: float) -> Check:
     """The fraction of the cases that passed, and what became of the others."""
     cases = reported.cases
-    ending = f"still running after {seconds:g} seconds" if result.timed_out else f"exit code {result.exit_code}"
+    ending = f"still running after {seconds:g} seconds" if result.timed_out else _ending(result)
     if reported.runs == 0:
         return _check(0.0, f"pytest ended without a report ({ending})", result)
     died = next((name or "the tests were read" for name in reported.broken), None)

@@ -16,9 +16,11 @@ Key = tuple[str, str, str]
 """A case: file, class, name."""
 LIMIT_BYTES = 16 * 1024**2
 """A report of 50,000 cases is smaller; what is larger was made large on purpose."""
+MOST_RUNS = 100
 _PYTHON = re.compile(r"python[0-9.]*$")
 _PYTEST = re.compile(r"(pytest|py\.test)(-[0-9.]+)?$")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_AGAIN = frozenset({"for", "while", "until", "{"})
 _WORDS_BEFORE = frozenset({"exec", "env", "time", "nice", "command", "if", "then", "else", "do", "!", "{"})
 
 
@@ -39,6 +41,14 @@ class Cases:
 def runs_pytest(command: str) -> bool:
     """Whether one of a shell command's simple commands is pytest (or `python -m pytest`)."""
     return any(_is_pytest(words) for words in _simple_commands(_tokens(command)))
+
+
+def pytest_runs(command: str) -> int:
+    """How often a shell command runs pytest at most; MOST_RUNS when it has a loop or a function."""
+    commands = list(_simple_commands(_tokens(command)))
+    if any(words and words[0] in _AGAIN for words in commands):
+        return MOST_RUNS
+    return min(sum(map(_is_pytest, commands)), MOST_RUNS)
 
 
 def programs(command: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ WORKSPACE = os.path.dirname(FOLDER)  # noqa: PTH120 - see above
 WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 LATER = (
     *("difflib", "doctest", "getpass", "grp", "importlib.metadata", "inspect", "packaging.version", "pdb", "pickle"),
-    *("pprint", "pwd", "shutil", "tempfile", "tomllib", "tracemalloc", "unittest", "unittest.mock"),
+    *("pprint", "pwd", "shutil", "tempfile", "tomllib", "tracemalloc", "unittest"),
 )
 """What pytest imports only when it needs it: then, the workspace would be asked first."""
 
@@ -47,21 +47,24 @@ def start() -> None:
     try:
         if runs_pytest(sys.orig_argv):
             for name in ("case_watch", *LATER):
-                importlib.import_module(name)
+                _load(name)
         # Ours hides the one that a system may have.
-        sys.path[:] = [each for each in sys.path if each != FOLDER]
-        own = sys.modules.pop("sitecustomize", None)
-        try:
-            importlib.import_module("sitecustomize")
-        except ModuleNotFoundError:
-            if own is not None:
-                sys.modules["sitecustomize"] = own
-    except ModuleNotFoundError as error:
-        # Without pytest there is nothing to keep: it is said where it is looked for.
-        if (error.name or "").partition(".")[0] not in {"pytest", *LATER}:
-            raise
+        sys.path.remove(FOLDER)
+        own = sys.modules.pop("sitecustomize")
+        if not _load("sitecustomize"):
+            sys.modules["sitecustomize"] = own
     finally:
         sys.path[:] = paths
 
 
-start()
+def _load(name: str) -> bool:
+    """Import a module; one that is not there will be said where it is looked for."""
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+if __name__ == "sitecustomize":
+    start()

@@ -22,7 +22,11 @@ CONSTANTS = {
     "ROUTES": ("Skjær", "Holm", "Vik"),
     "DEFAULT_LANGUAGES": ["no", "en"],
 }
-REPORT = {"constants": 7, "defaults": ["DEFAULT_LANGUAGES", "DEFAULT_PORT", "DEFAULT_SPEED_KNOTS"], "functions": ["full"]}
+REPORT = {
+    "constants": 7,
+    "defaults": ["DEFAULT_LANGUAGES", "DEFAULT_PORT", "DEFAULT_SPEED_KNOTS"],
+    "functions": ["full"],
+}
 
 
 def shelves_file(trial: TrialRecord, files: Files) -> Found:

@@ -1,4 +1,4 @@
-"""One twelfth for each instruction; the two that forbid something count once the work has begun."""
+"""A tenth is lost with each instruction that was not followed; the two that forbid something count once the work has begun."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ def twelve(trial, files):
     touched = changed(trial)
     begun = any(path in touched for path in OUT)
     body = lines[4:-2] if len(lines) > 6 else []
-    return graded(
+    return _tenths(
         [
             (lines[0] == wanted[0], "1 heading"),
             (lines[1:3] == wanted[1:3], "2 count"),
@@ -31,6 +31,11 @@ def twelve(trial, files):
             (trial.answer.strip() == want["answer"], "12 answer"),
         ]
     )
+
+
+def _tenths(parts):
+    score, reason = graded(parts)
+    return max(0.0, 1 - 0.1 * round((1 - score) * len(parts))), reason
 
 
 def _text(files, path):

@@ -20,6 +20,8 @@ def moved_everywhere(trial, files):
     for path in files.names():
         if path.endswith(".py") and not path.startswith("tests/") and v["old"] in _identifiers(files.read_text(path)):
             problems.append(f"{path} still has {v['old']}")
+    if not any(v["command"] in _texts(files, path) for path in files.names() if path.startswith(f"{v['package']}/")):
+        problems.append(f"the command {v['command']} is gone")
     readme = files.read_text("README.md")
     if re.search(rf"\b{v['old']}\b", readme) or not re.search(rf"\b{v['new']}\b", readme):
         problems.append("README.md still describes the old function")
@@ -34,6 +36,16 @@ def _functions(files, path):
     except SyntaxError:
         return set()
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def _texts(files, path):
+    if not path.endswith(".py"):
+        return set()
+    try:
+        tree = ast.parse(files.read_text(path))
+    except SyntaxError:
+        return set()
+    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
 
 
 def _identifiers(text):

@@ -39,7 +39,7 @@ def build(seed, folder):
     write(folder / "solution", _solved(workspace, values))
     tests = sorted(path.name for path in (workspace / "tests").iterdir())
     copy(workspace / "tests", folder / "hidden")
-    names = {"package": package, "old": old, "new": values["new"], "tests": [f"tests/{name}" for name in tests]}
+    names = {"package": package, "old": old, "new": values["new"], "command": values["command"], "tests": [f"tests/{name}" for name in tests]}
     write(folder, {"names.json": json.dumps(names)})
     return only(values, "package", "old", "new", "command", "param_old", "param_new")
 

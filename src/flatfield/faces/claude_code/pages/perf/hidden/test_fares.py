@@ -20,7 +20,9 @@ def fares() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize(("stops", "child", "cents"), [(1, False, 350), (3, False, 650), (3, True, 325), (2, True, 250)])
+@pytest.mark.parametrize(
+    ("stops", "child", "cents"), [(1, False, 350), (3, False, 650), (3, True, 325), (2, True, 250)]
+)
 def test_a_fare(fares: ModuleType, stops: int, child: bool, cents: int) -> None:
     """Base and stops; half for a child."""
     assert fares.FareTable(200, 150).fare(stops, child=child) == cents

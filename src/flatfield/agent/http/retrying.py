@@ -1,0 +1,33 @@
+"""How often and how long a request that failed is tried again."""
+
+from __future__ import annotations
+
+import random
+
+from msgspec import Struct
+
+
+class RetryPolicy(Struct, frozen=True, kw_only=True):
+    """How often and how long a request is tried again; `stall_seconds` without a byte count as a lost connection."""
+
+    attempts: int = 6
+    first_wait_seconds: float = 0.5
+    longest_wait_seconds: float = 60.0
+    total_wait_seconds: float = 180.0
+    connect_seconds: float = 15.0
+    stall_seconds: float = 600.0
+
+    def wait_seconds(self, attempt: int, asked_seconds: float | None) -> float:
+        """Exponential back-off with jitter (half to whole), or what the server asked for when that is longer."""
+        ceiling: float = min(self.longest_wait_seconds, self.first_wait_seconds * 2 ** (attempt - 1))
+        own = ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        return own if asked_seconds is None else max(own, asked_seconds)
+
+    def ending(self, attempt: int, wait_seconds: float, waited_seconds: float) -> str:
+        """Why there is no further attempt; "" when there is one. `waited_seconds` includes the wait to come."""
+        if attempt == self.attempts:
+            return f"after {attempt} attempts"
+        if waited_seconds > self.total_wait_seconds:
+            longest = f"{self.total_wait_seconds:g} s are waited at most"
+            return f"after {attempt} of {self.attempts} attempts: it asks to wait {wait_seconds:g} s, {longest}"
+        return ""

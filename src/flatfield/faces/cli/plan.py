@@ -1,0 +1,96 @@
+"""`flatfield plan`: what an evaluation will probably take, before anything is spent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flatfield.faces.cli.asked import Agents, Files, Judge, Seed, asked_run
+from flatfield.faces.cli.common import (
+    AsJson,
+    comma_list,
+    environ_of,
+    examples,
+    prices_of,
+    print_json,
+    settings,
+    store_of,
+)
+
+if TYPE_CHECKING:
+    from flatfield.records import Run
+    from flatfield.runs.forecasting import Forecast
+    from flatfield.tasks.project import Project
+
+EPILOG = examples(
+    "flatfield plan suite:basic --agents gpt-5-mini,local:smollm2-135m",
+    "flatfield plan hop.md tasks/*.md --repeats 5 --judge claude-sonnet",
+    "flatfield plan tasks/ --agents gpt-5,gpt-5-mini --separate 0.05 --json",
+)
+
+
+def command(
+    context: typer.Context,
+    files: Files = None,
+    agents: Agents = None,
+    repeats: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials per agent and task.")] = None,
+    jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at once (8 if not given).")] = None,
+    seed: Seed = None,
+    judge: Judge = None,
+    budget_usd: Annotated[
+        float | None, typer.Option(metavar="N", min=0, help="Say how far so many dollars would go.")
+    ] = None,
+    separate: Annotated[
+        float, typer.Option(metavar="D", min=0.001, max=1.0, help="The difference in performance to find (0.1).")
+    ] = 0.1,
+    as_json: AsJson = False,
+) -> None:
+    """Predict trials, dollars and minutes before spending.
+
+    From past runs in the store, else from prices and the sizes of the tasks; each figure says when it is a guess. No
+    key is needed, and nothing is asked of any server.
+    """
+    options: dict[str, object] = {
+        "agents": comma_list(agents, "--agents"),
+        "repeats": repeats,
+        "jobs": jobs,
+        "seed": seed,
+        "judge": comma_list(judge, "--judge"),
+        "budget_usd": budget_usd,
+    }
+    chosen = {name: value for name, value in options.items() if value is not None}
+    project = settings(context).project()
+    run = asked_run(files or [], project, chosen, settings(context).arguments)
+    found = asyncio.run(_forecast(run, project, separate))
+    if as_json:
+        print_json(found)
+        return
+    from flatfield.faces.drawing import draw, open_console
+    from flatfield.faces.forecasts import sections
+
+    screen = open_console()
+    for section in sections(found, run):
+        draw(section, screen)
+
+
+async def _forecast(run: Run, project: Project, separate: float) -> Forecast:
+    from flatfield.agent.clock import SystemClock
+    from flatfield.agent.http.transport import open_session
+    from flatfield.agent.models import cache_folder
+    from flatfield.agent.protocols import Services
+    from flatfield.agent.provider_pool import ProviderPool
+    from flatfield.runs.forecasting import forecast
+    from flatfield.runs.history import Desk
+    from flatfield.tasks.agents import select_agents
+
+    judges = select_agents(run.evaluation.judge, project.roster) if run.evaluation.judge else ()
+    clock, environ, store = SystemClock(), environ_of(project), store_of(project)
+    async with open_session(clock, environ) as session:
+        services = Services(session=session, clock=clock, environ=environ, cache=cache_folder(os.environ))
+        async with ProviderPool(services) as pool:
+            desk = Desk(pool=pool, prices=prices_of(project), lanes=project.lanes, source=Path.cwd())
+            return await asyncio.to_thread(forecast, run, judges, store, desk, separate)

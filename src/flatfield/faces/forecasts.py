@@ -1,0 +1,130 @@
+"""A forecast as people read it: what it takes by agent and judge, in all, at most, and what it could tell apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flatfield.faces.blocks import Section, Table
+from flatfield.faces.wording import UNKNOWN, dollars, many, seconds
+from flatfield.scoring.forecast import GUESSED, GUESSED_VERDICT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from flatfield.records import Run
+    from flatfield.runs.forecasting import Forecast, Line, Separation
+
+BASES = {"measured": "measured before", "other tasks": "by other tasks", "guess": "a guess", "control": "a control"}
+
+
+def sections(found: Forecast, run: Run) -> tuple[Section, ...]:
+    """Agents, judges where there are any, the whole, and the comparison."""
+    agents = f"{many(len(run.agents), 'agent')} × {many(len(run.tasks), 'task')}"
+    first = Section(
+        title=f"Plan: {agents}, {many(found.trials, 'trial')}",
+        paragraphs=tuple(_paragraphs(found)),
+        tables=(_table("agent", found.agents),),
+    )
+    judges = tuple(line for line in found.judges if line.trials)
+    judging = Section(
+        title="Judging: the evaluation's overhead, in no agent's cost",
+        tables=(_table("judge", judges),),
+    )
+    comparing = Section(title="Telling two agents apart", points=tuple(_separating(found.separation)))
+    whole = Section(title="In all", points=tuple(_whole(found)))
+    return (first, *((judging,) if judges else ()), whole, comparing)
+
+
+def _paragraphs(found: Forecast) -> Iterator[str]:
+    if found.past_trials:
+        yield f"Read: {many(found.past_trials, 'trial')} of {many(found.past_runs, 'earlier run')}."
+    if any("guess" in line.known for line in (*found.agents, *found.judges)):
+        yield f"{GUESSED[0].upper()}{GUESSED[1:]}."
+    if any("guess" in line.known for line in found.judges):
+        yield f"Of a verdict, {GUESSED_VERDICT}."
+
+
+def _table(who: str, lines: Sequence[Line]) -> Table:
+    bounded = who == "agent"
+    columns = (who, "trials", "dollars", "at most", "active", "at most ", "known from")
+    rows = tuple(
+        (
+            line.name,
+            f"{line.trials:,}",
+            dollars(line.usd),
+            _most(line) if bounded else UNKNOWN,
+            seconds(line.active_seconds),
+            seconds(line.most_seconds),
+            _basis(line.known),
+        )
+        for line in lines
+    )
+    return Table(columns=columns, rows=rows, right=frozenset(columns[1:6]), fold=frozenset({who, columns[6]}))
+
+
+def _most(line: Line) -> str:
+    return dollars(line.most_usd) if line.usd is None or line.most_usd is not None else "no bound"
+
+
+def _basis(known: dict[str, int]) -> str:
+    """`measured before`, or, where tasks differ, how many are from where."""
+    if len(known) < 2:
+        return next((BASES[kind] for kind in known), UNKNOWN)
+    return ", ".join(f"{BASES[kind]} ({many(count, 'task')})" for kind, count in known.items())
+
+
+def _whole(found: Forecast) -> Iterator[str]:
+    known = [line.usd for line in found.agents if line.usd is not None]
+    unknown = [line.name for line in found.agents if line.usd is None]
+    without = f"; and what has no price: {', '.join(unknown)}" if unknown else ""
+    yield f"dollars: {dollars(sum(known)) if known else UNKNOWN}{without}"
+    unbounded = [line.name for line in found.agents if line.most_usd is None]
+    if found.most_usd is not None:
+        yield f"dollars at most, by the limits of the trials: {dollars(found.most_usd)}"
+    elif unbounded:
+        yield (
+            f"dollars at most: no bound for {', '.join(unbounded)}: set a price where none is known, and `cost_usd` in "
+            "the limits of the tasks or the HOP"
+        )
+    if found.judges and not any(line.trials for line in found.judges):
+        yield "no task has a rubric: there is nothing to judge"
+    elif found.judges:
+        yield f"judging beside it: {dollars(found.judges_usd)}"
+    yield from _budget(found, sum(known))
+    yield (
+        f"time with lanes and jobs: {seconds(found.wall_seconds)}; at most {seconds(found.most_wall_seconds)} of active"
+        " time, waiting for servers and retries not counted"
+    )
+    yield from found.notes
+
+
+def _budget(found: Forecast, usd: float) -> Iterator[str]:
+    if found.budget_usd is None:
+        return
+    usd += found.judges_usd or 0.0
+    if usd > found.budget_usd:
+        share = found.budget_usd / usd
+        yield f"the budget of {dollars(found.budget_usd)} would end it after about {share:.0%} of it"
+    else:
+        yield f"within the budget of {dollars(found.budget_usd)}"
+
+
+def _separating(found: Separation) -> Iterator[str]:
+    these = "this task" if found.tasks == 1 else f"these {found.tasks} tasks"
+    goal = f"to find a difference of {found.difference:g} in performance (power 80%, 95% interval)"
+    if found.repeats_needed is not None:
+        yield f"{goal}: {many(found.repeats_needed, 'repeat')} of {these}, planned {found.repeats}"
+    else:
+        yield f"{goal}, no number of repeats of {these} is enough: tasks differ too much"
+    if found.tasks_needed is not None and found.tasks_needed > found.tasks:
+        yield f"or {many(found.tasks_needed, 'task')} with {many(found.repeats, 'repeat')} each"
+    if found.separable is None:
+        yield "the plan as it is finds no difference: it takes three tasks, or three repeats"
+    else:
+        size = f"{found.separable:.2f}" if found.separable <= 1 else "more than 1: none at all"
+        yield f"the plan as it is finds a difference of {size}"
+    spread = found.spread
+    yield (
+        f"variance of the difference between tasks {spread.tasks:.3f} ({spread.tasks_from}), of a trial within a task "
+        f"{spread.trials:.3f} ({spread.trials_from}); after Miller, Adding Error Bars to Evals (2024), section 5"
+    )

@@ -1,0 +1,255 @@
+"""Adds repeats where they matter, round by round, until the order of the front is settled."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
+
+from flatfield.records import Event, Run, RunResult, TrialPlan
+from flatfield.runs.panel import counted_verdicts
+from flatfield.runs.plan import how_often, plan, roster
+from flatfield.runs.scheduler import Summary
+from flatfield.scoring.front import MARGIN, Order, Pair, order_of
+from flatfield.scoring.grading import control_names, grade
+from flatfield.scoring.judge.comparative import is_comparative
+from flatfield.scoring.judge.judge import rubric_of
+from flatfield.scoring.statistics.intervals import LEAST
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from flatfield.runs.store.store import Store
+
+MAX_REPEATS = 30
+ROUND, ENDED = "round ", "until sure: "
+"""How the notes begin that a run keeps of what was decided."""
+CAVEAT = (
+    "its repeats were added by what was seen: the chance of a wrong order was shared out over all looks, but the other "
+    "intervals and probabilities here are as if the repeats had been fixed beforehand, and so a little too sure"
+)
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """What follows from a run's trials: the run with its notes, and with repeats that were added, if any were."""
+
+    run: Run
+    trials: tuple[TrialPlan, ...] = ()
+    said: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """With what rounds are done: `carry` runs and judges some trials of a run; `observe` is told what is decided.
+
+    `max_repeats` None: no rounds are wanted.
+    """
+
+    store: Store
+    carry: Callable[[Run, Sequence[TrialPlan]], Awaitable[Summary]]
+    observe: Callable[[Event], None]
+    stop: asyncio.Event
+    max_repeats: int | None
+
+
+async def until_sure(run: str, first: Summary, rounds: Rounds) -> Summary:
+    """Go on from the planned trials, whose summary is `first`, round by round; the summary of all.
+
+    Each round is stored with the run before it begins, so that `--resume` finishes it. Ends when nothing is open any
+    more, and as soon as trials cannot be done: stopped, not measured in a round, or no budget, which takes what it did
+    not pay for out of the plan again.
+
+    Raises:
+        StoreError: the run cannot be read or stored.
+    """
+    summary, last = first, Summary()
+    while rounds.max_repeats is not None and not rounds.stop.is_set():
+        step = await asyncio.to_thread(_decided, rounds.store, run, rounds.max_repeats, _hindered(summary, last))
+        await rounds.store.save_run(step.run, update=True)
+        for text in step.said:
+            rounds.observe(Event(kind="note", text=text))
+        if not step.trials:
+            kept = {trial.id for trial in plan(step.run)}
+            left = {trial: why for trial, why in summary.not_started.items() if trial in kept}
+            return structs.replace(summary, not_started=left)
+        for trial in step.trials:
+            rounds.observe(Event(kind="planned", agent=trial.agent, task=trial.task, repeat=trial.repeat))
+        last = await rounds.carry(step.run, step.trials)
+        summary = _joined(summary, last)
+    return summary
+
+
+def _hindered(summary: Summary, last: Summary) -> str:
+    """Why there can be no other round; "" where there can."""
+    if "budget" in summary.not_started.values():
+        return "the budget is spent"
+    return "trials of the last round are not measured" if last.not_measured else ""
+
+
+def _decided(store: Store, run: str, max_repeats: int, ended: str) -> Step:
+    found = store.load_run(run)
+    trials, (verdicts, _) = store.trials(run), counted_verdicts(store, found)
+    grading = grade(found, trials, verdicts, anchors=found.anchors)
+    result = RunResult(run=found, trials=trials, verdicts=verdicts, grading=grading)
+    return next_step(result, max_repeats, ended=ended)
+
+
+def next_step(result: RunResult, max_repeats: int = MAX_REPEATS, *, ended: str = "") -> Step:
+    """One more round, or the end and what is known by then; with `ended`, the end, for that reason.
+
+    A round brings all agents that hang together by open pairs to the same repeats of each task, and to the next look
+    (`scoring.front.looks_at`). Every task has three repeats first; then each repeat goes to the task on which one more
+    takes away most of the variance of these agents' means.
+
+    Source: dividing trials among strata by their spread: Neyman, Journal of the Royal Statistical Society 97 (1934),
+    558.
+    """
+    run, order = result.run if not ended else _as_far_as_done(result), order_of(result, max_repeats)
+    wanted = {} if ended else _wanted(run, order, max_repeats)
+    more = _with_repeats(run, wanted)
+    known = {trial.id for trial in plan(run)}
+    trials = tuple(trial for trial in plan(more) if trial.id not in known)
+    if trials:
+        number = sum(note.startswith(ROUND) for note in run.notes) + 1
+        open_pairs = ", ".join(_undecided(pair) for pair in order.pairs if pair.standing == "open")
+        said: tuple[str, ...] = (f"{ROUND}{number}: {open_pairs}: {len(trials)} more trials",)
+        return Step(run=structs.replace(more, notes=(*run.notes, *said)), trials=trials, said=said)
+    said = (f"{ENDED}{'; '.join(_ending(order, max_repeats, ended))}",)
+    before = tuple(note for note in run.notes if not note.startswith(ENDED))
+    caveat = (f"{ENDED}{CAVEAT}",) if run.added else ()
+    return Step(run=structs.replace(run, notes=(*before, *said, *caveat)), said=said)
+
+
+def _wanted(run: Run, order: Order, max_repeats: int) -> dict[tuple[str, str], int]:
+    """The repeats of each (task, agent) of which there are to be more."""
+    now = how_often(run)
+    wanted: dict[tuple[str, str], int] = {}
+    for agents in _open_groups(order):
+        levels = {task: max(now[task, agent] for agent in agents) for task in order.tasks}
+        reached = sum(min(now[task, agent] for agent in agents) for task in order.tasks) / len(order.tasks)
+        look = next((look for look in order.looks if look > reached + 1e-9), order.looks[-1])
+        noise = {task: math.fsum(order.noise[task, agent] for agent in agents) for task in order.tasks}
+        for task, level in _shared_out(levels, noise, look, max_repeats).items():
+            for agent in _together(run, task, agents):
+                wanted[task, agent] = max(level, wanted.get((task, agent), 0))
+    return {key: level for key, level in wanted.items() if level > now[key]}
+
+
+def _shared_out(levels: dict[str, int], noise: dict[str, float], look: float, most: int) -> dict[str, int]:
+    """The repeats of each task with which their mean reaches the look: never fewer than now, `most` at most."""
+    levels = {task: max(level, min(LEAST, most)) for task, level in levels.items()}
+    left = math.ceil(look * len(levels) - 1e-9) - sum(levels.values())
+    # One more repeat takes noise / n - noise / (n + 1) away.
+    gains = [(-noise[task] / (n * (n + 1)), task) for task, n in levels.items() if n < most]
+    heapq.heapify(gains)
+    while left > 0 and gains:
+        task = gains[0][1]
+        levels[task] += 1
+        left -= 1
+        n = levels[task]
+        if n < most:
+            heapq.heapreplace(gains, (-noise[task] / (n * (n + 1)), task))
+        else:
+            heapq.heappop(gains)
+    return levels
+
+
+def _open_groups(order: Order) -> tuple[tuple[str, ...], ...]:
+    """Agents that hang together by open pairs."""
+    groups: list[set[str]] = []
+    for pair in order.pairs:
+        if pair.standing == "open":
+            both = {pair.first, pair.second}
+            touched = [group for group in groups if group & both]
+            groups = [group for group in groups if not group & both] + [both.union(*touched)]
+    return tuple(tuple(agent for agent in order.agents if agent in group) for group in groups)
+
+
+def _together(run: Run, task: str, agents: Sequence[str]) -> Sequence[str]:
+    """Who does a repeat: these agents, or all that are compared where a judge's letter depends on who is."""
+    found = next(each for each in run.tasks if each.id == task)
+    if not (run.evaluation.judge and is_comparative(rubric_of(found))):
+        return agents
+    controls = control_names(run)
+    return [agent for agent in roster(run, task) if agent not in controls]
+
+
+def _as_far_as_done(result: RunResult) -> Run:
+    """The run without the added repeats that were not even begun."""
+    run = result.run
+    added: dict[str, dict[str, int]] = {}
+    for trial in result.trials:
+        more = min(trial.repeat - run.repeats.get(trial.task, 1), run.added_to(trial.task, trial.agent))
+        if more > 0:
+            of_task = added.setdefault(trial.task, {})
+            of_task[trial.agent] = max(more, of_task.get(trial.agent, 0))
+    return structs.replace(run, added=added)
+
+
+def _with_repeats(run: Run, wanted: dict[tuple[str, str], int]) -> Run:
+    now = how_often(run)
+    added = {task: dict(agents) for task, agents in run.added.items()}
+    for (task, agent), level in wanted.items():
+        of_task = added.setdefault(task, {})
+        of_task[agent] = of_task.get(agent, 0) + level - now[task, agent]
+    return structs.replace(run, added=added)
+
+
+def _undecided(pair: Pair) -> str:
+    return f"{pair.first} and {pair.second} are not told apart yet{_sure(pair)}"
+
+
+def _sure(pair: Pair) -> str:
+    if pair.probability is None or pair.asked is None:
+        return " (too few repeats)"
+    wanted = "" if pair.standing == "apart" else f", {_p(pair.asked)} needed"
+    return f" (p = {_p(pair.probability)}{wanted})"
+
+
+def _ending(order: Order, max_repeats: int, ended: str) -> Iterator[str]:
+    """What is known in the end, pair by pair, those that are not settled first."""
+    if len(order.agents) < 2:
+        yield f"{order.agents[0]} has nobody to be told apart from" if order.agents else "no agent has an overall score"
+        return
+    unsettled = [pair for pair in order.pairs if pair.standing not in {"apart", "alike"}]
+    yield ended or ("the order of the front is not settled" if unsettled else "the order of the front is settled")
+    for pair in unsettled:
+        yield _known(pair, len(order.tasks), max_repeats)
+    for pair in order.pairs:
+        if pair.standing == "alike":
+            yield f"{pair.first} and {pair.second} are alike: their overall scores differ by less than {MARGIN:g}"
+    for first in dict.fromkeys(pair.first for pair in order.pairs):
+        behind = [pair for pair in order.pairs if pair.first == first and pair.standing == "apart"]
+        if behind:
+            yield f"{first} is ahead of {', '.join(f'{pair.second}{_sure(pair)}' for pair in behind)}"
+
+
+def _known(pair: Pair, tasks: int, max_repeats: int) -> str:
+    if pair.standing == "at the most repeats":
+        both = f"{pair.first} and {pair.second} are not told apart{_sure(pair)}"
+        return f"{both} after {max_repeats} repeats, the most that were asked for"
+    if pair.standing == "out of reach":
+        these = "this task" if tasks == 1 else f"these {tasks} tasks"
+        both = f"{pair.first} and {pair.second} are not told apart{_sure(pair)}"
+        return f"{both}, and {max_repeats} repeats of {these} would hardly do it: add tasks"
+    return _undecided(pair)
+
+
+def _p(probability: float) -> str:
+    """Two digits of what is missing to 1, and of the probability itself; never 1."""
+    missing = 1.0 - probability
+    return f"{probability:.{max(2, 1 - math.floor(math.log10(missing)))}f}" if missing >= 0.0001 else ">0.9999"
+
+
+def _joined(before: Summary, now: Summary) -> Summary:
+    return Summary(
+        measured=(*before.measured, *now.measured),
+        not_measured=before.not_measured | now.not_measured,
+        cancelled=(*before.cancelled, *now.cancelled),
+        not_started=before.not_started | now.not_started,
+        notes=(*before.notes, *now.notes),
+    )

@@ -1,0 +1,7 @@
+"""`python -m {{package}}`."""
+
+import sys
+
+from {{package}}.cli import main
+
+sys.exit(main())

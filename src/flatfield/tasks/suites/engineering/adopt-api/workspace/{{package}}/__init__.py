@@ -1,0 +1,1 @@
+"""The tool hire of {{company}}."""

@@ -1,0 +1,5 @@
+"""What is reported to people."""
+
+
+class Problem(Exception):
+    """Its text says what is wrong."""

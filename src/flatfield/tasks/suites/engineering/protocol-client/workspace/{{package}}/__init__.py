@@ -1,0 +1,1 @@
+"""The line to the {{machines}} of {{company}}."""

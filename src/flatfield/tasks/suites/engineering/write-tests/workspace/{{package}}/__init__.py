@@ -1,0 +1,1 @@
+"""Hire of the {{thing}} of {{company}}."""

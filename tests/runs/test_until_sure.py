@@ -1,0 +1,314 @@
+"""Repeats are added where they matter, fairly, and no longer than they can help."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec import structs
+
+from flatfield.agent.clock import SystemClock
+from flatfield.records import (
+    AgentConfig,
+    Check,
+    Evaluation,
+    Event,
+    Price,
+    Run,
+    RunResult,
+    Task,
+    TrialRecord,
+    VerifierSpec,
+    Weights,
+)
+from flatfield.runs.evaluate import Conduct, evaluate
+from flatfield.runs.order import new_run
+from flatfield.runs.plan import how_often, plan, remaining
+from flatfield.runs.store.store import Store
+from flatfield.runs.until_sure import next_step
+from flatfield.scoring.front import ERROR, looks_at, order_of, share
+from flatfield.scoring.grading import grade
+from flatfield.scoring.prices.pricing import Prices
+from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from flatfield.runs.scheduler import Summary
+
+WORK_ALONE = Weights(performance=1.0, speed=0.0, cost=0.0)
+
+
+def a_run(agents: dict[str, Any], tasks: int, repeats: int, **fields: Any) -> Run:
+    return Run(
+        id="20260101-000000-0000",
+        created_at="",
+        evaluation=Evaluation(repeats=repeats, weights=fields.pop("weights", WORK_ALONE)),
+        tasks=tuple(Task(id=f"t{n}", title="t", prompt="p", digest=f"d{n}") for n in range(tasks)),
+        agents=tuple(AgentConfig(name=name, provider="x") for name in agents),
+        repeats={f"t{n}": repeats for n in range(tasks)},
+        **fields,
+    )
+
+
+class Played:
+    """A run whose trials are drawn: `rates[agent](task)` is how often it passes."""
+
+    def __init__(self, run: Run, rates: dict[str, Callable[[str], float]], seed: int = 0) -> None:
+        self.run, self.rates, self.draw = run, rates, random.Random(seed)
+        self.trials: list[TrialRecord] = []
+        self.rounds = 0
+        self.said: list[str] = []
+
+    def do(self) -> None:
+        for trial in remaining(self.run, ()).plans:
+            if trial.id in {done.id for done in self.trials}:
+                continue
+            passed = self.draw.random() < self.rates[trial.agent](trial.task)
+            check = Check(verifier="answer", label="l", score=float(passed), reason="r")
+            record = TrialRecord(
+                run=trial.run, agent=trial.agent, task=trial.task, repeat=trial.repeat, task_digest="",
+                agent_fingerprint="", stop="answered", checks=(check,), active_seconds=1.0, cost_usd=0.01,
+            )  # fmt: skip
+            self.trials.append(record)
+
+    def result(self) -> RunResult:
+        trials = tuple(sorted(self.trials, key=lambda trial: (trial.task, trial.agent, trial.repeat)))
+        return RunResult(run=self.run, trials=trials, verdicts=(), grading=grade(self.run, trials, ()))
+
+    def until_sure(self, most: int = 30) -> str:
+        self.do()
+        while True:
+            step = next_step(self.result(), most)
+            self.run = step.run
+            self.said += step.said
+            if not step.trials:
+                return step.said[-1]
+            self.rounds += 1
+            self.do()
+
+
+def always(rate: float) -> Callable[[str], float]:
+    return lambda _task: rate
+
+
+def test_a_clear_lead_is_settled_soon_and_the_right_way_round() -> None:
+    played = Played(a_run({"good": 0, "bad": 0}, 6, 3), {"good": always(0.95), "bad": always(0.2)})
+    said = played.until_sure()
+    assert said.startswith("until sure: the order of the front is settled; good is ahead of bad (p = 0.99")
+    assert played.rounds <= 2
+
+
+def test_a_narrow_lead_takes_more_rounds_and_each_says_why() -> None:
+    played = Played(a_run({"a": 0, "b": 0}, 6, 3), {"a": always(0.85), "b": always(0.5)}, seed=4)
+    said = played.until_sure()
+    assert "a is ahead of b" in said
+    assert played.rounds > 1
+    assert played.said[0].startswith("round 1: a and b are not told apart yet (p = 0.")
+    assert played.said[0].endswith(" more trials")
+    assert [note for note in played.run.notes if note.startswith("round ")] == played.said[:-1]
+    assert any("as if the repeats had been fixed beforehand" in note for note in played.run.notes)
+
+
+def test_equal_agents_end_without_an_order() -> None:
+    for seed in range(3):
+        played = Played(a_run({"a": 0, "b": 0}, 6, 3), {"a": always(0.5), "b": always(0.5)}, seed=seed)
+        said = played.until_sure(12)
+        assert "is ahead of" not in said
+        assert "not told apart" in said
+        assert max(how_often(played.run).values()) <= 12
+
+
+def test_twenty_tasks_that_both_always_pass_show_that_two_are_alike() -> None:
+    played = Played(a_run({"a": 0, "b": 0}, 20, 3), {"a": always(1.0), "b": always(1.0)})
+    assert "a and b are alike: their overall scores differ by less than 0.05" in played.until_sure()
+
+
+def test_what_repeats_cannot_change_is_not_tried() -> None:
+    """Each is sure of half the tasks: they are as good as each other, and no repeat will show more."""
+    rates = {"a": lambda task: float(task in {"t0", "t1"}), "b": lambda task: float(task in {"t2", "t3"})}
+    played = Played(a_run(rates, 4, 3), rates)
+    said = played.until_sure()
+    assert "would hardly do it: add tasks" in said
+    assert played.rounds == 0
+
+
+def test_one_agent_has_nobody_to_be_told_apart_from() -> None:
+    played = Played(a_run({"a": 0}, 3, 2), {"a": always(0.5)})
+    assert played.until_sure() == "until sure: a has nobody to be told apart from"
+    assert played.run.added == {}
+
+
+def test_nobody_is_compared_before_three_repeats() -> None:
+    played = Played(a_run({"a": 0, "b": 0}, 4, 1), {"a": always(1.0), "b": always(0.0)})
+    said = played.until_sure()
+    assert "too few repeats" in played.said[0]
+    assert set(how_often(played.run).values()) == {3}
+    assert "a is ahead of b" in said
+
+
+def test_who_is_far_behind_gets_no_more_trials_and_the_others_stay_paired() -> None:
+    rates = {"a": always(0.9), "b": always(0.8), "last": always(0.0)}
+    played = Played(a_run(rates, 6, 4), rates, seed=2)
+    played.until_sure(20)
+    often = how_often(played.run)
+    assert {often[task, "last"] for task, _ in often} == {4}
+    assert max(often.values()) > 4
+    assert all(often[task, "a"] == often[task, "b"] for task, _ in often)
+
+
+def test_repeats_go_to_the_tasks_that_scatter() -> None:
+    rates: dict[str, Callable[[str], float]] = {
+        "a": lambda task: 0.7 if task == "t0" else 1.0,
+        "b": lambda task: 0.3 if task == "t0" else 1.0,
+    }
+    played = Played(a_run(rates, 8, 4), rates, seed=1)
+    played.do()
+    step = next_step(played.result(), 30)
+    often = how_often(step.run)
+    assert step.trials
+    assert often["t0", "a"] == max(often.values()) > often["t5", "a"]
+
+
+def test_looks_are_fixed_beforehand_and_share_the_error() -> None:
+    for planned, most in ((1.0, 30), (3.0, 30), (5.0, 12), (3.4, 9), (10.0, 10), (12.0, 10)):
+        looks = looks_at(planned, most)
+        assert looks == tuple(sorted(set(looks)))
+        assert sum(share(looks, look) for look in looks) == pytest.approx(ERROR)
+        assert all(0.0 < share(looks, look) < ERROR + 1e-9 for look in looks)
+
+
+def test_agents_that_are_equal_are_seldom_put_in_order() -> None:
+    """Over all looks; so is one that is a little behind seldom said to be ahead."""
+    ordered = 0
+    for seed in range(40):
+        played = Played(a_run({"a": 0, "b": 0}, 4, 3), {"a": always(0.6), "b": always(0.6)}, seed=seed)
+        ordered += "is ahead of" in played.until_sure(12)
+    assert ordered <= 6
+
+
+def test_an_agent_without_a_price_has_no_place_in_the_order() -> None:
+    played = Played(a_run({"a": 0, "b": 0}, 3, 3, weights=Weights()), {"a": always(1.0), "b": always(0.5)})
+    played.do()
+    played.trials = [structs.replace(each, cost_usd=None) for each in played.trials]
+    assert order_of(played.result(), 30).agents == ()
+    assert next_step(played.result(), 30).said == ("until sure: no agent has an overall score",)
+
+
+# ---------------------------------------------------------------------------- with servers
+
+
+CONTAINS = VerifierSpec(kind="answer", options={"contains": "42"})
+
+
+def passing(rate: float, seed: int = 0) -> Callable[[dict[str, Any], int], FakeReply | Fault]:
+    draw = random.Random(seed)
+    return lambda _request, _number: FakeReply(text="42" if draw.random() < rate else "no")
+
+
+class Desk:
+    """A store, and what was told while evaluating."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = Store(folder / ".flatfield")
+        self.stop = asyncio.Event()
+        self.events: list[Event] = []
+
+    def run(self, servers: list[FakeChat], **fields: Any) -> Run:
+        agents = [
+            AgentConfig(name=f"a{n}", provider="openai-chat", model="fake-model", base_url=server.base_url)
+            for n, server in enumerate(servers)
+        ]
+        tasks = [Task(id=f"t{n}", title="t", prompt=f"{n}?", digest=f"{n}", verifiers=(CONTAINS,)) for n in range(4)]
+        values: dict[str, Any] = {
+            "agents": tuple(agent.name for agent in agents),
+            "weights": WORK_ALONE,
+            "repeats": 3,
+        } | fields
+        return new_run(Evaluation(**values), tasks, agents, SystemClock().utc(), command="test")
+
+    async def evaluate(self, run: Run, most: int | None, **conduct: Any) -> Summary:
+        values: dict[str, Any] = {"observe": self.events.append, "stop": self.stop} | conduct
+        async with self.store:
+            return await evaluate(
+                run, self.store, Conduct(clock=SystemClock(), source=self.folder, until_sure=most, **values)
+            )
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setenv("FLATFIELD_CACHE", str(tmp_path / "cache"))
+    return Desk(tmp_path)
+
+
+async def test_rounds_are_run_and_stored_and_told(desk: Desk) -> None:
+    async with FakeChat(passing(0.9, 1)) as good, FakeChat(passing(0.35, 2)) as bad:
+        run = desk.run([good, bad])
+        summary = await desk.evaluate(run, 20)
+    stored = desk.store.load_run(run.id)
+    planned = [event for event in desk.events if event.kind == "planned"]
+    assert len(planned) == len(plan(stored)) - 24 > 0
+    assert len(summary.measured) == len(plan(stored)) == len(desk.store.trials(run.id))
+    assert desk.store.runs()[0].planned == len(plan(stored))
+    assert "a0 is ahead of a1" in stored.notes[-2]
+    assert [event.text for event in desk.events if event.text.startswith("round 1: ")]
+
+
+async def test_without_it_nothing_is_added(desk: Desk) -> None:
+    async with FakeChat(passing(0.9, 1)) as good, FakeChat(passing(0.5, 2)) as bad:
+        run = desk.run([good, bad])
+        await desk.evaluate(run, None)
+    assert len(desk.store.trials(run.id)) == 24
+    assert desk.store.load_run(run.id).added == {}
+
+
+async def test_an_interrupted_round_is_finished_by_resuming(desk: Desk) -> None:
+    def observe(event: Event) -> None:
+        if event.kind == "trial_finished" and len(desk.store.trials(run.id)) > 26:
+            desk.stop.set()
+
+    async with FakeChat(passing(0.8, 1)) as good, FakeChat(passing(0.4, 2)) as bad:
+        run = desk.run([good, bad], jobs=1)
+        summary = await desk.evaluate(run, 20, observe=observe)
+        stored = desk.store.load_run(run.id)
+        assert summary.not_started or summary.cancelled
+        left = remaining(stored, desk.store.trials(run.id)).plans
+        assert left
+        desk.stop.clear()
+        await desk.evaluate(stored, 20)
+    after = desk.store.load_run(run.id)
+    assert not remaining(after, desk.store.trials(run.id)).plans
+    assert [note for note in after.notes if note.startswith("until sure: the order")]
+
+
+async def test_a_spent_budget_ends_it_and_leaves_no_trial_open(desk: Desk) -> None:
+    prices = Prices({"fake-model": Price(input_mtok=100.0, output_mtok=0.0, source="test")})  # one cent a trial
+    async with FakeChat(passing(0.8, 1)) as good, FakeChat(passing(0.5, 2)) as bad:
+        run = desk.run([good, bad], budget_usd=0.30)
+        summary = await desk.evaluate(run, 20, prices=prices)
+    stored = desk.store.load_run(run.id)
+    assert 24 < len(desk.store.trials(run.id)) <= 32
+    assert summary.not_started == {}
+    assert not remaining(stored, desk.store.trials(run.id)).plans
+    assert any("until sure: the budget is spent; a0 and a1 are not told apart yet" in note for note in stored.notes)
+
+
+async def test_a_round_whose_trials_fail_is_the_last(desk: Desk) -> None:
+    draw = random.Random(1)
+
+    def failing(_request: dict[str, Any], number: int) -> FakeReply | Fault:
+        return (
+            Fault(status=400, message="no") if number >= 12 else FakeReply(text="42" if draw.random() < 0.8 else "no")
+        )
+
+    async with FakeChat(failing) as good, FakeChat(passing(0.5, 2)) as bad:
+        run = desk.run([good, bad])
+        summary = await desk.evaluate(run, 20)
+    assert summary.not_measured
+    notes = desk.store.load_run(run.id).notes
+    assert sum(note.startswith("round ") for note in notes) == 1
+    assert any("trials of the last round are not measured" in note for note in notes)
