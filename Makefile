@@ -36,9 +36,11 @@ bench: $(STAMP)
 
 # What tests need of the system: installed when that is possible here, else those tests are skipped and say so.
 system:
-	@command -v bwrap > /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
-	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bubblewrap > /dev/null; } \
-	  || echo "bubblewrap is not installed, and cannot be installed here: tests that need it are skipped"
+	@for need in bwrap:bubblewrap espeak-ng:espeak-ng; do \
+	  command -v $${need%:*} > /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
+	    && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $${need#*:} > /dev/null; } \
+	  || echo "$${need#*:} is not installed, and cannot be installed here: tests that need it are skipped"; \
+	done
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -21,6 +21,9 @@ def _missing(part: str) -> str | None:
     """Why a part of the machine that tests need is not there; None when it is."""
     if part == "bwrap":
         return None if shutil.which("bwrap") else "bubblewrap is not installed (Debian: apt-get install bubblewrap)"
+    if part == "espeak-ng":
+        there = shutil.which("espeak-ng") or shutil.which("say")
+        return None if there else "espeak-ng is not installed (Debian: apt-get install espeak-ng)"
     if part == "model":
         path = os.environ["FLATFIELD_TEST_MODEL"]
         return None if Path(path).is_file() else "no model file: `make test` fetches it"

@@ -231,7 +231,7 @@ def add_prompts(server: Server) -> None:
         """One with an image."""
         return [UserMessage(IMAGE)]
 
-    @server.completion()
+    @server.completion()  # type: ignore[no-untyped-call,untyped-decorator]  # the SDK leaves it untyped
     async def complete(_reference: Any, _argument: Any, _context: Any) -> Completion:
         return Completion(values=["paris", "park", "party"], total=3, has_more=False)
 

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -474,3 +475,53 @@ def test_an_agent_may_go_without_tools_but_not_bring_any() -> None:
     assert tool_names(agent(), structs.replace(TASK, tools=("run_command",))) == ("run_command",)
     assert tool_names(agent(tools=("write_file", "run_command")), TASK) == ("write_file",)
     assert tool_names(agent(), structs.replace(TASK, tools=())) == ()
+
+
+# ---------------------------------------------------------------------------- external agents
+
+WRITING = """
+import os, json, sys
+os.mkdir("made"); open("made/b.txt", "w").write("beta")
+print(json.dumps({"text": "It is 42.", "turns": 3, "tool_calls": 2}))
+"""
+
+
+def external(code: str) -> AgentConfig:
+    return AgentConfig(name="x", provider="cli", command=(sys.executable, "-SEc", code), output="json")
+
+
+async def test_an_external_agents_edits_and_turns_are_on_record(tmp_path: Path) -> None:
+    async with field(tmp_path) as here:
+        record = await here.run(external(WRITING))
+    assert (record.stop, record.answer, record.failure) == ("answered", "It is 42.", None)
+    assert [check.score for check in record.checks] == [1.0]
+    assert [(change.path, change.text) for change in record.changes] == [("made/b.txt", "beta")]
+    assert (record.turn_count, record.tool_calls, len(record.turns)) == (3, 2, 1)
+    assert (record.usage, record.cost_usd) == (None, None), "not measured"
+    (note,) = record.notes
+    assert note.startswith("json was held to the limit of seconds alone")
+
+
+async def test_an_external_agents_crash_is_not_measured(tmp_path: Path) -> None:
+    async with field(tmp_path) as here:
+        record = await here.run(external("import sys; sys.exit('no login')"))
+    assert record.failure is not None
+    assert record.failure.kind == "provider"
+    assert "no login" in record.failure.message
+
+
+async def test_an_external_agent_ends_with_its_time(tmp_path: Path) -> None:
+    async with field(tmp_path) as here:
+        record = await here.run(external("import time; time.sleep(600)"), limits=Limits(seconds=0.3))
+    assert (record.stop, record.failure, record.turn_count) == ("time_limit", None, None)
+    assert record.active_seconds == pytest.approx(0.3)
+
+
+@pytest.mark.needs("bwrap")
+async def test_what_an_external_agent_made_is_the_sandboxs_to_change(tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    task = structs.replace(TASK, verifiers=(VerifierSpec(kind="command", options={"run": "touch made/c"}),))
+    async with field(tmp_path, sandbox=find_sandbox(os.environ)) as here:
+        record = await here.run(external(WRITING), task)
+    assert [check.score for check in record.checks] == [1.0], record.checks

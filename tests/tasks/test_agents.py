@@ -208,6 +208,14 @@ def test_a_fingerprint_changes_with_all_that_changes_behaviour(field: str, value
     assert fingerprint(msgspec.structs.replace(agent, **{field: value})) != fingerprint(agent)
 
 
+def test_a_fingerprint_is_what_it_was_before_there_were_external_agents() -> None:
+    """Stored runs are resumed by it."""
+    agent = AgentConfig(name="a", provider="openai", model="gpt-5")
+    assert fingerprint(agent) == "97809b3efab9fe9e"
+    assert fingerprint(msgspec.structs.replace(agent, command=("x",))) != fingerprint(agent)
+    assert fingerprint(msgspec.structs.replace(agent, output="text")) != fingerprint(agent)
+
+
 def test_a_fingerprint_does_not_change_with_names_and_order() -> None:
     agent = AgentConfig(name="a", provider="p", headers={"x": "1", "y": "2"})
     same = AgentConfig(name="b", provider="p", headers={"y": "2", "x": "1"}, source="s", description="d")

@@ -38,9 +38,23 @@ def test_every_setting_of_an_agent(write: Write) -> None:
     )  # fmt: skip
 
 
+def test_an_external_agent_is_a_command_and_its_output(write: Write) -> None:
+    path = write("flatfield.toml", '[agents.a]\nprovider = "cli"\ncommand = ["x", "{prompt}"]\noutput = "json"\n')
+    (agent,) = read_config(path, "f.toml").agents
+    assert agent == AgentConfig(
+        name="a", provider="cli", command=("x", "{prompt}"), output="json", source="f.toml:1"
+    ), "it needs no model"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "problem", "fix"),
     [
+        (HEAD + 'command = ["x"]', 4, "agent a has `command`, which is for external agents", 'provider = "cli"'),
+        (HEAD + 'output = "json"', 4, "agent a has `output`, which is for external agents", 'provider = "cli"'),
+        ('[agents.a]\nprovider = "cli"\nmodel = "codex"\noutput = "json"', 4, "`output` without `command`", "remove"),
+        ('[agents.a]\nprovider = "cli"\ncommand = []', 3, "`command` is a list", "command: [a, b]"),
+        ('[agents.a]\nprovider = "cli"\ncommand = ["x"]\noutput = "xml"', 4, "`output` is 'xml'", "claude-code, codex"),
+        ('[agents.a]\nprovider = "cli"', 1, "agent a has no model", "model"),
         (HEAD + "temprature = 1", 4, "agent a has no key `temprature`", "`temperature`"),
         (HEAD + 'temperature = "hot"', 4, "`temperature` is 'hot'", "a number"),
         (HEAD + "model2 = 1\n[agent.b]", 5, "no table `agent`", "`agents`"),

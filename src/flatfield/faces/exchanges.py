@@ -28,7 +28,7 @@ def rebuilt_of(record: TrialRecord) -> Iterator[Sent]:
     if not wires:
         raise NotFound(
             f"trial {record.id} has no exchanges on record: controls and imported trials have none, nor have trials"
-            " stored by an older flatfield, interrupted in the first request or ended before it"
+            " stored by an older flatfield, ended before their first request"
         )
     return rebuilt(wires)
 

@@ -126,5 +126,5 @@ def _separating(found: Separation) -> Iterator[str]:
     spread = found.spread
     yield (
         f"variance of the difference between tasks {spread.tasks:.3f} ({spread.tasks_from}), of a trial within a task "
-        f"{spread.trials:.3f} ({spread.trials_from}); after Miller, Adding Error Bars to Evals (2024), section 5"
+        f"{spread.trials:.3f} ({spread.trials_from}); after Miller, Adding Error Bars to Evals (2024)"
     )

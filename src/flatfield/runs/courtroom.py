@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from flatfield.agent.http.transport import open_session
@@ -11,32 +11,43 @@ from flatfield.agent.models import cache_folder
 from flatfield.agent.protocols import Services
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import FlatfieldError, NotReady
-from flatfield.runs.lanes import Lanes
+from flatfield.runs.devices import shared_devices
+from flatfield.runs.lanes import Lanes, limit_agents
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from flatfield.agent.clock import Clock
-    from flatfield.records import AgentConfig
+    from flatfield.records import AgentConfig, LaneLimits
 
 
 @asynccontextmanager
 async def courtroom(
-    judges: Sequence[AgentConfig], clock: Clock, environ: Mapping[str, str]
+    judges: Sequence[AgentConfig],
+    clock: Clock,
+    environ: Mapping[str, str],
+    tell: Callable[[str], None],
+    limits: Mapping[str, LaneLimits],
 ) -> AsyncIterator[tuple[ProviderPool, Lanes]]:
     """Providers and lanes, when all judges can be asked.
+
+    A judge on a device takes turns with the runs of other processes there, which `tell` is told of; `limits` are the
+    user's own, by host or provider.
 
     Raises:
         NotReady: judges are not ready, all of them in one message; nothing was spent.
     """
-    lanes = Lanes(clock)
-    async with open_session(clock) as session:
-        services = Services(session=session, clock=clock, environ=environ, cache=cache_folder(environ), pressure=lanes)
-        async with ProviderPool(services) as pool:
-            reasons = await asyncio.gather(*(_reason(pool, agent) for agent in judges))
-            if any(reasons):
-                raise NotReady("\n  ".join(dict.fromkeys(filter(None, reasons))))
-            yield pool, lanes
+    async with AsyncExitStack() as stack:
+        cache = cache_folder(environ)
+        lanes = Lanes(clock, stack.enter_context(shared_devices(cache, clock, tell)))
+        session = await stack.enter_async_context(open_session(clock, environ))
+        services = Services(session=session, clock=clock, environ=environ, cache=cache, pressure=lanes)
+        pool = await stack.enter_async_context(ProviderPool(services))
+        reasons = await asyncio.gather(*(_reason(pool, agent) for agent in judges))
+        if any(reasons):
+            raise NotReady("\n  ".join(dict.fromkeys(filter(None, reasons))))
+        limit_agents(lanes, pool, judges, limits)
+        yield pool, lanes
 
 
 async def _reason(pool: ProviderPool, agent: AgentConfig) -> str:

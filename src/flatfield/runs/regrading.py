@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from flatfield.errors import FlatfieldError
+from flatfield.records import Event
 from flatfield.runs.budget import Budget
 from flatfield.runs.claim import claimed
 from flatfield.runs.courtroom import courtroom
@@ -19,14 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flatfield.agent.clock import Clock
-    from flatfield.records import AgentConfig, Event, Run
+    from flatfield.records import AgentConfig, LaneLimits, Run
     from flatfield.runs.store.store import Store
     from flatfield.scoring.prices.pricing import Prices
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retrial:
-    """How a run is judged again: `missing`, only where these judges gave no letter; `budget_usd`, of this sitting."""
+    """How a run is judged again: `missing`, only where these judges gave no letter; `budget_usd`, of this sitting.
+
+    `lanes` are the limits that the user sets to servers, by host or provider.
+    """
 
     judges: tuple[AgentConfig, ...]
     clock: Clock
@@ -36,6 +40,7 @@ class Retrial:
     stop: asyncio.Event
     missing: bool = False
     budget_usd: float | None = None
+    lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
 
 
 async def judge_again(run: Run, store: Store, retrial: Retrial) -> tuple[str, ...]:
@@ -54,7 +59,11 @@ async def judge_again(run: Run, store: Store, retrial: Retrial) -> tuple[str, ..
     if not any(rubric_of(task) for task in run.tasks):
         raise FlatfieldError(f"no task of run {run.id} has a rubric: there is nothing to judge by")
     with claimed(run.id, store.path.parent):
-        async with courtroom(retrial.judges, retrial.clock, retrial.environ) as (pool, lanes):
+
+        def tell(text: str) -> None:
+            retrial.observe(Event(kind="note", text=text))
+
+        async with courtroom(retrial.judges, retrial.clock, retrial.environ, tell, retrial.lanes) as (pool, lanes):
             await asyncio.to_thread(retrial.prices.prepare)
             budget = Budget(retrial.budget_usd)
             court = Court(pool, retrial.prices, lanes, budget, retrial.clock, store, retrial.observe, retrial.stop)

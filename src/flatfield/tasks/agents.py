@@ -157,9 +157,10 @@ def is_url(text: str) -> bool:
 def select_agents(items: Sequence[str], roster: Sequence[AgentConfig]) -> tuple[AgentConfig, ...]:
     """The agents that names, globs and specs select, in their order, each once.
 
-    A name wins over a spec; `nano-agent-NAME` means the agent that such a sub-agent wraps. Globs leave out the controls, which are compared with nothing, and select among the user's
-    own agents. Those that flatfield brings along, which are many and may cost money, are selected by a glob only where
-    none of the user's matches and the glob begins as their names do (`claude-*`, never `*`).
+    A name wins over a spec; `nano-agent-NAME` means the agent that such a sub-agent wraps. Globs leave out the
+    controls, which are compared with nothing, and select among the user's own agents. Those that flatfield brings
+    along, which are many and may cost money, are selected by a glob only where none of the user's matches and the glob
+    begins as their names do (`claude-*`, never `*`).
 
     Raises:
         NotFound: items that select nothing; all of them, with names that come close.

@@ -21,6 +21,9 @@ from flatfield.agent.providers import _scaffolds
 from flatfield.agent.system_prompt import SYSTEM_PROMPT
 from flatfield.errors import NotReady, ProviderError
 from flatfield.records import AgentConfig, Reply, Task, TurnBudget, Usage
+from flatfield.scoring.judge.prompt import SYSTEM_PROMPT as JUDGES_PROMPT
+from flatfield.scoring.judge.reply import UnusableReply
+from flatfield.scoring.judge.request import Bench, Question
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.agents import CLI_OUTPUTS
 
@@ -380,3 +383,33 @@ async def test_at_another_address_nobody_knows_the_price(field: Field) -> None:
     reply = await field.turn(CLAUDE)
     assert reply.request["base_url"] == "http://127.0.0.1:1"
     assert Prices().usd(CLAUDE, reply.usage, on_device=False, sent=reply.request) is None
+
+
+async def test_it_grades_as_a_judge(field: Field, tmp_path: Path) -> None:
+    """The judge's own instructions and the question go in, and its JSON comes out, after one that cannot be read."""
+    save = f"""
+said = sys.stdin.read()
+asked = os.path.join({str(tmp_path)!r}, "asked")
+open(asked, "a").write(said + chr(0))
+text = "A, I think" if open(asked).read().count(chr(0)) == 1 else '{{"letter": "B", "reason": "good"}}'
+json.dump({{"type": "result", "subtype": "success", "result": text, "usage": {{"input_tokens": 7, "output_tokens": 1}},
+    "total_cost_usd": 0.1}}, sys.stdout)
+"""
+    field.install("claude", save)
+    provider = field.provider()
+    seen: list[str] = []
+
+    def read(text: str, _last: bool) -> str:
+        seen.append(text)
+        if not text.startswith("{"):
+            raise UnusableReply("no JSON")
+        return str(json.loads(text)["letter"])
+
+    bench = Bench(agent=CLAUDE, converse=provider.converse, price=lambda _: None)
+    question = Question(write=lambda problem: f"Grade it. {problem}", read=read, schema={"type": "object"})
+    asked = await bench.ask(question)
+    assert (asked.value, asked.problem) == ("B", "")
+    assert asked.spent.usage == Usage(input_tokens=14, output_tokens=2)
+    first, second, _ = (tmp_path / "asked").read_text().split("\0")
+    assert first == f"{JUDGES_PROMPT.strip()}\n\nGrade it. "
+    assert second.endswith("no JSON")

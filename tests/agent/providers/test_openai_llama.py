@@ -172,7 +172,7 @@ async def test_a_trial_with_tools_in_the_json_protocol(services: Services, serve
     record = await trial(services, agent_of(server, protocol="json"), turns=3, output_tokens=240)
     assert record.failure is None
     assert record.stop in {"answered", "turn_limit", "token_limit"}
-    assert record.tool_calls >= 1 or record.answer
+    assert (record.tool_calls or 0) >= 1 or record.answer
     assert all(call.name == "read_file" for turn in record.turns for call in turn.reply.calls)
     first = record.turns[0].reply
     assert first.usage is not None

@@ -13,6 +13,7 @@ from flatfield.records import (
     ManifestRow,
     Reply,
     Run,
+    ScaffoldWork,
     Task,
     TrialRecord,
     Turn,
@@ -321,3 +322,17 @@ def test_specialised_agents_are_marked() -> None:
     assert found.differs
     assert "its grades are of model, prompt and tools" in found.note
     assert not row(manifest(make_run(agent("a"), agent("b")), [trial("a"), trial("b")]), "specialised").differs
+
+
+def test_another_scaffold_is_shown_with_its_version_and_marked() -> None:
+    work = ScaffoldWork(name="claude-code", version="2.1.197")
+    request = {"api": "cli: claude-code", "system_prompt": "the scaffold's own", "tool_names": "the scaffold's own"}
+    turn = Turn(reply=Reply(text="", request=request, scaffold=work))
+    external = agent("x", provider="cli")
+    rows = manifest(make_run(agent("a"), external), [trial("a", {"api": "chat"}), trial("x", turns=(turn,))])
+    found = row(rows, "scaffold")
+    assert found.values == {"a": "the nano agent of flatfield 0.1.0", "x": "claude-code 2.1.197"}
+    assert found.differs
+    assert found.note.startswith("scaffold differs")
+    assert row(rows, "system prompt (digest)").values["x"] == "the scaffold's own"
+    assert not row(manifest(make_run(agent("a"), agent("b")), [trial("a"), trial("b")]), "scaffold").differs

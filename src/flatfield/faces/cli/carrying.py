@@ -134,7 +134,7 @@ def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
 
 
 def _go_on(result: RunResult) -> str:
-    return f"go on with: flatfield eval --resume {result.run.id}"
+    return f"go on with: flatfield eval --resume {result.run.id}" + (" --until-sure" if result.run.added else "")
 
 
 def write_markdown(result: RunResult, project: Project) -> Path:

@@ -105,6 +105,7 @@ def command(
         "weights": parse_weights(weights),
     }
     chosen = {name: value for name, value in options.items() if value is not None}
+    most = _most_repeats(max_repeats, until_sure=until_sure, extending=extend is not None)
     project = settings(context).project()
     store = store_of(project)
     only: tuple[str, ...] = ()
@@ -121,7 +122,7 @@ def command(
         skip_unready=skip_unready,
         unsafe_commands=unsafe_commands,
         only=only,
-        until_sure=_most_repeats(max_repeats, until_sure=until_sure, extending=extend is not None),
+        until_sure=most,
     )
     judges = _judges(run.evaluation, project)
     _warn_of_judge(run, judges)

@@ -144,7 +144,7 @@ async def _examine(
 
     prices = prices_of(project)
     with interruptible(interrupt):
-        async with courtroom((judge,), clock, environ_of(project)) as (pool, lanes):
+        async with courtroom((judge,), clock, environ_of(project), note, project.lanes) as (pool, lanes):
             await asyncio.to_thread(prices.prepare)
             desk = Desk(
                 pool=pool,

@@ -126,10 +126,11 @@ async def _judge(
         clock=SystemClock(),
         environ=environ,
         prices=prices_of(project),
-        observe=lambda event: note(printable(f"judge {event.agent}: {event.text}")),
+        observe=lambda event: note(printable(f"judge {event.agent}: {event.text}" if event.agent else event.text)),
         stop=stop,
         missing=missing,
         budget_usd=budget_usd,
+        lanes=project.lanes,
     )
     with interruptible(interrupt):
         async with store:

@@ -12,7 +12,6 @@ from msgspec import Struct
 from flatfield.errors import FlatfieldError, StoreError
 from flatfield.faces.mcp.answers import Delegated, Metadata
 from flatfield.faces.mcp.storing import store_of
-from flatfield.faces.speech.announcing import finished
 from flatfield.records import Limits
 
 if TYPE_CHECKING:
@@ -62,6 +61,7 @@ async def delegate(order: Order, desk: Desk, project: Project, tell: Callable[[s
     Raises:
         FlatfieldError: the agent is not ready, or the store cannot be written; nothing was spent.
     """
+    from flatfield.faces.speech.announcing import finished
     from flatfield.runs.single import Surroundings, delegated_run, prompt_task, run_here
 
     said: asyncio.Queue[str] = asyncio.Queue()

@@ -17,11 +17,21 @@ if TYPE_CHECKING:
     from flatfield.scoring.chain import AgentChains
     from flatfield.scoring.passing import Passing
 
+CHAIN = (
+    "Means per trial. Failed: calls answered with an error; again: calls made before with the same arguments; oracle:"
+    " calls that the task's solution makes; followed: the share of these that the trial's working calls contain in the"
+    " same order, by tool and path (another way may be as good). Short: trials that scored less than 1, with their"
+    " mean score, their share of the solution's calls, and how many a limit ended."
+)
+CHAIN_IN_SHORT = (
+    "Per trial: calls that failed, were made again, are the solution's (oracle), and followed it. From short on: of"
+    " trials below score 1."
+)
 MOST_KS = 4
 """Values of k that have room side by side."""
 
 
-def reliability(result: RunResult) -> Iterator[Section]:
+def reliability(result: RunResult, *, brief: bool = False) -> Iterator[Section]:
     """pass@k and pass^k, where something was repeated."""
     found = {(each.agent, each.k): each for each in passing(result)}
     every = sorted({k for _, k in found})
@@ -30,8 +40,11 @@ def reliability(result: RunResult) -> Iterator[Section]:
     ks = every if len(every) <= MOST_KS else [*every[: MOST_KS - 1], every[-1]]
     judged = any(threshold(task) < WHOLE for task in result.run.tasks)
     text = "A trial passes with a score of 1" + (" (a judged one with an S)." if judged else ".")
-    text += " pass@k: at least one of k tries passes (Chen et al. 2021); pass^k: all k do (Yao et al. 2024). Means over"
-    text += " tasks with k measured trials."
+    if brief:
+        text += " pass@k: at least one of k tries; pass^k: all k."
+    else:
+        text += " pass@k: at least one of k tries passes (Chen et al. 2021); pass^k: all k do (Yao et al. 2024). Means"
+        text += " over tasks with k measured trials."
     columns = ("pass^1", *(f"{kind}{k}" for k in ks if k > 1 for kind in ("pass@", "pass^")))
     rows = tuple(
         (card.agent, *_of_agent([found.get((card.agent, k)) for k in ks]))
@@ -50,22 +63,16 @@ def _of_agent(row: Sequence[Passing | None]) -> list[str]:
     return cells
 
 
-def long_chain(result: RunResult) -> Iterator[Section]:
+def long_chain(result: RunResult, *, brief: bool = False) -> Iterator[Section]:
     """Tool calls per agent, beside the solution's; and how far those trials got that did not score 1."""
     order = {card.agent: place for place, card in enumerate((*ranked(result), *controls(result)))}
     found = sorted((each for each in chains(result) if each.agent in order), key=lambda each: order[each.agent])
     if not any(each.calls for each in found):
         return
-    text = (
-        "Means per trial. Failed: calls answered with an error; again: calls made before with the same arguments;"
-        " oracle: calls that the task's solution makes; followed: the share of these that the trial's working calls"
-        " contain in the same order, by tool and path (another way may be as good). Short: trials that scored less than"
-        " 1, with their mean score, their share of the solution's calls, and how many a limit ended."
-    )
     columns = ("turns", "calls", "failed", "again", "oracle", "followed", "short", "score", "followed ", "limit")
     rows = tuple((each.agent, *_figures(each)) for each in found)
     table = Table(columns=("agent", *columns), rows=rows, right=frozenset(columns), fold=frozenset({"agent"}))
-    yield Section(title="The Long Chain", paragraphs=(text,), tables=(table,))
+    yield Section(title="The Long Chain", paragraphs=(CHAIN_IN_SHORT if brief else CHAIN,), tables=(table,))
 
 
 def _figures(each: AgentChains) -> tuple[str, ...]:

@@ -47,19 +47,19 @@ def whole(result: RunResult) -> tuple[Section, ...]:
 def compact(result: RunResult) -> tuple[Section, ...]:
     """The same in fewer lines, the details first: on a terminal what matters stands last, above the prompt."""
     return (
-        criteria(result),
+        criteria(result, brief=True),
         manifest_section(result, brief=True),
         *published_section(result, brief=True),
         responses(result, brief=True),
         tasks_apart(result, brief=True),
-        *judging(result),
+        *judging(result, brief=True),
         notes(result),
-        metrics(result),
+        metrics(result, brief=True),
         *skills(result),
-        letters(result, brief=True),
         *targets(result),
-        *reliability(result),
-        *long_chain(result),
+        *reliability(result, brief=True),
+        *long_chain(result, brief=True),
+        letters(result, brief=True),
         *comparisons(result, brief=True),
         full_ranking(result),
     )

@@ -10,6 +10,7 @@ from flatfield.faces.wording import dollars, seconds
 if TYPE_CHECKING:
     from flatfield.records import RunResult
 
+TITLE = "Grading Criteria"
 TEXT = (
     (
         "A score in 0..1 gets its letter by fixed bands: S from 0.95, A from 0.85, B from 0.70, C from 0.50, D from"
@@ -27,9 +28,17 @@ TEXT = (
     ),
 )
 
+SHORT = (
+    "S from .95, A .85, B .70, C .50, D .25, else F. Speed and cost: active seconds and dollars per work done, on a"
+    " log scale between the best and the worst that did C or better. S (n=5, ≥ C): n trials, the worst letter inside"
+    " the 95% interval."
+)
+MOST_ANCHORS = 12
+"""Rows that a compact report has room for."""
 
-def criteria(result: RunResult) -> Section:
-    """The rules, the weights, and the ends of each relative scale."""
+
+def criteria(result: RunResult, *, brief: bool = False) -> Section:
+    """The rules, the weights, and the ends of each relative scale; the compact form has the rules in short."""
     weights = result.grading.weights
     overall = (
         f"Overall: {weights.performance:g} × performance + {weights.speed:g} × speed + {weights.cost:g} × cost (the"
@@ -48,7 +57,11 @@ def criteria(result: RunResult) -> Section:
     )
     columns = ("task", "scale", "best", "set by", "worst", "set by ")
     table = Table(columns=columns, rows=rows, right=frozenset({"best", "worst"}), fold=frozenset({"set by", "set by "}))
-    return Section(title="Grading Criteria", paragraphs=(*TEXT, overall), tables=(table,))
+    if not brief:
+        return Section(title=TITLE, paragraphs=(*TEXT, overall), tables=(table,))
+    more = f" In full: flatfield report {result.run.id} --format markdown"
+    tables = (table,) if len(rows) <= MOST_ANCHORS else ()
+    return Section(title=TITLE, paragraphs=(f"{SHORT} {overall}{more}",), tables=tables)
 
 
 def _value(measure: str, value: float) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOVED_SHOWN = 5
 
 
-def judging(result: RunResult) -> tuple[Section, ...]:
+def judging(result: RunResult, *, brief: bool = False) -> tuple[Section, ...]:
     """One section, or none where nobody judged."""
     found = trust(result)
     if found is None:
@@ -25,15 +25,20 @@ def judging(result: RunResult) -> tuple[Section, ...]:
     return (
         Section(
             title="How Far the Judges Can Be Trusted",
-            paragraphs=(_text(result),),
+            paragraphs=(_text(result, brief=brief),),
             points=tuple(_points(found)),
             tables=(_table(found),),
         ),
     )
 
 
-def _text(result: RunResult) -> str:
+def _text(result: RunResult, *, brief: bool) -> str:
     counting = f" Of several panels the last counts: {', '.join(result.run.panel)}." if result.run.panel else ""
+    if brief:
+        return (
+            "Verifiers: weighted kappa with theirs, 1 is full agreement, 0 is chance. Length: correlation of score and"
+            f" length. Stable: graded again alike.{counting}"
+        )
     return (
         "Verifiers: weighted kappa (Cohen 1968, quadratic) of the judge's letters with those of the verifiers' scores;"
         " 1 is full agreement, 0 what chance gives. Length: Spearman's correlation of its scores with the characters"

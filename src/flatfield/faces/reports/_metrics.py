@@ -19,7 +19,7 @@ MOST_CELLS = 60
 """Rows that a compact report has room for."""
 
 
-def metrics(result: RunResult) -> Section:
+def metrics(result: RunResult, *, brief: bool = False) -> Section:
     """Per agent: trials, seconds, tokens, dollars, and the highest level held; controls apart."""
     levels = any(task.level is not None for task in result.run.tasks)
     device = any(card.device_cost_usd is not None for card in result.grading.scorecards)
@@ -39,8 +39,9 @@ def metrics(result: RunResult) -> Section:
         if cards
     ]
     text = "Sums over all trials that ran. Active = model + tools; waiting and retries are beside it, not in it."
-    text += " Out/s: output tokens a second, from the first one where it was seen."
-    text += " Level: the highest one held, with performance C or better." if levels else ""
+    if not brief:
+        text += " Out/s: output tokens a second, from the first one where it was seen."
+        text += " Level: the highest one held, with performance C or better." if levels else ""
     text += " API says: what the API itself reports as the cost; grades are on ours." if told else ""
     text += " Device: what the device's time costs." if device else ""
     return Section(title="Performance Metrics", paragraphs=(text,), tables=tuple(tables))

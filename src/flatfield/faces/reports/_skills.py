@@ -27,10 +27,7 @@ def skills(result: RunResult) -> Iterator[Section]:
         return
     groups = (("agent", ranked(result)), ("control", controls(result)))
     tables = tuple(_table(kind, part, cards) for part in _parts(names) for kind, cards in groups if cards)
-    text = (
-        "Per skill: letter, weighted mean of the checks that name it, and how many of them were measured. A check"
-        " without a skill is in none."
-    )
+    text = "Letter and weighted mean of the checks that name the skill, and how many of them were measured."
     yield Section(title="Skills", paragraphs=(text,), tables=tables)
 
 

@@ -57,7 +57,7 @@ class Speaker:
             try:
                 await self._utter(text)
             except (OSError, EOFError, wave.Error, TimeoutError) as error:
-                self.problems.append(f"{text!r} could not be said: {error or 'the voice hung'}")
+                self.problems.append(f"{text!r} could not be said: {str(error) or 'the voice hung'}")
             finally:
                 self._waiting.task_done()
 

@@ -45,7 +45,7 @@ def separable(tasks: int, repeats: int, spread: Spread) -> float | None:
     repeats, on T-1 degrees of freedom: the standard error of `paired`, its addition included. Below three tasks it
     speaks of these tasks alone, (z_{.975} + z_{.80}) · √(2·v_trials / (T·R)), and takes three repeats, else None.
 
-    Source: Miller, Adding Error Bars to Evals (2024), arXiv 2411.00640, section 5, with t for z.
+    Source: Miller, Adding Error Bars to Evals (2024), arXiv 2411.00640, on power analysis, with t for z.
     """
     if tasks < LEAST:
         reach = NormalDist().inv_cdf(1.0 - ALPHA / 2) + NormalDist().inv_cdf(POWER)

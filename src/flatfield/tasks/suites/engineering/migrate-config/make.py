@@ -65,6 +65,11 @@ note = a; b; c
     write(folder, {"expected.json": json.dumps(expected)})
     return {
         "toml": _toml(expected),
+        "ratio": ratio,
+        "port": port,
+        "old_port": old_port,
+        "hosts": json.dumps(towns[1:4]),
+        "hosts_text": json.dumps(" ".join(towns[1:4])),
         "digits": digits,
         "colour": colour,
         "resolved": f'"{root}/{b}/data"',

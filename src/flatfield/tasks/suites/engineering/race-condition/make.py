@@ -41,13 +41,12 @@ def build(seed, folder):
         "second": shows[1].capitalize(),
         "ann": customers[0],
         "bob": customers[1],
-        "seat": seat,
         "small": rng.randint(2, 5),
     }
     values["cache"] = values["cache"].replace("{{package}}", values["package"])
     write(folder / "workspace", {"logs/saturday.log": _log(rng, shows, seat, fault)})
     fill_tree(folder, values)
-    return only(values, "package", "company", "symptom", "show", "second", "ann", "bob", "seat")
+    return only(values, "package", "company", "symptom", "show", "second", "ann", "bob")
 
 
 def _log(rng, shows, seat, fault):

@@ -1,6 +1,6 @@
 """A night's payments and invoices, and which invoice is paid in part."""
 
-from shared import COMPANIES, PEOPLE, WORDS, copy, draw, fill_tree, only
+from shared import COMPANIES, PEOPLE, WORDS, draw, fill_tree, only
 
 
 def build(seed, folder):
@@ -24,6 +24,5 @@ def build(seed, folder):
         "after": f"{before * rng.randint(80, 120):,}",
         "largest": f"{before * rng.randint(20, 40):,}",
     }
-    copy(folder / "workspace" / "tests", folder / "hidden")
     fill_tree(folder, values)
     return only(values, "package", "company", "before", "after", "largest")

@@ -3,7 +3,7 @@ from datetime import date
 FIRST = date(2031, 5, 1)
 
 
-def test_minutes():
+def minutes_of_a_month():
     from {{package}}.usage import minutes as counted
 
     for times, minutes in [([], 0), ([""], 0), (["  ", "1m"], 1), (["30h", " 26h5m "], 3365)]:
@@ -11,14 +11,14 @@ def test_minutes():
         assert (found, type(found)) == (minutes, int)
 
 
-def test_longest():
+def longest_times():
     from {{package}}.usage import longest
 
     for times, text in [([], "0:00"), ([""], "0:00"), (["59m", ""], "0:59"), (["30h5m", "2h"], "30:05"), (["120h"], "120:00")]:
         assert longest([{"time": time} for time in times]) == text
 
 
-def test_amounts():
+def amounts():
     from {{package}}.invoices import amount
 
     for time, rate, cents in [("30m", 401, 201), ("30m", 403, 202), ("30m", 402, 201), ("49h", 100, 4900), ("", 500, 0), ("20m", 100, 33), ("40m", 100, 67)]:
@@ -26,7 +26,7 @@ def test_amounts():
         assert (found, type(found)) == (cents, int)
 
 
-def test_refunds():
+def refunds():
     from {{package}}.invoices import refund
 
     for rate, percent, cents in [(50, 5, -3), (150, 5, -8), (250, 5, -13), (100, 5, -5), (100, 0, 0)]:
@@ -44,7 +44,7 @@ def test_nobody():
     assert is_known(rows, "B") is False
 
 
-def test_the_screens_see_the_queue():
+def screens_see_the_queue():
     from {{package}}.queue import Queue
 
     queue = Queue()
@@ -56,7 +56,7 @@ def test_the_screens_see_the_queue():
     assert [job["hour"] for job in screen] == [2, 3]
 
 
-def test_what_is_for_at_once():
+def at_once_comes_first():
     from {{package}}.queue import Queue
 
     queue = Queue()
@@ -65,14 +65,14 @@ def test_what_is_for_at_once():
     assert [job["number"] for job in queue.jobs] == [1, 3, 4, 0, 2]
 
 
-def test_corrected_rows():
+def corrected_rows():
     from {{package}}.catalogue import catalogue
 
     rows = [{"code": "a", "n": 1}, {"code": "b", "n": 2}, {"code": "a", "n": 3}]
     assert list(catalogue(rows).items()) == [("a", rows[2]), ("b", rows[1])]
 
 
-def test_tags():
+def tags():
     from {{package}}.catalogue import tagged
 
     for tag, codes in [("garden", ["a"]), (" GARDEN ", ["a"]), ("Garden,heavy", ["a"]), ("", ["a", "b"]), (" , ", ["a", "b"]), ("gard", [])]:
@@ -112,3 +112,23 @@ def test_what_other_branches_send():
         {"time": 0, "tags": [], "code": "a"},
         {"time": 1500, "tags": ["big", "old"], "note": " as it is "},
     ]
+
+
+def test_usage():
+    minutes_of_a_month()
+    longest_times()
+
+
+def test_invoices():
+    amounts()
+    refunds()
+
+
+def test_the_queue():
+    screens_see_the_queue()
+    at_once_comes_first()
+
+
+def test_the_catalogue():
+    corrected_rows()
+    tags()

@@ -1,0 +1,75 @@
+"""`flatfield init claude-code`: what it writes, for whom, and what it says."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from flatfield.errors import FlatfieldError
+from flatfield.faces.cli.app import app
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AGENT = '[agents.my-qwen]\nprovider = "openai-chat"\nmodel = "qwen3"\nbase_url = "http://127.0.0.1:8080/v1"\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FLATFIELD_CONFIG", raising=False)
+    return tmp_path
+
+
+def run(*words: str) -> str:
+    result = CliRunner().invoke(app, ["init", "claude-code", *words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_plugin_for_the_shipped_line_up(folder: Path) -> None:
+    said = run()
+    assert "flatfield-plugin/.claude-plugin/plugin.json\n" in said
+    assert len(list((folder / "flatfield-plugin" / "agents").glob("nano-agent-*.md"))) == 9
+    assert run() == "", "nothing is written twice"
+
+
+def test_a_project_for_ones_own_agents(folder: Path) -> None:
+    (folder / "flatfield.toml").write_text(AGENT)
+    run("--project")
+    assert [path.name for path in (folder / ".claude" / "agents").iterdir()] == ["nano-agent-my-qwen.md"]
+    assert (folder / ".mcp.json").is_file()
+    before = (folder / ".claude" / "agents" / "nano-agent-my-qwen.md").read_text()
+    assert 'agent="my-qwen"' in before
+    run("--project")
+    assert (folder / ".claude" / "agents" / "nano-agent-my-qwen.md").read_text() == before
+
+
+def test_named_agents_and_json(folder: Path) -> None:
+    told = json.loads(run("--agents", "gpt-6-luna", "--dir", "here", "--program", "uvx flatfield", "--json"))
+    assert told["dir"] == "here"
+    assert "agents/nano-agent-gpt-6-luna.md" in told["written"]
+    server = json.loads((folder / "here" / ".mcp.json").read_text())["mcpServers"]["flatfield"]
+    assert (server["command"], server["args"][:2]) == ("uvx", ["flatfield", "mcp"])
+
+
+def test_an_agent_that_the_server_would_not_know_is_refused(folder: Path) -> None:
+    with pytest.raises(FlatfieldError, match="is not configured"):
+        run("--agents", "ollama:qwen3")
+    assert not (folder / "flatfield-plugin").exists()
+
+
+def test_a_changed_file_is_not_overwritten(folder: Path) -> None:
+    run("--dir", "p")
+    path = folder / "p" / "skills" / "nano-agents" / "SKILL.md"
+    path.write_text("mine")
+    with pytest.raises(FlatfieldError, match=r"SKILL\.md"):
+        run("--dir", "p")
+    assert path.read_text() == "mine"
+    run("--dir", "p", "--force")
+    assert path.read_text() != "mine"
