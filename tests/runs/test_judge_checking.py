@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flatfield.agent.clock import SystemClock
 from flatfield.errors import FlatfieldError, NotReady
-from flatfield.records import AgentConfig
+from flatfield.records import AgentConfig, LaneLimits
 from flatfield.runs.courtroom import courtroom
 from flatfield.runs.judge_checking import Desk, Examination, examination, examine
 from flatfield.scoring.judge.labelled_set import labelled_set
@@ -19,11 +21,11 @@ from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from flatfield.scoring.judge.fitness import Outcome
 
 SET = labelled_set()
+HOLDER = Path(__file__).with_name("holding_child.py")
 
 
 def always(letter: str) -> Callable[[dict[str, Any], int], FakeReply | Fault]:
@@ -31,21 +33,27 @@ def always(letter: str) -> Callable[[dict[str, Any], int], FakeReply | Fault]:
 
 
 async def sat(
-    server: FakeChat, folder: Path, limit: int, stop_after: int = 99, kept: Examination | None = None
+    server: FakeChat,
+    folder: Path,
+    count: int,
+    stop_after: int = 99,
+    **how: Any,
 ) -> Examination:
-    agent = judge_at(server)
+    agent = judge_at(server, **how.get("fields", {}))
     stop, told = asyncio.Event(), 0
 
-    def tell(_outcome: Outcome) -> None:
+    def hear(_outcome: Outcome) -> None:
         nonlocal told
         told += 1
         if told >= stop_after:
             stop.set()
 
     clock = SystemClock()
-    async with courtroom((agent,), clock, {}) as (pool, lanes):
-        desk = Desk(pool=pool, lanes=lanes, prices=Prices(), clock=clock, folder=folder, stop=stop, tell=tell)
-        return await examine(agent, SET.cases[:limit], kept or examination(agent, folder, SET), desk)
+    environ = {"FLATFIELD_CACHE": str(folder)}
+    room = courtroom((agent,), clock, environ, how.get("tell", print), how.get("limits", {}))
+    async with room as (pool, lanes):
+        desk = Desk(pool=pool, lanes=lanes, prices=Prices(), clock=clock, folder=folder, stop=stop, tell=hear)
+        return await examine(agent, SET.cases[:count], examination(agent, folder, SET), desk)
 
 
 def judge_at(server: FakeChat, **fields: Any) -> AgentConfig:
@@ -95,7 +103,7 @@ async def test_a_server_that_fails_is_no_verdict_on_the_judge(tmp_path: Path) ->
 async def test_a_judge_that_is_not_ready_is_said_before_anything_is_asked(tmp_path: Path) -> None:
     agent = AgentConfig(name="j", provider="openai", model="gpt-5")
     with pytest.raises(NotReady, match=r"judge 'j'.*OPENAI_API_KEY"):
-        async with courtroom((agent,), SystemClock(), {}):
+        async with courtroom((agent,), SystemClock(), {"FLATFIELD_CACHE": str(tmp_path)}, print, {}):
             pass
 
 
@@ -123,3 +131,47 @@ async def test_a_judge_that_cannot_pass_any_more_is_not_asked_on(tmp_path: Path)
         asked = len(server.requests)
         await sat(server, tmp_path, 48)
         assert len(server.requests) - asked <= 4
+
+
+async def test_a_judge_on_a_device_waits_while_another_process_measures_there(tmp_path: Path) -> None:
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    pipe = asyncio.subprocess.PIPE
+    holder = await asyncio.create_subprocess_exec(sys.executable, HOLDER, locks, "local", stdin=pipe, stdout=pipe)
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        holder.kill()
+
+    try:
+        assert holder.stdout is not None
+        assert await holder.stdout.readline() == b"held\n"
+        async with FakeChat(always("C")) as server:
+            found = await sat(server, tmp_path, 1, fields={"on_device": True}, tell=tell)
+    finally:
+        if not told:
+            holder.kill()
+        await holder.communicate()
+    assert told == [f"waiting for the device local: used by process {holder.pid}"]
+    assert len(found.outcomes) == 1
+
+
+async def test_a_judge_asks_its_server_no_more_at_once_than_the_user_says(tmp_path: Path) -> None:
+    most = 0
+
+    def counting(request: dict[str, Any], number: int) -> FakeReply | Fault:
+        nonlocal most
+        most = max(most, server.open_requests)
+        return always("C")(request, number)
+
+    async with FakeChat(counting) as server:
+        await sat(server, tmp_path, 6, limits={"openai-chat": LaneLimits(concurrent=1)})
+    assert (len(server.requests), most) == (6, 1)
+
+
+async def test_a_judge_trusts_the_authorities_that_are_named(tmp_path: Path) -> None:
+    environ = {"FLATFIELD_CACHE": str(tmp_path), "SSL_CERT_FILE": str(tmp_path / "none.pem")}
+    with pytest.raises(NotReady, match=r"none\.pem"):
+        async with courtroom((), SystemClock(), environ, print, {}):
+            pass

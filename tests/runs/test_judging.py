@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Letters = dict[str, str | None]
 
 DESK = [AgentConfig(name=name, provider="desk", model=name) for name in ("one", "two", "judge-a", "judge-b")]
+JUDGES = ("judge-a", "judge-b")
 ITEM = Task(id="item", title="item", prompt="Do it.", digest="1", rubric="It is polite.")
 BEST = Task(id="best", title="best", prompt="Do it.", digest="2", rubric="The shortest answer is best.")
 
@@ -155,7 +156,9 @@ async def test_two_judges_on_a_device_with_room_for_one_request(desk: Desk, sitt
     names = [name for name, _ in desk.asked]
     assert names == sorted(names), "one judge after the other: a device holds one model at a time"
     told = [(event.agent, event.text) for event in sitting.events if event.kind == "judging"]
-    assert told == [("judge-a", "12 trials"), ("judge-b", "12 trials")]
+    assert [each for each in told if each[1].endswith("trials")] == [(name, "12 trials") for name in JUDGES]
+    assert {name for name, text in told if re.fullmatch(r"\d+ of 12 judged", text)} == set(JUDGES)
+    assert len(told) <= 2 * (1 + 9), "at most a line for each tenth"
 
 
 # ---------------------------------------------------------------------------- what is missing

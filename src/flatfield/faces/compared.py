@@ -73,7 +73,7 @@ def _dollars(first: float | None, second: float | None) -> str:
     if first is None or second is None:
         return "at a cost that is not known for both"
     if first == 0.0 or second == 0.0:
-        return "at no cost, both" if first == second else f"at {dollars(first)} a trial against {dollars(second)}"
+        return "both at no cost" if first == second else f"at {dollars(first)} a trial against {dollars(second)}"
     return _ratio(first, second, "cost")
 
 

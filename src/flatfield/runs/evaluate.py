@@ -88,9 +88,7 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(claimed(run.id, store.path.parent))
-        cache = cache_folder(conduct.environ)
-        devices = stack.enter_context(shared_devices(cache, conduct.clock, lambda text: _say([text], conduct)))
-        lanes = Lanes(conduct.clock, devices)
+        lanes = _open_lanes(stack, conduct)
         pool = await _open_pool(stack, conduct, lanes)
         todo = remaining(run, store.trials(run.id), conduct.only)
         _say(todo.notes, conduct)
@@ -102,20 +100,10 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         limit_agents(lanes, pool, ready, conduct.lanes)
         run = _from_its_source(run, conduct)
         copies = await asyncio.to_thread(_plan_copies, run)
-        sandbox, reason = await _sandbox(run.tasks, conduct)
-        noted, run = run.notes, _as_carried_out(run, copies, sandbox, conduct.prices)
+        shelter = await _sandbox(run.tasks, conduct)
+        noted, run = run.notes, _as_carried_out(run, copies, shelter[0], conduct.prices)
         _say([text for text in run.notes if text not in noted], conduct)
-        ground = Ground(
-            pool=pool,
-            prices=conduct.prices,
-            clock=conduct.clock,
-            scratch=stack.enter_context(scratch_folder()),
-            sandbox=sandbox,
-            sandbox_reason=reason,
-            observe=_harmless(conduct.observe),
-            lag=stack.enter_context(measured_lag()),
-            lanes=lanes,
-        )
+        ground = _ground(stack, conduct, pool, lanes, shelter)
         await asyncio.to_thread(conduct.prices.prepare)
         await store.save_run(run, update=True)
         means = _means(run, store, lanes, conduct, _Trials(run, ground, copies, not_ready))
@@ -132,6 +120,28 @@ async def _carried(
     summary = await run_trials(plans, means, court.stop)
     notes = await judge_missing(run, judges, court)
     return structs.replace(summary, notes=(*summary.notes, *notes))
+
+
+def _open_lanes(stack: AsyncExitStack, conduct: Conduct) -> Lanes:
+    cache = cache_folder(conduct.environ)
+    devices = stack.enter_context(shared_devices(cache, conduct.clock, lambda text: _say([text], conduct)))
+    return Lanes(conduct.clock, devices)
+
+
+def _ground(
+    stack: AsyncExitStack, conduct: Conduct, pool: ProviderPool, lanes: Lanes, shelter: tuple[Sandbox | None, str]
+) -> Ground:
+    return Ground(
+        pool=pool,
+        prices=conduct.prices,
+        clock=conduct.clock,
+        scratch=stack.enter_context(scratch_folder()),
+        sandbox=shelter[0],
+        sandbox_reason=shelter[1],
+        observe=_harmless(conduct.observe),
+        lag=stack.enter_context(measured_lag()),
+        lanes=lanes,
+    )
 
 
 async def _open_pool(stack: AsyncExitStack, conduct: Conduct, lanes: Lanes) -> ProviderPool:

@@ -119,6 +119,7 @@ async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Cou
             return tuple(structs.replace(verdict, judged_at=now) for verdict in verdicts)
 
     found: list[Verdict] = []
+    told = 0
     stopped = asyncio.ensure_future(court.stop.wait())
     asked = {asyncio.ensure_future(grade(group)) for group in groups}
     try:
@@ -128,12 +129,21 @@ async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Cou
                 await court.store.save_verdicts(each.result())
                 found += each.result()
             asked -= ready
+            told = _told(agent, len(found), sum(map(len, groups)), told, court)
     finally:
         stopped.cancel()
         for each in asked:
             each.cancel()
         await asyncio.gather(stopped, *asked, return_exceptions=True)
     return tuple(found)
+
+
+def _told(agent: AgentConfig, done: int, planned: int, told: int, court: Court) -> int:
+    """How many tenths are told of: a judge may take as long as the trials did, and has no table of its own."""
+    tenths = done * 10 // planned
+    if tenths > told and done < planned:
+        court.observe(Event(kind="judging", agent=agent.name, text=f"{done} of {planned} judged"))
+    return tenths
 
 
 def _notes(agent: AgentConfig, groups: Sequence[Group], found: Sequence[Verdict], court: Court) -> Iterator[str]:

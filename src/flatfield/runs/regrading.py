@@ -58,11 +58,11 @@ async def judge_again(run: Run, store: Store, retrial: Retrial) -> tuple[str, ..
         raise FlatfieldError(f"run {run.id} is imported from published figures: there is no work that could be judged")
     if not any(rubric_of(task) for task in run.tasks):
         raise FlatfieldError(f"no task of run {run.id} has a rubric: there is nothing to judge by")
+
+    def tell(text: str) -> None:
+        retrial.observe(Event(kind="note", text=text))
+
     with claimed(run.id, store.path.parent):
-
-        def tell(text: str) -> None:
-            retrial.observe(Event(kind="note", text=text))
-
         async with courtroom(retrial.judges, retrial.clock, retrial.environ, tell, retrial.lanes) as (pool, lanes):
             await asyncio.to_thread(retrial.prices.prepare)
             budget = Budget(retrial.budget_usd)

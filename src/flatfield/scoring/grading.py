@@ -57,11 +57,9 @@ def grade(
     """
     used = weights or run.evaluation.weights
     controls = control_names(run)
+    ranked = [agent.name for agent in run.agents if agent.name not in controls]
     measured = measure(run, trials, verdicts)
-    entries = {
-        task.id: {a.name: measured.figures.get((a.name, task.id), ()) for a in run.agents if a.name not in controls}
-        for task in run.tasks
-    }
+    entries = {t.id: {name: measured.figures.get((name, t.id), ()) for name in ranked} for t in run.tasks}
     frozen: dict[tuple[str, str], Anchors] = {(item.task, item.measure): item for item in anchors}
     scales = _scales(entries, frozen)
     ran = _finished(trials)

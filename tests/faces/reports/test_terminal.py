@@ -8,8 +8,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
+from flatfield.faces.reports import markdown
 from flatfield.faces.reports.terminal import render, show, show_ranking
-from flatfield.records import Evaluation, Failure, Reply, RunResult, Task, Turn, Verdict, VerifierSpec, Weights
+from flatfield.records import (
+    Check,
+    Evaluation,
+    Failure,
+    Reply,
+    RunResult,
+    SolutionStep,
+    Task,
+    ToolCall,
+    ToolResult,
+    Turn,
+    Verdict,
+    VerifierSpec,
+    Weights,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,8 +184,62 @@ def test_verifiers_and_judge_that_disagree_are_a_note(
     result = make_result([trial(repeat=1), trial(repeat=2)], tasks=[task], verdicts=verdicts)
     lines = " ".join(section(render(result), "Notes"))
     assert "verifiers and judge give the same letter in 0 of 1 trials" in lines
-    assert "judge j gave 2 verdicts; its own cost, which is the evaluation's: $0.0200, and some unknown" in lines
+    trust = " ".join(section(render(result), "How Far the Judges Can Be Trusted"))
+    assert "j: cost $0.0200 and more, some of it unknown; the evaluation's overhead, no agent's cost" in trust
+    assert "j: the same letter as the verifiers in 0 of 1 trials that have both" in trust
     assert "1 verdict without a letter; the first: no JSON" in lines
+
+
+def test_what_a_judge_says_stands_in_the_place_of_its_rubric(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any]
+) -> None:
+    task = Task(id="t1", title="t", prompt="p", verifiers=(VerifierSpec(kind="rubric", options={}),))
+    asked = Check(verifier="rubric", label="rubric 2 items", score=None, reason="graded by the judge")
+    trials = [trial(repeat=n, score=None, more={"checks": (asked,)}) for n in (1, 2)]
+    verdict = Verdict(run="r", agent="a", task="t1", repeat=1, judge="j", letter="D", reason="it rambles")
+    result = make_result(trials, tasks=[task], verdicts=[verdict])
+    lines = section(render(result), "Agent Responses")
+    assert any(line.endswith("judge j D: it rambles") for line in lines)
+    assert any(line.endswith("not judged") for line in lines)
+    assert not any("rubric" in line or "all hold" in line for line in lines)
+
+
+def test_how_chains_went_and_how_steady_they_are_is_said_in_short(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any]
+) -> None:
+    steps = (SolutionStep(tool="read_file", arguments={"file_path": "x"}), SolutionStep(answer="x"))
+    task = Task(id="t1", title="t", prompt="p", verifiers=(VerifierSpec(kind="answer", options={}),), solution=steps)
+    call = ToolCall(id="1", name="read_file", arguments='{"file_path": "x"}')
+    good, bad = (ToolResult(call_id="1", name="read_file", text="", ok=ok) for ok in (True, False))
+    turns = (Turn(reply=Reply(text="", calls=(call, call)), results=(good, bad)), Turn(reply=Reply(text="x")))
+    limited = {"turns": turns, "stop": "turn_limit"}
+    trials = [trial(repeat=1, more={"turns": turns}), trial(repeat=2, score=0.5, more=limited)]
+    text = render(make_result(trials, tasks=[task]))
+    chain = section(text, "The Long Chain")
+    assert row(chain, "a").split() == ["a", "2.0", "2.0", "50%", "50%", "1.0", "100%", "1/2", "0.50", "100%", "1"]
+    assert len(chain) <= 4, "what it says of itself is two lines"
+    steady = section(text, "Again and Again")
+    assert row(steady, "a").split() == ["a", "0.50", "1.00", "0.00"]
+    whole = markdown.render(make_result(trials, tasks=[task]))
+    assert "another way may be as good" in whole
+    assert "Chen et al. 2021" in whole
+
+
+def test_what_decides_fits_the_last_screen(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any], aimed: RunResult
+) -> None:
+    trials = [trial(agent=a, task=t, score=s) for a, s in (("a", 1.0), ("b", 0.5)) for t in ("t1", "t2", "t3")]
+    for result in (aimed, make_result([*trials, trial(agent="oracle")], controls=("oracle",))):
+        lines = render(result).splitlines()
+        assert len(lines) < 90
+        assert len(lines) - lines.index("Results Summary") <= 30
+
+
+def test_many_anchors_are_left_to_markdown(wide: RunResult, aimed: RunResult) -> None:
+    assert any(line.startswith("t1 ") for line in section(render(aimed), "Grading Criteria"))
+    lines = section(render(wide), "Grading Criteria")
+    assert len(lines) <= 6
+    assert "--format markdown" in " ".join(lines)
 
 
 def test_only_controls_are_no_ranking(make_result: Callable[..., RunResult], trial: Callable[..., Any]) -> None:

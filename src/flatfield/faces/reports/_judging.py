@@ -118,6 +118,13 @@ def _of_one(each: JudgeFigures) -> Iterator[str]:
             more = f" and {len(moved) - MOVED_SHOWN} more" if len(moved) > MOVED_SHOWN else ""
             yield f"{name}: {many(len(moved), 'letter')} moved when {why}: {shown}{more}"
     tokens = f", {count(each.output_tokens)} tokens written" if each.output_tokens is not None else ""
-    earlier = each.spent_usd - (each.cost_usd or 0.0)
+    earlier = 0.0 if each.cost_usd is None else each.spent_usd - each.cost_usd
     spent = f"; {dollars(earlier)} for verdicts that do not count" if earlier > 1e-12 else ""
-    yield f"{name}: cost {dollars(each.cost_usd)}{tokens}{spent}; the evaluation's overhead, no agent's cost"
+    yield f"{name}: cost {_cost(each)}{tokens}{spent}; the evaluation's overhead, no agent's cost"
+
+
+def _cost(each: JudgeFigures) -> str:
+    """What its letters cost; where only some of it is known, what is known of all that it ever gave."""
+    if each.cost_usd is None and each.spent_usd > 0:
+        return f"{dollars(each.spent_usd)} and more, some of it unknown"
+    return "not known" if each.cost_usd is None else dollars(each.cost_usd)

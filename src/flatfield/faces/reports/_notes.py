@@ -1,11 +1,11 @@
-"""What else is to be known of a run: remarks, failures, the judge's cost, versions, and how to run it again."""
+"""What else is to be known of a run: remarks, failures, versions, and how to run it again."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section
-from flatfield.faces.wording import dollars, many
+from flatfield.faces.wording import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +30,6 @@ def notes(result: RunResult) -> Section:
 
 
 def _judging(result: RunResult) -> Iterator[str]:
-    by_judge: dict[str, list[float | None]] = {}
-    for verdict in result.verdicts:
-        by_judge.setdefault(verdict.judge, []).append(verdict.cost_usd)
-    for judge, costs in by_judge.items():
-        known = [usd for usd in costs if usd is not None]
-        spent = dollars(sum(known) if known else None) + ("" if len(known) == len(costs) else ", and some unknown")
-        yield f"judge {judge} gave {many(len(costs), 'verdict')}; its own cost, which is the evaluation's: {spent}"
     failed = [verdict for verdict in result.verdicts if verdict.letter is None]
     if failed:
         yield f"{many(len(failed), 'verdict')} without a letter; the first: {failed[0].reason}"

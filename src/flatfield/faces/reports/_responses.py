@@ -11,7 +11,7 @@ from flatfield.scoring.performance import trial_scores
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flatfield.records import RunResult, TrialRecord, Verdict
+    from flatfield.records import Check, RunResult, TrialRecord, Verdict
 
 ANSWER_CHARACTERS = 300
 FINDING_CHARACTERS = 400
@@ -40,7 +40,7 @@ def _all(title: str, trials: list[TrialRecord], result: RunResult) -> Section:
             f"{trial.agent} #{trial.repeat}",
             outcome(trial),
             seconds(trial.active_seconds),
-            findings(trial, said) or ("" if trial.failure else "all hold"),
+            findings(trial, said) or _no_finding(trial),
             one_line(trial.answer, ANSWER_CHARACTERS),
         )
         for trial in trials
@@ -86,9 +86,20 @@ def _why(trial: TrialRecord, said: ByTrial) -> str:
     return one_line(ending + (findings(trial, said) or "not judged"), BRIEF_CHARACTERS)
 
 
+def _no_finding(trial: TrialRecord) -> str:
+    if trial.failure:
+        return ""
+    return "all hold" if _checked(trial) else "not judged"
+
+
+def _checked(trial: TrialRecord) -> list[Check]:
+    """The checks of verifiers; what rubrics ask for is the judge's to say."""
+    return [check for check in trial.checks if check.verifier != "rubric"]
+
+
 def findings(trial: TrialRecord, said: ByTrial) -> str:
     """Every check that is not a whole 1, and what judges said."""
-    found = [f"{check.label}: {check.reason}" for check in trial.checks if check.score is None or check.score < 1]
+    found = [f"{check.label}: {check.reason}" for check in _checked(trial) if check.score is None or check.score < 1]
     found += [
         f"judge {verdict.judge} {verdict.letter or 'gave no grade'}: {verdict.reason}"
         for verdict in said.get((trial.agent, trial.task, trial.repeat), ())
