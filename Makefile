@@ -14,7 +14,7 @@ demo: $(STAMP)
 test: $(STAMP) system
 	@$(BIN)/python tests/fetch_model.py
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 # Real Claude Code, Codex, Gemini CLI and opencode against scripted vendors on loopback. They come from npm, into .clients.
 test-clients: $(STAMP)

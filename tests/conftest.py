@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from flatfield.agent.models import cache_folder
 from flatfield.testing.clock import FakeClock
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture
+def reachable(tmp_path: Path) -> Iterator[Path]:
+    """A test's folder that other users can pass through to, as the sandbox's user must."""
+    base = Path(tempfile.gettempdir())
+    above = [folder for folder in (tmp_path, *tmp_path.parents) if folder != base and folder.is_relative_to(base)]
+    modes = {folder: folder.stat().st_mode for folder in above}
+    for folder in above:
+        folder.chmod(0o755)
+    yield tmp_path
+    for folder, mode in modes.items():
+        folder.chmod(mode)
 
 
 def _missing(part: str) -> str | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,10 +17,9 @@ from flatfield.runs import proving
 from flatfield.runs.proving import Play, play
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from flatfield.runs.trial import Assignment, Ground
 
+HOLDER = Path(__file__).with_name("holding_child.py")
 ORACLE = AgentConfig(name="oracle", provider="oracle")
 
 
@@ -120,3 +122,29 @@ async def test_no_room_for_workspaces_is_said(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     with pytest.raises(FlatfieldError, match=r"no workspace can be made in .*; set TMPDIR to another"):
         await play(_plays(tmp_path, "a", files={"x": ""}), lambda _done: None)
+
+
+async def test_code_of_verifiers_waits_while_another_process_measures_a_model_here(tmp_path: Path) -> None:
+    locks = tmp_path / "cache" / "locks"
+    locks.mkdir(parents=True)
+    (tmp_path / "checks.py").write_text("def verify(trial, files):\n    return 1.0, 'fine'\n")
+    code = VerifierSpec(kind="python", options={"value": "checks.py::verify"})
+    pipe = asyncio.subprocess.PIPE
+    holder = await asyncio.create_subprocess_exec(sys.executable, HOLDER, locks, "local", stdin=pipe, stdout=pipe)
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        holder.kill()
+
+    try:
+        assert holder.stdout is not None
+        assert await holder.stdout.readline() == b"held\n"
+        plays = _plays(tmp_path, "a", verifiers=(code,), files={"x": ""}, path=str(tmp_path / "t.md"))
+        (record,) = await play(plays, lambda _done: None, say)
+    finally:
+        if not said:
+            holder.kill()
+        await holder.communicate()
+    assert said == [f"waiting for the device local: used by process {holder.pid}"]
+    assert [check.score for check in record.checks] == [1.0]

@@ -180,10 +180,9 @@ async def test_the_controls(tmp_path: Path, provider: str, score: float) -> None
     assert (record.failure, record.checks[0].score) == (None, score)
 
 
+@pytest.mark.usefixtures("reachable")
 @pytest.mark.needs("bwrap")
 async def test_commands_and_command_verifiers_in_the_sandbox(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     task = structs.replace(
         TASK,
         tools=("run_command",),
@@ -517,10 +516,9 @@ async def test_an_external_agent_ends_with_its_time(tmp_path: Path) -> None:
     assert record.active_seconds == pytest.approx(0.3)
 
 
+@pytest.mark.usefixtures("reachable")
 @pytest.mark.needs("bwrap")
 async def test_what_an_external_agent_made_is_the_sandboxs_to_change(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     task = structs.replace(TASK, verifiers=(VerifierSpec(kind="command", options={"run": "touch made/c"}),))
     async with field(tmp_path, sandbox=find_sandbox(os.environ)) as here:
         record = await here.run(external(WRITING), task)

@@ -34,9 +34,11 @@ async def check_tasks(
     *,
     deep: bool = False,
     tell: Callable[[int, int], None] = lambda _done, _of: None,
+    say: Callable[[str], None] = lambda _text: None,
 ) -> tuple[Finding, ...]:
-    """Look at every task; `source` is the folder that plain LOPs copy, `tell` hears how many plays are done, of all.
+    """Look at every task; `source` is the folder that plain LOPs copy.
 
+    `tell` hears how many plays are done, of all, and `say` what is waited for.
     Each task with a solution is played by the oracle once and, if `deep`, four times more and with each sabotage; each
     task with verifiers is also played by noop, an echo of the prompt and a copy of the workspace.
 
@@ -45,7 +47,7 @@ async def check_tasks(
     """
     scripts = await asyncio.to_thread(lambda: [_Script(task, source, deep=deep) for task in tasks])
     plays = [each for script in scripts for each in script.plays]
-    records = iter(await play(plays, lambda done: tell(done, len(plays))) if plays else ())
+    records = iter(await play(plays, lambda done: tell(done, len(plays)), say) if plays else ())
     return tuple(assess(script.played(records)) for script in scripts)
 
 

@@ -17,7 +17,9 @@ from flatfield.agent.provider_pool import ProviderPool
 from flatfield.agent.sandbox.finding import find_sandbox
 from flatfield.errors import NotReady
 from flatfield.records import TrialPlan
+from flatfield.runs.devices import shared_devices
 from flatfield.runs.evaluate import needs_commands
+from flatfield.runs.lanes import Lanes
 from flatfield.runs.scratch import scratch_folder
 from flatfield.runs.trial import Assignment, Ground, run_trial
 from flatfield.scoring.prices.pricing import Prices
@@ -44,10 +46,15 @@ class Play(Struct, frozen=True, kw_only=True):
     repeat: int = 1
 
 
-async def play(plays: Sequence[Play], tell: Callable[[int], None]) -> tuple[TrialRecord, ...]:
-    """The records of all plays, in their order; `tell` is given the number of those that are done, one by one."""
+async def play(
+    plays: Sequence[Play], tell: Callable[[int], None], say: Callable[[str], None] = lambda _text: None
+) -> tuple[TrialRecord, ...]:
+    """The records of all plays, in their order; `tell` is given the number of those that are done, one by one.
+
+    Verifiers that run code wait while another process measures a model on this device; `say` is told of that.
+    """
     async with AsyncExitStack() as stack:
-        ground = await _ground(stack, [each.task for each in plays])
+        ground = await _ground(stack, [each.task for each in plays], say)
         room = asyncio.Semaphore(min(os.cpu_count() or 1, MOST_AT_ONCE))
         done = 0
 
@@ -76,10 +83,10 @@ def _assignment(each: Play) -> Assignment:
     )
 
 
-async def _ground(stack: AsyncExitStack, tasks: Sequence[Task]) -> Ground:
-    clock = SystemClock()
+async def _ground(stack: AsyncExitStack, tasks: Sequence[Task], say: Callable[[str], None]) -> Ground:
+    clock, cache = SystemClock(), cache_folder(os.environ)
     session = await stack.enter_async_context(open_session(clock, os.environ))
-    services = Services(session=session, clock=clock, environ=os.environ, cache=cache_folder(os.environ))
+    services = Services(session=session, clock=clock, environ=os.environ, cache=cache)
     scratch = stack.enter_context(scratch_folder())
     sandbox, reason = await _sandbox(tasks)
     return Ground(
@@ -90,6 +97,7 @@ async def _ground(stack: AsyncExitStack, tasks: Sequence[Task]) -> Ground:
         sandbox=sandbox,
         sandbox_reason=reason,
         observe=lambda _event: None,
+        lanes=Lanes(clock, stack.enter_context(shared_devices(cache, clock, say))),
     )
 
 

@@ -71,7 +71,14 @@ def test_a_judge_given_later_judges_what_was_done(cli: Cli, serve: Serve) -> Non
     assert "run " in ended.stderr
     assert ": 1 trial done, 0 trials to do" in ended.stderr
     assert "judge openai-chat:m@127.0.0.1" in ended.stderr
-    assert "gave 1 verdict" in ended.stdout
+    assert "1/1" in ended.stdout.partition("How Far the Judges Can Be Trusted")[2]
+
+
+def test_a_judge_that_has_nothing_to_grade_is_said(cli: Cli, norway: str) -> None:
+    ended = cli("eval", "oslo.md", "--agents", "oracle", "--judge", norway)
+    assert ended.returncode == 0
+    assert "no task has a rubric, so there is nothing for the judge to grade" in ended.stderr
+    assert "its check" not in ended.stderr
 
 
 def test_an_agent_that_is_not_ready_stops_everything_or_is_skipped(cli: Cli, norway: str) -> None:

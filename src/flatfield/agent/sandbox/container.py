@@ -43,6 +43,8 @@ NOT_STARTED = 125
 WRAPPED = 'timeout -s KILL "$1" /bin/sh -c "$2"; code=$?; [ $code -ne 125 ] || code=1; exit $code'
 """Ends the command in time when nobody else does, and keeps its exit codes apart from NOT_STARTED."""
 REMOVAL_SECONDS = 30.0
+CONTAINERS = 32
+"""How many may run their fill of processes side by side."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,12 +132,13 @@ class Container:
         if podman:  # its own defaults would add folders in memory without a size
             own = ("--read-only-tmpfs=false", *(("--userns=keep-id",) if os.geteuid() else ()))
         shown = ("--volume", f"{self.packages}:{PACKAGES}:ro,Z") if self.packages else ()
+        of_user = limits.processes * CONTAINERS  # all containers are one user's; --pids-limit holds for each
         return (
             *(self.program, "run", *CLOSED, *own, "--name", name, f"--user={user}:{group}"),
             *(f"--memory={limits.memory_bytes}", f"--memory-swap={limits.memory_bytes}"),
             *(f"--pids-limit={limits.processes}", f"--ulimit=cpu={limits.cpu_seconds}:{limits.cpu_seconds}"),
             *(f"--ulimit=fsize={limits.file_bytes}:{limits.file_bytes}", "--ulimit=nofile=512:512"),
-            *("--ulimit=core=0:0", f"--ulimit=nproc={limits.processes}:{limits.processes}"),
+            *("--ulimit=core=0:0", f"--ulimit=nproc={of_user}:{of_user}"),
             *("--volume", f"{workspace}:{HOME}:Z", *shown),
             *(f"--env={key}={value}" for key, value in ENVIRONMENT.items()),
             *("--entrypoint=/bin/sh", self.image, "-c", WRAPPED, "sh", f"{limits.wall_seconds + 5:.0f}", command),

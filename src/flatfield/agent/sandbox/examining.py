@@ -44,18 +44,12 @@ def examine(sandbox: Bubblewrap | Container) -> tuple[str, ...]:
         socket.socket(socket.AF_UNIX) as abstract,
     ):
         folder = Path(name).resolve()
-        folder.chmod(0o755)
-        secret, workspace = folder / "secret", folder / "work"
-        secret.write_text("visible", encoding="utf-8")
-        secret.chmod(0o644)
-        workspace.mkdir()
+        secret, workspace = _laid_out(folder)
         for link, address in ((local, str(folder / "local")), (abstract, _abstract_name())):
             with suppress(FileNotFoundError, OSError):  # abstract names are Linux's alone
                 link.bind(address)
                 link.listen()
         (folder / "local").chmod(0o666)
-        probe = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
-        (workspace / "probe.py").write_text(probe, encoding="utf-8")
         given = {
             "secret": str(secret),
             "port": server.getsockname()[1],
@@ -74,6 +68,18 @@ def examine(sandbox: Bubblewrap | Container) -> tuple[str, ...]:
         raise NotReady(sandbox.why(before.strip()))
     *problems, last = after.splitlines() or [""]
     return tuple(problems) if last == DONE else (f"its test ended early: {after[-500:]}",)
+
+
+def _laid_out(folder: Path) -> tuple[Path, Path]:
+    """A file that must not be seen, and beside it a workspace with the program that looks for it."""
+    folder.chmod(0o755)
+    secret, workspace = folder / "secret", folder / "work"
+    secret.write_text("visible", encoding="utf-8")
+    secret.chmod(0o644)
+    workspace.mkdir()
+    probe = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
+    (workspace / "probe.py").write_text(probe, encoding="utf-8")
+    return secret, workspace
 
 
 def _abstract_name() -> str:

@@ -198,24 +198,20 @@ async def run_to_end(
     with ExitStack() as stack:
         stack.callback(watch.close)
         news, drain = Drain(watch.add), Drain(output.add)
-        stack.callback(news.close)
-        stack.callback(drain.close)
+        for each in (news, drain):
+            stack.callback(each.close)
         started = loop.time()
         process = await _start(argv(news.write_fd), start, drain.write_fd, news.write_fd)
         news.close_writer()
         drain.close_writer()
-        exit_code, stopped = None, None
         try:
             exit_code, stopped = await _wait(process, limits.wall_seconds, exceeded)
         finally:
             await _end(process, start.end, watch, (news, drain))
+        code = 128 - exit_code if exit_code is not None and exit_code < 0 else exit_code
         seconds = loop.time() - started
     return Ended(
-        exit_code=128 - exit_code if exit_code is not None and exit_code < 0 else exit_code,
-        inner_exit_code=watch.exit_code,
-        output=output.text(),
-        seconds=seconds,
-        stopped=stopped,
+        exit_code=code, inner_exit_code=watch.exit_code, output=output.text(), seconds=seconds, stopped=stopped
     )
 
 

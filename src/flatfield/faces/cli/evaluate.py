@@ -256,7 +256,9 @@ def _warn_of_judge(run: Run, judges: tuple[AgentConfig, ...]) -> None:
     ]
     if rubric_only and not judges:
         note(f"note: without --judge, performance and overall are not measured on: {', '.join(rubric_only)}")
-    if judges and any(rubric_of(task) for task in run.tasks):
+    if judges and not any(rubric_of(task) for task in run.tasks):
+        note("note: no task has a rubric, so there is nothing for the judge to grade")
+    elif judges:
         from flatfield.faces.judges import warnings_of
 
         notes(warnings_of(judges, os.environ))

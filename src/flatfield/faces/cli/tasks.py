@@ -13,7 +13,7 @@ import typer
 
 from flatfield.errors import NotFound
 from flatfield.faces.cli.codes import GATE_FAILED
-from flatfield.faces.cli.common import AsJson, examples, notes, print_json, print_table, write
+from flatfield.faces.cli.common import AsJson, examples, note, notes, print_json, print_table, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -139,7 +139,7 @@ def check(
 
     found = _load(files, seed)
     with _progress() as tell:
-        findings = asyncio.run(check_tasks(found, Path.cwd(), deep=deep, tell=tell))
+        findings = asyncio.run(check_tasks(found, Path.cwd(), deep=deep, tell=tell, say=note))
     if as_json:
         print_json(findings)
     else:
