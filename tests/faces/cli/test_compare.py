@@ -64,6 +64,7 @@ def test_this_run_against_the_last(twice: Cli) -> None:
     ("arguments", "said"),
     [
         (("gpt-5", "last"), "no agent 'gpt-5' took part"),
+        (("openai-chat:m", "openai-chat"), "openai-chat:m and openai-chat are the same here: name another agent"),
         (("openai-chat:m",), "with what? name a second agent, cloud, local or last"),
         (("last", "--against", "2025"), "both name another run"),
         (("a", "b", "--run", "1999"), "there is no run '1999'"),

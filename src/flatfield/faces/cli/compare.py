@@ -95,6 +95,8 @@ def _pair(now: Field, then: Field, first: str, second: str) -> Comparison:
     from flatfield.scoring.comparing import compare, side_of
 
     sides = side_of(now, first), side_of(then, second)
+    if now is then and sides[0].agents == sides[1].agents:
+        raise FlatfieldError(f"{first} and {second} are the same here: name another agent, or another run by --against")
     found = compare(*sides)
     if found is None:
         raise NotFound(

@@ -71,8 +71,8 @@ def places(result: RunResult) -> Section:
     weights = result.grading.weights
     text = (
         f"Overall = {weights.performance:g} × performance + {weights.speed:g} × speed + {weights.cost:g} × cost (the"
-        " weights normalised), and never above performance where that is D or F. Ranks are ranges where the intervals"
-        " touch."
+        " weights normalised), and never above performance where that is D or F. A rank is a range where the certainty"
+        " allows no more."
     )
     return Section(title="Final Ranking", paragraphs=(text,), tables=(table,))
 
