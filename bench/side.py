@@ -80,7 +80,7 @@ async def run_flatfield(load: Load) -> None:
     from flatfield.agent.toolbox import open_tools
     from flatfield.agent.workspace import Workspace
     from flatfield.records import AgentConfig, Limits, Task
-    from flatfield.runs.lanes import Lanes
+    from flatfield.runs.traffic.lanes import Lanes
 
     clock, folder = SystemClock(), Path(load.folder)
     limits = Limits(turns=load.turns, output_tokens=1_000_000)

@@ -30,7 +30,7 @@ from flatfield.agent.models import cache_folder
 from flatfield.agent.protocols import Opening, Services
 from flatfield.agent.providers._chat_reader import ChatReader
 from flatfield.records import AgentConfig, Reply, Task, TurnBudget
-from flatfield.runs.lanes import Lanes
+from flatfield.runs.traffic.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

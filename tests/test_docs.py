@@ -22,9 +22,9 @@ from flatfield.errors import InvalidFiles
 from flatfield.faces.cli import with_values
 from flatfield.faces.cli.app import app
 from flatfield.records import MIDPOINTS, Evaluation, RunResult
-from flatfield.runs.checking import check_tasks
 from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
+from flatfield.runs.proof.checking import check_tasks
 from flatfield.runs.store.store import Store
 from flatfield.scoring.grading import grade
 from flatfield.scoring.performance import Figures

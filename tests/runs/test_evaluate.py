@@ -413,8 +413,10 @@ async def test_every_turn_is_measured_for_lag(sitting: Sitting) -> None:
 
 async def test_a_server_that_asks_for_less_has_its_lane_told(sitting: Sitting, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr("flatfield.runs.lanes.Lanes.refused", lambda _, place, _wait: told.append(f"refused {place}"))
-    monkeypatch.setattr("flatfield.runs.lanes.Lanes.served", lambda _, place: told.append(f"served {place}"))
+    monkeypatch.setattr(
+        "flatfield.runs.traffic.lanes.Lanes.refused", lambda _, place, _wait: told.append(f"refused {place}")
+    )
+    monkeypatch.setattr("flatfield.runs.traffic.lanes.Lanes.served", lambda _, place: told.append(f"served {place}"))
     async with FakeChat([Fault(status=429), FakeReply(text="42")]) as server:
         await sitting.evaluate(sitting.run([task()], [agent(server.base_url)]))
     place = server.base_url.split("/")[2]

@@ -13,7 +13,7 @@ from flatfield.agent.http.transport import open_session
 from flatfield.agent.protocols import Services
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.records import AgentConfig, LaneLimits, Limits, Task, TrialPlan, Usage
-from flatfield.runs.lanes import Lanes, limit_agents
+from flatfield.runs.traffic.lanes import Lanes, limit_agents
 from flatfield.runs.trial import Assignment, Ground, run_trial
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault

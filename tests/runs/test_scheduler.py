@@ -13,9 +13,9 @@ from flatfield.agent.protocols import Lane
 from flatfield.errors import StoreError
 from flatfield.records import Event, Failure, TrialPlan, TrialRecord
 from flatfield.runs.budget import Budget
-from flatfield.runs.devices import Devices
-from flatfield.runs.lanes import Lanes
 from flatfield.runs.scheduler import Means, run_trials
+from flatfield.runs.traffic.devices import Devices
+from flatfield.runs.traffic.lanes import Lanes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from flatfield.scoring.judge.reply import LETTERS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flatfield.runs.judge_checking import Examination
+    from flatfield.runs.verdicts.fitness import Examination
     from flatfield.scoring.judge.fitness import Fitness
     from flatfield.scoring.judge.labelled_set import LabelledSet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.agent.models import cache_folder
-from flatfield.runs.judge_checking import examination
+from flatfield.runs.verdicts.fitness import examination
 from flatfield.scoring.judge.labelled_set import labelled_set
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import dropwhile, islice
 from typing import TYPE_CHECKING
 
-from flatfield.runs.panel import counted_verdicts
+from flatfield.runs.verdicts.panel import counted_verdicts
 from flatfield.scoring.comparing import against_earlier, read_field
 
 if TYPE_CHECKING:

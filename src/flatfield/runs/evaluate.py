@@ -25,16 +25,16 @@ from flatfield.errors import FlatfieldError, NotReady
 from flatfield.records import Event, Failure
 from flatfield.runs.budget import Budget
 from flatfield.runs.claim import claimed
-from flatfield.runs.devices import shared_devices
-from flatfield.runs.judging import Court, judge_missing
-from flatfield.runs.lanes import Lanes, limit_agents
 from flatfield.runs.order import updated, versions
 from flatfield.runs.plan import remaining, unmeasured
 from flatfield.runs.readiness import notices, unready
 from flatfield.runs.scheduler import JOBS, Means, run_trials
 from flatfield.runs.scratch import scratch_folder
+from flatfield.runs.traffic.devices import shared_devices
+from flatfield.runs.traffic.lanes import Lanes, limit_agents
 from flatfield.runs.trial import Assignment, Ground, run_trial
 from flatfield.runs.until_sure import Rounds, until_sure
+from flatfield.runs.verdicts.judging import Court, judge_missing
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.agents import fingerprint

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from flatfield.records import RunResult
 from flatfield.runs.earlier import compare_with_earlier
-from flatfield.runs.panel import counted_verdicts
+from flatfield.runs.verdicts.panel import counted_verdicts
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import grade
 

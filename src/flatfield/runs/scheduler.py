@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from flatfield.agent.protocols import Lane
     from flatfield.runs.budget import Budget
-    from flatfield.runs.lanes import Lanes
+    from flatfield.runs.traffic.lanes import Lanes
 
 T = TypeVar("T")
 JOBS = 8

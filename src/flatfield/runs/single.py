@@ -15,10 +15,10 @@ from flatfield.agent.models import cache_folder
 from flatfield.agent.protocols import Services
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.records import Evaluation, Event, Run, Task, TrialPlan
-from flatfield.runs.devices import shared_devices
 from flatfield.runs.ids import new_run_id
-from flatfield.runs.lanes import Lanes, limit_agents
 from flatfield.runs.order import versions
+from flatfield.runs.traffic.devices import shared_devices
+from flatfield.runs.traffic.lanes import Lanes, limit_agents
 from flatfield.runs.trial import Assignment, Ground, TrialWork
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.agents import fingerprint

@@ -21,9 +21,9 @@ from flatfield.agent.toolbox import FILE_TOOLS, failed_in_short, open_tools
 from flatfield.agent.workspace import SANDBOX_ROOT, Workspace, adopt, changes, snapshot
 from flatfield.errors import FlatfieldError, NotFound, NotReady, ProviderError
 from flatfield.records import Event, Failure, Limits, TrialRecord, Turn
-from flatfield.runs.quiet import verify_quietly
 from flatfield.runs.store.threads import to_the_end
 from flatfield.runs.sums import queue_seconds, sums
+from flatfield.runs.traffic.quiet import verify_quietly
 from flatfield.scoring.fairness.conditions import turn_conditions
 from flatfield.scoring.prices.pricing import tier_context
 from flatfield.scoring.protocols import VerifyContext
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from flatfield.agent.toolbox import Toolbox
     from flatfield.agent.workspace import Snapshot
     from flatfield.records import AgentConfig, Check, EventKind, FileChange, Task, TrialPlan
-    from flatfield.runs.lanes import Lanes
+    from flatfield.runs.traffic.lanes import Lanes
     from flatfield.scoring.prices.pricing import Prices
 
 

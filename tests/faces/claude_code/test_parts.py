@@ -15,7 +15,7 @@ from flatfield import __version__
 from flatfield.faces.claude_code.layout import PLUGIN, PROJECT, Layout
 from flatfield.faces.claude_code.parts import HOOKS, LINEUP, TOOL_MILLISECONDS, files, marketplace
 from flatfield.records import AgentConfig
-from flatfield.runs.checking import check_tasks
+from flatfield.runs.proof.checking import check_tasks
 from flatfield.tasks.agents import read_agent_file, select_agents, wrapper_name
 from flatfield.tasks.hop import is_evaluation
 from flatfield.tasks.loading import load

@@ -84,7 +84,7 @@ def _found(store: Store, a: str | None, b: str | None, run: str | None, against:
 
 
 def _field(store: Store, run: str | None) -> Field:
-    from flatfield.runs.panel import counted_verdicts
+    from flatfield.runs.verdicts.panel import counted_verdicts
     from flatfield.scoring.comparing import read_field
 
     found = store.load_run(run)

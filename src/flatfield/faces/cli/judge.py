@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.records import AgentConfig
-    from flatfield.runs.judge_checking import Examination
+    from flatfield.runs.verdicts.fitness import Examination
     from flatfield.scoring.judge.fitness import Fitness, Outcome
     from flatfield.scoring.judge.labelled_set import Case, LabelledSet
     from flatfield.tasks.project import Project
@@ -69,7 +69,7 @@ def check(
 
     What it said is kept: an interrupted check goes on where it was, and eval knows whether its judge has passed.
     """
-    from flatfield.runs.judge_checking import examination
+    from flatfield.runs.verdicts.fitness import examination
     from flatfield.scoring.judge.labelled_set import labelled_set
 
     project = settings(context).project()
@@ -124,8 +124,8 @@ async def _examine(
 ) -> tuple[Examination, bool]:
     """Examine with a line of progress on stderr for each trial; True when it was interrupted."""
     from flatfield.agent.clock import SystemClock
-    from flatfield.runs.courtroom import courtroom
-    from flatfield.runs.judge_checking import Desk, examine
+    from flatfield.runs.verdicts.courtroom import courtroom
+    from flatfield.runs.verdicts.fitness import Desk, examine
 
     clock, stop = SystemClock(), asyncio.Event()
     known = {each.case for each in kept.outcomes}

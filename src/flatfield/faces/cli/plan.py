@@ -23,7 +23,7 @@ from flatfield.faces.cli.common import (
 
 if TYPE_CHECKING:
     from flatfield.records import Run
-    from flatfield.runs.forecasting import Forecast
+    from flatfield.runs.forecast.forecasting import Forecast
     from flatfield.tasks.project import Project
 
 EPILOG = examples(
@@ -83,8 +83,8 @@ async def _forecast(run: Run, project: Project, separate: float) -> Forecast:
     from flatfield.agent.models import cache_folder
     from flatfield.agent.protocols import Services
     from flatfield.agent.provider_pool import ProviderPool
-    from flatfield.runs.forecasting import forecast
-    from flatfield.runs.history import Desk
+    from flatfield.runs.forecast.forecasting import forecast
+    from flatfield.runs.forecast.history import Desk
     from flatfield.tasks.agents import select_agents
 
     judges = select_agents(run.evaluation.judge, project.roster) if run.evaluation.judge else ()

@@ -109,7 +109,7 @@ async def _judge(
     from flatfield.agent.clock import SystemClock
     from flatfield.faces.judges import warnings_of
     from flatfield.faces.wording import printable
-    from flatfield.runs.regrading import Retrial, judge_again
+    from flatfield.runs.verdicts.regrading import Retrial, judge_again
     from flatfield.tasks.agents import select_agents
 
     judges = select_agents(names, project.roster)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from flatfield.records import Task
-    from flatfield.runs.findings import Finding, Spoiled
+    from flatfield.runs.proof.findings import Finding, Spoiled
 
 app = typer.Typer(
     help="List, show and check tasks (LOPs).",
@@ -135,7 +135,7 @@ def check(
     solution must be graded alike five times, and every sabotage of it must be noticed. Prompts that talk about the
     harness are pointed out.
     """
-    from flatfield.runs.checking import check_tasks
+    from flatfield.runs.proof.checking import check_tasks
 
     found = _load(files, seed)
     with _progress() as tell:

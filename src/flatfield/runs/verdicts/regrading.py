@@ -12,8 +12,8 @@ from flatfield.errors import FlatfieldError
 from flatfield.records import Event
 from flatfield.runs.budget import Budget
 from flatfield.runs.claim import claimed
-from flatfield.runs.courtroom import courtroom
-from flatfield.runs.judging import Court, judge_missing, open_groups
+from flatfield.runs.verdicts.courtroom import courtroom
+from flatfield.runs.verdicts.judging import Court, judge_missing, open_groups
 from flatfield.scoring.judge.judge import rubric_of
 
 if TYPE_CHECKING:

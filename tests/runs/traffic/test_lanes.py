@@ -10,8 +10,8 @@ import pytest
 
 from flatfield.agent.protocols import Lane
 from flatfield.records import LaneLimits
-from flatfield.runs.lanes import Lanes
-from flatfield.runs.pressure import SERVED_TO_GROW
+from flatfield.runs.traffic.lanes import Lanes
+from flatfield.runs.traffic.pressure import SERVED_TO_GROW
 
 if TYPE_CHECKING:
     from flatfield.agent.clock import Clock

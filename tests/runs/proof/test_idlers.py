@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.agent.files.copying import plan_copy
 from flatfield.records import SolutionStep, Task, VerifierSpec
-from flatfield.runs import idlers
+from flatfield.runs.proof import idlers
 
 if TYPE_CHECKING:
     from pathlib import Path

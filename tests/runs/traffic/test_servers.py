@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.records import LaneLimits
-from flatfield.runs.servers import Server, limits_of, narrower
+from flatfield.runs.traffic.servers import Server, limits_of, narrower
 from flatfield.testing.clock import FakeClock
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from flatfield.scoring.verifying.verify import verify
 if TYPE_CHECKING:
     from flatfield.agent.protocols import Lane
     from flatfield.records import Check
-    from flatfield.runs.lanes import Lanes
+    from flatfield.runs.traffic.lanes import Lanes
     from flatfield.scoring.protocols import VerifyContext
 
 READING = frozenset({"answer", "file", "rubric"})

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from flatfield.agent.files.copying import plan_copy
-from flatfield.runs.history import model_of, read_history
-from flatfield.runs.makespan import Slot, makespan
+from flatfield.runs.forecast.history import model_of, read_history
+from flatfield.runs.forecast.makespan import Slot, makespan
 from flatfield.runs.plan import plan
 from flatfield.runs.scheduler import JOBS
-from flatfield.runs.servers import limits_of
+from flatfield.runs.traffic.servers import limits_of
 from flatfield.scoring.forecast import VERDICT_SECONDS as GUESSED_VERDICT_SECONDS
 from flatfield.scoring.forecast import Expected, Job, Subject, expect, guessed_verdict, total
 from flatfield.scoring.judge.comparative import is_comparative
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from flatfield.agent.protocols import Lane
     from flatfield.records import AgentConfig, Run, Task, TrialPlan
-    from flatfield.runs.history import Desk, History
+    from flatfield.runs.forecast.history import Desk, History
     from flatfield.runs.store.store import Store
 
 

@@ -13,13 +13,13 @@ import pytest
 from flatfield.agent.files.copying import plan_copy
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.records import AgentConfig, SolutionStep, Task, TrialRecord, VerifierSpec
-from flatfield.runs import proving
-from flatfield.runs.proving import Play, play
+from flatfield.runs.proof import proving
+from flatfield.runs.proof.proving import Play, play
 
 if TYPE_CHECKING:
     from flatfield.runs.trial import Assignment, Ground
 
-HOLDER = Path(__file__).with_name("holding_child.py")
+HOLDER = Path(__file__).parents[1] / "holding_child.py"
 ORACLE = AgentConfig(name="oracle", provider="oracle")
 
 

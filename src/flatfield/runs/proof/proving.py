@@ -17,10 +17,10 @@ from flatfield.agent.provider_pool import ProviderPool
 from flatfield.agent.sandbox.finding import find_sandbox
 from flatfield.errors import NotReady
 from flatfield.records import TrialPlan
-from flatfield.runs.devices import shared_devices
 from flatfield.runs.evaluate import needs_commands
-from flatfield.runs.lanes import Lanes
 from flatfield.runs.scratch import scratch_folder
+from flatfield.runs.traffic.devices import shared_devices
+from flatfield.runs.traffic.lanes import Lanes
 from flatfield.runs.trial import Assignment, Ground, run_trial
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.agents import fingerprint

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from flatfield.records import Event
-from flatfield.runs.originals import with_originals
+from flatfield.runs.verdicts.originals import with_originals
 from flatfield.scoring.judge.comparative import is_comparative
 from flatfield.scoring.judge.judge import judge, rubric_of
 from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.records import AgentConfig, Reply, Run, ToolResult, TrialRecord, TurnBudget, Verdict
     from flatfield.runs.budget import Budget
-    from flatfield.runs.lanes import Lanes
     from flatfield.runs.store.store import Store
+    from flatfield.runs.traffic.lanes import Lanes
     from flatfield.scoring.prices.pricing import Prices
 
     Group = tuple[TrialRecord, ...]

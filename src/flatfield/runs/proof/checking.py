@@ -9,10 +9,10 @@ from flatfield.agent.files.copying import plan_copy
 from flatfield.agent.providers.oracle import FORGIVING
 from flatfield.errors import FlatfieldError
 from flatfield.records import AgentConfig
-from flatfield.runs.findings import Finding, Played, assess
-from flatfield.runs.idlers import copying, echoing
-from flatfield.runs.proving import Play, play
-from flatfield.runs.sabotaging import derived, sabotaged
+from flatfield.runs.proof.findings import Finding, Played, assess
+from flatfield.runs.proof.idlers import copying, echoing
+from flatfield.runs.proof.proving import Play, play
+from flatfield.runs.proof.sabotaging import derived, sabotaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

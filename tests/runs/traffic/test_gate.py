@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.runs.gate import Gate
+from flatfield.runs.traffic.gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

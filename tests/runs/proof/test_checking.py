@@ -8,7 +8,7 @@ import pytest
 
 from flatfield.errors import NotReady
 from flatfield.records import Sabotage, SolutionStep, Task, VerifierSpec
-from flatfield.runs.checking import check_tasks
+from flatfield.runs.proof.checking import check_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +67,7 @@ async def test_without_a_sandbox_a_command_proves_nothing(tmp_path: Path, monkey
     def none(_: Any) -> None:
         raise NotReady("bubblewrap is not installed")
 
-    monkeypatch.setattr("flatfield.runs.proving.find_sandbox", none)
+    monkeypatch.setattr("flatfield.runs.proof.proving.find_sandbox", none)
     command = VerifierSpec(kind="command", options={"run": "grep 1 out"})
     (finding,) = await check_tasks([task("c", command)], tmp_path)
     assert not finding.holds

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 
 from flatfield.errors import FlatfieldError
 from flatfield.records import Evaluation, Run
-from flatfield.runs.judging import in_lane
+from flatfield.runs.verdicts.judging import in_lane
 from flatfield.scoring.judge.fitness import Fitness, Outcome, fitness, is_hopeless, outcome
 from flatfield.scoring.judge.judge import judge
 from flatfield.scoring.judge.labelled_set import RUN, Case, LabelledSet, labelled_set
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flatfield.agent.clock import Clock
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.records import AgentConfig, Reply
-    from flatfield.runs.lanes import Lanes
+    from flatfield.runs.traffic.lanes import Lanes
     from flatfield.scoring.prices.pricing import Prices
 
 

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from flatfield.agent.local.device import THIS_DEVICE
-from flatfield.runs.gate import Gate
-from flatfield.runs.servers import Server, limits_of, narrower
+from flatfield.runs.traffic.gate import Gate
+from flatfield.runs.traffic.servers import Server, limits_of, narrower
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from flatfield.agent.protocols import Lane
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.records import AgentConfig, LaneLimits
-    from flatfield.runs.devices import Devices
-    from flatfield.runs.servers import Attempt
+    from flatfield.runs.traffic.devices import Devices
+    from flatfield.runs.traffic.servers import Attempt
 
 
 class _Places:

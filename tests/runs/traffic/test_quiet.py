@@ -11,9 +11,9 @@ import pytest
 from flatfield.agent.local.device import device_lane
 from flatfield.agent.protocols import Lane
 from flatfield.records import Check, Task, VerifierSpec
-from flatfield.runs import quiet
-from flatfield.runs.devices import Devices
-from flatfield.runs.lanes import Lanes
+from flatfield.runs.traffic import quiet
+from flatfield.runs.traffic.devices import Devices
+from flatfield.runs.traffic.lanes import Lanes
 from flatfield.scoring.protocols import VerifyContext
 
 if TYPE_CHECKING:

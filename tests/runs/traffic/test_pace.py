@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.runs.pace import LONGEST_PAUSE_SECONDS, MINUTE_SECONDS, Pace, Sent
+from flatfield.runs.traffic.pace import LONGEST_PAUSE_SECONDS, MINUTE_SECONDS, Pace, Sent
 from flatfield.testing.clock import FakeClock
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from flatfield.agent.models import cache_folder
 from flatfield.agent.protocols import Services
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import FlatfieldError, NotReady
-from flatfield.runs.devices import shared_devices
-from flatfield.runs.lanes import Lanes, limit_agents
+from flatfield.runs.traffic.devices import shared_devices
+from flatfield.runs.traffic.lanes import Lanes, limit_agents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence

@@ -13,8 +13,8 @@ import pytest
 from flatfield.agent.clock import SystemClock
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.records import AgentConfig, LaneLimits
-from flatfield.runs.courtroom import courtroom
-from flatfield.runs.judge_checking import Desk, Examination, examination, examine
+from flatfield.runs.verdicts.courtroom import courtroom
+from flatfield.runs.verdicts.fitness import Desk, Examination, examination, examine
 from flatfield.scoring.judge.labelled_set import labelled_set
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flatfield.scoring.judge.fitness import Outcome
 
 SET = labelled_set()
-HOLDER = Path(__file__).with_name("holding_child.py")
+HOLDER = Path(__file__).parents[1] / "holding_child.py"
 
 
 def always(letter: str) -> Callable[[dict[str, Any], int], FakeReply | Fault]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.runs.pressure import SERVED_TO_GROW, SETTLING_SECONDS, Pressure
+from flatfield.runs.traffic.pressure import SERVED_TO_GROW, SETTLING_SECONDS, Pressure
 from flatfield.testing.clock import FakeClock
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flatfield.runs.devices import POLL_SECONDS, Devices, shared_devices
+from flatfield.runs.traffic.devices import POLL_SECONDS, Devices, shared_devices
 from flatfield.testing.clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-CHILD = Path(__file__).with_name("holding_child.py")
+CHILD = Path(__file__).parents[1] / "holding_child.py"
 
 
 @contextmanager

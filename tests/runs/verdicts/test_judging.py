@@ -16,9 +16,9 @@ from flatfield.agent.clock import SystemClock
 from flatfield.agent.protocols import Lane
 from flatfield.records import AgentConfig, Evaluation, Event, Failure, Reply, Run, Task, TrialRecord, Usage, Verdict
 from flatfield.runs.evaluate import Conduct, evaluate
-from flatfield.runs.judging import open_groups
 from flatfield.runs.order import new_run
 from flatfield.runs.store.store import Store
+from flatfield.runs.verdicts.judging import open_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flatfield.records import LaneLimits
-from flatfield.runs.gate import Gate
-from flatfield.runs.pace import Pace, Sent
-from flatfield.runs.pressure import Pressure
+from flatfield.runs.traffic.gate import Gate
+from flatfield.runs.traffic.pace import Pace, Sent
+from flatfield.runs.traffic.pressure import Pressure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
