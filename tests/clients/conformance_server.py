@@ -117,7 +117,9 @@ def add_talking(server: Server) -> None:
     async def test_sampling(prompt: str, context: Context[Any, Any]) -> str:
         """Ask the client's model."""
         message = SamplingMessage(role="user", content=TextContent(type="text", text=prompt))
-        result = await context.session.create_message(messages=[message], max_tokens=100)
+        result = await context.session.create_message(
+            messages=[message], max_tokens=100, related_request_id=context.request_id
+        )
         return f"LLM response: {getattr(result.content, 'text', '')}"
 
     @server.tool(structured_output=False)
@@ -148,7 +150,7 @@ def add_talking(server: Server) -> None:
             },
             "required": [],
         }
-        result = await context.session.elicit_form("Please choose", schema)
+        result = await context.session.elicit_form("Please choose", schema, related_request_id=context.request_id)
         return f"Elicitation completed: action={result.action}"
 
 

@@ -61,7 +61,7 @@ def test_a_clear_lead_in_one_sentence(field: Callable[..., Field]) -> None:
     found = pair(field({"good": [[1.0] * 5] * 8, "slow": [[0.2] * 5] * 8}, {"good": 0.031}), "good", "slow")
     assert (found.verdict, found.kind, found.tasks) == ("first", "agents", tuple(f"t{n}" for n in range(8)))
     said = sentence(found)
-    assert said.startswith("good did 80 % points more of the work than slow (95 %: 6")
+    assert said.startswith("good did 80 points more of the work than slow (95 %: 6")
     assert said.endswith("better with probability >0.99; 8 tasks × 5) at 3.1× the cost and in 0.5× the time.")
     assert pair(field({"good": [[1.0] * 5] * 8, "slow": [[0.2] * 5] * 8}), "slow", "good").verdict == "second"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.wording import dollars, letter, many, seconds
+from flatfield.runs.until_sure import ENDED
 from flatfield.scoring.decision import Constraints, decide
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def in_short(result: RunResult) -> tuple[str, ...]:
-    """Which agent to use and how sure that is, in at most two sentences."""
+    """Which agent to use and how sure that is, in at most three sentences."""
     if all(card.control for card in result.grading.scorecards):
         return ("No agent to recommend: only controls took part.",)
     decision = decide(result, Constraints())
@@ -29,7 +30,8 @@ def in_short(result: RunResult) -> tuple[str, ...]:
     first = f"{_use(cards[decision.recommended])}."
     if decision.runner_up is not None:
         first += f" Runner-up: {_graded(cards[decision.runner_up])}."
-    return (first, f"Confidence: {decision.confidence}.")
+    ended = [note for note in result.run.notes if note.startswith(ENDED)]
+    return (first, f"Confidence: {decision.confidence}.", *(f"{note[0].upper()}{note[1:]}." for note in ended[:1]))
 
 
 def advice(decision: Decision, result: RunResult) -> Section:

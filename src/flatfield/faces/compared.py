@@ -36,7 +36,7 @@ def points(share: float) -> str:
 
 def _much(difference: float) -> str:
     shown = points(abs(difference))
-    return "as much of" if shown == "0" else f"{shown} % points {'more' if difference > 0 else 'less'} of"
+    return "as much of" if shown == "0" else f"{shown} points {'more' if difference > 0 else 'less'} of"
 
 
 def _than(difference: float) -> str:

@@ -39,7 +39,8 @@ PROMPT = "prompt"
 class Surroundings:
     """What a single agent is run with: time, environment variables, prices, who is told, and the run that it is of.
 
-    `lanes` are the limits that the user sets to servers, by host or provider.
+    `lanes` are the limits that the user sets to servers, by host or provider; `traffic` is what agents of one event
+    loop ask servers through together, None: this one is alone.
     """
 
     clock: Clock
@@ -48,6 +49,7 @@ class Surroundings:
     prices: Prices = field(default_factory=Prices)
     run: str = ""
     lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
+    traffic: Lanes | None = None
 
 
 def prompt_task(prompt: str, limits: Limits) -> Task:
@@ -106,10 +108,14 @@ async def run_here(
             model_name=agent.model or agent.name,
         )
         lane = pool.of(agent).lane(agent)
-        async with lanes.hold(lane), lanes.alone(lane) as queue_seconds:
+
+        def wait() -> None:
+            around.observe(Event(kind="waiting", text=f"waiting: others are at work on {lane.name}"))
+
+        async with lanes.hold(lane, wait) as lane_seconds, lanes.alone(lane) as device_seconds:
             with ConfinedFiles(folder) as files:
                 record = await TrialWork(assignment, ground).work(folder, files)
-        return structs.replace(record, queue_seconds=record.queue_seconds + queue_seconds)
+        return structs.replace(record, queue_seconds=record.queue_seconds + lane_seconds + device_seconds)
 
 
 async def _open(stack: AsyncExitStack, around: Surroundings) -> tuple[Lanes, ProviderPool]:
@@ -119,7 +125,8 @@ async def _open(stack: AsyncExitStack, around: Surroundings) -> tuple[Lanes, Pro
     def tell(text: str) -> None:
         around.observe(Event(kind="note", text=text))
 
-    lanes = Lanes(clock, stack.enter_context(shared_devices(cache, clock, tell)))
+    devices = stack.enter_context(shared_devices(cache, clock, tell))
+    lanes = (around.traffic or Lanes(clock)).with_devices(devices)
     session = await stack.enter_async_context(open_session(clock, around.environ))
     services = Services(session=session, clock=clock, environ=around.environ, cache=cache, pressure=lanes)
     return lanes, await stack.enter_async_context(ProviderPool(services))

@@ -90,6 +90,45 @@ async def test_a_limit_ends_it_and_says_so(connected: Any, configured: Any) -> N
     assert result.structured_content["error"] == "the agent did not finish: it was ended by its turn limit"
 
 
+async def test_limits_may_come_as_text_as_some_clients_send_them(connected: Any, configured: Any) -> None:
+    look = FakeReply(calls=(("list_directory", "{}"),))
+    async with FakeChat(lambda *_: look) as server:
+        configured(server.base_url)
+        async with connected() as client:
+            result = await client.call_tool("prompt_nano_agent", {"agentic_prompt": "Do it.", "limits": '{"turns": 1}'})
+    assert result.structured_content["metadata"]["turns"] == 1
+
+
+async def test_all_prompts_of_a_server_keep_to_one_limit(connected: Any, configured: Any, folder: Path) -> None:
+    told: list[str] = []
+    waits = asyncio.Event()
+
+    async def progress(_done: float, _total: float | None, message: str | None) -> None:
+        told.append(message or "")
+        if "waiting" in told[-1]:
+            waits.set()
+
+    async with FakeChat(lambda *_: Fault(kind="stall")) as server:
+        configured(server.base_url)
+        place = server.base_url.removeprefix("http://").split("/")[0]
+        with (folder / "flatfield.toml").open("a") as file:
+            file.write(f'[lanes."{place}"]\nconcurrent = 1\n')
+        async with connected() as client:
+            calls = [
+                asyncio.create_task(
+                    client.call_tool("prompt_nano_agent", {"agentic_prompt": "Wait."}, progress_callback=progress)
+                )
+                for _ in range(2)
+            ]
+            async with asyncio.timeout(10):
+                await waits.wait()
+            asked = len(server.requests)
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+    assert asked <= 1, "the second was not asked for while the first was at work"
+
+
 async def test_cancelling_ends_the_agent_within_a_second_and_keeps_what_it_did(
     folder: Path, connected: Any, configured: Any
 ) -> None:

@@ -128,3 +128,38 @@ async def test_the_run_goes_on_when_the_client_leaves(connected: Any, configured
             status = await ended(later, run)
     assert (status["state"], status["trials_measured"]) == ("finished", 1)
     assert (folder / ".flatfield" / "logs" / f"{run}.log").is_file()
+
+
+RUBRIC = """---
+id: essay
+verify:
+- answer: {contains: Oslo}
+---
+
+# An essay
+
+## Variables
+
+PROMPT: "Which capital?"
+
+## Grading Rubric
+
+- **S**: it names Oslo.
+- **F**: it does not.
+"""
+
+
+async def test_a_judge_that_nobody_examined_is_told_of(connected: Any, configured: Any, folder: Path) -> None:
+    (folder / "essay.md").write_text(RUBRIC)
+    (folder / "oslo.md").write_text(TASK.format(name="oslo"))
+    async with FakeChat(lambda *_: FakeReply(text="Oslo")) as server:
+        configured(server.base_url)
+        told = {}
+        async with connected() as client:
+            for lop in ("essay.md", "oslo.md"):
+                started = await client.call_tool("evaluate", {"lops": [lop], "agents": ["noop"], "judge": ["desk"]})
+                assert not started.is_error, started.content[0].text
+                told[lop] = started.structured_content["notes"]
+                await ended(client, started.structured_content["run"])
+    assert any("judge desk never passed its check" in note for note in told["essay.md"])
+    assert not any("check" in note for note in told["oslo.md"]), "it has nothing to grade there"

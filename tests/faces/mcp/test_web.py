@@ -102,6 +102,33 @@ async def test_the_sdks_client_calls_a_tool_over_it(make_desk: Callable[..., Any
     assert result.structured_content["success"] is True
 
 
+async def test_a_client_without_a_stream_of_its_own_is_asked_for_its_roots_on_the_calls(
+    make_desk: Callable[..., Any], folder: Path
+) -> None:
+    (folder / "inner").mkdir()
+    hello = HELLO | {"params": HELLO["params"] | {"capabilities": {"roots": {}}}}  # type: ignore[operator]
+    call = {
+        "jsonrpc": "2.0", "id": 2, "method": "tools/call",
+        "params": {"name": "prompt_nano_agent", "arguments": {"agentic_prompt": "x", "workspace": "."}},
+    }  # fmt: skip
+    async with served(make_desk(agent="noop")) as url, aiohttp.ClientSession(headers=ACCEPT) as session:
+        async with session.post(url, json=hello) as reply:
+            known = {"Mcp-Session-Id": reply.headers["Mcp-Session-Id"], "MCP-Protocol-Version": "2025-06-18"}
+        ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+        async with session.post(url, json=ready, headers=known) as reply:
+            assert reply.status == 202
+        async with asyncio.timeout(4), session.post(url, json=call, headers=known) as stream:
+            while b"roots/list" not in (line := await stream.content.readline()):
+                assert line
+            asked = json.loads(line.removeprefix(b"data: "))
+            roots = {"roots": [{"uri": (folder / "inner").as_uri()}]}
+            answer = {"jsonrpc": "2.0", "id": asked["id"], "result": roots}
+            async with session.post(url, json=answer, headers=known) as reply:
+                assert reply.status == 202
+            rest = await stream.content.read()
+    assert b"workspace must lie inside" in rest, "the client's root narrows where agents may work"
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [("127.0.0.1", True), ("::1", True), ("localhost", True), ("127.8.9.1", True), ("0.0.0.0", False),

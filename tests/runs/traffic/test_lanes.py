@@ -10,10 +10,13 @@ import pytest
 
 from flatfield.agent.protocols import Lane
 from flatfield.records import LaneLimits
+from flatfield.runs.traffic.devices import Devices
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.runs.traffic.pressure import SERVED_TO_GROW
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flatfield.agent.clock import Clock
 
 DEVICE = Lane(name="device", width=1)
@@ -238,3 +241,29 @@ async def test_refusals_of_one_server_are_no_other_lanes_concern(clock: Clock) -
     for visitor in visitors:
         visitor.leave.set()
     await settle()
+
+
+async def test_lanes_with_devices_of_their_own_ask_the_same_servers(clock: Clock, tmp_path: Path) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    devices = Devices(tmp_path, clock, log.append)
+    one, other = lanes.with_devices(devices), lanes.with_devices(devices)
+    first, second = Visitor(one, DEVICE, log, "a"), Visitor(other, DEVICE, log, "b")
+    await settle()
+    assert log == ["a in", "b waits"]
+    for visitor in (first, second):
+        visitor.leave.set()
+    await settle()
+
+
+async def test_a_limit_that_is_said_again_forgets_nothing(clock: Clock) -> None:
+    lanes, leave, log = Lanes(clock), asyncio.Event(), list[str]()
+    limits = LaneLimits(concurrent=1)
+    lanes.limit("api.example", limits)
+    first = asyncio.create_task(attempt(lanes, log, "a", leave))
+    await settle()
+    lanes.limit("api.example", limits)
+    second = asyncio.create_task(attempt(lanes, log, "b", leave))
+    await settle()
+    assert log == ["a in"]
+    leave.set()
+    await asyncio.gather(first, second)

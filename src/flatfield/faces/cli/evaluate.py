@@ -43,7 +43,7 @@ EPILOG = examples(
     "flatfield eval hop.md tasks/*.md --until-sure --budget-usd 5",
 )
 NEWEST = "newest"
-CHANGEABLE = frozenset({"jobs", "budget_usd", "judge", "weights"})
+CHANGEABLE = frozenset({"jobs", "budget_usd", "judge", "judge_weight", "weights"})
 """What a resumed run may be given anew: it changes no trial that is stored."""
 EXTENDING = frozenset({"agents", "jobs", "budget_usd"})
 """What a run may be given when agents are added: everything else is the same for them as for those before."""
@@ -62,6 +62,9 @@ Extend = Annotated[
 StrictFair = Annotated[
     bool, typer.Option("--strict-fair", help="Refuse agents that differ in a setting that could be the same.")
 ]
+JudgeWeight = Annotated[
+    float | None, typer.Option(metavar="W", min=0, max=1, help="How much judges count beside verifiers (else 0).")
+]
 UntilSure = Annotated[
     bool, typer.Option("--until-sure", help="Add repeats where they matter until the order of the best is settled.")
 ]
@@ -79,6 +82,7 @@ def command(
     jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at once (8 if not given).")] = None,
     seed: Seed = None,
     judge: Judge = None,
+    judge_weight: JudgeWeight = None,
     budget_usd: Budget = None,
     weights: WeightsOption = None,
     until_sure: UntilSure = False,
@@ -101,6 +105,7 @@ def command(
         "jobs": jobs,
         "seed": seed,
         "judge": comma_list(judge, "--judge"),
+        "judge_weight": judge_weight,
         "budget_usd": budget_usd,
         "weights": parse_weights(weights),
     }
@@ -172,7 +177,7 @@ def _resumed(store: Store, resume: str, files: Sequence[str], chosen: dict[str, 
         )
     fixed = sorted(set(chosen) - CHANGEABLE)
     if fixed:
-        raise FlatfieldError(f"--resume keeps what its run was started with; leave out --{fixed[0]}")
+        raise FlatfieldError(f"--resume keeps what its run was started with; leave out --{fixed[0].replace('_', '-')}")
     run = store.load_run(None if resume == NEWEST else resume)
     if run.imported:
         raise FlatfieldError(
@@ -201,7 +206,7 @@ def _extended(
         raise FlatfieldError(f"--extend takes tasks, repeats and limits from its run: leave {beside[0]} out")
     fixed = sorted(set(chosen) - EXTENDING)
     if fixed:
-        raise FlatfieldError(f"--extend keeps what its run was started with; leave out --{fixed[0]}")
+        raise FlatfieldError(f"--extend keeps what its run was started with; leave out --{fixed[0].replace('_', '-')}")
     names = chosen.pop("agents", None)
     if not isinstance(names, tuple):
         raise FlatfieldError("--extend needs --agents: name those to add to the run")

@@ -65,21 +65,26 @@ def table(models: Sequence[Hosted]) -> Table:
     """One row a model."""
     from flatfield.faces.blocks import Table
 
-    columns = ("name", "provider", "context", "in $/M", "out $/M", "released", "retires")
-    right = frozenset({"context", "in $/M", "out $/M"})
-    return Table(columns=columns, rows=tuple(map(_row, models)), right=right, fold=frozenset({"name"}))
+    columns = ("name", "provider", "context", "in/out $/M", "released", "retires")
+    right = frozenset({"context", "in/out $/M"})
+    return Table(columns=columns, rows=tuple(map(_row, models)), right=right, fold=frozenset({"retires"}))
 
 
 def _row(model: Hosted) -> tuple[str, ...]:
-    from flatfield.faces.wording import UNKNOWN, count, rate
+    from flatfield.faces.wording import UNKNOWN, rate
 
     retires = model.retires.isoformat() if model.retires else UNKNOWN
+    prices = f"{rate(model.input_mtok)}/{rate(model.output_mtok)}"
     return (
         model.name,
         model.provider,
-        count(model.context_tokens),
-        rate(model.input_mtok) if model.provider != "ollama" else ON_DEVICE,
-        rate(model.output_mtok) if model.provider != "ollama" else ON_DEVICE,
-        model.released.isoformat() if model.released else UNKNOWN,
+        UNKNOWN if model.context_tokens is None else _short(model.context_tokens),
+        ON_DEVICE if model.provider == "ollama" else UNKNOWN if model.input_mtok is None else prices,
+        f"{model.released:%Y-%m}" if model.released else UNKNOWN,
         f"retired {retires}" if model.retired else retires,
     )
+
+
+def _short(tokens: int) -> str:
+    """`131k`, `1.05M`."""
+    return f"{tokens / 1_000_000:.3g}M" if tokens >= 1_000_000 else f"{tokens / 1000:.3g}k"

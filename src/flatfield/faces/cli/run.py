@@ -96,7 +96,9 @@ async def _work(
     async with heard(voice) as speaker:
         record = await _run(task, config, folder, project)
         if as_json:
-            print_json(record)
+            from flatfield.faces.exchanges import without_exchanges
+
+            print_json(without_exchanges(record))
         else:
             _print(record)
         if speaker is not None:

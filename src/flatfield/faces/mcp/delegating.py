@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from flatfield.faces.mcp.desk import Desk
     from flatfield.records import AgentConfig, Event, Run, TrialRecord
+    from flatfield.runs.traffic.lanes import Lanes
     from flatfield.tasks.project import Project
 
 HEARTBEAT_SECONDS = 10.0
@@ -55,8 +56,12 @@ def limits_of(given: Mapping[str, float | None]) -> Limits:
     return Limits(**chosen)  # type: ignore[arg-type]  # whole numbers where the field wants them
 
 
-async def delegate(order: Order, desk: Desk, project: Project, tell: Callable[[str], Awaitable[None]]) -> Delegated:
+async def delegate(
+    order: Order, desk: Desk, project: Project, traffic: Lanes, tell: Callable[[str], Awaitable[None]]
+) -> Delegated:
     """Run the agent and store its record; when cancelled, end the agent, store what it did, and be cancelled.
+
+    `traffic` is what all agents of the server ask models through.
 
     Raises:
         FlatfieldError: the agent is not ready, or the store cannot be written; nothing was spent.
@@ -73,6 +78,7 @@ async def delegate(order: Order, desk: Desk, project: Project, tell: Callable[[s
         prices=desk.prices_of(project),
         run=run.id,
         lanes=project.lanes,
+        traffic=traffic,
     )
     telling = asyncio.create_task(_tell_all(said, tell))
     # A task of its own: cancelling the call ends it once, and it still returns the record of what was done.

@@ -101,7 +101,11 @@ def status(run: str, desk: Desk) -> Status:
             )
             for agent in found.agents
         ],
-        notes=[*found.notes, *_unfinished(found, project, running=running, missing=planned - len(ended))],
+        notes=[
+            *found.notes,
+            *_of_judges(found, desk, project),
+            *_unfinished(found, project, running=running, missing=planned - len(ended)),
+        ],
         report=f"flatfield://runs/{found.id}/report",
     )
 
@@ -226,6 +230,20 @@ def _started(run: Run, desk: Desk, project: Project, log: Path) -> _Detached:
 def _said(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return " ".join(line.strip() for line in lines[-_SHOWN_LINES:])
+
+
+def _of_judges(run: Run, desk: Desk, project: Project) -> tuple[str, ...]:
+    """What is to be known of those that grade; nothing where there is nothing for them to grade."""
+    from flatfield.faces.judges import warnings_of
+    from flatfield.scoring.judge.judge import rubric_of
+
+    if not run.evaluation.judge or not any(rubric_of(task) for task in run.tasks):
+        return ()
+    try:
+        judges = select_agents(run.evaluation.judge, project.roster)
+    except FlatfieldError:
+        return ()  # an old run's judge may not be configured any more
+    return warnings_of(judges, desk.environ_of(project))
 
 
 def _unfinished(run: Run, project: Project, *, running: bool, missing: int) -> list[str]:

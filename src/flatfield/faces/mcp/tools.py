@@ -17,6 +17,7 @@ from flatfield.faces.mcp.answers import AgentRow, Agents, Choice, Delegated, Rep
 from flatfield.faces.mcp.delegating import Order, delegate, limits_of
 from flatfield.faces.mcp.reporting import choose, report_of
 from flatfield.faces.mcp.roots import client_roots
+from flatfield.runs.traffic.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -68,6 +69,7 @@ class _Tools:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._places = asyncio.Semaphore(AGENTS_AT_ONCE)
+        self._traffic = Lanes(desk.clock)
 
     @_foreseen
     async def prompt_nano_agent(
@@ -105,7 +107,7 @@ class _Tools:
             await tell(f"waiting: {AGENTS_AT_ONCE} agents are at work already")
         async with self._places:
             await tell(f"{order.agent.name} begins in {order.folder}")
-            return await delegate(order, self._desk, project, tell)
+            return await delegate(order, self._desk, project, self._traffic, tell)
 
     @_foreseen
     async def list_agents(self) -> Agents:

@@ -49,10 +49,21 @@ class Lanes:
         self._places: dict[str, _Places] = {}
         self._servers: dict[str, Server] = {}
 
+    def with_devices(self, devices: Devices) -> Lanes:
+        """The same lanes to the same servers, with devices that tell somebody else what is waited for."""
+        lanes = Lanes(self._clock, devices)
+        lanes._places, lanes._servers = self._places, self._servers
+        return lanes
+
     def limit(self, place: str, limits: LaneLimits) -> None:
-        """Ask the server at `place` (host and port) no more than this; to be said before it is asked anything."""
+        """Ask the server at `place` (host and port) no more than this; to be said before it is asked anything.
+
+        Saying what holds already changes nothing: what the server was asked in the last minute still counts.
+        """
         if place in self._servers:
             limits = narrower(limits, self._servers[place].limits)
+            if limits == self._servers[place].limits:
+                return
         self._servers[place] = Server(self._clock, limits)
 
     @asynccontextmanager
