@@ -24,7 +24,8 @@ from bench.harness import PROVIDERS
 from bench.side import Load, converser
 from flatfield.agent.clock import SystemClock
 from flatfield.agent.http.lag import measured_lag
-from flatfield.agent.http.transport import Post, Transport, open_session
+from flatfield.agent.http.post import Post
+from flatfield.agent.http.transport import Transport, open_session
 from flatfield.agent.local.server import LocalServers, ServerSpec, usable_threads
 from flatfield.agent.models import cache_folder
 from flatfield.agent.protocols import Opening, Services

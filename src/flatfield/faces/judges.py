@@ -1,4 +1,4 @@
-"""Whether judges have passed their check, as sentences for the user."""
+"""How a run is graded and what its judges are worth, as sentences for the user."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ from typing import TYPE_CHECKING
 
 from flatfield.agent.models import cache_folder
 from flatfield.runs.verdicts.fitness import examination
+from flatfield.scoring.judge.judge import rubric_of
 from flatfield.scoring.judge.labelled_set import labelled_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from flatfield.records import AgentConfig
+    from flatfield.records import AgentConfig, Run
+
+
+def grading_notes(run: Run, judges: Sequence[AgentConfig], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What the user is to know of how a run is graded: what no judge grades, or what its judges are worth."""
+    rubrics = [task for task in run.tasks if rubric_of(task)]
+    if judges and not rubrics:
+        return ("no task has a rubric, so there is nothing for the judge to grade",)
+    alone = [task.id for task in rubrics if all(verifier.kind == "rubric" for verifier in task.verifiers)]
+    if alone and not judges:
+        return (f"without a judge, performance and overall are not measured on: {', '.join(alone)}",)
+    return warnings_of(judges, environ)
 
 
 def warnings_of(judges: Sequence[AgentConfig], environ: Mapping[str, str]) -> tuple[str, ...]:

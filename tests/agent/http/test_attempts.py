@@ -6,8 +6,8 @@ import pytest
 from msgspec import Struct
 
 from flatfield.agent.http.attempts import Attempts, used
+from flatfield.agent.http.post import Post
 from flatfield.agent.http.replies import Marks
-from flatfield.agent.http.transport import Post
 from flatfield.agent.http.wire import FAILED_BYTES, Tape, rebuilt
 from flatfield.records import Abandoned, Usage
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flatfield.agent.http.post import Post
 from flatfield.agent.http.replies import DRAIN_SECONDS, EVENTS_PER_TOKEN, FREE_EVENTS, Passing, retry_after_seconds
 from flatfield.agent.http.retrying import RetryPolicy
-from flatfield.agent.http.transport import LARGE_BODY_BYTES, Exchange, Post, Transport, open_session
+from flatfield.agent.http.transport import LARGE_BODY_BYTES, Exchange, Transport, open_session
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.records import Abandoned, Usage
 from flatfield.testing.clock import FakeClock

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from flatfield.agent.http.transport import Post, Transport, open_session
+from flatfield.agent.http.post import Post
+from flatfield.agent.http.transport import Transport, open_session
 from flatfield.agent.http.trust import trusted
 from flatfield.agent.providers._chat_reader import ChatReader
 from flatfield.errors import NotReady, ProviderError

@@ -29,9 +29,7 @@ def twice(cli: Cli, norway: str) -> Cli:
 
 def test_two_agents_in_a_sentence_and_a_table(loaded: Cli) -> None:
     done = loaded("compare", "gpt-5-mini", "gpt-5-nano", "--run", "2025")
-    assert done.stdout.startswith(
-        "Too close to call: gpt-5-mini did 8 points less of the work than gpt-5-nano (95 %:"
-    )
+    assert done.stdout.startswith("Too close to call: gpt-5-mini did 8 points less of the work than gpt-5-nano (95 %:")
     assert done.stdout.splitlines()[-1].split() == ["gpt-5-nano", "0.890", "27.1", "s", "$0.00337", "5"]
     assert max(map(len, done.stdout.splitlines())) <= 100
 

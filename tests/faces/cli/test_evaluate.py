@@ -56,7 +56,7 @@ def test_without_a_hop_the_title_is_what_was_named(cli: Cli) -> None:
 def test_without_a_judge_a_rubric_is_not_measured_and_the_way_on_is_said(cli: Cli) -> None:
     ended = cli("eval", "joke.md", "--agents", "noop")
     assert ended.returncode == 3
-    assert "without --judge, performance and overall are not measured on: joke" in ended.stderr
+    assert "without a judge, performance and overall are not measured on: joke" in ended.stderr
     assert "1 trial not judged; go on with: flatfield eval --resume " in ended.stderr
 
 

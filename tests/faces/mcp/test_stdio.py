@@ -7,10 +7,10 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from pathlib import Path
+import pytest
 
 MODERN_ENOUGH = "2025-06-18"
 
@@ -81,6 +81,40 @@ def test_a_client_that_vanishes_leaves_no_process(folder: Path) -> None:
     assert process.stderr is not None
     assert b"bug" not in process.stderr.read()
     process.stderr.close()
+
+
+def children(parent: int) -> list[str]:
+    """The processes that a process has started and that are still there."""
+    pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [pid for pid in pids if Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def until(true: Any, seconds: float) -> float:
+    """Wait until something holds; how long that took."""
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() - began < seconds
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+@pytest.mark.needs("model")
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are looked up in /proc")
+def test_a_cancelled_agent_on_this_device_leaves_no_model_behind(folder: Path) -> None:
+    model = os.environ["FLATFIELD_TEST_MODEL"]
+    (folder / "flatfield.toml").write_text(f'[agents.here]\nprovider = "local"\nmodel = "{model}"\n')
+    process = start(folder)
+    assert process.stdin is not None
+    prompt = {"agentic_prompt": "Tell a very long story.", "agent": "here"}
+    process.stdin.write(HELLO + READY + message(2, "tools/call", name="prompt_nano_agent", arguments=prompt))
+    process.stdin.flush()
+    until(lambda: children(process.pid), 30)
+    gone = b'{"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}}\n'
+    process.stdin.write(gone)
+    process.stdin.flush()
+    assert until(lambda: not children(process.pid), 5) < 1
+    process.communicate(timeout=20)
+    assert process.returncode == 0
 
 
 def test_what_is_wrong_on_the_command_line_is_one_sentence(folder: Path) -> None:

@@ -10,8 +10,8 @@ from flatfield.agent.http.wire import Failed
 from flatfield.records import Abandoned, Usage
 
 if TYPE_CHECKING:
+    from flatfield.agent.http.post import Post
     from flatfield.agent.http.replies import Marks, Reader
-    from flatfield.agent.http.transport import Post
     from flatfield.agent.http.wire import Tape
     from flatfield.records import Wire
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import SimpleNamespace
 
     from flatfield.agent.clock import Clock
+    from flatfield.agent.http.post import Post
     from flatfield.agent.protocols import Pressure
 
 BYTES_PER_TOKEN = 4  # a rough count of what a request takes, until the reply says it
@@ -38,19 +39,6 @@ KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
 
 
 R = TypeVar("R", bound=Reader)
-
-
-class Post(Struct, frozen=True, kw_only=True):
-    """One request; `seconds` is the model time it may take, over all of which the reply streams.
-
-    `output_tokens` is the cap that the request states: a server that ignores it is cut off; None: it states none.
-    """
-
-    url: str
-    headers: dict[str, str]
-    body: bytes
-    seconds: float
-    output_tokens: int | None = None
 
 
 class Exchange(Struct, Generic[R], frozen=True, kw_only=True):

@@ -8,9 +8,10 @@ import aiohttp
 import msgspec
 from msgspec import Struct, field, structs
 
+from flatfield.agent.http.post import Post
 from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.http.retrying import RetryPolicy
-from flatfield.agent.http.transport import Post, Transport
+from flatfield.agent.http.transport import Transport
 from flatfield.agent.local.server import DEFAULT_CONTEXT_TOKENS
 from flatfield.agent.providers._ollama_reader import LoadReader
 from flatfield.errors import ProviderError

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct, field
 
 from flatfield.agent import json_protocol
+from flatfield.agent.http.post import Post
 from flatfield.agent.http.secrecy import shown_url
-from flatfield.agent.http.transport import Post
 from flatfield.agent.providers import _vendor
 from flatfield.agent.providers._anthropic_models import settings_of, thinking_tokens, traits_of
 from flatfield.agent.providers._anthropic_pauses import after, joined

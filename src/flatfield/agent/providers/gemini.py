@@ -8,7 +8,7 @@ import msgspec
 from msgspec import structs
 
 from flatfield.agent import json_protocol
-from flatfield.agent.http.transport import Post
+from flatfield.agent.http.post import Post
 from flatfield.agent.providers import _vendor
 from flatfield.agent.providers._gemini_models import NOT_ACCEPTED, accepts, thinking_config
 from flatfield.agent.providers._gemini_reader import GeminiReader

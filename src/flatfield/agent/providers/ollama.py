@@ -8,7 +8,7 @@ import msgspec
 from msgspec import structs
 
 from flatfield.agent import json_protocol
-from flatfield.agent.http.transport import Exchange, Post
+from flatfield.agent.http.post import Post
 from flatfield.agent.providers import _ollama_host, _vendor
 from flatfield.agent.providers._ollama_models import (
     KEEP_ALIVE,
@@ -26,7 +26,7 @@ from flatfield.records import Abandoned
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.agent.http.transport import Transport
+    from flatfield.agent.http.transport import Exchange, Transport
     from flatfield.agent.protocols import Conversation, Lane, Opening, Services
     from flatfield.agent.providers._ollama_host import OllamaServer
     from flatfield.records import AgentConfig, Reply, ToolResult, TurnBudget

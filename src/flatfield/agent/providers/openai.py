@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from flatfield.agent import json_protocol
-from flatfield.agent.http.transport import Post
+from flatfield.agent.http.post import Post
 from flatfield.agent.providers import _openai_models, _openai_schema, _vendor
 from flatfield.agent.providers._openai_check import Address, check_model, is_llama_server
 from flatfield.agent.providers._openai_errors import is_context_error, is_policy_error

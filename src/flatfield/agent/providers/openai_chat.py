@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct, field
 
 from flatfield.agent import json_protocol
-from flatfield.agent.http.transport import Post, place_of
+from flatfield.agent.http.post import Post
+from flatfield.agent.http.transport import place_of
 from flatfield.agent.local.device import device_lane
 from flatfield.agent.protocols import Lane
 from flatfield.agent.providers import _vendor

@@ -254,16 +254,6 @@ def _judges(evaluation: Evaluation, project: Project) -> tuple[AgentConfig, ...]
 
 
 def _warn_of_judge(run: Run, judges: tuple[AgentConfig, ...]) -> None:
-    from flatfield.scoring.judge.judge import rubric_of
+    from flatfield.faces.judges import grading_notes
 
-    rubric_only = [
-        task.id for task in run.tasks if rubric_of(task) and not any(v.kind != "rubric" for v in task.verifiers)
-    ]
-    if rubric_only and not judges:
-        note(f"note: without --judge, performance and overall are not measured on: {', '.join(rubric_only)}")
-    if judges and not any(rubric_of(task) for task in run.tasks):
-        note("note: no task has a rubric, so there is nothing for the judge to grade")
-    elif judges:
-        from flatfield.faces.judges import warnings_of
-
-        notes(warnings_of(judges, os.environ))
+    notes(grading_notes(run, judges, os.environ))

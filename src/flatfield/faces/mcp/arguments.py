@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class GivenLimits(BaseModel):
@@ -38,17 +38,28 @@ class GivenConstraints(BaseModel):
     max_cost_usd: float | None = Field(None, ge=0, description="mean dollars per trial")
 
 
+def _listed(given: object) -> object:
+    """A name alone is a list of one: a model that means one often leaves the list out."""
+    return [given] if isinstance(given, str) else given
+
+
 PromptText = Annotated[str, Field(description="What to do, in plain words.")]
 Model = Annotated[str | None, Field(description="A configured model, e.g. gpt-oss:20b.")]
 Provider = Annotated[str | None, Field(description="Whose model, e.g. openai, anthropic, ollama.")]
 AgentName = Annotated[str | None, Field(description="A configured agent's name, instead of model.")]
 Folder = Annotated[str | None, Field(description="The folder to work in; else the server's.")]
 LimitsGiven = Annotated[GivenLimits | None, Field(description="What it may use at most.")]
-Lops = Annotated[list[str], Field(description="LOP files, folders, or suite:NAME.", min_length=1)]
-AgentNames = Annotated[list[str] | None, Field(description="Names or globs; else those that the files name.")]
+Lops = Annotated[
+    list[str], BeforeValidator(_listed), Field(description="LOP files, folders, or suite:NAME.", min_length=1)
+]
+AgentNames = Annotated[
+    list[str] | None, BeforeValidator(_listed), Field(description="Names or globs; else those that the files name.")
+]
 Hop = Annotated[str | None, Field(description="A HOP file: how to evaluate.")]
 Repeats = Annotated[int | None, Field(description="Trials per agent and task.", gt=0)]
-Judges = Annotated[list[str] | None, Field(description="Agents that grade what has a rubric.")]
+Judges = Annotated[
+    list[str] | None, BeforeValidator(_listed), Field(description="Agents that grade what has a rubric.")
+]
 Budget = Annotated[float | None, Field(description="Start nothing more when so many dollars are spent.", ge=0)]
 RunId = Annotated[str, Field(description="The run's id or its beginning.", min_length=1)]
 RunOrNewest = Annotated[str, Field(description="The run's id or its beginning; empty: the newest.")]

@@ -233,17 +233,16 @@ def _said(log: Path) -> str:
 
 
 def _of_judges(run: Run, desk: Desk, project: Project) -> tuple[str, ...]:
-    """What is to be known of those that grade; nothing where there is nothing for them to grade."""
-    from flatfield.faces.judges import warnings_of
-    from flatfield.scoring.judge.judge import rubric_of
+    """What is to be known of how it is graded."""
+    from flatfield.faces.judges import grading_notes
 
-    if not run.evaluation.judge or not any(rubric_of(task) for task in run.tasks):
-        return ()
+    if run.imported or (not run.evaluation.judge and store_of(project).verdicts(run.id)):
+        return ()  # it was graded elsewhere, or later
     try:
-        judges = select_agents(run.evaluation.judge, project.roster)
+        judges = select_agents(run.evaluation.judge, project.roster) if run.evaluation.judge else ()
     except FlatfieldError:
         return ()  # an old run's judge may not be configured any more
-    return warnings_of(judges, desk.environ_of(project))
+    return grading_notes(run, judges, desk.environ_of(project))
 
 
 def _unfinished(run: Run, project: Project, *, running: bool, missing: int) -> list[str]:
