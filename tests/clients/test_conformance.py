@@ -53,7 +53,7 @@ async def served(stage: Any, *arguments: str) -> AsyncIterator[str]:
     if process.stdout is None:
         raise OSError("no pipe")
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(100):
             yield (await process.stdout.readline()).decode().strip()
     finally:
         process.terminate()
