@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatfield.errors import FlatfieldError, NotFound
+from flatfield.errors import FlatfieldError
+from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,20 +49,6 @@ class Settings:
     def store(self) -> Store:
         """The project's store of runs."""
         return store_of(self.project())
-
-
-def store_of(project: Project) -> Store:
-    """The store of runs that lies beside the project's flatfield.toml.
-
-    Raises:
-        NotFound: `.flatfield` is there, but is no folder.
-    """
-    from flatfield.runs.store.store import Store
-
-    folder = project.folder / ".flatfield"
-    if folder.exists() and not folder.is_dir():
-        raise NotFound(f"{folder} is not a folder: runs are stored in it; move it away")
-    return Store(folder)
 
 
 def environ_of(project: Project) -> Environment:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from flatfield.faces.cli.common import AsJson, environ_of, examples, note, settings, store_of, write
+from flatfield.faces.cli.common import AsJson, environ_of, examples, note, settings, write
+from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,10 +20,10 @@ from flatfield.faces.cli.common import (
     notes,
     parse_weights,
     settings,
-    store_of,
     write,
 )
 from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
+from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.faces.cli.asked import Agents, Files, Judge, Seed, asked_run
-from flatfield.faces.cli.common import (
-    AsJson,
-    comma_list,
-    environ_of,
-    examples,
-    prices_of,
-    print_json,
-    settings,
-    store_of,
-)
+from flatfield.faces.cli.common import AsJson, comma_list, environ_of, examples, prices_of, print_json, settings
+from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
     from flatfield.records import Run

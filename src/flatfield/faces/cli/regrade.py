@@ -22,10 +22,10 @@ from flatfield.faces.cli.common import (
     parse_weights,
     prices_of,
     settings,
-    store_of,
     write,
 )
 from flatfield.faces.cli.interrupts import interruptible
+from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
     from flatfield.faces.blocks import Table

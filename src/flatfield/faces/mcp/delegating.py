@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from flatfield.errors import FlatfieldError, StoreError
 from flatfield.faces.mcp.answers import Delegated, Metadata
-from flatfield.faces.mcp.storing import store_of
+from flatfield.faces.storing import store_of
 from flatfield.records import Limits
 
 if TYPE_CHECKING:

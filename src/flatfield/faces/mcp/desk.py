@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.project import Project
 
+ADDRESS_REFUSED = (
+    "an agent with an address of its own is refused here: configure it in flatfield.toml, or start the server with "
+    "--allow-urls"
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Desk:
@@ -71,10 +76,7 @@ class Desk:
         if configured is not None:
             return configured
         if not self.allow_urls and ("://" in name or "@" in name):
-            raise FlatfieldError(
-                "an agent with an address of its own is refused here: configure it in flatfield.toml, or start the "
-                "server with --allow-urls"
-            )
+            raise FlatfieldError(ADDRESS_REFUSED)
         if ":" in name and not self.allow_urls:
             provider, _, model = name.partition(":")
             return _by_model(model, provider, project.roster)

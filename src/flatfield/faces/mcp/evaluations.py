@@ -16,7 +16,8 @@ from msgspec import Struct, structs
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.faces.mcp.answers import Progress, Status
 from flatfield.faces.mcp.catalogue import SUITES
-from flatfield.faces.mcp.storing import store_of
+from flatfield.faces.mcp.desk import ADDRESS_REFUSED
+from flatfield.faces.storing import store_of
 from flatfield.records import Evaluation
 from flatfield.runs.claim import holder
 from flatfield.runs.order import new_run
@@ -145,10 +146,7 @@ def _planned(wanted: Wanted, desk: Desk, project: Project, client_roots: Sequenc
         _allowed(file, desk, client_roots)
     for name in (*(wanted.agents or ()), *(wanted.judge or ())):
         if "://" in name and not desk.allow_urls:
-            raise FlatfieldError(
-                "an agent with an address of its own is refused here: configure it in flatfield.toml, or start the "
-                "server with --allow-urls"
-            )
+            raise FlatfieldError(ADDRESS_REFUSED)
     loaded = load(files, desk.cwd)
     if not loaded.tasks:
         raise FlatfieldError("there is no LOP in what lops names: an evaluation needs at least one task")

@@ -11,7 +11,7 @@ from msgspec import structs, to_builtins
 from flatfield import plugins
 from flatfield.errors import FlatfieldError
 from flatfield.faces.mcp.answers import Choice, Report
-from flatfield.faces.mcp.storing import store_of
+from flatfield.faces.storing import store_of
 from flatfield.records import Weights
 from flatfield.runs.results import load_result
 from flatfield.scoring.decision import Constraints, decide

@@ -12,7 +12,7 @@ from flatfield import plugins
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.mcp import evaluations
 from flatfield.faces.mcp.catalogue import lop_text, offers
-from flatfield.faces.mcp.storing import store_of
+from flatfield.faces.storing import store_of
 from flatfield.faces.transcript import transcript
 from flatfield.runs.results import load_result
 
