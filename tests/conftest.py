@@ -22,6 +22,14 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture(autouse=True)
+def own_data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where flatfield keeps what is no project's: each test's own, so that nobody's trust is changed or relied on."""
+    folder = tmp_path_factory.mktemp("data")
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder))
+    return folder / "flatfield"
+
+
 @pytest.fixture
 def reachable(tmp_path: Path) -> Iterator[Path]:
     """A test's folder that other users can pass through to, as the sandbox's user must."""

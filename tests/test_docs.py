@@ -32,6 +32,7 @@ from flatfield.scoring.published import compare_published
 from flatfield.scoring.scales import BANDS, KNOTS, letter_of
 from flatfield.scoring.statistics.bootstrap import RESAMPLES, TASKS
 from flatfield.scoring.work import MEASURES, find_anchors, per_work, relative_score
+from flatfield.tasks.access import everything
 from flatfield.tasks.agents import read_agent_file
 from flatfield.tasks.config import read_config
 from flatfield.tasks.hop import is_evaluation, read_evaluation
@@ -167,7 +168,7 @@ def greeting_package(folder: Path) -> None:
 
 
 async def proved(text: str, folder: Path) -> None:
-    (finding,) = await check_tasks((read_task(written(folder, text)),), folder)
+    (finding,) = await check_tasks((read_task(written(folder, text)),), folder, everything())
     assert (finding.holds, finding.oracle, finding.noop) == (True, 1.0, 0.0), finding.summary
 
 

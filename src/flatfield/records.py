@@ -130,8 +130,10 @@ class Task(Struct, frozen=True, kw_only=True):
 class AgentConfig(Struct, frozen=True, kw_only=True):
     """A named configuration of a model; the scaffold around it is the same for all.
 
-    `source` says where it was read. `on_device` None means "decided by the provider". `tools` None means "the task's".
-    `command` and `output` are an external agent's (provider `cli`): how it is started, and in which form it reports.
+    `source` says where it was read, for people; `folder` is the absolute folder of the project that wrote it, "" for
+    what the user typed and what flatfield brings along. `on_device` None means "decided by the provider". `tools` None
+    means "the task's". `command` and `output` are an external agent's (provider `cli`): how it is started, and in which
+    form it reports.
     """
 
     name: str
@@ -153,6 +155,7 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     output: str | None = None
     description: str = ""
     source: str = ""
+    folder: str = ""
 
 
 class Price(Struct, frozen=True, kw_only=True):
@@ -189,7 +192,10 @@ class Weights(Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
-    """A higher order prompt: which agents, how often, how graded."""
+    """A higher order prompt: which agents, how often, how graded.
+
+    `typed`: the fields that the user gave on the command line, not in the file at `path`.
+    """
 
     title: str = "Evaluation"
     path: str = ""
@@ -204,6 +210,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     judge_weight: float = 0.0
     weights: Weights = field(default_factory=Weights)
     names: Literal["neutral", "actual"] = "neutral"
+    typed: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------------------- one turn

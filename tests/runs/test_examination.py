@@ -63,7 +63,7 @@ def models(*names: str) -> dict[str, Any]:
 
 
 def project(folder: Path, *agents: AgentConfig) -> Project:
-    return Project(folder=folder, config=None, roster=agents, notes=())
+    return Project(folder=folder, config=None, data=folder, roster=agents, notes=())
 
 
 def parts(findings: tuple[Finding, ...]) -> dict[str, Finding]:

@@ -13,6 +13,7 @@ from flatfield.records import AgentConfig, Anchors, Evaluation, Run, Task
 from flatfield.runs.order import extended, new_run, reread, resolve_agents, unchanged, updated
 from flatfield.runs.plan import plan
 from flatfield.runs.store.codec import decode, encode
+from flatfield.tasks.access import everything
 from flatfield.tasks.lop import read_task
 
 if TYPE_CHECKING:
@@ -109,9 +110,9 @@ def test_a_resumed_run_reads_its_tasks_again(tmp_path: Path) -> None:
     path = tmp_path / "one.md"
     path.write_text(LOP.format("Old."))
     stored = run_of([structs.replace(read_task(path), agents=("ada",)), task("memory", "ada")], repeats=2)
-    assert reread(stored).tasks[0].digest == stored.tasks[0].digest
+    assert reread(stored, everything()).tasks[0].digest == stored.tasks[0].digest
     path.write_text(LOP.format("New."))
-    again = reread(stored)
+    again = reread(stored, everything())
     assert (again.tasks[0].prompt, again.tasks[1]) == ("New.", stored.tasks[1])
     assert again.tasks[0].digest != stored.tasks[0].digest
     assert who_does_what(again) == who_does_what(stored)
@@ -127,11 +128,11 @@ def test_all_that_keeps_a_run_from_being_resumed_is_said_at_once(tmp_path: Path)
     with pytest.raises(
         NotFound, match=r"(?s)a\.md, which is gone.*\n.*b\.md is now task 'other', in the run it is 'b'"
     ):
-        reread(run)
+        reread(run, everything())
     paths[1].write_text("# No prompt\n")
     paths[2].write_text(LOP.format("Do it.").replace("level: 1", "repeats: none"))
     with pytest.raises(InvalidFiles) as caught:
-        reread(run)
+        reread(run, everything())
     assert {mistake.path for mistake in caught.value.mistakes} == {str(paths[1]), str(paths[2])}
 
 
@@ -161,10 +162,10 @@ def test_a_run_is_extended_with_its_tasks_as_they_were_only(tmp_path: Path) -> N
     path = tmp_path / "one.md"
     path.write_text(LOP.format("Old."))
     run = run_of([structs.replace(read_task(path), agents=("ada",)), task("memory", "ada")])
-    assert unchanged(run) == run
+    assert unchanged(run, everything()) == run
     path.write_text(LOP.format("New."))
     with pytest.raises(FlatfieldError, match=r"other versions of one \(.*one\.md\).*put the files back"):
-        unchanged(run)
+        unchanged(run, everything())
 
 
 def test_scales_of_a_task_that_has_changed_are_not_kept(tmp_path: Path) -> None:
@@ -174,9 +175,9 @@ def test_scales_of_a_task_that_has_changed_are_not_kept(tmp_path: Path) -> None:
     run = extended(
         run_of([structs.replace(read_task(path), agents=("ada",)), task("memory", "ada")]), [ROSTER[1]], scales
     )
-    assert reread(run).anchors == tuple(scales)
+    assert reread(run, everything()).anchors == tuple(scales)
     path.write_text(LOP.format("New."))
-    assert reread(run).anchors == tuple(scales[1:])
+    assert reread(run, everything()).anchors == tuple(scales[1:])
 
 
 def test_a_generated_task_is_made_again_with_the_seed_of_its_run(
@@ -189,9 +190,9 @@ def test_a_generated_task_is_made_again_with_the_seed_of_its_run(
     path.write_text('---\ngenerate: make.py::build\n---\n# T\n\n## Variables\n\nPROMPT: "Say {{n}}."\n')
     run = run_of([structs.replace(read_task(path, 7), agents=("ada",))])
     monkeypatch.setenv("FLATFIELD_CACHE", str(tmp_path / "second"))
-    (again,) = reread(run).tasks
+    (again,) = reread(run, everything()).tasks
     assert (again.prompt, again.seed, again.digest) == ("Say 7.", 7, run.tasks[0].digest)
     assert again.path.startswith(str(tmp_path / "second"))
     path.unlink()
     with pytest.raises(NotFound, match=r"was read from .*/t\.md, which is gone"):
-        reread(run)
+        reread(run, everything())

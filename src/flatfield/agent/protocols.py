@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
 from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget  # noqa: TC001 - msgspec
+from flatfield.tasks.access import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from flatfield.agent.clock import Clock
     from flatfield.agent.http.retrying import RetryPolicy
+    from flatfield.tasks.access import Access
 
 
 class Admission(Protocol):
@@ -48,30 +51,21 @@ class Pressure(Protocol):
         ...
 
 
+@dataclass(kw_only=True, slots=True)
 class Services:
     """What providers share during one run: one HTTP session, a clock, the environment, a cache folder, patience.
 
     `retry` None: the transport's own policy. `pressure` None: nothing is waited for, nobody is told of refusals.
+    `access` decides which keys may go where and which programs may run; without one, nobody has trusted anything.
     """
 
-    __slots__ = ("cache", "clock", "environ", "pressure", "retry", "session")
-
-    def __init__(
-        self,
-        *,
-        session: aiohttp.ClientSession,
-        clock: Clock,
-        environ: Mapping[str, str],
-        cache: Path,
-        retry: RetryPolicy | None = None,
-        pressure: Pressure | None = None,
-    ) -> None:
-        self.pressure = pressure
-        self.retry = retry
-        self.session = session
-        self.clock = clock
-        self.environ = environ
-        self.cache = cache
+    session: aiohttp.ClientSession
+    clock: Clock
+    environ: Mapping[str, str]
+    cache: Path
+    retry: RetryPolicy | None = None
+    pressure: Pressure | None = None
+    access: Access = field(default_factory=nobody)
 
 
 class Opening(Struct, frozen=True, kw_only=True):

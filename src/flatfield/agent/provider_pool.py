@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from flatfield import plugins
+from flatfield.agent.destinations import sends
 from flatfield.errors import NotReady
 from flatfield.tasks.roster import remark
 
@@ -53,7 +54,9 @@ class ProviderPool:
         Raises:
             NotFound: there is no provider of that name.
             NotReady: it could not; the message says so too when its model is retired, or not known.
+            NotTrusted: its program may not be run, or its key may not go where it asks.
         """
+        self._allow(agent)
         try:
             await self.of(agent).check(agent)
         except NotReady as error:
@@ -63,5 +66,14 @@ class ProviderPool:
             raise NotReady(f"{error} ({told})") from None
 
     async def converse(self, opening: Opening) -> Conversation:
-        """Start a conversation with the opening's agent."""
+        """Start a conversation with the opening's agent.
+
+        Raises:
+            NotTrusted: its program may not be run, or its key may not go where it asks.
+        """
+        self._allow(opening.agent)
         return await self.of(opening.agent).converse(opening)
+
+    def _allow(self, agent: AgentConfig) -> None:
+        access = self._services.access
+        access.allow(access.of_agent(agent, sends(agent, self._services.environ)))

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def store_of(project: Project) -> Store:
-    """The store of runs that lies beside the project's flatfield.toml.
+    """The store of a project's runs.
 
     Raises:
         NotFound: `.flatfield` is there, but is no folder.
     """
     from flatfield.runs.store.store import Store
 
-    folder = project.folder / ".flatfield"
+    folder = project.data
     if folder.exists() and not folder.is_dir():
         raise NotFound(f"{folder} is not a folder: runs are stored in it; move it away")
     return Store(folder)

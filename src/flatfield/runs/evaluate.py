@@ -37,6 +37,8 @@ from flatfield.runs.until_sure import Rounds, until_sure
 from flatfield.runs.verdicts.judging import Court, judge_missing
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.scoring.prices.pricing import Prices
+from flatfield.scoring.verifying.verify import wants
+from flatfield.tasks.access import nobody
 from flatfield.tasks.agents import fingerprint
 from flatfield.tasks.limits import limits_for
 
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig, LaneLimits, Run, Task, TrialPlan, TrialRecord
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store.store import Store
+    from flatfield.tasks.access import Access
 
 UNREADY_LANE = Lane(name="not ready", width=64)
 
@@ -60,7 +63,8 @@ class Conduct:
     `source` is the folder that plain LOPs copy; `stop` set means: start nothing more and end what runs; `environ` is
     what providers look their keys and addresses up in; `only`, when it names agents, leaves all others' trials alone;
     `lanes` are the limits that the user sets to servers, by host or provider; `until_sure`: how many repeats there may
-    be at most when some are added until the order of the front is settled, None to do what is planned.
+    be at most when some are added until the order of the front is settled, None to do what is planned; `access` decides
+    what may run code and be sent keys.
     """
 
     clock: Clock
@@ -74,6 +78,7 @@ class Conduct:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     only: tuple[str, ...] = ()
     lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
+    access: Access = field(default_factory=nobody)
     until_sure: int | None = None
 
 
@@ -83,6 +88,7 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
     Raises:
         NotReady: agents, judges or servers are not there (all of them in one message), or another process is at this
             run; nothing was spent.
+        NotTrusted: a task's code may not run; nothing was spent.
         FlatfieldError: a workspace is too large or cannot be read; nothing was spent.
         StoreError: the store cannot be written.
     """
@@ -94,6 +100,7 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         _say(todo.notes, conduct)
         needed = _needed(run, todo.plans) if conduct.until_sure is None else run.agents
         judges = _needed_judges(run, conduct)
+        conduct.access.allow([want for task in run.tasks for want in wants(task, conduct.access)])
         not_ready = await unready(pool, needed, judges, skip=conduct.skip_unready)
         _say(notices((*needed, *judges), conduct.clock.utc().date()), conduct)
         ready = [agent for agent in (*run.agents, *conduct.judges) if agent.name not in not_ready]
@@ -141,13 +148,21 @@ def _ground(
         observe=_harmless(conduct.observe),
         lag=stack.enter_context(measured_lag()),
         lanes=lanes,
+        access=conduct.access,
     )
 
 
 async def _open_pool(stack: AsyncExitStack, conduct: Conduct, lanes: Lanes) -> ProviderPool:
     clock, environ = conduct.clock, conduct.environ
     session = await stack.enter_async_context(open_session(clock, environ))
-    services = Services(session=session, clock=clock, environ=environ, cache=cache_folder(environ), pressure=lanes)
+    services = Services(
+        session=session,
+        clock=clock,
+        environ=environ,
+        cache=cache_folder(environ),
+        pressure=lanes,
+        access=conduct.access,
+    )
     return await stack.enter_async_context(ProviderPool(services))
 
 

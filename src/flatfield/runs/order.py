@@ -20,6 +20,7 @@ from flatfield.runs.plan import repeats
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.judge.comparative import is_comparative
 from flatfield.scoring.judge.judge import rubric_of
+from flatfield.tasks.access import folder_of, project_of
 from flatfield.tasks.agents import CONTROLS, fingerprint, listed, select_agents
 from flatfield.tasks.lop import read_task
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from flatfield.records import Anchors, Mistake, Task
+    from flatfield.tasks.access import Access
 
 _SHOWN_VERSIONS = ("genai-prices", "aiohttp", "msgspec", "xllamacpp")
 
@@ -69,13 +71,14 @@ def resolve_agents(evaluation: Evaluation, tasks: Sequence[Task], roster: Sequen
         NotFound: agents that are not configured (all of them; the message says where they were named), or none named.
     """
     if evaluation.agents:
-        return Rosters(agents=select_agents(evaluation.agents, roster), by_task={})
+        writer = "" if "agents" in evaluation.typed else folder_of(evaluation.path)
+        return Rosters(agents=select_agents(evaluation.agents, roster, writer), by_task={})
     chosen: dict[str, AgentConfig] = {}
     by_task: dict[str, tuple[str, ...]] = {}
     problems: list[str] = []
     for task in tasks:
         try:
-            by_task[task.id] = _take_in(select_agents(task.agents, roster), chosen)
+            by_task[task.id] = _take_in(select_agents(task.agents, roster, folder_of(task.path)), chosen)
         except NotFound as error:
             problems.append(f"{task.path or task.id}: {error}")
     if problems:
@@ -128,16 +131,17 @@ def updated(run: Run, now: dict[str, str]) -> Run:
     return structs.replace(run, versions=now | run.versions, notes=notes)
 
 
-def reread(run: Run) -> Run:
+def reread(run: Run, access: Access) -> Run:
     """The run with its tasks as their files are now, so that an edited task is not mistaken for one that was done.
 
     Raises:
         InvalidFiles: files have mistakes now; all of them.
         NotFound: files are gone, or hold another task now; all of them.
+        NotTrusted: a task is made by a function that may not be run.
     """
     mistakes: list[Mistake] = []
     gone: list[str] = []
-    tasks = tuple(_reread(run, mistakes, gone))
+    tasks = tuple(_reread(run, access, mistakes, gone))
     if mistakes:
         raise InvalidFiles(mistakes)
     if gone:
@@ -147,7 +151,25 @@ def reread(run: Run) -> Run:
     return structs.replace(run, tasks=tasks, anchors=tuple(item for item in run.anchors if item.task not in changed))
 
 
-def unchanged(run: Run) -> Run:
+def of_its_store(run: Run, folder: Path, roster: Sequence[AgentConfig]) -> Run:
+    """The run with what its agents may do judged anew: a store is a file, and `folder`, its project, wrote it.
+
+    An agent that is configured now as it was then belongs to who configures it; one that names an address, a key, a
+    header or a program belongs to the store's folder; any other is asked where its vendor is, with the vendor's key.
+    """
+    writer = str(project_of(folder.resolve()))
+
+    def placed(agent: AgentConfig) -> AgentConfig:
+        now = next((one for one in roster if fingerprint(one) == fingerprint(agent)), None)
+        if now is not None:
+            return structs.replace(agent, folder=now.folder)
+        names_something = agent.base_url or agent.api_key_env or agent.headers or agent.command
+        return structs.replace(agent, folder=writer if names_something else "")
+
+    return structs.replace(run, agents=tuple(map(placed, run.agents)))
+
+
+def unchanged(run: Run, access: Access) -> Run:
     """The run, when its tasks' files are as they were: what is compared must be the same task.
 
     Raises:
@@ -155,7 +177,7 @@ def unchanged(run: Run) -> Run:
         NotFound: files are gone, or hold another task now; all of them.
         FlatfieldError: tasks have changed; all of them.
     """
-    now = {task.id: task.digest for task in reread(run).tasks}
+    now = {task.id: task.digest for task in reread(run, access).tasks}
     changed = [f"{task.id} ({task.generated_from or task.path})" for task in run.tasks if now[task.id] != task.digest]
     if changed:
         raise FlatfieldError(
@@ -209,7 +231,7 @@ def _judged_anew(run: Run) -> Iterator[str]:
         )
 
 
-def _reread(run: Run, mistakes: list[Mistake], gone: list[str]) -> Iterator[Task]:
+def _reread(run: Run, access: Access, mistakes: list[Mistake], gone: list[str]) -> Iterator[Task]:
     for task in run.tasks:
         if not task.path:
             yield task
@@ -219,7 +241,7 @@ def _reread(run: Run, mistakes: list[Mistake], gone: list[str]) -> Iterator[Task
             gone.append(f"the run's task {task.id!r} was read from {path}, which is gone; put it back to resume")
             continue
         try:
-            found = read_task(Path(path), task.seed or 0)
+            found = read_task(Path(path), task.seed or 0, access=access)
         except InvalidFiles as error:
             mistakes += error.mistakes
             continue

@@ -21,6 +21,7 @@ from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, limit_agents
 from flatfield.runs.trial import Assignment, Ground, TrialWork
 from flatfield.scoring.prices.pricing import Prices
+from flatfield.tasks.access import nobody
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from flatfield.agent.clock import Clock
     from flatfield.records import AgentConfig, LaneLimits, Limits, TrialRecord
+    from flatfield.tasks.access import Access
 
 PROMPT = "prompt"
 """The id of the task that a bare prompt is."""
@@ -40,7 +42,7 @@ class Surroundings:
     """What a single agent is run with: time, environment variables, prices, who is told, and the run that it is of.
 
     `lanes` are the limits that the user sets to servers, by host or provider; `traffic` is what agents of one event
-    loop ask servers through together, None: this one is alone.
+    loop ask servers through together, None: this one is alone. `access` decides what may run and be sent keys.
     """
 
     clock: Clock
@@ -50,6 +52,7 @@ class Surroundings:
     run: str = ""
     lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
     traffic: Lanes | None = None
+    access: Access = field(default_factory=nobody)
 
 
 def prompt_task(prompt: str, limits: Limits) -> Task:
@@ -128,5 +131,7 @@ async def _open(stack: AsyncExitStack, around: Surroundings) -> tuple[Lanes, Pro
     devices = stack.enter_context(shared_devices(cache, clock, tell))
     lanes = (around.traffic or Lanes(clock)).with_devices(devices)
     session = await stack.enter_async_context(open_session(clock, around.environ))
-    services = Services(session=session, clock=clock, environ=around.environ, cache=cache, pressure=lanes)
+    services = Services(
+        session=session, clock=clock, environ=around.environ, cache=cache, pressure=lanes, access=around.access
+    )
     return lanes, await stack.enter_async_context(ProviderPool(services))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +27,7 @@ from flatfield.runs.traffic.quiet import verify_quietly
 from flatfield.scoring.fairness.conditions import turn_conditions
 from flatfield.scoring.prices.pricing import tier_context
 from flatfield.scoring.protocols import VerifyContext
+from flatfield.tasks.access import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -42,13 +43,15 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Check, EventKind, FileChange, Task, TrialPlan
     from flatfield.runs.traffic.lanes import Lanes
     from flatfield.scoring.prices.pricing import Prices
+    from flatfield.tasks.access import Access
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ground:
     """What all trials of a run stand on; the same for every agent.
 
-    `scratch` is the folder that workspaces are made in; `sandbox` None: commands cannot run, `sandbox_reason` says why.
+    `scratch` is the folder that workspaces are made in; `sandbox` None: commands cannot run, `sandbox_reason` says why;
+    `access` decides whether a task's own code may run.
     """
 
     pool: ProviderPool
@@ -60,6 +63,7 @@ class Ground:
     observe: Callable[[Event], None]
     lag: LagMeter | None = None
     lanes: Lanes | None = None
+    access: Access = field(default_factory=nobody)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -218,6 +222,7 @@ class TrialWork:
             before=before,
             sandbox=self._sandbox,
             sandbox_reason=self._ground.sandbox_reason,
+            access=self._ground.access,
         )
 
     def _record(self, failure: Failure | None) -> TrialRecord:

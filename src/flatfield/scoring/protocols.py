@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from flatfield.tasks.access import nobody
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from flatfield.agent.protocols import Sandbox
     from flatfield.agent.workspace import Snapshot
     from flatfield.records import Check, Task, TrialRecord
+    from flatfield.tasks.access import Access
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +23,8 @@ class VerifyContext:
 
     `root` is the workspace's folder; verifiers read and write it through `files` only, because the agent may have left
     links there. `before` is what the workspace held at the start. `sandbox` None: commands cannot be run, and
-    `sandbox_reason` says why and how to fix it.
+    `sandbox_reason` says why and how to fix it. `access` decides whether the task's own code may run; without one,
+    nobody has trusted anything.
     """
 
     trial: TrialRecord
@@ -30,6 +34,7 @@ class VerifyContext:
     before: Snapshot
     sandbox: Sandbox | None = None
     sandbox_reason: str = ""
+    access: Access = field(default_factory=nobody)
 
 
 class Verifier(Protocol):

@@ -154,13 +154,15 @@ def is_url(text: str) -> bool:
         return False
 
 
-def select_agents(items: Sequence[str], roster: Sequence[AgentConfig]) -> tuple[AgentConfig, ...]:
+def select_agents(items: Sequence[str], roster: Sequence[AgentConfig], writer: str = "") -> tuple[AgentConfig, ...]:
     """The agents that names, globs and specs select, in their order, each once.
 
     A name wins over a spec; `nano-agent-NAME` means the agent that such a sub-agent wraps. Globs leave out the
     controls, which are compared with nothing, and select among the user's own agents. Those that flatfield brings
     along, which are many and may cost money, are selected by a glob only where none of the user's matches and the glob
     begins as their names do (`claude-*`, never `*`).
+
+    `writer` is the folder of the project whose files name them; "": the user typed them.
 
     Raises:
         NotFound: items that select nothing; all of them, with names that come close.
@@ -169,7 +171,7 @@ def select_agents(items: Sequence[str], roster: Sequence[AgentConfig]) -> tuple[
     problems: list[str] = []
     for item in items:
         try:
-            for agent in _select(item.strip(), roster):
+            for agent in _select(item.strip(), roster, writer):
                 chosen[_free_name(agent, chosen)] = agent
         except NotFound as error:
             problems.append(str(error))
@@ -179,8 +181,9 @@ def select_agents(items: Sequence[str], roster: Sequence[AgentConfig]) -> tuple[
 
 
 def fingerprint(agent: AgentConfig) -> str:
-    """16 hex digits of SHA-256 over all that changes what the agent does: not its name, source or description."""
+    """16 hex digits of SHA-256 over all that changes what the agent does: not its name, origin or description."""
     same = msgspec.to_builtins(msgspec.structs.replace(agent, name="", source="", description=""))
+    del same["folder"]
     for key in _OF_EXTERNAL_AGENTS:  # left out where they are not used, so that older runs know their agents again
         if not same[key]:
             del same[key]
@@ -195,7 +198,7 @@ def listed(roster: Sequence[AgentConfig]) -> str:
     return ", ".join(parts) or "none"
 
 
-def _select(item: str, roster: Sequence[AgentConfig]) -> Iterator[AgentConfig]:
+def _select(item: str, roster: Sequence[AgentConfig], writer: str) -> Iterator[AgentConfig]:
     named = next((agent for agent in roster if agent.name == item), None)
     named = named or next((agent for agent in roster if wrapper_name(agent.name) == item), None)
     if named is not None:
@@ -218,7 +221,7 @@ def _select(item: str, roster: Sequence[AgentConfig]) -> Iterator[AgentConfig]:
         close = source.did_you_mean(item, names)
         there = close or f"; there are: {listed(roster)}"
         raise NotFound(f"there is no agent {item!r}{there} (or write PROVIDER:MODEL[@URL])")
-    agent = parse_agent(item)
+    agent = msgspec.structs.replace(parse_agent(item), folder=writer)
     providers = plugins.names("provider")
     if agent.provider not in providers:
         close = source.did_you_mean(agent.provider, providers)

@@ -1,4 +1,4 @@
-"""Where flatfield keeps what it can make or fetch again: models, price data, generated tasks."""
+"""Where flatfield keeps what is no project's: a cache of what it can fetch or make again, and data of its own."""
 
 from __future__ import annotations
 
@@ -17,3 +17,10 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     # The XDG specification says that a relative path is to be ignored.
     base = Path(shared) if Path(shared).is_absolute() else Path(environ.get("HOME") or Path.home()) / ".cache"
     return base / "flatfield"
+
+
+def data_folder(environ: Mapping[str, str]) -> Path:
+    """$XDG_DATA_HOME/flatfield, else ~/.local/share/flatfield: what cannot be made again; nothing is created."""
+    shared = environ.get("XDG_DATA_HOME", "")
+    home = Path(environ.get("HOME") or Path.home())
+    return (Path(shared) if Path(shared).is_absolute() else home / ".local" / "share") / "flatfield"

@@ -29,6 +29,8 @@ from flatfield.tasks.source import Findings, decode, slug
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flatfield.tasks.access import Access
+
 TIMEOUT_SECONDS = 60.0
 LIMIT_BYTES = 64 * 1024**2
 TASK_FILE = "task.md"
@@ -56,7 +58,7 @@ def generates(text: str) -> bool:
     return frontmatter.has_key(frontmatter.split(text).matter, filling.KEY)
 
 
-def variant(path: Path, text: str, seed: int, cache: Path) -> Path:
+def variant(path: Path, text: str, seed: int, cache: Path, access: Access) -> Path:
     """The plain LOP, in a folder of its own below `cache`, that a generating one is with this seed.
 
     The folder holds what lies beside the LOP, with what the function wrote. It is made when it is not there, or is not
@@ -64,6 +66,7 @@ def variant(path: Path, text: str, seed: int, cache: Path) -> Path:
 
     Raises:
         InvalidFiles: the LOP or its function has a mistake; with file and line.
+        NotTrusted: it is not made yet, and its function may not be run.
         FlatfieldError: the cache cannot be written.
     """
     maker = _maker(path.resolve(), str(path), text)
@@ -73,6 +76,7 @@ def variant(path: Path, text: str, seed: int, cache: Path) -> Path:
     target = home / f"{seed}-{key}"
     if _whole(target):
         return target / path.name
+    access.allow(access.of_file(maker.file, f"makes the task {path.name}"))
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home, prefix=".making-") as scratch:

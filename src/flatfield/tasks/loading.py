@@ -11,12 +11,15 @@ import msgspec
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import Evaluation, Mistake, Task
 from flatfield.tasks import source
+from flatfield.tasks.access import nobody
 from flatfield.tasks.generating import TASK_FILE
 from flatfield.tasks.hop import is_evaluation, read_evaluation
 from flatfield.tasks.lop import looks_like_task, read_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from flatfield.tasks.access import Access
 
 SUITE_PREFIX = "suite:"
 
@@ -35,6 +38,7 @@ class _Reading:
     """What one call of `load` has read so far; `named` says of each file whether it was named itself."""
 
     cwd: Path
+    access: Access
     seed: int | None = None
     named: dict[Path, bool] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
@@ -53,18 +57,20 @@ class _Reading:
         self.mistakes.extend(msgspec.structs.replace(m, path=self.shown(Path(m.path))) for m in error.mistakes)
 
 
-def load(arguments: Sequence[str], cwd: Path, seed: int | None = None) -> Loaded:
+def load(arguments: Sequence[str], cwd: Path, seed: int | None = None, *, access: Access | None = None) -> Loaded:
     """Read files, folders and `suite:NAME`; relative paths count from `cwd`.
 
     Of a folder, the Markdown files right in it, and the `task.md` of each folder in it. There, what is neither LOP nor
     HOP is passed over with a note (a README without), and so are HOPs when one is named as a file. `seed` is what LOPs
-    that are generated are made from; None: the HOP's.
+    that are generated are made from; None: the HOP's. `access` decides whether the functions that make them may run;
+    None: nobody has trusted anything.
 
     Raises:
         NotFound: files, folders or suites that are not there; all of them.
         InvalidFiles: the mistakes of all files, tasks with the same id, or several HOPs.
+        NotTrusted: a task is made by a function that may not be run.
     """
-    reading = _Reading(cwd, seed)
+    reading = _Reading(cwd, access or nobody(), seed)
     for argument in arguments:
         _find(argument, reading)
     if reading.missing:
@@ -137,7 +143,7 @@ def _read_task(path: Path, text: str, reading: _Reading, evaluation: Evaluation)
     try:
         if reading.named[path] or looks_like_task(text):
             seed = evaluation.seed if reading.seed is None else reading.seed
-            reading.tasks.append(read_task(path, seed))
+            reading.tasks.append(read_task(path, seed, access=reading.access))
         elif path.stem.lower() != "readme":
             reading.notes.append(f"{reading.shown(path)} passed over: it has no `## Variables` with a PROMPT")
     except InvalidFiles as error:

@@ -12,9 +12,11 @@ import msgspec
 from flatfield.errors import NotFound
 from flatfield.records import Limits, Targets, Task
 from flatfield.tasks import digest, fields, frontmatter, generating, markdown, sabotages, solution, source, verify
+from flatfield.tasks.access import nobody, project_of
 from flatfield.tasks.cache import cache_folder
 
 if TYPE_CHECKING:
+    from flatfield.tasks.access import Access
     from flatfield.tasks.located import Node
     from flatfield.tasks.markdown import Prompt
     from flatfield.tasks.source import Findings
@@ -25,18 +27,21 @@ DEFAULT_TOOLS = ("read_file", "list_directory", "write_file", "edit_file", "get_
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def read_task(path: Path, seed: int = 0, *, cache: Path | None = None) -> Task:
+def read_task(path: Path, seed: int = 0, *, cache: Path | None = None, access: Access | None = None) -> Task:
     """Read one LOP; one that is generated, as the variant that `seed` makes, kept in `cache` (None: the user's).
+
+    `access` decides whether the function that makes it may run; None: nobody has trusted anything.
 
     Raises:
         NotFound: there is no such file.
         InvalidFiles: it has mistakes; all of them, with their lines.
+        NotTrusted: the function that makes it may not be run.
         FlatfieldError: the cache cannot be written.
     """
     data = source.read_bytes(path)
     text = source.decode(data, str(path))
     if generating.generates(text):
-        made = generating.variant(path, text, seed, cache or cache_folder(os.environ))
+        made = generating.variant(path, text, seed, cache or cache_folder(os.environ), access or nobody())
         origin = str(path.absolute())
         data = source.read_bytes(made)
         task = _read(made, data, source.decode(data, str(made)))
@@ -158,6 +163,9 @@ def _workspace(path: Path) -> fields.Reader:
         if Path(value).is_absolute() or not folder.is_dir():
             problem = "is absolute" if Path(value).is_absolute() else "is not there"
             found.add(node.line, f"the workspace folder {value!r} {problem}", f"name a folder beside {path.name}")
+        elif not folder.is_relative_to(project_of(path.resolve())):
+            fix = f"name a folder beside {path.name}, or elsewhere in its project"
+            found.add(node.line, f"the workspace {value!r} leads out of the LOP's project", fix)
         elif path.resolve().is_relative_to(folder):
             found.add(node.line, f"the workspace {value!r} holds the LOP, and so the answers", "name a folder below it")
         else:

@@ -11,7 +11,9 @@ import msgspec
 
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import Mistake
+from flatfield.tasks.access import is_broad, project_of
 from flatfield.tasks.agents import CONTROLS, read_agent_file
+from flatfield.tasks.cache import data_folder
 from flatfield.tasks.config import Config, read_config
 from flatfield.tasks.roster import SHIPPED, as_agent, known_models
 
@@ -22,18 +24,22 @@ if TYPE_CHECKING:
 
 CONFIG_NAME = "flatfield.toml"
 CONFIG_VARIABLE = "FLATFIELD_CONFIG"
+DATA_NAME = ".flatfield"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """Where flatfield.toml lies (else the current directory), and every agent that can be named there.
 
-    `config` is None without a flatfield.toml. The roster holds each name once, by precedence; `notes` say which agents
+    `config` is None without a flatfield.toml. `data` is the folder of the store, reports and logs: `.flatfield` beside
+    flatfield.toml, else in the current directory; where that is `/` or the home folder, a place of flatfield's own. The
+    roster holds each name once, by precedence; `notes` say which agents
     are hidden by others, and which files were passed over. `prices` and `lanes` are the user's own.
     """
 
     folder: Path
     config: Path | None
+    data: Path
     roster: tuple[AgentConfig, ...]
     notes: tuple[str, ...]
     prices: Mapping[str, Price] = field(default_factory=dict)
@@ -60,17 +66,30 @@ def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> 
             written = read_config(path, _shown(path, cwd))
         except InvalidFiles as error:
             mistakes += error.mistakes
-    agents = list(written.agents)
-    for place in dict.fromkeys(
-        home / name for name in ("agents", ".claude/agents") for home in (folder, cwd.absolute())
-    ):
-        agents += _folder(place, cwd, mistakes, notes)
+    agents = [_of(folder, agent) for agent in written.agents]
+    homes = dict.fromkeys((folder, cwd.absolute()))
+    for name in ("agents", ".claude/agents"):
+        for home in homes:
+            agents += [_of(home, agent) for agent in _folder(home / name, cwd, mistakes, notes)]
     if mistakes:
         raise InvalidFiles(mistakes)
     roster = _first_of_each([*agents, *shipped()], notes)
     return Project(
-        folder=folder, config=path, roster=roster, notes=tuple(notes), prices=written.prices, lanes=written.lanes
+        folder=folder,
+        config=path,
+        data=_data(folder, path, environ),
+        roster=roster,
+        notes=tuple(notes),
+        prices=written.prices,
+        lanes=written.lanes,
     )
+
+
+def _data(folder: Path, config: Path | None, environ: Mapping[str, str]) -> Path:
+    own = folder / DATA_NAME
+    if config is not None or own.exists() or not is_broad(folder.resolve()):
+        return own
+    return data_folder(environ) / "home"
 
 
 def shipped() -> tuple[AgentConfig, ...]:
@@ -129,6 +148,11 @@ def _first_of_each(agents: list[AgentConfig], notes: list[str]) -> tuple[AgentCo
             notes.append(f"agent {agent.name} of {agent.source} is hidden by the one of {chosen[agent.name].source}")
         chosen.setdefault(agent.name, agent)
     return tuple(chosen.values())
+
+
+def _of(folder: Path, agent: AgentConfig) -> AgentConfig:
+    """The agent with the project that wrote it."""
+    return msgspec.structs.replace(agent, folder=str(project_of(folder.resolve())))
 
 
 def _shown(path: Path, cwd: Path) -> str:

@@ -10,6 +10,7 @@ import pytest
 from flatfield.agent.http.transport import Transport
 from flatfield.agent.protocols import Opening
 from flatfield.agent.providers import gemini
+from flatfield.agent.providers._vendor import Address
 from flatfield.errors import ProviderError
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget, Usage
 from flatfield.testing.gemini_wire import GeminiWire
@@ -51,9 +52,8 @@ def opening(base_url: str) -> Opening:
 
 def conversation(services: Services, server: FakeServer, clock: Clock) -> GeminiConversation:
     asked = opening(server.base_url)
-    return gemini.GeminiConversation(
-        asked, Transport(services.session, clock), f"{server.base_url}/v1beta", {"x-goog-api-key": "planted-key"}
-    )
+    address = Address(base_url=f"{server.base_url}/v1beta", headers={"x-goog-api-key": "planted-key"})
+    return gemini.GeminiConversation(asked, Transport(services.session, clock), address)
 
 
 def results(reply: Reply, *, ok: bool = True) -> list[ToolResult]:

@@ -10,6 +10,7 @@ import pytest
 from flatfield.agent.http.transport import Transport
 from flatfield.agent.protocols import Opening
 from flatfield.agent.providers import gemini
+from flatfield.agent.providers._vendor import Address
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.records import AgentConfig, Task, TurnBudget, Usage
 from flatfield.testing.gemini_wire import GeminiWire
@@ -29,9 +30,8 @@ EVENTS = {"Content-Type": "text/event-stream"}
 def conversation(services: Services, server: FakeServer, clock: Clock) -> GeminiConversation:
     agent = AgentConfig(name="a", provider="gemini", model="fake-model", base_url=server.base_url)
     asked = Opening(agent=agent, system_prompt="", prompt="Do it.", task=Task(id="t", title="t", prompt=""), tools=())
-    return gemini.GeminiConversation(
-        asked, Transport(services.session, clock), f"{server.base_url}/v1beta", {"x-goog-api-key": "planted-key"}
-    )
+    address = Address(base_url=f"{server.base_url}/v1beta", headers={"x-goog-api-key": "planted-key"})
+    return gemini.GeminiConversation(asked, Transport(services.session, clock), address)
 
 
 def event(chunk: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import pytest
 from flatfield.agent.http.transport import Transport
 from flatfield.agent.protocols import Opening
 from flatfield.agent.providers import gemini
+from flatfield.agent.providers._vendor import Address
 from flatfield.errors import NotReady
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget
 from flatfield.testing.gemini_wire import GeminiWire
@@ -48,9 +49,8 @@ def opening(base_url: str, model: str = "fake-model", **settings: Any) -> Openin
 
 def conversation(services: Services, server: FakeServer, clock: Clock, **settings: Any) -> GeminiConversation:
     asked = opening(server.base_url, **settings)
-    return gemini.GeminiConversation(
-        asked, Transport(services.session, clock), f"{server.base_url}/v1beta", {"x-goog-api-key": "planted-key"}
-    )
+    address = Address(base_url=f"{server.base_url}/v1beta", headers={"x-goog-api-key": "planted-key"})
+    return gemini.GeminiConversation(asked, Transport(services.session, clock), address)
 
 
 def validates(requests: Sequence[dict[str, Any]]) -> None:

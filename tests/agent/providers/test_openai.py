@@ -406,17 +406,20 @@ async def test_llama_servers_are_given_the_schema_in_their_own_field(
 
 async def test_which_key_goes_where(services: Services) -> None:
     services.environ = {"OPENAI_API_KEY": "vendors-own"}
-    provider = provider_module.create(services)
 
     def key(base_url: str | None, **settings: Any) -> str | None:
-        return provider._address(opening(base_url, **settings).agent).headers.get("Authorization")
+        return provider_module.endpoint_of(opening(base_url, **settings).agent, services.environ).headers.get(
+            "Authorization"
+        )
 
     assert key(None) == key("https://eu.api.openai.com/v1") == "Bearer vendors-own"
     assert key("http://127.0.0.1:1/v1") is None
     assert key("https://api.openai.com.example.org/v1") is None
     services.environ = {"OPENAI_API_KEY": "vendors-own", "OPENAI_BASE_URL": "https://gateway.example.org/v1/"}
     assert key(None) == "Bearer vendors-own"
-    assert provider._address(opening(None).agent).base_url == "https://gateway.example.org/v1"
+    assert (
+        provider_module.endpoint_of(opening(None).agent, services.environ).base_url == "https://gateway.example.org/v1"
+    )
     services.environ = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
     assert key(None) is None
     services.environ = {}

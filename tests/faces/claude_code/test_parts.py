@@ -16,6 +16,7 @@ from flatfield.faces.claude_code.layout import PLUGIN, PROJECT, Layout
 from flatfield.faces.claude_code.parts import HOOKS, LINEUP, TOOL_MILLISECONDS, files, marketplace
 from flatfield.records import AgentConfig
 from flatfield.runs.proof.checking import check_tasks
+from flatfield.tasks.access import everything
 from flatfield.tasks.agents import read_agent_file, select_agents, wrapper_name
 from flatfield.tasks.hop import is_evaluation
 from flatfield.tasks.loading import load
@@ -163,5 +164,5 @@ def test_hooks_speak_in_the_background(layout: Layout) -> None:
 async def test_the_lops_are_proved(tmp_path: Path) -> None:
     put(files(AGENTS, PROJECT), tmp_path)
     tasks = load([".claude/commands/perf"], tmp_path).tasks
-    found = await check_tasks(tasks, tmp_path)
+    found = await check_tasks(tasks, tmp_path, everything())
     assert [(each.task, each.holds) for each in found] == [(task.id, True) for task in tasks], found

@@ -27,7 +27,7 @@ PLANTED = "sk-planted-0123456789"
 
 def project(folder: Path, *variables: str) -> Project:
     agents = tuple(AgentConfig(name=name, provider="openai-chat", api_key_env=name) for name in variables)
-    return Project(folder=folder, config=None, roster=agents, notes=())
+    return Project(folder=folder, config=None, data=folder, roster=agents, notes=())
 
 
 def found(folder: Path, text: str, real: dict[str, str] | None = None) -> Environment:

@@ -9,6 +9,7 @@ import pytest
 from flatfield.errors import NotReady
 from flatfield.records import Sabotage, SolutionStep, Task, VerifierSpec
 from flatfield.runs.proof.checking import check_tasks
+from flatfield.tasks.access import everything
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,7 @@ async def test_what_holds_and_what_does_not(tmp_path: Path) -> None:
         task("judged", VerifierSpec(kind="rubric", options={"value": ["nice"]})),
         task("open", file(equals="1"), solution=()),
     ]
-    found = {finding.task: finding for finding in await check_tasks(tasks, tmp_path)}
+    found = {finding.task: finding for finding in await check_tasks(tasks, tmp_path, everything())}
     assert [name for name, finding in found.items() if finding.holds] == ["good", "open"]
     assert (found["good"].oracle, found["good"].noop, found["good"].summary) == (
         1.0,
@@ -56,11 +57,11 @@ async def test_what_holds_and_what_does_not(tmp_path: Path) -> None:
 
 async def test_wording_of_the_harness_is_warned_of(tmp_path: Path) -> None:
     wordy = Task(id="w", title="w", prompt="Respond with your entire JSON response structure.")
-    assert (await check_tasks([wordy], tmp_path))[0].warnings
+    assert (await check_tasks([wordy], tmp_path, everything()))[0].warnings
 
 
 async def test_nothing_to_prove_asks_nobody(tmp_path: Path) -> None:
-    assert await check_tasks([], tmp_path) == ()
+    assert await check_tasks([], tmp_path, everything()) == ()
 
 
 async def test_without_a_sandbox_a_command_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +70,7 @@ async def test_without_a_sandbox_a_command_proves_nothing(tmp_path: Path, monkey
 
     monkeypatch.setattr("flatfield.runs.proof.proving.find_sandbox", none)
     command = VerifierSpec(kind="command", options={"run": "grep 1 out"})
-    (finding,) = await check_tasks([task("c", command)], tmp_path)
+    (finding,) = await check_tasks([task("c", command)], tmp_path, everything())
     assert not finding.holds
     assert "was not measured" in finding.summary
     assert "bubblewrap is not installed" in finding.summary
@@ -87,7 +88,7 @@ async def test_what_gives_points_for_no_work(tmp_path: Path) -> None:
         task("hint", answer(contains="Oslo"), *[file(equals="1")] * 3, solution=(WRITES, said), files={"a": "Oslo"}),
         task("unsolved", file(absent=True), solution=()),
     ]
-    found = {finding.task: finding for finding in await check_tasks(tasks, tmp_path)}
+    found = {finding.task: finding for finding in await check_tasks(tasks, tmp_path, everything())}
     assert [name for name, finding in found.items() if finding.holds] == ["hint"]
     assert "an echo of the prompt passes: it scores 1.00 (answer contains 1:" in found["prompted"].summary
     assert "a copy of the workspace passes: it scores 1.00" in found["lying"].summary
@@ -104,7 +105,7 @@ async def test_sabotages_that_hold(tmp_path: Path) -> None:
         Sabotage(name="says nothing", answer="", breaks=(1,)),
     )
     proved = task("good", file(equals="1"), answer(contains="done"), sabotages=spoilt)
-    quick, deep = [(await check_tasks([proved], tmp_path, deep=deep))[0] for deep in (False, True)]
+    quick, deep = [(await check_tasks([proved], tmp_path, everything(), deep=deep))[0] for deep in (False, True)]
     assert (quick.holds, quick.runs, quick.sabotages, quick.unbroken) == (True, 1, (), ())
     assert (deep.holds, deep.runs, deep.unbroken) == (True, 5, ())
     assert deep.summary == "oracle 1, noop 0, echo 0, copy 0; alike in 5 runs; 2 of 2 sabotages noticed"
@@ -124,10 +125,12 @@ async def test_sabotages_that_show_a_hole(tmp_path: Path) -> None:
         Sabotage(name="misses", skip=(0,), breaks=(0, 1)),
         Sabotage(name="unfit", steps=(unfit,)),
     )
-    (found,) = await check_tasks([task("t", file(equals="1"), file(path="a", absent=True), sabotages=spoilt)], tmp_path)
+    (found,) = await check_tasks(
+        [task("t", file(equals="1"), file(path="a", absent=True), sabotages=spoilt)], tmp_path, everything()
+    )
     assert not found.sabotages
     checks = (file(equals="1"), answer(matches="done|whatever"))
-    (found,) = await check_tasks([task("t", *checks, sabotages=spoilt)], tmp_path, deep=True)
+    (found,) = await check_tasks([task("t", *checks, sabotages=spoilt)], tmp_path, everything(), deep=True)
     assert not found.holds
     for text in (
         "sabotage 'unnoticed' still scores 1: no check notices it",
@@ -144,7 +147,7 @@ async def test_without_sabotages_the_obvious_ones_are_tried(tmp_path: Path) -> N
     looks = SolutionStep(tool="list_directory")
     solution = (looks, WRITES, other, SolutionStep(answer="Both are written."))
     checks = (file(equals="1"), answer(matches="(?s).*"), file(path="c", absent=True), file(path="out", exists=True))
-    (found,) = await check_tasks([task("t", *checks, solution=solution)], tmp_path, deep=True)
+    (found,) = await check_tasks([task("t", *checks, solution=solution)], tmp_path, everything(), deep=True)
     assert [each.name for each in found.sabotages] == ["without write_file out", "without write_file b"]
     assert found.sabotages[0].failed == ("file out: equals", "file out: exists")
     assert "sabotage 'without write_file b' still scores 1: no check notices it" in found.warnings
@@ -158,7 +161,7 @@ async def test_a_check_that_crashes_on_a_wrong_result_is_found(tmp_path: Path) -
     fragile = VerifierSpec(kind="python", options={"value": "checks.py::verify"})
     solution = (WRITES, SolutionStep(answer="x"))
     one = task("t", file(equals="1"), fragile, solution=solution, path=str(tmp_path / "t.md"))
-    (found,) = await check_tasks([one], tmp_path, deep=True)
+    (found,) = await check_tasks([one], tmp_path, everything(), deep=True)
     assert "sabotage 'an empty answer': python checks.py::verify was not measured" in found.summary
 
 
@@ -169,11 +172,13 @@ async def test_an_oracle_that_is_graded_by_chance_is_found(tmp_path: Path) -> No
     )
     fickle = VerifierSpec(kind="python", options={"value": "checks.py::verify"})
     one = task("t", fickle, path=str(tmp_path / "t.md"))
-    (found,) = await check_tasks([one], tmp_path, deep=True)
+    (found,) = await check_tasks([one], tmp_path, everything(), deep=True)
     assert "oracle differs in run 2 of 5: python checks.py::verify says 'seen by" in found.summary
 
 
 async def test_progress_is_told(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    await check_tasks([task("t", file(equals="1"))], tmp_path, tell=lambda done, of: told.append((done, of)))
+    await check_tasks(
+        [task("t", file(equals="1"))], tmp_path, everything(), tell=lambda done, of: told.append((done, of))
+    )
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -15,6 +15,7 @@ from flatfield.errors import FlatfieldError, NotReady
 from flatfield.records import AgentConfig, SolutionStep, Task, TrialRecord, VerifierSpec
 from flatfield.runs.proof import proving
 from flatfield.runs.proof.proving import Play, play
+from flatfield.tasks.access import everything
 
 if TYPE_CHECKING:
     from flatfield.runs.trial import Assignment, Ground
@@ -51,7 +52,7 @@ def _left(folder: Path) -> list[Path]:
 
 async def test_records_come_in_the_order_of_the_plays_and_each_is_told(tmp_path: Path, temporary: Path) -> None:
     told: list[int] = []
-    records = await play(_plays(tmp_path / "none", "c", "a", "b", files={"x": "1"}), told.append)
+    records = await play(_plays(tmp_path / "none", "c", "a", "b", files={"x": "1"}), everything(), told.append)
     assert [(record.task, record.answer, record.repeat) for record in records] == [
         ("t-c", "c", 2),
         ("t-a", "a", 2),
@@ -80,11 +81,11 @@ async def test_no_more_are_played_at_once_than_the_machine_has_processors(
 
     monkeypatch.setattr(proving, "run_trial", busy)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    await play(_plays(tmp_path, *"abcdefgh", files={"x": ""}), lambda _done: None)
+    await play(_plays(tmp_path, *"abcdefgh", files={"x": ""}), everything(), lambda _done: None)
     assert most == 3
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     most = 0
-    await play(_plays(tmp_path, *"abcdefghijkl", files={"x": ""}), lambda _done: None)
+    await play(_plays(tmp_path, *"abcdefghijkl", files={"x": ""}), everything(), lambda _done: None)
     assert most == proving.MOST_AT_ONCE
 
 
@@ -95,10 +96,12 @@ async def test_a_sandbox_is_looked_for_only_where_commands_are_run(
         raise NotReady("there is none; install it")
 
     monkeypatch.setattr(proving, "find_sandbox", none)
-    (record,) = await play(_plays(tmp_path, "a", files={"x": ""}), lambda _done: None)
+    (record,) = await play(_plays(tmp_path, "a", files={"x": ""}), everything(), lambda _done: None)
     assert record.failure is None
     command = VerifierSpec(kind="command", options={"run": "true"})
-    (record,) = await play(_plays(tmp_path, "a", verifiers=(command,), files={"x": ""}), lambda _done: None)
+    (record,) = await play(
+        _plays(tmp_path, "a", verifiers=(command,), files={"x": ""}), everything(), lambda _done: None
+    )
     assert [(check.score, check.reason) for check in record.checks] == [
         (None, "the command was not run: there is none; install it")
     ]
@@ -113,7 +116,7 @@ async def test_a_play_that_breaks_takes_its_workspaces_with_it(
 
     monkeypatch.setattr(proving, "run_trial", breaks)
     with pytest.raises(ExceptionGroup) as caught:
-        await play(_plays(tmp_path, "a", files={"x": ""}), lambda _done: None)
+        await play(_plays(tmp_path, "a", files={"x": ""}), everything(), lambda _done: None)
     assert caught.group_contains(FlatfieldError, match="it broke")
     assert _left(temporary) == []
 
@@ -121,7 +124,7 @@ async def test_a_play_that_breaks_takes_its_workspaces_with_it(
 async def test_no_room_for_workspaces_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     with pytest.raises(FlatfieldError, match=r"no workspace can be made in .*; set TMPDIR to another"):
-        await play(_plays(tmp_path, "a", files={"x": ""}), lambda _done: None)
+        await play(_plays(tmp_path, "a", files={"x": ""}), everything(), lambda _done: None)
 
 
 async def test_code_of_verifiers_waits_while_another_process_measures_a_model_here(tmp_path: Path) -> None:
@@ -141,7 +144,7 @@ async def test_code_of_verifiers_waits_while_another_process_measures_a_model_he
         assert holder.stdout is not None
         assert await holder.stdout.readline() == b"held\n"
         plays = _plays(tmp_path, "a", verifiers=(code,), files={"x": ""}, path=str(tmp_path / "t.md"))
-        (record,) = await play(plays, lambda _done: None, say)
+        (record,) = await play(plays, everything(), lambda _done: None, say)
     finally:
         if not said:
             holder.kill()

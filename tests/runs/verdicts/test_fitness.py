@@ -13,10 +13,11 @@ import pytest
 from flatfield.agent.clock import SystemClock
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.records import AgentConfig, LaneLimits
-from flatfield.runs.verdicts.courtroom import courtroom
+from flatfield.runs.verdicts.courtroom import Bar, courtroom
 from flatfield.runs.verdicts.fitness import Desk, Examination, examination, examine
 from flatfield.scoring.judge.labelled_set import labelled_set
 from flatfield.scoring.prices.pricing import Prices
+from flatfield.tasks.access import nobody
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:
@@ -50,10 +51,15 @@ async def sat(
 
     clock = SystemClock()
     environ = {"FLATFIELD_CACHE": str(folder)}
-    room = courtroom((agent,), clock, environ, how.get("tell", print), how.get("limits", {}))
+    bar = Bar(clock=clock, environ=environ, limits=how.get("limits", {}), access=nobody())
+    room = courtroom((agent,), bar, how.get("tell", print))
     async with room as (pool, lanes):
         desk = Desk(pool=pool, lanes=lanes, prices=Prices(), clock=clock, folder=folder, stop=stop, tell=hear)
         return await examine(agent, SET.cases[:count], examination(agent, folder, SET), desk)
+
+
+def bar_of(environ: dict[str, str]) -> Bar:
+    return Bar(clock=SystemClock(), environ=environ, limits={}, access=nobody())
 
 
 def judge_at(server: FakeChat, **fields: Any) -> AgentConfig:
@@ -103,7 +109,7 @@ async def test_a_server_that_fails_is_no_verdict_on_the_judge(tmp_path: Path) ->
 async def test_a_judge_that_is_not_ready_is_said_before_anything_is_asked(tmp_path: Path) -> None:
     agent = AgentConfig(name="j", provider="openai", model="gpt-5")
     with pytest.raises(NotReady, match=r"judge 'j'.*OPENAI_API_KEY"):
-        async with courtroom((agent,), SystemClock(), {"FLATFIELD_CACHE": str(tmp_path)}, print, {}):
+        async with courtroom((agent,), bar_of({"FLATFIELD_CACHE": str(tmp_path)}), print):
             pass
 
 
@@ -173,5 +179,5 @@ async def test_a_judge_asks_its_server_no_more_at_once_than_the_user_says(tmp_pa
 async def test_a_judge_trusts_the_authorities_that_are_named(tmp_path: Path) -> None:
     environ = {"FLATFIELD_CACHE": str(tmp_path), "SSL_CERT_FILE": str(tmp_path / "none.pem")}
     with pytest.raises(NotReady, match=r"none\.pem"):
-        async with courtroom((), SystemClock(), environ, print, {}):
+        async with courtroom((), bar_of(environ), print):
             pass

@@ -10,13 +10,14 @@ import msgspec
 from msgspec import Struct, field
 
 from flatfield.agent.providers._asking import ask
-from flatfield.agent.providers.gemini import GEMINI, resource
+from flatfield.agent.providers.gemini import VENDOR, resource
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flatfield.agent.protocols import Services
+    from flatfield.agent.providers._vendor import Address
     from flatfield.records import AgentConfig
 
 _SHOWN_MODELS = 8
@@ -31,16 +32,18 @@ class _Models(Struct):
     models: list[_Model] = field(default_factory=list)
 
 
-async def check_model(agent: AgentConfig, address: str, headers: Mapping[str, str], services: Services) -> None:
+async def check_model(agent: AgentConfig, address: Address, services: Services) -> None:
     """Raise NotReady unless the API answers, takes the key and serves the model.
 
     A gateway without a list of models is given the benefit of the doubt. A model that is not listed is asked for by
     its name: not every one that may be used is in the list.
     """
-    status, body = await ask(agent, f"{address}/models?pageSize=1000", headers, services)
+    status, body = await ask(agent, f"{address.base_url}/models?pageSize=1000", address.headers, services)
     if status in {401, 403} or (status == 400 and b"API_KEY_INVALID" in body):
-        variables = agent.api_key_env or " or ".join(GEMINI.key_variables)
-        raise NotReady(f"agent {agent.name!r}: {address} refuses the key ({status}); check the key in {variables}")
+        variables = agent.api_key_env or " or ".join(VENDOR.key_variables)
+        raise NotReady(
+            f"agent {agent.name!r}: {address.base_url} refuses the key ({status}); check the key in {variables}"
+        )
     if status != 200:
         return
     listed = {model.name: model for model in _decoded(body)}
@@ -50,9 +53,9 @@ async def check_model(agent: AgentConfig, address: str, headers: Mapping[str, st
         if "generateContent" not in model.supported_generation_methods:
             raise NotReady(f"agent {agent.name!r}: {agent.model!r} is no model for generateContent; name another")
         return
-    if model is None and (await ask(agent, f"{address}/{quote(wanted)}", headers, services))[0] == 404:
+    if model is None and (await ask(agent, f"{address.base_url}/{quote(wanted)}", address.headers, services))[0] == 404:
         raise NotReady(
-            f"agent {agent.name!r}: {address} does not serve {agent.model!r} (retired, or misspelt); "
+            f"agent {agent.name!r}: {address.base_url} does not serve {agent.model!r} (retired, or misspelt); "
             f"it serves: {_closest(agent.model, listed)}"
         )
 

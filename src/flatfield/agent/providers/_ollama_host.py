@@ -22,7 +22,9 @@ VARIABLE = "OLLAMA_HOST"
 CLOUD_HOST = "ollama.com"
 PORT = "11434"
 OLLAMA_URL = f"http://127.0.0.1:{PORT}"
-VENDOR = _vendor.Vendor(name="ollama", url=OLLAMA_URL, url_variable=VARIABLE, key_variables=("OLLAMA_API_KEY",))
+VENDOR = _vendor.Vendor(
+    name="ollama", url=OLLAMA_URL, url_variable=VARIABLE, key_variables=("OLLAMA_API_KEY",), key_host=CLOUD_HOST
+)
 _ON_ONE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - all interfaces, to be asked on one
 
 

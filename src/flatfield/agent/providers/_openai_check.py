@@ -14,14 +14,8 @@ from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
     from flatfield.agent.protocols import Services
+    from flatfield.agent.providers._vendor import Address
     from flatfield.records import AgentConfig
-
-
-class Address(Struct, frozen=True, kw_only=True):
-    """Where one agent's requests go, with which headers; `base_url` ends in /v1."""
-
-    base_url: str
-    headers: dict[str, str]
 
 
 class _Model(Struct):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.http.secrecy import shown_url
@@ -35,6 +36,19 @@ class Vendor(Struct, frozen=True, kw_only=True):
     url: str
     url_variable: str
     key_variables: tuple[str, ...]
+    key_host: str = ""
+
+    @property
+    def own_host(self) -> str:
+        """The host that the keys in its variables are for: that of its address, where none is named."""
+        return self.key_host or urlsplit(self.url).netloc
+
+
+class Address(Struct, frozen=True, kw_only=True):
+    """Where one agent's requests go and what all of them bring; `headers` hold the key."""
+
+    base_url: str
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Told(Struct, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from flatfield.agent.providers._scaffolds import External
     from flatfield.records import AgentConfig, ToolResult, TurnBudget, Wire
 
+RUNS_CODE = True
 AT_ONCE = 2
 """So many at once: each is a program of its own, that takes some seconds of a processor to start."""
 VERSION_SECONDS = 30.0

@@ -15,13 +15,13 @@ from flatfield.agent.providers._gemini_reader import GeminiReader
 from flatfield.errors import ContextTooLong, ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flatfield.agent.http.transport import Transport
     from flatfield.agent.protocols import Conversation, Lane, Opening, Services
     from flatfield.records import AgentConfig, Reply, ToolResult, TurnBudget
 
-GEMINI = _vendor.Vendor(
+VENDOR = _vendor.Vendor(
     name="gemini",
     url="https://generativelanguage.googleapis.com",
     url_variable="GOOGLE_GEMINI_BASE_URL",
@@ -47,17 +47,17 @@ class GeminiProvider:
         """Ask the API for its models: does it answer, is the key good, is the model served?"""
         from flatfield.agent.providers._gemini_check import check_model
 
-        await check_model(agent, self._address(agent), self._headers(agent), self._services)
+        await check_model(agent, endpoint_of(agent, self._services.environ), self._services)
 
     async def converse(self, opening: Opening) -> Conversation:
         """Start a conversation; nothing is sent before its first turn."""
-        address = self._address(opening.agent)
-        transport = _vendor.transport(address, self._services)
-        return GeminiConversation(opening, transport, address, self._headers(opening.agent))
+        address = endpoint_of(opening.agent, self._services.environ)
+        transport = _vendor.transport(address.base_url, self._services)
+        return GeminiConversation(opening, transport, address)
 
     def lane(self, agent: AgentConfig) -> Lane:
         """One lane per server."""
-        return _vendor.lane(agent, self._services.environ, GEMINI)
+        return _vendor.lane(agent, self._services.environ, VENDOR)
 
     def on_device(self, agent: AgentConfig) -> bool:
         """Only where the user says so: a loopback server may be a gateway to a paid API."""
@@ -66,16 +66,21 @@ class GeminiProvider:
     async def close(self) -> None:
         """Nothing was started."""
 
-    def _address(self, agent: AgentConfig) -> str:
-        """With the version, which the vendor's tools add; one that is written is kept."""
-        address = _vendor.base_url(agent, self._services.environ, GEMINI)
-        return address if address.rpartition("/")[2] in _VERSIONS else f"{address}/{VERSION}"
 
-    def _headers(self, agent: AgentConfig) -> dict[str, str]:
-        headers = _vendor.own_headers(agent, self._services.environ)
-        if agent.api_key_env is None and _vendor.brings(headers, "authorization", "x-goog-api-key"):
-            return headers
-        return {**headers, "x-goog-api-key": _vendor.api_key(agent, self._services.environ, GEMINI)}
+def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> _vendor.Address:
+    """Where the agent's requests go, with the headers that all of them bring.
+
+    The address ends in the version, which the vendor's tools add; one that is written is kept.
+
+    Raises:
+        NotReady: the key that is needed is not set.
+    """
+    written = _vendor.base_url(agent, environ, VENDOR)
+    base_url = written if written.rpartition("/")[2] in _VERSIONS else f"{written}/{VERSION}"
+    headers = _vendor.own_headers(agent, environ)
+    if agent.api_key_env is not None or not _vendor.brings(headers, "authorization", "x-goog-api-key"):
+        headers["x-goog-api-key"] = _vendor.api_key(agent, environ, VENDOR)
+    return _vendor.Address(base_url=base_url, headers=headers)
 
 
 def resource(model: str) -> str:
@@ -86,11 +91,11 @@ def resource(model: str) -> str:
 class GeminiConversation:
     """One trial's contents in the API's own form, each encoded once: a turn costs what is new in it."""
 
-    def __init__(self, opening: Opening, transport: Transport, address: str, headers: dict[str, str]) -> None:
+    def __init__(self, opening: Opening, transport: Transport, address: _vendor.Address) -> None:
         agent = opening.agent
         self._transport = transport
-        self._url = f"{address}/{resource(agent.model)}:streamGenerateContent?alt=sse"
-        self._headers = {"Content-Type": "application/json", "Accept": "text/event-stream", **headers}
+        self._url = f"{address.base_url}/{resource(agent.model)}:streamGenerateContent?alt=sse"
+        self._headers = {"Content-Type": "application/json", "Accept": "text/event-stream", **address.headers}
         self._json = agent.protocol == "json" and bool(opening.tools)
         self._caps = [cap for cap in (agent.max_output_tokens, accepts(agent.model).output_tokens) if cap is not None]
         system = opening.system_prompt
@@ -99,7 +104,7 @@ class GeminiConversation:
         settings, left_out = _settings(opening, json_tools=self._json)
         self._head = _head(system, () if self._json else opening.tools)
         self._tail = b'],"generationConfig":' + msgspec.json.encode({**settings, "maxOutputTokens": 0})[:-2]
-        self._request = _shown(opening, address, system, {**settings, **left_out})
+        self._request = _shown(opening, address.base_url, system, {**settings, **left_out})
         self._contents: list[bytes] = []
         self._append({"text": opening.prompt})
         self._last = GeminiReader()

@@ -10,6 +10,7 @@ from msgspec import structs
 from flatfield.agent import json_protocol
 from flatfield.agent.http.post import Post
 from flatfield.agent.providers import _ollama_host, _vendor
+from flatfield.agent.providers._ollama_host import server_of as endpoint_of
 from flatfield.agent.providers._ollama_models import (
     KEEP_ALIVE,
     Loaded,
@@ -51,11 +52,11 @@ class OllamaProvider:
         from flatfield.agent.providers._ollama_check import check_server
 
         environ = self._services.environ
-        await check_server(agent, _ollama_host.server_of(agent, environ), self._models, environ)
+        await check_server(agent, endpoint_of(agent, environ), self._models, environ)
 
     async def converse(self, opening: Opening) -> Conversation:
         """Start a conversation; nothing is sent before its first turn."""
-        server = _ollama_host.server_of(opening.agent, self._services.environ)
+        server = endpoint_of(opening.agent, self._services.environ)
         transport = _vendor.transport(server.base_url, self._services)
         return OllamaConversation(opening, transport, server, self._models)
 

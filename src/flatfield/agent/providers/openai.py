@@ -10,14 +10,14 @@ import msgspec
 from flatfield.agent import json_protocol
 from flatfield.agent.http.post import Post
 from flatfield.agent.providers import _openai_models, _openai_schema, _vendor
-from flatfield.agent.providers._openai_check import Address, check_model, is_llama_server
+from flatfield.agent.providers._openai_check import check_model, is_llama_server
 from flatfield.agent.providers._openai_errors import is_context_error, is_policy_error
 from flatfield.agent.providers._openai_reader import ResponsesReader
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.records import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flatfield.agent.http.transport import Exchange, Transport
     from flatfield.agent.protocols import Conversation, Lane, Opening, Services
@@ -46,11 +46,11 @@ class OpenAIProvider:
 
     async def check(self, agent: AgentConfig) -> None:
         """Ask the server for its models: is it there, is the key good, is the model served?"""
-        await check_model(agent, self._address(agent), self._services)
+        await check_model(agent, endpoint_of(agent, self._services.environ), self._services)
 
     async def converse(self, opening: Opening) -> Conversation:
         """Start a conversation; no model is asked before its first turn."""
-        services, address = self._services, self._address(opening.agent)
+        services, address = self._services, endpoint_of(opening.agent, self._services.environ)
         extra: dict[str, Any] = {}
         if (schema := _schema(opening)) is not None and await self._is_llama_server(address):
             extra["json_schema"] = schema
@@ -68,28 +68,34 @@ class OpenAIProvider:
     async def close(self) -> None:
         """Nothing was started."""
 
-    def _address(self, agent: AgentConfig) -> Address:
-        base_url = _vendor.base_url(agent, self._services.environ, VENDOR)
-        headers = _vendor.own_headers(agent, self._services.environ)
-        if _vendor.brings(headers, "authorization", "api-key"):
-            return Address(base_url=base_url, headers=headers)
-        if key := self._key(agent, base_url):
-            headers["Authorization"] = f"Bearer {key}"
-        return Address(base_url=base_url, headers=headers)
-
-    def _key(self, agent: AgentConfig, base_url: str) -> str:
-        """The vendor's key goes to the vendor and to `OPENAI_BASE_URL`; an address of the agent's names its own."""
-        environ = self._services.environ
-        if agent.api_key_env or _is_vendors(base_url):
-            return _vendor.api_key(agent, environ, VENDOR)
-        return "" if agent.base_url else environ.get("OPENAI_API_KEY", "").strip()
-
-    async def _is_llama_server(self, address: Address) -> bool:
+    async def _is_llama_server(self, address: _vendor.Address) -> bool:
         base_url = address.base_url
         if base_url not in self._llama_servers:
             asked = not _is_vendors(base_url) and await is_llama_server(address, self._services)
             self._llama_servers[base_url] = asked
         return self._llama_servers[base_url]
+
+
+def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> _vendor.Address:
+    """Where the agent's requests go, with the headers that all of them bring.
+
+    Raises:
+        NotReady: the key that is needed is not set.
+    """
+    base_url = _vendor.base_url(agent, environ, VENDOR)
+    headers = _vendor.own_headers(agent, environ)
+    if _vendor.brings(headers, "authorization", "api-key"):
+        return _vendor.Address(base_url=base_url, headers=headers)
+    if key := _key(agent, base_url, environ):
+        headers["Authorization"] = f"Bearer {key}"
+    return _vendor.Address(base_url=base_url, headers=headers)
+
+
+def _key(agent: AgentConfig, base_url: str, environ: Mapping[str, str]) -> str:
+    """The vendor's key goes to the vendor and to `OPENAI_BASE_URL`; an address of the agent's names its own."""
+    if agent.api_key_env or _is_vendors(base_url):
+        return _vendor.api_key(agent, environ, VENDOR)
+    return "" if agent.base_url else environ.get("OPENAI_API_KEY", "").strip()
 
 
 class ResponsesConversation:
@@ -100,7 +106,7 @@ class ResponsesConversation:
     context, on every turn the same. `extra` is sent with each request.
     """
 
-    def __init__(self, opening: Opening, transport: Transport, address: Address, extra: dict[str, Any]) -> None:
+    def __init__(self, opening: Opening, transport: Transport, address: _vendor.Address, extra: dict[str, Any]) -> None:
         agent = opening.agent
         self._transport = transport
         self._json = _is_json(opening)
@@ -225,7 +231,7 @@ def _function(tool: ToolSpec) -> dict[str, Any]:
 
 
 def _shown(
-    parameters: dict[str, Any], refused: dict[str, str], opening: Opening, system: str, address: Address
+    parameters: dict[str, Any], refused: dict[str, str], opening: Opening, system: str, address: _vendor.Address
 ) -> dict[str, Any]:
     """The parameters as records and the manifest show them, under our own names."""
     shown = {name: value for name, value in parameters.items() if name != "reasoning"}

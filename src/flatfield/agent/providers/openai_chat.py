@@ -10,23 +10,26 @@ from msgspec import Struct, field
 
 from flatfield.agent import json_protocol
 from flatfield.agent.http.post import Post
-from flatfield.agent.http.transport import place_of
-from flatfield.agent.local.device import device_lane
-from flatfield.agent.protocols import Lane
 from flatfield.agent.providers import _vendor
 from flatfield.agent.providers._chat_reader import ChatReader
 from flatfield.agent.providers._chat_wire import assistant, explained, parameters, shown
-from flatfield.errors import NotReady, ProviderError
+from flatfield.errors import ProviderError
 from flatfield.records import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flatfield.agent.http.transport import Exchange, Transport
-    from flatfield.agent.protocols import Conversation, Opening, Services
+    from flatfield.agent.protocols import Conversation, Lane, Opening, Services
     from flatfield.records import AgentConfig, ToolResult, TurnBudget
 
-OPENAI_URL = "https://api.openai.com/v1"
+VENDOR = _vendor.Vendor(
+    name="openai-chat",
+    url="https://api.openai.com/v1",
+    url_variable="OPENAI_BASE_URL",
+    key_variables=("OPENAI_API_KEY",),
+)
+"""Whose keys and address are taken where an agent names no server: OpenAI's own tools honour these."""
 CAPPED_ANEW = ("api.openai.com", ".openai.azure.com")
 """Hosts whose newer models take `max_completion_tokens` and refuse `max_tokens`, which every other server knows."""
 
@@ -60,18 +63,15 @@ class OpenAIChatProvider:
         """Ask the server for its models: is it there, is the key good, is the model served?"""
         from flatfield.agent.providers._chat_check import check_server
 
-        await check_server(agent, self._endpoint(agent), self._services)
+        await check_server(agent, endpoint_of(agent, self._services.environ), self._services)
 
     async def converse(self, opening: Opening) -> Conversation:
         """Start a conversation; nothing is sent before its first turn."""
-        return open_chat(opening, self._services, self._endpoint(opening.agent))
+        return open_chat(opening, self._services, endpoint_of(opening.agent, self._services.environ))
 
     def lane(self, agent: AgentConfig) -> Lane:
         """One lane per server; on the user's own device one trial at a time, so that none slows another."""
-        if agent.on_device:
-            return device_lane(self._base_url(agent))
-        place = place_of(self._base_url(agent))
-        return Lane(name=f"openai-chat:{place}", width=_vendor.CONCURRENT_TRIALS, place=place)
+        return _vendor.lane(agent, self._services.environ, VENDOR)
 
     def on_device(self, agent: AgentConfig) -> bool:
         """Only where the user says so: a loopback server may be a gateway to a paid API."""
@@ -80,20 +80,18 @@ class OpenAIChatProvider:
     async def close(self) -> None:
         """Nothing was started."""
 
-    def _endpoint(self, agent: AgentConfig) -> Endpoint:
-        environ = self._services.environ
-        variable = agent.api_key_env or (None if agent.base_url else "OPENAI_API_KEY")
-        headers = _vendor.own_headers(agent, environ)
-        if variable and not (agent.api_key_env is None and _vendor.brings(headers, "authorization", "api-key")):
-            key = environ.get(variable, "").strip()
-            if not key:
-                raise NotReady(f"agent {agent.name!r} needs a key: set the environment variable {variable}")
-            headers["Authorization"] = f"Bearer {key}"
-        return Endpoint(base_url=self._base_url(agent), headers=headers)
 
-    def _base_url(self, agent: AgentConfig) -> str:
-        """The agent's own, else OPENAI_BASE_URL, which OpenAI's own tools honour, else OpenAI's."""
-        return (agent.base_url or self._services.environ.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL).rstrip("/")
+def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> Endpoint:
+    """Where the agent's requests go, with the headers that all of them bring.
+
+    Raises:
+        NotReady: the key that is needed is not set.
+    """
+    headers = _vendor.own_headers(agent, environ)
+    named = agent.api_key_env is not None
+    if named or not (agent.base_url or _vendor.brings(headers, "authorization", "api-key")):
+        headers["Authorization"] = f"Bearer {_vendor.api_key(agent, environ, VENDOR)}"
+    return Endpoint(base_url=_vendor.base_url(agent, environ, VENDOR), headers=headers)
 
 
 def open_chat(opening: Opening, services: Services, endpoint: Endpoint) -> Conversation:

@@ -30,6 +30,7 @@ from flatfield.faces.cli import (
     speech,
     stored,
     tasks,
+    trust,
 )
 from flatfield.faces.cli.common import examples as shown
 from flatfield.faces.cli.common import settings
@@ -93,6 +94,7 @@ app.command("compare", epilog=compare.EPILOG)(compare.command)
 app.command("runs", epilog=stored.RUNS_EPILOG)(stored.runs)
 app.command("show", epilog=stored.SHOW_EPILOG)(stored.show)
 app.command("demo", epilog=demo.EPILOG)(demo.command)
+app.command("trust", epilog=trust.EPILOG)(trust.command)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.command)
 app.add_typer(agents.app, name="agents")
 app.command("replay", epilog=replay.EPILOG)(replay.command)

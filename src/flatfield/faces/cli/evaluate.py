@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -15,6 +15,7 @@ from flatfield.faces.cli.common import (
     AsJson,
     WeightsOption,
     comma_list,
+    environ_of,
     examples,
     note,
     notes,
@@ -23,6 +24,7 @@ from flatfield.faces.cli.common import (
     write,
 )
 from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
+from flatfield.faces.cli.trusting import Trust, access_of
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from flatfield.faces.cli.carrying import How
     from flatfield.records import AgentConfig, Evaluation, Run, RunResult
     from flatfield.runs.store.store import Store
+    from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
 EPILOG = examples(
@@ -74,6 +77,13 @@ MaxRepeats = Annotated[
 Unsafe = Annotated[bool, typer.Option("--unsafe-commands", help="Run commands that models write WITHOUT a sandbox.")]
 
 
+class _Place(NamedTuple):
+    """Where a run is carried out, and what may be done there."""
+
+    project: Project
+    access: Access
+
+
 def command(
     context: typer.Context,
     files: Files = None,
@@ -92,6 +102,7 @@ def command(
     extend: Extend = None,
     strict_fair: StrictFair = False,
     unsafe_commands: Unsafe = False,
+    trust: Trust = False,
     speak: Speak = False,
     speak_to: SpeakTo = None,
     as_json: AsJson = False,
@@ -112,24 +123,30 @@ def command(
     chosen = {name: value for name, value in options.items() if value is not None}
     most = _most_repeats(max_repeats, until_sure=until_sure, extending=extend is not None)
     project = settings(context).project()
+    environ = environ_of(project)
+    access = access_of(project, environ, everything=trust)
     store = store_of(project)
     only: tuple[str, ...] = ()
     if extend is not None:
-        run, only = _extended(store, extend, [*(files or []), *(["--resume"] if resume else [])], chosen, project)
+        run, only = _extended(
+            store, extend, [*(files or []), *(["--resume"] if resume else [])], chosen, _Place(project, access)
+        )
     elif resume is not None:
-        run = _resumed(store, resume, files or [], chosen)
+        run = _resumed(store, resume, files or [], chosen, _Place(project, access))
     else:
-        run = asked_run(files or [], project, chosen, settings(context).arguments)
+        run = asked_run(files or [], project, access, chosen, settings(context).arguments)
     if strict_fair:
         _refuse_unfair(run)
     how = How(
         project=project,
+        environ=environ,
+        access=access,
         skip_unready=skip_unready,
         unsafe_commands=unsafe_commands,
         only=only,
         until_sure=most,
     )
-    judges = _judges(run.evaluation, project)
+    judges = _judges(run.evaluation, project, typed="judge" in chosen)
     _warn_of_judge(run, judges)
     asyncio.run(_carried_out(run, store, replace(how, judges=judges), Voice(speak, speak_to), as_json=as_json))
 
@@ -164,11 +181,11 @@ def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
         note(f"\nReport: {os.path.relpath(path)}")
 
 
-def _resumed(store: Store, resume: str, files: Sequence[str], chosen: dict[str, object]) -> Run:
+def _resumed(store: Store, resume: str, files: Sequence[str], chosen: dict[str, object], place: _Place) -> Run:
     from msgspec import structs
 
     from flatfield.faces.wording import many
-    from flatfield.runs.order import reread
+    from flatfield.runs.order import of_its_store, reread
     from flatfield.runs.plan import remaining
 
     if files:
@@ -183,7 +200,8 @@ def _resumed(store: Store, resume: str, files: Sequence[str], chosen: dict[str, 
         raise FlatfieldError(
             f"run {run.id} is imported from published figures; name another run, there is nothing to resume"
         )
-    run = reread(run)
+    run = reread(run, place.access)
+    run = of_its_store(run, place.project.folder, place.project.roster)
     run = structs.replace(run, evaluation=structs.replace(run.evaluation, **chosen))
     left = remaining(run, store.trials(run.id))
     note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
@@ -191,13 +209,13 @@ def _resumed(store: Store, resume: str, files: Sequence[str], chosen: dict[str, 
 
 
 def _extended(
-    store: Store, asked: str, beside: Sequence[str], chosen: dict[str, object], project: Project
+    store: Store, asked: str, beside: Sequence[str], chosen: dict[str, object], place: _Place
 ) -> tuple[Run, tuple[str, ...]]:
     """The stored run with the agents of `--agents`, and their names; `beside` is what it cannot be given with."""
     from msgspec import structs
 
     from flatfield.faces.wording import many
-    from flatfield.runs.order import extended, unchanged
+    from flatfield.runs.order import extended, of_its_store, unchanged
     from flatfield.runs.plan import remaining
     from flatfield.runs.results import load_result
     from flatfield.tasks.agents import select_agents
@@ -211,8 +229,9 @@ def _extended(
     if not isinstance(names, tuple):
         raise FlatfieldError("--extend needs --agents: name those to add to the run")
     before = load_result(store, asked)
-    added = select_agents(names, project.roster)
-    run = extended(unchanged(before.run), added, before.grading.anchors)
+    added = select_agents(names, place.project.roster)
+    stored = of_its_store(before.run, place.project.folder, place.project.roster)
+    run = extended(unchanged(stored, place.access), added, before.grading.anchors)
     run = structs.replace(run, evaluation=structs.replace(run.evaluation, **chosen))
     only = tuple(agent.name for agent in added)
     left = remaining(run, store.trials(run.id), only)
@@ -247,10 +266,14 @@ def _refuse_unfair(run: Run) -> None:
         raise FlatfieldError("\n  ".join(("--strict-fair: agents differ where they need not:", *found)))
 
 
-def _judges(evaluation: Evaluation, project: Project) -> tuple[AgentConfig, ...]:
+def _judges(evaluation: Evaluation, project: Project, *, typed: bool) -> tuple[AgentConfig, ...]:
+    from flatfield.tasks.access import folder_of
     from flatfield.tasks.agents import select_agents
 
-    return select_agents(evaluation.judge, project.roster) if evaluation.judge else ()
+    if not evaluation.judge:
+        return ()
+    writer = "" if typed else folder_of(evaluation.path or str(project.folder))
+    return select_agents(evaluation.judge, project.roster, writer)
 
 
 def _warn_of_judge(run: Run, judges: tuple[AgentConfig, ...]) -> None:

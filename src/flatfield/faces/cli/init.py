@@ -11,6 +11,7 @@ import typer
 
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.common import AsJson, comma_list, examples, note, notes, print_json, settings, write
+from flatfield.faces.cli.trusting import ledger_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +76,7 @@ def claude_code(
     notes(found.notes)
     chosen = _chosen(comma_list(agents, "--agents"), found)
     result = put(files(chosen, layout, program), target, force=force)
+    ledger_of().made(target / path for path in (*result.written, *result.unchanged))
     if as_json:
         print_json({"dir": str(target), "written": result.written, "unchanged": result.unchanged})
         return

@@ -22,14 +22,17 @@ from flatfield.faces.cli.common import (
     write,
 )
 from flatfield.faces.cli.interrupts import interruptible
+from flatfield.faces.cli.trusting import Trust, access_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.records import AgentConfig
+    from flatfield.runs.verdicts.courtroom import Bar
     from flatfield.runs.verdicts.fitness import Examination
     from flatfield.scoring.judge.fitness import Fitness, Outcome
     from flatfield.scoring.judge.labelled_set import Case, LabelledSet
+    from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.project import Project
 
 
@@ -63,25 +66,33 @@ def check(
     ] = None,
     whole: Annotated[bool, typer.Option("--all", help="Go on also when it cannot pass any more.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Ask again what was asked before.")] = False,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Have an agent judge trials whose letters are known, and say whether its letters mean anything.
 
     What it said is kept: an interrupted check goes on where it was, and eval knows whether its judge has passed.
     """
+    from flatfield.agent.clock import SystemClock
+    from flatfield.runs.permission import wants_of
+    from flatfield.runs.verdicts.courtroom import Bar
     from flatfield.runs.verdicts.fitness import examination
     from flatfield.scoring.judge.labelled_set import labelled_set
 
     project = settings(context).project()
     notes(project.notes)
     judge = _one(agent, project)
+    environ = environ_of(project)
+    access = access_of(project, environ, everything=trust)
+    access.allow(wants_of((), (judge,), environ, access))
+    bar = Bar(clock=SystemClock(), environ=environ, limits=project.lanes, access=access)
     cases = labelled_set()
     kept = examination(judge, _cache(), cases)
     if again:
         from msgspec import structs
 
         kept = structs.replace(kept, outcomes=(), checked_at="")
-    found, stopped = asyncio.run(_examine(judge, cases.cases[:limit], kept, project, whole))
+    found, stopped = asyncio.run(_examine(judge, cases.cases[:limit], kept, bar, prices_of(project), whole))
     figures = found.fitness
     if as_json:
         print_json(_shown(found, figures))
@@ -120,14 +131,13 @@ def _cache() -> Any:  # noqa: ANN401 - a Path, whose import waits for the comman
 
 
 async def _examine(
-    judge: AgentConfig, chosen: Sequence[Case], kept: Examination, project: Project, whole: bool
+    judge: AgentConfig, chosen: Sequence[Case], kept: Examination, bar: Bar, prices: Prices, whole: bool
 ) -> tuple[Examination, bool]:
     """Examine with a line of progress on stderr for each trial; True when it was interrupted."""
-    from flatfield.agent.clock import SystemClock
     from flatfield.runs.verdicts.courtroom import courtroom
     from flatfield.runs.verdicts.fitness import Desk, examine
 
-    clock, stop = SystemClock(), asyncio.Event()
+    stop = asyncio.Event()
     known = {each.case for each in kept.outcomes}
     done = sum(case.id in known for case in chosen)
     if done:
@@ -142,15 +152,14 @@ async def _examine(
         note("stopping: what was judged is kept; Ctrl-C again ends at once")
         stop.set()
 
-    prices = prices_of(project)
     with interruptible(interrupt):
-        async with courtroom((judge,), clock, environ_of(project), note, project.lanes) as (pool, lanes):
+        async with courtroom((judge,), bar, note) as (pool, lanes):
             await asyncio.to_thread(prices.prepare)
             desk = Desk(
                 pool=pool,
                 lanes=lanes,
                 prices=prices,
-                clock=clock,
+                clock=bar.clock,
                 folder=_cache(),
                 stop=stop,
                 tell=tell,

@@ -14,6 +14,7 @@ import typer
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.common import environ_of, examples, note, prices_of, settings
 from flatfield.faces.cli.speech import Voice, heard
+from flatfield.faces.cli.trusting import access_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -99,6 +100,7 @@ def _desk(context: typer.Context, *, stdio: bool) -> Desk:
         cwd=Path.cwd(),
         clock=SystemClock(),
         environ_of=environ_of,
+        access_of=lambda project: access_of(project, environ_of(project), asks=False, strict=True),
         prices_of=prices_of,
         announce=lambda _: None,
         config=settings(context).config,

@@ -11,9 +11,11 @@ import typer
 
 from flatfield.faces.cli.asked import Agents, Files, Judge, Seed, asked_run
 from flatfield.faces.cli.common import AsJson, comma_list, environ_of, examples, prices_of, print_json, settings
+from flatfield.faces.cli.trusting import Trust, access_of
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
+    from flatfield.faces.cli.environment import Environment
     from flatfield.records import Run
     from flatfield.runs.forecast.forecasting import Forecast
     from flatfield.tasks.project import Project
@@ -39,6 +41,7 @@ def command(
     separate: Annotated[
         float, typer.Option(metavar="D", min=0.001, max=1.0, help="The difference in performance to find (0.1).")
     ] = 0.1,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Predict trials, dollars and minutes before spending.
@@ -56,8 +59,10 @@ def command(
     }
     chosen = {name: value for name, value in options.items() if value is not None}
     project = settings(context).project()
-    run = asked_run(files or [], project, chosen, settings(context).arguments)
-    found = asyncio.run(_forecast(run, project, separate))
+    environ = environ_of(project)
+    access = access_of(project, environ, everything=trust)
+    run = asked_run(files or [], project, access, chosen, settings(context).arguments)
+    found = asyncio.run(_forecast(run, project, environ, separate))
     if as_json:
         print_json(found)
         return
@@ -69,7 +74,7 @@ def command(
         draw(section, screen)
 
 
-async def _forecast(run: Run, project: Project, separate: float) -> Forecast:
+async def _forecast(run: Run, project: Project, environ: Environment, separate: float) -> Forecast:
     from flatfield.agent.clock import SystemClock
     from flatfield.agent.http.transport import open_session
     from flatfield.agent.models import cache_folder
@@ -80,7 +85,7 @@ async def _forecast(run: Run, project: Project, separate: float) -> Forecast:
     from flatfield.tasks.agents import select_agents
 
     judges = select_agents(run.evaluation.judge, project.roster) if run.evaluation.judge else ()
-    clock, environ, store = SystemClock(), environ_of(project), store_of(project)
+    clock, store = SystemClock(), store_of(project)
     async with open_session(clock, environ) as session:
         services = Services(session=session, clock=clock, environ=environ, cache=cache_folder(os.environ))
         async with ProviderPool(services) as pool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -25,6 +25,7 @@ from flatfield.faces.cli.common import (
     write,
 )
 from flatfield.faces.cli.interrupts import interruptible
+from flatfield.faces.cli.trusting import Trust, access_of
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def command(
         float | None, typer.Option(metavar="W", min=0, max=1, help="How much judges count beside verifiers.")
     ] = None,
     anchors: Annotated[str | None, typer.Option(metavar="RUN", help="Grade on that run's scales.")] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Grade a stored run again from its records; no agent is run.
@@ -74,7 +76,8 @@ def command(
     said: tuple[str, ...] = ()
     stopped = False
     if names is not None:
-        said, stopped = asyncio.run(_judge(store.load_run(before.run.id), store, names, project, missing, budget_usd))
+        wish = _Wish(names=names, missing=missing, budget_usd=budget_usd, trust=trust)
+        said, stopped = asyncio.run(_judge(store.load_run(before.run.id), store, project, wish))
     after = load_result(store, before.run.id, weights=wanted, judge_weight=judge_weight, anchors_of=anchors)
     if as_json:
         write(json.render(after))
@@ -103,17 +106,27 @@ def _written(result: RunResult, project: Project) -> str:
     return os.path.relpath(write_markdown(result, project), Path.cwd())
 
 
-async def _judge(
-    run: Run, store: Store, names: tuple[str, ...], project: Project, missing: bool, budget_usd: float | None
-) -> tuple[tuple[str, ...], bool]:
+class _Wish(NamedTuple):
+    """What the options say of judging: who, only what is missing or all, for how much, and whether all is trusted."""
+
+    names: tuple[str, ...]
+    missing: bool
+    budget_usd: float | None
+    trust: bool
+
+
+async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple[tuple[str, ...], bool]:
     from flatfield.agent.clock import SystemClock
     from flatfield.faces.judges import warnings_of
     from flatfield.faces.wording import printable
+    from flatfield.runs.permission import wants_of
     from flatfield.runs.verdicts.regrading import Retrial, judge_again
     from flatfield.tasks.agents import select_agents
 
-    judges = select_agents(names, project.roster)
+    judges = select_agents(wish.names, project.roster)
     environ = environ_of(project)
+    access = access_of(project, environ, everything=wish.trust)
+    access.allow(wants_of((), judges, environ, access))
     notes((*project.notes, *warnings_of(judges, environ)))
     stop = asyncio.Event()
 
@@ -128,9 +141,10 @@ async def _judge(
         prices=prices_of(project),
         observe=lambda event: note(printable(f"judge {event.agent}: {event.text}" if event.agent else event.text)),
         stop=stop,
-        missing=missing,
-        budget_usd=budget_usd,
+        missing=wish.missing,
+        budget_usd=wish.budget_usd,
         lanes=project.lanes,
+        access=access,
     )
     with interruptible(interrupt):
         async with store:

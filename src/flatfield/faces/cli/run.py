@@ -24,9 +24,11 @@ from flatfield.faces.cli.common import (
 )
 from flatfield.faces.cli.interrupts import interruptible
 from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
+from flatfield.faces.cli.trusting import Trust, access_of
 
 if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Event, Task, TrialRecord
+    from flatfield.runs.single import Surroundings
     from flatfield.tasks.project import Project
 
 EPILOG = examples(
@@ -42,10 +44,13 @@ def command(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to do.")],
     agent: Annotated[str | None, typer.Option(metavar="NAME", help="A configured agent.")] = None,
     model: Annotated[str | None, typer.Option(metavar="PROVIDER:MODEL[@URL]", help="An agent on the spot.")] = None,
-    workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where it works.", show_default=".")] = Path(),
+    workspace: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where it works; else here.", show_default=False)
+    ] = None,
     turns: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many turns.")] = 20,
     seconds: Annotated[float, typer.Option(metavar="N", min=0.1, help="At most so much active time.")] = 300.0,
     output_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many output tokens.")] = 16_000,
+    trust: Trust = False,
     speak: Speak = False,
     speak_to: SpeakTo = None,
     as_json: AsJson = False,
@@ -54,8 +59,11 @@ def command(
 
     Its tool calls are shown on stderr as they happen, its answer goes to standard output.
     """
+    from flatfield.agent.clock import SystemClock
     from flatfield.records import Limits
-    from flatfield.runs.single import prompt_task
+    from flatfield.runs.permission import wants_of
+    from flatfield.runs.single import Surroundings, prompt_task
+    from flatfield.tasks.access import is_broad
 
     if not prompt.strip():
         raise FlatfieldError("the prompt is empty: say what to do")
@@ -65,11 +73,24 @@ def command(
     if agent is not None:
         notes(project.notes)
     config = _config(agent, model, project)
-    folder = workspace.expanduser().resolve()
+    folder = (workspace or Path()).expanduser().resolve()
     if not folder.is_dir():
         raise NotFound(f"the workspace {workspace} is no directory; name one that exists with --workspace")
+    if workspace is None and is_broad(folder):
+        raise FlatfieldError(f"{folder} holds everything: name it with --workspace if the agent is to work there")
     limits = Limits(turns=turns, seconds=seconds, output_tokens=output_tokens)
-    record = asyncio.run(_work(prompt_task(prompt, limits), config, folder, project, Voice(speak, speak_to), as_json))
+    environ = environ_of(project)
+    access = access_of(project, environ, everything=trust)
+    access.allow(wants_of((), (config,), environ, access))
+    around = Surroundings(
+        clock=SystemClock(),
+        environ=environ,
+        observe=_observe,
+        prices=prices_of(project),
+        lanes=project.lanes,
+        access=access,
+    )
+    record = asyncio.run(_work(prompt_task(prompt, limits), config, folder, around, Voice(speak, speak_to), as_json))
     if record.stop == "cancelled":
         raise typer.Exit(INTERRUPTED)
     if record.failure is not None:
@@ -90,11 +111,11 @@ def _config(agent: str | None, model: str | None, project: Project) -> AgentConf
 
 
 async def _work(
-    task: Task, config: AgentConfig, folder: Path, project: Project, voice: Voice, as_json: bool
+    task: Task, config: AgentConfig, folder: Path, around: Surroundings, voice: Voice, as_json: bool
 ) -> TrialRecord:
     """Run the agent, show what came of it, and have it said where that is wanted."""
     async with heard(voice) as speaker:
-        record = await _run(task, config, folder, project)
+        record = await _run(task, config, folder, around)
         if as_json:
             from flatfield.faces.exchanges import without_exchanges
 
@@ -108,23 +129,16 @@ async def _work(
     return record
 
 
-async def _run(task: Task, config: AgentConfig, folder: Path, project: Project) -> TrialRecord:
-    from flatfield.agent.clock import SystemClock
-    from flatfield.runs.single import Surroundings, run_here
+def _observe(event: Event) -> None:
+    if event.kind == "tool":
+        note(f"  → {event.text}")
+    elif event.kind == "note":
+        note(f"note: {event.text}")
 
-    def observe(event: Event) -> None:
-        if event.kind == "tool":
-            note(f"  → {event.text}")
-        elif event.kind == "note":
-            note(f"note: {event.text}")
 
-    around = Surroundings(
-        clock=SystemClock(),
-        environ=environ_of(project),
-        observe=observe,
-        prices=prices_of(project),
-        lanes=project.lanes,
-    )
+async def _run(task: Task, config: AgentConfig, folder: Path, around: Surroundings) -> TrialRecord:
+    from flatfield.runs.single import run_here
+
     work = asyncio.ensure_future(run_here(task.prompt, config, folder, task.limits, around))
     with interruptible(work.cancel):
         try:

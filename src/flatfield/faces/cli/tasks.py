@@ -13,13 +13,15 @@ import typer
 
 from flatfield.errors import NotFound
 from flatfield.faces.cli.codes import GATE_FAILED
-from flatfield.faces.cli.common import AsJson, examples, note, notes, print_json, print_table, write
+from flatfield.faces.cli.common import AsJson, examples, note, notes, print_json, print_table, settings, write
+from flatfield.faces.cli.trusting import Trust, access_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from flatfield.records import Task
     from flatfield.runs.proof.findings import Finding, Spoiled
+    from flatfield.tasks.access import Access
 
 app = typer.Typer(
     help="List, show and check tasks (LOPs).",
@@ -36,17 +38,19 @@ TITLE_WIDTH = 44
 
 @app.command("list", epilog=examples("flatfield tasks list", "flatfield tasks list suite:basic my-tasks/ --json"))
 def list_(
+    context: typer.Context,
     files: Annotated[
         list[str] | None,
         typer.Argument(metavar="LOPS", help="Markdown files, folders, or suite:NAME; else the built-in suites."),
     ] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """List tasks: id, level, title, verifiers."""
     from flatfield.faces.blocks import Table
     from flatfield.tasks.loading import SUITE_PREFIX, suites
 
-    found = _load(files or [f"{SUITE_PREFIX}{name}" for name in suites()])
+    found = _load(files or [f"{SUITE_PREFIX}{name}" for name in suites()], _access(context, trust=trust))
     if as_json:
         print_json([{"id": task.id, "level": task.level, "title": task.title, "path": task.path} for task in found])
         return
@@ -71,12 +75,14 @@ def _row(task: Task) -> tuple[str, ...]:
 
 
 @app.command("show", epilog=examples("flatfield tasks show my-task.md", "flatfield tasks show suite:basic --json"))
-def show(files: Files, seed: Seed = None, as_json: AsJson = False) -> None:
+def show(
+    context: typer.Context, files: Files, seed: Seed = None, trust: Trust = False, as_json: AsJson = False
+) -> None:
     """Show what each task says, as flatfield reads it.
 
     Its prompt byte for byte, agents, expected output, rubric, verifiers and limits.
     """
-    found = _load(files, seed)
+    found = _load(files, _access(context, trust=trust), seed)
     if not found:
         raise NotFound(f"there is no LOP in {', '.join(files)}")
     if as_json:
@@ -122,11 +128,13 @@ def _lines(task: Task) -> Iterator[str]:
     ),
 )
 def check(
+    context: typer.Context,
     files: Files,
     deep: Annotated[
         bool, typer.Option("--deep", help="Play the solution five times, and get it wrong on purpose.")
     ] = False,
     seed: Seed = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Prove tasks: they can be passed, and not without doing the work.
@@ -135,11 +143,14 @@ def check(
     solution must be graded alike five times, and every sabotage of it must be noticed. Prompts that talk about the
     harness are pointed out.
     """
+    from flatfield.runs.permission import wants_of
     from flatfield.runs.proof.checking import check_tasks
 
-    found = _load(files, seed)
+    access = _access(context, trust=trust)
+    found = _load(files, access, seed)
+    access.allow(wants_of(found, (), {}, access))
     with _progress() as tell:
-        findings = asyncio.run(check_tasks(found, Path.cwd(), deep=deep, tell=tell, say=note))
+        findings = asyncio.run(check_tasks(found, Path.cwd(), access, deep=deep, tell=tell, say=note))
     if as_json:
         print_json(findings)
     else:
@@ -180,10 +191,17 @@ def _line(spoiled: Spoiled) -> str:
     return f"{spoiled.name}: {score}" + (f", fails {', '.join(spoiled.failed)}" if spoiled.failed else "")
 
 
-def _load(files: list[str], seed: int | None = None) -> tuple[Task, ...]:
+def _access(context: typer.Context, *, trust: bool) -> Access:
+    from flatfield.faces.cli.common import environ_of
+
+    project = settings(context).project()
+    return access_of(project, environ_of(project), everything=trust)
+
+
+def _load(files: list[str], access: Access, seed: int | None = None) -> tuple[Task, ...]:
     from flatfield.tasks.loading import load
 
-    loaded = load(files, Path.cwd(), seed)
+    loaded = load(files, Path.cwd(), seed, access=access)
     notes(loaded.notes)
     return loaded.tasks
 

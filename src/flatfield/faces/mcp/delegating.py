@@ -79,6 +79,7 @@ async def delegate(
         run=run.id,
         lanes=project.lanes,
         traffic=traffic,
+        access=desk.access_of(project),
     )
     telling = asyncio.create_task(_tell_all(said, tell))
     # A task of its own: cancelling the call ends it once, and it still returns the record of what was done.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError
+from flatfield.runs.permission import agent_wants
+from flatfield.tasks.access import is_broad, nobody
 from flatfield.tasks.agents import listed, select_agents
 from flatfield.tasks.project import find_project
 from flatfield.tasks.roster import SHIPPED
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from flatfield.agent.clock import Clock
     from flatfield.records import AgentConfig
     from flatfield.scoring.prices.pricing import Prices
+    from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
 ADDRESS_REFUSED = (
@@ -33,7 +36,8 @@ class Desk:
     `roots` are the folders of `--root`; `agent` is who works when a call names nobody; `environ_of` reads what
     providers look keys up in; `trusts_client` False: a client's own roots open nothing, they can only narrow.
     `lops` are folders whose LOPs and HOPs may be evaluated too; `aloud`: evaluations that it starts speak for
-    themselves.
+    themselves. `access_of` decides what a project's files may do; `held` are its agents as they were when that was last
+    allowed, `waits` says of some of them why they are not used as their files say now.
     """
 
     cwd: Path
@@ -48,6 +52,9 @@ class Desk:
     trusts_client: bool = True
     lops: tuple[Path, ...] = ()
     aloud: bool = False
+    access_of: Callable[[Project], Access] = lambda _project: nobody()
+    held: dict[str, AgentConfig] = field(default_factory=dict)
+    waits: dict[str, str] = field(default_factory=dict)
 
     def project(self) -> Project:
         """The project in force, read anew: a roster may change while the server runs.
@@ -55,7 +62,25 @@ class Desk:
         Raises:
             InvalidFiles, NotFound: as `find_project`.
         """
-        return find_project(self.cwd, self.config, os.environ)
+        return self._settled(find_project(self.cwd, self.config, os.environ))
+
+    def _settled(self, project: Project) -> Project:
+        """The project with its agents as they may be used: one that wants more than before stays as it was."""
+        access, environ = self.access_of(project), self.environ_of(project)
+        roster: list[AgentConfig] = []
+        self.waits.clear()
+        for agent in project.roster:
+            if access.allows(tuple(agent_wants(agent, environ, access))):
+                self.held[agent.name] = agent
+                roster.append(agent)
+                continue
+            before = self.held.get(agent.name)
+            left = "it cannot be used" if before is None or before == agent else "the one from before is used"
+            self.waits[agent.name] = (
+                f"agent {agent.name} of {agent.source} waits for `flatfield trust {agent.folder}`: {left}"
+            )
+            roster.append(before or agent)
+        return replace(project, roster=tuple(roster), notes=(*project.notes, *self.waits.values()))
 
     def chosen(self, project: Project, agent: str | None, provider: str | None, model: str | None) -> AgentConfig:
         """The one agent that a call means.
@@ -101,13 +126,16 @@ class Desk:
     def places(self, client_roots: Sequence[Path]) -> tuple[Path, ...]:
         """The folders that agents may work in, resolved: `--root`, and the client's own where it is trusted.
 
-        With neither, the folder that the server was started in. A client that is not trusted only narrows them.
+        With neither, the folder that the server was started in. A client that is not trusted only narrows them. Only
+        `--root` can open `/`, the home folder or what lies above it: clients start servers there by accident.
         """
         own = tuple(path.resolve() for path in self.roots)
-        theirs = tuple(path.resolve() for path in client_roots)
+        theirs = tuple(path for path in (root.resolve() for root in client_roots) if not is_broad(path))
+        here = self.cwd.resolve()
+        usual = () if is_broad(here) else (here,)
         if self.trusts_client:
-            return (*own, *theirs) or (self.cwd.resolve(),)
-        own = own or (self.cwd.resolve(),)
+            return (*own, *theirs) or usual
+        own = own or usual
         return tuple(path for path in theirs if _inside(path, own)) if theirs else own
 
     def workspace(self, asked: str | None, client_roots: Sequence[Path]) -> Path:
@@ -117,6 +145,11 @@ class Desk:
             FlatfieldError: it is no folder, or lies outside all that is allowed.
         """
         allowed = self.places(client_roots)
+        if not allowed and not self.roots and is_broad(self.cwd.resolve()):
+            raise FlatfieldError(
+                f"no folder is open to agents here: the server was started in {self.cwd}, and the client names no "
+                "project's; start it in a project, or with --root DIR"
+            )
         if asked is None:
             here = self.cwd.resolve()
             if _inside(here, allowed):

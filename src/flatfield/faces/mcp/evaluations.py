@@ -21,7 +21,9 @@ from flatfield.faces.storing import store_of
 from flatfield.records import Evaluation
 from flatfield.runs.claim import holder
 from flatfield.runs.order import new_run
+from flatfield.runs.permission import wants_of
 from flatfield.runs.plan import how_often
+from flatfield.tasks.access import folder_of, is_broad
 from flatfield.tasks.agents import select_agents
 from flatfield.tasks.loading import SUITE_PREFIX, load
 
@@ -147,7 +149,8 @@ def _planned(wanted: Wanted, desk: Desk, project: Project, client_roots: Sequenc
     for name in (*(wanted.agents or ()), *(wanted.judge or ())):
         if "://" in name and not desk.allow_urls:
             raise FlatfieldError(ADDRESS_REFUSED)
-    loaded = load(files, desk.cwd)
+    access = desk.access_of(project)
+    loaded = load(files, desk.cwd, access=access)
     if not loaded.tasks:
         raise FlatfieldError("there is no LOP in what lops names: an evaluation needs at least one task")
     chosen = {
@@ -156,13 +159,18 @@ def _planned(wanted: Wanted, desk: Desk, project: Project, client_roots: Sequenc
         if (value := getattr(wanted, name)) is not None
     }
     evaluation = structs.replace(loaded.evaluation or Evaluation(title=", ".join(wanted.lops)), **chosen)
-    if evaluation.judge:
-        select_agents(evaluation.judge, project.roster)
+    here = folder_of(str(desk.cwd))
+    judges = select_agents(evaluation.judge, project.roster, here) if evaluation.judge else ()
     lops = loaded.tasks
     if wanted.repeats is not None:
         lops = tuple(structs.replace(task, repeats=None) for task in lops)
+    named = {agent.source for agent in project.roster}
     run = new_run(evaluation, lops, project.roster, desk.clock.utc(), command=_command(wanted))
-    return structs.replace(run, source=str(desk.cwd.resolve()))
+    # Who is named by a client's model is nobody that the user typed.
+    agents = tuple(agent if agent.source in named else structs.replace(agent, folder=here) for agent in run.agents)
+    run = structs.replace(run, agents=agents, source=str(desk.cwd.resolve()))
+    access.allow(wants_of(run.tasks, (*run.agents, *judges), desk.environ_of(project), access))
+    return run
 
 
 def _allowed(file: str, desk: Desk, client_roots: Sequence[Path]) -> None:
@@ -176,9 +184,10 @@ def _allowed(file: str, desk: Desk, client_roots: Sequence[Path]) -> None:
     path = (desk.cwd / file).expanduser().resolve()
     if path.is_relative_to(SUITES):
         return
-    places = (desk.cwd.resolve(), *(folder.resolve() for folder in desk.lops), *desk.places(client_roots))
+    usual = () if is_broad(desk.cwd.resolve()) else (desk.cwd.resolve(),)
+    places = (*usual, *(folder.resolve() for folder in desk.lops), *desk.places(client_roots))
     if not any(path.is_relative_to(place) for place in places):
-        named = ", ".join(map(str, dict.fromkeys(places)))
+        named = ", ".join(map(str, dict.fromkeys(places))) or "the built-in suites"
         raise FlatfieldError(f"{file} lies outside {named}: name a file inside, or start the server with --root DIR")
 
 
@@ -194,7 +203,7 @@ def _command(wanted: Wanted) -> str:
 
 
 def _log(project: Project, run: Run) -> Path:
-    folder = project.folder / ".flatfield" / "logs"
+    folder = project.data / "logs"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -247,7 +256,7 @@ def _unfinished(run: Run, project: Project, *, running: bool, missing: int) -> l
     if running or missing <= 0:
         return []
     notes = [f"{missing} trials are missing; go on with: flatfield eval --resume {run.id}"]
-    log = project.folder / ".flatfield" / "logs" / f"{run.id}.log"
+    log = project.data / "logs" / f"{run.id}.log"
     if log.is_file() and (said := _said(log)):
         notes.append(f"it last said: {said}")
     return notes

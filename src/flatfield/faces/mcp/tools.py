@@ -106,6 +106,8 @@ class _Tools:
         if self._places.locked():
             await tell(f"waiting: {AGENTS_AT_ONCE} agents are at work already")
         async with self._places:
+            if order.agent.name in self._desk.waits:
+                await tell(self._desk.waits[order.agent.name])
             await tell(f"{order.agent.name} begins in {order.folder}")
             return await delegate(order, self._desk, project, self._traffic, tell)
 

@@ -13,6 +13,7 @@ from flatfield.runs.proof.findings import Finding, Played, assess
 from flatfield.runs.proof.idlers import copying, echoing
 from flatfield.runs.proof.proving import Play, play
 from flatfield.runs.proof.sabotaging import derived, sabotaged
+from flatfield.scoring.verifying.verify import wants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from flatfield.agent.files.copying import CopyPlan
     from flatfield.records import Sabotage, Task, TrialRecord
+    from flatfield.tasks.access import Access
 
 DEEP_RUNS = 5
 """How often a deep check plays the solution, to see whether it is always graded alike."""
@@ -31,12 +33,13 @@ NOOP = AgentConfig(name="noop", provider="noop")
 async def check_tasks(
     tasks: Sequence[Task],
     source: Path,
+    access: Access,
     *,
     deep: bool = False,
     tell: Callable[[int, int], None] = lambda _done, _of: None,
     say: Callable[[str], None] = lambda _text: None,
 ) -> tuple[Finding, ...]:
-    """Look at every task; `source` is the folder that plain LOPs copy.
+    """Look at every task; `source` is the folder that plain LOPs copy, `access` decides whether their own code may run.
 
     `tell` hears how many plays are done, of all, and `say` what is waited for.
     Each task with a solution is played by the oracle once and, if `deep`, four times more and with each sabotage; each
@@ -44,10 +47,12 @@ async def check_tasks(
 
     Raises:
         FlatfieldError: a workspace is too large, or cannot be copied.
+        NotTrusted: a task's own code may not run.
     """
+    access.allow([want for task in tasks for want in wants(task, access)])
     scripts = await asyncio.to_thread(lambda: [_Script(task, source, deep=deep) for task in tasks])
     plays = [each for script in scripts for each in script.plays]
-    records = iter(await play(plays, lambda done: tell(done, len(plays)), say) if plays else ())
+    records = iter(await play(plays, access, lambda done: tell(done, len(plays)), say) if plays else ())
     return tuple(assess(script.played(records)) for script in scripts)
 
 

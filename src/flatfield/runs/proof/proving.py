@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from flatfield.agent.files.copying import CopyPlan
     from flatfield.agent.protocols import Sandbox
     from flatfield.records import AgentConfig, Task, TrialRecord
+    from flatfield.tasks.access import Access
 
 MOST_AT_ONCE = 8
 NAME = "agent_1"
@@ -47,14 +48,15 @@ class Play(Struct, frozen=True, kw_only=True):
 
 
 async def play(
-    plays: Sequence[Play], tell: Callable[[int], None], say: Callable[[str], None] = lambda _text: None
+    plays: Sequence[Play], access: Access, tell: Callable[[int], None], say: Callable[[str], None] = lambda _text: None
 ) -> tuple[TrialRecord, ...]:
     """The records of all plays, in their order; `tell` is given the number of those that are done, one by one.
 
-    Verifiers that run code wait while another process measures a model on this device; `say` is told of that.
+    Verifiers that run code wait while another process measures a model on this device; `say` is told of that. `access`
+    decides whether those of a task's author may run at all.
     """
     async with AsyncExitStack() as stack:
-        ground = await _ground(stack, [each.task for each in plays], say)
+        ground = await _ground(stack, [each.task for each in plays], access, say)
         room = asyncio.Semaphore(min(os.cpu_count() or 1, MOST_AT_ONCE))
         done = 0
 
@@ -83,10 +85,10 @@ def _assignment(each: Play) -> Assignment:
     )
 
 
-async def _ground(stack: AsyncExitStack, tasks: Sequence[Task], say: Callable[[str], None]) -> Ground:
+async def _ground(stack: AsyncExitStack, tasks: Sequence[Task], access: Access, say: Callable[[str], None]) -> Ground:
     clock, cache = SystemClock(), cache_folder(os.environ)
     session = await stack.enter_async_context(open_session(clock, os.environ))
-    services = Services(session=session, clock=clock, environ=os.environ, cache=cache)
+    services = Services(session=session, clock=clock, environ=os.environ, cache=cache, access=access)
     scratch = stack.enter_context(scratch_folder())
     sandbox, reason = await _sandbox(tasks)
     return Ground(
@@ -98,6 +100,7 @@ async def _ground(stack: AsyncExitStack, tasks: Sequence[Task], say: Callable[[s
         sandbox_reason=reason,
         observe=lambda _event: None,
         lanes=Lanes(clock, stack.enter_context(shared_devices(cache, clock, say))),
+        access=access,
     )
 
 

@@ -12,9 +12,10 @@ from flatfield.errors import FlatfieldError
 from flatfield.records import Event
 from flatfield.runs.budget import Budget
 from flatfield.runs.claim import claimed
-from flatfield.runs.verdicts.courtroom import courtroom
+from flatfield.runs.verdicts.courtroom import Bar, courtroom
 from flatfield.runs.verdicts.judging import Court, judge_missing, open_groups
 from flatfield.scoring.judge.judge import rubric_of
+from flatfield.tasks.access import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig, LaneLimits, Run
     from flatfield.runs.store.store import Store
     from flatfield.scoring.prices.pricing import Prices
+    from flatfield.tasks.access import Access
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retrial:
     """How a run is judged again: `missing`, only where these judges gave no letter; `budget_usd`, of this sitting.
 
-    `lanes` are the limits that the user sets to servers, by host or provider.
+    `lanes` are the limits that the user sets to servers, by host or provider; `access` decides whether judges may be
+    run and be sent keys.
     """
 
     judges: tuple[AgentConfig, ...]
@@ -41,6 +44,7 @@ class Retrial:
     missing: bool = False
     budget_usd: float | None = None
     lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
+    access: Access = field(default_factory=nobody)
 
 
 async def judge_again(run: Run, store: Store, retrial: Retrial) -> tuple[str, ...]:
@@ -63,7 +67,8 @@ async def judge_again(run: Run, store: Store, retrial: Retrial) -> tuple[str, ..
         retrial.observe(Event(kind="note", text=text))
 
     with claimed(run.id, store.path.parent):
-        async with courtroom(retrial.judges, retrial.clock, retrial.environ, tell, retrial.lanes) as (pool, lanes):
+        bar = Bar(clock=retrial.clock, environ=retrial.environ, limits=retrial.lanes, access=retrial.access)
+        async with courtroom(retrial.judges, bar, tell) as (pool, lanes):
             await asyncio.to_thread(retrial.prices.prepare)
             budget = Budget(retrial.budget_usd)
             court = Court(pool, retrial.prices, lanes, budget, retrial.clock, store, retrial.observe, retrial.stop)

@@ -77,6 +77,11 @@ def check_options(options: Options, folder: Path) -> str | None:
     return None
 
 
+def code_file(options: Options, folder: Path) -> Path:
+    """The file that is run as the user; `folder` is that of the LOP as its author wrote it."""
+    return folder / options.file
+
+
 def create(options: Options) -> PythonVerifier:
     """The verifier for these options."""
     return PythonVerifier(options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,10 +16,12 @@ from flatfield.records import Check
 from flatfield.tasks.verify import label
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from flatfield.records import Task, VerifierSpec
     from flatfield.scoring.protocols import Verifier, VerifyContext
+    from flatfield.tasks.access import Access, Want
 
 TIMEOUT_SECONDS = 3_700.0  # beyond any limit that a verifier sets itself
 
@@ -47,6 +50,7 @@ async def _measured(spec: VerifierSpec, context: VerifyContext, timeout_seconds:
     deadline = asyncio.timeout(timeout_seconds)
     try:
         async with deadline:
+            context.access.allow(_wants(spec, context.task, context.access))
             return await build(spec).verify(context)
     except FlatfieldError as error:
         return _not_measured(spec, str(error))
@@ -55,6 +59,22 @@ async def _measured(spec: VerifierSpec, context: VerifyContext, timeout_seconds:
             return _not_measured(spec, f"took more than {timeout_seconds:g} seconds")
         last = traceback.format_exception_only(error)[-1].strip()
         return _not_measured(spec, f"the verifier crashed: {last}", traceback.format_exc())
+
+
+def wants(task: Task, access: Access) -> tuple[Want, ...]:
+    """What the task's verifiers want: to run files of its author's as the user."""
+    return tuple(want for spec in task.verifiers for want in _wants(spec, task, access))
+
+
+def _wants(spec: VerifierSpec, task: Task, access: Access) -> tuple[Want, ...]:
+    """What one verifier wants; its module names the file that it runs with `code_file(options, folder)`, if any."""
+    module = plugins.load("verifier", spec.kind)
+    code_file: Callable[[Any, Path], Path] | None = getattr(module, "code_file", None)
+    written = task.generated_from or task.path
+    if code_file is None or not written:
+        return ()
+    file = code_file(_options(module, spec.options), Path(written).resolve().parent)
+    return access.of_file(file, f"checks the task {task.id}")
 
 
 def build(spec: VerifierSpec) -> Verifier:

@@ -1,0 +1,105 @@
+"""Says where an agent's requests go and which keys they bring, without sending any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from flatfield import plugins
+from flatfield.errors import NotReady
+from flatfield.tasks.access import Sends
+from flatfield.tasks.headers import variables
+
+if TYPE_CHECKING:
+    from flatfield.records import AgentConfig
+
+STANDS_IN = "set"
+
+
+class Addressed(Protocol):
+    """What all vendors' endpoints have: an address, and headers with keys in them."""
+
+    @property
+    def base_url(self) -> str:
+        """Where requests go."""
+        ...
+
+
+class Origin(Protocol):
+    """What a vendor says of itself: its own address, and the variables that its own tools honour."""
+
+    @property
+    def own_host(self) -> str:
+        """The host that the keys in its variables are for."""
+        ...
+
+    @property
+    def url_variable(self) -> str:
+        """The variable that names another one."""
+        ...
+
+    @property
+    def key_variables(self) -> tuple[str, ...]:
+        """The variables that hold its keys."""
+        ...
+
+
+class Watched(Mapping[str, str]):
+    """An environment that remembers what was found in it; `pretend`: as if every key were set."""
+
+    def __init__(self, environ: Mapping[str, str], *, pretend: bool = False, addresses: tuple[str, ...] = ()) -> None:
+        self._environ = environ
+        self._pretend = pretend
+        self._addresses = addresses
+        self.found: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        """The value; it was found."""
+        if self._pretend and name not in self._addresses and not self._environ.get(name):
+            self.found.add(name)
+            return STANDS_IN
+        value = self._environ[name]
+        if value.strip():
+            self.found.add(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the environment."""
+        return iter(self._environ)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._environ)
+
+
+def sends(agent: AgentConfig, environ: Mapping[str, str], *, pretend: bool = False) -> Sends:
+    """Where the agent's requests go and what they bring; `pretend`: as if every key that it may need were set.
+
+    A provider's module says it with `endpoint_of(agent, environ)` and `VENDOR`; of one that has neither, the address
+    and the variables that its configuration names are taken. A provider that runs programs has `RUNS_CODE`.
+
+    Raises:
+        NotFound: there is no such provider.
+        NotReady: the provider's module cannot be imported.
+    """
+    module = plugins.load("provider", agent.provider)
+    endpoint_of = getattr(module, "endpoint_of", None)
+    vendor: Origin | None = getattr(module, "VENDOR", None)
+    runs_code = bool(getattr(module, "RUNS_CODE", False))
+    if endpoint_of is None or vendor is None:
+        named = [*([agent.api_key_env] if agent.api_key_env else []), *variables(agent.headers)]
+        there = tuple(dict.fromkeys(name for name in named if pretend or environ.get(name)))
+        return Sends(url=agent.base_url or "", variables=there, runs_code=runs_code)
+    watched = Watched(environ, pretend=pretend, addresses=(vendor.url_variable,))
+    try:
+        endpoint: Addressed = endpoint_of(agent, watched)
+    except NotReady:  # a key is missing: nothing will be sent
+        return Sends(runs_code=runs_code)
+    return Sends(
+        url=endpoint.base_url,
+        variables=tuple(sorted(watched.found - {vendor.url_variable})),
+        url_variable=vendor.url_variable,
+        own_variables=vendor.key_variables,
+        own_host=vendor.own_host,
+        runs_code=runs_code,
+    )

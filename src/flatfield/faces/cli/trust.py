@@ -1,0 +1,111 @@
+"""`flatfield trust`: say that what lies in a folder may run code and be sent keys; list it, or take it back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flatfield.errors import FlatfieldError, NotFound
+from flatfield.faces.cli.common import AsJson, environ_of, examples, note, print_json, settings, write
+from flatfield.faces.cli.trusting import access_of, ledger_of, show, tell, wants_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flatfield.tasks.access import Want
+    from flatfield.tasks.ledger import Contents
+
+EPILOG = examples(
+    "flatfield trust                  this project, with what its files want now",
+    "flatfield trust --show           look first: nothing is trusted by it",
+    "flatfield trust ~/work/project",
+    "flatfield trust --list",
+    "flatfield trust --forget ~/work/project",
+    after=(
+        "A folder is trusted with the keys and hosts that its files name now; a new pair of them asks again, and so"
+        " does code that an agent of flatfield's wrote there. Plain tasks, and commands in the sandbox, need no trust."
+    ),
+)
+
+
+def command(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", show_default=False, help="A project's folder; else this one's.")
+    ] = None,
+    only_show: Annotated[bool, typer.Option("--show", help="Show what its files want, and trust nothing.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the folders that are trusted.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Trust it no more.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Trust a project's folder: its files may run code as you, and have keys sent to the hosts that they name."""
+    from flatfield.tasks.access import is_broad, project_of
+
+    if only_show + list_ + forget > 1:
+        raise FlatfieldError("--show, --list and --forget do different things: give one of them")
+    if list_:
+        _list(ledger_of().contents(), as_json=as_json)
+        return
+    given = (folder or Path()).expanduser()
+    if not given.is_dir():
+        raise NotFound(f"{given} is no folder; name the folder of a project")
+    place = given.resolve() if folder is not None else project_of(given.resolve())
+    if forget:
+        _forget(str(place))
+        return
+    if is_broad(place):
+        raise FlatfieldError(
+            f"{place} holds everything, and trust would cover all that is put there; name a project's folder"
+        )
+    wants = _wants(context, place)
+    if only_show:
+        if as_json:
+            print_json({"folder": str(place), "wants": [{"what": want.what, "detail": want.detail} for want in wants]})
+        else:
+            show(wants)
+        return
+    _trust(context, place, wants, as_json=as_json)
+
+
+def _wants(context: typer.Context, place: Path) -> tuple[Want, ...]:
+    """What the files of the folder want now: its agents, and code in it that an agent of flatfield's wrote."""
+    from flatfield.tasks.access import Want
+    from flatfield.tasks.project import find_project
+
+    config = settings(context).config
+    project = find_project(place, config, os.environ)
+    environ = environ_of(replace(project, folder=place))
+    written = tuple(path for path in ledger_of().contents().written if Path(path).is_relative_to(place))
+    code = (Want(folder=str(place), what="run its tasks' code", file=str(place), written=written),) if written else ()
+    return (*code, *wants_in(str(place), project, environ))
+
+
+def _trust(context: typer.Context, place: Path, wants: Sequence[Want], *, as_json: bool) -> None:
+    project = settings(context).project()
+    access_of(project, environ_of(project), asks=False).remember(str(place), wants)
+    if as_json:
+        print_json(ledger_of().contents().of(str(place)))
+        return
+    write(f"{place} is trusted: its files may run code as you\n")
+    tell(wants)
+
+
+def _list(contents: Contents, *, as_json: bool) -> None:
+    if as_json:
+        print_json(contents.folders)
+        return
+    for one in contents.folders:
+        keys = ", ".join(f"{key.variable} to {key.host}" for key in one.keys) or "no keys"
+        write(f"{one.folder}  since {one.since or 'before'}: {keys}\n")
+    if not contents.folders:
+        note("no folder is trusted")
+
+
+def _forget(folder: str) -> None:
+    if not ledger_of().forget(folder):
+        raise NotFound(f"{folder} was not trusted; flatfield trust --list says what is")
+    note(f"{folder} is trusted no more")

@@ -1,0 +1,335 @@
+"""Decides what the contents of a folder may do: run code as the user, or be sent a key.
+
+A folder is trusted, not its contents. What the user typed and what flatfield brings along needs no trust; whatever a
+project's files say does. Plain tasks and commands in the sandbox never come here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+import flatfield
+from flatfield.errors import NotTrusted
+from flatfield.tasks.ledger import CODE, KeyHost, Ledger, TrustedFolder, sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from flatfield.records import AgentConfig
+    from flatfield.tasks.ledger import Contents
+
+Answer = Literal["once", "always", "no"]
+PROJECT_MARKS = (".git", "flatfield.toml", ".flatfield")
+"""What the top folder of a project holds one of."""
+
+
+class Sends(Struct, frozen=True, kw_only=True):
+    """Where an agent's requests go, and the variables whose values they bring.
+
+    `url_variable` is the variable that names the address where the agent does not, `own_variables` are the vendor's,
+    whose values may go to `own_host` unasked. `runs_code`: the agent is a program that runs as the user.
+    """
+
+    url: str = ""
+    variables: tuple[str, ...] = ()
+    url_variable: str = ""
+    own_variables: tuple[str, ...] = ()
+    own_host: str = ""
+    runs_code: bool = False
+
+
+class Want(Struct, frozen=True, kw_only=True):
+    """One thing that a folder's contents want: to run `code`, a file or a program, or to be sent a key.
+
+    `what` says it to people, `detail` shows it whole. `written`: code that an agent of flatfield's wrote and that
+    would run with it.
+    """
+
+    folder: str
+    what: str
+    detail: str = ""
+    file: str = ""
+    program: str = ""
+    key: KeyHost | None = None
+    written: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asking:
+    """How a user is asked: `ask` gets a folder and its wants; `further` tells what else the folder's agents want."""
+
+    ask: Callable[[str, Sequence[Want]], Answer]
+    further: Callable[[str], Sequence[Want]] = lambda _folder: ()
+
+
+class Access:
+    """What may be done now, by the ledger and by what was answered since.
+
+    `origins`: variables that were read from a file, with the folder that it lies in. `asking` None: nobody can be
+    asked, what is not trusted is refused. `everything`: the user said `--trust`. `strict`: programs that were not seen
+    when their folder was trusted are asked for too, because nobody watches this process.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        now: Callable[[], str] = lambda: "",
+        origins: Mapping[str, str] | None = None,
+        asking: Asking | None = None,
+        everything: bool = False,
+        strict: bool = False,
+    ) -> None:
+        self.ledger = ledger
+        self._now = now
+        self._origins = origins or {}
+        self._asking = asking
+        self._everything = everything
+        self._strict = strict
+        self._once = _Once()
+
+    def of_file(self, file: str | Path, what: str) -> tuple[Want, ...]:
+        """What running a Python file of a task wants; nothing where it is flatfield's own."""
+        path = Path(file).resolve()
+        if path.is_relative_to(Path(flatfield.__file__).resolve().parent):
+            return ()
+        return (
+            Want(
+                folder=str(project_of(path)),
+                what=f"run code: {path} ({what})",
+                detail=_beginning(path),
+                file=str(path),
+            ),
+        )
+
+    def of_agent(self, agent: AgentConfig, sends: Sends) -> tuple[Want, ...]:
+        """What an agent wants: to run its program, and the keys that go to an address that no user typed."""
+        wants = []
+        if sends.runs_code and agent.folder:
+            shown = " ".join(agent.command) or agent.model
+            what = f"run a program: {shown} (agent {agent.name}, {agent.source})"
+            wants.append(Want(folder=agent.folder, what=what, detail=shown, program=_program(agent)))
+        wants.extend(self._keys(agent, sends))
+        return tuple(wants)
+
+    def _keys(self, agent: AgentConfig, sends: Sends) -> Iterator[Want]:
+        host = host_of(sends.url)
+        own_host = sends.url.startswith("https://") and f".{host}".endswith(f".{sends.own_host or '/'}")
+        by_user = not agent.base_url and sends.url_variable not in self._origins
+        for variable in sends.variables:
+            own = variable in sends.own_variables
+            if own and (own_host or by_user):
+                continue
+            folder = agent.folder
+            where = f"agent {agent.name}, {agent.source}"
+            if not agent.base_url and not by_user and not (own and own_host):
+                folder, where = self._origins[sends.url_variable], f"{sends.url_variable} in .env, agent {agent.name}"
+            if folder:
+                what = f"be sent a key: {variable} goes to {host} ({where})"
+                key = KeyHost(variable=variable, host=host)
+                yield Want(folder=folder, what=what, detail=sends.url, key=key)
+
+    def allow(self, wants: Sequence[Want]) -> None:
+        """Return when all of it may be done; the user is asked where that is possible, once for each folder.
+
+        Raises:
+            NotTrusted: it may not; one sentence that names the folder, what it wants and what to do.
+        """
+        if self._everything or not wants:
+            return
+        contents = self.ledger.contents()
+        looked = [_with_written(want, contents) for want in wants]
+        open_wants = [want for want in looked if not self._once.covers(want) and not self._trusted(want, contents)]
+        for folder in dict.fromkeys(want.folder for want in open_wants):
+            self._settle(folder, [want for want in open_wants if want.folder == folder], contents)
+
+    def allows(self, wants: Sequence[Want]) -> bool:
+        """Whether all of it may be done, without asking anybody."""
+        contents = self.ledger.contents()
+        looked = [_with_written(want, contents) for want in wants]
+        return self._everything or all(self._once.covers(want) or self._trusted(want, contents) for want in looked)
+
+    def _settle(self, folder: str, wants: Sequence[Want], contents: Contents) -> None:
+        if self._asking is None:
+            raise NotTrusted(refusal(folder, wants))
+        further = [
+            want
+            for want in self._asking.further(folder)
+            if want not in wants and not self._trusted(_with_written(want, contents), contents)
+        ]
+        asked = (*wants, *further)
+        answer = self._asking.ask(folder, asked)
+        if answer == "no":
+            raise NotTrusted(refusal(folder, wants))
+        self._once.add(asked)
+        if answer == "always":
+            self.remember(folder, asked)
+
+    def remember(self, folder: str, wants: Sequence[Want]) -> None:
+        """Trust a folder from now on, with what it wants."""
+        self.ledger.trust(
+            TrustedFolder(
+                folder=folder,
+                owner=Path(folder).stat().st_uid,
+                since=self._now(),
+                keys=tuple(sorted({want.key for want in wants if want.key is not None})),
+                programs=tuple(sorted({want.program for want in wants if want.program})),
+            ),
+            seen=[path for want in wants for path in want.written],
+        )
+
+    def _trusted(self, want: Want, contents: Contents) -> bool:
+        if not want.written and want.file in contents.made and _made_by_us(Path(want.file), contents):
+            return True
+        trusted = covering(want.folder, contents)
+        if trusted is None or want.written:
+            return False
+        if want.key is not None:
+            return want.key in trusted.keys
+        return not (self._strict and want.program) or want.program in trusted.programs
+
+
+class _Once:
+    """What was allowed for as long as this process lasts."""
+
+    def __init__(self) -> None:
+        self._folders: set[str] = set()
+        self._keys: set[tuple[str, KeyHost]] = set()
+        self._seen: set[str] = set()
+
+    def add(self, wants: Sequence[Want]) -> None:
+        for want in wants:
+            self._seen.update(want.written)
+            if want.key is None:
+                self._folders.add(want.folder)
+            else:
+                self._keys.add((want.folder, want.key))
+
+    def covers(self, want: Want) -> bool:
+        if not self._seen.issuperset(want.written):
+            return False
+        return want.folder in self._folders if want.key is None else (want.folder, want.key) in self._keys
+
+
+def nobody() -> Access:
+    """Access that nobody has given any trust to: only what needs none is allowed."""
+    return Access(Ledger(None))
+
+
+def everything() -> Access:
+    """Access to all, as `--trust` gives it."""
+    return Access(Ledger(None), everything=True)
+
+
+def refusal(folder: str, wants: Sequence[Want]) -> str:
+    """Why it is refused, and what to do, in one sentence."""
+    written = tuple(dict.fromkeys(path for want in wants for path in want.written))
+    if written:
+        why = f"an agent wrote {', '.join(written)}, which nobody has looked at since, and it is to be run"
+    else:
+        first, more = wants[0].what, len(wants) - 1
+        why = f"{folder} is not trusted with what it wants to do: {first}{f' and {more} more' if more else ''}"
+    return f"{why}; look at it, then run `flatfield trust {folder}` (or give --trust, where nobody can be asked)"
+
+
+def covering(folder: str, contents: Contents) -> TrustedFolder | None:
+    """The trusted folder that this one is, or lies in; None where there is none.
+
+    Between them may lie neither another repository nor a folder of another owner: somebody else put those there.
+    """
+    here = Path(folder)
+    for place in (here, *here.parents):
+        trusted = contents.of(str(place))
+        try:
+            owner = place.stat().st_uid
+        except OSError:
+            return None
+        if trusted is not None and trusted.owner == owner:
+            return trusted if _unbroken(here, place, owner) and (here == place or not is_broad(place)) else None
+    return None
+
+
+def is_broad(folder: Path) -> bool:
+    """Whether a folder is everybody's or everything's: `/`, the home folder, and what lies above it."""
+    home = Path.home().resolve()
+    return folder == home or folder in home.parents or folder.parent == folder
+
+
+def _unbroken(here: Path, top: Path, owner: int) -> bool:
+    between = [here, *here.parents][: len(here.parts) - len(top.parts)]
+    return all(not (place / ".git").exists() and place.stat().st_uid == owner for place in between)
+
+
+def project_of(path: Path) -> Path:
+    """The project that a file or folder belongs to: the nearest folder with a mark of one, else its own folder."""
+    own = path if path.is_dir() else path.parent
+    home = Path.home().resolve()
+    for place in (own, *own.parents):
+        if place in {home, place.parent}:
+            break
+        if any((place / mark).exists() for mark in PROJECT_MARKS):
+            return place
+    return own
+
+
+def folder_of(path: str) -> str:
+    """The project of a file, as a text; "" where there is no file: the user typed it."""
+    return str(project_of(Path(path).resolve())) if path else ""
+
+
+def host_of(url: str) -> str:
+    """The host of an address in lower case, with its port where that is not the scheme's own."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return url
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    plain = "" if parts.scheme == "https" else f"{parts.scheme}://"
+    return f"{plain}{host}" if port in {None, usual} else f"{plain}{host}:{port}"
+
+
+def is_code(path: Path, head: bytes) -> bool:
+    """Whether a file may be run: by its name, or because it begins as a script does."""
+    return path.suffix.lower() in CODE or head.startswith(b"#!")
+
+
+def _program(agent: AgentConfig) -> str:
+    """A digest of what an external agent runs."""
+    whole = msgspec.json.encode([agent.provider, agent.model, agent.command, agent.output, agent.api_key_env])
+    return hashlib.sha256(whole).hexdigest()[:16]
+
+
+def _with_written(want: Want, contents: Contents) -> Want:
+    """The want with what an agent wrote of the code that would run: what it can import, what its command names."""
+    written: list[str] = []
+    if want.file:
+        beside = Path(want.file).parent
+        written = [
+            path for path in contents.written if Path(path).is_relative_to(beside) or Path(path).parent == beside.parent
+        ]
+    elif want.program:
+        names = {Path(part).name for part in want.detail.split()}
+        inside = (path for path in contents.written if Path(path).is_relative_to(want.folder))
+        written = [path for path in inside if Path(path).name in names]
+    return msgspec.structs.replace(want, written=tuple(written))
+
+
+def _made_by_us(file: Path, contents: Contents) -> bool:
+    """Whether a file, and all code beside it that it could import, is as flatfield itself wrote it."""
+    beside = [path for path in file.parent.rglob("*") if path.suffix in CODE]
+    return file in beside and all(contents.made.get(str(path)) == sha256(path) for path in beside)
+
+
+def _beginning(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")[:4000]
+    except OSError:
+        return ""

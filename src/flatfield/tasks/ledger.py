@@ -1,0 +1,172 @@
+"""The ledger of trust: which folders the user trusts, with what, and which code flatfield's own agents wrote there.
+
+It lies in flatfield's data folder, outside of every project, and is the same for all of them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct, structs
+
+from flatfield.errors import FlatfieldError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+NAME = "trust.json"
+CODE = (".py", ".pyc", ".so", ".pth", ".sh", ".bash", ".zsh", ".js", ".mjs", ".cjs", ".ts", ".rb", ".pl")
+"""What files that are run are usually called; one with an execute bit, or that begins with `#!`, is code too."""
+
+
+class KeyHost(Struct, frozen=True, kw_only=True, order=True):
+    """A key's variable and the host, with its port where that is not 443, that it may be sent to."""
+
+    variable: str
+    host: str
+
+
+class TrustedFolder(Struct, frozen=True, kw_only=True):
+    """A folder that the user trusts: its owner then (uid), when (ISO 8601), and what was seen in it.
+
+    `keys`: which keys may go where; `programs`: digests of the commands of its agents.
+    """
+
+    folder: str
+    owner: int
+    since: str
+    keys: tuple[KeyHost, ...] = ()
+    programs: tuple[str, ...] = ()
+
+
+class Contents(Struct, frozen=True, kw_only=True):
+    """All that the ledger holds.
+
+    `written`: code files (absolute paths) that an agent of flatfield's wrote and nobody has looked at since. `made`:
+    code that flatfield itself wrote (`init`), path → SHA-256 in hex.
+    """
+
+    folders: tuple[TrustedFolder, ...] = ()
+    written: tuple[str, ...] = ()
+    made: dict[str, str] = {}
+
+    def of(self, folder: str) -> TrustedFolder | None:
+        """What is said of exactly this folder."""
+        return next((one for one in self.folders if one.folder == folder), None)
+
+
+class Ledger:
+    """Reads and changes the ledger at `path`; None: an empty one that nothing is written to.
+
+    Raises:
+        FlatfieldError: by every method: the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+
+    def contents(self) -> Contents:
+        """What it holds now; a file that is not there holds nothing."""
+        if self.path is None:
+            return Contents()
+        try:
+            return msgspec.json.decode(self.path.read_bytes(), type=Contents)
+        except (FileNotFoundError, NotADirectoryError):
+            return Contents()
+        except OSError as error:
+            raise FlatfieldError(f"{self.path} cannot be read: {error.strerror}; give permission to read it") from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise FlatfieldError(
+                f"{self.path}, which says what folders are trusted, is damaged; delete it, and trust them again"
+            ) from None
+
+    def trust(self, added: TrustedFolder, seen: Iterable[str] = ()) -> None:
+        """Trust a folder, with more keys and programs where it was trusted before; `seen` code needs no asking now."""
+        with self._changing() as change:
+            now = self.contents()
+            before = now.of(added.folder)
+            if before is not None and before.owner == added.owner:
+                added = structs.replace(
+                    added,
+                    keys=tuple(sorted({*before.keys, *added.keys})),
+                    programs=tuple(sorted({*before.programs, *added.programs})),
+                )
+            others = tuple(one for one in now.folders if one.folder != added.folder)
+            written = tuple(path for path in now.written if path not in frozenset(seen))
+            change(structs.replace(now, folders=(*others, added), written=written))
+
+    def forget(self, folder: str) -> bool:
+        """Trust a folder no more; whether it was trusted."""
+        with self._changing() as change:
+            now = self.contents()
+            left = tuple(one for one in now.folders if one.folder != folder)
+            change(structs.replace(now, folders=left))
+            return len(left) < len(now.folders)
+
+    def wrote(self, paths: Iterable[str]) -> None:
+        """Remember code that an agent is about to write."""
+        if self.path is None or not (new := sorted(set(paths) - set(self.contents().written))):
+            return
+        with self._changing() as change:
+            now = self.contents()
+            change(
+                structs.replace(
+                    now,
+                    written=tuple(sorted({*now.written, *new})),
+                    made={path: digest for path, digest in now.made.items() if path not in new},
+                )
+            )
+
+    def made(self, files: Iterable[Path]) -> None:
+        """Remember code that flatfield itself wrote, as it is now."""
+        digests = {str(path.resolve()): sha256(path) for path in files if path.suffix in CODE}
+        if not digests:
+            return
+        with self._changing() as change:
+            now = self.contents()
+            change(structs.replace(now, made=now.made | digests))
+
+    @contextmanager
+    def _changing(self) -> Iterator[_Change]:
+        """Alone with the file: what is given to the change takes its place in one step."""
+        if self.path is None:
+            raise FlatfieldError("there is no place to remember what is trusted; set XDG_DATA_HOME")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield _Change(self.path)
+            finally:
+                os.close(lock)
+        except OSError as error:
+            raise FlatfieldError(
+                f"{self.path} cannot be written: {error.strerror}; give permission there, or set XDG_DATA_HOME"
+            ) from None
+
+
+class _Change:
+    """Puts new contents in the file's place."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, contents: Contents) -> None:
+        draft = self._path.with_suffix(f".{os.getpid()}.tmp")
+        draft.touch(mode=0o600)
+        draft.write_bytes(msgspec.json.format(msgspec.json.encode(contents), indent=1) + b"\n")
+        draft.replace(self._path)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex; "" when it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
