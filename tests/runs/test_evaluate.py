@@ -20,6 +20,7 @@ from flatfield.runs.evaluate import Conduct, evaluate, needs_commands
 from flatfield.runs.order import new_run
 from flatfield.runs.results import load_result
 from flatfield.runs.store.store import Store
+from flatfield.tasks.access import everything
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ class Sitting:
     async def evaluate(self, run: Run, **conduct: Any) -> Summary:
         values: dict[str, Any] = {"source": self.source, "observe": self.events.append, "stop": self.stop}
         async with self.store:
-            return await evaluate(run, self.store, Conduct(clock=SystemClock(), **(values | conduct)))
+            return await evaluate(
+                run, self.store, Conduct(clock=SystemClock(), **({"access": everything()} | values | conduct))
+            )
 
     def stored(self, run: Run) -> Run:
         return self.store.load_run(run.id)

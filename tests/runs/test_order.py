@@ -188,7 +188,7 @@ def test_a_generated_task_is_made_again_with_the_seed_of_its_run(
     (tmp_path / "mine" / "make.py").write_text("def build(seed, folder):\n    return {'n': seed}\n")
     path = tmp_path / "mine" / "t.md"
     path.write_text('---\ngenerate: make.py::build\n---\n# T\n\n## Variables\n\nPROMPT: "Say {{n}}."\n')
-    run = run_of([structs.replace(read_task(path, 7), agents=("ada",))])
+    run = run_of([structs.replace(read_task(path, 7, access=everything()), agents=("ada",))])
     monkeypatch.setenv("FLATFIELD_CACHE", str(tmp_path / "second"))
     (again,) = reread(run, everything()).tasks
     assert (again.prompt, again.seed, again.digest) == ("Say 7.", 7, run.tasks[0].digest)

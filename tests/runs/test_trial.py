@@ -39,6 +39,7 @@ from flatfield.records import (
 from flatfield.runs import trial
 from flatfield.runs.trial import Assignment, Ground, run_trial, tool_names
 from flatfield.scoring.prices.pricing import Prices
+from flatfield.tasks.access import everything
 from flatfield.tasks.limits import limits_for
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
@@ -107,6 +108,7 @@ async def field(tmp_path: Path, clock: Any = None, sandbox: Sandbox | None = Non
         async with ProviderPool(services) as pool:
             here = Field()
             here.ground = Ground(
+                access=everything(),
                 pool=pool,
                 prices=more.get("prices", Prices()),
                 clock=clock,

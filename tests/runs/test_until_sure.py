@@ -31,6 +31,7 @@ from flatfield.runs.until_sure import next_step
 from flatfield.scoring.front import ERROR, looks_at, order_of, share
 from flatfield.scoring.grading import grade
 from flatfield.scoring.prices.pricing import Prices
+from flatfield.tasks.access import everything
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:
@@ -235,7 +236,9 @@ class Desk:
         values: dict[str, Any] = {"observe": self.events.append, "stop": self.stop} | conduct
         async with self.store:
             return await evaluate(
-                run, self.store, Conduct(clock=SystemClock(), source=self.folder, until_sure=most, **values)
+                run,
+                self.store,
+                Conduct(clock=SystemClock(), source=self.folder, until_sure=most, access=everything(), **values),
             )
 
 

@@ -11,6 +11,7 @@ from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.workspace import snapshot
 from flatfield.records import Task, TrialRecord
 from flatfield.scoring.protocols import VerifyContext
+from flatfield.tasks.access import everything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +60,7 @@ def make_context(tmp_path: Path, make_trial: MakeTrial) -> Iterator[MakeContext]
         files = ConfinedFiles(root)
         opened.append(files)
         return VerifyContext(
+            access=everything(),
             trial=make_trial(answer=answer),
             task=task or Task(id="t", title="T", prompt="do it"),
             files=files,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flatfield.errors import FlatfieldError, InvalidFiles
 from flatfield.tasks import digest, filling, frontmatter, generating
+from flatfield.tasks.access import everything
 from flatfield.tasks.located import plain
 from flatfield.tasks.lop import read_task
 from flatfield.tasks.source import Findings
@@ -73,13 +74,13 @@ def made(write: Write) -> Made:
 
 def read(path: Path, seed: int = 3) -> list[Mistake]:
     with pytest.raises(InvalidFiles) as caught:
-        read_task(path, seed, cache=path.parents[2] / "cache")
+        read_task(path, seed, cache=path.parents[2] / "cache", access=everything())
     return list(caught.value.mistakes)
 
 
 def test_a_seed_makes_a_plain_task_that_is_read_as_any_other(made: Made, tmp_path: Path) -> None:
     path = made()
-    task = read_task(path, 3, cache=tmp_path / "cache")
+    task = read_task(path, 3, cache=tmp_path / "cache", access=everything())
     assert (task.id, task.level, task.seed, task.generated_from) == ("mine", 2, 3, str(path))
     assert task.prompt == "Write 07.json, with 3 in it.\r\n{{ not one }}"
     assert task.verifiers[0].options == {"path": "07.json", "json": {"n": 3}}
@@ -92,28 +93,31 @@ def test_a_seed_makes_a_plain_task_that_is_read_as_any_other(made: Made, tmp_pat
 
 def test_the_same_seed_makes_the_same_bytes_and_another_one_another_task(made: Made, tmp_path: Path) -> None:
     path = made()
-    tasks = [read_task(path, seed, cache=tmp_path / cache) for seed, cache in ((1, "a"), (1, "b"), (3, "a"))]
+    tasks = [
+        read_task(path, seed, cache=tmp_path / cache, access=everything())
+        for seed, cache in ((1, "a"), (1, "b"), (3, "a"))
+    ]
     assert tasks[0].digest == tasks[1].digest != tasks[2].digest
     trees = [digest.of_task(b"", tmp_path / cache, [tmp_path / cache / "tasks"]) for cache in "ab"]
     assert trees[0] != trees[1]  # "a" holds seed 3 as well
-    read_task(path, 3, cache=tmp_path / "b")
+    read_task(path, 3, cache=tmp_path / "b", access=everything())
     assert trees[0] == digest.of_task(b"", tmp_path / "b", [tmp_path / "b" / "tasks"])
 
 
 def test_what_is_made_is_kept_until_it_is_altered_or_gone(made: Made, tmp_path: Path) -> None:
     path = made()
-    task = read_task(path, 3, cache=tmp_path / "cache")
+    task = read_task(path, 3, cache=tmp_path / "cache", access=everything())
     made_file = tmp_path / "cache" / "tasks" / "mine"
     (file,) = made_file.glob("3-*/workspace/in.txt")
     kept = file.stat().st_ino
-    assert read_task(path, 3, cache=tmp_path / "cache").digest == task.digest
+    assert read_task(path, 3, cache=tmp_path / "cache", access=everything()).digest == task.digest
     assert file.stat().st_ino == kept
     file.write_text("spoilt")
-    assert read_task(path, 3, cache=tmp_path / "cache").digest == task.digest
+    assert read_task(path, 3, cache=tmp_path / "cache", access=everything()).digest == task.digest
     assert file.read_text() == "3"
     for entry in sorted(file.parents[1].rglob("*"), reverse=True):
         entry.unlink() if entry.is_file() else entry.rmdir()
-    assert read_task(path, 3, cache=tmp_path / "cache").digest == task.digest
+    assert read_task(path, 3, cache=tmp_path / "cache", access=everything()).digest == task.digest
     assert file.read_text() == "3"
 
 
@@ -122,18 +126,18 @@ def test_a_change_of_what_it_is_made_from_makes_another_task(
     name: str, made: Made, write: Write, tmp_path: Path
 ) -> None:
     path = made()
-    before = read_task(path, 3, cache=tmp_path / "cache")
+    before = read_task(path, 3, cache=tmp_path / "cache", access=everything())
     write(name, (tmp_path / name).read_text() + "\n# changed\n")
-    assert read_task(path, 3, cache=tmp_path / "cache").digest != before.digest
+    assert read_task(path, 3, cache=tmp_path / "cache", access=everything()).digest != before.digest
 
 
 def test_what_tools_leave_beside_a_lop_changes_nothing(made: Made, write: Write, tmp_path: Path) -> None:
     path = made()
-    before = read_task(path, 3, cache=tmp_path / "cache")
+    before = read_task(path, 3, cache=tmp_path / "cache", access=everything())
     write("suite/mine/.flatfield/runs.sqlite", "x")
     write("suite/mine/__pycache__/make.pyc", "x")
     write("suite/unused.py", "x = 1\n")
-    assert read_task(path, 3, cache=tmp_path / "cache").path == before.path
+    assert read_task(path, 3, cache=tmp_path / "cache", access=everything()).path == before.path
 
 
 def test_placeholders_and_values_must_meet(made: Made) -> None:
@@ -189,13 +193,13 @@ def test_the_environment_is_clean_and_fixed(made: Made, monkeypatch: pytest.Monk
         "print(",
         "import os; assert 'SECRET_API_KEY' not in os.environ; assert os.environ['PYTHONHASHSEED'] == '0'; print(",
     )
-    assert read_task(made(make=make), 3, cache=tmp_path / "cache").seed == 3
+    assert read_task(made(make=make), 3, cache=tmp_path / "cache", access=everything()).seed == 3
 
 
 def test_a_cache_that_cannot_be_written_is_said(made: Made, write: Write) -> None:
     path = made()
     with pytest.raises(FlatfieldError, match=r"cannot be made in .*; make room or set FLATFIELD_CACHE"):
-        read_task(path, 3, cache=write("file", "x"))
+        read_task(path, 3, cache=write("file", "x"), access=everything())
 
 
 def test_what_lies_beside_is_limited(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

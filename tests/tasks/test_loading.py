@@ -8,6 +8,7 @@ import pytest
 
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.tasks import loading
+from flatfield.tasks.access import everything
 from flatfield.tasks.loading import load
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def test_a_readme_beside_lops_is_passed_over_without_a_word(
     lop(name="mine/t.md")
     write("mine/README.md", "# About these tasks\n")
     write("mine/ideas.md", "# Ideas\n")
-    loaded = load(["mine"], tmp_path)
+    loaded = load(["mine"], tmp_path, access=everything())
     assert len(loaded.tasks) == 1
     assert loaded.notes == ("mine/ideas.md passed over: it has no `## Variables` with a PROMPT",)
 
@@ -134,7 +135,7 @@ def test_generated_tasks_are_made_from_the_seed_that_is_given_or_the_hops(
     write("mine/made/make.py", "def build(seed, folder):\n    return {'n': seed}\n")
     write("mine/made/task.md", '---\ngenerate: make.py::build\n---\n# T\n\n## Variables\n\nPROMPT: "Say {{n}}."\n')
     write("hop.md", HOP.format("One").replace("# One", "---\nagents: [noop]\nseed: 5\n---\n# One"))
-    assert [task.prompt for task in load(["mine"], tmp_path).tasks] == ["Say 0."]
-    assert [task.prompt for task in load(["mine", "hop.md"], tmp_path).tasks] == ["Say 5."]
-    (task,) = load(["mine", "hop.md"], tmp_path, seed=9).tasks
+    assert [task.prompt for task in load(["mine"], tmp_path, access=everything()).tasks] == ["Say 0."]
+    assert [task.prompt for task in load(["mine", "hop.md"], tmp_path, access=everything()).tasks] == ["Say 5."]
+    (task,) = load(["mine", "hop.md"], tmp_path, seed=9, access=everything()).tasks
     assert (task.id, task.prompt, task.seed) == ("made", "Say 9.", 9)
