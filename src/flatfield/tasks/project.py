@@ -29,7 +29,8 @@ class Project:
     """Where flatfield.toml lies (else the current directory), and every agent that can be named there.
 
     `config` is None without a flatfield.toml. The roster holds each name once, by precedence; `notes` say which agents
-    are hidden by others, and which files were passed over. `prices` and `lanes` are the user's own.
+    are hidden by others, and which files were passed over. `prices` and `lanes` are the user's own; so is `allow`, the
+    protected paths and globs, relative to `folder`, that agents may write and read.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class Project:
     notes: tuple[str, ...]
     prices: Mapping[str, Price] = field(default_factory=dict)
     lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
 
 
 def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> Project:
@@ -69,7 +71,13 @@ def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> 
         raise InvalidFiles(mistakes)
     roster = _first_of_each([*agents, *shipped()], notes)
     return Project(
-        folder=folder, config=path, roster=roster, notes=tuple(notes), prices=written.prices, lanes=written.lanes
+        folder=folder,
+        config=path,
+        roster=roster,
+        notes=tuple(notes),
+        prices=written.prices,
+        lanes=written.lanes,
+        allow=written.allow,
     )
 
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from msgspec import Struct
 
-from flatfield.agent.files.beneath import LOOK, best_opener
+from flatfield.agent.files.beneath import LOOK, best_opener, open_by_walking
+from flatfield.agent.files.guarding import Way, refusal
 from flatfield.agent.files.removing import remove_tree
 from flatfield.agent.files.replacing import replace, special
+from flatfield.agent.files.searching import find
 from flatfield.errors import OutsideWorkspace, ToolError
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from flatfield.agent.files.beneath import Opener
+    from flatfield.agent.files.guarding import Protection, Use
 
 Kind = Literal["file", "folder", "link", "other"]
 KINDS: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
@@ -59,15 +62,24 @@ class ConfinedFiles:
     `names`: what else a model may have seen it called). `..` is resolved in the text, before any link is; a path
     that then starts outside is refused. Links are followed as long as they stay inside and are relative; nothing is
     written through a link. New files and folders belong to user `owner` when it is given (the host must be root).
+    With `protection` (a user's own folder) what is protected is not written, nor read where it is sealed; its names
+    and sizes are shown.
 
-    All methods raise OutsideWorkspace for a path that leads out, ToolError for one that cannot be a file's (NUL,
-    a device, a FIFO, a link to write on), and the OSError of the system for the rest.
+    All methods raise OutsideWorkspace for a path that leads out, ProtectedPath for one that is protected, ToolError for
+    one that cannot be a file's (NUL, a device, a FIFO, a link to write on), and the OSError of the system for the rest.
     """
 
     def __init__(
-        self, root: Path, *, names: Sequence[str] = (), owner: int | None = None, opener: Opener | None = None
+        self,
+        root: Path,
+        *,
+        names: Sequence[str] = (),
+        owner: int | None = None,
+        opener: Opener | None = None,
+        protection: Protection | None = None,
     ) -> None:
         self.root = root
+        self.protection = protection
         self._owner = owner
         self._opener = opener or best_opener()
         known = dict.fromkeys((str(root.absolute()), str(root.resolve()), *names))
@@ -116,9 +128,10 @@ class ConfinedFiles:
     def open_file(self, path: str | os.PathLike[str]) -> int:
         """A descriptor of a regular file, for reading; the caller closes it."""
         name = self.relative(path)
-        descriptor = self._open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        descriptor, parts = self._open_as(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, "read")
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISREG(mode):
+            self._check_content(parts, descriptor)
             return descriptor
         os.close(descriptor)
         if stat.S_ISDIR(mode):
@@ -162,8 +175,12 @@ class ConfinedFiles:
         parent, _, name = where.rpartition("/")
         if where == ".":
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), where)
-        folder = self._make_folder(parent)
+        if self.protection:
+            self.protection.check(where.split("/"), "write")
+        folder, above = self._make_folder(parent)
         try:
+            if self.protection:
+                self.protection.check_new(above, name, folder)
             replace(folder, name, data, owner=self._owner, where=where)
         finally:
             os.close(folder)
@@ -178,9 +195,12 @@ class ConfinedFiles:
         if where == ".":
             raise ToolError("the workspace itself cannot be deleted")
         parent, _, name = where.rpartition("/")
-        folder = self._open(parent or ".", LOOK | os.O_DIRECTORY)
+        folder, above = self._open_as(parent or ".", LOOK | os.O_DIRECTORY, "write")
         try:
+            if self.protection:
+                self.protection.check_new(above, name, folder)
             if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                self._check_below((*above, name))
                 remove_tree(folder, name)
             else:
                 os.unlink(name, dir_fd=folder)
@@ -248,9 +268,33 @@ class ConfinedFiles:
             os.close(folder)
         return tuple(sorted(found, key=lambda entry: entry.path))
 
-    def _open(self, name: str, flags: int) -> int:
+    def _check_content(self, parts: tuple[str, ...], descriptor: int) -> None:
+        """Close a file that holds a secret, and say so."""
+        if self.protection:
+            try:
+                self.protection.check_content(parts, descriptor, "read")
+            except ToolError:
+                os.close(descriptor)
+                raise
+
+    def _check_below(self, parts: tuple[str, ...]) -> None:
+        if self.protection:
+            for place in find(self.protection, start=parts, contents=True).places.values():
+                raise refusal(place.claim, "write")
+
+    def _open_as(self, name: str, flags: int, use: Use) -> tuple[int, tuple[str, ...]]:
+        """A descriptor for a use that protection may refuse, and the parts of the path that it really has."""
+        if self.protection is None:
+            return self._open(name, flags), ()
+        if name != ".":
+            self.protection.check(name.split("/"), use)
+        way = Way(self.protection, use)
+        descriptor = self._open(name, flags, lambda folder, path, how: open_by_walking(folder, path, how, way))
+        return descriptor, way.parts
+
+    def _open(self, name: str, flags: int, opener: Opener | None = None) -> int:
         try:
-            return self._opener(self._folder, name, flags)
+            return (opener or self._opener)(self._folder, name, flags)
         except OSError as error:
             if error.errno == errno.EXDEV:
                 raise OutsideWorkspace(
@@ -262,22 +306,24 @@ class ConfinedFiles:
                 raise special(name) from None
             raise
 
-    def _make_folder(self, name: str) -> int:
-        """A descriptor of the folder, made with its parents where it is missing."""
+    def _make_folder(self, name: str) -> tuple[int, tuple[str, ...]]:
+        """A descriptor of the folder, made with its parents where it is missing; and where it really lies."""
         with contextlib.suppress(FileNotFoundError):
-            return self._open(name or ".", LOOK | os.O_DIRECTORY)
-        folder = self._open(".", LOOK | os.O_DIRECTORY)
+            return self._open_as(name or ".", LOOK | os.O_DIRECTORY, "write")
+        folder, above = self._open_as(".", LOOK | os.O_DIRECTORY, "write")
         for end in [at for at, letter in enumerate(name + "/") if letter == "/"]:
             try:
                 with contextlib.suppress(FileExistsError):
                     base = posixpath.basename(name[:end])
+                    if self.protection:
+                        self.protection.check_new(above, base, folder)
                     os.mkdir(base, dir_fd=folder)
                     if self._owner is not None:
                         os.chown(base, self._owner, -1, dir_fd=folder, follow_symlinks=False)
             finally:
                 os.close(folder)
-            folder = self._open(name[:end], LOOK | os.O_DIRECTORY)
-        return folder
+            folder, above = self._open_as(name[:end], LOOK | os.O_DIRECTORY, "write")
+        return folder, above
 
 
 def _outside(path: str) -> OutsideWorkspace:

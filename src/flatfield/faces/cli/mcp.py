@@ -56,6 +56,10 @@ def command(
     lops: Annotated[
         list[Path] | None, typer.Option(metavar="DIR", help="LOPs and HOPs there may be evaluated too; several times.")
     ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A protected path in workspaces that agents may change; several times."),
+    ] = None,
     speak: Annotated[
         bool, typer.Option("--speak", help="Say aloud when an agent is done and a run is graded.")
     ] = False,
@@ -72,6 +76,7 @@ def command(
         allow_urls=allow_urls,
         lops=_folders("--lops", lops),
         aloud=speak,
+        allow=tuple(allow or ()),
     )
     if agent is not None:
         desk.chosen(desk.project(), agent, None, None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError, NotFound
+from flatfield.faces.allowing import allowed
 from flatfield.faces.cli.codes import INTERRUPTED, NOT_MEASURED
 from flatfield.faces.cli.common import (
     AsJson,
@@ -27,13 +28,16 @@ from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
 
 if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Event, Task, TrialRecord
+    from flatfield.runs.single import Surroundings
     from flatfield.tasks.project import Project
 
 EPILOG = examples(
     'flatfield run "Which Python files are here?" --model local:smollm2-135m',
     'flatfield run "Fix the typo in README.md" --model openai-chat:qwen3@http://127.0.0.1:8080/v1',
     'flatfield run "Summarise notes.txt" --agent nano-agent-gpt-5-mini --workspace ~/project',
-    after="The agent works in the directory itself and may change its files; it cannot leave it.",
+    'flatfield run "Shorten AGENTS.md" --agent nano-agent-gpt-5-mini --allow AGENTS.md',
+    after="The agent works in the directory itself and may change its files; it cannot leave it. What others execute "
+    "or obey there (version control, settings, CI files) it cannot change, nor read keys: see docs/security.md.",
 )
 
 
@@ -42,7 +46,11 @@ def command(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to do.")],
     agent: Annotated[str | None, typer.Option(metavar="NAME", help="A configured agent.")] = None,
     model: Annotated[str | None, typer.Option(metavar="PROVIDER:MODEL[@URL]", help="An agent on the spot.")] = None,
-    workspace: Annotated[Path, typer.Option(metavar="DIR", help="Where it works.", show_default=".")] = Path(),
+    workspace: Annotated[Path | None, typer.Option(metavar="DIR", help="Where it works.", show_default=".")] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A protected file or folder that it may change; can be given several times."),
+    ] = None,
     turns: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many turns.")] = 20,
     seconds: Annotated[float, typer.Option(metavar="N", min=0.1, help="At most so much active time.")] = 300.0,
     output_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many output tokens.")] = 16_000,
@@ -65,11 +73,10 @@ def command(
     if agent is not None:
         notes(project.notes)
     config = _config(agent, model, project)
-    folder = workspace.expanduser().resolve()
-    if not folder.is_dir():
-        raise NotFound(f"the workspace {workspace} is no directory; name one that exists with --workspace")
-    limits = Limits(turns=turns, seconds=seconds, output_tokens=output_tokens)
-    record = asyncio.run(_work(prompt_task(prompt, limits), config, folder, project, Voice(speak, speak_to), as_json))
+    folder = _folder(workspace)
+    task = prompt_task(prompt, Limits(turns=turns, seconds=seconds, output_tokens=output_tokens), config)
+    around = _around(project, allowed(project, allow or ()))
+    record = asyncio.run(_work(task, config, folder, around, Voice(speak, speak_to), as_json))
     if record.stop == "cancelled":
         raise typer.Exit(INTERRUPTED)
     if record.failure is not None:
@@ -89,12 +96,48 @@ def _config(agent: str | None, model: str | None, project: Project) -> AgentConf
     return found[0]
 
 
+def _folder(workspace: Path | None) -> Path:
+    from flatfield.agent.files.guarding import holds_home
+
+    folder = (workspace or Path()).expanduser().resolve()
+    if not folder.is_dir():
+        raise NotFound(f"the workspace {workspace} is no directory; name one that exists with --workspace")
+    if workspace is None and holds_home(folder):
+        raise FlatfieldError(
+            f"the workspace would be {folder}, with all that is in your home folder: go to a project's folder, or name "
+            "this one with --workspace if you mean it"
+        )
+    return folder
+
+
+def _around(project: Project, allow: tuple[str, ...]) -> Surroundings:
+    from flatfield.agent.clock import SystemClock
+    from flatfield.runs.single import Surroundings
+
+    def observe(event: Event) -> None:
+        if event.kind == "tool":
+            note(f"  → {event.text}")
+        elif event.kind == "note":
+            note(f"note: {event.text}")
+
+    return Surroundings(
+        clock=SystemClock(),
+        environ=environ_of(project),
+        observe=observe,
+        prices=prices_of(project),
+        lanes=project.lanes,
+        allow=allow,
+        config=project.config,
+        homes=(project.folder, Path.cwd()),
+    )
+
+
 async def _work(
-    task: Task, config: AgentConfig, folder: Path, project: Project, voice: Voice, as_json: bool
+    task: Task, config: AgentConfig, folder: Path, around: Surroundings, voice: Voice, as_json: bool
 ) -> TrialRecord:
     """Run the agent, show what came of it, and have it said where that is wanted."""
     async with heard(voice) as speaker:
-        record = await _run(task, config, folder, project)
+        record = await _run(task, config, folder, around)
         if as_json:
             from flatfield.faces.exchanges import without_exchanges
 
@@ -108,23 +151,9 @@ async def _work(
     return record
 
 
-async def _run(task: Task, config: AgentConfig, folder: Path, project: Project) -> TrialRecord:
-    from flatfield.agent.clock import SystemClock
-    from flatfield.runs.single import Surroundings, run_here
+async def _run(task: Task, config: AgentConfig, folder: Path, around: Surroundings) -> TrialRecord:
+    from flatfield.runs.single import run_here
 
-    def observe(event: Event) -> None:
-        if event.kind == "tool":
-            note(f"  → {event.text}")
-        elif event.kind == "note":
-            note(f"note: {event.text}")
-
-    around = Surroundings(
-        clock=SystemClock(),
-        environ=environ_of(project),
-        observe=observe,
-        prices=prices_of(project),
-        lanes=project.lanes,
-    )
     work = asyncio.ensure_future(run_here(task.prompt, config, folder, task.limits, around))
     with interruptible(work.cancel):
         try:
@@ -146,6 +175,7 @@ def _print(record: TrialRecord) -> None:
     if record.usage is not None:
         tokens = f"{count(record.usage.input_tokens)} tokens in, {count(record.usage.output_tokens)} out"
     changed = ", ".join(f"{change.path} ({change.kind})" for change in record.changes) or "none"
+    notes(record.notes)
     note(
         f"{many_known(record.turn_count, 'turn')} · {many_known(record.tool_calls, 'tool call')}"
         f" · {seconds(record.active_seconds)} · {tokens} · {dollars(record.cost_usd)}\nfiles changed: {changed}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flatfield.agent.files.guarding import holds_home
 from flatfield.errors import FlatfieldError
 from flatfield.tasks.agents import listed, select_agents
 from flatfield.tasks.project import find_project
@@ -33,7 +34,7 @@ class Desk:
     `roots` are the folders of `--root`; `agent` is who works when a call names nobody; `environ_of` reads what
     providers look keys up in; `trusts_client` False: a client's own roots open nothing, they can only narrow.
     `lops` are folders whose LOPs and HOPs may be evaluated too; `aloud`: evaluations that it starts speak for
-    themselves.
+    themselves. `allow` are protected paths and globs in workspaces that agents may change.
     """
 
     cwd: Path
@@ -48,6 +49,7 @@ class Desk:
     trusts_client: bool = True
     lops: tuple[Path, ...] = ()
     aloud: bool = False
+    allow: tuple[str, ...] = ()
 
     def project(self) -> Project:
         """The project in force, read anew: a roster may change while the server runs.
@@ -101,13 +103,15 @@ class Desk:
     def places(self, client_roots: Sequence[Path]) -> tuple[Path, ...]:
         """The folders that agents may work in, resolved: `--root`, and the client's own where it is trusted.
 
-        With neither, the folder that the server was started in. A client that is not trusted only narrows them.
+        With neither, the folder that the server was started in; but not `/` or the home folder, which somebody must
+        name. A client that is not trusted only narrows them.
         """
         own = tuple(path.resolve() for path in self.roots)
         theirs = tuple(path.resolve() for path in client_roots)
+        here = () if holds_home(self.cwd) else (self.cwd.resolve(),)
         if self.trusts_client:
-            return (*own, *theirs) or (self.cwd.resolve(),)
-        own = own or (self.cwd.resolve(),)
+            return (*own, *theirs) or here
+        own = own or here
         return tuple(path for path in theirs if _inside(path, own)) if theirs else own
 
     def workspace(self, asked: str | None, client_roots: Sequence[Path]) -> Path:
@@ -125,7 +129,7 @@ class Desk:
                 return allowed[0]
         folder = (self.cwd / Path(asked or ".").expanduser()).resolve()
         if not _inside(folder, allowed):
-            named = ", ".join(map(str, allowed)) or "none of this server's"
+            named = ", ".join(map(str, allowed)) or "a project's folder, and this server was started in none"
             raise FlatfieldError(
                 f"workspace must lie inside {named}; name such a folder, or start the server with --root DIR"
             )
