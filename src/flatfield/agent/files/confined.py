@@ -128,10 +128,11 @@ class ConfinedFiles:
     def open_file(self, path: str | os.PathLike[str]) -> int:
         """A descriptor of a regular file, for reading; the caller closes it."""
         name = self.relative(path)
-        descriptor, parts = self._open_as(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, "read")
+        self._check(name, "read")
+        descriptor, way = self._open_as(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, "read")
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISREG(mode):
-            self._check_content(parts, descriptor)
+            self._check_read(way, descriptor)
             return descriptor
         os.close(descriptor)
         if stat.S_ISDIR(mode):
@@ -175,12 +176,10 @@ class ConfinedFiles:
         parent, _, name = where.rpartition("/")
         if where == ".":
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), where)
-        if self.protection:
-            self.protection.check(where.split("/"), "write")
-        folder, above = self._make_folder(parent)
+        self._check(where, "write")
+        folder, way = self._make_folder(parent)
         try:
-            if self.protection:
-                self.protection.check_new(above, name, folder)
+            self._check_new(way, name, folder)
             replace(folder, name, data, owner=self._owner, where=where)
         finally:
             os.close(folder)
@@ -195,12 +194,12 @@ class ConfinedFiles:
         if where == ".":
             raise ToolError("the workspace itself cannot be deleted")
         parent, _, name = where.rpartition("/")
-        folder, above = self._open_as(parent or ".", LOOK | os.O_DIRECTORY, "write")
+        self._check(where, "write")
+        folder, way = self._open_as(parent or ".", LOOK | os.O_DIRECTORY, "write")
         try:
-            if self.protection:
-                self.protection.check_new(above, name, folder)
+            self._check_new(way, name, folder)
             if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-                self._check_below((*above, name))
+                self._check_below(way, name)
                 remove_tree(folder, name)
             else:
                 os.unlink(name, dir_fd=folder)
@@ -268,29 +267,40 @@ class ConfinedFiles:
             os.close(folder)
         return tuple(sorted(found, key=lambda entry: entry.path))
 
-    def _check_content(self, parts: tuple[str, ...], descriptor: int) -> None:
-        """Close a file that holds a secret, and say so."""
-        if self.protection:
+    # ------------------------------------------------------------------ what is protected
+
+    def _check(self, where: str, use: Use) -> None:
+        if self.protection and where != ".":
+            self.protection.check(where.split("/"), use)
+
+    def _check_read(self, way: Way | None, descriptor: int) -> None:
+        """Close an open file that may not be read, and say so."""
+        if self.protection and way:
             try:
-                self.protection.check_content(parts, descriptor, "read")
+                way.check_end(way.parts)
+                self.protection.check_content(way.parts, descriptor, "read")
             except ToolError:
                 os.close(descriptor)
                 raise
 
-    def _check_below(self, parts: tuple[str, ...]) -> None:
-        if self.protection:
-            for place in find(self.protection, start=parts, contents=True).places.values():
+    def _check_new(self, way: Way | None, name: str, folder: int) -> None:
+        if self.protection and way:
+            way.check_end((*way.parts, name))
+            self.protection.check_new(way.parts, name, folder)
+
+    def _check_below(self, way: Way | None, name: str) -> None:
+        if self.protection and way:
+            for place in find(self.protection, start=(*way.parts, name), contents=True).places.values():
                 raise refusal(place.claim, "write")
 
-    def _open_as(self, name: str, flags: int, use: Use) -> tuple[int, tuple[str, ...]]:
-        """A descriptor for a use that protection may refuse, and the parts of the path that it really has."""
+    # ------------------------------------------------------------------ opening
+
+    def _open_as(self, name: str, flags: int, use: Use) -> tuple[int, Way | None]:
+        """A descriptor for a use that protection may refuse, and the way that led to it, None without protection."""
         if self.protection is None:
-            return self._open(name, flags), ()
-        if name != ".":
-            self.protection.check(name.split("/"), use)
+            return self._open(name, flags), None
         way = Way(self.protection, use)
-        descriptor = self._open(name, flags, lambda folder, path, how: open_by_walking(folder, path, how, way))
-        return descriptor, way.parts
+        return self._open(name, flags, lambda folder, path, how: open_by_walking(folder, path, how, way)), way
 
     def _open(self, name: str, flags: int, opener: Opener | None = None) -> int:
         try:
@@ -306,24 +316,24 @@ class ConfinedFiles:
                 raise special(name) from None
             raise
 
-    def _make_folder(self, name: str) -> tuple[int, tuple[str, ...]]:
-        """A descriptor of the folder, made with its parents where it is missing; and where it really lies."""
+    def _make_folder(self, name: str) -> tuple[int, Way | None]:
+        """A descriptor of the folder, made with its parents where it is missing; and the way to it."""
         with contextlib.suppress(FileNotFoundError):
             return self._open_as(name or ".", LOOK | os.O_DIRECTORY, "write")
-        folder, above = self._open_as(".", LOOK | os.O_DIRECTORY, "write")
+        folder, way = self._open_as(".", LOOK | os.O_DIRECTORY, "write")
         for end in [at for at, letter in enumerate(name + "/") if letter == "/"]:
             try:
                 with contextlib.suppress(FileExistsError):
                     base = posixpath.basename(name[:end])
-                    if self.protection:
-                        self.protection.check_new(above, base, folder)
+                    if self.protection and way and not self.protection.opens_below((*way.parts, base)):
+                        self._check_new(way, base, folder)
                     os.mkdir(base, dir_fd=folder)
                     if self._owner is not None:
                         os.chown(base, self._owner, -1, dir_fd=folder, follow_symlinks=False)
             finally:
                 os.close(folder)
-            folder, above = self._open_as(name[:end], LOOK | os.O_DIRECTORY, "write")
-        return folder, above
+            folder, way = self._open_as(name[:end], LOOK | os.O_DIRECTORY, "write")
+        return folder, way
 
 
 def _outside(path: str) -> OutsideWorkspace:

@@ -111,6 +111,10 @@ class Protection:
         ends = range(max(1, len(at)), len(parts) + 1)
         return any(_names(pattern, (*self._above, *parts[:end])) for pattern in self._opened for end in ends)
 
+    def opens_below(self, parts: Sequence[str]) -> bool:
+        """Whether the user named something that may lie below a path."""
+        return any(_may_name_below(pattern, (*self._above, *parts)) for pattern in self._opened)
+
     def check(self, parts: Sequence[str], use: Use) -> None:
         """Raise ProtectedPath when a path may not be used so."""
         claim = self.claim(parts, use)
@@ -174,20 +178,35 @@ class Protection:
 
 
 class Way:
-    """Follows one walk to a path of a workspace; `parts` is where it really leads."""
+    """Follows one walk to a path of a workspace; `parts` is where it really leads.
+
+    A protected folder may be passed where a user opened something below it; `check_end` then asks for that.
+    """
 
     def __init__(self, protection: Protection, use: Use) -> None:
         self.parts: tuple[str, ...] = ()
         self._protection = protection
         self._use = use
+        self._put_off: dict[Parts, ProtectedPath] = {}
 
     def __call__(self, parts: tuple[str, ...], descriptor: int) -> None:
         """See one step; raises ProtectedPath for one that may not be taken."""
-        if descriptor < 0:
-            self._protection.check(parts, self._use)
-        else:
-            self.parts = parts
-            self._protection.check_opened(parts, descriptor, self._use)
+        try:
+            if descriptor < 0:
+                self._protection.check(parts, self._use)
+            else:
+                self.parts = parts
+                self._protection.check_opened(parts, descriptor, self._use)
+        except ProtectedPath as error:
+            if not self._protection.opens_below(parts):
+                raise
+            self._put_off.setdefault(parts, error)
+
+    def check_end(self, parts: Parts) -> None:
+        """Raise what was put off, unless a user opened this very end, or a folder on the last part of the way to it."""
+        for step, error in self._put_off.items():
+            if not self._protection.is_opened(step, parts):
+                raise error
 
 
 # ---------------------------------------------------------------------------- the workspace itself
@@ -245,6 +264,15 @@ def _names(pattern: Sequence[str], parts: Sequence[str]) -> bool:
     if pattern[0] == "**":
         return any(_names(pattern[1:], parts[skipped:]) for skipped in range(len(parts) + 1))
     return bool(parts) and _glob(pattern[0]).fullmatch(parts[0]) is not None and _names(pattern[1:], parts[1:])
+
+
+def _may_name_below(pattern: Sequence[str], parts: Sequence[str]) -> bool:
+    for at, part in enumerate(parts):
+        if at < len(pattern) and pattern[at] == "**":
+            return True
+        if at >= len(pattern) or _glob(pattern[at]).fullmatch(part) is None:
+            return False
+    return len(pattern) > len(parts)
 
 
 @lru_cache(maxsize=4096)

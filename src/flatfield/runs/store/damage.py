@@ -128,4 +128,6 @@ def _state(path: Path) -> tuple[int, ...]:
         info = path.stat()
     except FileNotFoundError:
         return ()
+    if not info.st_size:  # an empty log comes and goes with every reader
+        return ()
     return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
