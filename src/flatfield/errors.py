@@ -6,7 +6,8 @@ FlatfieldError              shown to the user as its one sentence; exit code 2
 ├── NotReady                a key, server, model, sandbox or library is missing: nothing was spent
 │   └── NotTrusted          what lies in a folder wants to run code or to be sent a key, and nobody has allowed it
 ├── ToolError               a tool call that could not be done: the text goes to the model, the trial goes on
-│   └── OutsideWorkspace    a path leads out of the workspace
+│   ├── OutsideWorkspace    a path leads out of the workspace
+│   └── ProtectedPath       others execute or obey what is there, or secrets lie there
 ├── StoreError              the store cannot be read or written (disk full, no permission, damaged)
 └── ProviderError           the vendor's API failed for good: the trial is "not measured"
     └── ContextTooLong      the prompt does not fit the model: the trial ends with `context_limit`
@@ -55,6 +56,10 @@ class ToolError(FlatfieldError):
 
 class OutsideWorkspace(ToolError):
     """A path leads out of the workspace that it must stay in."""
+
+
+class ProtectedPath(ToolError):
+    """In a user's own folder: others execute or obey what is at the path, or secrets lie there."""
 
 
 class StoreError(FlatfieldError):

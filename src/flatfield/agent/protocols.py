@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -173,6 +173,18 @@ class SandboxLimits(Struct, frozen=True, kw_only=True):
     output_bytes: int = 64 * 1024
 
 
+class Mount(Struct, frozen=True, kw_only=True):
+    """One path of a workspace, relative to it, that commands find changed.
+
+    `how`: "pinned", the folder can be neither renamed nor deleted; "read-only"; "hidden", it looks empty, and cannot be
+    written either.
+    """
+
+    path: str
+    how: Literal["pinned", "read-only", "hidden"]
+    is_folder: bool
+
+
 class CommandResult(Struct, frozen=True, kw_only=True):
     """How a command ended; `exit_code` None when killed: for time, or for what `stopped` says.
 
@@ -207,4 +219,17 @@ class Sandbox(Protocol):
     @property
     def user(self) -> int | None:
         """The host uid that commands run as when it is not ours (the workspace must be given to it), else None."""
+        ...
+
+
+@runtime_checkable
+class Mounting(Protocol):
+    """A sandbox that can keep parts of a workspace from commands."""
+
+    def with_mounts(self, mounts: tuple[Mount, ...]) -> Sandbox:
+        """The same, for a workspace with these parts kept; folders stand before what is in them.
+
+        Raises:
+            NotReady: one of them cannot be kept.
+        """
         ...

@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import random
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from flatfield.agent.files.confined import ConfinedFiles
+from flatfield.agent.files.guarding import Protection, check_workspace
+from flatfield.agent.files.searching import remember_all
+from flatfield.agent.files.shielding import alone
 from flatfield.agent.http.transport import open_session
 from flatfield.agent.models import cache_folder
-from flatfield.agent.protocols import Services
+from flatfield.agent.protocols import SandboxLimits, Services
 from flatfield.agent.provider_pool import ProviderPool
+from flatfield.agent.sandbox.finding import find_sandbox
+from flatfield.agent.sandbox.lending import journal_of, settle
+from flatfield.agent.tools.run_command import SPEC, run_shielded
+from flatfield.agent.workspace import SANDBOX_ROOT
+from flatfield.errors import FlatfieldError, NotReady, ToolError
 from flatfield.records import Evaluation, Event, Run, Task, TrialPlan
 from flatfield.runs.ids import new_run_id
 from flatfield.runs.order import versions
 from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, limit_agents
-from flatfield.runs.trial import Assignment, Ground, TrialWork
+from flatfield.runs.trial import Assignment, Ground, TrialWork, tool_names
 from flatfield.scoring.prices.pricing import Prices
-from flatfield.tasks.access import nobody
+from flatfield.tasks.access import is_code, nobody
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from flatfield.agent.clock import Clock
-    from flatfield.records import AgentConfig, LaneLimits, Limits, TrialRecord
+    from flatfield.agent.protocols import Sandbox
+    from flatfield.records import AgentConfig, FileChange, LaneLimits, Limits, TrialRecord
     from flatfield.tasks.access import Access
 
+COMMANDS = SPEC.name
 PROMPT = "prompt"
 """The id of the task that a bare prompt is."""
 
@@ -42,7 +54,10 @@ class Surroundings:
     """What a single agent is run with: time, environment variables, prices, who is told, and the run that it is of.
 
     `lanes` are the limits that the user sets to servers, by host or provider; `traffic` is what agents of one event
-    loop ask servers through together, None: this one is alone. `access` decides what may run and be sent keys.
+    loop ask servers through together, None: this one is alone. `access` decides what may run and be sent keys, and
+    remembers the code that the agent writes. `allow` are paths and globs that the user opened, relative to the
+    workspace or absolute; `config` is the flatfield.toml in force, `homes` are the folders beside whose `agents/`
+    agents are read.
     """
 
     clock: Clock
@@ -53,11 +68,14 @@ class Surroundings:
     lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
     traffic: Lanes | None = None
     access: Access = field(default_factory=nobody)
+    allow: tuple[str, ...] = ()
+    config: Path | None = None
+    homes: tuple[Path, ...] = ()
 
 
-def prompt_task(prompt: str, limits: Limits) -> Task:
-    """The task that a bare prompt is."""
-    return Task(id=PROMPT, title=PROMPT, prompt=prompt, limits=limits)
+def prompt_task(prompt: str, limits: Limits, agent: AgentConfig) -> Task:
+    """The task that a bare prompt is: its tools are the agent's own, by default the file tools."""
+    return Task(id=PROMPT, title=PROMPT, prompt=prompt, limits=limits, tools=agent.tools)
 
 
 def delegated_run(task: Task, agent: AgentConfig, now: datetime, folder: Path) -> Run:
@@ -84,23 +102,33 @@ async def run_here(
 ) -> TrialRecord:
     """Work on `prompt` in `folder` itself, confined to it; cancelling it returns the record of what was done.
 
+    What others execute or obey there is not written, and where secrets lie is not read; `run_command`, where the agent
+    has it, is kept from both.
+
     Raises:
         NotFound: the agent's provider does not exist.
-        NotReady: a key, a server or a model is missing.
+        NotReady: a key, a server, a model or the sandbox for commands is missing.
+        FlatfieldError: the folder is protected itself.
     """
-    task = prompt_task(prompt, limits)
+    check_workspace(folder, around.allow)
+    task = prompt_task(prompt, limits, agent)
+    protection = Protection(folder, allow=around.allow, config=around.config, homes=around.homes)
+    if around.access.ledger.path is not None:
+        protection.claim_place(around.access.ledger.path.parent, "it is flatfield's own: it says what you trust")
     async with AsyncExitStack() as stack:
         lanes, pool = await _open(stack, around)
         await pool.check(agent)
         limit_agents(lanes, pool, (agent,), around.lanes)
+        sandbox = await _sandbox(protection) if COMMANDS in tool_names(agent, task) else None
         ground = Ground(
             pool=pool,
             prices=around.prices,
             clock=around.clock,
             scratch=folder,
-            sandbox=None,
-            sandbox_reason="commands are not part of `flatfield run`",
+            sandbox=sandbox,
+            sandbox_reason="",
             observe=around.observe,
+            access=around.access,
         )
         assignment = Assignment(
             plan=TrialPlan(run=around.run, agent=agent.name, task=task.id, repeat=1),
@@ -116,9 +144,83 @@ async def run_here(
             around.observe(Event(kind="waiting", text=f"waiting: others are at work on {lane.name}"))
 
         async with lanes.hold(lane, wait) as lane_seconds, lanes.alone(lane) as device_seconds:
-            with ConfinedFiles(folder) as files:
+            await asyncio.to_thread(_look, protection)
+            names = (SANDBOX_ROOT,) if sandbox else ()
+            writing = _Writing(protection.root, around)
+            with ConfinedFiles(folder, names=names, protection=protection, writing=writing.file) as files:
                 record = await TrialWork(assignment, ground).work(folder, files)
-        return structs.replace(record, queue_seconds=record.queue_seconds + lane_seconds + device_seconds)
+                writing.changes(record, files)
+        waited = record.queue_seconds + lane_seconds + device_seconds
+        return structs.replace(record, queue_seconds=waited, notes=(*record.notes, *opened(protection)))
+
+
+class _Writing:
+    """Remembers the code that an agent writes, before it is there: a killed process must not make it trusted."""
+
+    def __init__(self, root: Path, around: Surroundings) -> None:
+        self._root = root
+        self._around = around
+        self._said = False
+
+    def file(self, path: str, data: bytes) -> None:
+        """A file is about to be written; `path` is relative to the workspace."""
+        if is_code(Path(path), data):
+            self._remember((path,))
+
+    def changes(self, record: TrialRecord, files: ConfinedFiles) -> None:
+        """What commands, or a scaffold, wrote."""
+        self._remember([change.path for change in record.changes if change.kind != "deleted" and _code(change, files)])
+
+    def _remember(self, paths: Sequence[str]) -> None:
+        try:
+            places = [self._root / path for path in paths]
+            self._around.access.ledger.wrote(str(place.parent.resolve() / place.name) for place in places)
+        except FlatfieldError as error:
+            if not self._said:
+                self._around.observe(
+                    Event(kind="note", text=f"the code that is written here is not remembered: {error}")
+                )
+            self._said = True
+
+
+def _code(change: FileChange, files: ConfinedFiles) -> bool:
+    try:
+        head = files.read(change.path, limit_bytes=2).data
+    except (OSError, ToolError):
+        head = b""
+    return is_code(Path(change.path), head)
+
+
+def _look(protection: Protection) -> None:
+    """See what is protected, and give back what a killed process had lent to its sandbox's user."""
+    journal = journal_of(protection.root, os.environ)
+    if journal.exists():
+        with alone(protection) as is_alone:
+            if is_alone:
+                settle(protection.root, journal)
+    remember_all(protection)
+
+
+def opened(protection: Protection) -> tuple[str, ...]:
+    """Notes on what a user opened to an agent, and on what was open anyway."""
+    notes = [f"opened by the user: {', '.join(protection.allow)}"] if protection.allow else []
+    nothing = [pattern for pattern in protection.allow if protection.opens_nothing(pattern)]
+    notes += [f"{pattern} needs no opening: nothing protects that very name" for pattern in nothing]
+    return tuple(notes)
+
+
+async def _sandbox(protection: Protection) -> Sandbox:
+    """The sandbox for commands, once it has run one in this very folder.
+
+    Raises:
+        NotReady: there is none that is safe, or it cannot keep commands from what is protected here.
+    """
+    try:
+        sandbox = await asyncio.to_thread(find_sandbox, os.environ)
+        await run_shielded("true", protection, sandbox, SandboxLimits())
+    except NotReady as error:
+        raise NotReady(f"the agent's tools name {COMMANDS}, and commands cannot be run safely here: {error}") from None
+    return sandbox
 
 
 async def _open(stack: AsyncExitStack, around: Surroundings) -> tuple[Lanes, ProviderPool]:

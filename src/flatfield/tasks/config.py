@@ -1,4 +1,4 @@
-"""Reads flatfield.toml: `[agents.NAME]`, `[prices."MODEL"]` and `[lanes."PROVIDER"]` tables."""
+"""Reads flatfield.toml: `allow`, and `[agents.NAME]`, `[prices."MODEL"]` and `[lanes."PROVIDER"]` tables."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ _TABLES = {
     "prices": 'write one table [prices."MODEL"] each',
     "lanes": 'write one table [lanes."PROVIDER"] or [lanes."HOST"] each',
 }
+_ALLOW = "allow"
+_EXAMPLE = 'allow = ["AGENTS.md", "docs/**/CLAUDE.md"]'
 _NEEDED = ("input_mtok", "output_mtok")
 RATES: dict[str, fields.Reader] = {
     name: fields.number(least=0) for name in ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok")
@@ -44,12 +46,14 @@ _NO_SERVER = ("local", *agents.CONTROLS)
 class Config:
     """What a flatfield.toml says: agents in its order, prices by "PROVIDER:MODEL" or by model, and lanes' limits.
 
-    `lanes` are by host and port, by host, or by provider.
+    `lanes` are by host and port, by host, or by provider. `allow` are protected paths and globs, relative to the file's
+    folder, that are open to agents which work in a user's own folder.
     """
 
     agents: tuple[AgentConfig, ...] = ()
     prices: dict[str, Price] = field(default_factory=dict)
     lanes: dict[str, LaneLimits] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
 
 
 def read_config(path: Path, shown_as: str) -> Config:
@@ -62,15 +66,17 @@ def read_config(path: Path, shown_as: str) -> Config:
     found = source.Findings(shown_as)
     root = toml.read(source.decode(source.read_bytes(path), shown_as), found)
     for key, line in root.keys.items():
-        if key not in _TABLES:
-            found.add(line, f"flatfield.toml has no table `{key}`", source.right_key(key, _TABLES))
+        if key not in (*_TABLES, _ALLOW):
+            found.add(line, f"flatfield.toml has no table `{key}`", source.right_key(key, (*_TABLES, _ALLOW)))
     read = [_agent(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "agents", found)]
     prices = {
         name: _price(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "prices", found)
     }
     lanes = {name: _lane(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "lanes", found)}
+    allow = _allow(root, found)
     found.settle()
     return Config(
+        allow=allow,
         agents=tuple(agent for agent in read if agent is not None),
         prices={name: price for name, price in prices.items() if price is not None},
         lanes={name: lane for name, lane in lanes.items() if lane is not None},
@@ -82,6 +88,23 @@ def _entries(root: Node, table: str, found: Findings) -> list[tuple[str, Node]]:
     if node is not None and node.map is None:
         found.add(node.line, f"`{table}` is {shown(node)}", _TABLES[table])
     return list((node.map or {}).items()) if node is not None else []
+
+
+def _allow(root: Node, found: Findings) -> tuple[str, ...]:
+    """The paths that are open to agents: inside the folder, each once."""
+    node = (root.map or {}).get(_ALLOW)
+    if node is None:
+        return ()
+    paths: tuple[str, ...] = fields.texts()(node, f"`{_ALLOW}`", found) or ()
+    for item in node.items or ():
+        path = item.value if isinstance(item.value, str) else ""
+        if path.startswith(("/", "~")) or "\\" in path or "\0" in path:
+            found.add(
+                item.line, f"{path!r} in `{_ALLOW}` is no relative path", f"write it from this folder on: {_EXAMPLE}"
+            )
+        elif ".." in path.split("/"):
+            found.add(item.line, f"{path!r} in `{_ALLOW}` leads out of the folder", f"name what lies in it: {_EXAMPLE}")
+    return tuple(dict.fromkeys(paths))
 
 
 def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | None:

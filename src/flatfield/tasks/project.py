@@ -33,8 +33,9 @@ class Project:
 
     `config` is None without a flatfield.toml. `data` is the folder of the store, reports and logs: `.flatfield` beside
     flatfield.toml, else in the current directory; where that is `/` or the home folder, a place of flatfield's own. The
-    roster holds each name once, by precedence; `notes` say which agents
-    are hidden by others, and which files were passed over. `prices` and `lanes` are the user's own.
+    roster holds each name once, by precedence; `notes` say which agents are hidden by others, and which files were
+    passed over. `prices` and `lanes` are the user's own; so is `allow`, the protected paths and globs, relative to
+    `folder`, that agents may write and read.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Project:
     notes: tuple[str, ...]
     prices: Mapping[str, Price] = field(default_factory=dict)
     lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
 
 
 def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> Project:
@@ -82,6 +84,7 @@ def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> 
         notes=tuple(notes),
         prices=written.prices,
         lanes=written.lanes,
+        allow=written.allow,
     )
 
 

@@ -8,7 +8,7 @@ import pty
 import select
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -233,6 +233,60 @@ def test_a_stored_run_cannot_bring_its_own_trust(
     assert ended.returncode == 2
     assert "OPENAI_API_KEY goes to" in ended.stderr
     assert len(server.headers) == asked
+
+
+# ---------------------------------------------------------------------------- code that an agent wrote
+
+
+def writing(path: str, content: str) -> Callable[[dict[str, Any], int], FakeReply]:
+    def script(request: dict[str, Any], _number: int) -> FakeReply:
+        if request["messages"][-1]["role"] == "tool":
+            return FakeReply(text="written")
+        return FakeReply(calls=(("write_file", json.dumps({"file_path": path, "content": content})),))
+
+    return script
+
+
+@pytest.mark.parametrize("path", ["checks.py", "json.py", "via/helper.py"])
+def test_what_an_agent_wrote_is_not_run_in_a_trusted_folder_before_somebody_looks(
+    cli: Cli, hostile: Path, serve: Serve, marker: Path, path: str
+) -> None:
+    (hostile / "via").symlink_to(".")
+    cli("trust")
+    assert cli("eval", "checked.md", "--agents", "noop").returncode == 0
+    marker.unlink()
+    url = serve(writing(path, CHECKS.format(marker=str(marker)))).base_url
+    assert cli("run", "write it", "--model", f"openai-chat:m@{url}").stdout == "written\n"
+    ended = cli("eval", "checked.md", "--agents", "noop")
+    assert ended.returncode == 2
+    assert f"an agent wrote {hostile / path.rpartition('/')[2]}" in ended.stderr
+    assert not marker.exists()
+    assert "was written by an agent" in cli("trust").stderr
+    assert cli("eval", "checked.md", "--agents", "noop").returncode == 0
+    assert marker.exists()
+
+
+def test_the_ledger_of_trust_is_out_of_reach_of_agents(
+    cli: Cli, hostile: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(hostile / "share"))
+    cli("trust")
+    before = (hostile / "share" / "flatfield" / "trust.json").read_bytes()
+    url = serve(writing("share/flatfield/trust.json", "{}")).base_url
+    record = json.loads(cli("run", "x", "--model", f"openai-chat:m@{url}", "--json").stdout)
+    assert "share/flatfield is protected: it is flatfield's own" in record["turns"][0]["results"][0]["text"]
+    assert (hostile / "share" / "flatfield" / "trust.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_config_opens_names_only_where_it_is_trusted(cli: Cli, project: Path, serve: Serve, trusted: bool) -> None:
+    (project / "flatfield.toml").write_text('allow = ["AGENTS.md"]\n')
+    if trusted:
+        cli("trust")
+    url = serve(writing("AGENTS.md", "obey")).base_url
+    ended = cli("run", "write it", "--model", f"openai-chat:m@{url}")
+    assert (project / "AGENTS.md").exists() is trusted
+    assert ("`allow` of flatfield.toml opens nothing" in ended.stderr) is not trusted
 
 
 def test_plain_tasks_and_the_users_own_words_need_no_trust(cli: Cli, project: Path, norway: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Opener = Callable[[int, str, int], int]
+    Visit = Callable[[tuple[str, ...], int], None]
 
 OPENAT2 = 437  # the same number on x86-64 and aarch64
 RESOLVE_BENEATH = 0x08
@@ -74,12 +75,15 @@ def _openat2() -> Opener:
     return open_by_kernel
 
 
-def open_by_walking(folder: int, path: str, flags: int) -> int:
+def open_by_walking(folder: int, path: str, flags: int, visit: Visit | None = None) -> int:
     """The same without openat2: one component at a time, links read and followed by ourselves.
 
     `..` goes back to the descriptor that we came from, never through the file system: a renamed folder leads nowhere.
+    `visit` sees the real way, whatever links the path went through: each name on it, as parts from the folder on, with
+    -1 before it is opened, and with its descriptor when it was and is no link. What it raises ends the walk.
     """
     held = [os.dup(folder)]
+    names: list[str] = []
     pending = path.split("/")[::-1]
     links = 0
     try:
@@ -91,14 +95,18 @@ def open_by_walking(folder: int, path: str, flags: int) -> int:
                 if len(held) == 1:
                     raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
                 os.close(held.pop())
+                names.pop()
                 continue
+            names.append(name)
             step = flags if not pending else LOOK | os.O_DIRECTORY
-            opened = _open_here(held[-1], name, step, keep_link=not pending and bool(flags & os.O_NOFOLLOW))
+            keep_link = not pending and bool(flags & os.O_NOFOLLOW)
+            opened = _visit(held[-1], tuple(names), step, keep_link=keep_link, visit=visit)
             if isinstance(opened, int):
                 if not pending:
                     return opened
                 held.append(opened)
                 continue
+            names.pop()
             links += 1
             if links > LINKS_MAX:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
@@ -109,6 +117,21 @@ def open_by_walking(folder: int, path: str, flags: int) -> int:
     finally:
         for descriptor in held:
             os.close(descriptor)
+
+
+def _visit(folder: int, parts: tuple[str, ...], flags: int, *, keep_link: bool, visit: Visit | None) -> int | str:
+    """What `_open_here` finds of the last part, seen by `visit`."""
+    if visit is None:
+        return _open_here(folder, parts[-1], flags, keep_link=keep_link)
+    visit(parts, -1)
+    opened = _open_here(folder, parts[-1], flags, keep_link=keep_link)
+    if isinstance(opened, int):
+        try:
+            visit(parts, opened)
+        except BaseException:
+            os.close(opened)
+            raise
+    return opened
 
 
 def _open_here(folder: int, name: str, flags: int, *, keep_link: bool) -> int | str:

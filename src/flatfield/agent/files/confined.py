@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from msgspec import Struct
 
-from flatfield.agent.files.beneath import LOOK, best_opener
+from flatfield.agent.files.beneath import LOOK, best_opener, open_by_walking
+from flatfield.agent.files.guarding import Way, refusal
 from flatfield.agent.files.removing import remove_tree
 from flatfield.agent.files.replacing import replace, special
+from flatfield.agent.files.searching import find
 from flatfield.errors import OutsideWorkspace, ToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from flatfield.agent.files.beneath import Opener
+    from flatfield.agent.files.guarding import Protection, Use
 
 Kind = Literal["file", "folder", "link", "other"]
 KINDS: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
@@ -59,15 +62,26 @@ class ConfinedFiles:
     `names`: what else a model may have seen it called). `..` is resolved in the text, before any link is; a path
     that then starts outside is refused. Links are followed as long as they stay inside and are relative; nothing is
     written through a link. New files and folders belong to user `owner` when it is given (the host must be root).
+    With `protection` (a user's own folder) what is protected is not written, nor read where it is sealed; its names
+    and sizes are shown. `writing` is told of each file, its relative path and content, before it is written.
 
-    All methods raise OutsideWorkspace for a path that leads out, ToolError for one that cannot be a file's (NUL,
-    a device, a FIFO, a link to write on), and the OSError of the system for the rest.
+    All methods raise OutsideWorkspace for a path that leads out, ProtectedPath for one that is protected, ToolError for
+    one that cannot be a file's (NUL, a device, a FIFO, a link to write on), and the OSError of the system for the rest.
     """
 
     def __init__(
-        self, root: Path, *, names: Sequence[str] = (), owner: int | None = None, opener: Opener | None = None
+        self,
+        root: Path,
+        *,
+        names: Sequence[str] = (),
+        owner: int | None = None,
+        opener: Opener | None = None,
+        protection: Protection | None = None,
+        writing: Callable[[str, bytes], None] = lambda _path, _data: None,
     ) -> None:
         self.root = root
+        self.protection = protection
+        self._writing = writing
         self._owner = owner
         self._opener = opener or best_opener()
         known = dict.fromkeys((str(root.absolute()), str(root.resolve()), *names))
@@ -116,9 +130,11 @@ class ConfinedFiles:
     def open_file(self, path: str | os.PathLike[str]) -> int:
         """A descriptor of a regular file, for reading; the caller closes it."""
         name = self.relative(path)
-        descriptor = self._open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        self._check(name, "read")
+        descriptor, way = self._open_as(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, "read")
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISREG(mode):
+            self._check_read(way, descriptor)
             return descriptor
         os.close(descriptor)
         if stat.S_ISDIR(mode):
@@ -162,8 +178,11 @@ class ConfinedFiles:
         parent, _, name = where.rpartition("/")
         if where == ".":
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), where)
-        folder = self._make_folder(parent)
+        self._check(where, "write")
+        folder, way = self._make_folder(parent)
         try:
+            self._check_new(way, name, folder)
+            self._writing(where, data)
             replace(folder, name, data, owner=self._owner, where=where)
         finally:
             os.close(folder)
@@ -178,9 +197,12 @@ class ConfinedFiles:
         if where == ".":
             raise ToolError("the workspace itself cannot be deleted")
         parent, _, name = where.rpartition("/")
-        folder = self._open(parent or ".", LOOK | os.O_DIRECTORY)
+        self._check(where, "write")
+        folder, way = self._open_as(parent or ".", LOOK | os.O_DIRECTORY, "write")
         try:
+            self._check_new(way, name, folder)
             if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                self._check_below(way, name)
                 remove_tree(folder, name)
             else:
                 os.unlink(name, dir_fd=folder)
@@ -248,9 +270,44 @@ class ConfinedFiles:
             os.close(folder)
         return tuple(sorted(found, key=lambda entry: entry.path))
 
-    def _open(self, name: str, flags: int) -> int:
+    # ------------------------------------------------------------------ what is protected
+
+    def _check(self, where: str, use: Use) -> None:
+        if self.protection and where != ".":
+            self.protection.check(where.split("/"), use)
+
+    def _check_read(self, way: Way | None, descriptor: int) -> None:
+        """Close an open file that may not be read, and say so."""
+        if self.protection and way:
+            try:
+                way.check_end(way.parts)
+                self.protection.check_content(way.parts, descriptor, "read")
+            except ToolError:
+                os.close(descriptor)
+                raise
+
+    def _check_new(self, way: Way | None, name: str, folder: int) -> None:
+        if self.protection and way:
+            way.check_end((*way.parts, name))
+            self.protection.check_new(way.parts, name, folder)
+
+    def _check_below(self, way: Way | None, name: str) -> None:
+        if self.protection and way:
+            for place in find(self.protection, start=(*way.parts, name), contents=True).places.values():
+                raise refusal(place.claim, "write")
+
+    # ------------------------------------------------------------------ opening
+
+    def _open_as(self, name: str, flags: int, use: Use) -> tuple[int, Way | None]:
+        """A descriptor for a use that protection may refuse, and the way that led to it, None without protection."""
+        if self.protection is None:
+            return self._open(name, flags), None
+        way = Way(self.protection, use)
+        return self._open(name, flags, lambda folder, path, how: open_by_walking(folder, path, how, way)), way
+
+    def _open(self, name: str, flags: int, opener: Opener | None = None) -> int:
         try:
-            return self._opener(self._folder, name, flags)
+            return (opener or self._opener)(self._folder, name, flags)
         except OSError as error:
             if error.errno == errno.EXDEV:
                 raise OutsideWorkspace(
@@ -262,22 +319,24 @@ class ConfinedFiles:
                 raise special(name) from None
             raise
 
-    def _make_folder(self, name: str) -> int:
-        """A descriptor of the folder, made with its parents where it is missing."""
+    def _make_folder(self, name: str) -> tuple[int, Way | None]:
+        """A descriptor of the folder, made with its parents where it is missing; and the way to it."""
         with contextlib.suppress(FileNotFoundError):
-            return self._open(name or ".", LOOK | os.O_DIRECTORY)
-        folder = self._open(".", LOOK | os.O_DIRECTORY)
+            return self._open_as(name or ".", LOOK | os.O_DIRECTORY, "write")
+        folder, way = self._open_as(".", LOOK | os.O_DIRECTORY, "write")
         for end in [at for at, letter in enumerate(name + "/") if letter == "/"]:
             try:
                 with contextlib.suppress(FileExistsError):
                     base = posixpath.basename(name[:end])
+                    if self.protection and way and not self.protection.opens_below((*way.parts, base)):
+                        self._check_new(way, base, folder)
                     os.mkdir(base, dir_fd=folder)
                     if self._owner is not None:
                         os.chown(base, self._owner, -1, dir_fd=folder, follow_symlinks=False)
             finally:
                 os.close(folder)
-            folder = self._open(name[:end], LOOK | os.O_DIRECTORY)
-        return folder
+            folder, way = self._open_as(name[:end], LOOK | os.O_DIRECTORY, "write")
+        return folder, way
 
 
 def _outside(path: str) -> OutsideWorkspace:

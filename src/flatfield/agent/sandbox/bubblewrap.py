@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 
 from flatfield.agent.protocols import CommandResult
 from flatfield.agent.sandbox.guard import Guard
-from flatfield.agent.sandbox.interpreter import TOOLS, first_closed
-from flatfield.agent.sandbox.lending import Lending
+from flatfield.agent.sandbox.interpreter import EMPTY, TOOLS, first_closed
+from flatfield.agent.sandbox.lending import Lending, journal_of
 from flatfield.agent.sandbox.processes import Start, run_to_end
 from flatfield.agent.sandbox.system_calls import open_filter
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
-    from flatfield.agent.protocols import SandboxLimits
+    from collections.abc import Iterator, Sequence
+
+    from flatfield.agent.protocols import Mount, SandboxLimits
     from flatfield.agent.sandbox.interpreter import SandboxPython
     from flatfield.agent.sandbox.processes import Ended
 
@@ -37,6 +39,8 @@ ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 """All that a command sees of an environment. Bytecode would only be noise among an agent's changes."""
+FOREIGN_GIT = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+"""A user's own repository is not lent: without this, git would not look at what is another user's."""
 NAMESPACES = (
     *("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"),
     *("--disable-userns", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"),
@@ -65,6 +69,7 @@ class Bubblewrap:
     python: SandboxPython
     user: int | None = None
     packages: Path | None = None
+    mounts: tuple[Mount, ...] = ()
     machine: str = field(default_factory=platform.machine)
 
     @property
@@ -100,6 +105,10 @@ class Bubblewrap:
         """The same, with a folder of packages to import."""
         return replace(self, packages=packages)
 
+    def with_mounts(self, mounts: tuple[Mount, ...]) -> Bubblewrap:
+        """The same, with parts of the workspace kept from commands."""
+        return replace(self, mounts=mounts)
+
     async def run(self, command: str, workspace: Path, limits: SandboxLimits) -> CommandResult:
         """Run `command` with /bin/sh in `workspace`; its whole process tree is gone on return or cancellation.
 
@@ -108,11 +117,7 @@ class Bubblewrap:
         Raises:
             NotReady: the command could not be started; nothing of it ran.
         """
-        try:
-            workspace = open_way(workspace, self.user)
-            lending = None if self.user is None else await asyncio.to_thread(Lending, workspace, self.user)
-        except OSError as error:
-            raise NotReady(f"the workspace {workspace} cannot be given to sandboxed commands: {error}") from error
+        workspace, lending = await lent(workspace, self.user, self.mounts)
         rules = open_filter(self.machine)
         try:
             ended = await run_to_end(
@@ -141,15 +146,29 @@ class Bubblewrap:
         if self.setpriv is not None:
             first += (self.setpriv, f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "--")
         filtered = () if rules is None else ("--seccomp", str(rules))
-        variables = (part for name, value in ENVIRONMENT.items() for part in ("--setenv", name, value))
+        environ = ENVIRONMENT | (FOREIGN_GIT if self.mounts else {})
+        variables = (part for name, value in environ.items() for part in ("--setenv", name, value))
         return (
             *(*first, self.bwrap, "--json-status-fd", str(status), *filtered, *NAMESPACES),
             *(*_system(), *KERNEL, *self._tools()),
-            *("--bind", str(workspace), HOME, "--chdir", HOME, "--remount-ro", "/", *variables, "--"),
+            *("--bind", str(workspace), HOME, *self._mounts(workspace), "--chdir", HOME),
+            *("--remount-ro", "/", *variables, "--"),
             *("prlimit", f"--cpu={limits.cpu_seconds}", f"--as={limits.memory_bytes}"),
             *(f"--nproc={limits.processes}", f"--fsize={limits.file_bytes}", "--nofile=512", "--core=0", "--"),
             *("/bin/sh", "-c", command),
         )
+
+    def _mounts(self, workspace: Path) -> Iterator[str]:
+        """Binds the parts of the workspace that are kept from commands, and pins the folders on the way to them."""
+        for mount in self.mounts:
+            inside = f"{HOME}/{mount.path}"
+            if mount.how == "hidden" and mount.is_folder:
+                yield from ("--tmpfs", inside, "--remount-ro", inside)
+            elif mount.how == "hidden":
+                yield from ("--ro-bind", f"{self.python.tools}/etc/{EMPTY}", inside)
+            else:
+                how = "--bind" if mount.how == "pinned" else "--ro-bind"
+                yield from (how, str(workspace / mount.path), inside)
 
     def _tools(self) -> tuple[str, ...]:
         tools, prefix = self.python.tools, self.python.prefix
@@ -185,6 +204,23 @@ def _system() -> tuple[str, ...]:
     for path in ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl/certs"):
         shown += ["--ro-bind-try", path, path]
     return tuple(shown)
+
+
+async def lent(workspace: Path, user: int | None, mounts: Sequence[Mount]) -> tuple[Path, Lending | None]:
+    """The workspace without links in its path, lent to the sandbox's user where that is another one.
+
+    Raises:
+        NotReady: it cannot be given to that user.
+    """
+    kept = [mount.path for mount in mounts if mount.how != "pinned"]
+    try:
+        workspace = open_way(workspace, user)
+        if user is None:
+            return workspace, None
+        journal = journal_of(workspace, os.environ) if mounts else None  # a trial's copy is thrown away
+        return workspace, await asyncio.to_thread(Lending, workspace, user, kept, journal)
+    except OSError as error:
+        raise NotReady(f"the workspace {workspace} cannot be given to sandboxed commands: {error}") from error
 
 
 def open_way(workspace: Path, user: int | None) -> Path:

@@ -13,16 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flatfield.agent.sandbox.bubblewrap import HOME, PACKAGES, SCRATCH_BYTES, open_way, result_of
+from flatfield.agent.sandbox.bubblewrap import FOREIGN_GIT, HOME, PACKAGES, SCRATCH_BYTES, lent, result_of
 from flatfield.agent.sandbox.guard import Guard
-from flatfield.agent.sandbox.lending import Lending
 from flatfield.agent.sandbox.processes import Start, run_to_end
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from flatfield.agent.protocols import CommandResult, SandboxLimits
+    from flatfield.agent.protocols import CommandResult, Mount, SandboxLimits
 
 ENVIRONMENT = {
     "HOME": HOME,
@@ -61,6 +60,7 @@ class Container:
     environ: dict[str, str]
     user: int | None = None
     packages: Path | None = None
+    mounts: tuple[Mount, ...] = ()
     machine: str = field(default_factory=platform.machine)
 
     @property
@@ -76,6 +76,19 @@ class Container:
     def with_packages(self, packages: Path) -> Container:
         """The same, with a folder of packages to import."""
         return replace(self, packages=packages)
+
+    def with_mounts(self, mounts: tuple[Mount, ...]) -> Container:
+        """The same, with parts of the workspace kept from commands.
+
+        Raises:
+            NotReady: a path cannot be named in an argument of the program.
+        """
+        odd = next((mount.path for mount in mounts if set(mount.path) & set(":,\n")), None)
+        if odd is not None:
+            raise NotReady(
+                f"{Path(self.program).name} cannot keep {odd!a} from commands, for its `:` or `,`; rename it"
+            )
+        return replace(self, mounts=mounts)
 
     def why(self, message: str) -> str:
         """One sentence for a container that could not be started."""
@@ -94,11 +107,7 @@ class Container:
         Raises:
             NotReady: the container could not be started; nothing of the command ran.
         """
-        try:
-            workspace = open_way(workspace, self.user)
-            lending = None if self.user is None else await asyncio.to_thread(Lending, workspace, self.user)
-        except OSError as error:
-            raise NotReady(f"the workspace {workspace} cannot be given to sandboxed commands: {error}") from error
+        workspace, lending = await lent(workspace, self.user, self.mounts)
         name = _name()
         argv = self._argv(name, command, workspace, limits)
         start = Start(cwd=Path("/"), environ=self.environ, end=lambda: self._remove([name]))
@@ -139,10 +148,23 @@ class Container:
             *(f"--pids-limit={limits.processes}", f"--ulimit=cpu={limits.cpu_seconds}:{limits.cpu_seconds}"),
             *(f"--ulimit=fsize={limits.file_bytes}:{limits.file_bytes}", "--ulimit=nofile=512:512"),
             *("--ulimit=core=0:0", f"--ulimit=nproc={of_user}:{of_user}"),
-            *("--volume", f"{workspace}:{HOME}:Z", *shown),
-            *(f"--env={key}={value}" for key, value in ENVIRONMENT.items()),
+            # A user's own folder keeps a label that others may use too.
+            *("--volume", f"{workspace}:{HOME}:{'z' if self.mounts else 'Z'}", *self._mounts(workspace), *shown),
+            *(f"--env={key}={value}" for key, value in (ENVIRONMENT | (FOREIGN_GIT if self.mounts else {})).items()),
             *("--entrypoint=/bin/sh", self.image, "-c", WRAPPED, "sh", f"{limits.wall_seconds + 5:.0f}", command),
         )
+
+    def _mounts(self, workspace: Path) -> Iterator[str]:
+        """Binds the parts of the workspace that are kept from commands, and pins the folders on the way to them."""
+        for mount in self.mounts:
+            inside = f"{HOME}/{mount.path}"
+            if mount.how == "hidden" and mount.is_folder:
+                yield f"--tmpfs={inside}:ro,size=4096"
+            elif mount.how == "hidden":
+                yield from ("--volume", f"{os.devnull}:{inside}:ro")
+            else:
+                access = "" if mount.how == "pinned" else ":ro"
+                yield from ("--volume", f"{workspace / mount.path}:{inside}{access}")
 
     def sweep(self) -> None:
         """Remove the containers of processes of ours that are no more, on this machine."""

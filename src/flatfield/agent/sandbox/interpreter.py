@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 
 TOOLS = "/opt/tools"
 """Where the copy is seen inside the sandbox: bin/ (python, python3, pytest), packages/, etc/."""
-LAYOUT = 1
+LAYOUT = 2
 """Part of the copy's key: raised whenever what is written into the copy changes."""
 OLDEST = (3, 11)
 WARM_UP = "def test_passes():\n    assert True\n\n\ndef test_fails():\n    assert [1] == [2]\n"
+EMPTY = "empty"
+"""A file of etc/ with nothing in it: it lies over files that commands must not read."""
 ACCOUNTS = {
     "passwd": "sandbox:x:1000:1000::/workspace:/bin/sh\n",
     "group": "sandbox:x:1000:\n",
     "hosts": "127.0.0.1 localhost sandbox\n",
+    EMPTY: "",
 }
 
 

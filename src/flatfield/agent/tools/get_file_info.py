@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _wording
+from flatfield.errors import ProtectedPath
 from flatfield.records import ToolSpec
 
 if TYPE_CHECKING:
@@ -55,8 +56,14 @@ class GetFileInfo:
             lines.append("type: device, FIFO or socket")
         lines.append(f"modified: {datetime.fromtimestamp(entry.modified, UTC):%Y-%m-%dT%H:%M:%SZ}")
         if entry.kind == "file":
-            lines.append(f"lines: {self._count(path)}")
+            lines.append(f"lines: {self._lines(path)}")
         return "\n".join(lines)
+
+    def _lines(self, path: str) -> str:
+        try:
+            return self._count(path)
+        except ProtectedPath as error:
+            return f"not counted ({error})"
 
     def _count(self, path: str) -> str:
         content = self._files.read(path, limit_bytes=COUNTED_BYTES)

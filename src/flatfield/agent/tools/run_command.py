@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-from flatfield.errors import ToolError
+from msgspec import structs
+
+from flatfield.agent.files import shielding
+from flatfield.agent.protocols import Mounting
+from flatfield.agent.sandbox.guard import workspace_holds
+from flatfield.errors import NotReady, ToolError
 from flatfield.records import ToolSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flatfield.agent.protocols import CommandResult, SandboxLimits
+    from flatfield.agent.files.guarding import Protection
+    from flatfield.agent.protocols import CommandResult, Sandbox, SandboxLimits
     from flatfield.agent.workspace import Workspace
 
 MAX_COMMAND_BYTES = 100_000
@@ -34,6 +41,18 @@ SPEC = ToolSpec(
     },
 )
 
+IN_PLACE = (
+    " Protected files of the user's (version control, settings of tools, secrets) cannot be changed, and secrets look "
+    "empty."
+)
+"""What is told besides where the workspace is a user's own folder."""
+NO_MOUNTS = (
+    "without a sandbox, commands in your own folder could change what others execute and read your keys; install one "
+    "(docs/sandbox.md), or leave run_command out of the agent's tools"
+)
+WAIT_SECONDS = 0.05
+FILES_MAX = 10**9
+
 
 def create(workspace: Workspace) -> RunCommand:
     """The tool, bound to one workspace."""
@@ -49,7 +68,9 @@ class RunCommand:
     @property
     def spec(self) -> ToolSpec:
         """What the model is told."""
-        return SPEC
+        if self._workspace.files.protection is None:
+            return SPEC
+        return structs.replace(SPEC, description=SPEC.description + IN_PLACE)
 
     async def call(self, arguments: Mapping[str, Any]) -> str:
         """Run `arguments["command"]` and answer `exit code N`, then what it printed.
@@ -67,7 +88,48 @@ class RunCommand:
         if problem := command_problem(command):
             raise ToolError(f"run_command cannot start this command: {problem}")
         limits = self._workspace.command_limits
-        return described(await sandbox.run(command, self._workspace.root, limits), limits)
+        if self._workspace.files.protection is None:
+            return described(await sandbox.run(command, self._workspace.root, limits), limits)
+        result, done = await run_shielded(command, self._workspace.files.protection, sandbox, limits)
+        return "\n".join((described(result, limits), *(f"[{sentence}]" for sentence in done)))
+
+
+async def run_shielded(
+    command: str, protection: Protection, sandbox: Sandbox, limits: SandboxLimits
+) -> tuple[CommandResult, tuple[str, ...]]:
+    """Run a command in a user's own folder, kept from what is protected there; and what was put right afterwards.
+
+    Commands of several agents in one folder run one after the other. What the folder holds already does not count
+    against the limits.
+
+    Raises:
+        NotReady: this sandbox cannot keep all of it from commands, or failed.
+    """
+    if not isinstance(sandbox, Mounting):
+        raise NotReady(NO_MOUNTS)
+    while True:
+        with shielding.alone(protection) as is_alone:
+            if is_alone:
+                return await _run_alone(command, protection, sandbox, limits)
+        await asyncio.sleep(WAIT_SECONDS)
+
+
+async def _run_alone(
+    command: str, protection: Protection, sandbox: Mounting, limits: SandboxLimits
+) -> tuple[CommandResult, tuple[str, ...]]:
+    before = await asyncio.to_thread(shielding.prepare, protection)
+    shielded = sandbox.with_mounts(shielding.mounts(before))
+    held = await asyncio.to_thread(workspace_holds, protection.root, FILES_MAX)
+    wider = structs.replace(
+        limits,
+        workspace_bytes=limits.workspace_bytes + held.bytes,
+        workspace_files=limits.workspace_files + held.files,
+    )
+    try:
+        result = await shielded.run(command, protection.root, wider)
+    finally:
+        done = await asyncio.to_thread(shielding.put_right, protection, before)
+    return result, done
 
 
 def command_problem(command: str) -> str | None:

@@ -57,6 +57,10 @@ def command(
     lops: Annotated[
         list[Path] | None, typer.Option(metavar="DIR", help="LOPs and HOPs there may be evaluated too; several times.")
     ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A protected path in workspaces that agents may change; several times."),
+    ] = None,
     speak: Annotated[
         bool, typer.Option("--speak", help="Say aloud when an agent is done and a run is graded.")
     ] = False,
@@ -73,6 +77,7 @@ def command(
         allow_urls=allow_urls,
         lops=_folders("--lops", lops),
         aloud=speak,
+        allow=tuple(allow or ()),
     )
     if agent is not None:
         desk.chosen(desk.project(), agent, None, None)

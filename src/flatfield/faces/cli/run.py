@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError, NotFound
+from flatfield.faces.allowing import allowed
 from flatfield.faces.cli.codes import INTERRUPTED, NOT_MEASURED
 from flatfield.faces.cli.common import (
     AsJson,
@@ -27,15 +28,21 @@ from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
 from flatfield.faces.cli.trusting import Trust, access_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flatfield.faces.cli.environment import Environment
     from flatfield.records import AgentConfig, Event, Task, TrialRecord
     from flatfield.runs.single import Surroundings
+    from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
 EPILOG = examples(
     'flatfield run "Which Python files are here?" --model local:smollm2-135m',
     'flatfield run "Fix the typo in README.md" --model openai-chat:qwen3@http://127.0.0.1:8080/v1',
     'flatfield run "Summarise notes.txt" --agent nano-agent-gpt-5-mini --workspace ~/project',
-    after="The agent works in the directory itself and may change its files; it cannot leave it.",
+    'flatfield run "Shorten AGENTS.md" --agent nano-agent-gpt-5-mini --allow AGENTS.md',
+    after="The agent works in the directory itself and may change its files; it cannot leave it. What others execute "
+    "or obey there (version control, settings, CI files) it cannot change, nor read keys: see docs/security.md.",
 )
 
 
@@ -46,6 +53,10 @@ def command(
     model: Annotated[str | None, typer.Option(metavar="PROVIDER:MODEL[@URL]", help="An agent on the spot.")] = None,
     workspace: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where it works; else here.", show_default=False)
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A protected file or folder that it may change; can be given several times."),
     ] = None,
     turns: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many turns.")] = 20,
     seconds: Annotated[float, typer.Option(metavar="N", min=0.1, help="At most so much active time.")] = 300.0,
@@ -59,11 +70,9 @@ def command(
 
     Its tool calls are shown on stderr as they happen, its answer goes to standard output.
     """
-    from flatfield.agent.clock import SystemClock
     from flatfield.records import Limits
     from flatfield.runs.permission import wants_of
-    from flatfield.runs.single import Surroundings, prompt_task
-    from flatfield.tasks.access import is_broad
+    from flatfield.runs.single import prompt_task
 
     if not prompt.strip():
         raise FlatfieldError("the prompt is empty: say what to do")
@@ -73,24 +82,13 @@ def command(
     if agent is not None:
         notes(project.notes)
     config = _config(agent, model, project)
-    folder = (workspace or Path()).expanduser().resolve()
-    if not folder.is_dir():
-        raise NotFound(f"the workspace {workspace} is no directory; name one that exists with --workspace")
-    if workspace is None and is_broad(folder):
-        raise FlatfieldError(f"{folder} holds everything: name it with --workspace if the agent is to work there")
-    limits = Limits(turns=turns, seconds=seconds, output_tokens=output_tokens)
+    folder = _folder(workspace)
+    task = prompt_task(prompt, Limits(turns=turns, seconds=seconds, output_tokens=output_tokens), config)
     environ = environ_of(project)
     access = access_of(project, environ, everything=trust)
     access.allow(wants_of((), (config,), environ, access))
-    around = Surroundings(
-        clock=SystemClock(),
-        environ=environ,
-        observe=_observe,
-        prices=prices_of(project),
-        lanes=project.lanes,
-        access=access,
-    )
-    record = asyncio.run(_work(prompt_task(prompt, limits), config, folder, around, Voice(speak, speak_to), as_json))
+    around = _around(project, environ, access, allow or ())
+    record = asyncio.run(_work(task, config, folder, around, Voice(speak, speak_to), as_json))
     if record.stop == "cancelled":
         raise typer.Exit(INTERRUPTED)
     if record.failure is not None:
@@ -110,6 +108,45 @@ def _config(agent: str | None, model: str | None, project: Project) -> AgentConf
     return found[0]
 
 
+def _folder(workspace: Path | None) -> Path:
+    from flatfield.tasks.access import is_broad
+
+    folder = (workspace or Path()).expanduser().resolve()
+    if not folder.is_dir():
+        raise NotFound(f"the workspace {workspace} is no directory; name one that exists with --workspace")
+    if workspace is None and is_broad(folder):
+        raise FlatfieldError(
+            f"the workspace would be {folder}, with all that is in your home folder: go to a project's folder, or name "
+            "this one with --workspace if you mean it"
+        )
+    return folder
+
+
+def _around(project: Project, environ: Environment, access: Access, allow: Sequence[str]) -> Surroundings:
+    from flatfield.agent.clock import SystemClock
+    from flatfield.runs.single import Surroundings
+
+    def observe(event: Event) -> None:
+        if event.kind == "tool":
+            note(f"  → {event.text}")
+        elif event.kind == "note":
+            note(f"note: {event.text}")
+
+    opened, said = allowed(project, allow, access)
+    notes(said)
+    return Surroundings(
+        clock=SystemClock(),
+        environ=environ,
+        observe=observe,
+        prices=prices_of(project),
+        lanes=project.lanes,
+        access=access,
+        allow=opened,
+        config=project.config,
+        homes=(project.folder, Path.cwd()),
+    )
+
+
 async def _work(
     task: Task, config: AgentConfig, folder: Path, around: Surroundings, voice: Voice, as_json: bool
 ) -> TrialRecord:
@@ -127,13 +164,6 @@ async def _work(
 
             speaker.say(finished(config.name, (record,)))
     return record
-
-
-def _observe(event: Event) -> None:
-    if event.kind == "tool":
-        note(f"  → {event.text}")
-    elif event.kind == "note":
-        note(f"note: {event.text}")
 
 
 async def _run(task: Task, config: AgentConfig, folder: Path, around: Surroundings) -> TrialRecord:
@@ -160,6 +190,7 @@ def _print(record: TrialRecord) -> None:
     if record.usage is not None:
         tokens = f"{count(record.usage.input_tokens)} tokens in, {count(record.usage.output_tokens)} out"
     changed = ", ".join(f"{change.path} ({change.kind})" for change in record.changes) or "none"
+    notes(record.notes)
     note(
         f"{many_known(record.turn_count, 'turn')} · {many_known(record.tool_calls, 'tool call')}"
         f" · {seconds(record.active_seconds)} · {tokens} · {dollars(record.cost_usd)}\nfiles changed: {changed}"

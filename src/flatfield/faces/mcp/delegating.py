@@ -10,6 +10,7 @@ import anyio
 from msgspec import Struct
 
 from flatfield.errors import FlatfieldError, StoreError
+from flatfield.faces.allowing import allowed
 from flatfield.faces.mcp.answers import Delegated, Metadata
 from flatfield.faces.storing import store_of
 from flatfield.records import Limits
@@ -70,7 +71,13 @@ async def delegate(
     from flatfield.runs.single import Surroundings, delegated_run, prompt_task, run_here
 
     said: asyncio.Queue[str] = asyncio.Queue()
-    run = delegated_run(prompt_task(order.prompt, order.limits), order.agent, desk.clock.utc(), order.folder)
+    run = delegated_run(
+        prompt_task(order.prompt, order.limits, order.agent), order.agent, desk.clock.utc(), order.folder
+    )
+    access = desk.access_of(project)
+    opened, told_of = allowed(project, desk.allow, access)
+    for text in told_of:
+        await tell(text)
     around = Surroundings(
         clock=desk.clock,
         environ=desk.environ_of(project),
@@ -79,7 +86,10 @@ async def delegate(
         run=run.id,
         lanes=project.lanes,
         traffic=traffic,
-        access=desk.access_of(project),
+        access=access,
+        allow=opened,
+        config=project.config,
+        homes=(project.folder, desk.cwd),
     )
     telling = asyncio.create_task(_tell_all(said, tell))
     # A task of its own: cancelling the call ends it once, and it still returns the record of what was done.

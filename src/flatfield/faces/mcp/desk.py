@@ -37,7 +37,8 @@ class Desk:
     providers look keys up in; `trusts_client` False: a client's own roots open nothing, they can only narrow.
     `lops` are folders whose LOPs and HOPs may be evaluated too; `aloud`: evaluations that it starts speak for
     themselves. `access_of` decides what a project's files may do; `held` are its agents as they were when that was last
-    allowed, `waits` says of some of them why they are not used as their files say now.
+    allowed, `waits` says of some of them why they are not used as their files say now. `allow` are protected paths and
+    globs in workspaces that agents may change.
     """
 
     cwd: Path
@@ -55,6 +56,7 @@ class Desk:
     access_of: Callable[[Project], Access] = lambda _project: nobody()
     held: dict[str, AgentConfig] = field(default_factory=dict)
     waits: dict[str, str] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
 
     def project(self) -> Project:
         """The project in force, read anew: a roster may change while the server runs.
@@ -158,7 +160,7 @@ class Desk:
                 return allowed[0]
         folder = (self.cwd / Path(asked or ".").expanduser()).resolve()
         if not _inside(folder, allowed):
-            named = ", ".join(map(str, allowed)) or "none of this server's"
+            named = ", ".join(map(str, allowed)) or "a project's folder, and this server was started in none"
             raise FlatfieldError(
                 f"workspace must lie inside {named}; name such a folder, or start the server with --root DIR"
             )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import sqlite3
 import time
 from typing import TYPE_CHECKING
 
 from flatfield.errors import StoreError
+from flatfield.runs.store.damage import check_files, check_pages, check_tables, connect_reading, damaged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +58,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         StoreError: it belongs to something else or to a newer version.
         sqlite3.Error, OSError: it cannot be opened; `store_error` says it in words.
     """
+    check_files(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     ignore = path.parent / ".gitignore"
     if not ignore.exists():
@@ -65,6 +66,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         fresh = _check_version(connection, path)
+        if not fresh:
+            check_pages(path)
         _switch_to_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -82,14 +85,16 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
     Raises:
         StoreError: it cannot be read, belongs to something else or to a newer version.
     """
-    if not path.exists():
-        return None
     try:
-        connection = _connect_reading(path)
-    except sqlite3.Error as error:
+        check_files(path)
+        if not path.exists():
+            return None
+        connection = connect_reading(path, BUSY_SECONDS)
+    except (sqlite3.Error, OSError) as error:
         raise store_error(path, error) from error
     try:
         if not _check_version(connection, path):
+            check_pages(path)
             return connection
     except sqlite3.Error as error:
         connection.close()
@@ -106,12 +111,9 @@ def store_error(path: Path, error: Exception) -> StoreError:
     if isinstance(error, StoreError):
         return error
     name = str(getattr(error, "sqlite_errorname", ""))
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        quoted = shlex.quote(str(path))
-        return StoreError(
-            f"the store {path} is damaged ({error}): restore it from a copy, or move it away and start a new one;"
-            f" `sqlite3 {quoted} .recover` shows what is still readable"
-        )
+    not_text = isinstance(error, sqlite3.OperationalError) and "decode to UTF-8" in str(error)  # Python's own words
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or not_text:
+        return damaged(path, str(error).splitlines()[0])
     if name == "SQLITE_CONSTRAINT_FOREIGNKEY":
         return StoreError(f"the store {path} does not hold the run that this belongs to: was it moved or deleted?")
     for prefix, (problem, fix) in _FIXES.items():
@@ -128,10 +130,12 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether the file is still without tables; a file that is not ours, or too new, is refused."""
     # Tables first: another process makes them and both marks in one transaction, perhaps between these reads.
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if not tables:
-        return True
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if not tables:
+        if application == APPLICATION and not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            raise damaged(path, "all its tables are missing")
+        return True
     if application != APPLICATION:
         raise StoreError(f"{path} is not a store of flatfield's: move it away, or work in another folder")
     if version > VERSION:
@@ -139,6 +143,7 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> bool:
             f"the store {path} was written by a newer flatfield (its version is {version}, this one knows {VERSION}):"
             " upgrade flatfield, or work in another folder"
         )
+    check_tables(connection, path)
     return False
 
 
@@ -154,23 +159,3 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _connect_reading(path: Path) -> sqlite3.Connection:
-    """A read-only connection that works in a folder that may not be written, too."""
-    address = path.absolute().as_uri()
-    connection = sqlite3.connect(f"{address}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError:
-        connection.close()
-        # Reading in WAL mode makes two files beside it. Without that right, and with nothing left in a WAL,
-        # nobody can be writing either, so that reading without locks is safe.
-        wal = path.with_name(path.name + "-wal")
-        if wal.exists() and wal.stat().st_size:
-            raise
-        return sqlite3.connect(f"{address}?immutable=1", uri=True, isolation_level=None)
-    except BaseException:
-        connection.close()
-        raise
-    return connection

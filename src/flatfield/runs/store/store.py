@@ -16,6 +16,7 @@ from flatfield.records import Run, RunSummary, TrialRecord, Verdict
 from flatfield.runs.ids import parse_trial_id
 from flatfield.runs.store import rescue, tables
 from flatfield.runs.store.codec import decode, encode
+from flatfield.runs.store.damage import damaged
 from flatfield.runs.store.database import open_reader, store_error
 from flatfield.runs.store.writer import Job, Writer
 
@@ -218,11 +219,13 @@ class Store:
                 yield connection
             except sqlite3.Error as error:
                 raise store_error(self.path, error) from error
-            except msgspec.MsgspecError as error:
+            except msgspec.ValidationError as error:
                 raise StoreError(
                     f"a record in the store {self.path} cannot be read ({error}): perhaps a newer flatfield wrote it;"
                     " upgrade flatfield"
                 ) from error
+            except msgspec.MsgspecError as error:
+                raise damaged(self.path, f"a record is no JSON any more: {error}") from error
 
 
 def _choose(asked: str, known: tuple[str, ...]) -> str:
