@@ -16,6 +16,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from flatfield import plugins
 from flatfield.agent.clock import SystemClock
 from flatfield.agent.protocols import SandboxLimits
 from flatfield.errors import InvalidFiles
@@ -135,7 +136,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (site / "my_flatfield" / name).write_text(text)
     assert len(files) == len(listed) == len(blocks(INTERNALS, "python"))
     monkeypatch.syspath_prepend(str(site))
+    plugins.known.cache_clear()
     yield
+    plugins.known.cache_clear()
     for name in [name for name in sys.modules if name.startswith("my_flatfield")]:
         del sys.modules[name]
 

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flatfield import plugins
 from flatfield.errors import NotFound, NotReady
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def look_again() -> Iterator[None]:
+    """What one test installs is not seen by the next."""
+    plugins.known.cache_clear()
+    yield
+    plugins.known.cache_clear()
 
 
 def with_entry_point(monkeypatch: pytest.MonkeyPatch, kind: str, name: str, load: Any) -> None:
@@ -75,3 +88,60 @@ def test_one_that_cannot_be_imported_is_not_ready(monkeypatch: pytest.MonkeyPatc
         NotReady, match=r"provider 'their-own' of third\.party:their-own cannot be imported: .*; install"
     ):
         plugins.load("provider", "their-own")
+
+
+def installed(site: Path, group: str, name: str) -> None:
+    """A distribution with one entry point, whose module is `name`, written where Python finds it."""
+    about = site / f"{name}-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Name: {name}\nVersion: 1\n")
+    (about / "entry_points.txt").write_text(f"[{group}]\n{name} = {name}\n")
+    (site / f"{name}.py").write_text("")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    made = tmp_path / "site"
+    made.mkdir()
+    monkeypatch.syspath_prepend(str(made))
+    before = set(sys.modules)
+    yield made
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("kind", plugins.KINDS)
+def test_installed_distributions_are_read_once_however_often_a_part_is_loaded(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+
+    def counted(*, group: str) -> Any:
+        looks.append(group)
+        return entry_points(group=group)
+
+    monkeypatch.setattr(plugins, "entry_points", counted)
+    first = plugins.names(kind)[0]
+    assert {plugins.load(kind, first) for _ in range(100)} == {plugins.load(kind, first)}
+    assert plugins.names(kind)[0] == first
+    assert looks == [f"flatfield.{kind}s"]
+
+
+def test_one_that_is_installed_after_the_first_look_is_found_by_its_name(site: Path) -> None:
+    with pytest.raises(NotFound, match="there is no verifier 'late_verifier'"):
+        plugins.load("verifier", "late_verifier")
+    installed(site, "flatfield.verifiers", "late_verifier")
+    assert plugins.load("verifier", "late_verifier").__file__ == str(site / "late_verifier.py")
+    assert "late_verifier" in plugins.names("verifier"), "and is listed from then on"
+
+
+def test_what_is_not_there_is_told_with_what_is_installed_by_now(site: Path) -> None:
+    assert "later_report" not in plugins.names("report")
+    installed(site, "flatfield.reports", "later_report")
+    with pytest.raises(NotFound, match=r"there is no report 'other'; there are: .*later_report"):
+        plugins.load("report", "other")
+
+
+def test_what_was_found_cannot_be_changed_by_who_asked() -> None:
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        plugins.known("report")["mine"] = None  # type: ignore[index]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+from functools import cache
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flatfield.errors import NotFound, NotReady
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from importlib.metadata import EntryPoint
     from types import ModuleType
 
 KINDS = {
@@ -23,26 +27,28 @@ KINDS = {
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """All names of a kind, our own files and third parties' entry points, without importing any of them."""
-    package = importlib.util.find_spec(KINDS[kind])
-    folders = package.submodule_search_locations if package else None
-    own = {module.name for module in pkgutil.iter_modules(folders) if not module.name.startswith("_")}
-    separator = "_" if kind == "tool" else "-"
-    theirs = {point.name for point in entry_points(group=f"flatfield.{kind}s")}
-    return tuple(sorted({name.replace("_", separator) for name in own} | theirs))
+    """All names of a kind, our own files and third parties' entry points, sorted, without importing any of them.
+
+    They are looked up once in a process: what is installed while it runs may need a restart, of an MCP server too.
+    """
+    return tuple(known(kind))
 
 
 def load(kind: str, name: str) -> ModuleType:
     """The module that implements `name`.
 
+    That there is none is never remembered: a name which is not among those of the first look is looked up again.
+
     Raises:
         NotFound: there is none; the message lists what there is.
         NotReady: a third party's cannot be imported, or a library that one of ours needs is not installed.
     """
-    known = names(kind)
-    if name not in known:
-        raise NotFound(f"there is no {kind} {name!r}; there are: {', '.join(known)}")
-    point = next(iter(entry_points(group=f"flatfield.{kind}s", name=name)), None)
+    if name not in known(kind):
+        known.cache_clear()
+        importlib.invalidate_caches()  # what was installed a moment ago is found in its folder, too
+    if name not in known(kind):
+        raise NotFound(f"there is no {kind} {name!r}; there are: {', '.join(known(kind))}")
+    point = known(kind)[name]
     try:
         module: ModuleType
         module = point.load() if point else importlib.import_module(f"{KINDS[kind]}.{name.replace('-', '_')}")
@@ -50,3 +56,23 @@ def load(kind: str, name: str) -> ModuleType:
         place = f" of {point.value}" if point else ""
         raise NotReady(f"the {kind} {name!r}{place} cannot be imported: {error}; install what it needs") from error
     return module
+
+
+@cache
+def known(kind: str) -> Mapping[str, EntryPoint | None]:
+    """Each name of a kind, sorted, with the entry point that adds it; None stands for a file of our own.
+
+    Cached, because `entry_points` reads what all installed distributions say of themselves: some milliseconds, which
+    every trial would pay on the event loop that times the others. `known.cache_clear()` makes the next call look again.
+    """
+    package = importlib.util.find_spec(KINDS[kind])
+    folders = package.submodule_search_locations if package else None
+    separator = "_" if kind == "tool" else "-"
+    found: dict[str, EntryPoint | None] = {}
+    for module in pkgutil.iter_modules(folders):
+        if not module.name.startswith("_"):
+            found[module.name.replace("_", separator)] = None
+    theirs: dict[str, EntryPoint] = {}
+    for point in entry_points(group=f"flatfield.{kind}s"):
+        theirs.setdefault(point.name, point)
+    return MappingProxyType(dict(sorted((found | theirs).items())))

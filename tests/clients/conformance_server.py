@@ -29,8 +29,9 @@ from mcp_types import (
 )
 from pydantic import BaseModel, Field
 
+from flatfield.faces.mcp.door import Listening
 from flatfield.faces.mcp.server import Server
-from flatfield.faces.mcp.web import PATH, Listening, app, bound
+from flatfield.faces.mcp.web import PATH, bound, config
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SILENCE = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAA="
@@ -272,7 +273,7 @@ def main() -> None:
         listening = Listening(host="127.0.0.1", port=port)
         server = plain() if sys.argv[1:] == ["plain"] else fixtures()
         print(f"http://127.0.0.1:{port}{PATH}", flush=True)  # noqa: T201 - for whoever started it
-        uvicorn.Server(uvicorn.Config(app(server, listening), log_level="error")).run(sockets=[opened])
+        uvicorn.Server(config(server, listening)).run(sockets=[opened])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""A desk in a folder of its own, and the server on it, reached through the SDK's own client in memory."""
+"""A desk in a folder of its own, and the server on it, reached through the SDK's own client in memory, or over HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,11 +14,22 @@ from flatfield.faces.mcp.desk import Desk
 from flatfield.scoring.prices.pricing import Prices
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
     from mcp import Client
 
 Open = Callable[..., AbstractAsyncContextManager["Client"]]
+Serve = Callable[..., AbstractAsyncContextManager[str]]
+Connect = Callable[..., AbstractAsyncContextManager[list["Wire"]]]
+Post = Callable[..., Awaitable[int]]
+HELLO: dict[str, Any] = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+}
+ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 
 @pytest.fixture
@@ -70,3 +82,103 @@ def configured(folder: Path) -> Callable[[str], None]:
         )
 
     return write
+
+
+@pytest.fixture
+def hello() -> dict[str, Any]:
+    """The body of a client's first request."""
+    return HELLO
+
+
+@pytest.fixture
+def serving() -> Serve:
+    """Serve a desk, or a server of the test's own, over HTTP on a free port of loopback, as `flatfield mcp` does."""
+
+    @asynccontextmanager
+    async def serve(desk: Any, bounds: Any = None, **fields: Any) -> AsyncIterator[str]:
+        import uvicorn
+
+        from flatfield.faces.mcp.door import Listening
+        from flatfield.faces.mcp.server import Server, build
+        from flatfield.faces.mcp.web import bound, config
+
+        opened: socket.socket
+        with bound(Listening(host="127.0.0.1", port=0)) as opened:
+            port = opened.getsockname()[1]
+            made = desk if isinstance(desk, Server) else build(desk)
+            server = uvicorn.Server(config(made, Listening(host="127.0.0.1", port=port, **fields), bounds))
+            server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the test's own stay
+            task = asyncio.create_task(server.serve(sockets=[opened]))
+            while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.01)
+            try:
+                yield f"http://127.0.0.1:{port}/mcp"
+            finally:
+                server.should_exit = True
+                await task
+
+    return serve
+
+
+@pytest.fixture
+def status() -> Post:
+    """What a request with a body in JSON is answered."""
+    import aiohttp
+
+    async def post(url: str, headers: dict[str, str], body: Any = HELLO) -> int:
+        async with aiohttp.ClientSession() as session, session.post(url, json=body, headers=ACCEPT | headers) as reply:
+            await reply.read()
+            return reply.status
+
+    return post
+
+
+@pytest.fixture
+def wires() -> Connect:
+    """So many connections to the server, on which a test writes what it likes."""
+
+    @asynccontextmanager
+    async def connect(url: str, count: int = 1) -> AsyncIterator[list[Wire]]:
+        port = int(url.split(":")[2].split("/", maxsplit=1)[0])
+        opened = [Wire(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(count)]
+        try:
+            yield opened
+        finally:
+            for each in opened:
+                await each.close()
+
+    return connect
+
+
+class Wire:
+    """A connection on which a test writes what it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def send(self, data: bytes) -> None:
+        """Write bytes."""
+        self._writer.write(data)
+
+    async def line(self) -> bytes:
+        """One line of what comes."""
+        return await self._reader.readline()
+
+    async def head(self) -> bytes:
+        """The head of a response."""
+        return await self._reader.readuntil(b"\r\n\r\n")
+
+    async def rest(self) -> bytes:
+        """All that comes until the server closes the connection, or breaks it."""
+        found = bytearray()
+        with suppress(ConnectionResetError):
+            while part := await self._reader.read(65536):
+                found += part
+        return bytes(found)
+
+    async def close(self) -> None:
+        """Close it."""
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()

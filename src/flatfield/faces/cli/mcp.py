@@ -19,10 +19,9 @@ from flatfield.faces.cli.trusting import access_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mcp.server import MCPServer
-
     from flatfield.faces.mcp.desk import Desk
-    from flatfield.faces.mcp.web import Listening
+    from flatfield.faces.mcp.door import Listening
+    from flatfield.faces.mcp.server import Server
 
 TOKEN = "FLATFIELD_MCP_TOKEN"  # noqa: S105 - the name of the variable that holds it
 LAST_WORDS_SECONDS = 2.0
@@ -126,13 +125,13 @@ def _serve_stdio(desk: Desk) -> None:
         pass  # the client is gone, and nobody is left to be told
 
 
-async def _served(desk: Desk, serve: Callable[[MCPServer], Awaitable[None]]) -> None:
+async def _served(desk: Desk, serve: Callable[[Server], Awaitable[None]]) -> None:
     """Build the server and let it serve, with a voice where one is wanted."""
     async with heard(Voice(desk.aloud), last_words_seconds=LAST_WORDS_SECONDS) as speaker:
         await serve(_built(desk if speaker is None else replace(desk, announce=speaker.say)))
 
 
-def _built(desk: Desk) -> MCPServer:
+def _built(desk: Desk) -> Server:
     """The server, built with the collector off: it would walk the SDK's thousands of new objects again and again."""
     import gc
 
@@ -147,14 +146,16 @@ def _built(desk: Desk) -> MCPServer:
 
 
 def _listening(http: str, hosts: tuple[str, ...], origins: tuple[str, ...]) -> Listening:
-    from flatfield.faces.mcp.web import Listening, is_loopback
+    from flatfield.faces.mcp.door import Listening, allowed, is_loopback
 
     host, _, port = http.rpartition(":")
     host = host.strip("[]")
     if not host or not port.isdigit() or int(port) > 65535:
         raise FlatfieldError(f"--http {http!r}: write HOST:PORT, e.g. {DEFAULT_PLACE}")
     token = os.environ.get(TOKEN) or (None if is_loopback(host) else secrets.token_urlsafe(32))
-    return Listening(host=host, port=int(port), token=token, hosts=hosts, origins=origins)
+    listening = Listening(host=host, port=int(port), token=token, hosts=hosts, origins=origins)
+    allowed(listening)  # whatever is wrong with them is said before anything listens
+    return listening
 
 
 def _serve_http(desk: Desk, listening: Listening) -> None:

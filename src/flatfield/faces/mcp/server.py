@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from flatfield import __version__
 from flatfield.faces.mcp import prompts, resources, tools
+from flatfield.faces.mcp.sharing import Running
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
@@ -25,7 +26,14 @@ list_agents shows who is configured. Agents change files in their workspace and 
 
 
 class Server(MCPServer):
-    """An MCP server whose answers to wrong arguments say what is valid, and repeat nothing that was sent."""
+    """An MCP server whose answers to wrong arguments say what is valid, and repeat nothing that was sent.
+
+    `running` knows the calls that are being worked on.
+    """
+
+    def __init__(self, name: str, **given: Any) -> None:  # noqa: ANN401 - what the SDK's own takes
+        super().__init__(name, **given)
+        self.running = Running()
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -42,7 +50,8 @@ class Server(MCPServer):
         if any(given not in valid for given in arguments):
             raise ToolError(f"{name} was given an argument that it does not have; it has: {', '.join(valid) or 'none'}")
         try:
-            return await super().call_tool(name, arguments, context)
+            with self.running.call(None if context is None else context.headers):
+                return await super().call_tool(name, arguments, context)
         except ToolError as error:
             if isinstance(error.__cause__, ValidationError):
                 raise ToolError(_wrong(name, error.__cause__)) from None
@@ -58,7 +67,7 @@ def _wrong(tool: str, error: ValidationError) -> str:
     return f"{tool} cannot take these arguments: {'; '.join(said)}"
 
 
-def build(desk: Desk) -> MCPServer:
+def build(desk: Desk) -> Server:
     """The server with all its tools, resources and prompts."""
     server = Server("flatfield", title="flatfield", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
     tools.add(server, desk)

@@ -2,51 +2,24 @@
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
 import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
-from msgspec import Struct
-from starlette.responses import PlainTextResponse
 
 from flatfield.errors import FlatfieldError
+from flatfield.faces.mcp.connections import Bounds, protocol
+from flatfield.faces.mcp.door import LARGEST_BODY_BYTES, LARGEST_HEAD_BYTES, Bodies, Door, Listening, allowed
+from flatfield.faces.mcp.sharing import CALLS, SESSIONS, Calls, Sessions
 
 if TYPE_CHECKING:
-    from mcp.server import MCPServer
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
+
+    from flatfield.faces.mcp.server import Server
 
 PATH = "/mcp"
-LARGEST_BODY_BYTES = 1024 * 1024
-REQUESTS_AT_ONCE = 64
-SESSIONS = 64
-BACKLOG = 128
-
-
-class Listening(Struct, frozen=True, kw_only=True):
-    """Where the server listens, and who may talk to it.
-
-    `hosts` are the names that clients reach it by, beside its address; `origins` are web pages that may call it (none
-    by default: a browser sends an Origin, an MCP client does not). `token` None: no token is asked for.
-    """
-
-    host: str
-    port: int
-    token: str | None = None
-    hosts: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+BACKLOG = 128  # fewer than Bounds.connections: what comes in one sweep does not push itself out unread
 
 
 def bound(listening: Listening) -> socket.socket:
@@ -64,67 +37,44 @@ def bound(listening: Listening) -> socket.socket:
         ) from None
 
 
-def app(server: MCPServer, listening: Listening) -> ASGIApp:
-    """The web application, guarded; `listening.port` is the one that it has in the end."""
-    security = TransportSecuritySettings(
-        enable_dns_rebinding_protection=True,
-        allowed_hosts=_hosts(listening),
-        allowed_origins=_origins(listening),
-    )
+def app(server: Server, listening: Listening) -> ASGIApp:
+    """The web application, guarded; `listening.port` is the one that it has in the end.
+
+    Raises:
+        FlatfieldError: a host, an origin or the token cannot be what a request brings.
+    """
     inner = server.streamable_http_app(
         streamable_http_path=PATH,
         max_request_body_size=LARGEST_BODY_BYTES,
-        max_sessions=SESSIONS,
-        transport_security=security,
+        max_sessions=SESSIONS + CALLS,  # those that open at the same moment; Sessions keeps the number
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the Door's is stricter
         host=listening.host,
     )
-    return inner if listening.token is None else _Guarded(inner, listening.token)
+    return Door(Bodies(Calls(Sessions(inner, SESSIONS, server.running), CALLS)), allowed(listening))
 
 
-async def serve(server: MCPServer, listening: Listening, opened: socket.socket) -> None:
-    """Serve until it is interrupted."""
-    config = uvicorn.Config(
+def config(server: Server, listening: Listening, bounds: Bounds | None = None) -> uvicorn.Config:
+    """How uvicorn serves it.
+
+    Raises:
+        FlatfieldError: as `app` does.
+    """
+    bounds = bounds or Bounds()
+    return uvicorn.Config(
         app(server, listening),
-        log_level="warning",
-        limit_concurrency=REQUESTS_AT_ONCE,
+        http=protocol(bounds),
+        ws="none",
+        lifespan="on",
+        log_level="error",  # a line for every malformed request would be a stranger's pen on the user's terminal
+        backlog=BACKLOG,
+        timeout_keep_alive=bounds.kept_seconds,
         timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=LARGEST_HEAD_BYTES,
+        proxy_headers=False,
         server_header=False,
     )
-    await uvicorn.Server(config).serve(sockets=[opened])
 
 
-def _hosts(listening: Listening) -> list[str]:
-    names = _names(listening)
-    return sorted({*(f"{name}:*" for name in names), *names})
-
-
-def _origins(listening: Listening) -> list[str]:
-    """The server's own origin, of which it serves no page, and those that the user allows."""
-    return sorted({*(f"http://{name}:{listening.port}" for name in _names(listening)), *listening.origins})
-
-
-def _names(listening: Listening) -> set[str]:
-    names = {listening.host, *listening.hosts}
-    if is_loopback(listening.host):
-        names |= {"127.0.0.1", "localhost", "[::1]"}
-    return {f"[{name}]" if ":" in name and not name.startswith("[") else name for name in names}
-
-
-class _Guarded:
-    """Lets through only requests that bring the token."""
-
-    def __init__(self, inner: ASGIApp, token: str) -> None:
-        self._inner = inner
-        self._wanted = f"Bearer {token}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401 to a request without it."""
-        if scope["type"] == "http":
-            brought = dict(scope["headers"]).get(b"authorization", b"")
-            if not hmac.compare_digest(brought, self._wanted):
-                refused = PlainTextResponse(
-                    "this server wants its bearer token\n", 401, {"WWW-Authenticate": 'Bearer realm="flatfield"'}
-                )
-                await refused(scope, receive, send)
-                return
-        await self._inner(scope, receive, send)
+async def serve(server: Server, listening: Listening, opened: socket.socket) -> None:
+    """Serve until it is interrupted."""
+    await uvicorn.Server(config(server, listening)).serve(sockets=[opened])
