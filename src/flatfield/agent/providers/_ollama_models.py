@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct, field, structs
 
+from flatfield import json_text
 from flatfield.agent.http.post import Post
 from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.http.retrying import RetryPolicy
@@ -199,8 +200,8 @@ class _Shown(Struct):
 def read_facts(body: bytes) -> ModelFacts:
     """What the body of an `/api/show` answer tells; nothing where it is not in the documented form."""
     try:
-        shown = msgspec.json.decode(body, type=_Shown)
-    except msgspec.MsgspecError:
+        shown = json_text.decoded(body, _Shown)
+    except ValueError:
         return ModelFacts()
     info = shown.model_info or {}
     trained = info.get(f"{info.get('general.architecture')}.context_length")

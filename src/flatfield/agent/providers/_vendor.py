@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from flatfield import json_text
 from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.http.transport import Transport, place_of
@@ -174,7 +175,7 @@ def arguments_object(arguments: str) -> dict[str, Any]:
     Arguments that are no JSON object are wrapped: a refused conversation would hide from the model what it did wrong.
     """
     try:
-        value = msgspec.json.decode(arguments or "{}")
-    except msgspec.DecodeError:
+        value = json_text.decoded(arguments or "{}")
+    except ValueError:
         value = None
     return value if isinstance(value, dict) else {"invalid_arguments": arguments}
