@@ -63,6 +63,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     if not ignore.exists():
         ignore.write_text("*\n")
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.text_factory = _text
     try:
         fresh = _check_version(connection, path)
         _switch_to_wal(connection)
@@ -90,6 +91,7 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
         raise store_error(path, error) from error
     try:
         if not _check_version(connection, path):
+            connection.text_factory = _text
             return connection
     except sqlite3.Error as error:
         connection.close()
@@ -140,6 +142,11 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> bool:
             " upgrade flatfield, or work in another folder"
         )
     return False
+
+
+def _text(data: bytes) -> str:
+    """A text of the file; one that is damaged costs itself alone."""
+    return data.decode("utf-8", "backslashreplace")
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
