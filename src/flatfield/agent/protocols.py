@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
+from flatfield.agent.http.secrecy import Secrets
 from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget  # noqa: TC001 - msgspec
 
 if TYPE_CHECKING:
@@ -52,9 +53,10 @@ class Services:
     """What providers share during one run: one HTTP session, a clock, the environment, a cache folder, patience.
 
     `retry` None: the transport's own policy. `pressure` None: nothing is waited for, nobody is told of refusals.
+    `secrets` holds the keys that are in force, from when they are first used.
     """
 
-    __slots__ = ("cache", "clock", "environ", "pressure", "retry", "session")
+    __slots__ = ("cache", "clock", "environ", "pressure", "retry", "secrets", "session")
 
     def __init__(
         self,
@@ -66,6 +68,7 @@ class Services:
         retry: RetryPolicy | None = None,
         pressure: Pressure | None = None,
     ) -> None:
+        self.secrets = Secrets()
         self.pressure = pressure
         self.retry = retry
         self.session = session

@@ -12,6 +12,7 @@ from flatfield import json_text
 from flatfield.agent.http.post import Post
 from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.http.retrying import RetryPolicy
+from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.http.transport import Transport
 from flatfield.agent.local.server import DEFAULT_CONTEXT_TOKENS
 from flatfield.agent.providers._ollama_reader import LoadReader
@@ -68,6 +69,7 @@ class OllamaModels:
             aiohttp.ClientError, TimeoutError: no answer.
         """
         url = f"{server.base_url}{path}"
+        self._services.secrets.add_headers(server.headers)
         async with self._services.session.request(
             "GET" if body is None else "POST",
             url,
@@ -120,6 +122,7 @@ class OllamaModels:
             self._services.clock,
             structs.replace(self._services.retry or RetryPolicy(), stall_seconds=LOAD_SECONDS),
             proxy=proxy_for(url, self._services.environ),
+            secrets=self._services.secrets,
         )
         headers = {"Content-Type": "application/json", **server.headers}
         post = Post(url=url, headers=headers, body=msgspec.json.encode(body), seconds=LOAD_SECONDS)
@@ -130,7 +133,7 @@ class OllamaModels:
                 return Loaded()
             raise
         if exchange.cut is not None:
-            raise ProviderError(f"{server.base_url} did not load {model} within {LOAD_SECONDS:g} s")
+            raise ProviderError(f"{shown_url(server.base_url)} did not load {model} within {LOAD_SECONDS:g} s")
         return Loaded(seconds=exchange.model_seconds, retry_seconds=exchange.retry_seconds)
 
 

@@ -100,7 +100,14 @@ def lane(agent: AgentConfig, environ: Mapping[str, str], vendor: Vendor) -> Lane
 def transport(base_url: str, services: Services) -> Transport:
     """To one server: through the proxy that the environment names for it, with the run's patience."""
     proxy = proxy_for(base_url, services.environ)
-    return Transport(services.session, services.clock, services.retry, proxy=proxy, pressure=services.pressure)
+    return Transport(
+        services.session,
+        services.clock,
+        services.retry,
+        proxy=proxy,
+        pressure=services.pressure,
+        secrets=services.secrets,
+    )
 
 
 def shown(parameters: Mapping[str, Any], opening: Opening, *, api: str, base_url: str, system: str) -> dict[str, Any]:
