@@ -71,7 +71,9 @@ class Secrets:
         for name, value in headers.items():
             words = list(filter(_is_word, (value, *_BETWEEN.split(value))))
             if is_secret(name):
-                self.add([value.partition(" ")[2], *(word for word in words if len(word) >= LEAST_OF_A_PIECE), value])
+                key = value.partition(" ")[2] or value
+                self.add([key, *(word for word in words if len(word) >= LEAST_OF_A_PIECE)])
+                self.add([value] if len(key) >= LEAST_IN_RECORDS else [])
             elif name.lower() not in PUBLIC:
                 self.add(word for word in words if _looks_secret(word))
 
