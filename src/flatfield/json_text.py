@@ -6,10 +6,12 @@ counting brackets before anything is parsed: what one place can read, every othe
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, AnyStr, Final
 
 import msgspec
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +21,9 @@ DEEPEST: Final = 64
 DEEPEST_KEPT: Final = 128
 """The same for what a server sends around a value, and for a stored record around all its values."""
 LEFT_OUT: Final = "(left out: nested too deeply)"
+LARGEST: Final = 2**63
+"""A whole number beyond this is written as a fraction: no parser has to keep more digits."""
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _AS_PARENTHESES = bytes.maketrans(b"[]{}", b"()()")
 _NO_BRACKETS = bytes(each for each in range(256) if each not in b"[]{}")
@@ -61,6 +66,14 @@ def shallow(text: AnyStr, deepest: int = DEEPEST_KEPT) -> AnyStr:
     return "".join(_kept(text, deepest))
 
 
+def escaped(text: str) -> str:
+    """JSON with escapes for what nobody sees in it, or sees wrongly: control characters, and what turns text around.
+
+    It stays the same JSON: outside of strings these characters cannot stand, and the lower ones never stand raw.
+    """
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
 def _may_not_be(text: str | bytes, than: int) -> bool:
     """Whether it cannot be deeper, as it has not that many brackets at all: nearly every text, told fast."""
     if isinstance(text, bytes):
@@ -92,3 +105,45 @@ def _kept(text: str, deepest: int) -> Iterator[str]:
             yield f'"{LEFT_OUT}"'
             copied, cutting = found.end(), False
     yield "" if cutting else text[copied:]
+
+
+def plain(value: Any, levels: int = DEEPEST) -> Any:  # noqa: ANN401 - any value
+    """What JSON can hold of a value, records included.
+
+    Half a character becomes its escape, a foreign object its `repr`, as does a number that JSON has not; what lies
+    deeper than so many levels is left out.
+    """
+    if isinstance(value, Struct):
+        value = {name: getattr(value, name) for name in value.__struct_fields__}
+    if not isinstance(value, dict | list | tuple | set | frozenset):
+        return _scalar(value)
+    if not levels:
+        return LEFT_OUT
+    if isinstance(value, dict):
+        return {_text(str(key)): plain(item, levels - 1) for key, item in value.items()}
+    return [plain(item, levels - 1) for item in value]
+
+
+def _scalar(value: Any) -> Any:  # noqa: ANN401 - anything but a container
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, int):
+        return value if abs(value) < LARGEST else _as_float(value)
+    return (
+        msgspec.to_builtins(value)
+        if isinstance(value, bytes)
+        else _text(value if isinstance(value, str) else repr(value))
+    )
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _as_float(value: int) -> float | str:
+    try:
+        return float(value)
+    except OverflowError:
+        return f"a number of {value.bit_length()} bits"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 UNKNOWN = "–"
 DIGITS = 3
 LEAST_USD = 1e-9
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def seconds(value: float | None) -> str:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from flatfield.json_text import DEEPEST, DEEPEST_KEPT, LEFT_OUT, is_deeper, shallow
+from flatfield.json_text import DEEPEST_KEPT, is_deeper, plain, shallow
 from flatfield.runs.store.mending import mended, noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T", bound=Struct)
-LARGEST, DIGITS = 2**63, 20
-"""A whole number beyond this is written as a fraction: no parser has to keep more digits."""
+DIGITS = 20
+"""A whole number of so many digits is read as a fraction."""
 
 
 def encode(record: Struct) -> str:
@@ -38,9 +37,8 @@ def encode(record: Struct) -> str:
             return data.decode()
     except (UnicodeEncodeError, msgspec.ValidationError, RecursionError, ValueError):
         pass
-    plain = _clean(record, DEEPEST)
     try:
-        found, remarks = mended(plain, kind)
+        found, remarks = mended(plain(record), kind)
     except ValueError as error:
         raise msgspec.ValidationError(str(error)) from None
     return msgspec.json.encode(noted(found, remarks)).decode()
@@ -58,7 +56,7 @@ def decode(text: str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return noted(*mended(_clean(_loosely(text), DEEPEST_KEPT), kind))
+        return noted(*mended(plain(_loosely(text), DEEPEST_KEPT), kind))
 
 
 def readable(text: str, kind: type[T], otherwise: Callable[[str], T]) -> T:
@@ -80,41 +78,3 @@ def _loosely(text: str) -> Any:  # noqa: ANN401 - any JSON value
 
 def _whole(digits: str) -> int | float:
     return int(digits) if len(digits) < DIGITS else float(digits)
-
-
-def _clean(value: Any, levels: int) -> Any:  # noqa: ANN401 - any JSON value
-    """What JSON can hold of a value."""
-    if isinstance(value, Struct):
-        value = {name: getattr(value, name) for name in value.__struct_fields__}
-    if not isinstance(value, dict | list | tuple | set | frozenset):
-        return _scalar(value)
-    if not levels:
-        return LEFT_OUT
-    if isinstance(value, dict):
-        return {_text(str(key)): _clean(item, levels - 1) for key, item in value.items()}
-    return [_clean(item, levels - 1) for item in value]
-
-
-def _scalar(value: Any) -> Any:  # noqa: ANN401 - anything but a container
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
-    if isinstance(value, int):
-        return value if abs(value) < LARGEST else _as_float(value)
-    return (
-        msgspec.to_builtins(value)
-        if isinstance(value, bytes)
-        else _text(value if isinstance(value, str) else repr(value))
-    )
-
-
-def _text(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _as_float(value: int) -> float | str:
-    try:
-        return float(value)
-    except OverflowError:
-        return f"a number of {value.bit_length()} bits"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from flatfield.errors import StoreError
+from flatfield.json_text import plain
 from flatfield.records import Failure, Run, RunSummary, TrialPlan, TrialRecord, Verdict
 from flatfield.runs.store.codec import encode, readable
 
@@ -35,12 +36,13 @@ def insert_run(connection: sqlite3.Connection, run: Run, *, update: bool) -> Non
 def insert_trial(connection: sqlite3.Connection, record: TrialRecord) -> bool:
     """Store a trial unless it is there; whether it was stored. What it takes the place of: see `Store`."""
     text = encode(record)
-    names = (record.run, record.agent, record.task, record.repeat)
-    there = trial_record(connection, TrialPlan(run=names[0], agent=names[1], task=names[2], repeat=names[3]))
+    names = _key(record)
+    versions = (plain(record.task_digest), plain(record.agent_fingerprint))
+    there = trial_record(connection, record)
     replaced = connection.execute(
         "UPDATE trials SET superseded = 1 WHERE run = ? AND agent = ? AND task = ? AND repeat = ? AND superseded = 0"
         " AND record <> ? AND (? OR task_digest <> ? OR agent_fingerprint <> ?)",
-        (*names, text, there is not None and there.failure is not None, record.task_digest, record.agent_fingerprint),
+        (*names, text, there is not None and there.failure is not None, *versions),
     ).rowcount
     if replaced:  # verdicts speak of the answer that they judged
         connection.execute(
@@ -52,7 +54,7 @@ def insert_trial(connection: sqlite3.Connection, record: TrialRecord) -> bool:
     stored = connection.execute(
         "INSERT INTO trials (run, agent, task, repeat, task_digest, agent_fingerprint, failure, cost_usd, record)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
-        (*names, record.task_digest, record.agent_fingerprint, failure, record.cost_usd, text),
+        (*names, *versions, failure, record.cost_usd, text),
     ).fetchone()
     return stored is not None
 
@@ -60,7 +62,7 @@ def insert_trial(connection: sqlite3.Connection, record: TrialRecord) -> bool:
 def insert_verdict(connection: sqlite3.Connection, verdict: Verdict) -> None:
     """Store a verdict in the place of an earlier one of the same judge on the same trial."""
     text = encode(verdict)
-    key = (verdict.run, verdict.agent, verdict.task, verdict.repeat, verdict.judge)
+    key = (*_key(verdict), plain(verdict.judge))
     connection.execute(
         "UPDATE verdicts SET superseded = 1"
         " WHERE run = ? AND agent = ? AND task = ? AND repeat = ? AND judge = ? AND superseded = 0 AND record <> ?",
@@ -122,14 +124,19 @@ def superseded_verdicts(connection: sqlite3.Connection, run: str) -> list[Verdic
     return [_verdict(row) for row in rows]
 
 
-def trial_record(connection: sqlite3.Connection, trial: TrialPlan) -> TrialRecord | None:
+def trial_record(connection: sqlite3.Connection, trial: TrialPlan | TrialRecord) -> TrialRecord | None:
     """The current record of one trial; None when there is none."""
     row = connection.execute(
         f"SELECT {_TRIAL} FROM trials"  # noqa: S608 - ours
         " WHERE run = ? AND agent = ? AND task = ? AND repeat = ? AND superseded = 0",
-        (trial.run, trial.agent, trial.task, trial.repeat),
+        _key(trial),
     ).fetchone()
     return None if row is None else _trial(row)
+
+
+def _key(trial: TrialPlan | TrialRecord | Verdict) -> tuple[str, str, str, int]:
+    """What a trial is told by, as its record has it: half a character of a name is stored as its escape."""
+    return plain(trial.run), plain(trial.agent), plain(trial.task), trial.repeat
 
 
 def _trial(row: tuple[str, str, str, str, int, str, str]) -> TrialRecord:
