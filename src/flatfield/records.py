@@ -6,9 +6,9 @@ Seconds, tokens and dollars are in the fields' names. `None` means "not known" o
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 Letter = Literal["S", "A", "B", "C", "D", "F"]
 Stop = Literal[
@@ -26,6 +26,15 @@ MIDPOINTS: Mapping[Letter, float] = {"S": 0.975, "A": 0.90, "B": 0.775, "C": 0.6
 """What a letter given from outside (a judge, a published table) counts as: the middle of its band."""
 Finish = Literal["stop", "tool_calls", "length", "refused", "time", "context"]
 """Why one reply ended: done, tools asked for, output cap hit, refused, out of time, or the context window is full."""
+
+MOST: Final = 10**12
+"""No trial's seconds or dollars and no weight are more than this: sums and ratios of such numbers stay numbers."""
+Seconds = Annotated[float, Meta(ge=0.0, le=MOST)]
+Dollars = Annotated[float, Meta(ge=0.0, le=MOST)]
+Weight = Annotated[float, Meta(ge=0.0, le=MOST)]
+Score = Annotated[float, Meta(ge=0.0, le=1.0)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+"""Tokens, bytes and how many there are of something: what a float holds exactly."""
 
 # ---------------------------------------------------------------------------- what people write
 
@@ -239,17 +248,17 @@ class ToolResult(Struct, frozen=True, kw_only=True):
     name: str
     text: str
     ok: bool = True
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
 
 
 class Usage(Struct, frozen=True, kw_only=True):
     """Tokens as the API reported them: input includes cached, output includes reasoning."""
 
-    input_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_tokens: int = 0
+    input_tokens: Count = 0
+    cache_read_tokens: Count = 0
+    cache_write_tokens: Count = 0
+    output_tokens: Count = 0
+    reasoning_tokens: Count = 0
 
 
 class TurnBudget(Struct, frozen=True, kw_only=True):
@@ -283,7 +292,7 @@ class Wire(Struct, frozen=True, kw_only=True):
 
     url: str
     headers: dict[str, str]
-    kept_bytes: int
+    kept_bytes: Count
     sent: bytes
     checksum: int
     received: bytes
@@ -297,8 +306,8 @@ class ScaffoldWork(Struct, frozen=True, kw_only=True):
 
     name: str
     version: str = ""
-    turns: int | None = None
-    tool_calls: int | None = None
+    turns: Count | None = None
+    tool_calls: Count | None = None
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -318,16 +327,16 @@ class Reply(Struct, frozen=True, kw_only=True):
     calls: tuple[ToolCall, ...] = ()
     finish: Finish = "stop"
     usage: Usage | None = None
-    first_token_seconds: float | None = None
-    model_seconds: float = 0.0
-    retry_seconds: float = 0.0
-    queue_seconds: float = 0.0
-    load_seconds: float = 0.0
-    attempts: int = 1
+    first_token_seconds: Seconds | None = None
+    model_seconds: Seconds = 0.0
+    retry_seconds: Seconds = 0.0
+    queue_seconds: Seconds = 0.0
+    load_seconds: Seconds = 0.0
+    attempts: Count = 1
     reasoning: str = ""
     request: dict[str, Any] = field(default_factory=dict)
-    reported_cost_usd: float | None = None
-    abandoned: int = 0
+    reported_cost_usd: Dollars | None = None
+    abandoned: Count = 0
     abandoned_usage: tuple[Abandoned, ...] = ()
     wire: tuple[Wire, ...] = ()
     scaffold: ScaffoldWork | None = None
@@ -342,11 +351,11 @@ class Turn(Struct, frozen=True, kw_only=True):
 
     reply: Reply
     results: tuple[ToolResult, ...] = ()
-    queue_seconds: float = 0.0
-    tools_seconds: float = 0.0
-    cost_usd: float | None = None
-    abandoned_cost_usd: float | None = 0.0
-    lag_seconds: float | None = None
+    queue_seconds: Seconds = 0.0
+    tools_seconds: Seconds = 0.0
+    cost_usd: Dollars | None = None
+    abandoned_cost_usd: Dollars | None = 0.0
+    lag_seconds: Seconds | None = None
 
 
 # ---------------------------------------------------------------------------- one trial
@@ -357,7 +366,7 @@ class FileChange(Struct, frozen=True, kw_only=True):
 
     path: str
     kind: Literal["added", "modified", "deleted"]
-    size_bytes: int = 0
+    size_bytes: Count = 0
     text: str | None = None
 
 
@@ -366,9 +375,9 @@ class Check(Struct, frozen=True, kw_only=True):
 
     verifier: str
     label: str
-    score: float | None
+    score: Score | None
     reason: str
-    weight: float = 1.0
+    weight: Weight = 1.0
     skill: str | None = None
     output: str = ""
 
@@ -418,22 +427,22 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     prompt: str = ""
     turns: tuple[Turn, ...] = ()
     usage: Usage | None = None
-    cost_usd: float | None = None
-    abandoned_cost_usd: float | None = 0.0
+    cost_usd: Dollars | None = None
+    abandoned_cost_usd: Dollars | None = 0.0
     abandoned_usage: tuple[Abandoned, ...] = ()
     unanswered: tuple[Wire, ...] = ()
-    device_cost_usd: float | None = None
-    reported_cost_usd: float | None = None
+    device_cost_usd: Dollars | None = None
+    reported_cost_usd: Dollars | None = None
     priced: str = ""
     started_at: str = ""
-    queue_seconds: float = 0.0
-    retry_seconds: float = 0.0
-    load_seconds: float = 0.0
-    first_token_seconds: float | None = None
-    model_seconds: float = 0.0
-    tools_seconds: float = 0.0
-    wall_seconds: float = 0.0
-    active_seconds: float = 0.0
+    queue_seconds: Seconds = 0.0
+    retry_seconds: Seconds = 0.0
+    load_seconds: Seconds = 0.0
+    first_token_seconds: Seconds | None = None
+    model_seconds: Seconds = 0.0
+    tools_seconds: Seconds = 0.0
+    wall_seconds: Seconds = 0.0
+    active_seconds: Seconds = 0.0
     changes: tuple[FileChange, ...] = ()
     checks: tuple[Check, ...] = ()
     failure: Failure | None = None
@@ -476,7 +485,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     letter: Letter | None
     reason: str
     mode: Literal["item", "list"] = "item"
-    cost_usd: float | None = None
+    cost_usd: Dollars | None = None
     usage: Usage | None = None
     evidence: tuple[str, ...] = ()
     judged_at: str = ""

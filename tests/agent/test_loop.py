@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from flatfield.agent.http.lag import measured_lag
 from flatfield.agent.loop import NanoAgent, Outcome
@@ -74,6 +75,22 @@ async def test_it_works_until_it_answers() -> None:
     assert (outcome.stop, outcome.answer, len(outcome.turns)) == ("answered", "42", 3)
     assert tools.ran == ["a", "b", "c"]
     assert [[result.call_id for result in results] for results in script.results] == [[], ["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize("number", [-1, 10**400, 2**60])
+async def test_what_cannot_have_been_counted_is_not_reported(number: int) -> None:
+    odd = Usage(input_tokens=5, output_tokens=number)
+    reply = structs.replace(answer(), usage=odd, abandoned_usage=(Abandoned(usage=odd, estimated=False),))
+    outcome = await run(Script([reply]))
+    assert (outcome.stop, outcome.turns[0].reply.usage) == ("answered", None)
+    assert outcome.turns[0].reply.abandoned_usage == (Abandoned(usage=Usage(), estimated=True),)
+
+
+@pytest.mark.parametrize("number", [-1.0, 1e300, float("inf"), float("nan")])
+async def test_what_cannot_have_been_timed_or_paid_is_not_reported(number: float) -> None:
+    reply = structs.replace(answer(), load_seconds=number, first_token_seconds=number, reported_cost_usd=number)
+    (turn,) = (await run(Script([reply]))).turns
+    assert (turn.reply.load_seconds, turn.reply.first_token_seconds, turn.reply.reported_cost_usd) == (0.0, None, None)
 
 
 async def test_nothing_at_all_is_an_answer() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -18,8 +19,15 @@ import msgspec
 import pytest
 
 from flatfield import plugins
+from flatfield.agent.clock import SystemClock
 from flatfield.agent.http.wire import rebuilt
+from flatfield.faces.mcp.delegating import Order, delegate
+from flatfield.faces.mcp.desk import Desk
+from flatfield.faces.mcp.reporting import report_of
+from flatfield.records import Limits
 from flatfield.runs.store.store import Store
+from flatfield.runs.traffic.lanes import Lanes
+from flatfield.scoring.prices.pricing import Prices
 from flatfield.testing.server import FakeReply, FakeServer, Fault
 from flatfield.testing.wires import new_wire
 
@@ -36,9 +44,10 @@ HEADER_KEY, FILE_KEY = "planted/header+key==0123456789", "planted/dotenv+key==01
 SPARE = {"OPENAI_API_KEY": "planted-spare-openai-0123", "AWS_SECRET_ACCESS_KEY": "planted-spare-aws-0123456"}
 SECRETS = (*KEYS.values(), *SPARE.values(), HEADER_KEY, FILE_KEY)
 FORMS = {
-    form: secret
+    part: secret
     for secret in SECRETS
     for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("="))
+    for part in (form, form[: len(form) // 2], form[-(len(form) // 2) :], form[:8], form[-8:])
 }
 LOP = """---
 id: leak
@@ -80,6 +89,25 @@ def playing(*secrets: str) -> Script:
     return lambda _request, number: script[number] if number < len(script) else FakeReply(text="done")
 
 
+def parroting(*secrets: str) -> Script:
+    """A model that says the keys wherever it can: text, reasoning, a call's name and arguments, its last answer."""
+    said = forms(*secrets)
+    calls = (
+        ("read_file", json.dumps({"file_path": said[:200]})),
+        ("run_command", json.dumps({"command": f"printf '%s' '{said}' > said.txt; cat said.txt; exit 3"})),
+        (secrets[0], json.dumps({secrets[0]: said})),
+    )
+    script = (FakeReply(text=said, reasoning=said, calls=calls), FakeReply(text=f"done {said}"))
+    return lambda _request, number: script[min(number, 1)]
+
+
+def quoting(*secrets: str) -> Script:
+    """The key in part, as vendors quote it, and in an address."""
+    key = secrets[0]
+    said = f"Incorrect API key provided: {key[:12]}***{key[-9:]}; see https://me:{key}@h/?key={key} and Bearer {key}"
+    return lambda _request, _number: Fault(status=401, message=said, headers=echoes(*secrets))
+
+
 def refusing(*secrets: str) -> Script:
     return lambda _request, _number: Fault(status=403, message=forms(*secrets), headers=echoes(*secrets))
 
@@ -87,6 +115,9 @@ def refusing(*secrets: str) -> Script:
 def leading_on(*secrets: str) -> Script:
     key = quote(secrets[0], safe="")
     return lambda _request, _number: Fault(status=307, headers={"Location": f"http://me:{key}@127.0.0.1:9/?key={key}"})
+
+
+OTHERS: dict[str, Callable[..., Script]] = {"parrot": parroting, "quoted": quoting, "led": leading_on}
 
 
 @pytest.fixture
@@ -125,11 +156,29 @@ def agents(start: Callable[[str, Any], str]) -> str:
             f'base_url = "{start(name, playing(KEYS[variable]))}"',
         ]
         lines += [f'api_key_env = "{variable}"']
+    for name in PROVIDERS:
+        variable = f"{name.upper().replace('-', '_')}_PLANTED"
+        for kind, script in OTHERS.items():
+            lines += [f"[agents.{name}-{kind}]", f'provider = "{name}"', 'model = "m"', f'api_key_env = "{variable}"']
+            lines += [f'base_url = "{start(name, script(KEYS[variable]))}"']
     for name, script in (("headed", playing), ("refused", refusing), ("led-on", leading_on)):
         lines += [f"[agents.{name}]", 'provider = "openai-chat"', 'model = "m"']
         lines += [f'base_url = "{start("openai-chat", script(HEADER_KEY, FILE_KEY))}"']
         lines += ['headers = {Authorization = "Bearer ${GATEWAY_KEY}", Cookie = "a=1; session=${FROM_FILE}; b=2"}']
     return "\n".join(lines)
+
+
+async def delegated(agent: str, folder: Path, desk: Desk) -> str:
+    """What an MCP client is told, while a prompt is worked on and at its end."""
+    said: list[str] = []
+
+    async def tell(text: str) -> None:
+        said.append(text)
+
+    project = desk.project()
+    order = Order(prompt="Look.", agent=desk.chosen(project, agent, None, None), folder=folder, limits=Limits())
+    answer = await delegate(order, desk, project, Lanes(desk.clock), tell)
+    return "\n".join([*said, answer.model_dump_json()])
 
 
 def told(text: str, where: str) -> None:
@@ -173,8 +222,10 @@ def test_no_key_is_told_anywhere(
     (project / "leak.md").write_text(LOP)
     (project / "checks.py").write_text(CHECKS)
     (project / "flatfield.toml").write_text(agents(start))
+    heard: list[str] = []
     before = set(Path(tempfile.gettempdir()).iterdir())
-    names = (*PROVIDERS, "headed", "refused", "led-on")
+    others = tuple(f"{name}-{kind}" for name in PROVIDERS for kind in OTHERS)
+    names = (*PROVIDERS, *others, "headed", "refused", "led-on")
     run = cli("eval", "leak.md", "--agents", ",".join(names), "--jobs", "8")
     assert run.returncode == 3, run.stderr
     id_ = json.loads(cli("runs", "--json").stdout)[0]["id"]
@@ -189,6 +240,23 @@ def test_no_key_is_told_anywhere(
         cli("doctor"),
         cli("tasks", "check", "leak.md"),
     ]
+    for agent in ("openai-parrot", "openai-quoted", "openai-led"):
+        outputs.append(cli("run", "Look.", "--agent", agent, "--workspace", str(project)))
+        outputs.append(cli("run", "Look.", "--agent", agent, "--workspace", str(project), "--json"))
+    outputs += [cli("pick", id_, "--json"), cli("compare"), cli("replay", id_, "--speed", "10000"), cli("runs")]
+    desk = Desk(
+        cwd=project,
+        clock=SystemClock(),
+        environ_of=lambda _: os.environ,
+        prices_of=lambda _: Prices(),
+        announce=heard.append,
+    )
+    heard += [
+        asyncio.run(delegated(agent, project, desk)) for agent in ("anthropic-parrot", "gemini-quoted", "ollama-led")
+    ]
+    heard += [report_of(id_, form, desk).text for form in ("markdown", "json", "csv")]
+    assert any("[key]" in text for text in heard)
+    told("\n".join(heard), "what the MCP server said")
     outputs.append(cli("run", "Look.", "--agent", "headed", "--workspace", str(project)))
     outputs.append(cli("run", "Look.", "--agent", "refused", "--workspace", str(project)))
     for said in outputs:
@@ -205,6 +273,14 @@ def test_no_key_is_told_anywhere(
         told(repr(list(rebuilt(wires))), f"the wire of {name}")
         told(msgspec.json.encode(record).decode(), f"the record of {name}")
         assert wires
+        if name.endswith("-parrot"):
+            texts = [record.answer, *(call.arguments for turn in record.turns for call in turn.reply.calls)]
+            texts += [result.text for turn in record.turns for result in turn.results]
+            assert all("[key]" in text for text in texts), texts
+            assert "[key]" in msgspec.json.encode(record.changes).decode()
+        elif name.endswith("-quoted"):
+            assert record.failure
+            assert "Incorrect API key provided: [key]" in record.failure.message
     shown = cli("show", f"{id_}/headed/leak/1", "--wire").stdout
     assert all(sign in shown for sign in ("[key]", "── failed: ", ": 503 (the attempt failed)"))
     assert ": 403 (the attempt failed)" in cli("show", f"{id_}/refused/leak/1", "--wire").stdout

@@ -121,3 +121,9 @@ def test_per_agent_means_shares_and_how_far_the_short_ones_got(make_trial: Calla
     assert found.followed_share == pytest.approx(0.5)
     assert (found.short, found.short_score, found.short_limited) == (1, 0.25, 1)
     assert found.short_followed == pytest.approx(1 / 3)
+
+
+def test_arguments_nested_without_end_are_counted_as_they_were_written(make_trial: Callable[..., TrialRecord]) -> None:
+    endless = '{"a":' * 10_000 + "1" + "}" * 10_000
+    found = chain_of(make_trial(turns=(turn(("read_file", endless, False), ("read_file", endless, False)),)), TASK)
+    assert (found.calls, found.failed, found.repeated, found.followed) == (2, 2, 1, 0)

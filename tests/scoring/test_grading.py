@@ -73,6 +73,16 @@ def card(grading: Grading, agent: str) -> Scorecard:
     return next(item for item in grading.scorecards if item.agent == agent)
 
 
+@pytest.mark.parametrize("tasks", [1, 3, 20, 25])
+@pytest.mark.parametrize("agents", [(), ("oracle", "noop")])
+def test_where_nobody_is_ranked_there_are_still_grades(agents: tuple[str, ...], tasks: int) -> None:
+    names = [f"t{number}" for number in range(tasks)]
+    run = make_run([AgentConfig(name=name, provider=name) for name in agents], names)
+    grading = grade(run, [trial(agent, 1.0, task=name) for agent in agents for name in names], ())
+    assert [card.performance.score for card in grading.scorecards] == [1.0] * len(agents)
+    assert all(card.rank is None for card in grading.scorecards)
+
+
 def test_a_failed_trial_is_not_a_zero() -> None:
     failed = trial("a", 0.0, 99.0, repeat=2, failure=Failure(kind="provider", message="server down"))
     grading = grade(make_run(["a"], repeats={"t": 2}), [trial("a", 1.0, 2.0), failed], ())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from flatfield import json_text
 from flatfield.records import ToolCall
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ def parse(text: str, turn: int) -> tuple[str, tuple[ToolCall, ...]]:
     is told the right form and goes on.
     """
     try:
-        step = msgspec.json.decode(text.strip())
-    except (msgspec.DecodeError, RecursionError):
+        step = json_text.decoded(text.strip())
+    except ValueError:
         step = None
     if isinstance(step, dict) and "answer" in step:
         return step["answer"] if isinstance(step["answer"], str) else _dump(step["answer"]), ()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from msgspec import Struct
 
 from flatfield.agent.allowance import Allowance
+from flatfield.agent.believable import believable
 from flatfield.agent.bugs import described
 from flatfield.errors import ContextTooLong, Interrupted, NotReady, ProviderError
 from flatfield.records import Abandoned, Limits, Reply, Stop, ToolCall, ToolResult, Turn, Wire
@@ -77,7 +78,7 @@ class NanoAgent:
         try:
             while stop is None:
                 self._turn_began = self._lag.now() if self._lag else 0.0
-                reply = await self._conversation.turn(results, self._allowance.budget())
+                reply = believable(await self._conversation.turn(results, self._allowance.budget()))
                 results, stop = await self._take(reply)
         except asyncio.CancelledError as stopped:
             return self._outcome("cancelled", stopped)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from flatfield.agent.http.secrecy import Secrets
 from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget  # noqa: TC001 - msgspec
 from flatfield.tasks.access import nobody
 
@@ -57,6 +58,7 @@ class Services:
 
     `retry` None: the transport's own policy. `pressure` None: nothing is waited for, nobody is told of refusals.
     `access` decides which keys may go where and which programs may run; without one, nobody has trusted anything.
+    `secrets` holds the keys that are in force, from when they are first used.
     """
 
     session: aiohttp.ClientSession
@@ -66,6 +68,7 @@ class Services:
     retry: RetryPolicy | None = None
     pressure: Pressure | None = None
     access: Access = field(default_factory=nobody)
+    secrets: Secrets = field(default_factory=Secrets)
 
 
 class Opening(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flatfield import plugins
 from flatfield.agent.destinations import sends
+from flatfield.agent.http.secrecy import scrubbed
 from flatfield.errors import NotReady
 from flatfield.tasks.roster import remark
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from flatfield.agent.http.secrecy import Secrets
     from flatfield.agent.protocols import Conversation, Opening, Provider, Services
     from flatfield.records import AgentConfig
 
@@ -38,6 +40,11 @@ class ProviderPool:
                 stack.push_async_callback(provider.close)
             self._open.clear()
 
+    @property
+    def secrets(self) -> Secrets:
+        """The keys that are in force, as far as they were used."""
+        return self._services.secrets
+
     def of(self, agent: AgentConfig) -> Provider:
         """The agent's provider.
 
@@ -61,9 +68,7 @@ class ProviderPool:
             await self.of(agent).check(agent)
         except NotReady as error:
             told = remark(agent, self._services.clock.utc().date())
-            if not told:
-                raise
-            raise NotReady(f"{error} ({told})") from None
+            raise NotReady(scrubbed(f"{error} ({told})" if told else str(error), {}, self.secrets)) from None
 
     async def converse(self, opening: Opening) -> Conversation:
         """Start a conversation with the opening's agent.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from flatfield import plugins
+from flatfield import json_text, plugins
 from flatfield.errors import ToolError
 from flatfield.records import ToolCall, ToolResult, ToolSpec
 
@@ -93,14 +93,14 @@ class Toolbox:
         """The arguments; none at all stand for `{}`, as several servers send it for calls without arguments."""
         if not call.arguments or call.arguments.isspace():
             return {}
+        if json_text.is_deeper(call.arguments):
+            raise signature.refuse("the arguments are nested too deeply")
         try:
             return self._decode(call.arguments)
         except msgspec.ValidationError as error:
             raise signature.refuse(f"the arguments are not one plain JSON object ({_plain(error)})") from None
         except (msgspec.DecodeError, UnicodeEncodeError) as error:
             raise signature.refuse(f"the arguments are not valid JSON ({_plain(error)})") from None
-        except RecursionError:
-            raise signature.refuse("the arguments are nested too deeply") from None
 
 
 class _Signature(NamedTuple):

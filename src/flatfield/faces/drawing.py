@@ -113,7 +113,7 @@ def rich_table(table: Table, width: int) -> RichTable:
     drawn = RichTable(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in table.columns:
         drawn.add_column(
-            column.strip(),
+            printable(column.strip()),
             justify="right" if column in table.right else "left",
             overflow="fold",
             no_wrap=column not in table.fold,

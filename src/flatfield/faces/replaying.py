@@ -74,9 +74,10 @@ async def play(moments: Sequence[Moment], observe: Callable[[Event], None], cloc
 
 def _starts(result: RunResult) -> dict[str, float]:
     """When each trial began, by its id; one whose time is not known begins when its agent's last one ended."""
-    known = [trial for trial in result.trials if trial.started_at]
-    first = min((_stamp(trial) for trial in known), default=0.0)
-    starts = {trial.id: _stamp(trial) - first for trial in known}
+    stamps = ((trial.id, _stamp(trial)) for trial in result.trials)
+    known = {trial: stamp for trial, stamp in stamps if stamp is not None}
+    first = min(known.values(), default=0.0)
+    starts = {trial: stamp - first for trial, stamp in known.items()}
     ends: defaultdict[str, float] = defaultdict(float)
     for trial in result.trials:
         if trial.id not in starts:
@@ -85,8 +86,12 @@ def _starts(result: RunResult) -> dict[str, float]:
     return starts
 
 
-def _stamp(trial: TrialRecord) -> float:
-    return datetime.fromisoformat(trial.started_at).timestamp()
+def _stamp(trial: TrialRecord) -> float | None:
+    """When it began, as POSIX seconds; None where its record holds no time."""
+    try:
+        return datetime.fromisoformat(trial.started_at).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _moments(trial: TrialRecord, start: float) -> Iterator[Moment]:

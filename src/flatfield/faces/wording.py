@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = "–"
 DIGITS = 3
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+LEAST_USD = 1e-9
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def seconds(value: float | None) -> str:
@@ -34,6 +35,8 @@ def dollars(value: float | None) -> str:
         return "$0"
     if value >= 0.9995:
         return f"${value:,.2f}"
+    if value < LEAST_USD:
+        return f"< ${LEAST_USD:.9f}"
     return f"${value:.{max(DIGITS - 1 - math.floor(math.log10(value)), 2)}f}"
 
 

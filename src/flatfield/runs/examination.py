@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import aiohttp
-import msgspec
 from msgspec import Struct
 
+from flatfield import json_text
 from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.models import list_models
@@ -93,8 +93,8 @@ async def _listed(services: Services, base_url: str) -> tuple[str, ...] | None:
     proxy = proxy_for(url, services.environ)
     try:
         async with services.session.get(url, timeout=timeout, allow_redirects=False, proxy=proxy) as response:
-            listed = msgspec.json.decode(await response.read()) if response.status == 200 else None
-    except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError, RecursionError):
+            listed = json_text.decoded(await response.read()) if response.status == 200 else None
+    except (aiohttp.ClientError, TimeoutError, ValueError):
         return None
     if not isinstance(listed, dict) or "data" not in listed:
         return None

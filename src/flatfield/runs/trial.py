@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from flatfield.tasks.access import Access
 
 
+SHOWN_CHARACTERS, SHOWN_FROM_CHARACTERS = 80, 2000
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ground:
     """What all trials of a run stand on; the same for every agent.
@@ -141,7 +144,7 @@ class TrialWork:
             failure = Failure(kind="workspace", message=f"failed while {self._doing}: {error}")
         except Exception as error:  # noqa: BLE001 - whatever it is, the trial's tokens were used and must be counted
             failure = Failure(kind="harness", message=f"failed while {self._doing}: {described(error)}")
-        return self._record(failure)
+        return self._ground.pool.secrets.masked(self._record(failure))
 
     def _interrupted(self) -> Failure:
         return Failure(kind="interrupted", message=f"stopped while {self._doing}")
@@ -210,8 +213,13 @@ class TrialWork:
 
     def _show(self, turn: Turn) -> None:
         for call, result in zip(turn.reply.calls, turn.results, strict=False):
-            self._tell("tool", f"{call.name} {call.arguments[:80]}{failed_in_short(result)}")
-        self._tell("turn", turn.reply.text[:80])
+            arguments = self._shown(call.arguments)
+            self._tell("tool", self._ground.pool.secrets.text(f"{call.name} {arguments}{failed_in_short(result)}"))
+        self._tell("turn", self._shown(turn.reply.text))
+
+    def _shown(self, text: str) -> str:
+        """The beginning of a text without keys; one that is cut through would not be known for one."""
+        return self._ground.pool.secrets.text(text[:SHOWN_FROM_CHARACTERS])[:SHOWN_CHARACTERS]
 
     def _context(self, files: ConfinedFiles, root: Path, before: Snapshot) -> VerifyContext:
         return VerifyContext(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from flatfield import json_text
 from flatfield.scoring.performance import trial_scores
 from flatfield.scoring.scales import mean
 
@@ -146,8 +147,8 @@ def _calls(trial: TrialRecord) -> Iterator[tuple[int, ToolCall, bool]]:
 
 def _arguments(call: ToolCall) -> dict[str, Any]:
     try:
-        found = msgspec.json.decode(call.arguments)
-    except msgspec.DecodeError:
+        found = json_text.decoded(call.arguments)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -155,8 +156,8 @@ def _arguments(call: ToolCall) -> dict[str, Any]:
 def _canonical(call: ToolCall) -> bytes:
     """The arguments as sorted JSON; as they were written where they are none."""
     try:
-        return msgspec.json.encode(msgspec.json.decode(call.arguments), order="deterministic")
-    except msgspec.DecodeError:
+        return msgspec.json.encode(json_text.decoded(call.arguments), order="deterministic")
+    except ValueError:
         return call.arguments.encode("utf-8", "replace")
 
 

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from flatfield.errors import FlatfieldError
+from flatfield.json_text import escaped
 from flatfield.records import AgentConfig
 from flatfield.tasks.agents import SETTINGS
 
@@ -91,7 +92,7 @@ def write_sub_agents(agents: Sequence[AgentConfig], folder: Path) -> tuple[Path,
 
 
 def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else json.dumps(name)
+    return name if _BARE.fullmatch(name) else escaped(json.dumps(name, ensure_ascii=False))
 
 
 def _value(value: Any) -> str:  # noqa: ANN401 - any value of a setting
@@ -100,4 +101,4 @@ def _value(value: Any) -> str:  # noqa: ANN401 - any value of a setting
         return "{" + ", ".join(f"{_key(key)} = {_value(each)}" for key, each in value.items()) + "}"
     if isinstance(value, tuple | list):
         return "[" + ", ".join(map(_value, value)) + "]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return escaped(json.dumps(value, ensure_ascii=False))

@@ -10,8 +10,10 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from flatfield.agent.http.secrecy import Scrubber, scrubbed, shown_url
+from flatfield.agent.http.secrecy import Scrubber, Secrets, scrubbed, shown_url
+from flatfield.records import Check, Failure, FileChange, Reply, ToolCall, ToolResult, TrialRecord, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,3 +73,79 @@ def test_any_text_is_looked_through_also_what_is_no_unicode() -> None:
 )
 def test_an_address_is_shown_without_what_may_be_a_key(url: str, shown: str) -> None:
     assert shown_url(url) == shown
+
+
+# ---------------------------------------------------------------------------- keys in force
+
+KEY = "sk-proj-Ab12Cd34Ef56Gh78Ij90"
+
+
+def in_force() -> Secrets:
+    secrets = Secrets()
+    secrets.add_headers({"Authorization": f"Bearer {KEY}", "X-Title": "my project", "HTTP-Referer": "https://h/v1"})
+    return secrets
+
+
+@pytest.mark.parametrize("length", [8, 9, 12, 20, len(KEY)])
+def test_what_is_left_of_a_key_at_either_end_is_taken_out(length: int) -> None:
+    secrets = in_force()
+    assert secrets.text(f"<{KEY[:length]}…{KEY[-length:]}>") == "<[key]…[key]>"
+    assert secrets.text(f"{KEY[:length]}{KEY[:length]}!") == "[key][key]!"
+    assert secrets.text(f"<{KEY[:7]} {KEY[-7:]}>") == f"<{KEY[:7]} {KEY[-7:]}>"
+
+
+@given(st.text(), st.text(), st.integers(8, len(KEY)))
+def test_no_end_of_a_key_is_left(before: str, after: str, length: int) -> None:
+    secrets = in_force()
+    for part in (KEY[:length], KEY[-length:], KEY):
+        found = secrets.text(f"{before}{part}{after}")
+        assert part not in found
+        assert (found.startswith(before), found.endswith(after)) == (True, True)
+
+
+def test_words_that_anybody_says_are_no_keys() -> None:
+    secrets = in_force()
+    secrets.add_headers({"Authorization": "Bearer ollama", "X-Title": "a-title-of-many-letters", "Accept": "text/html"})
+    text = "Bearer ollama, a-title-of-many-letters, my project, https://h/v1, text/html, Bearer scheme"
+    assert secrets.text(text) == text
+
+
+def test_a_record_is_masked_in_every_text_and_is_the_same_where_there_is_none() -> None:
+    call = ToolCall(id=KEY, name=KEY, arguments=f'{{"{KEY}": 1}}')
+    reply = Reply(text=f"a {KEY}", reasoning=KEY, calls=(call,), request={"x": [KEY, {KEY: 1}]})
+    result = ToolResult(call_id="1", name="n", text=KEY)
+    record = TrialRecord(
+        run="r",
+        agent="a",
+        task="t",
+        repeat=1,
+        task_digest="",
+        agent_fingerprint="",
+        stop="answered",
+        answer=KEY,
+        turns=(Turn(reply=reply, results=(result,)),),
+        changes=(FileChange(path=KEY, kind="added", text=f"\ud800{KEY}"),),
+        checks=(Check(verifier="v", label=KEY, score=1.0, reason=KEY, output=KEY),),
+        failure=Failure(kind="harness", message=KEY),
+        notes=(KEY,),
+    )
+    assert KEY[:8] not in repr(in_force().masked(record))
+    assert in_force().masked(record).changes[0].text == "\ud800[key]"
+    plain = structs.replace(record, answer="x")
+    assert Secrets().masked(plain) is plain
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Incorrect API key provided: sk-ab***1234.", "Incorrect API key provided: [key]."),
+        ("key AIzaSyA1234567890 is bad", "key [key] is bad"),
+        ("ghp_abcdefghij0123 xoxb-123-abcdefgh AKIAABCDEFGH1234", "[key] [key] [key]"),
+        ("got Bearer abc123def456", "got [key]"),
+        ("Bearer authentication is required for sk-learn", "Bearer authentication is required for sk-learn"),
+        ("see https://h/v1?a=1&key=abc&b=2#x", "see https://h/v1?a=1&key=[key]&b=2#x"),
+        ("at http://me:pass@h:80/x and mail me@h", "at http://[key]@h:80/x and mail me@h"),
+    ],
+)
+def test_in_what_a_server_says_of_a_failure_anybodys_key_is_hidden(said: str, shown: str) -> None:
+    assert scrubbed(said, {}) == shown

@@ -27,7 +27,7 @@ def writing(request: dict[str, Any], _number: int) -> FakeReply:
 def test_it_works_in_the_directory_and_shows_what_it_does(cli: Cli, project: Path, serve: Serve) -> None:
     ended = cli("run", "write new.txt", "--model", f"openai-chat:m@{serve(writing).base_url}")
     assert ended.returncode == 0
-    assert ended.stdout == "written\x1b[0m\n"
+    assert ended.stdout == "written\\x1b[0m\n"
     assert '  → write_file {"file_path": "new.txt", "content": "hello"}' in ended.stderr
     assert "2 turns · 1 tool call · " in ended.stderr
     assert "200 tokens in, 20 out · no price" in ended.stderr

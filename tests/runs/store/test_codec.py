@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import ValidationError, json, structs
+from msgspec import json, structs
 
-from flatfield.records import FileChange, Reply, TrialRecord, Turn
+from flatfield.records import MOST, Check, FileChange, Reply, TrialRecord, Turn
 from flatfield.runs.store.codec import decode, encode
 
 RECORD = TrialRecord(
@@ -17,17 +15,18 @@ RECORD = TrialRecord(
 )
 
 
-@given(answer=st.text(), seconds=st.floats(allow_nan=False, allow_infinity=False))
+@given(answer=st.text(), seconds=st.floats(0.0, MOST))
 def test_a_record_comes_back_as_it_was(answer: str, seconds: float) -> None:
     record = structs.replace(RECORD, answer=answer, wall_seconds=seconds)
     assert decode(encode(record), TrialRecord) == record
 
 
-@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan"), -1.0, 1e300])
 def test_numbers_that_json_lacks_do_not_lose_the_record(number: float) -> None:
-    found = decode(encode(structs.replace(RECORD, wall_seconds=number, answer="kept")), TrialRecord)
-    assert found.answer == "kept"
-    assert abs(found.wall_seconds) in (sys.float_info.max, 0.0)
+    found = decode(encode(structs.replace(RECORD, wall_seconds=number, cost_usd=number, answer="kept")), TrialRecord)
+    assert (found.answer, found.wall_seconds, found.cost_usd) == ("kept", 0.0, None)
+    assert found.failure is not None
+    assert "wall_seconds cannot be" in found.failure.message
 
 
 def test_a_file_name_that_is_not_utf_8_does_not_lose_the_record() -> None:
@@ -45,6 +44,62 @@ def test_fields_of_a_newer_version_are_ignored() -> None:
     assert decode(json.encode(data).decode(), TrialRecord) == RECORD
 
 
-def test_a_record_that_breaks_its_type_is_refused_when_written() -> None:
-    with pytest.raises(ValidationError):
-        encode(structs.replace(RECORD, stop="vanished"))
+def test_words_of_a_newer_version_are_said_and_the_rest_counts() -> None:
+    turns = (Turn(reply=Reply(text="hi", finish="daydreaming")),)  # type: ignore[arg-type]
+    changes = (FileChange(path="a", kind="renamed"),)  # type: ignore[arg-type]
+    for text in (
+        json.encode(structs.replace(RECORD, stop="vanished", turns=turns, changes=changes)).decode(),
+        encode(structs.replace(RECORD, stop="vanished", turns=turns, changes=changes)),
+    ):
+        found = decode(text, TrialRecord)
+        assert (found.stop, found.failure, found.wall_seconds) == ("error", None, 1.5)
+        assert (found.turns[0].reply.text, found.turns[0].reply.finish) == ("hi", "stop")
+        assert found.changes[0].kind == "modified"
+        assert all(f"'{word}'" in found.notes[0] for word in ("vanished", "daydreaming", "renamed"))
+
+
+def test_a_trial_that_misses_what_grades_stand_on_is_not_measured_and_says_so() -> None:
+    data = json.decode(encode(RECORD))
+    for change in ({"wall_seconds": "soon"}, {"turns": [7]}, {"checks": [{"verifier": "answer", "score": 1}]}):
+        found = decode(json.encode(data | {"answer": "kept"} | change).decode(), TrialRecord)
+        assert found.answer == "kept"
+        assert found.failure is not None
+        assert found.failure.message.startswith("its record in the store is read with changes: ")
+    del data["stop"]
+    assert decode(json.encode(data).decode(), TrialRecord).failure
+
+
+def test_a_score_that_none_can_be_is_not_measured() -> None:
+    record = structs.replace(RECORD, checks=(Check(verifier="answer", label="a", score=1.5, reason="r"),))
+    assert decode(json.encode(record).decode(), TrialRecord).checks[0].score is None
+
+
+def test_rounding_below_nothing_is_nothing() -> None:
+    record = structs.replace(RECORD, wall_seconds=-1e-12, cost_usd=-1e-18)
+    found = decode(encode(record), TrialRecord)
+    assert (found.wall_seconds, found.cost_usd, found.failure, found.notes) == (0.0, 0.0, None, ())
+
+
+@pytest.mark.parametrize("text", ["", "{", "7", "[]", '{"run": 1e400', "\x00", "{}" * 3])
+def test_what_is_no_record_at_all_is_one_kind_of_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        decode(text, TrialRecord)
+
+
+def test_what_only_a_lenient_parser_reads_is_read() -> None:
+    text = encode(RECORD).replace('"answer":""', '"answer":"\\ud800 \n"')
+    text = text.replace('"published":{}', '"published":{"n":1e999,"m":' + "9" * 5000 + "}")
+    found = decode(text, TrialRecord)
+    assert found.answer == "\\ud800 \n"
+    assert set(found.published) == {"n", "m"}
+
+
+def test_depth_is_cut_when_written_and_when_read() -> None:
+    deep: object = 1
+    for _ in range(100_000):
+        deep = {"a": deep}
+    written = decode(encode(structs.replace(RECORD, published={"deep": deep})), TrialRecord)
+    text = encode(RECORD).replace('"published":{}', '"published":{"deep":' + "[" * 100_000 + "]" * 100_000 + "}")
+    for found in (written, decode(text, TrialRecord)):
+        assert "left out: nested too deeply" in json.encode(found.published).decode()
+        assert structs.replace(found, published={}) == RECORD

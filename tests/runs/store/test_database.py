@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.errors import StoreError
+from flatfield.records import Verdict
 from flatfield.runs.store.database import APPLICATION, VERSION, open_reader, open_writer, store_error
 from flatfield.runs.store.store import Store
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from flatfield.records import Run
+    from flatfield.records import Run, TrialRecord
 
 pytestmark = pytest.mark.usefixtures("temporary")
 
@@ -113,9 +114,39 @@ async def test_a_record_that_this_version_cannot_read_is_told(path: Path, make_r
         await store.save_run(make_run())
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("""UPDATE runs SET record = '{"id": 7}'""")
-    for read in (Store(path.parent).load_run, Store(path.parent).runs):
-        with pytest.raises(StoreError, match=r"a record in the store .* cannot be read .*upgrade flatfield"):
-            read()
+    with pytest.raises(StoreError, match=r"the record of run 2.* cannot be read .*upgrade flatfield, or name another"):
+        Store(path.parent).load_run()
+    (found,) = Store(path.parent).runs()
+    assert found.id == make_run().id
+    assert "cannot be read" in found.title
+
+
+async def test_one_unreadable_trial_or_verdict_costs_no_other(
+    path: Path, make_run: Callable[..., Run], make_record: Callable[..., TrialRecord]
+) -> None:
+    first, second = make_record(), make_record(repeat=2)
+    said = [
+        Verdict(run=first.run, agent=first.agent, task=first.task, repeat=1, judge=judge, letter="A", reason="good")
+        for judge in ("x", "y")
+    ]
+    async with Store(path.parent) as store:
+        await store.save_run(make_run())
+        await store.save_trial(first)
+        await store.save_trial(second)
+        await store.save_verdicts(said)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE trials SET record = CAST(X'7BFF' AS TEXT) WHERE repeat = 1")
+        connection.execute("UPDATE verdicts SET record = '[]' WHERE judge = 'x'")
+    store = Store(path.parent)
+    lost, kept = store.trials(first.run)
+    assert kept == second
+    assert (lost.id, lost.task_digest, store.trial(first.id)) == (first.id, first.task_digest, lost)
+    assert lost.failure
+    assert lost.failure.message.startswith("its record in the store cannot be read (")
+    assert [(verdict.judge, verdict.letter) for verdict in store.verdicts(first.run)] == [("x", None), ("y", "A")]
+    async with store:
+        assert await store.save_trial(first)
+    assert store.trials(first.run) == (first, second)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +172,7 @@ AS_ANOTHER_USER = """
 import asyncio, os, sys
 from pathlib import Path
 from flatfield.errors import StoreError
+from flatfield.records import Verdict
 from flatfield.runs.store.store import Store
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 store = Store(Path(sys.argv[1]))

@@ -10,15 +10,17 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
+import msgspec
 
 from flatfield.agent.http.ndjson import LineDecoder
 from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.http.sse import EventDecoder
 from flatfield.agent.http.wire import FAILED_BYTES, SLACK_BYTES
 from flatfield.errors import ProviderError
+from flatfield.json_text import shallow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flatfield.agent.clock import Clock
     from flatfield.records import Usage
@@ -148,11 +150,11 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
     if reader.over:
         await _drain(response)
     elif decoder is None:
-        reader.whole(bytes(body))
+        _read(reader.whole, bytes(body))
     else:
         _take(decoder.close(), reader, marks)
         if isinstance(decoder, EventDecoder) and decoder.stray and not reader.complete:
-            reader.whole(decoder.stray)
+            _read(reader.whole, decoder.stray)
     if not reader.complete:
         raise Passing(f"{shown_url(str(response.url))} ended the stream before the reply was complete")
     return None
@@ -161,9 +163,17 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
 def _take(events: list[bytes], reader: Reader, marks: Marks) -> None:
     marks.events_left -= len(events)
     for data in events:
-        reader.event(data)
+        _read(reader.event, data)
     if marks.first is None and reader.begun:
         marks.first = marks.last
+
+
+def _read(take: Callable[[bytes], None], data: bytes) -> None:
+    """Give a reader what has come, without what is nested too deeply for anybody; what it cannot read is no reply."""
+    try:
+        take(shallow(data))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Passing(f"the server sent a reply that cannot be read: {error}") from None
 
 
 def _is_beyond_cap(reader: Reader, marks: Marks) -> bool:

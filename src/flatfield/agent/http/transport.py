@@ -15,7 +15,7 @@ from flatfield.agent.http.attempts import Attempts
 from flatfield.agent.http.proxies import refused_by_proxy
 from flatfield.agent.http.replies import RETRIED, Marks, Passing, Reader, read, refusal
 from flatfield.agent.http.retrying import RetryPolicy
-from flatfield.agent.http.secrecy import scrubbed, shown_url
+from flatfield.agent.http.secrecy import Secrets, scrubbed, shown_url
 from flatfield.agent.http.trust import distrust, trusted
 from flatfield.agent.http.wire import Tape
 from flatfield.errors import Interrupted, ProviderError
@@ -71,13 +71,15 @@ class Transport:
         *,
         proxy: str | None = None,
         pressure: Pressure | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
+        self._secrets = secrets or Secrets()
         self._pressure = pressure
         self._session = session
         self._clock = clock
         self._policy = policy or RetryPolicy()
         self._proxy = proxy
-        self._tape = Tape()
+        self._tape = Tape(self._secrets)
         self._queue_seconds = 0.0
 
     async def post(self, post: Post, new_reader: Callable[[], R]) -> Exchange[R]:
@@ -89,6 +91,7 @@ class Transport:
             Interrupted: it was cancelled; with what its attempts used.
         """
         self._queue_seconds = 0.0
+        self._secrets.add_headers(post.headers)
         started, attempts = self._busy(), Attempts(post, self._tape)
         try:
             return await self._until_whole(post, new_reader, attempts)
@@ -105,15 +108,15 @@ class Transport:
             try:
                 cut = await self._in_lane(post, reader, marks)
             except Passing as error:
-                attempts.failed(_shown(error, post), reader, marks)
+                attempts.failed(self._shown(error, post), reader, marks)
                 wait_seconds = self._policy.wait_seconds(attempt, error.wait_seconds)
                 waited_seconds += wait_seconds
                 if ending := self._policy.ending(attempt, wait_seconds, waited_seconds):
-                    raise ProviderError(f"{_shown(error, post)} (gave up {ending})", status=error.status) from None
+                    raise ProviderError(f"{self._shown(error, post)} (gave up {ending})", status=error.status) from None
                 await self._clock.sleep(wait_seconds)
             except ProviderError as error:
-                attempts.failed(_shown(error, post), reader, marks)
-                raise error.retold(_shown(error, post)) from None
+                attempts.failed(self._shown(error, post), reader, marks)
+                raise error.retold(self._shown(error, post)) from None
             except asyncio.CancelledError:
                 if marks.is_out:
                     attempts.failed(INTERRUPTED, reader, marks)
@@ -193,6 +196,11 @@ class Transport:
                 return "time"
             raise Passing(_trouble(error, where, marks, policy)) from None
 
+    def _shown(self, error: Exception, post: Post) -> str:
+        """An error's message without keys, cut only then: half a key would not be known for one."""
+        text = scrubbed(str(error), post.headers, self._secrets)
+        return text if len(text) <= ERROR_CHARACTERS else f"{text[:ERROR_CHARACTERS]}…"
+
     def _with_all(self, error: ProviderError, attempts: Attempts, started: float) -> ProviderError:
         """The error with all that its attempts took."""
         error.retry_seconds, error.queue_seconds = self._busy() - started, self._queue_seconds
@@ -210,12 +218,6 @@ def _trouble(error: Exception, where: str, marks: Marks, policy: RetryPolicy) ->
     if isinstance(error, TimeoutError):
         return f"{where} sent nothing for {policy.stall_seconds:g} s"
     return f"connection to {where} failed: {error or type(error).__name__}"
-
-
-def _shown(error: Exception, post: Post) -> str:
-    """An error's message without keys, cut only then: half a key would not be known for one."""
-    text = scrubbed(str(error), post.headers)
-    return text if len(text) <= ERROR_CHARACTERS else f"{text[:ERROR_CHARACTERS]}…"
 
 
 def place_of(url: str) -> str:

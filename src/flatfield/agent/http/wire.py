@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from flatfield.agent.http.secrecy import HIDDEN, PUBLIC, Scrubber, shown_url
+from flatfield.agent.http.secrecy import HIDDEN, PUBLIC, Scrubber, Secrets, shown_url
 from flatfield.errors import StoreError
 from flatfield.records import Wire
 from flatfield.tasks.headers import is_secret
@@ -50,16 +50,17 @@ class Failed(Struct, frozen=True, kw_only=True):
 class Tape:
     """One conversation's exchanges: each request repeats the one before, so only what is new is kept of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Secrets | None = None) -> None:
         self._before = b""
-        self._scrubber = Scrubber({})
+        self._secrets = secrets or Secrets()
+        self._scrubber = Scrubber({}, self._secrets)
 
     def keep(
         self, url: str, headers: Mapping[str, str], body: bytes, received: bytes, failed: Failed | None = None
     ) -> Wire:
         """What one exchange leaves on record; values of secret headers are taken out of both bodies too."""
         if self._scrubber.headers != headers:
-            self._scrubber = Scrubber(headers)
+            self._scrubber = Scrubber(headers, self._secrets)
         scrubber = self._scrubber
         body = scrubber.data(body)
         received = _cut(received, scrubber) if failed else scrubber.data(received)
@@ -106,7 +107,7 @@ def rebuilt(wires: Iterable[Wire]) -> Iterator[Sent]:
 
 def _cut(received: bytes, scrubber: Scrubber) -> bytes:
     """The answer to an attempt that failed, at most FAILED_BYTES of it; where something is missing, it is said."""
-    whole = scrubber.data(received[: FAILED_BYTES + SLACK_BYTES])
+    whole = scrubber.told(received[: FAILED_BYTES + SLACK_BYTES])
     if len(whole) <= FAILED_BYTES:
         return whole
     return whole[:FAILED_BYTES] + b"\n[cut here: %d bytes are kept of a failed attempt]" % FAILED_BYTES

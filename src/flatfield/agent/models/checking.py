@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import Struct
 
+from flatfield import json_text
 from flatfield.agent.local.server import LocalServer, ServerSpec, start_server, usable_threads
 from flatfield.agent.models.pulling import expected_sha256, file_sha256
 from flatfield.agent.models.store import find_model
@@ -86,9 +86,9 @@ async def _ask(server: LocalServer, services: Services) -> None:
             timeout=aiohttp.ClientTimeout(total=_TOKEN_LIMIT_SECONDS),
         ) as response:
             body = await response.read()
-        answer: Any = msgspec.json.decode(body)
+        answer: Any = json_text.decoded(body)
         answered = response.status == 200 and answer["usage"]["completion_tokens"] == 1
-    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, LookupError, TypeError) as error:
+    except (aiohttp.ClientError, TimeoutError, ValueError, LookupError, TypeError) as error:
         raise NotReady(
             f"{server.spec.path} was loaded but gives no answer ({error!r}); choose another model"
         ) from error

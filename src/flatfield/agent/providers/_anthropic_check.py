@@ -6,9 +6,9 @@ import difflib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import msgspec
 from msgspec import Struct, field
 
+from flatfield import json_text
 from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.providers._asking import ask
 from flatfield.errors import NotReady
@@ -81,6 +81,6 @@ def _closest(name: str, listed: Sequence[_Model]) -> str:
 
 def _read(body: bytes, kind: Any) -> Any:  # noqa: ANN401 - a struct's type, and one of its kind
     try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError:
+        return json_text.decoded(body, kind)
+    except ValueError:
         return kind()

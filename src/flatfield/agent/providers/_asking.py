@@ -27,6 +27,7 @@ async def answered(url: str, headers: Mapping[str, str], services: Services) -> 
         aiohttp.ClientError, TimeoutError: no answer.
         ValueError: a header cannot be sent.
     """
+    services.secrets.add_headers(headers)
     async with services.session.get(
         url,
         headers=headers,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import msgspec
-
+from flatfield import json_text
 from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.providers._asking import ask
 from flatfield.errors import NotReady
@@ -51,8 +50,8 @@ def _refusal(agent: AgentConfig, endpoint: Endpoint, status: int) -> str:
 def _not_served(model: str, body: bytes) -> str:
     """Why a list of models says that the agent's is not served; "" when it is, or when nothing can be told."""
     try:
-        listed = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        listed = json_text.decoded(body)
+    except ValueError:
         return "is no OpenAI-compatible server: its list of models is no JSON; base_url ends in /v1"
     models = listed.get("data") if isinstance(listed, dict) else None
     served = [str(each["id"]) for each in models or () if isinstance(each, dict) and "id" in each]

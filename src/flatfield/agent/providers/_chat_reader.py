@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from flatfield import json_text
 from flatfield.agent.http.replies import Passing
 from flatfield.agent.providers._chat_pieces import content_parts, cost_of, error_of, merged_details, usage_of
 from flatfield.records import Finish, ToolCall, Usage
@@ -258,8 +259,8 @@ def _is_another(call: Building, delta: _CallDelta, function: _Function) -> bool:
 
 def _is_object(text: str) -> bool:
     try:
-        return isinstance(msgspec.json.decode(text), dict)
-    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
+        return isinstance(json_text.decoded(text), dict)
+    except ValueError:
         return False
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from flatfield import json_text
 from flatfield.agent import json_protocol
 from flatfield.agent.providers import _vendor
 from flatfield.errors import ContextTooLong, ProviderError
@@ -100,8 +101,8 @@ def _as_name(name: str) -> str:
 
 def _as_object(arguments: str) -> str:
     try:
-        value = msgspec.json.decode(arguments or "{}")
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        value = json_text.decoded(arguments or "{}")
+    except ValueError:
         value = None
     if isinstance(value, dict):
         return arguments or "{}"

@@ -6,9 +6,9 @@ import difflib
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import msgspec
 from msgspec import Struct, field
 
+from flatfield import json_text
 from flatfield.agent.providers._asking import ask
 from flatfield.agent.providers.gemini import VENDOR, resource
 from flatfield.errors import NotReady
@@ -62,8 +62,8 @@ async def check_model(agent: AgentConfig, address: Address, services: Services) 
 
 def _decoded(body: bytes) -> list[_Model]:
     try:
-        return msgspec.json.decode(body, type=_Models).models
-    except msgspec.MsgspecError:
+        return list(json_text.decoded(body, _Models).models)
+    except ValueError:
         return []
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aiohttp
-import msgspec
 
+from flatfield import json_text
 from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.http.trust import distrust
 from flatfield.agent.providers._ollama_host import CLOUD_HOST, OllamaServer, is_cloud_model, source
@@ -90,6 +90,6 @@ def _is_listed(model: str, names: tuple[str, ...]) -> bool:
 
 def _names(body: bytes) -> tuple[str, ...]:
     try:
-        return tuple(str(model["name"]) for model in msgspec.json.decode(body)["models"])
-    except (msgspec.DecodeError, KeyError, TypeError):
+        return tuple(str(model["name"]) for model in json_text.decoded(body)["models"])
+    except (ValueError, KeyError, TypeError):
         return ()

@@ -8,9 +8,11 @@ import aiohttp
 import msgspec
 from msgspec import Struct, field, structs
 
+from flatfield import json_text
 from flatfield.agent.http.post import Post
 from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.http.retrying import RetryPolicy
+from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.http.transport import Transport
 from flatfield.agent.local.server import DEFAULT_CONTEXT_TOKENS
 from flatfield.agent.providers._ollama_reader import LoadReader
@@ -67,6 +69,7 @@ class OllamaModels:
             aiohttp.ClientError, TimeoutError: no answer.
         """
         url = f"{server.base_url}{path}"
+        self._services.secrets.add_headers(server.headers)
         async with self._services.session.request(
             "GET" if body is None else "POST",
             url,
@@ -119,6 +122,7 @@ class OllamaModels:
             self._services.clock,
             structs.replace(self._services.retry or RetryPolicy(), stall_seconds=LOAD_SECONDS),
             proxy=proxy_for(url, self._services.environ),
+            secrets=self._services.secrets,
         )
         headers = {"Content-Type": "application/json", **server.headers}
         post = Post(url=url, headers=headers, body=msgspec.json.encode(body), seconds=LOAD_SECONDS)
@@ -129,7 +133,7 @@ class OllamaModels:
                 return Loaded()
             raise
         if exchange.cut is not None:
-            raise ProviderError(f"{server.base_url} did not load {model} within {LOAD_SECONDS:g} s")
+            raise ProviderError(f"{shown_url(server.base_url)} did not load {model} within {LOAD_SECONDS:g} s")
         return Loaded(seconds=exchange.model_seconds, retry_seconds=exchange.retry_seconds)
 
 
@@ -199,8 +203,8 @@ class _Shown(Struct):
 def read_facts(body: bytes) -> ModelFacts:
     """What the body of an `/api/show` answer tells; nothing where it is not in the documented form."""
     try:
-        shown = msgspec.json.decode(body, type=_Shown)
-    except msgspec.MsgspecError:
+        shown = json_text.decoded(body, _Shown)
+    except ValueError:
         return ModelFacts()
     info = shown.model_info or {}
     trained = info.get(f"{info.get('general.architecture')}.context_length")

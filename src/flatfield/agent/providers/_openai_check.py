@@ -6,9 +6,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import aiohttp
-import msgspec
 from msgspec import Struct, field
 
+from flatfield import json_text
 from flatfield.agent.providers._asking import answered, ask
 from flatfield.errors import NotReady
 
@@ -60,8 +60,8 @@ async def is_llama_server(address: Address, services: Services) -> bool:
 
 def _listed(status: int, body: bytes) -> list[_Model]:
     try:
-        return msgspec.json.decode(body, type=_Models).data if status == 200 else []
-    except msgspec.MsgspecError:
+        return list(json_text.decoded(body, _Models).data) if status == 200 else []
+    except ValueError:
         return []
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from flatfield import json_text
 from flatfield.agent import json_protocol
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ def step_text(text: str) -> str:
     A text in any other form, as of a server that ignores the format, is returned as it is.
     """
     try:
-        reply = msgspec.json.decode(text.strip())
-    except msgspec.DecodeError:
+        reply = json_text.decoded(text.strip())
+    except ValueError:
         return text
     if not isinstance(reply, dict) or reply.keys() != {_WRAPPER}:
         return text

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
 from typing import Any
 
-import msgspec
 from msgspec import Struct, field
 
+from flatfield import json_text
 from flatfield.records import Usage  # noqa: TC001 - msgspec
 
 
@@ -66,8 +66,8 @@ def events(printed: str) -> list[dict[str, Any]]:
     found = []
     for line in printed.splitlines():
         try:
-            value = msgspec.json.decode(line) if line.startswith("{") else None
-        except msgspec.DecodeError:
+            value = json_text.decoded(line) if line.startswith("{") else None
+        except ValueError:
             continue
         if isinstance(value, dict):
             found.append(value)
@@ -82,8 +82,8 @@ def whole_object(printed: str) -> dict[str, Any]:
     """
     start = 0 if printed.startswith("{") else printed.find("\n{") + 1
     try:
-        value = msgspec.json.decode(printed[start:].strip())
-    except msgspec.DecodeError:
+        value = json_text.decoded(printed[start:].strip())
+    except ValueError:
         value = None
     if not isinstance(value, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - what was printed is the value that is wrong

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct, field
 
+from flatfield import json_text
 from flatfield.agent.http.proxies import proxy_for
 from flatfield.agent.http.secrecy import shown_url
 from flatfield.agent.http.transport import Transport, place_of
@@ -113,7 +114,14 @@ def lane(agent: AgentConfig, environ: Mapping[str, str], vendor: Vendor) -> Lane
 def transport(base_url: str, services: Services) -> Transport:
     """To one server: through the proxy that the environment names for it, with the run's patience."""
     proxy = proxy_for(base_url, services.environ)
-    return Transport(services.session, services.clock, services.retry, proxy=proxy, pressure=services.pressure)
+    return Transport(
+        services.session,
+        services.clock,
+        services.retry,
+        proxy=proxy,
+        pressure=services.pressure,
+        secrets=services.secrets,
+    )
 
 
 def shown(parameters: Mapping[str, Any], opening: Opening, *, api: str, base_url: str, system: str) -> dict[str, Any]:
@@ -188,7 +196,7 @@ def arguments_object(arguments: str) -> dict[str, Any]:
     Arguments that are no JSON object are wrapped: a refused conversation would hide from the model what it did wrong.
     """
     try:
-        value = msgspec.json.decode(arguments or "{}")
-    except msgspec.DecodeError:
+        value = json_text.decoded(arguments or "{}")
+    except ValueError:
         value = None
     return value if isinstance(value, dict) else {"invalid_arguments": arguments}

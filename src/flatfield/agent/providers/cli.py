@@ -113,6 +113,7 @@ class _Delegation:
         self._environ = environment(services.environ, opening.agent, external)
         key = opening.agent.api_key_env
         self._keys = {n: value for n, value in self._environ.items() if n == key or n not in without_keys({n: value})}
+        services.secrets.add(self._keys.values())
 
     async def turn(self, _results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
         """Run it to its end, or for as long as is left.
@@ -216,7 +217,9 @@ class _Delegation:
     def _kept(self, prompt: str, finished: Finished) -> Wire:
         """What went in and came out, for whoever wants to see what it did; without keys."""
         printed = f"{finished.printed}{finished.complained}".encode()
-        kept = Tape().keep(f"cli:{self._external.name}", self._keys, prompt.encode("utf-8", "replace"), printed)
+        kept = Tape(self._services.secrets).keep(
+            f"cli:{self._external.name}", self._keys, prompt.encode("utf-8", "replace"), printed
+        )
         return structs.replace(kept, headers={})
 
     def _request(self, job: Job, report: Report) -> dict[str, Any]:

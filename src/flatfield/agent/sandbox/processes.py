@@ -9,8 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from flatfield import json_text
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -118,8 +117,8 @@ class NamespaceWatch:
         self._text = rest[-STATUS_BYTES:]
         for line in lines:
             try:
-                values = msgspec.json.decode(line, type=dict[str, int])
-            except msgspec.DecodeError:
+                values = json_text.decoded(line, dict[str, int])
+            except ValueError:
                 continue
             self.exit_code = values.get("exit-code", self.exit_code)
             if "child-pid" in values and not self._known:

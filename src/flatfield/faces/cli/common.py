@@ -86,14 +86,16 @@ def examples(*lines: str, after: str = "") -> str:
 
 def print_json(value: object) -> None:
     """Print a value as indented JSON, records included."""
-    import msgspec
+    from flatfield.faces.plain_json import json_of
 
-    write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    write(json_of(value) + "\n")
 
 
 def write(text: str) -> None:
-    """Write text to standard output as it is."""
-    sys.stdout.write(text)
+    """Write text to standard output; nothing in it is a command to a terminal."""
+    from flatfield.faces.wording import printable
+
+    sys.stdout.write(printable(text))
 
 
 def print_table(table: Table) -> None:

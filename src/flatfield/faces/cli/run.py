@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -178,14 +177,14 @@ async def _run(task: Task, config: AgentConfig, folder: Path, around: Surroundin
 
 
 def _print(record: TrialRecord) -> None:
-    from flatfield.faces.wording import count, dollars, many_known, printable, seconds
+    from flatfield.faces.wording import count, dollars, many_known, seconds
 
     if record.failure is not None:
         note(f"not finished: {record.failure.message}")
     elif record.stop != "answered":
         note(f"ended by its {record.stop.replace('_', ' ')}")
     if record.answer:
-        write((printable(record.answer) if sys.stdout.isatty() else record.answer) + "\n")
+        write(record.answer + "\n")
     tokens = "tokens not reported"
     if record.usage is not None:
         tokens = f"{count(record.usage.input_tokens)} tokens in, {count(record.usage.output_tokens)} out"

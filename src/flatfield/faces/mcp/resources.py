@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from flatfield import plugins
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.mcp import evaluations
 from flatfield.faces.mcp.catalogue import lop_text, offers
+from flatfield.faces.plain_json import json_of
 from flatfield.faces.storing import store_of
 from flatfield.faces.transcript import transcript
+from flatfield.faces.wording import printable
 from flatfield.runs.results import load_result
 
 if TYPE_CHECKING:
@@ -37,13 +38,13 @@ def _add_lists(server: MCPServer, desk: Desk) -> None:
     @server.resource("flatfield://runs", title="Runs", mime_type="application/json")
     async def runs() -> str:
         """All stored runs, newest first."""
-        return await _read(lambda: _json(store_of(desk.project()).runs()))
+        return await _read(lambda: json_of(store_of(desk.project()).runs()))
 
     @server.resource("flatfield://lops", title="LOPs", mime_type="application/json")
     async def lops() -> str:
         """All LOPs that evaluate can be given: name, and the argument to give."""
         return await _read(
-            lambda: _json(
+            lambda: json_of(
                 [{"name": one.name, "argument": one.argument} for one in offers(desk.project().folder, desk.lops)]
             )
         )
@@ -58,7 +59,7 @@ def _add_runs(server: MCPServer, desk: Desk) -> None:
     @server.resource("flatfield://runs/{run}", title="Run", mime_type="application/json")
     async def run_status(run: str) -> str:
         """How far a run has come."""
-        return await _read(lambda: evaluations.status(run, desk).model_dump_json(indent=2))
+        return await _read(lambda: json_of(evaluations.status(run, desk).model_dump()))
 
     def report(run: str, form: str) -> str:
         text: str = plugins.load("report", form).render(load_result(store_of(desk.project()), run))
@@ -98,10 +99,6 @@ async def _read(work: Callable[[], T]) -> T:
     try:
         return await asyncio.to_thread(work)
     except NotFound as error:
-        raise ResourceNotFoundError(str(error)) from error
+        raise ResourceNotFoundError(printable(str(error))) from error
     except FlatfieldError as error:
-        raise ResourceError(str(error)) from error
-
-
-def _json(value: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+        raise ResourceError(printable(str(error))) from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, ResourceLink, TextContent, ToolAnnotations
+from pydantic import BaseModel
 
 from flatfield.errors import FlatfieldError
 from flatfield.faces.mcp import arguments as given
@@ -17,6 +18,7 @@ from flatfield.faces.mcp.answers import AgentRow, Agents, Choice, Delegated, Rep
 from flatfield.faces.mcp.delegating import Order, delegate, limits_of
 from flatfield.faces.mcp.reporting import choose, report_of
 from flatfield.faces.mcp.roots import client_roots
+from flatfield.faces.wording import printable
 from flatfield.runs.traffic.lanes import Lanes
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from flatfield.faces.mcp.desk import Desk
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", bound=BaseModel)
 AGENTS_AT_ONCE = 8
 
 
@@ -56,11 +58,26 @@ def _foreseen(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     @wraps(function)
     async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return await function(*args, **kwargs)
+            return _plain(await function(*args, **kwargs))
         except FlatfieldError as error:
-            raise ToolError(str(error)) from error
+            raise ToolError(printable(str(error))) from error
 
     return wrapped
+
+
+def _plain(answer: R) -> R:
+    """The answer with what others wrote in it made visible: clients print it on terminals. A report is so already."""
+    if isinstance(answer, CallToolResult):
+        return answer
+    return type(answer).model_validate(_seen(answer.model_dump()))
+
+
+def _seen(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {_seen(key): _seen(item) for key, item in value.items()}
+    return list(map(_seen, value)) if isinstance(value, list) else value
 
 
 class _Tools:
@@ -92,7 +109,7 @@ class _Tools:
         async def tell(text: str) -> None:
             nonlocal steps
             steps += 1
-            await context.report_progress(steps, None, text)
+            await context.report_progress(steps, None, printable(text))
 
         if not agentic_prompt.strip():
             raise FlatfieldError("agentic_prompt is empty: say what to do")

@@ -9,14 +9,19 @@ from flatfield.faces.wording import printable
 _ALWAYS = re.compile(r"[\\`*\[\]|~$]")
 _NOT_BETWEEN_LETTERS = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _AT_LINE_START = re.compile(r"^([#+=-](?![^\W_])|\d+[.)](?=\s|$))")
+_ADDRESS = re.compile(r"(?<=[A-Za-z]):(?=//)|(?<=\bwww)\.", re.IGNORECASE)
+"""Where a bare address would become a link: a backslash keeps it text."""
+_MENTION = re.compile(r"(?<![\w.])@(?=\w)")
+"""Where a name would be notified: a word joiner, which nobody sees, keeps it text."""
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def markdown(text: str) -> str:
-    """Markdown that reads as `text`: no link, image, tag, table or heading comes of it; newlines become spaces."""
+    """Markdown that reads as `text`, on one line: no link, image, tag, table, heading or mention comes of it."""
     line = " ".join(printable(text).split())
     escaped = _ALWAYS.sub(r"\\\g<0>", line)
     escaped = _NOT_BETWEEN_LETTERS.sub(r"\\_", escaped)
+    escaped = _MENTION.sub("@\u2060", _ADDRESS.sub(r"\\\g<0>", escaped))
     escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _AT_LINE_START.sub(_escaped_start, escaped)
 
@@ -27,7 +32,11 @@ def _escaped_start(found: re.Match[str]) -> str:
 
 
 def csv_cell(value: object) -> object:
-    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it."""
-    if isinstance(value, str) and value.lstrip().startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it.
+
+    Control characters are shown, as everywhere.
+    """
+    if not isinstance(value, str):
+        return value
+    risky = value.startswith(("\t", "\r")) or value.lstrip().startswith(_FORMULA)
+    return f"'{printable(value)}" if risky else printable(value)

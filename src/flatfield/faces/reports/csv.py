@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flatfield.faces.reports._escape import csv_cell
 from flatfield.faces.reports._skills import skill_names
 from flatfield.faces.reports.json import rows
+from flatfield.faces.wording import printable
 from flatfield.scoring.chain import chain_of, is_scaffolds
 from flatfield.scoring.fairness.conditions import output_tokens_per_second
 from flatfield.scoring.skills import skill_scores
@@ -28,7 +29,7 @@ def render(result: RunResult) -> str:
     """A header and one row a trial, then a column a skill; what is not known is empty, never 0."""
     text = io.StringIO()
     skills = skill_names(result)
-    headings = {skill: f"skill {skill}" for skill in skills}
+    headings = {skill: f"skill {printable(skill)}" for skill in skills}
     writer = csv.DictWriter(text, fieldnames=(*COLUMNS, *headings.values()), lineterminator="\n")
     writer.writeheader()
     tasks = {task.id: task for task in result.run.tasks}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flatfield.faces.compared import sentence
+from flatfield.faces.plain_json import json_of
 from flatfield.scoring.chain import chain_of, chains, is_scaffolds
 from flatfield.scoring.comparing import asked_for
 from flatfield.scoring.fairness.conditions import abandoned_sum, output_tokens_per_second
@@ -47,7 +48,7 @@ def render(result: RunResult) -> str:
         "manifest": result.manifest,
         "notes": (*run.notes, *result.grading.notes),
     }
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+    return json_of(value) + "\n"
 
 
 def _response(trial: TrialRecord, task: Task | None) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     if not ignore.exists():
         ignore.write_text("*\n")
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.text_factory = _text
     try:
         fresh = _check_version(connection, path)
         if not fresh:
@@ -95,6 +96,7 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
     try:
         if not _check_version(connection, path):
             check_pages(path)
+            connection.text_factory = _text
             return connection
     except sqlite3.Error as error:
         connection.close()
@@ -145,6 +147,11 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> bool:
         )
     check_tables(connection, path)
     return False
+
+
+def _text(data: bytes) -> str:
+    """A text of the file; one that is damaged costs itself alone."""
+    return data.decode("utf-8", "backslashreplace")
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

@@ -6,11 +6,12 @@ import asyncio
 import sqlite3
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 from msgspec import structs
 
+from flatfield import json_text
 from flatfield.errors import NotFound, StoreError
 from flatfield.records import Run, RunSummary, TrialRecord, Verdict
 from flatfield.runs.ids import parse_trial_id
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-R = TypeVar("R", Run, TrialRecord, Verdict)
 LISTED = 10
 
 
@@ -150,23 +150,31 @@ class Store:
             chosen = tables.newest_run(connection) if run is None else _choose(run, known)
             if chosen is None:
                 raise NotFound(f"no evaluation is stored in {self.path.parent} yet: start one with `flatfield eval`")
-            return decode(tables.run_record(connection, chosen), Run)
+            try:
+                return decode(tables.run_record(connection, chosen), Run)
+            except ValueError as error:
+                raise StoreError(
+                    f"the record of run {chosen} in the store {self.path} cannot be read ({error}): perhaps a newer"
+                    " flatfield wrote it; upgrade flatfield, or name another run"
+                ) from None
 
     def trials(self, run: str) -> tuple[TrialRecord, ...]:
-        """The run's stored trials, by task, agent and repeat.
+        """The run's stored trials, by task, agent and repeat; one that cannot be read is "not measured".
 
         Raises:
             StoreError: the store cannot be read.
         """
-        return self._all("trials", run, TrialRecord)
+        with self._reading() as connection:
+            return tuple(tables.trials(connection, run)) if connection else ()
 
     def verdicts(self, run: str) -> tuple[Verdict, ...]:
-        """The latest verdicts on the run's trials, by task, agent, repeat and judge.
+        """The latest verdicts on the run's trials, by task, agent, repeat and judge; without a letter if unreadable.
 
         Raises:
             StoreError: the store cannot be read.
         """
-        return self._all("verdicts", run, Verdict)
+        with self._reading() as connection:
+            return tuple(tables.verdicts(connection, run)) if connection else ()
 
     def earlier_verdicts(self, run: str) -> tuple[Verdict, ...]:
         """Verdicts that later ones took the place of, or whose trial was done again; oldest first.
@@ -175,8 +183,7 @@ class Store:
             StoreError: the store cannot be read.
         """
         with self._reading() as connection:
-            rows = tables.superseded_verdicts(connection, run) if connection else ()
-            return tuple(decode(row, Verdict) for row in rows)
+            return tuple(tables.superseded_verdicts(connection, run)) if connection else ()
 
     def trial(self, trial_id: str) -> TrialRecord:
         """The trial `RUN/agent/task/repeat`, where RUN may be the beginning of the run's id.
@@ -188,11 +195,11 @@ class Store:
         asked = parse_trial_id(trial_id)
         run = self.load_run(asked.run).id
         with self._reading() as connection:
-            text = tables.trial_record(connection, structs.replace(asked, run=run)) if connection else None
-            if connection is None or text is None:
+            found = tables.trial_record(connection, structs.replace(asked, run=run)) if connection else None
+            if connection is None or found is None:
                 some = tables.trial_ids(connection, run, LISTED) if connection else ()
                 raise NotFound(f"there is no trial {trial_id!r}; stored in this run: {', '.join(some) or 'none yet'}")
-            return decode(text, TrialRecord)
+            return found
 
     def spent_usd(self, run: str) -> float:
         """All that is known to have been spent on the run: trials, those done again too, and judges.
@@ -202,11 +209,6 @@ class Store:
         """
         with self._reading() as connection:
             return tables.spent_usd(connection, run) if connection else 0.0
-
-    def _all(self, table: Literal["trials", "verdicts"], run: str, kind: type[R]) -> tuple[R, ...]:
-        with self._reading() as connection:
-            rows = tables.records(connection, table, run) if connection else ()
-            return tuple(decode(row, kind) for row in rows)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
@@ -258,11 +260,11 @@ def _take_lines(connection: sqlite3.Connection, lines: Sequence[str]) -> int:
 
 def _take_line(connection: sqlite3.Connection, line: str) -> bool:
     try:
-        found = decode(line, _Line)
+        found = json_text.decoded(line, _Line, json_text.DEEPEST_KEPT)
         if found.trial is not None:
             tables.insert_trial(connection, found.trial)
         if found.verdict is not None:
             tables.insert_verdict(connection, found.verdict)
-    except (msgspec.MsgspecError, sqlite3.IntegrityError):
+    except (ValueError, msgspec.MsgspecError, sqlite3.IntegrityError):
         return False
     return found.trial is not None or found.verdict is not None

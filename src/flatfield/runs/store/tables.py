@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from flatfield.errors import StoreError
-from flatfield.records import Run, RunSummary, TrialPlan, TrialRecord, Verdict
-from flatfield.runs.store.codec import decode, encode
+from flatfield.json_text import plain
+from flatfield.records import Failure, Run, RunSummary, TrialPlan, TrialRecord, Verdict
+from flatfield.runs.store.codec import encode, readable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,11 +36,13 @@ def insert_run(connection: sqlite3.Connection, run: Run, *, update: bool) -> Non
 def insert_trial(connection: sqlite3.Connection, record: TrialRecord) -> bool:
     """Store a trial unless it is there; whether it was stored. What it takes the place of: see `Store`."""
     text = encode(record)
-    names = (record.run, record.agent, record.task, record.repeat)
+    names = _key(record)
+    versions = (plain(record.task_digest), plain(record.agent_fingerprint))
+    there = trial_record(connection, record)
     replaced = connection.execute(
         "UPDATE trials SET superseded = 1 WHERE run = ? AND agent = ? AND task = ? AND repeat = ? AND superseded = 0"
-        " AND record <> ? AND (failure IS NOT NULL OR task_digest <> ? OR agent_fingerprint <> ?)",
-        (*names, text, record.task_digest, record.agent_fingerprint),
+        " AND record <> ? AND (? OR task_digest <> ? OR agent_fingerprint <> ?)",
+        (*names, text, there is not None and there.failure is not None, *versions),
     ).rowcount
     if replaced:  # verdicts speak of the answer that they judged
         connection.execute(
@@ -51,7 +54,7 @@ def insert_trial(connection: sqlite3.Connection, record: TrialRecord) -> bool:
     stored = connection.execute(
         "INSERT INTO trials (run, agent, task, repeat, task_digest, agent_fingerprint, failure, cost_usd, record)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
-        (*names, record.task_digest, record.agent_fingerprint, failure, record.cost_usd, text),
+        (*names, *versions, failure, record.cost_usd, text),
     ).fetchone()
     return stored is not None
 
@@ -59,7 +62,7 @@ def insert_trial(connection: sqlite3.Connection, record: TrialRecord) -> bool:
 def insert_verdict(connection: sqlite3.Connection, verdict: Verdict) -> None:
     """Store a verdict in the place of an earlier one of the same judge on the same trial."""
     text = encode(verdict)
-    key = (verdict.run, verdict.agent, verdict.task, verdict.repeat, verdict.judge)
+    key = (*_key(verdict), plain(verdict.judge))
     connection.execute(
         "UPDATE verdicts SET superseded = 1"
         " WHERE run = ? AND agent = ? AND task = ? AND repeat = ? AND judge = ? AND superseded = 0 AND record <> ?",
@@ -79,13 +82,9 @@ def run_ids(connection: sqlite3.Connection) -> tuple[str, ...]:
 
 
 def newest_run(connection: sqlite3.Connection) -> str | None:
-    """The id of the newest run that is an evaluation; None when there is none.
-
-    Raises:
-        msgspec.MsgspecError: a run's record cannot be read.
-    """
+    """The id of the newest run that is an evaluation, or whose record cannot be read; None when there is none."""
     rows = connection.execute("SELECT id, record FROM runs ORDER BY created_at DESC, number DESC")
-    return next((str(run) for run, text in rows if not decode(text, _Kind).delegated), None)
+    return next((str(run) for run, text in rows if not readable(text, _Kind, lambda _: _Kind()).delegated), None)
 
 
 def run_record(connection: sqlite3.Connection, run: str) -> str:
@@ -94,29 +93,79 @@ def run_record(connection: sqlite3.Connection, run: str) -> str:
     return str(text)
 
 
-def records(connection: sqlite3.Connection, table: Literal["trials", "verdicts"], run: str) -> list[str]:
-    """The current records of a run, in a fixed order."""
-    order = "task, agent, repeat" + (", judge" if table == "verdicts" else "")
+_TRIAL = "record, run, agent, task, repeat, task_digest, agent_fingerprint"
+_VERDICT = "record, run, agent, task, repeat, judge"
+
+
+def trials(connection: sqlite3.Connection, run: str) -> list[TrialRecord]:
+    """The current trials of a run, in a fixed order."""
     rows = connection.execute(
-        f"SELECT record FROM {table} WHERE run = ? AND superseded = 0 ORDER BY {order}",  # noqa: S608 - all ours
+        f"SELECT {_TRIAL} FROM trials WHERE run = ? AND superseded = 0 ORDER BY task, agent, repeat",  # noqa: S608 - ours
         (run,),
     )
-    return [text for (text,) in rows]
+    return [_trial(row) for row in rows]
 
 
-def superseded_verdicts(connection: sqlite3.Connection, run: str) -> list[str]:
+def verdicts(connection: sqlite3.Connection, run: str) -> list[Verdict]:
+    """The current verdicts on a run's trials, in a fixed order."""
+    rows = connection.execute(
+        f"SELECT {_VERDICT} FROM verdicts WHERE run = ? AND superseded = 0 ORDER BY task, agent, repeat, judge",  # noqa: S608 - ours
+        (run,),
+    )
+    return [_verdict(row) for row in rows]
+
+
+def superseded_verdicts(connection: sqlite3.Connection, run: str) -> list[Verdict]:
     """The verdicts of a run that later ones took the place of, or whose trial was done again; oldest first."""
-    rows = connection.execute("SELECT record FROM verdicts WHERE run = ? AND superseded = 1 ORDER BY id", (run,))
-    return [text for (text,) in rows]
+    rows = connection.execute(
+        f"SELECT {_VERDICT} FROM verdicts WHERE run = ? AND superseded = 1 ORDER BY id",  # noqa: S608 - ours
+        (run,),
+    )
+    return [_verdict(row) for row in rows]
 
 
-def trial_record(connection: sqlite3.Connection, trial: TrialPlan) -> str | None:
+def trial_record(connection: sqlite3.Connection, trial: TrialPlan | TrialRecord) -> TrialRecord | None:
     """The current record of one trial; None when there is none."""
     row = connection.execute(
-        "SELECT record FROM trials WHERE run = ? AND agent = ? AND task = ? AND repeat = ? AND superseded = 0",
-        (trial.run, trial.agent, trial.task, trial.repeat),
+        f"SELECT {_TRIAL} FROM trials"  # noqa: S608 - ours
+        " WHERE run = ? AND agent = ? AND task = ? AND repeat = ? AND superseded = 0",
+        _key(trial),
     ).fetchone()
-    return row and str(row[0])
+    return None if row is None else _trial(row)
+
+
+def _key(trial: TrialPlan | TrialRecord | Verdict) -> tuple[str, str, str, int]:
+    """What a trial is told by, as its record has it: half a character of a name is stored as its escape."""
+    return plain(trial.run), plain(trial.agent), plain(trial.task), trial.repeat
+
+
+def _trial(row: tuple[str, str, str, str, int, str, str]) -> TrialRecord:
+    """The trial of a row; where its record cannot be read, one that is "not measured", with the reason."""
+    text, run, agent, task, repeat, digest, fingerprint = row
+
+    def unread(reason: str) -> TrialRecord:
+        return TrialRecord(
+            run=run,
+            agent=agent,
+            task=task,
+            repeat=repeat,
+            task_digest=digest,
+            agent_fingerprint=fingerprint,
+            stop="error",
+            failure=Failure(kind="harness", message=reason),
+        )
+
+    return readable(text, TrialRecord, unread)
+
+
+def _verdict(row: tuple[str, str, str, str, int, str]) -> Verdict:
+    """The verdict of a row; where its record cannot be read, one without a letter, with the reason."""
+    text, run, agent, task, repeat, judge = row
+
+    def unread(reason: str) -> Verdict:
+        return Verdict(run=run, agent=agent, task=task, repeat=repeat, judge=judge, letter=None, reason=reason)
+
+    return readable(text, Verdict, unread)
 
 
 def trial_ids(connection: sqlite3.Connection, run: str, limit: int) -> tuple[str, ...]:
@@ -178,17 +227,25 @@ class _Outline(msgspec.Struct, frozen=True):
 
 
 def summaries(connection: sqlite3.Connection) -> tuple[RunSummary, ...]:
-    """One line about each run, newest first.
-
-    Raises:
-        msgspec.MsgspecError: a run's record cannot be read.
-    """
+    """One line about each run, newest first; of one whose record cannot be read, that alone."""
     rows = connection.execute(
-        "SELECT runs.record, count(trials.id), count(trials.id) - count(trials.failure) FROM runs"
-        " LEFT JOIN trials ON trials.run = runs.id AND trials.superseded = 0"
+        "SELECT runs.record, runs.id, runs.created_at, count(trials.id), count(trials.id) - count(trials.failure)"
+        " FROM runs LEFT JOIN trials ON trials.run = runs.id AND trials.superseded = 0"
         " GROUP BY runs.number ORDER BY runs.created_at DESC, runs.number DESC"
     ).fetchall()
-    return tuple(_summary(connection, decode(text, _Outline), stored, measured) for text, stored, measured in rows)
+    return tuple(
+        _summary(connection, _outline(text, run, created_at), stored, measured)
+        for text, run, created_at, stored, measured in rows
+    )
+
+
+def _outline(text: str, run: str, created_at: str) -> _Outline:
+    def unread(reason: str) -> _Outline:
+        return _Outline(
+            id=run, created_at=created_at, evaluation=_Titled(title=f"({reason})"), tasks=(), agents=(), repeats={}
+        )
+
+    return readable(text, _Outline, unread)
 
 
 def _summary(connection: sqlite3.Connection, run: _Outline, stored: int, measured: int) -> RunSummary:

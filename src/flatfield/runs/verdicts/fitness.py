@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct, structs
 
+from flatfield import json_text
 from flatfield.errors import FlatfieldError
 from flatfield.records import Evaluation, Run
 from flatfield.runs.verdicts.judging import in_lane
@@ -74,8 +75,8 @@ def examination(agent: AgentConfig, folder: Path, cases: LabelledSet | None = No
     print_ = fingerprint(agent)
     blank = Examination(agent=agent.name, fingerprint=print_, set_digest=chosen.digest, total=len(chosen.cases))
     try:
-        kept = msgspec.json.decode(_path(blank, folder).read_bytes(), type=Examination)
-    except (OSError, msgspec.MsgspecError):
+        kept: Examination = json_text.decoded(_path(blank, folder).read_bytes(), Examination)
+    except (OSError, ValueError):
         return blank
     return structs.replace(kept, agent=agent.name, total=blank.total)
 

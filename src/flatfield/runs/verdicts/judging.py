@@ -116,7 +116,8 @@ async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Cou
             finally:
                 court.budget.settle(group[0].id, sum(verdict.cost_usd or 0.0 for verdict in verdicts))
             now = court.clock.utc().isoformat()
-            return tuple(structs.replace(verdict, judged_at=now) for verdict in verdicts)
+            stamped = (structs.replace(verdict, judged_at=now) for verdict in verdicts)
+            return tuple(map(court.pool.secrets.masked, stamped))
 
     found: list[Verdict] = []
     told = 0

@@ -11,6 +11,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from flatfield import json_text
 from flatfield.scoring.judge.defusing import defused
 from flatfield.scoring.judge.reply import LETTERS
 
@@ -171,8 +172,8 @@ def _result(turn: Turn, call_id: str) -> ToolResult | None:
 def _readable(arguments: str) -> str:
     """A call's arguments without JSON's escapes, behind which a name could hide; as they are when they are not JSON."""
     try:
-        values = json.loads(arguments)
-    except (ValueError, RecursionError):
+        values = json_text.decoded(arguments)
+    except ValueError:
         return arguments
     if not isinstance(values, dict):
         return str(values)

@@ -36,15 +36,15 @@ def bootstrap(
     anchors anew from what was drawn (except `frozen` ones, by (task, measure)); a task's redraws come from a pool of
     24. Redrawn trials reach further than measured ones, and so would the anchors: the percentiles are moved so that
     the resamples' median is the estimate. The seed is fixed: the same records give the same intervals. Empty below
-    twenty tasks.
+    twenty tasks, and where nobody is ranked.
 
     Source: Davison & Hinkley, Bootstrap Methods and their Application (1997), section 3.8 (two-stage resampling).
     """
-    if len(entries) < TASKS:
+    agents = sorted({agent for task in entries.values() for agent in task})
+    if len(entries) < TASKS or not agents:
         return {}
     import numpy as np
 
-    agents = sorted({agent for task in entries.values() for agent in task})
     pool = np.asarray([_pool(task, agents, entries[task], frozen) for task in sorted(entries)], dtype=float)
     generator = np.random.default_rng(20)
     count = len(entries)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from flatfield import json_text
 from flatfield.records import Check
 from flatfield.scoring.verifying.child import ChildResult, run_child
 from flatfield.scoring.verifying.python_child import Job, Outcome
@@ -115,8 +116,8 @@ class PythonVerifier:
         name = f"{self._options.file}::{self._options.function}"
         output = result.stderr.decode(errors="replace")
         try:
-            outcome = msgspec.json.decode(result.stdout, type=Outcome)
-        except msgspec.DecodeError:
+            outcome = json_text.decoded(result.stdout, Outcome)
+        except ValueError:
             return _not_measured(f"{name} {self._ending(result, output)}", output)
         if outcome.kind == "crashed":
             return _not_measured(f"{name} crashed: {outcome.reason}", output)

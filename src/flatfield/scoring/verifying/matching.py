@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from flatfield import json_text
 from flatfield.scoring.verifying.child import run_child
 
 SEARCH_LIMIT_CHARACTERS = 1_000_000
@@ -104,10 +105,9 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
     Raises:
         ValueError: it is not JSON (NaN and Infinity are not), or nested too deeply to be read.
     """
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    if json_text.is_deeper(text):
+        raise ValueError(f"nested more than {json_text.DEEPEST} levels deep")
+    return json.loads(text, parse_constant=_refuse_constant)
 
 
 def _refuse_constant(name: str) -> Any:  # noqa: ANN401 - the signature that json asks for
@@ -124,16 +124,18 @@ def without_fence(text: str) -> str:
     return match.group("body") if match else stripped
 
 
-def json_problem(value: object, path: str = "$") -> str | None:
-    """Why a value written in YAML can equal no JSON (a key that is no text, NaN); None when it can."""
+def json_problem(value: object, path: str = "$", levels: int = json_text.DEEPEST) -> str | None:
+    """Why a value written in YAML can equal no JSON (a key that is no text, NaN, too deep); None when it can."""
+    if not levels:
+        return f"the value is nested more than {json_text.DEEPEST} levels deep"
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 return f"the key {shown(key)} at {path} is not text: put it in quotes"
-            if problem := json_problem(item, f"{path}.{key}"):
+            if problem := json_problem(item, f"{path}.{key}", levels - 1):
                 return problem
     elif isinstance(value, list):
-        problems = (json_problem(item, f"{path}[{index}]") for index, item in enumerate(value))
+        problems = (json_problem(item, f"{path}[{index}]", levels - 1) for index, item in enumerate(value))
         return next((problem for problem in problems if problem), None)
     elif isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124 - NaN
         return f"{value} at {path} is no JSON number"
