@@ -16,6 +16,7 @@ from flatfield.agent.sandbox.interpreter import TOOLS, first_closed
 from flatfield.agent.sandbox.lending import Lending
 from flatfield.agent.sandbox.processes import Start, run_to_end
 from flatfield.agent.sandbox.system_calls import open_filter
+from flatfield.children.starting import mark_arguments
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class Bubblewrap:
         filtered = () if rules is None else ("--seccomp", str(rules))
         variables = (part for name, value in ENVIRONMENT.items() for part in ("--setenv", name, value))
         return (
-            *(*first, self.bwrap, "--json-status-fd", str(status), *filtered, *NAMESPACES),
+            *(*first, self.bwrap, *mark_arguments(), "--json-status-fd", str(status), *filtered, *NAMESPACES),
             *(*_system(), *KERNEL, *self._tools()),
             *("--bind", str(workspace), HOME, "--chdir", HOME, "--remount-ro", "/", *variables, "--"),
             *("prlimit", f"--cpu={limits.cpu_seconds}", f"--as={limits.memory_bytes}"),
