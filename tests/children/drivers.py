@@ -152,11 +152,20 @@ def _at_work(token: str) -> bool:
     return False
 
 
+def _open_in(process: int) -> set[Path]:
+    return {path.readlink() for path in Path(f"/proc/{process}/fd").iterdir() if path.is_symlink()}
+
+
 def _keepers(driver: int) -> list[int]:
-    """The keepers of a driver: its children that run nothing but a program from a pipe."""
-    texts = [path.read_text() for path in Path(f"/proc/{driver}/task").glob("*/children")]
-    children = " ".join(texts).split()
-    return [int(each) for each in children if starting._RUN in Path(f"/proc/{each}/cmdline").read_text()]
+    """The keepers of a driver: who runs a program from a pipe that the driver holds, in a session of its own."""
+    pipes = _open_in(driver) - _open_in(os.getpid())  # it has a copy of our own keeper's
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            pid, known = int(folder.name), starting._RUN in (folder / "cmdline").read_text()
+            if known and os.getsid(pid) == pid and (folder / "fd" / "0").readlink() in pipes:
+                found.append(pid)
+    return found
 
 
 def _killed(order: dict[str, Any], folder: Path) -> int:
@@ -179,7 +188,9 @@ def _killed(order: dict[str, Any], folder: Path) -> int:
         time.sleep(order["seconds"])
     if order.get("keeper"):
         os.kill(driver, signal.SIGSTOP)
-        for keeper in _keepers(driver):
+        while not (keepers := _keepers(driver)):
+            time.sleep(0.02)
+        for keeper in keepers:
             os.kill(keeper, signal.SIGKILL)
     os.kill(driver, signal.SIGKILL)
     os.waitpid(driver, 0)

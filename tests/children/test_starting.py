@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,6 @@ from flatfield.children.starting import at_the_end, began, end_marked, is_over, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PATIENCE_SECONDS = 20.0
 SLEEP = ("sleep", "300")
@@ -33,8 +33,18 @@ def children() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def _bearing(mark: str, children: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-    children.append(subprocess.Popen(SLEEP, env={"TASK_PROCESS_MARK": mark, "PATH": os.environ["PATH"]}))
-    return children[-1]
+    child = subprocess.Popen(SLEEP, env={"TASK_PROCESS_MARK": mark, "PATH": os.environ["PATH"]})
+    children.append(child)
+    _until_loaded(child)
+    return child
+
+
+def _until_loaded(child: subprocess.Popen[bytes]) -> None:
+    """A process shows its environment a moment after it can be known that it was started."""
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while not Path(f"/proc/{child.pid}/environ").read_bytes():
+        assert time.monotonic() < ends
+        time.sleep(0.001)
 
 
 def _dead() -> int:
@@ -90,6 +100,8 @@ def test_a_mark_among_bubblewraps_arguments_is_found_and_elsewhere_in_arguments_
     shell = ("sh", "-c", "read x", "bwrap")
     given = (("--unsetenv", mark), ("--other", mark), (mark,))
     children += [subprocess.Popen([*shell, *arguments], stdin=subprocess.PIPE) for arguments in given]
+    for child in children:
+        _until_loaded(child)
     assert [pid for pid, _ in marked(mark)] == [children[0].pid]
     for child in children:
         assert child.stdin is not None

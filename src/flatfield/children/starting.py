@@ -160,14 +160,14 @@ def _lifeline() -> int:
 def _keeper(process: int) -> int:
     """Start the keeper of this process, which must be `process`; its lifeline.
 
-    It has none of our environment, and nobody waits for it. Its program comes over the pipe: who ends all processes
+    It has none of our environment and is no child of ours. Its program comes over the pipe: who ends all processes
     whose arguments name this package means us, not what cleans up behind us.
     """
     python = os.path.realpath(sys.executable)
     read, lifeline = os.pipe()
     try:
         silent = ((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2))
-        os.posix_spawn(
+        starter = os.posix_spawn(
             python,
             [python, "-I", "-S", "-B", "-c", _RUN],
             {},
@@ -181,6 +181,7 @@ def _keeper(process: int) -> int:
         raise
     finally:
         os.close(read)
+    threading.Thread(target=os.waitpid, args=(starter, 0), daemon=True).start()
     atexit.register(_leave, process, lifeline)
     return lifeline
 
