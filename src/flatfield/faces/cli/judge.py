@@ -139,8 +139,8 @@ async def _examine(
         note(f"[{done}/{len(chosen)}] {_line(outcome)}")
 
     def interrupt() -> None:
-        note("stopping: what was judged is kept; Ctrl-C again ends at once")
         stop.set()
+        note("stopping: what was judged is kept; Ctrl-C again ends at once")
 
     prices = prices_of(project)
     with interruptible(interrupt):

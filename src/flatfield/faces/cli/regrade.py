@@ -118,8 +118,8 @@ async def _judge(
     stop = asyncio.Event()
 
     def interrupt() -> None:
-        note("stopping: what was judged is kept; Ctrl-C again ends at once")
         stop.set()
+        note("stopping: what was judged is kept; Ctrl-C again ends at once")
 
     retrial = Retrial(
         judges=judges,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import socket
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -15,8 +16,14 @@ from starlette.responses import PlainTextResponse
 from flatfield.errors import FlatfieldError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
     from mcp.server import MCPServer
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    Interruptible = Callable[[Callable[[], object]], AbstractContextManager[None]]
+    """Meanwhile, calls what it is given when the process is asked to end."""
 
 PATH = "/mcp"
 LARGEST_BODY_BYTES = 1024 * 1024
@@ -81,8 +88,17 @@ def app(server: MCPServer, listening: Listening) -> ASGIApp:
     return inner if listening.token is None else _Guarded(inner, listening.token)
 
 
-async def serve(server: MCPServer, listening: Listening, opened: socket.socket) -> None:
-    """Serve until it is interrupted."""
+class _WithoutSignals(uvicorn.Server):
+    """Leaves signals to who serves."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Change nothing."""
+        yield
+
+
+async def serve(server: MCPServer, listening: Listening, opened: socket.socket, interruptible: Interruptible) -> None:
+    """Serve until it is interrupted: then calls have some seconds to finish, and are cancelled."""
     config = uvicorn.Config(
         app(server, listening),
         log_level="warning",
@@ -90,7 +106,13 @@ async def serve(server: MCPServer, listening: Listening, opened: socket.socket) 
         timeout_graceful_shutdown=5,
         server_header=False,
     )
-    await uvicorn.Server(config).serve(sockets=[opened])
+    web = _WithoutSignals(config)
+
+    def stop() -> None:
+        web.should_exit = True
+
+    with interruptible(stop):
+        await web.serve(sockets=[opened])
 
 
 def _hosts(listening: Listening) -> list[str]:
