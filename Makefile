@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CLIENTS := .clients
 
-.PHONY: demo test test-clients lint bench clean system
+.PHONY: demo test test-slow test-clients lint bench clean system
 
 demo: $(STAMP)
 	@$(BIN)/flatfield demo
@@ -15,6 +15,10 @@ test: $(STAMP) system
 	@$(BIN)/python tests/fetch_model.py
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -n auto --dist worksteal
+
+# What takes minutes: a thousand kills of everything that starts processes.
+test-slow: $(STAMP) system
+	@$(BIN)/python -m pytest -m slow
 
 # Real Claude Code, Codex, Gemini CLI and opencode against scripted vendors on loopback. They come from npm, into .clients.
 test-clients: $(STAMP)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flatfield.agent.sandbox.container import owner_prefix
 from flatfield.runs.scratch import scratch_folder, sweep
 
 HOLD = (
@@ -42,6 +43,26 @@ def test_a_killed_runs_folder_goes_with_the_next_run_and_a_living_ones_stays(tmp
             assert sweep() == ()
         assert (kept / "work").is_dir()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_containers_of_dead_runs_go_with_their_folders_and_nobody_asks_for_any_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = f"{owner_prefix()}{ended.pid}-5-aa"
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    docker = programs / "docker"
+    docker.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {tmp_path}/asked\n[ "$1" != ps ] || echo {left}\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    assert sweep() == ()
+    assert not (tmp_path / "asked").exists()
+    (tmp_path / "trials-dead").mkdir()
+    (tmp_path / "trials-dead" / ".lock").touch()
+    assert sweep() == (tmp_path / "trials-dead",)
+    assert (tmp_path / "asked").read_text().splitlines()[1:] == [f"rm --force --volumes {left}"]
 
 
 def test_folders_without_a_lock_and_links_and_files_are_left_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The folder that a run's workspaces are made in; what a killed run left of it is cleared away by the next."""
+"""The folder that a run's workspaces are made in; what a killed run left, processes too, the next one clears away."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flatfield.agent.files.removing import discard
+from flatfield.agent.sandbox.finding import sweep_containers
+from flatfield.children.starting import reap
 from flatfield.errors import FlatfieldError
 
 if TYPE_CHECKING:
@@ -44,11 +46,14 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def sweep() -> tuple[Path, ...]:
-    """Delete the folders of runs that were killed; which they were. It never keeps a run from starting.
+    """End the processes and containers and delete the folders of runs that were killed; which folders it was.
+
+    It never keeps a run from starting.
 
     A run holds a lock on a file in its folder, and the kernel lets go of it when the process ends, however it ends. So
     only folders of ours whose lock nobody holds are deleted; without the file, a folder may just be about to get it.
     """
+    reap()
     deleted = []
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):
@@ -62,6 +67,8 @@ def sweep() -> tuple[Path, ...]:
                 deleted.append(folder)
             finally:
                 os.close(lock)
+    if deleted:  # asking takes a moment, so only where there is something that may have left some
+        sweep_containers(os.environ)
     return tuple(deleted)
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from flatfield.children.starting import with_mark
 from flatfield.errors import FlatfieldError, InvalidFiles
 from flatfield.records import Mistake
 from flatfield.tasks import digest, filling, frontmatter
@@ -183,7 +184,7 @@ def _call(maker: _Maker, seed: int, folder: Path) -> dict[str, Any]:
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=_ENVIRONMENT,
+        env=with_mark(_ENVIRONMENT),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

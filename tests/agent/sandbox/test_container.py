@@ -7,7 +7,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +20,21 @@ from flatfield.agent.sandbox import container as module
 from flatfield.agent.sandbox.container import Container, abandoned, owner_prefix
 from flatfield.agent.sandbox.finding import IMAGE, find_sandbox
 from flatfield.agent.sandbox.system_calls import REFUSED
+from flatfield.children.starting import began
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 LIMITS = SandboxLimits()
+DRIVER = """
+import asyncio
+from pathlib import Path
+from flatfield.agent.protocols import SandboxLimits
+from flatfield.agent.sandbox.container import Container
+container = Container(program={fake!r}, image="i", environ={{"PATH": "/usr/bin:/bin"}}, user=None)
+asyncio.run(container.run("true", Path({workspace!r}), SandboxLimits()))
+"""
 
 
 @pytest.fixture
@@ -86,10 +97,32 @@ async def test_a_command_that_takes_too_long_has_its_container_removed(tmp_path:
     assert removed.split()[-1] in ran
 
 
+def test_a_container_goes_with_a_driver_that_is_killed(tmp_path: Path) -> None:
+    fake = _fake(tmp_path / "bin", "docker", '[ "$1" = rm ] || exec sleep 600')
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    driver = DRIVER.format(fake=str(fake), workspace=str(workspace))
+    asked = tmp_path / "bin" / "asked"
+    with subprocess.Popen([sys.executable, "-c", driver]) as process:
+        _until(asked.exists)
+        process.kill()
+    _until(lambda: asked.read_text().count("rm --force") == 2)
+    ran, removed, again = asked.read_text().splitlines()
+    assert removed == again
+    assert removed.split()[-1] in ran
+
+
+def _until(true: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
 def test_containers_of_processes_that_are_no_more_are_removed_and_no_others(tmp_path: Path) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
-    alive = f"{owner_prefix()}{os.getpid()}-{module._started(os.getpid())}-aa"
+    alive = f"{owner_prefix()}{os.getpid()}-{began(os.getpid())}-aa"
     dead, reused = f"{owner_prefix()}{ended.pid}-5-bb", f"{owner_prefix()}{os.getpid()}-1-cc"
     others = ["sandbox-0123456789ab-1-5-dd", f"{owner_prefix()}what", "web"]
     assert [abandoned(name) for name in (alive, dead, reused, *others)] == [False, True, True, False, False, False]

@@ -17,6 +17,7 @@ import typer
 from flatfield.faces.cli.carrying import leave
 from flatfield.records import Failure, RunResult
 from flatfield.runs.scheduler import Summary
+from flatfield.runs.store.store import Store
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def arguments(server: FakeChat) -> list[str]:
     return ["eval", "oslo.md", "--agents", f"openai-chat:m@{server.base_url}", "--repeats", "6", "--jobs", "3"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_an_interrupted_evaluation_keeps_what_is_finished_and_resume_does_the_rest(
     cli: Cli, project: Path, hanging: tuple[Server, FakeChat], number: signal.Signals
 ) -> None:
@@ -117,6 +118,56 @@ def test_ctrl_c_in_a_terminal_ends_the_live_table_cleanly(project: Path, hanging
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
     assert text.index("Final Ranking") > text.rindex("\x1b[?25h")
     assert "interrupted: 2 trials done now are stored" in text
+
+
+def test_a_terminal_that_closes_costs_no_record(cli: Cli, project: Path, hanging: tuple[Server, FakeChat]) -> None:
+    script, server = hanging
+    descriptor, terminal = pty.openpty()
+    running = subprocess.Popen(
+        ["setsid", "--ctty", *FLATFIELD, *arguments(server)],
+        cwd=project, stdin=terminal, stdout=terminal, stderr=terminal,
+    )  # fmt: skip
+    os.close(terminal)
+    read_until(descriptor, b"2/6")
+    os.close(descriptor)
+    running.send_signal(signal.SIGHUP)  # as a shell does whose terminal has closed
+    assert running.wait(30) == 130
+    trials = Store(project / ".flatfield").trials(Store(project / ".flatfield").load_run().id)
+    assert sum(trial.failure is None for trial in trials) == QUICK
+    assert {trial.failure.kind for trial in trials if trial.failure} == {"interrupted"}
+    assert list((project / ".flatfield" / "reports").glob("*.md"))
+    script.mended = True
+    assert "6 of 6 trials measured" in cli("eval", "--resume").stdout
+
+
+def test_nobody_reads_what_is_said_and_all_is_stored(project: Path, hanging: tuple[Server, FakeChat]) -> None:
+    script, server = hanging
+    script.mended = True
+    read, said = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*FLATFIELD, *arguments(server)], cwd=project, stdout=subprocess.PIPE, stderr=said, check=False
+    )
+    os.close(said)
+    assert done.returncode == 0
+    assert b"6 of 6 trials measured" in done.stdout
+
+
+def test_a_command_that_was_told_to_outlive_its_terminal_does(project: Path, hanging: tuple[Server, FakeChat]) -> None:
+    _, server = hanging
+    running = subprocess.Popen(
+        ["nohup", *FLATFIELD, *arguments(server)],
+        cwd=project, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert running.stderr is not None
+    while not running.stderr.readline().startswith("[2/6]"):
+        pass
+    running.send_signal(signal.SIGHUP)
+    running.send_signal(signal.SIGTERM)
+    _, err = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "stopping: what runs is ended" in err
+    assert "ended at once" not in err
 
 
 def summary(**values: Any) -> Summary:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
 
 import pytest
+
+from flatfield.runs.store.store import Store
+from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flatfield.records import TrialRecord
 
 MODERN_ENOUGH = "2025-06-18"
 
@@ -115,6 +126,72 @@ def test_a_cancelled_agent_on_this_device_leaves_no_model_behind(folder: Path) -
     assert until(lambda: not children(process.pid), 5) < 1
     process.communicate(timeout=20)
     assert process.returncode == 0
+
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class Slow:
+    """A model that asks for a tool once and then never answers again."""
+
+    def __init__(self) -> None:
+        self.hangs = threading.Event()
+
+    def __call__(self, _request: dict[str, Any], number: int) -> FakeReply | Fault:
+        if number == 0:
+            return FakeReply(calls=(("list_directory", "{}"),))
+        self.hangs.set()
+        return Fault(kind="slow_headers")
+
+
+def stored(folder: Path) -> TrialRecord:
+    store = Store(folder / ".flatfield")
+    (run,) = store.runs()
+    (trial,) = store.trials(run.id)
+    return trial
+
+
+def asks_for_work(server: FakeChat, number: int = 2) -> bytes:
+    prompt = {"agentic_prompt": "x", "agent": f"openai-chat:m@{server.base_url}"}
+    return message(number, "tools/call", name="prompt_nano_agent", arguments=prompt)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_signal_ends_what_is_in_flight_and_its_record_is_stored(
+    folder: Path, serve: Callable[..., FakeChat], number: signal.Signals
+) -> None:
+    model = Slow()
+    process = start(folder, "--allow-urls")
+    assert process.stdin is not None
+    process.stdin.write(HELLO + READY + asks_for_work(serve(model)))
+    process.stdin.flush()
+    assert model.hangs.wait(30)
+    process.send_signal(number)
+    assert process.wait(20) == 130
+    process.communicate()
+    trial = stored(folder)
+    assert (trial.stop, trial.turn_count) == ("cancelled", 1)
+    assert trial.usage is not None
+    assert trial.usage.input_tokens == 100
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_over_http_too(folder: Path, serve: Callable[..., FakeChat], number: signal.Signals) -> None:
+    model = Slow()
+    process = start(folder, "--allow-urls", "--http", "127.0.0.1:0")
+    assert process.stderr is not None
+    address = process.stderr.readline().decode().split()[2].rstrip(";")
+    headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+    with urlopen(Request(address, HELLO, headers), timeout=20) as reply:
+        headers |= {"Mcp-Session-Id": reply.headers["Mcp-Session-Id"], "MCP-Protocol-Version": MODERN_ENOUGH}
+    with urlopen(Request(address, READY, headers), timeout=20):
+        pass
+    with urlopen(Request(address, asks_for_work(serve(model)), headers), timeout=20):
+        assert model.hangs.wait(30)
+        process.send_signal(number)
+        assert process.wait(20) == 130
+    process.communicate()
+    assert (stored(folder).stop, stored(folder).turn_count) == ("cancelled", 1)
 
 
 def test_what_is_wrong_on_the_command_line_is_one_sentence(folder: Path) -> None:

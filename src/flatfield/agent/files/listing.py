@@ -6,6 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from flatfield.children.starting import with_mark
 from flatfield.errors import FlatfieldError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _git(folder: Path, *options: str) -> tuple[str, ...] | None:
         done = subprocess.run(
             command,
             cwd=folder,
-            env={**kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"},
+            env=with_mark({**kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=GIT_SECONDS,

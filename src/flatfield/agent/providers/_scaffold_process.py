@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import signal
 import tempfile
-import time
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from flatfield.agent.sandbox.processes import GRACE_SECONDS, Drain, HeadAndTail
+from flatfield.children.starting import end_marked, new_mark, with_mark
 from flatfield.errors import ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 OUTPUT_BYTES = 32 * 1024**2
 COMPLAINT_BYTES = 64 * 1024
-MARK = "TASK_PROCESS_MARK"
-"""The variable by which all that a program started is known, also what left its group: its value is of one run."""
-LOOKS = 50
-PAUSE_SECONDS = 0.02
 
 
 class Finished(Struct, frozen=True, kw_only=True):
@@ -46,7 +41,7 @@ async def run_program(
     Raises:
         ProviderError: it could not be started.
     """
-    output, complaints, mark = HeadAndTail(OUTPUT_BYTES), HeadAndTail(COMPLAINT_BYTES), secrets.token_hex(16)
+    output, complaints, mark = HeadAndTail(OUTPUT_BYTES), HeadAndTail(COMPLAINT_BYTES), new_mark()
     with ExitStack() as stack:
         told = stack.enter_context(tempfile.TemporaryFile())
         told.write(prompt.encode("utf-8", "surrogateescape"))
@@ -61,7 +56,7 @@ async def run_program(
                 stdout=drains[0].write_fd,
                 stderr=drains[1].write_fd,
                 cwd=cwd,
-                env={**environ, MARK: mark},
+                env=with_mark(environ, mark),
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
@@ -88,22 +83,6 @@ async def _end(process: asyncio.subprocess.Process, mark: str, drains: Sequence[
 
 
 def _kill(group: int, mark: str) -> None:
-    """Again and again: what is being killed may be starting something."""
-    for _ in range(LOOKS):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
-        left = list(_marked(f"{MARK}={mark}".encode()))
-        for pid in left:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if not left:
-            return
-        time.sleep(PAUSE_SECONDS)
-
-
-def _marked(mark: bytes) -> Iterator[int]:
-    """The processes whose environment holds the mark; one that has ended has none, nor has any without /proc."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if mark in (folder / "environ").read_bytes():
-                yield int(folder.name)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+    end_marked(mark)

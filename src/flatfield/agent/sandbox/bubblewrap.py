@@ -16,6 +16,7 @@ from flatfield.agent.sandbox.interpreter import EMPTY, TOOLS, first_closed
 from flatfield.agent.sandbox.lending import Lending, journal_of
 from flatfield.agent.sandbox.processes import Start, run_to_end
 from flatfield.agent.sandbox.system_calls import open_filter
+from flatfield.children.starting import mark_arguments
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class Bubblewrap:
         environ = ENVIRONMENT | (FOREIGN_GIT if self.mounts else {})
         variables = (part for name, value in environ.items() for part in ("--setenv", name, value))
         return (
-            *(*first, self.bwrap, "--json-status-fd", str(status), *filtered, *NAMESPACES),
+            *(*first, self.bwrap, *mark_arguments(), "--json-status-fd", str(status), *filtered, *NAMESPACES),
             *(*_system(), *KERNEL, *self._tools()),
             *("--bind", str(workspace), HOME, *self._mounts(workspace), "--chdir", HOME),
             *("--remount-ro", "/", *variables, "--"),

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from flatfield.agent.sandbox.bubblewrap import FOREIGN_GIT, HOME, PACKAGES, SCRATCH_BYTES, lent, result_of
 from flatfield.agent.sandbox.guard import Guard
 from flatfield.agent.sandbox.processes import Start, run_to_end
+from flatfield.children.starting import UNKNOWN, at_the_end, began, is_over, with_mark
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from flatfield.agent.protocols import CommandResult, Mount, SandboxLimits
 
@@ -110,11 +111,11 @@ class Container:
         workspace, lending = await lent(workspace, self.user, self.mounts)
         name = _name()
         argv = self._argv(name, command, workspace, limits)
-        start = Start(cwd=Path("/"), environ=self.environ, end=lambda: self._remove([name]))
+        start = Start(cwd=Path("/"), environ=with_mark(self.environ), end=lambda: self._remove([name]))
+        guard = Guard(workspace, limits, private_tmp=False)
         try:
-            ended = await run_to_end(
-                lambda _: argv, start, limits, Guard(workspace, limits, private_tmp=False).exceeded
-            )
+            with at_the_end(self._removal([name]), self.environ):
+                ended = await run_to_end(lambda _: argv, start, limits, guard.exceeded)
         finally:
             if lending is not None:
                 await asyncio.to_thread(lending.give_back)
@@ -175,15 +176,18 @@ class Container:
             )
             self._remove([name for name in done.stdout.split() if abandoned(name)])
 
-    def _remove(self, names: Iterable[str]) -> None:
-        argv = [self.program, "rm", "--force", "--time=0" if "podman" in self.program else "--volumes", *names]
+    def _removal(self, names: Iterable[str]) -> list[str]:
+        return [self.program, "rm", "--force", "--time=0" if "podman" in self.program else "--volumes", *names]
+
+    def _remove(self, names: Sequence[str]) -> None:
         with suppress(OSError, subprocess.TimeoutExpired):
             if names:
+                argv = self._removal(names)
                 subprocess.run(argv, env=self.environ, capture_output=True, check=False, timeout=REMOVAL_SECONDS)
 
 
 def _name() -> str:
-    return f"{owner_prefix()}{os.getpid()}-{_started(os.getpid())}-{secrets.token_hex(4)}"
+    return f"{owner_prefix()}{os.getpid()}-{began(os.getpid()) or UNKNOWN}-{secrets.token_hex(4)}"
 
 
 def owner_prefix() -> str:
@@ -197,20 +201,4 @@ def abandoned(name: str) -> bool:
     parts = name.removeprefix(owner_prefix()).split("-")
     if not name.startswith(owner_prefix()) or len(parts) != 3 or not parts[0].isdigit():
         return False
-    process = int(parts[0])
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return _started(process) != parts[1]
-
-
-def _started(process: int) -> str:
-    """When a process began, in the kernel's ticks: an id may be used again. "0" where the kernel does not say."""
-    with suppress(OSError):
-        return (
-            Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
-        )
-    return "0"
+    return is_over(int(parts[0]), parts[1])

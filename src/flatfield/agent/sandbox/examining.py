@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from flatfield.agent.protocols import SandboxLimits
 from flatfield.agent.sandbox.lending import Lending
 from flatfield.agent.sandbox.system_calls import open_filter
+from flatfield.children.starting import with_mark
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _run_now(sandbox: Bubblewrap | Container, command: str, workspace: Path, lim
             stderr=subprocess.STDOUT,
             pass_fds=kept,
             cwd="/",
-            env={**sandbox.environ, **dict([PLANTED] if sandbox.environ else [])},
+            env=with_mark({**sandbox.environ, **dict([PLANTED])}) if sandbox.environ else {},
             start_new_session=True,
         )
         if rules is not None:

@@ -106,6 +106,13 @@ def _container(name: str, environ: Mapping[str, str], user: int | None) -> Conta
     return container
 
 
+def sweep_containers(environ: Mapping[str, str]) -> None:
+    """Remove the containers that processes of ours left which are no more, whichever program is here now; blocking."""
+    for name in BACKENDS[1:]:
+        # Making one clears away what is left of others.
+        _container(name, {"PATH": os.defpath, **{key: environ[key] for key in RELEVANT if key in environ}}, None)
+
+
 def _unused_user() -> int:
     """A uid that no account has: nothing else on the host is run by it or belongs to it."""
     user = FIRST_USER

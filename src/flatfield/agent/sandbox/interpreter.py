@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flatfield.children.starting import with_mark
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _interpreter(user: int | None) -> tuple[Path, Path | None]:
 def _recent(interpreter: Path) -> bool:
     """Whether an interpreter is recent enough for pytest; asked of itself, because its name need not say."""
     question = f"import sys; sys.exit(sys.version_info < {OLDEST!r})"
-    return subprocess.run([interpreter, "-I", "-S", "-c", question], check=False, env={}).returncode == 0
+    return subprocess.run([interpreter, "-I", "-S", "-c", question], check=False, env=with_mark({})).returncode == 0
 
 
 def _closure(root: str) -> set[str]:
@@ -207,7 +208,7 @@ def _warm_up(draft: Path, interpreter: Path) -> None:
     options = ("-p", "no:cacheprovider", "--junitxml=/dev/null", "-c", "/dev/null", f"--rootdir={draft}")
     argv = [str(interpreter), "-m", "pytest", *options, str(sample)]
     environ = {"PYTHONPATH": str(draft / "packages"), "PYTHONNOUSERSITE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    done = subprocess.run(argv, cwd=draft, env=environ, capture_output=True, check=False)
+    done = subprocess.run(argv, cwd=draft, env=with_mark(environ), capture_output=True, check=False)
     if done.returncode != 1:  # one of the two tests fails on purpose
         text = (done.stdout + done.stderr).decode("utf-8", "replace").strip()
         raise NotReady(f"pytest does not run under {interpreter}, the sandbox's Python: {text[-500:]}")

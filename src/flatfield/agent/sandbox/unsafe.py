@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from flatfield.agent.sandbox.bubblewrap import result_of
 from flatfield.agent.sandbox.guard import Guard
 from flatfield.agent.sandbox.processes import Start, run_to_end
+from flatfield.children.starting import end_marked, new_mark, with_mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,9 +23,9 @@ if TYPE_CHECKING:
 class UnsafeSandbox:
     """Runs commands with time and size limits and nothing else: they see and can change all that the user can.
 
-    For `--unsafe-commands` alone. The environment is clean except for PATH; the process group is killed at the end, but
-    a command that makes a session of its own survives. Processes are not limited, because that limit would count all
-    that the user runs.
+    For `--unsafe-commands` alone. The environment is clean except for PATH and a mark; at the end the process group is
+    killed, and on Linux what bears the mark. A process that leaves its session and clears its environment survives.
+    Processes are not limited, because that limit would count all that the user runs.
     """
 
     def __init__(self, environ: Mapping[str, str], packages: Path | None = None) -> None:
@@ -48,7 +50,8 @@ class UnsafeSandbox:
         return UnsafeSandbox(self._environ, packages)
 
     async def run(self, command: str, workspace: Path, limits: SandboxLimits) -> CommandResult:
-        """Run `command` with /bin/sh in `workspace`; its process group is gone on return or cancellation."""
+        """Run `command` with /bin/sh in `workspace`; its processes are gone on return or cancellation."""
+        mark = new_mark()
         environ = {
             "PATH": self._path,
             "HOME": str(workspace),
@@ -65,5 +68,9 @@ class UnsafeSandbox:
             )
         argv = (*limited, "/bin/sh", "-c", command)
         guard = Guard(workspace, limits, private_tmp=False)
-        ended = await run_to_end(lambda _: argv, Start(cwd=workspace, environ=environ), limits, guard.exceeded)
+        start = Start(cwd=workspace, environ=with_mark(environ, mark))
+        try:
+            ended = await run_to_end(lambda _: argv, start, limits, guard.exceeded)
+        finally:
+            await asyncio.shield(asyncio.to_thread(end_marked, mark))
         return result_of(ended, ended.exit_code)

@@ -18,8 +18,10 @@ _ALONE = {
 
 def main() -> None:
     """The entry point of `flatfield` and `python -m flatfield`."""
+    from flatfield.faces.cli.beside import forgiving
     from flatfield.faces.cli.ending import run_command
 
+    sys.stderr = forgiving(sys.stderr)
     sys.exit(run_command(with_values(sys.argv[1:])))
 
 

@@ -63,8 +63,8 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
     view = LiveView(open_console(stderr=True), plans, clock)
 
     def interrupt() -> None:
-        view.say("stopping: what runs is ended, what is finished is kept; Ctrl-C again ends at once")
         stop.set()
+        view.say("stopping: what runs is ended, what is finished is kept; Ctrl-C again ends at once")
 
     with interruptible(interrupt):
         async with store:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -109,7 +110,8 @@ def note(text: str) -> None:
     """Say something beside the result: on stderr, so that piped output stays clean."""
     from flatfield.faces.wording import printable
 
-    sys.stdout.flush()
+    with suppress(OSError):  # what cannot be printed is said at the end
+        sys.stdout.flush()
     sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()
 

@@ -149,8 +149,8 @@ async def _examine(
         note(f"[{done}/{len(chosen)}] {_line(outcome)}")
 
     def interrupt() -> None:
-        note("stopping: what was judged is kept; Ctrl-C again ends at once")
         stop.set()
+        note("stopping: what was judged is kept; Ctrl-C again ends at once")
 
     with interruptible(interrupt):
         async with courtroom((judge,), bar, note) as (pool, lanes):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import select
 import sys
+import threading
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,11 +16,12 @@ import typer
 
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.common import environ_of, examples, note, prices_of, settings
+from flatfield.faces.cli.interrupts import interruptible
 from flatfield.faces.cli.speech import Voice, heard
 from flatfield.faces.cli.trusting import access_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from flatfield.faces.mcp.desk import Desk
     from flatfield.faces.mcp.door import Listening
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 TOKEN = "FLATFIELD_MCP_TOKEN"  # noqa: S105 - the name of the variable that holds it
 LAST_WORDS_SECONDS = 2.0
 """How long a client that leaves is kept waiting for what is still to be said."""
+_PIECE_BYTES = 64 * 1024
 DEFAULT_PLACE = "127.0.0.1:8747"
 EPILOG = examples(
     "claude mcp add flatfield -- flatfield mcp     Claude Code starts it, in its own directory",
@@ -119,10 +124,53 @@ def _serve_stdio(desk: Desk) -> None:
 
     import anyio
 
+    stopped = False
+
+    async def serve(server: Server) -> None:
+        with _closable_stdin() as close, interruptible(lambda: stop(close)):
+            await server.run_stdio_async()
+
+    def stop(close: Callable[[], None]) -> None:
+        nonlocal stopped
+        stopped = True
+        close()
+
     try:
-        asyncio.run(_served(desk, lambda server: server.run_stdio_async()))
+        asyncio.run(_served(desk, serve))
     except* (BrokenPipeError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         pass  # the client is gone, and nobody is left to be told
+    if stopped:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _closable_stdin() -> Iterator[Callable[[], None]]:
+    """Standard input as it is, until what this yields is called: then it ends, as when a client has closed it.
+
+    The SDK waits for it in a thread, which nothing but its end can call back.
+    """
+    given = os.dup(0)
+    served, fed = os.pipe()
+    called, calls = os.pipe()
+    os.dup2(served, 0)
+    os.close(served)
+    threading.Thread(target=_feed, args=(given, called, fed), daemon=True).start()
+    try:
+        yield lambda: os.close(calls)
+    finally:
+        os.dup2(given, 0)
+
+
+def _feed(given: int, called: int, fed: int) -> None:
+    """Hand on what is given, until that ends or the other end of `called` is closed."""
+    with suppress(OSError):
+        while called not in select.select([given, called], [], [])[0]:
+            data = os.read(given, _PIECE_BYTES)
+            if not data:
+                break
+            while data:
+                data = data[os.write(fed, data) :]
+    os.close(fed)
 
 
 async def _served(desk: Desk, serve: Callable[[Server], Awaitable[None]]) -> None:
@@ -171,4 +219,5 @@ def _serve_http(desk: Desk, listening: Listening) -> None:
         note(f"serving at http://{shown}:{listening.port}{PATH}; Ctrl-C ends it")
         if listening.token is not None and not os.environ.get(TOKEN):
             note(f"clients send: Authorization: Bearer {listening.token}\n(shown once; {TOKEN} sets your own)")
-        asyncio.run(_served(desk, lambda server: serve(server, listening, opened)))
+        asyncio.run(_served(desk, lambda server: serve(server, listening, opened, interruptible)))
+    raise KeyboardInterrupt  # nothing else ends it

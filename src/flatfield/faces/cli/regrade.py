@@ -131,8 +131,8 @@ async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple
     stop = asyncio.Event()
 
     def interrupt() -> None:
-        note("stopping: what was judged is kept; Ctrl-C again ends at once")
         stop.set()
+        note("stopping: what was judged is kept; Ctrl-C again ends at once")
 
     retrial = Retrial(
         judges=judges,

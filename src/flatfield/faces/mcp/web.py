@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -14,9 +15,15 @@ from flatfield.faces.mcp.door import LARGEST_BODY_BYTES, LARGEST_HEAD_BYTES, Bod
 from flatfield.faces.mcp.sharing import CALLS, SESSIONS, Calls, Sessions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
     from starlette.types import ASGIApp
 
     from flatfield.faces.mcp.server import Server
+
+    Interruptible = Callable[[Callable[[], object]], AbstractContextManager[None]]
+    """Meanwhile, calls what it is given when the process is asked to end."""
 
 PATH = "/mcp"
 BACKLOG = 128  # fewer than Bounds.connections: what comes in one sweep does not push itself out unread
@@ -75,6 +82,21 @@ def config(server: Server, listening: Listening, bounds: Bounds | None = None) -
     )
 
 
-async def serve(server: Server, listening: Listening, opened: socket.socket) -> None:
-    """Serve until it is interrupted."""
-    await uvicorn.Server(config(server, listening)).serve(sockets=[opened])
+class _WithoutSignals(uvicorn.Server):
+    """Leaves signals to who serves."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Change nothing."""
+        yield
+
+
+async def serve(server: Server, listening: Listening, opened: socket.socket, interruptible: Interruptible) -> None:
+    """Serve until it is interrupted: then calls have some seconds to finish, and are cancelled."""
+    web = _WithoutSignals(config(server, listening))
+
+    def stop() -> None:
+        web.should_exit = True
+
+    with interruptible(stop):
+        await web.serve(sockets=[opened])

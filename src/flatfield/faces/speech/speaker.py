@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flatfield.children.starting import with_mark
 from flatfield.faces.speech.sentences import plain
 from flatfield.faces.speech.voices import find_voice
 
@@ -136,6 +137,7 @@ async def _run(words: Words) -> None:
     """Run a voice to its end; what it prints is of no interest, its exit code proves nothing."""
     process = await asyncio.create_subprocess_exec(
         *words.arguments,
+        env=with_mark(os.environ),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from flatfield.children.starting import with_mark
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -71,7 +73,7 @@ async def run_child(
         OSError: the process could not be started.
     """
     loop = asyncio.get_running_loop()
-    environ = passed_on(os.environ)
+    environ = with_mark(passed_on(os.environ))
     transport, watch = await loop.subprocess_exec(_Watch, *arguments, cwd=folder, env=environ, start_new_session=True)
     stdin = transport.get_pipe_transport(0)
     timed_out = False
