@@ -245,3 +245,18 @@ def test_what_looks_like_a_lop() -> None:
 
 def test_a_files_name_as_an_id() -> None:
     assert [slug(name) for name in ("lop_eval_1__x", "my task (2)", "…")] == ["lop_eval_1__x", "my-task-2", "task"]
+
+
+@pytest.mark.parametrize("name", ["../../outside", "link", "../.."])
+def test_a_workspace_does_not_lead_out_of_the_lops_project(
+    tmp_path: Path, lop: Callable[..., Path], mistakes: Mistakes, name: str
+) -> None:
+    (tmp_path / "project" / "tasks").mkdir(parents=True)
+    (tmp_path / "project" / "shared").mkdir()
+    (tmp_path / "project" / ".git").mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "project" / "tasks" / "link").symlink_to(tmp_path / "outside")
+    (found,) = mistakes(read_task, lop(f"workspace: {name}", name="project/tasks/t.md"))
+    assert "leads out of the LOP's project" in found.problem
+    task = read_task(lop("workspace: ../shared", name="project/tasks/t.md"))
+    assert task.workspace == str(tmp_path / "project" / "shared")

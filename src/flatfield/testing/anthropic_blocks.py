@@ -36,7 +36,7 @@ def call_id(number: int, index: int) -> str:
 def _object(arguments: str) -> dict[str, Any] | None:
     try:
         value = json.loads(arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

@@ -117,7 +117,7 @@ def _call(call: Mapping[str, Any]) -> Iterator[str]:
     try:
         if not isinstance(json.loads(call["function"]["arguments"]), dict):
             yield "arguments of a tool call are no object"
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         yield "arguments of a tool call are no JSON"
 
 

@@ -159,7 +159,7 @@ def malformed(reply: FakeReply) -> bool:
         try:
             if not isinstance(json.loads(arguments or "{}"), dict):
                 return True
-        except ValueError:
+        except (ValueError, RecursionError):
             return True
     return False
 

@@ -160,7 +160,7 @@ class OllamaWire:
 def _object_or_text(arguments: str) -> Any:  # noqa: ANN401 - whatever the model wrote
     try:
         value = json.loads(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments
     return value if isinstance(value, dict) else arguments
 

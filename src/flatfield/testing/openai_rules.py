@@ -167,7 +167,7 @@ def _argument_problems(arguments: object) -> Iterator[str]:
     try:
         if isinstance(json.loads(str(arguments)), dict):
             return
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     yield "Failed to parse tool call arguments as JSON."
 

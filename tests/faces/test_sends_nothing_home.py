@@ -1,0 +1,83 @@
+"""flatfield sends nothing home: no command connects to, or looks up, anything that nobody named."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.testing.fake_chat import FakeReply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from flatfield.testing.fake_chat import FakeChat
+
+WITNESS = """import os, sys
+
+EVENTS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "socket.sendmsg")
+
+def watch(event, arguments):
+    if event in EVENTS:
+        where = arguments[0] if event.startswith("socket.get") else arguments[1]
+        with open(os.environ["TASK_WITNESS"], "a") as log:
+            log.write(f"{where[0] if isinstance(where, tuple) else where}\\n")
+
+sys.addaudithook(watch)
+"""
+"""Python runs it at the start of each process, children too: every address that one of them wants is noted."""
+
+COMMANDS = {
+    "look around": ("doctor", "agents list", "models list", "prices show gpt-5"),
+    "tasks": ("tasks show suite:demo", "plan suite:basic --agents gpt-5,noop", "init claude-code", "trust --list"),
+    "published": ("examples load nano-agent-2025-08", "report --format markdown", "pick", "runs"),
+    "measure": ("eval oslo.md --agents oracle,noop,SERVER", "report", "compare oracle noop"),
+    "work": ("run hi --model SERVER", "mcp"),
+}
+
+
+@pytest.fixture
+def witnessed(project: Path, tmp_path: Path) -> Callable[..., list[str]]:
+    """Run a command in a process of its own; the addresses that it, and what it started, wanted."""
+    (tmp_path / "witness").mkdir()
+    (tmp_path / "witness" / "sitecustomize.py").write_text(WITNESS)
+    log = tmp_path / "log"
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path / "witness"), "TASK_WITNESS": str(log)}
+
+    def run(*arguments: str) -> list[str]:
+        log.write_text("")
+        command = [sys.executable, "-m", "flatfield", *arguments]
+        subprocess.run(command, cwd=project, env=environ, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return log.read_text().splitlines()
+
+    return run
+
+
+def is_here(address: str) -> bool:
+    """Whether an address is this machine's own; a socket in the file system is."""
+    if address.startswith("/") or address in {"localhost", "None", ""}:
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def test_the_witness_sees_what_is_looked_up(witnessed: Callable[..., list[str]]) -> None:
+    assert "flatfield.invalid" in witnessed("run", "hi", "--model", "openai-chat:m@http://flatfield.invalid/v1")
+
+
+@pytest.mark.parametrize("commands", COMMANDS.values(), ids=COMMANDS)
+def test_no_command_asks_anybody_but_the_servers_that_are_named(
+    witnessed: Callable[..., list[str]], serve: Callable[..., FakeChat], commands: tuple[str, ...]
+) -> None:
+    server = f"openai-chat:m@{serve(lambda _request, _number: FakeReply(text='Oslo')).base_url}"
+    seen = {command: witnessed(*command.replace("SERVER", server).split()) for command in commands}
+    assert [(command, asked) for command, asked in seen.items() if not all(map(is_here, asked))] == []
+    asking = [command for command, asked in seen.items() if "SERVER" in command and "127.0.0.1" not in asked]
+    assert not asking, "the server that was named was asked"
