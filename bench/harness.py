@@ -53,10 +53,10 @@ def median(found: Figures, side: str, name: str) -> float:
 
 
 @contextmanager
-def serving(provider: str, mode: str, turns: int) -> Iterator[str]:
-    """A server in a process of its own; its base URL."""
+def serving(provider: str, mode: str, turns: int, *keep: str) -> Iterator[str]:
+    """A server in a process of its own, which may keep the bodies in a file; its base URL."""
     server = subprocess.Popen(
-        [sys.executable, str(HERE / "instant_server.py"), provider, mode, str(turns)],
+        [sys.executable, str(HERE / "instant_server.py"), provider, mode, str(turns), *keep],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,6 +1,7 @@
 """A model server that answers at once: the test kit's replies as canned bytes, so that what is timed is the client.
 
-Usage: python bench/instant_server.py PROVIDER stream|whole TURNS. Prints its base URL and serves until stdin closes.
+Usage: python bench/instant_server.py PROVIDER stream|whole TURNS [FILE]. Prints its base URL and serves until stdin
+closes. With a file, the body of each request becomes a line of it.
 """
 
 from __future__ import annotations
@@ -8,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flatfield.testing.server import FakeReply, SideWire
 from flatfield.testing.wires import new_wire
 
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from flatfield.testing.server import Wire
 
 FILES = 10
@@ -45,11 +50,20 @@ def http(content_type: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
+def length_of(head: bytes) -> int:
+    """How many bytes of body follow; a GET has none."""
+    _, _, rest = head.lower().partition(b"\r\ncontent-length:")
+    return int(rest.split(b"\r\n", 1)[0] or 0)
+
+
 class Instant(asyncio.Protocol):
     """Reads one request at a time; the turn is one more than the tool results that it holds."""
 
-    def __init__(self, replies: list[bytes], mark: bytes, asides: dict[bytes, bytes]) -> None:
+    def __init__(
+        self, replies: list[bytes], mark: bytes, asides: dict[bytes, bytes], kept: BinaryIO | None = None
+    ) -> None:
         self._replies = replies
+        self._kept = kept
         self._mark = mark
         self._asides = asides
         self._buffer = bytearray()
@@ -67,30 +81,36 @@ class Instant(asyncio.Protocol):
         if end < 0:
             return
         head = bytes(self._buffer[:end])
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        length = length_of(head)
         if len(self._buffer) < end + 4 + length:
             return
         turn = self._buffer.count(self._mark)
+        aside = self._asides.get(head.split(b" ", 2)[1])
+        if self._kept is not None and aside is None:
+            self._kept.write(self._buffer[end + 4 :] + b"\n")
+            self._kept.flush()
         self._buffer.clear()
         assert self._transport is not None
-        aside = self._asides.get(head.split(b" ", 2)[1])
         self._transport.write(aside or self._replies[turn])
 
 
-async def main(provider: str, mode: str, turns: int) -> None:
+async def main(provider: str, mode: str, turns: int, keep: str = "") -> None:
     """Serve one provider's protocol."""
     wire = new_wire(provider)
     replies = [response(wire, turn, last=turn == turns, stream=mode == "stream") for turn in range(1, turns + 1)]
-    asides: dict[bytes, bytes] = {}
+    # That there is such a model is asked before a run, whatever is asked for then.
+    asides = {f"{wire.base}/models".encode(): http("application/json", b'{"data": [{"id": "m"}]}')}
     if isinstance(wire, SideWire):
         for path in wire.side_paths:
             body = json.dumps(wire.side(path, {"model": "m"}, ("m",))[1]).encode()
             asides[f"{wire.base}{path}".encode()] = http("application/json", body)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Instant(replies, MARKS[provider], asides), "127.0.0.1", 0)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{wire.base}", flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
+    with ExitStack() as stack:
+        kept = stack.enter_context(Path(keep).open("wb")) if keep else None  # noqa: ASYNC230 - nothing is served yet
+        server = await loop.create_server(lambda: Instant(replies, MARKS[provider], asides, kept), "127.0.0.1", 0)
+        print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{wire.base}", flush=True)
+        await loop.run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:5]))
