@@ -81,21 +81,25 @@ class Protection:
 
     # ------------------------------------------------------------------ by name
 
-    def claim(self, parts: Sequence[str], use: Use) -> Claim | None:
-        """What keeps a path from being read or written, by its names alone; None when nothing does."""
+    def claim(self, parts: Sequence[str], use: Use, *, last_only: bool = False) -> Claim | None:
+        """What keeps a path from being read or written, by its names alone; None when nothing does.
+
+        With `last_only`, what protects a folder on the way is left out: for those who have asked there.
+        """
         return next(
             (
                 claim
-                for claim in self._claims(parts)
+                for claim in self._claims(parts, last_only=last_only)
                 if (use == "write" or claim.sealed) and (claim.always or not self.is_opened(claim.at, parts))
             ),
             None,
         )
 
-    def _claims(self, parts: Sequence[str]) -> Iterator[Claim]:
+    def _claims(self, parts: Sequence[str], *, last_only: bool = False) -> Iterator[Claim]:
         """All that protects a path by its names, opened or not."""
-        own = (self._exact.get(_folded(parts[:end])) for end in range(1, len(parts) + 1)) if self._exact else ()
-        for claim in chain(protected.claims(parts), own):
+        ends = range(len(parts) if last_only else 1, len(parts) + 1) if self._exact else ()
+        own = (self._exact.get(_folded(parts[:end])) for end in ends)
+        for claim in chain(protected.claims(parts, last_only=last_only), own):
             if claim is not None and (not claim.beside or self._stands_beside(claim)):
                 yield claim
 
@@ -120,9 +124,9 @@ class Protection:
         """Whether the user named something that may lie below a path."""
         return any(_may_name_below(pattern, (*self._above, *parts)) for pattern in self._opened)
 
-    def check(self, parts: Sequence[str], use: Use) -> None:
+    def check(self, parts: Sequence[str], use: Use, *, last_only: bool = False) -> None:
         """Raise ProtectedPath when a path may not be used so."""
-        claim = self.claim(parts, use)
+        claim = self.claim(parts, use, last_only=last_only)
         if claim:
             raise refusal(claim, use)
 
@@ -198,7 +202,7 @@ class Way:
         """See one step; raises ProtectedPath for one that may not be taken."""
         try:
             if descriptor < 0:
-                self._protection.check(parts, self._use)
+                self._protection.check(parts, self._use, last_only=True)
             else:
                 self.parts = parts
                 self._protection.check_opened(parts, descriptor, self._use)

@@ -113,27 +113,28 @@ def folded(name: str) -> str:
     return name
 
 
-def claims(parts: Sequence[str]) -> Iterator[Claim]:
-    """All that protects a path below a root, given by its parts; those with `beside` hold on a condition."""
-    plain: list[str] = []
-    owner: list[int] = []  # which of the given parts each plain one comes from
-    for index, part in enumerate(parts):
-        for inner in folded(part).split("/"):
-            plain.append(inner)
-            owner.append(index)
-    for end, last in enumerate(plain):
+def claims(parts: Sequence[str], *, last_only: bool = False) -> Iterator[Claim]:
+    """All that protects a path below a root, given by its parts; those with `beside` hold on a condition.
+
+    With `last_only`, what protects a folder on the way is left out: for those who have asked there.
+    """
+    if last_only and not any(map(_ending, folded(parts[-1]).split("/"))):
+        return  # nearly all paths
+    plain = [(inner, index) for index, part in enumerate(parts) for inner in folded(part).split("/")]
+    for end, (last, owner) in enumerate(plain):
+        if last_only and owner < len(parts) - 1:
+            continue
         for rule, pattern in _ending(last):
             start = end + 1 - len(pattern)
-            if start >= 0 and all(map(_matches, pattern, plain[start : end + 1])):
-                at, above = tuple(parts[: owner[end] + 1]), tuple(parts[: owner[start]])
+            if start >= 0 and all(map(_matches, pattern, (inner for inner, _ in plain[start : end + 1]))):
                 yield Claim(
-                    at=at,
+                    at=tuple(parts[: owner + 1]),
                     reason=rule.reason,
                     sealed=rule.sealed,
                     always=rule.always,
                     closed=rule.closed,
                     beside=rule.beside,
-                    beside_at=above,
+                    beside_at=tuple(parts[: plain[start][1]]),
                 )
 
 
@@ -155,15 +156,24 @@ def shape_names() -> frozenset[str]:
 
 def secret_in(name: str, beginning: bytes) -> bool:
     """Whether a file of this name that begins so may hold a secret: then look with `secret`."""
-    return any(_may(content, name, beginning) for content in table().content)
+    return next(_possible(name, _text(beginning)), None) is not None
 
 
 def secret(name: str, data: bytes) -> Content | None:
     """What is secret in a file with this content; None for nothing that is known here."""
+    text = _text(data)
+    return next((content for content in _possible(name, text) if re.search(content.holds, text)), None)
+
+
+def _possible(name: str, text: str) -> Iterator[Content]:
+    """The contents that a file of this name may have by the way it begins."""
+    comments = _COMMENTS.match(text)
+    start = comments.end() if comments else 0
     for content in table().content:
-        if _may(content, name, data[:BEGINNING_BYTES]) and re.search(content.holds, _text(data)):
-            return content
-    return None
+        if content.names and folded(name) not in map(folded, content.names):
+            continue
+        if not content.begins or re.compile(content.begins).match(text, start):
+            yield content
 
 
 def in_worktree(parts: Sequence[str]) -> int:
@@ -177,14 +187,6 @@ def in_worktree(parts: Sequence[str]) -> int:
                 if all(map(_matches, pattern, plain[end - len(pattern) : end])):
                     found = max(found, end)
     return found
-
-
-def _may(content: Content, name: str, beginning: bytes) -> bool:
-    if content.names and folded(name) not in {folded(other) for other in content.names}:
-        return False
-    text = _text(beginning)
-    comments = _COMMENTS.match(text)
-    return re.compile(content.begins).match(text, comments.end() if comments and content.begins else 0) is not None
 
 
 def _text(data: bytes) -> str:
@@ -203,6 +205,8 @@ def _pattern(name: str) -> Pattern:
 @lru_cache(maxsize=65536)
 def _ending(last: str) -> tuple[tuple[Rule, Pattern], ...]:
     """The rules, each with its pattern, whose last part is a name like this."""
+    if "~" not in last and last not in _exact_ends() and _glob_ends().fullmatch(last) is None:
+        return ()  # nearly all names
     found = []
     for rule in table().name:
         if any(_matches(folded(exception), last) for exception in rule.exceptions):
@@ -210,6 +214,16 @@ def _ending(last: str) -> tuple[tuple[Rule, Pattern], ...]:
         patterns = map(_pattern, rule.names)
         found += [(rule, pattern) for pattern in patterns if _matches(pattern[-1], last)]
     return tuple(found)
+
+
+@cache
+def _exact_ends() -> frozenset[str]:
+    return frozenset(_pattern(name)[-1] for rule in table().name for name in rule.names)
+
+
+@cache
+def _glob_ends() -> re.Pattern[str]:
+    return re.compile("|".join(_glob(end).pattern for end in sorted(_exact_ends()) if "*" in end), re.DOTALL)
 
 
 def _matches(pattern: str, name: str) -> bool:

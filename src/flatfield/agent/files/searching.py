@@ -132,9 +132,9 @@ class _Search:
             if parts[-1] in CONFIGS or not stat.S_ISREG(info.st_mode):
                 self._content(parts, info)
             return None
-        claim = self._protection.claim(parts, "read")
-        if claim is None and inside is None:
-            claim = self._protection.claim(parts, "write")
+        claim = self._protection.claim(parts, "write", last_only=True)
+        if claim and not claim.sealed:
+            claim = self._protection.claim(parts, "read", last_only=True) or (claim if inside is None else None)
         if claim:
             self._add(parts, info, claim)
         elif not is_folder:
