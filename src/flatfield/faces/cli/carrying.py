@@ -84,7 +84,7 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
 
 @contextmanager
 def quiet_collector() -> Iterator[None]:
-    """Keep the collector away from all that was made before: a walk over it halts the loop that times trials for 0.1 s."""
+    """Keep the collector away from all that was made before: walking it halts the loop that times trials for 0.1 s."""
     gc.freeze()
     try:
         yield
