@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 
+from bench.instant_server import http, length_of
 from flatfield.testing.server import FakeReply, SideWire
 from flatfield.testing.wires import new_wire
 
@@ -39,7 +40,7 @@ class Timed(asyncio.Protocol):
         if end < 0:
             return
         head = bytes(self._buffer[:end])
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        length = length_of(head)
         if len(self._buffer) < end + 4 + length:
             return
         self._buffer.clear()
@@ -71,13 +72,12 @@ def scheduled(provider: str, first_seconds: float, between_seconds: float, count
 def answers(provider: str) -> dict[bytes, bytes]:
     """What is answered at once beside the conversations, by path."""
     wire = new_wire(provider)
-    found: dict[bytes, bytes] = {}
+    found = {f"{wire.base}/models".encode(): http("application/json", b'{"data": [{"id": "m"}]}')}
     if not isinstance(wire, SideWire):
         return found
     for path in wire.side_paths:
         body = json.dumps(wire.side(path, {"model": "m"}, ("m",))[1]).encode()
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        found[f"{wire.base}{path}".encode()] = head.encode() + body
+        found[f"{wire.base}{path}".encode()] = http("application/json", body)
     return found
 
 

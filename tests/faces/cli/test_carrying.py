@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pty
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
-from flatfield.faces.cli.carrying import leave
+from flatfield.faces.cli.carrying import leave, quiet_collector
 from flatfield.records import Failure, RunResult
 from flatfield.runs.scheduler import Summary
 from flatfield.runs.store.store import Store
@@ -213,3 +214,14 @@ def test_reports_are_written_for_every_run(cli: Cli, project: Path) -> None:
         cli("eval", "oslo.md", "--agents", "oracle")
     runs = [run["id"] for run in json.loads(cli("runs", "--json").stdout)]
     assert sorted(path.stem for path in (project / ".flatfield" / "reports").iterdir()) == sorted(runs)
+
+
+def test_while_trials_run_the_collector_walks_none_of_what_was_there_before() -> None:
+    def walked() -> int:
+        return len(gc.get_objects())
+
+    before = walked()
+    with quiet_collector():
+        assert walked() < before / 10
+    assert gc.get_freeze_count() == 0
+    assert walked() > before / 2, "and afterwards everything again"
