@@ -310,3 +310,12 @@ def test_bands_knots_and_constants_are_the_codes() -> None:
         assert re.search(rf"\b{letter} {f'{middle:g}'[1:]}0?\b", text), letter
     assert f"{RESAMPLES:,} resamples" in text
     assert f"{TASKS} tasks or more" in text
+
+
+def test_the_tests_that_the_page_on_security_names_exist() -> None:
+    named = set(re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", PAGES["docs/security.md"]))
+    assert len(named) > 40
+    for path, function in sorted(named):
+        place = ROOT / path
+        assert place.exists(), path
+        assert not function or f"def {function}(" in place.read_text(encoding="utf-8"), f"{path}::{function}"
