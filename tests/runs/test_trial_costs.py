@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.agent.files.confined import ConfinedFiles
+from flatfield.agent.http.secrecy import Secrets
 from flatfield.records import AgentConfig, Event, Limits, Price, Reply, Task, ToolCall, TrialPlan, TrialRecord, Usage
 from flatfield.runs.trial import Assignment, Ground, TrialWork
 from flatfield.scoring.prices.pricing import Prices
@@ -25,6 +26,7 @@ class Pool:
 
     def __init__(self, replies: Sequence[Reply]) -> None:
         self._replies = list(replies)
+        self.secrets = Secrets()
 
     def of(self, _agent: AgentConfig) -> Pool:
         return self
