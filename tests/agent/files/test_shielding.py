@@ -274,6 +274,12 @@ def test_too_many_places_are_said(root: Path) -> None:
         shielding.mounts(shielding.prepare(Protection(root)))
 
 
+async def test_a_folder_of_flatfields_own_that_is_none_is_said(root: Path) -> None:
+    write(root, ".flatfield")
+    with pytest.raises(NotReady, match="is not a folder"):
+        await run_shielded("true", Protection(root), find_sandbox(os.environ), SandboxLimits())
+
+
 # ------------------------------------------------------------------------ whose files they are
 
 ORDINARY = 60_998

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Parts = tuple[str, ...]
 
 Use = Literal["read", "write"]
+LOOKING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -175,7 +176,7 @@ class Protection:
             reason = f"with it, {shown(above)} would be protected: {claim.reason}"
             raise refusal(structs.replace(claim, at=parts, reason=reason), "write")
         try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            descriptor = os.open(name, LOOKING, dir_fd=folder)
         except OSError:  # nothing is there, or nothing that a file could take the place of
             return
         try:

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 
 from flatfield.agent.files import protected
 from flatfield.agent.files.beneath import LINKS_MAX
-from flatfield.agent.files.guarding import Place, secret_of
+from flatfield.agent.files.guarding import LOOKING, Place, secret_of
 from flatfield.agent.files.protected import Claim
 
 if TYPE_CHECKING:
@@ -149,9 +149,8 @@ class _Search:
         if not stat.S_ISREG(info.st_mode):
             self._add(parts, info, Claim(at=parts, reason="a program of this machine listens there", sealed=True))
             return
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            descriptor = os.open(self._protection.root.joinpath(*parts), flags)
+            descriptor = os.open(self._protection.root.joinpath(*parts), LOOKING)
         except OSError:
             return
         try:

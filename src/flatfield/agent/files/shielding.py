@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 OWN = ".flatfield"
 TAKEN = "taken-away"
-MOUNTS_MAX = 250
-"""Bubblewrap takes 0.3 s for so many mounts, and ten times that for three times as many."""
+MOUNTS_MAX = 500
+"""Bubblewrap takes about a second for so many mounts, and ten times that for three times as many."""
 
 
 def prepare(protection: Protection) -> Found:
@@ -40,9 +40,14 @@ def prepare(protection: Protection) -> Found:
 
 def _own_folder(protection: Protection) -> Path:
     own = protection.root / OWN
-    with contextlib.suppress(FileExistsError):
-        own.mkdir()
-        (own / ".gitignore").write_text("*\n", encoding="utf-8")
+    try:
+        with contextlib.suppress(FileExistsError):
+            own.mkdir()
+            (own / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise NotReady(f"{own} is needed for commands in this folder, and cannot be made: {error.strerror}") from error
+    if not own.is_dir():
+        raise NotReady(f"{own} is not a folder: it is needed for commands in this folder; move it away")
     return own
 
 
@@ -116,12 +121,10 @@ def _made(protection: Protection, before: Found, after: Found, room: _Room) -> I
         reason = place.claim.reason if place else "it lies too deep to be looked into"
         if place is None or protection.claim(at, "write") or at not in after.partial:
             gone.add(at)
-            room.take(at)
-            yield _taken(at, reason)
+            yield _taken(at, reason, room)
             continue
         for name in sorted(after.partial[at] - before.partial.get(at, frozenset())):
-            room.take((*at, name))
-            yield _taken((*at, name), f"with it, {shown(at)} would be protected: {reason}")
+            yield _taken((*at, name), f"with it, {shown(at)} would be protected: {reason}", room)
 
 
 def _links(before: Found, room: _Room) -> Iterator[str]:
@@ -130,11 +133,14 @@ def _links(before: Found, room: _Room) -> Iterator[str]:
             yield f"{shown(at)} is protected: {place.claim.reason}; it was made again the link that it was"
 
 
-def _taken(at: Parts, reason: str) -> str:
-    return (
-        f"{shown(at)} is protected: {reason}; what the command made there was taken away; leave it, and tell the user "
-        "what should be there"
-    )
+def _taken(at: Parts, reason: str, room: _Room) -> str:
+    """Take it away, and say so."""
+    done = "what the command made there was taken away; leave it, and tell the user what should be there"
+    try:
+        room.take(at)
+    except OSError as error:
+        done = f"what the command made there could not be taken away ({error.strerror}): tell the user to delete it"
+    return f"{shown(at)} is protected: {reason}; {done}"
 
 
 class _Room:

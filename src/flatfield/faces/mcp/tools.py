@@ -101,8 +101,9 @@ class _Tools:
     ) -> Delegated:
         """Hand a prompt to a nano agent: it works on it in a folder with file tools until it is done, and answers.
 
-        It can read, write and edit files in the workspace, and cannot leave it. Returns the answer, which files
-        changed, and the turns, tokens, seconds and dollars that it took.
+        It can read, write and edit files in the workspace, and cannot leave it. What others execute or obey there
+        (.git, settings, CI files) it cannot change, and where secrets lie it cannot read. Returns the answer, which
+        files changed, and the turns, tokens, seconds and dollars that it took.
         """
         steps = 0
 
