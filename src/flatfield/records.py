@@ -302,12 +302,16 @@ class Wire(Struct, frozen=True, kw_only=True):
 
 
 class ScaffoldWork(Struct, frozen=True, kw_only=True):
-    """What another scaffold than ours says that it did in its run; None: it does not say. `version` "": not known."""
+    """What another scaffold than ours says that it did in its run; None: it does not say. `version` "": not known.
+
+    `obeys`: what of the workspace's own settings it may have obeyed, in words; "" for nothing.
+    """
 
     name: str
     version: str = ""
     turns: Count | None = None
     tool_calls: Count | None = None
+    obeys: str = ""
 
 
 class Reply(Struct, frozen=True, kw_only=True):

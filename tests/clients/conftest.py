@@ -85,8 +85,8 @@ class Stage:
         (self.home / path).parent.mkdir(parents=True, exist_ok=True)
         (self.home / path).write_text(content if isinstance(content, str) else json.dumps(content))
 
-    async def run(self, argv: Sequence[str], environ: dict[str, str]) -> Done:
-        """Run a client to its end, or kill it after a minute and a half."""
+    async def run(self, argv: Sequence[str], environ: dict[str, str], seconds: float = CLIENT_SECONDS) -> Done:
+        """Run a client to its end, or kill it after some time."""
         process = await asyncio.create_subprocess_exec(
             *argv,
             cwd=self.work,
@@ -97,7 +97,7 @@ class Stage:
             start_new_session=True,
         )
         try:
-            out, err = await asyncio.wait_for(process.communicate(), CLIENT_SECONDS)
+            out, err = await asyncio.wait_for(process.communicate(), seconds)
         except TimeoutError:
             os.killpg(process.pid, signal.SIGKILL)
             out, err = await process.communicate()

@@ -499,8 +499,9 @@ async def test_an_external_agents_edits_and_turns_are_on_record(tmp_path: Path) 
     assert [(change.path, change.text) for change in record.changes] == [("made/b.txt", "beta")]
     assert (record.turn_count, record.tool_calls, len(record.turns)) == (3, 2, 1)
     assert (record.usage, record.cost_usd) == (None, None), "not measured"
-    (note,) = record.notes
-    assert note.startswith("json was held to the limit of seconds alone")
+    limits, obeys = record.notes
+    assert limits.startswith("json was held to the limit of seconds alone")
+    assert obeys.startswith("json was not kept from all that a workspace says: ")
 
 
 async def test_an_external_agents_crash_is_not_measured(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+import tomllib
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from flatfield.agent.http.transport import open_session
 from flatfield.agent.http.wire import rebuilt
 from flatfield.agent.protocols import Opening, Services
 from flatfield.agent.providers import _scaffolds
+from flatfield.agent.providers._scaffold import Job
 from flatfield.agent.system_prompt import SYSTEM_PROMPT
 from flatfield.errors import NotReady, ProviderError
 from flatfield.records import AgentConfig, Reply, Task, TurnBudget, Usage
@@ -200,7 +202,7 @@ async def test_it_is_handed_little_of_the_environment(field: Field) -> None:
     field.printing("claude", recorded("claude-code"), save)
     await field.turn(CLAUDE)
     seen = set(json.loads((field.workspace / "seen.json").read_text())) - {"LC_CTYPE", "TASK_PROCESS_MARK"}
-    assert seen == {"PATH", "HOME", "TERM", "LANG", "ANTHROPIC_API_KEY"}
+    assert seen == {"PATH", "HOME", "TERM", "LANG", "ANTHROPIC_API_KEY", "GIT_DIR"}
 
 
 def test_opencode_is_handed_the_key_of_its_models_provider() -> None:
@@ -224,9 +226,12 @@ async def test_the_prompt_is_on_stdin_byte_for_byte_with_what_is_the_agents_own_
 async def test_it_keeps_to_edits_in_the_workspace_and_a_judge_edits_nothing(field: Field) -> None:
     code = (
         "open(os.path.join(os.environ['HOME'], 'seen'), 'w').write("
-        "json.dumps([sys.argv[1:], os.getcwd(), os.environ.get('OPENCODE_CONFIG_CONTENT', '{}')]))"
+        "json.dumps([sys.argv[1:], os.getcwd(), os.environ.get('OPENCODE_CONFIG_CONTENT', '{}')]))\n"
+        "home = os.environ.get('GEMINI_CLI_HOME')\n"
+        "if home: open(os.environ['HOME'] + '/policy', 'w').write(open(home + '/edits.toml').read())"
     )
     seen: dict[tuple[str, bool], tuple[list[str], str, dict[str, Any]]] = {}
+    policies: dict[bool, str] = {}
     for name, program in PROGRAMS.items():
         field.printing(program, recorded(name), code)
         for edits in (True, False):
@@ -237,20 +242,132 @@ async def test_it_keeps_to_edits_in_the_workspace_and_a_judge_edits_nothing(fiel
             assert (cwd == str(field.workspace)) is edits
             assert Path(cwd).exists() is edits, "a judge's folder is gone"  # noqa: ASYNC240 - one look
             assert "v/m" in argv
+            if name == "gemini-cli":
+                policies[edits] = (field.workspace.parent / "policy").read_text()
             seen[name, edits] = argv, cwd, json.loads(config)
     claude, codex, gemini, opencode = (seen[name, True] for name in PROGRAMS)
     assert claude[0][-4:] == ["--permission-mode", "acceptEdits", "--tools", "Read,Write,Edit,Glob,Grep"]
     assert claude[0][claude[0].index("--effort") + 1] == "high"
     assert codex[0][-3:] == ["--sandbox", "workspace-write", "-"]
     assert 'model_reasoning_effort="high"' in codex[0]
-    assert "auto_edit" in gemini[0]
+    assert gemini[0][gemini[0].index("--approval-mode") + 1] == "default"
+    assert 'toolName = ["write_file", "replace"]\ndecision = "allow"' in policies[True]
     assert opencode[2]["permission"]["edit"] == "allow"
     assert opencode[2]["permission"]["*"] == opencode[2]["permission"]["external_directory"] == "deny"
     claude, codex, gemini, opencode = (seen[name, False] for name in PROGRAMS)
     assert claude[0][-2:] == ["--tools", ""]
     assert "read-only" in codex[0]
-    assert "default" in gemini[0]
+    assert policies[False] == ""
     assert set(opencode[2]["permission"].values()) == {"deny"}
+
+
+async def test_it_is_told_to_obey_nothing_of_the_workspace(field: Field) -> None:
+    save = "json.dump([sys.argv[1:], dict(os.environ)], open(os.path.join(os.environ['HOME'], 'seen'), 'w'))"
+    told: dict[str, tuple[list[str], dict[str, str]]] = {}
+    field.environ |= {"GEMINI_CLI_TRUST_WORKSPACE": "true", "OPENCODE_PERMISSION": '{"bash": "allow"}'}
+    for name, program in PROGRAMS.items():
+        field.printing(program, recorded(name), save)
+        await field.turn(AgentConfig(name="a", provider="cli", model=f"{name}/v/m"))
+        told[name] = tuple(json.loads((field.workspace.parent / "seen").read_text()))
+    (claude, of_claude), (codex, _), (gemini, of_gemini), (_, of_opencode) = told.values()
+    assert claude[claude.index("--setting-sources") + 1] == "user"
+    assert "--strict-mcp-config" in claude
+    assert of_claude["GIT_DIR"] == os.devnull
+    (projects,) = (part.removeprefix("projects=") for part in codex if part.startswith("projects="))
+    entries = tomllib.loads(f"projects = {projects}")["projects"]
+    assert {str(field.workspace), str(field.workspace.parent), "/"} <= set(entries)
+    assert all(entry == {"trust_level": "untrusted"} for entry in entries.values())
+    assert "project_doc_max_bytes=0" in codex
+    assert "--skip-trust" not in gemini
+    assert of_gemini["GEMINI_CLI_TRUST_WORKSPACE"] == "false"
+    assert of_opencode["OPENCODE_DISABLE_PROJECT_CONFIG"] == "1"
+    assert json.loads(of_opencode["OPENCODE_PERMISSION"])["*"] == "deny"
+    assert "bash" not in of_opencode["OPENCODE_PERMISSION"]
+
+
+def test_a_path_of_any_letters_is_one_entry_for_codex(tmp_path: Path) -> None:
+    odd = tmp_path / 'a.b "c" = é'
+    arguments = _scaffolds.external_of(AgentConfig(name="a", provider="cli", model="codex")).scaffold.arguments(
+        Job(model="", workspace=str(odd), edits=True, prompt="")
+    )
+    (given,) = (part for part in arguments if part.startswith("projects="))
+    assert str(odd) in tomllib.loads(given)["projects"]
+
+
+GEMINIS_SETTINGS = """// mine
+{"security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": true}}, /* a */
+ "ui": {"theme": "a // b \\" /* c */"}, "policyPaths": ["/mine.toml"]}
+"""
+
+
+async def test_gemini_is_given_the_users_home_but_for_its_trust(field: Field) -> None:
+    users = field.workspace.parent / ".gemini"
+    users.mkdir()
+    (users / "settings.json").write_text(GEMINIS_SETTINGS)
+    (users / "oauth_creds.json").write_text("{}")
+    (users / ".env").write_text(f"GEMINI_API_KEY={KEY}\nGOOGLE_CLOUD_PROJECT=theirs\n")
+    field.environ["GOOGLE_CLOUD_PROJECT"] = "mine"
+    look = """
+home = os.environ["GEMINI_CLI_HOME"]
+settings = json.load(open(home + "/.gemini/settings.json"))
+open(home + "/.gemini/oauth_creds.json", "w").write("renewed")
+kept = [settings, os.environ["GEMINI_API_KEY"], os.environ["GOOGLE_CLOUD_PROJECT"], home, os.stat(home).st_mode & 0o777]
+json.dump(kept, open(os.path.join(os.environ["HOME"], "seen"), "w"))
+"""
+    field.printing("gemini", json.dumps({"response": f"It is {KEY}."}), look)
+    reply = await field.turn(AgentConfig(name="a", provider="cli", model="gemini-cli"))
+    settings, key, project, home, mode = json.loads((field.workspace.parent / "seen").read_text())
+    assert settings["security"] == {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}}
+    assert settings["advanced"] == {"ignoreLocalEnv": True}
+    assert settings["ui"] == {"theme": 'a // b " /* c */'}
+    assert settings["policyPaths"] == ["/mine.toml", f"{home}/edits.toml"]
+    assert (key, project, mode) == (KEY, "mine", 0o700)
+    assert reply.text == "It is [key].", "a key of the user's own .env is one too"
+    assert (users / "oauth_creds.json").read_text() == "renewed", "a login that is renewed is the user's"
+    assert (users / "settings.json").read_text() == GEMINIS_SETTINGS
+    assert not Path(home).exists()  # noqa: ASYNC240 - one look
+    (users / "settings.json").write_text("[]")
+    with pytest.raises(ProviderError, match=r"settings\.json is not a JSON object, so Gemini CLI was not started"):
+        await field.turn(AgentConfig(name="a", provider="cli", model="gemini-cli"))
+
+
+@pytest.mark.parametrize("planted", [".opencode", "opencode.json", "opencode.jsonc"])
+async def test_opencode_is_not_started_where_plugins_are_named(field: Field, planted: str) -> None:
+    field.printing(
+        "opencode", recorded("opencode"), "open(os.path.join(os.environ['HOME'], 'started'), 'a').write('x')"
+    )
+    agent, started = AgentConfig(name="a", provider="cli", model="opencode"), field.workspace.parent / "started"
+    (field.workspace.parent / planted).mkdir()  # the user's own, in the home
+    await field.turn(agent)
+    assert started.read_text() == "x"
+    (field.workspace / planted).symlink_to("nowhere")
+    with pytest.raises(ProviderError, match=r"opencode was not started: it would run the plugins of .*w/\.?opencode"):
+        await field.turn(agent)
+    (field.workspace / planted).unlink()
+    inner = field.workspace / "a" / "b"
+    (field.workspace / "a" / planted).mkdir(parents=True)
+    inner.mkdir()
+    with pytest.raises(ProviderError, match="it would run the plugins of"):
+        await field.turn(agent, workspace=str(inner))
+    assert started.read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "said"),
+    [
+        ("claude-code", "2.1.197", ""),
+        ("claude-code", "2.2.0", ""),
+        ("claude-code", "2.1.96", "perhaps the workspace's own settings: 2.1.96 is not known to leave them out"),
+        ("claude-code", "", "perhaps the workspace's own settings: its version is not known"),
+        ("codex", "0.169.0", "the names and descriptions of skills"),
+        ("text", "", "what a command of one's own obeys"),
+    ],
+)
+def test_what_it_obeys_all_the_same_is_said(name: str, version: str, said: str) -> None:
+    own = name == "text"
+    agent = AgentConfig(name="a", provider="cli", command=("x",) if own else (), model="" if own else name)
+    obeyed = _scaffolds.obeyed(_scaffolds.external_of(agent).scaffold, version, own=own)
+    assert (obeyed.startswith(said), bool(obeyed)) == (True, bool(said))
 
 
 async def test_time_is_limited_and_what_it_had_said_is_kept(field: Field) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.providers._scaffold import Report, Scaffold, amount, count, dollars, events, inner
@@ -17,8 +18,9 @@ CACHED = ("cacheReadInputTokens", "cacheCreationInputTokens")
 
 
 def arguments(job: Job) -> list[str]:
-    """File tools alone, edits accepted; no MCP servers, no session kept."""
+    """File tools alone, edits accepted; no MCP servers, no settings of the workspace, no session kept."""
     given = ["-p", "--output-format", "stream-json", "--verbose", "--strict-mcp-config", "--no-session-persistence"]
+    given += ["--setting-sources", "user"]
     if job.model:
         given += ["--model", job.model]
     if job.effort:
@@ -26,6 +28,11 @@ def arguments(job: Job) -> list[str]:
     if job.edits:
         return [*given, "--permission-mode", "acceptEdits", "--tools", FILE_TOOLS]
     return [*given, "--tools", ""]
+
+
+def settings(_job: Job) -> dict[str, str]:
+    """No repository: it asks `git status` at its start, and a repository's configuration may name programs for that."""
+    return {"GIT_DIR": os.devnull}
 
 
 def read(printed: str) -> Report:
@@ -83,5 +90,7 @@ SCAFFOLD = Scaffold(
     base_url_variable="ANTHROPIC_BASE_URL",
     takes_effort=True,
     arguments=arguments,
+    settings=settings,
     read=read,
+    proved="2.1.197",
 )

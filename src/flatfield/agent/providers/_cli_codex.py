@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from flatfield.agent.providers._scaffold import Report, Scaffold, amount, events, inner
 from flatfield.records import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flatfield.agent.providers._scaffold import Job
 
 TOOLS = frozenset({"command_execution", "file_change", "mcp_tool_call", "web_search"})
@@ -16,6 +21,7 @@ SETTINGS = (
     'web_search="disabled"',
     "sandbox_workspace_write.exclude_slash_tmp=true",  # where the other trials' workspaces lie
     "sandbox_workspace_write.exclude_tmpdir_env_var=true",
+    "project_doc_max_bytes=0",  # no AGENTS.md of the workspace
 )
 ENDINGS = frozenset({"turn.failed", "turn.completed"})
 
@@ -23,13 +29,23 @@ ENDINGS = frozenset({"turn.failed", "turn.completed"})
 def arguments(job: Job) -> list[str]:
     """Commands and edits in its own sandbox: the workspace can be written, there is no network."""
     given = ["exec", "--json", "--skip-git-repo-check", "--ephemeral", "--color", "never"]
-    for setting in SETTINGS:
+    for setting in (*SETTINGS, f"projects={{{','.join(_untrusted(job.workspace))}}}"):
         given += ["-c", setting]
     if job.model:
         given += ["--model", job.model]
     if job.effort:
         given += ["-c", f'model_reasoning_effort="{job.effort}"']
     return [*given, "--sandbox", "workspace-write" if job.edits else "read-only", "-"]
+
+
+def _untrusted(workspace: str) -> Iterator[str]:
+    """Entries that take its trust from the workspace and all folders above, whatever the user once said of them.
+
+    A dotted key (`projects."/a".trust_level`) would do nothing: its parts are split at dots, quotes or not.
+    """
+    named, real = Path(workspace), Path(workspace).resolve()
+    for folder in dict.fromkeys((named, *named.parents, real, *real.parents)):
+        yield f'{msgspec.json.encode(str(folder)).decode()}={{trust_level="untrusted"}}'
 
 
 def read(printed: str) -> Report:
@@ -70,4 +86,6 @@ SCAFFOLD = Scaffold(
     takes_effort=True,
     arguments=arguments,
     read=read,
+    proved="0.169.0",
+    obeys="the names and descriptions of skills in .codex/skills and .agents/skills, which its model is told",
 )

@@ -24,10 +24,14 @@ def arguments(job: Job) -> list[str]:
 
 
 def settings(job: Job) -> dict[str, str]:
-    """Its configuration, over the user's own: permissions, and nothing shared or updated."""
-    permission = {"*": "deny", **(dict.fromkeys(ALLOWED, "allow") if job.edits else {})}
-    config = {"permission": {**permission, "external_directory": "deny"}, "share": "disabled", "autoupdate": False}
-    return {"OPENCODE_CONFIG_CONTENT": msgspec.json.encode(config).decode()}
+    """Its configuration, over the user's own and without the workspace's: permissions, nothing shared or updated."""
+    permission = {"*": "deny", **(dict.fromkeys(ALLOWED, "allow") if job.edits else {}), "external_directory": "deny"}
+    config = {"permission": permission, "share": "disabled", "autoupdate": False}
+    return {
+        "OPENCODE_CONFIG_CONTENT": msgspec.json.encode(config).decode(),
+        "OPENCODE_PERMISSION": msgspec.json.encode(permission).decode(),
+        "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
+    }
 
 
 def read(printed: str) -> Report:
@@ -73,4 +77,6 @@ SCAFFOLD = Scaffold(
     arguments=arguments,
     settings=settings,
     read=read,
+    proved="1.18.33",
+    runs=(".opencode", "opencode.json", "opencode.jsonc"),  # it imports the plugins that these hold or name
 )

@@ -1,8 +1,13 @@
-"""What is known of an external coding agent: how it is started, what it may be told, and how its report is read."""
+"""What is known of an external coding agent: how it is started, what it may be told, and how its report is read.
+
+It is started so that the workspace's own settings, hooks, plugins, servers and `.env` count for nothing: the workspace
+is a task's, which may come from anybody. What a scaffold offers for that differs; what it obeys all the same is said.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
+from pathlib import Path  # noqa: TC003 - msgspec
 from typing import Any
 
 from msgspec import Struct, field
@@ -46,8 +51,13 @@ class Scaffold(Struct, frozen=True, kw_only=True):
     `install`: the command that installs it. `vendor`: who serves its models, as prices call it; "" where the model's
     name says it (`vendor/model`). `variables`: names of environment variables that it is handed, with `*` at the end
     for all that begin so. `base_url_variable`: the one that sends it to another address. `arguments`: its command line;
-    its prompt is on stdin. `settings`: variables that it is given. `takes_effort`: whether it is told a reasoning
-    effort. `read`: the report in what it printed; raises ValueError where it is none.
+    its prompt is on stdin. `settings`: variables that it is given. `home`: variables for a private folder that is made
+    for the run and filled from the environment that it is handed; raises ProviderError. `takes_effort`: whether it is
+    told a reasoning effort. `read`: the report in what it printed; raises ValueError where it is none.
+
+    `proved`: the version with which the tests see that it obeys nothing of a workspace but `obeys` (words for people).
+    `runs`: names of files and folders whose code it runs whatever it is told, also from the folders above: where one of
+    them is, it is not started.
     """
 
     read: Callable[[str], Report]
@@ -59,6 +69,12 @@ class Scaffold(Struct, frozen=True, kw_only=True):
     takes_effort: bool = False
     arguments: Callable[[Job], list[str]] = lambda _job: []
     settings: Callable[[Job], Mapping[str, str]] = field(default=lambda _job: {})
+    home: Callable[[Job, Path, Mapping[str, str]], Mapping[str, str]] = field(
+        default=lambda _job, _folder, _environ: {}
+    )
+    proved: str = ""
+    obeys: str = ""
+    runs: tuple[str, ...] = ()
 
 
 def events(printed: str) -> list[dict[str, Any]]:

@@ -74,6 +74,23 @@ def environment(environ: Mapping[str, str], agent: AgentConfig, external: Extern
     }
 
 
+def obeyed(scaffold: Scaffold, version: str, *, own: bool) -> str:
+    """What of a workspace it may obey, in words; "" for nothing. `own`: it is a command of the user's.
+
+    A version that is older than the one that the tests use may not know what it is told.
+    """
+    if own or not scaffold.proved:
+        return "what a command of one's own obeys of the workspace's settings is not known"
+    if _numbers(version) < _numbers(scaffold.proved):
+        which = version or "its version"
+        return f"perhaps the workspace's own settings: {which} is not known to leave them out, {scaffold.proved} is"
+    return scaffold.obeys
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
+
+
 def vendor_of(external: External) -> str:
     """Who serves its models, as prices call it; "" when nobody knows."""
     provider, slash, _ = external.model.partition("/")

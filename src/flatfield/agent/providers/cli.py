@@ -1,11 +1,13 @@
 """`cli`: an external coding agent, run headless in the trial's workspace; its whole run is one turn of ours.
 
-It is no part of our sandbox: it runs as the user, with the user's login, and is told to keep to file edits.
+It is no part of our sandbox: it runs as the user, with the user's login, and is told to keep to file edits and to obey
+nothing of the workspace's own settings.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import tempfile
@@ -19,7 +21,7 @@ from flatfield.agent.http.wire import Tape
 from flatfield.agent.protocols import Lane
 from flatfield.agent.providers._scaffold import Job, Report
 from flatfield.agent.providers._scaffold_process import run_program
-from flatfield.agent.providers._scaffolds import environment, external_of, vendor_of
+from flatfield.agent.providers._scaffolds import environment, external_of, obeyed, vendor_of
 from flatfield.agent.system_prompt import SYSTEM_PROMPT
 from flatfield.errors import NotReady, ProviderError
 from flatfield.records import Reply, ScaffoldWork
@@ -111,9 +113,7 @@ class _Delegation:
         self._external = external
         self._version = version
         self._environ = environment(services.environ, opening.agent, external)
-        key = opening.agent.api_key_env
-        self._keys = {n: value for n, value in self._environ.items() if n == key or n not in without_keys({n: value})}
-        services.secrets.add(self._keys.values())
+        self._keys: dict[str, str] = {}
 
     async def turn(self, _results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
         """Run it to its end, or for as long as is left.
@@ -128,19 +128,12 @@ class _Delegation:
             return await self._run(empty, budget)
 
     async def _run(self, folder: str, budget: TurnBudget) -> Reply:
-        name, scaffold, _ = self._external
         job = self._job(folder)
-        argv = self._argv(job)
-        in_argv = any("{prompt}" in part for part in job.command)
+        if not job.command:
+            self._refuse(Path(folder))
         clock = self._services.clock
         began = clock.now()
-        finished = await run_program(
-            argv,
-            Path(folder),
-            {**self._environ, **scaffold.settings(job)},
-            "" if in_argv else job.prompt,
-            max(0.0, budget.seconds),
-        )
+        finished = await self._finished(job, max(0.0, budget.seconds))
         seconds = clock.now() - began
         if finished.exit_code is None:
             seconds = min(seconds, budget.seconds)
@@ -149,6 +142,13 @@ class _Delegation:
 
             await asyncio.to_thread(adopt, Path(folder), self._opening.workspace_user)
         report = self._read(finished)
+        work = ScaffoldWork(
+            name=self._external.name,
+            version=self._version,
+            turns=report.turns,
+            tool_calls=report.tool_calls,
+            obeys=obeyed(self._external.scaffold, self._version, own=bool(job.command)),
+        )
         return Reply(
             text=report.text,
             finish="time" if finished.exit_code is None else "stop",
@@ -156,9 +156,34 @@ class _Delegation:
             model_seconds=seconds,
             request=self._request(job, report),
             reported_cost_usd=report.cost_usd,
-            scaffold=ScaffoldWork(name=name, version=self._version, turns=report.turns, tool_calls=report.tool_calls),
+            scaffold=work,
             wire=(self._kept(job.prompt, finished),),
         )
+
+    async def _finished(self, job: Job, seconds: float) -> Finished:
+        """Run it with what it is handed, what it is told, and the private home that it may need."""
+        scaffold = self._external.scaffold
+        in_argv = any("{prompt}" in part for part in job.command)
+        with tempfile.TemporaryDirectory() as home:
+            made = {} if job.command else await asyncio.to_thread(scaffold.home, job, Path(home), self._environ)
+            handed = {**self._environ, **made}
+            key = self._opening.agent.api_key_env
+            self._keys = {n: value for n, value in handed.items() if n == key or n not in without_keys({n: value})}
+            self._services.secrets.add(self._keys.values())
+            environ = {**handed, **scaffold.settings(job)}
+            prompt = "" if in_argv else job.prompt
+            return await run_program(self._argv(job), Path(job.workspace), environ, prompt, seconds)
+
+    def _refuse(self, folder: Path) -> None:
+        """Raise ProviderError where it would run code of the workspace, or of a folder above that is not the home."""
+        home = Path(self._environ.get("HOME", "/")).resolve()
+        for place in (folder.resolve(), *folder.resolve().parents):
+            found = next((name for name in self._external.scaffold.runs if os.path.lexists(place / name)), None)
+            if found and place != home:
+                raise ProviderError(
+                    f"{self._external.name} was not started: it would run the plugins of {place / found}, which it "
+                    "cannot be told not to; remove that, or take another agent"
+                )
 
     def _job(self, folder: str) -> Job:
         agent = self._opening.agent
