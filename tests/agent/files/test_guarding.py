@@ -236,7 +236,9 @@ def test_agent_files_are_protected_beside_a_configuration_and_in_the_workspace(r
 
 
 @given(data=st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 def test_no_path_of_text_and_links_reaches_a_protected_folder(data: st.DataObject, tmp_path: Path) -> None:
     part = st.sampled_from([".git", ".GIT", "a", "b", "link", "up", ".", "..", "deep", "\uff0egit", ".g\u200cit"])
     with tempfile.TemporaryDirectory(dir=tmp_path) as name:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flatfield.agent.files.protected import Claim, claims, completes, folded, in_worktree, secret, table
@@ -127,6 +127,7 @@ def disguised(draw: st.DrawFn, name: str) -> str:
 
 
 @given(st.data())
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_path_with_a_protected_part_gets_through(data: st.DataObject) -> None:
     part = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=8)
     above, below = data.draw(st.lists(part, max_size=3)), data.draw(st.lists(part, max_size=3))
@@ -136,6 +137,7 @@ def test_no_path_with_a_protected_part_gets_through(data: st.DataObject) -> None
 
 
 @given(st.text(max_size=40))
+@settings(deadline=None)
 def test_folding_is_done_at_once(name: str) -> None:
     assert folded(folded(name)) == folded(name)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.agent.protocols import SandboxLimits
+from flatfield.agent.protocols import Mount, SandboxLimits
 from flatfield.agent.sandbox import container as module
 from flatfield.agent.sandbox.container import Container, abandoned, owner_prefix
 from flatfield.agent.sandbox.finding import IMAGE, find_sandbox
@@ -56,6 +56,23 @@ def _fake(folder: Path, name: str, text: str) -> Path:
 
 def _container(program: Path) -> Container:
     return Container(program=str(program), image="an/image:1", environ={"PATH": "/usr/bin:/bin"})
+
+
+def test_parts_of_a_users_own_folder_are_kept_from_commands(tmp_path: Path) -> None:
+    mounts = (
+        Mount(path="a", how="pinned", is_folder=True),
+        Mount(path="a/.git", how="read-only", is_folder=True),
+        Mount(path=".env", how="hidden", is_folder=False),
+        Mount(path=".ssh", how="hidden", is_folder=True),
+    )
+    argv = _container(tmp_path / "podman").with_mounts(mounts).argv("true", Path("/w"), LIMITS, 0, None)
+    volumes = [argv[at + 1] for at, part in enumerate(argv) if part == "--volume"]
+    assert volumes == [
+        "/w:/workspace:z", "/w/a:/workspace/a", "/w/a/.git:/workspace/a/.git:ro", "/dev/null:/workspace/.env:ro",
+    ]  # fmt: skip
+    assert "--tmpfs=/workspace/.ssh:ro,size=4096" in argv
+    with pytest.raises(NotReady, match="rename it"):
+        _container(tmp_path / "podman").with_mounts((Mount(path="a:b/.git", how="read-only", is_folder=True),))
 
 
 @pytest.mark.parametrize("name", ["podman", "docker"])
