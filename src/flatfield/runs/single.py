@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from flatfield.agent.clock import Clock
     from flatfield.agent.protocols import Sandbox
     from flatfield.records import AgentConfig, FileChange, LaneLimits, Limits, TrialRecord
+    from flatfield.runs.store.underway import Underway
     from flatfield.tasks.access import Access
 
 COMMANDS = SPEC.name
@@ -57,7 +58,7 @@ class Surroundings:
     loop ask servers through together, None: this one is alone. `access` decides what may run and be sent keys, and
     remembers the code that the agent writes. `allow` are paths and globs that the user opened, relative to the
     workspace or absolute; `config` is the flatfield.toml in force, `homes` are the folders beside whose `agents/`
-    agents are read.
+    agents are read. `underway` keeps what finished turns used, where the record is to be stored.
     """
 
     clock: Clock
@@ -71,6 +72,7 @@ class Surroundings:
     allow: tuple[str, ...] = ()
     config: Path | None = None
     homes: tuple[Path, ...] = ()
+    underway: Underway | None = None
 
 
 def prompt_task(prompt: str, limits: Limits, agent: AgentConfig) -> Task:
@@ -129,6 +131,7 @@ async def run_here(
             sandbox_reason="",
             observe=around.observe,
             access=around.access,
+            underway=around.underway,
         )
         assignment = Assignment(
             plan=TrialPlan(run=around.run, agent=agent.name, task=task.id, repeat=1),

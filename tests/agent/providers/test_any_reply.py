@@ -139,7 +139,7 @@ async def played(
         agent_fingerprint="",
         stop=outcome.stop,
         answer=outcome.answer,
-        **sums(outcome, agent),
+        **sums(outcome, agent.usd_per_hour),
     )
     kept = decode(encode(record), TrialRecord)
     assert kept.failure is None, kept.failure

@@ -14,6 +14,8 @@ from flatfield.runs.store.codec import encode, readable
 if TYPE_CHECKING:
     import sqlite3
 
+    from flatfield.runs.store.underway import Lost
+
 T = TypeVar("T")
 
 
@@ -50,11 +52,44 @@ def insert_trial(connection: sqlite3.Connection, record: TrialRecord) -> bool:
             " WHERE run = ? AND agent = ? AND task = ? AND repeat = ? AND superseded = 0",
             names,
         )
+    return _insert(connection, record, text, superseded=False)
+
+
+def insert_lost(connection: sqlite3.Connection, lost: Lost) -> bool:
+    """Store an attempt whose process ended, unless its record is there; False: its run is not in this store.
+
+    Where a measured trial has taken its place, it is kept as superseded: its money was spent.
+    """
+    trial = lost.trial
+    if lost.run is not None:
+        insert_run(connection, lost.run, update=False)
+    if connection.execute("SELECT 1 FROM runs WHERE id = ?", (trial.run,)).fetchone() is None:
+        return False
+    if not has_attempt(connection, trial) and not insert_trial(connection, trial):
+        _insert(connection, trial, encode(trial), superseded=True)
+    return True
+
+
+def has_attempt(connection: sqlite3.Connection, trial: TrialRecord) -> bool:
+    """Whether this attempt at a trial is stored, superseded or not."""
+    where = "SELECT record FROM trials WHERE run = ?1 AND agent = ?2 AND task = ?3 AND repeat = ?4"
+    rows = connection.execute(
+        f"{where} AND superseded = 0 UNION ALL {where} AND superseded = 1",  # each by an index of its own
+        _key(trial),
+    )
+    return any(readable(text, _Attempted, lambda _: _Attempted()).attempt == trial.attempt for (text,) in rows)
+
+
+def _insert(connection: sqlite3.Connection, record: TrialRecord, text: str, *, superseded: bool) -> bool:
     failure = record.failure.kind if record.failure else None
     stored = connection.execute(
-        "INSERT INTO trials (run, agent, task, repeat, task_digest, agent_fingerprint, failure, cost_usd, record)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
-        (*names, *versions, failure, record.cost_usd, text),
+        "INSERT INTO trials"
+        " (run, agent, task, repeat, task_digest, agent_fingerprint, failure, cost_usd, superseded, record)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
+        (
+            *(*_key(record), plain(record.task_digest), plain(record.agent_fingerprint)),
+            *(failure, record.cost_usd, superseded, text),
+        ),
     ).fetchone()
     return stored is not None
 
@@ -193,6 +228,12 @@ class _Kind(msgspec.Struct, frozen=True):
     delegated: bool = False
 
 
+class _Attempted(msgspec.Struct, frozen=True):
+    """What tells an attempt at a trial from another."""
+
+    attempt: str = ""
+
+
 class _Named(msgspec.Struct, frozen=True):
     """What a summary needs of an agent."""
 
@@ -246,6 +287,11 @@ def _outline(text: str, run: str, created_at: str) -> _Outline:
         )
 
     return readable(text, _Outline, unread)
+
+
+def summary_of(connection: sqlite3.Connection, run: Run) -> RunSummary:
+    """One line about a run that is not stored yet."""
+    return _summary(connection, _outline(encode(run), run.id, run.created_at), 0, 0)
 
 
 def _summary(connection: sqlite3.Connection, run: _Outline, stored: int, measured: int) -> RunSummary:
