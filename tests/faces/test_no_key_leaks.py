@@ -28,6 +28,7 @@ from flatfield.records import Limits
 from flatfield.runs.store.store import Store
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.scoring.prices.pricing import Prices
+from flatfield.tasks.access import everything
 from flatfield.testing.server import FakeReply, FakeServer, Fault
 from flatfield.testing.wires import new_wire
 
@@ -222,6 +223,7 @@ def test_no_key_is_told_anywhere(
     (project / "leak.md").write_text(LOP)
     (project / "checks.py").write_text(CHECKS)
     (project / "flatfield.toml").write_text(agents(start))
+    assert cli("trust").returncode == 0
     heard: list[str] = []
     before = set(Path(tempfile.gettempdir()).iterdir())
     others = tuple(f"{name}-{kind}" for name in PROVIDERS for kind in OTHERS)
@@ -250,6 +252,7 @@ def test_no_key_is_told_anywhere(
         environ_of=lambda _: os.environ,
         prices_of=lambda _: Prices(),
         announce=heard.append,
+        access_of=lambda _: everything(),
     )
     heard += [
         asyncio.run(delegated(agent, project, desk)) for agent in ("anthropic-parrot", "gemini-quoted", "ollama-led")

@@ -84,9 +84,9 @@ CODE = [
     (["eval", "made.md", "--agents", "noop"], "makes the task made.md"),
     (["eval", "checked.md", "--agents", "noop"], "checks the task checked"),
     (["tasks", "check", "checked.md"], "checks the task checked"),
-    (["run", "Go.", "--agent", "mine"], "run a program: sh -c touch"),
-    (["judge", "check", "mine", "1"], "run a program: sh -c touch"),
-    (["eval", "../plain.md", "--agents", "mine"], "run a program: sh -c touch"),
+    (["run", "Go.", "--agent", "mine"], "run a program: sh -c 'touch"),
+    (["judge", "check", "mine", "1"], "run a program: sh -c 'touch"),
+    (["eval", "../plain.md", "--agents", "mine"], "run a program: sh -c 'touch"),
 ]
 
 
