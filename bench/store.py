@@ -2,7 +2,8 @@
 
     python bench/store.py [ROWS [PRODUCERS [FOLDER]]]
 
-Each row is a trial of about 50 KB. A row counts when it is on the disk. The stall is the longest time by which a timer
+Each row is a trial of about 50 KB and ten turns: once as it is, once with what each turn used put down before, as is
+done while a trial is in flight. A row counts when it is on the disk. The stall is the longest time by which a timer
 of 1 ms was late once all producers have started. FOLDER should lie on the disk that is to be measured: a temporary
 directory may be memory.
 """
@@ -13,10 +14,14 @@ import asyncio
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+
+from msgspec import structs
 
 from flatfield.records import AgentConfig, Evaluation, Reply, Run, Task, TrialRecord, Turn
 from flatfield.runs.store.store import Store
+from flatfield.runs.store.underway import Begun
 
 TURN_TEXT = "The quick brown fox jumps over the lazy dog. " * 110
 BEAT_SECONDS = 0.001
@@ -35,6 +40,7 @@ def record_of(repeat: int) -> TrialRecord:
         stop="answered",
         turns=turns,
         cost_usd=0.01,
+        attempt=f"{repeat:016x}",
     )
 
 
@@ -48,13 +54,17 @@ async def longest_stall(end: asyncio.Event) -> float:
     return longest
 
 
-async def produce(store: Store, records: list[TrialRecord]) -> None:
+async def produce(store: Store, records: list[TrialRecord], *, turn_by_turn: bool) -> None:
     """Store records, one after the other, until none are left."""
     while records:
-        await store.save_trial(records.pop())
+        record = records.pop()
+        for turn in record.turns if turn_by_turn else ():
+            store.underway.add(record.attempt, partial(Begun, trial=structs.replace(record, turns=())), turn)
+            await asyncio.sleep(0)
+        await store.save_trial(record)
 
 
-async def measure(folder: Path, rows: int, producers: int) -> None:
+async def measure(folder: Path, rows: int, producers: int, *, turn_by_turn: bool) -> None:
     """Store and read `rows` trials, and print how that went."""
     records = [record_of(repeat) for repeat in range(1, rows + 1)]
     run = Run(
@@ -69,7 +79,7 @@ async def measure(folder: Path, rows: int, producers: int) -> None:
     async with Store(folder) as store:
         await store.save_run(run)
         before, cpu_before = time.perf_counter(), time.process_time()
-        work = [asyncio.create_task(produce(store, records)) for _ in range(producers)]
+        work = [asyncio.create_task(produce(store, records, turn_by_turn=turn_by_turn)) for _ in range(producers)]
         await asyncio.sleep(0)
         watch = asyncio.create_task(longest_stall(end))
         await asyncio.gather(*work)
@@ -79,6 +89,7 @@ async def measure(folder: Path, rows: int, producers: int) -> None:
         before = time.perf_counter()
         read = len(store.trials("bench"))
         read_seconds = time.perf_counter() - before
+    print("each turn put down when it ends:" if turn_by_turn else "trials alone:")
     print(f"{rows} rows from {producers} producers: {rows / seconds:,.0f} rows/s")
     print(f"CPU: {cpu_seconds / rows * 1e3:.2f} ms a row")
     print(f"longest stall of the event loop: {stall * 1e3:.1f} ms")
@@ -89,8 +100,9 @@ def main() -> None:
     """Measure as the command line says."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
     producers = int(sys.argv[2]) if len(sys.argv) > 2 else 500
-    with tempfile.TemporaryDirectory(dir=sys.argv[3] if len(sys.argv) > 3 else None) as folder:
-        asyncio.run(measure(Path(folder), rows, producers))
+    for turn_by_turn in (False, True):
+        with tempfile.TemporaryDirectory(dir=sys.argv[3] if len(sys.argv) > 3 else None) as folder:
+            asyncio.run(measure(Path(folder), rows, producers, turn_by_turn=turn_by_turn))
 
 
 if __name__ == "__main__":

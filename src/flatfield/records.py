@@ -397,6 +397,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     `unanswered` and `abandoned_usage`: the exchanges of the request that ended the trial without a reply, and what its
     attempts used.
     `imported`: taken over from published figures (`published` holds them), not measured here.
+    `attempt` names this attempt at the trial and no other one, also of the same trial.
     """
 
     run: str
@@ -433,6 +434,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     imported: bool = False
     published: dict[str, Any] = field(default_factory=dict)
+    attempt: str = ""
 
     @property
     def id(self) -> str:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".cache"})
 """What commands leave behind without being asked: no part of an agent's work."""
 
+OWN = "/.flatfield/underway/"
+"""What we write while an agent works in a project's own folder."""
+
 TEXT_LIMIT_BYTES = 64 * 1024
 ALL_TEXT_LIMIT_BYTES = 1024**2
 SANDBOX_ROOT = "/workspace"  # what `pwd` prints in the sandbox, so that a model may call the root by this name
@@ -123,7 +126,8 @@ def changes(before: Snapshot, files: ConfinedFiles) -> tuple[FileChange, ...]:
 
 
 def _files(files: ConfinedFiles) -> list[Entry]:
-    return [entry for entry in files.walk(skip=CACHES) if entry.kind != "folder"]
+    entries = files.walk(skip=CACHES)
+    return [entry for entry in entries if entry.kind != "folder" and OWN not in f"/{entry.path}"]
 
 
 def _kind(

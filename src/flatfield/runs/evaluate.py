@@ -103,7 +103,7 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         shelter = await _sandbox(run.tasks, conduct)
         noted, run = run.notes, _as_carried_out(run, copies, shelter[0], conduct.prices)
         _say([text for text in run.notes if text not in noted], conduct)
-        ground = _ground(stack, conduct, pool, lanes, shelter)
+        ground = _ground(stack, conduct, pool, lanes, shelter, store)
         await asyncio.to_thread(conduct.prices.prepare)
         await store.save_run(run, update=True)
         means = _means(run, store, lanes, conduct, _Trials(run, ground, copies, not_ready))
@@ -129,7 +129,12 @@ def _open_lanes(stack: AsyncExitStack, conduct: Conduct) -> Lanes:
 
 
 def _ground(
-    stack: AsyncExitStack, conduct: Conduct, pool: ProviderPool, lanes: Lanes, shelter: tuple[Sandbox | None, str]
+    stack: AsyncExitStack,
+    conduct: Conduct,
+    pool: ProviderPool,
+    lanes: Lanes,
+    shelter: tuple[Sandbox | None, str],
+    store: Store,
 ) -> Ground:
     return Ground(
         pool=pool,
@@ -141,6 +146,7 @@ def _ground(
         observe=_harmless(conduct.observe),
         lag=stack.enter_context(measured_lag()),
         lanes=lanes,
+        underway=store.underway,
     )
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from flatfield.agent.clock import Clock
     from flatfield.records import AgentConfig, LaneLimits, Limits, TrialRecord
+    from flatfield.runs.store.underway import Underway
 
 PROMPT = "prompt"
 """The id of the task that a bare prompt is."""
@@ -40,7 +41,8 @@ class Surroundings:
     """What a single agent is run with: time, environment variables, prices, who is told, and the run that it is of.
 
     `lanes` are the limits that the user sets to servers, by host or provider; `traffic` is what agents of one event
-    loop ask servers through together, None: this one is alone.
+    loop ask servers through together, None: this one is alone. `underway` keeps what finished turns used, where the
+    record is to be stored.
     """
 
     clock: Clock
@@ -50,6 +52,7 @@ class Surroundings:
     run: str = ""
     lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
     traffic: Lanes | None = None
+    underway: Underway | None = None
 
 
 def prompt_task(prompt: str, limits: Limits) -> Task:
@@ -98,6 +101,7 @@ async def run_here(
             sandbox=None,
             sandbox_reason="commands are not part of `flatfield run`",
             observe=around.observe,
+            underway=around.underway,
         )
         assignment = Assignment(
             plan=TrialPlan(run=around.run, agent=agent.name, task=task.id, repeat=1),

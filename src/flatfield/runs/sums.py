@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.agent.loop import Outcome
-    from flatfield.records import AgentConfig, Turn
+    from flatfield.records import Turn
 
 
 def queue_seconds(outcome: Outcome | None) -> float:
@@ -18,8 +18,8 @@ def queue_seconds(outcome: Outcome | None) -> float:
     return sum(turn.queue_seconds for turn in outcome.turns) + outcome.queue_seconds if outcome else 0.0
 
 
-def sums(outcome: Outcome, agent: AgentConfig) -> dict[str, Any]:
-    """What the turns add up to, as fields of the record."""
+def sums(outcome: Outcome, usd_per_hour: float | None) -> dict[str, Any]:
+    """What the turns add up to, as fields of the record; `usd_per_hour` is what the agent's device costs."""
     turns = outcome.turns
     model_seconds = sum(turn.reply.model_seconds for turn in turns)
     tools_seconds = sum(turn.tools_seconds for turn in turns)
@@ -33,7 +33,7 @@ def sums(outcome: Outcome, agent: AgentConfig) -> dict[str, Any]:
         "abandoned_usage": outcome.abandoned,
         "unanswered": outcome.wire,
         "reported_cost_usd": _total([turn.reply.reported_cost_usd for turn in turns]),
-        "device_cost_usd": None if agent.usd_per_hour is None else active_seconds / 3600 * agent.usd_per_hour,
+        "device_cost_usd": None if usd_per_hour is None else active_seconds / 3600 * usd_per_hour,
         "queue_seconds": queue_seconds(outcome),
         "retry_seconds": sum(turn.reply.retry_seconds for turn in turns) + outcome.retry_seconds,
         "load_seconds": sum(turn.reply.load_seconds for turn in turns),

@@ -22,6 +22,7 @@ from flatfield.agent.workspace import SANDBOX_ROOT, Workspace, adopt, changes, s
 from flatfield.errors import FlatfieldError, NotFound, NotReady, ProviderError
 from flatfield.records import Event, Failure, Limits, TrialRecord, Turn
 from flatfield.runs.store.threads import to_the_end
+from flatfield.runs.store.underway import LOST, Begun
 from flatfield.runs.sums import queue_seconds, sums
 from flatfield.runs.traffic.quiet import verify_quietly
 from flatfield.scoring.fairness.conditions import turn_conditions
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from flatfield.agent.toolbox import Toolbox
     from flatfield.agent.workspace import Snapshot
     from flatfield.records import AgentConfig, Check, EventKind, FileChange, Task, TrialPlan
+    from flatfield.runs.store.underway import Underway
     from flatfield.runs.traffic.lanes import Lanes
     from flatfield.scoring.prices.pricing import Prices
 
@@ -48,7 +50,8 @@ if TYPE_CHECKING:
 class Ground:
     """What all trials of a run stand on; the same for every agent.
 
-    `scratch` is the folder that workspaces are made in; `sandbox` None: commands cannot run, `sandbox_reason` says why.
+    `scratch` is the folder that workspaces are made in; `sandbox` None: commands cannot run, `sandbox_reason` says why;
+    `underway` keeps what finished turns used until the trial's record is stored, None: nobody stores it.
     """
 
     pool: ProviderPool
@@ -60,6 +63,7 @@ class Ground:
     observe: Callable[[Event], None]
     lag: LagMeter | None = None
     lanes: Lanes | None = None
+    underway: Underway | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +98,7 @@ class TrialWork:
     def __init__(self, assignment: Assignment, ground: Ground) -> None:
         self._assignment = assignment
         self._ground = ground
+        self._attempt = secrets.token_hex(8)
         self._started = ground.clock.now()
         self._started_at = ground.clock.utc().isoformat(timespec="seconds")
         self._system_prompt = system_prompt(assignment.agent, assignment.task, assignment.model_name)
@@ -205,9 +210,15 @@ class TrialWork:
         self._ground.observe(Event(kind=kind, agent=plan.agent, task=plan.task, repeat=plan.repeat, text=text))
 
     def _show(self, turn: Turn) -> None:
+        if self._ground.underway is not None:
+            self._ground.underway.add(self._attempt, self._begun, turn)
         for call, result in zip(turn.reply.calls, turn.results, strict=False):
             self._tell("tool", f"{call.name} {call.arguments[:80]}{failed_in_short(result)}")
         self._tell("turn", turn.reply.text[:80])
+
+    def _begun(self) -> Begun:
+        lost = Failure(kind="interrupted", message=LOST)
+        return Begun(trial=self._record(lost), usd_per_hour=self._assignment.agent.usd_per_hour)
 
     def _context(self, files: ConfinedFiles, root: Path, before: Snapshot) -> VerifyContext:
         return VerifyContext(
@@ -242,7 +253,8 @@ class TrialWork:
             failure=failure,
             notes=tuple(_notes(outcome)),
             priced=self._ground.prices.described_turns(assignment.agent, outcome.turns),
-            **sums(outcome, assignment.agent),
+            attempt=self._attempt,
+            **sums(outcome, assignment.agent.usd_per_hour),
         )
 
 

@@ -194,6 +194,28 @@ def test_over_http_too(folder: Path, serve: Callable[..., FakeChat], number: sig
     assert (stored(folder).stop, stored(folder).turn_count) == ("cancelled", 1)
 
 
+async def test_kill_9_leaves_what_finished_turns_used(folder: Path, serve: Callable[..., FakeChat]) -> None:
+    (folder / "flatfield.toml").write_text("[prices.m]\ninput_mtok = 1000.0\noutput_mtok = 0.0\n")
+    model = Slow()
+    process = start(folder, "--allow-urls")
+    assert process.stdin is not None
+    process.stdin.write(HELLO + READY + asks_for_work(serve(model)))
+    process.stdin.flush()
+    assert model.hangs.wait(30)
+    process.kill()
+    process.communicate()
+    (listed,) = Store(folder / ".flatfield").runs()
+    assert (listed.delegated, listed.stored) == (True, 0)
+    assert listed.cost_usd == pytest.approx(0.1)
+    async with Store(folder / ".flatfield"):
+        pass  # as any later call does
+    trial = stored(folder)
+    assert (trial.stop, trial.turn_count) == ("cancelled", 1)
+    assert trial.cost_usd == pytest.approx(0.1)
+    assert trial.failure is not None
+    assert trial.failure.kind == "interrupted"
+
+
 def test_what_is_wrong_on_the_command_line_is_one_sentence(folder: Path) -> None:
     for arguments, said in (
         (("--http", "nowhere"), "write HOST:PORT"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from flatfield.faces.mcp.desk import Desk
     from flatfield.records import AgentConfig, Event, Run, TrialRecord
+    from flatfield.runs.single import Surroundings
+    from flatfield.runs.store.underway import Underway
     from flatfield.runs.traffic.lanes import Lanes
     from flatfield.tasks.project import Project
 
@@ -67,19 +70,41 @@ async def delegate(
         FlatfieldError: the agent is not ready, or the store cannot be written; nothing was spent.
     """
     from flatfield.faces.speech.announcing import finished
-    from flatfield.runs.single import Surroundings, delegated_run, prompt_task, run_here
+    from flatfield.runs.single import delegated_run, prompt_task
+    from flatfield.runs.store.underway import Underway
 
-    said: asyncio.Queue[str] = asyncio.Queue()
     run = delegated_run(prompt_task(order.prompt, order.limits), order.agent, desk.clock.utc(), order.folder)
-    around = Surroundings(
+    with closing(Underway(store_of(project).path.parent, run)) as underway:
+        around = _surroundings(run, desk, project, traffic, underway)
+        record, problem = await _worked(order, run, project, around, tell)
+    answer = told(record, order.agent)
+    desk.announce(finished(order.agent.name, (record,)))
+    return answer if problem is None else answer.model_copy(update={"error": _and(answer.error, problem)})
+
+
+def _surroundings(run: Run, desk: Desk, project: Project, traffic: Lanes, underway: Underway) -> Surroundings:
+    from flatfield.runs.single import Surroundings
+
+    return Surroundings(
         clock=desk.clock,
         environ=desk.environ_of(project),
-        observe=lambda event: _note(event, said),
+        observe=lambda _: None,
         prices=desk.prices_of(project),
         run=run.id,
         lanes=project.lanes,
         traffic=traffic,
+        underway=underway,
     )
+
+
+async def _worked(
+    order: Order, run: Run, project: Project, around: Surroundings, tell: Callable[[str], Awaitable[None]]
+) -> tuple[TrialRecord, str | None]:
+    """The record, and why it could not be stored."""
+    from flatfield.runs.single import run_here
+
+    said: asyncio.Queue[str] = asyncio.Queue()
+    around = replace(around, observe=lambda event: _note(event, said))
     telling = asyncio.create_task(_tell_all(said, tell))
     # A task of its own: cancelling the call ends it once, and it still returns the record of what was done.
     work = asyncio.create_task(run_here(order.prompt, order.agent, order.folder, order.limits, around))
@@ -88,14 +113,11 @@ async def delegate(
     except asyncio.CancelledError:
         work.cancel()
         with anyio.CancelScope(shield=True), suppress(asyncio.CancelledError, FlatfieldError):
-            await _kept(run, await work, project)
+            await _kept(run, await work, project, around.underway)
         raise
     finally:
         telling.cancel()
-    problem = await _kept(run, record, project)
-    answer = told(record, order.agent)
-    desk.announce(finished(order.agent.name, (record,)))
-    return answer if problem is None else answer.model_copy(update={"error": _and(answer.error, problem)})
+    return record, await _kept(run, record, project, around.underway)
 
 
 def told(record: TrialRecord, agent: AgentConfig) -> Delegated:
@@ -138,12 +160,14 @@ def _and(first: str | None, second: str) -> str:
     return f"{first}; {second}" if first else second
 
 
-async def _kept(run: Run, record: TrialRecord, project: Project) -> str | None:
+async def _kept(run: Run, record: TrialRecord, project: Project, underway: Underway | None) -> str | None:
     """Store the run and its one trial; why that could not be done, None when it could."""
     try:
         async with store_of(project) as store:
             await store.save_run(run)
             await store.save_trial(record)
+            if underway is not None:
+                underway.forget(record.attempt)
     except StoreError as error:
         return f"the record was not kept: {error}"
     return None

@@ -39,6 +39,11 @@ PRAGMA user_version = {VERSION};
 COMMIT;
 """
 
+# Not in the first stores: made in those when they are next written to, and missed by nobody who only reads them.
+ADDED = """
+CREATE INDEX IF NOT EXISTS trials_superseded ON trials (run, agent, task, repeat) WHERE superseded = 1;
+"""
+
 _FIXES = {
     "SQLITE_FULL": ("the disk is full", "free some space and run the command again with --resume"),
     "SQLITE_READONLY": ("it may not be written", "make the folder and the files in it writable"),
@@ -70,6 +75,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         if fresh:
             connection.executescript(SCHEMA)
+        connection.executescript(ADDED)
     except BaseException:
         connection.close()
         raise

@@ -14,9 +14,10 @@ from msgspec import structs
 from flatfield.errors import NotFound, StoreError
 from flatfield.records import Run, RunSummary, TrialRecord, Verdict
 from flatfield.runs.ids import parse_trial_id
-from flatfield.runs.store import rescue, tables
+from flatfield.runs.store import rescue, tables, underway
 from flatfield.runs.store.codec import decode, encode
 from flatfield.runs.store.database import open_reader, store_error
+from flatfield.runs.store.underway import Lost, Underway
 from flatfield.runs.store.writer import Job, Writer
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "store.db"
         self.notes: tuple[str, ...] = ()
+        self.underway = Underway(folder)
         self._writer = Writer(self.path)
 
     async def __aenter__(self) -> Self:
@@ -51,6 +53,7 @@ class Store:
         try:
             await self._do(Job(apply=lambda _: None))
             self.notes = tuple([note async for note in self._take_in()])
+            self.notes += tuple([note async for note in self._settle()])
         except BaseException:
             self.close()
             raise
@@ -68,6 +71,7 @@ class Store:
         Raises:
             StoreError: something could neither be written nor rescued; it names what.
         """
+        self.underway.close()
         self._writer.close()
 
     # ------------------------------------------------------------------ writing
@@ -88,7 +92,9 @@ class Store:
                 again with later ones.
         """
         line = partial(_line, record)
-        return await self._do(Job(apply=partial(tables.insert_trial, record=record), line=line, name=record.id))
+        stored = await self._do(Job(apply=partial(tables.insert_trial, record=record), line=line, name=record.id))
+        self.underway.forget(record.attempt)
+        return stored
 
     async def save_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Store what judges said; a later verdict of a judge on a trial takes the place of an earlier one.
@@ -121,6 +127,19 @@ class Store:
             kept = f"; {left} more are no records of a run in this store, and stay there" if left else ""
             yield f"stored {len(lines) - left} records that an earlier command had to keep in {path}{kept}"
 
+    async def _settle(self) -> AsyncIterator[str]:
+        """Store what was in flight in processes that have ended; a file goes only when its attempt is committed."""
+        for path in underway.files(self.path.parent):
+            with underway.left(path) as attempts:
+                if attempts is None:
+                    continue
+                known = await self._do(Job(apply=partial(_insert_lost, attempts=attempts)))
+                if len(known) == len(attempts):
+                    path.unlink(missing_ok=True)
+            if known:
+                usd = sum(each.trial.cost_usd or 0.0 for each in known)
+                yield f"{len(known)} trials were in flight when their process was ended; they had used ${usd:.4g}"
+
     async def _do(self, job: Job[tables.T]) -> tables.T:
         return await asyncio.wrap_future(self._writer.submit(job))
 
@@ -132,8 +151,15 @@ class Store:
         Raises:
             StoreError: the store cannot be read.
         """
+        flying = underway.in_flight(self.path.parent)  # before the store is read: what is stored meanwhile is in it
         with self._reading() as connection:
-            return tables.summaries(connection) if connection else ()
+            stored = tables.summaries(connection) if connection else ()
+            lost = _unstored(connection, flying) if connection else flying
+        known = {summary.id for summary in stored}
+        others = {each.run.id: each.run for each in flying if each.run is not None and each.run.id not in known}
+        found = (*map(tables.summary_of, others.values()), *stored)
+        usd = {summary.id: sum(_usd(each) for each in lost if each.trial.run == summary.id) for summary in found}
+        return tuple(structs.replace(summary, cost_usd=summary.cost_usd + usd[summary.id]) for summary in found)
 
     def load_run(self, run: str | None = None) -> Run:
         """The run with this id or the only one whose id begins so; None means the newest evaluation.
@@ -194,13 +220,16 @@ class Store:
             return decode(text, TrialRecord)
 
     def spent_usd(self, run: str) -> float:
-        """All that is known to have been spent on the run: trials, those done again too, and judges.
+        """All that is known to have been spent on the run: trials, in flight and done again too, and judges.
 
         Raises:
             StoreError: the store cannot be read.
         """
+        flying = [each for each in underway.in_flight(self.path.parent) if each.trial.run == run]
         with self._reading() as connection:
-            return tables.spent_usd(connection, run) if connection else 0.0
+            if connection is None:
+                return sum(map(_usd, flying))
+            return tables.spent_usd(connection, run) + sum(map(_usd, _unstored(connection, flying)))
 
     def _all(self, table: Literal["trials", "verdicts"], run: str, kind: type[R]) -> tuple[R, ...]:
         with self._reading() as connection:
@@ -235,6 +264,20 @@ def _choose(asked: str, known: tuple[str, ...]) -> str:
     if alike:
         raise NotFound(f"{len(alike)} runs begin with {asked!r}: {', '.join(alike[:LISTED])}")
     raise NotFound(f"there is no run {asked!r}; the latest are: {', '.join(known[:LISTED])}")
+
+
+def _unstored(connection: sqlite3.Connection, attempts: Sequence[Lost]) -> list[Lost]:
+    """Those whose records are not stored: a process may have ended between storing one and taking its file away."""
+    return [each for each in attempts if not tables.has_attempt(connection, each.trial)]
+
+
+def _usd(lost: Lost) -> float:
+    return lost.trial.cost_usd or 0.0
+
+
+def _insert_lost(connection: sqlite3.Connection, attempts: Sequence[Lost]) -> tuple[Lost, ...]:
+    """Those that are in the store now."""
+    return tuple(each for each in attempts if tables.insert_lost(connection, each))
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True):

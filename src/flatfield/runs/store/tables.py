@@ -13,6 +13,8 @@ from flatfield.runs.store.codec import decode, encode
 if TYPE_CHECKING:
     import sqlite3
 
+    from flatfield.runs.store.underway import Lost
+
 T = TypeVar("T")
 
 
@@ -47,11 +49,44 @@ def insert_trial(connection: sqlite3.Connection, record: TrialRecord) -> bool:
             " WHERE run = ? AND agent = ? AND task = ? AND repeat = ? AND superseded = 0",
             names,
         )
+    return _insert(connection, record, text, superseded=False)
+
+
+def insert_lost(connection: sqlite3.Connection, lost: Lost) -> bool:
+    """Store an attempt whose process ended, unless its record is there; False: its run is not in this store.
+
+    Where a measured trial has taken its place, it is kept as superseded: its money was spent.
+    """
+    trial = lost.trial
+    if lost.run is not None:
+        insert_run(connection, lost.run, update=False)
+    if connection.execute("SELECT 1 FROM runs WHERE id = ?", (trial.run,)).fetchone() is None:
+        return False
+    if not has_attempt(connection, trial) and not insert_trial(connection, trial):
+        _insert(connection, trial, encode(trial), superseded=True)
+    return True
+
+
+def has_attempt(connection: sqlite3.Connection, trial: TrialRecord) -> bool:
+    """Whether this attempt at a trial is stored, superseded or not."""
+    where = "SELECT record FROM trials WHERE run = ?1 AND agent = ?2 AND task = ?3 AND repeat = ?4"
+    rows = connection.execute(
+        f"{where} AND superseded = 0 UNION ALL {where} AND superseded = 1",  # each by an index of its own
+        (trial.run, trial.agent, trial.task, trial.repeat),
+    )
+    return any(decode(text, _Attempted).attempt == trial.attempt for (text,) in rows)
+
+
+def _insert(connection: sqlite3.Connection, record: TrialRecord, text: str, *, superseded: bool) -> bool:
     failure = record.failure.kind if record.failure else None
     stored = connection.execute(
-        "INSERT INTO trials (run, agent, task, repeat, task_digest, agent_fingerprint, failure, cost_usd, record)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
-        (*names, record.task_digest, record.agent_fingerprint, failure, record.cost_usd, text),
+        "INSERT INTO trials"
+        " (run, agent, task, repeat, task_digest, agent_fingerprint, failure, cost_usd, superseded, record)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
+        (
+            *(record.run, record.agent, record.task, record.repeat, record.task_digest, record.agent_fingerprint),
+            *(failure, record.cost_usd, superseded, text),
+        ),
     ).fetchone()
     return stored is not None
 
@@ -144,6 +179,12 @@ class _Kind(msgspec.Struct, frozen=True):
     delegated: bool = False
 
 
+class _Attempted(msgspec.Struct, frozen=True):
+    """What tells an attempt at a trial from another."""
+
+    attempt: str = ""
+
+
 class _Named(msgspec.Struct, frozen=True):
     """What a summary needs of an agent."""
 
@@ -188,10 +229,20 @@ def summaries(connection: sqlite3.Connection) -> tuple[RunSummary, ...]:
         " LEFT JOIN trials ON trials.run = runs.id AND trials.superseded = 0"
         " GROUP BY runs.number ORDER BY runs.created_at DESC, runs.number DESC"
     ).fetchall()
-    return tuple(_summary(connection, decode(text, _Outline), stored, measured) for text, stored, measured in rows)
+    outlines = ((decode(text, _Outline), stored, measured) for text, stored, measured in rows)
+    return tuple(_summary(run, stored, measured, spent_usd(connection, run.id)) for run, stored, measured in outlines)
 
 
-def _summary(connection: sqlite3.Connection, run: _Outline, stored: int, measured: int) -> RunSummary:
+def summary_of(run: Run) -> RunSummary:
+    """One line about a run that is not stored yet.
+
+    Raises:
+        msgspec.MsgspecError: its record cannot be read.
+    """
+    return _summary(decode(encode(run), _Outline), 0, 0, 0.0)
+
+
+def _summary(run: _Outline, stored: int, measured: int, usd: float) -> RunSummary:
     return RunSummary(
         id=run.id,
         created_at=run.created_at,
@@ -202,7 +253,7 @@ def _summary(connection: sqlite3.Connection, run: _Outline, stored: int, measure
         + sum(more for agents in run.added.values() for more in agents.values()),
         stored=stored,
         measured=measured,
-        cost_usd=spent_usd(connection, run.id),
+        cost_usd=usd,
         imported=run.imported,
         delegated=run.delegated,
     )
