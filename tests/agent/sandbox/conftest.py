@@ -147,6 +147,7 @@ def start_harness(home: Path, *, ordinary: bool) -> Harness:
         "PLANTED_API_KEY": secret,
         "PYTHONPATH": os.pathsep.join(libraries),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "LD_LIBRARY_PATH": str(Path(python).parents[1] / "lib"),
     }
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     process = subprocess.Popen(argv, env=environ, cwd=home, **pipes)

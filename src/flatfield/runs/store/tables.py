@@ -69,10 +69,10 @@ def insert_lost(connection: sqlite3.Connection, lost: Lost) -> bool:
 
 def has_attempt(connection: sqlite3.Connection, trial: TrialRecord) -> bool:
     """Whether this attempt at a trial is stored, superseded or not."""
-    where = "SELECT record FROM trials WHERE run = ?1 AND agent = ?2 AND task = ?3 AND repeat = ?4"
+    where = "SELECT record FROM trials WHERE run = :run AND agent = :agent AND task = :task AND repeat = :repeat"
     rows = connection.execute(
         f"{where} AND superseded = 0 UNION ALL {where} AND superseded = 1",  # each by an index of its own
-        (trial.run, trial.agent, trial.task, trial.repeat),
+        {"run": trial.run, "agent": trial.agent, "task": trial.task, "repeat": trial.repeat},
     )
     return any(decode(text, _Attempted).attempt == trial.attempt for (text,) in rows)
 
