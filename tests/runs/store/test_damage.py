@@ -124,7 +124,8 @@ async def test_a_log_of_garbage(store: Store) -> None:
 async def test_a_record_that_is_no_json_any_more(store: Store) -> None:
     with closing(sqlite3.connect(store.path)) as connection, connection:
         connection.execute("UPDATE runs SET record = replace(record, ':', '!')")
-    (listed,) = store.runs()
+    listed, *others = store.runs()
+    assert len(others) == RUNS - 1
     assert "its record in the store cannot be read" in listed.title, "it costs the others nothing"
     with pytest.raises(StoreError, match="cannot be read"):
         store.load_run(listed.id)
