@@ -223,12 +223,11 @@ def test_no_key_is_told_anywhere(
     (project / "leak.md").write_text(LOP)
     (project / "checks.py").write_text(CHECKS)
     (project / "flatfield.toml").write_text(agents(start))
-    assert cli("trust").returncode == 0
     heard: list[str] = []
     before = set(Path(tempfile.gettempdir()).iterdir())
     others = tuple(f"{name}-{kind}" for name in PROVIDERS for kind in OTHERS)
     names = (*PROVIDERS, *others, "headed", "refused", "led-on")
-    run = cli("eval", "leak.md", "--agents", ",".join(names), "--jobs", "8")
+    _, run = cli("trust"), cli("eval", "leak.md", "--agents", ",".join(names), "--jobs", "8")
     assert run.returncode == 3, run.stderr
     id_ = json.loads(cli("runs", "--json").stdout)[0]["id"]
     outputs = [run, *(cli("report", id_, "--format", form) for form in plugins.names("report"))]
