@@ -315,10 +315,13 @@ def _with_written(want: Want, contents: Contents) -> Want:
         written = [
             path for path in contents.written if Path(path).is_relative_to(beside) or Path(path).parent == beside.parent
         ]
+        written += contents.unsettled_about(beside)
     elif want.program:
         names = {Path(part).name for part in want.detail.split()}
         inside = (path for path in contents.written if Path(path).is_relative_to(want.folder))
         written = [path for path in inside if Path(path).name in names]
+        if any((Path(want.folder) / part).is_file() for part in want.detail.split()):
+            written += contents.unsettled_about(Path(want.folder))
     return msgspec.structs.replace(want, written=tuple(written))
 
 

@@ -186,7 +186,7 @@ class _Search:
     def _add(self, parts: Parts, info: os.stat_result, claim: Claim) -> None:
         path = self._path(parts)
         kind = KINDS.get(stat.S_IFMT(info.st_mode), "file")
-        target = os.readlink(path) if kind == "link" else ""
+        target = str(Path(path).readlink()) if kind == "link" else ""
         self.places[parts] = Place(
             at=parts,
             kind=kind,  # type: ignore[arg-type]  # one of the three
@@ -213,7 +213,7 @@ class _Search:
                 continue
             at.append(name)
             try:
-                text = os.readlink(self._path(tuple(at)))
+                text = str(Path(self._path(tuple(at))).readlink())
             except OSError:
                 continue
             self._also(tuple(at), structs.replace(claim, reason=reason))
