@@ -58,6 +58,27 @@ async def test_it_works_where_it_is_put_and_cannot_leave(folder: Path) -> None:
     assert [event.kind for event in events] == ["tool", "tool", "tool", "turn", "turn", "verifying"]
 
 
+async def test_two_agents_in_one_folder_report_their_own_changes_and_nobody_elses(folder: Path) -> None:
+    begun = [asyncio.Event(), asyncio.Event()]
+
+    def script(mine: int, path: str) -> Callable[[dict[str, Any], int], Awaitable[FakeReply]]:
+        async def reply(_request: dict[str, Any], number: int) -> FakeReply:
+            begun[mine].set()
+            await begun[1 - mine].wait()
+            (folder / "users.py").write_text(f"{mine}{number}")
+            call = ("write_file", json.dumps({"file_path": path, "content": path}))
+            return FakeReply(calls=(call,)) if number == 0 else FakeReply(text="done")
+
+        return reply
+
+    async with FakeChat(script(0, "x/one.txt")) as one, FakeChat(script(1, "two.txt")) as two:
+        first, second = await asyncio.gather(
+            work(folder, agent(one.base_url)), work(folder, agent(two.base_url, name="other"))
+        )
+    assert [(change.path, change.text) for change in first.changes] == [("x/one.txt", "x/one.txt")]
+    assert [(change.path, change.text) for change in second.changes] == [("two.txt", "two.txt")]
+
+
 async def test_limits_and_the_models_own_name(folder: Path) -> None:
     async with FakeChat([FakeReply(calls=(("list_directory", "{}"),))] * 3) as server:
         record = await work(folder, agent(server.base_url), prompt="Say MODEL_NAME.")

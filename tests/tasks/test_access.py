@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -173,6 +174,50 @@ def test_code_that_an_agent_wrote_asks_again(ledger: Ledger, repo: Path, name: s
     ledger.wrote([str(repo / name)])
     with pytest.raises(NotTrusted):
         access(ledger).allow(wants)
+
+
+@pytest.mark.parametrize("where", ["", "tasks", "tasks/deep", ".."])
+def test_code_where_an_agent_writes_unseen_asks_until_it_is_settled(ledger: Ledger, repo: Path, where: str) -> None:
+    ledger.trust(trusted(repo))
+    ledger.made([repo / "tasks" / "checks.py"])
+    wants = access(ledger).of_file(repo / "tasks" / "checks.py", "x")
+    folder = str((repo / where).resolve())
+    mark, other = ledger.begins(folder), ledger.begins(str(repo / "elsewhere"))
+    with pytest.raises(NotTrusted, match=rf"an agent wrote {re.escape(folder)}/\*\*, which nobody has looked at"):
+        access(ledger).allow(wants)
+    ledger.settled(mark, [])
+    access(ledger).allow(wants)
+    assert list(ledger.contents().unsettled) == [other]
+
+
+def test_what_was_written_under_a_mark_is_known_when_it_is_settled(ledger: Ledger, repo: Path) -> None:
+    ledger.trust(trusted(repo))
+    checks = repo / "tasks" / "checks.py"
+    ledger.made([checks])
+    ledger.settled(ledger.begins(str(repo)), [str(checks)])
+    assert (ledger.contents().written, ledger.contents().made, ledger.contents().unsettled) == ((str(checks),), {}, {})
+    assert not access(ledger).allows(access(ledger).of_file(checks, "x"))
+
+
+def test_a_user_who_looks_settles_what_a_killed_process_left(ledger: Ledger, repo: Path) -> None:
+    ledger.trust(trusted(repo))
+    wants = access(ledger).of_file(repo / "tasks" / "checks.py", "x")
+    for folder in (repo, repo.parent):
+        ledger.begins(str(folder))
+        assert not access(ledger).allows(wants)
+        access(ledger, User("always")).allow(wants)
+        assert access(ledger).allows(wants)
+    [above] = ledger.contents().unsettled.values()
+    assert (above.folder, above.seen) == (str(repo.parent), (str(repo),)), "the rest of it was looked at by nobody"
+
+
+def test_an_agent_at_work_does_not_stop_a_program_from_elsewhere(ledger: Ledger, repo: Path) -> None:
+    ledger.trust(trusted(repo))
+    (repo / "run.sh").write_text("")
+    ledger.begins(str(repo))
+    for command, allowed in ((("sh", "-c", "echo"), True), (("sh", "run.sh"), False), (("./run.sh",), False)):
+        wants = access(ledger).of_agent(agent(repo, provider="cli", command=command), Sends(runs_code=True))
+        assert access(ledger).allows(wants) is allowed
 
 
 def test_what_an_agent_wrote_elsewhere_asks_nobody(ledger: Ledger, repo: Path) -> None:

@@ -72,6 +72,16 @@ class Watched(Mapping[str, str]):
         return len(self._environ)
 
 
+def runs_code(agent: AgentConfig) -> bool:
+    """Whether the agent is a program that runs as the user.
+
+    Raises:
+        NotFound: there is no such provider.
+        NotReady: the provider's module cannot be imported.
+    """
+    return bool(getattr(plugins.load("provider", agent.provider), "RUNS_CODE", False))
+
+
 def sends(agent: AgentConfig, environ: Mapping[str, str], *, pretend: bool = False) -> Sends:
     """Where the agent's requests go and what they bring; `pretend`: as if every key that it may need were set.
 
@@ -85,21 +95,21 @@ def sends(agent: AgentConfig, environ: Mapping[str, str], *, pretend: bool = Fal
     module = plugins.load("provider", agent.provider)
     endpoint_of = getattr(module, "endpoint_of", None)
     vendor: Origin | None = getattr(module, "VENDOR", None)
-    runs_code = bool(getattr(module, "RUNS_CODE", False))
+    of_program = runs_code(agent)
     if endpoint_of is None or vendor is None:
         named = [*([agent.api_key_env] if agent.api_key_env else []), *variables(agent.headers)]
         there = tuple(dict.fromkeys(name for name in named if pretend or environ.get(name)))
-        return Sends(url=agent.base_url or "", variables=there, runs_code=runs_code)
+        return Sends(url=agent.base_url or "", variables=there, runs_code=of_program)
     watched = Watched(environ, pretend=pretend, addresses=(vendor.url_variable,))
     try:
         endpoint: Addressed = endpoint_of(agent, watched)
     except NotReady:  # a key is missing: nothing will be sent
-        return Sends(runs_code=runs_code)
+        return Sends(runs_code=of_program)
     return Sends(
         url=endpoint.base_url,
         variables=tuple(sorted(watched.found - {vendor.url_variable})),
         url_variable=vendor.url_variable,
         own_variables=vendor.key_variables,
         own_host=vendor.own_host,
-        runs_code=runs_code,
+        runs_code=of_program,
     )

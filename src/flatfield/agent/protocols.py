@@ -12,7 +12,7 @@ from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, Tu
 from flatfield.tasks.access import nobody
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -229,8 +229,11 @@ class Sandbox(Protocol):
 class Mounting(Protocol):
     """A sandbox that can keep parts of a workspace from commands."""
 
-    def with_mounts(self, mounts: tuple[Mount, ...]) -> Sandbox:
+    def with_mounts(self, mounts: tuple[Mount, ...], look: Callable[[], None] | None = None) -> Sandbox:
         """The same, for a workspace with these parts kept; folders stand before what is in them.
+
+        `look` is called (in a thread) before a command begins and when all of it is gone; in between, and while it
+        looks, files belong to the user that commands run as.
 
         Raises:
             NotReady: one of them cannot be kept.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from flatfield.agent.files.changed import ALL_TEXT_LIMIT_BYTES, CACHES, TEXT_LIMIT_BYTES
 from flatfield.agent.files.confined import ConfinedFiles, Entry
 from flatfield.agent.files.copying import copy, plan_copy
 from flatfield.agent.protocols import SandboxLimits
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
     from flatfield.agent.protocols import Sandbox
     from flatfield.records import Task
 
-CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".cache"})
-"""What commands leave behind without being asked: no part of an agent's work."""
-
-OWN = "/.flatfield/underway/"
-"""What we write while an agent works in a project's own folder."""
-
-TEXT_LIMIT_BYTES = 64 * 1024
-ALL_TEXT_LIMIT_BYTES = 1024**2
 SANDBOX_ROOT = "/workspace"  # what `pwd` prints in the sandbox, so that a model may call the root by this name
 RACY_NANOSECONDS = 100_000_000  # ten ticks of the coarsest clock that file systems stamp with
 
@@ -127,7 +120,7 @@ def changes(before: Snapshot, files: ConfinedFiles) -> tuple[FileChange, ...]:
 
 def _files(files: ConfinedFiles) -> list[Entry]:
     entries = files.walk(skip=CACHES)
-    return [entry for entry in entries if entry.kind != "folder" and OWN not in f"/{entry.path}"]
+    return [entry for entry in entries if entry.kind != "folder"]
 
 
 def _kind(

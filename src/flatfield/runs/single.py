@@ -7,11 +7,12 @@ import os
 import random
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from flatfield.agent.destinations import runs_code
+from flatfield.agent.files.changed import Changed
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.guarding import Protection, check_workspace
 from flatfield.agent.files.searching import remember_all
@@ -24,24 +25,26 @@ from flatfield.agent.sandbox.finding import find_sandbox
 from flatfield.agent.sandbox.lending import journal_of, settle
 from flatfield.agent.tools.run_command import SPEC, run_shielded
 from flatfield.agent.workspace import SANDBOX_ROOT
-from flatfield.errors import FlatfieldError, NotReady, ToolError
+from flatfield.errors import NotReady
 from flatfield.records import Evaluation, Event, Run, Task, TrialPlan
 from flatfield.runs.ids import new_run_id
 from flatfield.runs.order import versions
+from flatfield.runs.remembering import ProgramAtWork, Remembering
 from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, limit_agents
 from flatfield.runs.trial import Assignment, Ground, TrialWork, tool_names
 from flatfield.scoring.prices.pricing import Prices
-from flatfield.tasks.access import is_code, nobody
+from flatfield.tasks.access import nobody
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from flatfield.agent.clock import Clock
     from flatfield.agent.protocols import Sandbox
-    from flatfield.records import AgentConfig, FileChange, LaneLimits, Limits, TrialRecord
+    from flatfield.records import AgentConfig, LaneLimits, Limits, TrialRecord
     from flatfield.runs.store.underway import Underway
     from flatfield.tasks.access import Access
 
@@ -113,85 +116,69 @@ async def run_here(
         FlatfieldError: the folder is protected itself.
     """
     check_workspace(folder, around.allow)
-    task = prompt_task(prompt, limits, agent)
-    protection = Protection(folder, allow=around.allow, config=around.config, homes=around.homes)
-    if around.access.ledger.path is not None:
-        protection.claim_place(around.access.ledger.path.parent, "it is flatfield's own: it says what you trust")
+    protection = _protection(folder, around)
     async with AsyncExitStack() as stack:
         lanes, pool = await _open(stack, around)
         await pool.check(agent)
         limit_agents(lanes, pool, (agent,), around.lanes)
-        sandbox = await _sandbox(protection) if COMMANDS in tool_names(agent, task) else None
-        ground = Ground(
-            pool=pool,
-            prices=around.prices,
-            clock=around.clock,
-            scratch=folder,
-            sandbox=sandbox,
-            sandbox_reason="",
-            observe=around.observe,
-            access=around.access,
-            underway=around.underway,
-        )
-        assignment = Assignment(
-            plan=TrialPlan(run=around.run, agent=agent.name, task=task.id, repeat=1),
-            agent=agent,
-            fingerprint=fingerprint(agent),
-            task=task,
-            limits=limits,
-            model_name=agent.model or agent.name,
-        )
+        assignment = _assignment(prompt, agent, limits, around.run)
+        sandbox = await _sandbox(protection) if COMMANDS in tool_names(agent, assignment.task) else None
+        work = TrialWork(assignment, _ground(pool, folder, sandbox, around))
         lane = pool.of(agent).lane(agent)
 
         def wait() -> None:
             around.observe(Event(kind="waiting", text=f"waiting: others are at work on {lane.name}"))
 
         async with lanes.hold(lane, wait) as lane_seconds, lanes.alone(lane) as device_seconds:
-            await asyncio.to_thread(_look, protection)
-            names = (SANDBOX_ROOT,) if sandbox else ()
-            writing = _Writing(protection.root, around)
-            with ConfinedFiles(folder, names=names, protection=protection, writing=writing.file) as files:
-                record = await TrialWork(assignment, ground).work(folder, files)
-                writing.changes(record, files)
+            record = await _worked(work, protection, assignment, sandbox, around)
         waited = record.queue_seconds + lane_seconds + device_seconds
         return structs.replace(record, queue_seconds=waited, notes=(*record.notes, *opened(protection)))
 
 
-class _Writing:
-    """Remembers the code that an agent writes, before it is there: a killed process must not make it trusted."""
-
-    def __init__(self, root: Path, around: Surroundings) -> None:
-        self._root = root
-        self._around = around
-        self._said = False
-
-    def file(self, path: str, data: bytes) -> None:
-        """A file is about to be written; `path` is relative to the workspace."""
-        if is_code(Path(path), data):
-            self._remember((path,))
-
-    def changes(self, record: TrialRecord, files: ConfinedFiles) -> None:
-        """What commands, or a scaffold, wrote."""
-        self._remember([change.path for change in record.changes if change.kind != "deleted" and _code(change, files)])
-
-    def _remember(self, paths: Sequence[str]) -> None:
-        try:
-            places = [self._root / path for path in paths]
-            self._around.access.ledger.wrote(str(place.parent.resolve() / place.name) for place in places)
-        except FlatfieldError as error:
-            if not self._said:
-                self._around.observe(
-                    Event(kind="note", text=f"the code that is written here is not remembered: {error}")
-                )
-            self._said = True
+def _protection(folder: Path, around: Surroundings) -> Protection:
+    protection = Protection(folder, allow=around.allow, config=around.config, homes=around.homes)
+    if around.access.ledger.path is not None:
+        protection.claim_place(around.access.ledger.path.parent, "it is flatfield's own: it says what you trust")
+    return protection
 
 
-def _code(change: FileChange, files: ConfinedFiles) -> bool:
-    try:
-        head = files.read(change.path, limit_bytes=2).data
-    except (OSError, ToolError):
-        head = b""
-    return is_code(Path(change.path), head)
+def _assignment(prompt: str, agent: AgentConfig, limits: Limits, run: str) -> Assignment:
+    task = prompt_task(prompt, limits, agent)
+    return Assignment(
+        plan=TrialPlan(run=run, agent=agent.name, task=task.id, repeat=1),
+        agent=agent,
+        fingerprint=fingerprint(agent),
+        task=task,
+        limits=limits,
+        model_name=agent.model or agent.name,
+    )
+
+
+def _ground(pool: ProviderPool, folder: Path, sandbox: Sandbox | None, around: Surroundings) -> Ground:
+    return Ground(
+        pool=pool,
+        prices=around.prices,
+        clock=around.clock,
+        scratch=folder,
+        sandbox=sandbox,
+        sandbox_reason="",
+        observe=around.observe,
+        access=around.access,
+        underway=around.underway,
+    )
+
+
+async def _worked(
+    work: TrialWork, protection: Protection, assignment: Assignment, sandbox: Sandbox | None, around: Surroundings
+) -> TrialRecord:
+    """The agent's work in the folder, with all that it writes collected, and the code among it remembered."""
+    await asyncio.to_thread(_look, protection)
+    root = protection.root
+    changed = Changed(Remembering(root, around.access.ledger, around.observe))
+    names = (SANDBOX_ROOT,) if sandbox else ()
+    with ConfinedFiles(root, names=names, protection=protection, changed=changed) as files:
+        unseen = ProgramAtWork(files) if runs_code(assignment.agent) else None
+        return await work.work(root, files, unseen)
 
 
 def _look(protection: Protection) -> None:

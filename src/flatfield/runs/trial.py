@@ -18,7 +18,7 @@ from flatfield.agent.protocols import Opening, SandboxLimits
 from flatfield.agent.sandbox.packages import with_packages
 from flatfield.agent.system_prompt import system_prompt
 from flatfield.agent.toolbox import FILE_TOOLS, failed_in_short, open_tools
-from flatfield.agent.workspace import SANDBOX_ROOT, Workspace, adopt, changes, snapshot
+from flatfield.agent.workspace import SANDBOX_ROOT, Snapshot, Workspace, adopt, changes, snapshot
 from flatfield.errors import FlatfieldError, NotFound, NotReady, ProviderError
 from flatfield.records import Event, Failure, Limits, TrialRecord, Turn
 from flatfield.runs.store.threads import to_the_end
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from flatfield.agent.protocols import Sandbox
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.agent.toolbox import Toolbox
-    from flatfield.agent.workspace import Snapshot
     from flatfield.records import AgentConfig, Check, EventKind, FileChange, Task, TrialPlan
     from flatfield.runs.store.underway import Underway
     from flatfield.runs.traffic.lanes import Lanes
@@ -84,6 +83,16 @@ class Assignment:
     limits: Limits
     model_name: str
     files: CopyPlan | None = None
+
+
+class Unseen:
+    """Is told when an agent begins to work in a folder as it is, and when it has ended: here nobody listens."""
+
+    def begins(self) -> None:
+        """It will write now."""
+
+    def ended(self) -> None:
+        """It writes no more."""
 
 
 def tool_names(agent: AgentConfig, task: Task) -> tuple[str, ...]:
@@ -135,9 +144,12 @@ class TrialWork:
             record = msgspec.structs.replace(record, notes=(*record.notes, note))
         return record
 
-    async def work(self, root: Path, files: ConfinedFiles) -> TrialRecord:
-        """The agent's part in a workspace that stands, then the verifiers'."""
-        return await self._recorded(self._steps(root, files))
+    async def work(self, root: Path, files: ConfinedFiles, unseen: Unseen | None = None) -> TrialRecord:
+        """The agent's part in a folder as it is. Its changes are what `files` collected of its own calls.
+
+        `unseen` is told when the agent itself, being a program, begins to work there, and when it has ended.
+        """
+        return await self._recorded(self._in_place(root, files, unseen or Unseen()))
 
     async def _recorded(self, steps: Coroutine[None, None, Failure | None]) -> TrialRecord:
         """Take the steps; what ends them early is the record's failure, beside all that was used until then."""
@@ -161,26 +173,39 @@ class TrialWork:
         self._sandbox = await to_the_end(with_packages, sandbox, self._assignment.task.packages, home)
         names = (SANDBOX_ROOT,) if sandbox else ()
         with ConfinedFiles(root, names=names, owner=sandbox.user if sandbox else None) as files:
-            return await self._steps(root, files)
+            before = await to_the_end(snapshot, files)
+            failure = await self._worked(root, files, Unseen())
+            if failure is None:
+                self._doing = "it was looked at what the agent changed"
+            self._changes = await to_the_end(changes, before, files)
+            if failure is None:
+                await self._verify(self._context(files, root, before))
+            return failure
 
-    async def _steps(self, root: Path, files: ConfinedFiles) -> Failure | None:
-        before = await to_the_end(snapshot, files)
+    async def _in_place(self, root: Path, files: ConfinedFiles, unseen: Unseen) -> Failure | None:
+        try:
+            failure = await self._worked(root, files, unseen)
+        finally:
+            self._changes = files.changed.listed() if files.changed else ()
+        if failure is None:
+            await self._verify(self._context(files, root, Snapshot(files={})))
+        return failure
+
+    async def _worked(self, root: Path, files: ConfinedFiles, unseen: Unseen) -> Failure | None:
         workspace = Workspace(root=root, files=files, sandbox=self._sandbox, command_limits=SandboxLimits())
         tools = open_tools(tool_names(self._assignment.agent, self._assignment.task), workspace, self._ground.clock)
         self._doing = "the agent was working"
-        failure = await self._converse(tools, root)
+        failure = await self._converse(tools, root, unseen)
         self._wall_seconds = self._ground.clock.now() - self._started - queue_seconds(self._outcome)
-        if failure is None:
-            self._doing = "it was looked at what the agent changed"
-        self._changes = await to_the_end(changes, before, files)
-        if failure is None:
-            self._doing = "it was verified"
-            self._tell("verifying")
-            lane = self._ground.pool.of(self._assignment.agent).lane(self._assignment.agent)
-            self._checks = await verify_quietly(self._context(files, root, before), lane, self._ground.lanes)
         return failure
 
-    async def _converse(self, tools: Toolbox, root: Path) -> Failure | None:
+    async def _verify(self, context: VerifyContext) -> None:
+        self._doing = "it was verified"
+        self._tell("verifying")
+        lane = self._ground.pool.of(self._assignment.agent).lane(self._assignment.agent)
+        self._checks = await verify_quietly(context, lane, self._ground.lanes)
+
+    async def _converse(self, tools: Toolbox, root: Path, unseen: Unseen) -> Failure | None:
         """Let the agent work; what it returns is how the harness failed it."""
         assignment, pool = self._assignment, self._ground.pool
         opening = Opening(
@@ -207,7 +232,11 @@ class TrialWork:
             observe=self._show,
             lag=self._ground.lag,
         )
-        self._outcome = await agent.run()
+        await to_the_end(unseen.begins)
+        try:
+            self._outcome = await agent.run()
+        finally:
+            await to_the_end(unseen.ended)
         if self._outcome.stop == "error":
             return Failure(kind=self._outcome.failed, message=self._outcome.problem)
         return self._interrupted() if self._outcome.stop == "cancelled" else None

@@ -325,7 +325,20 @@ def _with_written(want: Want, contents: Contents) -> Want:
     if want.key is not None:
         return want
     inside = (path for path in contents.written if Path(path).is_relative_to(want.folder))
-    return msgspec.structs.replace(want, written=tuple(path for path in inside if Path(path).exists()))
+    written = [path for path in inside if Path(path).exists()]
+    if want.file:
+        written += contents.unsettled_about(Path(want.file).parent)
+    elif any(_is_file(Path(want.folder) / part) for part in want.detail.split()):
+        written += contents.unsettled_about(Path(want.folder))
+    return msgspec.structs.replace(want, written=tuple(written))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is one; what cannot be a path is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _made_by_us(file: Path, contents: Contents) -> bool:

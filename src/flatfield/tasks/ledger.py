@@ -8,7 +8,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import secrets
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,7 +20,6 @@ from flatfield.errors import FlatfieldError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 NAME = "trust.json"
 CODE = """
@@ -58,20 +59,42 @@ class TrustedFolder(Struct, frozen=True, kw_only=True):
     programs: tuple[str, ...] = ()
 
 
+class Unsettled(Struct, frozen=True, kw_only=True):
+    """A folder that something of an agent's began to write in unseen, and of which nobody knows yet what it wrote.
+
+    `seen`: folders in it that the user has looked at since.
+    """
+
+    folder: str
+    seen: tuple[str, ...] = ()
+
+
 class Contents(Struct, frozen=True, kw_only=True):
     """All that the ledger holds.
 
     `written`: code files (absolute paths) that an agent of flatfield's wrote and nobody has looked at since. `made`:
-    code that flatfield itself wrote (`init`), path → SHA-256 in hex.
+    code that flatfield itself wrote (`init`), path → SHA-256 in hex. `unsettled`: by mark, where a command or a program
+    of an agent's is at work, or was when its process was killed.
     """
 
     folders: tuple[TrustedFolder, ...] = ()
     written: tuple[str, ...] = ()
     made: dict[str, str] = {}
+    unsettled: dict[str, Unsettled] = {}
 
     def of(self, folder: str) -> TrustedFolder | None:
         """What is said of exactly this folder."""
         return next((one for one in self.folders if one.folder == folder), None)
+
+    def unsettled_about(self, folder: Path) -> tuple[str, ...]:
+        """As `FOLDER/**`, where it is not known what an agent wrote: all that lies round a folder, or in it."""
+        found = {
+            one.folder
+            for one in self.unsettled.values()
+            if (folder.is_relative_to(one.folder) or Path(one.folder).is_relative_to(folder))
+            and not any(folder.is_relative_to(seen) for seen in one.seen)
+        }
+        return tuple(f"{one}/**" for one in sorted(found))
 
 
 class Ledger:
@@ -111,8 +134,10 @@ class Ledger:
                     programs=tuple(sorted({*before.programs, *added.programs})),
                 )
             others = tuple(one for one in now.folders if one.folder != added.folder)
-            written = tuple(path for path in now.written if path not in frozenset(seen))
-            change(structs.replace(now, folders=(*others, added), written=written))
+            looked_at = frozenset(seen)
+            written = tuple(path for path in now.written if path not in looked_at)
+            unsettled = dict(_less(now.unsettled, added.folder, looked_at))
+            change(structs.replace(now, folders=(*others, added), written=written, unsettled=unsettled))
 
     def forget(self, folder: str) -> bool:
         """Trust a folder no more; whether it was trusted."""
@@ -134,6 +159,32 @@ class Ledger:
                     now,
                     written=tuple(sorted({*still, *new})),
                     made={path: digest for path, digest in now.made.items() if path not in new},
+                )
+            )
+
+    def begins(self, folder: str) -> str:
+        """Remember, before it begins, that something of an agent's writes unseen in a folder; the mark to settle."""
+        if self.path is None:
+            return ""
+        mark = secrets.token_hex(8)
+        with self._changing() as change:
+            now = self.contents()
+            change(structs.replace(now, unsettled={**now.unsettled, mark: Unsettled(folder=folder)}))
+        return mark
+
+    def settled(self, mark: str, paths: Iterable[str]) -> None:
+        """Remember the code that was written under a mark, and that all of it is known, in one step."""
+        if self.path is None:
+            return
+        with self._changing() as change:
+            now = self.contents()
+            new = frozenset(paths)
+            change(
+                structs.replace(
+                    now,
+                    written=tuple(sorted({*now.written, *new})),
+                    made={path: digest for path, digest in now.made.items() if path not in new},
+                    unsettled={key: one for key, one in now.unsettled.items() if key != mark},
                 )
             )
 
@@ -176,6 +227,15 @@ class _Change:
         draft.touch(mode=0o600)
         draft.write_bytes(msgspec.json.format(msgspec.json.encode(contents), indent=1) + b"\n")
         draft.replace(self._path)
+
+
+def _less(unsettled: dict[str, Unsettled], folder: str, looked_at: frozenset[str]) -> Iterator[tuple[str, Unsettled]]:
+    """What is unsettled still when a user has looked at a folder."""
+    for mark, one in unsettled.items():
+        if f"{one.folder}/**" not in looked_at:
+            yield mark, one
+        elif not Path(one.folder).is_relative_to(folder):
+            yield mark, structs.replace(one, seen=(*one.seen, folder))
 
 
 def sha256(path: Path) -> str:

@@ -482,3 +482,23 @@ def test_what_is_found(root: Path) -> None:
 def test_a_folder_too_deep_to_be_looked_into_is_told(root: Path) -> None:
     (root / "/".join("d" * 101)).mkdir(parents=True)
     assert find(Protection(root)).deep == {tuple("d" * 101)}
+
+
+def test_of_a_closed_folder_only_what_can_be_read_or_reached_there_is_looked_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = '[remote "o"]\n\turl = https://me:token@git.example/x\n'
+    write(root, ".venv/src/pkg/.git/config", config)
+    write(root, "node_modules/a/.env")
+    write(root, "env/pyvenv.cfg")
+    write(root, "env/deep/config", config)
+    os.mkfifo(root / "node_modules/a/fifo")
+    found = find(Protection(root), contents=True)
+    assert {"/".join(at) for at in found.places} == {
+        ".venv", ".venv/src/pkg/.git/config", "node_modules", "node_modules/a/fifo", "env", "env/deep/config",
+    }  # fmt: skip
+    looked: list[str] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: looked.append(str(path)) or scandir(path))  # type: ignore[func-returns-value]
+    assert {"/".join(at) for at in find(Protection(root)).places} == {".venv", "node_modules", "env"}
+    assert looked == [str(root), str(root / "env")], "without contents, nobody goes into them"

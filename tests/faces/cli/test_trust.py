@@ -17,7 +17,7 @@ import pytest
 
 import flatfield
 from flatfield.faces.cli.environment import read_environment
-from flatfield.tasks.ledger import Ledger
+from flatfield.tasks.ledger import Contents, Ledger
 from flatfield.tasks.project import find_project
 from flatfield.testing.fake_chat import FakeReply
 
@@ -289,6 +289,105 @@ def test_what_an_agent_wrote_is_not_run_in_a_trusted_folder_before_somebody_look
     assert f"an agent wrote {hostile / path.rpartition('/')[2]}" in ended.stderr
     assert not marker.exists()
     assert "was written by an agent" in cli("trust").stderr
+    assert cli("eval", "checked.md", "--agents", "noop").returncode == 0
+    assert marker.exists()
+
+
+def commanding(command: str) -> Callable[[dict[str, Any], int], FakeReply]:
+    def script(request: dict[str, Any], _number: int) -> FakeReply:
+        if request["messages"][-1]["role"] == "tool":
+            return FakeReply(text="done")
+        return FakeReply(calls=(("run_command", json.dumps({"command": command})),))
+
+    return script
+
+
+def with_commands(hostile: Path, url: str) -> None:
+    (hostile / "flatfield.toml").write_text(
+        f'[agents.commander]\nprovider = "openai-chat"\nmodel = "m"\nbase_url = "{url}"\ntools = ["run_command"]\n'
+    )
+
+
+def contents(own_data_folder: Path) -> Contents:
+    return Ledger(own_data_folder / "trust.json").contents()
+
+
+@pytest.mark.needs("bwrap")
+@pytest.mark.usefixtures("reachable")
+def test_code_that_a_command_wrote_asks_again(
+    cli: Cli, hostile: Path, serve: Serve, marker: Path, own_data_folder: Path
+) -> None:
+    (hostile / "own.py").write_text("")
+    dated = "touch -r checks.py before; sed -i s/x/y/ checks.py; touch -r before checks.py; mkdir -p __pycache__;"
+    url = serve(
+        commanding(dated + "echo > __pycache__/checks.cpython-311.pyc; echo > notes.txt; ln -s made.md l.py")
+    ).base_url
+    with_commands(hostile, url)
+    cli("trust")
+    record = json.loads(cli("run", "x", "--agent", "commander", "--json").stdout)
+    assert [(change["path"], change["kind"]) for change in record["changes"]] == [
+        ("before", "added"), ("checks.py", "modified"), ("l.py", "added"), ("notes.txt", "added"),
+    ]  # fmt: skip
+    wrote = [str(hostile / name) for name in ("__pycache__/checks.cpython-311.pyc", "checks.py", "l.py")]
+    assert (contents(own_data_folder).written, contents(own_data_folder).unsettled) == (tuple(wrote), {})
+    assert cli("eval", "checked.md", "--agents", "noop").returncode == 2
+    assert not marker.exists()
+
+
+@pytest.mark.needs("bwrap")
+@pytest.mark.usefixtures("reachable")
+def test_code_that_a_command_wrote_before_flatfield_was_killed_asks_too(
+    cli: Cli, hostile: Path, serve: Serve, marker: Path, own_data_folder: Path
+) -> None:
+    url = serve(commanding("echo '# new' >> checks.py; echo > begun; sleep 60")).base_url
+    with_commands(hostile, url)
+    cli("trust")
+    assert cli("eval", "checked.md", "--agents", "noop").returncode == 0
+    marker.unlink()
+    command = [sys.executable, "-m", "flatfield", "run", "x", "--agent", "commander"]
+    with subprocess.Popen(command, cwd=hostile, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        while not (hostile / "begun").exists():
+            assert child.poll() is None
+        child.kill()
+    ended = cli("eval", "checked.md", "--agents", "noop")
+    assert ended.returncode == 2
+    assert f"an agent wrote {hostile}/**, which nobody has looked at since" in ended.stderr
+    assert not marker.exists()
+    assert f"{hostile}/** was written by an agent" in cli("trust").stderr
+    assert contents(own_data_folder).unsettled == {}
+    assert cli("eval", "checked.md", "--agents", "noop").returncode == 0
+
+
+def test_code_that_an_external_agent_writes_asks_from_its_start_on(
+    cli: Cli, hostile: Path, marker: Path, own_data_folder: Path
+) -> None:
+    ledger = own_data_folder / "trust.json"
+    program = f"echo '# new' >> checks.py; cp {ledger} seen.json; echo done"
+    (hostile / "flatfield.toml").write_text(
+        f'[agents.mine]\nprovider = "cli"\ncommand = {json.dumps(["sh", "-c", program])}\n'
+    )
+    cli("trust")
+    record = json.loads(cli("run", "x", "--agent", "mine", "--json").stdout)
+    assert [change["path"] for change in record["changes"]] == ["checks.py", "seen.json"]
+    during = json.loads((hostile / "seen.json").read_text())
+    assert [one["folder"] for one in during["unsettled"].values()] == [str(hostile)]
+    now = contents(own_data_folder)
+    assert (now.written, now.unsettled) == ((str(hostile / "checks.py"),), {})
+    assert cli("eval", "checked.md", "--agents", "noop").returncode == 2
+    assert not marker.exists()
+
+
+def test_what_the_user_writes_meanwhile_is_the_users(
+    cli: Cli, hostile: Path, serve: Serve, marker: Path, own_data_folder: Path
+) -> None:
+    def script(request: dict[str, Any], number: int) -> FakeReply:
+        (hostile / "checks.py").write_text(CHECKS.format(marker=str(marker)) + "# by the user\n")
+        return writing("notes.txt", "x")(request, number)
+
+    cli("trust")
+    record = json.loads(cli("run", "x", "--model", f"openai-chat:m@{serve(script).base_url}", "--json").stdout)
+    assert [change["path"] for change in record["changes"]] == ["notes.txt"]
+    assert contents(own_data_folder).written == ()
     assert cli("eval", "checked.md", "--agents", "noop").returncode == 0
     assert marker.exists()
 

@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Literal, Self
 from msgspec import Struct
 
 from flatfield.agent.files.beneath import LOOK, best_opener, open_by_walking
+from flatfield.agent.files.changed import TEXT_LIMIT_BYTES, State, files_at, state_in, state_of
 from flatfield.agent.files.guarding import Way, refusal
+from flatfield.agent.files.protected import secret
 from flatfield.agent.files.removing import remove_tree
 from flatfield.agent.files.replacing import replace, special
 from flatfield.agent.files.searching import find
 from flatfield.errors import OutsideWorkspace, ToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from flatfield.agent.files.beneath import Opener
+    from flatfield.agent.files.changed import Changed
     from flatfield.agent.files.guarding import Protection, Use
 
 Kind = Literal["file", "folder", "link", "other"]
@@ -63,7 +66,7 @@ class ConfinedFiles:
     that then starts outside is refused. Links are followed as long as they stay inside and are relative; nothing is
     written through a link. New files and folders belong to user `owner` when it is given (the host must be root).
     With `protection` (a user's own folder) what is protected is not written, nor read where it is sealed; its names
-    and sizes are shown. `writing` is told of each file, its relative path and content, before it is written.
+    and sizes are shown. `changed` collects what is written and removed here.
 
     All methods raise OutsideWorkspace for a path that leads out, ProtectedPath for one that is protected, ToolError for
     one that cannot be a file's (NUL, a device, a FIFO, a link to write on), and the OSError of the system for the rest.
@@ -77,11 +80,11 @@ class ConfinedFiles:
         owner: int | None = None,
         opener: Opener | None = None,
         protection: Protection | None = None,
-        writing: Callable[[str, bytes], None] = lambda _path, _data: None,
+        changed: Changed | None = None,
     ) -> None:
         self.root = root
         self.protection = protection
-        self._writing = writing
+        self.changed = changed
         self._owner = owner
         self._opener = opener or best_opener()
         known = dict.fromkeys((str(root.absolute()), str(root.resolve()), *names))
@@ -182,8 +185,13 @@ class ConfinedFiles:
         folder, way = self._make_folder(parent)
         try:
             self._check_new(way, name, folder)
-            self._writing(where, data)
+            before = state_in(folder, name) if self.changed else None
+            if self.changed:
+                self.changed.witness.writes(where, data)
             replace(folder, name, data, owner=self._owner, where=where)
+            if self.changed:
+                path = _real(way, parent, name)
+                self.changed.note(path, before, state_of(data, shown=self._may_show(path, data)))
         finally:
             os.close(folder)
 
@@ -201,13 +209,30 @@ class ConfinedFiles:
         folder, way = self._open_as(parent or ".", LOOK | os.O_DIRECTORY, "write")
         try:
             self._check_new(way, name, folder)
+            gone = tuple(files_at(folder, name)) if self.changed else ()
             if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
                 self._check_below(way, name)
                 remove_tree(folder, name)
             else:
                 os.unlink(name, dir_fd=folder)
+            if self.changed:
+                for below, before in gone:
+                    self.changed.note(_real(way, parent, below), before, None)
         finally:
             os.close(folder)
+
+    def note_unseen(self, path: str, *, was_there: bool) -> bool:
+        """Note what something else than these methods made of a file on an agent's behalf; whether it is there now."""
+        after = None
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            info = os.stat(path, dir_fd=self._folder, follow_symlinks=False)
+            after = State(size_bytes=info.st_size)
+            if stat.S_ISREG(info.st_mode) and info.st_size <= TEXT_LIMIT_BYTES:
+                with contextlib.suppress(OSError, ToolError):  # it may not be read, or was swapped meanwhile
+                    after = state_of(self.read_bytes(path, limit_bytes=TEXT_LIMIT_BYTES), shown=True)
+        if self.changed:
+            self.changed.note(path, State() if was_there else None, after)
+        return after is not None
 
     def stat(self, path: str | os.PathLike[str]) -> Entry:
         """What is at the path, links followed."""
@@ -296,6 +321,15 @@ class ConfinedFiles:
             for place in find(self.protection, start=(*way.parts, name), contents=True).places.values():
                 raise refusal(place.claim, "write")
 
+    def _may_show(self, path: str, data: bytes) -> bool:
+        """Whether content that was written at a path may be kept beside its name: as it may be read."""
+        if self.protection is None:
+            return True
+        parts = tuple(path.split("/"))
+        if self.protection.claim(parts, "read"):
+            return False
+        return secret(parts[-1], data) is None or self.protection.is_opened(parts, parts)
+
     # ------------------------------------------------------------------ opening
 
     def _open_as(self, name: str, flags: int, use: Use) -> tuple[int, Way | None]:
@@ -337,6 +371,11 @@ class ConfinedFiles:
                 os.close(folder)
             folder, way = self._open_as(name[:end], LOOK | os.O_DIRECTORY, "write")
         return folder, way
+
+
+def _real(way: Way | None, parent: str, name: str) -> str:
+    """The path that a name in a folder really has, whatever links led to the folder."""
+    return "/".join((*way.parts, name)) if way else posixpath.join(parent, name)
 
 
 def _outside(path: str) -> OutsideWorkspace:

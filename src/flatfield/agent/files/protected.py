@@ -58,13 +58,17 @@ class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Content(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file that is known by what it holds (two patterns); with `names`, only files that are called so."""
+    """A file that is known by what it holds; with `names`, only files that are called so.
+
+    `begins` and `holds` are patterns; `early` is a text that stands in its first bytes.
+    """
 
     kind: str
     reason: str
     example: str
     names: tuple[str, ...] = ()
     begins: str = ""
+    early: str = ""
     holds: str = ""
 
 
@@ -172,7 +176,7 @@ def _possible(name: str, text: str) -> Iterator[Content]:
     for content in table().content:
         if content.names and folded(name) not in map(folded, content.names):
             continue
-        if not content.begins or re.compile(content.begins).match(text, start):
+        if content.early in text and (not content.begins or re.compile(content.begins).match(text, start)):
             yield content
 
 
@@ -190,8 +194,9 @@ def in_worktree(parts: Sequence[str]) -> int:
 
 
 def _text(data: bytes) -> str:
-    wide = data[:2] in {b"\xff\xfe", b"\xfe\xff"}
-    return data.decode("utf-16" if wide else "utf-8-sig", errors="replace")
+    if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return data.decode("utf-16", errors="replace")
+    return data.removeprefix(b"\xef\xbb\xbf").decode(errors="replace")
 
 
 Pattern = tuple[str, ...]

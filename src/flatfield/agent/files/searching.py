@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
@@ -15,7 +16,6 @@ from flatfield.agent.files.protected import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Container
-    from pathlib import Path
 
     from flatfield.agent.files.guarding import Parts, Protection
 
@@ -51,8 +51,8 @@ def find(
 
     What protected links lead to is protected from then on, and found too. With `contents`, so are files that hold
     secrets (their beginnings are read), and sockets and FIFOs, behind which programs of this machine listen. Places
-    inside other ones are found where they cannot be read either. With `opens_beside`, folders that are closed to their
-    own user are opened, these aside.
+    inside other ones are found where they cannot be read either; folders whose claim is `closed` are looked through
+    for contents only. With `opens_beside`, folders that are closed to their own user are opened, these aside.
     """
     search = _Search(protection, contents=contents, opens_beside=opens_beside)
     search.folder(start, inside=None)
@@ -68,6 +68,7 @@ class _Search:
         self.deep: set[Parts] = set()
         self.targets: list[Parts] = []
         self._protection = protection
+        self._root = str(protection.root)
         self._contents = contents
         self._opens_beside = opens_beside
 
@@ -76,6 +77,9 @@ class _Search:
         pending = [(start, inside)]
         while pending:
             parts, claim = pending.pop()
+            if claim and claim.closed:
+                self._closed_folder(parts)
+                continue
             if len(parts) > DEPTH_LIMIT or sum(len(os.fsencode(part)) + 1 for part in parts) > PATH_LIMIT_BYTES:
                 self.deep.add(parts)
                 continue
@@ -83,7 +87,7 @@ class _Search:
 
     def _entries(self, parts: Parts, inside: Claim | None) -> list[tuple[Parts, Claim | None]]:
         """Note what is protected in one folder; the folders in it that are to be looked into."""
-        path = self._protection.root.joinpath(*parts)
+        path = self._path(parts)
         try:
             found = self._stated(parts, path)
         except FileNotFoundError:
@@ -95,19 +99,38 @@ class _Search:
         shape_claim = self._shape(parts, names)
         if parts and shape_claim and inside is None:
             self._add(parts, os.lstat(path), shape_claim)
-        inner = []
-        for name, info in found:
-            below = self._entry((*parts, name), info, shape_claim if parts and shape_claim else inside)
-            inner += [below] if below else []
-        return inner
+        if parts and shape_claim:
+            return [(parts, shape_claim)]
+        inner = (self._entry((*parts, name), info, inside) for name, info in found)
+        return [below for below in inner if below]
 
-    def _stated(self, parts: Parts, path: Path) -> list[tuple[str, os.stat_result]]:
+    def _closed_folder(self, start: Parts) -> None:
+        """Note what could be read or reached though nothing there can be changed; nothing else is asked of an entry."""
+        pending = [start] if self._contents else []
+        while pending:
+            parts = pending.pop()
+            try:
+                entries = os.scandir(self._path(parts))
+            except OSError:  # a command cannot open it either: all of it is read-only there
+                continue
+            with entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending += [] if entry.name in NOT_LOOKED_INTO else [(*parts, entry.name)]
+                    elif entry.name in CONFIGS or not (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
+                        self._content((*parts, entry.name), entry.stat(follow_symlinks=False))
+
+    def _path(self, parts: Parts) -> str:
+        """The whole path; thousands of them are needed, and a Path costs much more than a text."""
+        return "/".join((self._root, *parts))
+
+    def _stated(self, parts: Parts, path: str) -> list[tuple[str, os.stat_result]]:
         try:
             entries = os.scandir(path)
         except PermissionError:
             if self._opens_beside is None or parts in self._opens_beside:
                 raise
-            path.chmod(stat.S_IMODE(path.lstat().st_mode) | stat.S_IRWXU)
+            Path(path).chmod(stat.S_IMODE(os.lstat(path).st_mode) | stat.S_IRWXU)
             entries = os.scandir(path)
         with entries:
             return [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
@@ -126,12 +149,6 @@ class _Search:
     def _entry(self, parts: Parts, info: os.stat_result, inside: Claim | None) -> tuple[Parts, Claim | None] | None:
         """Note one entry if it is protected; what to look into, if it is a folder for that."""
         is_folder = stat.S_ISDIR(info.st_mode)
-        if inside and inside.closed:
-            if is_folder:
-                return None if parts[-1] in NOT_LOOKED_INTO else (parts, inside)
-            if parts[-1] in CONFIGS or not stat.S_ISREG(info.st_mode):
-                self._content(parts, info)
-            return None
         claim = self._protection.claim(parts, "write", last_only=True)
         if claim and not claim.sealed:
             claim = self._protection.claim(parts, "read", last_only=True) or (claim if inside is None else None)
@@ -150,7 +167,7 @@ class _Search:
             self._add(parts, info, Claim(at=parts, reason="a program of this machine listens there", sealed=True))
             return
         try:
-            descriptor = os.open(self._protection.root.joinpath(*parts), LOOKING)
+            descriptor = os.open(self._path(parts), LOOKING)
         except OSError:
             return
         try:
@@ -160,16 +177,16 @@ class _Search:
         if content:
             self._add(parts, info, Claim(at=parts, reason=content.reason, sealed=True))
 
-    def _closed(self, parts: Parts, path: Path) -> None:
+    def _closed(self, parts: Parts, path: str) -> None:
         """Note a folder that cannot be looked into: a command of the same user could open it."""
         if parts:
             claim = Claim(at=parts, reason="it is closed to its own user", sealed=True)
             self._add(parts, os.lstat(path), claim)
 
     def _add(self, parts: Parts, info: os.stat_result, claim: Claim) -> None:
-        path = self._protection.root.joinpath(*parts)
+        path = self._path(parts)
         kind = KINDS.get(stat.S_IFMT(info.st_mode), "file")
-        target = str(path.readlink()) if kind == "link" else ""
+        target = str(Path(path).readlink()) if kind == "link" else ""
         self.places[parts] = Place(
             at=parts,
             kind=kind,  # type: ignore[arg-type]  # one of the three
@@ -196,7 +213,7 @@ class _Search:
                 continue
             at.append(name)
             try:
-                text = str(self._protection.root.joinpath(*at).readlink())
+                text = str(Path(self._path(tuple(at))).readlink())
             except OSError:
                 continue
             self._also(tuple(at), structs.replace(claim, reason=reason))
@@ -211,9 +228,8 @@ class _Search:
 
     def _absolute(self, target: str, claim: Claim) -> None:
         whole = os.path.realpath(target)
-        root = self._protection.root
-        if whole.startswith(f"{root}/"):
-            self._also(tuple(whole[len(str(root)) + 1 :].split("/")), claim)
+        if whole.startswith(f"{self._root}/"):
+            self._also(tuple(whole[len(self._root) + 1 :].split("/")), claim)
 
     def _also(self, parts: Parts, claim: Claim) -> None:
         if self._protection.claim(parts, "read" if claim.sealed else "write") is None:
@@ -223,7 +239,7 @@ class _Search:
     def target(self, parts: Parts) -> None:
         """Note what a protected link leads to, if it is there."""
         try:
-            info = os.lstat(self._protection.root.joinpath(*parts))
+            info = os.lstat(self._path(parts))
         except OSError:
             return
         claim = self._protection.claim(parts, "write")

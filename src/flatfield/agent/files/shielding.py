@@ -51,6 +51,11 @@ def _own_folder(protection: Protection) -> Path:
     return own
 
 
+def kept(found: Found) -> frozenset[str]:
+    """The paths of what a command leaves as it is: by mounts, or because it is restored."""
+    return frozenset("/".join(at) for at in found.places)
+
+
 def mounts(found: Found) -> tuple[Mount, ...]:
     """What keeps commands from all that was found; folders on the way to it are pinned, so that nothing moves it.
 

@@ -20,7 +20,7 @@ from flatfield.children.starting import mark_arguments
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from flatfield.agent.protocols import Mount, SandboxLimits
     from flatfield.agent.sandbox.interpreter import SandboxPython
@@ -71,6 +71,7 @@ class Bubblewrap:
     user: int | None = None
     packages: Path | None = None
     mounts: tuple[Mount, ...] = ()
+    look: Callable[[], None] | None = None
     machine: str = field(default_factory=platform.machine)
 
     @property
@@ -106,9 +107,9 @@ class Bubblewrap:
         """The same, with a folder of packages to import."""
         return replace(self, packages=packages)
 
-    def with_mounts(self, mounts: tuple[Mount, ...]) -> Bubblewrap:
-        """The same, with parts of the workspace kept from commands."""
-        return replace(self, mounts=mounts)
+    def with_mounts(self, mounts: tuple[Mount, ...], look: Callable[[], None] | None = None) -> Bubblewrap:
+        """The same, with parts of the workspace kept from commands, looked at before and after each."""
+        return replace(self, mounts=mounts, look=look)
 
     async def run(self, command: str, workspace: Path, limits: SandboxLimits) -> CommandResult:
         """Run `command` with /bin/sh in `workspace`; its whole process tree is gone on return or cancellation.
@@ -121,17 +122,17 @@ class Bubblewrap:
         workspace, lending = await lent(workspace, self.user, self.mounts)
         rules = open_filter(self.machine)
         try:
+            await looked(self.look)
             ended = await run_to_end(
                 lambda status: self.argv(command, workspace, limits, status, rules),
                 Start(cwd=Path("/"), environ=self.environ, kept=() if rules is None else (rules,)),
                 limits,
-                Guard(workspace, limits, private_tmp=True).exceeded,
+                Guard(workspace, limits, private_tmp=True, kept=kept_paths(self.mounts)).exceeded,
             )
         finally:
             if rules is not None:
                 os.close(rules)
-            if lending is not None:
-                await asyncio.to_thread(lending.give_back)
+            await give_back(lending, self.look)
         if ended.inner_exit_code is None and ended.exit_code is not None:
             raise NotReady(f"the sandbox could not start: {ended.output.strip() or f'exit code {ended.exit_code}'}")
         return result_of(ended, ended.inner_exit_code)
@@ -213,15 +214,34 @@ async def lent(workspace: Path, user: int | None, mounts: Sequence[Mount]) -> tu
     Raises:
         NotReady: it cannot be given to that user.
     """
-    kept = [mount.path for mount in mounts if mount.how != "pinned"]
     try:
         workspace = open_way(workspace, user)
         if user is None:
             return workspace, None
         journal = journal_of(workspace, os.environ) if mounts else None  # a trial's copy is thrown away
-        return workspace, await asyncio.to_thread(Lending, workspace, user, kept, journal)
+        return workspace, await asyncio.to_thread(Lending.begun, workspace, user, kept_paths(mounts), journal)
     except OSError as error:
         raise NotReady(f"the workspace {workspace} cannot be given to sandboxed commands: {error}") from error
+
+
+async def looked(look: Callable[[], None] | None) -> None:
+    """Let the one who wants to look do so."""
+    if look is not None:
+        await asyncio.to_thread(look)
+
+
+async def give_back(lending: Lending | None, look: Callable[[], None] | None) -> None:
+    """Have it looked at what a command left, and give the workspace back."""
+    try:
+        await looked(look)
+    finally:
+        if lending is not None:
+            await asyncio.to_thread(lending.give_back)
+
+
+def kept_paths(mounts: Sequence[Mount]) -> frozenset[str]:
+    """What of a workspace no command can change."""
+    return frozenset(mount.path for mount in mounts if mount.how != "pinned")
 
 
 def open_way(workspace: Path, user: int | None) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import platform
@@ -13,14 +12,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flatfield.agent.sandbox.bubblewrap import FOREIGN_GIT, HOME, PACKAGES, SCRATCH_BYTES, lent, result_of
+from flatfield.agent.sandbox.bubblewrap import (
+    FOREIGN_GIT,
+    HOME,
+    PACKAGES,
+    SCRATCH_BYTES,
+    give_back,
+    kept_paths,
+    lent,
+    looked,
+    result_of,
+)
 from flatfield.agent.sandbox.guard import Guard
 from flatfield.agent.sandbox.processes import Start, run_to_end
 from flatfield.children.starting import UNKNOWN, at_the_end, began, is_over, with_mark
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from flatfield.agent.protocols import CommandResult, Mount, SandboxLimits
 
@@ -62,6 +71,7 @@ class Container:
     user: int | None = None
     packages: Path | None = None
     mounts: tuple[Mount, ...] = ()
+    look: Callable[[], None] | None = None
     machine: str = field(default_factory=platform.machine)
 
     @property
@@ -78,8 +88,8 @@ class Container:
         """The same, with a folder of packages to import."""
         return replace(self, packages=packages)
 
-    def with_mounts(self, mounts: tuple[Mount, ...]) -> Container:
-        """The same, with parts of the workspace kept from commands.
+    def with_mounts(self, mounts: tuple[Mount, ...], look: Callable[[], None] | None = None) -> Container:
+        """The same, with parts of the workspace kept from commands, looked at before and after each.
 
         Raises:
             NotReady: a path cannot be named in an argument of the program.
@@ -89,7 +99,7 @@ class Container:
             raise NotReady(
                 f"{Path(self.program).name} cannot keep {odd!a} from commands, for its `:` or `,`; rename it"
             )
-        return replace(self, mounts=mounts)
+        return replace(self, mounts=mounts, look=look)
 
     def why(self, message: str) -> str:
         """One sentence for a container that could not be started."""
@@ -112,13 +122,13 @@ class Container:
         name = _name()
         argv = self._argv(name, command, workspace, limits)
         start = Start(cwd=Path("/"), environ=with_mark(self.environ), end=lambda: self._remove([name]))
-        guard = Guard(workspace, limits, private_tmp=False)
+        guard = Guard(workspace, limits, private_tmp=False, kept=kept_paths(self.mounts))
         try:
+            await looked(self.look)
             with at_the_end(self._removal([name]), self.environ):
                 ended = await run_to_end(lambda _: argv, start, limits, guard.exceeded)
         finally:
-            if lending is not None:
-                await asyncio.to_thread(lending.give_back)
+            await give_back(lending, self.look)
         if ended.exit_code == NOT_STARTED:
             raise NotReady(self.why(ended.output.strip()))
         return result_of(ended, ended.exit_code)

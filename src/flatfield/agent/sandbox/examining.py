@@ -94,7 +94,7 @@ def _run_now(sandbox: Bubblewrap | Container, command: str, workspace: Path, lim
         NotReady: it does not come to an end.
     """
     if sandbox.user is not None:
-        Lending(workspace, sandbox.user)
+        Lending.begun(workspace, sandbox.user)
     rules = open_filter(sandbox.machine)
     with open(os.devnull, "wb") as status:  # noqa: PTH123 - a descriptor is what is needed
         kept = (status.fileno(), *(() if rules is None else (rules,)))

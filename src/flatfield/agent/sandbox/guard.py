@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from flatfield.agent.protocols import SandboxLimits
 
@@ -47,11 +47,15 @@ class Stop:
 class Guard:
     """Says when one command exceeds what no limit of the kernel on a single process can bound.
 
-    Sampled, so a limit is exceeded by as much as can be used within a twentieth of a second before it is noticed.
+    `kept` are paths of the workspace that the command cannot change: they do not count. Sampled, so a limit is exceeded
+    by as much as can be used within a twentieth of a second before it is noticed.
     """
 
-    def __init__(self, workspace: Path, limits: SandboxLimits, *, private_tmp: bool) -> None:
+    def __init__(
+        self, workspace: Path, limits: SandboxLimits, *, private_tmp: bool, kept: Collection[str] = ()
+    ) -> None:
         self._workspace = workspace
+        self._kept = kept
         self._limits = limits
         self._private_tmp = private_tmp
         self._started = self._walked = os.statvfs(workspace)
@@ -88,7 +92,7 @@ class Guard:
         if more < WALK_BYTES and files < WALK_FILES and self._looks_since_walk < WALK_SECONDS:
             return None
         self._walked, self._looks_since_walk = disk, 0.0
-        held = workspace_holds(self._workspace, limits.workspace_files)
+        held = workspace_holds(self._workspace, limits.workspace_files, self._kept)
         if held.files > limits.workspace_files:
             return Stop(reason=f"the workspace holds more than {limits.workspace_files:,} files and folders")
         total = held.bytes + unlinked_bytes(tree, self._workspace)
@@ -183,18 +187,19 @@ def _scratch_bytes(tree: Sequence[int]) -> int:
 # ---------------------------------------------------------------------------- the workspace
 
 
-def workspace_holds(root: Path, enough_files: int) -> Held:
-    """What lies in a folder, without following links; counts no further than just above `enough_files`.
+def workspace_holds(root: Path, enough_files: int, kept: Collection[str] = ()) -> Held:
+    """What lies in a folder beside the `kept` paths, links not followed; no further than just above `enough_files`.
 
     Paths may change hands while this walks. It opens no file, so a folder swapped for a link misleads its count alone.
     """
     total, count, hidden = 0, 0, False
     twice: set[int] = set()
     folders = [os.fspath(root)]
+    left_out = {f"{folders[0]}/{path}" for path in kept}
     while folders and count <= enough_files:
         try:
             with os.scandir(folders.pop()) as entries:
-                for info, path in _stated(entries):
+                for info, path in _stated(entries, left_out):
                     count += 1
                     total += 0 if info.st_ino in twice else info.st_blocks * 512
                     if stat.S_ISDIR(info.st_mode):
@@ -208,10 +213,11 @@ def workspace_holds(root: Path, enough_files: int) -> Held:
     return Held(bytes=total, files=count, hidden=hidden)
 
 
-def _stated(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[os.stat_result, str]]:
+def _stated(entries: Iterable[os.DirEntry[str]], left_out: Collection[str]) -> Iterator[tuple[os.stat_result, str]]:
     for entry in entries:
         with suppress(FileNotFoundError):
-            yield entry.stat(follow_symlinks=False), entry.path
+            if entry.path not in left_out:
+                yield entry.stat(follow_symlinks=False), entry.path
 
 
 def unlinked_bytes(tree: Sequence[int], workspace: Path) -> int:

@@ -16,6 +16,7 @@ from flatfield.agent.models import cache_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
+    from typing import Self
 
     Change = Callable[[os.stat_result, int, str], None]
 
@@ -46,9 +47,7 @@ def settle(root: Path, journal: Path) -> bool:
         return False
     if info.st_uid != os.geteuid() or left.root != str(root):
         return False
-    lending = Lending.__new__(Lending)
-    lending._resume(root, journal, left)  # noqa: SLF001 - a lending that begins in its middle
-    lending.give_back()
+    Lending.resumed(root, journal, left).give_back()
     return True
 
 
@@ -63,7 +62,7 @@ def _write(journal: Path, lent: Lent) -> None:
 
 
 class Lending:
-    """A workspace whose files belong to `user` from construction until `give_back`; needs root.
+    """A workspace whose files belong to `user` from `begun` until `give_back`; needs root.
 
     Files with several names (hard links) are left alone: one of the names may lie outside the workspace. So are `kept`
     paths, relative to it, with all below them. Nothing of the sandbox may run while this walks: it follows no links,
@@ -73,19 +72,47 @@ class Lending:
     killed: the next lending of the workspace, or `settle`, gives everything back to them.
     """
 
-    def __init__(self, root: Path, user: int, kept: Iterable[str] = (), journal: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        user: int,
+        default: tuple[int, int],
+        *,
+        owners: dict[tuple[int, int], tuple[int, int]],
+        kept: frozenset[tuple[int, int]] = frozenset(),
+        journal: Path | None = None,
+    ) -> None:
+        """Nothing is lent by it: see `begun` and `resumed`. New files go to `default`, a user and group, in the end."""
         self._root = root
         self._user = user
-        self._kept = frozenset(_identities(root, kept))
+        self._default = default
+        self._owners = owners
+        self._kept = kept
         self._journal = journal
+
+    @classmethod
+    def begun(cls, root: Path, user: int, kept: Iterable[str] = (), journal: Path | None = None) -> Self:
+        """Lend a workspace."""
         if journal is not None:
             settle(root, journal)
-        self._owners: dict[tuple[int, int], tuple[int, int]] = {}
         top = root.stat()
-        self._default = (top.st_uid, top.st_gid)
-        if journal is not None:
+        kept_files = frozenset(_identities(root, kept))
+        lending = cls(root, user, (top.st_uid, top.st_gid), owners={}, kept=kept_files, journal=journal)
+        lending.lend()
+        return lending
+
+    @classmethod
+    def resumed(cls, root: Path, journal: Path, left: Lent) -> Self:
+        """What a killed process lent, as its journal tells it."""
+        owners = {(device, inode): (user, group) for device, inode, user, group in left.owners}
+        return cls(root, left.user, left.default, owners=owners, journal=journal)
+
+    def lend(self) -> None:
+        """Give all of it to the user, once it is in the journal whose it was."""
+        if self._journal is not None:
             self._each(self._note)
-            _write(journal, Lent(root=str(root), user=user, default=self._default, owners=self._listed()))
+            lent = Lent(root=str(self._root), user=self._user, default=self._default, owners=self._listed())
+            _write(self._journal, lent)
         self._each(self._lend)
 
     def _note(self, info: os.stat_result, folder: int, name: str) -> None:  # noqa: ARG002 - as the others
@@ -94,11 +121,6 @@ class Lending:
     def _listed(self) -> tuple[tuple[int, int, int, int], ...]:
         """Device, inode, user and group of what does not belong to the default owner."""
         return tuple((*file, *owner) for file, owner in self._owners.items() if owner != self._default)
-
-    def _resume(self, root: Path, journal: Path, left: Lent) -> None:
-        self._root, self._journal, self._kept = root, journal, frozenset[tuple[int, int]]()
-        self._user, self._default = left.user, left.default
-        self._owners = {(device, inode): (user, group) for device, inode, user, group in left.owners}
 
     def _each(self, change: Change) -> None:
         folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)

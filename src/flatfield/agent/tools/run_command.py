@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from flatfield.agent.files import shielding
+from flatfield.agent.files.settling import settle
+from flatfield.agent.files.stamping import Looks
 from flatfield.agent.protocols import Mounting
 from flatfield.agent.sandbox.guard import workspace_holds
 from flatfield.errors import NotReady, ToolError
@@ -15,7 +17,9 @@ from flatfield.records import ToolSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
+    from flatfield.agent.files.confined import ConfinedFiles
     from flatfield.agent.files.guarding import Protection
     from flatfield.agent.protocols import CommandResult, Sandbox, SandboxLimits
     from flatfield.agent.workspace import Workspace
@@ -90,17 +94,23 @@ class RunCommand:
         limits = self._workspace.command_limits
         if self._workspace.files.protection is None:
             return described(await sandbox.run(command, self._workspace.root, limits), limits)
-        result, done = await run_shielded(command, self._workspace.files.protection, sandbox, limits)
+        files = self._workspace.files
+        result, done = await run_shielded(command, self._workspace.files.protection, sandbox, limits, files)
         return "\n".join((described(result, limits), *(f"[{sentence}]" for sentence in done)))
 
 
 async def run_shielded(
-    command: str, protection: Protection, sandbox: Sandbox, limits: SandboxLimits
+    command: str,
+    protection: Protection,
+    sandbox: Sandbox,
+    limits: SandboxLimits,
+    files: ConfinedFiles | None = None,
 ) -> tuple[CommandResult, tuple[str, ...]]:
     """Run a command in a user's own folder, kept from what is protected there; and what was put right afterwards.
 
     Commands of several agents in one folder run one after the other. What the folder holds already does not count
-    against the limits.
+    against the limits. With `files` that collect what an agent changed, what the command changed is noted there, and
+    the code among it is remembered; while it runs, that it does.
 
     Raises:
         NotReady: this sandbox cannot keep all of it from commands, or failed.
@@ -110,26 +120,35 @@ async def run_shielded(
     while True:
         with shielding.alone(protection) as is_alone:
             if is_alone:
-                return await _run_alone(command, protection, sandbox, limits)
+                return await _run_alone(command, protection, sandbox, limits, files)
         await asyncio.sleep(WAIT_SECONDS)
 
 
 async def _run_alone(
-    command: str, protection: Protection, sandbox: Mounting, limits: SandboxLimits
+    command: str, protection: Protection, sandbox: Mounting, limits: SandboxLimits, files: ConfinedFiles | None
 ) -> tuple[CommandResult, tuple[str, ...]]:
     before = await asyncio.to_thread(shielding.prepare, protection)
-    shielded = sandbox.with_mounts(shielding.mounts(before))
-    held = await asyncio.to_thread(workspace_holds, protection.root, FILES_MAX)
-    wider = structs.replace(
-        limits,
-        workspace_bytes=limits.workspace_bytes + held.bytes,
-        workspace_files=limits.workspace_files + held.files,
-    )
+    looks = Looks(protection.root, shielding.kept(before))
+    shielded = sandbox.with_mounts(shielding.mounts(before), looks if files else None)
+    wider = await asyncio.to_thread(_wider, limits, protection.root, shielding.kept(before))
+    mark = await asyncio.to_thread(files.changed.witness.begins) if files and files.changed else ""
     try:
         result = await shielded.run(command, protection.root, wider)
     finally:
         done = await asyncio.to_thread(shielding.put_right, protection, before)
+        if files:
+            await asyncio.to_thread(settle, files, looks, mark)
     return result, done
+
+
+def _wider(limits: SandboxLimits, root: Path, kept: frozenset[str]) -> SandboxLimits:
+    """The limits beside what the workspace holds already; what is kept from commands does not count at all."""
+    held = workspace_holds(root, FILES_MAX, kept)
+    return structs.replace(
+        limits,
+        workspace_bytes=limits.workspace_bytes + held.bytes,
+        workspace_files=limits.workspace_files + held.files,
+    )
 
 
 def command_problem(command: str) -> str | None:

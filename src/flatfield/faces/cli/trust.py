@@ -79,7 +79,9 @@ def _wants(context: typer.Context, place: Path) -> tuple[Want, ...]:
     config = settings(context).config
     project = find_project(place, config, os.environ)
     environ = environ_of(replace(project, folder=place))
-    written = tuple(path for path in ledger_of().contents().written if Path(path).is_relative_to(place))
+    contents = ledger_of().contents()
+    written = tuple(path for path in contents.written if Path(path).is_relative_to(place))
+    written += contents.unsettled_about(place)
     code = (Want(folder=str(place), what="run its tasks' code", file=str(place), written=written),) if written else ()
     return (*code, *wants_in(str(place), project, environ))
 

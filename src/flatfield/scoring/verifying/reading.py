@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flatfield.agent.workspace import CACHES
+from flatfield.agent.files.changed import CACHES
 from flatfield.errors import ToolError
 from flatfield.scoring.verifying.matching import parse_json
 
