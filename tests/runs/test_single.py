@@ -59,24 +59,24 @@ async def test_it_works_where_it_is_put_and_cannot_leave(folder: Path) -> None:
 
 
 async def test_two_agents_in_one_folder_report_their_own_changes_and_nobody_elses(folder: Path) -> None:
-    begun = [asyncio.Event(), asyncio.Event()]
+    asked = asyncio.Event()
 
-    def script(mine: int, path: str) -> Callable[[dict[str, Any], int], Awaitable[FakeReply]]:
-        async def reply(_request: dict[str, Any], number: int) -> FakeReply:
-            begun[mine].set()
-            await begun[1 - mine].wait()
-            (folder / "users.py").write_text(f"{mine}{number}")
-            call = ("write_file", json.dumps({"file_path": path, "content": path}))
-            return FakeReply(calls=(call,)) if number == 0 else FakeReply(text="done")
+    def script(_: dict[str, Any], number: int) -> FakeReply | Fault:
+        if number == 0:
+            return FakeReply(calls=(("write_file", '{"file_path": "x/one.txt", "content": "one"}'),))
+        asked.set()
+        return Fault(kind="stall")
 
-        return reply
-
-    async with FakeChat(script(0, "x/one.txt")) as one, FakeChat(script(1, "two.txt")) as two:
-        first, second = await asyncio.gather(
-            work(folder, agent(one.base_url)), work(folder, agent(two.base_url, name="other"))
-        )
-    assert [(change.path, change.text) for change in first.changes] == [("x/one.txt", "x/one.txt")]
-    assert [(change.path, change.text) for change in second.changes] == [("two.txt", "two.txt")]
+    call = ("write_file", '{"file_path": "two.txt", "content": "two"}')
+    async with FakeChat(script) as one, FakeChat([FakeReply(calls=(call,)), FakeReply(text="done")]) as two:
+        running = asyncio.create_task(work(folder, agent(one.base_url)))
+        await asked.wait()
+        (folder / "a.txt").write_text("the user's")
+        second = await work(folder, agent(two.base_url))
+        running.cancel()
+        first = await running
+    assert [(change.path, change.text) for change in first.changes] == [("x/one.txt", "one")]
+    assert [(change.path, change.text) for change in second.changes] == [("two.txt", "two")]
 
 
 async def test_limits_and_the_models_own_name(folder: Path) -> None:

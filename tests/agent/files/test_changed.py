@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,7 +111,7 @@ CONTENTS = st.none() | st.binary(max_size=2)
 def test_many_steps_are_one_change_from_the_first_state_to_the_last(contents: list[bytes | None]) -> None:
     changed = Changed()
     states = [None if data is None else state_of(data, shown=True) for data in contents]
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in pairwise(states):
         changed.note("a", before, after)
     first, last = contents[0], contents[-1]
     kinds = [change.kind for change in changed.listed()]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flatfield.agent.files.protected import Claim, claims, completes, folded, in_worktree, secret, table
+from flatfield.agent.files.protected import HELD_BYTES, Claim, claims, completes, folded, in_worktree, secret, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,21 @@ def test_every_name_is_protected_in_every_form_and_at_every_depth(form: str) -> 
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "mise.toml", "mise.local.toml", "mise.production.toml", ".mise.toml", ".mise.local.toml", ".mise/config.toml",
+        ".config/mise.toml", ".env", ".env.local", ".env-prod", ".env_test", ".envrc", ".envrc.local",
+        ".config/Code/User/settings.json", ".config/Code - Insiders/User/tasks.json", ".config/VSCodium/User/x",
+        ".config/Cursor/User/settings.json", ".config/zed/settings.json", ".xonshrc", ".config/nushell/config.nu",
+        "Library/Application Support/Code/User/settings.json",
+    ],
+)  # fmt: skip
+def test_what_lies_in_a_home_folder_or_runs_on_entering_is_protected(path: str) -> None:
+    assert found(path)
+    assert found(f"deep/{path.upper()}")
+
+
+@pytest.mark.parametrize(
     ("path", "at"),
     [(".git/config", ".git"), ("a/.github/workflows/ci.yml", "a/.github/workflows"), ("x/.ENV", "x/.ENV")],
 )
@@ -78,6 +93,8 @@ def test_short_names_of_ntfs_are_the_names_that_they_stand_for(name: str) -> Non
         "docs/agent.txt", "package.json", "Makefile", "pyproject.toml", "conftest.py", "example.env",
         ".editorconfig", "a~1",
         "weights.pth", "config.json", "key.pem", "vscode/x",
+        "miserable.toml", "mise.md", ".miserc", "misery/config.toml", ".envoy.yaml", ".environment", ".environment/x",
+        ".envs", ".env.local.example", ".config/Code.md", "Code/User/settings.json",
     ],
 )  # fmt: skip
 def test_ordinary_work_is_not_protected(path: str) -> None:
@@ -92,8 +109,8 @@ def test_agent_files_are_claimed_under_a_condition() -> None:
 
 def test_secrets_are_sealed_and_the_rest_may_be_read() -> None:
     sealed = {name for rule, name in NAMES if rule.sealed}
-    assert {".env*", ".ssh", ".netrc", "_netrc", ".aws", ".gnupg", ".kube", ".docker/config.json", ".config/gh",
-            ".npmrc", ".pypirc", ".git-credentials", ".flatfield"} <= sealed  # fmt: skip
+    assert {".env", ".env.*", ".envrc", ".ssh", ".netrc", "_netrc", ".aws", ".gnupg", ".kube", ".docker/config.json",
+            ".config/gh", ".npmrc", ".pypirc", ".git-credentials", ".flatfield"} <= sealed  # fmt: skip
     assert not {".git", "flatfield.toml", "AGENTS.md", ".github/workflows", ".vscode"} & sealed
 
 
@@ -175,6 +192,12 @@ KEYS = [
     "SSH PRIVATE KEY FILE FORMAT 1.1\n",
     "# created: 2025-01-01\n# public key: age1xyz\nAGE-SECRET-KEY-1QQQ\n",
     "AGE-PLUGIN-YUBIKEY-1QQQ\n",
+    "This is the key of the server.\n-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\n",
+    "\n\n\ufeff\n-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIE\n",
+    "pgp:\n-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQVYBGF\n",
+    "data:\n  key: |\n    -----BEGIN EC PRIVATE KEY-----\n    MHcCAQEE\n",
+    'KEY = """\n-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n"""\n',
+    "x\n" * 2000 + "-----BEGIN PRIVATE KEY-----\nMIIE\n",
     '{\n  "type": "service_account",\n  "private_key": "-----BEGIN PRIVATE KEY-----\\nMII"\n}',
 ]
 
@@ -190,12 +213,24 @@ def test_private_keys_are_known_by_their_content_whatever_their_name(text: str) 
     [
         "", "\n", "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n", "-----BEGIN PUBLIC KEY-----\n",
         'KEY = """\n-----BEGIN PRIVATE KEY-----\n"""', "A key begins with -----BEGIN PRIVATE KEY-----",
+        "Paste it:\n\n    -----BEGIN PRIVATE KEY-----\n    ...\n", "x\n-----BEGIN PRIVATE KEY----- is it\n",
+        "x = 1\nMARK = '-----BEGIN PRIVATE KEY-----'\n", "a\n-----BEGIN PRIVATE KEY-----\n```\n",
         '{"private": 1}',
         "ssh-ed25519 AAAA me@here", "age1xyz", "#!/bin/sh\n# AGE-SECRET-KEY-1 is what keys begin with\necho",
     ],
 )  # fmt: skip
 def test_what_only_speaks_of_keys_is_none(text: str) -> None:
     assert secret("notes.txt", text.encode()) is None
+
+
+@pytest.mark.parametrize(
+    "filling",
+    ["\n", " ", "-----BEGIN PRIVATE KEY-----\n", "-----BEGIN PRIVATE KEY-----\n\n\n\t", "url = ", "a: ", "#\n"],
+)
+def test_no_content_keeps_the_search_busy(filling: str) -> None:
+    text = "note\nPRIVATE KEY\n" + filling * (HELD_BYTES // len(filling))
+    for start in ("", "-----BEGIN PRIVATE KEY-----\nx", '{"private_key"', "a: "):
+        assert secret("config", f"{start}{text}".encode()[:HELD_BYTES]) is None or "BEGIN" in start + filling
 
 
 @pytest.mark.parametrize("content", table().content)

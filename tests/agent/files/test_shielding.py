@@ -267,11 +267,31 @@ async def test_without_mounts_there_are_no_commands(root: Path) -> None:
         await run_shielded("true", Protection(root), UnsafeSandbox({}), SandboxLimits())
 
 
-def test_too_many_places_are_said(root: Path) -> None:
-    for index in range(shielding.MOUNTS_MAX):
-        write(root, f"{index}/.npmrc")
-    with pytest.raises(NotReady, match=r"too many places .* name a smaller folder"):
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [("", "all over it"), ("apps/web/", r"\d+ of them in apps/web"), ("a/b/x/y/", r"\d+ of them in a/b/x/y")],
+)
+def test_too_many_places_are_said_with_the_folder_that_holds_most(root: Path, place: str, words: str) -> None:
+    for index in range(shielding.MOUNTS_MAX // 2 + 1):
+        write(root, f"{place}{index}/.npmrc")
+    write(root, "other/.npmrc")
+    with pytest.raises(NotReady, match=rf"too many places .*, {words}; name a smaller folder"):
         shielding.mounts(shielding.prepare(Protection(root)))
+
+
+def test_hundreds_of_packages_with_their_own_installed_ones_are_kept(root: Path, run: Run) -> None:
+    for index in range(260):
+        write(root, f"packages/p{index}/node_modules/x/index.js")
+    before = state(root)
+    output, done = run(
+        "mv packages/p7 packages/moved; mv packages p; rm -rf packages/p259; echo evil > packages/p0/node_modules/x/y;"
+        "rmdir packages/p5/node_modules; echo fine > packages/p3/own.js"
+    )
+    after = state(root)
+    assert after.pop("packages/p3/own.js")[0] == "fine\n"  # type: ignore[index]
+    assert after == before
+    assert done == ""
+    assert "busy" in output.lower()
 
 
 async def test_a_folder_of_flatfields_own_that_is_none_is_said(root: Path) -> None:
