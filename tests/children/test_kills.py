@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flatfield.children import starting
 from flatfield.children.starting import reap
 from flatfield.runs.scratch import sweep
 
@@ -121,8 +122,11 @@ def test_what_was_at_work_ends_with_its_driver(killing: Killing, kind: str) -> N
 
 
 @pytest.mark.parametrize("kind", [kind for kind in _kinds() if kind != "bubblewrap"])
-def test_what_is_left_without_a_keeper_is_ended_by_the_next_run_alone(killing: Killing, kind: str) -> None:
-    killing.kill(kind, keeper=True)
+def test_what_is_left_without_a_keeper_is_ended_by_the_next_run_alone(
+    killing: Killing, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = killing.kill(kind, keeper=True)
+    monkeypatch.setattr(starting, "_place", lambda: token)
     left = {int(each) for each in killing.left()}
     assert left  # they bear the mark of a process that is no more
     assert set(reap()) & left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -75,13 +76,14 @@ def test_a_process_that_waits_to_be_reaped_is_over_and_an_id_that_is_used_again_
 
 
 def test_only_what_dead_processes_of_this_user_and_place_left_is_reaped(
-    children: list[subprocess.Popen[bytes]],
+    children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = starting._place()
-    user, namespace = os.geteuid(), place.rpartition("-")[2]
+    user, namespace = os.geteuid(), secrets.randbits(40)  # one of its own: any other test's run would reap too
+    place = f"task-process-{user}-{namespace}"
+    monkeypatch.setattr(starting, "_place", lambda: place)
     left = [f"{place}-{_dead()}-5-aa", f"{place}-{os.getpid()}-1-bb"]
     kept = [
-        new_mark(),
+        f"{place}-{os.getpid()}-{began(os.getpid())}-ff",
         f"task-process-{user + 1}-{namespace}-{_dead()}-5-cc",
         f"task-process-{user}-1-{_dead()}-5-dd",
         f"{place}-{_dead()}",

@@ -282,7 +282,7 @@ def show(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
 QUICK = settings(
     max_examples=6, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
-FULL = settings(QUICK, max_examples=300)
+FULL = settings(QUICK, max_examples=150)
 
 
 @QUICK

@@ -28,6 +28,7 @@ from flatfield.records import Limits
 from flatfield.runs.store.store import Store
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.scoring.prices.pricing import Prices
+from flatfield.tasks.access import everything
 from flatfield.testing.server import FakeReply, FakeServer, Fault
 from flatfield.testing.wires import new_wire
 
@@ -226,7 +227,7 @@ def test_no_key_is_told_anywhere(
     before = set(Path(tempfile.gettempdir()).iterdir())
     others = tuple(f"{name}-{kind}" for name in PROVIDERS for kind in OTHERS)
     names = (*PROVIDERS, *others, "headed", "refused", "led-on")
-    run = cli("eval", "leak.md", "--agents", ",".join(names), "--jobs", "8")
+    _, run = cli("trust"), cli("eval", "leak.md", "--agents", ",".join(names), "--jobs", "8")
     assert run.returncode == 3, run.stderr
     id_ = json.loads(cli("runs", "--json").stdout)[0]["id"]
     outputs = [run, *(cli("report", id_, "--format", form) for form in plugins.names("report"))]
@@ -250,6 +251,7 @@ def test_no_key_is_told_anywhere(
         environ_of=lambda _: os.environ,
         prices_of=lambda _: Prices(),
         announce=heard.append,
+        access_of=lambda _: everything(),
     )
     heard += [
         asyncio.run(delegated(agent, project, desk)) for agent in ("anthropic-parrot", "gemini-quoted", "ollama-led")

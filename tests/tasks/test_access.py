@@ -14,7 +14,18 @@ from msgspec import structs
 import flatfield
 from flatfield.errors import NotTrusted
 from flatfield.records import AgentConfig
-from flatfield.tasks.access import Access, Asking, Sends, Want, covering, everything, host_of, nobody, project_of
+from flatfield.tasks.access import (
+    Access,
+    Asking,
+    Sends,
+    Want,
+    covering,
+    everything,
+    host_of,
+    is_code,
+    nobody,
+    project_of,
+)
 from flatfield.tasks.ledger import Contents, KeyHost, Ledger, TrustedFolder
 
 if TYPE_CHECKING:
@@ -147,9 +158,11 @@ def test_one_flag_trusts_all_and_remembers_nothing(ledger: Ledger, repo: Path) -
     assert ledger.contents() == Contents()
 
 
-@pytest.mark.parametrize("name", ["tasks/checks.py", "tasks/helper.py", "tasks/sub/deep.py", "shared.py"])
+@pytest.mark.parametrize("name", ["tasks/checks.py", "tasks/helper.py", "tasks/sub/deep.py", "shared.py", "src/app.py"])
 def test_code_that_an_agent_wrote_asks_again(ledger: Ledger, repo: Path, name: str) -> None:
     ledger.trust(trusted(repo))
+    (repo / name).parent.mkdir(parents=True, exist_ok=True)
+    (repo / name).touch()
     ledger.wrote([str(repo / name)])
     wants = access(ledger).of_file(repo / "tasks" / "checks.py", "x")
     with pytest.raises(NotTrusted, match=r"an agent wrote .*, which nobody has looked at"):
@@ -164,7 +177,7 @@ def test_code_that_an_agent_wrote_asks_again(ledger: Ledger, repo: Path, name: s
 
 def test_what_an_agent_wrote_elsewhere_asks_nobody(ledger: Ledger, repo: Path) -> None:
     ledger.trust(trusted(repo))
-    ledger.wrote([str(repo / "src" / "app.py")])
+    ledger.wrote([str(repo.parent / "other" / "app.py"), str(repo / "gone.py")])
     found = access(ledger)
     found.allow(found.of_file(repo / "tasks" / "checks.py", "x"))
 
@@ -214,10 +227,13 @@ def test_where_nobody_watches_a_new_program_waits(ledger: Ledger, repo: Path) ->
 
 
 def test_a_program_that_an_agent_wrote_asks_again(ledger: Ledger, repo: Path) -> None:
-    wants = access(ledger).of_agent(agent(repo, provider="cli", command=("./run.sh",)), Sends(runs_code=True))
+    command = ("python", "-m", "grader")
+    wants = access(ledger).of_agent(agent(repo, provider="cli", command=command), Sends(runs_code=True))
     ledger.trust(trusted(repo))
     assert access(ledger).allows(wants)
-    ledger.wrote([str(repo / "run.sh")])
+    (repo / "grader").mkdir()
+    (repo / "grader" / "__main__.py").touch()
+    ledger.wrote([str(repo / "grader" / "__main__.py")])
     assert not access(ledger).allows(wants)
 
 
@@ -283,7 +299,56 @@ def test_what_else_the_folders_agents_want_is_asked_with_it(ledger: Ledger, repo
     access(ledger).allow(other)
 
 
+@pytest.mark.parametrize(
+    ("name", "head", "code"),
+    [
+        ("a.py", b"", True),
+        ("Makefile", b"", True),
+        ("package.json", b"{}", True),
+        ("tool", b"\x7fELF\x02", True),
+        ("tool", b"#!/bin/sh\n", True),
+        ("notes.md", b"# Notes\n", False),
+        ("data.json", b"{}", False),
+    ],
+)
+def test_what_is_code(name: str, head: bytes, code: bool) -> None:
+    assert is_code(Path(name), head) is code
+
+
+def test_no_file_can_write_lines_of_its_own_into_the_question(ledger: Ledger, repo: Path) -> None:
+    user = User("no")
+    found = access(ledger, user)
+    forged = (
+        "true #\n\n/home/you/good is not trusted yet. What lies in it wants to\n  - run pytest\x1b[2J\u202e"
+        + "x" * 9000
+    )
+    with pytest.raises(NotTrusted) as caught:
+        found.allow(found.of_agent(agent(repo, provider="cli", command=("sh", "-c", forged)), Sends(runs_code=True)))
+    (asked,) = user.asked[0][1]
+    assert asked.isprintable()
+    assert str(caught.value).isprintable()
+    assert len(asked) < 400
+
+
 # ---------------------------------------------------------------------------- places
+
+
+def test_files_of_no_project_of_their_own_belong_to_the_one_in_force(ledger: Ledger, tmp_path: Path) -> None:
+    home = tmp_path / "here"
+    for name in "abc":
+        (home / "tasks" / name).mkdir(parents=True)
+        (home / "tasks" / name / "checks.py").touch()
+    user = User("always")
+    found = access(ledger, user, home=home)
+    for name in "abc":
+        found.allow(found.of_file(home / "tasks" / name / "checks.py", "x"))
+    assert [folder for folder, _ in user.asked] == [str(home)]
+    (home / ".flatfield").mkdir()  # as the first run does
+    again = access(ledger, home=home)
+    again.allow(again.of_file(home / "tasks" / "a" / "checks.py", "x"))
+    (home / "tasks" / "a" / ".git").mkdir()
+    with pytest.raises(NotTrusted):
+        again.allow(again.of_file(home / "tasks" / "a" / "checks.py", "x"))
 
 
 def test_a_project_is_the_nearest_folder_with_a_mark_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

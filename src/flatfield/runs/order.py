@@ -20,7 +20,7 @@ from flatfield.runs.plan import repeats
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.judge.comparative import is_comparative
 from flatfield.scoring.judge.judge import rubric_of
-from flatfield.tasks.access import folder_of, project_of
+from flatfield.tasks.access import Want, folder_of, project_of
 from flatfield.tasks.agents import CONTROLS, fingerprint, listed, select_agents
 from flatfield.tasks.lop import read_task
 
@@ -42,14 +42,22 @@ class Rosters(Struct, frozen=True, kw_only=True):
 
 
 def new_run(
-    evaluation: Evaluation, tasks: Sequence[Task], roster: Sequence[AgentConfig], now: datetime, *, command: str
+    evaluation: Evaluation,
+    tasks: Sequence[Task],
+    roster: Sequence[AgentConfig],
+    now: datetime,
+    *,
+    command: str,
+    writer: str = "",
 ) -> Run:
     """The run that an evaluation of these tasks is; agents come from the HOP or the command line, else from the LOPs.
+
+    `writer` is the project's folder of whoever names agents beside the files; "": the user typed them.
 
     Raises:
         NotFound: an agent is not configured, or none is named for a task.
     """
-    found = resolve_agents(evaluation, tasks, roster)
+    found = resolve_agents(evaluation, tasks, roster, writer)
     return Run(
         id=new_run_id(now, random.SystemRandom()),
         created_at=now.isoformat(timespec="seconds"),
@@ -64,14 +72,19 @@ def new_run(
     )
 
 
-def resolve_agents(evaluation: Evaluation, tasks: Sequence[Task], roster: Sequence[AgentConfig]) -> Rosters:
+def resolve_agents(
+    evaluation: Evaluation, tasks: Sequence[Task], roster: Sequence[AgentConfig], writer: str = ""
+) -> Rosters:
     """Who does what: the evaluation's agents do every task; without them, each task is done by those that it names.
+
+    `writer`: as for `new_run`.
 
     Raises:
         NotFound: agents that are not configured (all of them; the message says where they were named), or none named.
     """
     if evaluation.agents:
-        writer = "" if "agents" in evaluation.typed else folder_of(evaluation.path)
+        if evaluation.path and "agents" not in evaluation.typed:
+            writer = folder_of(evaluation.path)
         return Rosters(agents=select_agents(evaluation.agents, roster, writer), by_task={})
     chosen: dict[str, AgentConfig] = {}
     by_task: dict[str, tuple[str, ...]] = {}
@@ -154,19 +167,24 @@ def reread(run: Run, access: Access) -> Run:
 def of_its_store(run: Run, folder: Path, roster: Sequence[AgentConfig]) -> Run:
     """The run with what its agents may do judged anew: a store is a file, and `folder`, its project, wrote it.
 
-    An agent that is configured now as it was then belongs to who configures it; one that names an address, a key, a
-    header or a program belongs to the store's folder; any other is asked where its vendor is, with the vendor's key.
+    An agent that is configured now as it was then belongs to who configures it, any other to the store's folder.
     """
     writer = str(project_of(folder.resolve()))
 
     def placed(agent: AgentConfig) -> AgentConfig:
         now = next((one for one in roster if fingerprint(one) == fingerprint(agent)), None)
-        if now is not None:
-            return structs.replace(agent, folder=now.folder)
-        names_something = agent.base_url or agent.api_key_env or agent.headers or agent.command
-        return structs.replace(agent, folder=writer if names_something else "")
+        return structs.replace(agent, folder=writer if now is None else now.folder)
 
     return structs.replace(run, agents=tuple(map(placed, run.agents)))
+
+
+def foreign(run: Run, folder: Path) -> tuple[Want, ...]:
+    """What a stored run wants of folders outside of its store's project: a copy of them for models."""
+    project = project_of(folder.resolve())
+    named = [run.source if any(task.plain and task.workspace is None for task in run.tasks) else ""]
+    named += [task.workspace or "" for task in run.tasks if not task.path]
+    outside = [place for place in dict.fromkeys(named) if place and not Path(place).resolve().is_relative_to(project)]
+    return tuple(Want(folder=str(project), what=f"have a copy of {place} read by models") for place in outside)
 
 
 def unchanged(run: Run, access: Access) -> Run:

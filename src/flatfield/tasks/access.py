@@ -7,7 +7,8 @@ project's files say does. Plain tasks and commands in the sandbox never come her
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import shlex
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from msgspec import Struct
 
 import flatfield
 from flatfield.errors import NotTrusted
-from flatfield.tasks.ledger import CODE, KeyHost, Ledger, TrustedFolder, sha256
+from flatfield.tasks.ledger import CODE, CODE_BEGINNINGS, CODE_NAMES, KeyHost, Ledger, TrustedFolder, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from flatfield.tasks.ledger import Contents
 
 Answer = Literal["once", "always", "no"]
+LINE_CHARACTERS = 300
+SHOWN_CHARACTERS = 100_000
 PROJECT_MARKS = (".git", "flatfield.toml", ".flatfield")
 """What the top folder of a project holds one of."""
 
@@ -69,133 +72,6 @@ class Asking:
     further: Callable[[str], Sequence[Want]] = lambda _folder: ()
 
 
-class Access:
-    """What may be done now, by the ledger and by what was answered since.
-
-    `origins`: variables that were read from a file, with the folder that it lies in. `asking` None: nobody can be
-    asked, what is not trusted is refused. `everything`: the user said `--trust`. `strict`: programs that were not seen
-    when their folder was trusted are asked for too, because nobody watches this process.
-    """
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        *,
-        now: Callable[[], str] = lambda: "",
-        origins: Mapping[str, str] | None = None,
-        asking: Asking | None = None,
-        everything: bool = False,
-        strict: bool = False,
-    ) -> None:
-        self.ledger = ledger
-        self._now = now
-        self._origins = origins or {}
-        self._asking = asking
-        self._everything = everything
-        self._strict = strict
-        self._once = _Once()
-
-    def of_file(self, file: str | Path, what: str) -> tuple[Want, ...]:
-        """What running a Python file of a task wants; nothing where it is flatfield's own."""
-        path = Path(file).resolve()
-        if path.is_relative_to(Path(flatfield.__file__).resolve().parent):
-            return ()
-        return (
-            Want(
-                folder=str(project_of(path)),
-                what=f"run code: {path} ({what})",
-                detail=_beginning(path),
-                file=str(path),
-            ),
-        )
-
-    def of_agent(self, agent: AgentConfig, sends: Sends) -> tuple[Want, ...]:
-        """What an agent wants: to run its program, and the keys that go to an address that no user typed."""
-        wants = []
-        if sends.runs_code and agent.folder:
-            shown = " ".join(agent.command) or agent.model
-            what = f"run a program: {shown} (agent {agent.name}, {agent.source})"
-            wants.append(Want(folder=agent.folder, what=what, detail=shown, program=_program(agent)))
-        wants.extend(self._keys(agent, sends))
-        return tuple(wants)
-
-    def _keys(self, agent: AgentConfig, sends: Sends) -> Iterator[Want]:
-        host = host_of(sends.url)
-        own_host = sends.url.startswith("https://") and f".{host}".endswith(f".{sends.own_host or '/'}")
-        by_user = not agent.base_url and sends.url_variable not in self._origins
-        for variable in sends.variables:
-            own = variable in sends.own_variables
-            if own and (own_host or by_user):
-                continue
-            folder = agent.folder
-            where = f"agent {agent.name}, {agent.source}"
-            if not agent.base_url and not by_user and not (own and own_host):
-                folder, where = self._origins[sends.url_variable], f"{sends.url_variable} in .env, agent {agent.name}"
-            if folder:
-                what = f"be sent a key: {variable} goes to {host} ({where})"
-                key = KeyHost(variable=variable, host=host)
-                yield Want(folder=folder, what=what, detail=sends.url, key=key)
-
-    def allow(self, wants: Sequence[Want]) -> None:
-        """Return when all of it may be done; the user is asked where that is possible, once for each folder.
-
-        Raises:
-            NotTrusted: it may not; one sentence that names the folder, what it wants and what to do.
-        """
-        if self._everything or not wants:
-            return
-        contents = self.ledger.contents()
-        looked = [_with_written(want, contents) for want in wants]
-        open_wants = [want for want in looked if not self._once.covers(want) and not self._trusted(want, contents)]
-        for folder in dict.fromkeys(want.folder for want in open_wants):
-            self._settle(folder, [want for want in open_wants if want.folder == folder], contents)
-
-    def allows(self, wants: Sequence[Want]) -> bool:
-        """Whether all of it may be done, without asking anybody."""
-        contents = self.ledger.contents()
-        looked = [_with_written(want, contents) for want in wants]
-        return self._everything or all(self._once.covers(want) or self._trusted(want, contents) for want in looked)
-
-    def _settle(self, folder: str, wants: Sequence[Want], contents: Contents) -> None:
-        if self._asking is None:
-            raise NotTrusted(refusal(folder, wants))
-        further = [
-            want
-            for want in self._asking.further(folder)
-            if want not in wants and not self._trusted(_with_written(want, contents), contents)
-        ]
-        asked = (*wants, *further)
-        answer = self._asking.ask(folder, asked)
-        if answer == "no":
-            raise NotTrusted(refusal(folder, wants))
-        self._once.add(asked)
-        if answer == "always":
-            self.remember(folder, asked)
-
-    def remember(self, folder: str, wants: Sequence[Want]) -> None:
-        """Trust a folder from now on, with what it wants."""
-        self.ledger.trust(
-            TrustedFolder(
-                folder=folder,
-                owner=Path(folder).stat().st_uid,
-                since=self._now(),
-                keys=tuple(sorted({want.key for want in wants if want.key is not None})),
-                programs=tuple(sorted({want.program for want in wants if want.program})),
-            ),
-            seen=[path for want in wants for path in want.written],
-        )
-
-    def _trusted(self, want: Want, contents: Contents) -> bool:
-        if not want.written and want.file in contents.made and _made_by_us(Path(want.file), contents):
-            return True
-        trusted = covering(want.folder, contents)
-        if trusted is None or want.written:
-            return False
-        if want.key is not None:
-            return want.key in trusted.keys
-        return not (self._strict and want.program) or want.program in trusted.programs
-
-
 class _Once:
     """What was allowed for as long as this process lasts."""
 
@@ -218,6 +94,132 @@ class _Once:
         return want.folder in self._folders if want.key is None else (want.folder, want.key) in self._keys
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What may be done now, by the ledger and by what was answered since.
+
+    `now` is the time as the ledger keeps it. `origins`: variables that were read from a file, with the folder that it
+    lies in. `home` is the folder of the project in force: files below it that lie in no other project belong to it.
+    `asking` None: nobody can be asked, what is not trusted is refused. `everything`: the user said `--trust`. `strict`:
+    programs that were not seen when their folder was trusted are asked for too, because nobody watches this process.
+    """
+
+    ledger: Ledger
+    _: KW_ONLY
+    now: Callable[[], str] = lambda: ""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    asking: Asking | None = None
+    home: Path | None = None
+    everything: bool = False
+    strict: bool = False
+    _once: _Once = field(default_factory=_Once)
+
+    def of_file(self, file: str | Path, what: str) -> tuple[Want, ...]:
+        """What running a Python file of a task wants; nothing where it is flatfield's own.
+
+        It runs with what lies beside it, so a link to somebody else's file wants what its own folder and theirs want.
+        """
+        written = Path(file).parent.resolve() / Path(file).name
+        path = written.resolve()
+        own = Path(flatfield.__file__).resolve().parent
+        home = self.home.resolve() if self.home else None
+        places = dict.fromkeys((written, path))
+        if all(place.is_relative_to(own) for place in places):
+            return ()
+        folders = dict.fromkeys(str(project_of(place, home)) for place in places if not place.is_relative_to(own))
+        said = _line(f"run code: {written} ({what})")
+        return tuple(Want(folder=folder, what=said, detail=_code(path), file=str(path)) for folder in folders)
+
+    def of_agent(self, agent: AgentConfig, sends: Sends) -> tuple[Want, ...]:
+        """What an agent wants: to run its program, and the keys that go to an address that no user typed."""
+        wants = []
+        if sends.runs_code and agent.folder:
+            shown = shlex.join(agent.command) or agent.model
+            what = f"run a program: {shown} (agent {agent.name}, {agent.source})"
+            wants.append(Want(folder=agent.folder, what=_line(what), detail=shown, program=_program(agent)))
+        wants.extend(self._keys(agent, sends))
+        return tuple(wants)
+
+    def _keys(self, agent: AgentConfig, sends: Sends) -> Iterator[Want]:
+        host = host_of(sends.url)
+        own_host = sends.url.startswith("https://") and f".{host}".endswith(f".{sends.own_host or '/'}")
+        by_user = not agent.base_url and sends.url_variable not in self.origins
+        for variable in sends.variables:
+            own = variable in sends.own_variables
+            if own and (own_host or by_user):
+                continue
+            folder = agent.folder
+            where = f"agent {agent.name}, {agent.source}"
+            if not agent.base_url and not by_user and not (own and own_host):
+                folder, where = self.origins[sends.url_variable], f"{sends.url_variable} in .env, agent {agent.name}"
+            # A project's own key that goes where the project says is nothing of the user's.
+            if folder and self.origins.get(variable) != folder:
+                what = f"be sent a key: {variable} goes to {host} ({where})"
+                key = KeyHost(variable=variable, host=host)
+                yield Want(folder=folder, what=_line(what), detail=sends.url, key=key)
+
+    def allow(self, wants: Sequence[Want]) -> None:
+        """Return when all of it may be done; the user is asked where that is possible, once for each folder.
+
+        Raises:
+            NotTrusted: it may not; one sentence that names the folder, what it wants and what to do.
+        """
+        if self.everything or not wants:
+            return
+        contents = self.ledger.contents()
+        looked = [_with_written(want, contents) for want in wants]
+        open_wants = [want for want in looked if not self._once.covers(want) and not self._trusted(want, contents)]
+        for folder in dict.fromkeys(want.folder for want in open_wants):
+            self._settle(folder, [want for want in open_wants if want.folder == folder], contents)
+
+    def allows(self, wants: Sequence[Want]) -> bool:
+        """Whether all of it may be done, without asking anybody."""
+        if not wants:
+            return True
+        contents = self.ledger.contents()
+        looked = [_with_written(want, contents) for want in wants]
+        return self.everything or all(self._once.covers(want) or self._trusted(want, contents) for want in looked)
+
+    def _settle(self, folder: str, wants: Sequence[Want], contents: Contents) -> None:
+        if self.asking is None:
+            raise NotTrusted(refusal(folder, wants))
+        further = [
+            want
+            for want in self.asking.further(folder)
+            if want not in wants and not self._trusted(_with_written(want, contents), contents)
+        ]
+        asked = (*wants, *further)
+        answer = self.asking.ask(folder, asked)
+        if answer == "no":
+            raise NotTrusted(refusal(folder, wants))
+        self._once.add(asked)
+        if answer == "always":
+            self.remember(folder, asked)
+
+    def remember(self, folder: str, wants: Sequence[Want]) -> None:
+        """Trust a folder from now on, with what it wants."""
+        self.ledger.trust(
+            TrustedFolder(
+                folder=folder,
+                owner=Path(folder).stat().st_uid,
+                since=self.now(),
+                keys=tuple(sorted({want.key for want in wants if want.key is not None})),
+                programs=tuple(sorted({want.program for want in wants if want.program})),
+            ),
+            seen=[path for want in wants for path in want.written],
+        )
+
+    def _trusted(self, want: Want, contents: Contents) -> bool:
+        if not want.written and want.file in contents.made and _made_by_us(Path(want.file), contents):
+            return True
+        trusted = covering(want.folder, contents)
+        if trusted is None or want.written:
+            return False
+        if want.key is not None:
+            return want.key in trusted.keys
+        return not (self.strict and want.program) or want.program in trusted.programs
+
+
 def nobody() -> Access:
     """Access that nobody has given any trust to: only what needs none is allowed."""
     return Access(Ledger(None))
@@ -236,7 +238,8 @@ def refusal(folder: str, wants: Sequence[Want]) -> str:
     else:
         first, more = wants[0].what, len(wants) - 1
         why = f"{folder} is not trusted with what it wants to do: {first}{f' and {more} more' if more else ''}"
-    return f"{why}; look at it, then run `flatfield trust {folder}` (or give --trust, where nobody can be asked)"
+    command = f"flatfield trust {shlex.quote(folder)}"
+    return f"{why}; look at it, then run `{command}` (or give --trust, where nobody can be asked)"
 
 
 def covering(folder: str, contents: Contents) -> TrustedFolder | None:
@@ -267,16 +270,19 @@ def _unbroken(here: Path, top: Path, owner: int) -> bool:
     return all(not (place / ".git").exists() and place.stat().st_uid == owner for place in between)
 
 
-def project_of(path: Path) -> Path:
-    """The project that a file or folder belongs to: the nearest folder with a mark of one, else its own folder."""
+def project_of(path: Path, home: Path | None = None) -> Path:
+    """The project that a file or folder belongs to: the nearest folder with a mark of one.
+
+    Where there is none, `home`, the folder of the project in force, if it lies below that; else its own folder.
+    """
     own = path if path.is_dir() else path.parent
-    home = Path.home().resolve()
+    users = Path.home().resolve()
     for place in (own, *own.parents):
-        if place in {home, place.parent}:
+        if place in {users, place.parent}:
             break
         if any((place / mark).exists() for mark in PROJECT_MARKS):
             return place
-    return own
+    return home if home and own.is_relative_to(home) and not is_broad(home) else own
 
 
 def folder_of(path: str) -> str:
@@ -297,8 +303,15 @@ def host_of(url: str) -> str:
 
 
 def is_code(path: Path, head: bytes) -> bool:
-    """Whether a file may be run: by its name, or because it begins as a script does."""
-    return path.suffix.lower() in CODE or head.startswith(b"#!")
+    """Whether a file may be run: by its name, or because it begins as scripts and programs do."""
+    named = path.suffix.lower() in CODE.split() or path.name.lower() in CODE_NAMES.split()
+    return named or head.startswith(CODE_BEGINNINGS)
+
+
+def _line(text: str) -> str:
+    """A text that files may have a part in, as one line of a question: nothing in it can pass for another line."""
+    shown = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return shown if len(shown) <= LINE_CHARACTERS else f"{shown[:LINE_CHARACTERS]}…"
 
 
 def _program(agent: AgentConfig) -> str:
@@ -308,28 +321,27 @@ def _program(agent: AgentConfig) -> str:
 
 
 def _with_written(want: Want, contents: Contents) -> Want:
-    """The want with what an agent wrote of the code that would run: what it can import, what its command names."""
-    written: list[str] = []
-    if want.file:
-        beside = Path(want.file).parent
-        written = [
-            path for path in contents.written if Path(path).is_relative_to(beside) or Path(path).parent == beside.parent
-        ]
-    elif want.program:
-        names = {Path(part).name for part in want.detail.split()}
-        inside = (path for path in contents.written if Path(path).is_relative_to(want.folder))
-        written = [path for path in inside if Path(path).name in names]
-    return msgspec.structs.replace(want, written=tuple(written))
+    """The want with the code in its folder that an agent wrote: any of it may be imported, or started in turn."""
+    if want.key is not None:
+        return want
+    inside = (path for path in contents.written if Path(path).is_relative_to(want.folder))
+    return msgspec.structs.replace(want, written=tuple(path for path in inside if Path(path).exists()))
 
 
 def _made_by_us(file: Path, contents: Contents) -> bool:
     """Whether a file, and all code beside it that it could import, is as flatfield itself wrote it."""
-    beside = [path for path in file.parent.rglob("*") if path.suffix in CODE]
+    beside = [path for path in file.parent.rglob("*") if is_code(path, b"")]
     return file in beside and all(contents.made.get(str(path)) == sha256(path) for path in beside)
 
 
-def _beginning(path: Path) -> str:
+def _code(path: Path) -> str:
+    """The code itself, whole, and the names of the files beside it that it may import."""
     try:
-        return path.read_text("utf-8", "replace")[:4000]
+        text = path.read_text("utf-8", "replace")
+        beside = sorted(one.name for one in path.parent.iterdir() if one != path and is_code(one, b""))
     except OSError:
         return ""
+    more = len(text) - SHOWN_CHARACTERS
+    rest = f"\n… and {more:,} more characters: read {path}" if more > 0 else ""
+    names = f"\nbeside it, to be imported: {', '.join(beside)}" if beside else ""
+    return f"{text[:SHOWN_CHARACTERS]}{rest}{names}"

@@ -23,7 +23,7 @@ OPTIONAL = (
     'api_key_env = "ANOTHER_KEY"',
 )
 """What people set first, as comments of a table that is copied."""
-_IN_FILES = frozenset({"name", "provider", "model", "description", "source"})
+_IN_FILES = frozenset({"name", "provider", "model", "description", "source", "folder"})
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 

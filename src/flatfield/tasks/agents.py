@@ -221,7 +221,9 @@ def _select(item: str, roster: Sequence[AgentConfig], writer: str) -> Iterator[A
         close = source.did_you_mean(item, names)
         there = close or f"; there are: {listed(roster)}"
         raise NotFound(f"there is no agent {item!r}{there} (or write PROVIDER:MODEL[@URL])")
-    agent = msgspec.structs.replace(parse_agent(item), folder=writer)
+    agent = parse_agent(item)
+    if writer:
+        agent = msgspec.structs.replace(agent, folder=writer, source=f"a file of {writer}")
     providers = plugins.names("provider")
     if agent.provider not in providers:
         close = source.did_you_mean(agent.provider, providers)

@@ -21,8 +21,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "trust.json"
-CODE = (".py", ".pyc", ".so", ".pth", ".sh", ".bash", ".zsh", ".js", ".mjs", ".cjs", ".ts", ".rb", ".pl")
-"""What files that are run are usually called; one with an execute bit, or that begins with `#!`, is code too."""
+CODE = """
+.py .pyc .pyd .pyi .pyx .pyz .ipynb .so .dylib .dll .pth .sh .bash .zsh .fish .ps1 .bat .cmd .js
+.jsx .mjs .cjs .ts .tsx .mts .cts .vue .rb .rake .pl .pm .php .lua .r .jl .go .rs .c .h .cc .cpp
+.hpp .cs .java .kt .kts .groovy .gradle .scala .clj .swift .ex .exs .erl .hs .ml .awk .sed .tcl .mk
+.cmake .nix .sql .wasm .exe
+"""
+"""Endings of files that are run, or made into what is run; in lower case, with blanks between them."""
+CODE_NAMES = """
+makefile gnumakefile dockerfile containerfile justfile rakefile gemfile package.json pyproject.toml
+setup.cfg tox.ini pytest.ini build.xml pom.xml cmakelists.txt cargo.toml taskfile.yml compose.yaml
+docker-compose.yml
+"""
+"""Names in lower case of files that say what is run."""
+CODE_BEGINNINGS = (b"#!", b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+"""How scripts and programs begin, whatever they are called."""
 
 
 class KeyHost(Struct, frozen=True, kw_only=True, order=True):
@@ -115,17 +128,18 @@ class Ledger:
             return
         with self._changing() as change:
             now = self.contents()
+            still = (path for path in now.written if os.path.lexists(path))
             change(
                 structs.replace(
                     now,
-                    written=tuple(sorted({*now.written, *new})),
+                    written=tuple(sorted({*still, *new})),
                     made={path: digest for path, digest in now.made.items() if path not in new},
                 )
             )
 
     def made(self, files: Iterable[Path]) -> None:
         """Remember code that flatfield itself wrote, as it is now."""
-        digests = {str(path.resolve()): sha256(path) for path in files if path.suffix in CODE}
+        digests = {str(path.resolve()): sha256(path) for path in files}
         if not digests:
             return
         with self._changing() as change:

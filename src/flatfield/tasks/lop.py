@@ -12,7 +12,7 @@ import msgspec
 from flatfield.errors import NotFound
 from flatfield.records import Limits, Targets, Task
 from flatfield.tasks import digest, fields, frontmatter, generating, markdown, sabotages, solution, source, verify
-from flatfield.tasks.access import nobody, project_of
+from flatfield.tasks.access import is_broad, nobody, project_of
 from flatfield.tasks.cache import cache_folder
 
 if TYPE_CHECKING:
@@ -38,23 +38,24 @@ def read_task(path: Path, seed: int = 0, *, cache: Path | None = None, access: A
         NotTrusted: the function that makes it may not be run.
         FlatfieldError: the cache cannot be written.
     """
+    access = access or nobody()
     data = source.read_bytes(path)
     text = source.decode(data, str(path))
     if generating.generates(text):
-        made = generating.variant(path, text, seed, cache or cache_folder(os.environ), access or nobody())
+        made = generating.variant(path, text, seed, cache or cache_folder(os.environ), access)
         origin = str(path.absolute())
         data = source.read_bytes(made)
         task = _read(made, data, source.decode(data, str(made)))
         return msgspec.structs.replace(task, generated_from=origin, seed=seed)
-    return _read(path, data, text)
+    return _read(path, data, text, access.home and access.home.resolve())
 
 
-def _read(path: Path, data: bytes, text: str) -> Task:
+def _read(path: Path, data: bytes, text: str, home: Path | None = None) -> Task:
     found = source.Findings(str(path))
     matter = frontmatter.read(text, found)
     plain = not matter.map and not found.mistakes
     prompt = markdown.parse(text, frontmatter.split(text).body_start, found)
-    given = _front_matter(matter, path, found)
+    given = _front_matter(matter, path, found, home)
     agents = markdown.agent_lines(prompt.sections["Agents"], found) if "Agents" in prompt.sections else ()
     _check_prompt_is_there(prompt, found)
     _check_sections(prompt, agents, plain=plain, found=found)
@@ -120,10 +121,10 @@ def _check_sections(prompt: Prompt, agents: tuple[str, ...], *, plain: bool, fou
         found.add(line, "`## Agents` names no agent", "write lines `@agent-NAME PROMPT`, each on its own")
 
 
-def _front_matter(matter: Node, path: Path, found: Findings) -> dict[str, Any]:
+def _front_matter(matter: Node, path: Path, found: Findings, home: Path | None) -> dict[str, Any]:
     """`id`, `title`, the Task's other fields under "fields", and under "named" what the LOP names on disk."""
     folder = path.parent
-    readers = {**_READERS, "workspace": _workspace(path), "packages": _packages(path)}
+    readers = {**_READERS, "workspace": _workspace(path, home), "packages": _packages(path)}
     given = fields.read_map(matter, readers, found, what="the front matter")
     verifiers = verify.read(given.pop("verify", None), folder, found)
     allowed = given.get("tools", DEFAULT_TOOLS)
@@ -154,7 +155,7 @@ def _id(node: Node, name: str, found: Findings) -> str | None:
     return None
 
 
-def _workspace(path: Path) -> fields.Reader:
+def _workspace(path: Path, home: Path | None) -> fields.Reader:
     def read(node: Node, name: str, found: Findings) -> str | None:
         value = fields.text()(node, name, found)
         if value is None:
@@ -163,7 +164,11 @@ def _workspace(path: Path) -> fields.Reader:
         if Path(value).is_absolute() or not folder.is_dir():
             problem = "is absolute" if Path(value).is_absolute() else "is not there"
             found.add(node.line, f"the workspace folder {value!r} {problem}", f"name a folder beside {path.name}")
-        elif not folder.is_relative_to(project_of(path.resolve())):
+        elif is_broad(project_of(path.resolve(), home)):
+            found.add(
+                node.line, "a LOP that lies right in the home folder names no workspace", "give it a folder of its own"
+            )
+        elif not folder.is_relative_to(project_of(path.resolve(), home)):
             fix = f"name a folder beside {path.name}, or elsewhere in its project"
             found.add(node.line, f"the workspace {value!r} leads out of the LOP's project", fix)
         elif path.resolve().is_relative_to(folder):

@@ -11,6 +11,7 @@ import sys
 import sysconfig
 import tempfile
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import pytest
 
 import flatfield
 from flatfield.agent.protocols import CommandResult
-from flatfield.agent.sandbox.interpreter import first_closed
+from flatfield.agent.sandbox.interpreter import _closure, _files, first_closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,14 +87,40 @@ class Harness:
         return found
 
 
-def _python(user: int) -> str:
-    """An interpreter that a user may run and that has our libraries' version."""
-    if first_closed(Path(sys.base_prefix).resolve(), user) is None:
-        return sys.executable
-    other = shutil.which(f"python3.{sys.version_info.minor}", path="/usr/bin:/usr/local/bin")
-    if other is None:
-        pytest.skip("an ordinary user can read no Python of this version here")
-    return other
+def _python(user: int, place: Path) -> str:
+    """An interpreter of our version that a user may run: ours, the system's, or a copy of ours in `place`."""
+    name = f"python3.{sys.version_info.minor}"
+    prefix = Path(sys.base_prefix).resolve()
+    if first_closed(prefix, user) is None:
+        return str(prefix / "bin" / name)
+    other = shutil.which(name, path="/usr/bin:/usr/local/bin")
+    if other is not None:
+        return other
+    (place / "bin").mkdir(parents=True)
+    shutil.copy(prefix / "bin" / name, place / "bin" / name)
+    library = Path("lib", name)
+    unused = shutil.ignore_patterns("test", "site-packages", "__pycache__", "config-*", "idlelib", "tkinter")
+    shutil.copytree(prefix / library, place / library, ignore=unused)
+    for shared in (prefix / "lib").glob("libpython*.so*"):
+        shutil.copy(shared, place / "lib" / shared.name)
+    return str(place / "bin" / name)
+
+
+def _libraries(user: int, place: Path) -> list[str]:
+    """Where a user finds flatfield and what a sandbox needs of others: here, or copied to `place`."""
+    ours = [
+        Path(flatfield.__file__).parents[1],
+        *map(Path, (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))),
+    ]
+    if all(first_closed(folder.resolve(), user) is None for folder in ours):
+        return list(dict.fromkeys(map(str, ours)))
+    shutil.copytree(ours[0] / "flatfield", place / "flatfield", ignore=shutil.ignore_patterns("__pycache__", "suites"))
+    for name in {"msgspec", *_closure("pytest")}:
+        for source, inside in _files(metadata.distribution(name)):
+            target = place / inside
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+    return [str(place)]
 
 
 def start_harness(home: Path, *, ordinary: bool) -> Harness:
@@ -112,14 +139,15 @@ def start_harness(home: Path, *, ordinary: bool) -> Harness:
     script.chmod(0o644)
     drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"] if user != os.geteuid() else []
     # The outer limit is for a defence that fails: the machine must survive that too.
-    argv = [*drop, *(["prlimit", "--nproc=600", "--"] if user else []), _python(user), "-P", str(script)]
-    libraries = [str(Path(flatfield.__file__).parents[1]), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    python, libraries = _python(user, home.parent / "python"), _libraries(user, home.parent / "libraries")
+    argv = [*drop, *(["prlimit", "--nproc=600", "--"] if user else []), python, "-P", str(script)]
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "PLANTED_API_KEY": secret,
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys(libraries)),
+        "PYTHONPATH": os.pathsep.join(libraries),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "LD_LIBRARY_PATH": str(Path(python).parents[1] / "lib"),
     }
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     process = subprocess.Popen(argv, env=environ, cwd=home, **pipes)

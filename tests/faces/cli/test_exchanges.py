@@ -38,7 +38,7 @@ def test_requests_and_responses_are_shown_as_they_were(
     server = serve([calling, FakeReply(text="Oslo, é🙂")])
     (project / "flatfield.toml").write_text(SETTINGS.format(url=server.base_url))
     monkeypatch.setenv("MY_KEY", KEY)
-    assert cli("eval", "oslo.md", "--agents", "keyed").returncode == 0
+    assert cli("eval", "oslo.md", "--agents", "keyed", "--trust").returncode == 0
     trial = trial_of(cli, "keyed")
     found = json.loads(cli("show", trial, "--wire", "--json").stdout)
     assert [json.loads(each["request"]) for each in found] == server.requests

@@ -108,19 +108,21 @@ def test_the_configuration_in_force_is_protected_wherever_it_lies(
     assert (project / "conf/models.toml").read_text() == "# mine\n"
 
 
-def test_a_user_opens_what_is_named(attack: Callable[..., list[str]], project: Path) -> None:
+def test_a_user_opens_what_is_named(attack: Callable[..., list[str]], cli: Cli, project: Path) -> None:
     told = attack(write("AGENTS.md"), write("CLAUDE.md"), options=("--allow", "AGENTS.md", "--allow", ".mcp.json"))
     assert told[0].startswith("wrote ")
     assert "is protected" in told[1]
     (project / "flatfield.toml").write_text('allow = ["CLAUDE.md", "docs/**/SKILL.md"]\n')
+    assert cli("trust").returncode == 0
     told = attack(write("AGENTS.md"), write("CLAUDE.md"), write("docs/a/b/SKILL.md"), write("SKILL.md"))
     assert [text.split()[0] for text in told] == ["AGENTS.md", "wrote", "wrote", "SKILL.md"]
 
 
 def test_what_flatfield_toml_opens_is_meant_from_its_own_folder(
-    attack: Callable[..., list[str]], project: Path, monkeypatch: pytest.MonkeyPatch
+    attack: Callable[..., list[str]], cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project / "flatfield.toml").write_text('allow = ["sub/AGENTS.md"]\n')
+    assert cli("trust").returncode == 0
     (project / "sub/deep").mkdir(parents=True)
     assert attack(write("AGENTS.md"), options=("--workspace", "sub"))[0].startswith("wrote ")
     assert "is protected" in attack(write("AGENTS.md"), options=("--workspace", "sub/deep"))[0]

@@ -6,18 +6,23 @@ import json
 import os
 import pty
 import select
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import flatfield
+from flatfield.faces.cli.environment import read_environment
 from flatfield.tasks.ledger import Ledger
+from flatfield.tasks.project import find_project
 from flatfield.testing.fake_chat import FakeReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from subprocess import CompletedProcess
 
     from flatfield.testing.fake_chat import FakeChat
@@ -47,6 +52,28 @@ solution:
 ## Variables
 
 PROMPT: "Go."
+"""
+PLAIN = """# T
+
+## Instructions
+
+Go.
+
+## Variables
+
+PROMPT: "Go."
+
+## Agents
+
+@agent-noop PROMPT
+
+## Expected Output
+
+Nothing.
+
+## Grading rubric
+
+None.
 """
 CHECKS = """from pathlib import Path
 
@@ -84,9 +111,9 @@ CODE = [
     (["eval", "made.md", "--agents", "noop"], "makes the task made.md"),
     (["eval", "checked.md", "--agents", "noop"], "checks the task checked"),
     (["tasks", "check", "checked.md"], "checks the task checked"),
-    (["run", "Go.", "--agent", "mine"], "run a program: sh -c touch"),
-    (["judge", "check", "mine", "1"], "run a program: sh -c touch"),
-    (["eval", "../plain.md", "--agents", "mine"], "run a program: sh -c touch"),
+    (["run", "Go.", "--agent", "mine"], "run a program: sh -c 'touch"),
+    (["judge", "check", "mine", "1"], "run a program: sh -c 'touch"),
+    (["eval", "../plain.md", "--agents", "mine"], "run a program: sh -c 'touch"),
 ]
 
 
@@ -287,6 +314,91 @@ def test_a_config_opens_names_only_where_it_is_trusted(cli: Cli, project: Path, 
     ended = cli("run", "write it", "--model", f"openai-chat:m@{url}")
     assert (project / "AGENTS.md").exists() is trusted
     assert ("`allow` of flatfield.toml opens nothing" in ended.stderr) is not trusted
+
+
+# ---------------------------------------------------------------------------- trust that is not one's own
+
+
+@pytest.mark.parametrize("arguments", [["eval", "checked.md", "--agents", "noop"], ["tasks", "show", "made.md"]])
+def test_a_link_to_somebody_elses_code_borrows_no_trust(
+    cli: Cli, hostile: Path, marker: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    own = Path(flatfield.__file__).parent / "tasks" / "suites" / "engineering" / "data-cleaning"
+    trusted = tmp_path / "trusted"
+    trusted.mkdir()
+    (trusted / ".git").mkdir()
+    (trusted / "make.py").write_text("import planted\n\ndef build(seed, folder):\n    return {}\n")
+    (trusted / "checks.py").write_text("import planted\n\ndef verify(trial, files):\n    return 1.0, ''\n")
+    cli("trust", str(trusted))
+    (hostile / "planted.py").write_text(f"open({str(marker)!r}, 'w')\n")
+    (hostile / "checking.py").write_text(f"open({str(marker)!r}, 'w')\n")
+    for folder in (own, trusted):
+        for name in ("checks.py", "make.py"):
+            (hostile / name).unlink()
+            (hostile / name).symlink_to(folder / name)
+        assert cli(*arguments).returncode == 2
+        assert not marker.exists()
+
+
+def planted(project: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the stored run as somebody would who ships a store."""
+    with closing(sqlite3.connect(project / ".flatfield" / "store.db")) as connection, connection:
+        ((text,),) = connection.execute("SELECT record FROM runs").fetchall()
+        run = json.loads(text)
+        change(run)
+        connection.execute("UPDATE runs SET record = ?", (json.dumps(run),))
+        connection.execute("DELETE FROM trials")
+
+
+@pytest.mark.parametrize("what", ["workspace", "source", "program"])
+def test_a_store_that_was_shipped_reads_no_other_folder_and_runs_no_program(
+    cli: Cli, project: Path, serve: Serve, tmp_path: Path, what: str
+) -> None:
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "id").write_text("SECRET")
+    server = serve(answering)
+    model = f"openai-chat:m@{server.base_url}"
+    (project / "plain.md").write_text(PLAIN)
+    assert cli("eval", "plain.md", "--agents", model).returncode in {0, 3}
+
+    def change(run: dict[str, Any]) -> None:
+        if what == "workspace":
+            run["tasks"][0] |= {"path": "", "plain": False, "workspace": str(tmp_path / "private")}
+        elif what == "source":
+            run["source"] = str(tmp_path / "private")
+        else:
+            run["agents"][0] |= {"provider": "cli", "model": "claude-code", "base_url": None, "folder": ""}
+
+    planted(project, change)
+    asked = len(server.requests)
+    ended = cli("eval", "--resume")
+    assert ended.returncode == 2, ended.stderr
+    assert "have a copy of" in ended.stderr or "run a program: claude-code" in ended.stderr
+    assert len(server.requests) == asked
+
+
+def test_the_home_folder_is_copied_for_no_model(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "plain.md").write_text(PLAIN)
+    monkeypatch.setenv("HOME", str(project))
+    ended = cli("eval", "plain.md", "--agents", "noop")
+    assert ended.returncode == 2
+    assert f"would be a copy of {project}, which holds everything" in ended.stderr
+
+
+def test_a_dotenv_sets_nothing_of_flatfields_own(project: Path, tmp_path: Path) -> None:
+    (project / "flatfield.toml").write_text(
+        '[agents.a]\nprovider = "openai-chat"\nmodel = "m"\nbase_url = "http://127.0.0.1:1/v1"\n'
+        'headers = {X-Key = "${SSL_CERT_FILE}${FLATFIELD_CACHE}${HTTPS_PROXY}${MINE}"}\n'
+    )
+    (project / ".env").write_text("SSL_CERT_FILE=/evil\nFLATFIELD_CACHE=/evil\nHTTPS_PROXY=http://evil\nMINE=1\n")
+    found = find_project(project, None, {})
+    environ, _ = read_environment(found, project, {})
+    assert [environ.get(name) for name in ("SSL_CERT_FILE", "FLATFIELD_CACHE", "HTTPS_PROXY", "MINE")] == [
+        None,
+        None,
+        None,
+        "1",
+    ]
 
 
 def test_plain_tasks_and_the_users_own_words_need_no_trust(cli: Cli, project: Path, norway: str) -> None:

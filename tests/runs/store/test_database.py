@@ -174,12 +174,15 @@ from pathlib import Path
 from flatfield.errors import StoreError
 from flatfield.records import Verdict
 from flatfield.runs.store.store import Store
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
 store = Store(Path(sys.argv[1]))
-print(store.load_run().id)
 async def write():
     async with store:
         pass
+# What is needed is loaded by then: the other user may not be able to enter the folders of Python and of this checkout.
+store.load_run()
+asyncio.run(write())
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+print(store.load_run().id)
 try:
     asyncio.run(write())
 except StoreError as error:
@@ -198,5 +201,6 @@ async def test_where_writing_is_not_allowed_reading_works_and_writing_is_refused
     folder.chmod(0o755)
     done = subprocess.run([sys.executable, "-c", AS_ANOTHER_USER, folder], capture_output=True, text=True, check=False)  # noqa: ASYNC221 - nothing else runs
     lines = done.stdout.splitlines()
+    assert lines, done.stderr
     assert lines[0] == make_run().id, done.stderr
     assert "make the folder and the files in it" in lines[1]

@@ -5,20 +5,29 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flatfield.runs.traffic.gate import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
-async def settle() -> None:
-    for _ in range(5):
+TURNS = 3
+"""How many turns of the loop a visitor takes at most to come in, to leave, and to hand its place over."""
+CHAIN = [*[("come", 0)] * 27, *[("leave", number) for number in (0, 3, 5, 6, 7, 8)], ("width", 4)]
+"""Those who are told to leave before they are in go through the place that one leaves, one after the other."""
+
+
+async def settle(visitors: int = 1) -> None:
+    """Let all happen that follows from what was done; a place may pass through the hands of all visitors."""
+    for _ in range(TURNS * (visitors + 1)):
         await asyncio.sleep(0)
 
 
+@example(CHAIN)
 @given(
     story=st.lists(
         st.one_of(
@@ -34,9 +43,9 @@ def test_never_more_than_its_width_and_nobody_waits_for_ever(story: Sequence[tup
     asyncio.run(_told(story))
 
 
-async def _told(story: Sequence[tuple[str, int]]) -> None:
+async def _told(story: Sequence[tuple[str, int]], kind: type[Gate] = Gate) -> None:
     width = 2
-    gate = Gate(lambda: width)
+    gate = kind(lambda: width)
     inside: list[int] = []
     done: list[int] = []
     leave: dict[int, asyncio.Event] = {}
@@ -67,15 +76,61 @@ async def _told(story: Sequence[tuple[str, int]]) -> None:
             else:
                 tasks[chosen].cancel()
         if number % 3 == 0:  # otherwise two things happen in one instant
-            await settle()
+            await settle(len(tasks))
             assert gate.held == len(inside) <= most
-            waiting = [task for task, each in tasks.items() if not each.done() and task not in inside]
+            waiting = [visitor for visitor, task in tasks.items() if not task.done() and visitor not in inside]
             assert not waiting or len(inside) >= width
     for event in leave.values():
         event.set()
     await asyncio.gather(*tasks.values(), return_exceptions=True)
     assert gate.idle
     assert set(done) >= {number for number, task in tasks.items() if not task.cancelled()}
+
+
+class KeepsThePlace(Gate):
+    """Lets nobody in when somebody leaves."""
+
+    __slots__ = ()
+
+    def leave(self) -> None:
+        self.held -= 1
+
+
+class LetsAllIn(Gate):
+    """Has no width."""
+
+    __slots__ = ()
+
+    async def enter(self, on_wait: Callable[[], None] | None = None) -> None:
+        self.held += 1
+
+
+class IgnoresGrowth(Gate):
+    """Lets in one when there is room for several."""
+
+    __slots__ = ()
+
+    def admit(self) -> None:
+        if self._waiting and self.held < self._width():
+            self.held += 1
+            self._waiting.popleft().set_result(None)
+
+
+COME = ("come", 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "story"),
+    [
+        (KeepsThePlace, [*[COME] * 4, *[("leave", 0)] * 3]),
+        (LetsAllIn, [COME] * 4),
+        (IgnoresGrowth, [*[COME] * 8, ("width", 5), ("leave", 9)]),
+    ],
+)
+def test_the_story_notices_a_gate_that_is_none(kind: type[Gate], story: Sequence[tuple[str, int]]) -> None:
+    asyncio.run(_told(story))
+    with pytest.raises(AssertionError):
+        asyncio.run(_told(story, kind))
 
 
 async def test_who_came_first_goes_first() -> None:

@@ -18,6 +18,7 @@ from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.listing import all_files, git_files, git_ignored, in_git
 from flatfield.agent.files.removing import discard
 from flatfield.errors import FlatfieldError, NotFound
+from flatfield.tasks.access import is_broad
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,6 +64,11 @@ def plan_copy(
     if not plain and task.workspace is None:
         return CopyPlan(inline=task.files)
     source = (source_folder if plain else Path(task.workspace or "")).resolve()
+    if plain and is_broad(source):
+        raise FlatfieldError(
+            f"the workspace of {task.id} would be a copy of {source}, which holds everything: go to a project, "
+            "or give the LOP a `workspace:` or `files:`"
+        )
     if not source.is_dir():
         raise NotFound(f"the workspace {source} of task {task.id} is not a folder; correct `workspace:` in {task.path}")
     sorting = _Sorting(source, own_answers(task) | {path.resolve() for path in exclude}, plain=plain)

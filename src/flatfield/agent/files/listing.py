@@ -22,6 +22,23 @@ def in_git(folder: Path) -> bool:
     return any((above / ".git").exists() for above in (folder, *folder.parents))
 
 
+HARMLESS = (
+    *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.bareRepository=explicit"),
+    *("-c", "protocol.allow=never", "-c", "core.pager=cat", "--no-pager", "--no-replace-objects"),
+)
+CLOSED = {
+    "LC_ALL": "C",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "true",
+}
+"""The repository's own configuration is read, and may be anybody's: no program that it names is to run. A repository
+with a promisor remote fetches what is missing by a program of its choice, even while it lists files: no protocol is
+allowed, whatever it says. A bare repository among the files of another is none."""
+
+
 def git_files(folder: Path) -> tuple[str, ...] | None:
     """What git tracks or does not ignore, sorted; submodules included. None without git or a repository.
 
@@ -62,12 +79,12 @@ def all_files(folder: Path, skip: Callable[[str], bool]) -> Iterator[str]:
 
 def _git(folder: Path, *options: str) -> tuple[str, ...] | None:
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    command = ("git", "-c", "core.fsmonitor=false", "ls-files", *options, "--exclude-standard", "-z")
+    command = ("git", *HARMLESS, "ls-files", *options, "--exclude-standard", "-z")
     try:
         done = subprocess.run(
             command,
             cwd=folder,
-            env=with_mark({**kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}),
+            env=with_mark({**kept, **CLOSED}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=GIT_SECONDS,

@@ -19,6 +19,13 @@ _WANTED = re.compile(r"[A-Z0-9_]+_(?:API_KEY|AUTH_TOKEN|BASE_URL)|OLLAMA_HOST")
 """What providers look up. Everything else in such a file is some other program's affair."""
 
 
+_OURS = re.compile(
+    r"(?:FLATFIELD|SSL|XDG|PYTHON|LD|DYLD|GIT|REQUESTS|CURL|NODE|UV|PIP)_\w*|\w*_PROXY|\w*CA_BUNDLE|PATH|HOME|TMPDIR|USER",
+    re.IGNORECASE,
+)
+"""What says how flatfield itself works: where it keeps things, whom it trusts on the wire. No file sets it."""
+
+
 class Environment(Mapping[str, str]):
     """The real environment, and `more` names that are found only by asking for them.
 
@@ -60,7 +67,8 @@ def read_environment(project: Project, cwd: Path, real: Mapping[str, str]) -> tu
     notes: list[str] = []
     for path in dict.fromkeys(folder.absolute() / NAME for folder in (cwd, project.folder)):
         values, odd = _read(path)
-        wanted = {name: value for name, value in values if name in named or _WANTED.fullmatch(name)}
+        wanted = {name: value for name, value in values if _WANTED.fullmatch(name) or name in named}
+        wanted = {name: value for name, value in wanted.items() if not _OURS.fullmatch(name)}
         folders = dict.fromkeys(wanted, folder_of(str(path))) | folders
         more = wanted | more
         notes += [f"{path}:{line}: this is no KEY=VALUE; the line is passed over" for line in odd]

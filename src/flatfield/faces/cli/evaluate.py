@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -77,13 +77,6 @@ MaxRepeats = Annotated[
 Unsafe = Annotated[bool, typer.Option("--unsafe-commands", help="Run commands that models write WITHOUT a sandbox.")]
 
 
-class _Place(NamedTuple):
-    """Where a run is carried out, and what may be done there."""
-
-    project: Project
-    access: Access
-
-
 def command(
     context: typer.Context,
     files: Files = None,
@@ -129,10 +122,10 @@ def command(
     only: tuple[str, ...] = ()
     if extend is not None:
         run, only = _extended(
-            store, extend, [*(files or []), *(["--resume"] if resume else [])], chosen, _Place(project, access)
+            store, extend, [*(files or []), *(["--resume"] if resume else [])], chosen, project, access
         )
     elif resume is not None:
-        run = _resumed(store, resume, files or [], chosen, _Place(project, access))
+        run = _resumed(store, resume, files or [], chosen, project, access)
     else:
         run = asked_run(files or [], project, access, chosen, settings(context).arguments)
     if strict_fair:
@@ -146,7 +139,8 @@ def command(
         only=only,
         until_sure=most,
     )
-    judges = _judges(run.evaluation, project, typed="judge" in chosen)
+    named_by = "" if "judge" in chosen else str(project.folder) if resume or extend else run.evaluation.path
+    judges = _judges(run.evaluation, project, named_by)
     _warn_of_judge(run, judges)
     asyncio.run(_carried_out(run, store, replace(how, judges=judges), Voice(speak, speak_to), as_json=as_json))
 
@@ -181,11 +175,13 @@ def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
         note(f"\nReport: {os.path.relpath(path)}")
 
 
-def _resumed(store: Store, resume: str, files: Sequence[str], chosen: dict[str, object], place: _Place) -> Run:
+def _resumed(
+    store: Store, resume: str, files: Sequence[str], chosen: dict[str, object], project: Project, access: Access
+) -> Run:
     from msgspec import structs
 
     from flatfield.faces.wording import many
-    from flatfield.runs.order import of_its_store, reread
+    from flatfield.runs.order import foreign, of_its_store, reread
     from flatfield.runs.plan import remaining
 
     if files:
@@ -200,8 +196,9 @@ def _resumed(store: Store, resume: str, files: Sequence[str], chosen: dict[str, 
         raise FlatfieldError(
             f"run {run.id} is imported from published figures; name another run, there is nothing to resume"
         )
-    run = reread(run, place.access)
-    run = of_its_store(run, place.project.folder, place.project.roster)
+    run = reread(run, access)
+    run = of_its_store(run, project.folder, project.roster)
+    access.allow(foreign(run, project.folder))
     run = structs.replace(run, evaluation=structs.replace(run.evaluation, **chosen))
     left = remaining(run, store.trials(run.id))
     note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
@@ -209,13 +206,13 @@ def _resumed(store: Store, resume: str, files: Sequence[str], chosen: dict[str, 
 
 
 def _extended(
-    store: Store, asked: str, beside: Sequence[str], chosen: dict[str, object], place: _Place
+    store: Store, asked: str, beside: Sequence[str], chosen: dict[str, object], project: Project, access: Access
 ) -> tuple[Run, tuple[str, ...]]:
     """The stored run with the agents of `--agents`, and their names; `beside` is what it cannot be given with."""
     from msgspec import structs
 
     from flatfield.faces.wording import many
-    from flatfield.runs.order import extended, of_its_store, unchanged
+    from flatfield.runs.order import extended, foreign, of_its_store, unchanged
     from flatfield.runs.plan import remaining
     from flatfield.runs.results import load_result
     from flatfield.tasks.agents import select_agents
@@ -229,9 +226,10 @@ def _extended(
     if not isinstance(names, tuple):
         raise FlatfieldError("--extend needs --agents: name those to add to the run")
     before = load_result(store, asked)
-    added = select_agents(names, place.project.roster)
-    stored = of_its_store(before.run, place.project.folder, place.project.roster)
-    run = extended(unchanged(stored, place.access), added, before.grading.anchors)
+    added = select_agents(names, project.roster)
+    stored = of_its_store(before.run, project.folder, project.roster)
+    access.allow(foreign(stored, project.folder))
+    run = extended(unchanged(stored, access), added, before.grading.anchors)
     run = structs.replace(run, evaluation=structs.replace(run.evaluation, **chosen))
     only = tuple(agent.name for agent in added)
     left = remaining(run, store.trials(run.id), only)
@@ -266,14 +264,13 @@ def _refuse_unfair(run: Run) -> None:
         raise FlatfieldError("\n  ".join(("--strict-fair: agents differ where they need not:", *found)))
 
 
-def _judges(evaluation: Evaluation, project: Project, *, typed: bool) -> tuple[AgentConfig, ...]:
+def _judges(evaluation: Evaluation, project: Project, named_by: str) -> tuple[AgentConfig, ...]:
     from flatfield.tasks.access import folder_of
     from flatfield.tasks.agents import select_agents
 
     if not evaluation.judge:
         return ()
-    writer = "" if typed else folder_of(evaluation.path or str(project.folder))
-    return select_agents(evaluation.judge, project.roster, writer)
+    return select_agents(evaluation.judge, project.roster, folder_of(named_by))
 
 
 def _warn_of_judge(run: Run, judges: tuple[AgentConfig, ...]) -> None:

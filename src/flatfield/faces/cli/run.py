@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.allowing import allowed
 from flatfield.faces.cli.codes import INTERRUPTED, NOT_MEASURED
 from flatfield.faces.cli.common import (
     AsJson,
@@ -130,6 +129,8 @@ def _around(project: Project, environ: Environment, access: Access, allow: Seque
             note(f"  → {event.text}")
         elif event.kind == "note":
             note(f"note: {event.text}")
+
+    from flatfield.faces.allowing import allowed
 
     opened, said = allowed(project, allow, access)
     notes(said)

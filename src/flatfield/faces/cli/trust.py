@@ -53,7 +53,7 @@ def command(
     given = (folder or Path()).expanduser()
     if not given.is_dir():
         raise NotFound(f"{given} is no folder; name the folder of a project")
-    place = given.resolve() if folder is not None else project_of(given.resolve())
+    place = project_of(given.resolve(), settings(context).project().folder.resolve())
     if forget:
         _forget(str(place))
         return

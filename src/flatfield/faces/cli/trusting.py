@@ -48,6 +48,7 @@ def access_of(
         ledger_of(),
         now=lambda: datetime.now(UTC).isoformat(timespec="seconds"),
         origins=environ.origins,
+        home=project.folder,
         asking=Asking(ask=ask, further=lambda folder: tuple(wants_in(folder, project, environ))) if terminal else None,
         everything=everything,
         strict=strict,
@@ -89,14 +90,19 @@ def ask(folder: str, wants: Sequence[Want]) -> Answer:
 
 
 def tell(wants: Sequence[Want]) -> None:
-    """One line for each want, and what of the code is an agent's."""
+    """One line for each thing that is wanted, and what of the code is an agent's."""
+    told: set[object] = set()
     for want in wants:
-        note(f"  - {want.what}")
+        if want.key is None or want.key not in told:
+            note(f"  - {want.what}")
+        told.add(want.key)
     for path in dict.fromkeys(path for want in wants for path in want.written):
         note(f"  ! {path} was written by an agent, and nobody has looked at it since")
 
 
 def show(wants: Sequence[Want]) -> None:
-    """The code itself, the whole commands and addresses."""
+    """The code itself, the whole commands and addresses: each line behind a bar, so that none passes for ours."""
     for want in wants:
-        note(f"── {want.what}\n{want.detail}")
+        note(f"── {want.what}")
+        for line in want.detail.splitlines():
+            note(f"  │ {line}")

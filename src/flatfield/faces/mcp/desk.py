@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError
-from flatfield.runs.permission import agent_wants
 from flatfield.tasks.access import is_broad, nobody
 from flatfield.tasks.agents import listed, select_agents
 from flatfield.tasks.project import find_project
@@ -68,9 +68,14 @@ class Desk:
 
     def _settled(self, project: Project) -> Project:
         """The project with its agents as they may be used: one that wants more than before stays as it was."""
-        access, environ = self.access_of(project), self.environ_of(project)
+        access = self.access_of(project)
+        if not access.origins and not any(agent.folder for agent in project.roster):
+            return project  # nothing is written here; looking closer would load every vendor's package
+        from flatfield.runs.permission import agent_wants
+
+        environ = self.environ_of(project)
         roster: list[AgentConfig] = []
-        self.waits.clear()
+        waits: dict[str, str] = {}
         for agent in project.roster:
             if access.allows(tuple(agent_wants(agent, environ, access))):
                 self.held[agent.name] = agent
@@ -78,11 +83,14 @@ class Desk:
                 continue
             before = self.held.get(agent.name)
             left = "it cannot be used" if before is None or before == agent else "the one from before is used"
-            self.waits[agent.name] = (
-                f"agent {agent.name} of {agent.source} waits for `flatfield trust {agent.folder}`: {left}"
-            )
+            whose = f"agent {agent.name} of {agent.source}"
+            place = shlex.quote(str(agent.folder or project.folder))
+            waits[agent.name] = f"{whose} waits for `flatfield trust {place}`: {left}"
             roster.append(before or agent)
-        return replace(project, roster=tuple(roster), notes=(*project.notes, *self.waits.values()))
+        self.waits.update(waits)
+        for name in set(self.waits) - set(waits):  # other calls read it meanwhile
+            self.waits.pop(name, None)
+        return replace(project, roster=tuple(roster), notes=(*project.notes, *waits.values()))
 
     def chosen(self, project: Project, agent: str | None, provider: str | None, model: str | None) -> AgentConfig:
         """The one agent that a call means.

@@ -158,17 +158,17 @@ def _planned(wanted: Wanted, desk: Desk, project: Project, client_roots: Sequenc
         for name in ("agents", "repeats", "judge", "budget_usd")
         if (value := getattr(wanted, name)) is not None
     }
-    evaluation = structs.replace(loaded.evaluation or Evaluation(title=", ".join(wanted.lops)), **chosen)
+    evaluation = structs.replace(
+        loaded.evaluation or Evaluation(title=", ".join(wanted.lops)), **chosen, typed=tuple(chosen)
+    )
     here = folder_of(str(desk.cwd))
     judges = select_agents(evaluation.judge, project.roster, here) if evaluation.judge else ()
     lops = loaded.tasks
     if wanted.repeats is not None:
         lops = tuple(structs.replace(task, repeats=None) for task in lops)
-    named = {agent.source for agent in project.roster}
-    run = new_run(evaluation, lops, project.roster, desk.clock.utc(), command=_command(wanted))
     # Who is named by a client's model is nobody that the user typed.
-    agents = tuple(agent if agent.source in named else structs.replace(agent, folder=here) for agent in run.agents)
-    run = structs.replace(run, agents=agents, source=str(desk.cwd.resolve()))
+    run = new_run(evaluation, lops, project.roster, desk.clock.utc(), command=_command(wanted), writer=here)
+    run = structs.replace(run, source=str(desk.cwd.resolve()))
     access.allow(wants_of(run.tasks, (*run.agents, *judges), desk.environ_of(project), access))
     return run
 

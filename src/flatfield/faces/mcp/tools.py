@@ -124,8 +124,8 @@ class _Tools:
         if self._places.locked():
             await tell(f"waiting: {AGENTS_AT_ONCE} agents are at work already")
         async with self._places:
-            if order.agent.name in self._desk.waits:
-                await tell(self._desk.waits[order.agent.name])
+            if waits := self._desk.waits.get(order.agent.name):
+                await tell(waits)
             await tell(f"{order.agent.name} begins in {order.folder}")
             return await delegate(order, self._desk, project, self._traffic, tell)
 

@@ -154,13 +154,11 @@ class Store:
         """
         flying = underway.in_flight(self.path.parent)  # before the store is read: what is stored meanwhile is in it
         with self._reading() as connection:
-            if connection is None:
-                return ()
-            stored = tables.summaries(connection)
-            known = {summary.id for summary in stored}
-            others = {each.run.id: each.run for each in flying if each.run is not None and each.run.id not in known}
-            found = (*(tables.summary_of(connection, run) for run in others.values()), *stored)
-            lost = _unstored(connection, flying)
+            stored = tables.summaries(connection) if connection else ()
+            lost = _unstored(connection, flying) if connection else flying
+        known = {summary.id for summary in stored}
+        others = {each.run.id: each.run for each in flying if each.run is not None and each.run.id not in known}
+        found = (*map(tables.summary_of, others.values()), *stored)
         usd = {summary.id: sum(_usd(each) for each in lost if each.trial.run == summary.id) for summary in found}
         return tuple(structs.replace(summary, cost_usd=summary.cost_usd + usd[summary.id]) for summary in found)
 
@@ -238,7 +236,7 @@ class Store:
         flying = [each for each in underway.in_flight(self.path.parent) if each.trial.run == run]
         with self._reading() as connection:
             if connection is None:
-                return 0.0
+                return sum(map(_usd, flying))
             return tables.spent_usd(connection, run) + sum(map(_usd, _unstored(connection, flying)))
 
     @contextmanager

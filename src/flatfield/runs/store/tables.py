@@ -275,7 +275,7 @@ def summaries(connection: sqlite3.Connection) -> tuple[RunSummary, ...]:
         " GROUP BY runs.number ORDER BY runs.created_at DESC, runs.number DESC"
     ).fetchall()
     return tuple(
-        _summary(connection, _outline(text, run, created_at), stored, measured)
+        _summary(_outline(text, run, created_at), stored, measured, spent_usd(connection, run))
         for text, run, created_at, stored, measured in rows
     )
 
@@ -289,12 +289,12 @@ def _outline(text: str, run: str, created_at: str) -> _Outline:
     return readable(text, _Outline, unread)
 
 
-def summary_of(connection: sqlite3.Connection, run: Run) -> RunSummary:
+def summary_of(run: Run) -> RunSummary:
     """One line about a run that is not stored yet."""
-    return _summary(connection, _outline(encode(run), run.id, run.created_at), 0, 0)
+    return _summary(_outline(encode(run), run.id, run.created_at), 0, 0, 0.0)
 
 
-def _summary(connection: sqlite3.Connection, run: _Outline, stored: int, measured: int) -> RunSummary:
+def _summary(run: _Outline, stored: int, measured: int, usd: float) -> RunSummary:
     return RunSummary(
         id=run.id,
         created_at=run.created_at,
@@ -305,7 +305,7 @@ def _summary(connection: sqlite3.Connection, run: _Outline, stored: int, measure
         + sum(more for agents in run.added.values() for more in agents.values()),
         stored=stored,
         measured=measured,
-        cost_usd=spent_usd(connection, run.id),
+        cost_usd=usd,
         imported=run.imported,
         delegated=run.delegated,
     )

@@ -131,7 +131,7 @@ async def _judged(agent: AgentConfig, case: Case, desk: Desk, gate: asyncio.Sema
     async with gate:
         converse = in_lane(desk.pool, desk.lanes, agent, count)
         (verdict,) = await judge(run, (case.trial,), agent, converse, price, 0)
-    return outcome(case, verdict, seconds)
+    return desk.pool.secrets.masked(outcome(case, verdict, seconds))
 
 
 def _path(found: Examination, folder: Path) -> Path:
