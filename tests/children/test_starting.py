@@ -155,6 +155,30 @@ def test_what_is_to_be_run_at_the_end_is_run_when_the_process_is_killed_and_once
     assert not (tmp_path / "ran").exists()
 
 
+CUT = """
+import os, sys
+from flatfield.children import starting
+lifelines, keeper = [], starting._keeper
+def kept(process):
+    lifelines.append(keeper(process))
+    return lifelines[0]
+starting._keeper = kept
+with starting.at_the_end(["sh", "-c", "echo $WORD >> {path}"], {{"PATH": os.defpath, "WORD": "said"}}):
+    os.write(lifelines[0], b'{{"number": 7, "argv": ["sh", "-c", "ech')
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_line_that_its_process_did_not_finish_costs_none_of_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "said"
+    done = subprocess.run([sys.executable, "-c", CUT.format(path=path)], cwd=tmp_path, check=False)
+    assert done.returncode == -9
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while not path.exists() or path.read_text() != "said\nsaid\n":
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
 QUICK = """
 from flatfield.children.starting import new_mark
 new_mark()

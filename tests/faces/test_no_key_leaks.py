@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     Script = Callable[[dict[str, Any], int], FakeReply | Fault]
 
 PROVIDERS = ("anthropic", "gemini", "ollama", "openai", "openai-chat")
-KEYS = {f"{name.upper().replace('-', '_')}_PLANTED": f"planted/{name}+key==0123456789" for name in PROVIDERS}
-HEADER_KEY, FILE_KEY = "planted/header+key==0123456789", "planted/dotenv+key==0123456789"
+KEYS = {f"{name.upper().replace('-', '_')}_PLANTED": f"pL4nted/{name}+key==0123456789" for name in PROVIDERS}
+HEADER_KEY, FILE_KEY = "pL4nted/header+key==0123456789", "pL4nted/dotenv+key==0123456789"
 SPARE = {"OPENAI_API_KEY": "planted-spare-openai-0123", "AWS_SECRET_ACCESS_KEY": "planted-spare-aws-0123456"}
 SECRETS = (*KEYS.values(), *SPARE.values(), HEADER_KEY, FILE_KEY)
 FORMS = {

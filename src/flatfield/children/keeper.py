@@ -106,13 +106,19 @@ def main() -> None:
     for line in lines:
         expected = not line.strip()
         if not expected:
-            message = json.loads(line)
-            if "argv" in message:
-                at_the_end[message["number"]] = message
-            else:
-                at_the_end.pop(message["number"], None)
+            _take(line, at_the_end)
     if start:
         _finish(start, list(at_the_end.values()), () if expected else SETTLING_SECONDS)
+
+
+def _take(line: str, at_the_end: dict[int, dict[str, Any]]) -> None:
+    """What a line says is to be run at the end, or no more; one that the process did not finish says nothing."""
+    with suppress(ValueError):
+        message = json.loads(line)
+        if "argv" in message:
+            at_the_end[message["number"]] = message
+        else:
+            at_the_end.pop(message["number"], None)
 
 
 def _finish(start: str, commands: list[dict[str, Any]], pauses: tuple[float, ...]) -> None:

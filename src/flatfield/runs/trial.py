@@ -21,7 +21,7 @@ from flatfield.agent.toolbox import FILE_TOOLS, failed_in_short, open_tools
 from flatfield.agent.workspace import SANDBOX_ROOT, Snapshot, Workspace, adopt, changes, snapshot
 from flatfield.errors import FlatfieldError, NotFound, NotReady, ProviderError
 from flatfield.records import Event, Failure, Limits, TrialRecord, Turn
-from flatfield.runs.store.threads import to_the_end
+from flatfield.runs.store.threads import to_the_end, whatever_comes
 from flatfield.runs.store.underway import LOST, Begun
 from flatfield.runs.sums import queue_seconds, sums
 from flatfield.runs.traffic.quiet import verify_quietly
@@ -161,7 +161,8 @@ class TrialWork:
             failure = Failure(kind="workspace", message=f"failed while {self._doing}: {error}")
         except Exception as error:  # noqa: BLE001 - whatever it is, the trial's tokens were used and must be counted
             failure = Failure(kind="harness", message=f"failed while {self._doing}: {described(error)}")
-        return self._ground.pool.secrets.masked(self._record(failure))
+        # In a thread: a large record would hold up what others measure. The trial is over, so its record counts.
+        return await whatever_comes(self._ground.pool.secrets.masked, self._record(failure))
 
     def _interrupted(self) -> Failure:
         return Failure(kind="interrupted", message=f"stopped while {self._doing}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
@@ -12,13 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from flatfield.agent.http.keys import is_placeholder
 from flatfield.agent.http.secrecy import Scrubber, Secrets, scrubbed, shown_url
-from flatfield.records import Check, Failure, FileChange, Reply, ToolCall, ToolResult, TrialRecord, Turn
+from flatfield.records import Check, Failure, FileChange, Reply, ToolCall, ToolResult, TrialRecord, Turn, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KEYS = st.text(st.characters(codec="ascii", exclude_characters="\r\n "), min_size=8)
+KEYS = st.text(st.characters(codec="ascii", exclude_characters="\r\n "), min_size=8).filter(
+    lambda key: not is_placeholder(key)
+)
 
 
 @given(st.text(), KEYS, st.text(), st.sampled_from(["Authorization", "x-api-key", "api-key", "X-Whatever"]))
@@ -32,9 +35,9 @@ def test_content_types_and_versions_are_no_secret() -> None:
     headers = {
         "Content-Type": "application/json",
         "anthropic-version": "2023-06-01",
-        "Authorization": "Bearer abcdefgh",
+        "Authorization": "Bearer abcdefg8",
     }
-    text = "application/json 2023-06-01 abcdefgh Bearer abcdefgh"
+    text = "application/json 2023-06-01 abcdefg8 Bearer abcdefg8"
     assert scrubbed(text, headers) == "application/json 2023-06-01 [key] [key]"
 
 
@@ -59,7 +62,7 @@ def test_no_form_is_left_that_servers_put_a_key_in(form: Callable[[str], str]) -
 
 
 def test_any_text_is_looked_through_also_what_is_no_unicode() -> None:
-    assert scrubbed("\ud800 \udcff abcdefgh", {"x-api-key": "abcdefgh"}) == "\ud800 \udcff [key]"
+    assert scrubbed("\ud800 \udcff abcdefg8", {"x-api-key": "abcdefg8"}) == "\ud800 \udcff [key]"
 
 
 @pytest.mark.parametrize(
@@ -86,18 +89,22 @@ def in_force() -> Secrets:
     return secrets
 
 
-@pytest.mark.parametrize("length", [8, 9, 12, 20, len(KEY)])
+PREFIX = len("sk-proj-")
+
+
+@pytest.mark.parametrize("length", [8, 9, 12, len(KEY) - PREFIX])
 def test_what_is_left_of_a_key_at_either_end_is_taken_out(length: int) -> None:
-    secrets = in_force()
-    assert secrets.text(f"<{KEY[:length]}…{KEY[-length:]}>") == "<[key]…[key]>"
-    assert secrets.text(f"{KEY[:length]}{KEY[:length]}!") == "[key][key]!"
-    assert secrets.text(f"<{KEY[:7]} {KEY[-7:]}>") == f"<{KEY[:7]} {KEY[-7:]}>"
+    secrets, start, end = in_force(), KEY[: PREFIX + length], KEY[-length:]
+    assert secrets.text(f"<{start}…{end}>") == "<[key]…[key]>"
+    assert secrets.text(f"{start}{start}!") == "[key][key]!"
+    short = f"<{KEY[: PREFIX + 7]} {KEY[-7:]}>"
+    assert secrets.text(short) == short
 
 
-@given(st.text(), st.text(), st.integers(8, len(KEY)))
+@given(st.text(), st.text(), st.integers(8, len(KEY) - PREFIX))
 def test_no_end_of_a_key_is_left(before: str, after: str, length: int) -> None:
     secrets = in_force()
-    for part in (KEY[:length], KEY[-length:], KEY):
+    for part in (KEY[: PREFIX + length], KEY[-length:], KEY):
         assert secrets.text(f"{before}|{part}|{after}") == f"{before}|[key]|{after}"
 
 
@@ -106,6 +113,30 @@ def test_words_that_anybody_says_are_no_keys() -> None:
     secrets.add_headers({"Authorization": "Bearer ollama", "X-Title": "a-title-of-many-letters", "Accept": "text/html"})
     text = "Bearer ollama, a-title-of-many-letters, my project, https://h/v1, text/html, Bearer scheme"
     assert secrets.text(text) == text
+
+
+def test_what_a_record_is_called_is_never_masked() -> None:
+    names: dict[str, Any] = {
+        "run": "r",
+        "agent": KEY,
+        "task": f"{KEY}-fields",
+        "task_digest": KEY,
+        "agent_fingerprint": KEY,
+    }
+    trial = TrialRecord(
+        **names,
+        repeat=1,
+        stop="answered",
+        answer=KEY,
+        attempt=KEY,
+        checks=(Check(verifier=KEY, label="l", score=1.0, reason=KEY, skill=KEY),),
+    )
+    found = in_force().masked(trial)
+    assert {name: getattr(found, name) for name in names} == names
+    assert (found.id, found.attempt, found.answer) == (trial.id, KEY, "[key]")
+    assert (found.checks[0].verifier, found.checks[0].skill, found.checks[0].reason) == (KEY, KEY, "[key]")
+    verdict = Verdict(run="r", agent=KEY, task="t", repeat=1, judge=KEY, letter="B", reason=KEY)
+    assert in_force().masked(verdict) == structs.replace(verdict, reason="[key]")
 
 
 def test_a_record_is_masked_in_every_text_and_is_the_same_where_there_is_none() -> None:

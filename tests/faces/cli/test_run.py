@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,12 +28,35 @@ def writing(request: dict[str, Any], _number: int) -> FakeReply:
 def test_it_works_in_the_directory_and_shows_what_it_does(cli: Cli, project: Path, serve: Serve) -> None:
     ended = cli("run", "write new.txt", "--model", f"openai-chat:m@{serve(writing).base_url}")
     assert ended.returncode == 0
-    assert ended.stdout == "written\\x1b[0m\n"
+    assert ended.stdout == "written\x1b[0m\n"
     assert '  → write_file {"file_path": "new.txt", "content": "hello"}' in ended.stderr
     assert "2 turns · 1 tool call · " in ended.stderr
     assert "200 tokens in, 20 out · no price" in ended.stderr
     assert "files changed: new.txt (added)" in ended.stderr
     assert (project / "new.txt").read_text() == "hello"
+
+
+ANSWER = "a\r\nb\u200fשלום\u200e \x1b[2Jc\t\u202e"
+
+
+def answering(_request: dict[str, Any], _number: int) -> FakeReply:
+    return FakeReply(text=ANSWER)
+
+
+def test_in_a_pipe_or_a_file_an_answer_is_byte_for_byte_what_the_model_wrote(cli: Cli, serve: Serve) -> None:
+    model = f"openai-chat:m@{serve(answering).base_url}"
+    assert cli("run", "hi", "--model", model).stdout == f"{ANSWER}\n"
+    shown = cli("run", "hi", "--model", model, "--json").stdout
+    assert json.loads(shown)["answer"] == ANSWER
+    assert not set(shown) & set("\x1b\r\u200e\u200f\u202e")
+
+
+def test_on_a_terminal_nothing_in_an_answer_is_a_command(
+    cli: Cli, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    shown = cli("run", "hi", "--model", f"openai-chat:m@{serve(answering).base_url}").stdout
+    assert shown == "a\nb\\u200fשלום\\u200e \\x1b[2Jc\t\\u202e\n"
 
 
 def test_another_directory_may_be_named(cli: Cli, project: Path, serve: Serve) -> None:

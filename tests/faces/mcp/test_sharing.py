@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mcp import Client, MCPError
 
 from flatfield.faces.mcp.server import Server
-from flatfield.faces.mcp.sharing import CALLS, SESSIONS, Calls, Running, Sessions
+from flatfield.faces.mcp.sharing import CALLS, SESSIONS, Calls, Running, Sessions, is_listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -27,12 +27,12 @@ class Caller:
     """A client that never closes its sessions; each is known by the number in which it was opened."""
 
     def __init__(self, url: str, http: aiohttp.ClientSession, hello: dict[str, Any]) -> None:
-        self._url, self._http, self._hello = url, http, hello
+        self._url, self.http, self._hello = url, http, hello
         self.names: list[str] = []
 
     async def open(self) -> int:
         """Open a session; the status that it was answered with."""
-        async with self._http.post(self._url, json=self._hello) as reply:
+        async with self.http.post(self._url, json=self._hello) as reply:
             await reply.read()
             if reply.status == 200:
                 self.names.append(reply.headers["Mcp-Session-Id"])
@@ -43,13 +43,13 @@ class Caller:
         return {"Mcp-Session-Id": self.names[number], **VERSION}
 
     async def post(self, number: int, body: Any) -> int:
-        async with self._http.post(self._url, json=body, headers=self.known(number)) as reply:
+        async with self.http.post(self._url, json=body, headers=self.known(number)) as reply:
             await reply.read()
             return reply.status
 
     @asynccontextmanager
     async def stream(self, number: int) -> AsyncIterator[aiohttp.ClientResponse]:
-        async with self._http.get(self._url, headers=self.known(number)) as reply:
+        async with self.http.get(self._url, headers=self.known(number)) as reply:
             yield reply
 
 
@@ -143,6 +143,39 @@ async def test_64_calls_at_once_and_what_frees_them_always_comes_through(serving
         assert await caller.post(0, cancelled) == 202
         await running[0]
         assert await caller.post(0, PING) == 200
+        waiting.go.set()
+        assert await asyncio.gather(*running) == [200] * CALLS
+
+
+@pytest.mark.parametrize(
+    ("method", "version", "expected"),
+    [("POST", "2026-07-28", True), ("POST", "2025-06-18", False), ("POST", None, False), ("POST", "9999-01-01", False),
+     ("GET", None, True)],
+)  # fmt: skip
+def test_who_listens_is_told_by_the_header_only_where_the_sdk_compares_it(
+    method: str, version: str | None, expected: bool
+) -> None:
+    headers = [(b"mcp-method", b"subscriptions/listen")]
+    headers += [(b"mcp-protocol-version", version.encode())] if version else []
+    assert is_listening({"method": method, "headers": headers}) is expected
+    assert is_listening({"method": "POST", "headers": headers[1:]}) is False
+
+
+async def test_a_call_that_says_it_listens_is_counted_like_any_other(serving: Any, hello: dict[str, Any]) -> None:
+    waiting, listens = Waiting(), {"Mcp-Method": "subscriptions/listen"}
+    async with serving(waiting.server) as url, calling(url, hello) as caller:
+        await caller.open()
+
+        async def call(number: int) -> int:
+            body, headers = waiting.call | {"id": number}, caller.known(0) | listens
+            async with caller.http.post(url, json=body, headers=headers) as reply:
+                await reply.read()
+                return reply.status
+
+        running = [asyncio.create_task(call(number + 10)) for number in range(CALLS)]
+        for _ in running:
+            await waiting.begun.acquire()
+        assert await call(9) == 503
         waiting.go.set()
         assert await asyncio.gather(*running) == [200] * CALLS
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any, get_type_hints
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import json, structs
+from msgspec import Struct, json, structs
 
-from flatfield.records import MOST, Check, FileChange, Reply, TrialRecord, Turn
+from flatfield import records
+from flatfield.records import (
+    MOST,
+    Check,
+    FileChange,
+    Reply,
+    Sabotage,
+    SolutionStep,
+    Task,
+    TrialRecord,
+    Turn,
+    VerifierSpec,
+)
 from flatfield.runs.store.codec import decode, encode
 
 RECORD = TrialRecord(
@@ -103,3 +117,37 @@ def test_depth_is_cut_when_written_and_when_read() -> None:
     for found in (written, decode(text, TrialRecord)):
         assert "left out: nested too deeply" in json.encode(found.published).decode()
         assert structs.replace(found, published={}) == RECORD
+
+
+@pytest.mark.parametrize(("levels", "kept"), [(126, True), (127, True), (128, False), (140, False)])
+def test_what_is_as_deep_as_a_record_may_be_is_kept_as_it_is(levels: int, kept: bool) -> None:
+    deep: object = "deepest"
+    for _ in range(levels - 1):
+        deep = [deep]
+    record = structs.replace(RECORD, published={"deep": deep})
+    assert ("deepest" in encode(record)) == kept
+    assert (decode(encode(record), TrialRecord) == record) == kept
+
+
+DEEP: dict[str, Any] = {}
+for _ in range(300):
+    DEEP = {"a": DEEP}
+SPEC, STEP = VerifierSpec(kind="k", options=DEEP), SolutionStep(arguments=DEEP)
+HOLDERS: tuple[Struct, ...] = (
+    structs.replace(RECORD, published=DEEP),
+    structs.replace(RECORD, turns=(Turn(reply=Reply(text="")), Turn(reply=Reply(text="", request=DEEP)))),
+    Task(id="t", title="t", prompt="p", verifiers=(SPEC,)),
+    Task(id="t", title="t", prompt="p", solution=(STEP,)),
+    Task(id="t", title="t", prompt="p", sabotages=(Sabotage(name="s", steps=(SolutionStep(), STEP)),)),
+)
+
+
+@pytest.mark.parametrize("record", HOLDERS)
+def test_depth_is_looked_for_wherever_anything_may_stand(record: Struct) -> None:
+    assert "left out: nested too deeply" in encode(record)
+
+
+def test_every_field_that_may_hold_anything_is_known() -> None:
+    found = {name for name, value in vars(records).items() if isinstance(value, type) and issubclass(value, Struct)
+             and any("Any" in str(hint) for hint in get_type_hints(value).values())}  # fmt: skip
+    assert found == {"Reply", "TrialRecord", "VerifierSpec", "SolutionStep", "ToolSpec"}, "those that are tried above"

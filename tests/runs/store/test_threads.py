@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from flatfield.runs.store.threads import to_the_end
+from flatfield.runs.store.threads import to_the_end, whatever_comes
 
 
 async def test_results_and_errors_come_out() -> None:
@@ -38,3 +38,23 @@ async def test_a_cancellation_comes_when_the_work_is_done(fails: bool) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
+
+
+async def test_what_must_not_be_lost_comes_out_of_a_cancellation_too() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(value: int) -> int:
+        begun.set()
+        go_on.wait(10)
+        return value
+
+    task = asyncio.create_task(whatever_comes(work, 7))
+    await asyncio.to_thread(begun.wait, 10)
+    for _ in range(2):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    go_on.set()
+    assert await task == 7
+    with pytest.raises(ZeroDivisionError):
+        await whatever_comes(divmod, 7, 0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct, structs
 
+from flatfield.agent.http.keys import HIDDEN, LEAST_OF_A_PIECE, LEAST_OF_AN_END, Needles, is_placeholder
 from flatfield.tasks.headers import is_secret
 
 if TYPE_CHECKING:
@@ -19,15 +19,31 @@ S = TypeVar("S", bound=Struct)
 PUBLIC = frozenset({"accept", "anthropic-version", "content-type", "user-agent"})
 """Headers whose values are no secret; any other may hold a key, whatever it is called."""
 
+IDENTITY = frozenset(
+    {
+        "run",
+        "agent",
+        "task",
+        "task_digest",
+        "agent_fingerprint",
+        "attempt",
+        "started_at",
+        "verifier",
+        "skill",
+        "judge",
+        "judged_at",
+        "judge_vendor",
+        "trial_started_at",
+    }
+)
+"""Fields that say which record it is, and of what: the user's names, by which it is found again."""
+
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 LEAST_CHARACTERS = 6
-LEAST_OF_A_PIECE = 12
-LEAST_OF_AN_END = 8
-"""A part of a key at its beginning or end tells too much of it from so many characters on."""
 LEAST_IN_RECORDS, LEAST_UNNAMED = 8, 16
 """From how many characters on a value is looked for in what models and tools say: shorter ones are words too."""
+_ALONE = b"\n"  # no header holds one, so no key lies across it
 _BETWEEN = re.compile(r"[\s,;:=\"']+")  # cookies and the like hold keys between other things
-HIDDEN = "[key]"
 _HIDDEN = HIDDEN.encode()
 
 _SHAPED = re.compile(
@@ -46,22 +62,21 @@ _IN_ADDRESS = re.compile(
 class Secrets:
     """The keys that are in force in a run, as they become known, and how to take them out of what is kept of it.
 
-    Whole keys go, in the forms that servers and addresses put them in (percent-encoded, base64, within a JSON string),
-    and what is left of one that was cut: any `LEAST_OF_AN_END` characters or more of its beginning or its end.
+    Whole keys go, and what is left of one that was cut; words that stand in for a key are no keys (see `Needles`).
     """
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
-        self._whole: tuple[bytes, ...] = ()
-        self._cut: tuple[bytes, ...] = ()
+        self.keys: frozenset[str] = frozenset()
+        self.needles = Needles()
+        """What is looked for; another one as soon as there are more keys."""
         self._taken: Mapping[str, str] | None = None
 
     def add(self, values: Iterable[str]) -> None:
         """More keys; those of fewer than `LEAST_IN_RECORDS` characters are words that anybody may say."""
-        new = {value for value in values if len(value) >= LEAST_IN_RECORDS} - self._seen
+        new = {value for value in values if len(value) >= LEAST_IN_RECORDS and not is_placeholder(value)} - self.keys
         if new:
-            self._seen |= new
-            self._whole, self._cut = _wholes(self._seen), _pieces(filter(_is_word, self._seen))
+            self.keys |= new
+            self.needles = Needles(self.keys)
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
         """The keys that a request brings: what stands under a name that says so, and any other word that looks it."""
@@ -73,32 +88,33 @@ class Secrets:
             if is_secret(name):
                 key = value.partition(" ")[2] or value
                 self.add([key, *(word for word in words if len(word) >= LEAST_OF_A_PIECE)])
-                self.add([value] if len(key) >= LEAST_IN_RECORDS else [])
+                self.add([value] if len(key) >= LEAST_IN_RECORDS and not is_placeholder(key) else [])
             elif name.lower() not in PUBLIC:
                 self.add(word for word in words if _looks_secret(word))
 
-    def data(self, data: bytes) -> bytes:
-        """The bytes, which may be any, without keys."""
-        return _masked(data, self._whole, self._cut)
-
     def text(self, text: str) -> str:
         """The text without keys."""
-        if not self._seen:
+        if not self.keys:
             return text
         data = text.encode("utf-8", "surrogatepass")
-        masked = self.data(data)
-        return text if masked == data else masked.decode("utf-8", "surrogatepass")
+        masked = self.needles.hidden(data)
+        return text if masked is data else masked.decode("utf-8", "surrogatepass")
 
     def masked(self, record: S) -> S:
-        """The record without keys in any of its texts; bytes are those of exchanges, which the tape has seen to."""
-        found: S = self._walked(record) if self._seen else record
+        """The record without keys in any of its texts, but for those that say which record it is (`IDENTITY`).
+
+        Bytes are those of exchanges, which the tape has seen to.
+        """
+        if not self.keys or not self.needles.spans(_ALONE.join(_texts(record))):
+            return record
+        found: S = self._walked(record)
         return found
 
     def _walked(self, value: Any) -> Any:  # noqa: ANN401 - what a record may hold
         if isinstance(value, str):
             return self.text(value) if len(value) >= LEAST_OF_AN_END else value
         if isinstance(value, Struct):
-            fields = {name: getattr(value, name) for name in value.__struct_fields__}
+            fields = {name: getattr(value, name) for name in value.__struct_fields__ if name not in IDENTITY}
             walked = {name: self._walked(field) for name, field in fields.items()}
             changed = {name: field for name, field in walked.items() if field is not fields[name]}
             return structs.replace(value, **changed) if changed else value
@@ -114,22 +130,32 @@ class Secrets:
 class Scrubber:
     """Takes the values of a request's headers out of texts, as a whole and without their scheme ("Bearer").
 
-    In all the forms that `Secrets` knows of, and with them all other keys in force. The forms are worked out once,
-    because every exchange of a conversation is looked through for the same ones.
+    And with them all other keys in force. What is looked for is worked out once, because every exchange of a
+    conversation is looked through for the same.
     """
 
     def __init__(self, headers: Mapping[str, str], secrets: Secrets | None = None) -> None:
         self.headers = headers
         self._secrets = secrets or Secrets()
         values = {value for name, value in headers.items() if name.lower() not in PUBLIC}
+        values = {value for value in values if not is_placeholder(value.partition(" ")[2] or value)}
         parts = {part for value in values for part in (value, value.partition(" ")[2])}
         pieces = {piece for value in values for piece in _BETWEEN.split(value) if len(piece) >= LEAST_OF_A_PIECE}
-        self._whole = _wholes({part for part in parts if len(part) >= LEAST_CHARACTERS} | pieces)
-        self._cut = _pieces(filter(_is_word, pieces | parts))
+        self._own = frozenset({part for part in parts if len(part) >= LEAST_CHARACTERS} | pieces)
+        self._others: Needles | None = None
+        self._needles = Needles()
+
+    @property
+    def needles(self) -> Needles:
+        """What is looked for; another one as soon as there are more keys in force."""
+        if self._others is not self._secrets.needles:
+            self._others = self._secrets.needles
+            self._needles = Needles(self._own | self._secrets.keys)
+        return self._needles
 
     def data(self, data: bytes) -> bytes:
         """The bytes, which may be any, without them."""
-        return self._secrets.data(_masked(data, self._whole, self._cut))
+        return self.needles.hidden(data)
 
     def told(self, data: bytes) -> bytes:
         """What a server says of a request that failed: without them, and without what looks like anybody's key."""
@@ -145,6 +171,23 @@ def scrubbed(text: str, headers: Mapping[str, str], secrets: Secrets | None = No
     return Scrubber(headers, secrets).text(text)
 
 
+def _texts(value: Any) -> Iterator[bytes]:  # noqa: ANN401 - what a record may hold
+    """All texts that may be masked: to look through them in one piece takes half as long."""
+    if isinstance(value, str):
+        if len(value) >= LEAST_OF_AN_END:
+            yield value.encode("utf-8", "surrogatepass")
+    elif isinstance(value, Struct):
+        for name in value.__struct_fields__:
+            if name not in IDENTITY:
+                yield from _texts(getattr(value, name))
+    elif isinstance(value, dict):
+        for pair in value.items():
+            yield from _texts(pair)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _texts(item)
+
+
 def _is_word(text: str) -> bool:
     """Without blanks: of `Bearer KEY`, the beginning is no part of a key."""
     return not any(each.isspace() for each in text)
@@ -156,59 +199,6 @@ def _looks_secret(word: str) -> bool:
 
 def _without_key(found: re.Match[bytes]) -> bytes:
     return found["before"] + _HIDDEN if found["before"] else found["scheme"] + _HIDDEN + b"@"
-
-
-def _wholes(secrets: Iterable[str]) -> tuple[bytes, ...]:
-    forms = {form for secret in secrets for form in _forms(secret.encode("utf-8", "surrogatepass"))}
-    return tuple(sorted(forms, key=len, reverse=True))
-
-
-def _pieces(secrets: Iterable[str]) -> tuple[bytes, ...]:
-    """The forms of keys whose ends alone are looked for: of a short one they would be half of the words there are."""
-    return tuple(form for form in _wholes(secrets) if len(form) >= LEAST_OF_A_PIECE)
-
-
-def _masked(data: bytes, wholes: tuple[bytes, ...], cut: tuple[bytes, ...]) -> bytes:
-    for form in wholes:
-        data = data.replace(form, _HIDDEN)
-    for form in cut:
-        if form[:LEAST_OF_AN_END] in data:
-            data = b"".join(_without_start(data, form))
-        if form[-LEAST_OF_AN_END:] in data:
-            data = b"".join(_without_end(data, form))
-    return data
-
-
-def _without_start(data: bytes, form: bytes) -> Iterator[bytes]:
-    """The data without what begins as the form does, as far as it goes on like it."""
-    copied, head = 0, form[:LEAST_OF_AN_END]
-    while (at := data.find(head, copied)) >= 0:
-        end, known = at + len(head), len(head)
-        while known < len(form) and data[end : end + 1] == form[known : known + 1]:
-            end, known = end + 1, known + 1
-        yield data[copied:at] + _HIDDEN
-        copied = end
-    yield data[copied:]
-
-
-def _without_end(data: bytes, form: bytes) -> Iterator[bytes]:
-    """The data without what ends as the form does, as far back as it is like it."""
-    copied, tail = 0, form[-LEAST_OF_AN_END:]
-    while (at := data.find(tail, copied)) >= 0:
-        start, left = at, len(form) - len(tail)
-        while left and start > copied and data[start - 1 : start] == form[left - 1 : left]:
-            start, left = start - 1, left - 1
-        yield data[copied:start] + _HIDDEN
-        copied = at + len(tail)
-    yield data[copied:]
-
-
-def _forms(secret: bytes) -> set[bytes]:
-    encoded = {base64.b64encode(secret).rstrip(b"="), base64.urlsafe_b64encode(secret).rstrip(b"=")}
-    escaped = secret.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    for_html = escaped.replace(b"&", b"\\u0026").replace(b"<", b"\\u003c").replace(b">", b"\\u003e")
-    plain = {secret, escaped, for_html} | encoded
-    return {quote(secret, safe="").encode(), *plain, *(form.replace(b"/", b"\\/") for form in plain)}
 
 
 def without_keys(environ: Mapping[str, str]) -> dict[str, str]:

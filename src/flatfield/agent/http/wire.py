@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from flatfield.agent.http.secrecy import HIDDEN, PUBLIC, Scrubber, Secrets, shown_url
+from flatfield.agent.http.keys import HIDDEN, hidden
+from flatfield.agent.http.secrecy import PUBLIC, Scrubber, Secrets, shown_url
 from flatfield.errors import StoreError
 from flatfield.records import Wire
 from flatfield.tasks.headers import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from flatfield.agent.http.keys import Needles, Span
 
 FAILED_BYTES = 64 * 1024
 """How much of the answer to an attempt that failed is kept."""
@@ -51,7 +54,9 @@ class Tape:
     """One conversation's exchanges: each request repeats the one before, so only what is new is kept of it."""
 
     def __init__(self, secrets: Secrets | None = None) -> None:
-        self._before = b""
+        self._before = self._raw = b""
+        self._spans: list[Span] = []
+        self._needles: Needles | None = None
         self._secrets = secrets or Secrets()
         self._scrubber = Scrubber({}, self._secrets)
 
@@ -62,7 +67,7 @@ class Tape:
         if self._scrubber.headers != headers:
             self._scrubber = Scrubber(headers, self._secrets)
         scrubber = self._scrubber
-        body = scrubber.data(body)
+        body = self._without_keys(body, scrubber.needles)
         received = _cut(received, scrubber) if failed else scrubber.data(received)
         same = _shared(self._before, body)
         self._before = body
@@ -77,6 +82,18 @@ class Tape:
             status=failed.status if failed else None,
             received_headers=_shown_headers(failed.headers, scrubber) if failed else {},
         )
+
+    def _without_keys(self, body: bytes, needles: Needles) -> bytes:
+        """The body without keys, of which only what differs from the one before is looked through.
+
+        Nothing that is looked for is longer than `needles.longest`: what begins so far before the first difference is
+        the same in both.
+        """
+        same = _shared(self._raw, body) - needles.longest if needles is self._needles else 0
+        spans = [span for span in self._spans if span[0] < same]
+        spans += needles.spans(body, max(0, same))
+        self._raw, self._spans, self._needles = body, spans, needles
+        return hidden(body, spans)
 
 
 def rebuilt(wires: Iterable[Wire]) -> Iterator[Sent]:

@@ -99,6 +99,14 @@ def write(text: str) -> None:
     sys.stdout.write(printable(text))
 
 
+def write_answer(text: str) -> None:
+    """Write what a model answered and a newline: nothing in it is a command to a terminal; else byte for byte."""
+    if sys.stdout.isatty():
+        write(text + "\n")
+    else:
+        sys.stdout.write(text + "\n")
+
+
 def print_table(table: Table) -> None:
     """Print a table to standard output."""
     from flatfield.faces.drawing import draw_table, open_console

@@ -19,7 +19,7 @@ from flatfield.faces.cli.common import (
     prices_of,
     print_json,
     settings,
-    write,
+    write_answer,
 )
 from flatfield.faces.cli.interrupts import interruptible
 from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
@@ -185,7 +185,7 @@ def _print(record: TrialRecord) -> None:
     elif record.stop != "answered":
         note(f"ended by its {record.stop.replace('_', ' ')}")
     if record.answer:
-        write(record.answer + "\n")
+        write_answer(record.answer)
     tokens = "tokens not reported"
     if record.usage is not None:
         tokens = f"{count(record.usage.input_tokens)} tokens in, {count(record.usage.output_tokens)} out"

@@ -49,8 +49,15 @@ class Running:
 
 
 def is_listening(scope: Mapping[str, Any]) -> bool:
-    """Whether a request only waits for what the server has to say: it may stay open for hours and works on nothing."""
-    return scope["method"] == "GET" or _header(scope, "mcp-method") == LISTEN
+    """Whether a request only waits for what the server has to say: it may stay open for hours and works on nothing.
+
+    Only of the protocols without sessions the header says so: the SDK refuses a body there that says something else.
+    """
+    from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+    if scope["method"] == "GET":
+        return True
+    return _header(scope, VERSION) in MODERN_PROTOCOL_VERSIONS and _header(scope, "mcp-method") == LISTEN
 
 
 def _header(scope: Mapping[str, Any], name: str) -> str | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -12,7 +13,7 @@ from flatfield.json_text import DEEPEST_KEPT, is_deeper, plain, shallow
 from flatfield.runs.store.mending import mended, noted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T", bound=Struct)
 DIGITS = 20
@@ -32,8 +33,8 @@ def encode(record: Struct) -> str:
     kind = type(record)
     try:
         data = msgspec.json.encode(record, enc_hook=repr)
-        msgspec.json.decode(data, type=kind)
-        if not is_deeper(data, DEEPEST_KEPT):
+        read = msgspec.json.decode(data, type=kind)
+        if not any(is_deeper(msgspec.json.encode(value), DEEPEST_KEPT - level) for value, level in _free(read)):
             return data.decode()
     except (UnicodeEncodeError, msgspec.ValidationError, RecursionError, ValueError):
         pass
@@ -65,6 +66,41 @@ def readable(text: str, kind: type[T], otherwise: Callable[[str], T]) -> T:
         return decode(text, kind)
     except ValueError as error:
         return otherwise(f"its record in the store cannot be read ({error}): perhaps a newer flatfield wrote it")
+
+
+def _free(value: Any, level: int = 0) -> Iterator[tuple[Any, int]]:  # noqa: ANN401 - a part of a record
+    """The parts of a record that may be nested at will, and how deep each lies: all others are as deep as their type.
+
+    To look for brackets there alone costs a hundredth of looking through the whole record's JSON.
+    """
+    if isinstance(value, Struct):
+        for name, is_any in _free_fields(type(value)):
+            field = getattr(value, name)
+            yield from [(field, level + 1)] if is_any else _free(field, level + 1)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _free(item, level + 1)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _free(item, level + 1)
+
+
+@cache
+def _free_fields(kind: type[Struct]) -> tuple[tuple[str, bool], ...]:
+    """The fields that hold such parts, and whether each is one itself."""
+    hints = get_type_hints(kind)
+    return tuple((name, _is_any(hint)) for name, hint in hints.items() if _is_any(hint) or _holds_any(hint))
+
+
+def _is_any(hint: Any) -> bool:  # noqa: ANN401 - any type
+    """Whether it is any JSON value, or objects and arrays of such."""
+    return hint is Any or any(map(_is_any, get_args(hint)))
+
+
+def _holds_any(hint: Any) -> bool:  # noqa: ANN401 - any type
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        return bool(_free_fields(hint))
+    return _is_any(hint) or any(map(_holds_any, get_args(hint)))
 
 
 def _loosely(text: str) -> Any:  # noqa: ANN401 - any JSON value
