@@ -59,6 +59,15 @@ def generates(text: str) -> bool:
     return frontmatter.has_key(frontmatter.split(text).matter, filling.KEY)
 
 
+def maker_file(path: Path, text: str) -> Path:
+    """The file of the function that makes a generating LOP's tasks.
+
+    Raises:
+        InvalidFiles: the LOP does not name one.
+    """
+    return _maker(path.resolve(), str(path), text).file
+
+
 def variant(path: Path, text: str, seed: int, cache: Path, access: Access) -> Path:
     """The plain LOP, in a folder of its own below `cache`, that a generating one is with this seed.
 

@@ -14,11 +14,12 @@ from flatfield.faces.cli.common import AsJson, environ_of, examples, note, print
 from flatfield.faces.cli.trusting import access_of, ledger_of, show, tell, wants_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from flatfield.tasks.access import Want
     from flatfield.tasks.ledger import Contents
 
+PASSED_OVER = frozenset({".git", "node_modules", ".venv", ".flatfield", "__pycache__"})
 EPILOG = examples(
     "flatfield trust                  this project, with what its files want now",
     "flatfield trust --show           look first: nothing is trusted by it",
@@ -35,7 +36,7 @@ EPILOG = examples(
 def command(
     context: typer.Context,
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", show_default=False, help="A project's folder; else this one's.")
+        Path | None, typer.Argument(metavar="DIR", show_default=False, help="A project's folder; else this one's.")
     ] = None,
     only_show: Annotated[bool, typer.Option("--show", help="Show what its files want, and trust nothing.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the folders that are trusted.")] = False,
@@ -83,7 +84,35 @@ def _wants(context: typer.Context, place: Path) -> tuple[Want, ...]:
     written = tuple(path for path in contents.written if Path(path).is_relative_to(place))
     written += contents.unsettled_about(place)
     code = (Want(folder=str(place), what="run its tasks' code", file=str(place), written=written),) if written else ()
-    return (*code, *wants_in(str(place), project, environ))
+    return (*code, *dict.fromkeys(_task_wants(place)), *wants_in(str(place), project, environ))
+
+
+def _task_wants(place: Path) -> Iterator[Want]:
+    """What the code of the tasks in the folder wants: verifiers, and functions that make tasks."""
+    from flatfield.runs.permission import wants_of
+    from flatfield.tasks import generating
+    from flatfield.tasks.access import Access
+    from flatfield.tasks.ledger import Ledger
+    from flatfield.tasks.lop import looks_like_task, read_task
+
+    access = Access(Ledger(None), home=place)
+    for path in _markdown_in(place):
+        try:
+            text = path.read_text("utf-8")
+            if not looks_like_task(text):
+                continue
+            if generating.generates(text):
+                yield from access.of_file(generating.maker_file(path, text), f"makes the task {path.name}")
+            else:
+                yield from wants_of((read_task(path, access=access),), (), {}, access)
+        except (FlatfieldError, OSError, UnicodeDecodeError):
+            continue  # no task that could run
+
+
+def _markdown_in(place: Path) -> Iterator[Path]:
+    for folder, names, files in os.walk(place):
+        names[:] = sorted(name for name in names if name not in PASSED_OVER)
+        yield from (Path(folder) / name for name in sorted(files) if name.endswith(".md"))
 
 
 def _trust(context: typer.Context, place: Path, wants: Sequence[Want], *, as_json: bool) -> None:
