@@ -33,6 +33,8 @@ IDENTITY = frozenset(
         "judge",
         "judged_at",
         "judge_vendor",
+        "case",
+        "category",
         "trial_started_at",
     }
 )
