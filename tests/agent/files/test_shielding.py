@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -109,7 +110,7 @@ for name in sys.argv[1:]:
 pathlib.Path('in').rename('out') if not pathlib.Path('out').exists() else None
 """
     write(root, "attack.py", script)
-    output, done = run(f"python3 attack.py {' '.join(wanted)}")
+    output, done = run(f"python3 attack.py {shlex.join(wanted)}")
     after = state(root)
     for name in ("attack.py", "other", "hard"):
         after.pop(name, None)
@@ -126,8 +127,8 @@ def test_what_a_command_makes_under_a_protected_name_is_taken_away_and_said(
     commands = []
     for index, name in enumerate(wanted):
         place = f"new/{index}/{name}" if index % 3 else name
-        commands.append(f"mkdir -p {Path(place).parent}; mkdir {place}; echo evil > {place}/x")
-        commands.append(f"mkdir -p filed/{index}/{Path(name).parent}; echo evil > filed/{index}/{name}")
+        commands.append(f"mkdir -p '{Path(place).parent}'; mkdir '{place}'; echo evil > '{place}/x'")
+        commands.append(f"mkdir -p 'filed/{index}/{Path(name).parent}'; echo evil > 'filed/{index}/{name}'")
     write(root, "attack.sh", "\n".join(commands))
     _, done = run("sh attack.sh; echo fine > fine.txt")
     left = {path for path in find(Protection(root)).places if path != (".flatfield",)}

@@ -108,15 +108,20 @@ def open_by_walking(folder: int, path: str, flags: int, visit: Visit | None = No
                 continue
             names.pop()
             links += 1
-            if links > LINKS_MAX:
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-            if opened.startswith("/"):
-                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
-            pending.extend(opened.split("/")[::-1])
+            pending.extend(_through(opened, links, path))
         return os.open(".", flags | os.O_CLOEXEC, dir_fd=held[-1])
     finally:
         for descriptor in held:
             os.close(descriptor)
+
+
+def _through(target: str, links: int, path: str) -> list[str]:
+    """The names that the last of so many links on a path leads to, the first one last."""
+    if links > LINKS_MAX:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+    if target.startswith("/"):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
+    return target.split("/")[::-1]
 
 
 def _visit(folder: int, parts: tuple[str, ...], flags: int, *, keep_link: bool, visit: Visit | None) -> int | str:

@@ -173,11 +173,19 @@ def _possible(name: str, text: str) -> Iterator[Content]:
     """The contents that a file of this name may have by the way it begins."""
     comments = _COMMENTS.match(text)
     start = comments.end() if comments else 0
-    for content in table().content:
-        if content.names and folded(name) not in map(folded, content.names):
+    for content, names, begins in _contents():
+        if names and folded(name) not in names:
             continue
-        if content.early in text and (not content.begins or re.compile(content.begins).match(text, start)):
+        if content.early in text and begins.match(text, start):
             yield content
+
+
+@cache
+def _contents() -> tuple[tuple[Content, frozenset[str], re.Pattern[str]], ...]:
+    """The contents, each with its names, folded, and the pattern of its beginning."""
+    return tuple(
+        (content, frozenset(map(folded, content.names)), re.compile(content.begins)) for content in table().content
+    )
 
 
 def in_worktree(parts: Sequence[str]) -> int:
