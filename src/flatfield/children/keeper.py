@@ -94,8 +94,6 @@ def end_all(found: Callable[[], Iterator[tuple[int, str]]], seconds: float) -> t
 
 def main() -> None:
     """Wait for the end of the process, then end what it left."""
-    if os.fork():  # whose child ends at once, who starts it has none to wait for
-        os._exit(0)
     os.setsid()
     os.closerange(3, 1024)
     os.chdir("/")

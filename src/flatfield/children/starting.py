@@ -160,20 +160,23 @@ def _lifeline() -> int:
 def _keeper(process: int) -> int:
     """Start the keeper of this process, which must be `process`; its lifeline.
 
-    It has none of our environment and is no child of ours. Its program comes over the pipe: who ends all processes
-    whose arguments name this package means us, not what cleans up behind us.
+    It has none of our environment and is no child of ours: the shell that starts it ends within a millisecond or two.
+    Its program comes over the pipe: who ends all processes whose arguments name this package means us, not what cleans
+    up behind us.
     """
     python = os.path.realpath(sys.executable)
     read, lifeline = os.pipe()
     try:
-        silent = ((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2))
-        starter = os.posix_spawn(
-            python,
-            [python, "-I", "-S", "-B", "-c", _RUN],
+        silent = ((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2))
+        shell = os.posix_spawn(
+            "/bin/sh",
+            ["sh", "-c", '"$@" <&3 &', "sh", python, "-I", "-S", "-B", "-c", _RUN],
             {},
-            file_actions=[(os.POSIX_SPAWN_DUP2, read, 0), *silent],
+            file_actions=[(os.POSIX_SPAWN_DUP2, read, 3), *silent],
+            setpgroup=0,
             setsigmask=_SIGNALS,
         )
+        os.waitpid(shell, 0)
         program = json.dumps(Path(keeper.__file__).read_text(encoding="utf-8"))
         os.write(lifeline, f"{program}\n{_ours(process)}\n".encode())
     except BaseException:
@@ -181,7 +184,6 @@ def _keeper(process: int) -> int:
         raise
     finally:
         os.close(read)
-    threading.Thread(target=os.waitpid, args=(starter, 0), daemon=True).start()
     atexit.register(_leave, process, lifeline)
     return lifeline
 
