@@ -5,26 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-import flatfield
 from flatfield.agent.files import shielding
 from flatfield.agent.files.guarding import Protection
 from flatfield.agent.files.protected import table
 from flatfield.agent.files.searching import find
 from flatfield.agent.protocols import SandboxLimits
 from flatfield.agent.sandbox.finding import find_sandbox
-from flatfield.agent.sandbox.interpreter import first_closed
 from flatfield.agent.sandbox.unsafe import UnsafeSandbox
 from flatfield.agent.tools.run_command import run_shielded
 from flatfield.errors import NotReady
+from flatfield.testing.another_user import libraries_for, python_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -319,11 +316,6 @@ print(result.output, *done, sep="\\n")
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_an_ordinary_user_is_protected_too(root: Path, reachable: Path) -> None:
-    python: str | None = sys.executable
-    if first_closed(Path(sys.base_prefix).resolve(), ORDINARY) is not None:
-        python = shutil.which(f"python3.{sys.version_info.minor}", path="/usr/bin:/usr/local/bin")
-    if python is None:
-        pytest.skip("an ordinary user can read no Python of this version here")
     write(root, ".env")
     write(root, "a/.vscode/tasks.json")
     write(root, "closed/.git/config")
@@ -333,13 +325,14 @@ def test_an_ordinary_user_is_protected_too(root: Path, reachable: Path) -> None:
     for path in (home, root, *root.rglob("*")):
         os.chown(path, ORDINARY, ORDINARY, follow_symlinks=False)
     (root / "closed").chmod(0)
-    libraries = [str(Path(flatfield.__file__).parents[1]), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    python, libraries = python_for(ORDINARY, reachable / "python"), libraries_for(ORDINARY, reachable / "libraries")
     command = (
         "cat .env; echo evil > a/.vscode/tasks.json; mv a b; chmod 777 closed; cat closed/.git/config;"
         "echo x > closed/y; rm CLAUDE.md; mkdir -p n/.git; chmod 0 n; id -u"
     )
     drop = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups", "--"]
     environ = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": os.pathsep.join(libraries)}
+    environ["LD_LIBRARY_PATH"] = str(Path(python).parents[1] / "lib")
     argv = [*drop, python, "-P", "-c", AS_ANOTHER_USER, str(root), command]
     done = subprocess.run(argv, env=environ, cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

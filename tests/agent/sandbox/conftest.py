@@ -7,20 +7,16 @@ import os
 import secrets
 import shutil
 import subprocess
-import sys
-import sysconfig
 import tempfile
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-import flatfield
 from flatfield.agent.protocols import CommandResult
-from flatfield.agent.sandbox.interpreter import _closure, _files, first_closed
+from flatfield.testing.another_user import libraries_for, python_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,42 +83,6 @@ class Harness:
         return found
 
 
-def _python(user: int, place: Path) -> str:
-    """An interpreter of our version that a user may run: ours, the system's, or a copy of ours in `place`."""
-    name = f"python3.{sys.version_info.minor}"
-    prefix = Path(sys.base_prefix).resolve()
-    if first_closed(prefix, user) is None:
-        return str(prefix / "bin" / name)
-    other = shutil.which(name, path="/usr/bin:/usr/local/bin")
-    if other is not None:
-        return other
-    (place / "bin").mkdir(parents=True)
-    shutil.copy(prefix / "bin" / name, place / "bin" / name)
-    library = Path("lib", name)
-    unused = shutil.ignore_patterns("test", "site-packages", "__pycache__", "config-*", "idlelib", "tkinter")
-    shutil.copytree(prefix / library, place / library, ignore=unused)
-    for shared in (prefix / "lib").glob("libpython*.so*"):
-        shutil.copy(shared, place / "lib" / shared.name)
-    return str(place / "bin" / name)
-
-
-def _libraries(user: int, place: Path) -> list[str]:
-    """Where a user finds flatfield and what a sandbox needs of others: here, or copied to `place`."""
-    ours = [
-        Path(flatfield.__file__).parents[1],
-        *map(Path, (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))),
-    ]
-    if all(first_closed(folder.resolve(), user) is None for folder in ours):
-        return list(dict.fromkeys(map(str, ours)))
-    shutil.copytree(ours[0] / "flatfield", place / "flatfield", ignore=shutil.ignore_patterns("__pycache__", "suites"))
-    for name in {"msgspec", *_closure("pytest")}:
-        for source, inside in _files(metadata.distribution(name)):
-            target = place / inside
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
-    return [str(place)]
-
-
 def start_harness(home: Path, *, ordinary: bool) -> Harness:
     """Start one; `home` is its own to fill."""
     user = ORDINARY if ordinary and os.geteuid() == 0 else os.geteuid()
@@ -139,7 +99,7 @@ def start_harness(home: Path, *, ordinary: bool) -> Harness:
     script.chmod(0o644)
     drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"] if user != os.geteuid() else []
     # The outer limit is for a defence that fails: the machine must survive that too.
-    python, libraries = _python(user, home.parent / "python"), _libraries(user, home.parent / "libraries")
+    python, libraries = python_for(user, home.parent / "python"), libraries_for(user, home.parent / "libraries")
     argv = [*drop, *(["prlimit", "--nproc=600", "--"] if user else []), python, "-P", str(script)]
     environ = {
         "PATH": os.environ["PATH"],
