@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from flatfield.agent.models import cache_folder
 from flatfield.testing.clock import FakeClock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @pytest.fixture
@@ -31,16 +28,13 @@ def own_data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
 
 
 @pytest.fixture
-def reachable(tmp_path: Path) -> Iterator[Path]:
+def reachable(tmp_path: Path) -> Path:
     """A test's folder that other users can pass through to, as the sandbox's user must."""
     base = Path(tempfile.gettempdir())
     above = [folder for folder in (tmp_path, *tmp_path.parents) if folder != base and folder.is_relative_to(base)]
-    modes = {folder: folder.stat().st_mode for folder in above}
-    for folder in above:
+    for folder in above:  # for good: some of them are shared with tests of other processes
         folder.chmod(0o755)
-    yield tmp_path
-    for folder, mode in modes.items():
-        folder.chmod(mode)
+    return tmp_path
 
 
 def _missing(part: str) -> str | None:
@@ -57,6 +51,9 @@ def _missing(part: str) -> str | None:
 
 
 def pytest_configure() -> None:
+    for number in (signal.SIGQUIT, signal.SIGHUP):  # who starts tests in the background has them ignored, children too
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     pulled = cache_folder(os.environ) / "models" / "smollm2-135m.gguf"
     os.environ.setdefault("FLATFIELD_TEST_MODEL", str(pulled))
 
