@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from flatfield.agent.protocols import SandboxLimits
-from flatfield.agent.sandbox.bubblewrap import Bubblewrap
-from flatfield.agent.sandbox.finding import find_sandbox
+from flatfield.machine.protocols import SandboxLimits
+from flatfield.machine.sandbox.bubblewrap import Bubblewrap
+from flatfield.machine.sandbox.finding import find_sandbox
 
 COMMANDS = {"true": "true", "python": "{python} -c 'print(1)'"}
 FILES = {"an empty workspace": 0, "a workspace of 200 files": 200}

@@ -21,7 +21,8 @@ from bench.instant_server import MARKS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from flatfield.agent.protocols import Conversation, Opening, Services
+    from flatfield.http.services import Services
+    from flatfield.vendors.base import Conversation, Opening
 
 PROMPT = "Read the files one after the other and say when you are done. " * 64  # 4 KB
 
@@ -72,15 +73,17 @@ async def run_bytes(load: Load) -> None:
 
 async def run_flatfield(load: Load) -> None:
     """Run our trials: conversation, loop, tools and record."""
-    from flatfield.agent.clock import SystemClock
     from flatfield.agent.files.confined import ConfinedFiles
-    from flatfield.agent.http.transport import open_session
     from flatfield.agent.loop import NanoAgent
-    from flatfield.agent.protocols import Opening, SandboxLimits, Services
     from flatfield.agent.toolbox import open_tools
     from flatfield.agent.workspace import Workspace
+    from flatfield.clock import SystemClock
+    from flatfield.http.services import Services
+    from flatfield.http.transport import open_session
+    from flatfield.machine.protocols import SandboxLimits
     from flatfield.records import AgentConfig, Limits, Task
     from flatfield.runs.traffic.lanes import Lanes
+    from flatfield.vendors.base import Opening
 
     clock, folder = SystemClock(), Path(load.folder)
     limits = Limits(turns=load.turns, output_tokens=1_000_000)
@@ -110,8 +113,8 @@ async def run_flatfield(load: Load) -> None:
 def converser(services: Services, load: Load) -> Callable[[Opening], Awaitable[Conversation]]:
     """What opens a provider's conversations; `local` has its server's process, but not its model, taken away."""
     from flatfield import plugins
-    from flatfield.agent.providers import local
-    from flatfield.agent.providers.openai_chat import Endpoint, open_chat
+    from flatfield.vendors import local
+    from flatfield.vendors.openai_chat.conversation import Endpoint, open_chat
 
     if load.provider != "local":
         converse: Callable[[Opening], Awaitable[Conversation]]

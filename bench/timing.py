@@ -32,17 +32,18 @@ import msgspec
 
 from bench.harness import PROVIDERS
 from bench.side import Load, converser
-from flatfield.agent.clock import SystemClock
-from flatfield.agent.http.lag import measured_lag
-from flatfield.agent.http.post import Post
-from flatfield.agent.http.transport import Transport, open_session
-from flatfield.agent.local.server import LocalServers, ServerSpec, usable_threads
-from flatfield.agent.models import cache_folder
-from flatfield.agent.protocols import Opening, Services
-from flatfield.agent.providers._chat_reader import ChatReader
+from flatfield.agent.lag import measured_lag
+from flatfield.clock import SystemClock
+from flatfield.http.post import Post
+from flatfield.http.services import Services
+from flatfield.http.transport import Transport, open_session
+from flatfield.machine.llama.server import LocalServers, ServerSpec, usable_threads
+from flatfield.machine.models import cache_folder
 from flatfield.records import AgentConfig, Reply, Task, TurnBudget
 from flatfield.runs.store.store import Store
 from flatfield.runs.traffic.lanes import Lanes
+from flatfield.vendors.base import Opening
+from flatfield.vendors.openai_chat.reader import ChatReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

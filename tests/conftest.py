@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flatfield.agent.models import cache_folder
+from flatfield.machine.models import cache_folder
 from flatfield.testing.clock import FakeClock
 
 

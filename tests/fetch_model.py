@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 
-from flatfield.agent.models import cache_folder, pull
 from flatfield.errors import FlatfieldError
+from flatfield.machine.models import cache_folder, pull
 
 
 def main() -> None:

@@ -17,11 +17,11 @@ import typer
 from typer.testing import CliRunner
 
 from flatfield import plugins
-from flatfield.agent.clock import SystemClock
-from flatfield.agent.protocols import SandboxLimits
+from flatfield.clock import SystemClock
 from flatfield.errors import InvalidFiles
 from flatfield.faces.cli import with_values
 from flatfield.faces.cli.app import app
+from flatfield.machine.protocols import SandboxLimits
 from flatfield.records import MIDPOINTS, Evaluation, RunResult
 from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run

@@ -64,7 +64,7 @@ def test_names_import_nothing() -> None:
     code = (
         "import sys; from flatfield import plugins; plugins.names('provider'); plugins.names('report');"
         "print([m for m in sys.modules if m.split('.')[0] in ('aiohttp', 'rich', 'numpy')"
-        " or m.startswith('flatfield.agent.providers.')])"
+        " or m.startswith('flatfield.vendors.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

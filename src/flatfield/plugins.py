@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 KINDS = {
-    "provider": "flatfield.agent.providers",
+    "provider": "flatfield.vendors",
     "tool": "flatfield.agent.tools",
     "verifier": "flatfield.scoring.verifiers",
     "report": "flatfield.faces.reports",
     "importer": "flatfield.tasks.importers",
 }
+
+
+SHARED = "base"
+"""The file that a folder's others share; no name of anything."""
 
 
 def names(kind: str) -> tuple[str, ...]:
@@ -62,17 +66,21 @@ def load(kind: str, name: str) -> ModuleType:
 def known(kind: str) -> Mapping[str, EntryPoint | None]:
     """Each name of a kind, sorted, with the entry point that adds it; None stands for a file of our own.
 
+    A package of our own whose name is not the one that users write has an entry point that gives that.
+
     Cached, because `entry_points` reads what all installed distributions say of themselves: some milliseconds, which
     every trial would pay on the event loop that times the others. `known.cache_clear()` makes the next call look again.
     """
+    theirs: dict[str, EntryPoint] = {}
+    for point in entry_points(group=f"flatfield.{kind}s"):
+        theirs.setdefault(point.name, point)
+    renamed = {point.value for point in theirs.values()}
     package = importlib.util.find_spec(KINDS[kind])
     folders = package.submodule_search_locations if package else None
     separator = "_" if kind == "tool" else "-"
     found: dict[str, EntryPoint | None] = {}
     for module in pkgutil.iter_modules(folders):
-        if not module.name.startswith("_"):
+        is_shared = module.name.startswith("_") or module.name == SHARED
+        if not is_shared and f"{KINDS[kind]}.{module.name}" not in renamed:
             found[module.name.replace("_", separator)] = None
-    theirs: dict[str, EntryPoint] = {}
-    for point in entry_points(group=f"flatfield.{kind}s"):
-        theirs.setdefault(point.name, point)
     return MappingProxyType(dict(sorted((found | theirs).items())))

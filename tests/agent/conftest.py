@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.agent.clock import SystemClock
-from flatfield.agent.http.transport import open_session
-from flatfield.agent.protocols import Services
+from flatfield.clock import SystemClock
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flatfield.agent.http.secrecy import without_keys
+from flatfield.http.secrecy import without_keys
 
 NEEDED = {"PATH": "/bin", "HOME": "/root", "LD_LIBRARY_PATH": "/lib", "CUDA_VISIBLE_DEVICES": "0", "HTTPS_PROXY": "x"}
 

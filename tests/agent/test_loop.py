@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import structs
 
-from flatfield.agent.http.lag import measured_lag
+from flatfield.agent.lag import measured_lag
 from flatfield.agent.loop import NanoAgent, Outcome
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.records import Abandoned, Limits, Reply, ToolCall, ToolResult, Turn, TurnBudget, Usage

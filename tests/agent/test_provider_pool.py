@@ -13,7 +13,7 @@ from flatfield.errors import NotFound
 from flatfield.records import AgentConfig
 
 if TYPE_CHECKING:
-    from flatfield.agent.protocols import Services
+    from flatfield.http.services import Services
 
 
 class Recorded:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.protocols import Services
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import NotReady
+from flatfield.http.services import Services
 from flatfield.records import AgentConfig
 from flatfield.testing.clock import FakeClock
 

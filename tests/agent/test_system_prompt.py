@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.agent.system_prompt import SYSTEM_PROMPT, model_names, system_prompt
+from flatfield.agent.system_prompt import model_names, system_prompt
 from flatfield.records import AgentConfig, Task
+from flatfield.vendors.base import SYSTEM_PROMPT
 
 
 def agents(*names: str) -> list[AgentConfig]:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flatfield.agent.clock import SystemClock
 from flatfield.agent.toolbox import FILE_TOOLS, RESULT_LIMIT_BYTES, Toolbox, failed_in_short, open_tools
 from flatfield.agent.workspace import open_workspace
+from flatfield.clock import SystemClock
 from flatfield.errors import NotFound, NotReady, ToolError
 from flatfield.records import ToolCall, ToolResult, ToolSpec
 from flatfield.testing.clock import FakeClock

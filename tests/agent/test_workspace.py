@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flatfield.agent.files.confined import ConfinedFiles
-from flatfield.agent.protocols import CommandResult, Sandbox, SandboxLimits
-from flatfield.agent.workspace import adopt, changes, open_workspace, prepare, snapshot
+from flatfield.agent.workspace import changes, open_workspace, prepare, snapshot
 from flatfield.errors import NotFound
+from flatfield.machine.protocols import CommandResult, Sandbox, SandboxLimits
+from flatfield.machine.sandbox.lending import adopt
 from flatfield.records import FileChange, Task
 
 

@@ -17,16 +17,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from flatfield.agent.clock import SystemClock
-from flatfield.agent.local.server import ServerSpec, start_server
-from flatfield.agent.protocols import SandboxLimits, Services
-from flatfield.agent.providers._scaffold_process import run_program
-from flatfield.agent.sandbox.finding import find_sandbox
-from flatfield.agent.sandbox.unsafe import UnsafeSandbox
 from flatfield.children import starting
+from flatfield.clock import SystemClock
 from flatfield.faces import cli
 from flatfield.faces.speech import speaker
 from flatfield.faces.speech.voices import Words
+from flatfield.http.services import Services
+from flatfield.machine.llama.server import ServerSpec, start_server
+from flatfield.machine.programs import run_program
+from flatfield.machine.protocols import SandboxLimits
+from flatfield.machine.sandbox.finding import find_sandbox
+from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 from flatfield.scoring.verifying.child import run_child
 from flatfield.tasks import generating
 from flatfield.tasks.access import everything

@@ -249,7 +249,7 @@ def fixtures() -> Server:
 
 def plain() -> Any:
     """flatfield's own server, as `flatfield mcp --http` builds it."""
-    from flatfield.agent.clock import SystemClock
+    from flatfield.clock import SystemClock
     from flatfield.faces.mcp.desk import Desk
     from flatfield.faces.mcp.server import build
     from flatfield.scoring.prices.pricing import Prices

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from flatfield.agent.providers._scaffolds import external_of
 from flatfield.records import AgentConfig
 from flatfield.testing.server import FakeReply
+from flatfield.vendors.scaffold.finding import external_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

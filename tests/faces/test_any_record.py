@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from flatfield.agent.protocols import Opening
+    from flatfield.vendors.base import Opening
 
     Cli = Callable[..., CompletedProcess[str]]
 

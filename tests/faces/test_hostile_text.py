@@ -14,7 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from flatfield import plugins
-from flatfield.agent.clock import SystemClock
+from flatfield.clock import SystemClock
 from flatfield.faces.mcp.desk import Desk
 from flatfield.faces.mcp.server import build
 from flatfield.records import (

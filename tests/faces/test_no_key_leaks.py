@@ -19,11 +19,11 @@ import msgspec
 import pytest
 
 from flatfield import plugins
-from flatfield.agent.clock import SystemClock
-from flatfield.agent.http.wire import rebuilt
+from flatfield.clock import SystemClock
 from flatfield.faces.mcp.delegating import Order, delegate
 from flatfield.faces.mcp.desk import Desk
 from flatfield.faces.mcp.reporting import report_of
+from flatfield.http.tape import rebuilt
 from flatfield.records import Limits
 from flatfield.runs.store.store import Store
 from flatfield.runs.traffic.lanes import Lanes

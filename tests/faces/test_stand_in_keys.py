@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.http.wire import rebuilt
+from flatfield.http.tape import rebuilt
 from flatfield.runs.store.store import Store
 from flatfield.testing.fake_chat import FakeChat, FakeReply
 

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from flatfield.agent.clock import SystemClock
+from flatfield.clock import SystemClock
 from flatfield.runs.traffic.devices import Devices
 
 

@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from flatfield import plugins
-from flatfield.agent.clock import SystemClock
+from flatfield.clock import SystemClock
 from flatfield.errors import FlatfieldError, NotReady, StoreError
 from flatfield.records import AgentConfig, Evaluation, Event, Run, Task, TrialRecord, VerifierSpec
 from flatfield.runs.evaluate import Conduct, evaluate, needs_commands

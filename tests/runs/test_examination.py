@@ -9,10 +9,10 @@ import pytest
 from aiohttp import web
 from msgspec import structs
 
-from flatfield.agent.clock import SystemClock
-from flatfield.agent.http.transport import open_session
-from flatfield.agent.protocols import Services
+from flatfield.clock import SystemClock
 from flatfield.errors import NotReady
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig
 from flatfield.runs import examination
 from flatfield.runs.examination import Finding, Server, agent_spec, examine, find_servers

@@ -9,9 +9,9 @@ import pytest
 from msgspec import structs
 
 from flatfield.agent.files.copying import plan_copy
-from flatfield.agent.http.transport import open_session
-from flatfield.agent.protocols import Services
 from flatfield.agent.provider_pool import ProviderPool
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, LaneLimits, Limits, Task, TrialPlan, Usage
 from flatfield.runs.traffic.lanes import Lanes, limit_agents
 from flatfield.runs.trial import Assignment, Ground, run_trial

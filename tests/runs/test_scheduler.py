@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.local.device import device_lane
-from flatfield.agent.protocols import Lane
 from flatfield.errors import StoreError
 from flatfield.records import Event, Failure, TrialPlan, TrialRecord
 from flatfield.runs.budget import Budget
 from flatfield.runs.scheduler import Means, run_trials
 from flatfield.runs.traffic.devices import Devices
 from flatfield.runs.traffic.lanes import Lanes
+from flatfield.vendors.base import Lane, device_lane
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flatfield.agent.clock import Clock
+    from flatfield.clock import Clock
     from flatfield.testing.clock import FakeClock
 
 DEVICE = Lane(name="device", width=1)

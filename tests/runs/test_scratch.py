@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flatfield.agent.sandbox.container import owner_prefix
+from flatfield.machine.sandbox.container import owner_prefix
 from flatfield.runs.scratch import scratch_folder, sweep
 
 HOLD = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.clock import SystemClock
+from flatfield.clock import SystemClock
 from flatfield.errors import NotFound, NotReady
 from flatfield.records import AgentConfig, Event, Limits, TrialRecord
 from flatfield.runs.single import Surroundings, run_here

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
-from flatfield.agent.clock import SystemClock
 from flatfield.agent.files import copying, removing
 from flatfield.agent.files.copying import plan_copy
-from flatfield.agent.http.transport import open_session
-from flatfield.agent.protocols import Lane, Services
 from flatfield.agent.provider_pool import ProviderPool
-from flatfield.agent.sandbox.finding import find_sandbox
+from flatfield.clock import SystemClock
 from flatfield.errors import NotReady
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
+from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.records import (
     AgentConfig,
     Evaluation,
@@ -42,12 +42,13 @@ from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
 from flatfield.tasks.limits import limits_for
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from flatfield.agent.protocols import Sandbox
+    from flatfield.machine.protocols import Sandbox
     from flatfield.testing.clock import FakeClock
 
 MODEL = "secret-model"

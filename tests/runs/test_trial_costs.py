@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.agent.files.confined import ConfinedFiles
-from flatfield.agent.http.secrecy import Secrets
+from flatfield.http.secrecy import Secrets
 from flatfield.records import AgentConfig, Event, Limits, Price, Reply, Task, ToolCall, TrialPlan, TrialRecord, Usage
 from flatfield.runs.trial import Assignment, Ground, TrialWork
 from flatfield.scoring.prices.pricing import Prices

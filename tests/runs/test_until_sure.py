@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
-from flatfield.agent.clock import SystemClock
+from flatfield.clock import SystemClock
 from flatfield.records import (
     AgentConfig,
     Check,

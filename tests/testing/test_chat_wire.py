@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.clock import SystemClock
-from flatfield.agent.http.transport import open_session
-from flatfield.agent.protocols import Opening, Services
-from flatfield.agent.providers import openai_chat
+from flatfield.clock import SystemClock
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget
 from flatfield.testing.chat_wire import ChatWire
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
+from flatfield.vendors import openai_chat
+from flatfield.vendors.base import Opening
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from flatfield.agent.http.attempts import CHARACTERS_PER_TOKEN
+from flatfield.http.attempts import CHARACTERS_PER_TOKEN
 from flatfield.records import Abandoned, Limits, Reply, Stop, TurnBudget, Usage
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from flatfield.records import Abandoned, Limits, Reply, Stop, ToolCall, ToolResu
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flatfield.agent.http.lag import LagMeter
-    from flatfield.agent.protocols import Conversation
+    from flatfield.agent.lag import LagMeter
+    from flatfield.vendors.base import Conversation
 
 Blame = Literal["provider", "sandbox", "harness"]
 BLAME: tuple[tuple[type[Exception], Blame], ...] = ((ProviderError, "provider"), (NotReady, "sandbox"))

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 from flatfield import plugins
 from flatfield.agent.destinations import sends
-from flatfield.agent.http.secrecy import scrubbed
 from flatfield.errors import NotReady
+from flatfield.http.secrecy import scrubbed
 from flatfield.tasks.roster import remark
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from flatfield.agent.http.secrecy import Secrets
-    from flatfield.agent.protocols import Conversation, Opening, Provider, Services
+    from flatfield.http.secrecy import Secrets
+    from flatfield.http.services import Services
     from flatfield.records import AgentConfig
+    from flatfield.vendors.base import Conversation, Opening, Provider
 
 
 class ProviderPool:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
+from flatfield.vendors.base import SYSTEM_PROMPT
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from flatfield.records import AgentConfig, Task
 
-SYSTEM_PROMPT = (
-    "You are an agent working in one directory. Use the tools to do the task; paths are relative to the directory. "
-    "When it is done, reply with your final answer."
-)
 PLACEHOLDER = "MODEL_NAME"
 
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import ModuleType
 
-    from flatfield.agent.clock import Clock
     from flatfield.agent.protocols import Tool
     from flatfield.agent.workspace import Workspace
+    from flatfield.clock import Clock
 
 FILE_TOOLS = ("read_file", "list_directory", "write_file", "edit_file", "get_file_info")
 """The tools of a task that names none."""

@@ -13,14 +13,14 @@ from msgspec import Struct
 from flatfield.agent.files.changed import ALL_TEXT_LIMIT_BYTES, CACHES, TEXT_LIMIT_BYTES
 from flatfield.agent.files.confined import ConfinedFiles, Entry
 from flatfield.agent.files.copying import copy, plan_copy
-from flatfield.agent.protocols import SandboxLimits
 from flatfield.errors import NotFound, ToolError
+from flatfield.machine.protocols import SandboxLimits
 from flatfield.records import FileChange
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flatfield.agent.protocols import Sandbox
+    from flatfield.machine.protocols import Sandbox
     from flatfield.records import Task
 
 SANDBOX_ROOT = "/workspace"  # what `pwd` prints in the sandbox, so that a model may call the root by this name
@@ -64,14 +64,6 @@ def prepare(task: Task, source_folder: Path, parent: Path) -> tuple[Path, tuple[
     """
     plan = plan_copy(task, source_folder, exclude=(parent,))
     return copy(plan, parent), plan.notes
-
-
-def adopt(root: Path, user: int) -> None:
-    """Give a prepared copy to the sandbox's user; the host must be root. No link is followed, no group changed."""
-    os.chown(root, user, -1, follow_symlinks=False)
-    for _, folders, names, descriptor in os.fwalk(root, follow_symlinks=False):
-        for name in (*folders, *names):
-            os.chown(name, user, -1, dir_fd=descriptor, follow_symlinks=False)
 
 
 # ---------------------------------------------------------------------------- before and after

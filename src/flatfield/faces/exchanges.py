@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from flatfield.agent.http.wire import rebuilt
 from flatfield.errors import NotFound
 from flatfield.faces.wording import printable
+from flatfield.http.tape import rebuilt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flatfield.agent.http.wire import Sent
+    from flatfield.http.tape import Sent
     from flatfield.records import TrialRecord
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.agent.models import cache_folder
+from flatfield.machine.models import cache_folder
 from flatfield.runs.verdicts.fitness import examination
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.scoring.judge.labelled_set import labelled_set

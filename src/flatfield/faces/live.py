@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from flatfield.agent.clock import Clock
+    from flatfield.clock import Clock
     from flatfield.records import Event, TrialPlan, TrialRecord
 
 NAME_SHARE = 0.4

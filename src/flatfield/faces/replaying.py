@@ -13,7 +13,7 @@ from flatfield.records import Event, TrialPlan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from flatfield.agent.clock import Clock
+    from flatfield.clock import Clock
     from flatfield.records import EventKind, RunResult, TrialRecord
 
 BANNER = "replay of published totals: when its trials began is not known; each agent does one after the other"

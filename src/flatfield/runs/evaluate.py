@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from flatfield.agent.files.copying import plan_copy
-from flatfield.agent.http.lag import measured_lag
-from flatfield.agent.http.transport import open_session
-from flatfield.agent.models import cache_folder
-from flatfield.agent.protocols import Lane, Services
+from flatfield.agent.lag import measured_lag
 from flatfield.agent.provider_pool import ProviderPool
-from flatfield.agent.sandbox.finding import find_sandbox
-from flatfield.agent.sandbox.unsafe import UnsafeSandbox
 from flatfield.agent.system_prompt import model_names
 from flatfield.errors import FlatfieldError, NotReady
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
+from flatfield.machine.models import cache_folder
+from flatfield.machine.sandbox.finding import find_sandbox
+from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 from flatfield.records import Event, Failure
 from flatfield.runs.budget import Budget
 from flatfield.runs.claim import claimed
@@ -41,13 +41,14 @@ from flatfield.scoring.verifying.verify import wants
 from flatfield.tasks.access import nobody
 from flatfield.tasks.agents import fingerprint
 from flatfield.tasks.limits import limits_for
+from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from flatfield.agent.clock import Clock
     from flatfield.agent.files.copying import CopyPlan
-    from flatfield.agent.protocols import Sandbox
+    from flatfield.clock import Clock
+    from flatfield.machine.protocols import Sandbox
     from flatfield.records import AgentConfig, LaneLimits, Run, Task, TrialPlan, TrialRecord
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store.store import Store

@@ -13,20 +13,20 @@ import aiohttp
 from msgspec import Struct
 
 from flatfield import json_text
-from flatfield.agent.http.proxies import proxy_for
-from flatfield.agent.http.secrecy import shown_url
-from flatfield.agent.models import list_models
 from flatfield.agent.provider_pool import ProviderPool
-from flatfield.agent.providers._ollama_host import OLLAMA_URL, ollama_url
-from flatfield.agent.sandbox.describing import described
-from flatfield.agent.sandbox.finding import find_sandbox
 from flatfield.errors import FlatfieldError, NotReady
+from flatfield.http.proxies import proxy_for
+from flatfield.http.secrecy import shown_url
+from flatfield.machine.models import list_models
+from flatfield.machine.sandbox.describing import described
+from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.tasks.roster import SHIPPED, known_models
+from flatfield.vendors.ollama.host import OLLAMA_URL, ollama_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flatfield.agent.protocols import Services
+    from flatfield.http.services import Services
     from flatfield.records import AgentConfig
     from flatfield.tasks.project import Project
 

@@ -17,9 +17,9 @@ from flatfield.records import Event, Failure, TrialPlan, TrialRecord
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-    from flatfield.agent.protocols import Lane
     from flatfield.runs.budget import Budget
     from flatfield.runs.traffic.lanes import Lanes
+    from flatfield.vendors.base import Lane
 
 T = TypeVar("T")
 JOBS = 8

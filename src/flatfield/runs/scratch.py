@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flatfield.agent.files.removing import discard
-from flatfield.agent.sandbox.finding import sweep_containers
 from flatfield.children.starting import reap
 from flatfield.errors import FlatfieldError
+from flatfield.machine.sandbox.finding import sweep_containers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

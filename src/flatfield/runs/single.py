@@ -17,15 +17,16 @@ from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.guarding import Protection, check_workspace
 from flatfield.agent.files.searching import remember_all
 from flatfield.agent.files.shielding import alone
-from flatfield.agent.http.transport import open_session
-from flatfield.agent.models import cache_folder
-from flatfield.agent.protocols import SandboxLimits, Services
 from flatfield.agent.provider_pool import ProviderPool
-from flatfield.agent.sandbox.finding import find_sandbox
-from flatfield.agent.sandbox.lending import journal_of, settle
 from flatfield.agent.tools.run_command import SPEC, run_shielded
 from flatfield.agent.workspace import SANDBOX_ROOT
 from flatfield.errors import NotReady
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
+from flatfield.machine.models import cache_folder
+from flatfield.machine.protocols import SandboxLimits
+from flatfield.machine.sandbox.finding import find_sandbox
+from flatfield.machine.sandbox.lending import journal_of, settle
 from flatfield.records import Evaluation, Event, Run, Task, TrialPlan
 from flatfield.runs.ids import new_run_id
 from flatfield.runs.order import versions
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from flatfield.agent.clock import Clock
-    from flatfield.agent.protocols import Sandbox
+    from flatfield.clock import Clock
+    from flatfield.machine.protocols import Sandbox
     from flatfield.records import AgentConfig, LaneLimits, Limits, TrialRecord
     from flatfield.runs.store.underway import Underway
     from flatfield.tasks.access import Access

@@ -14,12 +14,13 @@ from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.copying import copy
 from flatfield.agent.files.removing import discard
 from flatfield.agent.loop import NanoAgent, Outcome
-from flatfield.agent.protocols import Opening, SandboxLimits
-from flatfield.agent.sandbox.packages import with_packages
 from flatfield.agent.system_prompt import system_prompt
 from flatfield.agent.toolbox import FILE_TOOLS, failed_in_short, open_tools
-from flatfield.agent.workspace import SANDBOX_ROOT, Snapshot, Workspace, adopt, changes, snapshot
+from flatfield.agent.workspace import SANDBOX_ROOT, Snapshot, Workspace, changes, snapshot
 from flatfield.errors import FlatfieldError, NotFound, NotReady, ProviderError
+from flatfield.machine.protocols import SandboxLimits
+from flatfield.machine.sandbox.lending import adopt
+from flatfield.machine.sandbox.packages import with_packages
 from flatfield.records import Event, Failure, Limits, TrialRecord, Turn
 from flatfield.runs.store.threads import to_the_end, whatever_comes
 from flatfield.runs.store.underway import LOST, Begun
@@ -29,17 +30,18 @@ from flatfield.scoring.fairness.conditions import turn_conditions
 from flatfield.scoring.prices.pricing import tier_context
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.tasks.access import nobody
+from flatfield.vendors.base import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
-    from flatfield.agent.clock import Clock
     from flatfield.agent.files.copying import CopyPlan
-    from flatfield.agent.http.lag import LagMeter
-    from flatfield.agent.protocols import Sandbox
+    from flatfield.agent.lag import LagMeter
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.agent.toolbox import Toolbox
+    from flatfield.clock import Clock
+    from flatfield.machine.protocols import Sandbox
     from flatfield.records import AgentConfig, Check, EventKind, FileChange, Task, TrialPlan
     from flatfield.runs.store.underway import Underway
     from flatfield.runs.traffic.lanes import Lanes

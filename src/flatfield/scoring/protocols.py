@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.agent.files.confined import ConfinedFiles
-    from flatfield.agent.protocols import Sandbox
     from flatfield.agent.workspace import Snapshot
+    from flatfield.machine.protocols import Sandbox
     from flatfield.records import Check, Task, TrialRecord
     from flatfield.tasks.access import Access
 

@@ -9,9 +9,9 @@ from importlib import metadata
 from pathlib import Path
 
 import flatfield
-from flatfield.agent.sandbox.interpreter import _closure as closure
-from flatfield.agent.sandbox.interpreter import _files as files
-from flatfield.agent.sandbox.interpreter import first_closed
+from flatfield.machine.sandbox.interpreter import _closure as closure
+from flatfield.machine.sandbox.interpreter import _files as files
+from flatfield.machine.sandbox.interpreter import first_closed
 
 
 def python_for(user: int, place: Path) -> str:

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flatfield.agent.clock import SystemClock
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.guarding import Protection, check_workspace
 from flatfield.agent.files.protected import claims, table
 from flatfield.agent.files.searching import find, remember_all
 from flatfield.agent.toolbox import FILE_TOOLS, open_tools
 from flatfield.agent.workspace import Workspace, changes, snapshot
+from flatfield.clock import SystemClock
 from flatfield.errors import FlatfieldError, ProtectedPath
 from flatfield.records import ToolCall
 from flatfield.tasks.access import is_broad

@@ -16,11 +16,11 @@ from flatfield.agent.files import shielding
 from flatfield.agent.files.guarding import Protection
 from flatfield.agent.files.protected import table
 from flatfield.agent.files.searching import find
-from flatfield.agent.protocols import SandboxLimits
-from flatfield.agent.sandbox.finding import find_sandbox
-from flatfield.agent.sandbox.unsafe import UnsafeSandbox
 from flatfield.agent.tools.run_command import run_shielded
 from flatfield.errors import NotReady
+from flatfield.machine.protocols import SandboxLimits
+from flatfield.machine.sandbox.finding import find_sandbox
+from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 from flatfield.testing.another_user import libraries_for, python_for
 
 if TYPE_CHECKING:
@@ -305,8 +305,8 @@ AS_ANOTHER_USER = """
 import asyncio, os, sys
 from pathlib import Path
 from flatfield.agent.files.guarding import Protection
-from flatfield.agent.protocols import SandboxLimits
-from flatfield.agent.sandbox.finding import find_sandbox
+from flatfield.machine.protocols import SandboxLimits
+from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.agent.tools.run_command import run_shielded
 root = Path(sys.argv[1])
 result, done = asyncio.run(run_shielded(sys.argv[2], Protection(root), find_sandbox(os.environ), SandboxLimits()))
@@ -363,8 +363,8 @@ KILLED = """
 import asyncio, os, sys
 from pathlib import Path
 from flatfield.agent.files.guarding import Protection
-from flatfield.agent.protocols import SandboxLimits
-from flatfield.agent.sandbox.finding import find_sandbox
+from flatfield.machine.protocols import SandboxLimits
+from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.agent.tools.run_command import run_shielded
 work = run_shielded("echo > made; sleep 60", Protection(Path(sys.argv[1])), find_sandbox(os.environ), SandboxLimits())
 asyncio.run(work)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.protocols import CommandResult, Sandbox, SandboxLimits
-from flatfield.agent.sandbox.finding import find_sandbox
 from flatfield.agent.tools.run_command import MAX_COMMAND_BYTES, create
 from flatfield.agent.workspace import open_workspace
 from flatfield.errors import NotReady, ToolError
+from flatfield.machine.protocols import CommandResult, Sandbox, SandboxLimits
+from flatfield.machine.sandbox.finding import find_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.clock import SystemClock
+from flatfield.clock import SystemClock
 from flatfield.faces.mcp.desk import Desk
 from flatfield.scoring.prices.pricing import Prices
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.agent.protocols import Lane
 from flatfield.records import LaneLimits
 from flatfield.runs.traffic.devices import Devices
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.runs.traffic.pressure import SERVED_TO_GROW
+from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flatfield.agent.clock import Clock
+    from flatfield.clock import Clock
 
 DEVICE = Lane(name="device", width=1)
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.local.device import device_lane
-from flatfield.agent.protocols import Lane
 from flatfield.records import Check, Task, VerifierSpec
 from flatfield.runs.traffic import quiet
 from flatfield.runs.traffic.devices import Devices
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.scoring.protocols import VerifyContext
+from flatfield.vendors.base import Lane, device_lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.clock import SystemClock
+from flatfield.clock import SystemClock
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.records import AgentConfig, LaneLimits
 from flatfield.runs.verdicts.courtroom import Bar, courtroom

@@ -12,20 +12,20 @@ import pytest
 from msgspec import structs
 
 from flatfield import plugins
-from flatfield.agent.clock import SystemClock
-from flatfield.agent.protocols import Lane
+from flatfield.clock import SystemClock
 from flatfield.records import AgentConfig, Evaluation, Event, Failure, Reply, Run, Task, TrialRecord, Usage, Verdict
 from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
 from flatfield.runs.store.store import Store
 from flatfield.runs.verdicts.judging import open_groups
+from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from flatfield.agent.protocols import Opening
     from flatfield.runs.scheduler import Summary
+    from flatfield.vendors.base import Opening
 
     Letters = dict[str, str | None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flatfield.agent.http.wire import Tape
+from flatfield.http.tape import Tape
 from flatfield.records import (
     AgentConfig,
     Evaluation,

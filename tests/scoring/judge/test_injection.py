@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.clock import SystemClock
-from flatfield.agent.http.transport import open_session
-from flatfield.agent.protocols import Services
 from flatfield.agent.provider_pool import ProviderPool
+from flatfield.clock import SystemClock
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
 from flatfield.records import (
     AgentConfig,
     Evaluation,

@@ -28,8 +28,8 @@ from flatfield.scoring.judge.judge import judge, rubric_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flatfield.agent.protocols import Opening
     from flatfield.records import TrialRecord, Verdict
+    from flatfield.vendors.base import Opening
 
     MakeTrial = Callable[..., TrialRecord]
     Script = Callable[[Opening], str | Reply | Exception]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.agent.files.confined import ConfinedFiles
-from flatfield.agent.protocols import CommandResult, Sandbox, SandboxLimits
-from flatfield.agent.sandbox.finding import find_sandbox
-from flatfield.agent.sandbox.unsafe import UnsafeSandbox
 from flatfield.agent.workspace import snapshot
 from flatfield.errors import NotReady
+from flatfield.machine.protocols import CommandResult, Sandbox, SandboxLimits
+from flatfield.machine.sandbox.finding import find_sandbox
+from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 from flatfield.records import Check, Task, TrialRecord
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.scoring.verifiers.command import check_options, create, parse

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.agent.files.confined import ConfinedFiles
-from flatfield.agent.protocols import SandboxLimits
-from flatfield.agent.sandbox.finding import find_sandbox
 from flatfield.agent.workspace import changes, snapshot
+from flatfield.machine.protocols import SandboxLimits
+from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.records import Check, Task, TrialRecord
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.scoring.verifiers.command import create, parse
@@ -20,7 +20,7 @@ from flatfield.scoring.verifiers.command import create, parse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flatfield.agent.protocols import CommandResult, Sandbox
+    from flatfield.machine.protocols import CommandResult, Sandbox
 
 pytestmark = pytest.mark.needs("bwrap")
 PYTEST = "python -m pytest -q checks"

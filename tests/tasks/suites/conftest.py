@@ -14,10 +14,10 @@ import msgspec
 import pytest
 
 import flatfield.tasks
-from flatfield.agent.clock import SystemClock
-from flatfield.agent.sandbox.finding import find_sandbox
 from flatfield.agent.toolbox import open_tools
 from flatfield.agent.workspace import changes, open_workspace, prepare, snapshot
+from flatfield.clock import SystemClock
+from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.records import Check, Task, ToolCall, TrialRecord, VerifierSpec
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.scoring.verifying.reading import Files

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.agent import json_protocol
-from flatfield.agent.system_prompt import SYSTEM_PROMPT
 from flatfield.plugins import load as load_plugin
 from flatfield.records import Task
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.tasks.loading import load
 from flatfield.tasks.lop import DEFAULT_TOOLS
+from flatfield.vendors import _json_protocol as json_protocol
+from flatfield.vendors.base import SYSTEM_PROMPT
 
 if TYPE_CHECKING:
     from pathlib import Path

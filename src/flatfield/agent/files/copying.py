@@ -18,6 +18,7 @@ from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.listing import all_files, git_files, git_ignored, in_git
 from flatfield.agent.files.removing import discard
 from flatfield.errors import FlatfieldError, NotFound
+from flatfield.machine.sandbox.packages import LIMIT_BYTES, LIMIT_FILES
 from flatfield.tasks.access import is_broad
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from flatfield.records import Task
 
-LIMIT_BYTES = 512 * 1024**2
-LIMIT_FILES = 20_000
 ENOUGH = 10  # times the limit: listed so far to find the largest folder, and no further
 NAMED_IN_NOTE = 8
 CHUNK_BYTES = 8 * 1024**2

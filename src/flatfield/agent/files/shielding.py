@@ -13,8 +13,8 @@ from flatfield.agent.files.beneath import LOOK, best_opener
 from flatfield.agent.files.guarding import shown
 from flatfield.agent.files.removing import remove_tree
 from flatfield.agent.files.searching import find
-from flatfield.agent.protocols import Mount
 from flatfield.errors import NotReady
+from flatfield.machine.protocols import Mount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ from msgspec import structs
 from flatfield.agent.files import shielding
 from flatfield.agent.files.settling import settle
 from flatfield.agent.files.stamping import Looks
-from flatfield.agent.protocols import Mounting
-from flatfield.agent.sandbox.guard import workspace_holds
 from flatfield.errors import NotReady, ToolError
+from flatfield.machine.protocols import Mounting
+from flatfield.machine.sandbox.guard import workspace_holds
 from flatfield.records import ToolSpec
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from flatfield.agent.files.confined import ConfinedFiles
     from flatfield.agent.files.guarding import Protection
-    from flatfield.agent.protocols import CommandResult, Sandbox, SandboxLimits
     from flatfield.agent.workspace import Workspace
+    from flatfield.machine.protocols import CommandResult, Sandbox, SandboxLimits
 
 MAX_COMMAND_BYTES = 100_000
 """Below the 128 KiB that Linux allows for one argument of a program."""

@@ -42,7 +42,7 @@ def asked_run(
     """
     from msgspec import structs
 
-    from flatfield.agent.clock import SystemClock
+    from flatfield.clock import SystemClock
     from flatfield.records import Evaluation
     from flatfield.runs.order import new_run
     from flatfield.tasks.loading import load

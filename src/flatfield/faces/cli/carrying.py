@@ -51,7 +51,7 @@ class How:
 
 async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
     """Run with live progress on stderr; True when it was interrupted. Ctrl-C ends it cleanly, a second one at once."""
-    from flatfield.agent.clock import SystemClock
+    from flatfield.clock import SystemClock
     from flatfield.faces.drawing import open_console
     from flatfield.faces.live import LiveView
     from flatfield.runs.evaluate import Conduct, evaluate

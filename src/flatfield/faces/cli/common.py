@@ -67,7 +67,7 @@ def environ_of(project: Project) -> Environment:
 
 def prices_of(project: Project) -> Prices:
     """The prices in force: the user's own of flatfield.toml, then genai-prices', updated ones if there are any."""
-    from flatfield.agent.models import cache_folder
+    from flatfield.machine.models import cache_folder
     from flatfield.scoring.prices.pricing import Prices
 
     return Prices(project.prices, cache=cache_folder(os.environ))

@@ -70,7 +70,7 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def _demo_run(project: Project) -> Run:
-    from flatfield.agent.clock import SystemClock
+    from flatfield.clock import SystemClock
     from flatfield.records import Evaluation
     from flatfield.runs.order import new_run
     from flatfield.tasks.loading import load
@@ -99,12 +99,12 @@ def _show_published(screen: Console, store: Store) -> None:
 
 async def _next_steps(screen: Console, environ: Mapping[str, str]) -> None:
     """What to run next, with what is found on this machine."""
-    from flatfield.agent.clock import SystemClock
-    from flatfield.agent.http.transport import open_session
-    from flatfield.agent.models import cache_folder
-    from flatfield.agent.protocols import Services
+    from flatfield.clock import SystemClock
     from flatfield.faces.blocks import Section
     from flatfield.faces.drawing import draw
+    from flatfield.http.services import Services
+    from flatfield.http.transport import open_session
+    from flatfield.machine.models import cache_folder
     from flatfield.runs.examination import KEYS, agent_spec, find_servers
 
     clock = SystemClock()

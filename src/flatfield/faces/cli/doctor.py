@@ -40,10 +40,10 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 async def _examine(project: Project) -> tuple[Finding, ...]:
-    from flatfield.agent.clock import SystemClock
-    from flatfield.agent.http.transport import open_session
-    from flatfield.agent.models import cache_folder
-    from flatfield.agent.protocols import Services
+    from flatfield.clock import SystemClock
+    from flatfield.http.services import Services
+    from flatfield.http.transport import open_session
+    from flatfield.machine.models import cache_folder
     from flatfield.runs.examination import examine
 
     clock = SystemClock()

@@ -34,8 +34,8 @@ class Hosted(Struct, frozen=True, kw_only=True):
 
 def hosted_models(project: Project) -> tuple[Hosted, ...]:
     """All known models, at the project's own prices or at their vendors'."""
-    from flatfield.agent.models import cache_folder
     from flatfield.faces.cli.common import prices_of
+    from flatfield.machine.models import cache_folder
     from flatfield.scoring.prices.data import DataFile, load
     from flatfield.scoring.prices.listing import vendor_rates
     from flatfield.tasks.roster import as_agent, known_models

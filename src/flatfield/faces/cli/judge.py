@@ -73,7 +73,7 @@ def check(
 
     What it said is kept: an interrupted check goes on where it was, and eval knows whether its judge has passed.
     """
-    from flatfield.agent.clock import SystemClock
+    from flatfield.clock import SystemClock
     from flatfield.runs.permission import wants_of
     from flatfield.runs.verdicts.courtroom import Bar
     from flatfield.runs.verdicts.fitness import examination
@@ -125,7 +125,7 @@ def _one(name: str, project: Project) -> AgentConfig:
 
 
 def _cache() -> Any:  # noqa: ANN401 - a Path, whose import waits for the command
-    from flatfield.agent.models import cache_folder
+    from flatfield.machine.models import cache_folder
 
     return cache_folder(os.environ)
 

@@ -102,7 +102,7 @@ def _folders(option: str, given: list[Path] | None) -> tuple[Path, ...]:
 
 
 def _desk(context: typer.Context, *, stdio: bool) -> Desk:
-    from flatfield.agent.clock import SystemClock
+    from flatfield.clock import SystemClock
     from flatfield.faces.mcp.desk import Desk
 
     return Desk(

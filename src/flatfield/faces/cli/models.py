@@ -14,7 +14,7 @@ import typer
 from flatfield.faces.cli.common import AsJson, examples, print_json, print_table, settings, write
 
 if TYPE_CHECKING:
-    from flatfield.agent.models import ModelCheck, ModelEntry
+    from flatfield.machine.models import ModelCheck, ModelEntry
 
 app = typer.Typer(
     help="List known models; fetch and check on-device ones.",
@@ -30,9 +30,9 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
 
     Prices are in USD per million tokens, yours of flatfield.toml where there are any.
     """
-    from flatfield.agent.models import cache_folder, list_models
     from flatfield.faces.blocks import Table
     from flatfield.faces.cli import hosted
+    from flatfield.machine.models import cache_folder, list_models
 
     entries = list_models(cache_folder(os.environ))
     known = hosted.hosted_models(settings(context).project())
@@ -78,9 +78,9 @@ def pull(
 
 async def fetch(name: str, source: str, *, quiet: bool) -> Path:
     """Pull a model, with a progress bar on a terminal."""
-    from flatfield.agent.models import cache_folder
-    from flatfield.agent.models import pull as pull_model
     from flatfield.faces.drawing import open_console
+    from flatfield.machine.models import cache_folder
+    from flatfield.machine.models import pull as pull_model
 
     pull_here = partial(pull_model, name, cache=cache_folder(os.environ), environ=os.environ, source=source)
     screen = open_console(stderr=True)
@@ -119,10 +119,10 @@ def check(
 
 
 async def _check(name: str) -> ModelCheck:
-    from flatfield.agent.clock import SystemClock
-    from flatfield.agent.http.transport import open_session
-    from flatfield.agent.models import cache_folder, check_model
-    from flatfield.agent.protocols import Services
+    from flatfield.clock import SystemClock
+    from flatfield.http.services import Services
+    from flatfield.http.transport import open_session
+    from flatfield.machine.models import cache_folder, check_model
 
     clock = SystemClock()
     async with open_session(clock, os.environ) as session:

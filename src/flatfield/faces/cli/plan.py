@@ -75,11 +75,11 @@ def command(
 
 
 async def _forecast(run: Run, project: Project, environ: Environment, separate: float) -> Forecast:
-    from flatfield.agent.clock import SystemClock
-    from flatfield.agent.http.transport import open_session
-    from flatfield.agent.models import cache_folder
-    from flatfield.agent.protocols import Services
     from flatfield.agent.provider_pool import ProviderPool
+    from flatfield.clock import SystemClock
+    from flatfield.http.services import Services
+    from flatfield.http.transport import open_session
+    from flatfield.machine.models import cache_folder
     from flatfield.runs.forecast.forecasting import forecast
     from flatfield.runs.forecast.history import Desk
     from flatfield.tasks.agents import select_agents

@@ -88,7 +88,7 @@ def update(
 
 
 def _file() -> DataFile:
-    from flatfield.agent.models import cache_folder
+    from flatfield.machine.models import cache_folder
     from flatfield.scoring.prices.data import DataFile
 
     return DataFile(cache_folder(os.environ))
@@ -104,10 +104,10 @@ def _read(path: Path) -> bytes:
 async def _download(url: str) -> bytes:
     import aiohttp
 
-    from flatfield.agent.clock import SystemClock
-    from flatfield.agent.http.proxies import proxy_for
-    from flatfield.agent.http.secrecy import shown_url
-    from flatfield.agent.http.transport import open_session
+    from flatfield.clock import SystemClock
+    from flatfield.http.proxies import proxy_for
+    from flatfield.http.secrecy import shown_url
+    from flatfield.http.transport import open_session
 
     stays = "the prices stay as they are"
     limit = aiohttp.ClientTimeout(total=DOWNLOAD_SECONDS)

@@ -116,7 +116,7 @@ class _Wish(NamedTuple):
 
 
 async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple[tuple[str, ...], bool]:
-    from flatfield.agent.clock import SystemClock
+    from flatfield.clock import SystemClock
     from flatfield.faces.judges import warnings_of
     from flatfield.faces.wording import printable
     from flatfield.runs.permission import wants_of

@@ -49,7 +49,7 @@ def command(
 
 async def _play(result: RunResult, speed: float, voice: Voice) -> bool:
     """Play it, with whoever is to be heard; True when it was interrupted."""
-    from flatfield.agent.clock import SystemClock
+    from flatfield.clock import SystemClock
     from flatfield.faces.drawing import open_console
     from flatfield.faces.live import LiveView
     from flatfield.faces.replaying import FasterClock, plans, play, timeline

@@ -121,7 +121,7 @@ def _folder(workspace: Path | None) -> Path:
 
 
 def _around(project: Project, environ: Environment, access: Access, allow: Sequence[str]) -> Surroundings:
-    from flatfield.agent.clock import SystemClock
+    from flatfield.clock import SystemClock
     from flatfield.runs.single import Surroundings
 
     def observe(event: Event) -> None:

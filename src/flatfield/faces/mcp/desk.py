@@ -17,7 +17,7 @@ from flatfield.tasks.roster import SHIPPED
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from flatfield.agent.clock import Clock
+    from flatfield.clock import Clock
     from flatfield.records import AgentConfig
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.access import Access

@@ -34,10 +34,10 @@ from flatfield.tasks.roster import known_models
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from flatfield.agent.protocols import Lane
     from flatfield.records import AgentConfig, Run, Task, TrialPlan
     from flatfield.runs.forecast.history import Desk, History
     from flatfield.runs.store.store import Store
+    from flatfield.vendors.base import Lane
 
 
 class Line(Struct, frozen=True, kw_only=True):

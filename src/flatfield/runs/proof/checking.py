@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from flatfield.agent.files.copying import plan_copy
-from flatfield.agent.providers.oracle import FORGIVING
 from flatfield.errors import FlatfieldError
 from flatfield.records import AgentConfig
 from flatfield.runs.proof.findings import Finding, Played, assess
@@ -14,6 +13,7 @@ from flatfield.runs.proof.idlers import copying, echoing
 from flatfield.runs.proof.proving import Play, play
 from flatfield.runs.proof.sabotaging import derived, sabotaged
 from flatfield.scoring.verifying.verify import wants
+from flatfield.vendors.oracle import FORGIVING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from flatfield.agent.clock import SystemClock
-from flatfield.agent.http.transport import open_session
-from flatfield.agent.models import cache_folder
-from flatfield.agent.protocols import Services
 from flatfield.agent.provider_pool import ProviderPool
-from flatfield.agent.sandbox.finding import find_sandbox
+from flatfield.clock import SystemClock
 from flatfield.errors import NotReady
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
+from flatfield.machine.models import cache_folder
+from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.records import TrialPlan
 from flatfield.runs.evaluate import needs_commands
 from flatfield.runs.scratch import scratch_folder
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from flatfield.agent.files.copying import CopyPlan
-    from flatfield.agent.protocols import Sandbox
+    from flatfield.machine.protocols import Sandbox
     from flatfield.records import AgentConfig, Task, TrialRecord
     from flatfield.tasks.access import Access
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from flatfield.agent.clock import Clock
+    from flatfield.clock import Clock
 
 POLL_SECONDS = 0.1
 """How often a lock that another process holds is asked for: a thread that waits for it could not be cancelled."""

@@ -10,20 +10,20 @@ import math
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from flatfield.agent.local.device import THIS_DEVICE
 from flatfield.runs.traffic.gate import Gate
 from flatfield.runs.traffic.servers import Server, limits_of, narrower
+from flatfield.vendors.base import THIS_DEVICE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from flatfield.agent.clock import Clock
-    from flatfield.agent.protocols import Lane
     from flatfield.agent.provider_pool import ProviderPool
+    from flatfield.clock import Clock
     from flatfield.records import AgentConfig, LaneLimits
     from flatfield.runs.traffic.devices import Devices
     from flatfield.runs.traffic.servers import Attempt
+    from flatfield.vendors.base import Lane
 
 
 class _Places:

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flatfield.agent.clock import Clock
+    from flatfield.clock import Clock
 
 MINUTE_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 60.0

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flatfield.agent.clock import Clock
+    from flatfield.clock import Clock
 
 SETTLING_SECONDS = 5.0
 SERVED_TO_GROW = 8

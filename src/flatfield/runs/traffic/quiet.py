@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from flatfield.agent.local.device import THIS_DEVICE
 from flatfield.scoring.verifying.verify import verify
+from flatfield.vendors.base import THIS_DEVICE
 
 if TYPE_CHECKING:
-    from flatfield.agent.protocols import Lane
     from flatfield.records import Check
     from flatfield.runs.traffic.lanes import Lanes
     from flatfield.scoring.protocols import VerifyContext
+    from flatfield.vendors.base import Lane
 
 READING = frozenset({"answer", "file", "rubric"})
 """Verifiers that only read what is there; others run somebody's code, which may keep the device busy."""

@@ -15,7 +15,7 @@ from flatfield.runs.traffic.pressure import Pressure
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from flatfield.agent.clock import Clock
+    from flatfield.clock import Clock
 
 
 class Attempt:

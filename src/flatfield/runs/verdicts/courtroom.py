@@ -7,18 +7,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flatfield.agent.http.transport import open_session
-from flatfield.agent.models import cache_folder
-from flatfield.agent.protocols import Services
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import FlatfieldError, NotReady
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
+from flatfield.machine.models import cache_folder
 from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, limit_agents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from flatfield.agent.clock import Clock
+    from flatfield.clock import Clock
     from flatfield.records import AgentConfig, LaneLimits
     from flatfield.tasks.access import Access
 

@@ -26,8 +26,8 @@ from flatfield.tasks.agents import fingerprint
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flatfield.agent.clock import Clock
     from flatfield.agent.provider_pool import ProviderPool
+    from flatfield.clock import Clock
     from flatfield.records import AgentConfig, Reply
     from flatfield.runs.traffic.lanes import Lanes
     from flatfield.scoring.prices.pricing import Prices

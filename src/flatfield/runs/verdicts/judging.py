@@ -17,14 +17,14 @@ from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-    from flatfield.agent.clock import Clock
-    from flatfield.agent.protocols import Conversation, Lane, Opening
     from flatfield.agent.provider_pool import ProviderPool
+    from flatfield.clock import Clock
     from flatfield.records import AgentConfig, Reply, Run, ToolResult, TrialRecord, TurnBudget, Verdict
     from flatfield.runs.budget import Budget
     from flatfield.runs.store.store import Store
     from flatfield.runs.traffic.lanes import Lanes
     from flatfield.scoring.prices.pricing import Prices
+    from flatfield.vendors.base import Conversation, Lane, Opening
 
     Group = tuple[TrialRecord, ...]
 

@@ -20,7 +20,7 @@ from flatfield.tasks.access import nobody
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flatfield.agent.clock import Clock
+    from flatfield.clock import Clock
     from flatfield.records import AgentConfig, LaneLimits, Run
     from flatfield.runs.store.store import Store
     from flatfield.scoring.prices.pricing import Prices

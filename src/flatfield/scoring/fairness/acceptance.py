@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from flatfield.agent.providers import _anthropic_models, _gemini_models, _openai_models
+from flatfield.vendors.anthropic import models as _anthropic_models
+from flatfield.vendors.gemini import models as _gemini_models
+from flatfield.vendors.openai import models as _openai_models
 
 if TYPE_CHECKING:
     from flatfield.records import AgentConfig

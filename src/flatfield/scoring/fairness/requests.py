@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from flatfield.agent.http.secrecy import PUBLIC, shown_url
+from flatfield.http.secrecy import PUBLIC, shown_url
 from flatfield.scoring.fairness.properties import CAP, NOT_SENT, UNKNOWN
 from flatfield.scoring.fairness.received import Received, taken
 

@@ -29,8 +29,8 @@ from flatfield.scoring.scales import letter_of, mean
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from flatfield.agent.protocols import Conversation, Opening
     from flatfield.records import AgentConfig, Reply, Run, Task, TrialRecord
+    from flatfield.vendors.base import Conversation, Opening
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from flatfield.agent.allowance import reply_usd
-from flatfield.agent.protocols import Opening
 from flatfield.errors import FlatfieldError
 from flatfield.records import Task, TurnBudget, Usage
 from flatfield.scoring.judge.prompt import SYSTEM_PROMPT
 from flatfield.scoring.judge.reply import UnusableReply
 from flatfield.scoring.judge.room import output_tokens
+from flatfield.vendors.base import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from flatfield.agent.protocols import Conversation
     from flatfield.records import AgentConfig, Reply
+    from flatfield.vendors.base import Conversation
 
 T = TypeVar("T")
 CONCURRENT_REQUESTS = 4

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from flatfield.agent.local.server import DEFAULT_CONTEXT_TOKENS
+from flatfield.machine.llama.server import DEFAULT_CONTEXT_TOKENS
 
 if TYPE_CHECKING:
     from flatfield.records import AgentConfig

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from flatfield.agent.protocols import SandboxLimits
 from flatfield.agent.tools.run_command import command_problem
 from flatfield.errors import FlatfieldError
+from flatfield.machine.protocols import SandboxLimits
 from flatfield.records import Check
 from flatfield.scoring.verifying.hidden_files import place, read_hidden
 from flatfield.scoring.verifying.options import read_map
@@ -23,7 +23,7 @@ from flatfield.scoring.verifying.pytest_run import PytestRun, Reported
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flatfield.agent.protocols import CommandResult
+    from flatfield.machine.protocols import CommandResult
     from flatfield.scoring.protocols import VerifyContext
 
 MAX_SECONDS = 3600.0

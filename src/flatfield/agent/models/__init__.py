@@ -1,8 +1,0 @@
-"""On-device models: which there are, bringing them here, checking them."""
-
-from flatfield.agent.models.checking import ModelCheck, check_model
-from flatfield.agent.models.pulling import pull
-from flatfield.agent.models.store import ModelEntry, find_model, list_models
-from flatfield.tasks.cache import cache_folder
-
-__all__ = ["ModelCheck", "ModelEntry", "cache_folder", "check_model", "find_model", "list_models", "pull"]

@@ -1,1 +1,0 @@
-"""Vendor APIs, one file each, found by their name."""

@@ -1,0 +1,251 @@
+"""Reads one HTTP reply into a vendor's reader, and says what a refusal means: to be tried again, or final."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Protocol
+
+import aiohttp
+import msgspec
+
+from flatfield.errors import ProviderError
+from flatfield.http.ndjson import LineDecoder
+from flatfield.http.secrecy import shown_url
+from flatfield.http.sse import EventDecoder
+from flatfield.http.tape import FAILED_BYTES, SLACK_BYTES
+from flatfield.json_text import shallow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flatfield.clock import Clock
+    from flatfield.records import Usage
+
+RETRIED = frozenset({408, 409, 429})
+MAX_REPLY_BYTES = 8 * 1024 * 1024
+EVENTS_PER_TOKEN, FREE_EVENTS = 8, 1000
+"""Most servers stream one event or less for a token: with more than these the output cap is being ignored."""
+FREE_TOKENS = 16  # servers count the marks that begin and end a reply, or do not
+LETTERS_PER_TOKEN, FREE_LETTERS = 32, 8000
+"""Text of which a token is longer than this is not written by a model that keeps to its cap either."""
+ERROR_BYTES = 16 * 1024
+DRAIN_SECONDS = 0.2  # that a body may take to end when the reply in it is over, to use the connection again
+_RETRY_DELAY = re.compile(r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
+
+
+class Reader(Protocol):
+    """Understands one vendor's replies; a new one is made for each attempt."""
+
+    def event(self, data: bytes) -> None:
+        """Take the data of one streamed event."""
+        ...
+
+    def whole(self, body: bytes) -> None:
+        """Take a reply that was not streamed."""
+        ...
+
+    @property
+    def begun(self) -> bool:
+        """Whether the model's first token has arrived."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether the reply ended as the protocol says it ends; False: the stream was cut."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more can come, also if the server keeps the stream open."""
+        ...
+
+    @property
+    def letters(self) -> int:
+        """How many characters the model has written so far: text, reasoning that is shown, arguments of calls."""
+        ...
+
+    @property
+    def counted(self) -> tuple[Usage | None, int]:
+        """The tokens that the server has counted so far (None: it has not said), and how many letters that covers."""
+        ...
+
+
+class Passing(Exception):
+    """An attempt failed in a way that may pass; `wait_seconds` is what the server asked for."""
+
+    def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.wait_seconds = wait_seconds
+
+
+class Marks:
+    """When the last byte of the request went out, and when the first token and the last byte of the reply came in.
+
+    `limit` ends the attempt: at first if no connection comes about, and once the request is out, if the model time is
+    over. aiohttp's tracing tells of each piece that is sent. `events_left`: how many the reply may still have.
+    `received`: the body as it came, as far as it was read; `status` and `headers` are the answer's, once there is one.
+    """
+
+    __slots__ = (
+        "events_left",
+        "first",
+        "headers",
+        "is_out",
+        "last",
+        "limit",
+        "output_tokens",
+        "received",
+        "seconds",
+        "sent",
+        "status",
+    )
+
+    def __init__(self, now: float, seconds: float, output_tokens: int | None = None) -> None:
+        self.events_left = math.inf if output_tokens is None else EVENTS_PER_TOKEN * output_tokens + FREE_EVENTS
+        self.output_tokens = output_tokens
+        self.received = bytearray()
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.sent = self.last = now
+        self.seconds = max(seconds, 0.001)
+        self.first: float | None = None
+        self.is_out = False
+        self.limit: asyncio.Timeout | None = None
+
+    def piece_sent(self, now: float) -> None:
+        """Another piece of the request goes out: it may be the last."""
+        self.sent = self.last = now
+        self.is_out = True
+        if self.limit is not None and not self.limit.expired():
+            self.limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
+
+
+async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, clock: Clock) -> str | None:
+    """Feed the body to the reader; returns "size" when it is longer than it may be, else None.
+
+    Raises:
+        Passing: the body ended before the reply did.
+    """
+    chunk = await response.content.readany()
+    decoder, body = _decoder(response.content_type, chunk), bytearray()
+    taken_bytes = 0
+    while chunk and not reader.over:
+        marks.last = clock.now()
+        taken_bytes += len(chunk)
+        marks.received += chunk
+        if taken_bytes > MAX_REPLY_BYTES:
+            return "size"
+        if decoder is None:
+            body += chunk
+        else:
+            _take(decoder.feed(chunk), reader, marks)
+            if _is_beyond_cap(reader, marks):
+                return "size"
+        chunk = b"" if reader.over else await response.content.readany()
+    if reader.over:
+        await _drain(response)
+    elif decoder is None:
+        _read(reader.whole, bytes(body))
+    else:
+        _take(decoder.close(), reader, marks)
+        if isinstance(decoder, EventDecoder) and decoder.stray and not reader.complete:
+            _read(reader.whole, decoder.stray)
+    if not reader.complete:
+        raise Passing(f"{shown_url(str(response.url))} ended the stream before the reply was complete")
+    return None
+
+
+def _take(events: list[bytes], reader: Reader, marks: Marks) -> None:
+    marks.events_left -= len(events)
+    for data in events:
+        _read(reader.event, data)
+    if marks.first is None and reader.begun:
+        marks.first = marks.last
+
+
+def _read(take: Callable[[bytes], None], data: bytes) -> None:
+    """Give a reader what has come, without what is nested too deeply for anybody; what it cannot read is no reply."""
+    try:
+        take(shallow(data))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Passing(f"the server sent a reply that cannot be read: {error}") from None
+
+
+def _is_beyond_cap(reader: Reader, marks: Marks) -> bool:
+    """Whether a reply goes on though the output cap that its request states must be used up."""
+    cap = marks.output_tokens
+    if cap is None or reader.complete:
+        return False
+    usage, _ = reader.counted
+    counted = usage is not None and usage.output_tokens > cap + FREE_TOKENS
+    return counted or marks.events_left < 0 or reader.letters > LETTERS_PER_TOKEN * cap + FREE_LETTERS
+
+
+def _decoder(content_type: str, beginning: bytes) -> EventDecoder | LineDecoder | None:
+    """What cuts a reply into its events; None: it is a whole one.
+
+    Some servers and gateways send whole replies and server-sent events under each other's content type.
+    """
+    start = beginning.lstrip()
+    if start.startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
+        return EventDecoder()
+    if content_type == "application/x-ndjson":
+        return LineDecoder()
+    return EventDecoder() if content_type == "text/event-stream" and not start.startswith(b"{") else None
+
+
+async def _drain(response: aiohttp.ClientResponse) -> None:
+    """Take in the end of the body; what does not come at once is given up, and the connection with it."""
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while await response.content.readany():
+                pass
+
+
+async def refusal(response: aiohttp.ClientResponse, marks: Marks, clock: Clock) -> Exception:
+    """The error that a status other than 200 means: one that may pass, or one that is final."""
+    status = response.status
+    text = await _error_text(response, marks)
+    message = f"{shown_url(str(response.url))} answered {status}: {text or response.reason}"
+    if 300 <= status < 400:
+        target = shown_url(response.headers.get("Location", "nowhere"))
+        return ProviderError(f"{message}: it redirects to {target}, which is not followed", status=status)
+    if (status in RETRIED or status >= 500) and "insufficient_quota" not in text:
+        wait_seconds = retry_after_seconds(response.headers.get("Retry-After"), clock)
+        if wait_seconds is None:
+            wait_seconds = retry_info_seconds(text)
+        return Passing(message, status=status, wait_seconds=wait_seconds)
+    return ProviderError(message, status=status)
+
+
+async def _error_text(response: aiohttp.ClientResponse, marks: Marks) -> str:
+    raw = marks.received
+    with suppress(aiohttp.ClientError):  # the status says enough where the body breaks off or cannot be unpacked
+        while len(raw) < FAILED_BYTES + SLACK_BYTES and (chunk := await response.content.readany()):
+            raw += chunk
+    return raw[:ERROR_BYTES].decode("utf-8", "replace").strip()
+
+
+def retry_after_seconds(value: str | None, clock: Clock) -> float | None:
+    """`Retry-After` as seconds (RFC 9110, section 10.2.3: seconds or a date); None when absent or unreadable."""
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - clock.utc()).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def retry_info_seconds(text: str) -> float | None:
+    """The `retryDelay` of a google.rpc.RetryInfo in an error's body, a duration such as "13.5s"; None without one."""
+    found = _RETRY_DELAY.search(text)
+    return float(found[1]) if found else None

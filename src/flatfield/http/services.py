@@ -1,0 +1,68 @@
+"""What all who ask servers share during one run, and who says when a server may be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from flatfield.http.secrecy import Secrets
+from flatfield.tasks.access import nobody
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    import aiohttp
+
+    from flatfield.clock import Clock
+    from flatfield.http.retrying import RetryPolicy
+    from flatfield.tasks.access import Access
+
+
+class Admission(Protocol):
+    """One attempt that may go out."""
+
+    @property
+    def queue_seconds(self) -> float:
+        """What was waited for it."""
+        ...
+
+    def used(self, tokens: int) -> None:
+        """So many tokens it really took, input and output; they count against the server's minute."""
+        ...
+
+
+class Pressure(Protocol):
+    """Who says when a server may be asked, and is told how it takes it; `place` is the server's host and port."""
+
+    def admit(self, place: str, tokens: int) -> AbstractAsyncContextManager[Admission]:
+        """Wait until one more request of about so many tokens may go to it; leaving tells that it is over."""
+        ...
+
+    def refused(self, place: str, wait_seconds: float | None) -> None:
+        """It was asked too much (429 or 529), and asks to be left alone so long; None: it did not say."""
+        ...
+
+    def served(self, place: str) -> None:
+        """It answered a request."""
+        ...
+
+
+@dataclass(kw_only=True, slots=True)
+class Services:
+    """What providers share during one run: one HTTP session, a clock, the environment, a cache folder, patience.
+
+    `retry` None: the transport's own policy. `pressure` None: nothing is waited for, nobody is told of refusals.
+    `access` decides which keys may go where and which programs may run; without one, nobody has trusted anything.
+    `secrets` holds the keys that are in force, from when they are first used.
+    """
+
+    session: aiohttp.ClientSession
+    clock: Clock
+    environ: Mapping[str, str]
+    cache: Path
+    retry: RetryPolicy | None = None
+    pressure: Pressure | None = None
+    access: Access = field(default_factory=nobody)
+    secrets: Secrets = field(default_factory=Secrets)

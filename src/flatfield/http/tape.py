@@ -1,0 +1,156 @@
+"""Keeps what an exchange sent and received, small and without keys, and takes it out again as it was."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from flatfield.errors import StoreError
+from flatfield.http.keys import HIDDEN, hidden
+from flatfield.http.secrecy import PUBLIC, Scrubber, Secrets, shown_url
+from flatfield.records import Wire
+from flatfield.tasks.headers import is_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from flatfield.http.keys import Needles, Span
+
+FAILED_BYTES = 64 * 1024
+"""How much of the answer to an attempt that failed is kept."""
+SLACK_BYTES = 4 * 1024
+"""How much more of it is looked at, so that a key which the cut would halve is known for one."""
+LEVEL, WINDOW_BITS, MEMORY = 1, 13, 6
+"""Of zlib: streams repeat themselves, so more gains little; its defaults take ten times as long for a short text."""
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """One exchange as it was: headers that may hold a key without their values, bodies as text.
+
+    `failure`: why the attempt failed, "" where it did not; only then `status` and `response_headers` are known.
+    """
+
+    url: str
+    headers: dict[str, str]
+    request: str
+    response: str
+    failure: str = ""
+    status: int | None = None
+    response_headers: dict[str, str] = field(default_factory=dict)
+
+
+class Failed(Struct, frozen=True, kw_only=True):
+    """How an attempt failed: why, and the answer's status (None: there was none) and headers as they came."""
+
+    why: str
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Tape:
+    """One conversation's exchanges: each request repeats the one before, so only what is new is kept of it."""
+
+    def __init__(self, secrets: Secrets | None = None) -> None:
+        self._before = self._raw = b""
+        self._spans: list[Span] = []
+        self._needles: Needles | None = None
+        self._secrets = secrets or Secrets()
+        self._scrubber = Scrubber({}, self._secrets)
+
+    def keep(
+        self, url: str, headers: Mapping[str, str], body: bytes, received: bytes, failed: Failed | None = None
+    ) -> Wire:
+        """What one exchange leaves on record; values of secret headers are taken out of both bodies too."""
+        if self._scrubber.headers != headers:
+            self._scrubber = Scrubber(headers, self._secrets)
+        scrubber = self._scrubber
+        body = self._without_keys(body, scrubber.needles)
+        received = _cut(received, scrubber) if failed else scrubber.data(received)
+        same = _shared(self._before, body)
+        self._before = body
+        return Wire(
+            url=shown_url(url),
+            headers={name: value if name.lower() in PUBLIC else HIDDEN for name, value in headers.items()},
+            kept_bytes=same,
+            sent=_packed(body[same:]),
+            checksum=zlib.crc32(body),
+            received=_packed(received),
+            failure=failed.why if failed else "",
+            status=failed.status if failed else None,
+            received_headers=_shown_headers(failed.headers, scrubber) if failed else {},
+        )
+
+    def _without_keys(self, body: bytes, needles: Needles) -> bytes:
+        """The body without keys, of which only what differs from the one before is looked through.
+
+        Nothing that is looked for is longer than `needles.longest`: what begins so far before the first difference is
+        the same in both.
+        """
+        same = _shared(self._raw, body) - needles.longest if needles is self._needles else 0
+        spans = [span for span in self._spans if span[0] < same]
+        spans += needles.spans(body, max(0, same))
+        self._raw, self._spans, self._needles = body, spans, needles
+        return hidden(body, spans)
+
+
+def rebuilt(wires: Iterable[Wire]) -> Iterator[Sent]:
+    """A conversation's exchanges, all from the first on, as they were.
+
+    Raises:
+        StoreError: one is damaged, or one before it is missing.
+    """
+    body = b""
+    for number, wire in enumerate(wires, start=1):
+        try:
+            body = body[: wire.kept_bytes] + zlib.decompress(wire.sent)
+            received = zlib.decompress(wire.received)
+        except zlib.error:
+            raise StoreError(f"exchange {number} cannot be unpacked: its record is damaged") from None
+        if zlib.crc32(body) != wire.checksum:
+            raise StoreError(f"exchange {number} is not as it was sent: its record, or one before it, is damaged")
+        yield Sent(
+            url=wire.url,
+            headers=wire.headers,
+            request=body.decode("utf-8", "backslashreplace"),
+            response=received.decode("utf-8", "backslashreplace"),
+            failure=wire.failure,
+            status=wire.status,
+            response_headers=wire.received_headers,
+        )
+
+
+def _cut(received: bytes, scrubber: Scrubber) -> bytes:
+    """The answer to an attempt that failed, at most FAILED_BYTES of it; where something is missing, it is said."""
+    whole = scrubber.told(received[: FAILED_BYTES + SLACK_BYTES])
+    if len(whole) <= FAILED_BYTES:
+        return whole
+    return whole[:FAILED_BYTES] + b"\n[cut here: %d bytes are kept of a failed attempt]" % FAILED_BYTES
+
+
+def _shown_headers(received: Mapping[str, str], scrubber: Scrubber) -> dict[str, str]:
+    """An answer's headers: cookies and the like hidden, addresses without what may be a key, the rest scrubbed."""
+    shown: dict[str, str] = {}
+    for name, value in received.items():
+        text = shown_url(value) if name.lower() in {"location", "content-location"} else value
+        shown[name] = HIDDEN if is_secret(name) else scrubber.text(text)
+    return shown
+
+
+def _packed(data: bytes) -> bytes:
+    packer = zlib.compressobj(LEVEL, zlib.DEFLATED, WINDOW_BITS, MEMORY)
+    return packer.compress(data) + packer.flush()
+
+
+def _shared(before: bytes, now: bytes) -> int:
+    """How many bytes both begin with: halving, so that memory is compared, not Python's numbers."""
+    low, high = 0, min(len(before), len(now))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if before[low:middle] == now[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

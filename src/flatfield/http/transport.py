@@ -1,0 +1,266 @@
+"""The one seam to the network: a POST that is timed, retried and read as it streams."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+from msgspec import Struct
+
+from flatfield.errors import Interrupted, ProviderError
+from flatfield.http.attempts import Attempts
+from flatfield.http.proxies import refused_by_proxy
+from flatfield.http.replies import RETRIED, Marks, Passing, Reader, read, refusal
+from flatfield.http.retrying import RetryPolicy
+from flatfield.http.secrecy import Secrets, scrubbed, shown_url
+from flatfield.http.tape import Tape
+from flatfield.http.tls import distrust, trusted
+from flatfield.records import Abandoned, Wire  # noqa: TC001 - msgspec resolves Exchange's annotations at runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import SimpleNamespace
+
+    from flatfield.clock import Clock
+    from flatfield.http.post import Post
+    from flatfield.http.services import Pressure
+
+BYTES_PER_TOKEN = 4  # a rough count of what a request takes, until the reply says it
+LARGE_BODY_BYTES = 512 * 1024
+ERROR_CHARACTERS = 600
+INTERRUPTED = "interrupted: the trial was stopped before the reply was whole"
+ASKED_TOO_MUCH = frozenset({429, 529})
+KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
+"""Seconds and probes after which a peer that is gone counts as gone; a model may think in silence for longer."""
+
+
+R = TypeVar("R", bound=Reader)
+
+
+class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
+    """One request that succeeded, and what it took; `cut` says what ended it before the model did.
+
+    `first_token_seconds` None: none came, or the reply was not streamed. `abandoned`: what the failed attempts used
+    that broke off after their first token, and last a reply that was cut before its tokens were counted. `wire`: all
+    attempts, in order.
+    """
+
+    reader: R
+    attempts: int
+    retry_seconds: float
+    queue_seconds: float
+    model_seconds: float
+    first_token_seconds: float | None
+    cut: str | None = None
+    abandoned: tuple[Abandoned, ...] = ()
+    wire: tuple[Wire, ...]
+
+
+class Transport:
+    """Sends one conversation's requests over a shared session, and tries again what may pass."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        clock: Clock,
+        policy: RetryPolicy | None = None,
+        *,
+        proxy: str | None = None,
+        pressure: Pressure | None = None,
+        secrets: Secrets | None = None,
+    ) -> None:
+        self._secrets = secrets or Secrets()
+        self._pressure = pressure
+        self._session = session
+        self._clock = clock
+        self._policy = policy or RetryPolicy()
+        self._proxy = proxy
+        self._tape = Tape(self._secrets)
+        self._queue_seconds = 0.0
+
+    async def post(self, post: Post, new_reader: Callable[[], R]) -> Exchange[R]:
+        """Send, wait and retry until a reply is whole, or the model time is over.
+
+        Raises:
+            ProviderError: a status that trying again does not change, or the attempts are used up; a reader's own
+                subclass stays what it is. Its message holds no value of the request's headers.
+            Interrupted: it was cancelled; with what its attempts used.
+        """
+        self._queue_seconds = 0.0
+        self._secrets.add_headers(post.headers)
+        started, attempts = self._busy(), Attempts(post, self._tape)
+        try:
+            return await self._until_whole(post, new_reader, attempts)
+        except ProviderError as error:
+            raise self._with_all(error, attempts, started) from None
+        except asyncio.CancelledError:
+            raise Interrupted(self._with_all(ProviderError(INTERRUPTED), attempts, started)) from None
+
+    async def _until_whole(self, post: Post, new_reader: Callable[[], R], attempts: Attempts) -> Exchange[R]:
+        started, waited_seconds = self._busy(), 0.0
+        for attempt in range(1, self._policy.attempts + 1):
+            attempt_started = self._busy()
+            marks, reader = Marks(self._clock.now(), post.seconds, post.output_tokens), new_reader()
+            try:
+                cut = await self._in_lane(post, reader, marks)
+            except Passing as error:
+                attempts.failed(self._shown(error, post), reader, marks)
+                wait_seconds = self._policy.wait_seconds(attempt, error.wait_seconds)
+                waited_seconds += wait_seconds
+                if ending := self._policy.ending(attempt, wait_seconds, waited_seconds):
+                    raise ProviderError(f"{self._shown(error, post)} (gave up {ending})", status=error.status) from None
+                await self._clock.sleep(wait_seconds)
+            except ProviderError as error:
+                attempts.failed(self._shown(error, post), reader, marks)
+                raise error.retold(self._shown(error, post)) from None
+            except asyncio.CancelledError:
+                if marks.is_out:
+                    attempts.failed(INTERRUPTED, reader, marks)
+                raise
+            else:
+                attempts.succeeded(marks)
+                ended = self._clock.now() if cut == "time" else marks.last
+                return Exchange(
+                    reader=reader,
+                    attempts=attempt,
+                    retry_seconds=attempt_started - started,
+                    queue_seconds=self._queue_seconds,
+                    model_seconds=max(0.0, ended - marks.sent),
+                    first_token_seconds=None if marks.first is None else max(0.0, marks.first - marks.sent),
+                    cut=cut,
+                    abandoned=attempts.abandoned(reader, kept=cut is not None),
+                    wire=attempts.wire,
+                )
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _busy(self) -> float:
+        """The clock, but standing still while the server's lane is waited for."""
+        return self._clock.now() - self._queue_seconds
+
+    async def _in_lane(self, post: Post, reader: Reader, marks: Marks) -> str | None:
+        """One attempt, as soon as the server's lane has room for it; it is told how the server took it."""
+        if self._pressure is None:
+            return await self._attempt(post, reader, marks)
+        place = place_of(post.url)
+        async with self._pressure.admit(place, len(post.body) // BYTES_PER_TOKEN) as admission:
+            self._queue_seconds += admission.queue_seconds
+            try:
+                cut = await self._attempt(post, reader, marks)
+            except Passing as error:
+                if error.status in ASKED_TOO_MUCH:
+                    self._pressure.refused(place, error.wait_seconds)
+                raise
+            self._pressure.served(place)
+            usage, _ = reader.counted
+            if usage is not None:
+                admission.used(usage.input_tokens + usage.output_tokens)
+            return cut
+
+    async def _attempt(self, post: Post, reader: Reader, marks: Marks) -> str | None:
+        """One attempt; returns what cut the reply short, None when the model ended it."""
+        policy = self._policy
+        where = shown_url(post.url)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=policy.connect_seconds, sock_read=policy.stall_seconds)
+        try:
+            async with (
+                asyncio.timeout(policy.connect_seconds * 2) as marks.limit,
+                self._session.post(
+                    post.url,
+                    # aiohttp warns of large bodies given as bytes: it cannot send those in pieces.
+                    data=BytesIO(post.body) if len(post.body) > LARGE_BODY_BYTES else post.body,
+                    headers=post.headers,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                    trace_request_ctx=marks,
+                ) as response,
+            ):
+                marks.status, marks.headers = response.status, response.headers
+                if response.status != 200:
+                    raise await refusal(response, marks, self._clock)
+                return await read(response, reader, marks, self._clock)
+        except (TimeoutError, aiohttp.ClientError) as error:
+            if reader.complete:  # the connection broke after all that matters had come
+                return None
+            if isinstance(error, aiohttp.ClientConnectorCertificateError):
+                raise ProviderError(distrust(error, where)) from None
+            if isinstance(error, aiohttp.ClientHttpProxyError) and error.status < 500 and error.status not in RETRIED:
+                raise ProviderError(refused_by_proxy(error, self._proxy or ""), status=error.status) from None
+            if isinstance(error, _FINAL):
+                raise ProviderError(f"no request can be made to {where}: {error}") from None
+            if marks.limit is not None and marks.limit.expired() and marks.is_out:
+                return "time"
+            raise Passing(_trouble(error, where, marks, policy)) from None
+
+    def _shown(self, error: Exception, post: Post) -> str:
+        """An error's message without keys, cut only then: half a key would not be known for one."""
+        text = scrubbed(str(error), post.headers, self._secrets)
+        return text if len(text) <= ERROR_CHARACTERS else f"{text[:ERROR_CHARACTERS]}…"
+
+    def _with_all(self, error: ProviderError, attempts: Attempts, started: float) -> ProviderError:
+        """The error with all that its attempts took."""
+        error.retry_seconds, error.queue_seconds = self._busy() - started, self._queue_seconds
+        error.wire, error.abandoned = attempts.wire, attempts.abandoned()
+        return error
+
+
+_FINAL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
+
+
+def _trouble(error: Exception, where: str, marks: Marks, policy: RetryPolicy) -> str:
+    """What went wrong with a connection, in words."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError) or (isinstance(error, TimeoutError) and not marks.is_out):
+        return f"no connection to {where} came about in time"
+    if isinstance(error, TimeoutError):
+        return f"{where} sent nothing for {policy.stall_seconds:g} s"
+    return f"connection to {where} failed: {error or type(error).__name__}"
+
+
+def place_of(url: str) -> str:
+    """Host and port, without user and password."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aiohttp.ClientSession:
+    """The session that a run's trials share: lanes limit it, not the session; it marks when a request went out.
+
+    `clock` must be the one that the transports on it have. `environ` may name authorities whose certificates are
+    trusted in the place of the system's.
+
+    Raises:
+        NotReady: it names some, and they cannot be read.
+    """
+    authorities = trusted(environ or {})
+
+    async def sent(
+        _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestChunkSentParams
+    ) -> None:
+        marks = context.trace_request_ctx
+        if isinstance(marks, Marks):
+            marks.piece_sent(clock.now())
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_chunk_sent.append(sent)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=0, limit_per_host=0, socket_factory=_socket, ssl=True if authorities is None else authorities
+        ),
+        trace_configs=[trace],
+        auto_decompress=True,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+def _socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that notices when its peer is gone, so that silence alone need not count as a lost connection."""
+    family, kind, protocol = address[:3]
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made

@@ -1,0 +1,1 @@
+"""What a trial runs on: the sandbox, llama.cpp, model files, and programs of others."""

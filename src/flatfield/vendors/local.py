@@ -1,0 +1,138 @@
+"""`local`: a GGUF model on this device, served by llama.cpp in a child process, on the `openai-chat` wire."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flatfield.errors import Interrupted, NotReady, ProviderError
+from flatfield.machine.llama.server import (
+    DEFAULT_CONTEXT_TOKENS,
+    LIBRARY_FIX,
+    LocalServer,
+    LocalServers,
+    ServerSpec,
+    usable_threads,
+)
+from flatfield.machine.models.identity import file_identity
+from flatfield.machine.models.store import find_model
+from flatfield.vendors.base import device_lane
+from flatfield.vendors.openai_chat.conversation import Endpoint, open_chat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flatfield.http.services import Services
+    from flatfield.records import AgentConfig, Reply, ToolResult, TurnBudget
+    from flatfield.vendors.base import Conversation, Lane, Opening
+
+
+def create(services: Services) -> LocalProvider:
+    """The provider, for one run."""
+    return LocalProvider(services)
+
+
+class LocalProvider:
+    """Runs one server at a time: the trials of a run that use the same model and context share it."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._servers = LocalServers(services)
+
+    async def check(self, agent: AgentConfig) -> None:
+        """Raise NotReady when the model is not there, is no GGUF file, or llama.cpp is not installed."""
+        self._spec(agent)
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise NotReady(f"agent {agent.name!r}: {LIBRARY_FIX}")
+
+    async def converse(self, opening: Opening) -> Conversation:
+        """Start the model's server unless it is running, and open a conversation with it."""
+        agent = opening.agent
+        spec = self._spec(agent)
+        server, load_seconds = await self._servers.serve(spec)
+        # The port is another one each time, so it is no part of what is compared.
+        shown: dict[str, Any] = {
+            "base_url": "llama.cpp on this device",
+            "context_tokens": server.context_tokens,
+            "model_file": await asyncio.to_thread(file_identity, agent.model, Path(spec.path)),
+        }
+        if opening.tools and agent.protocol == "native" and not server.supports_tools:
+            shown["tools_ignored"] = True
+        endpoint = Endpoint(
+            base_url=f"{server.url}/v1",
+            headers=server.headers,
+            extra_body={"cache_prompt": False},
+            extra_request=shown,
+            load_seconds=load_seconds,
+        )
+        return LocalConversation(open_chat(opening, self._services, endpoint), server)
+
+    def lane(self, _agent: AgentConfig) -> Lane:
+        """One trial at a time on the device, whichever model it uses."""
+        return device_lane()
+
+    def on_device(self, _agent: AgentConfig) -> bool:
+        """Always."""
+        return True
+
+    async def close(self) -> None:
+        """Stop the server."""
+        await self._servers.close()
+
+    def _spec(self, agent: AgentConfig) -> ServerSpec:
+        if agent.base_url:
+            raise NotReady(
+                f"agent {agent.name!r}: provider local starts its own server; "
+                "remove base_url, or use provider openai-chat for a server that is running"
+            )
+        path = find_model(agent.model, self._services.cache)
+        return ServerSpec(
+            path=str(path),
+            alias=Path(agent.model).name,
+            context_tokens=agent.context_tokens or DEFAULT_CONTEXT_TOKENS,
+            threads=usable_threads(),
+            port=_fixed_port(self._services.environ.get("FLATFIELD_LOCAL_PORT", "")),
+        )
+
+
+class LocalConversation:
+    """A conversation that ends at once, with the reason, when its server ends."""
+
+    def __init__(self, chat: Conversation, server: LocalServer) -> None:
+        self._chat = chat
+        self._server = server
+
+    async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
+        """Send the results and read the reply; see `Conversation.turn`.
+
+        Raises:
+            ProviderError: also when the server ended; it is not waited for, and the next conversation starts another.
+        """
+        turn = asyncio.ensure_future(self._chat.turn(results, budget))
+        try:
+            await asyncio.wait({turn, self._server.ended}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            turn.cancel()
+            await turn  # it says what it had used
+            raise
+        if not turn.done():
+            turn.cancel()
+        try:
+            return await turn
+        except Interrupted as stopped:
+            raise stopped.left.retold(self._server.epitaph()) from None
+        except ProviderError as error:
+            if error.status is not None or not self._server.ended.done():
+                raise
+            raise error.retold(self._server.epitaph(), ProviderError) from None
+
+
+def _fixed_port(value: str) -> int:
+    """`FLATFIELD_LOCAL_PORT`: for those who must open one port; 0 lets the system choose."""
+    if not value:
+        return 0
+    if not value.isdecimal() or not 0 < int(value) < 65536:
+        raise NotReady(f"FLATFIELD_LOCAL_PORT is {value!r}; set it to a port number from 1 to 65535, or unset it")
+    return int(value)

@@ -1,0 +1,249 @@
+"""Reads one reply of the Responses API, streamed or whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from flatfield.http.replies import Passing
+from flatfield.records import Finish, ToolCall, Usage
+from flatfield.vendors.openai.errors import POLICY_CODES, code_of, stream_error
+
+
+class _Part(Struct):
+    type: str = ""
+    text: str | None = None
+    refusal: str | None = None
+
+
+class _Item(Struct):
+    type: str = ""
+    name: str = ""
+    call_id: str = ""
+    arguments: str | None = ""
+    content: list[_Part] | None = None
+    summary: list[_Part] | None = None
+
+
+class _InputDetails(Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _OutputDetails(Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+
+class _Incomplete(Struct):
+    reason: str | None = None
+
+
+class _Response(Struct):
+    status: str | None = None
+    error: Any = None
+    incomplete_details: _Incomplete | None = None
+    output: list[msgspec.Raw] = field(default_factory=list)
+    usage: _Usage | None = None
+    service_tier: Any = None
+
+
+class _Event(Struct):
+    type: str = ""
+    delta: Any = None
+    item: msgspec.Raw = msgspec.Raw()
+    response: _Response | None = None
+    error: Any = None
+    code: Any = None
+    message: Any = None
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+_RESPONSE = msgspec.json.Decoder(_Response)
+_ITEM = msgspec.json.Decoder(_Item)
+_CONCLUSIONS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_REASONING = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
+
+
+class ResponsesReader:
+    """Gathers output items as they were sent, and what they say; `complete` once the response has concluded.
+
+    `items` are (the item's bytes, its call where it is one), in the model's order. Deltas count for what has not become
+    an item yet, which is all there is of a reply that was cut.
+    """
+
+    __slots__ = (
+        "_call",
+        "_reasons",
+        "_refused",
+        "_texts",
+        "_thought",
+        "_writing",
+        "begun",
+        "complete",
+        "finish",
+        "items",
+        "letters",
+        "service_tier",
+        "usage",
+    )
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.complete = False
+        self.letters = 0
+        self.finish: Finish = "stop"
+        self.usage: Usage | None = None
+        self.service_tier = ""
+        self.items: list[tuple[bytes, ToolCall | None]] = []
+        self._texts: list[str] = []
+        self._reasons: list[str] = []
+        self._refused = False
+        self._thought = False
+        self._writing: list[str] = []
+        self._call: _Item | None = None
+
+    @property
+    def text(self) -> str:
+        """All of the reply's text so far."""
+        return "".join((*self._texts, *(() if self._call else self._writing)))
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning that the server shows, if any."""
+        return "".join(self._reasons)
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls so far, in the model's order, one that was cut in the middle included."""
+        whole = tuple(call for _, call in self.items if call is not None)
+        cut = self._call
+        if cut is None:
+            return whole
+        return (*whole, ToolCall(id=cut.call_id, name=cut.name, arguments="".join(self._writing)))
+
+    @property
+    def counted(self) -> tuple[Usage | None, int]:
+        """The API counts once, when the response has concluded."""
+        return self.usage, self.letters if self.usage else 0
+
+    @property
+    def over(self) -> bool:
+        """The response's conclusion is its last event."""
+        return self.complete
+
+    def event(self, data: bytes) -> None:
+        """Take one streamed event; those that repeat what others said are passed over."""
+        if data == b"[DONE]":
+            return
+        event = _decode(_EVENT, data)
+        kind = event.type
+        if kind in {"response.output_text.delta", "response.function_call_arguments.delta"}:
+            self._write(event.delta)
+        elif kind == "response.refusal.delta":
+            self._refused = True
+            self._write(event.delta)
+        elif kind in _REASONING:
+            self._reasons.append(str(event.delta))
+            self.letters += len(self._reasons[-1])
+            self._thought = self.begun = True
+        elif kind == "response.output_item.added":
+            self._start(bytes(event.item))
+        elif kind == "response.output_item.done":
+            self._add(bytes(event.item))
+        elif kind in _CONCLUSIONS:
+            self._conclude(event.response or _Response())
+        elif kind == "error" or event.error is not None:
+            raise stream_error(event.error or {"code": event.code, "message": event.message})
+
+    def whole(self, body: bytes) -> None:
+        """Take a reply that was not streamed."""
+        response = _decode(_RESPONSE, body)
+        if response.status is None and response.error is None and not response.output:
+            raise Passing(f"the server sent no response object: {body[:200].decode('utf-8', 'replace')}")
+        self._conclude(response)
+
+    def _write(self, delta: object) -> None:
+        self._writing.append(str(delta))
+        self.letters += len(self._writing[-1])
+        self.begun = True
+
+    def _start(self, raw: bytes) -> None:
+        item = _item(raw)
+        self._writing.clear()
+        self._call = None
+        if item.type == "function_call":
+            self._call = item
+            self.begun = True
+
+    def _add(self, raw: bytes) -> None:
+        item = _item(raw)
+        call = None
+        if item.type == "function_call":
+            call = ToolCall(id=item.call_id, name=item.name, arguments=item.arguments or "")
+        elif item.type == "message":
+            for part in item.content or ():
+                self._texts.append(part.refusal or part.text or "")
+                self._refused = self._refused or bool(part.refusal)
+        elif item.type == "reasoning" and not self._thought:
+            self._reasons += [part.text or "" for part in (*(item.summary or ()), *(item.content or ()))]
+        self.items.append((raw, call))
+        self._writing.clear()
+        self._call = None
+        self._thought = False
+
+    def _conclude(self, response: _Response) -> None:
+        """The end of a response: its usage, and how it ended; raises what made it fail."""
+        self.usage = _usage(response.usage)
+        self.service_tier = str(response.service_tier or "")
+        if not self.items:
+            for raw in response.output:
+                self._add(bytes(raw))
+        if response.error is not None and code_of(response.error) in POLICY_CODES:
+            self._texts.append(str(response.error.get("message") or ""))
+            self.finish = "refused"
+        elif response.error is not None or response.status == "failed":
+            raise stream_error(response.error)
+        elif response.incomplete_details is not None or response.status == "incomplete":
+            details = response.incomplete_details or _Incomplete()
+            self.finish = "refused" if details.reason == "content_filter" else "length"
+        elif self._refused:
+            self.finish = "refused"
+        self.complete = response.status not in {"queued", "in_progress", "cancelled"}
+
+
+def _decode(decoder: Any, data: bytes) -> Any:  # noqa: ANN401 - one of two decoders and what it makes
+    try:
+        return decoder.decode(data)
+    except msgspec.MsgspecError:
+        raise Passing(f"the server sent no valid response: {data[:200].decode('utf-8', 'replace')}") from None
+
+
+def _item(raw: bytes) -> _Item:
+    """What an output item says; one of a kind that is not known here says nothing, and is kept all the same."""
+    try:
+        return _ITEM.decode(raw)
+    except msgspec.MsgspecError:
+        return _Item()
+
+
+def _usage(usage: _Usage | None) -> Usage | None:
+    if usage is None or usage.output_tokens is None:
+        return None
+    read = usage.input_tokens_details or _InputDetails()
+    written = usage.output_tokens_details or _OutputDetails()
+    return Usage(
+        input_tokens=usage.input_tokens or 0,
+        cache_read_tokens=read.cached_tokens or 0,
+        cache_write_tokens=read.cache_write_tokens or 0,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=written.reasoning_tokens or 0,
+    )

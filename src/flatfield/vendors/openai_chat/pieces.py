@@ -1,0 +1,102 @@
+"""The parts of a chat reply whose form differs between servers: content, reasoning details, usage, errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flatfield.errors import ProviderError
+from flatfield.http.replies import RETRIED, Passing
+from flatfield.records import Usage
+
+_FINAL_KINDS = ("invalid_request", "context_length", "exceed_context", "authentication", "permission", "not_found")
+"""Beginnings of error types and codes that trying again does not change."""
+
+
+def content_parts(content: Any) -> tuple[str, str]:  # noqa: ANN401 - a string, a list of parts, or nothing
+    """Text and reasoning of a message's `content`, which is a string or a list of typed parts."""
+    if isinstance(content, str):
+        return content, ""
+    text: list[str] = []
+    thinking: list[str] = []
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, str):
+            text.append(part)
+        elif isinstance(part, dict) and isinstance(part.get("text"), str):
+            text.append(part["text"])
+        elif isinstance(part, dict) and "thinking" in part:
+            thinking.append(content_parts(part["thinking"])[0])
+    return "".join(text), "".join(thinking)
+
+
+def merged_details(details: list[Any]) -> list[Any]:
+    """Reasoning details as they must go back: pieces of one item, which share type and index, joined to that item."""
+    whole: list[Any] = []
+    for piece in details:
+        last = whole[-1] if whole else None
+        if not (isinstance(piece, dict) and isinstance(last, dict) and _of_one_item(last, piece)):
+            whole.append(dict(piece) if isinstance(piece, dict) else piece)
+            continue
+        for name, value in piece.items():
+            if name in {"text", "summary", "data"} and isinstance(value, str):
+                last[name] = (last.get(name) or "") + value
+            elif value is not None:
+                last[name] = value
+    return whole
+
+
+def _of_one_item(last: dict[str, Any], piece: dict[str, Any]) -> bool:
+    return all(last.get(name) == piece.get(name) for name in ("type", "index"))
+
+
+def usage_of(usage: Any) -> Usage | None:  # noqa: ANN401 - what a server reports
+    """The tokens of a reply; None when the server does not say how many came out."""
+    if not isinstance(usage, dict) or _count(usage, "completion_tokens") is None:
+        return None
+    read = _count(usage.get("prompt_tokens_details"), "cached_tokens")
+    return Usage(
+        input_tokens=_count(usage, "prompt_tokens") or 0,
+        cache_read_tokens=read if read is not None else _count(usage, "prompt_cache_hit_tokens") or 0,
+        output_tokens=_count(usage, "completion_tokens") or 0,
+        reasoning_tokens=_count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0,
+    )
+
+
+def cost_of(usage: Any) -> float | None:  # noqa: ANN401 - what a server reports
+    """What the server itself says a reply cost, in USD; None when it says nothing.
+
+    OpenRouter's usage accounting: `cost` is what its account is charged, in credits of one dollar; with a key of the
+    user's own (`is_byok`) that is its fee alone, and the vendor's bill stands in `cost_details`.
+    """
+    fields = usage if isinstance(usage, dict) else {}
+    details = fields.get("cost_details")
+    cost = _dollars(fields.get("cost"))
+    upstream = _dollars(details.get("upstream_inference_cost")) if isinstance(details, dict) else None
+    if fields.get("is_byok") is not True:
+        return cost
+    return None if cost is None or upstream is None else cost + upstream
+
+
+def _dollars(value: Any) -> float | None:  # noqa: ANN401 - what a server reports
+    is_amount = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+    return float(value) if is_amount else None
+
+
+def _count(tokens: Any, name: str) -> int | None:  # noqa: ANN401 - what a server reports
+    value = tokens.get(name) if isinstance(tokens, dict) else None
+    return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else None
+
+
+def error_of(error: Any) -> Exception:  # noqa: ANN401 - servers put an object or a string here
+    """An error inside a reply that began with 200: final when its code or its type is one that is final anywhere."""
+    fields = error if isinstance(error, dict) else {}
+    code = fields.get("code")
+    status = int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdecimal()) else None
+    kinds = [str(fields.get(name) or "") for name in ("type", "code")]
+    named = ", ".join(kind for kind in kinds if kind)
+    said = f"{fields['message']} ({named})" if fields.get("message") and named else fields.get("message") or error
+    text = f"the server reported an error in its reply: {said}"
+    if status is None and any(kind.startswith(_FINAL_KINDS) for kind in kinds):
+        status = 400
+    if status is not None and 400 <= status < 500 and status not in RETRIED:
+        return ProviderError(text, status=status)
+    return Passing(text, status=status)

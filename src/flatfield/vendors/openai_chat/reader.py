@@ -1,0 +1,268 @@
+"""Reads one reply of the OpenAI chat wire, streamed or whole, in all the ways that servers send it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from flatfield import json_text
+from flatfield.http.replies import Passing
+from flatfield.records import Finish, ToolCall, Usage
+from flatfield.vendors.openai_chat.pieces import content_parts, cost_of, error_of, merged_details, usage_of
+
+SHOWN_BYTES = 4096
+
+
+class _Function(Struct):
+    name: str | None = None
+    arguments: Any = None
+
+
+class _CallDelta(Struct):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+    extra_content: Any = None
+
+
+class _Delta(Struct):
+    content: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    reasoning_details: Any = None
+    refusal: str | None = None
+    tool_calls: list[_CallDelta] | None = None
+
+
+class _Choice(Struct):
+    delta: _Delta | None = None
+    message: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(Struct):
+    choices: list[_Choice] | None = None
+    usage: Any = None
+    error: Any = None
+    service_tier: Any = None
+
+
+_FINISH: dict[str, Finish] = {
+    "length": "length",
+    "max_tokens": "length",
+    "content_filter": "refused",
+    "refusal": "refused",
+    "safety": "refused",
+}
+_FAILED = frozenset({"error", "abort", "insufficient_system_resource"})
+"""Finish reasons of servers that could not go on, though the model would have."""
+
+_DECODER = msgspec.json.Decoder(_Chunk)
+
+
+class Building(Struct):
+    """A call that is being put together; `extra` is what the server wants back with it, as it sent it."""
+
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+    extra: Any = None
+
+
+class ChatReader:
+    """Gathers text, reasoning, calls and usage; `complete` once a finish reason has come, `over` after `[DONE]`.
+
+    `replayed` holds the reasoning in the fields that it came in, to be sent back with the calls that followed from it.
+    """
+
+    __slots__ = (
+        "_answered", "_at", "_covered", "_details", "_odd", "_parts", "_reasons", "_refused",
+        "begun", "building", "complete", "finish", "letters", "over", "reported_cost_usd", "service_tier", "usage",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.begun = self.complete = self.over = False
+        self.letters = self._covered = 0
+        self.finish: Finish = "stop"
+        self.usage: Usage | None = None
+        self.reported_cost_usd: float | None = None
+        self.service_tier = ""
+        self.building: list[Building] = []
+        self._at: dict[int, Building] = {}
+        self._parts: list[str] = []
+        self._reasons: dict[str, list[str]] = {}
+        self._details: list[Any] = []
+        self._answered = self._refused = self._odd = False
+
+    @property
+    def counted(self) -> tuple[Usage | None, int]:
+        """Servers count at the end, some with every chunk."""
+        return self.usage, self._covered
+
+    @property
+    def text(self) -> str:
+        """All of the reply's text so far."""
+        return self._mended("".join(self._parts))
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning that the server shows, if any; some send the same one in two fields."""
+        return self._mended("".join(next(iter(self._reasons.values()), ())))
+
+    @property
+    def replayed(self) -> dict[str, Any]:
+        """The reasoning as it goes back to the server."""
+        fields: dict[str, Any] = {name: self._mended("".join(parts)) for name, parts in self._reasons.items()}
+        fields.pop("thinking", None)
+        return fields | ({"reasoning_details": merged_details(self._details)} if self._details else {})
+
+    def calls(self, turn: int) -> tuple[ToolCall, ...]:
+        """The tool calls so far, in the model's order, each with an id of its own.
+
+        An id that is missing, or that an earlier call of the reply has too, is made up: nine letters and digits, as
+        the strictest servers want them.
+        """
+        found: list[ToolCall] = []
+        for number, call in enumerate(self.building, start=1):
+            if not call.id or any(call.id == other.id for other in found):
+                call.id = f"call{turn:02d}{number:03d}"
+            arguments = self._mended("".join(call.arguments))
+            found.append(ToolCall(id=call.id, name=self._mended(call.name), arguments=arguments))
+        return tuple(found)
+
+    def event(self, data: bytes) -> None:
+        """Take one streamed chunk."""
+        if data.strip() != b"[DONE]":
+            self._take(self._decode(data))
+            return
+        if not self._answered:
+            raise Passing("the server ended the stream without a reply in it")
+        self.complete = self.over = True
+
+    def whole(self, body: bytes) -> None:
+        """Take a reply that was not streamed."""
+        self._take(self._decode(body))
+        if not self._answered:
+            raise Passing(f"the server sent no chat completion: {_beginning(body)}")
+        self.complete = True
+
+    def _decode(self, data: bytes) -> _Chunk:
+        try:
+            return _DECODER.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return self._decode_odd(data)
+
+    def _decode_odd(self, data: bytes) -> _Chunk:
+        """A chunk that breaks JSON's rules in a way that is common: half a surrogate pair, raw control characters."""
+        try:
+            loose = json.loads(data.decode("utf-8", "replace"), strict=False)
+            chunk = msgspec.convert(loose, _Chunk)
+        except (ValueError, RecursionError, msgspec.MsgspecError):
+            raise Passing(f"the server sent no valid chat completion: {_beginning(data)}") from None
+        self._odd = True
+        return chunk
+
+    def _mended(self, text: str) -> str:
+        """Text whose surrogate pairs were cut apart is joined again; a half without its other half is replaced."""
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if self._odd else text
+
+    def _take(self, chunk: _Chunk) -> None:
+        if chunk.error:
+            raise error_of(chunk.error)
+        if chunk.usage is not None:
+            self.usage = usage_of(chunk.usage) or self.usage
+            self.reported_cost_usd = cost_of(chunk.usage)
+        if isinstance(chunk.service_tier, str):
+            self.service_tier = chunk.service_tier
+        self._take_choice(chunk)
+        if chunk.usage is not None:
+            self._covered = self.letters
+
+    def _take_choice(self, chunk: _Chunk) -> None:
+        for choice in (chunk.choices or ())[:1]:
+            delta = choice.delta or choice.message
+            self._answered = True
+            if delta is not None:
+                self._add(delta, whole=choice.delta is None)
+            if choice.finish_reason:
+                self._end(choice.finish_reason)
+
+    def _end(self, reason: str) -> None:
+        if reason in _FAILED:
+            raise Passing(f"the server broke the reply off: finish_reason {reason!r}")
+        self.complete = True
+        self.finish = "refused" if self._refused else _FINISH.get(reason.lower(), "stop")
+
+    def _add(self, delta: _Delta, *, whole: bool) -> None:
+        text, thinking = content_parts(delta.content)
+        self._say(text)
+        for name, value in (
+            ("reasoning_content", delta.reasoning_content),
+            ("reasoning", delta.reasoning),
+            ("thinking", thinking),
+        ):
+            if value and isinstance(value, str):
+                self._reasons.setdefault(name, []).append(value)
+                self.letters += len(value)
+                self.begun = True
+        if isinstance(delta.reasoning_details, list):
+            self._details += delta.reasoning_details
+        if delta.refusal:
+            self._refused = True
+            self._say(delta.refusal)
+        for call in delta.tool_calls or ():
+            self._add_call(call, whole=whole)
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._parts.append(text)
+            self.letters += len(text)
+            self.begun = True
+
+    def _add_call(self, delta: _CallDelta, *, whole: bool) -> None:
+        self.begun = True
+        function = delta.function or _Function()
+        last = self.building[-1] if self.building else None
+        call = last if delta.index is None else self._at.get(delta.index)
+        if call is None or whole or _is_another(call, delta, function):
+            call = Building()
+            self.building.append(call)
+        if delta.index is not None:
+            self._at[delta.index] = call
+        call.id = call.id or delta.id or ""
+        call.name = call.name or function.name or ""
+        call.extra = delta.extra_content or call.extra
+        if isinstance(function.arguments, str):
+            call.arguments.append(function.arguments)
+            self.letters += len(function.arguments)
+        elif function.arguments is not None:  # some servers send the object itself
+            call.arguments.append(msgspec.json.encode(function.arguments).decode())
+
+
+def _is_another(call: Building, delta: _CallDelta, function: _Function) -> bool:
+    """Whether a piece begins a new call though its index, if it has one, is that of `call`.
+
+    Some servers leave the index out or give every call the same one, and send each call whole, even under one id;
+    others repeat id and name with each piece of one call.
+    """
+    if not function.name:
+        return bool(delta.index is None and delta.id and call.id and delta.id != call.id)
+    if (delta.id and call.id and delta.id != call.id) or (call.name and function.name != call.name):
+        return True
+    if delta.index is None and not (delta.id and delta.id == call.id):
+        return True
+    return _is_object("".join(call.arguments)) and function.arguments not in (None, "")
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json_text.decoded(text), dict)
+    except ValueError:
+        return False
+
+
+def _beginning(data: bytes) -> str:
+    return data[:SHOWN_BYTES].decode("utf-8", "replace")

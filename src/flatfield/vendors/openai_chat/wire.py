@@ -1,0 +1,123 @@
+"""What goes out on the OpenAI chat wire: a request's parameters, the model's messages sent back, errors explained."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from flatfield import json_text
+from flatfield.errors import ContextTooLong, ProviderError
+from flatfield.vendors import _json_protocol as json_protocol
+from flatfield.vendors import base
+
+if TYPE_CHECKING:
+    from flatfield.records import ToolCall
+    from flatfield.vendors.base import Opening
+    from flatfield.vendors.openai_chat.conversation import Endpoint
+    from flatfield.vendors.openai_chat.reader import ChatReader
+
+_CONTEXT = re.compile(
+    r"context_length|exceed_context|context (?:length|size|window)|maximum context|(?:prompt|input) is too long"
+    r"|reduce the length|too many (?:input )?tokens",
+    re.IGNORECASE,
+)
+_OUTPUT_CAP = re.compile(r"max_(?:completion_)?tokens|in the completion", re.IGNORECASE)
+_HINTS = {
+    "stream_options": "this server cannot report tokens while it streams; use a newer version of it",
+    "response_format": "this server cannot constrain replies to a JSON schema, which the json protocol and "
+    "judges need; use one that can, or native tools",
+    "reasoning_effort": "this model does not take reasoning_effort; leave it out of the agent's configuration",
+    "temperature": "this model does not take that temperature; leave it out of the agent's configuration",
+    "tool": 'this server or model may not support tools; protocol = "json" does without',
+}
+"""What to do when a server refuses a parameter; nothing is left out silently, as agents would not be comparable."""
+
+
+def parameters(opening: Opening, extra: dict[str, Any], *, json_tools: bool) -> dict[str, Any]:
+    """The request's fields that stay the same over all turns."""
+    agent = opening.agent
+    fields: dict[str, Any] = {
+        "model": agent.model,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        **extra,
+    }
+    if agent.temperature is not None:
+        fields["temperature"] = agent.temperature
+    if agent.reasoning_effort is not None:
+        fields["reasoning_effort"] = agent.reasoning_effort
+    schema = json_protocol.schema(opening.tools) if json_tools else opening.response_schema
+    if schema is not None:
+        fields["response_format"] = {"type": "json_schema", "json_schema": {"name": "step", "schema": schema}}
+    if opening.tools and not json_tools:
+        fields["tools"] = [
+            {
+                "type": "function",
+                "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+            }
+            for tool in opening.tools
+        ]
+    return fields
+
+
+def shown(fields: dict[str, Any], endpoint: Endpoint, system: str, opening: Opening) -> dict[str, Any]:
+    """The parameters as records and the manifest show them: long texts as digests, keys never."""
+    visible = {name: value for name, value in fields.items() if name not in {"tools", "response_format"}}
+    if "response_format" in fields:
+        visible["response_format"] = (
+            f"json_schema {base.digest(msgspec.json.encode(fields['response_format']).decode())}"
+        )
+    visible = base.shown(visible, opening, api="OpenAI Chat Completions", base_url=endpoint.base_url, system=system)
+    return visible | endpoint.extra_request
+
+
+def assistant(reader: ChatReader, calls: tuple[ToolCall, ...]) -> dict[str, Any]:
+    """The model's message as it goes back to it: verbatim, but for calls that a server would refuse to read again.
+
+    Servers refuse a conversation in which arguments do not parse (llama.cpp with a 500); wrapped, the model still reads
+    what it wrote beside the error that it caused. The same goes for names that cannot be a function's.
+    """
+    message: dict[str, Any] = {"role": "assistant", "content": reader.text or ("" if not calls else None)}
+    if not calls:
+        return message
+    message |= reader.replayed
+    message["tool_calls"] = [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": _as_name(call.name), "arguments": _as_object(call.arguments)},
+            **({"extra_content": built.extra} if built.extra else {}),
+        }
+        for call, built in zip(calls, reader.building, strict=True)
+    ]
+    return message
+
+
+def _as_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "unnamed"
+
+
+def _as_object(arguments: str) -> str:
+    try:
+        value = json_text.decoded(arguments or "{}")
+    except ValueError:
+        value = None
+    if isinstance(value, dict):
+        return arguments or "{}"
+    return msgspec.json.encode({"invalid_arguments": arguments}).decode()
+
+
+def explained(error: ProviderError, *, first_turn: bool) -> ProviderError:
+    """The same failure, told apart from a conversation that is too long, and with what to do about it."""
+    text = str(error)
+    if error.status in {400, 413} and _CONTEXT.search(text):
+        if first_turn and _OUTPUT_CAP.search(text):
+            fix = "set the agent's max_output_tokens so that prompt and output fit into the model's context together"
+            return error.retold(f"{text}; {fix}", ProviderError)
+        return error.retold(text, ContextTooLong)
+    if error.status in {400, 422}:
+        hint = next((hint for name, hint in _HINTS.items() if name in text.lower()), "")
+        return error.retold(f"{text}; {hint}" if hint else text, ProviderError)
+    return error

@@ -1,0 +1,48 @@
+"""A small model that is known by name for a test, and what watches a pull."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.machine.models import known, store
+from flatfield.machine.models.known import HubSource, KnownModel, WheelSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture(scope="session")
+def content() -> bytes:
+    """A file that begins as a model does, and is longer than one chunk."""
+    return b"GGUF\3\0\0\0" + random.Random(7).randbytes(2_500_000)
+
+
+@pytest.fixture
+def model(content: bytes, monkeypatch: pytest.MonkeyPatch) -> KnownModel:
+    """Known as "tiny" while the test runs."""
+    tiny = KnownModel(
+        name="tiny",
+        title="Tiny",
+        license="CC0-1.0",
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        wheel=WheelSource(requirement="tiny-model==1.0", member="tiny_model/tiny.gguf"),
+        hub=HubSource(repository="owner/tiny", file="tiny.gguf", revision="0a1b"),
+    )
+    monkeypatch.setattr(known, "KNOWN", (tiny,))
+    monkeypatch.setattr(store, "KNOWN", (tiny,))
+    return tiny
+
+
+@pytest.fixture
+def seen() -> list[tuple[int, int | None]]:
+    return []
+
+
+@pytest.fixture
+def progress(seen: list[tuple[int, int | None]]) -> Callable[[int, int | None], None]:
+    return lambda done, total: seen.append((done, total))

@@ -1,0 +1,103 @@
+"""Tools as JSON: what a model is told, what it may reply, and what it hears when it does not."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flatfield import plugins
+from flatfield.agent.toolbox import FILE_TOOLS, open_tools
+from flatfield.agent.workspace import open_workspace
+from flatfield.clock import SystemClock
+from flatfield.records import ToolResult, ToolSpec
+from flatfield.vendors import _json_protocol as json_protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TYPE = {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}
+OWN = ToolSpec(name="own_tool", description="Does it.", parameters=TYPE)
+
+
+def test_every_tool_of_ours_has_a_worked_example_that_it_would_take(tmp_path: Path) -> None:
+    workspace = open_workspace(tmp_path)
+    with workspace.files:
+        specs = [plugins.load("tool", name).create(workspace).spec for name in plugins.names("tool")]
+    assert {"read_file", "run_command"} <= {spec.name for spec in specs}
+    lines = json_protocol.instructions(specs).splitlines()[1:]
+    for spec, line in zip(specs, lines, strict=False):
+        example = json.loads(line.split(" — ")[0])
+        assert example["tool"] == spec.name
+        assert set(spec.parameters.get("required", ())) <= set(example["arguments"])
+        assert set(example["arguments"]) <= set(spec.parameters["properties"])
+        assert "…" not in example["arguments"].values()
+
+
+def test_a_tool_of_anybody_is_described_by_what_it_requires() -> None:
+    text = json_protocol.instructions([OWN])
+    assert '{"tool":"own_tool","arguments":{"x":"…"}} — Does it.' in text
+    assert '{"answer":"text"}' in text
+
+
+def test_the_schema_allows_one_call_of_one_tool_or_an_answer() -> None:
+    call, answer = json_protocol.schema([OWN])["anyOf"]
+    assert call["properties"] == {"tool": {"const": "own_tool"}, "arguments": TYPE}
+    assert call["required"] == ["tool", "arguments"]
+    assert answer["required"] == ["answer"]
+    assert not call["additionalProperties"]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "call"),
+    [
+        ('{"answer": "42"}', "42", None),
+        (' \n{"answer": ""}\n', "", None),
+        ('{"answer": 42}', "42", None),
+        ('{"answer": {"b": [1, null]}}', '{"b":[1,null]}', None),
+        ('{"tool": "read_file", "arguments": {"file_path": "ä"}}', "", ("read_file", '{"file_path":"ä"}')),
+        ('{"tool": "list_directory"}', "", ("list_directory", "{}")),
+        ('{"tool": "read_file", "arguments": "a.txt"}', "", ("read_file", '"a.txt"')),
+        ('{"tool": 7}', "", ("", None)),
+        ("I would read it.", "", ("", None)),
+        ("", "", ("", None)),
+        ('"answer"', "", ("", None)),
+        ("[" * 100_000, "", ("", None)),
+    ],
+)
+def test_what_a_reply_means(text: str, answer: str, call: tuple[str, str | None] | None) -> None:
+    said, calls = json_protocol.parse(text, 3)
+    assert said == answer
+    if call is None:
+        assert calls == ()
+        return
+    name, arguments = call
+    assert (calls[0].id, calls[0].name) == ("step_3", name)
+    assert calls[0].arguments == (json.dumps(text, ensure_ascii=False) if arguments is None else arguments)
+
+
+@given(st.text())
+def test_any_text_is_an_answer_or_one_call(text: str) -> None:
+    said, calls = json_protocol.parse(text, 1)
+    assert len(calls) == 1 or (calls == () and isinstance(said, str))
+    assert all(json.loads(call.arguments) is not None or call.arguments == "null" for call in calls)
+
+
+def test_results_name_their_tool_and_nonsense_is_told_the_form() -> None:
+    good = ToolResult(call_id="step_1", name="read_file", text="content")
+    assert json_protocol.results_text([good]) == "read_file returned:\ncontent"
+    nonsense = ToolResult(call_id="step_2", name="", text="there is no tool ''", ok=False)
+    assert json_protocol.results_text([nonsense]).startswith("Reply with")
+
+
+async def test_nonsense_costs_a_turn_and_harms_nothing(tmp_path: Path) -> None:
+    workspace = open_workspace(tmp_path)
+    with workspace.files:
+        tools = open_tools(FILE_TOOLS, workspace, SystemClock())
+        _, calls = json_protocol.parse("I would read it.", 1)
+        result = await tools.run(calls[0])
+    assert not result.ok
+    assert "read_file" in result.text
