@@ -7,16 +7,31 @@ import shutil
 import signal
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from flatfield.clock import SystemClock
+from flatfield.http.services import Services
 from flatfield.machine.models import cache_folder
 from flatfield.testing.clock import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
+    from flatfield.http.transport import open_session
+
+    clock = SystemClock()
+    async with open_session(clock) as session:
+        yield Services(session=session, clock=clock, environ={}, cache=tmp_path)
 
 
 @pytest.fixture(autouse=True)
