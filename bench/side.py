@@ -114,7 +114,8 @@ def converser(services: Services, load: Load) -> Callable[[Opening], Awaitable[C
     """What opens a provider's conversations; `local` has its server's process, but not its model, taken away."""
     from flatfield import plugins
     from flatfield.vendors import local
-    from flatfield.vendors.openai_chat.conversation import Endpoint, open_chat
+    from flatfield.vendors.openai_chat.address import Endpoint
+    from flatfield.vendors.openai_chat.conversation import open_chat
 
     if load.provider != "local":
         converse: Callable[[Opening], Awaitable[Conversation]]

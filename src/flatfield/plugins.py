@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flatfield.errors import NotFound, NotReady
+from flatfield.records import Traits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +62,26 @@ def load(kind: str, name: str) -> ModuleType:
         place = f" of {point.value}" if point else ""
         raise NotReady(f"the {kind} {name!r}{place} cannot be imported: {error}; install what it needs") from error
     return module
+
+
+def traits_of(provider: str) -> Traits:
+    """What the vendor behind a provider's name states about itself; of one that states nothing, what holds for most.
+
+    Raises:
+        NotFound: there is no such provider.
+        NotReady: it cannot be imported.
+    """
+    found = getattr(load("provider", provider), "TRAITS", None)
+    return found if isinstance(found, Traits) else Traits(name=provider)
+
+
+def all_traits() -> tuple[Traits, ...]:
+    """What each vendor that can be imported states about itself, in the order of their names."""
+    found: list[Traits] = []
+    for provider in names("provider"):
+        with suppress(NotReady):
+            found.append(traits_of(provider))
+    return tuple(found)
 
 
 @cache

@@ -222,6 +222,64 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     typed: tuple[str, ...] = ()
 
 
+# ---------------------------------------------------------------------------- what a vendor says of itself
+
+
+class Traits(Struct, frozen=True, kw_only=True):
+    """What a vendor's package states about itself, so that nobody else keeps a list of vendors.
+
+    `name` is the key that users write after `provider =`.
+
+    Address and key: `url` is its own address, `url_variable` the environment variable that names another one,
+    `key_variables` those that hold its keys, and `key_host` the host that those are for where it is not that of `url`.
+    `usual_key_variables`: others that people who use it often have, which an agent names with `api_key_env`.
+    `asks_server` False: nobody is asked over a network. `own_server`: its servers hold whatever their users put there.
+
+    Models: `price_name` is what genai-prices calls it, "" where an address alone tells the price. `model_prefix` may
+    stand before a model's name, and is no part of it in a price list. `maker` is who makes the models that it serves at
+    its own address ("": anybody), and `makes` a regular expression for the words in models' names that are the maker's.
+    `known_as`: words by which a judge would know the vendor or its models; `is_word`: `name` is also an everyday word,
+    which tells a judge nothing.
+
+    `device`: whether its models run on the user's own device: always, where the address says so, or where the agent's
+    `on_device` does. `sizes_context`: it loads a model with the context that it is told; `loaded_context_tokens`: with
+    this one where it is told none. `unsupported`: fields of an agent's configuration that its API has for no model.
+
+    `is_control`: it needs no model and is compared with nothing. `is_scaffold`: a turn of it is the whole run of
+    another agent, which takes a `command` and reports in one of `outputs`. `runs_code`: it starts programs as the user.
+    `color`: that of its sub-agents in Claude Code.
+    """
+
+    name: str
+    url: str = ""
+    url_variable: str = ""
+    key_variables: tuple[str, ...] = ()
+    key_host: str = ""
+    usual_key_variables: tuple[str, ...] = ()
+    asks_server: bool = True
+    own_server: bool = False
+    price_name: str = ""
+    model_prefix: str = ""
+    maker: str = ""
+    makes: str = ""
+    known_as: tuple[str, ...] = ()
+    is_word: bool = False
+    device: Literal["always", "by address", "as configured"] = "as configured"
+    sizes_context: bool = False
+    loaded_context_tokens: int | None = None
+    unsupported: tuple[str, ...] = ()
+    is_control: bool = False
+    is_scaffold: bool = False
+    outputs: tuple[str, ...] = ()
+    runs_code: bool = False
+    color: str = "yellow"
+
+    @property
+    def own_host(self) -> str:
+        """The host and port that the keys in its variables are for; "" where it has no address of its own."""
+        return self.key_host or self.url.partition("://")[2].partition("/")[0]
+
+
 # ---------------------------------------------------------------------------- one turn
 
 

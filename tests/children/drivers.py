@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 LIMITS = SandboxLimits()
-FAKE = Path(__file__).parents[1] / "agent" / "fake_llama"
+FAKE = Path(__file__).parents[1] / "machine" / "fake_llama"
 GENERATING = """---
 id: {token}
 generate: make.py::build

@@ -14,7 +14,7 @@ from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget, Usage
 from flatfield.testing.anthropic_wire import AnthropicWire
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
-from flatfield.vendors.anthropic.conversation import create
+from flatfield.vendors.anthropic import create
 from flatfield.vendors.base import Opening
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from flatfield.http.services import Services
 from flatfield.machine.llama.server import LocalServer, ServerSpec, start_server
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.records import AgentConfig, Limits, Task, ToolResult, TurnBudget
-from flatfield.vendors.anthropic.conversation import create
+from flatfield.vendors.anthropic import create
 from flatfield.vendors.base import Opening
 
 if TYPE_CHECKING:

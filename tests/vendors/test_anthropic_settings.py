@@ -13,7 +13,7 @@ from flatfield.errors import NotReady
 from flatfield.records import AgentConfig, Task, ToolSpec, TurnBudget
 from flatfield.testing.anthropic_wire import AnthropicWire
 from flatfield.testing.server import FakeReply, FakeServer
-from flatfield.vendors.anthropic.conversation import create, endpoint_of
+from flatfield.vendors.anthropic import create, endpoint_of
 from flatfield.vendors.anthropic.models import traits_of
 from flatfield.vendors.base import Opening
 

@@ -12,6 +12,7 @@ from flatfield.http.transport import Transport
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget
 from flatfield.testing.gemini_wire import GeminiWire
 from flatfield.testing.server import FakeReply, FakeServer
+from flatfield.vendors import gemini as gemini_vendor
 from flatfield.vendors.base import Address, Opening
 from flatfield.vendors.gemini import conversation as gemini
 
@@ -101,7 +102,7 @@ async def test_settings_reach_the_wire_and_the_record_and_no_key_does(services: 
             headers={"X-Team": "t"},
             **settings,
         )
-        provider = gemini.create(services)
+        provider = gemini_vendor.create(services)
         reply = await (await provider.converse(asked)).turn((), BUDGET)
         newer = await (
             await provider.converse(
@@ -170,7 +171,7 @@ async def test_a_schema_beside_tools_only_where_the_model_takes_both(services: S
 
 
 async def test_check_names_what_is_missing(services: Services) -> None:
-    provider = gemini.create(services)
+    provider = gemini_vendor.create(services)
     with pytest.raises(NotReady, match="GOOGLE_API_KEY or GEMINI_API_KEY"):
         await provider.check(opening("http://127.0.0.1:9").agent)
     services.environ = {"GEMINI_API_KEY": "k"}
@@ -211,7 +212,9 @@ async def test_check_reads_the_apis_answers(services: Services, status: int, bod
     app.router.add_get("/v1beta/models/m", one)
     services.environ = {"MY_KEY": "k"}
     async with TestServer(app) as server:
-        checking = gemini.create(services).check(opening(str(server.make_url("/")), "m", api_key_env="MY_KEY").agent)
+        checking = gemini_vendor.create(services).check(
+            opening(str(server.make_url("/")), "m", api_key_env="MY_KEY").agent
+        )
         if wrong is None:
             await checking
             return

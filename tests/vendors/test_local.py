@@ -19,7 +19,7 @@ from flatfield.vendors.local import LocalProvider, create
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-FAKE = Path(__file__).parent.parent / "fake_llama"
+FAKE = Path(__file__).parents[1] / "machine" / "fake_llama"
 BUDGET = TurnBudget(seconds=30, output_tokens=12)
 TOOL = ToolSpec(name="read_file", description="Read a file.", parameters={"type": "object", "properties": {}})
 

@@ -15,7 +15,7 @@ from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, Tu
 from flatfield.testing.ollama_wire import OllamaModel, OllamaWire
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
 from flatfield.vendors.base import Opening
-from flatfield.vendors.ollama.conversation import create
+from flatfield.vendors.ollama import create
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -89,10 +89,10 @@ def test_device_and_lane(settings: dict[str, Any], environ: dict[str, str], devi
 
 def test_a_key_goes_to_ollamas_service_and_where_it_is_asked_for() -> None:
     environ = {"OLLAMA_API_KEY": "planted", "OTHER": "other-key"}
-    assert _ollama_host.server_of(agent(), environ).headers == {}
-    hosted = _ollama_host.server_of(agent(base_url="https://ollama.com"), environ)
+    assert _ollama_host.endpoint_of(agent(), environ).headers == {}
+    hosted = _ollama_host.endpoint_of(agent(base_url="https://ollama.com"), environ)
     assert (hosted.headers, hosted.remote) == ({"Authorization": "Bearer planted"}, True)
-    gateway = _ollama_host.server_of(agent(base_url="http://gate", api_key_env="OTHER", headers={"X": "1"}), environ)
+    gateway = _ollama_host.endpoint_of(agent(base_url="http://gate", api_key_env="OTHER", headers={"X": "1"}), environ)
     assert (gateway.headers, gateway.remote) == ({"X": "1", "Authorization": "Bearer other-key"}, False)
     with pytest.raises(NotReady, match="OLLAMA_API_KEY"):
-        _ollama_host.server_of(agent(base_url="https://ollama.com"), {})
+        _ollama_host.endpoint_of(agent(base_url="https://ollama.com"), {})

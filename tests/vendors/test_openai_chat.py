@@ -20,9 +20,11 @@ from flatfield.http.transport import Transport, open_session
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget
 from flatfield.testing.chat_wire import ChatWire
 from flatfield.testing.server import FakeReply, FakeServer, Fault
+from flatfield.vendors import openai_chat as openai_chat_vendor
 from flatfield.vendors.base import Opening
 from flatfield.vendors.openai_chat import conversation as openai_chat
-from flatfield.vendors.openai_chat.conversation import ChatConversation, Endpoint
+from flatfield.vendors.openai_chat.address import Endpoint
+from flatfield.vendors.openai_chat.conversation import ChatConversation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -382,7 +384,7 @@ async def test_the_output_cap_is_called_as_the_host_wants_it(services: Services,
 async def test_openais_own_variable_names_the_server(services: Services) -> None:
     async with FakeServer(ChatWire(), [FakeReply(text="ok")]) as server:
         services.environ = {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "k-123456"}
-        provider = openai_chat.create(services)
+        provider = openai_chat_vendor.create(services)
         agent = AgentConfig(name="a", provider="openai-chat", model="fake-model")
         await provider.check(agent)
         asked = structs.replace(opening(""), agent=agent)
@@ -392,7 +394,7 @@ async def test_openais_own_variable_names_the_server(services: Services) -> None
 
 
 async def test_lanes_keep_a_device_for_one_trial(services: Services) -> None:
-    provider = openai_chat.create(services)
+    provider = openai_chat_vendor.create(services)
     desk = opening("http://127.0.0.1:1/v1", on_device=True).agent
     assert (provider.lane(desk).name, provider.lane(desk).width) == ("device:local", 1)
     assert provider.on_device(desk)
@@ -403,7 +405,7 @@ async def test_lanes_keep_a_device_for_one_trial(services: Services) -> None:
 
 
 async def test_check_names_what_is_missing(services: Services) -> None:
-    provider = openai_chat.create(services)
+    provider = openai_chat_vendor.create(services)
     async with FakeServer(ChatWire(), [], models=["other"]) as server:
         with pytest.raises(NotReady, match="does not serve 'fake-model'; it serves: other"):
             await provider.check(opening(server.base_url).agent)
@@ -442,10 +444,10 @@ async def test_check_understands_what_servers_say(
     async with served(models) as url:
         agent = opening(f"{url}/v1", api_key_env="MY_KEY").agent
         if problem is None:
-            await openai_chat.create(services).check(agent)
+            await openai_chat_vendor.create(services).check(agent)
             return
         with pytest.raises(NotReady, match=problem) as caught:
-            await openai_chat.create(services).check(agent)
+            await openai_chat_vendor.create(services).check(agent)
     assert "planted" not in str(caught.value)
 
 
@@ -455,21 +457,21 @@ async def test_check_knows_that_an_address_without_a_path_lacks_it(services: Ser
 
     async with served(models) as url:
         with pytest.raises(NotReady, match="base_url ends in /v1"):
-            await openai_chat.create(services).check(opening(url).agent)
+            await openai_chat_vendor.create(services).check(opening(url).agent)
 
 
 async def test_check_says_when_no_request_can_be_made(services: Services) -> None:
     services.environ = {"MY_KEY": "planted\nkey"}
     async with FakeServer(ChatWire(), []) as server:
         with pytest.raises(NotReady, match="no request can be made") as caught:
-            await openai_chat.create(services).check(opening(server.base_url, api_key_env="MY_KEY").agent)
+            await openai_chat_vendor.create(services).check(opening(server.base_url, api_key_env="MY_KEY").agent)
     assert "planted" not in str(caught.value)
 
 
 async def test_check_blames_the_proxy_where_there_is_one(services: Services) -> None:
     services.environ = {"ALL_PROXY": "http://me:planted@127.0.0.1:1"}
     with pytest.raises(NotReady, match="check the proxy") as caught:
-        await openai_chat.create(services).check(opening("http://example.invalid/v1").agent)
+        await openai_chat_vendor.create(services).check(opening("http://example.invalid/v1").agent)
     assert "planted" not in str(caught.value)
 
 

@@ -25,25 +25,6 @@ class Addressed(Protocol):
         ...
 
 
-class Origin(Protocol):
-    """What a vendor says of itself: its own address, and the variables that its own tools honour."""
-
-    @property
-    def own_host(self) -> str:
-        """The host that the keys in its variables are for."""
-        ...
-
-    @property
-    def url_variable(self) -> str:
-        """The variable that names another one."""
-        ...
-
-    @property
-    def key_variables(self) -> tuple[str, ...]:
-        """The variables that hold its keys."""
-        ...
-
-
 class Watched(Mapping[str, str]):
     """An environment that remembers what was found in it; `pretend`: as if every key were set."""
 
@@ -79,24 +60,23 @@ def runs_code(agent: AgentConfig) -> bool:
         NotFound: there is no such provider.
         NotReady: the provider's module cannot be imported.
     """
-    return bool(getattr(plugins.load("provider", agent.provider), "RUNS_CODE", False))
+    return plugins.traits_of(agent.provider).runs_code
 
 
 def sends(agent: AgentConfig, environ: Mapping[str, str], *, pretend: bool = False) -> Sends:
     """Where the agent's requests go and what they bring; `pretend`: as if every key that it may need were set.
 
-    A provider's module says it with `endpoint_of(agent, environ)` and `VENDOR`; of one that has neither, the address
-    and the variables that its configuration names are taken. A provider that runs programs has `RUNS_CODE`.
+    A provider's module says it with its traits and `endpoint_of(agent, environ)`; of one that lacks the latter,
+    the address and the variables that its configuration names are taken.
 
     Raises:
         NotFound: there is no such provider.
         NotReady: the provider's module cannot be imported.
     """
-    module = plugins.load("provider", agent.provider)
-    endpoint_of = getattr(module, "endpoint_of", None)
-    vendor: Origin | None = getattr(module, "VENDOR", None)
-    of_program = runs_code(agent)
-    if endpoint_of is None or vendor is None:
+    endpoint_of = getattr(plugins.load("provider", agent.provider), "endpoint_of", None)
+    vendor = plugins.traits_of(agent.provider)
+    of_program = vendor.runs_code
+    if endpoint_of is None:
         named = [*([agent.api_key_env] if agent.api_key_env else []), *variables(agent.headers)]
         there = tuple(dict.fromkeys(name for name in named if pretend or environ.get(name)))
         return Sends(url=agent.base_url or "", variables=there, runs_code=of_program)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from flatfield.http.secrecy import Secrets
 from flatfield.tasks.access import nobody
@@ -66,3 +67,8 @@ class Services:
     pressure: Pressure | None = None
     access: Access = field(default_factory=nobody)
     secrets: Secrets = field(default_factory=Secrets)
+
+
+def place_of(url: str) -> str:
+    """Host and port, without user and password."""
+    return urlsplit(url).netloc.rpartition("@")[2]

@@ -6,7 +6,6 @@ import asyncio
 import socket
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 from msgspec import Struct
@@ -17,6 +16,7 @@ from flatfield.http.proxies import refused_by_proxy
 from flatfield.http.replies import RETRIED, Marks, Passing, Reader, read, refusal
 from flatfield.http.retrying import RetryPolicy
 from flatfield.http.secrecy import Secrets, scrubbed, shown_url
+from flatfield.http.services import place_of
 from flatfield.http.tape import Tape
 from flatfield.http.tls import distrust, trusted
 from flatfield.records import Abandoned, Wire  # noqa: TC001 - msgspec resolves Exchange's annotations at runtime
@@ -218,11 +218,6 @@ def _trouble(error: Exception, where: str, marks: Marks, policy: RetryPolicy) ->
     if isinstance(error, TimeoutError):
         return f"{where} sent nothing for {policy.stall_seconds:g} s"
     return f"connection to {where} failed: {error or type(error).__name__}"
-
-
-def place_of(url: str) -> str:
-    """Host and port, without user and password."""
-    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aiohttp.ClientSession:

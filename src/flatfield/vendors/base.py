@@ -13,15 +13,26 @@ from flatfield import json_text
 from flatfield.errors import NotReady
 from flatfield.http.proxies import is_loopback, proxy_for
 from flatfield.http.secrecy import shown_url
-from flatfield.http.transport import Transport, place_of
-from flatfield.records import AgentConfig, Finish, Reply, Task, ToolCall, ToolResult, ToolSpec, TurnBudget, Usage
+from flatfield.http.services import place_of
+from flatfield.records import (
+    AgentConfig,
+    Finish,
+    Reply,
+    Task,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Traits,
+    TurnBudget,
+    Usage,
+)
 from flatfield.tasks.headers import filled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flatfield.http.services import Services
-    from flatfield.http.transport import Exchange
+    from flatfield.http.transport import Exchange, Transport
 
 SYSTEM_PROMPT = (
     "You are an agent working in one directory. Use the tools to do the task; paths are relative to the directory. "
@@ -105,21 +116,6 @@ class Provider(Protocol):
         ...
 
 
-class Vendor(Struct, frozen=True, kw_only=True):
-    """One vendor's address and key: defaults, and the variables that the vendor's own tools honour."""
-
-    name: str
-    url: str
-    url_variable: str
-    key_variables: tuple[str, ...]
-    key_host: str = ""
-
-    @property
-    def own_host(self) -> str:
-        """The host that the keys in its variables are for: that of its address, where none is named."""
-        return self.key_host or urlsplit(self.url).netloc
-
-
 class Address(Struct, frozen=True, kw_only=True):
     """Where one agent's requests go and what all of them bring; `headers` hold the key."""
 
@@ -139,12 +135,12 @@ class Told(Struct, frozen=True, kw_only=True):
     service_tier: str = ""
 
 
-def base_url(agent: AgentConfig, environ: Mapping[str, str], vendor: Vendor) -> str:
+def base_url(agent: AgentConfig, environ: Mapping[str, str], vendor: Traits) -> str:
     """The agent's own, else the vendor's variable, else the vendor's address; without a slash at the end."""
     return (agent.base_url or environ.get(vendor.url_variable, "").strip() or vendor.url).rstrip("/")
 
 
-def api_key(agent: AgentConfig, environ: Mapping[str, str], vendor: Vendor) -> str:
+def api_key(agent: AgentConfig, environ: Mapping[str, str], vendor: Traits) -> str:
     """The key from `api_key_env`, else from the vendor's variables, the first that is set.
 
     Raises:
@@ -177,7 +173,7 @@ def brings(headers: Mapping[str, str], *names: str) -> bool:
     return any(name.lower() in names for name in headers)
 
 
-def lane(agent: AgentConfig, environ: Mapping[str, str], vendor: Vendor) -> Lane:
+def lane(agent: AgentConfig, environ: Mapping[str, str], vendor: Traits) -> Lane:
     """One lane per server; on the user's own device one trial at a time, so that none slows another."""
     url = base_url(agent, environ, vendor)
     if agent.on_device:
@@ -198,6 +194,8 @@ def device_lane(url: str = "") -> Lane:
 
 def transport(base_url: str, services: Services) -> Transport:
     """To one server: through the proxy that the environment names for it, with the run's patience."""
+    from flatfield.http.transport import Transport
+
     proxy = proxy_for(base_url, services.environ)
     return Transport(
         services.session,

@@ -18,8 +18,9 @@ from flatfield.machine.llama.server import (
 )
 from flatfield.machine.models.identity import file_identity
 from flatfield.machine.models.store import find_model
+from flatfield.records import Traits
 from flatfield.vendors.base import device_lane
-from flatfield.vendors.openai_chat.conversation import Endpoint, open_chat
+from flatfield.vendors.openai_chat.address import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,17 @@ if TYPE_CHECKING:
     from flatfield.http.services import Services
     from flatfield.records import AgentConfig, Reply, ToolResult, TurnBudget
     from flatfield.vendors.base import Conversation, Lane, Opening
+
+
+TRAITS = Traits(
+    name="local",
+    asks_server=False,
+    is_word=True,
+    device="always",
+    sizes_context=True,
+    loaded_context_tokens=DEFAULT_CONTEXT_TOKENS,
+    color="cyan",
+)
 
 
 def create(services: Services) -> LocalProvider:
@@ -67,6 +79,8 @@ class LocalProvider:
             extra_request=shown,
             load_seconds=load_seconds,
         )
+        from flatfield.vendors.openai_chat.conversation import open_chat
+
         return LocalConversation(open_chat(opening, self._services, endpoint), server)
 
     def lane(self, _agent: AgentConfig) -> Lane:

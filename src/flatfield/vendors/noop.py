@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.records import Reply, Usage
+from flatfield.records import Reply, Traits, Usage
 from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from flatfield.http.services import Services
     from flatfield.records import AgentConfig, ToolResult, TurnBudget
     from flatfield.vendors.base import Conversation, Opening
+
+
+TRAITS = Traits(name="noop", asks_server=False, is_word=True, is_control=True)
 
 
 def create(_services: Services) -> NoopProvider:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flatfield.errors import ProviderError
-from flatfield.records import Reply, ToolCall, Usage
+from flatfield.records import Reply, ToolCall, Traits, Usage
 from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 FORGIVING = "forgiving"
 """As `model`: goes on when a step fails, as a solution that was changed on purpose must; else that ends the trial."""
+
+
+TRAITS = Traits(name="oracle", asks_server=False, is_word=True, is_control=True)
 
 
 def create(_services: Services) -> OracleProvider:

@@ -1,5 +1,29 @@
 """`anthropic`: the Messages API, with thinking returned as it came and the growing prompt cached."""
 
-from flatfield.vendors.anthropic.conversation import VENDOR, create, endpoint_of
+from __future__ import annotations
 
-__all__ = ["VENDOR", "create", "endpoint_of"]
+from typing import TYPE_CHECKING
+
+from flatfield.vendors.anthropic.address import endpoint_of
+from flatfield.vendors.anthropic.traits import TRAITS
+
+if TYPE_CHECKING:
+    from flatfield.http.services import Services
+    from flatfield.records import AgentConfig
+    from flatfield.vendors.base import Provider
+
+__all__ = ["TRAITS", "create", "endpoint_of", "refused"]
+
+
+def create(services: Services) -> Provider:
+    """The provider, for one run."""
+    from flatfield.vendors.anthropic.conversation import AnthropicProvider
+
+    return AnthropicProvider(services)
+
+
+def refused(agent: AgentConfig) -> frozenset[str]:
+    """The settings of an agent that its model does not take, by the names of its configuration's fields."""
+    from flatfield.vendors.anthropic.models import NOT_ACCEPTED, settings_of
+
+    return frozenset(name for name, value in settings_of(agent).noted.items() if value == NOT_ACCEPTED)

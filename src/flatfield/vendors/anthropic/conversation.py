@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct, field
 
 from flatfield.errors import ContextTooLong, Interrupted, ProviderError
 from flatfield.http.post import Post
@@ -14,42 +12,26 @@ from flatfield.http.secrecy import shown_url
 from flatfield.records import TurnBudget
 from flatfield.vendors import _json_protocol as json_protocol
 from flatfield.vendors import base
+from flatfield.vendors.anthropic.address import endpoint_of
 from flatfield.vendors.anthropic.models import settings_of, thinking_tokens, traits_of
 from flatfield.vendors.anthropic.pauses import after, joined
 from flatfield.vendors.anthropic.reader import MessageReader
 from flatfield.vendors.anthropic.schema import output_format
+from flatfield.vendors.anthropic.traits import TRAITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from flatfield.http.services import Services
     from flatfield.http.transport import Transport
     from flatfield.records import AgentConfig, Reply, ToolResult
     from flatfield.vendors.base import Conversation, Lane, Opening
 
-VENDOR = base.Vendor(
-    name="anthropic",
-    url="https://api.anthropic.com",
-    url_variable="ANTHROPIC_BASE_URL",
-    key_variables=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
-)
 MOST_PAUSES = 10
 _CONTEXT_WORDS = ("prompt is too long", "exceed context limit", "exceed_context_size", "context window")
 _CACHED = {"cache_control": {"type": "ephemeral"}}
 _END = b"}]}"  # of an encoded message, whose last block is never empty
 _CACHED_END = b',"cache_control":{"type":"ephemeral"}}]}'
-
-
-class Endpoint(Struct, frozen=True, kw_only=True):
-    """Where one agent's requests go and what they bring; `base_url` has no version, `headers` hold the key."""
-
-    base_url: str
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def create(services: Services) -> AnthropicProvider:
-    """The provider, for one run."""
-    return AnthropicProvider(services)
 
 
 class AnthropicProvider:
@@ -72,7 +54,7 @@ class AnthropicProvider:
 
     def lane(self, agent: AgentConfig) -> Lane:
         """One lane per server."""
-        return base.lane(agent, self._services.environ, VENDOR)
+        return base.lane(agent, self._services.environ, TRAITS)
 
     def on_device(self, agent: AgentConfig) -> bool:
         """Only where the user says so."""
@@ -80,44 +62,6 @@ class AnthropicProvider:
 
     async def close(self) -> None:
         """Nothing was started."""
-
-
-def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> Endpoint:
-    """Where the agent's requests go, with the headers that all of them bring; the agent's own headers win.
-
-    Raises:
-        NotReady: the key that is needed is not set.
-    """
-    base_url = base.base_url(agent, environ, VENDOR)
-    own = {name.lower(): value for name, value in base.own_headers(agent, environ).items()}
-    headers = {
-        "content-type": "application/json",
-        "accept": "text/event-stream",
-        "anthropic-version": settings_of(agent).version,
-    }
-    if not own.keys() & {"authorization", "x-api-key"}:
-        headers |= _credentials(agent, environ, base_url)
-    return Endpoint(base_url=base_url, headers=headers | own)
-
-
-def _credentials(agent: AgentConfig, environ: Mapping[str, str], base_url: str) -> dict[str, str]:
-    """The header with the key. The vendor's variables are for the vendor, and for where its own variable points.
-
-    A server that the agent names gets a key through `api_key_env` only, and needs none without it.
-    """
-    vendors = urlsplit(base_url).netloc == urlsplit(VENDOR.url).netloc
-    if agent.api_key_env:
-        return {"x-api-key": base.api_key(agent, environ, VENDOR)}
-    if agent.base_url and not vendors:
-        return {}
-    key, token = (environ.get(variable, "").strip() for variable in VENDOR.key_variables)
-    if key:
-        return {"x-api-key": key}
-    if token:
-        return {"authorization": f"Bearer {token}"}
-    if vendors:
-        base.api_key(agent, environ, VENDOR)  # says which variables are missing
-    return {}
 
 
 class MessagesConversation:
@@ -128,7 +72,7 @@ class MessagesConversation:
     These marks are no part of what is cached, so they are set while sending and the history stays as it is.
     """
 
-    def __init__(self, opening: Opening, transport: Transport, endpoint: Endpoint) -> None:
+    def __init__(self, opening: Opening, transport: Transport, endpoint: base.Address) -> None:
         agent = opening.agent
         self._transport = transport
         self._endpoint = endpoint

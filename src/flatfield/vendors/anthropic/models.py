@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import AgentConfig
 
+NOT_ACCEPTED = "not accepted"
 VERSION = "2026-10-21"
 SAMPLING_VERSION = "2023-06-01"
 """The newest API version has no temperature; requests that set one are sent with the version that has it."""
@@ -119,9 +120,9 @@ def settings_of(agent: AgentConfig) -> Settings:
             sent["temperature"] = agent.temperature
             version = SAMPLING_VERSION
         else:
-            noted["temperature"] = "not accepted"
+            noted["temperature"] = NOT_ACCEPTED
     if agent.context_tokens is not None:
-        noted["context_tokens"] = "not accepted"
+        noted["context_tokens"] = NOT_ACCEPTED
     caps = [cap for cap in (agent.max_output_tokens, traits.max_output_tokens) if cap is not None]
     return Settings(
         version=version,
@@ -144,7 +145,7 @@ def _effort(effort: str | None, traits: Traits) -> tuple[dict[str, Any], dict[st
         return {"thinking": {"type": "adaptive"}, **level}, noted, 0
     if traits.thinking == "budget" and effort in BUDGETS:
         return level, noted, BUDGETS[effort]
-    return {}, {"reasoning_effort": "not accepted"}, 0
+    return {}, {"reasoning_effort": NOT_ACCEPTED}, 0
 
 
 def thinking_tokens(budget_tokens: int, cap_tokens: int) -> int:

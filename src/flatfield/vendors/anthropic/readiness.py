@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from flatfield.http.services import Services
     from flatfield.records import AgentConfig
-    from flatfield.vendors.anthropic.conversation import Endpoint
+    from flatfield.vendors.base import Address
 
 _LISTED = 1000  # the most that one page may hold; the vendor has some dozens
 _SHOWN = 8
@@ -34,7 +34,7 @@ class _Models(Struct):
     data: list[_Model] = field(default_factory=list)
 
 
-async def check_server(agent: AgentConfig, endpoint: Endpoint, services: Services) -> None:
+async def check_server(agent: AgentConfig, endpoint: Address, services: Services) -> None:
     """Raise NotReady unless the server answers, takes the key and serves the model.
 
     A server without a list of models (404 and the like) is given the benefit of the doubt. The vendor's list has full

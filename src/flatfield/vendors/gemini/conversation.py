@@ -11,31 +11,20 @@ from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.http.post import Post
 from flatfield.vendors import _json_protocol as json_protocol
 from flatfield.vendors import base
+from flatfield.vendors.gemini.address import endpoint_of, resource
 from flatfield.vendors.gemini.models import NOT_ACCEPTED, accepts, thinking_config
 from flatfield.vendors.gemini.reader import GeminiReader
+from flatfield.vendors.gemini.traits import TRAITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from flatfield.http.services import Services
     from flatfield.http.transport import Transport
     from flatfield.records import AgentConfig, Reply, ToolResult, TurnBudget
     from flatfield.vendors.base import Conversation, Lane, Opening
 
-VENDOR = base.Vendor(
-    name="gemini",
-    url="https://generativelanguage.googleapis.com",
-    url_variable="GOOGLE_GEMINI_BASE_URL",
-    key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
-)
-VERSION = "v1beta"  # `v1` lacks the `-latest` names and previews; a base_url may end in it all the same
-_VERSIONS = frozenset({"v1", "v1beta", "v1alpha"})
 _CONTEXT_WORDS = ("exceeds the maximum number of tokens", "model only supports up to", "payload size exceeds the limit")
-
-
-def create(services: Services) -> GeminiProvider:
-    """The provider, for one run."""
-    return GeminiProvider(services)
 
 
 class GeminiProvider:
@@ -58,7 +47,7 @@ class GeminiProvider:
 
     def lane(self, agent: AgentConfig) -> Lane:
         """One lane per server."""
-        return base.lane(agent, self._services.environ, VENDOR)
+        return base.lane(agent, self._services.environ, TRAITS)
 
     def on_device(self, agent: AgentConfig) -> bool:
         """Only where the user says so: a loopback server may be a gateway to a paid API."""
@@ -66,27 +55,6 @@ class GeminiProvider:
 
     async def close(self) -> None:
         """Nothing was started."""
-
-
-def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
-    """Where the agent's requests go, with the headers that all of them bring.
-
-    The address ends in the version, which the vendor's tools add; one that is written is kept.
-
-    Raises:
-        NotReady: the key that is needed is not set.
-    """
-    written = base.base_url(agent, environ, VENDOR)
-    base_url = written if written.rpartition("/")[2] in _VERSIONS else f"{written}/{VERSION}"
-    headers = base.own_headers(agent, environ)
-    if agent.api_key_env is not None or not base.brings(headers, "authorization", "x-goog-api-key"):
-        headers["x-goog-api-key"] = base.api_key(agent, environ, VENDOR)
-    return base.Address(base_url=base_url, headers=headers)
-
-
-def resource(model: str) -> str:
-    """A model's path below the version: ids are given with or without `models/`."""
-    return model if "/" in model else f"models/{model}"
 
 
 class GeminiConversation:

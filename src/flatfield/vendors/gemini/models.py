@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from flatfield.records import AgentConfig
 
 NOT_ACCEPTED = "not accepted"
 
@@ -73,3 +76,13 @@ def thinking_config(model: str, effort: str) -> dict[str, Any] | None:
     """The thinkingConfig for a reasoning effort; None when the model does not accept that effort."""
     known = accepts(model).thinking
     return {"thinkingLevel": effort.upper()} if known is None else known.get(effort)
+
+
+def refused_settings(agent: AgentConfig) -> frozenset[str]:
+    """The settings of an agent that its model does not take."""
+    found = {"context_tokens"} if agent.context_tokens is not None else set()
+    if agent.temperature is not None and not accepts(agent.model).temperature:
+        found.add("temperature")
+    if agent.reasoning_effort is not None and thinking_config(agent.model, agent.reasoning_effort) is None:
+        found.add("reasoning_effort")
+    return frozenset(found)

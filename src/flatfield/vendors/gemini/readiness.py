@@ -11,7 +11,8 @@ from msgspec import Struct, field
 from flatfield import json_text
 from flatfield.errors import NotReady
 from flatfield.vendors._asking import ask
-from flatfield.vendors.gemini.conversation import VENDOR, resource
+from flatfield.vendors.gemini.address import resource
+from flatfield.vendors.gemini.traits import TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,7 @@ async def check_model(agent: AgentConfig, address: Address, services: Services) 
     """
     status, body = await ask(agent, f"{address.base_url}/models?pageSize=1000", address.headers, services)
     if status in {401, 403} or (status == 400 and b"API_KEY_INVALID" in body):
-        variables = agent.api_key_env or " or ".join(VENDOR.key_variables)
+        variables = agent.api_key_env or " or ".join(TRAITS.key_variables)
         raise NotReady(
             f"agent {agent.name!r}: {address.base_url} refuses the key ({status}); check the key in {variables}"
         )

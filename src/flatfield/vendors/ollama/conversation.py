@@ -13,7 +13,7 @@ from flatfield.records import Abandoned
 from flatfield.vendors import _json_protocol as json_protocol
 from flatfield.vendors import base
 from flatfield.vendors.ollama import host
-from flatfield.vendors.ollama.host import server_of as endpoint_of
+from flatfield.vendors.ollama.host import endpoint_of
 from flatfield.vendors.ollama.models import (
     KEEP_ALIVE,
     Loaded,
@@ -35,11 +35,6 @@ if TYPE_CHECKING:
     from flatfield.vendors.ollama.host import OllamaServer
 
 NOT_ACCEPTED = "not accepted"
-
-
-def create(services: Services) -> OllamaProvider:
-    """The provider, for one run."""
-    return OllamaProvider(services)
 
 
 class OllamaProvider:

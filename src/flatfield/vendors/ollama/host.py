@@ -8,22 +8,20 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field
 
 from flatfield.http.proxies import is_loopback
-from flatfield.http.transport import place_of
+from flatfield.http.services import place_of
 from flatfield.vendors import base
 from flatfield.vendors.base import Lane, device_lane
+from flatfield.vendors.ollama.traits import TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flatfield.records import AgentConfig
 
-VARIABLE = "OLLAMA_HOST"
-CLOUD_HOST = "ollama.com"
+VARIABLE = TRAITS.url_variable
+CLOUD_HOST = TRAITS.key_host
 PORT = "11434"
-OLLAMA_URL = f"http://127.0.0.1:{PORT}"
-VENDOR = base.Vendor(
-    name="ollama", url=OLLAMA_URL, url_variable=VARIABLE, key_variables=("OLLAMA_API_KEY",), key_host=CLOUD_HOST
-)
+OLLAMA_URL = TRAITS.url
 _ON_ONE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - all interfaces, to be asked on one
 
 
@@ -85,7 +83,7 @@ def source(agent: AgentConfig, environ: Mapping[str, str]) -> str:
     return VARIABLE if environ.get(VARIABLE, "").strip() else "Ollama's usual address"
 
 
-def server_of(agent: AgentConfig, environ: Mapping[str, str]) -> OllamaServer:
+def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> OllamaServer:
     """The agent's server. A key is sent where `api_key_env` names one, and to Ollama's own service.
 
     Raises:
@@ -94,7 +92,7 @@ def server_of(agent: AgentConfig, environ: Mapping[str, str]) -> OllamaServer:
     url = address(agent, environ)
     headers = base.own_headers(agent, environ)
     if agent.api_key_env or _is_hosted(url):
-        headers["Authorization"] = f"Bearer {base.api_key(agent, environ, VENDOR)}"
+        headers["Authorization"] = f"Bearer {base.api_key(agent, environ, TRAITS)}"
     return OllamaServer(base_url=url, headers=headers, remote=_is_hosted(url) or is_cloud_model(agent.model))
 
 

@@ -1,5 +1,29 @@
 """`openai`: OpenAI's Responses API, streamed, and servers that speak it."""
 
-from flatfield.vendors.openai.conversation import VENDOR, create, endpoint_of
+from __future__ import annotations
 
-__all__ = ["VENDOR", "create", "endpoint_of"]
+from typing import TYPE_CHECKING
+
+from flatfield.vendors.openai.address import endpoint_of
+from flatfield.vendors.openai.traits import TRAITS
+
+if TYPE_CHECKING:
+    from flatfield.http.services import Services
+    from flatfield.records import AgentConfig
+    from flatfield.vendors.base import Provider
+
+__all__ = ["TRAITS", "create", "endpoint_of", "refused"]
+
+
+def create(services: Services) -> Provider:
+    """The provider, for one run."""
+    from flatfield.vendors.openai.conversation import OpenAIProvider
+
+    return OpenAIProvider(services)
+
+
+def refused(agent: AgentConfig) -> frozenset[str]:
+    """The settings of an agent that its model does not take, by the names of its configuration's fields."""
+    from flatfield.vendors.openai.models import settings
+
+    return frozenset(settings(agent)[1])

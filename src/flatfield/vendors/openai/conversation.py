@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -13,30 +12,19 @@ from flatfield.records import Reply
 from flatfield.vendors import _json_protocol as json_protocol
 from flatfield.vendors import base
 from flatfield.vendors.openai import models, schema
+from flatfield.vendors.openai.address import endpoint_of, is_vendors
 from flatfield.vendors.openai.errors import is_context_error, is_policy_error
 from flatfield.vendors.openai.reader import ResponsesReader
 from flatfield.vendors.openai.readiness import check_model, is_llama_server
+from flatfield.vendors.openai.traits import TRAITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from flatfield.http.services import Services
     from flatfield.http.transport import Exchange, Transport
     from flatfield.records import AgentConfig, ToolCall, ToolResult, ToolSpec, TurnBudget
     from flatfield.vendors.base import Conversation, Lane, Opening
-
-VENDOR = base.Vendor(
-    name="openai",
-    url="https://api.openai.com/v1",
-    url_variable="OPENAI_BASE_URL",
-    key_variables=("OPENAI_API_KEY",),
-)
-_HOST = "api.openai.com"
-
-
-def create(services: Services) -> OpenAIProvider:
-    """The provider, for one run."""
-    return OpenAIProvider(services)
 
 
 class OpenAIProvider:
@@ -61,7 +49,7 @@ class OpenAIProvider:
 
     def lane(self, agent: AgentConfig) -> Lane:
         """One lane per server; on the user's own device one trial at a time."""
-        return base.lane(agent, self._services.environ, VENDOR)
+        return base.lane(agent, self._services.environ, TRAITS)
 
     def on_device(self, agent: AgentConfig) -> bool:
         """Only where the user says so: a loopback server may be a gateway to a paid API."""
@@ -73,31 +61,9 @@ class OpenAIProvider:
     async def _is_llama_server(self, address: base.Address) -> bool:
         base_url = address.base_url
         if base_url not in self._llama_servers:
-            asked = not _is_vendors(base_url) and await is_llama_server(address, self._services)
+            asked = not is_vendors(base_url) and await is_llama_server(address, self._services)
             self._llama_servers[base_url] = asked
         return self._llama_servers[base_url]
-
-
-def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
-    """Where the agent's requests go, with the headers that all of them bring.
-
-    Raises:
-        NotReady: the key that is needed is not set.
-    """
-    base_url = base.base_url(agent, environ, VENDOR)
-    headers = base.own_headers(agent, environ)
-    if base.brings(headers, "authorization", "api-key"):
-        return base.Address(base_url=base_url, headers=headers)
-    if key := _key(agent, base_url, environ):
-        headers["Authorization"] = f"Bearer {key}"
-    return base.Address(base_url=base_url, headers=headers)
-
-
-def _key(agent: AgentConfig, base_url: str, environ: Mapping[str, str]) -> str:
-    """The vendor's key goes to the vendor and to `OPENAI_BASE_URL`; an address of the agent's names its own."""
-    if agent.api_key_env or _is_vendors(base_url):
-        return base.api_key(agent, environ, VENDOR)
-    return "" if agent.base_url else environ.get("OPENAI_API_KEY", "").strip()
 
 
 class ResponsesConversation:
@@ -190,12 +156,6 @@ def _refused(error: ProviderError, request: dict[str, Any]) -> Reply:
         abandoned_usage=error.abandoned,
         wire=error.wire,
     )
-
-
-def _is_vendors(base_url: str) -> bool:
-    """Whether an address is OpenAI's own; it has one for each region too."""
-    host = urlsplit(base_url).hostname or ""
-    return host == _HOST or host.endswith(f".{_HOST}")
 
 
 def _is_json(opening: Opening) -> bool:

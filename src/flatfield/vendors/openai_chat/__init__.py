@@ -1,5 +1,21 @@
 """`openai-chat`: any server that speaks OpenAI's Chat Completions, streamed, with native or `json` tool calls."""
 
-from flatfield.vendors.openai_chat.conversation import VENDOR, create, endpoint_of
+from __future__ import annotations
 
-__all__ = ["VENDOR", "create", "endpoint_of"]
+from typing import TYPE_CHECKING
+
+from flatfield.vendors.openai_chat.address import endpoint_of
+from flatfield.vendors.openai_chat.traits import TRAITS
+
+if TYPE_CHECKING:
+    from flatfield.http.services import Services
+    from flatfield.vendors.base import Provider
+
+__all__ = ["TRAITS", "create", "endpoint_of"]
+
+
+def create(services: Services) -> Provider:
+    """The provider, for one run."""
+    from flatfield.vendors.openai_chat.conversation import OpenAIChatProvider
+
+    return OpenAIChatProvider(services)

@@ -6,52 +6,27 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct, field
 
 from flatfield.errors import ProviderError
 from flatfield.http.post import Post
 from flatfield.records import Reply
 from flatfield.vendors import _json_protocol as json_protocol
 from flatfield.vendors import base
+from flatfield.vendors.openai_chat.address import Endpoint, endpoint_of
 from flatfield.vendors.openai_chat.reader import ChatReader
+from flatfield.vendors.openai_chat.traits import TRAITS
 from flatfield.vendors.openai_chat.wire import assistant, explained, parameters, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from flatfield.http.services import Services
     from flatfield.http.transport import Exchange, Transport
     from flatfield.records import AgentConfig, ToolResult, TurnBudget
     from flatfield.vendors.base import Conversation, Lane, Opening
 
-VENDOR = base.Vendor(
-    name="openai-chat",
-    url="https://api.openai.com/v1",
-    url_variable="OPENAI_BASE_URL",
-    key_variables=("OPENAI_API_KEY",),
-)
-"""Whose keys and address are taken where an agent names no server: OpenAI's own tools honour these."""
 CAPPED_ANEW = ("api.openai.com", ".openai.azure.com")
 """Hosts whose newer models take `max_completion_tokens` and refuse `max_tokens`, which every other server knows."""
-
-
-class Endpoint(Struct, frozen=True, kw_only=True):
-    """Where and how one agent's requests go.
-
-    `base_url` ends in /v1; `extra_body` is merged into each request; `extra_request` is recorded for the manifest;
-    `load_seconds` (a local model's loading) is reported with the first turn.
-    """
-
-    base_url: str
-    headers: dict[str, str] = field(default_factory=dict)
-    extra_body: dict[str, Any] = field(default_factory=dict)
-    extra_request: dict[str, Any] = field(default_factory=dict)
-    load_seconds: float = 0.0
-
-
-def create(services: Services) -> OpenAIChatProvider:
-    """The provider, for one run."""
-    return OpenAIChatProvider(services)
 
 
 class OpenAIChatProvider:
@@ -72,7 +47,7 @@ class OpenAIChatProvider:
 
     def lane(self, agent: AgentConfig) -> Lane:
         """One lane per server; on the user's own device one trial at a time, so that none slows another."""
-        return base.lane(agent, self._services.environ, VENDOR)
+        return base.lane(agent, self._services.environ, TRAITS)
 
     def on_device(self, agent: AgentConfig) -> bool:
         """Only where the user says so: a loopback server may be a gateway to a paid API."""
@@ -80,19 +55,6 @@ class OpenAIChatProvider:
 
     async def close(self) -> None:
         """Nothing was started."""
-
-
-def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> Endpoint:
-    """Where the agent's requests go, with the headers that all of them bring.
-
-    Raises:
-        NotReady: the key that is needed is not set.
-    """
-    headers = base.own_headers(agent, environ)
-    named = agent.api_key_env is not None
-    if named or not (agent.base_url or base.brings(headers, "authorization", "api-key")):
-        headers["Authorization"] = f"Bearer {base.api_key(agent, environ, VENDOR)}"
-    return Endpoint(base_url=base.base_url(agent, environ, VENDOR), headers=headers)
 
 
 def open_chat(opening: Opening, services: Services, endpoint: Endpoint) -> Conversation:

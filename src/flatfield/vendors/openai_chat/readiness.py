@@ -13,7 +13,7 @@ from flatfield.vendors._asking import ask
 if TYPE_CHECKING:
     from flatfield.http.services import Services
     from flatfield.records import AgentConfig
-    from flatfield.vendors.openai_chat.conversation import Endpoint
+    from flatfield.vendors.openai_chat.address import Endpoint
 
 _SHOWN = 8
 

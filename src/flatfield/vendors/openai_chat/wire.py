@@ -15,7 +15,7 @@ from flatfield.vendors import base
 if TYPE_CHECKING:
     from flatfield.records import ToolCall
     from flatfield.vendors.base import Opening
-    from flatfield.vendors.openai_chat.conversation import Endpoint
+    from flatfield.vendors.openai_chat.address import Endpoint
     from flatfield.vendors.openai_chat.reader import ChatReader
 
 _CONTEXT = re.compile(

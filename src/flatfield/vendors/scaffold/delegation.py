@@ -34,17 +34,11 @@ if TYPE_CHECKING:
     from flatfield.vendors.base import Conversation, Opening
     from flatfield.vendors.scaffold.finding import External
 
-RUNS_CODE = True
 AT_ONCE = 2
 """So many at once: each is a program of its own, that takes some seconds of a processor to start."""
 VERSION_SECONDS = 30.0
 _VERSION = re.compile(r"\d+(?:\.\d+)+[\w.+-]*")
 _COMPLAINT_CHARACTERS = 300
-
-
-def create(services: Services) -> CliProvider:
-    """The provider, for one run."""
-    return CliProvider(services)
 
 
 class CliProvider:

@@ -1,0 +1,18 @@
+"""`anthropic`: what the vendor states about itself."""
+
+from __future__ import annotations
+
+from flatfield.records import Traits
+
+TRAITS = Traits(
+    name="anthropic",
+    url="https://api.anthropic.com",
+    url_variable="ANTHROPIC_BASE_URL",
+    key_variables=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+    price_name="anthropic",
+    maker="anthropic",
+    makes="claude",
+    known_as=("claude", "anthropic"),
+    unsupported=("context_tokens",),
+    color="orange",
+)

@@ -1,0 +1,19 @@
+"""`gemini`: what the vendor states about itself."""
+
+from __future__ import annotations
+
+from flatfield.records import Traits
+
+TRAITS = Traits(
+    name="gemini",
+    url="https://generativelanguage.googleapis.com",
+    url_variable="GOOGLE_GEMINI_BASE_URL",
+    key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    price_name="google",
+    model_prefix="models/",
+    maker="google",
+    makes="gemini|gemma",
+    known_as=("gemini", "gemma", "bard", "deepmind", "google", "googleapis"),
+    unsupported=("context_tokens",),
+    color="purple",
+)

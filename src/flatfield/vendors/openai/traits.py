@@ -1,0 +1,18 @@
+"""`openai`: what the vendor states about itself."""
+
+from __future__ import annotations
+
+from flatfield.records import Traits
+
+TRAITS = Traits(
+    name="openai",
+    url="https://api.openai.com/v1",
+    url_variable="OPENAI_BASE_URL",
+    key_variables=("OPENAI_API_KEY",),
+    price_name="openai",
+    maker="openai",
+    makes="gpt|chatgpt|codex|davinci|o[134]",
+    known_as=("gpt", "chatgpt", "openai", "davinci", "codex"),
+    unsupported=("context_tokens",),
+    color="green",
+)

@@ -1,0 +1,15 @@
+"""`openai-chat`: what the vendor states about itself."""
+
+from __future__ import annotations
+
+from flatfield.records import Traits
+
+TRAITS = Traits(
+    name="openai-chat",
+    url="https://api.openai.com/v1",
+    url_variable="OPENAI_BASE_URL",
+    key_variables=("OPENAI_API_KEY",),
+    usual_key_variables=("OPENROUTER_API_KEY",),
+    price_name="openai",
+)
+"""Whose keys and address are taken where an agent names no server: OpenAI's own tools honour these."""

@@ -1,0 +1,12 @@
+"""`cli`: what the vendor states about itself."""
+
+from __future__ import annotations
+
+from flatfield.records import Traits
+
+TRAITS = Traits(
+    name="cli",
+    is_scaffold=True,
+    outputs=("claude-code", "codex", "gemini-cli", "json", "opencode", "text"),
+    runs_code=True,
+)
