@@ -75,6 +75,24 @@ def traits_of(provider: str) -> Traits:
     return found if isinstance(found, Traits) else Traits(name=provider)
 
 
+def traits_or_usual(provider: str) -> Traits:
+    """The same, where nobody has to be there: of a vendor that is not, or cannot be imported, what holds for most.
+
+    A record may name such a one: what was measured with it stays readable.
+    """
+    return traits_of(provider) if vendor_if_there(provider) is not None else Traits(name=provider)
+
+
+def vendor_if_there(provider: str) -> ModuleType | None:
+    """The package of a vendor, found by its provider's name; None where there is none, or it cannot be imported."""
+    if provider not in known("provider"):
+        return None
+    try:
+        return load("provider", provider)
+    except NotReady:
+        return None
+
+
 def all_traits() -> tuple[Traits, ...]:
     """What each vendor that can be imported states about itself, in the order of their names."""
     found: list[Traits] = []

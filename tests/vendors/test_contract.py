@@ -20,7 +20,6 @@ from flatfield.http.services import Services
 from flatfield.http.tape import rebuilt
 from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, ToolSpec, Usage
-from flatfield.tasks.agents import CLI
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
 from flatfield.testing.wires import CONTROLS, new_wire
 from flatfield.vendors.base import Opening
@@ -66,7 +65,7 @@ TOO_LONG = {
 TURNS_OF_THE_LOOP = 200
 
 
-@pytest.fixture(params=[name for name in plugins.names("provider") if name not in (*CONTROLS, CLI)])
+@pytest.fixture(params=[name for name in plugins.names("provider") if name not in (*CONTROLS, "cli")])
 def provider(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

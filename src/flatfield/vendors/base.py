@@ -123,6 +123,19 @@ class Address(Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = field(default_factory=dict)
 
 
+class UsualServer(Struct, frozen=True, kw_only=True):
+    """A server that people often run on this machine, and how an agent on it is written.
+
+    `base_url` is where `/models` lists what it serves. An agent on it is `provider:MODEL`, with `@address` behind it
+    where there is one.
+    """
+
+    name: str
+    base_url: str
+    provider: str
+    address: str = ""
+
+
 class Told(Struct, frozen=True, kw_only=True):
     """What a reader understood of one reply; `service_tier`: which one it was served at, "" when it does not say."""
 

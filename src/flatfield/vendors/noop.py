@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.records import Reply, Traits, Usage
+from flatfield.records import AgentConfig, Reply, Traits, Usage
 from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.http.services import Services
-    from flatfield.records import AgentConfig, ToolResult, TurnBudget
+    from flatfield.records import ToolResult, TurnBudget
     from flatfield.vendors.base import Conversation, Opening
 
 
 TRAITS = Traits(name="noop", asks_server=False, is_word=True, is_control=True)
+AGENT = AgentConfig(name=TRAITS.name, provider=TRAITS.name)
 
 
 def create(_services: Services) -> NoopProvider:

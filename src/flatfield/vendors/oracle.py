@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flatfield.errors import ProviderError
-from flatfield.records import Reply, ToolCall, Traits, Usage
+from flatfield.records import AgentConfig, Reply, ToolCall, Traits, Usage
 from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.http.services import Services
-    from flatfield.records import AgentConfig, Task, ToolResult, TurnBudget
+    from flatfield.records import Task, ToolResult, TurnBudget
     from flatfield.vendors.base import Conversation, Opening
 
 
@@ -23,6 +23,8 @@ FORGIVING = "forgiving"
 
 
 TRAITS = Traits(name="oracle", asks_server=False, is_word=True, is_control=True)
+AGENT = AgentConfig(name=TRAITS.name, provider=TRAITS.name)
+FORGIVING_AGENT = AgentConfig(name=TRAITS.name, provider=TRAITS.name, model=FORGIVING)
 
 
 def create(_services: Services) -> OracleProvider:
