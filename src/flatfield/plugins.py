@@ -1,4 +1,4 @@
-"""Finds the one file that adds a provider, tool, verifier, report or importer, by its name."""
+"""Finds the one file that adds a provider, tool, verifier, report, importer or wire of the test kit, by its name."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ KINDS = {
     "verifier": "flatfield.scoring.verifiers",
     "report": "flatfield.faces.reports",
     "importer": "flatfield.tasks.importers",
+    "wire": "flatfield.testing.wires",
 }
 
 
