@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flatfield import plugins
-from flatfield.records import AgentConfig, LaneLimits, Price, Traits
+from flatfield.records import AgentConfig, LaneLimits, Price
 from flatfield.tasks import agents, fields, source, toml
 from flatfield.tasks.headers import look_at
 from flatfield.tasks.located import shown
@@ -116,10 +116,9 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
     if node.map is not None and "provider" not in entries:
         there = ", ".join(plugins.names("provider"))
         found.add(node.line, f"{what} has no provider", f'write provider = "…", one of: {there}')
-    vendor = plugins.traits_or_usual(given["provider"]) if "provider" in given else None
-    _look_at_command(what, vendor, entries, found)
-    needs_model = vendor is not None and not vendor.is_control and "command" not in entries
-    if needs_model and "model" not in entries:
+    _look_at_command(what, given, entries, found)
+    # Its vendor is asked, and so imported, only where that matters.
+    if entries.keys().isdisjoint({"model", "command"}) and "provider" in given and not _is_control(given["provider"]):
         found.add(node.line, f"{what} has no model", 'write model = "…", as the provider calls it')
     if "base_url" in given and not agents.is_url(given["base_url"]):
         line = entries["base_url"].line
@@ -136,10 +135,18 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
     return AgentConfig(name=name, source=where, **given) if len(found.mistakes) == before else None
 
 
-def _look_at_command(what: str, vendor: Traits | None, entries: dict[str, Node], found: Findings) -> None:
+def _is_control(provider: str) -> bool:
+    return plugins.traits_or_usual(provider).is_control
+
+
+def _asks_server(provider: str) -> bool:
+    return plugins.traits_or_usual(provider).asks_server
+
+
+def _look_at_command(what: str, given: dict[str, Any], entries: dict[str, Node], found: Findings) -> None:
     """`command` and `output` are an external agent's, and an output is a command's."""
     for key in ("command", "output"):
-        if key in entries and vendor is not None and not vendor.is_scaffold:
+        if key in entries and "provider" in given and not plugins.traits_or_usual(given["provider"]).is_scaffold:
             scaffolds = " or ".join(f'"{each.name}"' for each in plugins.all_traits() if each.is_scaffold)
             fix = f"write provider = {scaffolds}, or remove it"
             found.add(entries[key].line, f"{what} has `{key}`, which is for external agents", fix)
@@ -169,12 +176,12 @@ def _lane(name: str, node: Node, where: str, found: Findings) -> LaneLimits | No
         found.add(node.line, f"{what} holds another table", f'put the whole name in quotes: [lanes."{inner}"]')
         return None
     providers = plugins.names("provider")
-    servers = [provider for provider in providers if plugins.traits_or_usual(provider).asks_server]
-    if name in providers and name not in servers:
+    if name in providers and not _asks_server(name):
         found.add(
             node.line, f"{name} has no server that is asked", "remove the table: one trial runs on a device at a time"
         )
-    elif name not in servers and not _HOST.fullmatch(name):
+    elif name not in providers and not _HOST.fullmatch(name):
+        servers = [provider for provider in providers if _asks_server(provider)]
         fix = f"{source.right_key(name, servers)}, or the host and port of a server"
         found.add(node.line, f"{name!r} is neither a provider nor a host", fix)
     given = fields.read_map(node, LANE_LIMITS, found, what=what)

@@ -8,14 +8,13 @@ import msgspec
 
 from flatfield.errors import ProviderError
 from flatfield.records import AgentConfig, Reply, ToolCall, Traits, Usage
-from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.http.services import Services
     from flatfield.records import Task, ToolResult, TurnBudget
-    from flatfield.vendors.base import Conversation, Opening
+    from flatfield.vendors.base import Conversation, Lane, Opening
 
 
 FORGIVING = "forgiving"
@@ -44,6 +43,8 @@ class OracleProvider:
 
     def lane(self, _agent: AgentConfig) -> Lane:
         """Competes with nobody."""
+        from flatfield.vendors.base import Lane  # every command that reads agents asks this file what it is
+
         return Lane(name="control", width=16)
 
     def on_device(self, _agent: AgentConfig) -> bool:
