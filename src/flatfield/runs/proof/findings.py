@@ -15,9 +15,9 @@ from flatfield.vendors import noop, oracle
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+# Agents that do no work, as they are spoken of; the control that does none has its own name.
 ECHO = "an echo of the prompt"
 COPY = "a copy of the workspace"
-"""Agents that do no work beside the control that does none, as they are spoken of."""
 
 
 class Played(Struct, frozen=True, kw_only=True):
