@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flatfield import plugins
-from flatfield.records import Price, Usage
+from flatfield.records import Price, Sent, Usage
 from flatfield.scoring.prices.data import DataFile, load
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Prices:
         usage: Usage | None,
         on_device: bool,  # noqa: FBT001 - the door's
         *,
-        sent: Mapping[str, Any] | None = None,
+        sent: Sent | None = None,
     ) -> float | None:
         """Dollars that `usage` cost; None when no price, or no usage, is known.
 
@@ -61,7 +61,7 @@ class Prices:
             return 0.0
         if usage is None or usage.cache_read_tokens + usage.cache_write_tokens > usage.input_tokens:
             return None
-        return own_usd(own, usage) if own else self._listed(agent, usage, sent or {})
+        return own_usd(own, usage) if own else self._listed(agent, usage, sent or Sent())
 
     def own(self, agent: AgentConfig) -> Price | None:
         """The user's own price of an agent's model."""
@@ -72,7 +72,7 @@ class Prices:
         listed = self._file.version()
         return f"{listed}; user price file: {', '.join(sorted(self._own))}" if self._own else listed
 
-    def described(self, agent: AgentConfig, sent: Mapping[str, Any]) -> str:
+    def described(self, agent: AgentConfig, sent: Sent) -> str:
         """How a request of the agent is priced, in words; "" when no price is known. `sent` as for `usd`."""
         own = self.own(agent)
         if own is not None:
@@ -81,7 +81,7 @@ class Prices:
         if found is None:
             return ""
         price = found.model_price
-        tier = str(sent.get("service_tier") or "")
+        tier = sent.service_tier
         at = f" at the service tier {tier}" if tier_context(tier) else ""
         rates = rates_text(price.input_mtok, price.cache_read_mtok, price.output_mtok)
         return f"{rates}{at}: {self._file.version()}"
@@ -91,7 +91,7 @@ class Prices:
         said = (self.described(agent, turn.reply.request) for turn in turns if turn.cost_usd)
         return " | ".join(dict.fromkeys(text for text in said if text))
 
-    def _listed(self, agent: AgentConfig, usage: Usage, sent: Mapping[str, Any]) -> float | None:
+    def _listed(self, agent: AgentConfig, usage: Usage, sent: Sent) -> float | None:
         found = self._calculated(agent, usage, sent)
         if found is None:
             return None
@@ -99,21 +99,21 @@ class Prices:
             return _small_requests_usd(found, usage)
         return float(found.total_price)
 
-    def _calculated(self, agent: AgentConfig, usage: Usage, sent: Mapping[str, Any]) -> PriceCalculation | None:
+    def _calculated(self, agent: AgentConfig, usage: Usage, sent: Sent) -> PriceCalculation | None:
         """What genai-prices makes of one request; None when no price is known."""
         from genai_prices import Usage as Tokens
 
         asked = plugins.traits_or_usual(agent.provider)
-        address = sent.get("base_url") or agent.base_url
+        address = sent.base_url or agent.base_url
         vendor = None if address else asked.price_name or None
         model = agent.model.removeprefix(asked.model_prefix)
         if asked.is_scaffold:  # it says itself what it asked
-            vendor, model = None if address else sent.get("vendor") or None, str(sent.get("model") or "")
+            vendor, model = None if address else sent.price_vendor or None, sent.model
         if not model or not (address or vendor):
             return None
         if self._snapshot is None:
             self._snapshot = load(self._file)
-        context = tier_context(str(sent.get("service_tier") or ""))
+        context = tier_context(sent.service_tier)
         try:
             _, listed = self._snapshot.find_provider_model(model, None, vendor, address)
             if context and not _has_tier(listed, context, self._at or datetime.now(UTC)):

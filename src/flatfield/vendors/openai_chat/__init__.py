@@ -21,9 +21,9 @@ _USUAL_PORTS = (("llama.cpp", 8080), ("LM Studio", 1234), ("vLLM", 8000))
 
 def create(services: Services) -> Provider:
     """The provider, for one run."""
-    from flatfield.vendors.openai_chat.conversation import OpenAIChatProvider
+    from flatfield.vendors.openai_chat.conversation import provider
 
-    return OpenAIChatProvider(services)
+    return provider(services)
 
 
 def usual_servers(_environ: Mapping[str, str]) -> tuple[UsualServer, ...]:
