@@ -115,8 +115,8 @@ async def run_flatfield(load: Load) -> None:
 def converser(services: Services, load: Load) -> Callable[[Opening], Awaitable[Conversation]]:
     """What opens a provider's conversations; `local` has its server's process, but not its model, taken away."""
     from flatfield import plugins
-    from flatfield.vendors import local
     from flatfield.vendors.base import Address
+    from flatfield.vendors.local import conversation as local
     from flatfield.vendors.openai_chat.address import Endpoint
     from flatfield.vendors.openai_chat.conversation import open_chat
 

@@ -193,7 +193,9 @@ async def against_llama(model: Path) -> bool:
         services = Services(session=session, clock=clock, environ=os.environ, cache=model.parent)
         servers = LocalServers(services)
         try:
-            server, _ = await servers.serve(ServerSpec(path=str(model), alias="m", threads=usable_threads()))
+            server, _ = await servers.serve(
+                ServerSpec(path=str(model), alias="m", context_tokens=8192, threads=usable_threads())
+            )
             headers = {"Content-Type": "application/json", **server.headers}
             for prompt in PROMPTS:
                 for _ in range(3):

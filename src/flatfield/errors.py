@@ -20,12 +20,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from flatfield.records import Leftover
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flatfield.records import Mistake
+    from flatfield.records import Leftover, Mistake
 
 
 class FlatfieldError(Exception):
@@ -73,6 +71,8 @@ class ProviderError(FlatfieldError):
 
     def __init__(self, message: str, *, status: int | None = None, left: Leftover | None = None) -> None:
         super().__init__(message)
+        from flatfield.records import Leftover  # what only prints help need not load it
+
         self.status = status
         self.left = left or Leftover()
 

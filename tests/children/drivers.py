@@ -101,7 +101,7 @@ async def _server(token: str, folder: Path) -> None:
     model.write_text("GGUFhang")
     environ = {**os.environ, "PYTHONPATH": str(FAKE)}
     services = Services(session=cast("Any", None), clock=SystemClock(), environ=environ, cache=folder)
-    await start_server(ServerSpec(path=str(model), alias="m"), services)
+    await start_server(ServerSpec(path=str(model), alias="m", context_tokens=8192), services)
 
 
 def _eval(token: str, folder: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from flatfield.errors import NotReady, ProviderError
 from flatfield.http.services import Services
 from flatfield.records import AgentConfig, Task, ToolSpec, TurnBudget
-from flatfield.vendors.base import Opening
-from flatfield.vendors.local import LocalProvider, create
+from flatfield.vendors.base import Opening, Provider
+from flatfield.vendors.local import create
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ def services_with(services: Services, environ: dict[str, str]) -> Services:
 
 
 @pytest.fixture
-async def provider(services: Services) -> AsyncIterator[LocalProvider]:
+async def provider(services: Services) -> AsyncIterator[Provider]:
     local = create(services_with(services, {**os.environ, "PYTHONPATH": str(FAKE)}))
     yield local
     await local.close()
@@ -51,14 +51,14 @@ def model(tmp_path: Path) -> str:
     return str(path)
 
 
-async def test_it_is_on_the_device_alone(provider: LocalProvider) -> None:
+async def test_it_is_on_the_device_alone(provider: Provider) -> None:
     lanes = {provider.lane(agent(name)) for name in ("smollm2-135m", "/other.gguf")}
     assert [(lane.name, lane.width) for lane in lanes] == [("device:local", 1)]
     assert provider.on_device(agent("x"))
 
 
 async def test_ready_with_a_file_and_the_library(
-    provider: LocalProvider, model: str, monkeypatch: pytest.MonkeyPatch
+    provider: Provider, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(FAKE))
     await provider.check(agent(model))
@@ -77,7 +77,7 @@ async def test_ready_with_a_file_and_the_library(
         (agent("smollm2-135m", base_url="http://127.0.0.1:1/v1"), "remove base_url"),
     ],
 )
-async def test_not_ready(provider: LocalProvider, config: AgentConfig, sentence: str) -> None:
+async def test_not_ready(provider: Provider, config: AgentConfig, sentence: str) -> None:
     with pytest.raises(NotReady) as caught:
         await provider.check(config)
     assert sentence in str(caught.value)
@@ -90,7 +90,7 @@ async def test_a_port_that_is_none(services: Services, model: str, port: str) ->
         await local.check(agent(model))
 
 
-async def test_the_load_is_reported_once_and_nothing_is_cached(provider: LocalProvider, model: str) -> None:
+async def test_the_load_is_reported_once_and_nothing_is_cached(provider: Provider, model: str) -> None:
     first = await (await provider.converse(opening(agent(model)))).turn((), BUDGET)
     second = await (await provider.converse(opening(agent(model)))).turn((), BUDGET)
     assert first.load_seconds > 0 == second.load_seconds
@@ -107,7 +107,7 @@ async def test_the_load_is_reported_once_and_nothing_is_cached(provider: LocalPr
     ],
 )
 async def test_a_template_without_tools_is_named(
-    provider: LocalProvider, model: str, settings: dict[str, Any], tools: tuple[ToolSpec, ...], ignored: bool | None
+    provider: Provider, model: str, settings: dict[str, Any], tools: tuple[ToolSpec, ...], ignored: bool | None
 ) -> None:
     chat = await provider.converse(opening(agent(model, **settings), tools=tools))
     request = (await chat.turn((), BUDGET)).request
@@ -117,11 +117,11 @@ async def test_a_template_without_tools_is_named(
     assert "127.0.0.1" not in str(request)
 
 
-async def test_a_server_killed_in_the_middle_of_a_turn(provider: LocalProvider, model: str) -> None:
+async def test_a_server_killed_in_the_middle_of_a_turn(provider: Provider, model: str) -> None:
     chat = await provider.converse(opening(agent(model), prompt="wait"))
     turn = asyncio.ensure_future(chat.turn((), BUDGET))
     await asyncio.sleep(0)
-    os.kill(provider._servers._current.pid, signal.SIGKILL)  # type: ignore[union-attr]
+    os.kill(provider._servers._current.pid, signal.SIGKILL)  # type: ignore[attr-defined]
     with pytest.raises(ProviderError, match=r"server of local model 'small.gguf' was killed \(signal 9"):
         await turn
     with pytest.raises(ProviderError, match="was killed"):
@@ -130,7 +130,7 @@ async def test_a_server_killed_in_the_middle_of_a_turn(provider: LocalProvider, 
     assert reply.load_seconds > 0
 
 
-async def test_closed_in_the_middle_of_a_turn(provider: LocalProvider, model: str) -> None:
+async def test_closed_in_the_middle_of_a_turn(provider: Provider, model: str) -> None:
     chat = await provider.converse(opening(agent(model), prompt="wait"))
     turn = asyncio.ensure_future(chat.turn((), BUDGET))
     await asyncio.sleep(0)
@@ -139,7 +139,7 @@ async def test_closed_in_the_middle_of_a_turn(provider: LocalProvider, model: st
         await turn
 
 
-async def test_a_cancelled_turn_leaves_the_server_for_the_next(provider: LocalProvider, model: str) -> None:
+async def test_a_cancelled_turn_leaves_the_server_for_the_next(provider: Provider, model: str) -> None:
     chat = await provider.converse(opening(agent(model), prompt="wait"))
     turn = asyncio.ensure_future(chat.turn((), BUDGET))
     await asyncio.sleep(0)

@@ -23,7 +23,6 @@ from flatfield.http.secrecy import without_keys
 if TYPE_CHECKING:
     from flatfield.http.services import Services
 
-DEFAULT_CONTEXT_TOKENS = 8192
 LIBRARY_FIX = "the local provider needs llama.cpp; run: pip install 'flatfield[local]'"
 _LOAD_LIMIT_SECONDS = 900.0
 _HEALTH_LIMIT_SECONDS = 5.0
@@ -37,7 +36,7 @@ class ServerSpec(Struct, frozen=True, kw_only=True):
 
     path: str
     alias: str
-    context_tokens: int = DEFAULT_CONTEXT_TOKENS
+    context_tokens: int
     threads: int = 1
     port: int = 0
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from flatfield import json_text
 from flatfield.errors import NotReady
+from flatfield.machine.llama import DEFAULT_CONTEXT_TOKENS
 from flatfield.machine.llama.server import LocalServer, ServerSpec, start_server, usable_threads
 from flatfield.machine.models.pulling import expected_sha256, file_sha256
 from flatfield.machine.models.store import find_model
@@ -54,7 +55,7 @@ async def check_model(name: str, services: Services) -> ModelCheck:
         raise NotReady(
             f"{path} has SHA-256 {sha256}, expected {expected}; remove it and run: flatfield models pull {name}"
         )
-    spec = ServerSpec(path=str(path), alias=path.stem, threads=usable_threads())
+    spec = ServerSpec(path=str(path), alias=path.stem, context_tokens=DEFAULT_CONTEXT_TOKENS, threads=usable_threads())
     server = await start_server(spec, services)
     try:
         began_seconds = services.clock.now()

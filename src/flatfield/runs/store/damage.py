@@ -54,7 +54,7 @@ def check_files(path: Path) -> None:
     # Not opened here: closing any descriptor of the file would give up the locks that SQLite holds on it for this whole
     # process, and another process would then delete the log that this one goes on writing to.
     if size < SMALLEST_BYTES:
-        raise damaged(path, f"only {size} bytes of the file are left")
+        raise damaged(path, "file is not a database")
     if log_bytes and log_bytes >= WAL_HEADER_BYTES:
         with log.open("rb") as file:
             (magic,) = struct.unpack(">I", file.read(4))

@@ -15,7 +15,7 @@ from flatfield.http.proxies import proxy_for
 from flatfield.http.retrying import RetryPolicy
 from flatfield.http.secrecy import shown_url
 from flatfield.http.transport import Transport
-from flatfield.machine.llama.server import DEFAULT_CONTEXT_TOKENS
+from flatfield.machine.llama import DEFAULT_CONTEXT_TOKENS
 from flatfield.vendors.ollama.reader import LoadReader
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`local`: a GGUF model on this device, served by llama.cpp in a child process, on the `openai-chat` wire."""
+"""A model that llama.cpp serves in a child process of ours, on the chat wire."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flatfield.errors import Interrupted, NotReady, ProviderError
+from flatfield.machine.llama import DEFAULT_CONTEXT_TOKENS
 from flatfield.machine.llama.server import (
-    DEFAULT_CONTEXT_TOKENS,
     LIBRARY_FIX,
     LocalServer,
     LocalServers,
@@ -18,9 +18,9 @@ from flatfield.machine.llama.server import (
 )
 from flatfield.machine.models.identity import file_identity
 from flatfield.machine.models.store import find_model
-from flatfield.records import Traits
 from flatfield.vendors.base import Address, device_lane
 from flatfield.vendors.openai_chat.address import Endpoint
+from flatfield.vendors.openai_chat.conversation import open_chat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,22 +28,6 @@ if TYPE_CHECKING:
     from flatfield.http.services import Services
     from flatfield.records import AgentConfig, Reply, ToolResult, TurnBudget
     from flatfield.vendors.base import Conversation, Lane, Opening
-
-
-TRAITS = Traits(
-    name="local",
-    asks_server=False,
-    is_word=True,
-    device="always",
-    sizes_context=True,
-    loaded_context_tokens=DEFAULT_CONTEXT_TOKENS,
-    color="cyan",
-)
-
-
-def create(services: Services) -> LocalProvider:
-    """The provider, for one run."""
-    return LocalProvider(services)
 
 
 class LocalProvider:
@@ -74,8 +58,6 @@ class LocalProvider:
             tools_ignored=ignored,
             load_seconds=load_seconds,
         )
-        from flatfield.vendors.openai_chat.conversation import open_chat
-
         return LocalConversation(open_chat(opening, self._services, endpoint), server)
 
     def lane(self, _agent: AgentConfig) -> Lane:

@@ -1,0 +1,29 @@
+"""`local`: a GGUF model on this device, served by llama.cpp in a child process, on the `openai-chat` wire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flatfield.machine.llama import DEFAULT_CONTEXT_TOKENS
+from flatfield.records import Traits
+
+if TYPE_CHECKING:
+    from flatfield.http.services import Services
+    from flatfield.vendors.base import Provider
+
+TRAITS = Traits(
+    name="local",
+    asks_server=False,
+    is_word=True,
+    device="always",
+    sizes_context=True,
+    loaded_context_tokens=DEFAULT_CONTEXT_TOKENS,
+    color="cyan",
+)
+
+
+def create(services: Services) -> Provider:
+    """The provider, for one run."""
+    from flatfield.vendors.local.conversation import LocalProvider
+
+    return LocalProvider(services)
