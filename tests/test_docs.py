@@ -136,9 +136,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (site / "my_flatfield" / name).write_text(text)
     assert len(files) == len(listed) == len(blocks(INTERNALS, "python"))
     monkeypatch.syspath_prepend(str(site))
-    plugins.known.cache_clear()
+    plugins.look_again()
     yield
-    plugins.known.cache_clear()
+    plugins.look_again()
     for name in [name for name in sys.modules if name.startswith("my_flatfield")]:
         del sys.modules[name]
 

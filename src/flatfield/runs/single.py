@@ -18,7 +18,7 @@ from flatfield.agent.files.guarding import Protection, check_workspace
 from flatfield.agent.files.searching import remember_all
 from flatfield.agent.files.shielding import alone
 from flatfield.agent.provider_pool import ProviderPool
-from flatfield.agent.tools.run_command import SPEC, run_shielded
+from flatfield.agent.tools.run_command import run_shielded
 from flatfield.agent.workspace import SANDBOX_ROOT
 from flatfield.errors import NotReady
 from flatfield.http.services import Services
@@ -33,7 +33,7 @@ from flatfield.runs.order import versions
 from flatfield.runs.remembering import ProgramAtWork, Remembering
 from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, limit_agents
-from flatfield.runs.trial import Assignment, Ground, TrialWork, tool_names
+from flatfield.runs.trial import Assignment, Ground, TrialWork, needs_sandbox, tool_names
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import nobody
 from flatfield.tasks.agents import fingerprint
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from flatfield.runs.store.underway import Underway
     from flatfield.tasks.access import Access
 
-COMMANDS = SPEC.name
 PROMPT = "prompt"
 """The id of the task that a bare prompt is."""
 
@@ -123,7 +122,8 @@ async def run_here(
         await pool.check(agent)
         limit_agents(lanes, pool, (agent,), around.lanes)
         assignment = _assignment(prompt, agent, limits, around.run)
-        sandbox = await _sandbox(protection) if COMMANDS in tool_names(agent, assignment.task) else None
+        commanding = next(filter(needs_sandbox, tool_names(agent, assignment.task)), None)
+        sandbox = await _sandbox(protection, commanding) if commanding else None
         work = TrialWork(assignment, _ground(pool, folder, sandbox, around))
         lane = pool.of(agent).lane(agent)
 
@@ -200,8 +200,8 @@ def opened(protection: Protection) -> tuple[str, ...]:
     return tuple(notes)
 
 
-async def _sandbox(protection: Protection) -> Sandbox:
-    """The sandbox for commands, once it has run one in this very folder.
+async def _sandbox(protection: Protection, tool: str) -> Sandbox:
+    """The sandbox for the commands of a tool, once it has run one in this very folder.
 
     Raises:
         NotReady: there is none that is safe, or it cannot keep commands from what is protected here.
@@ -210,7 +210,7 @@ async def _sandbox(protection: Protection) -> Sandbox:
         sandbox = await asyncio.to_thread(find_sandbox, os.environ)
         await run_shielded("true", protection, sandbox, SandboxLimits())
     except NotReady as error:
-        raise NotReady(f"the agent's tools name {COMMANDS}, and commands cannot be run safely here: {error}") from None
+        raise NotReady(f"the agent's tools name {tool}, and commands cannot be run safely here: {error}") from None
     return sandbox
 
 

@@ -220,8 +220,13 @@ def shown(parameters: Mapping[str, Any], opening: Opening, *, api: str, base_url
         "protocol": opening.agent.protocol,
         "system_digest": digest(system),
         "tool_names": [tool.name for tool in opening.tools],
-        "tools_digest": digest(msgspec.json.encode(opening.tools).decode()),
+        "tools_digest": digest(msgspec.json.encode([_told(tool) for tool in opening.tools]).decode()),
     }
+
+
+def _told(tool: ToolSpec) -> dict[str, Any]:
+    """What a model is told of a tool whatever the protocol: its example is a part of the `json` protocol's prompt."""
+    return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
 
 
 def digest(text: str) -> str:
