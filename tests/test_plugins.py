@@ -175,6 +175,6 @@ def test_the_default_tools_stand_in_their_places_whatever_is_installed_beside_th
 
 
 def test_every_part_of_ours_states_its_traits() -> None:
-    for kind, struct in (("tool", ToolTraits), ("verifier", VerifierTraits)):
+    for kind, struct in (("tool", ToolTraits), ("verifier", VerifierTraits), ("report", ReportTraits)):
         for name, point in plugins.known(kind).items():
             assert point or isinstance(plugins.load(kind, name).TRAITS, struct), name

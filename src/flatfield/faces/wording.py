@@ -131,3 +131,8 @@ def middle_cut(text: str, limit: int) -> str:
         return text
     tail = (limit - 1) // 3
     return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def beginning(text: str, characters: int) -> str:
+    """The text's beginning, cut at a line's end."""
+    return text if len(text) <= characters else text[: text.rfind("\n", 0, characters) + 1]
