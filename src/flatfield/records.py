@@ -289,8 +289,9 @@ class ToolTraits(Struct, frozen=True, kw_only=True):
     """What a tool's file states about it, so that nobody else asks for its name.
 
     `default_place`: where it stands among the tools of a task that names none, from 1; None: only tasks that name it
-    have it. `needs_sandbox`: it runs commands; a trial that has it is not done where there is no sandbox. `looks_only`:
-    a call leaves nothing behind.
+    have it. `needs_sandbox`: it runs commands; a trial that has it is not done where there is no sandbox.
+    `shields_folder`: in a user's own folder it keeps its commands from what is protected there; one that does not is
+    not given to an agent that works in it. `looks_only`: a call leaves nothing behind.
 
     `path_argument` names the argument that holds the path of the file which it writes, "" where it writes no file that
     its arguments name; `content_argument` the one that holds the file's whole new text, "" where it changes a part.
@@ -298,6 +299,7 @@ class ToolTraits(Struct, frozen=True, kw_only=True):
 
     default_place: int | None = None
     needs_sandbox: bool = False
+    shields_folder: bool = False
     looks_only: bool = False
     path_argument: str = ""
     content_argument: str = ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from flatfield import plugins
 from flatfield.agent.destinations import runs_code
 from flatfield.agent.files.changed import Changed
 from flatfield.agent.files.confined import ConfinedFiles
@@ -39,7 +40,7 @@ from flatfield.tasks.access import nobody
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -122,7 +123,7 @@ async def run_here(
         await pool.check(agent)
         limit_agents(lanes, pool, (agent,), around.lanes)
         assignment = _assignment(prompt, agent, limits, around.run)
-        commanding = next(filter(needs_sandbox, tool_names(agent, assignment.task)), None)
+        commanding = tuple(filter(needs_sandbox, tool_names(agent, assignment.task)))
         sandbox = await _sandbox(protection, commanding) if commanding else None
         work = TrialWork(assignment, _ground(pool, folder, sandbox, around))
         lane = pool.of(agent).lane(agent)
@@ -200,17 +201,23 @@ def opened(protection: Protection) -> tuple[str, ...]:
     return tuple(notes)
 
 
-async def _sandbox(protection: Protection, tool: str) -> Sandbox:
-    """The sandbox for the commands of a tool, once it has run one in this very folder.
+async def _sandbox(protection: Protection, tools: Sequence[str]) -> Sandbox:
+    """The sandbox for the commands of tools, once it has run one in this very folder.
 
     Raises:
-        NotReady: there is none that is safe, or it cannot keep commands from what is protected here.
+        NotReady: there is none that is safe, or it or a tool cannot keep commands from what is protected here.
     """
+    unsafe = next((tool for tool in tools if not plugins.tool_traits(tool).shields_folder), None)
+    if unsafe:
+        raise NotReady(
+            f"the agent's tools name {unsafe}, which does not keep its commands from what is protected in this folder; "
+            "leave it out of `tools`, or give it to a task, which works in a copy"
+        )
     try:
         sandbox = await asyncio.to_thread(find_sandbox, os.environ)
         await run_shielded("true", protection, sandbox, SandboxLimits())
     except NotReady as error:
-        raise NotReady(f"the agent's tools name {tool}, and commands cannot be run safely here: {error}") from None
+        raise NotReady(f"the agent's tools name {tools[0]}, and commands cannot be run safely here: {error}") from None
     return sandbox
 
 

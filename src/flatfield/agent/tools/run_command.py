@@ -31,7 +31,7 @@ KILLED = {
     152: "killed: it used more CPU time than allowed",
     153: "killed: it wrote a larger file than allowed",
 }
-TRAITS = ToolTraits(needs_sandbox=True)
+TRAITS = ToolTraits(needs_sandbox=True, shields_folder=True)
 
 SPEC = ToolSpec(
     name="run_command",
