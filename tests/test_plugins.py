@@ -174,6 +174,18 @@ def test_the_default_tools_stand_in_their_places_whatever_is_installed_beside_th
     assert plugins.file_writer() == "write_file"
 
 
+def test_no_default_tool_is_left_out_because_it_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(kind: str, name: str) -> ModuleType:
+        if name == "edit_file":
+            raise NotReady("a library is missing")
+        return original(kind, name)
+
+    original = plugins.load
+    monkeypatch.setattr(plugins, "load", load)
+    with pytest.raises(NotReady, match="a library is missing"):
+        plugins.default_tools()
+
+
 def test_every_part_of_ours_states_its_traits() -> None:
     for kind, struct in (("tool", ToolTraits), ("verifier", VerifierTraits), ("report", ReportTraits)):
         for name, point in plugins.known(kind).items():

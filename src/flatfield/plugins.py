@@ -109,8 +109,13 @@ def default_tools() -> tuple[str, ...]:
     """The tools of a task that names none, in their order.
 
     Only our own: what somebody happens to have installed changes no task for them.
+
+    Raises:
+        NotReady: one of ours cannot be imported; none is left out for that.
     """
     own = [name for name, point in known("tool").items() if point is None]
+    for name in own:
+        load("tool", name)
     placed = [(place, name) for name in own if (place := tool_traits(name).default_place) is not None]
     return tuple(name for _, name in sorted(placed))
 
