@@ -114,6 +114,7 @@ def converser(services: Services, load: Load) -> Callable[[Opening], Awaitable[C
     """What opens a provider's conversations; `local` has its server's process, but not its model, taken away."""
     from flatfield import plugins
     from flatfield.vendors import local
+    from flatfield.vendors.base import Address
     from flatfield.vendors.openai_chat.address import Endpoint
     from flatfield.vendors.openai_chat.conversation import open_chat
 
@@ -121,7 +122,7 @@ def converser(services: Services, load: Load) -> Callable[[Opening], Awaitable[C
         converse: Callable[[Opening], Awaitable[Conversation]]
         converse = plugins.load("provider", load.provider).create(services).converse
         return converse
-    endpoint = Endpoint(base_url=load.base_url, extra_body={"cache_prompt": False})
+    endpoint = Endpoint(address=Address(base_url=load.base_url), extra_body={"cache_prompt": False})
 
     class Running:
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()

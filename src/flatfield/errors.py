@@ -20,10 +20,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from flatfield.records import Leftover
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flatfield.records import Abandoned, Mistake, Wire
+    from flatfield.records import Mistake
 
 
 class FlatfieldError(Exception):
@@ -67,40 +69,20 @@ class StoreError(FlatfieldError):
 
 
 class ProviderError(FlatfieldError):
-    """A request failed for good; `status` is the HTTP status, None when there was none.
+    """A request failed for good; `status` is the HTTP status, None when there was none; `left` is what it took."""
 
-    `retry_seconds` is what failed attempts and back-off had taken until then, `queue_seconds` what was waited for the
-    server's lane; `wire` holds the attempts as they went over it, `abandoned` what those used that broke off after
-    their first token.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        retry_seconds: float = 0.0,
-        queue_seconds: float = 0.0,
-        wire: tuple[Wire, ...] = (),
-        abandoned: tuple[Abandoned, ...] = (),
-    ) -> None:
+    def __init__(self, message: str, *, status: int | None = None, left: Leftover | None = None) -> None:
         super().__init__(message)
         self.status = status
-        self.retry_seconds = retry_seconds
-        self.queue_seconds = queue_seconds
-        self.wire = wire
-        self.abandoned = abandoned
+        self.left = left or Leftover()
 
     def retold(self, message: str, kind: type[ProviderError] | None = None) -> ProviderError:
         """The same failure in other words, or of another kind."""
-        return (kind or type(self))(
-            message,
-            status=self.status,
-            retry_seconds=self.retry_seconds,
-            queue_seconds=self.queue_seconds,
-            wire=self.wire,
-            abandoned=self.abandoned,
-        )
+        return (kind or type(self))(message, status=self.status, left=self.left)
+
+    def having(self, left: Leftover) -> ProviderError:
+        """The same failure of a request that took this."""
+        return type(self)(str(self), status=self.status, left=left)
 
 
 class ContextTooLong(ProviderError):
@@ -108,8 +90,8 @@ class ContextTooLong(ProviderError):
 
 
 class Interrupted(asyncio.CancelledError):
-    """A request was cancelled while it was under way; `left` holds what it took until then, and is never raised."""
+    """A request was cancelled while it was under way; `left` is what it took until then."""
 
-    def __init__(self, left: ProviderError) -> None:
+    def __init__(self, left: Leftover) -> None:
         self.left = left
         super().__init__()

@@ -420,6 +420,67 @@ class Wire(Struct, frozen=True, kw_only=True):
     received_headers: dict[str, str] = field(default_factory=dict)
 
 
+class Leftover(Struct, frozen=True, kw_only=True):
+    """What a request took that no reply came of.
+
+    `retry_seconds`: failed attempts and back-off; `queue_seconds`: waiting for the server's lane. `wire`: its attempts
+    as they went over it; `abandoned`: what those used that broke off after their first token.
+    """
+
+    retry_seconds: Seconds = 0.0
+    queue_seconds: Seconds = 0.0
+    wire: tuple[Wire, ...] = ()
+    abandoned: tuple[Abandoned, ...] = ()
+
+
+class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A request as it was sent, without conversation and keys, and what its reply says of how it was served.
+
+    `api` is the API's name for people. `model` was asked for; `answered_by` is the
+    model that the reply names, "" where it names none. `base_url` "": the vendor's own. `price_vendor`: whose models
+    they are, as prices call it, where that is not the agent's own vendor.
+
+    `system` is a digest of the system prompt that was sent, with what the protocol adds to it; of another scaffold, of
+    which we do not see that, `system_words` says what is known. `tools`: names of tools; `tools_digest` covers their
+    schemas. `tool_template`: which template writes tools into the prompt; `tools_ignored`: the model's has no place for
+    them. `model_file`: a digest of a local model's file.
+
+    Settings None were not sent. `not_accepted`: settings of the agent's configuration that were left out because the
+    model does not take them. `thinking`: what the API was told in the place of an effort, as JSON. `parameters`: what
+    else was sent, as the API calls it, for people; long texts as digests.
+    """
+
+    api: str = ""
+    base_url: str = ""
+    api_version: str = ""
+    model: str = ""
+    answered_by: str = ""
+    models: tuple[str, ...] = ()
+    price_vendor: str = ""
+    service_tier: str = ""
+    stream: bool | None = None
+    protocol: str = ""
+    system: str = ""
+    system_words: str = ""
+    tools: tuple[str, ...] | None = None
+    tools_digest: str = ""
+    tool_template: str = ""
+    tools_ignored: bool = False
+    model_file: str = ""
+    output_cap_tokens: int | None = None
+    context_tokens: int | None = None
+    temperature: float | None = None
+    reasoning_effort: str | None = None
+    thinking: Any = None
+    not_accepted: tuple[str, ...] = ()
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_on_record(self) -> bool:
+        """Whether anything of the request is."""
+        return self != Sent()
+
+
 class ScaffoldWork(Struct, frozen=True, kw_only=True):
     """What another scaffold than ours says that it did in its run; None: it does not say. `version` "": not known.
 
@@ -438,8 +499,7 @@ class Reply(Struct, frozen=True, kw_only=True):
 
     `model_seconds`: request sent to last byte of the attempt that succeeded; `retry_seconds`: failed attempts and
     back-off; `queue_seconds`: waiting for the server's lane before each attempt, in neither of them; `load_seconds`: a
-    local model's loading. `usage` None when the API reported none. `request` holds the parameters that were sent,
-    without the conversation and without keys, and the `service_tier` that the API says it served them at.
+    local model's loading. `usage` None when the API reported none.
     `reported_cost_usd` is what the API itself says the reply cost, None where it says nothing. `abandoned` counts the
     failed attempts of which the first token had come, `abandoned_usage` says what each used: `usage` does not hold it.
     `wire`: the exchanges that it took, in order, those of failed attempts included. `scaffold`: the reply is the whole
@@ -457,7 +517,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     load_seconds: Seconds = 0.0
     attempts: Count = 1
     reasoning: str = ""
-    request: dict[str, Any] = field(default_factory=dict)
+    request: Sent = field(default_factory=Sent)
     reported_cost_usd: Dollars | None = None
     abandoned: Count = 0
     abandoned_usage: tuple[Abandoned, ...] = ()

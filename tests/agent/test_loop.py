@@ -11,7 +11,7 @@ from msgspec import structs
 from flatfield.agent.lag import measured_lag
 from flatfield.agent.loop import NanoAgent, Outcome
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
-from flatfield.records import Abandoned, Limits, Reply, ToolCall, ToolResult, Turn, TurnBudget, Usage
+from flatfield.records import Abandoned, Leftover, Limits, Reply, ToolCall, ToolResult, Turn, TurnBudget, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -153,12 +153,13 @@ async def test_how_a_reply_ends_can_end_the_trial(finish: str, stop: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("error", "stop"), [(ProviderError("down", retry_seconds=9.0), "error"), (ContextTooLong("full"), "context_limit")]
+    ("error", "stop"),
+    [(ProviderError("down", left=Leftover(retry_seconds=9.0)), "error"), (ContextTooLong("full"), "context_limit")],
 )
 async def test_an_api_that_fails_keeps_what_was_used(error: ProviderError, stop: str) -> None:
     outcome = await run(Script([calling("a"), error]))
     assert (outcome.stop, len(outcome.turns), outcome.problem) == (stop, 1, str(error))
-    assert outcome.retry_seconds == error.retry_seconds
+    assert outcome.left.retry_seconds == error.left.retry_seconds
 
 
 async def test_cancelled_in_a_tool_keeps_the_turn() -> None:

@@ -25,6 +25,7 @@ from flatfield.records import (
     FileChange,
     Reply,
     Run,
+    Sent,
     Task,
     ToolCall,
     ToolResult,
@@ -74,7 +75,7 @@ def stored() -> tuple[Run, list[TrialRecord], list[Verdict]]:
         versions={"flatfield": ATTACK},
     )
     call = ToolCall(id="1", name=ATTACK, arguments=ATTACK)
-    reply = Reply(text=ATTACK, reasoning=ATTACK, calls=(call,), request={"api": ATTACK, "model": ATTACK})
+    reply = Reply(text=ATTACK, reasoning=ATTACK, calls=(call,), request=Sent(api=ATTACK, model=ATTACK))
     done = TrialRecord(
         run=RUN,
         agent=AGENT,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flatfield.faces.transcript import transcript
-from flatfield.records import Check, FileChange, Reply, ToolCall, ToolResult, TrialRecord, Turn, Usage, Verdict
+from flatfield.records import Check, FileChange, Reply, Sent, ToolCall, ToolResult, TrialRecord, Turn, Usage, Verdict
 
 CALLS = (ToolCall(id="1", name="read_file", arguments='{"file_path":\n"x"}'), ToolCall(id="2", name="ls", arguments=""))
 USAGE = Usage(input_tokens=1200, cache_read_tokens=1000, output_tokens=30, reasoning_tokens=10)
@@ -30,7 +30,7 @@ RECORD = TrialRecord(
                 first_token_seconds=0.5,
                 retry_seconds=2.0,
                 attempts=2,
-                request={"model": "m"},
+                request=Sent(model="m"),
             ),
             results=(
                 ToolResult(call_id="1", name="read_file", text="no such file\nthere is: y", ok=False, seconds=0.1),

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from flatfield.http.keys import is_placeholder
 from flatfield.http.secrecy import Scrubber, Secrets, scrubbed, shown_url
-from flatfield.records import Check, Failure, FileChange, Reply, ToolCall, ToolResult, TrialRecord, Turn, Verdict
+from flatfield.records import Check, Failure, FileChange, Reply, Sent, ToolCall, ToolResult, TrialRecord, Turn, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +141,7 @@ def test_what_a_record_is_called_is_never_masked() -> None:
 
 def test_a_record_is_masked_in_every_text_and_is_the_same_where_there_is_none() -> None:
     call = ToolCall(id=KEY, name=KEY, arguments=f'{{"{KEY}": 1}}')
-    reply = Reply(text=f"a {KEY}", reasoning=KEY, calls=(call,), request={"x": [KEY, {KEY: 1}]})
+    reply = Reply(text=f"a {KEY}", reasoning=KEY, calls=(call,), request=Sent(parameters={"x": [KEY, {KEY: 1}]}))
     result = ToolResult(call_id="1", name="n", text=KEY)
     record = TrialRecord(
         run="r",

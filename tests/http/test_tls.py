@@ -107,7 +107,7 @@ async def test_a_certificate_that_is_not_trusted_is_one_sentence_and_not_retried
     said = str(raised.value)
     assert "the certificate of https://127.0.0.1:" in said
     assert said.endswith("name its certificate's file in SSL_CERT_FILE")
-    assert (clock.slept, server.requests, len(raised.value.wire)) == ([], [], 1)
+    assert (clock.slept, server.requests, len(raised.value.left.wire)) == ([], [], 1)
 
 
 @pytest.mark.parametrize(

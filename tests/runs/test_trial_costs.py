@@ -8,7 +8,19 @@ import pytest
 
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.http.secrecy import Secrets
-from flatfield.records import AgentConfig, Event, Limits, Price, Reply, Task, ToolCall, TrialPlan, TrialRecord, Usage
+from flatfield.records import (
+    AgentConfig,
+    Event,
+    Limits,
+    Price,
+    Reply,
+    Sent,
+    Task,
+    ToolCall,
+    TrialPlan,
+    TrialRecord,
+    Usage,
+)
 from flatfield.runs.trial import Assignment, Ground, TrialWork
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.testing.clock import FakeClock
@@ -68,9 +80,16 @@ async def record(folder: Path, *replies: Reply, **own: Price) -> TrialRecord:
         return await TrialWork(assignment, ground).work(folder, files)
 
 
-def reply(*, last: bool = True, reported: float | None = None, **request: str) -> Reply:
+def reply(*, last: bool = True, reported: float | None = None, service_tier: str = "", base_url: str = "") -> Reply:
     calls = () if last else CALL
-    return Reply(text="x", usage=USAGE, calls=calls, finish="stop", reported_cost_usd=reported, request=request)
+    return Reply(
+        text="x",
+        usage=USAGE,
+        calls=calls,
+        finish="stop",
+        reported_cost_usd=reported,
+        request=Sent(service_tier=service_tier, base_url=base_url),
+    )
 
 
 async def test_both_costs_are_summed_side_by_side(tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ async def test_empty_text_is_not_returned_and_the_rest_is_verbatim(services: Ser
     async with fake([Fault(kind="whole", message=raw), Fault(status=400)]) as server:
         talk = await chat(services, server)
         first = await talk.turn((), BUDGET)
-        bodies.append(talk._messages[1])  # type: ignore[attr-defined]
+        bodies.append(talk._talk._dialect._messages[1])  # type: ignore[attr-defined]
     assert first.calls[0].arguments == '{"b": 1e2, "a": 12345678901234567890123}'
     content = raw[raw.index('{"type": "tool_use"') : raw.index('], "stop')]
     assert bodies[0].replace(b" ", b"") == b'{"role":"assistant","content":[%s]}' % content.replace(" ", "").encode()
@@ -288,7 +288,7 @@ async def test_the_json_protocol_where_the_model_can_be_held_to_it(services: Ser
             replies.append(await talk.turn(results(replies[-1]), BUDGET))
     assert [[call.name for call in reply.calls] for reply in replies] == [["read_file"], [""], [""], []]
     assert replies[-1].text == "42"
-    assert (replies[0].request["protocol"], replies[0].request["response_schema"]) == ("json", "json_schema")
+    assert (replies[0].request.protocol, replies[0].request.parameters["response_schema"]) == ("json", "json_schema")
     assert all("tools" not in request for request in server.requests)
     assert server.requests[0]["output_config"]["format"]["type"] == "json_schema"
     assert '{"tool":"read_file"' in server.requests[0]["system"][0]["text"]

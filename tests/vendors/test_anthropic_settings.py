@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from msgspec import structs
@@ -14,7 +14,7 @@ from flatfield.records import AgentConfig, Task, ToolSpec, TurnBudget
 from flatfield.testing.anthropic_wire import AnthropicWire
 from flatfield.testing.server import FakeReply, FakeServer
 from flatfield.vendors.anthropic import create, endpoint_of
-from flatfield.vendors.anthropic.models import traits_of
+from flatfield.vendors.anthropic.models import accepts_of
 from flatfield.vendors.base import Opening
 
 if TYPE_CHECKING:
@@ -99,11 +99,12 @@ async def test_settings_in_the_form_of_each_generation(
     )
     assert told == expected
     assert version == (OLD if "temperature" in expected else NEW)
-    assert {name: reply.request.get(name) for name in noted} == noted
-    assert {name: reply.request.get(name) for name in body.keys() & {"thinking", "temperature", "output_config"}} == {
+    assert set(reply.request.not_accepted) == set(noted)
+    shown = {"thinking": reply.request.thinking, "temperature": reply.request.temperature} | reply.request.parameters
+    assert {name: shown.get(name) for name in body.keys() & {"thinking", "temperature", "output_config"}} == {
         name: body[name] for name in body.keys() & {"thinking", "temperature", "output_config"}
     }
-    assert reply.request["anthropic_version"] == version
+    assert reply.request.api_version == version
 
 
 @pytest.mark.parametrize(
@@ -121,14 +122,14 @@ async def test_the_output_cap_is_the_least_of_all(
     services: Services, model: str, own: int | None, left: int, cap: int
 ) -> None:
     body, _, reply = await sent(services, left, model=model, max_output_tokens=own)
-    assert body["max_tokens"] == reply.request["max_tokens"] == cap
+    assert body["max_tokens"] == reply.request.output_cap_tokens == cap
 
 
 @pytest.mark.parametrize(("left", "budget_tokens"), [(9000, 8192), (8192, 4096), (2048, 1024), (2047, None), (1, None)])
 async def test_a_thinking_budget_stays_under_the_cap(services: Services, left: int, budget_tokens: int | None) -> None:
     body, _, reply = await sent(services, left, model="claude-sonnet-4-5", reasoning_effort="high")
     assert body.get("thinking", {}).get("budget_tokens") == budget_tokens
-    assert reply.request.get("thinking") == body.get("thinking")
+    assert reply.request.thinking == body.get("thinking")
 
 
 async def test_a_schema_where_the_model_can_be_held_to_it(services: Services) -> None:
@@ -141,7 +142,8 @@ async def test_a_schema_where_the_model_can_be_held_to_it(services: Services) ->
         for model, wanted in asked:
             start = opening(agent(base_url=server.base_url, model=model, reasoning_effort="low"), ())
             talk = await create(services).converse(structs.replace(start, response_schema=wanted))
-            shown.append((await talk.turn((), TurnBudget(seconds=30, output_tokens=2000))).request["response_schema"])
+            reply = await talk.turn((), TurnBudget(seconds=30, output_tokens=2000))
+            shown.append(reply.request.parameters["response_schema"])
     assert shown == ["json_schema", "prompt only", "prompt only", "prompt only"]
     closed = {"type": "json_schema", "schema": schema | {"additionalProperties": False}}
     assert server.requests[0]["output_config"] == {"effort": "low", "format": closed}
@@ -154,12 +156,12 @@ async def test_the_record_shows_what_was_sent_and_no_key(services: Services) -> 
     services.environ = {"MY_KEY": KEY}
     body, _, reply = await sent(services, api_key_env="MY_KEY", headers={"X-Team": TOKEN, "anthropic-beta": "b"})
     shown = reply.request
-    assert (shown["api"], shown["model"], shown["stream"]) == ("Anthropic Messages", "claude-opus-5-5", True)
-    assert shown["protocol"] == "native"
-    assert len(shown["system_digest"]) == len(shown["tools_digest"]) == 12
-    assert not {"tools", "system", "messages"} & set(shown)
-    assert KEY not in json.dumps(shown)
-    assert TOKEN not in json.dumps(shown)
+    assert (shown.api, shown.model, shown.stream) == ("Anthropic Messages", "claude-opus-5-5", True)
+    assert shown.protocol == "native"
+    assert len(shown.system) == len(shown.tools_digest) == 12
+    assert not {"tools", "system", "messages"} & set(shown.parameters)
+    assert KEY not in msgspec.json.encode(shown).decode()
+    assert TOKEN not in msgspec.json.encode(shown).decode()
     assert body["model"] == "claude-opus-5-5"
 
 
@@ -199,7 +201,7 @@ async def test_a_key_that_is_missing(services: Services, settings: dict[str, Any
 
 async def test_own_headers_win_whatever_their_case(services: Services) -> None:
     _, version, reply = await sent(services, headers={"Anthropic-Version": OLD})
-    assert version == reply.request["anthropic_version"] == OLD
+    assert version == reply.request.api_version == OLD
 
 
 async def test_check_names_what_is_missing(services: Services) -> None:
@@ -208,7 +210,8 @@ async def test_check_names_what_is_missing(services: Services) -> None:
     async with FakeServer(AnthropicWire(), [], models=served) as server:
         await provider.check(agent(base_url=server.base_url))
         with pytest.raises(
-            NotReady, match=r"'claude-opus-5.1', which is unknown there or retired; it serves: claude-opus-5-5"
+            NotReady,
+            match=r"'claude-opus-5.1' \(retired, misspelt, or not open to this key\); it serves: claude-opus-5-5",
         ):
             await provider.check(agent(base_url=server.base_url, model="claude-opus-5.1"))
         with pytest.raises(
@@ -259,5 +262,5 @@ def test_models_that_the_sdk_names_are_known() -> None:
 
     names = get_args(get_args(model.Model)[0])
     assert names
-    assert {traits_of(name).name for name in names} - {"claude", ""}
-    assert all(traits_of(name).max_output_tokens for name in names)
+    assert {accepts_of(name).name for name in names} - {"claude", ""}
+    assert all(accepts_of(name).max_output_tokens for name in names)

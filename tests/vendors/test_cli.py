@@ -175,7 +175,7 @@ async def test_a_crash_is_told_with_what_it_said_and_no_key(field: Field) -> Non
     with pytest.raises(ProviderError) as caught:
         await field.turn(CLAUDE)
     assert str(caught.value) == "claude-code (exit code 3): printed what cannot be read: no events; it said: no: [key]"
-    assert KEY not in "".join(sent.response for sent in rebuilt(caught.value.wire))
+    assert KEY not in "".join(sent.response for sent in rebuilt(caught.value.left.wire))
 
 
 async def test_a_report_of_a_failure_on_stderr_is_read_too(field: Field) -> None:
@@ -498,7 +498,7 @@ async def test_at_another_address_nobody_knows_the_price(field: Field) -> None:
     field.environ["ANTHROPIC_BASE_URL"] = "http://127.0.0.1:1"
     field.printing("claude", recorded("claude-code"))
     reply = await field.turn(CLAUDE)
-    assert reply.request["base_url"] == "http://127.0.0.1:1"
+    assert reply.request.base_url == "http://127.0.0.1:1"
     assert Prices().usd(CLAUDE, reply.usage, on_device=False, sent=reply.request) is None
 
 

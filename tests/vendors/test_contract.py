@@ -6,7 +6,7 @@ import asyncio
 import json
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import pytest
@@ -23,6 +23,7 @@ from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, T
 from flatfield.tasks.agents import CLI
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
 from flatfield.testing.wires import CONTROLS, new_wire
+from flatfield.vendors import _json_protocol as json_protocol
 from flatfield.vendors.base import Opening
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def per_token(reply: Reply) -> float | None:
 
 def wires(outcome: Outcome) -> list[Sent]:
     """All attempts of a trial, in order, as they went over the wire."""
-    return list(rebuilt([*(wire for turn in outcome.turns for wire in turn.reply.wire), *outcome.wire]))
+    return list(rebuilt([*(wire for turn in outcome.turns for wire in turn.reply.wire), *outcome.left.wire]))
 
 
 class Played(Struct, frozen=True, kw_only=True):
@@ -137,6 +138,8 @@ class Stage:
         self, provider: str, clock: FakeClock, folder: Path, accepts: Accepts, context_tokens: int | None = None
     ) -> None:
         self.context_tokens = context_tokens
+        self.protocol: Literal["native", "json"] = "native"
+        self.system_prompt = "Be brief."
         self.accepts = accepts
         self.provider = provider
         self.clock = clock
@@ -185,9 +188,11 @@ class Stage:
             model.write_text("GGUF")
             settings = {"model": str(model)}
             opened._servers = StandIn(server.base_url)  # type: ignore[attr-defined]
-        agent = AgentConfig(name="a", provider=self.provider, context_tokens=self.context_tokens, **settings)
+        agent = AgentConfig(
+            name="a", provider=self.provider, context_tokens=self.context_tokens, protocol=self.protocol, **settings
+        )
         task = Task(id="t", title="t", prompt="")
-        return Opening(agent=agent, system_prompt="Be brief.", prompt="Do it.", tools=(READ,), task=task)
+        return Opening(agent=agent, system_prompt=self.system_prompt, prompt="Do it.", tools=(READ,), task=task)
 
 
 @pytest.fixture
@@ -221,7 +226,7 @@ async def test_a_tool_conversation_however_it_arrives(stage: Stage, options: dic
     assert last.usage is not None
     assert (last.usage.input_tokens, last.usage.cache_read_tokens, last.usage.output_tokens) == (100, 40, 10)
     assert (last.first_token_seconds is not None) == options.get("stream", True)
-    assert last.request["base_url"]
+    assert last.request.base_url
 
 
 async def test_usage_that_is_missing_is_not_zero(stage: Stage) -> None:
@@ -236,6 +241,32 @@ async def test_a_wrong_content_type_does_no_harm(stage: Stage, stream: bool, con
     body = b"".join(wire.stream(ANSWER, 0)).decode() if stream else json.dumps(wire.whole(ANSWER, 0))
     played = await stage.play([Fault(kind="whole", message=body, headers={"Content-Type": content_type})])
     assert (played.outcome.answer, played.last.attempts) == (ANSWER.text, 1)
+
+
+def texts(value: Any) -> list[str]:
+    """Every text in a JSON value, wherever it stands."""
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for each in inner for text in texts(each)]
+
+
+@pytest.mark.parametrize("system_prompt", ["Be brief.", "", " \n"])
+async def test_all_are_told_the_same(stage: Stage, system_prompt: str) -> None:
+    stage.system_prompt, stage.protocol = system_prompt, "json"
+    played = await stage.play([FakeReply(text='{"answer": "3"}')])
+    assert played.outcome.answer == "3"
+    told = [text for text in texts(played.server.requests[0]) if "Reply with one JSON object" in text]
+    expected = [part for part in (system_prompt, json_protocol.instructions((READ,))) if part.strip()]
+    assert told == ["\n\n".join(expected)]
+
+
+async def test_no_system_prompt_is_none_for_all(stage: Stage) -> None:
+    stage.system_prompt = " \n"
+    played = await stage.play([ANSWER])
+    assert stage.system_prompt not in texts(played.server.requests[0])
+    assert not {"system", "instructions", "systemInstruction"} & played.server.requests[0].keys()
+    assert [each.get("role") for each in played.server.requests[0].get("messages", [{"role": "user"}])] == ["user"]
 
 
 # ---------------------------------------------------------------------------- statuses
@@ -299,7 +330,7 @@ async def test_it_gives_up_and_the_record_says_so(stage: Stage) -> None:
     assert (played.outcome.stop, played.outcome.failed, len(played.outcome.turns)) == ("error", "provider", 1)
     assert "(gave up after 6 attempts)" in played.outcome.problem
     assert len(stage.clock.slept) == 5
-    assert played.outcome.retry_seconds == pytest.approx(sum(stage.clock.slept))
+    assert played.outcome.left.retry_seconds == pytest.approx(sum(stage.clock.slept))
 
 
 async def test_a_conversation_that_is_too_long_ends_the_trial_in_its_own_way(stage: Stage) -> None:
@@ -363,7 +394,7 @@ async def test_what_an_abandoned_attempt_used_is_told_apart(stage: Stage, fault:
 async def test_a_trial_that_fails_keeps_what_it_used_and_how_it_failed(stage: Stage) -> None:
     played = await stage.play([CALLING, Fault(kind="cut"), Fault(status=403, message=f"no, {KEY}")], price=per_token)
     outcome = played.outcome
-    assert (outcome.stop, len(outcome.turns), len(outcome.wire), len(outcome.abandoned)) == ("error", 1, 2, 1)
+    assert (outcome.stop, len(outcome.turns), len(outcome.left.wire), len(outcome.left.abandoned)) == ("error", 1, 2, 1)
     assert (outcome.abandoned_cost_usd or 0.0) > 0
     good, cut, refused = wires(outcome)
     assert (good.failure, cut.status, refused.status) == ("", 200, 403)
@@ -424,7 +455,7 @@ async def test_what_had_come_when_a_trial_was_interrupted_is_kept_and_billed(sta
     refused, stopped = wires(outcome)
     assert (outcome.stop, outcome.turns, refused.status) == ("cancelled", (), 503)
     assert "beginn" in stopped.response
-    assert [item.usage.output_tokens > 0 for item in outcome.abandoned] == [True]
+    assert [item.usage.output_tokens > 0 for item in outcome.left.abandoned] == [True]
     assert (outcome.abandoned_cost_usd or 0.0) > 0
 
 

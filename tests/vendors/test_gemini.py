@@ -12,7 +12,7 @@ from flatfield.http.transport import Transport
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget, Usage
 from flatfield.testing.gemini_wire import GeminiWire
 from flatfield.testing.server import FakeReply, FakeServer, Fault
-from flatfield.vendors.base import Address, Opening
+from flatfield.vendors.base import Address, Opening, Talk
 from flatfield.vendors.gemini import conversation as gemini
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from flatfield.clock import Clock
     from flatfield.http.services import Services
     from flatfield.records import Reply
-    from flatfield.vendors.gemini.conversation import GeminiConversation
 
 READ = ToolSpec(
     name="read_file",
@@ -49,10 +48,16 @@ def opening(base_url: str) -> Opening:
     )
 
 
-def conversation(services: Services, server: FakeServer, clock: Clock) -> GeminiConversation:
+def conversation(services: Services, server: FakeServer, clock: Clock) -> Talk:
     asked = opening(server.base_url)
     address = Address(base_url=f"{server.base_url}/v1beta", headers={"x-goog-api-key": "planted-key"})
-    return gemini.GeminiConversation(asked, Transport(services.session, clock), address)
+    return Talk(asked, Transport(services.session, clock), gemini.Contents(asked, address))
+
+
+def contents(talk: Talk) -> list[bytes]:
+    dialect: Any = talk._dialect
+    kept: list[bytes] = dialect._contents
+    return kept
 
 
 def results(reply: Reply, *, ok: bool = True) -> list[ToolResult]:
@@ -128,14 +133,14 @@ async def test_parts_go_back_verbatim_on_text_empty_and_lone_signatures(services
         reply = await chat.turn((), BUDGET)
     assert (reply.text, reply.calls[0].arguments) == ("abcd", '{"n": 1.0, "b" :[ ]}')
     expected = ['{"text":"ab"}', parts[2], '{"text":"d"}', call, '{"thoughtSignature":"bGFzdA==","text":""}']
-    assert chat._contents[1].decode() == f'{{"role":"model","parts":[{",".join(expected)}]}}'
+    assert contents(chat)[1].decode() == f'{{"role":"model","parts":[{",".join(expected)}]}}'
 
 
 async def test_a_changed_signature_would_be_noticed(services: Services, clock: Clock) -> None:
     async with FakeServer(GeminiWire(), TALK) as server:
         chat = conversation(services, server, clock)
         first = await chat.turn((), BUDGET)
-        chat._contents[1] = chat._contents[1].replace(b'"thoughtSignature": "', b'"thoughtSignature": "A')
+        contents(chat)[1] = contents(chat)[1].replace(b'"thoughtSignature": "', b'"thoughtSignature": "A')
         with pytest.raises(ProviderError, match="never sent"):
             await chat.turn(results(first), BUDGET)
 

@@ -12,25 +12,24 @@ from flatfield.http.transport import Transport
 from flatfield.records import AgentConfig, Task, TurnBudget, Usage
 from flatfield.testing.gemini_wire import GeminiWire
 from flatfield.testing.server import FakeReply, FakeServer, Fault
-from flatfield.vendors.base import Address, Opening
+from flatfield.vendors.base import Address, Opening, Talk
 from flatfield.vendors.gemini import conversation as gemini
 
 if TYPE_CHECKING:
     from flatfield.clock import Clock
     from flatfield.http.services import Services
     from flatfield.testing.clock import FakeClock
-    from flatfield.vendors.gemini.conversation import GeminiConversation
 
 BUDGET = TurnBudget(seconds=30.0, output_tokens=1000)
 CALLS = (("read_file", '{"file_path": "é🙂.txt"}'), ("read_file", '{"file_path": "b"}'))
 EVENTS = {"Content-Type": "text/event-stream"}
 
 
-def conversation(services: Services, server: FakeServer, clock: Clock) -> GeminiConversation:
+def conversation(services: Services, server: FakeServer, clock: Clock) -> Talk:
     agent = AgentConfig(name="a", provider="gemini", model="fake-model", base_url=server.base_url)
     asked = Opening(agent=agent, system_prompt="", prompt="Do it.", task=Task(id="t", title="t", prompt=""), tools=())
     address = Address(base_url=f"{server.base_url}/v1beta", headers={"x-goog-api-key": "planted-key"})
-    return gemini.GeminiConversation(asked, Transport(services.session, clock), address)
+    return Talk(asked, Transport(services.session, clock), gemini.Contents(asked, address))
 
 
 def event(chunk: dict[str, Any]) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from flatfield.errors import NotReady
@@ -13,7 +13,7 @@ from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudge
 from flatfield.testing.gemini_wire import GeminiWire
 from flatfield.testing.server import FakeReply, FakeServer
 from flatfield.vendors import gemini as gemini_vendor
-from flatfield.vendors.base import Address, Opening
+from flatfield.vendors.base import Address, Opening, Talk
 from flatfield.vendors.gemini import conversation as gemini
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from flatfield.clock import Clock
     from flatfield.http.services import Services
-    from flatfield.vendors.gemini.conversation import GeminiConversation
 
 READ = ToolSpec(
     name="read_file",
@@ -47,10 +46,10 @@ def opening(base_url: str, model: str = "fake-model", **settings: Any) -> Openin
     )
 
 
-def conversation(services: Services, server: FakeServer, clock: Clock, **settings: Any) -> GeminiConversation:
+def conversation(services: Services, server: FakeServer, clock: Clock, **settings: Any) -> Talk:
     asked = opening(server.base_url, **settings)
     address = Address(base_url=f"{server.base_url}/v1beta", headers={"x-goog-api-key": "planted-key"})
-    return gemini.GeminiConversation(asked, Transport(services.session, clock), address)
+    return Talk(asked, Transport(services.session, clock), gemini.Contents(asked, address))
 
 
 def validates(requests: Sequence[dict[str, Any]]) -> None:
@@ -87,7 +86,8 @@ async def test_reasoning_effort_in_the_models_own_form(
     async with FakeServer(GeminiWire(), [FakeReply(text="ok")]) as server:
         reply = await conversation(services, server, clock, model=model, reasoning_effort=effort).turn((), BUDGET)
     assert server.requests[0]["generationConfig"].get("thinkingConfig") == sent
-    assert reply.request["reasoning_effort"] == shown
+    refused = "reasoning_effort" in reply.request.not_accepted
+    assert ("not accepted" if refused else reply.request.reasoning_effort) == shown
     validates(server.requests)
 
 
@@ -114,13 +114,14 @@ async def test_settings_reach_the_wire_and_the_record_and_no_key_does(services: 
     assert second == {"maxOutputTokens": 77}
     assert server.headers[0]["x-goog-api-key"] == "planted-key-value"
     assert server.headers[0]["X-Team"] == "t"
-    assert (reply.request["temperature"], newer.request["temperature"]) == (0.3, "not accepted")
-    assert reply.request["context_tokens"] == "not accepted"
-    assert (reply.request["api"], reply.request["stream"]) == ("Gemini generateContent", True)
-    assert (reply.request["base_url"], reply.request["maxOutputTokens"]) == (f"{server.base_url}/v1", 77)
-    assert newer.request["base_url"] == f"{server.base_url}/v1beta"
-    assert reply.request["model_version"] == "fake-model"
-    assert "planted-key-value" not in json.dumps(reply.request)
+    assert (reply.request.temperature, newer.request.temperature) == (0.3, None)
+    assert reply.request.not_accepted == ("context_tokens",)
+    assert newer.request.not_accepted == ("temperature", "context_tokens")
+    assert (reply.request.api, reply.request.stream) == ("Gemini generateContent", True)
+    assert (reply.request.base_url, reply.request.output_cap_tokens) == (f"{server.base_url}/v1", 77)
+    assert newer.request.base_url == f"{server.base_url}/v1beta"
+    assert reply.request.answered_by == "fake-model"
+    assert "planted-key-value" not in msgspec.json.encode(reply.request).decode()
     validates(server.requests)
 
 
@@ -150,7 +151,7 @@ async def test_json_protocol_and_response_schema(services: Services, clock: Cloc
         second = await chat.turn([result], BUDGET)
         schema = {"type": "object", "properties": {"kind": {"const": "x"}}}
         await conversation(services, server, clock, tools=(), response_schema=schema).turn((), BUDGET)
-    assert (second.text, second.calls, second.request["protocol"]) == ("42", (), "json")
+    assert (second.text, second.calls, second.request.protocol) == ("42", (), "json")
     assert "tools" not in server.requests[0]
     config = server.requests[0]["generationConfig"]
     assert config["responseMimeType"] == "application/json"
@@ -166,7 +167,7 @@ async def test_a_schema_beside_tools_only_where_the_model_takes_both(services: S
         for model in ("gemini-2.5-flash", "gemini-3.8-flash"):
             chat = conversation(services, server, clock, model=model, response_schema={"type": "object"})
             reply = await chat.turn((), BUDGET)
-            assert ("response_schema" in reply.request) == (model == "gemini-2.5-flash")
+            assert ("response_schema" in reply.request.parameters) == (model == "gemini-2.5-flash")
     assert ["responseJsonSchema" in request["generationConfig"] for request in server.requests] == [False, True]
 
 
@@ -193,8 +194,11 @@ async def test_check_names_what_is_missing(services: Services) -> None:
         (403, "{}", "check the key in MY_KEY"),
         (200, '{"models": [{"name": "models/m", "supportedGenerationMethods": ["embedContent"]}]}', "no model for"),
         (404, "", None),
-        (503, "", None),
-        (200, "no list", None),
+        (503, "", r"is not ready \(503\)"),
+        (302, "", r"redirects \(302\); set base_url"),
+        (200, "no list", "is no Gemini server"),
+        (200, "<html>", "answers with a web page"),
+        (500, "", r"is not ready \(500\)"),
     ],
 )
 async def test_check_reads_the_apis_answers(services: Services, status: int, body: str, wrong: str | None) -> None:

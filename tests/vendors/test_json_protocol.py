@@ -15,7 +15,7 @@ from flatfield.agent.toolbox import open_tools
 from flatfield.agent.workspace import open_workspace
 from flatfield.clock import SystemClock
 from flatfield.plugins import default_tools
-from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec
+from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, Traits
 from flatfield.vendors import _json_protocol as json_protocol
 from flatfield.vendors import base
 
@@ -52,8 +52,8 @@ def test_examples_are_no_part_of_what_records_call_the_tools() -> None:
 def _tools_digest(tools: tuple[ToolSpec, ...]) -> str:
     task, agent = Task(id="t", title="t", prompt="p"), AgentConfig(name="a", provider="p")
     opening = base.Opening(agent=agent, system_prompt="", prompt="p", tools=tools, task=task)
-    found: str = base.shown({}, opening, api="", base_url="http://server", system="")["tools_digest"]
-    return found
+    sent = base.sent_by(opening, Traits(name="p"), base.Settings(), api="", url="http://server", parameters={})
+    return str(sent.tools_digest)
 
 
 def test_a_tool_of_anybody_is_described_by_what_it_requires() -> None:

@@ -111,8 +111,8 @@ async def test_a_template_without_tools_is_named(
 ) -> None:
     chat = await provider.converse(opening(agent(model, **settings), tools=tools))
     request = (await chat.turn((), BUDGET)).request
-    assert request.get("tools_ignored") is ignored
-    assert request["context_tokens"] == settings.get("context_tokens", 8192)
+    assert request.tools_ignored is bool(ignored)
+    assert request.context_tokens == settings.get("context_tokens", 8192)
     assert "Bearer" not in str(request)
     assert "127.0.0.1" not in str(request)
 
@@ -164,5 +164,5 @@ async def test_a_real_model_answers_the_same_each_time(services: Services) -> No
     for reply in replies:
         assert reply.usage
         assert reply.usage.cache_read_tokens == 0
-        assert reply.request["tools_ignored"] is True
+        assert reply.request.tools_ignored is True
     assert [reply.load_seconds > 0 for reply in replies] == [True, False, False]

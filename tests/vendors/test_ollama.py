@@ -6,6 +6,7 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
@@ -144,11 +145,17 @@ async def test_settings_reach_the_wire_and_the_record_and_no_key_does(services: 
     assert (sent["think"], sent["keep_alive"], sent["truncate"], sent["shift"]) == ("low", "10m", False, False)
     assert server.headers[0]["Authorization"] == "Bearer planted-key-value"
     assert server.headers[0]["X-Team"] == "t"
-    expected = {"num_ctx": 2048, "temperature": 0.3, "num_predict": 77, "reasoning_effort": "low", "stream": True}
-    assert {name: reply.request[name] for name in expected} == expected
-    assert (reply.request["api"], reply.request["base_url"]) == ("Ollama chat", server.base_url)
-    assert (reply.request["protocol"], reply.request["model"]) == ("native", "fake-model")
-    assert "planted-key-value" not in json.dumps(reply.request)
+    expected = {
+        "context_tokens": 2048,
+        "temperature": 0.3,
+        "output_cap_tokens": 77,
+        "reasoning_effort": "low",
+        "stream": True,
+    }
+    assert {name: getattr(reply.request, name) for name in expected} == expected
+    assert (reply.request.api, reply.request.base_url) == ("Ollama chat", server.base_url)
+    assert (reply.request.protocol, reply.request.model) == ("native", "fake-model")
+    assert "planted-key-value" not in msgspec.json.encode(reply.request).decode()
 
 
 async def test_the_vendors_defaults_are_left_alone_and_the_context_is_always_set(services: Services) -> None:
@@ -156,7 +163,7 @@ async def test_the_vendors_defaults_are_left_alone_and_the_context_is_always_set
         reply = await (await chat(services, server, tools=())).turn((), BUDGET)
     assert server.requests[0]["options"] == {"num_ctx": 8192, "num_predict": 1000}
     assert not {"think", "tools", "format"} & set(server.requests[0])
-    assert reply.request["num_ctx"] == 8192
+    assert reply.request.context_tokens == 8192
 
 
 async def test_what_a_model_does_not_accept_is_recorded_and_not_sent(services: Services) -> None:
@@ -164,7 +171,7 @@ async def test_what_a_model_does_not_accept_is_recorded_and_not_sent(services: S
     async with fake([FakeReply(text="ok")], wire) as server:
         reply = await (await chat(services, server, reasoning_effort="high")).turn((), BUDGET)
     assert "think" not in server.requests[0]
-    assert reply.request["reasoning_effort"] == "not accepted"
+    assert reply.request.not_accepted == ("reasoning_effort",)
 
 
 async def test_the_model_is_loaded_once_with_its_context_before_the_first_turn(services: Services) -> None:
@@ -294,7 +301,7 @@ async def test_json_protocol_calls_answers_and_nonsense(services: Services) -> N
     assert "tools" not in server.requests[0]
     assert len(server.requests[0]["format"]["anyOf"]) == 2
     assert server.requests[1]["messages"][-1] == {"role": "user", "content": "read_file returned:\ncontent"}
-    assert third.request["protocol"] == "json"
+    assert third.request.protocol == "json"
 
 
 async def test_a_response_schema_is_the_format(services: Services) -> None:
@@ -348,7 +355,7 @@ async def test_a_server_that_describes_no_model_is_asked_for_its_list_alone(serv
         with pytest.raises(NotReady, match="'other' is not pulled"):
             await provider.check(config(server.base_url, model="other"))
         reply = await (await chat(services, server)).turn((), BUDGET)
-    assert (reply.text, reply.load_seconds, reply.request["num_ctx"]) == ("ok", 0.0, 8192)
+    assert (reply.text, reply.load_seconds, reply.request.context_tokens) == ("ok", 0.0, 8192)
 
 
 async def test_check_says_where_it_looked_when_no_server_answers(services: Services) -> None:

@@ -6,6 +6,7 @@ import json
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
@@ -122,7 +123,7 @@ async def test_what_came_goes_back_byte_for_byte(services: Services) -> None:
         chat = await start(services, server)
         reply = await chat.turn((), BUDGET)
         assert (reply.text, reply.calls, reply.usage) == ("", (), None)
-        sent = b",".join(chat._items)  # type: ignore[attr-defined]
+        sent = b",".join(chat._dialect._items)  # type: ignore[attr-defined]
     assert sent.endswith(odd.encode() + b',{"type": "novelty", "content": 3}')
 
 
@@ -152,19 +153,19 @@ async def test_settings_reach_the_wire_and_the_record_and_no_key_does(services: 
     assert server.headers[0]["Authorization"] == "Bearer planted-key-value"
     assert server.headers[0]["X-Team"] == "t"
     shown = reply.request
-    assert {"tools_digest", "system_digest"} <= set(shown)
-    assert {name: shown[name] for name in ("api", "base_url", "model", "protocol", "stream")} == {
+    assert len(shown.tools_digest) == len(shown.system) == 12
+    assert {name: getattr(shown, name) for name in ("api", "base_url", "model", "protocol", "stream")} == {
         "api": "OpenAI Responses",
         "base_url": server.base_url,
         "model": "gpt-5-mini",
         "protocol": "native",
         "stream": True,
     }
-    assert (shown["max_output_tokens"], shown["reasoning_effort"]) == (77, "low")
-    assert (shown["temperature"], shown["context_tokens"]) == ("not accepted", "not accepted")
-    assert shown["strict_tools"] == ["read_file"]
-    assert "planted-key-value" not in json.dumps(shown)
-    assert "reasoning" not in shown
+    assert (shown.output_cap_tokens, shown.reasoning_effort) == (77, "low")
+    assert (shown.temperature, shown.not_accepted) == (None, ("temperature", "context_tokens"))
+    assert shown.parameters["strict_tools"] == ["read_file"]
+    assert "planted-key-value" not in msgspec.json.encode(shown).decode()
+    assert "reasoning" not in shown.parameters
 
 
 @pytest.mark.parametrize(
@@ -192,9 +193,11 @@ async def test_a_model_is_sent_what_it_accepts(
         reply = await one_turn(services, server, model=model, temperature=0.5, reasoning_effort=effort)
     sent = server.requests[0]
     assert ("temperature" in sent, "reasoning" in sent, "include" in sent) == (temperature, effort_sent, encrypted)
-    assert reply.request["temperature"] == (0.5 if temperature else "not accepted")
+    assert reply.request.temperature == (0.5 if temperature else None)
+    assert ("temperature" in reply.request.not_accepted) is not temperature
     if effort is not None:
-        assert reply.request["reasoning_effort"] == (effort if effort_sent else "not accepted")
+        assert reply.request.reasoning_effort == (effort if effort_sent else None)
+        assert ("reasoning_effort" in reply.request.not_accepted) is not effort_sent
 
 
 @pytest.mark.parametrize(("own", "left", "sent"), [(None, 1000, 1000), (500, 1000, 500), (5000, 40, 40), (None, 3, 16)])
@@ -202,7 +205,7 @@ async def test_the_output_cap(services: Services, own: int | None, left: int, se
     async with serve([FakeReply(text="ok", usage=None)]) as server:
         chat = await start(services, server, max_output_tokens=own)
         reply = await chat.turn((), TurnBudget(seconds=30, output_tokens=left))
-    assert (server.requests[0]["max_output_tokens"], reply.request["max_output_tokens"]) == (sent, sent)
+    assert (server.requests[0]["max_output_tokens"], reply.request.output_cap_tokens) == (sent, sent)
     assert reply.usage is None
 
 
@@ -381,7 +384,7 @@ async def test_json_protocol_calls_answers_and_nonsense(services: Services) -> N
     assert (form["type"], form["strict"]) == ("json_schema", True)
     assert not {"tools", "json_schema"} & set(server.requests[0])
     assert server.requests[1]["input"][-1]["content"].startswith("list_directory returned:\ntext of ")
-    assert (replies[0].request["protocol"], replies[0].request["response_format"]) == ("json", "json_schema")
+    assert (replies[0].request.protocol, replies[0].request.parameters["response_format"]) == ("json", "json_schema")
 
 
 @pytest.mark.parametrize(("schema", "strict"), [(GRADE, True), ({**GRADE, "required": []}, False)])
@@ -442,9 +445,7 @@ async def test_check_names_what_is_missing(fast: Services, monkeypatch: pytest.M
     provider = provider_module.create(fast)
     async with serve([], models=["gpt-5-mini", "gpt-5-nano", "whisper-1"]) as server:
         await provider.check(opening(server.base_url).agent)
-        with pytest.raises(
-            NotReady, match=r"does not serve 'gpt-5-mino': it is retired.* serves: gpt-5-mini, gpt-5-nano"
-        ):
+        with pytest.raises(NotReady, match=r"does not serve 'gpt-5-mino' \(retired.* serves: gpt-5-mini, gpt-5-nano"):
             await provider.check(opening(server.base_url, model="gpt-5-mino").agent)
         for date, problem in (("2025-12-11", "was retired on 2025-12-11"), ("2026-12-11", None)):
             monkeypatch.setattr(

@@ -178,7 +178,7 @@ async def test_a_trial_with_tools_in_the_json_protocol(services: Services, serve
     first = record.turns[0].reply
     assert first.usage is not None
     assert 0 < first.usage.output_tokens <= 240
-    assert first.request["response_format"] == "json_schema"
+    assert first.request.parameters["response_format"] == "json_schema"
     assert first.first_token_seconds is not None
     assert 0 < first.first_token_seconds <= first.model_seconds
 
@@ -188,7 +188,7 @@ async def test_a_model_whose_template_has_no_tools_answers_in_text(services: Ser
     assert (record.failure, record.tool_calls) == (None, 0)
     assert record.stop in {"answered", "token_limit"}
     assert record.answer
-    assert record.turns[0].reply.request["strict_tools"] == ["read_file"]
+    assert record.turns[0].reply.request.parameters["strict_tools"] == ["read_file"]
 
 
 async def test_a_reply_that_the_cap_cut_is_not_whole(services: Services, server: LocalServer) -> None:

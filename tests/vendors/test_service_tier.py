@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import msgspec
 import pytest
 
+from flatfield.records import Sent, TurnBudget
 from flatfield.vendors import base
 from flatfield.vendors.anthropic.reader import MessageReader
 from flatfield.vendors.gemini.reader import GeminiReader
@@ -46,13 +47,41 @@ def test_each_wire(read: Callable[[Any], str]) -> None:
     assert read(None) == ""
 
 
-def test_it_is_kept_with_the_request() -> None:
+class Tiered:
+    """A dialect whose reply says at which tier it was served, and by which model."""
+
+    url, new_reader = "http://h", Mock
+    headers: dict[str, str] = {}  # noqa: RUF012 - a dialect's own
+
+    def __init__(self, tier: str, model: str) -> None:
+        self.sent = Sent(model="m")
+        self._told = base.Told(text="x", calls=(), finish="stop", usage=None, service_tier=tier, answered_by=model)
+
+    def cap_tokens(self, left_tokens: int) -> int:
+        return left_tokens
+
+    def body(self, cap_tokens: int) -> tuple[bytes, Sent]:
+        return b"{}", msgspec.structs.replace(self.sent, output_cap_tokens=cap_tokens)
+
+    def take(self, *_: Any) -> base.Told:
+        return self._told
+
+
+async def test_it_is_kept_with_the_request() -> None:
     exchange: Any = Mock(
-        cut=None, first_token_seconds=None, model_seconds=1.0, retry_seconds=0.0, attempts=1, abandoned=(), wire=()
+        cut=None,
+        first_token_seconds=None,
+        model_seconds=1.0,
+        retry_seconds=0.0,
+        queue_seconds=0.0,
+        attempts=1,
+        abandoned=(),
+        wire=(),
     )
-    told = base.Told(text="x", calls=(), finish="stop", usage=None, service_tier="flex")
-    request = {"model": "m"}
-    assert base.reply(told, exchange, request).request == {"model": "m", "service_tier": "flex"}
-    assert request == {"model": "m"}
-    silent = msgspec.structs.replace(told, service_tier="")
-    assert base.reply(silent, exchange, request).request == {"model": "m"}
+    transport: Any = Mock(post=AsyncMock(return_value=exchange))
+    for tier, model in (("flex", ""), ("", ""), ("", "m-2")):
+        dialect: Any = Tiered(tier, model)
+        opening: Any = Mock(tools=())
+        reply = await base.Talk(opening, transport, dialect).turn((), TurnBudget(seconds=1, output_tokens=7))
+        assert reply.request == Sent(model="m", output_cap_tokens=7, service_tier=tier, answered_by=model)
+        assert dialect.sent == Sent(model="m")

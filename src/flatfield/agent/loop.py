@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from flatfield.agent.allowance import Allowance
 from flatfield.agent.believable import believable
 from flatfield.agent.bugs import described
 from flatfield.errors import ContextTooLong, Interrupted, NotReady, ProviderError
-from flatfield.records import Abandoned, Limits, Reply, Stop, ToolCall, ToolResult, Turn, Wire
+from flatfield.records import Leftover, Limits, Reply, Stop, ToolCall, ToolResult, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ class Tools(Protocol):
 class Outcome(Struct, frozen=True, kw_only=True):
     """How a trial's turns went; with `stop` "error" or "context_limit", `problem` says what failed, `failed` whose.
 
-    `wire`, `abandoned` and `abandoned_cost_usd` (None: no price known) are of a request that ended it without a reply.
+    `left` and `abandoned_cost_usd` (None: no price known) are of a request that ended it without a reply.
     """
 
     stop: Stop
@@ -43,10 +43,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     answer: str = ""
     problem: str = ""
     failed: Blame = "harness"
-    retry_seconds: float = 0.0
-    queue_seconds: float = 0.0
-    wire: tuple[Wire, ...] = ()
-    abandoned: tuple[Abandoned, ...] = ()
+    left: Leftover = field(default_factory=Leftover)
     abandoned_cost_usd: float | None = 0.0
 
 
@@ -120,8 +117,7 @@ class NanoAgent:
         return turn.results, stop or allowance.used_up()
 
     def _outcome(self, stop: Stop, error: BaseException | None = None) -> Outcome:
-        left = error.left if isinstance(error, Interrupted) else error
-        unanswered = left if isinstance(left, ProviderError) else ProviderError("")
+        left = error.left if isinstance(error, Interrupted | ProviderError) else Leftover()
         filled = FILLED if stop == "context_limit" else ""
         return Outcome(
             stop=stop,
@@ -129,9 +125,6 @@ class NanoAgent:
             answer=self._turns[-1].reply.text if self._turns and stop != "error" else "",
             problem=described(error) if isinstance(error, Exception) else filled,
             failed=next((whose for kind, whose in BLAME if isinstance(error, kind)), "harness"),
-            retry_seconds=unanswered.retry_seconds,
-            queue_seconds=unanswered.queue_seconds,
-            wire=unanswered.wire,
-            abandoned=unanswered.abandoned,
-            abandoned_cost_usd=self._allowance.lost_usd(unanswered.abandoned),
+            left=left,
+            abandoned_cost_usd=self._allowance.lost_usd(left.abandoned),
         )

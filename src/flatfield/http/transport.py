@@ -19,7 +19,7 @@ from flatfield.http.secrecy import Secrets, scrubbed, shown_url
 from flatfield.http.services import place_of
 from flatfield.http.tape import Tape
 from flatfield.http.tls import distrust, trusted
-from flatfield.records import CHARACTERS_PER_TOKEN, Abandoned, Wire
+from flatfield.records import CHARACTERS_PER_TOKEN, Abandoned, Leftover, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,9 +95,9 @@ class Transport:
         try:
             return await self._until_whole(post, new_reader, attempts)
         except ProviderError as error:
-            raise self._with_all(error, attempts, started) from None
+            raise error.having(self._left(attempts, started)) from None
         except asyncio.CancelledError:
-            raise Interrupted(self._with_all(ProviderError(INTERRUPTED), attempts, started)) from None
+            raise Interrupted(self._left(attempts, started)) from None
 
     async def _until_whole(self, post: Post, new_reader: Callable[[], R], attempts: Attempts) -> Exchange[R]:
         started, waited_seconds = self._busy(), 0.0
@@ -200,11 +200,14 @@ class Transport:
         text = scrubbed(str(error), post.headers, self._secrets)
         return text if len(text) <= ERROR_CHARACTERS else f"{text[:ERROR_CHARACTERS]}…"
 
-    def _with_all(self, error: ProviderError, attempts: Attempts, started: float) -> ProviderError:
-        """The error with all that its attempts took."""
-        error.retry_seconds, error.queue_seconds = self._busy() - started, self._queue_seconds
-        error.wire, error.abandoned = attempts.wire, attempts.abandoned()
-        return error
+    def _left(self, attempts: Attempts, started: float) -> Leftover:
+        """All that the attempts took."""
+        return Leftover(
+            retry_seconds=max(0.0, self._busy() - started),
+            queue_seconds=self._queue_seconds,
+            wire=attempts.wire,
+            abandoned=attempts.abandoned(),
+        )
 
 
 _FINAL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def queue_seconds(outcome: Outcome | None) -> float:
     """What the turns waited for their server's lane."""
-    return sum(turn.queue_seconds for turn in outcome.turns) + outcome.queue_seconds if outcome else 0.0
+    return sum(turn.queue_seconds for turn in outcome.turns) + outcome.left.queue_seconds if outcome else 0.0
 
 
 def sums(outcome: Outcome, usd_per_hour: float | None) -> dict[str, Any]:
@@ -25,18 +25,18 @@ def sums(outcome: Outcome, usd_per_hour: float | None) -> dict[str, Any]:
     model_seconds = sum(turn.reply.model_seconds for turn in turns)
     tools_seconds = sum(turn.tools_seconds for turn in turns)
     active_seconds = model_seconds + tools_seconds
-    lost = [outcome.abandoned_cost_usd] if outcome.abandoned else []
+    lost = [outcome.abandoned_cost_usd] if outcome.left.abandoned else []
     return {
         "turns": turns,
         "usage": _total_usage(turns),
         "cost_usd": _total([*(turn.cost_usd for turn in turns), *lost]),
         "abandoned_cost_usd": _total([*(turn.abandoned_cost_usd for turn in turns), *lost]) if turns or lost else 0.0,
-        "abandoned_usage": outcome.abandoned,
-        "unanswered": outcome.wire,
+        "abandoned_usage": outcome.left.abandoned,
+        "unanswered": outcome.left.wire,
         "reported_cost_usd": _total([turn.reply.reported_cost_usd for turn in turns]),
         "device_cost_usd": None if usd_per_hour is None else device_usd(active_seconds, usd_per_hour),
         "queue_seconds": queue_seconds(outcome),
-        "retry_seconds": sum(turn.reply.retry_seconds for turn in turns) + outcome.retry_seconds,
+        "retry_seconds": sum(turn.reply.retry_seconds for turn in turns) + outcome.left.retry_seconds,
         "load_seconds": sum(turn.reply.load_seconds for turn in turns),
         "first_token_seconds": turns[0].reply.first_token_seconds if turns else None,
         "model_seconds": model_seconds,

@@ -317,7 +317,7 @@ def _notes(outcome: Outcome) -> Iterator[str]:
         yield f"{scaffold} was held to the limit of seconds alone: it cannot be told those of turns, tokens and dollars"
     works = (turn.reply.scaffold for turn in outcome.turns if turn.reply.scaffold and turn.reply.scaffold.obeys)
     yield from dict.fromkeys(f"{work.name} was not kept from all that a workspace says: {work.obeys}" for work in works)
-    tiers = (str(turn.reply.request.get("service_tier") or "") for turn in outcome.turns)
+    tiers = (turn.reply.request.service_tier for turn in outcome.turns)
     for tier in dict.fromkeys(tier for tier in tiers if tier_context(tier)):
         priced = all(turn.cost_usd is not None for turn in outcome.turns)
         yield f"served at the service tier {tier!r}: {'priced at its rates' if priced else 'no price known for it'}"

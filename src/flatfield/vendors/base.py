@@ -1,23 +1,29 @@
-"""What hosted APIs have in common: where they are, whose key they take, which lane they share, how a reply is told."""
+"""What a vendor's package builds on: the seams of a provider, and the skeleton that all conversations share.
+
+A package has `TRAITS` (what it states about itself), `create(services)` (its provider) and, where it asks a server,
+`endpoint_of(agent, environ)` (where requests go and which keys they bring). `refused(agent)` names the settings that
+the agent's model does not take, `usual_servers(environ)` the servers that often run on one's own machine.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re  # noqa: TC003 - a pattern is a parameter
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from flatfield import json_text
-from flatfield.errors import NotReady
-from flatfield.http.proxies import is_loopback, proxy_for
+from flatfield.errors import ContextTooLong, ProviderError
+from flatfield.http.post import Post
+from flatfield.http.proxies import proxy_for
 from flatfield.http.secrecy import shown_url
-from flatfield.http.services import place_of
 from flatfield.records import (
     AgentConfig,
     Finish,
     Reply,
+    Sent,
     Task,
     ToolCall,
     ToolResult,
@@ -26,23 +32,92 @@ from flatfield.records import (
     TurnBudget,
     Usage,
 )
-from flatfield.tasks.headers import filled
+from flatfield.vendors import _json_protocol as json_protocol
+from flatfield.vendors._address import (
+    CONCURRENT_TRIALS,
+    THIS_DEVICE,
+    Address,
+    Lane,
+    api_key,
+    base_url,
+    brings,
+    device_lane,
+    is_own,
+    own_headers,
+    server_lane,
+)
+from flatfield.vendors._ready import (
+    Catalogue,
+    Listed,
+    answered,
+    closest,
+    decoded,
+    listed_ids,
+    ready,
+    with_version,
+    without_version,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from flatfield.http.replies import Reader
     from flatfield.http.services import Services
     from flatfield.http.transport import Exchange, Transport
 
+__all__ = [
+    "CONCURRENT_TRIALS",
+    "SYSTEM_PROMPT",
+    "THIS_DEVICE",
+    "Address",
+    "ApiProvider",
+    "Catalogue",
+    "Conversation",
+    "Dialect",
+    "Lane",
+    "Listed",
+    "Opening",
+    "Provider",
+    "Settings",
+    "Talk",
+    "Told",
+    "Traits",
+    "answered",
+    "api_key",
+    "arguments_object",
+    "base_url",
+    "brings",
+    "closest",
+    "decoded",
+    "device_lane",
+    "digest",
+    "ending",
+    "function",
+    "held_schema",
+    "is_own",
+    "listed_ids",
+    "native_tools",
+    "own_headers",
+    "ready",
+    "sent_by",
+    "server_lane",
+    "told_system",
+    "too_long",
+    "transport_to",
+    "uses_json",
+    "with_version",
+    "without_version",
+]
+
+SPARE_TOKENS = 8  # servers stop a little before the last place of the window
 SYSTEM_PROMPT = (
     "You are an agent working in one directory. Use the tools to do the task; paths are relative to the directory. "
     "When it is done, reply with your final answer."
 )
 """What every model is told before the task, unless its agent brings its own."""
 
-THIS_DEVICE = "local"
-CONCURRENT_TRIALS = 16
-SPARE_TOKENS = 8  # servers stop a little before the last place of the window
+
+# ---------------------------------------------------------------------------- the seams
 
 
 class Opening(Struct, frozen=True, kw_only=True):
@@ -62,19 +137,6 @@ class Opening(Struct, frozen=True, kw_only=True):
     response_schema: dict[str, Any] | None = None
     workspace: str | None = None
     workspace_user: int | None = None
-
-
-class Lane(Struct, frozen=True, kw_only=True):
-    """What must not run at the same time: trials in lane `name` run at most `width` at once.
-
-    `place`: the host and port whose refusals make the lane narrower for a while; "" for a width that stays.
-    `device`: the machine that models run on, one at a time also among processes; "" where it is somebody else's matter.
-    """
-
-    name: str
-    width: int
-    place: str = ""
-    device: str = ""
 
 
 class Conversation(Protocol):
@@ -116,133 +178,216 @@ class Provider(Protocol):
         ...
 
 
-class Address(Struct, frozen=True, kw_only=True):
-    """Where one agent's requests go and what all of them bring; `headers` hold the key."""
+# ---------------------------------------------------------------------------- what an opening says
 
-    base_url: str
-    headers: dict[str, str] = field(default_factory=dict)
+
+def uses_json(opening: Opening) -> bool:
+    """Whether tools are called by the `json` protocol: without tools there is nothing to call."""
+    return opening.agent.protocol == "json" and bool(opening.tools)
+
+
+def told_system(opening: Opening) -> str:
+    """The system prompt with what the protocol adds to it; "" for none, which is sent as none."""
+    parts = [opening.system_prompt, json_protocol.instructions(opening.tools) if uses_json(opening) else ""]
+    return "\n\n".join(part for part in parts if part.strip())
+
+
+def native_tools(opening: Opening) -> tuple[ToolSpec, ...]:
+    """The tools that the API is told of."""
+    return () if uses_json(opening) else opening.tools
+
+
+def held_schema(opening: Opening) -> dict[str, Any] | None:
+    """What the reply's text is held to, if anything: a step of the `json` protocol, or the opening's schema."""
+    return json_protocol.schema(opening.tools) if uses_json(opening) else opening.response_schema
+
+
+def function(tool: ToolSpec) -> dict[str, Any]:
+    """A tool in the form that OpenAI's chat API has given to many."""
+    return {
+        "type": "function",
+        "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+    }
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What an agent's settings become in its model's form; None: nothing was set, or nothing is sent.
+
+    `fields` of the request as the API calls them. `temperature`, `reasoning_effort`, `thinking` and `context_tokens` as
+    records show what was sent; `not_accepted`: settings that were left out because the model does not take them.
+    """
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    temperature: float | None = None
+    reasoning_effort: str | None = None
+    thinking: Any = None
+    context_tokens: int | None = None
+    not_accepted: tuple[str, ...] = ()
+
+
+def sent_by(
+    opening: Opening, vendor: Traits, settings: Settings, *, api: str, url: str, parameters: Mapping[str, Any]
+) -> Sent:
+    """What every request of a conversation says, as records and the manifest show it: without its output cap.
+
+    `parameters` are what else is sent with each, as the API calls it; long texts as digests.
+    """
+    agent = opening.agent
+    unsupported = [name for name in vendor.unsupported if getattr(agent, name) is not None]
+    return Sent(
+        api=api,
+        base_url=shown_url(url),
+        model=agent.model,
+        stream=True,
+        protocol=agent.protocol,
+        system=digest(told_system(opening)),
+        tools=tuple(tool.name for tool in opening.tools),
+        tools_digest=digest(msgspec.json.encode([_described(tool) for tool in opening.tools]).decode()),
+        temperature=settings.temperature,
+        reasoning_effort=settings.reasoning_effort,
+        thinking=settings.thinking,
+        context_tokens=settings.context_tokens,
+        not_accepted=tuple(dict.fromkeys((*settings.not_accepted, *unsupported))),
+        parameters=dict(parameters),
+    )
+
+
+def _described(tool: ToolSpec) -> dict[str, Any]:
+    """What a model is told of a tool whatever the protocol: its example is a part of the `json` protocol's prompt."""
+    return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+
+
+# ---------------------------------------------------------------------------- the skeleton of a conversation
 
 
 class Told(Struct, frozen=True, kw_only=True):
-    """What a reader understood of one reply; `service_tier`: which one it was served at, "" when it does not say."""
+    """What a reply says; `service_tier` and `answered_by` "" where it does not say. `paused`: the turn goes on."""
 
     text: str
     calls: tuple[ToolCall, ...]
     finish: Finish
     usage: Usage | None
     reasoning: str = ""
-    load_seconds: float = 0.0
     service_tier: str = ""
+    answered_by: str = ""
+    reported_cost_usd: float | None = None
+    paused: bool = False
 
 
-def base_url(agent: AgentConfig, environ: Mapping[str, str], vendor: Traits) -> str:
-    """The agent's own, else the vendor's variable, else the vendor's address; without a slash at the end."""
-    return (agent.base_url or environ.get(vendor.url_variable, "").strip() or vendor.url).rstrip("/")
+class Dialect(Protocol):
+    """One vendor's form of a conversation: it keeps the messages as the API has them, each encoded once."""
+
+    @property
+    def url(self) -> str:
+        """Where requests go."""
+        ...
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What all requests bring."""
+        ...
+
+    @property
+    def sent(self) -> Sent:
+        """What every request says, but for its output cap."""
+        ...
+
+    @property
+    def new_reader(self) -> Callable[[], Reader]:
+        """Makes a reader of one reply."""
+        ...
+
+    def cap_tokens(self, left_tokens: int) -> int:
+        """The output cap of the next request, of which so many tokens are left to the trial."""
+        ...
+
+    def body(self, cap_tokens: int) -> tuple[bytes, Sent]:
+        """The next request, and what records show of it, with what varies from request to request."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Add a message of ours in plain words."""
+        ...
+
+    def answer(self, results: Sequence[ToolResult]) -> None:
+        """Add the results of the last reply's calls, at least one."""
+        ...
+
+    def take(self, exchange: Exchange[Any], cap_tokens: int, turn: int) -> Told:
+        """Keep what the model sent as it must go back, and say what it means; `turn` counts from 1."""
+        ...
+
+    def meant(self, error: ProviderError) -> ProviderError | Told:
+        """What a failed request means: the error, perhaps of another kind or with its fix, or a refusal's reply."""
+        ...
 
 
-def api_key(agent: AgentConfig, environ: Mapping[str, str], vendor: Traits) -> str:
-    """The key from `api_key_env`, else from the vendor's variables, the first that is set.
+class Talk:
+    """A conversation in a vendor's dialect: what a turn is, the same for all vendors."""
 
-    Raises:
-        NotReady: none is set; the message names the variable.
-    """
-    variables = (agent.api_key_env,) if agent.api_key_env else vendor.key_variables
-    for variable in variables:
-        key = environ.get(variable, "").strip()
-        if key:
-            return key
-    raise NotReady(f"agent {agent.name!r} needs a key: set the environment variable {' or '.join(variables)}")
+    def __init__(self, opening: Opening, transport: Transport, dialect: Dialect) -> None:
+        self._transport = transport
+        self._dialect = dialect
+        self._json = uses_json(opening)
+        self._turns = 0
 
+    async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
+        """Send the results and read the reply; see `Conversation.turn`."""
+        self.begin(results)
+        reply, _ = await self.ask(budget)
+        return reply
 
-def own_headers(agent: AgentConfig, environ: Mapping[str, str]) -> dict[str, str]:
-    """The agent's own headers, with what the variables hold that they name.
+    def begin(self, results: Sequence[ToolResult]) -> None:
+        """Another turn begins, with the results of the last one's calls."""
+        if results and self._json:
+            self._dialect.say(json_protocol.results_text(results))
+        elif results:
+            self._dialect.answer(results)
+        self._turns += 1
 
-    Raises:
-        NotReady: one of these is not set.
-    """
-    try:
-        return filled(agent.headers, environ)
-    except KeyError as error:
-        raise NotReady(
-            f"agent {agent.name!r} needs the environment variable {error.args[0]}, which its headers name: set it"
-        ) from None
-
-
-def brings(headers: Mapping[str, str], *names: str) -> bool:
-    """Whether one of these headers (in lower case) is among an agent's own."""
-    return any(name.lower() in names for name in headers)
-
-
-def lane(agent: AgentConfig, environ: Mapping[str, str], vendor: Traits) -> Lane:
-    """One lane per server; on the user's own device one trial at a time, so that none slows another."""
-    url = base_url(agent, environ, vendor)
-    if agent.on_device:
-        return device_lane(url)
-    place = place_of(url)
-    return Lane(name=f"{vendor.name}:{place}", width=CONCURRENT_TRIALS, place=place)
-
-
-def device_lane(url: str = "") -> Lane:
-    """The lane of the device that a server's address names: this one for loopback and without an address.
-
-    Ports do not count: two servers on one machine compete for it.
-    """
-    host = urlsplit(url).hostname or ""
-    device = THIS_DEVICE if not host or is_loopback(host) else host
-    return Lane(name=f"device:{device}", width=1, device=device)
+    async def ask(self, budget: TurnBudget) -> tuple[Reply, Told]:
+        """One request, which is usually a whole turn; its reply, and what that said by itself."""
+        dialect = self._dialect
+        cap = dialect.cap_tokens(budget.output_tokens)
+        body, sent = dialect.body(cap)
+        post = Post(url=dialect.url, headers=dialect.headers, body=body, seconds=budget.seconds, output_tokens=cap)
+        try:
+            exchange = await self._transport.post(post, dialect.new_reader)
+        except ProviderError as error:
+            meant = dialect.meant(error)
+            if isinstance(meant, ProviderError):
+                raise meant from None
+            return _refused(meant, error, sent), meant
+        told = dialect.take(exchange, cap, self._turns)
+        if self._json and exchange.cut is None and told.finish == "stop" and not told.paused:
+            text, calls = json_protocol.parse(told.text, self._turns)
+            told = structs.replace(told, text=text, calls=calls)
+        return _reply(told, exchange, sent), told
 
 
-def transport(base_url: str, services: Services) -> Transport:
+def transport_to(url: str, services: Services) -> Transport:
     """To one server: through the proxy that the environment names for it, with the run's patience."""
     from flatfield.http.transport import Transport
 
-    proxy = proxy_for(base_url, services.environ)
     return Transport(
         services.session,
         services.clock,
         services.retry,
-        proxy=proxy,
+        proxy=proxy_for(url, services.environ),
         pressure=services.pressure,
         secrets=services.secrets,
     )
 
 
-def shown(parameters: Mapping[str, Any], opening: Opening, *, api: str, base_url: str, system: str) -> dict[str, Any]:
-    """Request parameters as records and the manifest show them: long texts as digests, keys never.
-
-    `parameters` are what is sent with every turn, without conversation, tools and system prompt; `system` is the prompt
-    that was sent, with what the protocol adds to the opening's.
-    """
-    return {
-        **parameters,
-        "api": api,
-        "base_url": shown_url(base_url),
-        "protocol": opening.agent.protocol,
-        "system_digest": digest(system),
-        "tool_names": [tool.name for tool in opening.tools],
-        "tools_digest": digest(msgspec.json.encode([_told(tool) for tool in opening.tools]).decode()),
-    }
-
-
-def _told(tool: ToolSpec) -> dict[str, Any]:
-    """What a model is told of a tool whatever the protocol: its example is a part of the `json` protocol's prompt."""
-    return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-
-
-def digest(text: str) -> str:
-    """The first 12 hex digits of SHA-256: enough to tell texts of one run apart."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def reply(told: Told, exchange: Exchange[Any], request: dict[str, Any]) -> Reply:
-    """The turn's reply: what the reader understood, and what the exchange took."""
+def _reply(told: Told, exchange: Exchange[Any], sent: Sent) -> Reply:
+    """The turn's reply: what it says, and what the exchange took."""
     finish: Finish = told.finish
     if exchange.cut is not None:
         finish = "time" if exchange.cut == "time" else "length"
     elif told.calls and finish == "stop":
         finish = "tool_calls"
-    if told.service_tier:
-        request = {**request, "service_tier": told.service_tier}
+    # Where the API has counted the reply itself, that count stands alone.
+    abandoned = tuple(item for item in exchange.abandoned if told.usage is None or not item.kept)
     return Reply(
         text=told.text,
         calls=told.calls,
@@ -252,19 +397,51 @@ def reply(told: Told, exchange: Exchange[Any], request: dict[str, Any]) -> Reply
         model_seconds=exchange.model_seconds,
         retry_seconds=exchange.retry_seconds,
         queue_seconds=exchange.queue_seconds,
-        load_seconds=told.load_seconds,
         attempts=exchange.attempts,
         reasoning=told.reasoning,
-        request=request,
-        **leftovers(exchange, told.usage),
+        request=_served(sent, told),
+        reported_cost_usd=told.reported_cost_usd,
+        abandoned=sum(not item.kept for item in abandoned),
+        abandoned_usage=abandoned,
+        wire=exchange.wire,
     )
 
 
-def leftovers(exchange: Exchange[Any], usage: Usage | None) -> dict[str, Any]:
-    """The reply's fields about attempts; where the API has counted the reply itself, that count stands alone."""
-    abandoned = tuple(item for item in exchange.abandoned if usage is None or not item.kept)
-    broken = sum(not item.kept for item in abandoned)
-    return {"abandoned": broken, "abandoned_usage": abandoned, "wire": exchange.wire}
+def _refused(told: Told, error: ProviderError, sent: Sent) -> Reply:
+    """A refusal that came as an error is how the model's reply ended, with all that it took."""
+    left = error.left
+    return Reply(
+        text=told.text,
+        finish=told.finish,
+        retry_seconds=left.retry_seconds,
+        queue_seconds=left.queue_seconds,
+        attempts=max(1, len(left.wire)),
+        request=sent,
+        abandoned=len(left.abandoned),
+        abandoned_usage=left.abandoned,
+        wire=left.wire,
+    )
+
+
+def _served(sent: Sent, told: Told) -> Sent:
+    if not told.service_tier and not told.answered_by:
+        return sent
+    return structs.replace(sent, service_tier=told.service_tier, answered_by=told.answered_by)
+
+
+# ---------------------------------------------------------------------------- what readers and dialects share
+
+
+def too_long(error: ProviderError, words: re.Pattern[str]) -> ProviderError:
+    """The error, as ContextTooLong where a refused request's text has the API's words for that."""
+    if error.status in {400, 413} and words.search(str(error)):
+        return error.retold(str(error), ContextTooLong)
+    return error
+
+
+def digest(text: str) -> str:
+    """The first 12 hex digits of SHA-256: enough to tell texts of one run apart."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def ending(finish: Finish, usage: Usage | None, cap_tokens: int, context_tokens: int | None) -> Finish:
@@ -288,3 +465,49 @@ def arguments_object(arguments: str) -> dict[str, Any]:
     except ValueError:
         value = None
     return value if isinstance(value, dict) else {"invalid_arguments": arguments}
+
+
+# ---------------------------------------------------------------------------- the provider of an HTTP API
+
+
+class ApiProvider:
+    """The provider of a vendor that is asked over HTTP and starts nothing: its package's parts, put together.
+
+    `endpoint_of` raises NotReady where a key is missing; `catalogue` says how the agent's server lists its models;
+    `open_talk` opens a conversation at an address.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        vendor: Traits,
+        *,
+        endpoint_of: Callable[[AgentConfig, Mapping[str, str]], Address],
+        catalogue: Catalogue,
+        open_talk: Callable[[Opening, Address], Awaitable[Conversation]],
+    ) -> None:
+        self._services = services
+        self._vendor = vendor
+        self._endpoint_of = endpoint_of
+        self._catalogue = catalogue
+        self._open_talk = open_talk
+
+    async def check(self, agent: AgentConfig) -> None:
+        """Ask the server for its models: is it there, is the key good, is the model served?"""
+        address = self._endpoint_of(agent, self._services.environ)
+        await ready(agent, address, self._services, self._vendor, self._catalogue)
+
+    async def converse(self, opening: Opening) -> Conversation:
+        """Start a conversation; no model is asked before its first turn."""
+        return await self._open_talk(opening, self._endpoint_of(opening.agent, self._services.environ))
+
+    def lane(self, agent: AgentConfig) -> Lane:
+        """One lane per server; on the user's own device one trial at a time."""
+        return server_lane(agent, self._services.environ, self._vendor)
+
+    def on_device(self, agent: AgentConfig) -> bool:
+        """Only where the user says so: a loopback server may be a gateway to a paid API."""
+        return bool(agent.on_device)
+
+    async def close(self) -> None:
+        """Nothing was started."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flatfield.errors import Interrupted, NotReady, ProviderError
 from flatfield.machine.llama.server import (
@@ -19,7 +19,7 @@ from flatfield.machine.llama.server import (
 from flatfield.machine.models.identity import file_identity
 from flatfield.machine.models.store import find_model
 from flatfield.records import Traits
-from flatfield.vendors.base import device_lane
+from flatfield.vendors.base import Address, device_lane
 from flatfield.vendors.openai_chat.address import Endpoint
 
 if TYPE_CHECKING:
@@ -64,19 +64,14 @@ class LocalProvider:
         agent = opening.agent
         spec = self._spec(agent)
         server, load_seconds = await self._servers.serve(spec)
-        # The port is another one each time, so it is no part of what is compared.
-        shown: dict[str, Any] = {
-            "base_url": "llama.cpp on this device",
-            "context_tokens": server.context_tokens,
-            "model_file": await asyncio.to_thread(file_identity, agent.model, Path(spec.path)),
-        }
-        if opening.tools and agent.protocol == "native" and not server.supports_tools:
-            shown["tools_ignored"] = True
+        ignored = bool(opening.tools) and agent.protocol == "native" and not server.supports_tools
         endpoint = Endpoint(
-            base_url=f"{server.url}/v1",
-            headers=server.headers,
+            address=Address(base_url=f"{server.url}/v1", headers=server.headers),
             extra_body={"cache_prompt": False},
-            extra_request=shown,
+            shown_url="llama.cpp on this device",  # the port is another one each time: no part of what is compared
+            context_tokens=server.context_tokens,
+            model_file=await asyncio.to_thread(file_identity, agent.model, Path(spec.path)),
+            tools_ignored=ignored,
             load_seconds=load_seconds,
         )
         from flatfield.vendors.openai_chat.conversation import open_chat
@@ -136,7 +131,7 @@ class LocalConversation:
         try:
             return await turn
         except Interrupted as stopped:
-            raise stopped.left.retold(self._server.epitaph()) from None
+            raise ProviderError(self._server.epitaph(), left=stopped.left) from None
         except ProviderError as error:
             if error.status is not None or not self._server.ended.done():
                 raise

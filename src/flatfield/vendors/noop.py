@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.records import Reply, Traits, Usage
+from flatfield.records import Reply, Sent, Traits, Usage
 from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
@@ -47,4 +47,4 @@ class NoopProvider:
 
 class _Silence:
     async def turn(self, _results: Sequence[ToolResult], _budget: TurnBudget) -> Reply:
-        return Reply(text="", usage=Usage(), request={"api": "control"})
+        return Reply(text="", usage=Usage(), request=Sent(api="control"))

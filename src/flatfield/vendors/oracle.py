@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flatfield.errors import ProviderError
-from flatfield.records import Reply, ToolCall, Traits, Usage
+from flatfield.records import Reply, Sent, ToolCall, Traits, Usage
 from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
@@ -72,6 +72,6 @@ class _Solution:
             if step.tool is not None
         )
         if calls and not results:
-            return Reply(text="", calls=calls, finish="tool_calls", usage=Usage(), request={"api": "control"})
+            return Reply(text="", calls=calls, finish="tool_calls", usage=Usage(), request=Sent(api="control"))
         answer = "".join(step.answer for step in steps if step.tool is None)
-        return Reply(text=answer, usage=Usage(), request={"api": "control"})
+        return Reply(text=answer, usage=Usage(), request=Sent(api="control"))

@@ -11,6 +11,7 @@ from flatfield.records import (
     Failure,
     Reply,
     RunResult,
+    Sent,
     Targets,
     Task,
     Turn,
@@ -60,7 +61,7 @@ def aimed(make_result: Callable[..., RunResult], trial: Callable[..., Any]) -> R
     targets = Targets(seconds=2.0, cost_usd=0.01)
     task = Task(id="t1", title="t", prompt="p", level=2, verifiers=ANSWER, targets=targets)
     slow = {"active_seconds": 8.5, "cost_usd": 0.019}
-    request = {"temperature": 0.5, "model": "m"}
+    request = Sent(temperature=0.5, model="m")
     turns = (Turn(reply=Reply(text="x", request=request)),)
     trials = [
         *(trial(agent="quick", repeat=n, more={"turns": turns}) for n in (1, 2, 3)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from markdown_it import MarkdownIt
 
 from flatfield.faces.reports.markdown import render
-from flatfield.records import Reply, RunResult, Turn
+from flatfield.records import Reply, RunResult, Sent, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ def test_the_manifest_has_both_tables_and_the_reasons(
     make_result: Callable[..., RunResult], trial: Callable[..., Any]
 ) -> None:
     def turns(temperature: float) -> dict[str, Any]:
-        return {"turns": (Turn(reply=Reply(text="x", request={"temperature": temperature, "stream": True})),)}
+        return {"turns": (Turn(reply=Reply(text="x", request=Sent(temperature=temperature, stream=True))),)}
 
     text = render(make_result([trial(agent="a", more=turns(0)), trial(agent="b", more=turns(1))]))
     assert ["model", "streaming", "yes"] in table(text, "Fairness Manifest", "heading")

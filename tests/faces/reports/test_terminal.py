@@ -16,6 +16,7 @@ from flatfield.records import (
     Failure,
     Reply,
     RunResult,
+    Sent,
     SolutionStep,
     Task,
     ToolCall,
@@ -105,7 +106,7 @@ def test_the_manifest_shows_what_differs_and_names_the_rest(
     lines = section(render(aimed), "Fairness Manifest")
     assert "temperature" in " ".join(lines).partition("The same for all agents: ")[2]
     assert not any("0.5" in line or "oracle" in line for line in lines)
-    varied = tuple(Turn(reply=Reply(text="x", request={"api": "x", **more})) for more in ({"temperature": 0.5}, {}))
+    varied = tuple(Turn(reply=Reply(text="x", request=Sent(api="x", temperature=each))) for each in (0.5, None))
     more = [{"turns": varied}, {"turns": varied[:1]}, {}]
     trials = [trial(agent=name, more=each) for name, each in zip("abc", more, strict=True)]
     lines = section(render(make_result(trials)), "Fairness Manifest")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_type_hints
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from flatfield.records import (
     FileChange,
     Reply,
     Sabotage,
+    Sent,
     SolutionStep,
     Task,
     TrialRecord,
@@ -49,8 +51,10 @@ def test_a_file_name_that_is_not_utf_8_does_not_lose_the_record() -> None:
 
 
 def test_a_foreign_object_in_a_request_is_written_as_its_repr() -> None:
-    record = structs.replace(RECORD, turns=(Turn(reply=Reply(text="", request={"stream": slice(1, 2)})),))
-    assert decode(encode(record), TrialRecord).turns[0].reply.request == {"stream": "slice(1, 2, None)"}
+    record = structs.replace(
+        RECORD, turns=(Turn(reply=Reply(text="", request=Sent(parameters={"stream": slice(1, 2)}))),)
+    )
+    assert decode(encode(record), TrialRecord).turns[0].reply.request.parameters == {"stream": "slice(1, 2, None)"}
 
 
 def test_fields_of_a_newer_version_are_ignored() -> None:
@@ -135,7 +139,9 @@ for _ in range(300):
 SPEC, STEP = VerifierSpec(kind="k", options=DEEP), SolutionStep(arguments=DEEP)
 HOLDERS: tuple[Struct, ...] = (
     structs.replace(RECORD, published=DEEP),
-    structs.replace(RECORD, turns=(Turn(reply=Reply(text="")), Turn(reply=Reply(text="", request=DEEP)))),
+    structs.replace(
+        RECORD, turns=(Turn(reply=Reply(text="")), Turn(reply=Reply(text="", request=Sent(parameters=DEEP))))
+    ),
     Task(id="t", title="t", prompt="p", verifiers=(SPEC,)),
     Task(id="t", title="t", prompt="p", solution=(STEP,)),
     Task(id="t", title="t", prompt="p", sabotages=(Sabotage(name="s", steps=(SolutionStep(), STEP)),)),
@@ -150,4 +156,48 @@ def test_depth_is_looked_for_wherever_anything_may_stand(record: Struct) -> None
 def test_every_field_that_may_hold_anything_is_known() -> None:
     found = {name for name, value in vars(records).items() if isinstance(value, type) and issubclass(value, Struct)
              and any("Any" in str(hint) for hint in get_type_hints(value).values())}  # fmt: skip
-    assert found == {"Reply", "TrialRecord", "VerifierSpec", "SolutionStep", "ToolSpec"}, "those that are tried above"
+    assert found == {"Sent", "TrialRecord", "VerifierSpec", "SolutionStep", "ToolSpec"}, "those that are tried above"
+
+
+def test_a_request_as_older_versions_kept_it_is_read_whole() -> None:
+    """They kept a table of what was sent, by the APIs' own names; nothing is lost, and no note is made."""
+    older = {
+        "model": "claude-opus-4-6",
+        "stream": True,
+        "temperature": "not accepted",
+        "thinking": {"type": "adaptive"},
+        "anthropic_version": "2026-10-21",
+        "api": "Anthropic Messages",
+        "base_url": "https://api.anthropic.com",
+        "protocol": "native",
+        "system_digest": "0123456789ab",
+        "tool_names": ["read_file"],
+        "tools_digest": "ba9876543210",
+        "max_tokens": 16000,
+        "output_config": {"effort": "max"},
+        "service_tier": "standard",
+    }
+    record = structs.replace(RECORD, turns=(Turn(reply=Reply(text="")),))
+    kept = msgspec.to_builtins(record)
+    kept["turns"][0]["reply"]["request"] = older
+    found = decode(msgspec.json.encode(kept).decode(), TrialRecord)
+    assert found.turns[0].reply.request == Sent(
+        api="Anthropic Messages",
+        base_url="https://api.anthropic.com",
+        api_version="2026-10-21",
+        model="claude-opus-4-6",
+        stream=True,
+        protocol="native",
+        service_tier="standard",
+        system="0123456789ab",
+        tools=("read_file",),
+        tools_digest="ba9876543210",
+        output_cap_tokens=16000,
+        thinking={"type": "adaptive"},
+        not_accepted=("temperature",),
+        parameters={"output_config": {"effort": "max"}},
+    )
+    assert (found.notes, found.failure) == (record.notes, record.failure)
+    kept["turns"][0]["reply"]["request"] = {"api": "cli: codex", "tool_names": "the scaffold's own", "novel": 1}
+    request = decode(msgspec.json.encode(kept).decode(), TrialRecord).turns[0].reply.request
+    assert (request.api, request.tools, request.parameters) == ("cli: codex", ("the scaffold's own",), {"novel": 1})

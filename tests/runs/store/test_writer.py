@@ -73,6 +73,21 @@ def test_several_processes_store_at_once(folder: Path) -> None:
     assert stored_ids(folder) == {f"r/{agent}/t/{n}" for agent in "abc" for n in range(1, 41)}
 
 
+async def test_a_process_that_ends_takes_nothing_of_those_that_go_on(
+    folder: Path, make_run: RunMaker, make_record: RecordMaker
+) -> None:
+    """Looking into the file must not give up the locks that this process holds on it: the other deletes its log then."""
+    async with Store(folder) as store:
+        await store.save_run(make_run(id="r"), update=True)
+        for repeat, other in enumerate("abc", start=1):
+            await store.save_trial(make_record(run="r", agent="z", task="t", repeat=repeat))
+            assert f"r/z/t/{repeat}" in stored_ids(folder)
+            with start(folder, other, 1) as child:
+                assert child.wait() == 0
+        await store.save_trial(make_record(run="r", agent="z", task="t", repeat=4))
+    assert stored_ids(folder) == {f"r/z/t/{n}" for n in range(1, 5)} | {f"r/{agent}/t/1" for agent in "abc"}
+
+
 def test_where_the_disk_refuses_everything_is_either_stored_or_kept_elsewhere(folder: Path, temporary: Path) -> None:
     with start(folder, "a", 12, "150000") as child:
         out, err = child.communicate()

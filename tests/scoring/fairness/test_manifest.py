@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from flatfield.http.tape import Tape
 from flatfield.records import (
     AgentConfig,
@@ -14,11 +16,13 @@ from flatfield.records import (
     Reply,
     Run,
     ScaffoldWork,
+    Sent,
     Task,
     TrialRecord,
     Turn,
     Usage,
 )
+from flatfield.runs.store.older import upgraded
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.fairness.requests import digest
 
@@ -45,15 +49,20 @@ def agent(name: str, **fields: Any) -> AgentConfig:
     return AgentConfig(name=name, provider=fields.pop("provider", "openai-chat"), model=name, **fields)
 
 
+def as_sent(request: dict[str, Any]) -> Sent:
+    """A request by the names that APIs have for its fields, as older versions kept it."""
+    return msgspec.convert(upgraded(request, frozenset(Sent.__struct_fields__)), Sent)
+
+
 def trial(name: str, *requests: dict[str, Any], **fields: Any) -> TrialRecord:
     """A trial with a turn for each request; without any, one whose request is not on record."""
-    turns = tuple(Turn(reply=Reply(text="", request=request)) for request in requests or ({},))
+    turns = tuple(Turn(reply=Reply(text="", request=as_sent(request))) for request in requests or ({},))
     given: dict[str, Any] = {"task": "t", "prompt": "p", "turns": turns} | fields
     return TrialRecord(run="r", agent=name, repeat=1, task_digest="", agent_fingerprint="", stop="answered", **given)
 
 
 def used(request: dict[str, Any], **usage: int) -> Turn:
-    return Turn(reply=Reply(text="", request=request, usage=Usage(**usage)))
+    return Turn(reply=Reply(text="", request=as_sent(request), usage=Usage(**usage)))
 
 
 def row(rows: Sequence[ManifestRow], label: str) -> ManifestRow:
@@ -161,7 +170,7 @@ def test_addresses_are_shown_without_keys_and_a_placeholder_as_it_is() -> None:
 def test_extra_headers_are_named_and_their_values_are_not_shown() -> None:
     sent = {"Authorization": "Bearer s3cr3t-key", "Content-Type": "application/json", "X-Team": "s3cr3t-team"}
     turns = [
-        Turn(reply=Reply(text="", request={"api": "x"}, wire=(Tape().keep("http://h/v1", each, b"{}", b""),)))
+        Turn(reply=Reply(text="", request=Sent(api="x"), wire=(Tape().keep("http://h/v1", each, b"{}", b""),)))
         for each in (sent, {"Content-Type": "application/json"})
     ]
     run = make_run(agent("a"), agent("b"))
@@ -260,7 +269,7 @@ def test_prompts_must_be_the_same_for_all() -> None:
 
 def test_the_line_with_an_agents_own_name_is_no_difference_between_system_prompts() -> None:
     def sent(prompt: str, more: str = "", **request: Any) -> dict[str, Any]:
-        turns = (Turn(reply=Reply(text="", request={"system_digest": digest(prompt + more), **request})),)
+        turns = (Turn(reply=Reply(text="", request=as_sent({"system_digest": digest(prompt + more), **request}))),)
         return {"system_prompt": prompt, "turns": turns}
 
     run = make_run(agent("a"), agent("b"), agent("c", protocol="json"), agent("d", system_prompt="Mine."))
@@ -327,7 +336,7 @@ def test_specialised_agents_are_marked() -> None:
 def test_another_scaffold_is_shown_with_its_version_and_marked() -> None:
     work = ScaffoldWork(name="claude-code", version="2.1.197")
     request = {"api": "cli: claude-code", "system_prompt": "the scaffold's own", "tool_names": "the scaffold's own"}
-    turn = Turn(reply=Reply(text="", request=request, scaffold=work))
+    turn = Turn(reply=Reply(text="", request=as_sent(request), scaffold=work))
     external = agent("x", provider="cli")
     rows = manifest(make_run(agent("a"), external), [trial("a", {"api": "chat"}), trial("x", turns=(turn,))])
     found = row(rows, "scaffold")

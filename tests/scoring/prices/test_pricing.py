@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flatfield.records import AgentConfig, Price, Usage
+from flatfield.records import AgentConfig, Price, Sent, Usage
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 
@@ -41,9 +41,9 @@ def test_a_server_is_known_by_its_host() -> None:
 
 @pytest.mark.parametrize("provider", ["openai", "openai-chat", "anthropic"])
 def test_where_a_request_really_went_decides(provider: str) -> None:
-    gateway = {"base_url": "http://127.0.0.1:9999/v1"}
+    gateway = Sent(base_url="http://127.0.0.1:9999/v1")
     assert AUGUST.usd(agent(provider, "gpt-5"), MILLION, on_device=False, sent=gateway) is None
-    vendor = {"base_url": "https://api.openai.com/v1"}
+    vendor = Sent(base_url="https://api.openai.com/v1")
     assert AUGUST.usd(agent(provider, "gpt-5"), MILLION, on_device=False, sent=vendor) == pytest.approx(11.25)
 
 
@@ -136,22 +136,24 @@ def test_prices_have_tiers_by_the_size_of_one_request() -> None:
 )
 def test_the_service_tier_that_was_reported_is_paid(tier: str, usd: float | None) -> None:
     november = Prices(at=datetime(2026, 11, 22, tzinfo=UTC))
-    found = november.usd(agent("openai", "gpt-5"), MILLION, on_device=False, sent={"service_tier": tier})
+    found = november.usd(agent("openai", "gpt-5"), MILLION, on_device=False, sent=Sent(service_tier=tier))
     assert found == (None if usd is None else pytest.approx(usd))
 
 
 def test_a_tier_that_had_no_price_then_has_none() -> None:
-    assert AUGUST.usd(agent("openai", "gpt-5"), MILLION, on_device=False, sent={"service_tier": "flex"}) is None
+    assert AUGUST.usd(agent("openai", "gpt-5"), MILLION, on_device=False, sent=Sent(service_tier="flex")) is None
 
 
 def test_how_a_request_is_priced_is_said_in_words() -> None:
     agent = AgentConfig(name="a", provider="openai", model="gpt-5")
     prices = Prices(at=datetime(2026, 11, 1, tzinfo=UTC))
-    assert prices.described(agent, {}).startswith("$1.25 in, $0.125 cached, $10 out per million tokens: genai-prices ")
-    flex = prices.described(agent, {"service_tier": "flex"})
+    assert prices.described(agent, Sent()).startswith(
+        "$1.25 in, $0.125 cached, $10 out per million tokens: genai-prices "
+    )
+    flex = prices.described(agent, Sent(service_tier="flex"))
     assert flex.startswith("$0.625 in, $0.0625 cached, $5 out per million tokens at the service tier flex: ")
-    assert prices.described(agent, {"service_tier": "unheard-of"}) == ""
-    assert prices.described(AgentConfig(name="a", provider="openai", model="nobody"), {}) == ""
+    assert prices.described(agent, Sent(service_tier="unheard-of")) == ""
+    assert prices.described(AgentConfig(name="a", provider="openai", model="nobody"), Sent()) == ""
     own = Price(input_mtok=1.0, output_mtok=2.0, source="flatfield.toml:3")
-    said = Prices({"gpt-5": own}).described(agent, {})
+    said = Prices({"gpt-5": own}).described(agent, Sent())
     assert said == "$1 in, $2 out per million tokens: user price file (flatfield.toml:3)"

@@ -15,7 +15,6 @@ from flatfield.runs.store import rescue
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAGIC = b"SQLite format 3\0"
 SMALLEST_BYTES = 512
 """No page of SQLite's is smaller, so no database is."""
 WAL_MAGIC = (0x377F0682, 0x377F0683)
@@ -52,10 +51,8 @@ def check_files(path: Path) -> None:
         if size == 0 and (left := rescue.leftovers(path)):
             raise damaged(path, f"{gone}, but records of its runs are kept in {left[0]}")
         return
-    with path.open("rb") as file:
-        beginning = file.read(len(MAGIC))
-    if beginning != MAGIC:
-        raise damaged(path, "file is not a database")
+    # Not opened here: closing any descriptor of the file would give up the locks that SQLite holds on it for this whole
+    # process, and another process would then delete the log that this one goes on writing to.
     if size < SMALLEST_BYTES:
         raise damaged(path, f"only {size} bytes of the file are left")
     if log_bytes and log_bytes >= WAL_HEADER_BYTES:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from flatfield.agent.loop import Outcome
-from flatfield.records import Run, ToolCall, TrialRecord, Turn
+from flatfield.records import Run, Sent, ToolCall, TrialRecord, Turn
 from flatfield.runs.store.codec import decode, encode
 from flatfield.runs.sums import sums
 
@@ -160,7 +160,7 @@ def _encoded(line: _Line) -> bytes:
 def _slim(turn: Turn) -> Turn:
     """The turn without what was said."""
     calls = tuple(ToolCall(id="", name=call.name, arguments="") for call in turn.reply.calls)
-    reply = structs.replace(turn.reply, text="", reasoning="", request={}, wire=(), calls=calls)
+    reply = structs.replace(turn.reply, text="", reasoning="", request=Sent(), wire=(), calls=calls)
     return structs.replace(turn, reply=reply, results=())
 
 

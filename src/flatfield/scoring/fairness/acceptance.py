@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from flatfield.vendors.anthropic import models as _anthropic_models
-from flatfield.vendors.gemini import models as _gemini_models
-from flatfield.vendors.openai import models as _openai_models
+from flatfield import plugins
 
 if TYPE_CHECKING:
     from flatfield.records import AgentConfig
@@ -28,16 +26,7 @@ def accepts_effort(agent: AgentConfig) -> bool:
     return "reasoning_effort" not in _refused(replace(agent, reasoning_effort=agent.reasoning_effort or USUAL_EFFORT))
 
 
-def _refused(agent: AgentConfig) -> set[str]:
-    """The settings of an agent that are not sent, as its provider's own data says."""
-    if agent.provider == "openai":
-        return set(_openai_models.settings(agent)[1])
-    if agent.provider == "anthropic":
-        noted = _anthropic_models.settings_of(agent).noted
-        return {name for name, value in noted.items() if value == _openai_models.NOT_ACCEPTED}
-    if agent.provider == "gemini":
-        known = _gemini_models.accepts(agent.model)
-        effort = agent.reasoning_effort or USUAL_EFFORT
-        refused = set() if known.temperature else {"temperature"}
-        return refused if _gemini_models.thinking_config(agent.model, effort) else refused | {"reasoning_effort"}
-    return set()
+def _refused(agent: AgentConfig) -> frozenset[str]:
+    """The settings of an agent that are not sent, as its vendor's own data says."""
+    refused = getattr(plugins.load("provider", agent.provider), "refused", None)
+    return frozenset() if refused is None else refused(agent)

@@ -182,7 +182,7 @@ def _with_ignored(table: _Table, row: ManifestRow) -> ManifestRow:
     ignoring = [
         name
         for name, trials in table.own.items()
-        if any(turn.reply.request.get("tools_ignored") for trial in trials for turn in trial.turns)
+        if any(turn.reply.request.tools_ignored for trial in trials for turn in trial.turns)
     ]
     notes = [*([row.note] if row.note else []), *(f"{name}: {IGNORED}" for name in ignoring)]
     return _noted(row, "; ".join(notes))

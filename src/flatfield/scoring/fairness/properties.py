@@ -14,14 +14,14 @@ Heading = Literal["context", "model", "prompt"]
 
 
 class Property(Struct, frozen=True, kw_only=True):
-    """One row: the request's keys that carry it, the configuration's field behind it, and why agents may differ.
+    """One row: the field `name` of `Sent`, the configuration's field behind it, and why agents may differ.
 
-    `absent` is what a request without these keys means.
+    `absent` is what a request means that says nothing of it.
     """
 
     heading: Heading
     label: str
-    keys: tuple[str, ...]
+    name: str
     configured: str = ""
     absent: str = UNKNOWN
     why: str = ""
@@ -31,64 +31,64 @@ PROPERTIES = (
     Property(
         heading="context",
         label="tools",
-        keys=("tool_names",),
+        name="tools",
         why="the agents' `tools` settings take tools away, or the tasks offer different ones",
     ),
     Property(
         heading="context",
         label="tool schemas (digest)",
-        keys=("tools_digest",),
+        name="tools_digest",
         why="other tools have other schemas",
     ),
     Property(
         heading="context",
         label="tool protocol",
-        keys=("protocol",),
+        name="protocol",
         configured="protocol",
         why="a small model may be configured to call tools as json; its grades are of model and protocol",
     ),
     Property(
         heading="context",
         label="tool template",
-        keys=("tool_template",),
+        name="tool_template",
         absent="the API's own",
         why="a local model's chat template, or one brought for it, writes its tools into the prompt",
     ),
     Property(
         heading="context",
         label="context length (tokens)",
-        keys=("context_tokens", "num_ctx"),
+        name="context_tokens",
         configured="context_tokens",
         absent="the model's own",
         why="models have different contexts; a local one has what it was loaded with",
     ),
-    Property(heading="model", label="API", keys=("api",), configured="provider", why="each vendor's own API is spoken"),
-    Property(heading="model", label="model", keys=("model",), configured="model", why="this is what the run compares"),
+    Property(heading="model", label="API", name="api", configured="provider", why="each vendor's own API is spoken"),
+    Property(heading="model", label="model", name="model", configured="model", why="this is what the run compares"),
     Property(
         heading="model",
         label="answered by",
-        keys=("model_version",),
+        name="answered_by",
         absent="the model asked for, as far as the API says",
         why="the version that the API says it answered with; a retired name may be answered by a successor",
     ),
     Property(
         heading="model",
         label="API version",
-        keys=("anthropic_version",),
+        name="api_version",
         absent="in the address, or none",
         why="an API whose version is a header: some settings are taken in one version only",
     ),
     Property(
         heading="model",
         label="service tier",
-        keys=("service_tier",),
+        name="service_tier",
         absent="not reported",
         why="which tier the API says it served at: tiers differ in speed and price",
     ),
     Property(
         heading="model",
         label="address",
-        keys=("base_url", "host"),
+        name="base_url",
         configured="base_url",
         absent="the vendor's",
         why="each model is asked where it is served",
@@ -96,32 +96,32 @@ PROPERTIES = (
     Property(
         heading="model",
         label="model file (digest)",
-        keys=("model_file",),
+        name="model_file",
         absent="not on this device",
         why="a model on this device is the file that it was read from",
     ),
-    Property(heading="model", label="temperature", keys=("temperature",), configured="temperature", absent=DEFAULT),
+    Property(heading="model", label="temperature", name="temperature", configured="temperature", absent=DEFAULT),
     Property(
         heading="model",
         label="reasoning effort",
-        keys=("reasoning_effort", "effort"),
+        name="reasoning_effort",
         configured="reasoning_effort",
         absent=DEFAULT,
     ),
     Property(
         heading="model",
         label="thinking, as sent",
-        keys=("thinking", "thinkingConfig", "think"),
+        name="thinking",
         absent="nothing but the effort",
         why="some APIs take a budget or a switch for what others take as a word of effort",
     ),
-    Property(heading="model", label="streaming", keys=("stream",), why="an API that cannot stream its replies"),
+    Property(heading="model", label="streaming", name="stream", why="an API that cannot stream its replies"),
 )
 
 CAP = Property(
     heading="model",
     label="output cap (tokens)",
-    keys=("max_tokens", "max_output_tokens", "max_completion_tokens", "maxOutputTokens", "num_predict"),
+    name="output_cap_tokens",
     configured="max_output_tokens",
     absent=NOT_SENT,
 )

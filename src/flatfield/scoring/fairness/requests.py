@@ -13,7 +13,7 @@ from flatfield.scoring.fairness.received import Received, taken
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from flatfield.records import AgentConfig, TrialRecord, Turn
+    from flatfield.records import AgentConfig, Sent, TrialRecord, Turn
     from flatfield.scoring.fairness.properties import Property
 
 NOT_ACCEPTED = "not accepted"
@@ -67,7 +67,7 @@ def digest(text: str) -> str:
 
 
 def _sent(trials: Sequence[TrialRecord]) -> Iterator[tuple[TrialRecord, Turn]]:
-    return ((trial, turn) for trial in trials for turn in trial.turns if turn.reply.request)
+    return ((trial, turn) for trial in trials for turn in trial.turns if turn.reply.request.is_on_record)
 
 
 def _known(trials: Sequence[TrialRecord]) -> str | None:
@@ -82,20 +82,21 @@ def _otherwise(item: Property, configured: object, trials: Sequence[TrialRecord]
     return f"{shown_url(str(configured)) if item.configured == 'base_url' else configured} (configured)"
 
 
-def _reading(item: Property, request: Mapping[str, Any], configured: object) -> str:
+def _reading(item: Property, request: Sent, configured: object) -> str:
     """What one request says; a setting that it lacks though it is configured was not sent."""
-    key = next((key for key in item.keys if request.get(key) is not None), None)
-    if key is None:
-        return item.absent if configured is None else NOT_SENT
-    value = request[key]
-    if value == NOT_ACCEPTED:
+    if item.configured and item.configured in request.not_accepted:
         return NOT_ACCEPTED if configured is None else f"{NOT_ACCEPTED} ({configured} is configured)"
-    return _worded(shown_url(value) if key == "base_url" and "://" in str(value) else value)
+    value = getattr(request, item.name)
+    if value in (None, ""):
+        return item.absent if configured is None else NOT_SENT
+    return _worded(shown_url(value) if item.configured == "base_url" and "://" in str(value) else value)
 
 
 def _worded(value: Any) -> str:  # noqa: ANN401 - any JSON value
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
     if isinstance(value, dict):
         return ", ".join(f"{name} {_worded(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
@@ -108,9 +109,9 @@ def _caps(trial: TrialRecord, agent: AgentConfig, limit_tokens: int) -> Iterator
     left: int | None = limit_tokens or None
     for turn in trial.turns:
         request, usage = turn.reply.request, turn.reply.usage
-        if not request:
+        if not request.is_on_record:
             continue
-        value = next((request[key] for key in CAP.keys if isinstance(request.get(key), int)), None)
+        value = request.output_cap_tokens
         if value is None:
             yield _reading(CAP, request, agent.max_output_tokens)
             continue
@@ -123,14 +124,14 @@ def _caps(trial: TrialRecord, agent: AgentConfig, limit_tokens: int) -> Iterator
 
 def _system(trial: TrialRecord, turn: Turn) -> str:
     if turn.reply.scaffold is not None:
-        return str(turn.reply.request.get("system_prompt", UNKNOWN))
-    sent = turn.reply.request.get("system_digest")
-    if sent is None:
+        return turn.reply.request.system_words or UNKNOWN
+    sent = turn.reply.request.system
+    if not sent:
         return UNKNOWN
     shared = _NAME_LINE.sub("", trial.system_prompt)
     parts = [digest(shared) if shared else "none", *([ITS_NAME] if shared != trial.system_prompt else [])]
     if sent != digest(trial.system_prompt):
-        json = turn.reply.request.get("protocol") == "json"
+        json = turn.reply.request.protocol == "json"
         parts.append("the json protocol's instructions" if json else f"sent as {sent}")
     return " + ".join(parts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flatfield.records import Price, Usage
+from flatfield.records import Price, Sent, Usage
 from flatfield.scoring.prices.data import DataFile, load
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Prices:
         usage: Usage | None,
         on_device: bool,  # noqa: FBT001 - the door's
         *,
-        sent: Mapping[str, Any] | None = None,
+        sent: Sent | None = None,
     ) -> float | None:
         """Dollars that `usage` cost; None when no price, or no usage, is known.
 
@@ -66,7 +66,7 @@ class Prices:
             return 0.0
         if usage is None or usage.cache_read_tokens + usage.cache_write_tokens > usage.input_tokens:
             return None
-        return own_usd(own, usage) if own else self._listed(agent, usage, sent or {})
+        return own_usd(own, usage) if own else self._listed(agent, usage, sent or Sent())
 
     def own(self, agent: AgentConfig) -> Price | None:
         """The user's own price of an agent's model."""
@@ -77,7 +77,7 @@ class Prices:
         listed = self._file.version()
         return f"{listed}; user price file: {', '.join(sorted(self._own))}" if self._own else listed
 
-    def described(self, agent: AgentConfig, sent: Mapping[str, Any]) -> str:
+    def described(self, agent: AgentConfig, sent: Sent) -> str:
         """How a request of the agent is priced, in words; "" when no price is known. `sent` as for `usd`."""
         own = self.own(agent)
         if own is not None:
@@ -86,7 +86,7 @@ class Prices:
         if found is None:
             return ""
         price = found.model_price
-        tier = str(sent.get("service_tier") or "")
+        tier = sent.service_tier
         at = f" at the service tier {tier}" if tier_context(tier) else ""
         rates = rates_text(price.input_mtok, price.cache_read_mtok, price.output_mtok)
         return f"{rates}{at}: {self._file.version()}"
@@ -96,26 +96,26 @@ class Prices:
         said = (self.described(agent, turn.reply.request) for turn in turns if turn.cost_usd)
         return " | ".join(dict.fromkeys(text for text in said if text))
 
-    def _listed(self, agent: AgentConfig, usage: Usage, sent: Mapping[str, Any]) -> float | None:
+    def _listed(self, agent: AgentConfig, usage: Usage, sent: Sent) -> float | None:
         found = self._calculated(agent, usage, sent)
         if found is None:
             return None
         return _small_requests_usd(found, usage) if agent.provider == EXTERNAL else float(found.total_price)
 
-    def _calculated(self, agent: AgentConfig, usage: Usage, sent: Mapping[str, Any]) -> PriceCalculation | None:
+    def _calculated(self, agent: AgentConfig, usage: Usage, sent: Sent) -> PriceCalculation | None:
         """What genai-prices makes of one request; None when no price is known."""
         from genai_prices import Usage as Tokens
 
-        address = sent.get("base_url") or agent.base_url
+        address = sent.base_url or agent.base_url
         vendor = None if address else VENDORS.get(agent.provider)
         model = agent.model.removeprefix("models/") if agent.provider == "gemini" else agent.model
         if agent.provider == EXTERNAL:
-            vendor, model = None if address else sent.get("vendor") or None, str(sent.get("model") or "")
+            vendor, model = None if address else sent.price_vendor or None, sent.model
         if not model or not (address or vendor):
             return None
         if self._snapshot is None:
             self._snapshot = load(self._file)
-        context = tier_context(str(sent.get("service_tier") or ""))
+        context = tier_context(sent.service_tier)
         try:
             _, listed = self._snapshot.find_provider_model(model, None, vendor, address)
             if context and not _has_tier(listed, context, self._at or datetime.now(UTC)):

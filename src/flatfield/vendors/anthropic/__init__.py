@@ -17,13 +17,13 @@ __all__ = ["TRAITS", "create", "endpoint_of", "refused"]
 
 def create(services: Services) -> Provider:
     """The provider, for one run."""
-    from flatfield.vendors.anthropic.conversation import AnthropicProvider
+    from flatfield.vendors.anthropic.conversation import provider
 
-    return AnthropicProvider(services)
+    return provider(services)
 
 
 def refused(agent: AgentConfig) -> frozenset[str]:
     """The settings of an agent that its model does not take, by the names of its configuration's fields."""
-    from flatfield.vendors.anthropic.models import NOT_ACCEPTED, settings_of
+    from flatfield.vendors.anthropic.models import settings_of
 
-    return frozenset(name for name, value in settings_of(agent).noted.items() if value == NOT_ACCEPTED)
+    return frozenset(settings_of(agent).not_accepted)

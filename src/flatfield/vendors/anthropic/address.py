@@ -1,18 +1,33 @@
-"""`anthropic`: where an agent's requests go, and whose key they bring."""
+"""`anthropic`: where an agent's requests go, whose key they bring, and how the API lists its models."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote
+
+from msgspec import Struct, field
 
 from flatfield.vendors import base
-from flatfield.vendors.anthropic.models import settings_of
+from flatfield.vendors.anthropic.models import api_version
 from flatfield.vendors.anthropic.traits import TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flatfield.records import AgentConfig
+
+
+_LISTED = 1000  # the most that one page may hold; the vendor has some dozens
+
+
+class _Model(Struct):
+    id: str = ""
+    lifecycle: str | None = None
+    retires_at: str | None = None
+
+
+class _Models(Struct):
+    data: list[_Model] = field(default_factory=list)
 
 
 def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
@@ -26,7 +41,7 @@ def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
     headers = {
         "content-type": "application/json",
         "accept": "text/event-stream",
-        "anthropic-version": settings_of(agent).version,
+        "anthropic-version": api_version(agent),
     }
     if not own.keys() & {"authorization", "x-api-key"}:
         headers |= _credentials(agent, environ, base_url)
@@ -38,7 +53,7 @@ def _credentials(agent: AgentConfig, environ: Mapping[str, str], base_url: str) 
 
     A server that the agent names gets a key through `api_key_env` only, and needs none without it.
     """
-    vendors = urlsplit(base_url).netloc == urlsplit(TRAITS.url).netloc
+    vendors = base.is_own(base_url, TRAITS)
     if agent.api_key_env:
         return {"x-api-key": base.api_key(agent, environ, TRAITS)}
     if agent.base_url and not vendors:
@@ -51,3 +66,23 @@ def _credentials(agent: AgentConfig, environ: Mapping[str, str], base_url: str) 
     if vendors:
         base.api_key(agent, environ, TRAITS)  # says which variables are missing
     return {}
+
+
+def catalogue() -> base.Catalogue:
+    """How the API lists its models: by full ids only, so that an alias is asked for by itself."""
+    return base.Catalogue(
+        kind="Anthropic",
+        path=f"/v1/models?limit={_LISTED}",
+        read=lambda body: [_listed(model) for model in base.decoded(body, _Models).data],
+        form="base_url has no version",
+        corrected=base.without_version,
+        single=lambda model: f"/v1/models/{quote(model, safe='')}",
+        read_single=lambda body: _listed(base.decoded(body, _Model)),
+    )
+
+
+def _listed(model: _Model) -> base.Listed:
+    if model.lifecycle != "retired":
+        return base.Listed(id=model.id)
+    since = f" on {model.retires_at[:10]}" if model.retires_at else ""
+    return base.Listed(id=model.id, unusable=f"was retired{since}")

@@ -1,20 +1,20 @@
-"""`anthropic`: the Messages API, with thinking returned as it came and the growing prompt cached."""
+"""The Messages API, streamed: one trial's messages as the API has them, thinking returned as it came."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import structs
 
-from flatfield.errors import ContextTooLong, Interrupted, ProviderError
-from flatfield.http.post import Post
+from flatfield.errors import Interrupted, ProviderError
 from flatfield.http.secrecy import shown_url
 from flatfield.records import TurnBudget
-from flatfield.vendors import _json_protocol as json_protocol
 from flatfield.vendors import base
-from flatfield.vendors.anthropic.address import endpoint_of
-from flatfield.vendors.anthropic.models import settings_of, thinking_tokens, traits_of
-from flatfield.vendors.anthropic.pauses import after, joined
+from flatfield.vendors.anthropic.address import catalogue, endpoint_of
+from flatfield.vendors.anthropic.models import accepts_of, settings_of, thinking_budget, thinking_tokens
+from flatfield.vendors.anthropic.pauses import joined, left_with
 from flatfield.vendors.anthropic.reader import MessageReader
 from flatfield.vendors.anthropic.schema import output_format
 from flatfield.vendors.anthropic.traits import TRAITS
@@ -23,48 +23,57 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.http.services import Services
-    from flatfield.http.transport import Transport
-    from flatfield.records import AgentConfig, Reply, ToolResult
-    from flatfield.vendors.base import Conversation, Lane, Opening
+    from flatfield.http.transport import Exchange
+    from flatfield.records import Reply, Sent, ToolResult
 
 MOST_PAUSES = 10
-_CONTEXT_WORDS = ("prompt is too long", "exceed context limit", "exceed_context_size", "context window")
+_CONTEXT = re.compile("prompt is too long|exceed context limit|exceed_context_size|context window")
 _CACHED = {"cache_control": {"type": "ephemeral"}}
 _END = b"}]}"  # of an encoded message, whose last block is never empty
 _CACHED_END = b',"cache_control":{"type":"ephemeral"}}]}'
 
 
-class AnthropicProvider:
+def provider(services: Services) -> base.ApiProvider:
     """Opens conversations with Anthropic's models, and with other servers that speak the Messages API."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    async def open_talk(opening: base.Opening, address: base.Address) -> base.Conversation:
+        talk = base.Talk(opening, base.transport_to(address.base_url, services), Messages(opening, address))
+        return Paused(talk, address)
 
-    async def check(self, agent: AgentConfig) -> None:
-        """Ask the server for its models: is it there, is the key good, is the model served?"""
-        from flatfield.vendors.anthropic.readiness import check_server
-
-        await check_server(agent, endpoint_of(agent, self._services.environ), self._services)
-
-    async def converse(self, opening: Opening) -> Conversation:
-        """Start a conversation; nothing is sent before its first turn."""
-        services = self._services
-        endpoint = endpoint_of(opening.agent, services.environ)
-        return MessagesConversation(opening, base.transport(endpoint.base_url, services), endpoint)
-
-    def lane(self, agent: AgentConfig) -> Lane:
-        """One lane per server."""
-        return base.lane(agent, self._services.environ, TRAITS)
-
-    def on_device(self, agent: AgentConfig) -> bool:
-        """Only where the user says so."""
-        return bool(agent.on_device)
-
-    async def close(self) -> None:
-        """Nothing was started."""
+    return base.ApiProvider(services, TRAITS, endpoint_of=endpoint_of, catalogue=catalogue(), open_talk=open_talk)
 
 
-class MessagesConversation:
+class Paused:
+    """A conversation whose turns the API may pause: such a turn is continued, and is one turn all the same."""
+
+    def __init__(self, talk: base.Talk, address: base.Address) -> None:
+        self._talk = talk
+        self._address = address
+
+    async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
+        """Send the results and read the reply; see `Conversation.turn`."""
+        self._talk.begin(results)
+        replies: list[Reply] = []
+        left = budget
+        for _ in range(MOST_PAUSES + 1):
+            try:
+                reply, told = await self._talk.ask(left)
+            except Interrupted as stopped:
+                raise Interrupted(left_with(replies, stopped.left)) from None
+            except ProviderError as error:
+                raise error.having(left_with(replies, error.left)) from None
+            replies.append(reply)
+            if not told.paused:
+                return joined(replies)
+            used_tokens = reply.usage.output_tokens if reply.usage else 0
+            left = TurnBudget(
+                seconds=left.seconds - reply.model_seconds, output_tokens=max(1, left.output_tokens - used_tokens)
+            )
+        endless = ProviderError(f"{shown_url(self._address.base_url)} paused one turn more than {MOST_PAUSES} times")
+        raise endless.having(left_with(replies, endless.left))
+
+
+class Messages:
     """One trial's messages in the API's own form, each encoded once: a turn costs what is new in it.
 
     The cache is asked to keep the tools, the system prompt and, rolling, the last two of our messages: the newer is
@@ -72,108 +81,73 @@ class MessagesConversation:
     These marks are no part of what is cached, so they are set while sending and the history stays as it is.
     """
 
-    def __init__(self, opening: Opening, transport: Transport, endpoint: base.Address) -> None:
+    new_reader = MessageReader
+
+    def __init__(self, opening: base.Opening, address: base.Address) -> None:
         agent = opening.agent
-        self._transport = transport
-        self._endpoint = endpoint
-        self._url = f"{endpoint.base_url}/v1/messages"
-        self._json = agent.protocol == "json" and bool(opening.tools)
-        self._settings = settings_of(agent)
-        system = opening.system_prompt
-        if self._json:
-            system = f"{system}\n\n{json_protocol.instructions(opening.tools)}".strip()
-        self._head, self._request = self._opened(opening, system)
+        self.url = f"{address.base_url}/v1/messages"
+        self.headers = address.headers
+        caps = (agent.max_output_tokens, accepts_of(agent.model).max_output_tokens)
+        self._caps = [cap for cap in caps if cap is not None]
+        self._budget_tokens = thinking_budget(agent)
+        settings, output = settings_of(agent), _output(opening)
+        self._head = _head(opening, settings, output)
+        sent = base.sent_by(
+            opening,
+            TRAITS,
+            settings,
+            api="Anthropic Messages",
+            url=address.base_url,
+            parameters=_shown(opening, settings, output),
+        )
+        self.sent = structs.replace(sent, api_version=address.headers["anthropic-version"])
         self._messages: list[bytes] = []
         self._last = ""
-        self._turns = 0
-        self._append("user", [{"type": "text", "text": opening.prompt}])
+        self.say(opening.prompt)
 
-    async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
-        """Send the results and read the reply; see `Conversation.turn`. A turn that the API pauses is continued."""
-        self._append_results(results)
-        self._turns += 1
-        replies: list[Reply] = []
-        left = budget
-        for _ in range(MOST_PAUSES + 1):
-            try:
-                reply, paused = await self._ask(left)
-            except Interrupted as stopped:
-                after(replies, stopped.left)
-                raise
-            except ProviderError as error:
-                raise after(replies, error) from None
-            replies.append(reply)
-            if not paused:
-                return joined(replies)
-            used_tokens = reply.usage.output_tokens if reply.usage else 0
-            left = TurnBudget(
-                seconds=left.seconds - reply.model_seconds, output_tokens=max(1, left.output_tokens - used_tokens)
-            )
-        endless = ProviderError(f"{shown_url(self._url)} paused one turn more than {MOST_PAUSES} times")
-        raise after(replies, endless)
+    def cap_tokens(self, left_tokens: int) -> int:
+        """The agent's own and the model's at most."""
+        return min([left_tokens, *self._caps])
 
-    async def _ask(self, budget: TurnBudget) -> tuple[Reply, bool]:
-        """One request; returns its reply, and whether the API paused in the middle of the turn."""
-        body, request = self._body(budget.output_tokens)
-        cap, headers = request["max_tokens"], self._endpoint.headers
-        post = Post(url=self._url, headers=headers, body=body, seconds=budget.seconds, output_tokens=cap)
-        try:
-            exchange = await self._transport.post(post, MessageReader)
-        except ProviderError as error:
-            if error.status in {400, 413} and any(word in str(error) for word in _CONTEXT_WORDS):
-                raise error.retold(str(error), ContextTooLong) from None
-            raise
-        reader = exchange.reader
-        text, calls = reader.text, reader.calls()
-        if reader.complete:
-            self._append("assistant", reader.content())
-        if self._json and exchange.cut is None and reader.finish == "stop" and not reader.paused:
-            text, calls = json_protocol.parse(text, self._turns)
-        told = base.Told(
-            text=text,
-            calls=calls,
-            finish=reader.finish,
-            usage=reader.usage,
-            reasoning=reader.reasoning,
-            service_tier=reader.service_tier,
-        )
-        return base.reply(told, exchange, request), reader.paused and exchange.cut is None
-
-    def _body(self, left_tokens: int) -> tuple[bytes, dict[str, Any]]:
-        """The request's bytes, and what the record shows of it."""
-        settings = self._settings
-        cap = left_tokens if settings.cap_tokens is None else min(left_tokens, settings.cap_tokens)
-        varying: dict[str, Any] = {"max_tokens": cap}
-        if settings.budget_tokens and (tokens := thinking_tokens(settings.budget_tokens, cap)):
+    def body(self, cap_tokens: int) -> tuple[bytes, Sent]:
+        """All messages, with the marks for the cache; the cap is new, and the thinking budget that depends on it."""
+        varying: dict[str, Any] = {"max_tokens": cap_tokens}
+        sent = structs.replace(self.sent, output_cap_tokens=cap_tokens)
+        if tokens := thinking_tokens(self._budget_tokens, cap_tokens):
             varying["thinking"] = {"type": "enabled", "budget_tokens": tokens}
+            sent = structs.replace(sent, thinking=varying["thinking"])
         messages = self._messages.copy()
         for index in range(0, len(messages), 2)[-2:]:  # ours are every other one, from the first
             messages[index] = messages[index].removesuffix(_END) + _CACHED_END
         tail = b"]," + msgspec.json.encode(varying)[1:]
-        return b"".join((self._head, b",".join(messages), tail)), self._request | varying
+        return b"".join((self._head, b",".join(messages), tail)), sent
 
-    def _opened(self, opening: Opening, system: str) -> tuple[bytes, dict[str, Any]]:
-        """What stays the same over all turns: the encoded start of each request, and what the record shows of it."""
-        agent, settings = opening.agent, self._settings
-        sent: dict[str, Any] = {"model": agent.model, "stream": True, **settings.sent}
-        shown = {**sent, **settings.noted}
-        schema = json_protocol.schema(opening.tools) if self._json else opening.response_schema
-        if schema is not None:
-            output = output_format(schema) if traits_of(agent.model).structured else None
-            shown["response_schema"] = "prompt only" if output is None else "json_schema"
-            if output is not None:
-                sent["output_config"] = {**sent.get("output_config", {}), "format": output}
-        if opening.tools and not self._json:
-            tools: list[dict[str, Any]] = [
-                {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
-                for tool in opening.tools
-            ]
-            sent["tools"] = [*tools[:-1], tools[-1] | _CACHED]
-        if system.strip():
-            sent["system"] = [{"type": "text", "text": system, **_CACHED}]
-        shown["anthropic_version"] = self._endpoint.headers["anthropic-version"]
-        shown = base.shown(shown, opening, api="Anthropic Messages", base_url=self._endpoint.base_url, system=system)
-        return msgspec.json.encode(sent)[:-1] + b',"messages":[', shown
+    def say(self, text: str) -> None:
+        """A message of the user's."""
+        self._append("user", [{"type": "text", "text": text}])
+
+    def answer(self, results: Sequence[ToolResult]) -> None:
+        """All results of a turn in one message, as the API wants them."""
+        self._append("user", [_result(result) for result in results])
+
+    def take(self, exchange: Exchange[MessageReader], _cap_tokens: int, _turn: int) -> base.Told:
+        """Keep the model's blocks, and read them."""
+        reader = exchange.reader
+        if reader.complete:
+            self._append("assistant", reader.content())
+        return base.Told(
+            text=reader.text,
+            calls=reader.calls(),
+            finish=reader.finish,
+            usage=reader.usage,
+            reasoning=reader.reasoning,
+            service_tier=reader.service_tier,
+            paused=reader.paused and exchange.cut is None,
+        )
+
+    def meant(self, error: ProviderError) -> ProviderError:
+        """A conversation that is too long, or the error itself."""
+        return base.too_long(error, _CONTEXT)
 
     def _append(self, role: str, blocks: Sequence[Any]) -> None:
         """Roles alternate: blocks of the role that spoke last belong to its message."""
@@ -186,12 +160,34 @@ class MessagesConversation:
             self._messages.append(b'{"role":"%s","content":%s}' % (role.encode(), encoded))
         self._last = role
 
-    def _append_results(self, results: Sequence[ToolResult]) -> None:
-        """All results of a turn in one message, as the API wants them."""
-        if results and self._json:
-            self._append("user", [{"type": "text", "text": json_protocol.results_text(results)}])
-            return
-        self._append("user", [_result(result) for result in results])
+
+def _output(opening: base.Opening) -> dict[str, Any] | None:
+    """What holds a reply to a schema; None where nothing does."""
+    schema = base.held_schema(opening)
+    return output_format(schema) if schema is not None and accepts_of(opening.agent.model).structured else None
+
+
+def _head(opening: base.Opening, settings: base.Settings, output: dict[str, Any] | None) -> bytes:
+    """What stays the same over all turns: the encoded start of each request."""
+    fields: dict[str, Any] = {"model": opening.agent.model, "stream": True, **settings.fields}
+    if output is not None:
+        fields["output_config"] = {**fields.get("output_config", {}), "format": output}
+    if tools := base.native_tools(opening):
+        described: list[dict[str, Any]] = [
+            {"name": tool.name, "description": tool.description, "input_schema": tool.parameters} for tool in tools
+        ]
+        fields["tools"] = [*described[:-1], described[-1] | _CACHED]
+    if system := base.told_system(opening):
+        fields["system"] = [{"type": "text", "text": system, **_CACHED}]
+    return msgspec.json.encode(fields)[:-1] + b',"messages":['
+
+
+def _shown(opening: base.Opening, settings: base.Settings, output: dict[str, Any] | None) -> dict[str, Any]:
+    """What else is sent, for people."""
+    shown = {name: value for name, value in settings.fields.items() if name == "output_config"}
+    if base.held_schema(opening) is not None:
+        shown["response_schema"] = "prompt only" if output is None else "json_schema"
+    return shown
 
 
 def _result(result: ToolResult) -> dict[str, Any]:

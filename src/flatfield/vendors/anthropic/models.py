@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
+from flatfield.vendors import base
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flatfield.records import AgentConfig
 
-NOT_ACCEPTED = "not accepted"
 VERSION = "2026-10-21"
 SAMPLING_VERSION = "2023-06-01"
 """The newest API version has no temperature; requests that set one are sent with the version that has it."""
@@ -25,7 +26,7 @@ _FOUR = (*_THREE, "max")
 _ALL = (*_THREE, "xhigh", "max")
 
 
-class Traits(Struct, frozen=True, kw_only=True):
+class Accepts(Struct, frozen=True, kw_only=True):
     """What a generation of models accepts; `name` is a part of its models' ids.
 
     `thinking`: how it is turned on (with an effort, with a number of tokens, not at all); `off`: the word that turns
@@ -41,22 +42,22 @@ class Traits(Struct, frozen=True, kw_only=True):
     structured: bool = True
 
 
-TRAITS = (
-    Traits(name="claude-fable", max_output_tokens=128_000, off=""),
-    Traits(name="claude-mythos", max_output_tokens=128_000, off=""),
-    Traits(name="claude-opus-5-5", max_output_tokens=128_000, off=""),
-    Traits(name="claude-sonnet-5-5", max_output_tokens=128_000, off="between_tools"),
-    Traits(name="claude-opus-5", max_output_tokens=128_000),
-    Traits(name="claude-sonnet-5", max_output_tokens=128_000),
-    Traits(name="claude-haiku-5", max_output_tokens=128_000),
-    Traits(name="claude-opus-4-8", max_output_tokens=128_000),
-    Traits(name="claude-opus-4-7", max_output_tokens=128_000),
-    Traits(name="claude-opus-4-6", max_output_tokens=128_000, efforts=_FOUR, temperature=True),
-    Traits(name="claude-sonnet-4-6", max_output_tokens=128_000, efforts=_FOUR, temperature=True),
-    Traits(name="claude-opus-4-5", max_output_tokens=64_000, thinking="budget", efforts=_THREE, temperature=True),
-    Traits(name="claude-sonnet-4-5", max_output_tokens=64_000, thinking="budget", efforts=(), temperature=True),
-    Traits(name="claude-haiku-4-5", max_output_tokens=64_000, thinking="budget", efforts=(), temperature=True),
-    Traits(
+MODELS = (
+    Accepts(name="claude-fable", max_output_tokens=128_000, off=""),
+    Accepts(name="claude-mythos", max_output_tokens=128_000, off=""),
+    Accepts(name="claude-opus-5-5", max_output_tokens=128_000, off=""),
+    Accepts(name="claude-sonnet-5-5", max_output_tokens=128_000, off="between_tools"),
+    Accepts(name="claude-opus-5", max_output_tokens=128_000),
+    Accepts(name="claude-sonnet-5", max_output_tokens=128_000),
+    Accepts(name="claude-haiku-5", max_output_tokens=128_000),
+    Accepts(name="claude-opus-4-8", max_output_tokens=128_000),
+    Accepts(name="claude-opus-4-7", max_output_tokens=128_000),
+    Accepts(name="claude-opus-4-6", max_output_tokens=128_000, efforts=_FOUR, temperature=True),
+    Accepts(name="claude-sonnet-4-6", max_output_tokens=128_000, efforts=_FOUR, temperature=True),
+    Accepts(name="claude-opus-4-5", max_output_tokens=64_000, thinking="budget", efforts=_THREE, temperature=True),
+    Accepts(name="claude-sonnet-4-5", max_output_tokens=64_000, thinking="budget", efforts=(), temperature=True),
+    Accepts(name="claude-haiku-4-5", max_output_tokens=64_000, thinking="budget", efforts=(), temperature=True),
+    Accepts(
         name="claude-opus-4",
         max_output_tokens=32_000,
         thinking="budget",
@@ -64,7 +65,7 @@ TRAITS = (
         temperature=True,
         structured=False,
     ),
-    Traits(
+    Accepts(
         name="claude-sonnet-4",
         max_output_tokens=64_000,
         thinking="budget",
@@ -72,7 +73,7 @@ TRAITS = (
         temperature=True,
         structured=False,
     ),
-    Traits(
+    Accepts(
         name="claude-3-7-sonnet",
         max_output_tokens=64_000,
         thinking="budget",
@@ -80,72 +81,67 @@ TRAITS = (
         temperature=True,
         structured=False,
     ),
-    Traits(name="claude-3-5", max_output_tokens=8192, thinking="none", efforts=(), temperature=True, structured=False),
-    Traits(name="claude-3-", max_output_tokens=4096, thinking="none", efforts=(), temperature=True, structured=False),
-    Traits(name="claude", max_output_tokens=None),
+    Accepts(name="claude-3-5", max_output_tokens=8192, thinking="none", efforts=(), temperature=True, structured=False),
+    Accepts(name="claude-3-", max_output_tokens=4096, thinking="none", efforts=(), temperature=True, structured=False),
+    Accepts(name="claude", max_output_tokens=None),
     # Anybody's model behind a server that speaks this API: nothing is known of it but what such servers understand.
-    Traits(name="", max_output_tokens=None, thinking="budget", efforts=(), temperature=True, structured=False),
+    Accepts(name="", max_output_tokens=None, thinking="budget", efforts=(), temperature=True, structured=False),
 )
 """First match wins. From the vendor's pages on models, effort and thinking, as of November 2026; a name that is not
 listed is taken for a newer model of the vendor's, or for another's."""
 
 
-class Settings(Struct, frozen=True, kw_only=True):
-    """What an agent's settings become: `sent` with every request, and `noted` in the record instead of being sent.
-
-    `budget_tokens`: thinking as a number of tokens, 0 for none; `cap_tokens`: the agent's and the model's output cap.
-    """
-
-    version: str
-    sent: dict[str, Any]
-    noted: dict[str, Any]
-    budget_tokens: int
-    cap_tokens: int | None
-
-
-def traits_of(model: str) -> Traits:
-    """The traits of a model by its id, also as other platforms write it (`anthropic/claude-opus-4.6`)."""
+def accepts_of(model: str) -> Accepts:
+    """What is known of a model by its id, also as other platforms write it (`anthropic/claude-opus-4.6`)."""
     name = model.lower().replace(".", "-")
-    return next(traits for traits in TRAITS if traits.name in name)
+    return next(accepts for accepts in MODELS if accepts.name in name)
 
 
-def settings_of(agent: AgentConfig) -> Settings:
-    """The agent's settings in its model's form; what the model does not take is noted as "not accepted"."""
-    traits = traits_of(agent.model)
-    sent, noted, budget_tokens = _effort(agent.reasoning_effort, traits)
-    version = VERSION
-    if agent.temperature is not None:
-        thinks = budget_tokens or sent.get("thinking", {}).get("type") == "adaptive"
-        if traits.temperature and not thinks:
-            sent["temperature"] = agent.temperature
-            version = SAMPLING_VERSION
-        else:
-            noted["temperature"] = NOT_ACCEPTED
-    if agent.context_tokens is not None:
-        noted["context_tokens"] = NOT_ACCEPTED
-    caps = [cap for cap in (agent.max_output_tokens, traits.max_output_tokens) if cap is not None]
-    return Settings(
-        version=version,
-        sent=sent,
-        noted=noted,
-        budget_tokens=budget_tokens,
-        cap_tokens=min(caps) if caps else None,
+def settings_of(agent: AgentConfig) -> base.Settings:
+    """The agent's settings in its model's form; a thinking budget, which depends on the output cap, is left out."""
+    accepts = accepts_of(agent.model)
+    effort, budget_tokens = agent.reasoning_effort, thinking_budget(agent)
+    fields = _effort(effort, accepts)
+    refused: list[str] = []
+    if effort is not None and not fields and not budget_tokens:
+        effort = None
+        refused.append("reasoning_effort")
+    temperature = agent.temperature
+    thinks = budget_tokens or fields.get("thinking", {}).get("type") == "adaptive"
+    if temperature is not None and (thinks or not accepts.temperature):
+        temperature = None
+        refused.append("temperature")
+    if temperature is not None:
+        fields["temperature"] = temperature
+    return base.Settings(
+        fields=fields,
+        temperature=temperature,
+        reasoning_effort=effort,
+        thinking=fields.get("thinking"),
+        not_accepted=tuple(refused),
     )
 
 
-def _effort(effort: str | None, traits: Traits) -> tuple[dict[str, Any], dict[str, Any], int]:
-    """A reasoning effort as (parameters, notes, thinking budget); "none" asks for no thinking."""
+def api_version(agent: AgentConfig) -> str:
+    """The API version that takes the agent's settings."""
+    return VERSION if settings_of(agent).temperature is None else SAMPLING_VERSION
+
+
+def thinking_budget(agent: AgentConfig) -> int:
+    """Thinking as a number of tokens, for models whose thinking is set so; 0 for none."""
+    return BUDGETS.get(agent.reasoning_effort or "", 0) if accepts_of(agent.model).thinking == "budget" else 0
+
+
+def _effort(effort: str | None, accepts: Accepts) -> dict[str, Any]:
+    """A reasoning effort as fields of the request; "none" asks for no thinking."""
     if effort is None:
-        return {}, {}, 0
-    noted = {"reasoning_effort": effort}
-    if effort == "none" and traits.off:
-        return {"thinking": {"type": traits.off}}, noted, 0
-    level = {"output_config": {"effort": effort}} if effort in traits.efforts else {}
-    if traits.thinking == "adaptive" and level:
-        return {"thinking": {"type": "adaptive"}, **level}, noted, 0
-    if traits.thinking == "budget" and effort in BUDGETS:
-        return level, noted, BUDGETS[effort]
-    return {}, {"reasoning_effort": NOT_ACCEPTED}, 0
+        return {}
+    if effort == "none" and accepts.off:
+        return {"thinking": {"type": accepts.off}}
+    level = {"output_config": {"effort": effort}} if effort in accepts.efforts else {}
+    if accepts.thinking == "adaptive" and level:
+        return {"thinking": {"type": "adaptive"}, **level}
+    return level if accepts.thinking == "budget" and effort in BUDGETS else {}
 
 
 def thinking_tokens(budget_tokens: int, cap_tokens: int) -> int:

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from flatfield.records import Abandoned, Reply, Usage
+from flatfield.records import Abandoned, Leftover, Reply, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from flatfield.errors import ProviderError
 
 
 def joined(replies: Sequence[Reply]) -> Reply:
@@ -39,12 +37,17 @@ def joined(replies: Sequence[Reply]) -> Reply:
     )
 
 
-def after(replies: Sequence[Reply], error: ProviderError) -> ProviderError:
-    """The error with what the replies took that came before it in the same turn, and that come to nothing with it."""
-    error.wire = tuple(wire for reply in replies for wire in reply.wire) + error.wire
-    error.abandoned = (*_used(replies, kept=False), *error.abandoned)
-    error.retry_seconds += sum(reply.retry_seconds for reply in replies)
-    return error
+def left_with(replies: Sequence[Reply], left: Leftover) -> Leftover:
+    """What a request took, and what the replies took that came before it in the same turn and come to nothing with it.
+
+    Its `queue_seconds` are its own: the replies' were waited for requests that were answered.
+    """
+    return structs.replace(
+        left,
+        wire=tuple(wire for reply in replies for wire in reply.wire) + left.wire,
+        abandoned=(*_used(replies, kept=False), *left.abandoned),
+        retry_seconds=left.retry_seconds + sum(reply.retry_seconds for reply in replies),
+    )
 
 
 def _used(replies: Sequence[Reply], *, kept: bool) -> tuple[Abandoned, ...]:

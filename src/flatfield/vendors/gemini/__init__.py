@@ -17,13 +17,13 @@ __all__ = ["TRAITS", "create", "endpoint_of", "refused"]
 
 def create(services: Services) -> Provider:
     """The provider, for one run."""
-    from flatfield.vendors.gemini.conversation import GeminiProvider
+    from flatfield.vendors.gemini.conversation import provider
 
-    return GeminiProvider(services)
+    return provider(services)
 
 
 def refused(agent: AgentConfig) -> frozenset[str]:
     """The settings of an agent that its model does not take, by the names of its configuration's fields."""
-    from flatfield.vendors.gemini.models import refused_settings
+    from flatfield.vendors.gemini.models import settings_of
 
-    return refused_settings(agent)
+    return frozenset(settings_of(agent).not_accepted)

@@ -1,8 +1,11 @@
-"""`gemini`: where an agent's requests go, and whose key they bring."""
+"""`gemini`: where an agent's requests go, whose key they bring, and how the API lists its models."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from msgspec import Struct, field
 
 from flatfield.vendors import base
 from flatfield.vendors.gemini.traits import TRAITS
@@ -14,6 +17,16 @@ if TYPE_CHECKING:
 
 VERSION = "v1beta"  # `v1` lacks the `-latest` names and previews; a base_url may end in it all the same
 _VERSIONS = frozenset({"v1", "v1beta", "v1alpha"})
+_METHOD = "generateContent"
+
+
+class _Model(Struct, rename="camel"):
+    name: str
+    supported_generation_methods: list[str] = field(default_factory=list)
+
+
+class _Models(Struct):
+    models: list[_Model] = field(default_factory=list)
 
 
 def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
@@ -34,4 +47,29 @@ def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
 
 def resource(model: str) -> str:
     """A model's path below the version: ids are given with or without `models/`."""
-    return model if "/" in model else f"models/{model}"
+    return model if "/" in model else f"{TRAITS.model_prefix}{model}"
+
+
+def catalogue() -> base.Catalogue:
+    """How the API lists its models; one that is not in the list may be there all the same, and is asked for."""
+    return base.Catalogue(
+        kind="Gemini",
+        path="/models?pageSize=1000",
+        read=_read,
+        form="base_url has no path, as in https://HOST",
+        alike=lambda model: frozenset({resource(model).removeprefix(TRAITS.model_prefix)}),
+        single=lambda model: f"/{quote(resource(model))}",
+        is_key_refused=lambda status, body: status == 400 and b"API_KEY_INVALID" in body,
+    )
+
+
+def _read(body: bytes) -> list[base.Listed]:
+    return [
+        base.Listed(
+            id=model.name.removeprefix(TRAITS.model_prefix),
+            unusable=""
+            if _METHOD in (model.supported_generation_methods or [_METHOD])
+            else f"is no model for {_METHOD}",
+        )
+        for model in base.decoded(body, _Models).models
+    ]

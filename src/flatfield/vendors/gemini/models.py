@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from flatfield.vendors.base import Settings
+
 if TYPE_CHECKING:
     from flatfield.records import AgentConfig
-
-NOT_ACCEPTED = "not accepted"
 
 
 def _levels(*efforts: str) -> dict[str, dict[str, Any]]:
@@ -78,11 +78,25 @@ def thinking_config(model: str, effort: str) -> dict[str, Any] | None:
     return {"thinkingLevel": effort.upper()} if known is None else known.get(effort)
 
 
-def refused_settings(agent: AgentConfig) -> frozenset[str]:
-    """The settings of an agent that its model does not take."""
-    found = {"context_tokens"} if agent.context_tokens is not None else set()
-    if agent.temperature is not None and not accepts(agent.model).temperature:
-        found.add("temperature")
-    if agent.reasoning_effort is not None and thinking_config(agent.model, agent.reasoning_effort) is None:
-        found.add("reasoning_effort")
-    return frozenset(found)
+def settings_of(agent: AgentConfig) -> Settings:
+    """The agent's settings in its model's form."""
+    fields: dict[str, Any] = {}
+    refused: list[str] = []
+    temperature, effort, thinking = agent.temperature, agent.reasoning_effort, None
+    if temperature is not None and not accepts(agent.model).temperature:
+        temperature = None
+        refused.append("temperature")
+    if temperature is not None:
+        fields["temperature"] = temperature
+    if effort is not None and (thinking := thinking_config(agent.model, effort)) is None:
+        effort = None
+        refused.append("reasoning_effort")
+    if thinking is not None:
+        fields["thinkingConfig"] = thinking
+    return Settings(
+        fields=fields,
+        temperature=temperature,
+        reasoning_effort=effort,
+        thinking=thinking,
+        not_accepted=tuple(refused),
+    )

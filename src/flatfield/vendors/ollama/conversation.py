@@ -1,4 +1,4 @@
-"""`ollama`: Ollama's own chat API, on this device, on another, or at Ollama's service; streamed line by line."""
+"""Ollama's own chat API, streamed line by line: one trial's messages as it has them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import msgspec
 from msgspec import structs
 
 from flatfield.errors import ContextTooLong, ProviderError
-from flatfield.http.post import Post
-from flatfield.records import Abandoned
-from flatfield.vendors import _json_protocol as json_protocol
+from flatfield.records import Abandoned, Leftover
 from flatfield.vendors import base
-from flatfield.vendors.ollama import host
-from flatfield.vendors.ollama.host import endpoint_of
+from flatfield.vendors.ollama.host import OllamaServer, endpoint_of, lane, on_device
 from flatfield.vendors.ollama.models import (
     KEEP_ALIVE,
     Loaded,
@@ -24,17 +21,19 @@ from flatfield.vendors.ollama.models import (
     was_cut,
 )
 from flatfield.vendors.ollama.reader import OllamaReader, is_overflow
+from flatfield.vendors.ollama.readiness import catalogue, expect_abilities
+from flatfield.vendors.ollama.traits import TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.http.services import Services
-    from flatfield.http.transport import Exchange, Transport
-    from flatfield.records import AgentConfig, Reply, ToolResult, TurnBudget
-    from flatfield.vendors.base import Conversation, Lane, Opening
-    from flatfield.vendors.ollama.host import OllamaServer
+    from flatfield.http.transport import Exchange
+    from flatfield.records import AgentConfig, Reply, Sent, ToolResult, TurnBudget
 
-NOT_ACCEPTED = "not accepted"
+
+KNOWN = {200: True, 400: False, 404: False}
+"""What the status of a question about one model says of whether the server has it; others say nothing."""
 
 
 class OllamaProvider:
@@ -46,140 +45,166 @@ class OllamaProvider:
 
     async def check(self, agent: AgentConfig) -> None:
         """Ask the server: is it there, is the model pulled, can it do what the agent asks of it?"""
-        from flatfield.vendors.ollama.readiness import check_server
+        server = endpoint_of(agent, self._services.environ)
+        address = base.Address(base_url=server.base_url, headers=server.headers)
+        status, facts = await self._models.described(server, agent.model)
+        known = None if status is None else KNOWN.get(status)
+        listed = catalogue(agent.model, known=known, remote=server.remote)
+        await base.ready(agent, address, self._services, TRAITS, listed)
+        expect_abilities(agent, facts)
 
-        environ = self._services.environ
-        await check_server(agent, endpoint_of(agent, environ), self._models, environ)
-
-    async def converse(self, opening: Opening) -> Conversation:
+    async def converse(self, opening: base.Opening) -> base.Conversation:
         """Start a conversation; nothing is sent before its first turn."""
         server = endpoint_of(opening.agent, self._services.environ)
-        transport = base.transport(server.base_url, self._services)
-        return OllamaConversation(opening, transport, server, self._models)
+        messages = OllamaMessages(opening, server)
+        talk = base.Talk(opening, base.transport_to(server.base_url, self._services), messages)
+        return OllamaConversation(talk, messages, server, self._models)
 
-    def lane(self, agent: AgentConfig) -> Lane:
+    def lane(self, agent: AgentConfig) -> base.Lane:
         """One trial at a time on a device; many at Ollama's service."""
-        return host.lane(agent, self._services.environ)
+        return lane(agent, self._services.environ)
 
     def on_device(self, agent: AgentConfig) -> bool:
         """A server on loopback runs its models here, but for those that it passes on to Ollama's service."""
-        return host.on_device(agent, self._services.environ)
+        return on_device(agent, self._services.environ)
 
     async def close(self) -> None:
         """Nothing was started; the server unloads its models by itself."""
 
 
 class OllamaConversation:
-    """One trial's messages in Ollama's form, each encoded once: a turn costs what is new in it."""
+    """A conversation that has its model loaded before its first turn: the model's time starts when it is ready."""
 
-    def __init__(self, opening: Opening, transport: Transport, server: OllamaServer, models: OllamaModels) -> None:
-        self._opening = opening
-        self._agent = opening.agent
-        self._transport = transport
+    def __init__(self, talk: base.Talk, messages: OllamaMessages, server: OllamaServer, models: OllamaModels) -> None:
+        self._talk = talk
+        self._messages = messages
         self._server = server
         self._models = models
-        self._json = opening.agent.protocol == "json" and bool(opening.tools)
-        self._headers = {"Content-Type": "application/json", "Accept": "application/x-ndjson", **server.headers}
-        system = opening.system_prompt
-        if self._json:
-            system = f"{system}\n\n{json_protocol.instructions(opening.tools)}"
-        self._system = system
-        self._messages: list[bytes] = []
-        if system:
-            self._append({"role": "system", "content": system})
-        self._append({"role": "user", "content": opening.prompt})
-        self._request: dict[str, Any] = {}
-        self._remote = server.remote
-        self._loaded = Loaded()
-        self._num_ctx: int | None = None
-        self._head = self._options = b""
-        self._ids: frozenset[str] = frozenset()
-        self._prompt_tokens = 0
-        self._turns = 0
 
     async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
-        """Send the results and read the reply; see `Conversation.turn`."""
-        self._append_results(results)
-        try:
-            num_ctx = await self._begin() if self._num_ctx is None else self._num_ctx
-            self._turns += 1
-            cap = min(self._agent.max_output_tokens or budget.output_tokens, budget.output_tokens)
-            parts = (self._head, b",".join(self._messages), b'],"options":', self._options, b"%d}}" % cap)
-            body = b"".join(parts)
-            url = f"{self._server.base_url}/api/chat"
-            post = Post(url=url, headers=self._headers, body=body, seconds=budget.seconds, output_tokens=cap)
-            exchange = await self._transport.post(post, OllamaReader)
-        except ProviderError as error:
-            raise self._explained(error) from None
-        self._refuse_a_cut(exchange, num_ctx, len(body))
-        return self._reply(exchange, {**self._request, "num_predict": cap})
+        """Send the results and read the reply; see `Conversation.turn`. What loading took is taken off it."""
+        first = Loaded()
+        if not self._messages.is_open:
+            try:
+                first = await self._begin()
+            except ProviderError as error:
+                raise self._messages.meant(error) from None
+        reply = await self._talk.turn(results, budget)
+        load_seconds = min(self._messages.load_seconds, reply.model_seconds)
+        token_seconds = reply.first_token_seconds
+        return structs.replace(
+            reply,
+            load_seconds=load_seconds + first.seconds,
+            model_seconds=reply.model_seconds - load_seconds,
+            first_token_seconds=None if token_seconds is None else max(0.0, token_seconds - load_seconds),
+            retry_seconds=reply.retry_seconds + first.retry_seconds,
+        )
 
-    async def _begin(self) -> int:
-        """Learn what the model takes, and have it loaded; returns the context that it is asked to have."""
-        agent, server = self._agent, self._server
+    async def _begin(self) -> Loaded:
+        """Learn what the model takes, and have it loaded."""
+        agent, server = self._messages.agent, self._server
         facts = await self._models.facts(server, agent.model)
-        self._remote = server.remote or facts.remote
-        num_ctx = context_window(agent, facts, remote=self._remote)
-        if not self._remote:
-            self._loaded = await self._models.load(server, agent.model, num_ctx)
+        remote = server.remote or facts.remote
+        num_ctx = context_window(agent, facts, remote=remote)
+        loaded = Loaded() if remote else await self._models.load(server, agent.model, num_ctx)
+        self._messages.open(facts, num_ctx, remote=remote)
+        return loaded
+
+
+class OllamaMessages:
+    """One trial's messages in Ollama's form, each encoded once: a turn costs what is new in it.
+
+    `load_seconds`: what the server says that loading took within the last reply.
+    """
+
+    new_reader = OllamaReader
+
+    def __init__(self, opening: base.Opening, server: OllamaServer) -> None:
+        self._opening = opening
+        self.agent = opening.agent
+        self.url = f"{server.base_url}/api/chat"
+        self.headers = {"Content-Type": "application/json", "Accept": "application/x-ndjson", **server.headers}
+        self.sent = base.sent_by(
+            opening, TRAITS, base.Settings(), api="Ollama chat", url=server.base_url, parameters={}
+        )
+        self.load_seconds = 0.0
+        self._messages: list[bytes] = []
+        if system := base.told_system(opening):
+            self._append({"role": "system", "content": system})
+        self.say(opening.prompt)
+        self._num_ctx: int | None = None
+        self._remote = False
+        self._head = self._options = b""
+        self._ids: frozenset[str] = frozenset()
+        self._prompt_tokens = self._sent_bytes = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is known what the model takes."""
+        return self._num_ctx is not None
+
+    def open(self, facts: ModelFacts, num_ctx: int, *, remote: bool) -> None:
+        """What is known of the model: requests can be made."""
+        agent, opening = self.agent, self._opening
         options: dict[str, Any] = {"num_ctx": num_ctx}
         if agent.temperature is not None:
             options["temperature"] = agent.temperature
-        parameters, effort = _parameters(self._opening, facts, json_tools=self._json)
+        effort = agent.reasoning_effort
+        think = None if effort is None else think_value(effort, agent.model, facts)
+        steady = {"keep_alive": KEEP_ALIVE, "truncate": False, "shift": False}
+        parameters = {"model": agent.model, "stream": True, **steady, **_extra(opening, think)}
         self._head = msgspec.json.encode(parameters)[:-1] + b',"messages":['
         self._options = msgspec.json.encode(options)[:-1] + b',"num_predict":'
-        told = {name: value for name, value in parameters.items() if name not in {"tools", "format"}}
-        shown = {**told, **options, **effort}
-        self._request = base.shown(
-            shown, self._opening, api="Ollama chat", base_url=server.base_url, system=self._system
+        self._num_ctx, self._remote = num_ctx, remote
+        self.sent = structs.replace(
+            self.sent,
+            temperature=agent.temperature,
+            context_tokens=num_ctx,
+            thinking=think,
+            reasoning_effort=None if think is None else _worded(think),
+            not_accepted=("reasoning_effort",) if effort is not None and think is None else (),
+            parameters=steady,
         )
-        self._num_ctx = num_ctx
-        return num_ctx
 
-    def _reply(self, exchange: Exchange[OllamaReader], request: dict[str, Any]) -> Reply:
-        """The turn's reply. The model's time starts when the model is ready: what loading took is taken off it."""
+    def cap_tokens(self, left_tokens: int) -> int:
+        """The agent's own at most."""
+        return min(self.agent.max_output_tokens or left_tokens, left_tokens)
+
+    def body(self, cap_tokens: int) -> tuple[bytes, Sent]:
+        """All messages; only the cap is new."""
+        parts = (self._head, b",".join(self._messages), b'],"options":', self._options, b"%d}}" % cap_tokens)
+        body = b"".join(parts)
+        self._sent_bytes = len(body)
+        return body, structs.replace(self.sent, output_cap_tokens=cap_tokens)
+
+    def say(self, text: str) -> None:
+        """A message of the user's."""
+        self._append({"role": "user", "content": text})
+
+    def answer(self, results: Sequence[ToolResult]) -> None:
+        """One message for each result, with the call's id where the model gave it one."""
+        for result in results:
+            message = {"role": "tool", "tool_name": result.name, "content": result.text}
+            if result.call_id in self._ids:
+                message["tool_call_id"] = result.call_id
+            self._append(message)
+
+    def take(self, exchange: Exchange[OllamaReader], cap_tokens: int, turn: int) -> base.Told:
+        """Keep the model's message, and read it; raises ContextTooLong where the server cut the conversation."""
         reader = exchange.reader
-        text, calls = reader.text, reader.calls(self._turns)
+        self._refuse_a_cut(exchange)
         self._messages.append(reader.message())
         self._ids = reader.own_ids()
-        if self._json and exchange.cut is None and reader.finish == "stop":
-            text, calls = json_protocol.parse(text, self._turns)
-        load_seconds = min(reader.load_seconds, exchange.model_seconds)
-        first = self._loaded if self._turns == 1 else Loaded()
-        told = base.Told(
-            text=text,
-            calls=calls,
-            finish=base.ending(reader.finish, reader.usage, request["num_predict"], request.get("num_ctx")),
+        self.load_seconds = reader.load_seconds
+        return base.Told(
+            text=reader.text,
+            calls=reader.calls(turn),
+            finish=base.ending(reader.finish, reader.usage, cap_tokens, self._num_ctx),
             usage=reader.usage,
             reasoning=reader.reasoning,
-            load_seconds=load_seconds + first.seconds,
-        )
-        reply = base.reply(told, exchange, request)
-        token_seconds = exchange.first_token_seconds
-        return structs.replace(
-            reply,
-            model_seconds=exchange.model_seconds - load_seconds,
-            first_token_seconds=None if token_seconds is None else max(0.0, token_seconds - load_seconds),
-            retry_seconds=exchange.retry_seconds + first.retry_seconds,
         )
 
-    def _refuse_a_cut(self, exchange: Exchange[OllamaReader], num_ctx: int, sent_bytes: int) -> None:
-        """A conversation that the server shortened is no longer the one that the other models are given."""
-        usage = exchange.reader.usage
-        if usage is None or self._remote:
-            return
-        count, before = usage.input_tokens, self._prompt_tokens
-        if was_cut(count, num_ctx=num_ctx, sent_bytes=sent_bytes, before_tokens=before):
-            raise ContextTooLong(
-                f"{self._agent.model} was given {count} tokens of a conversation that does not fit its {num_ctx} "
-                "(num_ctx): Ollama left the rest out; set context_tokens higher",
-                retry_seconds=exchange.retry_seconds,
-                wire=exchange.wire,
-                abandoned=(*exchange.abandoned, Abandoned(usage=usage, estimated=False)),
-            )
-        self._prompt_tokens = count
-
-    def _explained(self, error: ProviderError) -> ProviderError:
+    def meant(self, error: ProviderError) -> ProviderError:
         """The error with its fix, where there is one that the server does not name."""
         text, kind = str(error), type(error)
         if is_overflow(text):
@@ -187,50 +212,42 @@ class OllamaConversation:
             if self._num_ctx is not None:
                 text = f"the conversation does not fit {self._num_ctx} tokens (num_ctx): {text}"
         elif error.status == 404 and "not found" in text:
-            text = f"{text}; run `ollama pull {self._agent.model}`"
+            text = f"{text}; run `ollama pull {self.agent.model}`"
         return error.retold(text, kind)
+
+    def _refuse_a_cut(self, exchange: Exchange[OllamaReader]) -> None:
+        """A conversation that the server shortened is no longer the one that the other models are given."""
+        usage, num_ctx = exchange.reader.usage, self._num_ctx
+        if usage is None or num_ctx is None or self._remote:
+            return
+        count, before = usage.input_tokens, self._prompt_tokens
+        if was_cut(count, num_ctx=num_ctx, sent_bytes=self._sent_bytes, before_tokens=before):
+            raise ContextTooLong(
+                f"{self.agent.model} was given {count} tokens of a conversation that does not fit its {num_ctx} "
+                "(num_ctx): Ollama left the rest out; set context_tokens higher",
+                left=Leftover(
+                    retry_seconds=exchange.retry_seconds,
+                    queue_seconds=exchange.queue_seconds,
+                    wire=exchange.wire,
+                    abandoned=(*exchange.abandoned, Abandoned(usage=usage, estimated=False)),
+                ),
+            )
+        self._prompt_tokens = count
 
     def _append(self, message: dict[str, Any]) -> None:
         self._messages.append(msgspec.json.encode(message))
 
-    def _append_results(self, results: Sequence[ToolResult]) -> None:
-        if results and self._json:
-            self._append({"role": "user", "content": json_protocol.results_text(results)})
-            return
-        for result in results:
-            message = {"role": "tool", "tool_name": result.name, "content": result.text}
-            if result.call_id in self._ids:
-                message["tool_call_id"] = result.call_id
-            self._append(message)
+
+def _extra(opening: base.Opening, think: bool | str | None) -> dict[str, Any]:  # noqa: FBT001 - the API's own value
+    """The request's fields that not every conversation has."""
+    fields: dict[str, Any] = {} if think is None else {"think": think}
+    if (schema := base.held_schema(opening)) is not None:
+        fields["format"] = schema
+    if tools := base.native_tools(opening):
+        fields["tools"] = [base.function(tool) for tool in tools]
+    return fields
 
 
-def _parameters(opening: Opening, facts: ModelFacts, *, json_tools: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The request's fields that stay the same over all turns, and how the reasoning effort is to be told."""
-    agent = opening.agent
-    parameters: dict[str, Any] = {
-        "model": agent.model,
-        "stream": True,
-        "keep_alive": KEEP_ALIVE,
-        "truncate": False,
-        "shift": False,
-    }
-    told: dict[str, Any] = {}
-    if agent.reasoning_effort is not None:
-        think = think_value(agent.reasoning_effort, agent.model, facts)
-        if think is None:
-            told["reasoning_effort"] = NOT_ACCEPTED
-        else:
-            parameters["think"] = think
-            told["reasoning_effort"] = think if isinstance(think, str) else ("on" if think else "off")
-    schema = json_protocol.schema(opening.tools) if json_tools else opening.response_schema
-    if schema is not None:
-        parameters["format"] = schema
-    if opening.tools and not json_tools:
-        parameters["tools"] = [
-            {
-                "type": "function",
-                "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-            }
-            for tool in opening.tools
-        ]
-    return parameters, told
+def _worded(think: bool | str) -> str:  # noqa: FBT001 - the API's own value
+    """How records tell a `think`."""
+    return think if isinstance(think, str) else ("on" if think else "off")

@@ -10,7 +10,6 @@ from msgspec import Struct, field
 from flatfield.http.proxies import is_loopback
 from flatfield.http.services import place_of
 from flatfield.vendors import base
-from flatfield.vendors.base import Lane, device_lane
 from flatfield.vendors.ollama.traits import TRAITS
 
 if TYPE_CHECKING:
@@ -76,13 +75,6 @@ def address(agent: AgentConfig, environ: Mapping[str, str]) -> str:
     return server_url(agent.base_url) if agent.base_url else ollama_url(environ)
 
 
-def source(agent: AgentConfig, environ: Mapping[str, str]) -> str:
-    """Where that address was found, for those who have to correct it."""
-    if agent.base_url:
-        return "its base_url"
-    return VARIABLE if environ.get(VARIABLE, "").strip() else "Ollama's usual address"
-
-
 def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> OllamaServer:
     """The agent's server. A key is sent where `api_key_env` names one, and to Ollama's own service.
 
@@ -109,12 +101,12 @@ def on_device(agent: AgentConfig, environ: Mapping[str, str]) -> bool:
     return is_loopback(urlsplit(address(agent, environ)).hostname or "") and not is_cloud_model(agent.model)
 
 
-def lane(agent: AgentConfig, environ: Mapping[str, str]) -> Lane:
+def lane(agent: AgentConfig, environ: Mapping[str, str]) -> base.Lane:
     """One trial at a time on a device, this one or that of another server, so that none slows another."""
     url = address(agent, environ)
     if not on_device(agent, environ) and (_is_hosted(url) or is_cloud_model(agent.model)):
-        return Lane(name=f"ollama:{CLOUD_HOST}", width=base.CONCURRENT_TRIALS, place=place_of(url))
-    return device_lane(url)
+        return base.Lane(name=f"ollama:{CLOUD_HOST}", width=base.CONCURRENT_TRIALS, place=place_of(url))
+    return base.device_lane(url)
 
 
 def _is_hosted(url: str) -> bool:

@@ -86,6 +86,13 @@ class OllamaModels:
         status, body = await self.request(server, "/api/show", {"model": model})
         return status, read_facts(body) if status == 200 else ModelFacts()
 
+    async def described(self, server: OllamaServer, model: str) -> tuple[int | None, ModelFacts]:
+        """As `ask`, with the status None where no answer comes."""
+        try:
+            return await self.ask(server, model)
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return None, ModelFacts()
+
     async def facts(self, server: OllamaServer, model: str) -> ModelFacts:
         """What is known of a model; nothing, where the server does not answer: its conversation will say why."""
         key = (server.base_url, model)

@@ -1,64 +1,65 @@
-"""Asks an Ollama server, before anything is spent: is it there, has it the model, can the model do what is asked?"""
+"""How Ollama servers list their models, and whether a model can do what an agent asks of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import aiohttp
+from msgspec import Struct, field
 
-from flatfield import json_text
 from flatfield.errors import NotReady
-from flatfield.http.secrecy import shown_url
-from flatfield.http.tls import distrust
-from flatfield.vendors.ollama.host import CLOUD_HOST, OllamaServer, is_cloud_model, source
+from flatfield.vendors import base
+from flatfield.vendors.ollama.host import is_cloud_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from flatfield.records import AgentConfig
-    from flatfield.vendors.ollama.models import ModelFacts, OllamaModels
-
-NAMED = 8
+    from flatfield.vendors.ollama.models import ModelFacts
 
 
-async def check_server(
-    agent: AgentConfig, server: OllamaServer, models: OllamaModels, environ: Mapping[str, str]
-) -> None:
-    """Raise NotReady unless the server answers, has the model, and the model does what the agent asks of it."""
-    where = shown_url(server.base_url)
-    try:
-        status, body = await models.request(server, "/api/tags")
-        _expect_list(agent, server, status)
-        names = _names(body)
-        status, facts = await models.ask(server, agent.model)
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise NotReady(f"agent {agent.name!r}: {distrust(error, where)}") from None
-    except (aiohttp.ClientError, TimeoutError) as error:
-        fix = "check the network" if CLOUD_HOST in where else "start it with `ollama serve`, or correct the address"
-        raise NotReady(
-            f"agent {agent.name!r}: no Ollama answers at {where}, from {source(agent, environ)} "
-            f"({type(error).__name__}); {fix}"
-        ) from None
-    if status in {400, 404} or (status != 200 and not _is_listed(agent.model, names)):
-        raise NotReady(f"agent {agent.name!r}: {_missing(agent.model, where, server, names)}")
-    _expect_abilities(agent, facts)
+class _Model(Struct):
+    name: str = ""
 
 
-def _expect_list(agent: AgentConfig, server: OllamaServer, status: int) -> None:
-    where = shown_url(server.base_url)
-    if status in {401, 403}:
-        variable = agent.api_key_env or ("OLLAMA_API_KEY" if "Authorization" in server.headers else None)
-        fix = f"check the key in {variable}" if variable else "name the variable that holds its key with api_key_env"
-        raise NotReady(f"agent {agent.name!r}: {where} refuses the request ({status}); {fix}")
-    if status != 200:
-        raise NotReady(
-            f"agent {agent.name!r}: {where} answers {status} to /api/tags, so it is no Ollama server; "
-            "its base_url has no version, as in http://127.0.0.1:11434"
-        )
+class _Models(Struct):
+    models: list[_Model] = field(default_factory=list)
 
 
-def _expect_abilities(agent: AgentConfig, facts: ModelFacts) -> None:
-    """Servers that do not tell what a model can do are given the benefit of the doubt."""
+def catalogue(model: str, *, known: bool | None, remote: bool) -> base.Catalogue:
+    """The models that are pulled; a name without a tag is listed as `NAME:latest`.
+
+    `known`: whether the server describes the model when it is asked for it, which counts more than its list (None: it
+    describes none). `remote`: nothing is pulled there.
+    """
+
+    def read(body: bytes) -> list[base.Listed]:
+        names = [each.name for each in base.decoded(body, _Models).models]
+        if known is not None:
+            names = [name for name in names if name not in alike(model)] + [model] * known
+        return [base.Listed(id=name) for name in names]
+
+    return base.Catalogue(
+        kind="Ollama",
+        path="/api/tags",
+        read=read,
+        form="its base_url has no version, as in http://127.0.0.1:11434",
+        server="Ollama",
+        start="start it with `ollama serve`, or correct the address",
+        is_certain=True,
+        alike=alike,
+        absent=_not_served if remote else _not_pulled,
+    )
+
+
+def alike(model: str) -> frozenset[str]:
+    """How a model may be listed."""
+    return frozenset({model, f"{model}:latest"})
+
+
+def expect_abilities(agent: AgentConfig, facts: ModelFacts) -> None:
+    """Servers that do not tell what a model can do are given the benefit of the doubt.
+
+    Raises:
+        NotReady: the model cannot do what the agent asks of it.
+    """
     can = facts.capabilities
     if can and "completion" not in can:
         raise NotReady(
@@ -76,20 +77,10 @@ def _expect_abilities(agent: AgentConfig, facts: ModelFacts) -> None:
         )
 
 
-def _missing(model: str, where: str, server: OllamaServer, names: tuple[str, ...]) -> str:
-    shown = ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
-    if server.remote and not is_cloud_model(model):
-        return f"{where} does not serve {model!r}; it serves: {shown}"
-    return f"{model!r} is not pulled at {where}: run `ollama pull {model}` (pulled: {shown or 'nothing'})"
+def _not_pulled(model: str, where: str, names: str) -> str:
+    return f"{model!r} is not pulled at {where}: run `ollama pull {model}` (pulled: {names or 'nothing'})"
 
 
-def _is_listed(model: str, names: tuple[str, ...]) -> bool:
-    """Ollama lists a name without a tag as `NAME:latest`."""
-    return model in names or f"{model}:latest" in names
-
-
-def _names(body: bytes) -> tuple[str, ...]:
-    try:
-        return tuple(str(model["name"]) for model in json_text.decoded(body)["models"])
-    except (ValueError, KeyError, TypeError):
-        return ()
+def _not_served(model: str, where: str, names: str) -> str:
+    fix = f"; run `ollama pull {model}`" if is_cloud_model(model) else ""
+    return f"{where} does not serve {model!r}; it serves: {names}{fix}"

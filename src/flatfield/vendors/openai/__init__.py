@@ -17,13 +17,13 @@ __all__ = ["TRAITS", "create", "endpoint_of", "refused"]
 
 def create(services: Services) -> Provider:
     """The provider, for one run."""
-    from flatfield.vendors.openai.conversation import OpenAIProvider
+    from flatfield.vendors.openai.conversation import provider
 
-    return OpenAIProvider(services)
+    return provider(services)
 
 
 def refused(agent: AgentConfig) -> frozenset[str]:
     """The settings of an agent that its model does not take, by the names of its configuration's fields."""
-    from flatfield.vendors.openai.models import settings
+    from flatfield.vendors.openai.models import settings_of
 
-    return frozenset(settings(agent)[1])
+    return frozenset(settings_of(agent).not_accepted)

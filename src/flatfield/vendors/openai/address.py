@@ -1,19 +1,31 @@
-"""`openai`: where an agent's requests go, and whose key they bring."""
+"""`openai`: where an agent's requests go, whose key they bring, and how its servers list their models."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from flatfield.vendors import base
 from flatfield.vendors.openai.traits import TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
     from flatfield.records import AgentConfig
 
-_HOST = "api.openai.com"
+FORM = "base_url ends in /v1"
+
+
+class _Model(Struct):
+    id: str = ""
+    owned_by: str = ""
+    shutdown_date: str | None = None
+
+
+class _Models(Struct):
+    data: list[_Model] = field(default_factory=list)
 
 
 def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
@@ -31,14 +43,31 @@ def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
     return base.Address(base_url=base_url, headers=headers)
 
 
+def catalogue(today: date) -> base.Catalogue:
+    """How OpenAI, and servers that speak its Responses API, list their models; `today` tells those that are retired."""
+
+    def read(body: bytes) -> list[base.Listed]:
+        models = base.decoded(body, _Models).data
+        return [base.Listed(id=model.id, unusable=_ended(model.shutdown_date, today)) for model in models]
+
+    return base.Catalogue(kind="OpenAI-compatible", path="/models", read=read, form=FORM, corrected=base.with_version)
+
+
+def is_llama_list(body: bytes) -> bool:
+    """Whether a list of models is llama.cpp's."""
+    try:
+        return any(model.owned_by == "llamacpp" for model in base.decoded(body, _Models).data)
+    except ValueError:
+        return False
+
+
 def _key(agent: AgentConfig, base_url: str, environ: Mapping[str, str]) -> str:
     """The vendor's key goes to the vendor and to `OPENAI_BASE_URL`; an address of the agent's names its own."""
-    if agent.api_key_env or is_vendors(base_url):
+    if agent.api_key_env or base.is_own(base_url, TRAITS):
         return base.api_key(agent, environ, TRAITS)
-    return "" if agent.base_url else environ.get("OPENAI_API_KEY", "").strip()
+    return "" if agent.base_url else environ.get(TRAITS.key_variables[0], "").strip()
 
 
-def is_vendors(base_url: str) -> bool:
-    """Whether an address is OpenAI's own; it has one for each region too."""
-    host = urlsplit(base_url).hostname or ""
-    return host == _HOST or host.endswith(f".{_HOST}")
+def _ended(shutdown_date: str | None, today: date) -> str:
+    day = (shutdown_date or "")[:10]
+    return f"was retired on {day}" if day and day < today.isoformat() else ""

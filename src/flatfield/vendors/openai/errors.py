@@ -11,8 +11,8 @@ from flatfield.http.replies import RETRIED, Passing
 POLICY_CODES = frozenset({"invalid_prompt", "bio_policy", "misalignment_policy_violation"})
 """The vendor's policy stopped the model: how the model's reply ended, not a failure of the harness."""
 
-_CONTEXT_CODES = ("context_length_exceeded", "exceed_context_size")
-_CONTEXT_WORDS = (*_CONTEXT_CODES, "exceeds the context window", "maximum context length")
+CONTEXT = re.compile("context_length_exceeded|exceed_context_size|exceeds the context window|maximum context length")
+"""The API says so with a 400, or inside the stream."""
 _FINAL = frozenset(
     {
         "authentication_error",
@@ -39,7 +39,7 @@ def stream_error(error: Any) -> Exception:  # noqa: ANN401 - servers put an obje
     fields = error if isinstance(error, dict) else {"message": error}
     code, message = code_of(fields), str(fields.get("message") or fields)[:500]
     text = f"the server reported an error in its reply: {message}" + (f" ({code})" if code else "")
-    if any(word in f"{code} {message}" for word in _CONTEXT_WORDS):
+    if CONTEXT.search(f"{code} {message}"):
         return ProviderError(text, status=400)
     status = int(code) if code.isdecimal() else None
     if {code, fields.get("type")} & _FINAL or (status and 400 <= status < 500 and status not in RETRIED):
@@ -47,11 +47,6 @@ def stream_error(error: Any) -> Exception:  # noqa: ANN401 - servers put an obje
     wait = _TRY_AGAIN.search(message)
     wait_seconds = float(wait[1]) / (1000 if wait[2] == "ms" else 1) if wait else None
     return Passing(text, status=429 if code == "rate_limit_exceeded" else status, wait_seconds=wait_seconds)
-
-
-def is_context_error(error: ProviderError) -> bool:
-    """Whether a request did not fit the model; the API says so with a 400, or inside the stream."""
-    return error.status in {400, 413} and any(word in str(error) for word in _CONTEXT_WORDS)
 
 
 def is_policy_error(error: ProviderError) -> bool:

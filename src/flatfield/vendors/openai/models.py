@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from flatfield.vendors.base import Settings
+
 if TYPE_CHECKING:
     from flatfield.records import AgentConfig
 
-NOT_ACCEPTED = "not accepted"
 SMALLEST_CAP_TOKENS = 16
 """The API refuses a smaller `max_output_tokens`: "integer below minimum value. Expected a value >= 16"."""
 
@@ -18,8 +19,8 @@ _PLAIN = re.compile(r"gpt-[34]|chatgpt-4o|gpt-5-chat")
 _SILENT = re.compile(r"gpt-5\.[124](-mini|-nano)?(-\d{4}-\d\d-\d\d)?$")
 
 
-def settings(agent: AgentConfig) -> tuple[dict[str, Any], dict[str, str]]:
-    """The request's fields that the agent's settings make, and what it sets that is not sent, by our own names.
+def settings_of(agent: AgentConfig) -> Settings:
+    """The agent's settings in its model's form.
 
     Models of other makers and names not known here are sent all that the agent sets. Sources: the model pages' notes
     on parameter compatibility (no temperature while a model reasons; `none` is the default effort of 5.1, 5.2 and 5.4)
@@ -28,22 +29,23 @@ def settings(agent: AgentConfig) -> tuple[dict[str, Any], dict[str, str]]:
     model = agent.model.rpartition("/")[2].removeprefix("ft:")
     plain = _PLAIN.match(model) is not None
     reasoning = not plain and _REASONING.match(model) is not None
-    effort = agent.reasoning_effort
-    sent: dict[str, Any] = {}
-    refused: dict[str, str] = {}
-    if agent.temperature is not None:
-        silent = (effort or ("none" if _SILENT.match(model) else "")) == "none"
-        if silent or not reasoning:
-            sent["temperature"] = agent.temperature
-        else:
-            refused["temperature"] = NOT_ACCEPTED
-    if effort is not None and plain:
-        refused["reasoning_effort"] = NOT_ACCEPTED
-    elif effort is not None:
+    effort = None if plain else agent.reasoning_effort
+    silent = (effort or ("none" if _SILENT.match(model) else "")) == "none"
+    temperature = agent.temperature if silent or not reasoning else None
+    fields: dict[str, Any] = {}
+    if temperature is not None:
+        fields["temperature"] = temperature
+    if effort is not None:
         # No `summary`: the vendor gives summaries to verified organisations only, and refuses others' requests.
-        sent["reasoning"] = {"effort": effort}
+        fields["reasoning"] = {"effort": effort}
     if reasoning:
-        sent["include"] = ["reasoning.encrypted_content"]
-    if agent.context_tokens is not None:
-        refused["context_tokens"] = NOT_ACCEPTED
-    return sent, refused
+        fields["include"] = ["reasoning.encrypted_content"]
+    left_out = {"temperature": temperature, "reasoning_effort": effort}
+    return Settings(
+        fields=fields,
+        temperature=temperature,
+        reasoning_effort=effort,
+        not_accepted=tuple(
+            name for name, sent in left_out.items() if sent is None and getattr(agent, name) is not None
+        ),
+    )

@@ -16,6 +16,6 @@ __all__ = ["TRAITS", "create", "endpoint_of"]
 
 def create(services: Services) -> Provider:
     """The provider, for one run."""
-    from flatfield.vendors.openai_chat.conversation import OpenAIChatProvider
+    from flatfield.vendors.openai_chat.conversation import provider
 
-    return OpenAIChatProvider(services)
+    return provider(services)

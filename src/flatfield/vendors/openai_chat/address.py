@@ -1,4 +1,4 @@
-"""`openai-chat`: where an agent's requests go, and whose key they bring."""
+"""`openai-chat`: where an agent's requests go, whose key they bring, and how such servers list their models."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ if TYPE_CHECKING:
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """Where and how one agent's requests go.
+    """Where and how one agent's requests go, for those who serve this wire themselves.
 
-    `base_url` ends in /v1; `extra_body` is merged into each request; `extra_request` is recorded for the manifest;
-    `load_seconds` (a local model's loading) is reported with the first turn.
+    `extra_body` is merged into each request; `context_tokens`, `model_file` and `tools_ignored` are told in records, as
+    `shown_url` is in the place of the address (None: the address); `load_seconds` (a local model's loading) is reported
+    with the first turn.
     """
 
-    base_url: str
-    headers: dict[str, str] = field(default_factory=dict)
+    address: base.Address
     extra_body: dict[str, Any] = field(default_factory=dict)
-    extra_request: dict[str, Any] = field(default_factory=dict)
+    shown_url: str | None = None
+    context_tokens: int | None = None
+    model_file: str = ""
+    tools_ignored: bool = False
     load_seconds: float = 0.0
 
 
-def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> Endpoint:
+def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
     """Where the agent's requests go, with the headers that all of them bring.
 
     Raises:
@@ -39,4 +42,19 @@ def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> Endpoint:
     named = agent.api_key_env is not None
     if named or not (agent.base_url or base.brings(headers, "authorization", "api-key")):
         headers["Authorization"] = f"Bearer {base.api_key(agent, environ, TRAITS)}"
-    return Endpoint(base_url=base.base_url(agent, environ, TRAITS), headers=headers)
+    return base.Address(base_url=base.base_url(agent, environ, TRAITS), headers=headers)
+
+
+def catalogue() -> base.Catalogue:
+    """How OpenAI-compatible servers list their models.
+
+    Ollama's names have a tag, OpenRouter's may be asked for with a variant, Gemini's list has a folder.
+    """
+    return base.Catalogue(
+        kind="OpenAI-compatible",
+        path="/models",
+        read=base.listed_ids,
+        form="base_url ends in /v1",
+        corrected=base.with_version,
+        alike=lambda model: frozenset({model, f"{model}:latest", model.partition(":")[0], f"models/{model}"}),
+    )

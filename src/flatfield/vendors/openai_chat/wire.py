@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from flatfield import json_text
 from flatfield.errors import ContextTooLong, ProviderError
-from flatfield.vendors import _json_protocol as json_protocol
 from flatfield.vendors import base
 
 if TYPE_CHECKING:
     from flatfield.records import ToolCall
     from flatfield.vendors.base import Opening
-    from flatfield.vendors.openai_chat.address import Endpoint
     from flatfield.vendors.openai_chat.reader import ChatReader
 
 _CONTEXT = re.compile(
@@ -35,7 +32,7 @@ _HINTS = {
 """What to do when a server refuses a parameter; nothing is left out silently, as agents would not be comparable."""
 
 
-def parameters(opening: Opening, extra: dict[str, Any], *, json_tools: bool) -> dict[str, Any]:
+def parameters(opening: Opening, extra: dict[str, Any]) -> dict[str, Any]:
     """The request's fields that stay the same over all turns."""
     agent = opening.agent
     fields: dict[str, Any] = {
@@ -48,29 +45,11 @@ def parameters(opening: Opening, extra: dict[str, Any], *, json_tools: bool) -> 
         fields["temperature"] = agent.temperature
     if agent.reasoning_effort is not None:
         fields["reasoning_effort"] = agent.reasoning_effort
-    schema = json_protocol.schema(opening.tools) if json_tools else opening.response_schema
-    if schema is not None:
+    if (schema := base.held_schema(opening)) is not None:
         fields["response_format"] = {"type": "json_schema", "json_schema": {"name": "step", "schema": schema}}
-    if opening.tools and not json_tools:
-        fields["tools"] = [
-            {
-                "type": "function",
-                "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-            }
-            for tool in opening.tools
-        ]
+    if tools := base.native_tools(opening):
+        fields["tools"] = [base.function(tool) for tool in tools]
     return fields
-
-
-def shown(fields: dict[str, Any], endpoint: Endpoint, system: str, opening: Opening) -> dict[str, Any]:
-    """The parameters as records and the manifest show them: long texts as digests, keys never."""
-    visible = {name: value for name, value in fields.items() if name not in {"tools", "response_format"}}
-    if "response_format" in fields:
-        visible["response_format"] = (
-            f"json_schema {base.digest(msgspec.json.encode(fields['response_format']).decode())}"
-        )
-    visible = base.shown(visible, opening, api="OpenAI Chat Completions", base_url=endpoint.base_url, system=system)
-    return visible | endpoint.extra_request
 
 
 def assistant(reader: ChatReader, calls: tuple[ToolCall, ...]) -> dict[str, Any]:
@@ -100,13 +79,8 @@ def _as_name(name: str) -> str:
 
 
 def _as_object(arguments: str) -> str:
-    try:
-        value = json_text.decoded(arguments or "{}")
-    except ValueError:
-        value = None
-    if isinstance(value, dict):
-        return arguments or "{}"
-    return msgspec.json.encode({"invalid_arguments": arguments}).decode()
+    value = base.arguments_object(arguments)
+    return msgspec.json.encode(value).decode() if "invalid_arguments" in value else arguments or "{}"
 
 
 def explained(error: ProviderError, *, first_turn: bool) -> ProviderError:

@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -20,10 +20,11 @@ from flatfield.errors import NotReady, ProviderError
 from flatfield.http.secrecy import scrubbed, without_keys
 from flatfield.http.tape import Tape
 from flatfield.machine.programs import run_program
-from flatfield.records import Reply, ScaffoldWork
+from flatfield.records import Leftover, Reply, ScaffoldWork, Sent
 from flatfield.vendors.base import SYSTEM_PROMPT, Lane
 from flatfield.vendors.scaffold.base import Job, Report
 from flatfield.vendors.scaffold.finding import environment, external_of, obeyed, vendor_of
+from flatfield.vendors.scaffold.traits import TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from flatfield.vendors.base import Conversation, Opening
     from flatfield.vendors.scaffold.finding import External
 
+SCAFFOLDS_OWN = "the scaffold's own"
 AT_ONCE = 2
 """So many at once: each is a program of its own, that takes some seconds of a processor to start."""
 VERSION_SECONDS = 30.0
@@ -231,7 +233,7 @@ class _Delegation:
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
         said = scrubbed(finished.complained or finished.printed, self._keys).strip()[-_COMPLAINT_CHARACTERS:]
         problem = f"{self._external.name} ({ended}): {why}{f'; it said: {said}' if said else ''}"
-        return ProviderError(problem, wire=(self._kept("", finished),))
+        return ProviderError(problem, left=Leftover(wire=(self._kept("", finished),)))
 
     def _kept(self, prompt: str, finished: Finished) -> Wire:
         """What went in and came out, for whoever wants to see what it did; without keys."""
@@ -241,24 +243,22 @@ class _Delegation:
         )
         return structs.replace(kept, headers={})
 
-    def _request(self, job: Job, report: Report) -> dict[str, Any]:
+    def _request(self, job: Job, report: Report) -> Sent:
         """What it was started with, for the manifest and for prices; None of it is known of what it sends itself."""
         external = self._external
-        address = self._environ.get(external.scaffold.base_url_variable, "")
         model = report.models[0] if report.models else external.model.partition("/")[2] or external.model
-        effort = {"reasoning_effort": job.effort} if job.effort and external.scaffold.takes_effort else {}
-        return {
-            "api": f"cli: {external.name}",
-            "model": model or "the scaffold's own choice",
-            "vendor": vendor_of(external),
-            "tool_names": "the scaffold's own",
-            "tools_digest": "the scaffold's own",
-            "system_prompt": "the scaffold's own" + (" + this agent's, before the task" if self._told() else ""),
-            "stream": False,
-            **({"models": list(report.models)} if len(report.models) > 1 else {}),
-            **({"base_url": address} if address else {}),
-            **effort,
-        }
+        return Sent(
+            api=f"{TRAITS.name}: {external.name}",
+            base_url=self._environ.get(external.scaffold.base_url_variable, ""),
+            model=model or "the scaffold's own choice",
+            models=report.models if len(report.models) > 1 else (),
+            price_vendor=vendor_of(external),
+            stream=False,
+            tools=(SCAFFOLDS_OWN,),
+            tools_digest=SCAFFOLDS_OWN,
+            system_words=SCAFFOLDS_OWN + (" + this agent's, before the task" if self._told() else ""),
+            reasoning_effort=job.effort if external.scaffold.takes_effort else None,
+        )
 
 
 def _program(agent: AgentConfig, external: External) -> str:

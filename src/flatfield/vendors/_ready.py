@@ -1,0 +1,256 @@
+"""Decides, before anything is spent, whether a server serves an agent's model: one rule for all vendors."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from flatfield import json_text
+from flatfield.errors import NotReady
+from flatfield.http.proxies import proxy_for
+from flatfield.http.secrecy import shown_url
+from flatfield.vendors._address import is_own
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from flatfield.http.services import Services
+    from flatfield.records import AgentConfig, Traits
+    from flatfield.vendors._address import Address
+
+T = TypeVar("T", bound=Struct)
+ASK_SECONDS = 10.0
+NO_KEY_NAMED = "name the variable that holds its key with api_key_env"
+NAMED = 8
+"""So many of a server's models are named in a message."""
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """A model in a server's list; `unusable`: why it cannot be used, in words ("was retired on 2026-08-05")."""
+
+    id: str
+    unusable: str = ""
+
+
+def _absent(model: str, where: str, names: str) -> str:
+    return f"{where} does not serve {model!r} (retired, misspelt, or not open to this key); it serves: {names}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """How a vendor's servers say which models they have; paths are below an agent's base URL.
+
+    `kind`: what such a server is called ("OpenAI-compatible"); `path` of its list; `read`: the models in its body
+    (raises ValueError where that is no JSON). `form`: how a base URL is written, for those who have to correct one.
+    `corrected`: the base URL that somebody who wrote this one may have meant, "" where it looks right. `is_certain`:
+    every such server has a list, so that one without is another server. `alike`: the ids that one model may have in a
+    list. `single`: the path of one model, for what a list need not hold ("": there is none), and `read_single`: what it
+    says. `is_key_refused`: whether an answer other than 401 and 403 says that the key is wrong. `absent`: what is said
+    of a model that is not there, of its name, the address and the models that are.
+    """
+
+    kind: str
+    path: str
+    read: Callable[[bytes], Sequence[Listed]]
+    form: str
+    server: str = "server"
+    start: str = "start it, or correct base_url"
+    is_certain: bool = False
+    corrected: Callable[[str], str] = field(default=lambda _url: "")
+    alike: Callable[[str], frozenset[str]] = field(default=lambda model: frozenset({model}))
+    single: Callable[[str], str] = field(default=lambda _model: "")
+    read_single: Callable[[bytes], Listed | None] = field(default=lambda _body: None)
+    is_key_refused: Callable[[int, bytes], bool] = field(default=lambda _status, _body: False)
+    absent: Callable[[str, str, str], str] = field(default=_absent)
+
+
+async def ready(agent: AgentConfig, address: Address, services: Services, vendor: Traits, catalogue: Catalogue) -> None:
+    """Return when the server may serve the agent's model; nothing is spent.
+
+    A key that is refused (401, 403), a redirect and a web page in the place of a list end it anywhere. What may be the
+    server's passing trouble (5xx) and a wrong base path (404) end it where somebody wrote the address; the vendor's own
+    host is believed to be there. A server without a list of models is given the benefit of the doubt.
+
+    Raises:
+        NotReady: it does not answer, does not take the key, is no such server, or does not serve the model; with the
+            fix.
+    """
+    asked = _Question(agent=agent, address=address, services=services, vendor=vendor, catalogue=catalogue)
+    status, body = await asked.get(catalogue.path)
+    if problem := asked.trouble(status, body):
+        raise asked.refused(problem)
+    listed = asked.models(body) if status == 200 else ()
+    if agent.model and (listed or catalogue.is_certain):
+        await asked.expect_model(listed)
+
+
+async def answered(url: str, headers: Mapping[str, str], services: Services) -> tuple[int, bytes]:
+    """Status and body of a GET; no redirect is followed.
+
+    Raises:
+        aiohttp.ClientError, TimeoutError: no answer.
+        ValueError: a header cannot be sent.
+    """
+    import aiohttp
+
+    services.secrets.add_headers(headers)
+    async with services.session.get(
+        url,
+        headers=headers,
+        timeout=aiohttp.ClientTimeout(total=ASK_SECONDS),
+        allow_redirects=False,
+        proxy=proxy_for(url, services.environ),
+    ) as response:
+        return response.status, await response.read()
+
+
+def closest(name: str, names: Sequence[str]) -> str:
+    """Names in a sentence: those that come close first, then others, and how many there are in all."""
+    close = difflib.get_close_matches(name, names, n=NAMED, cutoff=0.5)
+    ordered = [*close, *(other for other in names if other not in close)]
+    more = f", … ({len(ordered)} in all)" if len(ordered) > NAMED else ""
+    return f"{', '.join(ordered[:NAMED])}{more}"
+
+
+def listed_ids(body: bytes) -> list[Listed]:
+    """The models of a list in OpenAI's form, `{"data": [{"id": …}]}`, as many other servers have it.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    value = json_text.decoded(body)
+    entries = value.get("data") if isinstance(value, dict) else None
+    return [Listed(id=str(each["id"])) for each in entries or () if isinstance(each, dict) and "id" in each]
+
+
+def with_version(base_url: str) -> str:
+    """What somebody may have meant whose address of an OpenAI-compatible server has no path, or one too much."""
+    for ending in ("/chat/completions", "/responses", "/models"):
+        if base_url.endswith(ending):
+            return base_url.removesuffix(ending)
+    return "" if urlsplit(base_url).path.strip("/") else f"{base_url}/v1"
+
+
+def without_version(base_url: str) -> str:
+    """What somebody may have meant whose address ends in a version that the vendor's tools add by themselves."""
+    for ending in ("/v1/messages", "/v1/models", "/v1", "/v1beta"):
+        if base_url.endswith(ending):
+            return base_url.removesuffix(ending)
+    return ""
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    """A body as a vendor's own record; an empty one where it is JSON of another form.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    value = json_text.decoded(body)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return kind()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    """One agent's server, and what its answers mean."""
+
+    agent: AgentConfig
+    address: Address
+    services: Services
+    vendor: Traits
+    catalogue: Catalogue
+
+    async def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body of a GET; raises NotReady where no answer comes, and shows no header."""
+        import aiohttp
+
+        from flatfield.http.tls import distrust
+
+        url, catalogue = f"{self.address.base_url}{path}", self.catalogue
+        whose, where = f"agent {self.agent.name!r}", shown_url(self.address.base_url)
+        try:
+            return await answered(url, self.address.headers, self.services)
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise NotReady(f"{whose}: {distrust(error, where)}") from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            fix = catalogue.start if self._is_written() else "check the network"
+            if proxy_for(url, self.services.environ) is not None:
+                fix = "check the proxy that the environment names"
+            tried = f"no {catalogue.server} answers at {where}, from {self._source()}"
+            raise NotReady(f"{whose}: {tried} ({type(error).__name__}); {fix}") from None
+        except ValueError:
+            fix = "correct the key or the agent's headers: one holds what no header may"
+            raise NotReady(f"{whose}: no request can be made to {where}; {fix}") from None
+
+    def trouble(self, status: int, body: bytes) -> str:
+        """What an answer in the place of a list means, with the fix; "" when the server may still do."""
+        catalogue, written = self.catalogue, self._is_written()
+        if status in {401, 403} or catalogue.is_key_refused(status, body):
+            return f"refuses the request ({status}); {self._key_fix()}"
+        if 300 <= status < 400:
+            fix = "set base_url to where it leads" if written else "something else answers there: check the network"
+            return f"redirects ({status}); {fix}"
+        if status >= 500 and written:
+            return f"is not ready ({status}); wait until it has loaded its model, or restart it"
+        if status != 200 and catalogue.is_certain:
+            return f"answers {status} to {catalogue.path}, so it is no {catalogue.kind} server; {catalogue.form}"
+        if status in {404, 405} and written and (meant := catalogue.corrected(self.address.base_url)):
+            return f"knows no list of models ({status}); {catalogue.form}: did you mean {shown_url(meant)}?"
+        return ""
+
+    def models(self, body: bytes) -> Sequence[Listed]:
+        """The models that a list names, perhaps none; raises NotReady where it is none."""
+        try:
+            return self.catalogue.read(body)
+        except ValueError:
+            pass
+        what = f"is no {self.catalogue.kind} server: its list of models is no JSON"
+        if body.lstrip()[:1] == b"<":
+            what = f"is no {self.catalogue.kind} server, or asks for a login: it answers with a web page"
+        raise self.refused(f"{what}; {self.catalogue.form}")
+
+    async def expect_model(self, listed: Sequence[Listed]) -> None:
+        """Raise NotReady where the agent's model is not among those that can be used."""
+        catalogue, model = self.catalogue, self.agent.model
+        wanted = catalogue.alike(model)
+        found = next((each for each in listed if each.id in wanted), None)
+        path = catalogue.single(model)
+        if found is None and path:
+            status, body = await self.get(path)
+            if status not in {400, 404}:
+                found = (catalogue.read_single(body) if status == 200 else None) or Listed(id=model)
+        names = closest(model, [each.id for each in listed if not each.unusable])
+        if found is None:
+            where = shown_url(self.address.base_url)
+            raise NotReady(f"agent {self.agent.name!r}: {catalogue.absent(model, where, names)}")
+        if found.unusable:
+            raise NotReady(f"agent {self.agent.name!r}: {model!r} {found.unusable}; choose another: {names}")
+
+    def refused(self, problem: str) -> NotReady:
+        """The error that says what is wrong with the server."""
+        return NotReady(f"agent {self.agent.name!r}: {shown_url(self.address.base_url)} {problem}")
+
+    def _is_written(self) -> bool:
+        return not is_own(self.address.base_url, self.vendor)
+
+    def _key_fix(self) -> str:
+        """Where the key came from that is refused, or that there was none."""
+        keys = {name: self.services.environ.get(name, "").strip() for name in self.vendor.key_variables}
+        values = self.address.headers.values()
+        sent = [name for name, key in keys.items() if key and any(key in value for value in values)]
+        named = [self.agent.api_key_env] if self.agent.api_key_env else sent
+        return f"check the key in {' or '.join(named)}" if named else NO_KEY_NAMED
+
+    def _source(self) -> str:
+        """Where the address was found, for those who have to correct it."""
+        if self.agent.base_url:
+            return "its base_url"
+        is_set = bool(self.services.environ.get(self.vendor.url_variable, "").strip())
+        return self.vendor.url_variable if is_set else "the usual address"
