@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).resolve().parent
-PROVIDERS = ("openai", "openai-chat", "anthropic", "gemini", "ollama", "local")
+PROVIDERS = tuple(sorted(file.stem.replace("_", "-") for file in (HERE / "bare").glob("[a-z]*.py")))
+"""Those that a bare loop stands beside."""
 MODES = ("whole", "stream")
 TURNS = 10
 MANY_TURNS = 80

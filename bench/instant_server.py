@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 
 FILES = 10
 TEXT = "0123456789abcde " * 21  # what a wire streams in 48 pieces
-MARKS = {
-    "anthropic": b'"tool_use_id"',
-    "gemini": b'"functionResponse"',
-    "local": b'"tool_call_id"',
-    "ollama": b'"tool_name"',
-    "openai": b'"function_call_output"',
-    "openai-chat": b'"tool_call_id"',
-}
-"""What a request holds once for each tool result in it."""
 
 
 def response(wire: Wire, turn: int, *, last: bool, stream: bool) -> bytes:
@@ -107,7 +98,7 @@ async def main(provider: str, mode: str, turns: int, keep: str = "") -> None:
     loop = asyncio.get_running_loop()
     with ExitStack() as stack:
         kept = stack.enter_context(Path(keep).open("wb")) if keep else None  # noqa: ASYNC230 - nothing is served yet
-        server = await loop.create_server(lambda: Instant(replies, MARKS[provider], asides, kept), "127.0.0.1", 0)
+        server = await loop.create_server(lambda: Instant(replies, wire.result_mark, asides, kept), "127.0.0.1", 0)
         print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{wire.base}", flush=True)
         await loop.run_in_executor(None, sys.stdin.read)
 

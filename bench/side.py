@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bench import bare
-from bench.instant_server import MARKS
+from flatfield.testing.wires import new_wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ async def run_bare(load: Load) -> None:
     """Run the bare loop's trials."""
     import aiohttp
 
-    protocol, stream = bare.BARE[load.provider], load.mode == "stream"
+    protocol, stream = bare.bare_of(load.provider), load.mode == "stream"
     url, work = load.base_url + protocol.path(stream=stream), (PROMPT, Path(load.folder))
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
@@ -57,8 +57,10 @@ async def run_bytes(load: Load) -> None:
     """Send bodies as large as the bare loop's, made beforehand, and take the replies in: no client can do with less."""
     import aiohttp
 
-    protocol, stream = bare.BARE[load.provider], load.mode == "stream"
-    one_more = MARKS[load.provider] + (Path(load.folder) / "file_1.txt").read_bytes() + b"read_file " * 70
+    protocol, stream = bare.bare_of(load.provider), load.mode == "stream"
+    one_more = (
+        new_wire(load.provider).result_mark + (Path(load.folder) / "file_1.txt").read_bytes() + b"read_file " * 70
+    )
     bodies = [PROMPT.encode() + one_more * turn for turn in range(load.turns)]
     url = load.base_url + protocol.path(stream=stream)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:

@@ -3,8 +3,9 @@
 Usage: python -m bench.timing [MODEL.gguf] [--only providers|load|llama]. Ratios are measured / known. Exits with 1 when
 a median is off by more than 2 % (known delays; 10 % beside llama.cpp's `timings`: prompt_ms + predicted_ms).
 
-First table: all six providers with 1 and with 100 conversations at a time; lag is the event loop's, the largest. All
-conversations of a round begin in the same instant, and so do their chunks: no real run is as unkind to the loop.
+First table: all providers that have a bare loop (bench/bare), with 1 and with 100 conversations at a time; lag is the
+event loop's, the largest. All conversations of a round begin in the same instant, and so do their chunks: no real run
+is as unkind to the loop.
 `local` is without its server's process, but for the last table.
 
 Second table: `flatfield eval` as a whole (workspaces, verifiers, store, display), 1, 100 and 1,000 trials at a time.

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import bare
+from bench.bare.openai_chat import Chat
 from bench.harness import FILE_TEXT, FILES, HERE, MODES, TURNS, serving
 from bench.side import PROMPT, gathered
 
@@ -103,7 +104,7 @@ async def bare_loop(base_url: str, folder: Path, trials: int, *, stream: bool) -
         await gathered(CONCURRENT, trials - 1, one)
 
 
-class Recorded(bare.Chat):
+class Recorded(Chat):
     """Chat Completions with the settings of kept bodies; their messages are built up anew, as any loop must."""
 
     def __init__(self, kept: Sequence[dict[str, Any]], *, compared: bool = False) -> None:

@@ -160,7 +160,6 @@ def test_tools_are_named_in_their_own_folder_alone() -> None:
     assert seen(constants, own("tool"), "agent/tools/") == []
 
 
-@pytest.mark.xfail(reason="some rooms still keep tables of vendors", strict=False)
 def test_vendors_are_named_in_their_own_folder_alone() -> None:
     assert seen(constants, own("provider"), "vendors/") == []
 

@@ -1,4 +1,4 @@
-"""Finds the one file that adds a provider, tool, verifier, report or importer, by its name."""
+"""Finds the one file that adds a provider, tool, verifier, report, importer or wire of the test kit, by its name."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ KINDS = {
     "verifier": "flatfield.scoring.verifiers",
     "report": "flatfield.faces.reports",
     "importer": "flatfield.tasks.importers",
+    "wire": "flatfield.testing.wires",
 }
 
 
@@ -72,6 +73,24 @@ def traits_of(provider: str) -> Traits:
     """
     found = getattr(load("provider", provider), "TRAITS", None)
     return found if isinstance(found, Traits) else Traits(name=provider)
+
+
+def traits_or_usual(provider: str) -> Traits:
+    """The same, where nobody has to be there: of a vendor that is not, or cannot be imported, what holds for most.
+
+    A record may name such a one: what was measured with it stays readable.
+    """
+    return traits_of(provider) if vendor_if_there(provider) is not None else Traits(name=provider)
+
+
+def vendor_if_there(provider: str) -> ModuleType | None:
+    """The package of a vendor, found by its provider's name; None where there is none, or it cannot be imported."""
+    if provider not in known("provider"):
+        return None
+    try:
+        return load("provider", provider)
+    except NotReady:
+        return None
 
 
 def all_traits() -> tuple[Traits, ...]:

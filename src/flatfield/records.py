@@ -281,6 +281,16 @@ class Traits(Struct, frozen=True, kw_only=True):
         """The host and port that the keys in its variables are for; "" where it has no address of its own."""
         return self.key_host or self.url.partition("://")[2].partition("/")[0]
 
+    @property
+    def is_on_device(self) -> bool:
+        """Whether its models run on the user's own device whatever an agent says."""
+        return self.device == "always"
+
+    @property
+    def is_usually_on_device(self) -> bool:
+        """Whether its models run on the user's own device where an agent says nothing else."""
+        return self.device != "as configured"
+
 
 # ---------------------------------------------------------------------------- what other parts say of themselves
 

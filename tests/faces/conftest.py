@@ -25,6 +25,7 @@ from flatfield.records import (
     Verdict,
     VerifierSpec,
 )
+from flatfield.runs.examination import key_variables
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import grade
 from flatfield.tasks.importers.nano_agent_2025_08 import load
@@ -33,10 +34,7 @@ from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 if TYPE_CHECKING:
     from pathlib import Path
 
-VARIABLES = (
-    "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY",
-    "FLATFIELD_CONFIG", "FLATFIELD_DEBUG", "OLLAMA_HOST",
-)  # fmt: skip
+VARIABLES = (*key_variables(), "FLATFIELD_CONFIG", "FLATFIELD_DEBUG", "OLLAMA_HOST")
 OSLO = """---
 id: oslo
 title: A capital

@@ -15,8 +15,8 @@ from flatfield.errors import NotReady, ProviderError
 from flatfield.http.post import Post
 from flatfield.http.proxies import proxy_for
 from flatfield.http.transport import Transport, open_session
-from flatfield.testing.chat_wire import ChatWire
 from flatfield.testing.server import FakeReply, FakeServer
+from flatfield.testing.wires.openai_chat.wire import ChatWire
 from flatfield.vendors.openai_chat.reader import ChatReader
 
 if TYPE_CHECKING:

@@ -15,12 +15,15 @@ from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig
 from flatfield.runs import examination
-from flatfield.runs.examination import Finding, Server, agent_spec, examine, find_servers
+from flatfield.runs.examination import Finding, RunningServer, agent_spec, examine, find_servers
 from flatfield.tasks.project import Project
+from flatfield.vendors import ollama, openai_chat
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from flatfield.vendors.base import UsualServer
 
 KEY = "sk-planted-0123456789"
 
@@ -32,10 +35,22 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         yield Services(session=session, clock=clock, environ={}, cache=tmp_path)
 
 
+def usually(monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> None:
+    """The one server that is looked for beside Ollama."""
+    (usual, *_) = openai_chat.usual_servers({})
+    server = structs.replace(usual, name=name, base_url=url, address=url)
+    monkeypatch.setattr(openai_chat, "usual_servers", lambda _: (server,))
+
+
+@pytest.fixture
+def all_usual() -> tuple[UsualServer, ...]:
+    return openai_chat.usual_servers({})
+
+
 @pytest.fixture(autouse=True)
-def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+def nobody_listens(all_usual: tuple[UsualServer, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the servers that a test starts are there."""
-    monkeypatch.setattr(examination, "LOCAL_SERVERS", (("LM Studio", "http://127.0.0.1:1/v1"),))
+    usually(monkeypatch, "LM Studio", "http://127.0.0.1:1/v1")
     monkeypatch.setattr(examination, "find_sandbox", lambda _: None)
     monkeypatch.setattr("flatfield.runs.examination.described", lambda _: "it passes its self-test")
 
@@ -76,7 +91,7 @@ async def test_ollama_is_found_where_its_variable_says(services: Services, form:
         services.environ = {"OLLAMA_HOST": form.format(place)}
         (server,) = await find_servers(services)
         finding = parts(await examine(project(services.cache), services))["servers"]
-    assert (server.name, server.models) == ("Ollama", ("qwen3:8b", "gpt-oss:20b"))
+    assert (server.usual.name, server.models) == ("Ollama", ("qwen3:8b", "gpt-oss:20b"))
     assert finding.found == f"Ollama with 2 models at http://{place}/v1"
     assert finding.fix == f"use: --agents ollama:qwen3:8b@http://{place}"
 
@@ -85,7 +100,7 @@ async def test_lm_studio_is_found_and_models_that_cannot_talk_are_passed_over(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with listing(models("text-embedding-nomic", "qwen3")) as place:
-        monkeypatch.setattr(examination, "LOCAL_SERVERS", (("LM Studio", f"http://{place}/v1"),))
+        usually(monkeypatch, "LM Studio", f"http://{place}/v1")
         finding = parts(await examine(project(services.cache), services))["servers"]
     assert finding.fix == f"use: --agents openai-chat:qwen3@http://{place}/v1"
 
@@ -137,11 +152,12 @@ async def test_a_remote_server_is_asked_through_the_proxy(services: Services) ->
     assert asked == ["http://gpu.example:11434/v1/models"]
 
 
-def test_how_a_servers_model_is_named() -> None:
-    usual = Server(name="Ollama", base_url="http://127.0.0.1:11434/v1", models=("qwen3:8b",))
-    assert agent_spec(usual) == "ollama:qwen3:8b"
-    vllm = Server(name="vLLM", base_url="http://127.0.0.1:8000/v1", models=("org/m",))
-    assert agent_spec(vllm) == "openai-chat:org/m@http://127.0.0.1:8000/v1"
+def test_how_a_servers_model_is_named(all_usual: tuple[UsualServer, ...]) -> None:
+    (usual,) = ollama.usual_servers({})
+    assert usual.base_url == "http://127.0.0.1:11434/v1"
+    assert agent_spec(RunningServer(usual=usual, models=("qwen3:8b",))) == "ollama:qwen3:8b"
+    (vllm,) = (server for server in all_usual if server.name == "vLLM")
+    assert agent_spec(RunningServer(usual=vllm, models=("org/m",))) == "openai-chat:org/m@http://127.0.0.1:8000/v1"
 
 
 async def test_nothing_is_there_and_each_part_says_what_to_do(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.errors import InvalidFiles, NotFound
-from flatfield.tasks.agents import CONTROLS
+from flatfield.tasks.agents import is_control
 from flatfield.tasks.project import find_project
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def test_without_any_file_there_are_the_shipped_agents(tmp_path: Path) -> None:
     project = find_project(tmp_path, None, {})
     assert (project.folder, project.config, project.notes) == (tmp_path, None, ())
     assert {agent.source for agent in project.roster} == {"shipped"}
-    controls = [(agent.name, agent.provider) for agent in project.roster if agent.provider in CONTROLS]
+    controls = [(agent.name, agent.provider) for agent in project.roster if is_control(agent)]
     assert controls == [("oracle", "oracle"), ("noop", "noop")]
 
 

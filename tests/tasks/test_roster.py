@@ -17,7 +17,6 @@ ORIGINAL = {
     "claude-opus-4-1": "anthropic", "claude-opus-4": "anthropic", "claude-sonnet-4": "anthropic",
     "claude-3-haiku": "anthropic", "gpt-oss-20b": "ollama", "gpt-oss-120b": "ollama",
 }  # fmt: skip
-VENDORS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
 KNOWN = {model.name: model for model in known_models()}
 
 
@@ -31,7 +30,7 @@ def test_each_can_be_an_agent_and_agrees_with_the_prices_data(name: str) -> None
     assert NAME.fullmatch(name)
     assert known.provider in plugins.names("provider")
     assert known.released is None or known.retires is None or known.released < known.retires
-    if vendor := VENDORS.get(known.provider):
+    if vendor := plugins.traits_of(known.provider).price_name:
         _, info = get_snapshot().find_provider_model(known.model, None, vendor, None)
         assert info.context_window == known.context_tokens
 

@@ -12,8 +12,8 @@ import pytest
 
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget, Usage
-from flatfield.testing.anthropic_wire import AnthropicWire
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
+from flatfield.testing.wires.anthropic.wire import AnthropicWire
 from flatfield.vendors.anthropic import create
 from flatfield.vendors.base import Opening
 

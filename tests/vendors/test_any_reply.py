@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flatfield.agent.loop import Outcome
     from flatfield.testing.server import Wire
 
-PROVIDERS = ("anthropic", "gemini", "ollama", "openai", "openai-chat")
+PROVIDERS = tuple(each.name for each in plugins.all_traits() if each.asks_server and not each.is_scaffold)
 TOOL = ToolSpec(name="read_file", description="Read a file.", parameters={"type": "object", "properties": {}})
 REPLY = FakeReply(
     text="Looking…", reasoning="Größe?", calls=(("read_file", '{"file_path": "é🙂.txt"}'), ("read_file", "{}"))
@@ -184,7 +184,7 @@ def test_a_trial_ends_with_a_record_of_many(
 async def test_arguments_nested_without_end_are_told_to_the_model_and_the_trial_goes_on(
     provider: str, tmp_path: Path
 ) -> None:
-    in_text = provider in {"anthropic", "openai", "openai-chat"}
+    in_text = new_wire(provider).arguments_are_text
     arguments = DEEP.decode() if in_text else '{"file_path": "deep"}'
     reply = FakeReply(text="Looking…", calls=(("read_file", arguments), ("read_file", "{}")))
     sent: list[int] = []

@@ -24,7 +24,6 @@ from flatfield.scoring.judge.prompt import SYSTEM_PROMPT as JUDGES_PROMPT
 from flatfield.scoring.judge.reply import UnusableReply
 from flatfield.scoring.judge.request import Bench, Question
 from flatfield.scoring.prices.pricing import Prices
-from flatfield.tasks.agents import CLI_OUTPUTS
 from flatfield.vendors.base import SYSTEM_PROMPT, Opening
 from flatfield.vendors.scaffold import finding as _scaffolds
 from flatfield.vendors.scaffold.base import Job
@@ -108,7 +107,7 @@ def command(code: str, output: str = "text") -> AgentConfig:
 
 
 def test_a_scaffold_is_one_file() -> None:
-    assert _scaffolds.output_names() == CLI_OUTPUTS
+    assert _scaffolds.output_names() == plugins.traits_of("cli").outputs
     assert _scaffolds.scaffold_names() == tuple(FILES)
 
 

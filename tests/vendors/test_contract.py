@@ -20,9 +20,8 @@ from flatfield.http.services import Services
 from flatfield.http.tape import rebuilt
 from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, ToolSpec, Usage
-from flatfield.tasks.agents import CLI
-from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
-from flatfield.testing.wires import CONTROLS, new_wire
+from flatfield.testing.server import FakeReply, FakeServer, Fault, HostedWire, Step
+from flatfield.testing.wires import new_wire
 from flatfield.vendors import _json_protocol as json_protocol
 from flatfield.vendors.base import Opening
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from flatfield.testing.clock import FakeClock
     from flatfield.vendors.base import Conversation, Provider
 
-    Accepts = Callable[[str, dict[str, Any]], None]
     Price = Callable[[Reply], float | None]
 
 KEY = "planted-key-0123456789"
@@ -54,37 +52,12 @@ CALLING = FakeReply(text="Looking…", reasoning="Größe? 🙂", calls=CALLS)
 ANSWER = FakeReply(text="Größe: 3 🙂")
 THIRTY = Limits(seconds=30.0)
 BRIEF = RetryPolicy(stall_seconds=0.25)
-TOO_LONG = {
-    "anthropic": "prompt is too long: 9000 tokens > 8000 maximum",
-    "gemini": "The input token count (9000) exceeds the maximum number of tokens allowed (8000).",
-    "local": "the request exceeds the available context size, try increasing it",
-    "ollama": "the input length exceeds the context length",
-    "openai": "Your input exceeds the context window of this model.",
-    "openai-chat": "This model's maximum context length is 8000 tokens.",
-}
-
-
 TURNS_OF_THE_LOOP = 200
 
 
-@pytest.fixture(params=[name for name in plugins.names("provider") if name not in (*CONTROLS, CLI)])
+@pytest.fixture(params=[each.name for each in plugins.all_traits() if not (each.is_control or each.is_scaffold)])
 def provider(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-class StandIn:
-    """The server that `local` starts, without its model."""
-
-    def __init__(self, base_url: str) -> None:
-        self.url, self.headers = base_url.removesuffix("/v1"), {"Authorization": f"Bearer {KEY}"}
-        self.context_tokens, self.supports_tools = 8192, True
-        self.ended = asyncio.get_running_loop().create_future()
-
-    async def serve(self, _spec: object) -> tuple[StandIn, float]:
-        return self, 0.0
-
-    async def close(self) -> None:
-        pass
 
 
 class Watched:
@@ -134,14 +107,12 @@ class Played(Struct, frozen=True, kw_only=True):
 class Stage:
     """Plays scripts to one provider, with waits that take no time."""
 
-    def __init__(
-        self, provider: str, clock: FakeClock, folder: Path, accepts: Accepts, context_tokens: int | None = None
-    ) -> None:
+    def __init__(self, provider: str, clock: FakeClock, folder: Path, context_tokens: int | None = None) -> None:
         self.context_tokens = context_tokens
         self.protocol: Literal["native", "json"] = "native"
         self.system_prompt = "Be brief."
-        self.accepts = accepts
         self.provider = provider
+        self.wire = new_wire(provider)
         self.clock = clock
         self.folder = folder
 
@@ -174,7 +145,7 @@ class Stage:
             outcome = await nano.run()
             await opened.close()
         for request in server.requests:
-            self.accepts(self.provider, request)
+            self.wire.sdk_takes(request)
         assert KEY not in msgspec.json.encode(outcome).decode()
         assert all(KEY not in repr(sent) for sent in wires(outcome))
         assert all(KEY not in f"{error} {error!r}" for error in watched.raised)
@@ -183,11 +154,8 @@ class Stage:
 
     def _opening(self, opened: Provider, server: FakeServer) -> Opening:
         settings: dict[str, Any] = {"model": "gpt-5-mini", "base_url": server.base_url, "api_key_env": "PLANTED"}
-        if self.provider == "local":
-            model = self.folder / "small.gguf"
-            model.write_text("GGUF")
-            settings = {"model": str(model)}
-            opened._servers = StandIn(server.base_url)  # type: ignore[attr-defined]
+        if isinstance(self.wire, HostedWire):
+            settings = self.wire.stand_in(opened, server.base_url, KEY, self.folder)
         agent = AgentConfig(
             name="a", provider=self.provider, context_tokens=self.context_tokens, protocol=self.protocol, **settings
         )
@@ -196,8 +164,8 @@ class Stage:
 
 
 @pytest.fixture
-def stage(provider: str, clock: FakeClock, tmp_path: Path, sdk_accepts: Accepts) -> Stage:
-    return Stage(provider, clock, tmp_path, sdk_accepts)
+def stage(provider: str, clock: FakeClock, tmp_path: Path) -> Stage:
+    return Stage(provider, clock, tmp_path)
 
 
 # ---------------------------------------------------------------------------- conversations
@@ -334,7 +302,7 @@ async def test_it_gives_up_and_the_record_says_so(stage: Stage) -> None:
 
 
 async def test_a_conversation_that_is_too_long_ends_the_trial_in_its_own_way(stage: Stage) -> None:
-    fault = Fault(status=400, message=TOO_LONG[stage.provider])
+    fault = Fault(status=400, message=stage.wire.too_long)
     played = await stage.play([CALLING, fault])
     assert (played.outcome.stop, len(played.outcome.turns)) == ("context_limit", 1)
     assert [type(error) for error in played.raised] == [ContextTooLong]
@@ -461,12 +429,12 @@ async def test_what_had_come_when_a_trial_was_interrupted_is_kept_and_billed(sta
 
 @pytest.mark.parametrize(("output_tokens", "stop"), [(40, "token_limit"), (10, "context_limit")])
 async def test_a_full_context_is_told_from_a_cap(
-    provider: str, clock: FakeClock, tmp_path: Path, sdk_accepts: Accepts, output_tokens: int, stop: str
+    provider: str, clock: FakeClock, tmp_path: Path, output_tokens: int, stop: str
 ) -> None:
     """llama.cpp and Ollama call both endings "length"; the others have a word of their own, or none."""
-    if provider not in {"local", "ollama", "openai-chat"}:
+    stage = Stage(provider, clock, tmp_path, context_tokens=8192)
+    if not stage.wire.full_is_length:
         pytest.skip("this API tells by a word of its own, or refuses the request before")
-    stage = Stage(provider, clock, tmp_path, sdk_accepts, context_tokens=8192)
     full = Usage(input_tokens=8192 - output_tokens, output_tokens=output_tokens)
     played = await stage.play([FakeReply(text="half", finish="length", usage=full)], limits=Limits(output_tokens=40))
     assert (played.outcome.stop, played.outcome.answer) == (stop, "half")
@@ -476,5 +444,5 @@ async def test_a_full_context_is_told_from_a_cap(
 
 
 def test_a_provider_without_a_wire_is_told_how_to_get_one() -> None:
-    with pytest.raises(Exception, match=r"provider 'novel': write its wire beside .*chat_wire.py"):
+    with pytest.raises(Exception, match=r"provider 'novel': write its wire as .*/wires/novel\.py"):
         new_wire("novel")

@@ -10,8 +10,8 @@ import pytest
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.http.transport import Transport
 from flatfield.records import AgentConfig, Task, TurnBudget, Usage
-from flatfield.testing.gemini_wire import GeminiWire
 from flatfield.testing.server import FakeReply, FakeServer, Fault
+from flatfield.testing.wires.gemini.wire import GeminiWire
 from flatfield.vendors.base import Address, Opening, Talk
 from flatfield.vendors.gemini import conversation as gemini
 

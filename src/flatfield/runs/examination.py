@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import aiohttp
 from msgspec import Struct
 
-from flatfield import json_text
+from flatfield import json_text, plugins
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.http.proxies import proxy_for
@@ -21,22 +21,15 @@ from flatfield.machine.models import list_models
 from flatfield.machine.sandbox.describing import described
 from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.tasks.roster import SHIPPED, known_models
-from flatfield.vendors.ollama.host import OLLAMA_URL, ollama_url
+from flatfield.vendors.base import UsualServer  # noqa: TC001 - msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from flatfield.http.services import Services
     from flatfield.records import AgentConfig
     from flatfield.tasks.project import Project
 
-KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY")
-OLLAMA = "Ollama"
-LOCAL_SERVERS = (
-    ("llama.cpp", "http://127.0.0.1:8080/v1"),
-    ("LM Studio", "http://127.0.0.1:1234/v1"),
-    ("vLLM", "http://127.0.0.1:8000/v1"),
-)
 LOOK_SECONDS = 1.0
 ENOUGH_BYTES = 1_000_000_000
 
@@ -50,11 +43,10 @@ class Finding(Struct, frozen=True, kw_only=True):
     fix: str = ""
 
 
-class Server(Struct, frozen=True, kw_only=True):
-    """A model server that answers on this machine; `base_url` is one for `openai-chat`."""
+class RunningServer(Struct, frozen=True, kw_only=True):
+    """A model server that answers on this machine, and the models that it has."""
 
-    name: str
-    base_url: str
+    usual: UsualServer
     models: tuple[str, ...]
 
 
@@ -65,7 +57,7 @@ async def examine(project: Project, services: Services) -> tuple[Finding, ...]:
     )
     return (
         *_keys(services.environ),
-        *_servers(servers),
+        *_servers(servers, services.environ),
         *_models(services),
         sandbox,
         _disk(project.folder, "runs"),
@@ -74,16 +66,31 @@ async def examine(project: Project, services: Services) -> tuple[Finding, ...]:
     )
 
 
-async def find_servers(services: Services) -> tuple[Server, ...]:
-    """The model servers that answer on loopback, where they usually listen, or where OLLAMA_HOST says."""
-    ollama = ollama_url(services.environ)
-    asked = [(OLLAMA, f"{ollama}/v1"), *LOCAL_SERVERS]
-    answers = await asyncio.gather(*(_listed(services, base_url) for _, base_url in asked))
+async def find_servers(services: Services) -> tuple[RunningServer, ...]:
+    """The model servers that answer where vendors say that they usually listen."""
+    asked = tuple(_usual_servers(services.environ))
+    answers = await asyncio.gather(*(_listed(services, server.base_url) for server in asked))
     return tuple(
-        Server(name=name, base_url=base_url, models=models)
-        for (name, base_url), models in zip(asked, answers, strict=True)
+        RunningServer(usual=server, models=models)
+        for server, models in zip(asked, answers, strict=True)
         if models is not None
     )
+
+
+def _usual_servers(environ: Mapping[str, str]) -> Iterator[UsualServer]:
+    """What the function `usual_servers(environ)` of those vendors says that have one."""
+    for provider in plugins.names("provider"):
+        of_vendor = getattr(plugins.vendor_if_there(provider), "usual_servers", None)
+        if of_vendor is not None:
+            yield from of_vendor(environ)
+
+
+def key_variables() -> tuple[str, ...]:
+    """The environment variables that hold keys, as vendors name them: one that more of them take comes first."""
+    vendors = plugins.all_traits()
+    taken = [name for vendor in vendors for name in vendor.key_variables]
+    usual = [name for vendor in vendors for name in vendor.usual_key_variables]
+    return tuple(dict.fromkeys((*sorted(taken, key=lambda name: -taken.count(name)), *usual)))
 
 
 async def _listed(services: Services, base_url: str) -> tuple[str, ...] | None:
@@ -102,41 +109,39 @@ async def _listed(services: Services, base_url: str) -> tuple[str, ...] | None:
 
 
 def _keys(environ: Mapping[str, str]) -> tuple[Finding, ...]:
-    here = [name for name in KEYS if environ.get(name, "").strip()]
+    known = key_variables()
+    here = [name for name in known if environ.get(name, "").strip()]
     if here:
         return (Finding(part="keys", state="ok", found=", ".join(here)),)
-    fix = f"for models behind an API, set one of: {', '.join(KEYS)}"
+    fix = f"for models behind an API, set one of: {', '.join(known)}"
     return (Finding(part="keys", state="missing", found="none is set", fix=fix),)
 
 
-def _servers(servers: tuple[Server, ...]) -> tuple[Finding, ...]:
+def _servers(servers: tuple[RunningServer, ...], environ: Mapping[str, str]) -> tuple[Finding, ...]:
     if not servers:
-        tried = ", ".join(name for name, _ in ((OLLAMA, ""), *LOCAL_SERVERS))
+        tried = ", ".join(server.name for server in _usual_servers(environ))
         fix = "start one, or name any OpenAI-compatible server as openai-chat:MODEL@URL"
         return (Finding(part="servers", state="missing", found=f"none answers on this machine ({tried})", fix=fix),)
     return tuple(
         Finding(
             part="servers",
             state="ok",
-            found=f"{server.name} with {_count(server)} at {shown_url(server.base_url)}",
+            found=f"{server.usual.name} with {_count(server)} at {shown_url(server.usual.base_url)}",
             fix=f"use: --agents {agent_spec(server)}" if server.models else "it serves no model yet",
         )
         for server in servers
     )
 
 
-def _count(server: Server) -> str:
+def _count(server: RunningServer) -> str:
     return "1 model" if len(server.models) == 1 else f"{len(server.models)} models"
 
 
-def agent_spec(server: Server) -> str:
+def agent_spec(server: RunningServer) -> str:
     """How to name a server's first model that can talk on the command line."""
     model = next((name for name in server.models if "embed" not in name.lower()), server.models[0])
-    address = shown_url(server.base_url)
-    if server.name != OLLAMA:
-        return f"openai-chat:{model}@{address}"
-    address = address.removesuffix("/v1")
-    return f"ollama:{model}" if address == OLLAMA_URL else f"ollama:{model}@{address}"
+    usual = server.usual
+    return f"{usual.provider}:{model}{f'@{shown_url(usual.address)}' if usual.address else ''}"
 
 
 def _models(services: Services) -> tuple[Finding, ...]:

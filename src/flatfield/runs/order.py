@@ -21,7 +21,7 @@ from flatfield.scoring.grading import control_names
 from flatfield.scoring.judge.comparative import is_comparative
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.tasks.access import Want, folder_of, project_of
-from flatfield.tasks.agents import CONTROLS, fingerprint, listed, select_agents
+from flatfield.tasks.agents import fingerprint, is_control, listed, select_agents
 from flatfield.tasks.lop import read_task
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def new_run(
         agents=found.agents,
         repeats=repeats(tasks, evaluation, None),
         rosters=found.by_task,
-        controls=tuple(agent.name for agent in found.agents if agent.provider in CONTROLS),
+        controls=tuple(agent.name for agent in found.agents if is_control(agent)),
         versions=versions(),
         command=command,
     )
@@ -228,7 +228,7 @@ def extended(run: Run, agents: Sequence[AgentConfig], anchors: Sequence[Anchors]
         run,
         agents=(*run.agents, *agents),
         rosters={task: (*names, *added) for task, names in run.rosters.items()},
-        controls=(*run.controls, *(agent.name for agent in agents if agent.provider in CONTROLS)),
+        controls=(*run.controls, *(agent.name for agent in agents if is_control(agent))),
         anchors=tuple(anchors),
         notes=(
             *run.notes,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from flatfield import plugins
 from flatfield.errors import NotFound
 from flatfield.records import Comparison, Interval
 from flatfield.scoring.grading import control_names
@@ -20,9 +22,12 @@ if TYPE_CHECKING:
     from flatfield.records import Run, RunResult, TrialRecord, Verdict
     from flatfield.scoring.statistics.paired import Difference
 
-Group = Literal["cloud", "local"]
-GROUPS: tuple[Group, Group] = ("cloud", "local")
-ON_DEVICE = "local"
+
+class Group(StrEnum):
+    """Agents that are compared as one, by the word that users write for them."""
+
+    CLOUD = auto()
+    LOCAL = auto()
 
 
 class Field(Struct, frozen=True, kw_only=True):
@@ -45,8 +50,8 @@ class Side(Struct, frozen=True, kw_only=True):
 def read_field(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]) -> Field:
     """The run's trials, scored; which agents run on the user's device; and which are no controls.
 
-    Local is an agent of the provider `local`, one with `on_device`, and one whose every trial cost $0: that is only so
-    where the provider says that the model runs on the user's device, or a user's own price says $0.
+    Local is an agent whose vendor always serves models on the user's device, one with `on_device`, and one whose every
+    trial cost $0: that is only so where the provider says that the model runs there, or a user's own price says $0.
     """
     costs: dict[str, list[float | None]] = {}
     for trial in trials:
@@ -57,7 +62,9 @@ def read_field(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdi
     local = [
         agent.name
         for agent in contenders
-        if agent.provider == ON_DEVICE or agent.on_device or all(usd == 0.0 for usd in costs.get(agent.name, [None]))
+        if plugins.traits_or_usual(agent.provider).is_on_device
+        or agent.on_device
+        or all(usd == 0.0 for usd in costs.get(agent.name, [None]))
     ]
     return Field(
         run=run,
@@ -76,8 +83,8 @@ def side_of(field: Field, name: str) -> Side:
     agents = [agent.name for agent in field.run.agents]
     if name in agents:
         return Side(name=name, field=field, agents=(name,))
-    if name in GROUPS:
-        chosen = tuple(agent for agent in field.contenders if (agent in field.local) == (name == "local"))
+    if name in tuple(Group):
+        chosen = tuple(agent for agent in field.contenders if (agent in field.local) == (name == Group.LOCAL))
         if not chosen:
             raise NotFound(f"no {name} agent took part in run {field.run.id}; there are: {', '.join(agents)}")
         return Side(
@@ -88,7 +95,7 @@ def side_of(field: Field, name: str) -> Side:
     alike = [agent for agent in agents if agent.startswith(name)]
     if len(alike) != 1:
         said = f"{len(alike)} agents begin with {name!r}" if alike else f"no agent {name!r} took part"
-        raise NotFound(f"{said} in run {field.run.id}; there are: {', '.join((*agents, *GROUPS))}")
+        raise NotFound(f"{said} in run {field.run.id}; there are: {', '.join((*agents, *Group))}")
     return Side(name=alike[0], field=field, agents=(alike[0],))
 
 
@@ -134,8 +141,8 @@ def asked_for(result: RunResult) -> tuple[Comparison, ...]:
     cards = [card for card in result.grading.scorecards if not card.control and card.performance.score is not None]
     cards.sort(key=lambda card: (-(card.overall.score or -1.0), -(card.performance.score or 0.0), card.agent))
     pairs: list[tuple[str, str]] = [(cards[0].agent, cards[1].agent)] if len(cards) > 1 else []
-    if field.local and len(field.local) < len(field.contenders) and len(field.contenders) > len(GROUPS):
-        pairs.append(GROUPS)
+    if field.local and len(field.local) < len(field.contenders) and len(field.contenders) > len(Group):
+        pairs.append((Group.CLOUD, Group.LOCAL))
     found = [compare(side_of(field, one), side_of(field, other)) for one, other in pairs]
     return tuple(each for each in found if each is not None)
 

@@ -26,7 +26,7 @@ from flatfield.scoring.statistics.bootstrap import bootstrap
 from flatfield.scoring.statistics.paired import Estimate
 from flatfield.scoring.statistics.ranks import Contender, rank_ranges
 from flatfield.scoring.work import MEASURES, find_anchors
-from flatfield.tasks.agents import CONTROLS
+from flatfield.tasks.agents import is_control
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,7 +78,7 @@ def grade(
 
 def control_names(run: Run) -> frozenset[str]:
     """The run's controls: those it names, and every agent whose provider is one."""
-    return frozenset(run.controls) | {agent.name for agent in run.agents if agent.provider in CONTROLS}
+    return frozenset(run.controls) | {agent.name for agent in run.agents if is_control(agent)}
 
 
 def _scales(

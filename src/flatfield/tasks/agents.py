@@ -20,17 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-CONTROLS = ("oracle", "noop")
-"""Providers that are controls: they need no model, and a glob does not select them."""
-
-CLI = "cli"
-"""The provider that runs external agents, which alone takes `command` and `output`."""
-
-CLI_OUTPUTS = ("claude-code", "codex", "gemini-cli", "json", "opencode", "text")
-"""In which form the command of an external agent may report."""
+    from flatfield.tasks.located import Node
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
 """An agent's name: it is part of a trial's id, so it has no `/` and no spaces."""
+
+
+def _output(node: Node, name: str, found: source.Findings) -> str | None:
+    """In which form the command of an external agent reports: one that some vendor reads."""
+    outputs = dict.fromkeys(output for vendor in plugins.all_traits() for output in vendor.outputs)
+    chosen: str | None = fields.choice(*outputs)(node, name, found)
+    return chosen
+
 
 SETTINGS: dict[str, fields.Reader] = {
     "provider": fields.text(),
@@ -48,7 +49,7 @@ SETTINGS: dict[str, fields.Reader] = {
     "system_prompt": fields.text(empty=True),
     "tools": fields.tools,
     "command": fields.texts(empty=False),
-    "output": fields.choice(*CLI_OUTPUTS),
+    "output": _output,
     "description": fields.text(empty=True),
 }
 """What `[agents.NAME]` in flatfield.toml may hold."""
@@ -62,6 +63,11 @@ _CALL = re.compile(r"\bmcp__[A-Za-z0-9_-]*prompt_nano_agent\s*\(")
 _ARGUMENT = re.compile(
     r"""\s*([A-Za-z_]\w*)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^,()"']*)\s*(?:,|(\)))""", re.DOTALL
 )
+
+
+def is_control(agent: AgentConfig) -> bool:
+    """Whether the agent is a control: it needs no model, and a glob does not select it."""
+    return plugins.traits_or_usual(agent.provider).is_control
 
 
 def wrapper_name(agent: str) -> str:
@@ -123,7 +129,7 @@ def parse_agent(text: str) -> AgentConfig:
     model, at, url = rest.rpartition("@http")
     if not at:
         model, url = rest, ""
-    if not colon or not provider or (not model and provider not in CONTROLS):
+    if not colon or not provider or not (model or plugins.traits_or_usual(provider).is_control):
         raise NotFound(
             f"{text!r} is no agent: write a configured name or PROVIDER:MODEL[@URL], such as ollama:qwen3:8b"
         )
@@ -206,7 +212,7 @@ def _select(item: str, roster: Sequence[AgentConfig], writer: str) -> Iterator[A
         return
     names = [agent.name for agent in roster]
     if any(sign in item for sign in "*?["):
-        matching = [a for a in roster if fnmatchcase(a.name, item) and a.provider not in CONTROLS]
+        matching = [a for a in roster if fnmatchcase(a.name, item) and not is_control(a)]
         own = [agent for agent in matching if agent.source != SHIPPED]
         if matching and not own and item[0] in "*?[":
             raise NotFound(

@@ -39,7 +39,6 @@ _HOST = re.compile(
     r"localhost(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?|[A-Za-z0-9-]+:\d+"
 )
 """A server as a lane names it: a host with a dot, or any with a port; a word alone is a provider."""
-_NO_SERVER = ("local", *agents.CONTROLS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +114,11 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
     given = fields.read_map(node, agents.SETTINGS, found, what=what)
     entries = node.map or {}
     if node.map is not None and "provider" not in entries:
-        found.add(node.line, f"{what} has no provider", 'write provider = "…", such as "ollama"')
-    needs_model = given.get("provider", agents.CONTROLS[0]) not in agents.CONTROLS and "command" not in entries
+        there = ", ".join(plugins.names("provider"))
+        found.add(node.line, f"{what} has no provider", f'write provider = "…", one of: {there}')
     _look_at_command(what, given, entries, found)
-    if needs_model and "model" not in entries:
+    # Its vendor is asked, and so imported, only where that matters.
+    if entries.keys().isdisjoint({"model", "command"}) and "provider" in given and not _is_control(given["provider"]):
         found.add(node.line, f"{what} has no model", 'write model = "…", as the provider calls it')
     if "base_url" in given and not agents.is_url(given["base_url"]):
         line = entries["base_url"].line
@@ -135,11 +135,20 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
     return AgentConfig(name=name, source=where, **given) if len(found.mistakes) == before else None
 
 
+def _is_control(provider: str) -> bool:
+    return plugins.traits_or_usual(provider).is_control
+
+
+def _asks_server(provider: str) -> bool:
+    return plugins.traits_or_usual(provider).asks_server
+
+
 def _look_at_command(what: str, given: dict[str, Any], entries: dict[str, Node], found: Findings) -> None:
     """`command` and `output` are an external agent's, and an output is a command's."""
     for key in ("command", "output"):
-        if key in entries and given.get("provider", agents.CLI) != agents.CLI:
-            fix = f'write provider = "{agents.CLI}", or remove it'
+        if key in entries and "provider" in given and not plugins.traits_or_usual(given["provider"]).is_scaffold:
+            scaffolds = " or ".join(f'"{each.name}"' for each in plugins.all_traits() if each.is_scaffold)
+            fix = f"write provider = {scaffolds}, or remove it"
             found.add(entries[key].line, f"{what} has `{key}`, which is for external agents", fix)
     if "output" in entries and "command" not in entries:
         found.add(entries["output"].line, f"{what} has `output` without `command`", "name the command, or remove it")
@@ -166,12 +175,13 @@ def _lane(name: str, node: Node, where: str, found: Findings) -> LaneLimits | No
     if inner is not None:  # [lanes.api.openai.com] is a table in a table
         found.add(node.line, f"{what} holds another table", f'put the whole name in quotes: [lanes."{inner}"]')
         return None
-    servers = [provider for provider in plugins.names("provider") if provider not in _NO_SERVER]
-    if name in _NO_SERVER:
+    providers = plugins.names("provider")
+    if name in providers and not _asks_server(name):
         found.add(
             node.line, f"{name} has no server that is asked", "remove the table: one trial runs on a device at a time"
         )
-    elif name not in servers and not _HOST.fullmatch(name):
+    elif name not in providers and not _HOST.fullmatch(name):
+        servers = [provider for provider in providers if _asks_server(provider)]
         fix = f"{source.right_key(name, servers)}, or the host and port of a server"
         found.add(node.line, f"{name!r} is neither a provider nor a host", fix)
     given = fields.read_map(node, LANE_LIMITS, found, what=what)

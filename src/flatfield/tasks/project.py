@@ -12,7 +12,7 @@ import msgspec
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import Mistake
 from flatfield.tasks.access import is_broad, project_of
-from flatfield.tasks.agents import CONTROLS, read_agent_file
+from flatfield.tasks.agents import is_control, read_agent_file
 from flatfield.tasks.cache import data_folder
 from flatfield.tasks.config import Config, read_config
 from flatfield.tasks.roster import SHIPPED, as_agent, known_models
@@ -147,7 +147,7 @@ def _first_of_each(agents: list[AgentConfig], notes: list[str]) -> tuple[AgentCo
     chosen: dict[str, AgentConfig] = {}
     for agent in agents:
         # That an agent of one's own has the name of a model is no surprise; that it has the name of a control is.
-        if agent.name in chosen and (agent.source != SHIPPED or agent.provider in CONTROLS):
+        if agent.name in chosen and (agent.source != SHIPPED or is_control(agent)):
             notes.append(f"agent {agent.name} of {agent.source} is hidden by the one of {chosen[agent.name].source}")
         chosen.setdefault(agent.name, agent)
     return tuple(chosen.values())

@@ -11,10 +11,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from flatfield import plugins
 from flatfield.records import AgentConfig
-
-OWN_SERVERS = frozenset({"ollama"})
-"""Providers whose servers hold whatever their users put there."""
 
 SOON_DAYS = 60
 """How long before its day a model's retirement is said to those who use it."""
@@ -87,7 +85,7 @@ def _instead(known: Known) -> str:
 
 def _unknown(agent: AgentConfig) -> str:
     names = [known.model for known in known_models() if known.provider == agent.provider]
-    if agent.provider in OWN_SERVERS or not names or agent.model in names:
+    if plugins.traits_or_usual(agent.provider).own_server or not names or agent.model in names:
         return ""
     close = get_close_matches(agent.model, names, n=3, cutoff=0.6)
     return f"{agent.model!r} is not a model that flatfield knows{_come_close(close)}"

@@ -16,6 +16,7 @@ from flatfield.records import Usage
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
 
 
@@ -74,6 +75,33 @@ class Wire(Protocol):
         """Of a stream."""
         ...
 
+    @property
+    def result_mark(self) -> bytes:
+        """What a request holds once for each tool result in it."""
+        ...
+
+    @property
+    def too_long(self) -> str:
+        """The message by which the server refuses a conversation that does not fit its model, with status 400."""
+        ...
+
+    @property
+    def arguments_are_text(self) -> bool:
+        """Whether a stream holds a call's arguments as text, which may be no JSON, and not as an object."""
+        ...
+
+    @property
+    def full_is_length(self) -> bool:
+        """Whether a reply that the full context ended looks like one that its output cap ended: both "length"."""
+        ...
+
+    def sdk_takes(self, request: Mapping[str, Any]) -> None:
+        """Raise ValueError where the vendor's own SDK, which must be installed, would not have sent a request.
+
+        The SDK's types are the vendor's word on what a request is.
+        """
+        ...
+
     def models(self, names: Sequence[str]) -> dict[str, Any]:
         """The list of models."""
         ...
@@ -124,6 +152,18 @@ class SideWire(Protocol):
 
     def side(self, path: str, request: Mapping[str, Any], names: Sequence[str]) -> tuple[int, dict[str, Any]]:
         """Status and body of the answer; `names` are the server's models."""
+        ...
+
+
+@runtime_checkable
+class HostedWire(Protocol):
+    """A wire of a provider that starts its server itself."""
+
+    def stand_in(self, opened: Any, base_url: str, key: str, folder: Path) -> dict[str, Any]:  # noqa: ANN401 - its insides
+        """Put the fake server, which takes `key`, in the place of the one that the opened provider would start.
+
+        Returns what the agent's configuration must hold; files that it names are written into `folder`.
+        """
         ...
 
 

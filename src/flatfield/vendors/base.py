@@ -260,6 +260,19 @@ def _described(tool: ToolSpec) -> dict[str, Any]:
 # ---------------------------------------------------------------------------- the skeleton of a conversation
 
 
+class UsualServer(Struct, frozen=True, kw_only=True):
+    """A server that people often run on this machine, and how an agent on it is written.
+
+    `base_url` is where `/models` lists what it serves. An agent on it is `provider:MODEL`, with `@address` behind it
+    where there is one.
+    """
+
+    name: str
+    base_url: str
+    provider: str
+    address: str = ""
+
+
 class Told(Struct, frozen=True, kw_only=True):
     """What a reply says; `service_tier` and `answered_by` "" where it does not say. `paused`: the turn goes on."""
 

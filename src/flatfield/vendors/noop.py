@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.records import Reply, Sent, Traits, Usage
-from flatfield.vendors.base import Lane
+from flatfield.records import AgentConfig, Reply, Sent, Traits, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.http.services import Services
-    from flatfield.records import AgentConfig, ToolResult, TurnBudget
-    from flatfield.vendors.base import Conversation, Opening
+    from flatfield.records import ToolResult, TurnBudget
+    from flatfield.vendors.base import Conversation, Lane, Opening
 
 
 TRAITS = Traits(name="noop", asks_server=False, is_word=True, is_control=True)
+AGENT = AgentConfig(name=TRAITS.name, provider=TRAITS.name)
 
 
 def create(_services: Services) -> NoopProvider:
@@ -35,6 +35,8 @@ class NoopProvider:
 
     def lane(self, _agent: AgentConfig) -> Lane:
         """Competes with nobody."""
+        from flatfield.vendors.base import Lane  # every command that reads agents asks this file what it is
+
         return Lane(name="control", width=16)
 
     def on_device(self, _agent: AgentConfig) -> bool:

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flatfield.errors import ProviderError
-from flatfield.records import Reply, Sent, ToolCall, Traits, Usage
-from flatfield.vendors.base import Lane
+from flatfield.records import AgentConfig, Reply, Sent, ToolCall, Traits, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.http.services import Services
-    from flatfield.records import AgentConfig, Task, ToolResult, TurnBudget
-    from flatfield.vendors.base import Conversation, Opening
+    from flatfield.records import Task, ToolResult, TurnBudget
+    from flatfield.vendors.base import Conversation, Lane, Opening
 
 
 FORGIVING = "forgiving"
@@ -23,6 +22,8 @@ FORGIVING = "forgiving"
 
 
 TRAITS = Traits(name="oracle", asks_server=False, is_word=True, is_control=True)
+AGENT = AgentConfig(name=TRAITS.name, provider=TRAITS.name)
+FORGIVING_AGENT = AgentConfig(name=TRAITS.name, provider=TRAITS.name, model=FORGIVING)
 
 
 def create(_services: Services) -> OracleProvider:
@@ -42,6 +43,8 @@ class OracleProvider:
 
     def lane(self, _agent: AgentConfig) -> Lane:
         """Competes with nobody."""
+        from flatfield.vendors.base import Lane  # every command that reads agents asks this file what it is
+
         return Lane(name="control", width=16)
 
     def on_device(self, _agent: AgentConfig) -> bool:

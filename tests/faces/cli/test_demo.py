@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.faces.cli import demo, models
-from flatfield.runs import examination
+from flatfield.vendors import openai_chat
+from flatfield.vendors.base import UsualServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def small(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     (project / "oslo.md").rename(folder / "oslo.md")
     monkeypatch.setattr(models, "fetch", fetch)
     monkeypatch.setattr(demo, "SUITE", "mine")
-    monkeypatch.setattr(examination, "LOCAL_SERVERS", ())
+    monkeypatch.setattr(openai_chat, "usual_servers", lambda _: ())
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
     return cli
 
@@ -53,7 +54,8 @@ def test_servers_and_keys_that_are_there_are_named(
     small: Cli, serve: Callable[..., FakeChat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve([])
-    monkeypatch.setattr(examination, "LOCAL_SERVERS", (("Fake", server.base_url),))
+    usual = UsualServer(name="Fake", base_url=server.base_url, provider="openai-chat", address=server.base_url)
+    monkeypatch.setattr(openai_chat, "usual_servers", lambda _: (usual,))
     monkeypatch.setenv("GEMINI_API_KEY", "secret-value")
     text = " ".join(small("demo").stdout.split())
     assert f"found Fake with 2 models: run flatfield eval suite:basic --agents openai-chat:m@{server.base_url}" in text

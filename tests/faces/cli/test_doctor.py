@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.runs import examination
+from flatfield.vendors import openai_chat
+from flatfield.vendors.base import UsualServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def lonely(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """A machine on which no model server answers."""
-    monkeypatch.setattr(examination, "LOCAL_SERVERS", ())
+    monkeypatch.setattr(openai_chat, "usual_servers", lambda _: ())
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
     return cli
 
@@ -40,7 +41,9 @@ def test_what_is_missing_has_a_fix_on_lines_that_fit(lonely: Cli) -> None:
 def test_a_server_that_answers_is_found(
     lonely: Cli, serve: Callable[..., FakeChat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(examination, "LOCAL_SERVERS", (("Fake", serve([]).base_url),))
+    url = serve([]).base_url
+    usual = UsualServer(name="Fake", base_url=url, provider="openai-chat", address=url)
+    monkeypatch.setattr(openai_chat, "usual_servers", lambda _: (usual,))
     monkeypatch.setenv("OPENAI_API_KEY", "secret-value")
     ended = lonely("doctor", "--json")
     found = json.loads(ended.stdout)

@@ -34,8 +34,8 @@ def scored(make_record: Callable[..., TrialRecord]) -> Callable[..., TrialRecord
 
 
 def test_a_task_that_holds(scored: Callable[..., TrialRecord]) -> None:
-    idle = {"noop": scored(0.0, 0.0), "echo": scored(0.0, 0.0), "copy": scored(0.0, 0.0)}
-    found = assess(Played(task=TASK, oracle=(scored(1.0, 1.0),), idle=idle))
+    none = scored(0.0, 0.0)
+    found = assess(Played(task=TASK, oracle=(scored(1.0, 1.0),), noop=none, echo=none, copy=none))
     assert (found.holds, found.warnings, found.runs) == (True, (), 1)
     assert (found.oracle, found.noop, found.echo, found.copy) == (1.0, 0.0, 0.0, 0.0)
     assert found.summary == "oracle 1, noop 0, echo 0, copy 0"
@@ -43,7 +43,7 @@ def test_a_task_that_holds(scored: Callable[..., TrialRecord]) -> None:
 
 def test_a_task_without_a_solution_holds_unless_idlers_pass(scored: Callable[..., TrialRecord]) -> None:
     assert assess(Played(task=TASK)).summary == "has no solution: not proved"
-    found = assess(Played(task=TASK, idle={"noop": scored(1.0)}))
+    found = assess(Played(task=TASK, noop=scored(1.0)))
     assert (found.holds, found.oracle, found.runs) == (False, None, 0)
     assert found.summary == "noop scores 1.00, not 0 (one 1: because 1.0)"
 
@@ -75,16 +75,15 @@ def test_an_oracle_that_differs_between_its_runs(scored: Callable[..., TrialReco
 
 
 def test_idlers_that_pass_are_a_fault_and_such_that_get_points_a_warning(scored: Callable[..., TrialRecord]) -> None:
-    idle = {"echo": scored(0.5, 0.0), "copy": scored(1.0, 1.0), "noop": scored(0.0, 0.0)}
-    found = assess(Played(task=TASK, oracle=(scored(1.0, 1.0),), idle=idle))
+    some, whole, none = scored(0.5, 0.0), scored(1.0, 1.0), scored(0.0, 0.0)
+    found = assess(Played(task=TASK, oracle=(whole,), echo=some, copy=whole, noop=none))
     assert not found.holds
     assert found.summary == "a copy of the workspace passes: it scores 1.00 (one 1: because 1.0; two 1: because 1.0)"
     assert found.warnings == ("an echo of the prompt gets points: it scores 0.25 (one 0.5: because 0.5)",)
 
 
 def test_an_idler_that_could_not_be_played_is_a_warning(scored: Callable[..., TrialRecord]) -> None:
-    idle = {"echo": scored(failure="no room")}
-    found = assess(Played(task=TASK, oracle=(scored(1.0),), idle=idle))
+    found = assess(Played(task=TASK, oracle=(scored(1.0),), echo=scored(failure="no room")))
     assert (found.holds, found.warnings) == (True, ("an echo of the prompt was not measured: no room",))
 
 

@@ -76,7 +76,7 @@ def test_several_processes_store_at_once(folder: Path) -> None:
 async def test_a_process_that_ends_takes_nothing_of_those_that_go_on(
     folder: Path, make_run: RunMaker, make_record: RecordMaker
 ) -> None:
-    """Looking into the file must not give up the locks that this process holds on it: the other deletes its log then."""
+    """Looking into the file must not give up the locks that this process has on it: else the other deletes its log."""
     async with Store(folder) as store:
         await store.save_run(make_run(id="r"), update=True)
         for repeat, other in enumerate("abc", start=1):

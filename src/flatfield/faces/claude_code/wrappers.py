@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from flatfield import plugins
 from flatfield.records import AgentConfig
 from flatfield.tasks.agents import wrapper_name
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 WRAPPER_MODEL = "haiku"
 """Claude Code's own model that passes the prompt on: it needs no wits, and every token of it is overhead."""
-_COLORS = {"openai": "green", "anthropic": "orange", "gemini": "purple", "ollama": "blue", "local": "cyan"}
 _IN_CALL = frozenset({"name", "provider", "model", "description", "source"})
 
 
@@ -28,7 +28,7 @@ def sub_agent(agent: AgentConfig, layout: Layout) -> str:
 name: {wrapper_name(agent.name)}
 description: {json.dumps(about, ensure_ascii=False)}
 model: {WRAPPER_MODEL}
-color: {_COLORS.get(agent.provider, "yellow")}
+color: {plugins.traits_or_usual(agent.provider).color}
 tools: {layout.tool}
 ---
 

@@ -105,24 +105,25 @@ async def _next_steps(screen: Console, environ: Mapping[str, str]) -> None:
     from flatfield.http.services import Services
     from flatfield.http.transport import open_session
     from flatfield.machine.models import cache_folder
-    from flatfield.runs.examination import KEYS, agent_spec, find_servers
+    from flatfield.runs.examination import agent_spec, find_servers, key_variables
 
     clock = SystemClock()
     async with open_session(clock, environ) as session:
         services = Services(session=session, clock=clock, environ=environ, cache=cache_folder(environ))
         servers = await find_servers(services)
     points = [
-        f"found {server.name} with {len(server.models)} models: run flatfield eval suite:basic --agents"
+        f"found {server.usual.name} with {len(server.models)} models: run flatfield eval suite:basic --agents"
         f" {agent_spec(server)}"
         for server in servers
         if server.models
     ]
     if not points:
         points.append("no model server answers here: start Ollama, llama.cpp or LM Studio, and see flatfield doctor")
-    keys = [name for name in KEYS if environ.get(name, "").strip()]
+    known = key_variables()
+    keys = [name for name in known if environ.get(name, "").strip()]
     if keys:
         points.append(f"found {', '.join(keys)}: name a model with --agents openai-chat:MODEL")
     else:
-        points.append(f"no keys: set {KEYS[0]} (or {', '.join(KEYS[1:])}) to put hosted models on the field")
+        points.append(f"no keys: set {known[0]} (or {', '.join(known[1:])}) to put hosted models on the field")
     points.append("what else is needed, and how to fix it: flatfield doctor")
     draw(Section(title="Next", points=tuple(points)), screen)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flatfield import plugins
 from flatfield.errors import FlatfieldError
 from flatfield.tasks.access import folder_of
 from flatfield.tasks.headers import variables
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
     from flatfield.tasks.project import Project
 
 NAME = ".env"
-_WANTED = re.compile(r"[A-Z0-9_]+_(?:API_KEY|AUTH_TOKEN|BASE_URL)|OLLAMA_HOST")
-"""What providers look up. Everything else in such a file is some other program's affair."""
-
+_USUAL = re.compile(r"[A-Z0-9_]+_(?:API_KEY|AUTH_TOKEN|BASE_URL)")
+"""How variables that hold a key or an address are called as a rule; vendors state those that are called otherwise."""
 
 _OURS = re.compile(
     r"(?:FLATFIELD|SSL|XDG|PYTHON|LD|DYLD|GIT|REQUESTS|CURL|NODE|UV|PIP)_\w*|\w*_PROXY|\w*CA_BUNDLE|PATH|HOME|TMPDIR|USER",
@@ -58,6 +58,8 @@ def read_environment(project: Project, cwd: Path, real: Mapping[str, str]) -> tu
     What is set in the real environment wins. Only keys and addresses of providers are taken, and the variables that
     agents name with `api_key_env` or in `headers`.
 
+    Everything else in such a file is some other program's affair.
+
     Raises:
         FlatfieldError: such a file is there and cannot be read.
     """
@@ -67,12 +69,19 @@ def read_environment(project: Project, cwd: Path, real: Mapping[str, str]) -> tu
     notes: list[str] = []
     for path in dict.fromkeys(folder.absolute() / NAME for folder in (cwd, project.folder)):
         values, odd = _read(path)
-        wanted = {name: value for name, value in values if _WANTED.fullmatch(name) or name in named}
+        wanted = {name: value for name, value in values if name in named or _is_looked_up(name)}
         wanted = {name: value for name, value in wanted.items() if not _OURS.fullmatch(name)}
         folders = dict.fromkeys(wanted, folder_of(str(path))) | folders
         more = wanted | more
         notes += [f"{path}:{line}: this is no KEY=VALUE; the line is passed over" for line in odd]
     return Environment(real, more, folders), tuple(notes)
+
+
+def _is_looked_up(name: str) -> bool:
+    """Whether vendors look for a key or an address in this variable."""
+    return _USUAL.fullmatch(name) is not None or any(
+        name == vendor.url_variable or name in vendor.key_variables for vendor in plugins.all_traits()
+    )
 
 
 def _read(path: Path) -> tuple[Iterable[tuple[str, str]], list[int]]:

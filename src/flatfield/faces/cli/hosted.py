@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from flatfield import plugins
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -75,11 +77,12 @@ def _row(model: Hosted) -> tuple[str, ...]:
 
     retires = model.retires.isoformat() if model.retires else UNKNOWN
     prices = f"{rate(model.input_mtok)}/{rate(model.output_mtok)}"
+    here = plugins.traits_or_usual(model.provider).is_usually_on_device
     return (
         model.name,
         model.provider,
         UNKNOWN if model.context_tokens is None else _short(model.context_tokens),
-        ON_DEVICE if model.provider == "ollama" else UNKNOWN if model.input_mtok is None else prices,
+        ON_DEVICE if here else UNKNOWN if model.input_mtok is None else prices,
         f"{model.released:%Y-%m}" if model.released else UNKNOWN,
         f"retired {retires}" if model.retired else retires,
     )

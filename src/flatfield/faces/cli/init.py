@@ -92,10 +92,10 @@ def _chosen(names: Sequence[str] | None, project: Project) -> tuple[AgentConfig,
     from datetime import date
 
     from flatfield.faces.claude_code.parts import LINEUP
-    from flatfield.tasks.agents import CONTROLS, select_agents
+    from flatfield.tasks.agents import is_control, select_agents
     from flatfield.tasks.roster import SHIPPED, notice
 
-    own = tuple(one.name for one in project.roster if one.source != SHIPPED and one.provider not in CONTROLS)
+    own = tuple(one.name for one in project.roster if one.source != SHIPPED and not is_control(one))
     chosen = select_agents(names or own or LINEUP, project.roster)
     today = date.today()  # noqa: DTZ011 - a vendor's date, seen from the user's calendar
     notes([text for agent in chosen if (text := notice(agent, today))])

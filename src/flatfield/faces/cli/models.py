@@ -33,11 +33,12 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     from flatfield.faces.blocks import Table
     from flatfield.faces.cli import hosted
     from flatfield.machine.models import cache_folder, list_models
+    from flatfield.vendors.local import TRAITS as LOCAL
 
     entries = list_models(cache_folder(os.environ))
     known = hosted.hosted_models(settings(context).project())
     if as_json:
-        local = [{"provider": "local", **msgspec.structs.asdict(entry)} for entry in entries]
+        local = [{"provider": LOCAL.name, **msgspec.structs.asdict(entry)} for entry in entries]
         print_json([*local, *known])
         return
     print_table(hosted.table(known))

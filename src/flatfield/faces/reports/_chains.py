@@ -9,6 +9,7 @@ from flatfield.faces.reports._ranking import controls, ranked
 from flatfield.faces.wording import UNKNOWN
 from flatfield.scoring.chain import chains
 from flatfield.scoring.passing import WHOLE, passing, threshold
+from flatfield.vendors import oracle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +70,18 @@ def long_chain(result: RunResult, *, brief: bool = False) -> Iterator[Section]:
     found = sorted((each for each in chains(result) if each.agent in order), key=lambda each: order[each.agent])
     if not any(each.calls for each in found):
         return
-    columns = ("turns", "calls", "failed", "again", "oracle", "followed", "short", "score", "followed ", "limit")
+    columns = (
+        "turns",
+        "calls",
+        "failed",
+        "again",
+        oracle.AGENT.name,
+        "followed",
+        "short",
+        "score",
+        "followed ",
+        "limit",
+    )
     rows = tuple((each.agent, *_figures(each)) for each in found)
     table = Table(columns=("agent", *columns), rows=rows, right=frozenset(columns), fold=frozenset({"agent"}))
     yield Section(title="The Long Chain", paragraphs=(CHAIN_IN_SHORT if brief else CHAIN,), tables=(table,))

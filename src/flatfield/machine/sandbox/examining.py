@@ -41,21 +41,21 @@ def examine(sandbox: Bubblewrap | Container) -> tuple[str, ...]:
     with (
         tempfile.TemporaryDirectory(prefix="examine-") as name,
         socket.create_server(("127.0.0.1", 0)) as server,
-        socket.socket(socket.AF_UNIX) as local,
+        socket.socket(socket.AF_UNIX) as named,
         socket.socket(socket.AF_UNIX) as abstract,
     ):
         folder = Path(name).resolve()
         secret, workspace = _laid_out(folder)
-        for link, address in ((local, str(folder / "local")), (abstract, _abstract_name())):
+        for link, address in ((named, str(folder / "named")), (abstract, _abstract_name())):
             with suppress(FileNotFoundError, OSError):  # abstract names are Linux's alone
                 link.bind(address)
                 link.listen()
-        (folder / "local").chmod(0o666)
+        (folder / "named").chmod(0o666)
         given = {
             "secret": str(secret),
             "port": server.getsockname()[1],
             "planted": PLANTED[1],
-            "local": str(folder / "local"),
+            "named": str(folder / "named"),
             "abstract": abstract.getsockname().strip(b"\0").decode(),
             "processes": PROBE_LIMITS.processes,
             "file_bytes": PROBE_LIMITS.file_bytes,

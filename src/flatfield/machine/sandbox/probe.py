@@ -1,6 +1,6 @@
 """Runs inside the sandbox, as a script, and prints one line for each way in which it is not shut off.
 
-Its argument is JSON: what was planted on the host (`secret`, a file; `port`, `local` and `abstract`, where it listens;
+Its argument is JSON: what was planted on the host (`secret`, a file; `port`, `named` and `abstract`, where it listens;
 `planted`, a value in the environment), the limits, and whether the root is `private_root`: made for this, not an image.
 It uses the standard library alone, because nothing else is there.
 """
@@ -33,7 +33,7 @@ def problems(given: dict[str, Any]) -> Iterator[str]:
     """All that is wrong, one sentence each."""
     yield from _identity()
     yield from _network(given["port"])
-    yield from _sockets(given["local"], given["abstract"])
+    yield from _sockets(given["named"], given["abstract"])
     yield from _files(given["secret"], private_root=given["private_root"])
     yield from _environment(given["planted"], private_root=given["private_root"])
     yield from _limits(given["file_bytes"], given["memory_bytes"])
@@ -68,8 +68,8 @@ def _network(port: int) -> Iterator[str]:
                 yield f"the network is reachable ({address})"
 
 
-def _sockets(local: str, abstract: str) -> Iterator[str]:
-    for address in (local, f"\0{abstract}"):
+def _sockets(named: str, abstract: str) -> Iterator[str]:
+    for address in (named, f"\0{abstract}"):
         with suppress(OSError), socket.socket(socket.AF_UNIX) as link:
             link.connect(address)
             yield "a socket of the host is reachable"

@@ -27,7 +27,7 @@ from flatfield.scoring.statistics.power import (
     separable,
     tasks_needed,
 )
-from flatfield.tasks.agents import CONTROLS, fingerprint
+from flatfield.tasks.agents import fingerprint, is_control
 from flatfield.tasks.limits import limits_for
 from flatfield.tasks.roster import known_models
 
@@ -138,7 +138,7 @@ def _subject(agent: AgentConfig, desk: Desk) -> Subject:
         agent=fingerprint(agent),
         model=model_of(agent),
         on_device=desk.pool.of(agent).on_device(agent),
-        control=agent.provider in CONTROLS,
+        control=is_control(agent),
         context_tokens=agent.context_tokens or vendors,
     )
 

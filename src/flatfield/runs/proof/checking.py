@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from flatfield.agent.files.copying import plan_copy
 from flatfield.errors import FlatfieldError
-from flatfield.records import AgentConfig
 from flatfield.runs.proof.findings import Finding, Played, assess
 from flatfield.runs.proof.idlers import copying, echoing
 from flatfield.runs.proof.proving import Play, play
 from flatfield.runs.proof.sabotaging import derived, sabotaged
 from flatfield.scoring.performance import is_verified
 from flatfield.scoring.verifying.verify import wants
-from flatfield.vendors.oracle import FORGIVING
+from flatfield.vendors import noop, oracle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 
 DEEP_RUNS = 5
 """How often a deep check plays the solution, to see whether it is always graded alike."""
-ORACLE = AgentConfig(name="oracle", provider="oracle")
-PLAYER = AgentConfig(name="oracle", provider="oracle", model=FORGIVING)
-NOOP = AgentConfig(name="noop", provider="noop")
 
 
 async def check_tasks(
@@ -73,20 +69,22 @@ class _Script:
 
     def _plays(self, files: CopyPlan) -> Iterator[Play]:
         for repeat in range(1, self._runs + 1):
-            yield Play(task=self._task, agent=ORACLE, files=files, repeat=repeat)
+            yield Play(task=self._task, agent=oracle.AGENT, files=files, repeat=repeat)
         if self._verified:
-            yield Play(task=self._task, agent=NOOP, files=files)
-            yield Play(task=echoing(self._task), agent=PLAYER, files=files)
-            yield Play(task=copying(self._task, files), agent=PLAYER, files=files)
+            yield Play(task=self._task, agent=noop.AGENT, files=files)
+            yield Play(task=echoing(self._task), agent=oracle.FORGIVING_AGENT, files=files)
+            yield Play(task=copying(self._task, files), agent=oracle.FORGIVING_AGENT, files=files)
         for sabotage in self._sabotages:
-            yield Play(task=sabotaged(self._task, sabotage), agent=PLAYER, files=files)
+            yield Play(task=sabotaged(self._task, sabotage), agent=oracle.FORGIVING_AGENT, files=files)
 
     def played(self, records: Iterator[TrialRecord]) -> Played:
         """Take this task's records, the next ones of all."""
         return Played(
             task=self._task,
             oracle=tuple(next(records) for _ in range(self._runs)),
-            idle={name: next(records) for name in ("noop", "echo", "copy")} if self._verified else {},
+            noop=next(records) if self._verified else None,
+            echo=next(records) if self._verified else None,
+            copy=next(records) if self._verified else None,
             sabotages=tuple((sabotage, next(records)) for sabotage in self._sabotages),
             declared=bool(self._task.sabotages),
         )

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from flatfield.records import Sabotage, Task, TrialRecord  # noqa: TC001 - msgspec
 from flatfield.scoring.performance import checks_score, verified
 from flatfield.scoring.scales import HOLDS
 from flatfield.tasks.wording import check_prompt
+from flatfield.vendors import noop, oracle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-IDLERS = {"noop": "noop", "echo": "an echo of the prompt", "copy": "a copy of the workspace"}
-"""The agents that do no work, as they are spoken of."""
+# Agents that do no work, as they are spoken of; the control that does none has its own name.
+ECHO = "an echo of the prompt"
+COPY = "a copy of the workspace"
 
 
 class Played(Struct, frozen=True, kw_only=True):
-    """The records of one task's plays: the oracle's runs, the idlers' by name, and each sabotage's.
+    """The records of one task's plays: the oracle's runs, those of agents that do no work, and each sabotage's.
 
+    `noop`, `echo` and `copy`: the control that does nothing, an echo of the prompt, a copy of the workspace.
     `declared`: the sabotages are the author's own, not derived from the solution.
     """
 
     task: Task
     oracle: tuple[TrialRecord, ...] = ()
-    idle: dict[str, TrialRecord] = field(default_factory=dict)
+    noop: TrialRecord | None = None
+    echo: TrialRecord | None = None
+    copy: TrialRecord | None = None
     sabotages: tuple[tuple[Sabotage, TrialRecord], ...] = ()
     declared: bool = False
 
@@ -65,27 +70,37 @@ def assess(played: Played) -> Finding:
     unbroken = _unbroken(played, spoiled)
     problems = [*_oracle(played), *(text for each in spoiled for text in each.problems)]
     warnings = list(check_prompt(played.task))
-    for name, record in played.idle.items():
-        (problems if _fails(name, record) else warnings).extend(_idle(name, record))
+    if played.noop is not None:
+        problems += _problems(noop.AGENT.name, played.noop, 0.0)
+    for name, record in ((ECHO, played.echo), (COPY, played.copy)):
+        if record is not None:
+            (problems if _passes(record) else warnings).extend(_idle(name, record))
     (problems if played.declared else warnings).extend(_holes(played, spoiled, unbroken))
-    scores = {name: checks_score(record.checks) for name, record in played.idle.items()}
     return Finding(
         task=played.task.id,
         holds=not problems,
-        summary="; ".join(problems) or _summary(played, scores, spoiled),
+        summary="; ".join(problems) or _summary(played, spoiled),
         oracle=checks_score(played.oracle[0].checks) if played.oracle else None,
+        noop=_score(played.noop),
+        echo=_score(played.echo),
+        copy=_score(played.copy),
         runs=len(played.oracle),
         warnings=tuple(warnings),
         sabotages=spoiled,
         unbroken=unbroken,
-        **scores,
     )
 
 
-def _summary(played: Played, scores: dict[str, float | None], spoiled: Sequence[Spoiled]) -> str:
+def _score(record: TrialRecord | None) -> float | None:
+    return None if record is None else checks_score(record.checks)
+
+
+def _summary(played: Played, spoiled: Sequence[Spoiled]) -> str:
     if not played.oracle:
         return "has no solution: not proved"
-    text = ", ".join(["oracle 1", *(f"{name} {score:.2g}" for name, score in scores.items() if score is not None)])
+    idle = ((noop.AGENT.name, played.noop), ("echo", played.echo), ("copy", played.copy))
+    scores = [(name, score) for name, record in idle if (score := _score(record)) is not None]
+    text = ", ".join([f"{oracle.AGENT.name} 1", *(f"{name} {score:.2g}" for name, score in scores)])
     if len(played.oracle) > 1:
         text += f"; alike in {len(played.oracle)} runs"
     if spoiled:
@@ -102,7 +117,7 @@ def _oracle(played: Played) -> Iterator[str]:
     if not played.oracle:
         return
     first = played.oracle[0]
-    yield from _problems("oracle", first, 1.0)
+    yield from _problems(oracle.AGENT.name, first, 1.0)
     score = checks_score(first.checks)
     for number, record in enumerate(played.oracle[1:], start=2):
         difference = _difference(first, record)
@@ -148,21 +163,18 @@ def _reasons(record: TrialRecord, wanted: float) -> str:
 # ---------------------------------------------------------------------------- agents that do no work
 
 
-def _fails(name: str, record: TrialRecord) -> bool:
-    """Whether a score of this agent means that the task measures nothing: any for noop, one that passes for others."""
-    return name == "noop" or (checks_score(record.checks) or 0.0) >= HOLDS
+def _passes(record: TrialRecord) -> bool:
+    """Whether an agent that does no work passes: then the task measures nothing."""
+    return (checks_score(record.checks) or 0.0) >= HOLDS
 
 
 def _idle(name: str, record: TrialRecord) -> Iterator[str]:
-    if name == "noop":
-        yield from _problems(name, record, 0.0)
-        return
     score = checks_score(record.checks)
     if score:
         passes = "passes: it" if score >= HOLDS else "gets points: it"
-        yield f"{IDLERS[name]} {passes} scores {score:.2f} ({_reasons(record, 0.0)})"
+        yield f"{name} {passes} scores {score:.2f} ({_reasons(record, 0.0)})"
     elif score is None and record.failure is not None:
-        yield f"{IDLERS[name]} was not measured: {record.failure.message}"
+        yield f"{name} was not measured: {record.failure.message}"
 
 
 # ---------------------------------------------------------------------------- sabotages

@@ -1,4 +1,4 @@
-"""Which settings an agent's model takes at all, as its provider knows it before anything is asked."""
+"""Which settings an agent's model takes at all, as its vendor knows it before anything is asked."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ USUAL_EFFORT = "low"
 
 
 def accepts_temperature(agent: AgentConfig) -> bool:
-    """Whether a temperature would be sent; of providers that keep no such list: yes."""
+    """Whether a temperature would be sent; of vendors that do not say what they refuse: yes."""
     return "temperature" not in _refused(replace(agent, temperature=agent.temperature or ANY_TEMPERATURE))
 
 
 def accepts_effort(agent: AgentConfig) -> bool:
-    """Whether a reasoning effort would be sent."""
+    """Whether a reasoning effort would be sent; of vendors that do not say what they refuse: yes."""
     return "reasoning_effort" not in _refused(replace(agent, reasoning_effort=agent.reasoning_effort or USUAL_EFFORT))
 
 
 def _refused(agent: AgentConfig) -> frozenset[str]:
-    """The settings of an agent that are not sent, as its vendor's own data says."""
-    refused = getattr(plugins.load("provider", agent.provider), "refused", None)
-    return frozenset() if refused is None else refused(agent)
+    """The settings of an agent that are not sent, as its vendor's function `refused` says, and its traits."""
+    refused = getattr(plugins.vendor_if_there(agent.provider), "refused", None)
+    told: frozenset[str] = refused(agent) if refused is not None else frozenset()
+    return told.union(plugins.traits_or_usual(agent.provider).unsupported)

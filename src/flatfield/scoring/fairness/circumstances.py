@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flatfield import plugins
 from flatfield.scoring.fairness.properties import UNKNOWN
 from flatfield.scoring.fairness.received import Received, taken
 from flatfield.scoring.fairness.requests import digest, ran
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from flatfield.records import AgentConfig, Limits, Run, TrialRecord
 
-ON_DEVICE = frozenset({"local"})
 DEVICE = "device"
 """What a run's `versions` call the machine that it was carried out on."""
 
@@ -26,7 +26,7 @@ def limits(trials: Sequence[TrialRecord], by_task: Mapping[str, Limits]) -> Rece
 
 def device(run: Run, agent: AgentConfig, trials: Sequence[TrialRecord]) -> Received:
     """Whether the model ran on the user's own device, and on which."""
-    own = agent.provider in ON_DEVICE or bool(agent.on_device) or _is_free(trials)
+    own = plugins.traits_or_usual(agent.provider).is_on_device or bool(agent.on_device) or _is_free(trials)
     where = run.versions.get(DEVICE, "this device")
     return _one(trials, f"yes: {where}" if own and not run.imported else "yes" if own else "no")
 

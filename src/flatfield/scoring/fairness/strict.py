@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from flatfield import plugins
 from flatfield.scoring.fairness.acceptance import accepts_effort, accepts_temperature
 from flatfield.tasks.roster import SHIPPED
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     from flatfield.records import AgentConfig
 
-SIZES_CONTEXT = frozenset({"local", "ollama"})
-"""Providers that load a model with the context that they are told; the others' is the vendor's and cannot be chosen."""
 UNSET = "not set"
 _FAMILY = re.compile(r"gpt-oss|[a-z]+")
 
@@ -58,7 +57,7 @@ def _effort(agents: Sequence[AgentConfig]) -> Iterator[str]:
 
 
 def _context(agents: Sequence[AgentConfig]) -> Iterator[str]:
-    sized = [agent for agent in agents if agent.provider in SIZES_CONTEXT]
+    sized = [agent for agent in agents if plugins.traits_or_usual(agent.provider).sizes_context]
     fix = "set the same context_tokens for all that load their model here, or for none"
     yield from _uneven("context length", sized, lambda a: a.context_tokens, fix)
 

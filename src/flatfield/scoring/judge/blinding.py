@@ -20,7 +20,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flatfield.scoring.judge.known_names import COMMON, EVERYDAY, FAMILIES, PHRASES, QUALIFIERS, VERSIONED
+from flatfield import plugins
+from flatfield.scoring.judge.known_names import COMMON, EVERYDAY, PHRASES, QUALIFIERS, VERSIONED, families, providers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +49,6 @@ _AUTHOR_AFTER = re.compile(
 )
 _AUTHOR_CHARACTERS = 60
 _NEUTRAL = re.compile(r"agent_\d+", re.IGNORECASE)
-_CONTROLS = frozenset({"local", "oracle", "noop"})
 
 
 class Blinder:
@@ -63,15 +63,17 @@ class Blinder:
         """
         spoken = {word.lower() for text in task_texts for word in re.findall(r"[^\W\d_]+", text)}
         full, words = _roster_names(agents)
-        everyday = (words & spoken) - FAMILIES
+        full.update(providers())
+        known = families()
+        everyday = (words & spoken) - known
         names = [
             *(_spaced(name) for name in sorted(full, key=len, reverse=True)),
             *PHRASES,
-            rf"(?:{_any(FAMILIES | (words - everyday))})(?:{_VERSION})?",
+            rf"(?:{_any(known | (words - everyday))})(?:{_VERSION})?",
             rf"(?:{_any(VERSIONED)}){_SEPARATOR}{{0,3}}{_VERSION}",
         ]
         tail = rf"(?:{_ON_ONE_LINE}(?:{_VERSION}|{_any(QUALIFIERS)}){_END})*"
-        host = rf"(?:[\w\-]{{1,63}}\.){{0,4}}(?:{_any(FAMILIES)})(?:\.{_TOP_LEVEL}\b)+(?::\d+)?"
+        host = rf"(?:[\w\-]{{1,63}}\.){{0,4}}(?:{_any(known)})(?:\.{_TOP_LEVEL}\b)+(?::\d+)?"
         pattern = rf"{_START}(?:{host}|(?:{'|'.join(names)}){_END}{tail}){_END}"
         self._pattern = re.compile(pattern, re.IGNORECASE)
         self._given = {_parts(match[0]) for text in given_texts for match in self._pattern.finditer(text)}
@@ -117,7 +119,7 @@ def _roster_names(agents: Sequence[AgentConfig]) -> tuple[set[str], set[str]]:
         segment = re.split(r"[/\\]", agent.model)[-1]
         plain = re.sub(r"\.gguf$", "", segment, flags=re.IGNORECASE)
         full.update({agent.name, agent.model, segment, plain, plain.split(":")[0], _host(agent.base_url)})
-        if agent.provider not in _CONTROLS:
+        if not plugins.traits_or_usual(agent.provider).is_word:
             full.update({agent.provider, f"{agent.provider}:{agent.model}"})
         parts = [part.lower() for part in re.findall(r"[^\W\d_]+", plain)]
         words.update(part for part in parts[:1] if len(part) >= 4 and part not in COMMON)

@@ -20,11 +20,11 @@ from flatfield import plugins
 from flatfield.records import MIDPOINTS, Verdict
 from flatfield.scoring.judge.blinding import Blinder
 from flatfield.scoring.judge.comparative import is_comparative
+from flatfield.scoring.judge.makers import maker_of
 from flatfield.scoring.judge.prompt import Writer, schema
 from flatfield.scoring.judge.reply import Mark, read_item, read_list, with_evidence
 from flatfield.scoring.judge.request import Asked, Bench, Question, Spent, shares, total
 from flatfield.scoring.judge.room import is_small, room
-from flatfield.scoring.judge.vendors import vendor_of
 from flatfield.scoring.scales import letter_of, mean
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class _Case:
             usage=spent.usage,
             evidence=() if isinstance(mark, str) else mark.evidence,
             trial_started_at=trial.started_at,
-            judge_vendor=vendor_of(self.bench.agent),
+            judge_vendor=maker_of(self.bench.agent),
         )
 
 

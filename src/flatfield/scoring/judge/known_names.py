@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from flatfield import plugins
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-FAMILIES = _words("""
-    gpt chatgpt openai davinci codex claude anthropic gemini gemma bard deepmind google googleapis codellama
-    llama tinyllama mistral mistralai mixtral ministral magistral codestral devstral pixtral qwen qwq alibaba
-    tongyi deepseek grok xai groq ollama openrouter cohere nemotron nvidia smollm huggingface zhipu zhipuai
-    chatglm glm kimi moonshot moonshotai minimax ernie baidu olmo allenai vllm sglang lmstudio llamacpp
-    xllamacpp microsoft azure bedrock amazon cerebras fireworksai togetherai vicuna starcoder wizardlm internlm
-    hunyuan tencent stepfun doubao bytedance ai21
+_OTHERS = _words("""
+    codellama llama tinyllama mistral mistralai mixtral ministral magistral codestral devstral pixtral qwen qwq alibaba
+    tongyi deepseek grok xai groq openrouter cohere nemotron nvidia smollm huggingface zhipu zhipuai chatglm glm kimi
+    moonshot moonshotai minimax ernie baidu olmo allenai vllm sglang lmstudio llamacpp xllamacpp microsoft azure bedrock
+    amazon cerebras fireworksai togetherai vicuna starcoder wizardlm internlm hunyuan tencent stepfun doubao bytedance
+    ai21
 """)
-"""Taken out wherever they stand as a word."""
+"""Those of whom no vendor states that it is known so."""
+
+
+def families() -> frozenset[str]:
+    """Words of vendors and model families, in lower case: taken out wherever they stand as a word."""
+    return _OTHERS.union(word.lower() for vendor in plugins.all_traits() for word in vendor.known_as)
+
+
+def providers() -> tuple[str, ...]:
+    """The names of vendors that say who they are: not those that are everyday words, too."""
+    return tuple(vendor.name for vendor in plugins.all_traits() if not vendor.is_word)
+
 
 PHRASES = (
     r"hugging[\s\-_]face",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from flatfield.machine.llama.server import DEFAULT_CONTEXT_TOKENS
+from flatfield import plugins
 
 if TYPE_CHECKING:
     from flatfield.records import AgentConfig
@@ -38,7 +38,7 @@ def room(judge: AgentConfig, pieces: int) -> Room:
     the task; of each trial's share 30% is for the answer, 50% for files, 20% for tool calls.
     """
     total = TOTAL_CHARACTERS
-    context = judge.context_tokens or (DEFAULT_CONTEXT_TOKENS if judge.provider == "local" else None)
+    context = judge.context_tokens or plugins.traits_or_usual(judge.provider).loaded_context_tokens
     if context:
         free = context - output_tokens(judge, pieces) - _INSTRUCTION_TOKENS
         total = min(total, max(free, context // 4) * _CHARACTERS_A_TOKEN)
@@ -61,4 +61,5 @@ def output_tokens(judge: AgentConfig, pieces: int) -> int:
 
 def is_small(judge: AgentConfig) -> bool:
     """Whether the judge is a model on this device that is not asked to reason: its reply is held to a short form."""
-    return (judge.provider == "local" or bool(judge.on_device)) and not judge.reasoning_effort
+    here = bool(judge.on_device) or plugins.traits_or_usual(judge.provider).is_on_device
+    return here and not judge.reasoning_effort

@@ -16,8 +16,8 @@ from flatfield.scoring.judge.agreement import (
     spearman_interval,
     weighted_kappa,
 )
+from flatfield.scoring.judge.makers import maker_of
 from flatfield.scoring.judge.reply import LETTERS
-from flatfield.scoring.judge.vendors import vendor_of
 from flatfield.scoring.performance import checks_score
 from flatfield.scoring.scales import letter_of
 
@@ -236,7 +236,7 @@ def self_preference(vendor: str | None, graded: Mapping[Key, Letter], result: Ru
 
 
 def _makers(run: Run) -> dict[str, str | None]:
-    return {agent.name: vendor_of(agent) for agent in run.agents}
+    return {agent.name: maker_of(agent) for agent in run.agents}
 
 
 def _compared(

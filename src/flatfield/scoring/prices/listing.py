@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from flatfield import plugins
 from flatfield.errors import NotFound
-from flatfield.scoring.prices.pricing import VENDORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from flatfield.records import Price
 
 KEYS = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok")
-OURS = frozenset(VENDORS.values())
-ON_DEVICE = frozenset({"local", "ollama"})
 
 
 class Rates(Struct, frozen=True, kw_only=True):
@@ -59,28 +57,45 @@ def listings(
     """
     provider, colon, model = name.partition(":")
     known = {each.id for each in data.providers}
-    asked = VENDORS.get(provider, provider) if colon else ""
+    asked = plugins.traits_or_usual(provider).price_name or provider if colon else ""
     if colon and "@http" in model:
         model, _, address = model.rpartition("@http")
         asked = next((each.id for each in data.providers if re.match(each.api_pattern, f"http{address}")), "")
         known.add("")
     wanted = model if asked in known else name
     found = [_own(key, price) for key, price in own.items() if key in {name, wanted} or key.partition(":")[2] == name]
-    for vendor in sorted(data.providers, key=lambda each: each.id not in OURS):
+    bare, ours = _without_prefix(wanted), _price_names()
+    for vendor in sorted(data.providers, key=lambda each: each.id not in ours):
         if asked not in known or vendor.id == asked:
-            info = vendor.find_model(wanted.removeprefix("models/"))
+            info = vendor.find_model(bare)
             found += [_listing(vendor, info, version, now)] if info is not None else []
     if not found:
-        free = "; on your own device it costs $0 at the API" if provider in ON_DEVICE and colon else ""
+        free = "; on your own device it costs $0 at the API" if colon and _is_free(provider) else ""
         raise NotFound(f"no price is known for {name!r}{free or _close(wanted, own, data)}")
     return tuple(found)
 
 
 def vendor_rates(provider: str, model: str, data: DataSnapshot, now: datetime) -> Rates | None:
     """What a provider's own vendor asks for a model; None when no price is known, or none is asked."""
-    vendor = next((each for each in data.providers if each.id == VENDORS.get(provider)), None)
+    asked = plugins.traits_or_usual(provider).price_name
+    vendor = next((each for each in data.providers if each.id == asked), None)
     info = vendor.find_model(model) if vendor is not None else None
     return _rates(info.get_prices(now)) if info is not None else None
+
+
+def _price_names() -> frozenset[str]:
+    """What the price list calls the vendors that agents can ask."""
+    return frozenset(vendor.price_name for vendor in plugins.all_traits() if vendor.price_name)
+
+
+def _without_prefix(model: str) -> str:
+    """A model's name as price lists write it: without what a vendor of it puts before."""
+    prefixes = (vendor.model_prefix for vendor in plugins.all_traits() if vendor.model_prefix)
+    return model.removeprefix(next(filter(model.startswith, prefixes), ""))
+
+
+def _is_free(provider: str) -> bool:
+    return plugins.traits_or_usual(provider).is_usually_on_device
 
 
 def _own(key: str, price: Price) -> Listing:
@@ -151,7 +166,8 @@ def _rates(price: ModelPrice, above: int | None = None) -> Rates:
 
 
 def _close(name: str, own: Mapping[str, Price], data: DataSnapshot) -> str:
-    names = [*own, *(model.id for vendor in data.providers if vendor.id in OURS for model in vendor.models)]
+    ours = _price_names()
+    names = [*own, *(model.id for vendor in data.providers if vendor.id in ours for model in vendor.models)]
     close = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
     hint = f"; names that come close: {', '.join(dict.fromkeys(close))}" if close else ""
     return f'{hint}; set one of your own with [prices."{name}"] in flatfield.toml'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from flatfield import plugins
 from flatfield.records import Price, Sent, Usage
 from flatfield.scoring.prices.data import DataFile, load
 
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, PriceCalculation
 
     from flatfield.records import AgentConfig, Turn
-
-VENDORS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "openai-chat": "openai"}
-"""Providers that ask one vendor when nothing else is set, and what genai-prices calls that vendor."""
-
-EXTERNAL = "cli"
-"""The provider whose turns are whole runs of other scaffolds, which say themselves what they asked."""
 
 STANDARD = frozenset({"", "auto", "default", "standard", "on_demand", "unspecified"})
 """Service tiers that are billed at the list price, as the vendors' replies call them."""
@@ -100,16 +95,19 @@ class Prices:
         found = self._calculated(agent, usage, sent)
         if found is None:
             return None
-        return _small_requests_usd(found, usage) if agent.provider == EXTERNAL else float(found.total_price)
+        if plugins.traits_or_usual(agent.provider).is_scaffold:
+            return _small_requests_usd(found, usage)
+        return float(found.total_price)
 
     def _calculated(self, agent: AgentConfig, usage: Usage, sent: Sent) -> PriceCalculation | None:
         """What genai-prices makes of one request; None when no price is known."""
         from genai_prices import Usage as Tokens
 
+        asked = plugins.traits_or_usual(agent.provider)
         address = sent.base_url or agent.base_url
-        vendor = None if address else VENDORS.get(agent.provider)
-        model = agent.model.removeprefix("models/") if agent.provider == "gemini" else agent.model
-        if agent.provider == EXTERNAL:
+        vendor = None if address else asked.price_name or None
+        model = agent.model.removeprefix(asked.model_prefix)
+        if asked.is_scaffold:  # it says itself what it asked
             vendor, model = None if address else sent.price_vendor or None, sent.model
         if not model or not (address or vendor):
             return None

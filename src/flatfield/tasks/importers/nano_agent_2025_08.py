@@ -20,12 +20,14 @@ from typing import Any, get_args
 
 from msgspec import Struct
 
+from flatfield import plugins
 from flatfield.records import MIDPOINTS, AgentConfig, Check, Evaluation, Letter, Run, Task, TrialRecord, Usage
 from flatfield.tasks.agents import fingerprint
 
 RUN_ID = "20250815-000000-2025"
 SOURCE = "nano-agent-2025-08"
 DATA = "nano_agent_2025_08.csv"
+MODELS = "nano_agent_2025_08_models.csv"
 PRICED_AT = datetime(2025, 8, 15, tzinfo=UTC)
 NOTE = "published figures, not measured here"
 SECONDS_NOTE = "active seconds are the published wall seconds: start-up, retries and model loading are in them"
@@ -43,10 +45,9 @@ def load() -> Imported:
 
     Needs genai-prices, and raises LookupError if that no longer knew one of the models.
     """
-    text = files("flatfield.tasks.importers").joinpath("data", DATA).read_text("utf-8")
-    rows = list(csv.DictReader(text.splitlines()))
+    rows = _rows(DATA)
     tasks = tuple(_task(name) for name in dict.fromkeys(row["task"] for row in rows))
-    agents = tuple(_agent(name) for name in dict.fromkeys(row["model"] for row in rows))
+    agents = tuple(map(_agent, _rows(MODELS)))
     by_name = {agent.name: agent for agent in agents}
     run = Run(
         id=RUN_ID,
@@ -67,19 +68,22 @@ def load() -> Imported:
     return Imported(run=run, trials=tuple(_trial(row, by_name[row["model"]]) for row in rows))
 
 
+def _rows(name: str) -> list[dict[str, str]]:
+    text = files("flatfield.tasks.importers").joinpath("data", name).read_text("utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
 def _task(name: str) -> Task:
     level, _, title = name.partition("_")
     title = title.replace("_", " ").capitalize()
     return Task(id=name, title=title, prompt="", digest=_digest(name), level=int(level), notes=(NOTE,))
 
 
-def _agent(name: str) -> AgentConfig:
-    if name.startswith("gpt-oss-"):
-        model, provider = name.replace("gpt-oss-", "gpt-oss:"), "ollama"
-    else:
-        model, provider = name, "openai" if name.startswith("gpt-") else "anthropic"
-    on_device = True if provider == "ollama" else None
-    return AgentConfig(name=name, provider=provider, model=model, on_device=on_device, source=SOURCE)
+def _agent(row: dict[str, str]) -> AgentConfig:
+    on_device = True if row["on_device"] else None
+    return AgentConfig(
+        name=row["name"], provider=row["provider"], model=row["model"], on_device=on_device, source=SOURCE
+    )
 
 
 def _trial(row: dict[str, str], agent: AgentConfig) -> TrialRecord:
@@ -132,7 +136,8 @@ def _cost_usd(agent: AgentConfig, usage: Usage | None) -> float | None:
     if usage is None:
         return None
     tokens = Tokens(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
-    price = calc_price(tokens, agent.model, provider_id=agent.provider, genai_request_timestamp=PRICED_AT)
+    vendor = plugins.traits_of(agent.provider).price_name
+    price = calc_price(tokens, agent.model, provider_id=vendor, genai_request_timestamp=PRICED_AT)
     return float(price.total_price)
 
 

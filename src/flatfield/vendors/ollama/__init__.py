@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.vendors.ollama.host import endpoint_of
+from flatfield.http.secrecy import shown_url
+from flatfield.vendors.base import UsualServer
+from flatfield.vendors.ollama.host import endpoint_of, ollama_url
 from flatfield.vendors.ollama.traits import TRAITS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flatfield.http.services import Services
     from flatfield.vendors.base import Provider
 
-__all__ = ["TRAITS", "create", "endpoint_of"]
+__all__ = ["TRAITS", "create", "endpoint_of", "usual_servers"]
 
 
 def create(services: Services) -> Provider:
@@ -19,3 +23,10 @@ def create(services: Services) -> Provider:
     from flatfield.vendors.ollama.conversation import OllamaProvider
 
     return OllamaProvider(services)
+
+
+def usual_servers(environ: Mapping[str, str]) -> tuple[UsualServer, ...]:
+    """The one where OLLAMA_HOST says, else where it listens unless it is told otherwise."""
+    url = ollama_url(environ)
+    address = "" if shown_url(url) == TRAITS.url else url
+    return (UsualServer(name="Ollama", base_url=f"{url}/v1", provider=TRAITS.name, address=address),)

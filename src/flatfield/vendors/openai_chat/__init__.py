@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flatfield.vendors.base import UsualServer
 from flatfield.vendors.openai_chat.address import endpoint_of
 from flatfield.vendors.openai_chat.traits import TRAITS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flatfield.http.services import Services
     from flatfield.vendors.base import Provider
 
-__all__ = ["TRAITS", "create", "endpoint_of"]
+__all__ = ["TRAITS", "create", "endpoint_of", "usual_servers"]
+
+_USUAL_PORTS = (("llama.cpp", 8080), ("LM Studio", 1234), ("vLLM", 8000))
 
 
 def create(services: Services) -> Provider:
@@ -19,3 +24,9 @@ def create(services: Services) -> Provider:
     from flatfield.vendors.openai_chat.conversation import provider
 
     return provider(services)
+
+
+def usual_servers(_environ: Mapping[str, str]) -> tuple[UsualServer, ...]:
+    """Servers that speak this API, where they listen unless they are told otherwise."""
+    places = ((name, f"http://127.0.0.1:{port}/v1") for name, port in _USUAL_PORTS)
+    return tuple(UsualServer(name=name, base_url=url, provider=TRAITS.name, address=url) for name, url in places)

@@ -6,6 +6,7 @@ from flatfield.records import Traits
 
 TRAITS = Traits(
     name="cli",
+    is_word=True,
     is_scaffold=True,
     outputs=("claude-code", "codex", "gemini-cli", "json", "opencode", "text"),
     runs_code=True,

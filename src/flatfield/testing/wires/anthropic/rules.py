@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from flatfield.testing.anthropic_blocks import blocks, call_id
+from flatfield.testing.wires.anthropic.blocks import blocks, call_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from flatfield.testing.openai_rules import first_violation
+from flatfield.testing.wires.base import must_be
+from flatfield.testing.wires.openai.rules import first_violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ _PIECE_CHARACTERS = 7
 _INCOMPLETE = frozenset({"max_output_tokens", "content_filter"})
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 _CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
+SDK_REQUEST = "openai.types.responses.response_create_params:ResponseCreateParamsStreaming"
 
 
 class OpenAIWire:
@@ -30,13 +32,17 @@ class OpenAIWire:
     models_path = "/models"
     base = "/v1"
     content_type = "text/event-stream; charset=utf-8"
+    result_mark = b'"function_call_output"'
+    too_long = "Your input exceeds the context window of this model."
+    arguments_are_text = True
+    full_is_length = False
 
     def __init__(self) -> None:
         self._given: list[list[dict[str, Any]]] = []
 
     def models(self, names: Sequence[str]) -> dict[str, Any]:
         """The list of models."""
-        listed = [{"id": name, "object": "model", "created": 1, "owned_by": "openai"} for name in names]
+        listed = [{"id": name, "object": "model", "created": 1, "owned_by": "system"} for name in names]
         return {"object": "list", "data": listed}
 
     def violation(
@@ -44,6 +50,10 @@ class OpenAIWire:
     ) -> str | None:
         """The first rule that a request breaks."""
         return first_violation(request, headers, self._given)
+
+    def sdk_takes(self, request: Mapping[str, Any]) -> None:
+        """Raise ValueError where the vendor's SDK would not send it."""
+        must_be(SDK_REQUEST, request)
 
     def streams(self, request: Mapping[str, Any], _path: str) -> bool:
         """Whether the request asks for a stream."""

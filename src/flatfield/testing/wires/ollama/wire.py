@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from flatfield.testing.ollama_rules import first_violation
+from flatfield.testing.wires.base import must_know
+from flatfield.testing.wires.ollama.rules import first_violation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +44,10 @@ class OllamaWire:
     models_path = "/api/tags"
     base = ""
     content_type = "application/x-ndjson"
+    result_mark = b'"tool_name"'
+    too_long = "the input length exceeds the context length"
+    arguments_are_text = False
+    full_is_length = True
 
     def __init__(self, model: OllamaModel | None = None, *, ids: bool = True, load_seconds: float = 0.0) -> None:
         self._model = model or OllamaModel()
@@ -75,6 +80,15 @@ class OllamaWire:
     ) -> str | None:
         """The first rule that a request breaks."""
         return first_violation(request, self._given)
+
+    def sdk_takes(self, request: Mapping[str, Any]) -> None:
+        """Raise ValueError where the vendor's SDK would not send it; it has not learned two words of the API."""
+        from ollama._types import ChatRequest, Options
+
+        known = {name: value for name, value in request.items() if name not in {"truncate", "shift"}}
+        must_know(set(ChatRequest.model_fields), known)
+        ChatRequest.model_validate(known)
+        must_know(set(Options.model_fields), request["options"])
 
     def streams(self, request: Mapping[str, Any], _path: str) -> bool:
         """Ollama streams unless it is told not to."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from flatfield.testing.anthropic_blocks import blocks
-from flatfield.testing.anthropic_rules import violations
+from flatfield.testing.wires.anthropic.blocks import blocks
+from flatfield.testing.wires.anthropic.rules import violations
+from flatfield.testing.wires.base import must_be
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,10 +28,11 @@ _TYPES = {
     529: "overloaded_error",
 }
 _PIECE = 7
+SDK_REQUEST = "anthropic.types.message_create_params:MessageCreateParamsStreaming"
 
 
 class AnthropicWire:
-    """`POST /v1/messages`; strict about what the vendor refuses: see `anthropic_rules`.
+    """`POST /v1/messages`; strict about what the vendor refuses: see `rules`.
 
     Thinking comes as a `thinking` block with a signature and a `redacted_thinking` block after it, both made from
     `FakeReply.reasoning`, so that a block that comes back changed is known. A refusal's text is its explanation.
@@ -40,6 +42,10 @@ class AnthropicWire:
     models_path = "/v1/models"
     base = ""
     content_type = "text/event-stream; charset=utf-8"
+    result_mark = b'"tool_use_id"'
+    too_long = "prompt is too long: 9000 tokens > 8000 maximum"
+    arguments_are_text = True
+    full_is_length = False
 
     def models(self, names: Sequence[str]) -> dict[str, Any]:
         """The list of models, all active; the ids of retired ones begin with "retired-"."""
@@ -61,6 +67,10 @@ class AnthropicWire:
     ) -> str | None:
         """The first rule that a request breaks."""
         return next(violations(request, {name.lower(): value for name, value in headers.items()}, sent), None)
+
+    def sdk_takes(self, request: Mapping[str, Any]) -> None:
+        """Raise ValueError where the vendor's SDK would not send it; models older than the SDK take a temperature."""
+        must_be(SDK_REQUEST, {name: value for name, value in request.items() if name != "temperature"})
 
     def streams(self, request: Mapping[str, Any], path: str) -> bool:
         """Whether the request asks for a stream."""

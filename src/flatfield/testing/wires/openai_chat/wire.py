@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from flatfield.testing.chat_rules import first_violation
+from flatfield.testing.wires.base import must_be
+from flatfield.testing.wires.openai_chat.rules import first_violation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _PIECE_CHARACTERS = 7
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 _CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
+SDK_REQUEST = "openai.types.chat.completion_create_params:CompletionCreateParamsStreaming"
 
 
 class ChatWire:
@@ -28,6 +30,10 @@ class ChatWire:
     models_path = "/models"
     base = "/v1"
     content_type = "text/event-stream; charset=utf-8"
+    result_mark = b'"tool_call_id"'
+    too_long = "This model's maximum context length is 8000 tokens."
+    arguments_are_text = True
+    full_is_length = True
 
     def __init__(self) -> None:
         self._given: list[dict[str, Any]] = []
@@ -42,6 +48,17 @@ class ChatWire:
     ) -> str | None:
         """The first rule that a request breaks."""
         return first_violation(request, headers, self._given)
+
+    def sdk_takes(self, request: Mapping[str, Any]) -> None:
+        """Raise ValueError where the vendor's SDK would not send it.
+
+        It knows no `reasoning_content`; the servers that send it want it back.
+        """
+        messages = [
+            {name: value for name, value in message.items() if name != "reasoning_content"}
+            for message in request["messages"]
+        ]
+        must_be(SDK_REQUEST, {**request, "messages": messages})
 
     def streams(self, request: Mapping[str, Any], _path: str) -> bool:
         """Whether the request asks for a stream."""

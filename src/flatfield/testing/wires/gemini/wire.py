@@ -7,7 +7,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from flatfield.testing.gemini_rules import violations
+from flatfield.testing.wires.base import must_know
+from flatfield.testing.wires.gemini.rules import violations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +36,11 @@ class GeminiWire:
 
     `ids` False: calls without an id, as older models make them. `retry_delay`: the RetryInfo of a 429 ("13s").
     """
+
+    result_mark = b'"functionResponse"'
+    too_long = "The input token count (9000) exceeds the maximum number of tokens allowed (8000)."
+    arguments_are_text = False
+    full_is_length = False
 
     def __init__(self, *, ids: bool = True, retry_delay: str | None = None, model_version: str = "fake-model") -> None:
         self._ids = ids
@@ -82,6 +88,18 @@ class GeminiWire:
         if sum(content.get("role") == "model" for content in request.get("contents", ())) and not sent:
             return "a turn of the model that was never sent"
         return next(violations(request, self._given), None)
+
+    def sdk_takes(self, request: Mapping[str, Any]) -> None:
+        """Raise ValueError where the vendor's SDK would not send it."""
+        from google.genai import types
+
+        must_know({"contents", "systemInstruction", "tools", "generationConfig"}, request)
+        for content in request["contents"]:
+            types.Content.model_validate(content)
+        types.Content.model_validate(request.get("systemInstruction", {}))
+        types.GenerationConfig.model_validate(request["generationConfig"])
+        for tool in request.get("tools", ()):
+            types.Tool.model_validate(tool)
 
     def streams(self, request: Mapping[str, Any], path: str) -> bool:
         """The method says it."""

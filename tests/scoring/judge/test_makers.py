@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from flatfield.records import AgentConfig
-from flatfield.scoring.judge.vendors import vendor_of
+from flatfield.scoring.judge.makers import maker_of
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ from flatfield.scoring.judge.vendors import vendor_of
     ],
 )
 def test_who_made_it(provider: str, model: str, vendor: str | None) -> None:
-    assert vendor_of(AgentConfig(name="x", provider=provider, model=model)) == vendor
+    assert maker_of(AgentConfig(name="x", provider=provider, model=model)) == vendor

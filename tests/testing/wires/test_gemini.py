@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flatfield.records import ToolSpec
-from flatfield.testing.gemini_wire import GeminiWire
 from flatfield.testing.server import FakeReply, FakeServer, Fault
+from flatfield.testing.wires.gemini.wire import GeminiWire
 
 READ = ToolSpec(
     name="read_file",

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flatfield.testing.ollama_wire import OllamaModel, OllamaWire
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
+from flatfield.testing.wires.ollama.wire import OllamaModel, OllamaWire
 
 TOOL: dict[str, Any] = {
     "type": "function",

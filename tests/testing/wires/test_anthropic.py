@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from flatfield.testing.anthropic_blocks import blocks
-from flatfield.testing.anthropic_wire import AnthropicWire
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
+from flatfield.testing.wires.anthropic.blocks import blocks
+from flatfield.testing.wires.anthropic.wire import AnthropicWire
 
 TOOL: dict[str, Any] = {
     "name": "read_file",
