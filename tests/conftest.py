@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from flatfield import plugins
 from flatfield.clock import SystemClock
 from flatfield.http.services import Services
 from flatfield.machine.models import cache_folder
 from flatfield.testing.clock import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 
 @pytest.fixture
@@ -32,6 +34,34 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
     clock = SystemClock()
     async with open_session(clock) as session:
         yield Services(session=session, clock=clock, environ={}, cache=tmp_path)
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Installs distributions with one entry point of a group each, whose module is `name`; returns the module's file.
+
+    What is installed is seen by those who look from then on; the test that is next sees nothing of it.
+    """
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    before = set(sys.modules)
+
+    def installed(group: str, name: str, text: str = "") -> Path:
+        about = site / f"{name}-1.dist-info"
+        about.mkdir(parents=True)
+        (about / "METADATA").write_text(f"Name: {name}\nVersion: 1\n")
+        (about / "entry_points.txt").write_text(f"[{group}]\n{name} = {name}\n")
+        file = site / f"{name}.py"
+        file.write_text(text)
+        return file
+
+    plugins.look_again()
+    yield installed
+    plugins.look_again()
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(site)):
+            del sys.modules[name]
 
 
 @pytest.fixture(autouse=True)

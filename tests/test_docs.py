@@ -21,8 +21,9 @@ from flatfield.clock import SystemClock
 from flatfield.errors import InvalidFiles
 from flatfield.faces.cli import with_values
 from flatfield.faces.cli.app import app
+from flatfield.faces.mcp.reporting import formats as mcp_formats
 from flatfield.machine.protocols import SandboxLimits
-from flatfield.records import MIDPOINTS, Evaluation, RunResult
+from flatfield.records import MIDPOINTS, Evaluation, ReportTraits, RunResult, ToolTraits, VerifierTraits
 from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
 from flatfield.runs.proof.checking import check_tasks
@@ -136,9 +137,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (site / "my_flatfield" / name).write_text(text)
     assert len(files) == len(listed) == len(blocks(INTERNALS, "python"))
     monkeypatch.syspath_prepend(str(site))
-    plugins.known.cache_clear()
+    plugins.look_again()
     yield
-    plugins.known.cache_clear()
+    plugins.look_again()
     for name in [name for name in sys.modules if name.startswith("my_flatfield")]:
         del sys.modules[name]
 
@@ -310,6 +311,46 @@ def test_bands_knots_and_constants_are_the_codes() -> None:
         assert re.search(rf"\b{letter} {f'{middle:g}'[1:]}0?\b", text), letter
     assert f"{RESAMPLES:,} resamples" in text
     assert f"{TASKS} tasks or more" in text
+
+
+def quoted(text: str) -> set[str]:
+    return set(re.findall(r"`([\w-]+)`", text))
+
+
+def found(page: str, pattern: str) -> str:
+    (text,) = re.findall(pattern, PAGES[page])
+    return str(text)
+
+
+def test_verifiers_are_listed_as_they_are() -> None:
+    part = found("docs/files.md", r"(?ms)^### `verify:`\n(.*?)^##")
+    assert set(re.findall(r"(?m)^\| `- ([\w-]+): ", part)) == set(plugins.names("verifier"))
+
+
+def test_report_formats_are_listed_as_they_are() -> None:
+    formats, clients = set(plugins.names("report")), set(mcp_formats())
+    assert quoted(found("docs/commands.md", r"(?m)^\| `--format NAME` \| (.*)$")) == formats
+    assert quoted(found("docs/mcp.md", r"(?m)^\| `report\(run\?, format\?\)` \| (.*) \| reads \|$")) == clients
+    resources = found("docs/mcp.md", r"(?m)^\| `flatfield://runs/RUN/report`, (.*) \| its report, whole \|$")
+    assert set(re.findall(r"`…/report/([\w-]+)`", resources)) == clients
+    assert set(re.findall(r"[\w-]+", found("README.md", r"also --format (.*)"))) == clients
+
+
+def test_traits_are_listed_as_they_are() -> None:
+    for struct in (ToolTraits, VerifierTraits, ReportTraits):
+        part = found("docs/internals.md", rf"(?ms)^\| `{struct.__name__}` \|[^\n]*\n\|---[^\n]*\n(.*?)^$")
+        assert set(re.findall(r"(?m)^\| `(\w+)` \|", part)) == set(struct.__struct_fields__)
+
+
+def test_every_tool_that_needs_a_sandbox_is_on_its_page() -> None:
+    needing = {name for name in plugins.names("tool") if plugins.tool_traits(name).needs_sandbox}
+    assert needing
+    assert all(f"`{name}`" in SANDBOX for name in needing)
+
+
+def test_importers_are_listed_as_they_are() -> None:
+    part = found("docs/commands.md", r"(?ms)^## `flatfield examples load`\n(.*?)(?:^## |\Z)")
+    assert set(re.findall(r"flatfield examples load ([\w-]+)", part)) == set(plugins.names("importer"))
 
 
 def test_the_tests_that_the_page_on_security_names_exist() -> None:

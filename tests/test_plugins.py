@@ -12,18 +12,21 @@ import pytest
 
 from flatfield import plugins
 from flatfield.errors import NotFound, NotReady
+from flatfield.records import ReportTraits, ToolTraits, VerifierTraits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    Install = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
 def look_again() -> Iterator[None]:
     """What one test installs is not seen by the next."""
-    plugins.known.cache_clear()
+    plugins.look_again()
     yield
-    plugins.known.cache_clear()
+    plugins.look_again()
 
 
 def with_entry_point(monkeypatch: pytest.MonkeyPatch, kind: str, name: str, load: Any) -> None:
@@ -90,26 +93,6 @@ def test_one_that_cannot_be_imported_is_not_ready(monkeypatch: pytest.MonkeyPatc
         plugins.load("provider", "their-own")
 
 
-def installed(site: Path, group: str, name: str) -> None:
-    """A distribution with one entry point, whose module is `name`, written where Python finds it."""
-    about = site / f"{name}-1.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text(f"Name: {name}\nVersion: 1\n")
-    (about / "entry_points.txt").write_text(f"[{group}]\n{name} = {name}\n")
-    (site / f"{name}.py").write_text("")
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    made = tmp_path / "site"
-    made.mkdir()
-    monkeypatch.syspath_prepend(str(made))
-    before = set(sys.modules)
-    yield made
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
-
-
 @pytest.mark.parametrize("kind", plugins.KINDS)
 def test_installed_distributions_are_read_once_however_often_a_part_is_loaded(
     kind: str, monkeypatch: pytest.MonkeyPatch
@@ -127,17 +110,17 @@ def test_installed_distributions_are_read_once_however_often_a_part_is_loaded(
     assert looks == [f"flatfield.{kind}s"]
 
 
-def test_one_that_is_installed_after_the_first_look_is_found_by_its_name(site: Path) -> None:
+def test_one_that_is_installed_after_the_first_look_is_found_by_its_name(install: Install) -> None:
     with pytest.raises(NotFound, match="there is no verifier 'late_verifier'"):
         plugins.load("verifier", "late_verifier")
-    installed(site, "flatfield.verifiers", "late_verifier")
-    assert plugins.load("verifier", "late_verifier").__file__ == str(site / "late_verifier.py")
+    file = install("flatfield.verifiers", "late_verifier")
+    assert plugins.load("verifier", "late_verifier").__file__ == str(file)
     assert "late_verifier" in plugins.names("verifier"), "and is listed from then on"
 
 
-def test_what_is_not_there_is_told_with_what_is_installed_by_now(site: Path) -> None:
+def test_what_is_not_there_is_told_with_what_is_installed_by_now(install: Install) -> None:
     assert "later_report" not in plugins.names("report")
-    installed(site, "flatfield.reports", "later_report")
+    install("flatfield.reports", "later_report")
     with pytest.raises(NotFound, match=r"there is no report 'other'; there are: .*later_report"):
         plugins.load("report", "other")
 
@@ -145,3 +128,65 @@ def test_what_is_not_there_is_told_with_what_is_installed_by_now(site: Path) -> 
 def test_what_was_found_cannot_be_changed_by_who_asked() -> None:
     with pytest.raises(TypeError, match="does not support item assignment"):
         plugins.known("report")["mine"] = None  # type: ignore[index]
+
+
+# ---------------------------------------------------------------------------- what parts state about themselves
+
+
+def test_a_third_partys_traits_are_those_of_its_module(install: Install) -> None:
+    text = "from flatfield.records import VerifierTraits\nTRAITS = VerifierTraits(runs_code=False)\n"
+    install("flatfield.verifiers", "looking", text)
+    assert plugins.verifier_traits("looking") == VerifierTraits(runs_code=False)
+
+
+@pytest.mark.parametrize("text", ["", "TRAITS = {'runs_code': False}", "import no_such_library", "1 / 0", "def"])
+def test_one_that_states_nothing_that_can_be_read_is_taken_to_run_code_without_a_sandbox(
+    install: Install, text: str
+) -> None:
+    for group in ("verifiers", "tools", "reports"):
+        install(f"flatfield.{group}", f"old_{group}", text)
+    found = plugins.verifier_traits("old_verifiers")
+    assert (found.runs_code, found.needs_sandbox, found.judged) == (True, False, False)
+    assert plugins.tool_traits("old_tools") == ToolTraits()
+    assert plugins.report_traits("old_reports") == ReportTraits()
+
+
+def test_what_is_no_longer_installed_is_asked_for_once_and_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+
+    def counted(*, group: str) -> Any:
+        looks.append(group)
+        return entry_points(group=group)
+
+    monkeypatch.setattr(plugins, "entry_points", counted)
+    for _ in range(1000):
+        for kind in ("gone", "away", "answer"):
+            assert plugins.verifier_traits(kind).runs_code == (kind != "answer")
+    assert looks == ["flatfield.verifiers"]
+
+
+def test_the_default_tools_stand_in_their_places_whatever_is_installed_beside_them(install: Install) -> None:
+    text = "from flatfield.records import ToolTraits\nTRAITS = ToolTraits(default_place=0, content_argument='x')\n"
+    install("flatfield.tools", "mine", text)
+    expected = ("read_file", "list_directory", "write_file", "edit_file", "get_file_info")
+    assert "mine" in plugins.names("tool")
+    assert plugins.default_tools() == expected
+    assert plugins.file_writer() == "write_file"
+
+
+def test_no_default_tool_is_left_out_because_it_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(kind: str, name: str) -> ModuleType:
+        if name == "edit_file":
+            raise NotReady("a library is missing")
+        return original(kind, name)
+
+    original = plugins.load
+    monkeypatch.setattr(plugins, "load", load)
+    with pytest.raises(NotReady, match="a library is missing"):
+        plugins.default_tools()
+
+
+def test_every_part_of_ours_states_its_traits() -> None:
+    for kind, struct in (("tool", ToolTraits), ("verifier", VerifierTraits), ("report", ReportTraits)):
+        for name, point in plugins.known(kind).items():
+            assert point or isinstance(plugins.load(kind, name).TRAITS, struct), name

@@ -82,9 +82,9 @@ def vendors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "flatfield.wires": [wire],
     }
     monkeypatch.setattr(plugins, "entry_points", lambda *, group: [*entry_points(group=group), *points.get(group, ())])
-    plugins.known.cache_clear()
+    plugins.look_again()
     yield
-    plugins.known.cache_clear()
+    plugins.look_again()
 
 
 def test_what_it_states_is_found_and_one_that_cannot_be_imported_stands_in_nobodys_way() -> None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flatfield.errors import NotFound, NotReady
-from flatfield.records import Traits
+from flatfield.records import ReportTraits, ToolTraits, Traits, VerifierTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,8 +51,7 @@ def load(kind: str, name: str) -> ModuleType:
         NotReady: a third party's cannot be imported, or a library that one of ours needs is not installed.
     """
     if name not in known(kind):
-        known.cache_clear()
-        importlib.invalidate_caches()  # what was installed a moment ago is found in its folder, too
+        look_again()
     if name not in known(kind):
         raise NotFound(f"there is no {kind} {name!r}; there are: {', '.join(known(kind))}")
     point = known(kind)[name]
@@ -103,6 +102,70 @@ def all_traits() -> tuple[Traits, ...]:
     return tuple(found)
 
 
+def tool_traits(name: str) -> ToolTraits:
+    """What a tool states about itself; the same as of one that states nothing where it is not there."""
+    found = _stated("tool", name)
+    return found if isinstance(found, ToolTraits) else ToolTraits()
+
+
+def verifier_traits(kind: str) -> VerifierTraits:
+    """What a verifier states about itself; the same as of one that states nothing where it is not there.
+
+    Stored checks name verifiers which may have been taken away since: grading asks for each of them.
+    """
+    found = _stated("verifier", kind)
+    return found if isinstance(found, VerifierTraits) else VerifierTraits()
+
+
+def report_traits(name: str) -> ReportTraits:
+    """What a report format states about itself; the same as of one that states nothing where it is not there."""
+    found = _stated("report", name)
+    return found if isinstance(found, ReportTraits) else ReportTraits()
+
+
+@cache
+def default_tools() -> tuple[str, ...]:
+    """The tools of a task that names none, in their order.
+
+    Only our own: what somebody happens to have installed changes no task for them.
+
+    Raises:
+        NotReady: one of ours cannot be imported; none is left out for that.
+    """
+    own = [name for name, point in known("tool").items() if point is None]
+    for name in own:
+        load("tool", name)
+    placed = [(place, name) for name in own if (place := tool_traits(name).default_place) is not None]
+    return tuple(name for _, name in sorted(placed))
+
+
+@cache
+def file_writer() -> str:
+    """The tool that writes a whole file, which solutions are played with."""
+    return next(name for name in default_tools() if tool_traits(name).content_argument)
+
+
+def look_again() -> None:
+    """Forget what was found: the next call looks at what is installed by then."""
+    for remembered in (known, _stated, default_tools, file_writer):
+        remembered.cache_clear()
+    importlib.invalidate_caches()  # what was installed a moment ago is found in its folder, too
+
+
+@cache
+def _stated(kind: str, name: str) -> object:
+    """The traits of a part's module, None where it has none.
+
+    Remembered, also that there is no such part: a look at all that is installed takes milliseconds.
+    """
+    if name not in known(kind):
+        return None
+    try:
+        return getattr(load(kind, name), "TRAITS", None)
+    except Exception:  # noqa: BLE001 - a third party's file may raise anything; what is stored stays readable all the same
+        return None
+
+
 @cache
 def known(kind: str) -> Mapping[str, EntryPoint | None]:
     """Each name of a kind, sorted, with the entry point that adds it; None stands for a file of our own.
@@ -110,7 +173,7 @@ def known(kind: str) -> Mapping[str, EntryPoint | None]:
     A package of our own whose name is not the one that users write has an entry point that gives that.
 
     Cached, because `entry_points` reads what all installed distributions say of themselves: some milliseconds, which
-    every trial would pay on the event loop that times the others. `known.cache_clear()` makes the next call look again.
+    every trial would pay on the event loop that times the others. `look_again()` makes the next call look again.
     """
     theirs: dict[str, EntryPoint] = {}
     for point in entry_points(group=f"flatfield.{kind}s"):

@@ -35,6 +35,8 @@ Weight = Annotated[float, Meta(ge=0.0, le=MOST)]
 Score = Annotated[float, Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 """Tokens, bytes and how many there are of something: what a float holds exactly."""
+CHARACTERS_PER_TOKEN: Final = 4
+"""Of text and of the bytes of a request: a rough count, for limits and marked estimates, where none was counted."""
 
 # ---------------------------------------------------------------------------- what people write
 
@@ -290,15 +292,74 @@ class Traits(Struct, frozen=True, kw_only=True):
         return self.device != "as configured"
 
 
+# ---------------------------------------------------------------------------- what other parts say of themselves
+
+
+class ToolTraits(Struct, frozen=True, kw_only=True):
+    """What a tool's file states about it, so that nobody else asks for its name.
+
+    `default_place`: where it stands among the tools of a task that names none, from 1; None: only tasks that name it
+    have it. `needs_sandbox`: it runs commands; a trial that has it is not done where there is no sandbox.
+    `shields_folder`: in a user's own folder it keeps its commands from what is protected there; one that does not is
+    not given to an agent that works in it. `looks_only`: a call leaves nothing behind.
+
+    `path_argument` names the argument that holds the path of the file which it writes, "" where it writes no file that
+    its arguments name; `content_argument` the one that holds the file's whole new text, "" where it changes a part.
+    """
+
+    default_place: int | None = None
+    needs_sandbox: bool = False
+    shields_folder: bool = False
+    looks_only: bool = False
+    path_argument: str = ""
+    content_argument: str = ""
+
+
+class VerifierTraits(Struct, frozen=True, kw_only=True):
+    """What a verifier's file states about it, so that nobody else asks for its name.
+
+    What is not stated is taken to be as here: of most of them nobody knows whether they run code.
+
+    `runs_code`: it runs somebody's code, which may keep this device busy: it waits while a model is measured there.
+    `needs_sandbox`: it runs commands in the workspace, in the sandbox. It comes after those that do not, so that these
+    see the workspace as the agent left it; without a sandbox it is "not measured". `judged`: its options are items
+    that the judge grades, a text, a list, or a list below `items`; it measures nothing itself, and none of its checks
+    counts as one. `hidden_options`: those that name files beside the task which its agent must not see (`value`: the
+    text that stands for all options); what follows `::` is no part of such a name.
+    """
+
+    runs_code: bool = True
+    needs_sandbox: bool = False
+    judged: bool = False
+    hidden_options: tuple[str, ...] = ("hidden",)
+
+
+class ReportTraits(Struct, frozen=True, kw_only=True):
+    """What a report format's file states about it, so that nobody else asks for its name.
+
+    `media_type` is that of its text. `on_terminal`: it is drawn on a terminal, by `show(result, console)`, and is of no
+    use to an MCP client. `is_json`: it is what `--json` stands for.
+    """
+
+    media_type: str = "text/plain"
+    on_terminal: bool = False
+    is_json: bool = False
+
+
 # ---------------------------------------------------------------------------- one turn
 
 
 class ToolSpec(Struct, frozen=True, kw_only=True):
-    """What a model is told of a tool; `parameters` is a JSON Schema object."""
+    """What a model is told of a tool; `parameters` is a JSON Schema object.
+
+    `example`: the arguments of a sample call, for models that are told of tools in the prompt's words; None: one is
+    made of the parameters. It is no part of what native tool calling sends.
+    """
 
     name: str
     description: str
     parameters: dict[str, Any]
+    example: dict[str, Any] | None = None
 
 
 class ToolCall(Struct, frozen=True, kw_only=True):

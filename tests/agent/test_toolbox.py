@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flatfield.agent.toolbox import FILE_TOOLS, RESULT_LIMIT_BYTES, Toolbox, failed_in_short, open_tools
+from flatfield.agent.toolbox import RESULT_LIMIT_BYTES, Toolbox, failed_in_short, open_tools
 from flatfield.agent.workspace import open_workspace
 from flatfield.clock import SystemClock
 from flatfield.errors import NotFound, NotReady, ToolError
+from flatfield.plugins import default_tools
 from flatfield.records import ToolCall, ToolResult, ToolSpec
 from flatfield.testing.clock import FakeClock
 
@@ -152,7 +153,7 @@ async def test_long_results_are_cut_and_say_so(clock: FakeClock) -> None:
 
 def test_open_tools_has_the_file_tools_as_they_are_named(tmp_path: Path, clock: FakeClock) -> None:
     workspace = open_workspace(tmp_path)
-    box = open_tools((*FILE_TOOLS, "read_file"), workspace, clock)
+    box = open_tools((*default_tools(), "read_file"), workspace, clock)
     arguments = {spec.name: tuple(spec.parameters["properties"]) for spec in box.specs}
     assert arguments == {
         "read_file": ("file_path",),
@@ -181,7 +182,7 @@ json_values = st.recursive(
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    name=st.sampled_from(FILE_TOOLS) | st.text(max_size=12),
+    name=st.sampled_from(default_tools()) | st.text(max_size=12),
     arguments=st.text(max_size=40)
     | st.dictionaries(
         st.sampled_from(["file_path", "content", "old_str", "new_str", "directory_path", "x"]), json_values
@@ -189,7 +190,9 @@ json_values = st.recursive(
 )
 async def test_law_nothing_that_a_model_sends_raises(tmp_path: Path, name: str, arguments: str) -> None:
     workspace = open_workspace(tmp_path)
-    result = await open_tools(FILE_TOOLS, workspace, SystemClock()).run(ToolCall(id="", name=name, arguments=arguments))
+    result = await open_tools(default_tools(), workspace, SystemClock()).run(
+        ToolCall(id="", name=name, arguments=arguments)
+    )
     workspace.files.close()
     result.text.encode()
     assert result.ok or result.text

@@ -14,6 +14,7 @@ from flatfield.runs.single import Surroundings, run_here
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -95,6 +96,19 @@ async def test_what_is_missing_is_said_before_anything_is_asked(folder: Path) ->
         with pytest.raises(NotFound, match="no provider 'nobody'"):
             await work(folder, agent(server.base_url, provider="nobody"))
         assert server.requests == []
+
+
+async def test_a_tool_whose_commands_nothing_keeps_from_what_is_protected_is_not_given_here(
+    folder: Path, install: Callable[..., Path]
+) -> None:
+    text = "from flatfield.records import ToolTraits\nTRAITS = ToolTraits(needs_sandbox=True)\n"
+    install("flatfield.tools", "build_it", text)
+    async with FakeChat([]) as server:
+        for tools in (("build_it",), ("run_command", "build_it")):
+            with pytest.raises(
+                NotReady, match="name build_it, which does not keep its commands from what is protected"
+            ):
+                await work(folder, agent(server.base_url, tools=tools))
 
 
 async def test_cancelling_returns_what_was_done(folder: Path) -> None:

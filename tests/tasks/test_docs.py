@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flatfield.plugins import default_tools
 from flatfield.records import AgentConfig, Evaluation, Task, Weights
 from flatfield.tasks import agents, config, hop, lop, solution
 from flatfield.tasks.agents import read_agent_file, select_agents
@@ -63,4 +64,4 @@ def test_every_key_is_in_its_table() -> None:
         f"`{key}`" in PAGE for key in ("description", "allowed-tools", "argument-hint", "model") if key in CLAUDE_KEYS
     )
     assert f"`{solution.DEFAULT_ANSWER}`" in PAGE
-    assert ", ".join(f"`{tool}`" for tool in lop.DEFAULT_TOOLS) in PAGE
+    assert ", ".join(f"`{tool}`" for tool in default_tools()) in PAGE

@@ -81,3 +81,53 @@ def test_mistakes_stand_at_their_lines(
 def test_a_tool_that_the_task_gives_may_be_used(lop: Callable[..., Path]) -> None:
     task = read_task(lop("tools: [run_command]\nsolution:\n  - run_command: {command: ls}"))
     assert task.solution[0] == SolutionStep(tool="run_command", arguments={"command": "ls"})
+
+
+TOOL = """
+from flatfield.records import ToolSpec, ToolTraits
+
+TRAITS = ToolTraits(path_argument="to")
+SPEC = ToolSpec(
+    name="paint",
+    description="Paint a file.",
+    parameters={
+        "type": "object",
+        "properties": {"to": {"type": "string"}, "times": {"type": "integer"}},
+        "required": ["to"],
+        "additionalProperties": False,
+    },
+)
+"""
+PAINTED = "tools: [paint]\nsolution:\n  - paint: {to: x, times: 2}\n"
+SABOTAGES = "verify:\n  - file: {path: x, exists: true}\nsabotages:\n  - {name: unpainted, skip: [x]}\n"
+
+
+def test_a_third_partys_tool_is_checked_by_its_parameters(
+    lop: Callable[..., Path], mistakes: Mistakes, install: Callable[..., Path]
+) -> None:
+    install("flatfield.tools", "paint", TOOL)
+    steps = read_task(lop(PAINTED)).solution
+    assert steps[0] == SolutionStep(tool="paint", arguments={"to": "x", "times": 2})
+    (missing,) = mistakes(read_task, lop(PAINTED.replace("to: x, ", "")))
+    assert (missing.line, missing.problem) == (4, "`paint` needs `to`")
+    (unknown,) = mistakes(read_task, lop(PAINTED.replace("times", "tims")))
+    assert unknown.fix == "did you mean `times`?"
+
+
+def test_a_third_partys_tool_is_skipped_by_the_path_that_it_writes_to(
+    lop: Callable[..., Path], install: Callable[..., Path]
+) -> None:
+    install("flatfield.tools", "paint", TOOL)
+    (sabotage,) = read_task(lop(PAINTED + SABOTAGES)).sabotages
+    assert sabotage.skip == (0,)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "SPEC = 1", "import no_such_library", TOOL.replace('"additionalProperties"', '"x"')]
+)
+def test_a_tool_that_states_no_closed_parameters_checks_them_itself(
+    lop: Callable[..., Path], install: Callable[..., Path], text: str
+) -> None:
+    install("flatfield.tools", "paint", text)
+    (step, _) = read_task(lop(PAINTED.replace("times: 2", "much: [1]"))).solution
+    assert step.arguments == {"to": "x", "much": [1]}

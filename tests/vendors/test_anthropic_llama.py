@@ -9,12 +9,13 @@ import pytest
 
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.loop import NanoAgent
-from flatfield.agent.toolbox import FILE_TOOLS, open_tools
+from flatfield.agent.toolbox import open_tools
 from flatfield.agent.workspace import Workspace
 from flatfield.errors import ContextTooLong, NotReady
 from flatfield.http.services import Services
 from flatfield.machine.llama.server import LocalServer, ServerSpec, start_server
 from flatfield.machine.protocols import SandboxLimits
+from flatfield.plugins import default_tools
 from flatfield.records import AgentConfig, Limits, Task, ToolResult, TurnBudget
 from flatfield.vendors.anthropic import create
 from flatfield.vendors.base import Opening
@@ -67,7 +68,7 @@ async def test_a_whole_trial(
 ) -> None:
     with ConfinedFiles(tmp_path) as files:
         workspace = Workspace(root=tmp_path, files=files, sandbox=None, command_limits=SandboxLimits())
-        tools = open_tools(FILE_TOOLS[:2], workspace, services.clock)
+        tools = open_tools(default_tools()[:2], workspace, services.clock)
         talk = await create(services).converse(opening(server, protocol=protocol, tools=tools.specs))
         limits = Limits(turns=2, seconds=60, output_tokens=2000)
         outcome = await NanoAgent(talk, tools, limits, price=lambda _: None, observe=lambda _: None).run()

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from flatfield import plugins
-from flatfield.agent.toolbox import FILE_TOOLS, open_tools
+from flatfield.agent.toolbox import open_tools
 from flatfield.agent.workspace import open_workspace
 from flatfield.clock import SystemClock
-from flatfield.records import ToolResult, ToolSpec
+from flatfield.plugins import default_tools
+from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, Traits
 from flatfield.vendors import _json_protocol as json_protocol
+from flatfield.vendors import base
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +38,22 @@ def test_every_tool_of_ours_has_a_worked_example_that_it_would_take(tmp_path: Pa
         assert set(spec.parameters.get("required", ())) <= set(example["arguments"])
         assert set(example["arguments"]) <= set(spec.parameters["properties"])
         assert "…" not in example["arguments"].values()
+
+
+def test_examples_are_no_part_of_what_records_call_the_tools() -> None:
+    """Digests of runs from before tools had examples of their own are these."""
+    specs = tuple(plugins.load("tool", name).SPEC for name in (*default_tools(), "run_command"))
+    assert [_tools_digest(specs[:5]), _tools_digest(specs)] == ["9431f5d40d50", "c0cbf1fcc713"]
+    plain = tuple(structs.replace(spec, example=None) for spec in specs)
+    assert _tools_digest(plain) == _tools_digest(specs)
+    assert json_protocol.schema(plain) == json_protocol.schema(specs)
+
+
+def _tools_digest(tools: tuple[ToolSpec, ...]) -> str:
+    task, agent = Task(id="t", title="t", prompt="p"), AgentConfig(name="a", provider="p")
+    opening = base.Opening(agent=agent, system_prompt="", prompt="p", tools=tools, task=task)
+    sent = base.sent_by(opening, Traits(name="p"), base.Settings(), api="", url="http://server", parameters={})
+    return str(sent.tools_digest)
 
 
 def test_a_tool_of_anybody_is_described_by_what_it_requires() -> None:
@@ -96,7 +115,7 @@ def test_results_name_their_tool_and_nonsense_is_told_the_form() -> None:
 async def test_nonsense_costs_a_turn_and_harms_nothing(tmp_path: Path) -> None:
     workspace = open_workspace(tmp_path)
     with workspace.files:
-        tools = open_tools(FILE_TOOLS, workspace, SystemClock())
+        tools = open_tools(default_tools(), workspace, SystemClock())
         _, calls = json_protocol.parse("I would read it.", 1)
         result = await tools.run(calls[0])
     assert not result.ok

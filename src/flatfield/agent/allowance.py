@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from flatfield.http.attempts import CHARACTERS_PER_TOKEN
-from flatfield.records import Abandoned, Limits, Reply, Stop, TurnBudget, Usage
+from flatfield.records import CHARACTERS_PER_TOKEN, Abandoned, Limits, Reply, Stop, TurnBudget, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from flatfield.agent.workspace import Workspace
     from flatfield.clock import Clock
 
-FILE_TOOLS = ("read_file", "list_directory", "write_file", "edit_file", "get_file_info")
-"""The tools of a task that names none."""
-
 SHORT_CHARACTERS = 120
 RESULT_LIMIT_BYTES = 256 * 1024
 ECHOED_LETTERS = 80

@@ -8,6 +8,7 @@ from flatfield.machine.models import cache_folder
 from flatfield.runs.verdicts.fitness import examination
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.scoring.judge.labelled_set import labelled_set
+from flatfield.scoring.performance import is_verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ def grading_notes(run: Run, judges: Sequence[AgentConfig], environ: Mapping[str,
     rubrics = [task for task in run.tasks if rubric_of(task)]
     if judges and not rubrics:
         return ("no task has a rubric, so there is nothing for the judge to grade",)
-    alone = [task.id for task in rubrics if all(verifier.kind == "rubric" for verifier in task.verifiers)]
+    alone = [task.id for task in rubrics if not is_verified(task)]
     if alone and not judges:
         return (f"without a judge, performance and overall are not measured on: {', '.join(alone)}",)
     return warnings_of(judges, environ)

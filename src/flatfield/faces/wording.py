@@ -6,6 +6,8 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from flatfield.scoring.performance import checks_score
+
 if TYPE_CHECKING:
     from flatfield.records import Grade, ScaleGrade, TrialRecord
 
@@ -98,12 +100,9 @@ def outcome(record: TrialRecord) -> str:
     """How a trial ended, in a few words: its score, or why there is none."""
     if record.failure is not None:
         return f"not measured ({record.failure.kind.replace('_', ' ')}): {record.failure.message}"
-    measured = [check for check in record.checks if check.score is not None]
-    weight = sum(check.weight for check in measured)
+    score = checks_score(record.checks)
     ending = "" if record.stop == "answered" else f" ({record.stop.replace('_', ' ')})"
-    if not weight:
-        return f"done{ending}"
-    return f"score {sum((check.score or 0) * check.weight for check in measured) / weight:.2f}{ending}"
+    return f"done{ending}" if score is None else f"score {score:.2f}{ending}"
 
 
 def printable(text: str) -> str:
@@ -131,3 +130,8 @@ def middle_cut(text: str, limit: int) -> str:
         return text
     tail = (limit - 1) // 3
     return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def beginning(text: str, characters: int) -> str:
+    """The text's beginning, cut at a line's end."""
+    return text if len(text) <= characters else text[: text.rfind("\n", 0, characters) + 1]

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from flatfield.http.tape import Failed
-from flatfield.records import Abandoned, Usage
+from flatfield.records import CHARACTERS_PER_TOKEN, Abandoned, Usage
 
 if TYPE_CHECKING:
     from flatfield.http.post import Post
     from flatfield.http.replies import Marks, Reader
     from flatfield.http.tape import Tape
     from flatfield.records import Wire
-
-CHARACTERS_PER_TOKEN = 4
-"""A rough count, for limits and marked estimates only, where a server has not counted."""
 
 
 class Attempts:

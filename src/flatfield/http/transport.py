@@ -19,7 +19,7 @@ from flatfield.http.secrecy import Secrets, scrubbed, shown_url
 from flatfield.http.services import place_of
 from flatfield.http.tape import Tape
 from flatfield.http.tls import distrust, trusted
-from flatfield.records import Abandoned, Leftover, Wire
+from flatfield.records import CHARACTERS_PER_TOKEN, Abandoned, Leftover, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from flatfield.http.post import Post
     from flatfield.http.services import Pressure
 
-BYTES_PER_TOKEN = 4  # a rough count of what a request takes, until the reply says it
 LARGE_BODY_BYTES = 512 * 1024
 ERROR_CHARACTERS = 600
 INTERRUPTED = "interrupted: the trial was stopped before the reply was whole"
@@ -146,7 +145,7 @@ class Transport:
         if self._pressure is None:
             return await self._attempt(post, reader, marks)
         place = place_of(post.url)
-        async with self._pressure.admit(place, len(post.body) // BYTES_PER_TOKEN) as admission:
+        async with self._pressure.admit(place, len(post.body) // CHARACTERS_PER_TOKEN) as admission:
             self._queue_seconds += admission.queue_seconds
             try:
                 cut = await self._attempt(post, reader, marks)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from flatfield import plugins
 from flatfield.agent.files.copying import plan_copy
 from flatfield.agent.lag import measured_lag
 from flatfield.agent.provider_pool import ProviderPool
@@ -32,7 +33,7 @@ from flatfield.runs.scheduler import JOBS, Means, run_trials
 from flatfield.runs.scratch import scratch_folder
 from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, limit_agents
-from flatfield.runs.trial import Assignment, Ground, run_trial
+from flatfield.runs.trial import Assignment, Ground, needs_sandbox, run_trial
 from flatfield.runs.until_sure import Rounds, until_sure
 from flatfield.runs.verdicts.judging import Court, judge_missing
 from flatfield.scoring.judge.judge import rubric_of
@@ -287,7 +288,9 @@ def _needed_judges(run: Run, conduct: Conduct) -> tuple[AgentConfig, ...]:
 
 def needs_commands(task: Task) -> bool:
     """Whether a task runs commands: as a verifier, or as a tool."""
-    return "run_command" in (task.tools or ()) or any(spec.kind == "command" for spec in task.verifiers)
+    if any(plugins.verifier_traits(spec.kind).needs_sandbox for spec in task.verifiers):
+        return True
+    return any(map(needs_sandbox, task.tools or ()))
 
 
 async def _sandbox(tasks: Sequence[Task], conduct: Conduct) -> tuple[Sandbox | None, str]:

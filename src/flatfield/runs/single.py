@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from flatfield import plugins
 from flatfield.agent.destinations import runs_code
 from flatfield.agent.files.changed import Changed
 from flatfield.agent.files.confined import ConfinedFiles
@@ -18,7 +19,7 @@ from flatfield.agent.files.guarding import Protection, check_workspace
 from flatfield.agent.files.searching import remember_all
 from flatfield.agent.files.shielding import alone
 from flatfield.agent.provider_pool import ProviderPool
-from flatfield.agent.tools.run_command import SPEC, run_shielded
+from flatfield.agent.tools.run_command import run_shielded
 from flatfield.agent.workspace import SANDBOX_ROOT
 from flatfield.errors import NotReady
 from flatfield.http.services import Services
@@ -33,13 +34,13 @@ from flatfield.runs.order import versions
 from flatfield.runs.remembering import ProgramAtWork, Remembering
 from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, limit_agents
-from flatfield.runs.trial import Assignment, Ground, TrialWork, tool_names
+from flatfield.runs.trial import Assignment, Ground, TrialWork, needs_sandbox, tool_names
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import nobody
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from flatfield.runs.store.underway import Underway
     from flatfield.tasks.access import Access
 
-COMMANDS = SPEC.name
 PROMPT = "prompt"
 """The id of the task that a bare prompt is."""
 
@@ -123,7 +123,8 @@ async def run_here(
         await pool.check(agent)
         limit_agents(lanes, pool, (agent,), around.lanes)
         assignment = _assignment(prompt, agent, limits, around.run)
-        sandbox = await _sandbox(protection) if COMMANDS in tool_names(agent, assignment.task) else None
+        commanding = tuple(filter(needs_sandbox, tool_names(agent, assignment.task)))
+        sandbox = await _sandbox(protection, commanding) if commanding else None
         work = TrialWork(assignment, _ground(pool, folder, sandbox, around))
         lane = pool.of(agent).lane(agent)
 
@@ -200,17 +201,23 @@ def opened(protection: Protection) -> tuple[str, ...]:
     return tuple(notes)
 
 
-async def _sandbox(protection: Protection) -> Sandbox:
-    """The sandbox for commands, once it has run one in this very folder.
+async def _sandbox(protection: Protection, tools: Sequence[str]) -> Sandbox:
+    """The sandbox for the commands of tools, once it has run one in this very folder.
 
     Raises:
-        NotReady: there is none that is safe, or it cannot keep commands from what is protected here.
+        NotReady: there is none that is safe, or it or a tool cannot keep commands from what is protected here.
     """
+    unsafe = next((tool for tool in tools if not plugins.tool_traits(tool).shields_folder), None)
+    if unsafe:
+        raise NotReady(
+            f"the agent's tools name {unsafe}, which does not keep its commands from what is protected in this folder; "
+            "leave it out of `tools`, or give it to a task, which works in a copy"
+        )
     try:
         sandbox = await asyncio.to_thread(find_sandbox, os.environ)
         await run_shielded("true", protection, sandbox, SandboxLimits())
     except NotReady as error:
-        raise NotReady(f"the agent's tools name {COMMANDS}, and commands cannot be run safely here: {error}") from None
+        raise NotReady(f"the agent's tools name {tools[0]}, and commands cannot be run safely here: {error}") from None
     return sandbox
 
 

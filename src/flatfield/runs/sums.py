@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flatfield.records import Usage
+from flatfield.scoring.performance import device_usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ def sums(outcome: Outcome, usd_per_hour: float | None) -> dict[str, Any]:
         "abandoned_usage": outcome.left.abandoned,
         "unanswered": outcome.left.wire,
         "reported_cost_usd": _total([turn.reply.reported_cost_usd for turn in turns]),
-        "device_cost_usd": None if usd_per_hour is None else active_seconds / 3600 * usd_per_hour,
+        "device_cost_usd": None if usd_per_hour is None else device_usd(active_seconds, usd_per_hour),
         "queue_seconds": queue_seconds(outcome),
         "retry_seconds": sum(turn.reply.retry_seconds for turn in turns) + outcome.left.retry_seconds,
         "load_seconds": sum(turn.reply.load_seconds for turn in turns),

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from flatfield import plugins
 from flatfield.agent.bugs import described
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.copying import copy
 from flatfield.agent.files.removing import discard
 from flatfield.agent.loop import NanoAgent, Outcome
 from flatfield.agent.system_prompt import system_prompt
-from flatfield.agent.toolbox import FILE_TOOLS, failed_in_short, open_tools
+from flatfield.agent.toolbox import failed_in_short, open_tools
 from flatfield.agent.workspace import SANDBOX_ROOT, Snapshot, Workspace, changes, snapshot
 from flatfield.errors import FlatfieldError, NotFound, NotReady, ProviderError
 from flatfield.machine.protocols import SandboxLimits
@@ -99,8 +100,13 @@ class Unseen:
 
 def tool_names(agent: AgentConfig, task: Task) -> tuple[str, ...]:
     """The task's tools (by default the five file tools), less those that the agent goes without."""
-    offered = FILE_TOOLS if task.tools is None else task.tools
+    offered = plugins.default_tools() if task.tools is None else task.tools
     return offered if agent.tools is None else tuple(name for name in offered if name in agent.tools)
+
+
+def needs_sandbox(tool: str) -> bool:
+    """Whether a tool runs commands."""
+    return plugins.tool_traits(tool).needs_sandbox
 
 
 async def run_trial(assignment: Assignment, ground: Ground) -> TrialRecord:
@@ -131,7 +137,7 @@ class TrialWork:
     async def run(self) -> TrialRecord:
         """Make the workspace, work in it, and take it away again, whatever happens."""
         sandbox, task, source = self._ground.sandbox, self._assignment.task, self._assignment.files
-        if "run_command" in tool_names(self._assignment.agent, task) and sandbox is None:
+        if sandbox is None and any(map(needs_sandbox, tool_names(self._assignment.agent, task))):
             return self._record(Failure(kind="sandbox", message=self._ground.sandbox_reason))
         if source is None:
             raise ValueError(f"task {task.id!r} came without a plan of its files")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from flatfield.records import Limits, Task, Usage
+from flatfield.records import CHARACTERS_PER_TOKEN, Limits, Task, Usage
 from flatfield.scoring.scales import mean
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     """Dollars of one request; None: no price known."""
 
 Basis = Literal["measured", "other tasks", "guess", "control"]
-BYTES_PER_TOKEN = 4
 SCAFFOLD_TOKENS = 900
 """The system prompt and the schemas of the file tools."""
 READ_TOKENS = 10_000
@@ -32,7 +31,7 @@ VERDICT_TOKENS, VERDICT_OUTPUT_TOKENS, VERDICT_SECONDS = 2500, 400, 10.0
 """What a judge reads beside the task, what it writes, and how long it takes, as a guess."""
 GUESSED = (
     f"a guess: as many turns as the task's solution has steps, else {FIRST_TURNS} and {TURNS_A_LEVEL} for each level; "
-    f"{TURN_TOKENS} output tokens a turn; prompt and workspace at {BYTES_PER_TOKEN} bytes a token, "
+    f"{TURN_TOKENS} output tokens a turn; prompt and workspace at {CHARACTERS_PER_TOKEN} bytes a token, "
     f"up to {READ_TOKENS:,} tokens of it read, nothing from a cache; {OUTPUT_A_SECOND:g} output tokens a second, "
     f"{DEVICE_OUTPUT_A_SECOND:g} on this device"
 )
@@ -123,8 +122,8 @@ def guessed_turns(job: Job) -> tuple[Usage, ...]:
     likely = len(task.solution) + 1 if task.solution else FIRST_TURNS + TURNS_A_LEVEL * level
     turns = max(1, min(likely, limits.turns))
     written = min(TURN_TOKENS, limits.output_tokens // turns)
-    given = SCAFFOLD_TOKENS + len(task.prompt.encode()) // BYTES_PER_TOKEN
-    read = min(job.workspace_bytes // BYTES_PER_TOKEN, READ_TOKENS)
+    given = SCAFFOLD_TOKENS + len(task.prompt.encode()) // CHARACTERS_PER_TOKEN
+    read = min(job.workspace_bytes // CHARACTERS_PER_TOKEN, READ_TOKENS)
     return tuple(
         Usage(input_tokens=given + turn * written + read * turn // turns, output_tokens=written)
         for turn in range(turns)
@@ -136,7 +135,8 @@ def guessed_verdict(task: Task, *, compared: bool) -> Usage:
     sizes = sum(len(text.encode()) for text in (task.prompt, task.rubric, task.expected))
     times = 2 if compared else 1
     return Usage(
-        input_tokens=times * (VERDICT_TOKENS + sizes // BYTES_PER_TOKEN), output_tokens=times * VERDICT_OUTPUT_TOKENS
+        input_tokens=times * (VERDICT_TOKENS + sizes // CHARACTERS_PER_TOKEN),
+        output_tokens=times * VERDICT_OUTPUT_TOKENS,
     )
 
 

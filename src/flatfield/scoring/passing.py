@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from flatfield.records import MIDPOINTS
-from flatfield.scoring.performance import measure
+from flatfield.scoring.performance import is_verified, measure
 from flatfield.scoring.scales import mean
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def pass_hat_k(n: int, passed: int, k: int) -> float:
 
 def threshold(task: Task) -> float:
     """From which score a trial passes: 1 where verifiers measure, the middle of an S where only a judge does."""
-    verified = any(spec.kind != "rubric" for spec in task.verifiers)
-    return WHOLE if verified or not (task.rubric or task.verifiers) else MIDPOINTS["S"]
+    return WHOLE if is_verified(task) or not (task.rubric or task.verifiers) else MIDPOINTS["S"]
 
 
 def passing(result: RunResult) -> tuple[Passing, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
+from flatfield import plugins
 from flatfield.records import MIDPOINTS
-from flatfield.scoring.scales import exact, letter_of, mean
+from flatfield.scoring.scales import exact, letter_of, mean, weighted_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -81,9 +81,17 @@ def trial_scores(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Ver
 
 def checks_score(checks: Iterable[Check]) -> float | None:
     """Weighted mean of the verifiers' scores; None when none measured anything. A rubric is the judge's business."""
-    known = [(check.score, check.weight) for check in checks if check.verifier != "rubric" and check.score is not None]
-    total = math.fsum(weight for _, weight in known)
-    return exact(math.fsum(score * weight for score, weight in known) / total) if total > 0.0 else None
+    return weighted_mean((check.score, check.weight) for check in verified(checks) if check.score is not None)
+
+
+def verified(checks: Iterable[Check]) -> list[Check]:
+    """The checks of verifiers; what rubrics ask for is the judge's to say."""
+    return [check for check in checks if not plugins.verifier_traits(check.verifier).judged]
+
+
+def is_verified(task: Task) -> bool:
+    """Whether the task has a verifier that measures, beside what the judge grades."""
+    return not all(plugins.verifier_traits(spec.kind).judged for spec in task.verifiers)
 
 
 def judge_scores(verdicts: Iterable[Verdict]) -> dict[tuple[str, str, int], float]:
@@ -102,7 +110,12 @@ def device_cost(trial: TrialRecord, agent: AgentConfig) -> float | None:
         return None
     if trial.device_cost_usd is not None:
         return trial.device_cost_usd
-    return trial.active_seconds / 3600.0 * agent.usd_per_hour
+    return device_usd(trial.active_seconds, agent.usd_per_hour)
+
+
+def device_usd(seconds: float, usd_per_hour: float) -> float:
+    """What so many active seconds of a device cost."""
+    return seconds / 3600.0 * usd_per_hour
 
 
 def _figures(trial: TrialRecord, agent: AgentConfig, score: float) -> Figures:
@@ -112,7 +125,7 @@ def _figures(trial: TrialRecord, agent: AgentConfig, score: float) -> Figures:
 
 def _verified(task: Task, trial: TrialRecord) -> bool:
     """Whether the task has more than a rubric, also where its verifiers could not measure this trial."""
-    return any(spec.kind != "rubric" for spec in task.verifiers) or any(c.verifier != "rubric" for c in trial.checks)
+    return is_verified(task) or bool(verified(trial.checks))
 
 
 def _blend(found: float | None, letter: float | None, weight: float) -> float | None:
@@ -136,15 +149,15 @@ def _agreement(pairs: Sequence[tuple[float, float]]) -> tuple[str, ...]:
 def _unjudged(run: Run, judged_tasks: set[str]) -> tuple[str, ...]:
     if run.evaluation.judge_weight <= 0.0:
         return ()
-    missing = [
-        task.id
-        for task in run.tasks
-        if task.id not in judged_tasks and {"rubric"} < {spec.kind for spec in task.verifiers}
-    ]
+    missing = [task.id for task in run.tasks if task.id not in judged_tasks and is_verified(task) and _has_items(task)]
     if not missing:
         return ()
     weight = run.evaluation.judge_weight
     return (f"judge_weight is {weight:g}, but no judge graded {', '.join(missing)}: their verifiers count alone",)
+
+
+def _has_items(task: Task) -> bool:
+    return any(plugins.verifier_traits(spec.kind).judged for spec in task.verifiers)
 
 
 def _frozen(lists: Mapping[Key, list[T]]) -> dict[Key, tuple[T, ...]]:

@@ -44,6 +44,13 @@ def mean(values: Iterable[float]) -> float:
     return exact(math.fsum(items) / len(items))
 
 
+def weighted_mean(scores: Iterable[tuple[float, float]]) -> float | None:
+    """The mean of (score, weight) pairs; None where no weight is above 0."""
+    pairs = tuple(scores)
+    total = math.fsum(weight for _, weight in pairs)
+    return exact(math.fsum(score * weight for score, weight in pairs) / total) if total > 0.0 else None
+
+
 def letter_of(score: float) -> Letter:
     """The letter of a score in 0..1."""
     return next((letter for letter, least in BANDS if score >= least), "F")
@@ -96,8 +103,7 @@ def blended(performance: float, speed: float | None, cost: float | None, weights
     known = [(score, weight) for score, weight in counted if score is not None]
     if not counted or len(known) < len(counted):
         return None
-    total = math.fsum(weight for _, weight in known)
-    return exact(math.fsum(score * weight for score, weight in known) / total)
+    return weighted_mean(known)
 
 
 def capped(blend: float, performance: float) -> float:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from flatfield.records import SkillScore
-from flatfield.scoring.scales import exact, letter_of
+from flatfield.scoring.performance import verified
+from flatfield.scoring.scales import letter_of, weighted_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,13 +21,12 @@ def skill_scores(trials: Iterable[TrialRecord]) -> tuple[SkillScore, ...]:
     """
     found: dict[str, list[tuple[float, float]]] = {}
     for trial in trials:
-        for check in trial.checks if trial.failure is None else ():
-            if check.skill is not None and check.score is not None and check.verifier != "rubric":
+        for check in verified(trial.checks) if trial.failure is None else ():
+            if check.skill is not None and check.score is not None:
                 found.setdefault(check.skill, []).append((check.score, check.weight))
-    return tuple(_score(skill, found[skill]) for skill in sorted(found))
-
-
-def _score(skill: str, checks: list[tuple[float, float]]) -> SkillScore:
-    total = math.fsum(weight for _, weight in checks)
-    score = exact(math.fsum(score * weight for score, weight in checks) / total)
-    return SkillScore(skill=skill, score=score, letter=letter_of(score), n=len(checks))
+    means = ((skill, weighted_mean(found[skill]), len(found[skill])) for skill in sorted(found))
+    return tuple(
+        SkillScore(skill=skill, score=score, letter=letter_of(score), n=n)
+        for skill, score, n in means
+        if score is not None
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from flatfield import plugins
 from flatfield.errors import NotFound
 from flatfield.records import Limits, Targets, Task
 from flatfield.tasks import digest, fields, frontmatter, generating, markdown, sabotages, solution, source, verify
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from flatfield.tasks.located import Node
     from flatfield.tasks.markdown import Prompt
     from flatfield.tasks.source import Findings
-
-DEFAULT_TOOLS = ("read_file", "list_directory", "write_file", "edit_file", "get_file_info")
-"""The set that `tools:` replaces."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -127,7 +125,7 @@ def _front_matter(matter: Node, path: Path, found: Findings, home: Path | None) 
     readers = {**_READERS, "workspace": _workspace(path, home), "packages": _packages(path)}
     given = fields.read_map(matter, readers, found, what="the front matter")
     verifiers = verify.read(given.pop("verify", None), folder, found)
-    allowed = given.get("tools", DEFAULT_TOOLS)
+    allowed = given["tools"] if "tools" in given else plugins.default_tools()
     steps = solution.read(given.pop("solution", None), folder, allowed, found)
     base = sabotages.Base(solution=steps, verifiers=verifiers, allowed=allowed, folder=folder)
     spoiled = sabotages.read(given.pop("sabotages", None), base, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flatfield import plugins
 from flatfield.records import Sabotage, SolutionStep
 from flatfield.tasks import fields
 from flatfield.tasks.located import shown
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from flatfield.tasks.located import Node
     from flatfield.tasks.solution import Solution
     from flatfield.tasks.source import Findings
-
-_WRITING = ("write_file", "edit_file")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +117,8 @@ def _skip(node: Node, solution: Solution, found: Findings) -> tuple[int, ...]:
 
 
 def _writes(step: SolutionStep, path: object) -> bool:
-    return step.tool in _WRITING and step.arguments.get("file_path") == path
+    argument = plugins.tool_traits(step.tool).path_argument if step.tool else ""
+    return bool(argument) and step.arguments.get(argument) == path
 
 
 def _breaks(node: Node, verifiers: Sequence[VerifierSpec], found: Findings) -> tuple[int, ...]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flatfield import plugins
-from flatfield.records import SolutionStep
+from flatfield.errors import NotReady
+from flatfield.records import SolutionStep, ToolSpec
 from flatfield.tasks import digest, fields
 from flatfield.tasks.located import Node, plain, shown
 from flatfield.tasks.source import right_key
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
 
 DEFAULT_ANSWER = "Done."
 """What the oracle answers when the solution has no `- answer:`."""
-
-_ARGUMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "read_file": (("file_path",), ()),
-    "list_directory": ((), ("directory_path",)),
-    "write_file": (("file_path", "content"), ()),
-    "edit_file": (("file_path", "old_str", "new_str"), ()),
-    "get_file_info": (("file_path",), ()),
-    "run_command": (("command",), ()),
-}
-"""Required and optional arguments of our own tools, all texts; other tools check theirs when they run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +69,7 @@ def read_step(
     if key == "answer":
         return [SolutionStep(answer=fields.text(empty=True)(value, "`answer`", found) or "")]
     if key == "copy":
-        _check_allowed("write_file", item.keys[key], allowed, found)
+        _check_allowed(plugins.file_writer(), item.keys[key], allowed, found)
         return _copy(value, folder, folders, found)
     if key not in plugins.names("tool"):
         known = [*plugins.names("tool"), "copy", "answer"]
@@ -99,19 +90,43 @@ def _arguments(tool: str, node: Node, found: Findings) -> dict[str, Any]:
     if node.map is None:
         found.add(node.line, f"the arguments of `{tool}` are {shown(node)}, not a map", "write `{name: value}`")
         return {}
-    if tool not in _ARGUMENTS:
+    parameters = _parameters(tool)
+    if parameters.get("additionalProperties", True) is not False:
         return {key: plain(entry) for key, entry in node.map.items()}
-    required, optional = _ARGUMENTS[tool]
-    readers = dict.fromkeys((*required, *optional), fields.text(empty=True))
+    properties: dict[str, Any] = parameters.get("properties", {})
+    readers = {name: _reader(schema) for name, schema in properties.items()}
     values = fields.read_map(node, readers, found, what=f"`{tool}`")
-    for name in required:
+    for name in parameters.get("required", ()):
         if name not in node.map:
             found.add(node.line, f"`{tool}` needs `{name}`", f"write `{name}: …` in it")
     return values
 
 
+def _parameters(tool: str) -> dict[str, Any]:
+    """The JSON Schema of a tool's arguments; an open one where its file states none: it checks them when it runs."""
+    try:
+        spec = getattr(plugins.load("tool", tool), "SPEC", None)
+    except NotReady:
+        return {}
+    return spec.parameters if isinstance(spec, ToolSpec) else {}
+
+
+def _reader(schema: dict[str, Any]) -> fields.Reader:
+    """What reads one argument: a text where the schema asks for one; the tool checks other kinds when it runs."""
+    if schema.get("type") == "string":
+        return fields.text(empty=True)
+    return lambda node, _name, _found: plain(node)
+
+
+def writing(path: str, content: str) -> SolutionStep:
+    """The step that writes a whole file."""
+    tool = plugins.file_writer()
+    traits = plugins.tool_traits(tool)
+    return SolutionStep(tool=tool, arguments={traits.path_argument: path, traits.content_argument: content})
+
+
 def _copy(node: Node, folder: Path, folders: list[Path], found: Findings) -> list[SolutionStep]:
-    """One write_file step for each file of a folder, in the order of their paths."""
+    """One step that writes a file for each file of a folder, in the order of their paths."""
     name = fields.text()(node, "`copy`", found)
     if name is None:
         return []
@@ -130,7 +145,7 @@ def _copy(node: Node, folder: Path, folders: list[Path], found: Findings) -> lis
                 node.line, f"{name}/{relative} is not a readable UTF-8 text", "copy texts only: a tool writes them"
             )
             continue
-        steps.append(SolutionStep(tool="write_file", arguments={"file_path": relative, "content": content}))
+        steps.append(writing(relative, content))
     if not steps:
         found.add(node.line, f"the folder {name!r} holds no file to copy", "put the solution's files there")
     return steps

@@ -14,21 +14,12 @@ if TYPE_CHECKING:
 
     from flatfield.records import ToolResult, ToolSpec
 
-_EXAMPLES = {
-    "read_file": {"file_path": "a.txt"},
-    "list_directory": {},
-    "write_file": {"file_path": "b.txt", "content": "red"},
-    "edit_file": {"file_path": "b.txt", "old_str": "red", "new_str": "blue"},
-    "get_file_info": {"file_path": "a.txt"},
-    "run_command": {"command": "ls"},
-}
-
 
 def instructions(tools: Sequence[ToolSpec]) -> str:
     """What the system prompt says of the protocol: every tool with a worked example, then the answer's form."""
     lines = ["Reply with one JSON object and nothing else. Examples:"]
     for tool in tools:
-        arguments = _EXAMPLES.get(tool.name)
+        arguments = tool.example
         if arguments is None:
             arguments = dict.fromkeys(tool.parameters.get("required", ()), "…")
         lines.append(f"{_dump({'tool': tool.name, 'arguments': arguments})} — {tool.description}")

@@ -242,7 +242,7 @@ def sent_by(
         protocol=agent.protocol,
         system=digest(told_system(opening)),
         tools=tuple(tool.name for tool in opening.tools),
-        tools_digest=digest(msgspec.json.encode(opening.tools).decode()),
+        tools_digest=digest(msgspec.json.encode([_described(tool) for tool in opening.tools]).decode()),
         temperature=settings.temperature,
         reasoning_effort=settings.reasoning_effort,
         thinking=settings.thinking,
@@ -250,6 +250,11 @@ def sent_by(
         not_accepted=tuple(dict.fromkeys((*settings.not_accepted, *unsupported))),
         parameters=dict(parameters),
     )
+
+
+def _described(tool: ToolSpec) -> dict[str, Any]:
+    """What a model is told of a tool whatever the protocol: its example is a part of the `json` protocol's prompt."""
+    return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
 
 
 # ---------------------------------------------------------------------------- the skeleton of a conversation

@@ -91,7 +91,7 @@ def test_files_of_other_kinds_are_not_even_read() -> None:
 def test_a_tasks_own_answers_are_its_lop_its_checks_and_its_hidden_files(tmp_path: Path) -> None:
     verifiers = (
         VerifierSpec(kind="command", options={"run": "pytest", "hidden": "hidden/tests"}),
-        VerifierSpec(kind="python", options={"path": "checks.py::verify"}),
+        VerifierSpec(kind="python", options={"value": "checks.py::verify"}),
         VerifierSpec(kind="file", options={"path": "README.md", "equals": "x"}),
     )
     task = Task(id="t", title="t", prompt="p", path=str(tmp_path / "lop.md"), verifiers=verifiers)

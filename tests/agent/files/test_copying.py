@@ -102,7 +102,7 @@ def test_a_tasks_own_answers_are_left_out_of_its_workspace(tmp_path: Path) -> No
     source = fill(tmp_path / "w", "a.py", "hidden/test_a.py", "hidden2/b", "checks.py", "lop.md", "other.md")
     verifiers = (
         VerifierSpec(kind="command", options={"run": "pytest", "hidden": "hidden"}),
-        VerifierSpec(kind="python", options={"path": "checks.py::verify"}),
+        VerifierSpec(kind="python", options={"value": "checks.py::verify"}),
     )
     plan = plan_copy(explicit(source, path=str(source / "lop.md"), verifiers=verifiers), tmp_path)
     assert sorted(plan.files) == ["a.py", "hidden2/b", "other.md"]

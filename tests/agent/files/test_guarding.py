@@ -19,10 +19,11 @@ from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.guarding import Protection, check_workspace
 from flatfield.agent.files.protected import claims, table
 from flatfield.agent.files.searching import find, remember_all
-from flatfield.agent.toolbox import FILE_TOOLS, open_tools
+from flatfield.agent.toolbox import open_tools
 from flatfield.agent.workspace import Workspace, changes, snapshot
 from flatfield.clock import SystemClock
 from flatfield.errors import FlatfieldError, ProtectedPath
+from flatfield.plugins import default_tools
 from flatfield.records import ToolCall
 from flatfield.tasks.access import is_broad
 
@@ -74,7 +75,7 @@ def tool(root: Path) -> Callable[..., ToolResult]:
         import asyncio
 
         with guarded(root, **(options or {})) as files:
-            box = open_tools(FILE_TOOLS, Workspace(root=root, files=files), SystemClock())
+            box = open_tools(default_tools(), Workspace(root=root, files=files), SystemClock())
             return asyncio.run(box.run(ToolCall(id="1", name=name, arguments=json.dumps(arguments))))
 
     return run

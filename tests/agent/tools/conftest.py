@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from flatfield.agent.toolbox import FILE_TOOLS, open_tools
+from flatfield.agent.toolbox import open_tools
 from flatfield.agent.workspace import open_workspace
+from flatfield.plugins import default_tools
 from flatfield.records import ToolCall, ToolResult
 from flatfield.testing.clock import FakeClock
 
@@ -27,7 +28,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(root: Path, clock: FakeClock) -> Iterator[Callable[..., Awaitable[ToolResult]]]:
     workspace = open_workspace(root)
-    box = open_tools(FILE_TOOLS, workspace, clock)
+    box = open_tools(default_tools(), workspace, clock)
 
     async def call(name: str, **arguments: str) -> ToolResult:
         return await box.run(ToolCall(id="1", name=name, arguments=msgspec.json.encode(arguments).decode()))

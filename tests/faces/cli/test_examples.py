@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from subprocess import CompletedProcess
 
     Cli = Callable[..., CompletedProcess[str]]
@@ -31,3 +32,8 @@ def test_an_unknown_example_is_a_sentence(cli: Cli) -> None:
     ended = cli("examples", "load", "nope")
     assert ended.returncode == 2
     assert ended.stderr.startswith("flatfield: there is no example 'nope'; there are: nano-agent-2025-08")
+
+
+def test_the_help_names_what_can_be_loaded(cli: Cli, install: Callable[..., Path]) -> None:
+    install("flatfield.importers", "spring", "")
+    assert "nano-agent-2025-08 or spring" in cli("examples", "load", "--help").stdout

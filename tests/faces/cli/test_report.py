@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flatfield.faces.cli import report
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from subprocess import CompletedProcess
 
     Cli = Callable[..., CompletedProcess[str]]
@@ -85,3 +88,24 @@ def test_without_runs_the_way_to_one_is_said(cli: Cli) -> None:
     ended = cli("report")
     assert ended.returncode == 2
     assert "start one with `flatfield eval`" in ended.stderr
+
+
+def test_the_help_names_every_format(cli: Cli) -> None:
+    assert "csv, json, markdown or terminal." in cli("report", "--help").stdout
+
+
+def test_the_help_names_a_format_that_is_installed(cli: Cli, install: Callable[..., Path]) -> None:
+    install("flatfield.reports", "tally", "def render(result):\n    return 'counted'\n")
+    assert "csv, json, markdown, tally or terminal." in cli("report", "--help").stdout
+
+
+def test_a_format_that_is_installed_is_completed_and_printed(loaded: Cli, install: Callable[..., Path]) -> None:
+    install("flatfield.reports", "tally", "def render(result):\n    return 'counted'\n")
+    assert report._completed("t") == ["tally", "terminal"]
+    assert loaded("report", "--format", "tally").stdout == "counted"
+
+
+def test_what_a_format_draws_on_a_terminal_is_drawn(loaded: Cli, install: Callable[..., Path]) -> None:
+    text = "from flatfield.records import ReportTraits\nTRAITS = ReportTraits(on_terminal=True)\n"
+    install("flatfield.reports", "drawn", text + "def show(result, console):\n    console.print('drawn')\n")
+    assert loaded("report", "--format", "drawn").stdout == "drawn\n"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +9,13 @@ import msgspec
 import pytest
 
 from flatfield import plugins
-from flatfield.records import Check, Task, VerifierSpec
+from flatfield.machine.sandbox.unsafe import UnsafeSandbox
+from flatfield.records import Check, Task, VerifierSpec, VerifierTraits
 from flatfield.scoring.verifying.verify import verify
 from flatfield.tasks.verify import label
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from flatfield.scoring.protocols import VerifyContext
 
@@ -25,7 +27,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @pytest.fixture
-def plug(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[VerifyContext], Awaitable[Check]]], None]:
+def plug(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Adds a verifier module, as a third party's entry point would."""
     modules: dict[str, types.ModuleType] = {}
     original = plugins.load
@@ -33,7 +35,7 @@ def plug(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[VerifyCont
     def load(kind: str, name: str) -> types.ModuleType:
         return modules[name] if name in modules else original(kind, name)
 
-    def add(name: str, act: Callable[[VerifyContext], Awaitable[Check]]) -> None:
+    def add(name: str, act: Callable[[VerifyContext], Awaitable[Check]], traits: VerifierTraits | None = None) -> None:
         class Fake:
             async def verify(self, context: VerifyContext) -> Check:
                 return await act(context)
@@ -41,10 +43,13 @@ def plug(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[VerifyCont
         module = types.ModuleType(name)
         module.Options = Options  # type: ignore[attr-defined]
         module.create = lambda _: Fake()  # type: ignore[attr-defined]
+        module.TRAITS = traits  # type: ignore[attr-defined]
         modules[name] = module
 
     monkeypatch.setattr(plugins, "load", load)
-    return add
+    plugins.look_again()
+    yield add
+    plugins.look_again()
 
 
 def task(*specs: VerifierSpec) -> Task:
@@ -147,10 +152,21 @@ async def test_commands_come_last_and_the_order_of_checks_is_the_tasks(make_cont
         return verifier
 
     for name in ("one", "command", "two"):
-        plug(name, act(name))
-    checks = await verify(task(spec("one"), spec("command"), spec("two")), make_context())
+        plug(name, act(name), VerifierTraits(needs_sandbox=name == "command"))
+    context = dataclasses.replace(make_context(), sandbox=UnsafeSandbox({}))
+    checks = await verify(task(spec("one"), spec("command"), spec("two")), context)
     assert ran == ["one", "two", "command"]
     assert [check.reason for check in checks] == ["one", "command", "two"]
+
+
+async def test_one_that_needs_the_sandbox_is_not_run_without_it(make_context: MakeContext, plug: Any) -> None:
+    async def never(context: VerifyContext) -> Check:
+        raise AssertionError("it was run")
+
+    plug("command", never, VerifierTraits(needs_sandbox=True))
+    context = dataclasses.replace(make_context(), sandbox_reason="bwrap is missing; install it")
+    (check,) = await verify(task(spec("command")), context)
+    assert (check.score, check.reason) == (None, "the command was not run: bwrap is missing; install it")
 
 
 async def test_a_verifier_without_parse_may_have_an_option_called_value(make_context: MakeContext, plug: Any) -> None:

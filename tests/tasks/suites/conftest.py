@@ -18,11 +18,12 @@ from flatfield.agent.toolbox import open_tools
 from flatfield.agent.workspace import changes, open_workspace, prepare, snapshot
 from flatfield.clock import SystemClock
 from flatfield.machine.sandbox.finding import find_sandbox
+from flatfield.plugins import default_tools
 from flatfield.records import Check, Task, ToolCall, TrialRecord, VerifierSpec
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.scoring.verifying.reading import Files
 from flatfield.scoring.verifying.verify import verify
-from flatfield.tasks.lop import DEFAULT_TOOLS, read_task
+from flatfield.tasks.lop import read_task
 
 Leave = Callable[..., Awaitable[VerifyContext]]
 Measure = Callable[..., Awaitable[float]]
@@ -57,7 +58,7 @@ def leave() -> Iterator[Leave]:
             root, _ = prepare(task, Path(name), Path(name))
             workspace = open_workspace(root)
             before = snapshot(workspace.files)
-            toolbox = open_tools(task.tools or DEFAULT_TOOLS, workspace, SystemClock())
+            toolbox = open_tools(task.tools or default_tools(), workspace, SystemClock())
             for index, step in enumerate(task.solution if solved else ()):
                 if step.tool is None:
                     answer = step.answer

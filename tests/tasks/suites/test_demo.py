@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flatfield.plugins import default_tools
 from flatfield.plugins import load as load_plugin
 from flatfield.records import Task
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.tasks.loading import load
-from flatfield.tasks.lop import DEFAULT_TOOLS
 from flatfield.vendors import _json_protocol as json_protocol
 from flatfield.vendors.base import SYSTEM_PROMPT
 
@@ -38,7 +38,7 @@ def test_the_demo_is_one_evaluation_of_three_small_tasks(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", TASKS)
 def test_what_the_model_reads_is_short(name: str, task: Read) -> None:
     lop = task(f"demo/{name}")
-    specs = [load_plugin("tool", tool).SPEC for tool in lop.tools or DEFAULT_TOOLS]
+    specs = [load_plugin("tool", tool).SPEC for tool in lop.tools or default_tools()]
     text = f"{SYSTEM_PROMPT}\n\n{json_protocol.instructions(specs)}{lop.prompt}"
     assert len(text) < 1000  # fewer than 300 tokens of the model's own
 

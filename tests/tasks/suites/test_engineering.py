@@ -17,12 +17,13 @@ from flatfield.agent.toolbox import open_tools
 from flatfield.agent.workspace import changes, open_workspace, prepare, snapshot
 from flatfield.clock import SystemClock
 from flatfield.machine.sandbox.finding import find_sandbox
+from flatfield.plugins import default_tools
 from flatfield.records import Check, Sabotage, Task, ToolCall, TrialRecord, VerifierSpec
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.scoring.verifying.reading import Files, NotJson, NotThere
 from flatfield.scoring.verifying.verify import verify
 from flatfield.tasks import digest
-from flatfield.tasks.lop import DEFAULT_TOOLS, read_task
+from flatfield.tasks.lop import read_task
 
 SUITE = Path(flatfield.tasks.__file__).parent / "suites" / "engineering"
 TASKS = sorted(path.parent.name for path in SUITE.glob("*/task.md"))
@@ -46,7 +47,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
             root, _ = prepare(task, Path(name), Path(name))
             workspace = open_workspace(root, sandbox=sandbox)
             before = snapshot(workspace.files)
-            toolbox = open_tools(task.tools or DEFAULT_TOOLS, workspace, SystemClock())
+            toolbox = open_tools(task.tools or default_tools(), workspace, SystemClock())
             skip = sabotage.skip if sabotage else ()
             steps = [step for at, step in enumerate(task.solution) if at not in skip and step.tool and not idle]
             answer = "" if idle else task.solution[-1].answer

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flatfield import plugins
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -77,7 +79,6 @@ def own_answers(task: Task) -> frozenset[Path]:
     lop = Path(task.path).resolve()
     found = {lop}
     for spec in task.verifiers:
-        named = [spec.options.get("hidden"), *(spec.options.values() if spec.kind == "python" else ())]
-        files = [text.split("::")[0] for text in named if isinstance(text, str)]
-        found.update((lop.parent / name).resolve() for name in files if name == named[0] or name.endswith(".py"))
+        named = (spec.options.get(option) for option in plugins.verifier_traits(spec.kind).hidden_options)
+        found.update((lop.parent / text.split("::")[0]).resolve() for text in named if isinstance(text, str))
     return frozenset(found)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _matching, _wording
 from flatfield.errors import ToolError
-from flatfield.records import ToolSpec
+from flatfield.records import ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LIMIT_BYTES = 10_000_000
 PLACES_SHOWN = 10
+
+TRAITS = ToolTraits(default_place=4, path_argument="file_path")
 
 SPEC = ToolSpec(
     name="edit_file",
@@ -30,6 +32,7 @@ SPEC = ToolSpec(
         "required": ["file_path", "old_str", "new_str"],
         "additionalProperties": False,
     },
+    example={"file_path": "b.txt", "old_str": "red", "new_str": "blue"},
 )
 
 

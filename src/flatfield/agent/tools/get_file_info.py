@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _wording
 from flatfield.errors import ProtectedPath
-from flatfield.records import ToolSpec
+from flatfield.records import ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 COUNTED_BYTES = 10_000_000
 NEWLINE = "\n"
+
+TRAITS = ToolTraits(default_place=5, looks_only=True)
 
 SPEC = ToolSpec(
     name="get_file_info",
@@ -29,6 +31,7 @@ SPEC = ToolSpec(
         "required": ["file_path"],
         "additionalProperties": False,
     },
+    example={"file_path": "a.txt"},
 )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _wording
 from flatfield.errors import ToolError
-from flatfield.records import ToolSpec
+from flatfield.records import ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from flatfield.agent.workspace import Workspace
 
 NAMES_SHOWN = 1000
+
+TRAITS = ToolTraits(default_place=2, looks_only=True)
 
 SPEC = ToolSpec(
     name="list_directory",
@@ -30,6 +32,7 @@ SPEC = ToolSpec(
         "required": [],
         "additionalProperties": False,
     },
+    example={},
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _wording
 from flatfield.errors import ToolError
-from flatfield.records import ToolSpec
+from flatfield.records import ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 200_000
 NAMES_SHOWN = 100
 
+TRAITS = ToolTraits(default_place=1, looks_only=True)
+
 SPEC = ToolSpec(
     name="read_file",
     description=f"Read a text file. Returns its content exactly; of a larger file the first {LIMIT_BYTES:,} bytes.",
@@ -27,6 +29,7 @@ SPEC = ToolSpec(
         "required": ["file_path"],
         "additionalProperties": False,
     },
+    example={"file_path": "a.txt"},
 )
 
 

@@ -13,7 +13,7 @@ from flatfield.agent.files.stamping import Looks
 from flatfield.errors import NotReady, ToolError
 from flatfield.machine.protocols import Mounting
 from flatfield.machine.sandbox.guard import workspace_holds
-from flatfield.records import ToolSpec
+from flatfield.records import ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,8 @@ KILLED = {
     152: "killed: it used more CPU time than allowed",
     153: "killed: it wrote a larger file than allowed",
 }
+TRAITS = ToolTraits(needs_sandbox=True, shields_folder=True)
+
 SPEC = ToolSpec(
     name="run_command",
     description=(
@@ -43,6 +45,7 @@ SPEC = ToolSpec(
         "required": ["command"],
         "additionalProperties": False,
     },
+    example={"command": "ls"},
 )
 
 IN_PLACE = (

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _wording
 from flatfield.errors import ToolError
-from flatfield.records import ToolSpec
+from flatfield.records import ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flatfield.agent.files.confined import ConfinedFiles
     from flatfield.agent.workspace import Workspace
+
+TRAITS = ToolTraits(default_place=3, path_argument="file_path", content_argument="content")
 
 SPEC = ToolSpec(
     name="write_file",
@@ -26,6 +28,7 @@ SPEC = ToolSpec(
         "required": ["file_path", "content"],
         "additionalProperties": False,
     },
+    example={"file_path": "b.txt", "content": "red"},
 )
 
 

@@ -32,8 +32,8 @@ from flatfield.faces.cli import (
     tasks,
     trust,
 )
+from flatfield.faces.cli.common import NamingCommand, settings
 from flatfield.faces.cli.common import examples as shown
-from flatfield.faces.cli.common import settings
 
 EPILOG = shown(
     "flatfield demo",
@@ -88,7 +88,7 @@ app.command("eval", epilog=evaluate.EPILOG)(evaluate.command)
 app.command("plan", epilog=plan.EPILOG)(plan.command)
 app.command("run", epilog=run.EPILOG)(run.command)
 app.command("regrade", epilog=regrade.EPILOG)(regrade.command)
-app.command("report", epilog=report.EPILOG)(report.command)
+app.command("report", epilog=report.EPILOG, cls=NamingCommand)(report.command)
 app.command("pick", epilog=pick.EPILOG)(pick.command)
 app.command("compare", epilog=compare.EPILOG)(compare.command)
 app.command("runs", epilog=stored.RUNS_EPILOG)(stored.runs)

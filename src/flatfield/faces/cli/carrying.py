@@ -139,7 +139,7 @@ def leave(result: RunResult, summary: Summary, *, stopped: bool) -> None:
 def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
     """What of the run is not measured, and what would help."""
     from flatfield.faces.wording import many
-    from flatfield.scoring.performance import trial_scores
+    from flatfield.scoring.performance import trial_scores, verified
 
     failed = sum(trial.failure is not None for trial in result.trials)
     open_trials = failed + sum(trial not in {one.id for one in result.trials} for trial in summary.not_started)
@@ -147,7 +147,7 @@ def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
         yield f"{many(open_trials, 'trial')} not measured; when the cause is mended, {_go_on(result)}"
     scores = trial_scores(result.run, result.trials, result.verdicts)
     unscored = [trial for trial in result.trials if trial.failure is None and trial.id not in scores]
-    unjudged = [trial for trial in unscored if all(check.verifier == "rubric" for check in trial.checks)]
+    unjudged = [trial for trial in unscored if not verified(trial.checks)]
     if unjudged:
         yield f"{many(len(unjudged), 'trial')} not judged; {_go_on(result)} --judge AGENT"
     if len(unscored) > len(unjudged):

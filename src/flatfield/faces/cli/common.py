@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from flatfield.errors import FlatfieldError
 from flatfield.faces.storing import store_of
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.project import Project
 
+_NAMES = re.compile(r"\{(\w+) names\}")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 RunArgument = Annotated[
     str | None,
@@ -32,6 +35,26 @@ RunArgument = Annotated[
 WeightsOption = Annotated[
     str | None, typer.Option(metavar="WEIGHTS", help="How much each counts: performance=0.5,speed=0.25,cost=0.25")
 ]
+
+
+class NamingCommand(TyperCommand):
+    """A command whose help names what there is: `{KIND names}` in the help of an option stands for these.
+
+    They are looked up when the help is asked for: it would take each command some milliseconds.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer's own types, or click's in older ones
+        """Write the help."""
+        for parameter in self.params:
+            parameter.help = _NAMES.sub(_named, getattr(parameter, "help", None) or "") or None  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
+def _named(match: re.Match[str]) -> str:
+    from flatfield import plugins
+
+    *others, last = plugins.names(match[1])
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

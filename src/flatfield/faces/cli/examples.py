@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import NotFound
-from flatfield.faces.cli.common import AsJson, print_json, settings, write
+from flatfield.faces.cli.common import AsJson, NamingCommand, print_json, settings, write
 from flatfield.faces.cli.common import examples as shown
 
 if TYPE_CHECKING:
@@ -35,10 +35,14 @@ def list_(as_json: AsJson = False) -> None:
         write("".join(f"{name}\n" for name in names))
 
 
-@app.command("load", epilog=shown("flatfield examples load nano-agent-2025-08", "flatfield pick 20250815"))
+@app.command(
+    "load",
+    epilog=shown("flatfield examples load nano-agent-2025-08", "flatfield pick 20250815"),
+    cls=NamingCommand,
+)
 def load(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="e.g. nano-agent-2025-08")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="{importer names}")],
     as_json: AsJson = False,
 ) -> None:
     """Make a run of published figures. They are marked imported: not measured here."""

@@ -25,11 +25,17 @@ EPILOG = examples(
 )
 
 
+def _completed(incomplete: str) -> list[str]:
+    from flatfield import plugins
+
+    return [name for name in plugins.names("report") if name.startswith(incomplete)]
+
+
 def command(
     context: typer.Context,
     run: RunArgument = None,
     format_: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="terminal, markdown, json or csv.")
+        str, typer.Option("--format", metavar="NAME", help="{report names}.", autocompletion=_completed)
     ] = "terminal",
     weights: WeightsOption = None,
     anchors: Annotated[str | None, typer.Option(metavar="RUN", help="Grade on that run's scales.")] = None,
@@ -39,14 +45,14 @@ def command(
     from flatfield import plugins
     from flatfield.runs.results import load_result
 
-    name = "json" if as_json else format_
     known = plugins.names("report")
+    name = next(name for name in known if plugins.report_traits(name).is_json) if as_json else format_
     if name not in known:
         raise NotFound(f"there is no report format {name!r}; there are: {', '.join(known)}")
     wanted = parse_weights(weights)
     renderer = plugins.load("report", name)
     result = load_result(settings(context).store(), run, weights=wanted, anchors_of=anchors)
-    if name == "terminal":
+    if plugins.report_traits(name).on_terminal:
         from flatfield.faces.drawing import open_console
 
         renderer.show(result, open_console())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from flatfield.faces.mcp.reporting import formats
 
 
 class GivenLimits(BaseModel):
@@ -38,6 +41,22 @@ class GivenConstraints(BaseModel):
     max_cost_usd: float | None = Field(None, ge=0, description="mean dollars per trial")
 
 
+def _format(given: str) -> str:
+    """A format that a client can be given.
+
+    Raises:
+        PydanticCustomError: there is no such format; it names those that there are.
+    """
+    names = [f"'{name}'" for name in formats()]
+    if f"'{given}'" not in names:
+        raise PydanticCustomError("format", "Input should be {known}", {"known": " or ".join(names)})
+    return given
+
+
+def _with_formats(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(formats())
+
+
 def _listed(given: object) -> object:
     """A name alone is a list of one: a model that means one often leaves the list out."""
     return [given] if isinstance(given, str) else given
@@ -63,6 +82,8 @@ Judges = Annotated[
 Budget = Annotated[float | None, Field(description="Start nothing more when so many dollars are spent.", ge=0)]
 RunId = Annotated[str, Field(description="The run's id or its beginning.", min_length=1)]
 RunOrNewest = Annotated[str, Field(description="The run's id or its beginning; empty: the newest.")]
-Format = Annotated[Literal["markdown", "json", "csv"], Field(description="How it is written.")]
+Format = Annotated[
+    str, AfterValidator(_format), Field(description="How it is written.", json_schema_extra=_with_formats)
+]
 WeightsGiven = Annotated[GivenWeights | None, Field(description="How much each grade counts.")]
 ConstraintsGiven = Annotated[GivenConstraints | None, Field(description="What the agent must keep to.")]

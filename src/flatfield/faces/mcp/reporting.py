@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import structs, to_builtins
 
 from flatfield import plugins
 from flatfield.errors import FlatfieldError
 from flatfield.faces.mcp.answers import Choice, Report
 from flatfield.faces.storing import store_of
+from flatfield.faces.wording import beginning
 from flatfield.records import Weights
 from flatfield.runs.results import load_result
 from flatfield.scoring.decision import Constraints, decide
@@ -21,64 +20,36 @@ if TYPE_CHECKING:
     from typing import Any
 
     from flatfield.faces.mcp.desk import Desk
+    from flatfield.records import ReportTraits
 
 LONGEST_CHARACTERS = 20_000
 """What of a report is returned by the tool: clients cut long results themselves, at 25,000 tokens or less."""
 
 
+def formats() -> Mapping[str, ReportTraits]:
+    """The formats of reports that a client can be given, by their names: all but those that are drawn on a terminal."""
+    found = {name: plugins.report_traits(name) for name in plugins.names("report")}
+    return {name: traits for name, traits in found.items() if not traits.on_terminal}
+
+
 def report_of(run: str, form: str, desk: Desk) -> Report:
-    """The report of a run; a long one is shortened, as its format allows.
+    """The report of a run; a long one is shortened by its format's `shorter(text, characters)`, else to its beginning.
 
     Raises:
         NotFound: there is no such run.
     """
     result = load_result(store_of(desk.project()), run or None)
-    text: str = plugins.load("report", form).render(result)
+    module = plugins.load("report", form)
+    text: str = module.render(result)
     complete = len(text) <= LONGEST_CHARACTERS
+    shorter: Callable[[str, int], str] = getattr(module, "shorter", beginning)
     return Report(
         run=result.run.id,
         format=form,
-        text=text if complete else _SHORTER[form](text),
+        text=text if complete else shorter(text, LONGEST_CHARACTERS),
         complete=complete,
         resource=f"flatfield://runs/{result.run.id}/report/{form}",
     )
-
-
-def _shorter_markdown(text: str) -> str:
-    """The report without its longest sections, as many of them as must go; each leaves its heading."""
-    head, *sections = re.split(r"(?m)^(?=## )", text)
-    for section in sorted(sections, key=len, reverse=True):
-        if len(head) + sum(map(len, sections)) <= LONGEST_CHARACTERS:
-            break
-        title = section.split("\n", 1)[0]
-        sections[sections.index(section)] = f"{title}\n\n(left out here; the resource has it)\n\n"
-    return _shorter_lines(head + "".join(sections))
-
-
-def _shorter_json(text: str) -> str:
-    """The report with its smallest values, as many as there is room for; `left_out` names the others."""
-    report: dict[str, msgspec.Raw] = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    kept: dict[str, msgspec.Raw] = {}
-    room = LONGEST_CHARACTERS - sum(len(name) + 8 for name in report)
-    for name, value in sorted(report.items(), key=lambda item: len(bytes(item[1]))):
-        if len(bytes(value)) <= room:
-            kept[name] = value
-            room -= len(bytes(value))
-    left_out = [name for name in report if name not in kept]
-    shown = {name: value for name, value in report.items() if name in kept}
-    return msgspec.json.encode({**shown, "left_out": left_out}).decode()
-
-
-def _shorter_lines(text: str) -> str:
-    """The text's beginning, cut at a line's end."""
-    return text if len(text) <= LONGEST_CHARACTERS else text[: text.rfind("\n", 0, LONGEST_CHARACTERS) + 1]
-
-
-_SHORTER: Mapping[str, Callable[[str], str]] = {
-    "markdown": _shorter_markdown,
-    "json": _shorter_json,
-    "csv": _shorter_lines,
-}
 
 
 def choose(run: str, weights: Mapping[str, float] | None, constraints: Mapping[str, Any], desk: Desk) -> Choice:

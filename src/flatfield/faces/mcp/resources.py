@@ -11,6 +11,7 @@ from flatfield import plugins
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.mcp import evaluations
 from flatfield.faces.mcp.catalogue import lop_text, offers
+from flatfield.faces.mcp.reporting import formats
 from flatfield.faces.plain_json import json_of
 from flatfield.faces.storing import store_of
 from flatfield.faces.transcript import transcript
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from flatfield.faces.mcp.desk import Desk
 
 T = TypeVar("T")
-FORMATS = {"markdown": "text/markdown", "json": "application/json", "csv": "text/csv"}
 
 
 def add(server: MCPServer, desk: Desk) -> None:
@@ -70,8 +70,8 @@ def _add_runs(server: MCPServer, desk: Desk) -> None:
         """A run's report in Markdown."""
         return await _read(lambda: report(run, "markdown"))
 
-    for form, mime_type in FORMATS.items():
-        _add_format(server, form, mime_type, report)
+    for form, traits in formats().items():
+        _add_format(server, form, traits.media_type, report)
 
     @server.resource("flatfield://trials/{run}/{agent}/{task}/{repeat}", title="Trial", mime_type="text/plain")
     async def trial(run: str, agent: str, task: str, repeat: str) -> str:

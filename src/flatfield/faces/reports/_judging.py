@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.wording import UNKNOWN, count, dollars, many
-from flatfield.scoring.judge.trust import trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +18,8 @@ MOVED_SHOWN = 5
 
 def judging(result: RunResult, *, brief: bool = False) -> tuple[Section, ...]:
     """One section, or none where nobody judged."""
+    from flatfield.scoring.judge.trust import trust  # it needs numpy, which asking for the traits of formats does not
+
     found = trust(result)
     if found is None:
         return ()

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.wording import many, one_line, outcome, seconds
-from flatfield.scoring.performance import trial_scores
+from flatfield.scoring.performance import trial_scores, verified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flatfield.records import Check, RunResult, TrialRecord, Verdict
+    from flatfield.records import RunResult, TrialRecord, Verdict
 
 ANSWER_CHARACTERS = 300
 FINDING_CHARACTERS = 400
@@ -89,17 +89,14 @@ def _why(trial: TrialRecord, said: ByTrial) -> str:
 def _no_finding(trial: TrialRecord) -> str:
     if trial.failure:
         return ""
-    return "all hold" if _checked(trial) else "not judged"
-
-
-def _checked(trial: TrialRecord) -> list[Check]:
-    """The checks of verifiers; what rubrics ask for is the judge's to say."""
-    return [check for check in trial.checks if check.verifier != "rubric"]
+    return "all hold" if verified(trial.checks) else "not judged"
 
 
 def findings(trial: TrialRecord, said: ByTrial) -> str:
     """Every check that is not a whole 1, and what judges said."""
-    found = [f"{check.label}: {check.reason}" for check in _checked(trial) if check.score is None or check.score < 1]
+    found = [
+        f"{check.label}: {check.reason}" for check in verified(trial.checks) if check.score is None or check.score < 1
+    ]
     found += [
         f"judge {verdict.judge} {verdict.letter or 'gave no grade'}: {verdict.reason}"
         for verdict in said.get((trial.agent, trial.task, trial.repeat), ())

@@ -10,6 +10,7 @@ from flatfield.faces.reports._escape import csv_cell
 from flatfield.faces.reports._skills import skill_names
 from flatfield.faces.reports.json import rows
 from flatfield.faces.wording import printable
+from flatfield.records import ReportTraits
 from flatfield.scoring.chain import chain_of, is_scaffolds
 from flatfield.scoring.fairness.conditions import output_tokens_per_second
 from flatfield.scoring.skills import skill_scores
@@ -23,6 +24,8 @@ COLUMNS = (
     "output_tokens", "reasoning_tokens", "active_seconds", "wall_seconds", "first_token_seconds",
     "output_tokens_per_second", "cost_usd", "reported_cost_usd", "failure", "answer",
 )  # fmt: skip
+
+TRAITS = ReportTraits(media_type="text/csv")
 
 
 def render(result: RunResult) -> str:

@@ -8,10 +8,10 @@ import msgspec
 
 from flatfield.faces.compared import sentence
 from flatfield.faces.plain_json import json_of
+from flatfield.records import ReportTraits
 from flatfield.scoring.chain import chain_of, chains, is_scaffolds
 from flatfield.scoring.comparing import asked_for
 from flatfield.scoring.fairness.conditions import abandoned_sum, output_tokens_per_second
-from flatfield.scoring.judge.trust import trust
 from flatfield.scoring.passing import passing
 from flatfield.scoring.performance import trial_scores
 from flatfield.scoring.published import compare_published
@@ -19,9 +19,13 @@ from flatfield.scoring.published import compare_published
 if TYPE_CHECKING:
     from flatfield.records import Comparison, RunResult, Task, TrialRecord
 
+TRAITS = ReportTraits(media_type="application/json", is_json=True)
+
 
 def render(result: RunResult) -> str:
     """`{run, trials, scorecards, …}`, indented; what is not known or not measured is null."""
+    from flatfield.scoring.judge.trust import trust  # it needs numpy, which asking for the traits of formats does not
+
     run = result.run
     tasks = {task.id: task for task in run.tasks}
     value = {
@@ -49,6 +53,20 @@ def render(result: RunResult) -> str:
         "notes": (*run.notes, *result.grading.notes),
     }
     return json_of(value) + "\n"
+
+
+def shorter(text: str, characters: int) -> str:
+    """The report with its smallest values, as many as there is room for; `left_out` names the others."""
+    report: dict[str, msgspec.Raw] = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    kept: dict[str, msgspec.Raw] = {}
+    room = characters - sum(len(name) + 8 for name in report)
+    for name, value in sorted(report.items(), key=lambda item: len(bytes(item[1]))):
+        if len(bytes(value)) <= room:
+            kept[name] = value
+            room -= len(bytes(value))
+    left_out = [name for name in report if name not in kept]
+    shown = {name: value for name, value in report.items() if name in kept}
+    return msgspec.json.encode({**shown, "left_out": left_out}).decode()
 
 
 def _response(trial: TrialRecord, task: Task | None) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from flatfield.faces.advice import counted
 from flatfield.faces.reports._content import whole
 from flatfield.faces.reports._escape import markdown
+from flatfield.faces.wording import beginning
+from flatfield.records import ReportTraits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,10 +17,23 @@ if TYPE_CHECKING:
     from flatfield.faces.blocks import Section, Table
     from flatfield.records import RunResult
 
+TRAITS = ReportTraits(media_type="text/markdown")
+
 
 def render(result: RunResult) -> str:
     """The whole report."""
     return "\n".join(_lines(result)) + "\n"
+
+
+def shorter(text: str, characters: int) -> str:
+    """The report without its longest sections, as many of them as must go; each leaves its heading."""
+    head, *sections = re.split(r"(?m)^(?=## )", text)
+    for section in sorted(sections, key=len, reverse=True):
+        if len(head) + sum(map(len, sections)) <= characters:
+            break
+        title = section.split("\n", 1)[0]
+        sections[sections.index(section)] = f"{title}\n\n(left out here; the resource has it)\n\n"
+    return beginning(head + "".join(sections), characters)
 
 
 def _lines(result: RunResult) -> Iterator[str]:

@@ -9,11 +9,14 @@ from flatfield.faces.drawing import draw, plain_console, wrapped
 from flatfield.faces.reports._content import compact
 from flatfield.faces.reports._ranking import full_ranking
 from flatfield.faces.reports._summary import letters
+from flatfield.records import ReportTraits
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from flatfield.records import RunResult
+
+TRAITS = ReportTraits(on_terminal=True)
 
 
 def render(result: RunResult) -> str:

@@ -11,6 +11,7 @@ from flatfield.runs.proof.findings import Finding, Played, assess
 from flatfield.runs.proof.idlers import copying, echoing
 from flatfield.runs.proof.proving import Play, play
 from flatfield.runs.proof.sabotaging import derived, sabotaged
+from flatfield.scoring.performance import is_verified
 from flatfield.scoring.verifying.verify import wants
 from flatfield.vendors import noop, oracle
 
@@ -57,7 +58,7 @@ class _Script:
 
     def __init__(self, task: Task, source: Path, *, deep: bool) -> None:
         self._task = task
-        self._verified = any(spec.kind != "rubric" for spec in task.verifiers)
+        self._verified = is_verified(task)
         self._runs = (DEEP_RUNS if deep else 1) if task.solution else 0
         self._sabotages: tuple[Sabotage, ...] = ()
         if deep and task.solution and self._verified:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from flatfield.records import Sabotage, Task, TrialRecord  # noqa: TC001 - msgspec
-from flatfield.scoring.performance import checks_score
+from flatfield.scoring.performance import checks_score, verified
 from flatfield.scoring.scales import HOLDS
 from flatfield.tasks.wording import check_prompt
 from flatfield.vendors import noop, oracle
@@ -144,7 +144,7 @@ def _difference(first: TrialRecord, other: TrialRecord) -> str:
 def _problems(name: str, record: TrialRecord, wanted: float) -> Iterator[str]:
     """Why an agent's score is not the one that is wanted."""
     score = checks_score(record.checks)
-    unmeasured = [check for check in record.checks if check.score is None and check.verifier != "rubric"]
+    unmeasured = [check for check in verified(record.checks) if check.score is None]
     if record.failure is not None:
         yield f"{name} was not measured: {record.failure.message}"
     elif unmeasured:
@@ -238,7 +238,7 @@ def _unbroken(played: Played, spoiled: Sequence[Spoiled]) -> tuple[str, ...]:
     if not spoiled:
         return ()
     broken = {text for each in spoiled for text in each.failed}
-    labels = [check.label for check in played.oracle[0].checks if check.verifier != "rubric"]
+    labels = [check.label for check in verified(played.oracle[0].checks)]
     return tuple(dict.fromkeys(text for text in labels if text not in broken))
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from flatfield.records import SolutionStep
+from flatfield.scoring.verifying.verify import wanted_paths
+from flatfield.tasks.solution import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,19 +34,14 @@ def copying(task: Task, plan: CopyPlan) -> Task:
     """
     texts = dict(_texts(plan))
     guessed = {path: "" for path in _guesses(task) if path not in plan.files}
-    steps = (
-        SolutionStep(tool="write_file", arguments={"file_path": path, "content": text})
-        for path, text in (texts | guessed).items()
-    )
+    steps = (writing(path, text) for path, text in (texts | guessed).items())
     return structs.replace(task, solution=(*steps, SolutionStep(answer="\n".join(texts.values()))))
 
 
 def _guesses(task: Task) -> Iterator[str]:
     """The files that checks look for; of a folder, some file in it."""
-    for spec in task.verifiers:
-        path = str(spec.options.get("path", "")) if spec.kind == "file" else ""
-        if path and spec.options.get("absent") is not True and spec.options.get("exists") is not False:
-            yield posixpath.normpath(f"{path}empty" if path.endswith("/") else path)
+    for path in wanted_paths(task):
+        yield posixpath.normpath(f"{path}empty" if path.endswith("/") else path)
 
 
 def _texts(plan: CopyPlan) -> Iterator[tuple[str, str]]:

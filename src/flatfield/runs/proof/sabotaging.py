@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from flatfield import plugins
 from flatfield.records import Sabotage, SolutionStep
 from flatfield.tasks.solution import DEFAULT_ANSWER
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
     from flatfield.records import Task
 
-LOOKS_ONLY = frozenset({"read_file", "list_directory", "get_file_info"})
-"""Tools whose calls leave nothing behind: doing without them changes no result."""
 NAME_CHARACTERS = 60
 
 
@@ -35,7 +34,8 @@ def derived(task: Task) -> tuple[Sabotage, ...]:
 
 def _derived(task: Task) -> Iterator[Sabotage]:
     for at, step in enumerate(task.solution):
-        if step.tool is not None and step.tool not in LOOKS_ONLY:
+        # Doing without a call that only looks changes no result.
+        if step.tool is not None and not plugins.tool_traits(step.tool).looks_only:
             yield Sabotage(name=f"without {_named(step)}", skip=(at,))
     if "".join(step.answer for step in task.solution) not in {"", DEFAULT_ANSWER}:
         yield Sabotage(name="an empty answer", answer="")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from flatfield import plugins
 from flatfield.scoring.verifying.verify import verify
 from flatfield.vendors.base import THIS_DEVICE
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from flatfield.scoring.protocols import VerifyContext
     from flatfield.vendors.base import Lane
 
-READING = frozenset({"answer", "file", "rubric"})
-"""Verifiers that only read what is there; others run somebody's code, which may keep the device busy."""
-
 
 async def verify_quietly(context: VerifyContext, lane: Lane, lanes: Lanes | None) -> tuple[Check, ...]:
     """One Check for each verifier of the trial's task, when no model on this device is at work.
@@ -24,7 +22,7 @@ async def verify_quietly(context: VerifyContext, lane: Lane, lanes: Lanes | None
     `lane` is the trial's own: one that has this device does not wait for itself. What is waited here is after the
     trial's end, so it is no part of any of its seconds.
     """
-    busy = any(spec.kind not in READING for spec in context.task.verifiers)
+    busy = any(plugins.verifier_traits(spec.kind).runs_code for spec in context.task.verifiers)
     apart = lanes if busy and lane.device != THIS_DEVICE else None
     async with apart.beside() if apart is not None else nullcontext():
         return await verify(context.task, context)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import structs
 
+from flatfield import plugins
 from flatfield.records import MIDPOINTS, Verdict
 from flatfield.scoring.judge.blinding import Blinder
 from flatfield.scoring.judge.comparative import is_comparative
@@ -66,7 +67,7 @@ def rubric_of(task: Task) -> str:
     """What the judge grades by: the task's rubric and the items of its `rubric` verifiers; "" when there is neither."""
     items: list[str] = []
     for spec in task.verifiers:
-        if spec.kind == "rubric":
+        if plugins.verifier_traits(spec.kind).judged:
             value = spec.options.get("value", spec.options.get("items", ()))
             items.extend([value] if isinstance(value, str) else value)
     return "\n".join(part for part in (task.rubric.strip(), *(f"- {item}" for item in items)) if part)

@@ -138,10 +138,12 @@ def _turn(task: Task, trial: _Trial, call: _Call | str, number: int) -> Turn:
 
 
 def _spelt_out(task: Task, trial: _Trial, call: str) -> _Call:
+    from flatfield.agent.tools import list_directory, read_file, write_file
+
     verb, _, path = call.partition(" ")
     if verb == "list":
-        return _Call(tool="list_directory", arguments={}, result="\n".join(sorted(task.files)))
+        return _Call(tool=list_directory.SPEC.name, arguments={}, result="\n".join(sorted(task.files)))
     if verb == "read":
-        return _Call(tool="read_file", arguments={"file_path": path}, result=task.files[path])
+        return _Call(tool=read_file.SPEC.name, arguments={"file_path": path}, result=task.files[path])
     text = trial.files[path] or ""
-    return _Call(tool="write_file", arguments={"file_path": path, "content": text}, result=f"wrote {path}")
+    return _Call(tool=write_file.SPEC.name, arguments={"file_path": path, "content": text}, result=f"wrote {path}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from flatfield.records import Check
+from flatfield.records import Check, VerifierTraits
 from flatfield.scoring.verifying.matching import (
     Found,
     equal_json,
@@ -22,6 +22,8 @@ from flatfield.scoring.verifying.options import listing, read_map
 
 if TYPE_CHECKING:
     from flatfield.scoring.protocols import VerifyContext
+
+TRAITS = VerifierTraits(runs_code=False)
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,7 +14,7 @@ from msgspec import Struct
 from flatfield.agent.tools.run_command import command_problem
 from flatfield.errors import FlatfieldError
 from flatfield.machine.protocols import SandboxLimits
-from flatfield.records import Check
+from flatfield.records import Check, VerifierTraits
 from flatfield.scoring.verifying.hidden_files import place, read_hidden
 from flatfield.scoring.verifying.options import read_map
 from flatfield.scoring.verifying.pytest_report import programs, runs_pytest
@@ -31,6 +31,8 @@ CASE_SHARE = 4
 """A case may take this part of the command's time, if the task does not say how long."""
 NOT_FOUND = 127
 _PYTHONPATH = re.compile(r"\bPYTHONPATH=(?![\"']?\$(PYTHONPATH\b|\{PYTHONPATH\}))")
+
+TRAITS = VerifierTraits(needs_sandbox=True)
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from flatfield.agent.workspace import changes
 from flatfield.errors import ToolError
-from flatfield.records import Check
+from flatfield.records import Check, VerifierTraits
 from flatfield.scoring.verifying.matching import (
     Found,
     equal_json,
@@ -26,6 +26,8 @@ from flatfield.scoring.verifying.reading import NotThere, read_file
 if TYPE_CHECKING:
     from flatfield.agent.files.confined import ConfinedFiles, Entry
     from flatfield.scoring.protocols import VerifyContext
+
+TRAITS = VerifierTraits(runs_code=False)
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,6 +91,11 @@ def parse(value: object) -> Options:
 def _given(options: Options) -> list[str]:
     """The keys besides `path` that were written."""
     return [name for name in Options.__struct_fields__ if name != "path" and getattr(options, name) is not UNSET]
+
+
+def wanted_path(options: Options) -> str | None:
+    """The path where something has to be; of a folder, it ends in `/`. None: nothing may be there."""
+    return None if options.wants_nothing else options.path
 
 
 def create(options: Options) -> FileVerifier:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from flatfield import json_text
-from flatfield.records import Check
+from flatfield.records import Check, VerifierTraits
 from flatfield.scoring.verifying.child import ChildResult, run_child
 from flatfield.scoring.verifying.python_child import Job, Outcome
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 60.0
 _GRACE_SECONDS = 5.0
 _SHAPE = "write `python: checks.py::verify`, a Python file beside the LOP and a function in it"
+
+TRAITS = VerifierTraits(hidden_options=("value",))
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from flatfield.records import Check
+from flatfield.records import Check, VerifierTraits
 
 if TYPE_CHECKING:
     from flatfield.scoring.protocols import VerifyContext
+
+TRAITS = VerifierTraits(runs_code=False, judged=True)
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

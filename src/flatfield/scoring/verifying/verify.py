@@ -16,7 +16,7 @@ from flatfield.records import Check
 from flatfield.tasks.verify import label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from flatfield.records import Task, VerifierSpec
@@ -30,9 +30,11 @@ async def verify(task: Task, context: VerifyContext, *, timeout_seconds: float =
     """One Check for each of the task's verifiers, in the task's order; `timeout_seconds` bounds each of them.
 
     Those that run commands come last, so that nothing a command does to the workspace is seen by the others. A verifier
-    that crashes, takes too long or returns a score outside 0..1 is "not measured", with the reason and its output.
+    that crashes, takes too long or returns a score outside 0..1 is "not measured", with the reason and its output; so
+    is one that needs the sandbox where there is none.
     """
-    order = sorted(range(len(task.verifiers)), key=lambda index: task.verifiers[index].kind == "command")
+    last = [plugins.verifier_traits(spec.kind).needs_sandbox for spec in task.verifiers]
+    order = sorted(range(len(task.verifiers)), key=last.__getitem__)
     found: dict[int, Check] = {}
     for index in order:
         found[index] = await _one(task.verifiers[index], context, timeout_seconds)
@@ -47,6 +49,8 @@ async def _one(spec: VerifierSpec, context: VerifyContext, timeout_seconds: floa
 
 
 async def _measured(spec: VerifierSpec, context: VerifyContext, timeout_seconds: float) -> Check:
+    if context.sandbox is None and plugins.verifier_traits(spec.kind).needs_sandbox:
+        return _not_measured(spec, f"the {spec.kind} was not run: {context.sandbox_reason or 'there is no sandbox'}")
     deadline = asyncio.timeout(timeout_seconds)
     try:
         async with deadline:
@@ -75,6 +79,16 @@ def _wants(spec: VerifierSpec, task: Task, access: Access) -> tuple[Want, ...]:
         return ()
     file = code_file(_options(module, spec.options), Path(written).resolve().parent)
     return access.of_file(file, f"checks the task {task.id}")
+
+
+def wanted_paths(task: Task) -> Iterator[str]:
+    """The paths where the task's verifiers look for something; a module tells with `wanted_path(options)`, if any."""
+    for spec in task.verifiers:
+        module = plugins.load("verifier", spec.kind)
+        wanted_path: Callable[[Any], str | None] | None = getattr(module, "wanted_path", None)
+        path = wanted_path(_options(module, spec.options)) if wanted_path else None
+        if path:
+            yield path
 
 
 def build(spec: VerifierSpec) -> Verifier:

@@ -1,0 +1,118 @@
+"""Reports for a client: each format that there is, as the tool and as a resource, shortened where it is long."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flatfield.faces.mcp import reporting
+from flatfield.faces.storing import store_of
+from flatfield.tasks.importers.nano_agent_2025_08 import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from flatfield.faces.mcp.desk import Desk
+
+    Install = Callable[..., Path]
+
+TALLY = """
+from flatfield.records import ReportTraits
+
+TRAITS = ReportTraits(media_type="text/x-tally")
+
+def render(result):
+    return "".join(f"{trial.agent}\\n" for trial in result.trials)
+"""
+SHORTER = (
+    TALLY
+    + """
+def shorter(text, characters):
+    return f"{len(text.splitlines())} trials in at most {characters} characters"
+"""
+)
+DRAWN = "from flatfield.records import ReportTraits\nTRAITS = ReportTraits(on_terminal=True)\n"
+
+
+@pytest.fixture
+async def published(make_desk: Callable[[], Desk]) -> Desk:
+    desk, found = make_desk(), load()
+    async with store_of(desk.project()) as store:
+        await store.save_run(found.run)
+        for trial in found.trials:
+            await store.save_trial(trial)
+    return desk
+
+
+async def formats_of(client: Any) -> list[str]:
+    (tool,) = [tool for tool in (await client.list_tools()).tools if tool.name == "report"]
+    found: list[str] = tool.input_schema["properties"]["format"]["enum"]
+    return found
+
+
+async def resources_of(client: Any) -> dict[str, str]:
+    templates = (await client.list_resource_templates()).resource_templates
+    return {each.uri_template: each.mime_type for each in templates if "/report" in each.uri_template}
+
+
+async def test_our_formats_are_those_that_are_no_drawing(connected: Any) -> None:
+    async with connected() as client:
+        assert await formats_of(client) == ["csv", "json", "markdown"]
+        assert await resources_of(client) == {
+            "flatfield://runs/{run}/report": "text/markdown",
+            "flatfield://runs/{run}/report/csv": "text/csv",
+            "flatfield://runs/{run}/report/json": "application/json",
+            "flatfield://runs/{run}/report/markdown": "text/markdown",
+        }
+
+
+async def test_a_format_of_a_third_party_is_offered_with_its_media_type(
+    connected: Any, published: Desk, install: Install
+) -> None:
+    install("flatfield.reports", "tally", TALLY)
+    install("flatfield.reports", "drawn", DRAWN)
+    async with connected(published) as client:
+        assert await formats_of(client) == ["csv", "json", "markdown", "tally"]
+        assert (await resources_of(client))["flatfield://runs/{run}/report/tally"] == "text/x-tally"
+        told = (await client.call_tool("report", {"format": "tally"})).structured_content
+        whole = (await client.read_resource(told["resource"])).contents[0]
+    assert (told["complete"], told["text"], whole.mime_type) == (True, whole.text, "text/x-tally")
+    assert whole.text.startswith("claude-3-haiku\n")
+
+
+async def test_a_format_that_there_is_not_is_told_with_those_that_there_are(connected: Any, install: Install) -> None:
+    install("flatfield.reports", "tally", TALLY)
+    async with connected() as client:
+        for name in ("terminal", "pdf"):
+            result = await client.call_tool("report", {"format": name})
+            assert result.is_error
+            assert "format: Input should be 'csv' or 'json' or 'markdown' or 'tally'" in result.content[0].text
+
+
+async def test_each_format_is_shortened_in_its_own_way(
+    published: Desk, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "LONGEST_CHARACTERS", 3000)
+    install("flatfield.reports", "tally", SHORTER)
+    run = load().run.id
+    found = {form: reporting.report_of(run, form, published) for form in ("csv", "json", "markdown")}
+    for form, report in found.items():
+        assert (report.complete, len(report.text) <= 3000) == (False, True), form
+    assert found["csv"].text.endswith("\n")
+    assert "trials" in json.loads(found["json"].text)["left_out"]
+    assert "(left out here; the resource has it)" in found["markdown"].text
+    monkeypatch.setattr(reporting, "LONGEST_CHARACTERS", 20)
+    assert reporting.report_of(run, "tally", published).text == "45 trials in at most 20 characters"
+
+
+async def test_a_format_that_says_nothing_of_it_is_cut_at_a_lines_end(
+    published: Desk, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "LONGEST_CHARACTERS", 20)
+    install("flatfield.reports", "tally", TALLY)
+    text = reporting.report_of(load().run.id, "tally", published).text
+    assert 0 < len(text) <= 20
+    assert text.endswith("\n")
