@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from genai_prices.data_snapshot import get_snapshot
 
 from flatfield import plugins
 from flatfield.errors import InvalidFiles, NotFound, NotReady
 from flatfield.faces.claude_code.layout import PROJECT
 from flatfield.faces.claude_code.wrappers import sub_agent
 from flatfield.faces.cli.environment import read_environment
-from flatfield.records import AgentConfig, Traits, Usage
+from flatfield.records import AgentConfig, Price, Sent, Traits, Usage
 from flatfield.runs import examination
 from flatfield.runs.examination import RunningServer, agent_spec
 from flatfield.scoring.fairness.acceptance import accepts_effort, accepts_temperature
 from flatfield.scoring.judge.blinding import Blinder
 from flatfield.scoring.judge.makers import maker_of
 from flatfield.scoring.judge.room import is_small
+from flatfield.scoring.prices.listing import listings, vendor_rates
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.agents import select_agents
 from flatfield.tasks.config import read_config
@@ -71,6 +74,10 @@ def vendors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         TRAITS,
         refused=lambda agent: frozenset({"reasoning_effort"} if agent.model == "owl/plain" else ()),
         usual_servers=lambda _: (server,),
+        PRICES={
+            "owl-1": Price(input_mtok=3.0, output_mtok=9.0, source="owl.example/prices, November 2026"),
+            "owl/mistral-large": Price(input_mtok=99.0, output_mtok=99.0),
+        },
     )
     wire = SimpleNamespace(name="owl-works", value="owls:wire", load=lambda: SimpleNamespace(create=Told))
     points = {
@@ -102,6 +109,25 @@ def test_it_is_priced_by_the_name_that_price_lists_have_for_it() -> None:
     assert Prices().usd(AGENT, MILLION, on_device=False) == 2.0
     stranger = AgentConfig(name="x", provider="owl-gone", model="mistral-large")
     assert Prices().usd(stranger, MILLION, on_device=False) is None
+
+
+def test_what_no_list_prices_costs_what_it_states_itself_at_its_own_host() -> None:
+    own = AgentConfig(name="owl", provider="owl-works", model="owl-1")
+    assert Prices().usd(own, MILLION, on_device=False) == 3.0
+    here, elsewhere = Sent(base_url="https://api.owl.example/v2"), Sent(base_url="http://127.0.0.1:9")
+    assert Prices().usd(own, MILLION, on_device=False, sent=here) == 3.0
+    assert Prices().usd(own, MILLION, on_device=False, sent=elsewhere) is None
+    assert Prices().usd(own, MILLION, on_device=False, sent=Sent(service_tier="flex")) is None
+    assert Prices({"owl-1": Price(input_mtok=5.0, output_mtok=5.0)}).usd(own, MILLION, on_device=False) == 5.0
+    said = Prices().described(own, here)
+    assert said == "$3 in, $9 out per million tokens: owl-works's own list (owl.example/prices, November 2026)"
+    data, now = get_snapshot(), datetime(2026, 11, 29, tzinfo=UTC)
+    for name in ("owl-1", "owl-works:owl-1"):
+        (found,) = listings(name, {}, data, "1", now)
+        assert (found.provider, found.model, found.rates.output_mtok) == ("owl-works", "owl-1", 9.0)
+    rates = vendor_rates("owl-works", "owl-1", data, now)
+    assert rates is not None
+    assert rates.input_mtok == 3.0
 
 
 def test_its_keys_and_its_usual_server_are_looked_for() -> None:

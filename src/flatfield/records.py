@@ -170,9 +170,9 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
 
 
 class Price(Struct, frozen=True, kw_only=True):
-    """A user's own price, in USD per million tokens; a cache price left out is the input price.
+    """A price that a user or a vendor's package states, in USD per million tokens.
 
-    `source` says where it was read.
+    A cache price left out is the input price. `source` says where it was read.
     """
 
     input_mtok: float

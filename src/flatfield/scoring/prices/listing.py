@@ -52,6 +52,8 @@ def listings(
 ) -> tuple[Listing, ...]:
     """What is known of `MODEL` or `PROVIDER:MODEL`: the user's own price, then those of vendors, then of others.
 
+    Where no list has one: what a vendor's package states of it.
+
     Raises:
         NotFound: nothing is; the message lists names that come close.
     """
@@ -63,12 +65,17 @@ def listings(
         asked = next((each.id for each in data.providers if re.match(each.api_pattern, f"http{address}")), "")
         known.add("")
     wanted = model if asked in known else name
-    found = [_own(key, price) for key, price in own.items() if key in {name, wanted} or key.partition(":")[2] == name]
+    found = [
+        _own(key, price, f"user price file ({price.source})")
+        for key, price in own.items()
+        if key in {name, wanted} or key.partition(":")[2] == name
+    ]
     bare, ours = _without_prefix(wanted), _price_names()
     for vendor in sorted(data.providers, key=lambda each: each.id not in ours):
         if asked not in known or vendor.id == asked:
             info = vendor.find_model(bare)
             found += [_listing(vendor, info, version, now)] if info is not None else []
+    found += [each for each in _stated(name) if not found]
     if not found:
         free = "; on your own device it costs $0 at the API" if colon and _is_free(provider) else ""
         raise NotFound(f"no price is known for {name!r}{free or _close(wanted, own, data)}")
@@ -80,7 +87,20 @@ def vendor_rates(provider: str, model: str, data: DataSnapshot, now: datetime) -
     asked = plugins.traits_or_usual(provider).price_name
     vendor = next((each for each in data.providers if each.id == asked), None)
     info = vendor.find_model(model) if vendor is not None else None
-    return _rates(info.get_prices(now)) if info is not None else None
+    if info is not None:
+        return _rates(info.get_prices(now))
+    return next((each.rates for each in _stated(f"{provider}:{model}")), None)
+
+
+def _stated(name: str) -> tuple[Listing, ...]:
+    """What the packages of vendors state of the price of `MODEL` or `PROVIDER:MODEL`."""
+    found: list[Listing] = []
+    for provider in plugins.names("provider"):
+        stated: Mapping[str, Price] = getattr(plugins.vendor_if_there(provider), "PRICES", None) or {}
+        for model, price in stated.items():
+            if name in {model, f"{provider}:{model}"}:
+                found.append(_own(f"{provider}:{model}", price, f"{provider}'s own list ({price.source})"))
+    return tuple(found)
 
 
 def _price_names() -> frozenset[str]:
@@ -98,7 +118,7 @@ def _is_free(provider: str) -> bool:
     return plugins.traits_or_usual(provider).is_usually_on_device
 
 
-def _own(key: str, price: Price) -> Listing:
+def _own(key: str, price: Price, source: str) -> Listing:
     provider, colon, model = key.partition(":")
     read = price.input_mtok if price.cache_read_mtok is None else price.cache_read_mtok
     write = price.input_mtok if price.cache_write_mtok is None else price.cache_write_mtok
@@ -109,7 +129,7 @@ def _own(key: str, price: Price) -> Listing:
         provider=provider if colon else "any",
         model=model if colon else key,
         rates=rates,
-        source=f"user price file ({price.source})",
+        source=source,
     )
 
 

@@ -23,7 +23,7 @@ STANDARD = frozenset({"", "auto", "default", "standard", "on_demand", "unspecifi
 
 
 class Prices:
-    """Prices from genai-prices, loaded when first asked, and a user's `own`, which win.
+    """Prices from genai-prices, loaded when first asked, and a user's `own`, which win; else what a vendor states.
 
     `own` are keyed by "PROVIDER:MODEL" or by model; `at` is the time of the requests (None: now), for prices that
     changed; `cache` is flatfield's cache folder, where newer data may lie (None: the package's own is used).
@@ -61,7 +61,11 @@ class Prices:
             return 0.0
         if usage is None or usage.cache_read_tokens + usage.cache_write_tokens > usage.input_tokens:
             return None
-        return own_usd(own, usage) if own else self._listed(agent, usage, sent or Sent())
+        if own is not None:
+            return own_usd(own, usage)
+        listed = self._listed(agent, usage, sent or Sent())
+        stated = stated_price(agent, sent or Sent()) if listed is None else None
+        return listed if stated is None else own_usd(stated, usage)
 
     def own(self, agent: AgentConfig) -> Price | None:
         """The user's own price of an agent's model."""
@@ -76,10 +80,11 @@ class Prices:
         """How a request of the agent is priced, in words; "" when no price is known. `sent` as for `usd`."""
         own = self.own(agent)
         if own is not None:
-            return f"{rates_text(own.input_mtok, own.cache_read_mtok, own.output_mtok)}: user price file ({own.source})"
+            return f"{_rates_of(own)}: user price file ({own.source})"
         found = self._calculated(agent, Usage(), sent)
         if found is None:
-            return ""
+            stated = stated_price(agent, sent)
+            return "" if stated is None else f"{_rates_of(stated)}: {agent.provider}'s own list ({stated.source})"
         price = found.model_price
         tier = sent.service_tier
         at = f" at the service tier {tier}" if tier_context(tier) else ""
@@ -128,6 +133,25 @@ class Prices:
         except LookupError:
             return None
         return found if found.model_price.input_mtok and found.model_price.output_mtok else None
+
+
+def stated_price(agent: AgentConfig, sent: Sent) -> Price | None:
+    """What the vendor's package states of a price that no list has, in its `PRICES` by model.
+
+    It holds for requests to the vendor's own host alone, and for the service tiers that are billed at the list price.
+    """
+    stated = getattr(plugins.vendor_if_there(agent.provider), "PRICES", None) or {}
+    price: Price | None = stated.get(agent.model)
+    if price is None or tier_context(sent.service_tier):
+        return None
+    from flatfield.vendors.base import is_own
+
+    address = sent.base_url or agent.base_url
+    return price if not address or is_own(address, plugins.traits_or_usual(agent.provider)) else None
+
+
+def _rates_of(price: Price) -> str:
+    return rates_text(price.input_mtok, price.cache_read_mtok, price.output_mtok)
 
 
 def rates_text(input_mtok: Any, cache_read_mtok: Any, output_mtok: Any) -> str:  # noqa: ANN401 - a number, or tiers
