@@ -88,7 +88,7 @@ class Toolbox:
 
     def _parse(self, call: ToolCall, signature: _Signature) -> dict[str, Any]:
         """The arguments; none at all stand for `{}`, as several servers send it for calls without arguments."""
-        if not call.arguments or call.arguments.isspace():
+        if call.arguments.strip() in {"", "null"}:
             return {}
         if json_text.is_deeper(call.arguments):
             raise signature.refuse("the arguments are nested too deeply")

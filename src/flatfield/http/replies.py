@@ -34,6 +34,11 @@ LETTERS_PER_TOKEN, FREE_LETTERS = 32, 8000
 """Text of which a token is longer than this is not written by a model that keeps to its cap either."""
 ERROR_BYTES = 16 * 1024
 DRAIN_SECONDS = 0.2  # that a body may take to end when the reply in it is over, to use the connection again
+DONE = b"[DONE]"
+AFTER_SECONDS = 3.0
+"""So long is waited for more when a reply has ended by itself: for its usage, or for another piece of its text."""
+BYTES_OF_A_TOKEN = 1024
+"""Some servers send so much around each token; with them a reply may grow as its cap does."""
 _RETRY_DELAY = re.compile(r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
 
 
@@ -88,14 +93,17 @@ class Marks:
 
     `limit` ends the attempt: at first if no connection comes about, and once the request is out, if the model time is
     over. aiohttp's tracing tells of each piece that is sent. `events_left`: how many the reply may still have.
+    `is_over`: nothing more is read; `finished`: when the reply last grew, by the loop's clock, once it was complete.
     `received`: the body as it came, as far as it was read; `status` and `headers` are the answer's, once there is one.
     """
 
     __slots__ = (
         "events_left",
+        "finished",
         "first",
         "headers",
         "is_out",
+        "is_over",
         "last",
         "limit",
         "output_tokens",
@@ -114,7 +122,8 @@ class Marks:
         self.sent = self.last = now
         self.seconds = max(seconds, 0.001)
         self.first: float | None = None
-        self.is_out = False
+        self.is_out = self.is_over = False
+        self.finished: float | None = None
         self.limit: asyncio.Timeout | None = None
 
     def piece_sent(self, now: float) -> None:
@@ -133,12 +142,12 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
     """
     chunk = await response.content.readany()
     decoder, body = _decoder(response.content_type, chunk), bytearray()
-    taken_bytes = 0
-    while chunk and not reader.over:
+    most_bytes = max(MAX_REPLY_BYTES, BYTES_OF_A_TOKEN * (marks.output_tokens or 0))
+    while chunk and not marks.is_over:
+        last, letters, complete = marks.last, reader.letters, reader.complete
         marks.last = clock.now()
-        taken_bytes += len(chunk)
         marks.received += chunk
-        if taken_bytes > MAX_REPLY_BYTES:
+        if len(marks.received) > most_bytes:
             return "size"
         if decoder is None:
             body += chunk
@@ -146,8 +155,10 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
             _take(decoder.feed(chunk), reader, marks)
             if _is_beyond_cap(reader, marks):
                 return "size"
-        chunk = b"" if reader.over else await response.content.readany()
-    if reader.over:
+        if complete and reader.letters == letters:  # what a stream does when the reply is finished is nobody's time
+            marks.last = last
+        chunk = b"" if marks.is_over else await _next(response, reader, marks, grown=reader.letters > letters)
+    if marks.is_over:
         await _drain(response)
     elif decoder is None:
         _read(reader.whole, bytes(body))
@@ -163,7 +174,13 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
 def _take(events: list[bytes], reader: Reader, marks: Marks) -> None:
     marks.events_left -= len(events)
     for data in events:
+        if reader.complete and data.strip() == DONE:
+            marks.is_over = True  # some gateways end every stream so, also of APIs that have no such mark
+            break
         _read(reader.event, data)
+        marks.is_over = reader.over
+        if marks.is_over:
+            break
     if marks.first is None and reader.begun:
         marks.first = marks.last
 
@@ -197,6 +214,19 @@ def _decoder(content_type: str, beginning: bytes) -> EventDecoder | LineDecoder 
     if content_type == "application/x-ndjson":
         return LineDecoder()
     return EventDecoder() if content_type == "text/event-stream" and not start.startswith(b"{") else None
+
+
+async def _next(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, *, grown: bool) -> bytes:
+    """The next piece of the body; b"" at its end, and when a finished reply has not grown for some seconds."""
+    if not reader.complete:
+        return await response.content.readany()
+    now = asyncio.get_running_loop().time()
+    marks.finished = now if grown or marks.finished is None else marks.finished
+    try:
+        async with asyncio.timeout_at(marks.finished + AFTER_SECONDS):
+            return await response.content.readany()
+    except TimeoutError:
+        return b""
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 class RetryPolicy(Struct, frozen=True, kw_only=True):
     """How often and how long a request is tried again; `stall_seconds` without a byte count as a lost connection."""
 
-    attempts: int = 6
+    attempts: int = 20
     first_wait_seconds: float = 0.5
     longest_wait_seconds: float = 60.0
     total_wait_seconds: float = 180.0

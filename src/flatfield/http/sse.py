@@ -5,6 +5,15 @@ from __future__ import annotations
 _FIELDS = (b":", b"event", b"id", b"retry", b"data")
 
 
+def _is_whole(payload: bytes) -> bool:
+    """Whether a line of data looks like a whole JSON object, as no line in the middle of one does."""
+    return payload.startswith(b'{"') and payload.rstrip().endswith(b"}")
+
+
+def _begins_anew(payload: bytes) -> bool:
+    return payload.startswith((b'{"', b"[DONE]"))
+
+
 class EventDecoder:
     """Turns chunks of bytes into the `data` of each event (WHATWG HTML, section 9.2.6).
 
@@ -39,7 +48,11 @@ class EventDecoder:
                     events.append(b"\n".join(data))
                 data.clear()
             elif content.startswith(b"data:"):
-                data.append(content[6:] if content.startswith(b"data: ") else content[5:])
+                payload = content[6:] if content.startswith(b"data: ") else content[5:]
+                if data and _is_whole(data[-1]) and _begins_anew(payload):  # a server that leaves out the blank line
+                    events.append(b"\n".join(data))
+                    data.clear()
+                data.append(payload)
             elif not content.startswith(_FIELDS):
                 self.stray += line
         return events

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from flatfield.http.services import Pressure
 
 LARGE_BODY_BYTES = 512 * 1024
+HEADER_BYTES = 128 * 1024
+"""A header may be so long: gateways put policies, limits and traces into theirs."""
 ERROR_CHARACTERS = 600
 INTERRUPTED = "interrupted: the trial was stopped before the reply was whole"
 ASKED_TOO_MUCH = frozenset({429, 529})
@@ -248,6 +250,8 @@ def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aioh
         ),
         trace_configs=[trace],
         auto_decompress=True,
+        max_line_size=HEADER_BYTES,
+        max_field_size=HEADER_BYTES,
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.records import ToolResult, ToolSpec
+
+_FENCE = re.compile(r"```[A-Za-z]*\s*\n(.*?)\n?```", re.DOTALL)
 
 
 def instructions(tools: Sequence[ToolSpec]) -> str:
@@ -54,7 +57,7 @@ def parse(text: str, turn: int) -> tuple[str, tuple[ToolCall, ...]]:
     is told the right form and goes on.
     """
     try:
-        step = json_text.decoded(text.strip())
+        step = json_text.decoded(_without_fence(text.strip()))
     except ValueError:
         step = None
     if isinstance(step, dict) and "answer" in step:
@@ -63,6 +66,12 @@ def parse(text: str, turn: int) -> tuple[str, tuple[ToolCall, ...]]:
         arguments = _dump(step.get("arguments", {}))
         return "", (ToolCall(id=f"step_{turn}", name=step["tool"], arguments=arguments),)
     return "", (ToolCall(id=f"step_{turn}", name="", arguments=_dump(text)),)
+
+
+def _without_fence(text: str) -> str:
+    """The JSON in a Markdown code fence, which models put around it where no server holds them to a schema."""
+    found = _FENCE.fullmatch(text)
+    return found[1] if found else text
 
 
 def results_text(results: Sequence[ToolResult]) -> str:

@@ -8,7 +8,7 @@ the agent's model does not take, `usual_servers(environ)` the servers that often
 from __future__ import annotations
 
 import hashlib
-import re  # noqa: TC003 - a pattern is a parameter
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -22,6 +22,7 @@ from flatfield.http.secrecy import shown_url
 from flatfield.records import (
     AgentConfig,
     Finish,
+    Leftover,
     Reply,
     Sent,
     Task,
@@ -85,6 +86,7 @@ __all__ = [
     "answered",
     "api_key",
     "arguments_object",
+    "as_name",
     "base_url",
     "brings",
     "closest",
@@ -109,6 +111,8 @@ __all__ = [
     "without_version",
 ]
 
+MOST_LESSONS = 3
+"""So often one request is made again in another way that its server asks for."""
 SPARE_TOKENS = 8  # servers stop a little before the last place of the window
 SYSTEM_PROMPT = (
     "You are an agent working in one directory. Use the tools to do the task; paths are relative to the directory. "
@@ -330,8 +334,11 @@ class Dialect(Protocol):
         """Keep what the model sent as it must go back, and say what it means; `turn` counts from 1."""
         ...
 
-    def meant(self, error: ProviderError) -> ProviderError | Told:
-        """What a failed request means: the error, perhaps of another kind or with its fix, or a refusal's reply."""
+    def meant(self, error: ProviderError) -> ProviderError | Told | None:
+        """What a failed request means: the error, perhaps of another kind or with its fix; what the model told by it.
+
+        None: the dialect has learned from it how the server wants the request, which is to be made again.
+        """
         ...
 
 
@@ -360,22 +367,27 @@ class Talk:
 
     async def ask(self, budget: TurnBudget) -> tuple[Reply, Told]:
         """One request, which is usually a whole turn; its reply, and what that said by itself."""
-        dialect = self._dialect
-        cap = dialect.cap_tokens(budget.output_tokens)
-        body, sent = dialect.body(cap)
-        post = Post(url=dialect.url, headers=dialect.headers, body=body, seconds=budget.seconds, output_tokens=cap)
-        try:
-            exchange = await self._transport.post(post, dialect.new_reader)
-        except ProviderError as error:
-            meant = dialect.meant(error)
-            if isinstance(meant, ProviderError):
-                raise meant from None
-            return _refused(meant, error, sent), meant
-        told = dialect.take(exchange, cap, self._turns)
+        dialect, cap = self._dialect, self._dialect.cap_tokens(budget.output_tokens)
+        refused: list[Leftover] = []
+        while True:
+            body, sent = dialect.body(cap)
+            post = Post(url=dialect.url, headers=dialect.headers, body=body, seconds=budget.seconds, output_tokens=cap)
+            try:
+                exchange = await self._transport.post(post, dialect.new_reader)
+                break
+            except ProviderError as error:
+                meant = dialect.meant(error) if len(refused) < MOST_LESSONS else error
+                left = _with(refused, error.left)
+                if isinstance(meant, ProviderError):
+                    raise meant.having(left) from None
+                if meant is not None:
+                    return _by_error(meant, left, sent), meant
+                refused.append(error.left)
+        told = _believed(dialect.take(exchange, cap, self._turns))
         if self._json and exchange.cut is None and told.finish == "stop" and not told.paused:
             text, calls = json_protocol.parse(told.text, self._turns)
             told = structs.replace(told, text=text, calls=calls)
-        return _reply(told, exchange, sent), told
+        return _after(refused, _reply(told, exchange, sent)), told
 
 
 def transport_to(url: str, services: Services) -> Transport:
@@ -420,11 +432,53 @@ def _reply(told: Told, exchange: Exchange[Any], sent: Sent) -> Reply:
     )
 
 
-def _refused(told: Told, error: ProviderError, sent: Sent) -> Reply:
-    """A refusal that came as an error is how the model's reply ended, with all that it took."""
-    left = error.left
+def _believed(told: Told) -> Told:
+    """Without counts that cannot be right: no prompt is of no tokens, and nothing is written with none."""
+    usage = told.usage
+    if usage is None or usage.input_tokens or usage.output_tokens:
+        return told
+    return structs.replace(told, usage=None)
+
+
+def _with(refused: Sequence[Leftover], left: Leftover) -> Leftover:
+    """What a request took, with what those took that taught how to make it."""
+    return structs.replace(
+        left,
+        wire=(*(wire for each in refused for wire in each.wire), *left.wire),
+        retry_seconds=left.retry_seconds + sum(each.retry_seconds for each in refused),
+        queue_seconds=left.queue_seconds + sum(each.queue_seconds for each in refused),
+        abandoned=(*(item for each in refused for item in each.abandoned), *left.abandoned),
+    )
+
+
+def _after(refused: Sequence[Leftover], reply: Reply) -> Reply:
+    """A reply with what the requests took that taught how to make its own."""
+    if not refused:
+        return reply
+    all_left = _with(
+        refused,
+        Leftover(
+            wire=reply.wire,
+            retry_seconds=reply.retry_seconds,
+            queue_seconds=reply.queue_seconds,
+            abandoned=reply.abandoned_usage,
+        ),
+    )
+    return structs.replace(
+        reply,
+        wire=all_left.wire,
+        retry_seconds=all_left.retry_seconds,
+        queue_seconds=all_left.queue_seconds,
+        abandoned_usage=all_left.abandoned,
+        attempts=reply.attempts + sum(max(1, len(each.wire)) for each in refused),
+    )
+
+
+def _by_error(told: Told, left: Leftover, sent: Sent) -> Reply:
+    """What came as an error is how the model's reply ended, with all that it took."""
     return Reply(
         text=told.text,
+        calls=told.calls,
         finish=told.finish,
         retry_seconds=left.retry_seconds,
         queue_seconds=left.queue_seconds,
@@ -478,6 +532,11 @@ def arguments_object(arguments: str) -> dict[str, Any]:
     except ValueError:
         value = None
     return value if isinstance(value, dict) else {"invalid_arguments": arguments}
+
+
+def as_name(name: str) -> str:
+    """A tool's name that every API takes back: what a model made up may be none."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "unnamed"
 
 
 # ---------------------------------------------------------------------------- the provider of an HTTP API

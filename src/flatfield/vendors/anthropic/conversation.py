@@ -142,6 +142,7 @@ class Messages:
             usage=reader.usage,
             reasoning=reader.reasoning,
             service_tier=reader.service_tier,
+            answered_by=reader.answered_by,
             paused=reader.paused and exchange.cut is None,
         )
 

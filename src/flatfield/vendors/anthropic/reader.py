@@ -10,7 +10,7 @@ from msgspec import Raw, Struct, field
 from flatfield.errors import ProviderError
 from flatfield.http.replies import RETRIED, Passing
 from flatfield.records import Finish, ToolCall, Usage
-from flatfield.vendors.base import arguments_object
+from flatfield.vendors.base import arguments_object, as_name
 
 
 class _Details(Struct):
@@ -43,6 +43,7 @@ class _Delta(Struct):
 
 class _Started(Struct):
     usage: _Usage | None = None
+    model: Any = None
 
 
 class _Event(Struct):
@@ -62,6 +63,7 @@ class _Message(Struct):
     stop_reason: str | None = None
     stop_details: _StopDetails | None = None
     usage: _Usage | None = None
+    model: Any = None
     error: Any = None
 
 
@@ -70,6 +72,7 @@ class _Block(Struct):
 
     kind: str
     start: dict[str, Raw]
+    id: str = ""
     parts: list[str] = field(default_factory=list)
     signature: str = ""
 
@@ -108,7 +111,7 @@ class MessageReader:
 
     __slots__ = (
         "_blocks", "_covered", "_explanation", "_open", "_usage",
-        "begun", "complete", "finish", "letters", "over", "paused", "usage",
+        "answered_by", "begun", "complete", "finish", "letters", "over", "paused", "usage",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -120,7 +123,7 @@ class MessageReader:
         self.finish: Finish = "stop"
         self.usage: Usage | None = None
         self._usage = _Usage()
-        self._explanation = ""
+        self._explanation = self.answered_by = ""
         self._blocks: list[_Block] = []
         self._open: dict[int, _Block] = {}
 
@@ -146,19 +149,29 @@ class MessageReader:
 
     def calls(self) -> tuple[ToolCall, ...]:
         """The tool calls so far, in the model's order."""
+        self._tell_ids_apart()
         return tuple(
-            ToolCall(
-                id=_string(block.start.get("id")), name=_string(block.start.get("name")), arguments=block.arguments()
-            )
+            ToolCall(id=block.id, name=_string(block.start.get("name")), arguments=block.arguments())
             for block in self._blocks
             if block.kind == "tool_use"
         )
+
+    def _tell_ids_apart(self) -> None:
+        """The API refuses to see two calls under one id again, which servers behind it may give."""
+        found: set[str] = set()
+        for block in self._blocks:
+            if block.kind == "tool_use":
+                block.id = block.id or _string(block.start.get("id"))
+                if not block.id or block.id in found:
+                    block.id = f"{block.id or 'toolu'}_{len(found) + 1}"
+                found.add(block.id)
 
     def content(self) -> list[dict[str, Any]]:
         """The message's blocks, to be sent back: verbatim, but for what the API itself refuses to see again.
 
         These are blocks of empty text, and a message of nothing but thinking.
         """
+        self._tell_ids_apart()
         kept = [block for block in self._blocks if block.kind != "text" or block.text("text").strip()]
         if all(block.kind in {"thinking", "redacted_thinking"} for block in kept):
             return []
@@ -176,12 +189,17 @@ class MessageReader:
             self._begin(event.index, event.content_block)
         elif event.delta is not None:
             self._add(event.index, event.delta)
-        if event.message is not None and event.message.usage is not None:
-            self._merge(event.message.usage)
+        if event.message is not None:
+            self._begin_message(event.message)
         if event.usage is not None:
             self._merge(event.usage)
             self.usage = _told(self._usage)
         self.over = event.type == "message_stop"
+
+    def _begin_message(self, started: _Started | _Message) -> None:
+        self.answered_by = str(started.model or "")
+        if started.usage is not None:
+            self._merge(started.usage)
 
     def whole(self, body: bytes) -> None:
         """Take a reply that was not streamed."""
@@ -195,9 +213,8 @@ class MessageReader:
             raise Passing(f"the server sent no message: {body[:200].decode('utf-8', 'replace')}")
         for index, block in enumerate(message.content):
             self._begin(index, block)
-        if message.usage is not None:
-            self._merge(message.usage)
-            self.usage = _told(self._usage)
+        self._begin_message(message)
+        self.usage = _told(self._usage) if message.usage is not None else None
         self._end(message.stop_reason, message.stop_details)
         self.over = True
 
@@ -258,7 +275,8 @@ def _returned(block: _Block) -> dict[str, Any]:
         arguments = block.arguments()
         value = arguments_object(arguments)
         # What the model wrote goes back letter by letter, unless it is no object, which the API refuses.
-        return {**block.start, "input": value if _is_wrapped(value, arguments) else Raw(arguments.encode())}
+        own = {"id": block.id, "name": as_name(_string(block.start.get("name")))} if block.kind == "tool_use" else {}
+        return {**block.start, **own, "input": value if _is_wrapped(value, arguments) else Raw(arguments.encode())}
     return dict(block.start)
 
 

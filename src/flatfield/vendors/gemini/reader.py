@@ -223,6 +223,9 @@ class GeminiReader:
         if text:
             self._parts.append((msgspec.json.encode({"text": text}), False))
 
+    def _is_empty(self) -> bool:
+        return not (self._texts or self._calls or self._thoughts or self._parts or self._unsigned)
+
     def _end(self, reason: str, message: str) -> None:
         said = f"{reason}: {message[:_SHOWN_LETTERS]}" if message else reason
         if reason in _NOT_THE_MODELS:
@@ -232,7 +235,7 @@ class GeminiReader:
                 f"Your function call was not valid ({said}) and nothing was run. "
                 "Call one of the declared functions with valid arguments, or answer."
             )
-        elif reason not in _FINISH and not self._texts and not self._calls:
+        elif self._is_empty() and (reason not in _FINISH or reason == "STOP"):  # a known fault of the API's
             raise Passing(f"the Gemini API ended an empty reply with {said}")
         self.complete, self._finish, self._said = True, _FINISH.get(reason, "stop"), message[:_SHOWN_LETTERS] or reason
 

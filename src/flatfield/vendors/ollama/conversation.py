@@ -202,6 +202,7 @@ class OllamaMessages:
             finish=base.ending(reader.finish, reader.usage, cap_tokens, self._num_ctx),
             usage=reader.usage,
             reasoning=reader.reasoning,
+            answered_by=reader.answered_by,
         )
 
     def meant(self, error: ProviderError) -> ProviderError:

@@ -180,14 +180,15 @@ def was_cut(prompt_tokens: int, *, num_ctx: int, sent_bytes: int, before_tokens:
     `truncate` and `shift` off make it refuse instead, but servers before 0.12 do not know them, and say nothing: they
     drop messages, or halve what does not fit (to num_ctx - (num_ctx - num_keep) / 2 tokens). Signs of that: no room
     left for an answer; a conversation that only grows counts fewer tokens than before; or exactly half the window, from
-    text of more than 3 bytes for each token of all of it. A conversation of under 2 bytes a token is taken to fit.
+    text of more than 3 bytes for each token of all of it. A conversation of under 2 bytes a token is taken to fit, and
+    a count of less than a quarter of the window to leave out what the server had in its cache (0.30 counts so).
     """
     if prompt_tokens >= num_ctx:
         return True
     if sent_bytes < 2 * num_ctx:
         return False
     halved = 0 <= prompt_tokens - num_ctx // 2 <= HALVED_TOKENS and sent_bytes >= 3 * num_ctx
-    return halved or prompt_tokens < before_tokens
+    return halved or num_ctx // 4 <= prompt_tokens < before_tokens
 
 
 class _Details(Struct):

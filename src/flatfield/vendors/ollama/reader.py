@@ -35,6 +35,7 @@ class _Event(Struct):
     eval_count: int | None = None
     error: Any = None
     status: int | None = None
+    model: Any = None
 
 
 class _Function(Struct):
@@ -55,11 +56,12 @@ _NEXT_LINE = re.compile(rb"\}[ \t\r]*\n\s*\{")  # JSON itself has a comma betwee
 class OllamaReader:
     """Gathers text, thinking, calls and counts; `complete` and `over` once a line says `done`."""
 
-    __slots__ = ("_calls", "_last", "_parts", "_reasons", "begun", "complete", "letters", "over")
+    __slots__ = ("_calls", "_last", "_parts", "_reasons", "answered_by", "begun", "complete", "letters", "over")
 
     def __init__(self) -> None:
         self.begun = self.complete = self.over = False
         self.letters = 0
+        self.answered_by = ""
         self._parts: list[str] = []
         self._reasons: list[str] = []
         self._calls: list[tuple[bytes, _Call]] = []
@@ -163,6 +165,7 @@ class OllamaReader:
                 raise Passing(f"the server has {event.done_reason}ed the model instead of asking it")
             self.complete = self.over = True
             self._last = event
+            self.answered_by = str(event.model or "")
 
     def _add_call(self, raw: bytes) -> None:
         try:
@@ -196,10 +199,17 @@ class LoadReader:
 
 
 def _decoded(data: bytes) -> _Event:
+    """A line; one that says nothing but an error, under any name that begins so, is that error."""
     try:
-        return _EVENT.decode(data)
+        event = _EVENT.decode(data)
     except msgspec.MsgspecError:
         raise _invalid(data) from None
+    if event.message is None and event.error is None and not event.done:
+        lines: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
+        named = next((name for name in lines if name.startswith("error")), None)
+        if named is not None:
+            raise Passing(f"the server reported an error in the stream: {named}: {lines[named]}")
+    return event
 
 
 def _invalid(data: bytes) -> Passing:

@@ -119,6 +119,7 @@ class Responses:
             usage=reader.usage,
             reasoning=reader.reasoning,
             service_tier=reader.service_tier,
+            answered_by=reader.answered_by,
         )
 
     def meant(self, error: ProviderError) -> ProviderError | base.Told:
@@ -173,9 +174,17 @@ def _is_whole(call: ToolCall) -> bool:
 
 
 def _replayed(raw: bytes, call: ToolCall | None) -> bytes:
-    """The model's item as it goes back to it: verbatim, but for a call's arguments that are no JSON."""
-    if call is None or _is_whole(call):
+    """The model's item as it goes back to it: verbatim, but for a name or arguments that the API would refuse."""
+    if call is None or (_is_whole(call) and base.as_name(call.name) == call.name and _is_text(raw)):
         return raw
     item = msgspec.json.decode(raw)
-    item["arguments"] = msgspec.json.encode(base.arguments_object(call.arguments)).decode()
+    item["name"] = base.as_name(call.name)
+    item["arguments"] = (
+        call.arguments if _is_whole(call) else msgspec.json.encode(base.arguments_object(call.arguments)).decode()
+    )
     return msgspec.json.encode(item)
+
+
+def _is_text(raw: bytes) -> bool:
+    """Whether an item's arguments are a text, as the API wants to see them again."""
+    return isinstance(msgspec.json.decode(raw).get("arguments"), str)

@@ -22,7 +22,7 @@ class _Item(Struct):
     type: str = ""
     name: str = ""
     call_id: str = ""
-    arguments: str | None = ""
+    arguments: Any = ""
     content: list[_Part] | None = None
     summary: list[_Part] | None = None
 
@@ -54,6 +54,7 @@ class _Response(Struct):
     output: list[msgspec.Raw] = field(default_factory=list)
     usage: _Usage | None = None
     service_tier: Any = None
+    model: Any = None
 
 
 class _Event(Struct):
@@ -87,6 +88,7 @@ class ResponsesReader:
         "_texts",
         "_thought",
         "_writing",
+        "answered_by",
         "begun",
         "complete",
         "finish",
@@ -102,7 +104,7 @@ class ResponsesReader:
         self.letters = 0
         self.finish: Finish = "stop"
         self.usage: Usage | None = None
-        self.service_tier = ""
+        self.service_tier = self.answered_by = ""
         self.items: list[tuple[bytes, ToolCall | None]] = []
         self._texts: list[str] = []
         self._reasons: list[str] = []
@@ -188,7 +190,7 @@ class ResponsesReader:
         item = _item(raw)
         call = None
         if item.type == "function_call":
-            call = ToolCall(id=item.call_id, name=item.name, arguments=item.arguments or "")
+            call = ToolCall(id=item.call_id, name=item.name, arguments=_written(item.arguments))
         elif item.type == "message":
             for part in item.content or ():
                 self._texts.append(part.refusal or part.text or "")
@@ -200,10 +202,20 @@ class ResponsesReader:
         self._call = None
         self._thought = False
 
+    def _keep_open_call(self) -> None:
+        """A call that was streamed and never closed is one all the same: a shorter final list does not undo it."""
+        call, arguments = self._call, "".join(self._writing)
+        if call is None or not arguments:
+            return
+        item = {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": arguments}
+        self._add(msgspec.json.encode(item))
+
     def _conclude(self, response: _Response) -> None:
         """The end of a response: its usage, and how it ended; raises what made it fail."""
         self.usage = _usage(response.usage)
         self.service_tier = str(response.service_tier or "")
+        self.answered_by = str(response.model or "")
+        self._keep_open_call()
         if not self.items:
             for raw in response.output:
                 self._add(bytes(raw))
@@ -218,6 +230,13 @@ class ResponsesReader:
         elif self._refused:
             self.finish = "refused"
         self.complete = response.status not in {"queued", "in_progress", "cancelled"}
+
+
+def _written(arguments: object) -> str:
+    """A call's arguments as JSON text; some servers send the object itself."""
+    if isinstance(arguments, str):
+        return arguments
+    return "" if arguments is None else msgspec.json.encode(arguments).decode()
 
 
 def _decode(decoder: Any, data: bytes) -> Any:  # noqa: ANN401 - one of two decoders and what it makes

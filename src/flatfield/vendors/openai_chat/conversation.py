@@ -8,11 +8,19 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import structs
 
+from flatfield.records import ToolCall
 from flatfield.vendors import base
 from flatfield.vendors.openai_chat.address import Endpoint, catalogue, endpoint_of
 from flatfield.vendors.openai_chat.reader import ChatReader
 from flatfield.vendors.openai_chat.traits import TRAITS
-from flatfield.vendors.openai_chat.wire import assistant, explained, parameters
+from flatfield.vendors.openai_chat.wire import (
+    assistant,
+    explained,
+    is_filtered,
+    lost_call,
+    other_cap_field,
+    parameters,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from flatfield.http.transport import Exchange
     from flatfield.records import Reply, Sent, ToolResult, TurnBudget
 
+CALL_AGAIN = "Call one of the tools with one JSON object as its arguments, or answer."
 CAPPED_ANEW = ("api.openai.com", ".openai.azure.com")
 """Hosts whose newer models take `max_completion_tokens` and refuse `max_tokens`, which every other server knows."""
 
@@ -78,6 +87,7 @@ class ChatMessages:
         self.say(opening.prompt)
         self.sent = _sent(opening, endpoint, fields)
         self._is_first = True
+        self._mistake = ""
 
     def cap_tokens(self, left_tokens: int) -> int:
         """The agent's own at most."""
@@ -93,7 +103,11 @@ class ChatMessages:
         self._append({"role": "user", "content": text})
 
     def answer(self, results: Sequence[ToolResult]) -> None:
-        """One message for each result."""
+        """One message for each result; what the server did not keep of a lost call is told in words."""
+        if self._mistake:
+            self.say(self._mistake)
+            self._mistake = ""
+            return
         for result in results:
             self._append({"role": "tool", "tool_call_id": result.call_id, "content": result.text})
 
@@ -110,11 +124,21 @@ class ChatMessages:
             usage=reader.usage,
             reasoning=reader.reasoning,
             service_tier=reader.service_tier,
+            answered_by=reader.answered_by,
             reported_cost_usd=reader.reported_cost_usd,
         )
 
-    def meant(self, error: ProviderError) -> ProviderError:
-        """A conversation that is too long, or the error with what to do about it."""
+    def meant(self, error: ProviderError) -> ProviderError | base.Told | None:
+        """A filter's refusal, a slip of the model's, another name for the cap, or the error and a way out."""
+        if is_filtered(error):
+            return base.Told(text=str(error), calls=(), finish="refused", usage=None)
+        if (field := other_cap_field(error, self._cap_field)) is not None:
+            self._cap_field = field
+            return None
+        if (written := lost_call(error)) is not None:
+            self._mistake = f"Your tool call could not be read and nothing was run: {written}. {CALL_AGAIN}"
+            call = ToolCall(id="lost", name="", arguments=written or "{}")
+            return base.Told(text="", calls=(call,), finish="tool_calls", usage=None)
         return explained(error, first_turn=self._is_first)
 
     def _append(self, message: dict[str, Any]) -> None:

@@ -49,15 +49,25 @@ def _of_one_item(last: dict[str, Any], piece: dict[str, Any]) -> bool:
 
 
 def usage_of(usage: Any) -> Usage | None:  # noqa: ANN401 - what a server reports
-    """The tokens of a reply; None when the server does not say how many came out."""
-    if not isinstance(usage, dict) or _count(usage, "completion_tokens") is None:
+    """The tokens of a reply; None when the server does not say how many came out.
+
+    Servers count reasoning inside the completion (OpenAI) or beside it (xAI; Gemini behind such doors, which may
+    name it nowhere). The total tells; where there is none, that a part cannot be more than the whole.
+    """
+    completion = _count(usage, "completion_tokens")
+    if completion is None:
         return None
-    read = _count(usage.get("prompt_tokens_details"), "cached_tokens")
+    prompt, total = _count(usage, "prompt_tokens") or 0, _count(usage, "total_tokens") or 0
+    details = usage.get("prompt_tokens_details")
+    read = _count(details, "cached_tokens")
+    reasoning = _count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0
+    beside = max(0, total - prompt - completion) if total else reasoning if reasoning > completion else 0
     return Usage(
-        input_tokens=_count(usage, "prompt_tokens") or 0,
+        input_tokens=prompt,
         cache_read_tokens=read if read is not None else _count(usage, "prompt_cache_hit_tokens") or 0,
-        output_tokens=_count(usage, "completion_tokens") or 0,
-        reasoning_tokens=_count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0,
+        cache_write_tokens=_count(details, "cache_write_tokens") or 0,
+        output_tokens=completion + beside,
+        reasoning_tokens=max(reasoning, beside),
     )
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from flatfield import json_text
 from flatfield.http.replies import Passing
@@ -17,13 +17,15 @@ SHOWN_BYTES = 4096
 
 
 class _Function(Struct):
-    name: str | None = None
+    name: Any = None
     arguments: Any = None
 
 
 class _CallDelta(Struct):
-    index: int | None = None
-    id: str | None = None
+    """A piece of a call; ids, names and indexes come as texts, as numbers, or as nothing."""
+
+    index: Any = None
+    id: Any = None
     function: _Function | None = None
     extra_content: Any = None
 
@@ -33,21 +35,27 @@ class _Delta(Struct):
     reasoning_content: Any = None
     reasoning: Any = None
     reasoning_details: Any = None
-    refusal: str | None = None
+    refusal: Any = None
     tool_calls: list[_CallDelta] | None = None
 
 
 class _Choice(Struct):
+    index: Any = None
     delta: _Delta | None = None
     message: _Delta | None = None
-    finish_reason: str | None = None
+    finish_reason: Any = None
 
 
 class _Chunk(Struct):
+    """A chunk; `message` and `code` are those of an error that a server sent without an `error` around it."""
+
     choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
+    message: Any = None
+    code: Any = None
     service_tier: Any = None
+    model: Any = None
 
 
 _FINISH: dict[str, Finish] = {
@@ -57,6 +65,7 @@ _FINISH: dict[str, Finish] = {
     "refusal": "refused",
     "safety": "refused",
 }
+_CALLED = frozenset({"tool_calls", "function_call"})
 _FAILED = frozenset({"error", "abort", "insufficient_system_resource"})
 """Finish reasons of servers that could not go on, though the model would have."""
 
@@ -80,7 +89,8 @@ class ChatReader:
 
     __slots__ = (
         "_answered", "_at", "_covered", "_details", "_odd", "_parts", "_reasons", "_refused",
-        "begun", "building", "complete", "finish", "letters", "over", "reported_cost_usd", "service_tier", "usage",
+        "answered_by", "begun", "building", "complete", "finish", "letters", "over",
+        "reported_cost_usd", "service_tier", "usage",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -89,9 +99,9 @@ class ChatReader:
         self.finish: Finish = "stop"
         self.usage: Usage | None = None
         self.reported_cost_usd: float | None = None
-        self.service_tier = ""
+        self.service_tier = self.answered_by = ""
         self.building: list[Building] = []
-        self._at: dict[int, Building] = {}
+        self._at: dict[int | str, Building] = {}
         self._parts: list[str] = []
         self._reasons: dict[str, list[str]] = {}
         self._details: list[Any] = []
@@ -123,14 +133,20 @@ class ChatReader:
         """The tool calls so far, in the model's order, each with an id of its own.
 
         An id that is missing, or that an earlier call of the reply has too, is made up: nine letters and digits, as
-        the strictest servers want them.
+        the strictest servers want them. A call that comes again, whole and under its id, is one.
         """
         found: list[ToolCall] = []
+        kept: list[Building] = []
         for number, call in enumerate(self.building, start=1):
-            if not call.id or any(call.id == other.id for other in found):
+            whole = ToolCall(id=call.id, name=self._mended(call.name), arguments=self._mended("".join(call.arguments)))
+            if whole.id and whole in found:
+                continue
+            if not whole.id or any(whole.id == other.id for other in found):
                 call.id = f"call{turn:02d}{number:03d}"
-            arguments = self._mended("".join(call.arguments))
-            found.append(ToolCall(id=call.id, name=self._mended(call.name), arguments=arguments))
+                whole = structs.replace(whole, id=call.id)
+            found.append(whole)
+            kept.append(call)
+        self.building = kept
         return tuple(found)
 
     def event(self, data: bytes) -> None:
@@ -170,8 +186,10 @@ class ChatReader:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if self._odd else text
 
     def _take(self, chunk: _Chunk) -> None:
-        if chunk.error:
-            raise error_of(chunk.error)
+        if chunk.error or (chunk.choices is None and chunk.usage is None and chunk.message):
+            raise error_of(chunk.error or {"message": chunk.message, "code": chunk.code})
+        if isinstance(chunk.model, str) and chunk.model:
+            self.answered_by = chunk.model
         if chunk.usage is not None:
             self.usage = usage_of(chunk.usage) or self.usage
             self.reported_cost_usd = cost_of(chunk.usage)
@@ -182,7 +200,10 @@ class ChatReader:
             self._covered = self.letters
 
     def _take_choice(self, chunk: _Chunk) -> None:
-        for choice in (chunk.choices or ())[:1]:
+        choices = chunk.choices or []
+        for choice in choices:
+            if choice.index != choices[0].index:  # another reply than the first; some servers cut one into two choices
+                continue
             delta = choice.delta or choice.message
             self._answered = True
             if delta is not None:
@@ -190,7 +211,10 @@ class ChatReader:
             if choice.finish_reason:
                 self._end(choice.finish_reason)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: object) -> None:
+        reason = str(reason)
+        if reason in _CALLED and not self.building and not any(self._parts):
+            raise Passing(f"the server said {reason!r} and sent no call: it lost the one that the model made")
         if reason in _FAILED:
             raise Passing(f"the server broke the reply off: finish_reason {reason!r}")
         self.complete = True
@@ -210,7 +234,7 @@ class ChatReader:
                 self.begun = True
         if isinstance(delta.reasoning_details, list):
             self._details += delta.reasoning_details
-        if delta.refusal:
+        if delta.refusal and isinstance(delta.refusal, str):
             self._refused = True
             self._say(delta.refusal)
         for call in delta.tool_calls or ():
@@ -224,37 +248,57 @@ class ChatReader:
 
     def _add_call(self, delta: _CallDelta, *, whole: bool) -> None:
         self.begun = True
-        function = delta.function or _Function()
+        function, index, own_id = delta.function or _Function(), _key(delta.index), _plain(delta.id)
+        name = _plain(function.name)
         last = self.building[-1] if self.building else None
-        call = last if delta.index is None else self._at.get(delta.index)
-        if call is None or whole or _is_another(call, delta, function):
+        call = last if index is None else self._at.get(index)
+        if call is None or whole or _is_another(call, own_id, name, index, function.arguments):
             call = Building()
             self.building.append(call)
-        if delta.index is not None:
-            self._at[delta.index] = call
-        call.id = call.id or delta.id or ""
-        call.name = call.name or function.name or ""
+        if index is not None:
+            self._at[index] = call
+        call.id = call.id or own_id
+        call.name = call.name or name
         call.extra = delta.extra_content or call.extra
         if isinstance(function.arguments, str):
-            call.arguments.append(function.arguments)
+            _write(call, function.arguments)
             self.letters += len(function.arguments)
         elif function.arguments is not None:  # some servers send the object itself
             call.arguments.append(msgspec.json.encode(function.arguments).decode())
 
 
-def _is_another(call: Building, delta: _CallDelta, function: _Function) -> bool:
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _key(index: object) -> int | str | None:
+    """An index as the key of its call: "0" is 0."""
+    text = _plain(index)
+    return None if not text else int(text) if text.lstrip("-").isdecimal() else text
+
+
+def _write(call: Building, piece: str) -> None:
+    """Add a piece of arguments; what comes behind a whole object is that object again, or what it should have been."""
+    written = "".join(call.arguments)
+    if piece.lstrip()[:1] == "{" and _is_object(written):
+        call.arguments.clear()
+    call.arguments.append(piece)
+
+
+def _is_another(call: Building, own_id: str, name: str, index: int | str | None, arguments: object) -> bool:
     """Whether a piece begins a new call though its index, if it has one, is that of `call`.
 
     Some servers leave the index out or give every call the same one, and send each call whole, even under one id;
     others repeat id and name with each piece of one call.
     """
-    if not function.name:
-        return bool(delta.index is None and delta.id and call.id and delta.id != call.id)
-    if (delta.id and call.id and delta.id != call.id) or (call.name and function.name != call.name):
+    if not name:
+        return bool(index is None and own_id and call.id and own_id != call.id)
+    if (own_id and call.id and own_id != call.id) or (call.name and name != call.name):
         return True
-    if delta.index is None and not (delta.id and delta.id == call.id):
+    if index is None and not (own_id and own_id == call.id):
         return True
-    return _is_object("".join(call.arguments)) and function.arguments not in (None, "")
+    written = "".join(call.arguments)
+    return _is_object(written) and written.strip() != "{}" and arguments not in (None, "", written)
 
 
 def _is_object(text: str) -> bool:

@@ -21,6 +21,9 @@ _CONTEXT = re.compile(
     re.IGNORECASE,
 )
 _OUTPUT_CAP = re.compile(r"max_(?:completion_)?tokens|in the completion", re.IGNORECASE)
+CAP_FIELDS = (b"max_completion_tokens", b"max_tokens")
+_FILTERED = re.compile(r'"code"\s*:\s*"content_filter"|ResponsibleAIPolicyViolation')
+_GENERATED = re.compile(r'"failed_generation"\s*:\s*("(?:[^"\\\\]|\\\\.)*")')
 _HINTS = {
     "stream_options": "this server cannot report tokens while it streams; use a newer version of it",
     "response_format": "this server cannot constrain replies to a JSON schema, which the json protocol and "
@@ -28,6 +31,7 @@ _HINTS = {
     "reasoning_effort": "this model does not take reasoning_effort; leave it out of the agent's configuration",
     "temperature": "this model does not take that temperature; leave it out of the agent's configuration",
     "tool": 'this server or model may not support tools; protocol = "json" does without',
+    "system role": 'this model\'s template has no system prompt; set system_prompt = "" for the agent',
 }
 """What to do when a server refuses a parameter; nothing is left out silently, as agents would not be comparable."""
 
@@ -66,16 +70,12 @@ def assistant(reader: ChatReader, calls: tuple[ToolCall, ...]) -> dict[str, Any]
         {
             "id": call.id,
             "type": "function",
-            "function": {"name": _as_name(call.name), "arguments": _as_object(call.arguments)},
+            "function": {"name": base.as_name(call.name), "arguments": _as_object(call.arguments)},
             **({"extra_content": built.extra} if built.extra else {}),
         }
         for call, built in zip(calls, reader.building, strict=True)
     ]
     return message
-
-
-def _as_name(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "unnamed"
 
 
 def _as_object(arguments: str) -> str:
@@ -91,7 +91,30 @@ def explained(error: ProviderError, *, first_turn: bool) -> ProviderError:
             fix = "set the agent's max_output_tokens so that prompt and output fit into the model's context together"
             return error.retold(f"{text}; {fix}", ProviderError)
         return error.retold(text, ContextTooLong)
-    if error.status in {400, 422}:
+    if error.status in {400, 404, 422}:
         hint = next((hint for name, hint in _HINTS.items() if name in text.lower()), "")
         return error.retold(f"{text}; {hint}" if hint else text, ProviderError)
     return error
+
+
+def is_filtered(error: ProviderError) -> bool:
+    """Whether a vendor's filter stopped the prompt: how the model's reply ended, not a failure of the harness."""
+    return error.status == 400 and bool(_FILTERED.search(str(error)))
+
+
+def lost_call(error: ProviderError) -> str | None:
+    """What the model wrote for a call that its server could not read (Groq's `tool_use_failed`), which was its slip."""
+    if error.status != 400 or "tool_use_failed" not in str(error):
+        return None
+    found = _GENERATED.search(str(error))
+    return found[1] if found else ""
+
+
+def other_cap_field(error: ProviderError, field: bytes) -> bytes | None:
+    """What the server wants the output cap to be called, where it says so and that is not the name in use."""
+    text = str(error)
+    if error.status not in {400, 422} or field.decode() not in text:
+        return None
+    return next(
+        (name for name in CAP_FIELDS if name != field and name.decode() in text.replace(field.decode(), "")), None
+    )
