@@ -27,6 +27,13 @@ _UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _AS_PARENTHESES = bytes.maketrans(b"[]{}", b"()()")
 _NO_BRACKETS = bytes(each for each in range(256) if each not in b"[]{}")
+_SURROGATES: Final = 0xD800
+_PRIVATE: Final = 0x10F000
+"""From here on stand the marks of halves, in the last plane for private use."""
+_MARKS = re.compile("[\U0010f000-\U0010f7ff]")
+_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 _TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([\[{])|([\]}])', re.DOTALL)
 
 
@@ -147,3 +154,26 @@ def _as_float(value: int) -> float | str:
         return float(value)
     except OverflowError:
         return f"a number of {value.bit_length()} bits"
+
+
+def halves_marked(data: bytes) -> bytes:
+    """JSON whose lone halves of characters (a stream was cut within one) are characters for private use.
+
+    A parser refuses a half; so marked it goes through, and `halves_joined` makes the whole character of two.
+    """
+    if b"\\ud" not in data and b"\\uD" not in data:
+        return data
+    return _ESCAPES.sub(lambda found: _mark(int(found[1], 16)) if found[1] else found[0], data)
+
+
+def halves_joined(text: str) -> str:
+    """A text without the marks of `halves_marked`: two halves are a character, one alone is replaced."""
+    if not _MARKS.search(text):
+        return text
+    halves = _MARKS.sub(lambda found: chr(ord(found[0]) - _PRIVATE + _SURROGATES), text)
+    return halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _mark(half: int) -> bytes:
+    code = half - _SURROGATES + _PRIVATE - 0x10000
+    return b"\\u%04x\\u%04x" % (0xD800 + (code >> 10), 0xDC00 + (code & 0x3FF))

@@ -443,7 +443,7 @@ class Leftover(Struct, frozen=True, kw_only=True):
     abandoned: tuple[Abandoned, ...] = ()
 
 
-class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A request as it was sent, without conversation and keys, and what its reply says of how it was served.
 
     `api` is the API's name for people. `model` was asked for; `answered_by` is the

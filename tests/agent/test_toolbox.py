@@ -84,7 +84,6 @@ async def test_null_stands_for_an_argument_left_out(clock: FakeClock) -> None:
         ('{"text":"\\ud800"}', "not valid JSON"),
         ("[1]", "not one plain JSON object"),
         ('"{}"', "not one plain JSON object"),
-        ("null", "not one plain JSON object"),
         ('{"text":"a","any":' + "[" * 100_000 + "}", "nested too deeply"),
         ('{"text":"a","any":' + "[" * 100 + "]" * 100 + "}", "nested too deeply"),
         ("", "text is missing"),

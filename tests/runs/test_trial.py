@@ -288,7 +288,7 @@ async def test_a_conversation_that_no_longer_fits_is_the_models_limit_and_says_w
 
 async def test_a_provider_that_goes_down_keeps_turns_and_usage(tmp_path: Path, clock: FakeClock) -> None:
     call = ("write_file", '{"file_path": "b", "content": "1"}')
-    script: list[FakeReply | Fault] = [FakeReply(calls=(call,)), *[Fault(status=503)] * 6]
+    script: list[FakeReply | Fault] = [FakeReply(calls=(call,)), *[Fault(status=503)] * 20]
     async with field(tmp_path, clock, prices=ONE_DOLLAR) as here, FakeChat(script) as server:
         record = await here.run(agent(server.base_url))
     assert record.failure is not None

@@ -87,14 +87,16 @@ async def test_an_empty_reply_for_no_reason_is_tried_again_and_our_faults_are_fi
 
 async def test_a_stream_without_a_finish_reason_was_cut(services: Services, clock: FakeClock) -> None:
     half = event({"candidates": [{"content": {"parts": [{"text": "half"}]}}]})
-    async with FakeServer(GeminiWire(), [Fault(kind="whole", message=half, headers=EVENTS), FakeReply()]) as server:
+    async with FakeServer(
+        GeminiWire(), [Fault(kind="whole", message=half, headers=EVENTS), FakeReply(text="ok")]
+    ) as server:
         assert (await conversation(services, server, clock).turn((), BUDGET)).attempts == 2
 
 
 async def test_usage_the_last_one_counts_and_none_is_none(services: Services, clock: Clock) -> None:
     last = {"promptTokenCount": 9, "candidatesTokenCount": 5, "thoughtsTokenCount": 2, "toolUsePromptTokenCount": 4}
     body = event({"usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 1}}) + event(
-        {"candidates": [{"finishReason": "STOP"}], "usageMetadata": last}
+        {"candidates": [{"content": {"parts": [{"text": "x"}]}, "finishReason": "STOP"}], "usageMetadata": last}
     )
     script: list[FakeReply | Fault] = [
         Fault(kind="whole", message=body, headers=EVENTS),

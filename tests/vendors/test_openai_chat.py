@@ -195,10 +195,10 @@ async def test_waiting_is_never_counted_as_the_models_time(services: Services, c
 
 
 async def test_it_gives_up_and_says_so(services: Services, clock: FakeClock) -> None:
-    async with FakeServer(ChatWire(), [Fault(status=503, message="down")] * 6) as server:
-        with pytest.raises(ProviderError, match=r"503.*gave up after 6 attempts") as caught:
+    async with FakeServer(ChatWire(), [Fault(status=503, message="down")] * 20) as server:
+        with pytest.raises(ProviderError, match=r"503.*gave up after 1\d attempts: 180 s are waited at most") as caught:
             await conversation(services, server, clock).turn((), BUDGET)
-    assert len(clock.slept) == 5
+    assert 100 < sum(clock.slept) <= 180
     assert caught.value.left.retry_seconds > 0
 
 
@@ -249,7 +249,7 @@ async def test_ten_megabytes_of_text_end_as_a_cut_reply(services: Services, cloc
     event = json.dumps({"choices": [{"delta": {"content": "x" * 1_000_000}}]})
     flood = Fault(kind="whole", message=f"data: {event}\n\n" * 10, headers={"Content-Type": "text/event-stream"})
     async with FakeServer(ChatWire(), [flood]) as server:
-        reply = await conversation(services, server, clock).turn((), TurnBudget(seconds=30.0, output_tokens=10**6))
+        reply = await conversation(services, server, clock).turn((), TurnBudget(seconds=30.0, output_tokens=230_000))
     assert reply.finish == "length"
     assert 7_000_000 <= len(reply.text) <= 8_400_000
 

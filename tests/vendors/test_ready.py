@@ -176,6 +176,9 @@ def test_whose_host_it_is() -> None:
     vendor = Traits(name="v", url="https://api.acme.example/v1")
     own = ["https://api.acme.example/v1", "https://me@api.acme.example", "https://eu.api.acme.example/v1"]
     assert [is_own(url, vendor) for url in own] == [True, True, True]
+    spelt = ["https://api.acme.example:443/v1", "https://eu.api.acme.example:443", "https://API.Acme.example/v1"]
+    assert [is_own(url, vendor) for url in spelt] == [True, True, True]
+    assert [is_own(f"https://api.acme.example:{port}", vendor) for port in ("8443", "x")] == [False, False]
     others = ["https://acme.example", "https://api.acme.example.evil/v1", "http://api.acme.example@evil/v1", ""]
     assert [is_own(url, vendor) for url in others] == [False] * 4
     assert not is_own("http://127.0.0.1:1", Traits(name="v"))

@@ -17,7 +17,7 @@ from flatfield.http.ndjson import LineDecoder
 from flatfield.http.secrecy import shown_url
 from flatfield.http.sse import EventDecoder
 from flatfield.http.tape import FAILED_BYTES, SLACK_BYTES
-from flatfield.json_text import shallow
+from flatfield.json_text import halves_marked, shallow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +37,8 @@ DRAIN_SECONDS = 0.2  # that a body may take to end when the reply in it is over,
 DONE = b"[DONE]"
 AFTER_SECONDS = 3.0
 """So long is waited for more when a reply has ended by itself: for its usage, or for another piece of its text."""
+SILENT_SECONDS = 120.0
+"""A model that has begun to write does not stop for so long: its server has."""
 BYTES_OF_A_TOKEN = 1024
 """Some servers send so much around each token; with them a reply may grow as its cap does."""
 _RETRY_DELAY = re.compile(r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
@@ -188,7 +190,7 @@ def _take(events: list[bytes], reader: Reader, marks: Marks) -> None:
 def _read(take: Callable[[bytes], None], data: bytes) -> None:
     """Give a reader what has come, without what is nested too deeply for anybody; what it cannot read is no reply."""
     try:
-        take(shallow(data))
+        take(halves_marked(shallow(data)))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Passing(f"the server sent a reply that cannot be read: {error}") from None
 
@@ -218,8 +220,15 @@ def _decoder(content_type: str, beginning: bytes) -> EventDecoder | LineDecoder 
 
 async def _next(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, *, grown: bool) -> bytes:
     """The next piece of the body; b"" at its end, and when a finished reply has not grown for some seconds."""
-    if not reader.complete:
+    if not reader.begun:
         return await response.content.readany()
+    if not reader.complete:
+        try:
+            async with asyncio.timeout(SILENT_SECONDS):
+                return await response.content.readany()
+        except TimeoutError:
+            where = shown_url(str(response.url))
+            raise Passing(f"{where} sent nothing for {SILENT_SECONDS:g} s in the middle of its reply") from None
     now = asyncio.get_running_loop().time()
     marks.finished = now if grown or marks.finished is None else marks.finished
     try:

@@ -8,9 +8,15 @@ from msgspec import Struct
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """How often and how long a request is tried again; `stall_seconds` without a byte count as a lost connection."""
+    """How often and how long a request is tried again.
+
+    `replies`: so many that broke off or could not be read, which may all be billed; a server that is busy or not there
+    is asked until `total_wait_seconds` of waiting are used up, and `attempts` times at most. `stall_seconds` without a
+    byte count as a lost connection.
+    """
 
     attempts: int = 20
+    replies: int = 6
     first_wait_seconds: float = 0.5
     longest_wait_seconds: float = 60.0
     total_wait_seconds: float = 180.0
@@ -23,11 +29,14 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
         own = ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
         return own if asked_seconds is None else max(own, asked_seconds)
 
-    def ending(self, attempt: int, wait_seconds: float, waited_seconds: float) -> str:
-        """Why there is no further attempt; "" when there is one. `waited_seconds` includes the wait to come."""
-        if attempt == self.attempts:
+    def ending(self, attempt: int, broken: int, asked_seconds: float | None, waited_seconds: float) -> str:
+        """Why there is no further attempt; "" when there is one.
+
+        `broken` of them had a reply. `waited_seconds` includes the wait to come, for which the server may have asked.
+        """
+        if attempt >= self.attempts or broken >= self.replies:
             return f"after {attempt} attempts"
         if waited_seconds > self.total_wait_seconds:
-            longest = f"{self.total_wait_seconds:g} s are waited at most"
-            return f"after {attempt} of {self.attempts} attempts: it asks to wait {wait_seconds:g} s, {longest}"
+            asked = "" if asked_seconds is None else f"it asks to wait {asked_seconds:g} s, "
+            return f"after {attempt} attempts: {asked}{self.total_wait_seconds:g} s are waited at most"
         return ""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from flatfield.http.post import Post
     from flatfield.http.services import Pressure
 
+STALLED_SECONDS = 15.0
+"""Where nothing came for so long in the middle of a reply, until time was over, its server stopped, not its model."""
 LARGE_BODY_BYTES = 512 * 1024
 HEADER_BYTES = 128 * 1024
 """A header may be so long: gateways put policies, limits and traces into theirs."""
@@ -102,7 +104,7 @@ class Transport:
             raise Interrupted(self._left(attempts, started)) from None
 
     async def _until_whole(self, post: Post, new_reader: Callable[[], R], attempts: Attempts) -> Exchange[R]:
-        started, waited_seconds = self._busy(), 0.0
+        started, waited_seconds, broken = self._busy(), 0.0, 0
         for attempt in range(1, self._policy.attempts + 1):
             attempt_started = self._busy()
             marks, reader = Marks(self._clock.now(), post.seconds, post.output_tokens), new_reader()
@@ -112,7 +114,8 @@ class Transport:
                 attempts.failed(self._shown(error, post), reader, marks)
                 wait_seconds = self._policy.wait_seconds(attempt, error.wait_seconds)
                 waited_seconds += wait_seconds
-                if ending := self._policy.ending(attempt, wait_seconds, waited_seconds):
+                broken += marks.status == 200
+                if ending := self._policy.ending(attempt, broken, error.wait_seconds, waited_seconds):
                     raise ProviderError(f"{self._shown(error, post)} (gave up {ending})", status=error.status) from None
                 await self._clock.sleep(wait_seconds)
             except ProviderError as error:
@@ -194,6 +197,11 @@ class Transport:
             if isinstance(error, _FINAL):
                 raise ProviderError(f"no request can be made to {where}: {error}") from None
             if marks.limit is not None and marks.limit.expired() and marks.is_out:
+                silent_seconds = self._clock.now() - marks.last
+                if reader.begun and silent_seconds >= STALLED_SECONDS:
+                    raise ProviderError(
+                        f"{where} sent nothing for {silent_seconds:.0f} s in the middle of its reply"
+                    ) from None
                 return "time"
             raise Passing(_trouble(error, where, marks, policy)) from None
 

@@ -28,6 +28,7 @@ from flatfield.runs.store.underway import LOST, Begun
 from flatfield.runs.sums import queue_seconds, sums
 from flatfield.runs.traffic.quiet import verify_quietly
 from flatfield.scoring.fairness.conditions import turn_conditions
+from flatfield.scoring.fairness.odd_answers import oddity
 from flatfield.scoring.prices.pricing import tier_context
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.tasks.access import nobody
@@ -313,6 +314,8 @@ def _notes(outcome: Outcome) -> Iterator[str]:
     if outcome.stop == "context_limit":
         yield outcome.problem
     yield from turn_conditions(outcome.turns)
+    if outcome.stop == "answered" and (odd := oddity(outcome.turns)):
+        yield odd
     for scaffold in dict.fromkeys(turn.reply.scaffold.name for turn in outcome.turns if turn.reply.scaffold):
         yield f"{scaffold} was held to the limit of seconds alone: it cannot be told those of turns, tokens and dollars"
     works = (turn.reply.scaffold for turn in outcome.turns if turn.reply.scaffold and turn.reply.scaffold.obeys)

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from flatfield.records import Grading
 from flatfield.scoring.cells import Setting, build_cell
 from flatfield.scoring.fairness.conditions import conditions
+from flatfield.scoring.fairness.odd_answers import oddities
 from flatfield.scoring.overall import task_blends
 from flatfield.scoring.performance import measure
 from flatfield.scoring.scorecards import Sheet, build_scorecard
@@ -72,7 +73,13 @@ def grade(
         cells=cells,
         scorecards=_ranked([build_scorecard(sheet, used) for sheet in sheets], cells, used),
         anchors=found,
-        notes=(*measured.notes, *_failures(trials), *conditions(trials), *_anchor_notes(run, found, frozen)),
+        notes=(
+            *measured.notes,
+            *_failures(trials),
+            *conditions(trials),
+            *oddities(trials),
+            *_anchor_notes(run, found, frozen),
+        ),
     )
 
 

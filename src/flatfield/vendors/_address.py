@@ -48,8 +48,18 @@ def base_url(agent: AgentConfig, environ: Mapping[str, str], vendor: Traits) -> 
 
 def is_own(url: str, vendor: Traits) -> bool:
     """Whether an address is the vendor's own host, or one of its regions (`eu.HOST`): not one that somebody wrote."""
-    host, own = urlsplit(url).netloc.rpartition("@")[2], vendor.own_host
-    return bool(own) and (host == own or host.endswith(f".{own}"))
+    host, port = host_and_port(url)
+    own, own_port = host_and_port(vendor.url if not vendor.key_host else f"https://{vendor.key_host}")
+    return bool(own) and port == own_port and (host == own or host.endswith(f".{own}"))
+
+
+def host_and_port(url: str) -> tuple[str, int | None]:
+    """An address's host in lower case, and the port that is asked: that of the scheme where none is written."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:  # a port that is no number
+        return "", None
 
 
 def api_key(agent: AgentConfig, environ: Mapping[str, str], vendor: Traits) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from flatfield import json_text
 from flatfield.errors import NotReady
 from flatfield.http.proxies import proxy_for
 from flatfield.http.secrecy import shown_url
+from flatfield.tasks.headers import variables
 from flatfield.vendors._address import is_own
 
 if TYPE_CHECKING:
@@ -117,15 +119,17 @@ def closest(name: str, names: Sequence[str]) -> str:
     return f"{', '.join(ordered[:NAMED])}{more}"
 
 
+class _Named(Struct):
+    id: str
+
+
 def listed_ids(body: bytes) -> list[Listed]:
     """The models of a list in OpenAI's form, `{"data": [{"id": …}]}`, as many other servers have it.
 
     Raises:
         ValueError: it is no JSON.
     """
-    value = json_text.decoded(body)
-    entries = value.get("data") if isinstance(value, dict) else None
-    return [Listed(id=str(each["id"])) for each in entries or () if isinstance(each, dict) and "id" in each]
+    return [Listed(id=each.id) for each in entries(body, "data", _Named)]
 
 
 def with_version(base_url: str) -> str:
@@ -144,17 +148,27 @@ def without_version(base_url: str) -> str:
     return ""
 
 
-def decoded(body: bytes, kind: type[T]) -> T:
-    """A body as a vendor's own record; an empty one where it is JSON of another form.
+def entries(body: bytes, name: str, kind: type[T]) -> list[T]:
+    """A list of models as a vendor's own records: that under a name, or the whole body; odd entries are passed over.
 
     Raises:
         ValueError: it is no JSON.
     """
     value = json_text.decoded(body)
+    listed = value.get(name) if isinstance(value, dict) else value
+    found: list[T] = []
+    for entry in listed if isinstance(listed, list) else ():
+        with suppress(msgspec.ValidationError):
+            found.append(msgspec.convert(entry, kind))
+    return found
+
+
+def entry(body: bytes, kind: type[T]) -> T | None:
+    """One model as a vendor's own record; None where it is none."""
     try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError:
-        return kind()
+        return msgspec.convert(json_text.decoded(body), kind)
+    except (ValueError, msgspec.ValidationError):
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +213,7 @@ class _Question:
             return f"redirects ({status}); {fix}"
         if status >= 500 and written:
             return f"is not ready ({status}); wait until it has loaded its model, or restart it"
-        if status != 200 and catalogue.is_certain:
+        if status in {400, 404, 405} and written and catalogue.is_certain:
             return f"answers {status} to {catalogue.path}, so it is no {catalogue.kind} server; {catalogue.form}"
         if status in {404, 405} and written and (meant := catalogue.corrected(self.address.base_url)):
             return f"knows no list of models ({status}); {catalogue.form}: did you mean {shown_url(meant)}?"
@@ -224,7 +238,7 @@ class _Question:
         path = catalogue.single(model)
         if found is None and path:
             status, body = await self.get(path)
-            if status not in {400, 404}:
+            if status == 200 or status >= 429:  # a server in trouble is not one that has no such model
                 found = (catalogue.read_single(body) if status == 200 else None) or Listed(id=model)
         names = closest(model, [each.id for each in listed if not each.unusable])
         if found is None:
@@ -245,7 +259,7 @@ class _Question:
         keys = {name: self.services.environ.get(name, "").strip() for name in self.vendor.key_variables}
         values = self.address.headers.values()
         sent = [name for name, key in keys.items() if key and any(key in value for value in values)]
-        named = [self.agent.api_key_env] if self.agent.api_key_env else sent
+        named = [self.agent.api_key_env] if self.agent.api_key_env else [*variables(self.agent.headers), *sent]
         return f"check the key in {' or '.join(named)}" if named else NO_KEY_NAMED
 
     def _source(self) -> str:

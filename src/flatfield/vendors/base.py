@@ -52,7 +52,8 @@ from flatfield.vendors._ready import (
     Listed,
     answered,
     closest,
-    decoded,
+    entries,
+    entry,
     listed_ids,
     ready,
     with_version,
@@ -90,12 +91,14 @@ __all__ = [
     "base_url",
     "brings",
     "closest",
-    "decoded",
     "device_lane",
     "digest",
     "ending",
+    "entries",
+    "entry",
     "function",
     "held_schema",
+    "is_object",
     "is_own",
     "listed_ids",
     "native_tools",
@@ -433,11 +436,12 @@ def _reply(told: Told, exchange: Exchange[Any], sent: Sent) -> Reply:
 
 
 def _believed(told: Told) -> Told:
-    """Without counts that cannot be right: no prompt is of no tokens, and nothing is written with none."""
+    """Without counts that cannot be right (no prompt is of no tokens), with characters whole that came in halves."""
     usage = told.usage
-    if usage is None or usage.input_tokens or usage.output_tokens:
-        return told
-    return structs.replace(told, usage=None)
+    if usage is not None and not (usage.input_tokens or usage.output_tokens):
+        usage = None
+    text, reasoning = json_text.halves_joined(told.text), json_text.halves_joined(told.reasoning)
+    return structs.replace(told, usage=usage, text=text, reasoning=reasoning)
 
 
 def _with(refused: Sequence[Leftover], left: Leftover) -> Leftover:
@@ -520,6 +524,14 @@ def ending(finish: Finish, usage: Usage | None, cap_tokens: int, context_tokens:
         return finish
     full = usage.input_tokens + usage.output_tokens + SPARE_TOKENS >= context_tokens
     return "context" if full else finish
+
+
+def is_object(arguments: str) -> bool:
+    """Whether a call's arguments are a JSON object, or nothing, which stands for an empty one."""
+    try:
+        return isinstance(json_text.decoded(arguments or "{}"), dict)
+    except ValueError:
+        return False
 
 
 def arguments_object(arguments: str) -> dict[str, Any]:

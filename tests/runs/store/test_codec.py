@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, get_type_hints
+from unittest import mock
 
 import msgspec
 import pytest
@@ -201,3 +202,27 @@ def test_a_request_as_older_versions_kept_it_is_read_whole() -> None:
     kept["turns"][0]["reply"]["request"] = {"api": "cli: codex", "tool_names": "the scaffold's own", "novel": 1}
     request = decode(msgspec.json.encode(kept).decode(), TrialRecord).turns[0].reply.request
     assert (request.api, request.tools, request.parameters) == ("cli: codex", ("the scaffold's own",), {"novel": 1})
+
+
+def test_a_request_of_a_newer_version_loses_only_what_is_not_known_here() -> None:
+    sent = Sent(api="x", system="0123", tools=("read_file",), output_cap_tokens=7, answered_by="m-2", price_vendor="v")
+    kept = msgspec.to_builtins(structs.replace(RECORD, turns=(Turn(reply=Reply(text="", request=sent)),)))
+    kept["turns"][0]["reply"]["request"]["novel"] = {"n": 1}
+    found = decode(msgspec.json.encode(kept).decode(), TrialRecord)
+    assert (found.turns[0].reply.request, found.notes) == (sent, RECORD.notes)
+    kept["turns"][0]["reply"]["request"]["temperature"] = "warm"
+    found = decode(msgspec.json.encode(kept).decode(), TrialRecord)
+    assert found.turns[0].reply.request == sent
+    assert "temperature cannot be 'warm'" in found.notes[-1]
+
+
+def test_older_records_are_read_nearly_as_fast_as_new_ones() -> None:
+    """In steps, not in seconds: none of them is mended field by field."""
+    older = {"model": "m", "tool_names": ["read_file"], "max_tokens": 7, "system_digest": "0123", "stream": True}
+    kept = msgspec.to_builtins(structs.replace(RECORD, turns=(Turn(reply=Reply(text="")),) * 20))
+    for turn in kept["turns"]:
+        turn["reply"]["request"] = older
+    with mock.patch("flatfield.runs.store.codec.mended") as mended:
+        found = decode(msgspec.json.encode(kept).decode(), TrialRecord)
+    assert {turn.reply.request.output_cap_tokens for turn in found.turns} == {7}
+    mended.assert_not_called()

@@ -51,7 +51,7 @@ def agent(name: str, **fields: Any) -> AgentConfig:
 
 def as_sent(request: dict[str, Any]) -> Sent:
     """A request by the names that APIs have for its fields, as older versions kept it."""
-    return msgspec.convert(upgraded(request, frozenset(Sent.__struct_fields__)), Sent)
+    return msgspec.convert(upgraded(request), Sent)
 
 
 def trial(name: str, *requests: dict[str, Any], **fields: Any) -> TrialRecord:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from flatfield.json_text import DEEPEST_KEPT, is_deeper, plain, shallow
 from flatfield.runs.store.mending import mended, noted
+from flatfield.runs.store.older import MARK, upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,9 +56,16 @@ def decode(text: str, kind: type[T]) -> T:
         ValueError: it is no such record.
     """
     try:
-        return msgspec.json.decode(text, type=kind)
+        if MARK not in text:
+            return msgspec.json.decode(text, type=kind)
+        older = msgspec.json.decode(text)
+        upgrade(older)
+        return msgspec.convert(older, kind)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return noted(*mended(plain(_loosely(text), DEEPEST_KEPT), kind))
+        value = plain(_loosely(text), DEEPEST_KEPT)
+        if MARK in text:
+            upgrade(value)
+        return noted(*mended(value, kind))
 
 
 def readable(text: str, kind: type[T], otherwise: Callable[[str], T]) -> T:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_a
 import msgspec
 from msgspec import Struct, structs
 
-from flatfield.records import Failure, Run, Sent, TrialRecord, Verdict
-from flatfield.runs.store.older import upgraded
+from flatfield.records import Failure, Run, TrialRecord, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 T = TypeVar("T", bound=Struct)
-SENT = frozenset(Sent.__struct_fields__)
 ROUNDING = 1e-6
 """A number below 0 by no more than this is 0: so much floating-point arithmetic and clocks may be off."""
 SHOWN_CHARACTERS, SHOWN_REMARKS = 60, 5
@@ -80,7 +78,7 @@ class _Mending:
         kinds = [kind for kind in _alternatives(hint) if kind is not type(None)]
         kind = kinds[0] if len(kinds) == 1 else None
         if isinstance(kind, type) and issubclass(kind, Struct) and isinstance(value, dict):
-            return self._struct(upgraded(value, SENT) if kind is Sent else value, kind)
+            return self._struct(value, kind)
         if get_origin(kind) is tuple and isinstance(value, list):
             return self._items(value, get_args(kind)[0], where, name)
         if get_origin(kind) is dict and isinstance(value, dict):

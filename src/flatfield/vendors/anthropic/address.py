@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from flatfield.vendors import base
 from flatfield.vendors.anthropic.models import api_version
@@ -24,10 +24,6 @@ class _Model(Struct):
     id: str = ""
     lifecycle: str | None = None
     retires_at: str | None = None
-
-
-class _Models(Struct):
-    data: list[_Model] = field(default_factory=list)
 
 
 def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
@@ -73,11 +69,11 @@ def catalogue() -> base.Catalogue:
     return base.Catalogue(
         kind="Anthropic",
         path=f"/v1/models?limit={_LISTED}",
-        read=lambda body: [_listed(model) for model in base.decoded(body, _Models).data],
+        read=lambda body: [_listed(model) for model in base.entries(body, "data", _Model)],
         form="base_url has no version",
         corrected=base.without_version,
         single=lambda model: f"/v1/models/{quote(model, safe='')}",
-        read_single=lambda body: _listed(base.decoded(body, _Model)),
+        read_single=_single,
     )
 
 
@@ -86,3 +82,8 @@ def _listed(model: _Model) -> base.Listed:
         return base.Listed(id=model.id)
     since = f" on {model.retires_at[:10]}" if model.retires_at else ""
     return base.Listed(id=model.id, unusable=f"was retired{since}")
+
+
+def _single(body: bytes) -> base.Listed | None:
+    model = base.entry(body, _Model)
+    return None if model is None else _listed(model)

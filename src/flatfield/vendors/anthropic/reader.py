@@ -9,6 +9,7 @@ from msgspec import Raw, Struct, field
 
 from flatfield.errors import ProviderError
 from flatfield.http.replies import RETRIED, Passing
+from flatfield.json_text import halves_joined
 from flatfield.records import Finish, ToolCall, Usage
 from flatfield.vendors.base import arguments_object, as_name
 
@@ -78,11 +79,11 @@ class _Block(Struct):
 
     def text(self, name: str) -> str:
         """The whole text of a field that is streamed in parts."""
-        return _string(self.start.get(name)) + "".join(self.parts)
+        return halves_joined(_string(self.start.get(name)) + "".join(self.parts))
 
     def arguments(self) -> str:
         """The JSON text of a call's input, as the model wrote it."""
-        return "".join(self.parts) or bytes(self.start.get("input", b"{}")).decode()
+        return halves_joined("".join(self.parts)) or bytes(self.start.get("input", b"{}")).decode()
 
 
 _EVENTS = msgspec.json.Decoder(_Event)

@@ -25,10 +25,6 @@ class _Model(Struct, rename="camel"):
     supported_generation_methods: list[str] = field(default_factory=list)
 
 
-class _Models(Struct):
-    models: list[_Model] = field(default_factory=list)
-
-
 def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
     """Where the agent's requests go, with the headers that all of them bring.
 
@@ -57,10 +53,20 @@ def catalogue() -> base.Catalogue:
         path="/models?pageSize=1000",
         read=_read,
         form="base_url has no path, as in https://HOST",
+        corrected=_corrected,
         alike=lambda model: frozenset({resource(model).removeprefix(TRAITS.model_prefix)}),
         single=lambda model: f"/{quote(resource(model))}",
         is_key_refused=lambda status, body: status == 400 and b"API_KEY_INVALID" in body,
     )
+
+
+def _corrected(base_url: str) -> str:
+    """What somebody may have meant who wrote the address of another door, or of one resource."""
+    written = base_url.removesuffix(f"/{VERSION}")
+    for ending in ("/v1beta/openai", "/openai", "/v1/models", "/v1beta/models", "/models"):
+        if written.endswith(ending):
+            return written.removesuffix(ending)
+    return ""
 
 
 def _read(body: bytes) -> list[base.Listed]:
@@ -71,5 +77,5 @@ def _read(body: bytes) -> list[base.Listed]:
             if _METHOD in (model.supported_generation_methods or [_METHOD])
             else f"is no model for {_METHOD}",
         )
-        for model in base.decoded(body, _Models).models
+        for model in base.entries(body, "models", _Model)
     ]

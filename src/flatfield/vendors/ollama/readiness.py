@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from flatfield.errors import NotReady
 from flatfield.vendors import base
@@ -19,10 +19,6 @@ class _Model(Struct):
     name: str = ""
 
 
-class _Models(Struct):
-    models: list[_Model] = field(default_factory=list)
-
-
 def catalogue(model: str, *, known: bool | None, remote: bool) -> base.Catalogue:
     """The models that are pulled; a name without a tag is listed as `NAME:latest`.
 
@@ -31,7 +27,7 @@ def catalogue(model: str, *, known: bool | None, remote: bool) -> base.Catalogue
     """
 
     def read(body: bytes) -> list[base.Listed]:
-        names = [each.name for each in base.decoded(body, _Models).models]
+        names = [each.name for each in base.entries(body, "models", _Model)]
         if known is not None:
             names = [name for name in names if name not in alike(model)] + [model] * known
         return [base.Listed(id=name) for name in names]

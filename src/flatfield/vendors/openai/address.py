@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from flatfield.vendors import base
 from flatfield.vendors.openai.traits import TRAITS
@@ -20,12 +20,8 @@ FORM = "base_url ends in /v1"
 
 class _Model(Struct):
     id: str = ""
-    owned_by: str = ""
+    owned_by: str | None = ""
     shutdown_date: str | None = None
-
-
-class _Models(Struct):
-    data: list[_Model] = field(default_factory=list)
 
 
 def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
@@ -47,7 +43,7 @@ def catalogue(today: date) -> base.Catalogue:
     """How OpenAI, and servers that speak its Responses API, list their models; `today` tells those that are retired."""
 
     def read(body: bytes) -> list[base.Listed]:
-        models = base.decoded(body, _Models).data
+        models = base.entries(body, "data", _Model)
         return [base.Listed(id=model.id, unusable=_ended(model.shutdown_date, today)) for model in models]
 
     return base.Catalogue(kind="OpenAI-compatible", path="/models", read=read, form=FORM, corrected=base.with_version)
@@ -56,7 +52,7 @@ def catalogue(today: date) -> base.Catalogue:
 def is_llama_list(body: bytes) -> bool:
     """Whether a list of models is llama.cpp's."""
     try:
-        return any(model.owned_by == "llamacpp" for model in base.decoded(body, _Models).data)
+        return any(model.owned_by == "llamacpp" for model in base.entries(body, "data", _Model))
     except ValueError:
         return False
 

@@ -170,7 +170,7 @@ def _shown(opening: base.Opening, settings: base.Settings) -> dict[str, Any]:
 
 
 def _is_whole(call: ToolCall) -> bool:
-    return bool(call.arguments) and "invalid_arguments" not in base.arguments_object(call.arguments)
+    return bool(call.arguments) and base.is_object(call.arguments)
 
 
 def _replayed(raw: bytes, call: ToolCall | None) -> bytes:

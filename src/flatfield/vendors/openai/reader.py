@@ -162,6 +162,8 @@ class ResponsesReader:
         elif kind == "response.output_item.done":
             self._add(bytes(event.item))
         elif kind in _CONCLUSIONS:
+            if event.response is None and not self.items and not self._writing:
+                raise Passing("the server ended the stream without a response in it")
             self._conclude(event.response or _Response())
         elif kind == "error" or event.error is not None:
             raise stream_error(event.error or {"code": event.code, "message": event.message})

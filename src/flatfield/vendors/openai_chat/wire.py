@@ -79,8 +79,9 @@ def assistant(reader: ChatReader, calls: tuple[ToolCall, ...]) -> dict[str, Any]
 
 
 def _as_object(arguments: str) -> str:
-    value = base.arguments_object(arguments)
-    return msgspec.json.encode(value).decode() if "invalid_arguments" in value else arguments or "{}"
+    if base.is_object(arguments):
+        return arguments or "{}"
+    return msgspec.json.encode(base.arguments_object(arguments)).decode()
 
 
 def explained(error: ProviderError, *, first_turn: bool) -> ProviderError:
