@@ -231,8 +231,12 @@ async def test_check_of_an_alias_a_bad_key_and_a_server_without_a_list(services:
         models = {"data": [{"id": "claude-sonnet-4-5-20250929"}]}
         return web.json_response(models if request.path == "/v1/models" else {"id": "claude-sonnet-4-5-20250929"})
 
+    async def invalid(_request: web.Request) -> web.Response:
+        return web.Response(status=400)
+
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
+    app.router.add_post("/{path:.*}", invalid)
     runner = web.AppRunner(app)
     await runner.setup()
     try:

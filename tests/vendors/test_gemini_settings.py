@@ -211,7 +211,11 @@ async def test_check_reads_the_apis_answers(services: Services, status: int, bod
     async def one(_request: web.Request) -> web.Response:
         return web.json_response({"name": "models/m"})
 
+    async def invalid(_request: web.Request) -> web.Response:
+        return web.Response(status=400)
+
     app = web.Application()
+    app.router.add_post("/v1beta/models/m:streamGenerateContent", invalid)
     app.router.add_get("/v1beta/models", listed)
     app.router.add_get("/v1beta/models/m", one)
     services.environ = {"MY_KEY": "k"}

@@ -472,7 +472,11 @@ async def test_check_and_a_server_without_models_or_with_a_door(fast: Services) 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(status=next(statuses))
 
+    async def invalid(_request: web.Request) -> web.Response:
+        return web.Response(status=400)
+
     app = web.Application()
+    app.router.add_post("/v1/responses", invalid)
     app.router.add_get("/v1/models", answer)
     async with TestServer(app) as server:
         agent = opening(str(server.make_url("/v1"))).agent

@@ -478,10 +478,15 @@ async def test_check_blames_the_proxy_where_there_is_one(services: Services) -> 
     assert "planted" not in str(caught.value)
 
 
+async def refused(_: web.Request) -> web.Response:
+    return web.Response(status=400)
+
+
 @asynccontextmanager
 async def served(models: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_get("/v1/models", models)
+    app.router.add_post("/v1/chat/completions", refused)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     try:

@@ -41,10 +41,14 @@ def provider(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def answering(status: int, body: str = "", headers: Mapping[str, str] | None = None) -> AsyncIterator[str]:
-    """A server that answers everything alike, and counts what it was asked by POST; its host and port."""
+async def answering(
+    status: int, body: str = "", headers: Mapping[str, str] | None = None, posted: int | None = None
+) -> AsyncIterator[str]:
+    """A server that answers everything alike, but perhaps what is posted; its host and port."""
 
-    async def answer(_: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.Response:
+        if posted is not None and request.method == "POST":
+            return web.Response(status=posted, text="{}")
         return web.Response(status=status, text=body, headers=headers)
 
     app = web.Application()
@@ -97,7 +101,7 @@ async def test_what_can_not_work_ends_it_before_the_first_dollar(
 
 async def test_a_server_without_a_list_may_still_do(services: Services, provider: str) -> None:
     """All but those whose servers always have one: then it is another server."""
-    async with answering(404, "{}") as url:
+    async with answering(404, "{}", posted=400) as url:
         agent = written(provider, url)
         if plugins.traits_of(provider).own_server:
             with pytest.raises(NotReady, match="answers 404 to"):
@@ -109,13 +113,17 @@ async def test_a_server_without_a_list_may_still_do(services: Services, provider
 async def test_a_base_path_that_is_wrong_is_told_with_the_right_one(services: Services, provider: str) -> None:
     versioned = plugins.traits_of(provider).url.endswith("/v1")
     async with answering(404, "{}") as url:
-        wrong = "/v1/messages" if provider == "anthropic" else "" if versioned else "/v1"
-        if provider == "gemini":
-            pytest.skip("a version is written or not, as one likes")
-        with pytest.raises(NotReady, match=r"base_url (ends in /v1|has no version)") as caught:
+        wrong = new_wire(provider).wrong_path
+        with pytest.raises(NotReady, match=r"base_url (ends in /v1|has no (version|path))") as caught:
             await check(services, written(provider, url, base_url=f"{url}{wrong}"))
     meant = f"{url}/v1" if versioned else url
     assert f"did you mean {meant}?" in str(caught.value) or plugins.traits_of(provider).own_server
+
+
+async def test_a_path_that_leads_nowhere_ends_it_too(services: Services, provider: str) -> None:
+    async with answering(404, "{}") as url:
+        with pytest.raises(NotReady, match=r"knows neither a list of models \(404\) nor /|answers 404 to"):
+            await check(services, written(provider, url, base_url=f"{url}/anywhere/v7"))
 
 
 async def test_no_server_at_all(services: Services, provider: str) -> None:

@@ -81,6 +81,11 @@ class Wire(Protocol):
         ...
 
     @property
+    def wrong_path(self) -> str:
+        """A path that people write by mistake into a base URL."""
+        ...
+
+    @property
     def too_long(self) -> str:
         """The message by which the server refuses a conversation that does not fit its model, with status 400."""
         ...

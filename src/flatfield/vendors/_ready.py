@@ -49,6 +49,7 @@ class Catalogue:
 
     `kind`: what such a server is called ("OpenAI-compatible"); `path` of its list; `read`: the models in its body
     (raises ValueError where that is no JSON). `form`: how a base URL is written, for those who have to correct one.
+    `door`: the path that a conversation with a model is asked at ("": not known).
     `corrected`: the base URL that somebody who wrote this one may have meant, "" where it looks right. `is_certain`:
     every such server has a list, so that one without is another server. `alike`: the ids that one model may have in a
     list. `single`: the path of one model, for what a list need not hold ("": there is none), and `read_single`: what it
@@ -60,6 +61,7 @@ class Catalogue:
     path: str
     read: Callable[[bytes], Sequence[Listed]]
     form: str
+    door: Callable[[str], str] = field(default=lambda _model: "")
     server: str = "server"
     start: str = "start it, or correct base_url"
     is_certain: bool = False
@@ -84,15 +86,20 @@ async def ready(agent: AgentConfig, address: Address, services: Services, vendor
     """
     asked = _Question(agent=agent, address=address, services=services, vendor=vendor, catalogue=catalogue)
     status, body = await asked.get(catalogue.path)
-    if problem := asked.trouble(status, body):
+    problem = asked.trouble(status, body)
+    if not problem and status in {404, 405} and not is_own(address.base_url, vendor):
+        problem = await asked.wrong_path(status)
+    if problem:
         raise asked.refused(problem)
     listed = asked.models(body) if status == 200 else ()
     if agent.model and (listed or catalogue.is_certain):
         await asked.expect_model(listed)
 
 
-async def answered(url: str, headers: Mapping[str, str], services: Services) -> tuple[int, bytes]:
-    """Status and body of a GET; no redirect is followed.
+async def answered(
+    url: str, headers: Mapping[str, str], services: Services, data: bytes | None = None
+) -> tuple[int, bytes]:
+    """Status and body of a GET, or of a POST of `data`; no redirect is followed.
 
     Raises:
         aiohttp.ClientError, TimeoutError: no answer.
@@ -101,8 +108,10 @@ async def answered(url: str, headers: Mapping[str, str], services: Services) -> 
     import aiohttp
 
     services.secrets.add_headers(headers)
-    async with services.session.get(
+    async with services.session.request(
+        "GET" if data is None else "POST",
         url,
+        data=data,
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=ASK_SECONDS),
         allow_redirects=False,
@@ -181,8 +190,8 @@ class _Question:
     vendor: Traits
     catalogue: Catalogue
 
-    async def get(self, path: str) -> tuple[int, bytes]:
-        """Status and body of a GET; raises NotReady where no answer comes, and shows no header."""
+    async def get(self, path: str, data: bytes | None = None) -> tuple[int, bytes]:
+        """Status and body of a GET, or of a POST of `data`; raises NotReady where none comes, and shows no header."""
         import aiohttp
 
         from flatfield.http.tls import distrust
@@ -190,7 +199,7 @@ class _Question:
         url, catalogue = f"{self.address.base_url}{path}", self.catalogue
         whose, where = f"agent {self.agent.name!r}", shown_url(self.address.base_url)
         try:
-            return await answered(url, self.address.headers, self.services)
+            return await answered(url, self.address.headers, self.services, data)
         except aiohttp.ClientConnectorCertificateError as error:
             raise NotReady(f"{whose}: {distrust(error, where)}") from None
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -218,6 +227,19 @@ class _Question:
         if status in {404, 405} and written and (meant := catalogue.corrected(self.address.base_url)):
             return f"knows no list of models ({status}); {catalogue.form}: did you mean {shown_url(meant)}?"
         return ""
+
+    async def wrong_path(self, status: int) -> str:
+        """What is wrong where a server has neither a list nor a door for conversations; "" where it has the latter.
+
+        The door is knocked at with an empty request, which no server can answer with a reply.
+        """
+        door = self.catalogue.door(self.agent.model)
+        if not door:
+            return ""
+        found, body = await self.get(door, b"{}")
+        if found not in {404, 405} or b"model" in body.lower():
+            return ""
+        return f"knows neither a list of models ({status}) nor {door} ({found}); {self.catalogue.form}"
 
     def models(self, body: bytes) -> Sequence[Listed]:
         """The models that a list names, perhaps none; raises NotReady where it is none."""

@@ -71,6 +71,7 @@ def catalogue() -> base.Catalogue:
         path=f"/v1/models?limit={_LISTED}",
         read=lambda body: [_listed(model) for model in base.entries(body, "data", _Model)],
         form="base_url has no version",
+        door=lambda _model: "/v1/messages",
         corrected=base.without_version,
         single=lambda model: f"/v1/models/{quote(model, safe='')}",
         read_single=_single,

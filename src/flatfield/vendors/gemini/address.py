@@ -53,6 +53,7 @@ def catalogue() -> base.Catalogue:
         path="/models?pageSize=1000",
         read=_read,
         form="base_url has no path, as in https://HOST",
+        door=lambda model: f"/{resource(model)}:streamGenerateContent",
         corrected=_corrected,
         alike=lambda model: frozenset({resource(model).removeprefix(TRAITS.model_prefix)}),
         single=lambda model: f"/{quote(resource(model))}",

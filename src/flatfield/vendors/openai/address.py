@@ -46,7 +46,14 @@ def catalogue(today: date) -> base.Catalogue:
         models = base.entries(body, "data", _Model)
         return [base.Listed(id=model.id, unusable=_ended(model.shutdown_date, today)) for model in models]
 
-    return base.Catalogue(kind="OpenAI-compatible", path="/models", read=read, form=FORM, corrected=base.with_version)
+    return base.Catalogue(
+        kind="OpenAI-compatible",
+        path="/models",
+        read=read,
+        form=FORM,
+        door=lambda _model: "/responses",
+        corrected=base.with_version,
+    )
 
 
 def is_llama_list(body: bytes) -> bool:

@@ -55,6 +55,7 @@ def catalogue() -> base.Catalogue:
         path="/models",
         read=base.listed_ids,
         form="base_url ends in /v1",
+        door=lambda _model: "/chat/completions",
         corrected=base.with_version,
         alike=lambda model: frozenset({model, f"{model}:latest", model.partition(":")[0], f"models/{model}"}),
     )

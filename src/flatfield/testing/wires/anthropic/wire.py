@@ -43,6 +43,7 @@ class AnthropicWire:
     base = ""
     content_type = "text/event-stream; charset=utf-8"
     result_mark = b'"tool_use_id"'
+    wrong_path = "/v1/messages"
     too_long = "prompt is too long: 9000 tokens > 8000 maximum"
     arguments_are_text = True
     full_is_length = False

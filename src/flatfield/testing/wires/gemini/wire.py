@@ -38,6 +38,7 @@ class GeminiWire:
     """
 
     result_mark = b'"functionResponse"'
+    wrong_path = "/v1beta/openai"
     too_long = "The input token count (9000) exceeds the maximum number of tokens allowed (8000)."
     arguments_are_text = False
     full_is_length = False

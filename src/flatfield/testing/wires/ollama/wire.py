@@ -45,6 +45,7 @@ class OllamaWire:
     base = ""
     content_type = "application/x-ndjson"
     result_mark = b'"tool_name"'
+    wrong_path = "/v1"
     too_long = "the input length exceeds the context length"
     arguments_are_text = False
     full_is_length = True

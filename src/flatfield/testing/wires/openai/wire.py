@@ -33,6 +33,7 @@ class OpenAIWire:
     base = "/v1"
     content_type = "text/event-stream; charset=utf-8"
     result_mark = b'"function_call_output"'
+    wrong_path = ""
     too_long = "Your input exceeds the context window of this model."
     arguments_are_text = True
     full_is_length = False

@@ -31,6 +31,7 @@ class ChatWire:
     base = "/v1"
     content_type = "text/event-stream; charset=utf-8"
     result_mark = b'"tool_call_id"'
+    wrong_path = ""
     too_long = "This model's maximum context length is 8000 tokens."
     arguments_are_text = True
     full_is_length = True
