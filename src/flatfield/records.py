@@ -233,7 +233,8 @@ class Traits(Struct, frozen=True, kw_only=True):
     `name` is the key that users write after `provider =`.
 
     Address and key: `url` is its own address, `url_variable` the environment variable that names another one,
-    `key_variables` those that hold its keys, and `key_host` the host that those are for where it is not that of `url`.
+    `key_variables` those that hold its keys, `key_headers` the headers that bring
+    them (in lower case), and `key_host` the host that they are for where it is not that of `url`.
     `usual_key_variables`: others that people who use it often have, which an agent names with `api_key_env`.
     `asks_server` False: nobody is asked over a network. `own_server`: its servers hold whatever their users put there.
 
@@ -256,6 +257,7 @@ class Traits(Struct, frozen=True, kw_only=True):
     url: str = ""
     url_variable: str = ""
     key_variables: tuple[str, ...] = ()
+    key_headers: tuple[str, ...] = ("authorization",)
     key_host: str = ""
     usual_key_variables: tuple[str, ...] = ()
     asks_server: bool = True

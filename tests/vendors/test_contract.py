@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from flatfield.http.tape import Sent
+    from flatfield.http.tape import Exchanged
     from flatfield.records import Reply, TurnBudget
     from flatfield.testing.clock import FakeClock
     from flatfield.vendors.base import Conversation, Provider
@@ -89,7 +89,7 @@ def per_token(reply: Reply) -> float | None:
     return reply.usage.output_tokens / 1000 if reply.usage else None
 
 
-def wires(outcome: Outcome) -> list[Sent]:
+def wires(outcome: Outcome) -> list[Exchanged]:
     """All attempts of a trial, in order, as they went over the wire."""
     return list(rebuilt([*(wire for turn in outcome.turns for wire in turn.reply.wire), *outcome.left.wire]))
 
@@ -111,6 +111,7 @@ class Stage:
         self.context_tokens = context_tokens
         self.protocol: Literal["native", "json"] = "native"
         self.system_prompt = "Be brief."
+        self.max_output_tokens: int | None = None
         self.provider = provider
         self.wire = new_wire(provider)
         self.clock = clock
@@ -157,7 +158,12 @@ class Stage:
         if isinstance(self.wire, HostedWire):
             settings = self.wire.stand_in(opened, server.base_url, KEY, self.folder)
         agent = AgentConfig(
-            name="a", provider=self.provider, context_tokens=self.context_tokens, protocol=self.protocol, **settings
+            name="a",
+            provider=self.provider,
+            context_tokens=self.context_tokens,
+            protocol=self.protocol,
+            max_output_tokens=self.max_output_tokens,
+            **settings,
         )
         task = Task(id="t", title="t", prompt="")
         return Opening(agent=agent, system_prompt=self.system_prompt, prompt="Do it.", tools=(READ,), task=task)
@@ -217,6 +223,35 @@ def texts(value: Any) -> list[str]:
         return [value]
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [text for each in inner for text in texts(each)]
+
+
+def numbers(value: Any) -> list[int]:
+    """Every whole number in a JSON value, wherever it stands."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [number for each in inner for number in numbers(each)]
+
+
+async def test_all_that_is_to_be_said_is_sent(stage: Stage) -> None:
+    """Whatever a vendor's form is: prompts, tools, results and the cap are in the requests."""
+    played = await stage.play([CALLING, ANSWER], limits=Limits(seconds=30.0, output_tokens=4321))
+    first, second = played.server.requests
+    assert {"Be brief.", "Do it.", READ.name, READ.description} <= set(texts(first))
+    assert 4321 in numbers(first)
+    assert 4311 in numbers(second), "what is left when the first reply has had its ten"
+    said = texts(second)
+    for result in played.outcome.turns[0].results:
+        assert any(result.text in text for text in said)
+    assert played.last.request.output_cap_tokens == 4311
+    assert "Be brief." in said
+
+
+async def test_the_agents_own_cap_holds(stage: Stage) -> None:
+    stage.max_output_tokens = 77
+    played = await stage.play([ANSWER])
+    assert 77 in numbers(played.server.requests[0])
+    assert played.last.request.output_cap_tokens == 77
 
 
 @pytest.mark.parametrize("system_prompt", ["Be brief.", "", " \n"])

@@ -51,7 +51,7 @@ def opening(base_url: str) -> Opening:
 def conversation(services: Services, server: FakeServer, clock: Clock) -> Talk:
     asked = opening(server.base_url)
     address = Address(base_url=f"{server.base_url}/v1beta", headers={"x-goog-api-key": "planted-key"})
-    return Talk(asked, Transport(services.session, clock), gemini.Contents(asked, address))
+    return Talk(asked, Transport(services.session, clock), gemini.GeminiContents(asked, address))
 
 
 def contents(talk: Talk) -> list[bytes]:

@@ -29,7 +29,7 @@ def conversation(services: Services, server: FakeServer, clock: Clock) -> Talk:
     agent = AgentConfig(name="a", provider="gemini", model="fake-model", base_url=server.base_url)
     asked = Opening(agent=agent, system_prompt="", prompt="Do it.", task=Task(id="t", title="t", prompt=""), tools=())
     address = Address(base_url=f"{server.base_url}/v1beta", headers={"x-goog-api-key": "planted-key"})
-    return Talk(asked, Transport(services.session, clock), gemini.Contents(asked, address))
+    return Talk(asked, Transport(services.session, clock), gemini.GeminiContents(asked, address))
 
 
 def event(chunk: dict[str, Any]) -> str:

@@ -49,7 +49,7 @@ def opening(base_url: str, model: str = "fake-model", **settings: Any) -> Openin
 def conversation(services: Services, server: FakeServer, clock: Clock, **settings: Any) -> Talk:
     asked = opening(server.base_url, **settings)
     address = Address(base_url=f"{server.base_url}/v1beta", headers={"x-goog-api-key": "planted-key"})
-    return Talk(asked, Transport(services.session, clock), gemini.Contents(asked, address))
+    return Talk(asked, Transport(services.session, clock), gemini.GeminiContents(asked, address))
 
 
 def validates(requests: Sequence[dict[str, Any]]) -> None:

@@ -217,7 +217,7 @@ async def test_a_model_that_is_not_in_the_list_is_asked_for_where_that_can_be(se
         path="/models",
         read=listed_ids,
         form="",
-        single=lambda model: f"/models/{model}",
+        single=lambda model: (f"/models/{model}", None),
         read_single=lambda _body: Listed(id="m", unusable="was retired"),
     )
     async with answering(200, '{"data": [{"id": "other"}]}') as url:

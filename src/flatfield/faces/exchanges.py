@@ -13,11 +13,11 @@ from flatfield.http.tape import rebuilt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flatfield.http.tape import Sent
+    from flatfield.http.tape import Exchanged
     from flatfield.records import TrialRecord
 
 
-def rebuilt_of(record: TrialRecord) -> Iterator[Sent]:
+def rebuilt_of(record: TrialRecord) -> Iterator[Exchanged]:
     """The trial's exchanges, in order, with the attempts that failed and the request that no reply came to.
 
     Raises:

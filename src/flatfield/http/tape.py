@@ -27,7 +27,7 @@ LEVEL, WINDOW_BITS, MEMORY = 1, 13, 6
 """Of zlib: streams repeat themselves, so more gains little; its defaults take ten times as long for a short text."""
 
 
-class Sent(Struct, frozen=True, kw_only=True):
+class Exchanged(Struct, frozen=True, kw_only=True):
     """One exchange as it was: headers that may hold a key without their values, bodies as text.
 
     `failure`: why the attempt failed, "" where it did not; only then `status` and `response_headers` are known.
@@ -96,7 +96,7 @@ class Tape:
         return hidden(body, spans)
 
 
-def rebuilt(wires: Iterable[Wire]) -> Iterator[Sent]:
+def rebuilt(wires: Iterable[Wire]) -> Iterator[Exchanged]:
     """A conversation's exchanges, all from the first on, as they were.
 
     Raises:
@@ -111,7 +111,7 @@ def rebuilt(wires: Iterable[Wire]) -> Iterator[Sent]:
             raise StoreError(f"exchange {number} cannot be unpacked: its record is damaged") from None
         if zlib.crc32(body) != wire.checksum:
             raise StoreError(f"exchange {number} is not as it was sent: its record, or one before it, is damaged")
-        yield Sent(
+        yield Exchanged(
             url=wire.url,
             headers=wire.headers,
             request=body.decode("utf-8", "backslashreplace"),

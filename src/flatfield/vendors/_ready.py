@@ -49,12 +49,13 @@ class Catalogue:
 
     `kind`: what such a server is called ("OpenAI-compatible"); `path` of its list; `read`: the models in its body
     (raises ValueError where that is no JSON). `form`: how a base URL is written, for those who have to correct one.
-    `door`: the path that a conversation with a model is asked at ("": not known).
-    `corrected`: the base URL that somebody who wrote this one may have meant, "" where it looks right. `is_certain`:
-    every such server has a list, so that one without is another server. `alike`: the ids that one model may have in a
-    list. `single`: the path of one model, for what a list need not hold ("": there is none), and `read_single`: what it
-    says. `is_key_refused`: whether an answer other than 401 and 403 says that the key is wrong. `absent`: what is said
-    of a model that is not there, of its name, the address and the models that are.
+    `door`: the path that a conversation with a model is asked at ("": not known). `server` and `start`: how a server
+    that does not answer is called, and what to do about it. `is_certain`: every such server has a list, so that one
+    without is another server. `corrected`: the base URL that somebody who wrote this one may have meant, "" where it
+    looks right. `alike`: the ids that one model may have in a list. `single`: the path of one model and what is posted
+    to it (None: it is got), for what a list need not hold; `read_single`: what it says. `is_key_refused`: whether an
+    answer other than 401 and 403 says that the key is wrong. `absent`: what is said of a model that is not there, of
+    its name, the address and the models that are.
     """
 
     kind: str
@@ -67,7 +68,7 @@ class Catalogue:
     is_certain: bool = False
     corrected: Callable[[str], str] = field(default=lambda _url: "")
     alike: Callable[[str], frozenset[str]] = field(default=lambda model: frozenset({model}))
-    single: Callable[[str], str] = field(default=lambda _model: "")
+    single: Callable[[str], tuple[str, bytes | None] | None] = field(default=lambda _model: None)
     read_single: Callable[[bytes], Listed | None] = field(default=lambda _body: None)
     is_key_refused: Callable[[int, bytes], bool] = field(default=lambda _status, _body: False)
     absent: Callable[[str, str, str], str] = field(default=_absent)
@@ -257,9 +258,9 @@ class _Question:
         catalogue, model = self.catalogue, self.agent.model
         wanted = catalogue.alike(model)
         found = next((each for each in listed if each.id in wanted), None)
-        path = catalogue.single(model)
-        if found is None and path:
-            status, body = await self.get(path)
+        single = catalogue.single(model)
+        if found is None and single is not None:
+            status, body = await self.get(*single)
             if status == 200 or status >= 429:  # a server in trouble is not one that has no such model
                 found = (catalogue.read_single(body) if status == 200 else None) or Listed(id=model)
         names = closest(model, [each.id for each in listed if not each.unusable])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.runs.traffic.pace import LONGEST_PAUSE_SECONDS, MINUTE_SECONDS, Pace, Sent
+from flatfield.runs.traffic.pace import LONGEST_PAUSE_SECONDS, MINUTE_SECONDS, Pace, Sending
 from flatfield.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def test_no_window_of_a_minute_holds_more_than_it_may(
     async def told() -> None:
         clock = FakeClock()
         pace = Pace(clock, requests_per_minute=requests, tokens_per_minute=most)
-        sent: list[Sent] = []
+        sent: list[Sending] = []
         for wait_seconds, tokens, used in story:
             clock.seconds += wait_seconds
             now = await pace.take(tokens)

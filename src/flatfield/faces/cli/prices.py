@@ -139,7 +139,7 @@ def _print(found: tuple[Listing, ...]) -> None:
 
 
 def _rows(listing: Listing) -> Iterator[tuple[str, ...]]:
-    own = listing.source if listing.source.startswith("user") else ""
+    own = "" if listing.is_listed else listing.source
     yield (listing.provider, listing.model, own, *_cells(listing.rates))
     for when, rates in listing.exceptions.items():
         yield ("", "", when, *_cells(rates))

@@ -14,7 +14,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 """How long one refusal's wish holds for all; who asks then finds out whether it still does."""
 
 
-class Sent:
+class Sending:
     """One request that went out at `at`, and its tokens: estimated, and then as they were."""
 
     __slots__ = ("at", "tokens")
@@ -35,19 +35,19 @@ class Pace:
         self._requests = requests_per_minute
         self._tokens = tokens_per_minute
         self._open_at = clock.now()
-        self._sent: deque[Sent] = deque()
+        self._sent: deque[Sending] = deque()
         self._order = asyncio.Lock()  # it is fair: who asked first is woken first
 
     def pause(self, seconds: float) -> None:
         """Let nothing go out for so long, a minute at most."""
         self._open_at = max(self._open_at, self._clock.now() + min(seconds, LONGEST_PAUSE_SECONDS))
 
-    async def take(self, tokens: int) -> Sent:
+    async def take(self, tokens: int) -> Sending:
         """Wait until a request of about so many tokens may go out, and count it; `tokens` may be corrected later."""
         async with self._order:
             while (wait_seconds := self._wait_seconds(tokens)) > 0:
                 await self._clock.sleep(wait_seconds)
-            sent = Sent(self._clock.now(), tokens)
+            sent = Sending(self._clock.now(), tokens)
             if self._requests is not None or self._tokens is not None:
                 self._sent.append(sent)
             return sent

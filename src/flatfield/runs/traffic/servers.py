@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from flatfield.records import LaneLimits
 from flatfield.runs.traffic.gate import Gate
-from flatfield.runs.traffic.pace import Pace, Sent
+from flatfield.runs.traffic.pace import Pace, Sending
 from flatfield.runs.traffic.pressure import Pressure
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Attempt:
 
     __slots__ = ("_sent", "queue_seconds")
 
-    def __init__(self, sent: Sent, queue_seconds: float) -> None:
+    def __init__(self, sent: Sending, queue_seconds: float) -> None:
         self._sent = sent
         self.queue_seconds = queue_seconds
 

@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
+from flatfield import plugins
 from flatfield.http.secrecy import PUBLIC, shown_url
 from flatfield.scoring.fairness.properties import CAP, NOT_SENT, UNKNOWN
 from flatfield.scoring.fairness.received import Received, taken
@@ -20,8 +21,6 @@ NOT_ACCEPTED = "not accepted"
 ITS_NAME = "a line with its name"
 FLOOR_TOKENS = 16
 """Some APIs refuse a smaller output cap, so that a trial's last turn is sent this much though less is left."""
-USUAL = PUBLIC | {"authorization", "x-api-key", "x-goog-api-key", "api-key"}
-"""Headers that every request of some API has."""
 _NAME_LINE = re.compile(r"(?:^|\n)Your model name is [^\n]+\.$")
 
 
@@ -54,8 +53,12 @@ def system_prompt(trials: Sequence[TrialRecord]) -> Received:
 def headers(agent: AgentConfig, trials: Sequence[TrialRecord]) -> Received:
     """Extra headers by name; their values may be keys, so those are not shown."""
     own = {name.lower() for name in agent.headers}
+    usual = set(PUBLIC) | set(plugins.traits_or_usual(agent.provider).key_headers)
     readings = [
-        (trial.task, _names(wire.headers, own)) for trial in trials for turn in trial.turns for wire in turn.reply.wire
+        (trial.task, _names(wire.headers, own, usual))
+        for trial in trials
+        for turn in trial.turns
+        for wire in turn.reply.wire
     ]
     configured = f"{', '.join(sorted(agent.headers))} (configured)" if agent.headers else "none"
     return taken(readings, configured if ran(trials) else None)
@@ -136,7 +139,8 @@ def _system(trial: TrialRecord, turn: Turn) -> str:
     return " + ".join(parts)
 
 
-def _names(sent: Mapping[str, str], own: set[str]) -> str:
-    extra = {name.lower(): value for name, value in sent.items() if name.lower() not in USUAL or name.lower() in own}
+def _names(sent: Mapping[str, str], own: set[str], usual: set[str]) -> str:
+    """The headers that are the agent's own, or not those that every request to its vendor has."""
+    extra = {name.lower(): value for name, value in sent.items() if name.lower() not in usual or name.lower() in own}
     shown = [f"{name}: {value}" if name in PUBLIC else name for name, value in sorted(extra.items())]
     return ", ".join(shown) or "none"

@@ -36,7 +36,7 @@ class Listing(Struct, frozen=True, kw_only=True):
     """One price of one model.
 
     `exceptions` holds other rates by when they count ("above 200,000 input tokens", "service tier flex", "batch", "from
-    2027-01-01"). `source` says where the price is from.
+    2027-01-01"). `source` says where the price is from; `is_listed`: from the price list, not from a user or a vendor.
     """
 
     provider: str
@@ -45,6 +45,7 @@ class Listing(Struct, frozen=True, kw_only=True):
     exceptions: dict[str, Rates] = field(default_factory=dict)
     context_tokens: int | None = None
     source: str
+    is_listed: bool = True
 
 
 def listings(
@@ -75,7 +76,8 @@ def listings(
         if asked not in known or vendor.id == asked:
             info = vendor.find_model(bare)
             found += [_listing(vendor, info, version, now)] if info is not None else []
-    found += [each for each in _stated(name) if not found]
+    if not any(each.is_listed for each in found):
+        found += _stated(name)
     if not found:
         free = "; on your own device it costs $0 at the API" if colon and _is_free(provider) else ""
         raise NotFound(f"no price is known for {name!r}{free or _close(wanted, own, data)}")
@@ -130,6 +132,7 @@ def _own(key: str, price: Price, source: str) -> Listing:
         model=model if colon else key,
         rates=rates,
         source=source,
+        is_listed=False,
     )
 
 

@@ -39,7 +39,7 @@ def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
         "accept": "text/event-stream",
         "anthropic-version": api_version(agent),
     }
-    if not own.keys() & {"authorization", "x-api-key"}:
+    if not own.keys() & set(TRAITS.key_headers):
         headers |= _credentials(agent, environ, base_url)
     return base.Address(base_url=base_url, headers=headers | own)
 
@@ -73,7 +73,7 @@ def catalogue() -> base.Catalogue:
         form="base_url has no version",
         door=lambda _model: "/v1/messages",
         corrected=base.without_version,
-        single=lambda model: f"/v1/models/{quote(model, safe='')}",
+        single=lambda model: (f"/v1/models/{quote(model, safe='')}", None),
         read_single=_single,
     )
 

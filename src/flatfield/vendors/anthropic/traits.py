@@ -9,6 +9,7 @@ TRAITS = Traits(
     url="https://api.anthropic.com",
     url_variable="ANTHROPIC_BASE_URL",
     key_variables=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+    key_headers=("authorization", "x-api-key"),
     price_name="anthropic",
     maker="anthropic",
     makes="claude",

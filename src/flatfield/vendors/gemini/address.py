@@ -36,7 +36,7 @@ def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
     written = base.base_url(agent, environ, TRAITS)
     base_url = written if written.rpartition("/")[2] in _VERSIONS else f"{written}/{VERSION}"
     headers = base.own_headers(agent, environ)
-    if agent.api_key_env is not None or not base.brings(headers, "authorization", "x-goog-api-key"):
+    if agent.api_key_env is not None or not base.brings(headers, *TRAITS.key_headers):
         headers["x-goog-api-key"] = base.api_key(agent, environ, TRAITS)
     return base.Address(base_url=base_url, headers=headers)
 
@@ -56,7 +56,7 @@ def catalogue() -> base.Catalogue:
         door=lambda model: f"/{resource(model)}:streamGenerateContent",
         corrected=_corrected,
         alike=lambda model: frozenset({resource(model).removeprefix(TRAITS.model_prefix)}),
-        single=lambda model: f"/{quote(resource(model))}",
+        single=lambda model: (f"/{quote(resource(model))}", None),
         is_key_refused=lambda status, body: status == 400 and b"API_KEY_INVALID" in body,
     )
 

@@ -29,12 +29,12 @@ def provider(services: Services) -> base.ApiProvider:
     """Opens conversations with the Gemini API, or a gateway that speaks it."""
 
     async def open_talk(opening: base.Opening, address: base.Address) -> base.Conversation:
-        return base.Talk(opening, base.transport_to(address.base_url, services), Contents(opening, address))
+        return base.Talk(opening, base.transport_to(address.base_url, services), GeminiContents(opening, address))
 
     return base.ApiProvider(services, TRAITS, endpoint_of=endpoint_of, catalogue=catalogue(), open_talk=open_talk)
 
 
-class Contents:
+class GeminiContents:
     """One trial's contents in the API's own form, each encoded once; signatures go back verbatim."""
 
     new_reader = GeminiReader

@@ -9,6 +9,7 @@ TRAITS = Traits(
     url="https://generativelanguage.googleapis.com",
     url_variable="GOOGLE_GEMINI_BASE_URL",
     key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    key_headers=("authorization", "x-goog-api-key"),
     price_name="google",
     model_prefix="models/",
     maker="google",

@@ -13,7 +13,7 @@ from flatfield.vendors import base
 from flatfield.vendors.ollama.host import OllamaServer, endpoint_of, lane, on_device
 from flatfield.vendors.ollama.models import (
     KEEP_ALIVE,
-    Loaded,
+    Loading,
     ModelFacts,
     OllamaModels,
     context_window,
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Reply, Sent, ToolResult, TurnBudget
 
 
-KNOWN = {200: True, 400: False, 404: False}
-"""What the status of a question about one model says of whether the server has it; others say nothing."""
-
-
 class OllamaProvider:
     """Opens conversations with Ollama servers; what it learned of their models is kept for the run."""
 
@@ -47,11 +43,8 @@ class OllamaProvider:
         """Ask the server: is it there, is the model pulled, can it do what the agent asks of it?"""
         server = endpoint_of(agent, self._services.environ)
         address = base.Address(base_url=server.base_url, headers=server.headers)
-        status, facts = await self._models.described(server, agent.model)
-        known = None if status is None else KNOWN.get(status)
-        listed = catalogue(agent.model, known=known, remote=server.remote)
-        await base.ready(agent, address, self._services, TRAITS, listed)
-        expect_abilities(agent, facts)
+        await base.ready(agent, address, self._services, TRAITS, catalogue(remote=server.remote))
+        expect_abilities(agent, await self._models.facts(server, agent.model))
 
     async def converse(self, opening: base.Opening) -> base.Conversation:
         """Start a conversation; nothing is sent before its first turn."""
@@ -83,7 +76,7 @@ class OllamaConversation:
 
     async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
         """Send the results and read the reply; see `Conversation.turn`. What loading took is taken off it."""
-        first = Loaded()
+        first = Loading()
         if not self._messages.is_open:
             try:
                 first = await self._begin()
@@ -100,13 +93,13 @@ class OllamaConversation:
             retry_seconds=reply.retry_seconds + first.retry_seconds,
         )
 
-    async def _begin(self) -> Loaded:
+    async def _begin(self) -> Loading:
         """Learn what the model takes, and have it loaded."""
         agent, server = self._messages.agent, self._server
         facts = await self._models.facts(server, agent.model)
         remote = server.remote or facts.remote
         num_ctx = context_window(agent, facts, remote=remote)
-        loaded = Loaded() if remote else await self._models.load(server, agent.model, num_ctx)
+        loaded = Loading() if remote else await self._models.load(server, agent.model, num_ctx)
         self._messages.open(facts, num_ctx, remote=remote)
         return loaded
 

@@ -48,7 +48,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     remote: bool = False
 
 
-class Loaded(Struct, frozen=True, kw_only=True):
+class Loading(Struct, frozen=True, kw_only=True):
     """What loading a model took, and the failed attempts at it."""
 
     seconds: float = 0.0
@@ -86,13 +86,6 @@ class OllamaModels:
         status, body = await self.request(server, "/api/show", {"model": model})
         return status, read_facts(body) if status == 200 else ModelFacts()
 
-    async def described(self, server: OllamaServer, model: str) -> tuple[int | None, ModelFacts]:
-        """As `ask`, with the status None where no answer comes."""
-        try:
-            return await self.ask(server, model)
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            return None, ModelFacts()
-
     async def facts(self, server: OllamaServer, model: str) -> ModelFacts:
         """What is known of a model; nothing, where the server does not answer: its conversation will say why."""
         key = (server.base_url, model)
@@ -106,7 +99,7 @@ class OllamaModels:
             self._known[key] = facts
         return self._known[key]
 
-    async def load(self, server: OllamaServer, model: str, num_ctx: int) -> Loaded:
+    async def load(self, server: OllamaServer, model: str, num_ctx: int) -> Loading:
         """Have a model loaded before the clock of its first turn starts: a request without a prompt does just that.
 
         It carries what a runner is made for, so that the conversation finds the runner that it needs. A server that
@@ -137,11 +130,11 @@ class OllamaModels:
             exchange = await transport.post(post, LoadReader)
         except ProviderError as error:
             if error.status in {404, 405}:
-                return Loaded()
+                return Loading()
             raise
         if exchange.cut is not None:
             raise ProviderError(f"{shown_url(server.base_url)} did not load {model} within {LOAD_SECONDS:g} s")
-        return Loaded(seconds=exchange.model_seconds, retry_seconds=exchange.retry_seconds)
+        return Loading(seconds=exchange.model_seconds, retry_seconds=exchange.retry_seconds)
 
 
 def context_window(agent: AgentConfig, facts: ModelFacts, *, remote: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from flatfield.errors import NotReady
@@ -19,35 +20,20 @@ class _Model(Struct):
     name: str = ""
 
 
-def catalogue(model: str, *, known: bool | None, remote: bool) -> base.Catalogue:
-    """The models that are pulled; a name without a tag is listed as `NAME:latest`.
-
-    `known`: whether the server describes the model when it is asked for it, which counts more than its list (None: it
-    describes none). `remote`: nothing is pulled there.
-    """
-
-    def read(body: bytes) -> list[base.Listed]:
-        names = [each.name for each in base.entries(body, "models", _Model)]
-        if known is not None:
-            names = [name for name in names if name not in alike(model)] + [model] * known
-        return [base.Listed(id=name) for name in names]
-
+def catalogue(*, remote: bool) -> base.Catalogue:
+    """The models that are pulled, a name without a tag as `NAME:latest`; `remote`: nothing is pulled there."""
     return base.Catalogue(
         kind="Ollama",
         path="/api/tags",
-        read=read,
+        read=lambda body: [base.Listed(id=model.name) for model in base.entries(body, "models", _Model)],
         form="its base_url has no version, as in http://127.0.0.1:11434",
         server="Ollama",
         start="start it with `ollama serve`, or correct the address",
         is_certain=True,
-        alike=alike,
+        alike=lambda model: frozenset({model, f"{model}:latest"}),
+        single=lambda model: ("/api/show", msgspec.json.encode({"model": model})),
         absent=_not_served if remote else _not_pulled,
     )
-
-
-def alike(model: str) -> frozenset[str]:
-    """How a model may be listed."""
-    return frozenset({model, f"{model}:latest"})
 
 
 def expect_abilities(agent: AgentConfig, facts: ModelFacts) -> None:

@@ -32,7 +32,7 @@ def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
     """
     base_url = base.base_url(agent, environ, TRAITS)
     headers = base.own_headers(agent, environ)
-    if base.brings(headers, "authorization", "api-key"):
+    if base.brings(headers, *TRAITS.key_headers):
         return base.Address(base_url=base_url, headers=headers)
     if key := _key(agent, base_url, environ):
         headers["Authorization"] = f"Bearer {key}"

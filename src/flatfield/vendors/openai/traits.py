@@ -9,6 +9,7 @@ TRAITS = Traits(
     url="https://api.openai.com/v1",
     url_variable="OPENAI_BASE_URL",
     key_variables=("OPENAI_API_KEY",),
+    key_headers=("authorization", "api-key"),
     price_name="openai",
     maker="openai",
     makes="gpt|chatgpt|codex|davinci|o[134]",

@@ -40,7 +40,7 @@ def endpoint_of(agent: AgentConfig, environ: Mapping[str, str]) -> base.Address:
     """
     headers = base.own_headers(agent, environ)
     named = agent.api_key_env is not None
-    if named or not (agent.base_url or base.brings(headers, "authorization", "api-key")):
+    if named or not (agent.base_url or base.brings(headers, *TRAITS.key_headers)):
         headers["Authorization"] = f"Bearer {base.api_key(agent, environ, TRAITS)}"
     return base.Address(base_url=base.base_url(agent, environ, TRAITS), headers=headers)
 

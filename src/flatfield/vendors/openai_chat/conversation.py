@@ -48,10 +48,10 @@ def open_chat(opening: base.Opening, services: Services, endpoint: Endpoint) -> 
     """A conversation on the chat wire, for this vendor and for others that serve it (`local`)."""
     transport = base.transport_to(endpoint.address.base_url, services)
     talk = base.Talk(opening, transport, ChatMessages(opening, endpoint))
-    return Loaded(talk, endpoint.load_seconds) if endpoint.load_seconds else talk
+    return AfterLoading(talk, endpoint.load_seconds) if endpoint.load_seconds else talk
 
 
-class Loaded:
+class AfterLoading:
     """A conversation whose model had to be loaded first: that is told with the first turn, and is none of its time."""
 
     def __init__(self, talk: base.Talk, load_seconds: float) -> None:

@@ -9,6 +9,7 @@ TRAITS = Traits(
     url="https://api.openai.com/v1",
     url_variable="OPENAI_BASE_URL",
     key_variables=("OPENAI_API_KEY",),
+    key_headers=("authorization", "api-key"),
     usual_key_variables=("OPENROUTER_API_KEY",),
     price_name="openai",
 )
