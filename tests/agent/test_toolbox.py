@@ -87,6 +87,7 @@ async def test_null_stands_for_an_argument_left_out(clock: FakeClock) -> None:
         ('{"text":"a","any":' + "[" * 100_000 + "}", "nested too deeply"),
         ('{"text":"a","any":' + "[" * 100 + "]" * 100 + "}", "nested too deeply"),
         ("", "text is missing"),
+        (" null ", "text is missing"),
         ("{}", "text is missing"),
         ('{"text":null}', "text must be a JSON string, not null"),
         ('{"text":1}', "text must be a JSON string, not integer"),

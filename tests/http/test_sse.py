@@ -47,3 +47,21 @@ def test_a_long_line_in_many_pieces_is_put_together_once() -> None:
     piece = b"x" * 100
     assert not any(decoder.feed(data) for data in (b"data: ", *[piece] * 80_000))
     assert decoder.feed(b"\n\n") == [piece * 80_000]
+
+
+def test_objects_that_no_blank_line_parts_are_events_of_their_own() -> None:
+    stream = b'data: {"a": 1}\ndata: {"b": 2}\ndata: [DONE]\n\n'
+    for cut in range(len(stream)):
+        decoder = EventDecoder()
+        assert decoder.feed(stream[:cut]) + decoder.feed(stream[cut:]) + decoder.close() == [
+            b'{"a": 1}',
+            b'{"b": 2}',
+            b"[DONE]",
+        ]
+
+
+def test_one_object_over_several_lines_stays_one() -> None:
+    decoder = EventDecoder()
+    assert decoder.feed(b'data: {\ndata: "a": {"b": 1},\ndata: "c": [\ndata: {}\ndata: ]}\n\n') == [
+        b'{\n"a": {"b": 1},\n"c": [\n{}\n]}'
+    ]

@@ -571,3 +571,77 @@ async def test_a_reply_within_its_cap_may_come_in_very_small_pieces(
         capped = Post(url=url, headers={}, body=b"{}", seconds=30.0, output_tokens=cap)
         exchange = await Transport(session, clock).post(capped, Lines)
     assert exchange.cut is None
+
+
+# ---------------------------------------------------------------------------- ends and beginnings
+
+
+async def test_what_a_stream_does_after_its_reply_costs_nobody_a_second(
+    session: aiohttp.ClientSession, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reply is complete; the server neither says so nor hangs up, and sends signs of life for ever."""
+    monkeypatch.setattr("flatfield.http.replies.AFTER_SECONDS", 0.1)
+
+    async def beat(wire: Wire) -> None:
+        await wire.request()
+        await wire.begin_stream()
+        await wire.chunk(words("hello", "end"))
+        await asyncio.sleep(0.03)  # until that is read
+        while True:
+            clock.seconds += 5.0
+            await wire.chunk(b": still here\n\n")
+            await asyncio.sleep(0.01)
+
+    async with served(beat) as url:
+        exchange = await ask(session, clock, url)
+    assert (exchange.reader.words, exchange.attempts, exchange.model_seconds) == (["hello", "end"], 1, 0.0)
+
+
+async def test_a_reply_that_goes_on_after_an_end_is_read_to_its_end(
+    session: aiohttp.ClientSession, clock: FakeClock
+) -> None:
+    body = words("end", "more", "over")
+    async with served(answering("200 OK", body + b"data: never\n\n", STREAM)) as url:
+        assert (await ask(session, clock, url)).reader.words == ["end", "more", "over"]
+
+
+async def test_the_mark_of_another_protocol_ends_a_reply_that_is_complete(
+    session: aiohttp.ClientSession, clock: FakeClock
+) -> None:
+    async with served(answering("200 OK", words("hello", "end", "[DONE]", "garbage"), STREAM)) as url:
+        assert (await ask(session, clock, url)).reader.words == ["hello", "end"]
+
+
+async def test_a_long_header_does_no_harm(session: aiohttp.ClientSession, clock: FakeClock) -> None:
+    async with served(answering("200 OK", words("end", "over"), STREAM, f"X-Policy: {'a' * 40_000}")) as url:
+        assert (await ask(session, clock, url)).reader.words == ["end", "over"]
+
+
+async def test_silence_in_the_middle_of_a_reply_is_the_servers(
+    session: aiohttp.ClientSession, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flatfield.http.replies.SILENT_SECONDS", 0.1)
+
+    async def stop(wire: Wire) -> None:
+        await wire.request()
+        await wire.begin_stream()
+        await wire.chunk(words("hello"))
+        await asyncio.sleep(30)
+
+    async with served(stop, GOOD) as url:
+        exchange = await ask(session, clock, url)
+    assert exchange.attempts == 2
+
+
+async def test_a_busy_server_is_asked_for_three_minutes(session: aiohttp.ClientSession, clock: FakeClock) -> None:
+    async with served(*[answering("503 Busy", b"")] * 20) as url:
+        with pytest.raises(ProviderError, match=r"gave up after 1\d attempts: 180 s are waited at most"):
+            await ask(session, clock, url)
+    assert 100 < sum(clock.slept) <= 180
+
+
+async def test_replies_that_break_off_are_asked_for_six_times(session: aiohttp.ClientSession, clock: FakeClock) -> None:
+    """Each of them may be billed."""
+    async with served(*[answering("200 OK", words("hello"), STREAM)] * 6) as url:
+        with pytest.raises(ProviderError, match="gave up after 6 attempts"):
+            await ask(session, clock, url)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.errors import ContextTooLong, ProviderError
+from flatfield.json_text import halves_marked
 from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget, Usage
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
 from flatfield.testing.wires.anthropic.wire import AnthropicWire
 from flatfield.vendors.anthropic import create
+from flatfield.vendors.anthropic.reader import MessageReader
 from flatfield.vendors.base import Opening
 
 if TYPE_CHECKING:
@@ -294,3 +296,30 @@ async def test_the_json_protocol_where_the_model_can_be_held_to_it(services: Ser
     assert '{"tool":"read_file"' in server.requests[0]["system"][0]["text"]
     # The empty reply cannot be sent back: what we say after it belongs to what we said before.
     assert [len(request["messages"]) for request in server.requests] == [1, 3, 5, 5]
+
+
+def test_a_name_that_the_api_would_refuse_goes_back_mended() -> None:
+    reader = MessageReader()
+    block = {"type": "tool_use", "id": "toolu_1", "name": "functions.read file!", "input": {}}
+    reader.event(json.dumps({"type": "content_block_start", "index": 0, "content_block": block}).encode())
+    assert [call.name for call in reader.calls()] == ["functions.read file!"], "which is what the model is told of"
+    assert reader.content()[0]["name"] == "functions_read_file_"
+
+
+def test_calls_under_one_id_are_told_apart_and_halves_of_a_character_become_one() -> None:
+    reader = MessageReader()
+    for index in (0, 1):
+        block = {"type": "tool_use", "id": "toolu_1", "name": "read_file", "input": {}}
+        reader.event(json.dumps({"type": "content_block_start", "index": index, "content_block": block}).encode())
+    ids = [call.id for call in reader.calls()]
+    assert ids[0] == "toolu_1"
+    assert len(set(ids)) == 2
+    assert [block["id"] for block in reader.content()] == ids
+    told = MessageReader()
+    start = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    told.event(json.dumps(start).encode())
+    for half in (rb"a \ud83d", rb"\ude42 b \udc00"):
+        data = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%s"}}' % half
+        told.event(halves_marked(data))
+    assert told.text == "a 🙂 b \ufffd"
+    assert told.content()[0]["text"] == "a 🙂 b \ufffd"

@@ -287,3 +287,87 @@ def test_the_service_tier_that_a_server_reports() -> None:
     assert read({**end, "service_tier": "flex"}).service_tier == "flex"
     assert read({**end, "service_tier": None}).service_tier == ""
     assert read(end).service_tier == ""
+
+
+# ---------------------------------------------------------------------------- what servers do
+
+
+@pytest.mark.parametrize(
+    ("usage", "output_tokens", "reasoning_tokens"),
+    [
+        ({"completion_tokens": 10, "total_tokens": 160, "completion_tokens_details": {"reasoning_tokens": 50}}, 60, 50),
+        ({"completion_tokens": 60, "total_tokens": 160, "completion_tokens_details": {"reasoning_tokens": 50}}, 60, 50),
+        ({"completion_tokens": 10, "total_tokens": 160}, 60, 50),  # beside the completion, and named nowhere
+        ({"completion_tokens": 10, "total_tokens": 0}, 10, 0),
+        ({"completion_tokens": 10, "completion_tokens_details": {"reasoning_tokens": 50}}, 60, 50),
+        ({"completion_tokens": 60, "completion_tokens_details": {"reasoning_tokens": 50}}, 60, 50),
+    ],
+)
+def test_reasoning_counts_once_inside_the_completion_or_beside_it(
+    usage: dict[str, Any], output_tokens: int, reasoning_tokens: int
+) -> None:
+    found = read(delta("stop", content="hi"), {"choices": [], "usage": {"prompt_tokens": 100, **usage}}).usage
+    assert found == Usage(input_tokens=100, output_tokens=output_tokens, reasoning_tokens=reasoning_tokens)
+
+
+def test_what_was_written_to_a_cache_is_told_apart() -> None:
+    details = {"cached_tokens": 5, "cache_write_tokens": 80}
+    found = read(
+        delta("stop", content="x"), {"usage": USAGE | {"prompt_tokens": 100, "prompt_tokens_details": details}}
+    )
+    assert found.usage == Usage(input_tokens=100, cache_read_tokens=5, cache_write_tokens=80, output_tokens=3)
+
+
+def test_the_model_that_answered_is_kept() -> None:
+    assert read(delta(content="x") | {"model": "gpt-5-mini-2025-08-07"}, delta("stop") | {"model": ""}).answered_by == (
+        "gpt-5-mini-2025-08-07"
+    )
+    assert read(delta("stop", content="x") | {"model": 7}).answered_by == ""
+
+
+WHOLE = '{"file_path": "a"}'
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [piece("read_file", "{}", index=0, id="c"), piece(None, WHOLE, index=0)],
+        [piece("read_file", "{}", index=0, id="c"), piece(None, WHOLE[:5], index=0), piece(None, WHOLE[5:], index=0)],
+        [piece("read_file", WHOLE, index=0, id="c"), piece(None, WHOLE, index=0)],
+        [piece("read_file", WHOLE, index=0, id="c"), piece("read_file", WHOLE, index=0, id="c")],
+        [piece("read_file", WHOLE, index=0, id="c"), piece("read_file", WHOLE, index=1, id="c")],
+        [piece("read_file", WHOLE[:5], index="0", id="c"), piece(None, WHOLE[5:], index="0")],
+        [piece("read_file", WHOLE[:5], index=0, id=7), piece(None, WHOLE[5:], index=0)],
+        [piece("read_file", WHOLE[:5], index="a", id="c"), piece(None, WHOLE[5:], index="a")],
+    ],
+)
+def test_one_call_is_one_however_it_comes(pieces: list[dict[str, Any]]) -> None:
+    reader = read(*(delta(tool_calls=[each]) for each in pieces), delta("tool_calls"))
+    assert calls(reader) == [("read_file", WHOLE)]
+    assert len(reader.building) == 1, "as it goes back to the server"
+
+
+def test_two_calls_alike_under_ids_of_their_own_are_two() -> None:
+    pieces = [piece("read_file", WHOLE, index=number, id=f"c{number}") for number in (0, 1)]
+    assert len(calls(read(*(delta(tool_calls=[each]) for each in pieces)))) == 2
+
+
+def test_a_reply_that_is_cut_into_two_choices_of_one_index_is_one() -> None:
+    text = {"index": 0, "delta": {"content": "Let me see."}}
+    call = {"index": 0, "delta": {"tool_calls": [piece("read_file", WHOLE, index=0, id="c")]}}
+    other = {"index": 1, "delta": {"content": "another reply"}}
+    reader = read({"choices": [text, call, other]}, delta("tool_calls"))
+    assert (reader.text, calls(reader)) == ("Let me see.", [("read_file", WHOLE)])
+
+
+def test_a_call_that_the_server_lost_is_asked_for_again() -> None:
+    with pytest.raises(Passing, match="'tool_calls' and sent no call"):
+        read(delta(content=""), delta("tool_calls", tool_calls=[]))
+    assert read(delta("tool_calls", content="x")).finish == "stop"
+
+
+def test_an_error_without_its_wrapping_is_one() -> None:
+    with pytest.raises(Passing, match="upstream exploded"):
+        read({"message": "upstream exploded", "code": 500})
+    with pytest.raises(ProviderError, match="no such thing"):
+        read({"message": "no such thing", "code": 400})

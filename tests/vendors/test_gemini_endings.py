@@ -156,3 +156,14 @@ async def test_a_prompt_that_does_not_fit(services: Services, clock: Clock) -> N
         with pytest.raises(ProviderError, match="went wrong") as caught:
             await conversation(services, server, clock).turn((), BUDGET)
     assert not isinstance(caught.value, ContextTooLong)
+
+
+async def test_a_reply_of_nothing_is_asked_for_again(services: Services, clock: FakeClock) -> None:
+    empty = event({"candidates": [{"content": {"role": "model"}, "finishReason": "STOP"}]})
+    done = (
+        event({"candidates": [{"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}]}) + "data: [DONE]\n\n"
+    )
+    script: list[FakeReply | Fault] = [Fault(kind="whole", message=each, headers=EVENTS) for each in (empty, done)]
+    async with FakeServer(GeminiWire(), script) as server:
+        reply = await conversation(services, server, clock).turn((), BUDGET)
+    assert (reply.text, reply.attempts) == ("ok", 2)

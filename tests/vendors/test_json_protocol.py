@@ -120,3 +120,13 @@ async def test_nonsense_costs_a_turn_and_harms_nothing(tmp_path: Path) -> None:
         result = await tools.run(calls[0])
     assert not result.ok
     assert "read_file" in result.text
+
+
+@pytest.mark.parametrize("fence", ["```json\n{}\n```", "```\n{}```", "  ```JSON \n{}\n``` "])
+def test_json_in_a_fence_is_read(fence: str) -> None:
+    said, calls = json_protocol.parse(fence.replace("{}", '{"tool": "read_file", "arguments": {"file_path": "a"}}'), 1)
+    assert (said, [(call.name, json.loads(call.arguments)) for call in calls]) == (
+        "",
+        [("read_file", {"file_path": "a"})],
+    )
+    assert json_protocol.parse(fence.replace("{}", '{"answer": "```"}'), 1) == ("```", ())

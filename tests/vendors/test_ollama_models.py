@@ -98,6 +98,7 @@ def test_reasoning_effort_becomes_what_the_model_accepts(
         (2050, 4096, 30_000, 0, True),
         (16387, 32768, 600_000, 0, True),
         (2600, 4096, 30_000, 3900, True),  # messages were dropped from the front
+        (120, 8192, 20_000, 5100, False),  # a count of what was not in the server's cache
         (4096, 4096, 9_000, 3000, True),  # no room for an answer
         (2051, 4096, 8_000, 1900, False),  # half a window, of half a window's text
         (3900, 4096, 15_000, 3000, False),

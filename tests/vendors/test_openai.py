@@ -582,3 +582,37 @@ async def test_the_sdk_holds_a_conversation_with_the_server() -> None:
     assert names == ["read_file", "read_file", "list_directory"]
     assert response.usage is not None
     assert response.usage.input_tokens_details.cached_tokens == 40
+
+
+async def test_a_call_that_was_streamed_and_never_closed_is_run(services: Services) -> None:
+    """SGLang closes no item, and its final list holds a message in the place of the call."""
+    stream = events(
+        {"type": "response.output_item.added", "item": {"type": "function_call", "name": "read_file", "call_id": "c1"}},
+        {"type": "response.function_call_arguments.delta", "delta": '{"file_path": "a"}'},
+        {
+            "type": "response.completed",
+            "response": {"status": "completed", "output": [{"type": "message", "content": []}]},
+        },
+    )
+    async with serve([stream]) as server:
+        reply = await one_turn(services, server)
+    assert [(call.id, call.name, call.arguments) for call in reply.calls] == [("c1", "read_file", '{"file_path": "a"}')]
+
+
+async def test_arguments_that_are_an_object_and_names_that_are_none_go_back_as_the_api_wants_them(
+    services: Services,
+) -> None:
+    item = {"type": "function_call", "name": "multi.tool use", "call_id": "c1", "arguments": {"file_path": "a"}}
+    stream = events(
+        {"type": "response.output_item.done", "item": item},
+        {"type": "response.completed", "response": {"status": "completed", "model": "m-2"}},
+    )
+    async with serve([stream, Fault(status=400)]) as server:
+        talk = await start(services, server)
+        reply = await talk.turn((), BUDGET)
+        with pytest.raises(ProviderError):
+            await talk.turn(answers(reply), BUDGET)
+    assert [(call.name, json.loads(call.arguments)) for call in reply.calls] == [("multi.tool use", {"file_path": "a"})]
+    assert reply.request.answered_by == "m-2"
+    (back,) = (each for each in server.requests[1]["input"] if each.get("type") == "function_call")
+    assert (back["name"], json.loads(back["arguments"])) == ("multi_tool_use", {"file_path": "a"})

@@ -18,11 +18,11 @@ from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.http.retrying import RetryPolicy
 from flatfield.http.services import Services
 from flatfield.http.transport import Transport, open_session
-from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget
+from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget, Usage
 from flatfield.testing.server import FakeReply, FakeServer, Fault
 from flatfield.testing.wires.openai_chat.wire import ChatWire
 from flatfield.vendors import openai_chat as openai_chat_vendor
-from flatfield.vendors.base import Address, Opening, Talk
+from flatfield.vendors.base import Address, Opening, Talk, Told
 from flatfield.vendors.openai_chat.address import Endpoint
 from flatfield.vendors.openai_chat.conversation import ChatMessages
 
@@ -504,3 +504,71 @@ async def test_cancelling_closes_the_stream(services: Services, clock: Clock) ->
         turn.cancel()
         with pytest.raises(asyncio.CancelledError):
             await turn
+
+
+# ---------------------------------------------------------------------------- whose slip it was
+
+
+def refusing(error: dict[str, Any]) -> ProviderError:
+    return ProviderError(f"http://h/v1/chat/completions answered 400: {json.dumps({'error': error})}", status=400)
+
+
+def test_a_call_that_the_server_could_not_read_is_told_to_the_model() -> None:
+    messages = ChatMessages(opening("http://h/v1"), at("http://h/v1"))
+    generated = '<function=read_file{"file_path": "a"}</function>'
+    slip = messages.meant(refusing({"code": "tool_use_failed", "failed_generation": generated}))
+    assert isinstance(slip, Told)
+    assert (slip.finish, [call.name for call in slip.calls], slip.usage) == ("tool_calls", [""], None)
+    messages.answer([ToolResult(call_id=call.id, name=call.name, text="no tool", ok=False) for call in slip.calls])
+    last = json.loads(messages.body(7)[0])["messages"][-1]
+    assert last["role"] == "user"
+    assert "<function=read_file" in last["content"]
+    assert "nothing was run" in last["content"]
+    messages.answer([ToolResult(call_id="c", name="read_file", text="content")])
+    assert json.loads(messages.body(7)[0])["messages"][-1] == {
+        "role": "tool",
+        "tool_call_id": "c",
+        "content": "content",
+    }
+
+
+@pytest.mark.parametrize("code", ["content_filter", "ResponsibleAIPolicyViolation"])
+def test_a_prompt_that_a_filter_stops_is_refused(code: str) -> None:
+    messages = ChatMessages(opening("http://h/v1"), at("http://h/v1"))
+    told = messages.meant(refusing({"message": "The response was filtered", "code": code}))
+    assert isinstance(told, Told)
+    assert (told.finish, told.calls) == ("refused", ())
+
+
+async def test_the_output_cap_is_called_as_the_server_says(services: Services, clock: Clock) -> None:
+    said = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."
+
+    def play(request: dict[str, Any], _number: int) -> FakeReply | Fault:
+        return Fault(status=400, message=said) if "max_tokens" in request else FakeReply(text="ok")
+
+    async with FakeServer(ChatWire(), play) as server:
+        talk = conversation(services, server, clock)
+        first, second = await talk.turn((), BUDGET), await talk.turn((), BUDGET)
+    assert (first.text, first.attempts, len(first.wire), first.request.output_cap_tokens) == ("ok", 2, 2, 1000)
+    assert (second.text, second.attempts) == ("ok", 1)
+    assert ["max_completion_tokens" in request for request in server.requests] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "fix"),
+    [
+        (404, "No endpoints found that support tool use.", 'protocol = "json"'),
+        (400, "System role not supported", "system_prompt"),
+    ],
+)
+async def test_what_a_server_cannot_do_is_said_with_a_way_out(
+    services: Services, clock: Clock, status: int, message: str, fix: str
+) -> None:
+    async with FakeServer(ChatWire(), [Fault(status=status, message=message)]) as server:
+        with pytest.raises(ProviderError, match=fix):
+            await conversation(services, server, clock).turn((), BUDGET)
+
+
+async def test_zeros_are_no_count(services: Services, clock: Clock) -> None:
+    async with FakeServer(ChatWire(), [FakeReply(text="ok", usage=Usage())]) as server:
+        assert (await conversation(services, server, clock).turn((), BUDGET)).usage is None

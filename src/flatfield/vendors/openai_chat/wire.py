@@ -23,7 +23,7 @@ _CONTEXT = re.compile(
 _OUTPUT_CAP = re.compile(r"max_(?:completion_)?tokens|in the completion", re.IGNORECASE)
 CAP_FIELDS = (b"max_completion_tokens", b"max_tokens")
 _FILTERED = re.compile(r'"code"\s*:\s*"content_filter"|ResponsibleAIPolicyViolation')
-_GENERATED = re.compile(r'"failed_generation"\s*:\s*("(?:[^"\\\\]|\\\\.)*")')
+_GENERATED = re.compile(r'"failed_generation"\s*:\s*("(?:[^"\\]|\\.)*")')
 _HINTS = {
     "stream_options": "this server cannot report tokens while it streams; use a newer version of it",
     "response_format": "this server cannot constrain replies to a JSON schema, which the json protocol and "
