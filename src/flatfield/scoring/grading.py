@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from flatfield.records import Grading
 from flatfield.scoring.cells import Setting, build_cell
+from flatfield.scoring.fairness.answered import others
 from flatfield.scoring.fairness.conditions import conditions
 from flatfield.scoring.fairness.odd_answers import oddities
 from flatfield.scoring.overall import task_blends
@@ -77,6 +78,7 @@ def grade(
             *measured.notes,
             *_failures(trials),
             *conditions(trials),
+            *others(trials),
             *oddities(trials),
             *_anchor_notes(run, found, frozen),
         ),

@@ -157,3 +157,16 @@ def test_how_a_request_is_priced_is_said_in_words() -> None:
     own = Price(input_mtok=1.0, output_mtok=2.0, source="flatfield.toml:3")
     said = Prices({"gpt-5": own}).described(agent, Sent())
     assert said == "$1 in, $2 out per million tokens: user price file (flatfield.toml:3)"
+
+
+def test_the_model_that_answered_is_paid_where_its_price_is_known() -> None:
+    asked = agent("openai", "gpt-5")
+    assert AUGUST.usd(asked, MILLION, on_device=False, sent=Sent(answered_by="gpt-5-mini-2025-08-07")) == pytest.approx(
+        2.25
+    )
+    assert AUGUST.usd(asked, MILLION, on_device=False, sent=Sent(answered_by="gpt-5-2025-08-07")) == pytest.approx(
+        11.25
+    )
+    assert AUGUST.usd(asked, MILLION, on_device=False, sent=Sent(answered_by="nobody-knows")) == pytest.approx(11.25)
+    own = Prices({"gpt-5": Price(input_mtok=1.0, output_mtok=1.0)})
+    assert own.usd(asked, MILLION, on_device=False, sent=Sent(answered_by="gpt-5-mini")) == pytest.approx(2.0)

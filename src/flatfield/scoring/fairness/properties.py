@@ -68,7 +68,7 @@ PROPERTIES = (
         heading="model",
         label="answered by",
         name="answered_by",
-        absent="the model asked for, as far as the API says",
+        absent="not reported",
         why="the version that the API says it answered with; a retired name may be answered by a successor",
     ),
     Property(

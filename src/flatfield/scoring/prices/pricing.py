@@ -105,20 +105,29 @@ class Prices:
         return float(found.total_price)
 
     def _calculated(self, agent: AgentConfig, usage: Usage, sent: Sent) -> PriceCalculation | None:
-        """What genai-prices makes of one request; None when no price is known."""
-        from genai_prices import Usage as Tokens
+        """What genai-prices makes of one request: for the model that answered, where that has a price.
 
+        None when no price is known.
+        """
         asked = plugins.traits_or_usual(agent.provider)
         address = sent.base_url or agent.base_url
         vendor = None if address else asked.price_name or None
-        model = agent.model.removeprefix(asked.model_prefix)
+        models = [name.removeprefix(asked.model_prefix) for name in (sent.answered_by, agent.model) if name]
         if asked.is_scaffold:  # it says itself what it asked
-            vendor, model = None if address else sent.price_vendor or None, sent.model
-        if not model or not (address or vendor):
+            vendor, models = None if address else sent.price_vendor or None, [sent.model]
+        if not (address or vendor):
             return None
+        found = (self._found(model, vendor, address, usage, sent.service_tier) for model in models if model)
+        return next((price for price in found if price is not None), None)
+
+    def _found(
+        self, model: str, vendor: str | None, address: str | None, usage: Usage, service_tier: str
+    ) -> PriceCalculation | None:
+        from genai_prices import Usage as Tokens
+
         if self._snapshot is None:
             self._snapshot = load(self._file)
-        context = tier_context(sent.service_tier)
+        context = tier_context(service_tier)
         try:
             _, listed = self._snapshot.find_provider_model(model, None, vendor, address)
             if context and not _has_tier(listed, context, self._at or datetime.now(UTC)):
