@@ -307,6 +307,7 @@ class ToolTraits(Struct, frozen=True, kw_only=True):
 
     `path_argument` names the argument that holds the path of the file which it writes, "" where it writes no file that
     its arguments name; `content_argument` the one that holds the file's whole new text, "" where it changes a part.
+    `aliases`: what such a tool is called elsewhere, in lower case, so that a model that uses such a name is told ours.
     """
 
     default_place: int | None = None
@@ -315,6 +316,7 @@ class ToolTraits(Struct, frozen=True, kw_only=True):
     looks_only: bool = False
     path_argument: str = ""
     content_argument: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 class VerifierTraits(Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flatfield import plugins
 from flatfield.agent.toolbox import RESULT_LIMIT_BYTES, Toolbox, failed_in_short, open_tools
 from flatfield.agent.workspace import open_workspace
 from flatfield.clock import SystemClock
@@ -215,3 +216,25 @@ def test_a_failed_call_is_told_by_its_first_line() -> None:
     assert failed_in_short(failed) == " → error: there is no x."
     assert failed_in_short(ToolResult(call_id="1", name="read_file", text="fine")) == ""
     assert len(failed_in_short(ToolResult(call_id="1", name="r", text="x" * 900, ok=False))) < 140
+
+
+@pytest.mark.parametrize(
+    ("called", "meant"),
+    [
+        ("functions.read_file", "read_file"),
+        ("Read", "read_file"),
+        ("mcp__files__read_file", "read_file"),
+        ("str_replace_editor", "edit_file"),
+        ("default_api:LIST_DIRECTORY", "list_directory"),
+        ("bash", ""),
+        ("hammer", ""),
+    ],
+)
+async def test_a_tool_called_by_another_name_is_told_the_right_one(tmp_path: Path, called: str, meant: str) -> None:
+    workspace = open_workspace(tmp_path)
+    with workspace.files:
+        tools = open_tools(plugins.default_tools(), workspace, SystemClock())
+        result = await tools.run(ToolCall(id="c", name=called, arguments="{}"))
+    assert not result.ok
+    assert (f"(call it {meant})" in result.text) == bool(meant)
+    assert ("(call it" in result.text) == bool(meant)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -227,3 +228,16 @@ def test_a_fingerprint_does_not_change_with_names_and_order() -> None:
 def test_an_address_of_another_kind_is_no_model() -> None:
     with pytest.raises(NotFound, match="must begin with http"):
         parse_agent("openai-chat:x@ftp://127.0.0.1/v1")
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:8080", "localhost:1234/v1", "gpu-box:8000", "[::1]:8080/v1", "localhost"]
+)
+def test_an_address_without_its_scheme_is_asked_back(address: str) -> None:
+    with pytest.raises(NotFound, match=re.escape(f"did you mean openai-chat:qwen3:8b@http://{address}?")):
+        parse_agent(f"openai-chat:qwen3:8b@{address}")
+
+
+@pytest.mark.parametrize("model", ["claude-sonnet-4-5@20250929", "qwen3:8b", "hf.co/a/b:Q4_K_M"])
+def test_a_name_with_an_at_is_a_name(model: str) -> None:
+    assert parse_agent(f"openai-chat:{model}").model == model

@@ -129,7 +129,7 @@ async def test_a_path_that_leads_nowhere_ends_it_too(services: Services, provide
 async def test_no_server_at_all(services: Services, provider: str) -> None:
     async with answering(200) as url:
         pass
-    with pytest.raises(NotReady, match=r"no (server|Ollama) answers at .*, from its base_url"):
+    with pytest.raises(NotReady, match=r"no (server|Ollama) answers at .*, from its base_url \(connection refused\)"):
         await check(services, written(provider, url))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -83,8 +84,17 @@ class Toolbox:
         found = self._tools.get(name)
         if found is None:
             known = ", ".join(signature.wording for _, signature in self._tools.values()) or "none"
-            raise ToolError(f"there is no tool {name[:ECHOED_LETTERS]!a}; the tools are: {known}")
+            meant = self._meant(name)
+            hint = f" (call it {meant})" if meant else ""
+            raise ToolError(f"there is no tool {name[:ECHOED_LETTERS]!a}{hint}; the tools are: {known}")
         return found
+
+    def _meant(self, name: str) -> str:
+        """The tool that a model means which calls it with a prefix, in another case, or as it is called elsewhere."""
+        plain = re.split(r"[.:/]|__", name)[-1].strip().lower()
+        names = {known.lower(): known for known in self._tools}
+        names |= {alias: known for known in self._tools for alias in plugins.tool_traits(known).aliases}
+        return names.get(plain, "")
 
     def _parse(self, call: ToolCall, signature: _Signature) -> dict[str, Any]:
         """The arguments; none at all stand for `{}`, as several servers send it for calls without arguments."""

@@ -229,7 +229,18 @@ def _trouble(error: Exception, where: str, marks: Marks, policy: RetryPolicy) ->
         return f"no connection to {where} came about in time"
     if isinstance(error, TimeoutError):
         return f"{where} sent nothing for {policy.stall_seconds:g} s"
-    return f"connection to {where} failed: {error or type(error).__name__}"
+    return f"connection to {where} failed: {why(error)}"
+
+
+def why(error: Exception) -> str:
+    """Why no connection came about, in words: refused, no such name, too late, or the error's own."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "name not found"
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__
 
 
 def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aiohttp.ClientSession:

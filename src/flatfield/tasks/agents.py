@@ -59,6 +59,8 @@ KEY_ELSEWHERE = "name the variable that holds the key with api_key_env, or in he
 
 _OF_EXTERNAL_AGENTS = ("command", "output")
 _OF_SUB_AGENTS = ("name", "description", "model", "tools")
+_BARE_ADDRESS = re.compile(r"@((?:localhost|\[[0-9A-Fa-f:]+\]|[\w-]+(?:\.[\w-]+)*):\d{2,5}(?:/.*)?|localhost(?:/.*)?)$")
+"""An address at the end of a spec that lacks its scheme: a host with a port."""
 _CALL = re.compile(r"\bmcp__[A-Za-z0-9_-]*prompt_nano_agent\s*\(")
 _ARGUMENT = re.compile(
     r"""\s*([A-Za-z_]\w*)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^,()"']*)\s*(?:,|(\)))""", re.DOTALL
@@ -135,6 +137,9 @@ def parse_agent(text: str) -> AgentConfig:
         )
     if not at and "://" in model:
         raise NotFound(f"the address in {text!r} must begin with http:// or https://")
+    if not at and (bare := _BARE_ADDRESS.search(model)):
+        asked = f"{provider}:{model[: bare.start()]}@http://{bare[1]}"
+        raise NotFound(f"{text!r} names a server without http:// in front; did you mean {asked}?")
     base_url = f"http{url}" if at else None
     if base_url is not None and not is_url(base_url):
         raise NotFound(f"{base_url!r} in {text!r} is no address; write http://HOST[:PORT][/PATH]")

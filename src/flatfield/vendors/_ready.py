@@ -196,6 +196,7 @@ class _Question:
         import aiohttp
 
         from flatfield.http.tls import distrust
+        from flatfield.http.transport import why
 
         url, catalogue = f"{self.address.base_url}{path}", self.catalogue
         whose, where = f"agent {self.agent.name!r}", shown_url(self.address.base_url)
@@ -208,7 +209,7 @@ class _Question:
             if proxy_for(url, self.services.environ) is not None:
                 fix = "check the proxy that the environment names"
             tried = f"no {catalogue.server} answers at {where}, from {self._source()}"
-            raise NotReady(f"{whose}: {tried} ({type(error).__name__}); {fix}") from None
+            raise NotReady(f"{whose}: {tried} ({why(error)}); {fix}") from None
         except ValueError:
             fix = "correct the key or the agent's headers: one holds what no header may"
             raise NotReady(f"{whose}: no request can be made to {where}; {fix}") from None

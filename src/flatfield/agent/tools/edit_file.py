@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 10_000_000
 PLACES_SHOWN = 10
 
-TRAITS = ToolTraits(default_place=4, path_argument="file_path")
+TRAITS = ToolTraits(
+    default_place=4,
+    path_argument="file_path",
+    aliases=("edit", "replace", "str_replace", "str_replace_editor", "str_replace_based_edit_tool", "apply_patch"),
+)
 
 SPEC = ToolSpec(
     name="edit_file",

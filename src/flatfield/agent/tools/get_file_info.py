@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COUNTED_BYTES = 10_000_000
 NEWLINE = "\n"
 
-TRAITS = ToolTraits(default_place=5, looks_only=True)
+TRAITS = ToolTraits(default_place=5, looks_only=True, aliases=("stat", "file_info"))
 
 SPEC = ToolSpec(
     name="get_file_info",

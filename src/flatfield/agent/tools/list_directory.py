@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NAMES_SHOWN = 1000
 
-TRAITS = ToolTraits(default_place=2, looks_only=True)
+TRAITS = ToolTraits(default_place=2, looks_only=True, aliases=("ls", "list", "list_dir", "list_files"))
 
 SPEC = ToolSpec(
     name="list_directory",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 200_000
 NAMES_SHOWN = 100
 
-TRAITS = ToolTraits(default_place=1, looks_only=True)
+TRAITS = ToolTraits(default_place=1, looks_only=True, aliases=("read", "view", "cat", "open", "open_file"))
 
 SPEC = ToolSpec(
     name="read_file",

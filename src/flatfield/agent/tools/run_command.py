@@ -31,7 +31,11 @@ KILLED = {
     152: "killed: it used more CPU time than allowed",
     153: "killed: it wrote a larger file than allowed",
 }
-TRAITS = ToolTraits(needs_sandbox=True, shields_folder=True)
+TRAITS = ToolTraits(
+    needs_sandbox=True,
+    shields_folder=True,
+    aliases=("bash", "shell", "run", "exec", "execute", "execute_command", "terminal"),
+)
 
 SPEC = ToolSpec(
     name="run_command",

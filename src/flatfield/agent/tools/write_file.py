@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from flatfield.agent.files.confined import ConfinedFiles
     from flatfield.agent.workspace import Workspace
 
-TRAITS = ToolTraits(default_place=3, path_argument="file_path", content_argument="content")
+TRAITS = ToolTraits(
+    default_place=3,
+    path_argument="file_path",
+    content_argument="content",
+    aliases=("write", "create", "create_file", "save_file"),
+)
 
 SPEC = ToolSpec(
     name="write_file",
