@@ -231,7 +231,7 @@ def test_an_address_of_another_kind_is_no_model() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1:8080", "localhost:1234/v1", "gpu-box:8000", "[::1]:8080/v1", "localhost"]
+    "address", ["127.0.0.1:8080", "localhost:1234/v1", "gpu-box:8000", "[::1]:8080/v1", "localhost", "10.0.0.7:9"]
 )
 def test_an_address_without_its_scheme_is_asked_back(address: str) -> None:
     with pytest.raises(NotFound, match=re.escape(f"did you mean openai-chat:qwen3:8b@http://{address}?")):

@@ -59,7 +59,7 @@ KEY_ELSEWHERE = "name the variable that holds the key with api_key_env, or in he
 
 _OF_EXTERNAL_AGENTS = ("command", "output")
 _OF_SUB_AGENTS = ("name", "description", "model", "tools")
-_BARE_ADDRESS = re.compile(r"@((?:localhost|\[[0-9A-Fa-f:]+\]|[\w-]+(?:\.[\w-]+)*):\d{2,5}(?:/.*)?|localhost(?:/.*)?)$")
+_BARE_ADDRESS = re.compile(r"@((?:localhost|\[[0-9A-Fa-f:]+\]|[\w-]+(?:\.[\w-]+)*):\d{1,5}(?:/.*)?|localhost(?:/.*)?)$")
 """An address at the end of a spec that lacks its scheme: a host with a port."""
 _CALL = re.compile(r"\bmcp__[A-Za-z0-9_-]*prompt_nano_agent\s*\(")
 _ARGUMENT = re.compile(
