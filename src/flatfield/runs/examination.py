@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig
     from flatfield.tasks.project import Project
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 ENOUGH_BYTES = 1_000_000_000
 
 

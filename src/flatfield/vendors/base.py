@@ -546,9 +546,9 @@ def arguments_object(arguments: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"invalid_arguments": arguments}
 
 
-def as_name(name: str) -> str:
-    """A tool's name that every API takes back: what a model made up may be none."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "unnamed"
+def as_name(name: str, most: int = 64) -> str:
+    """A tool's name that an API takes back, of so many characters at most: what a model made up may be none."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:most] or "unnamed"
 
 
 # ---------------------------------------------------------------------------- the provider of an HTTP API

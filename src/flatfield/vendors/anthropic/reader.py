@@ -86,6 +86,8 @@ class _Block(Struct):
         return halves_joined("".join(self.parts)) or bytes(self.start.get("input", b"{}")).decode()
 
 
+NAME_CHARACTERS = 128
+"""The API takes no longer name of a tool."""
 _EVENTS = msgspec.json.Decoder(_Event)
 _MESSAGES = msgspec.json.Decoder(_Message)
 _FINISH: dict[str, Finish] = {
@@ -276,7 +278,11 @@ def _returned(block: _Block) -> dict[str, Any]:
         arguments = block.arguments()
         value = arguments_object(arguments)
         # What the model wrote goes back letter by letter, unless it is no object, which the API refuses.
-        own = {"id": block.id, "name": as_name(_string(block.start.get("name")))} if block.kind == "tool_use" else {}
+        own = (
+            {"id": block.id, "name": as_name(_string(block.start.get("name")), NAME_CHARACTERS)}
+            if block.kind == "tool_use"
+            else {}
+        )
         return {**block.start, **own, "input": value if _is_wrapped(value, arguments) else Raw(arguments.encode())}
     return dict(block.start)
 

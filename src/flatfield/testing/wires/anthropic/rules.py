@@ -161,6 +161,8 @@ def _returned(number: int, content: Sequence[Mapping[str, Any]], told: Sequence[
     for block in content:
         if block["type"] == "tool_use" and not _is_sealed(block["id"]):
             yield f"messages.{number}: {block['id']!r} is no id of a call"
+        if block["type"] == "tool_use" and not _TOOL_NAME.fullmatch(block["name"]):
+            yield f"messages.{number}: {block['name']!r} is no name of a tool: it should match {_TOOL_NAME.pattern}"
     back = _told(content)
     if not any(_is_chain(back, told[start:]) for start in range(len(told))):
         yield f"messages.{number}: blocks must remain as they were in the response, thinking included"
@@ -183,18 +185,25 @@ def _is_chain(back: list[Any], told: Sequence[list[Any]]) -> bool:
 
 
 def _is_same(back: tuple[Any, ...], sent: tuple[Any, ...]) -> bool:
-    """Equal; for a call whose arguments were no JSON object, any object will do."""
-    return back == sent or (sent[0] == "tool_use" and sent[2] is None and back[:2] == sent[:2])
+    """Equal; of a call whose name was none or whose arguments were no JSON object, any name and any object will do."""
+    if back == sent or sent[0] != "tool_use":
+        return back == sent
+    return back[0] == sent[0] and all(was in (None, now) for now, was in zip(back[1:], sent[1:], strict=True))
 
 
 def _told(content: Iterable[Mapping[str, Any]]) -> list[Any]:
-    """What must not change in blocks; ids of calls aside, and without blocks of empty text."""
+    """What must not change in blocks; ids of calls and names that are none aside, and without blocks of empty text."""
     fields = {"text": ("text",), "thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
     return [
-        (block["type"], *(block.get(name) for name in fields.get(block["type"], ("name", "input"))))
+        (block["type"], *(_kept(name, block.get(name)) for name in fields.get(block["type"], ("name", "input"))))
         for block in content
         if block["type"] != "text" or block["text"].strip()
     ]
+
+
+def _kept(field: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """A field as it must come back: a tool's name that is none (a proxy let it through) must come back as another."""
+    return None if field == "name" and not _TOOL_NAME.fullmatch(str(value)) else value
 
 
 def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
