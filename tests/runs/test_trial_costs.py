@@ -101,6 +101,17 @@ async def test_a_sum_that_lacks_a_turn_is_not_known(tmp_path: Path) -> None:
     assert (await record(tmp_path, reply(last=False, reported=0.5), reply())).reported_cost_usd is None
 
 
+async def test_what_the_api_reports_counts_where_no_price_is_known(tmp_path: Path) -> None:
+    nowhere = "https://gateway.example/v1"
+    found = await record(
+        tmp_path, reply(last=False, reported=0.5, base_url=nowhere), reply(reported=0.25, base_url=nowhere)
+    )
+    assert (found.cost_usd, found.priced) == (0.75, "no price known: as the API itself reports")
+    assert (await record(tmp_path, reply(reported=0.5))).cost_usd == 1.25, "a price that is known goes before"
+    half = await record(tmp_path, reply(last=False, reported=0.5, base_url=nowhere), reply(base_url=nowhere))
+    assert half.cost_usd is None
+
+
 async def test_a_users_price_is_used(tmp_path: Path) -> None:
     found = await record(tmp_path, reply(), **{"openai:gpt-5": Price(input_mtok=3.0, output_mtok=1.0)})
     assert found.cost_usd == 3.0

@@ -8,7 +8,8 @@ from unittest.mock import AsyncMock, Mock
 import msgspec
 import pytest
 
-from flatfield.records import Sent, TurnBudget
+from flatfield.records import AgentConfig, Sent, TurnBudget, Usage
+from flatfield.scoring.prices.pricing import Prices
 from flatfield.vendors import base
 from flatfield.vendors.anthropic.reader import MessageReader
 from flatfield.vendors.gemini.reader import GeminiReader
@@ -45,6 +46,29 @@ def gemini(tier: Any) -> str:
 def test_each_wire(read: Callable[[Any], str]) -> None:
     assert read("priority") == "priority"
     assert read(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "tier"),
+    [
+        ({"inference_geo": "us"}, "inference_geo us"),
+        ({"inference_geo": "global", "speed": "standard"}, "standard"),
+        ({"inference_geo": "not_available"}, "standard"),
+        ({"speed": "fast"}, "fast"),
+        ({"speed": "fast", "inference_geo": "us"}, "fast, inference_geo us"),
+    ],
+)
+def test_what_makes_a_reply_dearer_is_a_tier_of_its_own(fields: dict[str, str], tier: str) -> None:
+    reader = MessageReader()
+    usage = {"input_tokens": 1, "service_tier": "standard", **fields}
+    reader.event(msgspec.json.encode({"type": "message_start", "message": {"usage": usage}}))
+    assert reader.service_tier == tier
+    assert Prices().usd(OPUS, Usage(input_tokens=10), on_device=False, sent=Sent(service_tier=tier)) == (
+        None if fields.get("speed") == "fast" or fields["inference_geo"] == "us" else pytest.approx(5e-5)
+    )
+
+
+OPUS = AgentConfig(name="a", provider="anthropic", model="claude-opus-4-6")
 
 
 class Tiered:

@@ -17,11 +17,15 @@ PRICED_TOKENS = 1000  # a price is asked for so many at a time
 
 
 def reply_usd(reply: Reply, price: Pricing) -> float | None:
-    """What a reply cost with all its abandoned attempts; None: no price known for one part of it."""
+    """What a reply cost with all its abandoned attempts; None: no price known for one part of it.
+
+    Where no price is known for the reply itself, it is what the API says that it cost.
+    """
     abandoned_usd = attempts_usd(reply.abandoned_usage, reply, price)
     if any(item.kept for item in reply.abandoned_usage):
         return abandoned_usd
     own_usd = price(reply)
+    own_usd = reply.reported_cost_usd if own_usd is None else own_usd
     return None if own_usd is None or abandoned_usd is None else own_usd + abandoned_usd
 
 

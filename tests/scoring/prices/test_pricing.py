@@ -170,3 +170,10 @@ def test_the_model_that_answered_is_paid_where_its_price_is_known() -> None:
     assert AUGUST.usd(asked, MILLION, on_device=False, sent=Sent(answered_by="nobody-knows")) == pytest.approx(11.25)
     own = Prices({"gpt-5": Price(input_mtok=1.0, output_mtok=1.0)})
     assert own.usd(asked, MILLION, on_device=False, sent=Sent(answered_by="gpt-5-mini")) == pytest.approx(2.0)
+
+
+def test_a_name_with_its_maker_in_front_is_the_model() -> None:
+    door = "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/l/endpoints/openapi"
+    named, plain = agent("openai-chat", "google/gemini-2.5-flash", door), agent("openai-chat", "gemini-2.5-flash", door)
+    assert AUGUST.usd(named, MILLION, on_device=False) == AUGUST.usd(plain, MILLION, on_device=False)
+    assert AUGUST.usd(named, MILLION, on_device=False) is not None

@@ -93,7 +93,7 @@ class Prices:
 
     def described_turns(self, agent: AgentConfig, turns: Sequence[Turn]) -> str:
         """How those turns that cost something were priced, each way once; "" when none did."""
-        said = (self.described(agent, turn.reply.request) for turn in turns if turn.cost_usd)
+        said = (self.described(agent, turn.reply.request) or _as_reported(turn) for turn in turns if turn.cost_usd)
         return " | ".join(dict.fromkeys(text for text in said if text))
 
     def _listed(self, agent: AgentConfig, usage: Usage, sent: Sent) -> float | None:
@@ -117,6 +117,7 @@ class Prices:
             vendor, models = None if address else sent.price_vendor or None, [sent.model]
         if not (address or vendor):
             return None
+        models += [name.rpartition("/")[2] for name in models]  # `google/gemini-…`, as some doors call them
         found = (self._found(model, vendor, address, usage, sent.service_tier) for model in models if model)
         return next((price for price in found if price is not None), None)
 
@@ -142,6 +143,10 @@ class Prices:
         except LookupError:
             return None
         return found if found.model_price.input_mtok and found.model_price.output_mtok else None
+
+
+def _as_reported(turn: Turn) -> str:
+    return "" if turn.reply.reported_cost_usd is None else "no price known: as the API itself reports"
 
 
 def stated_price(agent: AgentConfig, sent: Sent) -> Price | None:

@@ -25,6 +25,8 @@ class _Usage(Struct):
     output_tokens: int | None = None
     output_tokens_details: _Details | None = None
     service_tier: Any = None
+    inference_geo: Any = None
+    speed: Any = None
 
 
 class _StopDetails(Struct):
@@ -142,8 +144,12 @@ class MessageReader:
 
     @property
     def service_tier(self) -> str:
-        """The service tier that the API says it served the reply at."""
-        return str(self._usage.service_tier or "")
+        """The service tier that the API says it served the reply at, or what it says that makes the reply dearer."""
+        usage = self._usage
+        speed, geo = str(usage.speed or ""), str(usage.inference_geo or "")
+        dearer = [speed] if speed not in {"", "standard"} else []
+        dearer += [f"inference_geo {geo}"] if geo not in {"", "global", "not_available"} else []
+        return ", ".join(dearer) or str(usage.service_tier or "")
 
     @property
     def reasoning(self) -> str:
