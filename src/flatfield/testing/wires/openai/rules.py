@@ -154,6 +154,8 @@ def _item_problems(item: Mapping[str, Any], waiting: set[str]) -> Iterator[str]:
         yield f"Invalid value: '{item.get('role')}' for 'input[].role'."
     elif kind == "function_call":
         yield from _argument_problems(item["arguments"])
+        if not _NAME.fullmatch(str(item.get("name"))):
+            yield f"Invalid 'input[].name': '{item.get('name')}' does not match '{_NAME.pattern}'."
     elif kind == "function_call_output":
         if item.get("call_id") not in waiting:
             yield f"No tool call found for function call output with call_id {item.get('call_id')}."
@@ -192,7 +194,9 @@ def _returned(request: Mapping[str, Any], given: Sequence[Sequence[dict[str, Any
 
 
 def _mended(item: dict[str, Any], sent: dict[str, Any]) -> bool:
-    """Whether only arguments that were no JSON were changed."""
-    if sent["type"] != "function_call" or not any(_argument_problems(sent["arguments"])):
+    """Whether only a name that is none and arguments that are no JSON were changed."""
+    if sent["type"] != "function_call":
         return False
-    return {**item, "arguments": ""} == {**sent, "arguments": ""}
+    free = {} if _NAME.fullmatch(str(sent["name"])) else {"name": ""}
+    free |= {"arguments": ""} if any(_argument_problems(sent["arguments"])) else {}
+    return {**item, **free} == {**sent, **free}
