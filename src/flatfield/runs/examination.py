@@ -52,9 +52,8 @@ class RunningServer(Struct, frozen=True, kw_only=True):
 
 async def examine(project: Project, services: Services) -> tuple[Finding, ...]:
     """Everything, part by part; nothing is spent."""
-    servers, agents, sandbox = await asyncio.gather(
-        find_servers(services), _agents(project, services), asyncio.to_thread(_sandbox, services.environ)
-    )
+    servers = await find_servers(services)  # by itself: loading vendors meanwhile would make them look slow
+    agents, sandbox = await asyncio.gather(_agents(project, services), asyncio.to_thread(_sandbox, services.environ))
     return (
         *_keys(services.environ),
         *_servers(servers, services.environ),
