@@ -35,11 +35,11 @@ from flatfield.scoring.scales import BANDS, KNOTS, letter_of
 from flatfield.scoring.statistics.bootstrap import RESAMPLES, TASKS
 from flatfield.scoring.work import MEASURES, find_anchors, per_work, relative_score
 from flatfield.tasks.access import everything
-from flatfield.tasks.agents import read_agent_file
 from flatfield.tasks.config import read_config
 from flatfield.tasks.hop import is_evaluation, read_evaluation
 from flatfield.tasks.importers.nano_agent_2025_08 import load as load_published
 from flatfield.tasks.lop import read_task
+from flatfield.tasks.sub_agents import read_agent_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

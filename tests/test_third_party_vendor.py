@@ -24,7 +24,7 @@ from flatfield.scoring.judge.makers import maker_of
 from flatfield.scoring.judge.room import is_small
 from flatfield.scoring.prices.listing import listings, vendor_rates
 from flatfield.scoring.prices.pricing import Prices
-from flatfield.tasks.agents import select_agents
+from flatfield.tasks.agents import Roster, select_agents
 from flatfield.tasks.config import read_config
 from flatfield.tasks.project import Project
 from flatfield.testing.wires import new_wire
@@ -141,7 +141,7 @@ def test_its_keys_and_its_usual_server_are_looked_for() -> None:
 
 def test_its_variables_are_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("OWL_SECRET=hidden\nOWL_PLACE=https://owl.example\nOWL_OTHER=1\n")
-    project = Project(folder=tmp_path, config=None, data=tmp_path, roster=(), notes=())
+    project = Project(folder=tmp_path, config=None, data=tmp_path, roster=Roster(), notes=())
     environ, _ = read_environment(project, tmp_path, {})
     assert environ.get("OWL_SECRET") == "hidden"
     assert environ.get("OWL_PLACE") == "https://owl.example"

@@ -53,7 +53,9 @@ def load(kind: str, name: str) -> ModuleType:
     if name not in known(kind):
         look_again()
     if name not in known(kind):
-        raise NotFound(f"there is no {kind} {name!r}; there are: {', '.join(known(kind))}")
+        meant = provider_called(name) if kind == "provider" else None
+        hint = f"; did you mean {meant!r}?" if meant else ""
+        raise NotFound(f"there is no {kind} {name!r}{hint}; there are: {', '.join(known(kind))}")
     point = known(kind)[name]
     try:
         module: ModuleType
@@ -100,6 +102,11 @@ def all_traits() -> tuple[Traits, ...]:
         with suppress(NotReady):
             found.append(traits_of(provider))
     return tuple(found)
+
+
+def provider_called(name: str) -> str | None:
+    """The provider that is also called so, by its vendor's own word; None when none is."""
+    return next((traits.name for traits in all_traits() if name.strip().lower() in traits.other_names), None)
 
 
 def tool_traits(name: str) -> ToolTraits:

@@ -230,7 +230,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
 class Traits(Struct, frozen=True, kw_only=True):
     """What a vendor's package states about itself, so that nobody else keeps a list of vendors.
 
-    `name` is the key that users write after `provider =`.
+    `name` is the key that users write after `provider =`; `other_names` are what else people call it there by mistake.
 
     Address and key: `url` is its own address, `url_variable` the environment variable that names another one,
     `key_variables` those that hold its keys, `key_headers` the headers that bring
@@ -254,6 +254,7 @@ class Traits(Struct, frozen=True, kw_only=True):
     """
 
     name: str
+    other_names: tuple[str, ...] = ()
     url: str = ""
     url_variable: str = ""
     key_variables: tuple[str, ...] = ()

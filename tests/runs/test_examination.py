@@ -16,6 +16,7 @@ from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig
 from flatfield.runs import examination
 from flatfield.runs.examination import Finding, RunningServer, agent_spec, examine, find_servers
+from flatfield.tasks.agents import Roster
 from flatfield.tasks.project import Project
 from flatfield.vendors import ollama, openai_chat
 
@@ -78,7 +79,7 @@ def models(*names: str) -> dict[str, Any]:
 
 
 def project(folder: Path, *agents: AgentConfig) -> Project:
-    return Project(folder=folder, config=None, data=folder, roster=agents, notes=())
+    return Project(folder=folder, config=None, data=folder, roster=Roster(agents), notes=())
 
 
 def parts(findings: tuple[Finding, ...]) -> dict[str, Finding]:

@@ -9,8 +9,8 @@ import pytest
 from msgspec import structs
 
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
-from flatfield.records import AgentConfig, Anchors, Evaluation, Run, Task
-from flatfield.runs.order import extended, new_run, reread, resolve_agents, unchanged, updated
+from flatfield.records import AgentConfig, Anchors, Evaluation, Run, Task, VerifierSpec
+from flatfield.runs.order import extended, new_run, reread, resolve_agents, unchanged, ungradable, updated
 from flatfield.runs.plan import plan
 from flatfield.runs.store.codec import decode, encode
 from flatfield.tasks.access import everything
@@ -39,6 +39,39 @@ def run_of(tasks: Sequence[Task], **evaluation: Any) -> Run:
 
 def who_does_what(run: Run) -> set[tuple[str, str]]:
     return {(trial.task, trial.agent) for trial in plan(run)}
+
+
+CHECK = VerifierSpec(kind="answer", options={"contains": "x"})
+ITEMS = VerifierSpec(kind="rubric", options={"value": ["names the cause"]})
+
+
+@pytest.mark.parametrize(
+    ("fields", "judge", "gradable"),
+    [
+        ({}, (), False),
+        ({}, ("cleo",), False),
+        ({"rubric": "Is it right?"}, (), False),
+        ({"rubric": "Is it right?"}, ("cleo",), True),
+        ({"verifiers": (ITEMS,)}, (), False),
+        ({"verifiers": (ITEMS,)}, ("cleo",), True),
+        ({"verifiers": (ITEMS, CHECK)}, (), True),
+    ],
+)
+def test_a_task_that_nothing_would_grade_is_told_with_what_would(
+    fields: dict[str, Any], judge: tuple[str, ...], *, gradable: bool
+) -> None:
+    run = run_of([task("x", "ada", path="x.md", **fields), task("y", "ada", verifiers=(CHECK,))], judge=judge)
+    mistakes = ungradable(run)
+    assert [mistake.path for mistake in mistakes] == ([] if gradable else ["x.md"])
+    for mistake in mistakes:
+        assert 'verify: [{answer: {contains: "TEXT"}}]' in mistake.fix
+        assert ("--judge" in mistake.fix) == bool(fields)
+
+
+def test_controls_may_do_any_task() -> None:
+    assert ungradable(run_of([task("x")], agents=("oracle",))) == ()
+    assert ungradable(run_of([task("x", "oracle"), task("y", "ada", verifiers=(CHECK,))])) == ()
+    assert len(ungradable(run_of([task("x")], agents=("oracle", "ada")))) == 1
 
 
 def test_each_task_is_done_by_the_agents_that_it_names() -> None:

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from flatfield.errors import FlatfieldError
 from flatfield.records import AgentConfig
 from flatfield.tasks.agent_files import as_sub_agent, as_toml, write_sub_agents
-from flatfield.tasks.agents import read_agent_file
 from flatfield.tasks.config import read_config
 from flatfield.tasks.project import shipped
+from flatfield.tasks.sub_agents import read_agent_file
 
 if TYPE_CHECKING:
     from pathlib import Path

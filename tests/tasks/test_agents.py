@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flatfield import plugins
 from flatfield.errors import NotFound
 from flatfield.records import AgentConfig
-from flatfield.tasks.agents import NAME, fingerprint, parse_agent, read_agent_file, select_agents
+from flatfield.tasks.agents import NAME, fingerprint, parse_agent, select_agents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,59 +37,6 @@ ROSTER = (
 @pytest.fixture
 def providers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "names", lambda _: ("noop", "ollama", "openai-chat", "oracle"))
-
-
-def test_the_original_projects_agents_are_read_as_they_are(nano_agent: Path) -> None:
-    read = {path.stem: read_agent_file(path) for path in (nano_agent / ".claude/agents").glob("*.md")}
-    assert read.pop("greeter") is None
-    assert len(read) == 9
-    for stem, agent in read.items():
-        assert agent is not None
-        assert agent.name == stem
-        assert agent.tools is None
-    small, large = read["nano-agent-gpt-5-nano"], read["nano-agent-gpt-oss-120b"]
-    assert small is not None
-    assert large is not None
-    assert (small.provider, small.model) == ("openai", "gpt-5-nano")
-    assert (large.provider, large.model) == ("ollama", "gpt-oss:120b")
-    assert small.description == "Hands a prompt over to a nano agent that runs on gpt-5-nano."
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        "mcp__n__prompt_nano_agent(\n provider='p',\n agentic_prompt=\"(x), model=\\\"no\\\"\nline\",\n model='m',\n)",
-        'First `mcp__x__prompt_nano_agent()`, then mcp__flatfield__prompt_nano_agent(PROMPT, model="no")\n' + CALL,
-        'mcp__nano-agent__prompt_nano_agent( model = "m" , provider = "p" , read_only = true )',
-    ],
-)
-def test_the_call_in_other_spellings(write: Write, call: str) -> None:
-    agent = read_agent_file(write("some-name.md", f"---\ndescription: It says: go\n---\n{call}\n"))
-    assert agent is not None
-    assert (agent.name, agent.provider, agent.model) == ("some-name", "p", "m")
-    assert agent.description == "It says: go"
-
-
-def test_a_file_without_a_call_is_none_even_when_its_front_matter_is_no_yaml(write: Write) -> None:
-    assert (
-        read_agent_file(write("a.md", "---\ndescription: a: b: [\n---\nmcp__nano-agent__prompt_nano_agent\n")) is None
-    )
-    assert read_agent_file(write("b.md", f"---\nname: b\ntools: {CALL[:34]}\n---\nhello\n")) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "problem", "fix"),
-    [
-        (f"---\nname: a b\n---\n{CALL}", 2, "'a b' cannot be an agent's name", "letters"),
-        ("---\nname: a\n---\n\n" + CALL.replace(', model="m"', ""), 5, "names no model", 'model="…"'),
-        ("---\nname: a\n---\n" + CALL.replace('"p"', "PROVIDER"), 4, "names no provider", 'provider="…"'),
-        (f"---\nname: a\ntemperature: 1\n---\n{CALL}", 3, "`temperature` is not read", "flatfield.toml"),
-        (f"---\nname: [a]\n---\n{CALL}", 2, "`name` is a list", "write text"),
-    ],
-)
-def test_mistakes(write: Write, mistakes: Mistakes, text: str, line: int, problem: str, fix: str) -> None:
-    found = mistakes(read_agent_file, write("x.md", text))
-    assert [(m.line, problem in m.problem, fix in m.fix) for m in found] == [(line, True, True)], found
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ import pytest
 from flatfield.plugins import default_tools
 from flatfield.records import AgentConfig, Evaluation, Task, Weights
 from flatfield.tasks import agents, config, hop, lop, solution
-from flatfield.tasks.agents import read_agent_file, select_agents
+from flatfield.tasks.agents import select_agents
 from flatfield.tasks.config import read_config
 from flatfield.tasks.frontmatter import CLAUDE_KEYS
 from flatfield.tasks.hop import is_evaluation, read_evaluation
 from flatfield.tasks.lop import read_task
+from flatfield.tasks.sub_agents import read_agent_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -100,3 +100,37 @@ def test_lines_are_counted_as_editors_count_them() -> None:
     found = Findings("t.md")
     frontmatter.read('---\r\na: "x\u2028y"\r\nb: [\r\n---\r\n', found)
     assert [mistake.line for mistake in found.mistakes] == [3]
+
+
+@pytest.mark.parametrize(
+    ("matter", "value"),
+    [
+        ("a:\t1", {"a": 1}),
+        ("a: \t 1\t", {"a": 1}),
+        ("a:\n-\tb", {"a": ["b"]}),
+        ('a:\t"x\ty"\t', {"a": "x\ty"}),
+        ("a:\t|\n  b:\tc\n", {"a": "b:\tc\n"}),
+    ],
+)
+def test_a_tab_may_stand_between_a_key_and_its_value(matter: str, value: object) -> None:
+    assert read(matter) == value
+
+
+def test_a_tab_that_indents_is_a_mistake() -> None:
+    found = Findings("t.md")
+    frontmatter.read("---\na:\n\tb: 1\n---\n", found)
+    assert [(mistake.line, mistake.fix) for mistake in found.mistakes] == [(3, "indent with spaces, not tabs")]
+
+
+def test_two_escapes_that_make_one_character_are_this_character() -> None:
+    assert read(r'a: "\ud83d\ude00"') == {"a": "\U0001f600"}
+    assert read(r'"\ud83d\ude00": ["x\ud83c\udf1ey"]') == {"\U0001f600": ["x\U0001f31ey"]}
+
+
+@pytest.mark.parametrize("text", [r"\ud83d", r"\ude00\ud83d", r"\ud83d \ude00"])
+def test_half_a_character_is_a_mistake(text: str) -> None:
+    found = Findings("t.md")
+    frontmatter.read(f'---\nb: 1\na: "{text}"\n---\n', found)
+    assert [(mistake.line, mistake.problem) for mistake in found.mistakes] == [
+        (3, "an escape stands for half a character")
+    ]

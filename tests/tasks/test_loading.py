@@ -44,7 +44,7 @@ def test_files_keep_the_order_they_are_named_in_and_come_once(
 
 def test_a_file_named_itself_is_never_passed_over(write: Write, tmp_path: Path) -> None:
     write("README.md", "# Read me\n")
-    with pytest.raises(InvalidFiles, match=r"README\.md:1: there is no `## Variables` section"):
+    with pytest.raises(InvalidFiles, match=r"README\.md:1: this is a prompt and no LOP"):
         load(["README.md"], tmp_path)
 
 
@@ -59,10 +59,55 @@ def test_a_hop_named_as_a_file_wins_over_those_in_folders(write: Write, tmp_path
 
 def test_several_hops_are_mistakes(write: Write, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        write(f"{name}.md", HOP.format(name))
+        write(f"{name}.md", "---\nrepeats: 2\n---\n" + HOP.format(name))
+    assert load(["."], tmp_path, asks_how=False).evaluation is None
     with pytest.raises(InvalidFiles) as caught:
         load(["."], tmp_path)
     assert [(m.path, m.fix) for m in caught.value.mistakes] == [("one.md", "name one HOP"), ("two.md", "name one HOP")]
+
+
+def test_commands_that_say_nothing_of_how_to_evaluate_are_no_hops(
+    write: Write, lop: Callable[..., Path], tmp_path: Path
+) -> None:
+    for name in ("commit", "plan"):
+        write(f"c/{name}.md", HOP.format(name))
+    lop(name="c/t.md")
+    loaded = load(["c"], tmp_path)
+    assert loaded.evaluation is None
+    assert loaded.notes == ("c/commit.md, c/plan.md passed over: they say nothing of how to evaluate",)
+    write("c/perf.md", "---\nrepeats: 2\n---\n" + HOP.format("Perf"))
+    loaded = load(["c"], tmp_path)
+    assert loaded.evaluation is not None
+    assert (loaded.evaluation.title, loaded.evaluation.repeats) == ("Perf", 2)
+    assert loaded.notes == ("c/commit.md, c/plan.md passed over: c/perf.md is the HOP",)
+
+
+def test_keys_of_others_below_the_claude_folder_are_passed_over(write: Write, tmp_path: Path) -> None:
+    front = "---\ncategory: eval\nthinking: a: [b\ntags: [x]\n---\n"
+    write(".claude/commands/hop.md", front + HOP.format("H"))
+    loaded = load([".claude/commands/hop.md"], tmp_path)
+    assert loaded.notes == (".claude/commands/hop.md: category, thinking, tags in its front matter passed over",)
+    write(".claude/commands/hop.md", "---\nrepeat: 3\ncategory: x\n---\n" + HOP.format("H"))
+    with pytest.raises(
+        InvalidFiles, match=r"hop\.md:2: the front matter has no key `repeat`; did you mean `repeats`\?"
+    ):
+        load([".claude/commands/hop.md"], tmp_path)
+    write("hop.md", front.replace("thinking: a: [b\n", "") + HOP.format("H"))
+    with pytest.raises(InvalidFiles, match="has no key `category`"):
+        load(["hop.md"], tmp_path)
+
+
+def test_a_file_of_another_kind_that_is_not_utf_8_is_passed_over(
+    write: Write, lop: Callable[..., Path], tmp_path: Path
+) -> None:
+    lop(name="f/t.md")
+    (tmp_path / "f/notes.md").write_bytes("# Référence\n".encode("latin-1"))
+    loaded = load(["f"], tmp_path)
+    assert [task.id for task in loaded.tasks] == ["t"]
+    assert loaded.notes == ("f/notes.md passed over: it has no `## Variables` with a PROMPT",)
+    (tmp_path / "f/u.md").write_bytes('# U\n\n## Variables\n\nPROMPT: "é"\n'.encode("latin-1"))
+    with pytest.raises(InvalidFiles, match=r"f/u\.md:5: byte 0xe9 is not UTF-8"):
+        load(["f"], tmp_path)
 
 
 def test_mistakes_of_all_files_come_at_once_under_short_paths(

@@ -90,11 +90,19 @@ def test_a_plain_lop_needs_all_its_parts(write: Write, mistakes: Mistakes) -> No
 
 
 def test_without_a_prompt_only_what_counts_is_told(write: Write, mistakes: Mistakes) -> None:
-    found = mistakes(read_task, write("t.md", "Just text.\n"))
+    found = mistakes(read_task, write("t.md", "Just text.\n\n## Instructions\n"))
     assert [mistake.problem for mistake in found] == [
         "there is no `## Variables` section, so no PROMPT",
         "there is no title",
     ]
+
+
+@pytest.mark.parametrize("text", ["Just text.\n", "# Add a test\n\nAdd one for `add`.\n", ""])
+def test_a_bare_prompt_is_told_what_makes_it_gradable(write: Write, mistakes: Mistakes, text: str) -> None:
+    (found,) = mistakes(read_task, write("t.md", text))
+    assert found.problem == "this is a prompt and no LOP: nothing in it says how an agent's work is checked"
+    assert '`verify: [{answer: {contains: "TEXT"}}]`' in found.fix
+    assert "`## Variables`" in found.fix
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.errors import InvalidFiles, NotFound
-from flatfield.tasks.agents import is_control
+from flatfield.tasks.agents import is_control, select_agents
 from flatfield.tasks.project import find_project
 
 if TYPE_CHECKING:
@@ -83,6 +83,32 @@ def test_known_models_are_agents_and_hide_behind_ones_own_without_a_word(write: 
     assert (by_name["claude-opus-4-1"].provider, by_name["claude-opus-4-1"].source) == ("anthropic", "shipped")
     assert project.notes == ()
     assert project.prices["x"].output_mtok == 2.0
+
+
+def test_an_agents_file_with_mistakes_stops_nobody_who_does_not_ask_for_it(write: Write, tmp_path: Path) -> None:
+    write(
+        "agents/gpt-5.md", "---\nname: gpt-5\ntemperature: 1\n---\n" + AGENT.partition("---\n")[2].partition("---\n")[2]
+    )
+    write("agents/b.md", AGENT.format("b", "m"))
+    project = find_project(tmp_path, None, {})
+    fix = "move it to [agents.gpt-5] in flatfield.toml"
+    assert project.notes == (
+        f"agents/gpt-5.md passed over: line 3: `temperature` is not read in a sub-agent file, {fix}",
+    )
+    assert [agent.name for agent in select_agents(["b", "*"], project.roster)] == ["b"]
+    # The one that flatfield brings along has the same name, but is another agent than the one that is meant.
+    for name in ("gpt-5", "nano-agent-gpt-5"):
+        with pytest.raises(InvalidFiles, match=r"agents/gpt-5\.md:3: `temperature` is not read"):
+            select_agents([name], project.roster)
+
+
+def test_an_agents_file_with_mistakes_does_not_count_where_another_one_comes_first(
+    write: Write, tmp_path: Path
+) -> None:
+    write("flatfield.toml", TABLE.format("a", "toml"))
+    write("agents/a.md", AGENT.format("a", "m").replace("---\nmcp", "temperature: 1\n---\nmcp"))
+    project = find_project(tmp_path, None, {})
+    assert [agent.model for agent in select_agents(["a"], project.roster)] == ["toml"]
 
 
 def test_mistakes_of_all_files_come_at_once(write: Write, tmp_path: Path) -> None:

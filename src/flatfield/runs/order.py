@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from flatfield import __version__
+from flatfield import __version__, plugins
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
-from flatfield.records import AgentConfig, Evaluation, Run
+from flatfield.records import AgentConfig, Evaluation, Mistake, Run
 from flatfield.runs.device import device
 from flatfield.runs.ids import new_run_id
 from flatfield.runs.plan import repeats
@@ -22,15 +22,16 @@ from flatfield.scoring.judge.comparative import is_comparative
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.tasks.access import Want, folder_of, project_of
 from flatfield.tasks.agents import fingerprint, is_control, listed, select_agents
-from flatfield.tasks.lop import read_task
+from flatfield.tasks.lop import EXAMPLE, read_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from flatfield.records import Anchors, Mistake, Task
+    from flatfield.records import Anchors, Task
     from flatfield.tasks.access import Access
 
+_ANYWAY = "--ungraded measures speed and cost alone"
 _SHOWN_VERSIONS = ("genai-prices", "aiohttp", "msgspec", "xllamacpp")
 
 
@@ -70,6 +71,24 @@ def new_run(
         versions=versions(),
         command=command,
     )
+
+
+def ungradable(run: Run) -> tuple[Mistake, ...]:
+    """The tasks whose performance nothing would grade although agents work on them: no check, and no judge that could.
+
+    The controls' work costs nothing, so they may do any task.
+    """
+    found: list[Mistake] = []
+    for task in run.tasks:
+        working = set(run.rosters.get(task.id) or [agent.name for agent in run.agents]).difference(run.controls)
+        checked = any(not plugins.verifier_traits(spec.kind).judged for spec in task.verifiers)
+        if not working or checked or (run.evaluation.judge and rubric_of(task)):
+            continue
+        check = f"write `{EXAMPLE}` in its front matter"
+        fix = f"name a judge with --judge, or {check}" if rubric_of(task) else check
+        problem = "nothing checks what an agent does here" + (", and no judge is named" if rubric_of(task) else "")
+        found.append(Mistake(path=task.path or task.id, line=1, problem=problem, fix=f"{fix} ({_ANYWAY})"))
+    return tuple(found)
 
 
 def resolve_agents(

@@ -1,29 +1,31 @@
-"""Agents: read from sub-agent files and `PROVIDER:MODEL[@URL]`, selected by name or glob, told apart by fingerprint."""
+"""Agents: what configures one, `PROVIDER:MODEL[@URL]`, selection by name or glob, and what tells two apart."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 from urllib.parse import urlsplit
 
 import msgspec
 
 from flatfield import plugins
-from flatfield.errors import NotFound
+from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import AgentConfig
-from flatfield.tasks import fields, frontmatter, source
+from flatfield.tasks import fields, source
 from flatfield.tasks.roster import SHIPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
+    from flatfield.records import Mistake
     from flatfield.tasks.located import Node
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
-"""An agent's name: it is part of a trial's id, so it has no `/` and no spaces."""
+NAME = re.compile(r"[^\W_][\w.:@+-]*")
+"""An agent's name: letters of any script, but no `/` and no spaces, for it is part of a trial's id."""
 
 
 def _output(node: Node, name: str, found: source.Findings) -> str | None:
@@ -58,13 +60,28 @@ KEY_IN_ADDRESS = "a user name, a password or a query, which would be stored with
 KEY_ELSEWHERE = "name the variable that holds the key with api_key_env, or in headers as ${NAME}"
 
 _OF_EXTERNAL_AGENTS = ("command", "output")
-_OF_SUB_AGENTS = ("name", "description", "model", "tools")
 _BARE_ADDRESS = re.compile(r"@((?:localhost|\[[0-9A-Fa-f:]+\]|[\w-]+(?:\.[\w-]+)*):\d{1,5}(?:/.*)?|localhost(?:/.*)?)$")
 """An address at the end of a spec that lacks its scheme: a host with a port."""
-_CALL = re.compile(r"\bmcp__[A-Za-z0-9_-]*prompt_nano_agent\s*\(")
-_ARGUMENT = re.compile(
-    r"""\s*([A-Za-z_]\w*)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^,()"']*)\s*(?:,|(\)))""", re.DOTALL
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Roster(Sequence[AgentConfig]):
+    """All agents that can be named, each name once; `unread` are the mistakes of agents' files, by the agent's name."""
+
+    agents: tuple[AgentConfig, ...] = ()
+    unread: Mapping[str, tuple[Mistake, ...]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.agents)
+
+    @overload
+    def __getitem__(self, index: int) -> AgentConfig: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[AgentConfig, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> AgentConfig | tuple[AgentConfig, ...]:
+        return self.agents[index]
 
 
 def is_control(agent: AgentConfig) -> bool:
@@ -73,50 +90,9 @@ def is_control(agent: AgentConfig) -> bool:
 
 
 def wrapper_name(agent: str) -> str:
-    """What the sub-agent that wraps an agent is called: `nano-agent-`, and letters, digits and hyphens only."""
-    plain = re.sub(r"[^a-z0-9]+", "-", agent.lower()).strip("-")
+    """What the sub-agent that wraps an agent is called: `nano-agent-`, and only letters, digits and hyphens."""
+    plain = re.sub(r"[\W_]+", "-", agent.lower()).strip("-")
     return plain if plain.startswith("nano-agent-") else f"nano-agent-{plain}"
-
-
-def read_agent_file(path: Path) -> AgentConfig | None:
-    """The agent that a sub-agent file describes; None when it calls no nano agent, or one that is configured elsewhere.
-
-    Only `name` and `description` of the front matter are read: its `model` and `tools` are the wrapper's.
-
-    Raises:
-        NotFound: there is no such file.
-        InvalidFiles: it calls a nano agent, but has mistakes; all of them, with their lines.
-    """
-    found = source.Findings(str(path))
-    text = source.decode(source.read_bytes(path), str(path))
-    part = frontmatter.split(text)
-    call = _call(text, part.body_start)
-    if call is None:
-        return None
-    start, given = call
-    if given.get("agent") and not {"model", "provider"} & set(given):
-        return None
-    line = source.Lines.of(text).number(start)
-    for key in ("model", "provider"):
-        if not given.get(key):
-            found.add(line, f"the call names no {key}", f'write {key}="…" in its parentheses, in quotes')
-    for key in SETTINGS:
-        if key not in _OF_SUB_AGENTS and frontmatter.has_key(part.matter, key):
-            fix = f"move it to [agents.{path.stem}] in flatfield.toml"
-            found.add(_line_of(text, key), f"`{key}` is not read in a sub-agent file", fix)
-    matter = frontmatter.read(text, found, drop=lambda key: key != "name").map or {}
-    name = fields.text()(matter["name"], "`name`", found) if "name" in matter else path.stem
-    if name is not None and not NAME.fullmatch(name):
-        number = matter["name"].line if "name" in matter else 1
-        found.add(number, f"{name!r} cannot be an agent's name", "use letters, digits and . _ - only")
-    found.settle()
-    return AgentConfig(
-        name=str(name),
-        description=_description(text),
-        source=str(path),
-        provider=given["provider"],
-        model=given["model"],
-    )
 
 
 def parse_agent(text: str) -> AgentConfig:
@@ -146,8 +122,15 @@ def parse_agent(text: str) -> AgentConfig:
     if base_url is not None and may_hold_a_key(base_url):
         raise NotFound(f"the address of {provider}:{model} holds {KEY_IN_ADDRESS}; {KEY_ELSEWHERE}")
     place = f"@{urlsplit(base_url).netloc}" if base_url else ""
-    name = re.sub(r"[^A-Za-z0-9._:@+-]+", "-", f"{provider}:{model}{place}").strip("-:")
+    name = re.sub(r"[^\w.:@+-]+", "-", f"{provider}:{model}{place}").strip("-:")
     return AgentConfig(name=name, provider=provider, model=model, base_url=base_url, source="command line")
+
+
+def near_provider(name: str) -> str:
+    """What to say behind a provider that is none: the one that was meant, by its name or another one, or all."""
+    providers = plugins.names("provider")
+    meant = plugins.provider_called(name) or source.closest(name, providers)
+    return f"; did you mean {meant!r}?" if meant else f"; there are: {', '.join(providers)}"
 
 
 def may_hold_a_key(url: str) -> bool:
@@ -177,6 +160,7 @@ def select_agents(items: Sequence[str], roster: Sequence[AgentConfig], writer: s
 
     Raises:
         NotFound: items that select nothing; all of them, with names that come close.
+        InvalidFiles: an item names an agent whose file has mistakes.
     """
     chosen: dict[str, AgentConfig] = {}
     problems: list[str] = []
@@ -210,6 +194,9 @@ def listed(roster: Sequence[AgentConfig]) -> str:
 
 
 def _select(item: str, roster: Sequence[AgentConfig], writer: str) -> Iterator[AgentConfig]:
+    unread = roster.unread if isinstance(roster, Roster) else {}
+    if mistakes := next((found for name, found in unread.items() if item in {name, wrapper_name(name)}), None):
+        raise InvalidFiles(mistakes)
     named = next((agent for agent in roster if agent.name == item), None)
     named = named or next((agent for agent in roster if wrapper_name(agent.name) == item), None)
     if named is not None:
@@ -235,12 +222,8 @@ def _select(item: str, roster: Sequence[AgentConfig], writer: str) -> Iterator[A
     agent = parse_agent(item)
     if writer:
         agent = msgspec.structs.replace(agent, folder=writer, source=f"a file of {writer}")
-    providers = plugins.names("provider")
-    if agent.provider not in providers:
-        close = source.did_you_mean(agent.provider, providers)
-        raise NotFound(
-            f"there is no provider {agent.provider!r} for {item!r}{close}; there are: {', '.join(providers)}"
-        )
+    if agent.provider not in plugins.names("provider"):
+        raise NotFound(f"there is no provider {agent.provider!r} for {item!r}{near_provider(agent.provider)}")
     yield agent
 
 
@@ -250,39 +233,3 @@ def _free_name(agent: AgentConfig, chosen: dict[str, AgentConfig]) -> str:
     while name in chosen and fingerprint(chosen[name]) != fingerprint(agent):
         name, number = f"{agent.name}-{number}", number + 1
     return name
-
-
-def _call(text: str, start: int) -> tuple[int, dict[str, str]] | None:
-    """Where the nano agent is called and with which arguments; a call that names its model wins over a mention."""
-    calls = [(match.start(), _arguments(text, match.end())) for match in _CALL.finditer(text, start)]
-    if not calls:
-        return None
-    return next((call for call in calls if call[1].get("model") and call[1].get("provider")), calls[0])
-
-
-def _arguments(text: str, start: int) -> dict[str, str]:
-    """The keyword arguments of a call; values in quotes without them."""
-    given: dict[str, str] = {}
-    while match := _ARGUMENT.match(text, start):
-        name, value, end = match.groups()
-        quoted = value[:1] in {'"', "'"}
-        given[name] = re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.DOTALL) if quoted else ""
-        if end:
-            break
-        start = match.end()
-    return given
-
-
-def _description(text: str) -> str:
-    """The front matter's description, as YAML if it is YAML, else as the line stands: Claude Code takes both."""
-    trial = source.Findings("")
-    node = (frontmatter.read(text, trial, drop=lambda key: key != "description").map or {}).get("description")
-    if node is not None and isinstance(node.value, str):
-        return node.value.strip()
-    line = re.search(r"(?m)^description[ \t]*:[ \t]*(.*)$", text) if trial.mistakes else None
-    return line.group(1).strip() if line else ""
-
-
-def _line_of(text: str, key: str) -> int:
-    match = re.search(rf"(?m)^(['\"]?){re.escape(key)}\1[ \t]*:", text)
-    return source.Lines.of(text).number(match.start()) if match else 1

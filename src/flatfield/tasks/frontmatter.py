@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flatfield.tasks.located import Node
-from flatfield.tasks.source import Lines
+from flatfield.tasks.source import Lines, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     import yaml
 
@@ -32,6 +33,9 @@ CLAUDE_KEYS = (
     "user-invocable",
     "version",
 )
+CLAUDE_FOLDER = ".claude"
+SLIP = 0.8
+"""How alike a key is to one of ours, of at most 1, to be a slip for it: `agent` is, `tags` is not."""
 _MAX_NODES = 20_000
 _INTEGER = re.compile(r"[-+]?[0-9]{1,300}|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -71,6 +75,26 @@ def has_key(matter: str | None, key: str) -> bool:
     return re.search(rf"(?m)^(['\"]?){re.escape(key)}\1[ \t]*:", matter or "") is not None
 
 
+def foreign_keys(text: str, path: Path, ours: Iterable[str]) -> tuple[str, ...]:
+    """Keys of a file below `.claude/` that are nobody's slip for one of ours: whoever reads commands has keys there.
+
+    Elsewhere there are none: a key that means nothing is a mistake.
+    """
+    if CLAUDE_FOLDER not in path.absolute().parts:
+        return ()
+    keys = [line.partition(":")[0].strip(" \t'\"") for line in _key_lines(split(text).matter or "")]
+    return tuple(key for key in keys if key not in (*CLAUDE_KEYS, *ours) and closest(key, ours, SLIP) is None)
+
+
+def _key_lines(matter: str) -> list[str]:
+    lines = Lines.of(matter)
+    return [line for line in map(lines.line, range(len(lines))) if _opens_entry(line) and ":" in line]
+
+
+def _opens_entry(line: str) -> bool:
+    return bool(line) and not line[0].isspace() and not line.startswith(("-", "#", "]", "}"))
+
+
 def read(text: str, found: Findings, *, drop: Callable[[str], bool] = CLAUDE_KEYS.__contains__) -> Node:
     """The front matter of a Markdown file as a map, empty without any; keys that `drop` accepts are left out unread.
 
@@ -99,7 +123,7 @@ def _without(matter: str, drop: Callable[[str], bool]) -> str:
     lines = Lines.of(matter)
     for index in range(len(lines)):
         line = lines.line(index)
-        if line and not line[0].isspace() and not line.startswith(("-", "#", "]", "}")):
+        if _opens_entry(line):
             skipping = drop(line.partition(":")[0].strip(" \t'\""))
         kept.append("" if skipping else line)
     return "".join(f"{line}\n" for line in kept)
@@ -111,7 +135,7 @@ def compose(text: str, found: Findings, *, first_line: int = 1) -> Node:
 
     lines = Lines.of(text)
     try:
-        root = yaml.compose(text, Loader=yaml.BaseLoader)
+        root = _composed(text)
         if root is None:
             return Node(first_line, None)
         return _Walk(lines, found, first_line).node(root)
@@ -125,6 +149,26 @@ def compose(text: str, found: Findings, *, first_line: int = 1) -> Node:
     except RecursionError:
         found.add(first_line, "the front matter is nested too deeply or refers to itself", "write it out flat")
     return Node(first_line, None)
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """YAML's nodes; a tab between a key and its value, which YAML 1.2 allows (6.2) but PyYAML does not, is a space.
+
+    A tab that indents stays a mistake.
+    """
+    import yaml
+
+    while True:
+        try:
+            root: yaml.Node | None = yaml.compose(text, Loader=yaml.BaseLoader)
+        except yaml.MarkedYAMLError as error:
+            at = error.problem_mark.index if error.problem_mark else len(text)
+            indents = not text[:at].rpartition("\n")[2].strip()
+            if text[at : at + 1] != "\t" or indents:
+                raise
+            text = f"{text[:at]} {text[at + 1 :]}"
+        else:
+            return root
 
 
 def _yaml_fix(problem: str) -> str:
@@ -160,7 +204,10 @@ class _Walk:
             return self._map(source, line)
         if isinstance(source, yaml.SequenceNode):
             return Node(line, [self.node(item) for item in source.value])
-        text = str(value)
+        text = _whole(str(value))
+        if not _is_text(text):
+            self._found.add(line, "an escape stands for half a character", "write the character itself, or both halves")
+            text = ""
         if isinstance(source, yaml.ScalarNode) and source.style is None and source.tag == _STRING_TAG:
             return Node(line, scalar(text), text)
         return Node(line, text, text)
@@ -178,11 +225,20 @@ class _Walk:
                 )
             else:
                 keys[key.value] = key_line
-                entries[key.value] = self.node(value)
+                entries[_whole(key.value)] = self.node(value)
         return Node(line, entries, keys=keys)
 
     def _line(self, source: yaml.Node) -> int:
         return self._first_line + self._lines.number(source.start_mark.index) - 1
+
+
+def _whole(text: str) -> str:
+    """Text in which two escapes that make one character, as JSON writes an emoji, are this character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def _is_text(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def scalar(text: str) -> bool | int | float | str | None:

@@ -30,6 +30,17 @@ def is_evaluation(text: str) -> bool:
     return "PROMPT" not in markdown.parse(text, part.body_start, source.Findings("")).variables
 
 
+def foreign_keys(text: str, path: Path) -> tuple[str, ...]:
+    """Keys of a HOP's front matter that are somebody else's, and are passed over."""
+    return frontmatter.foreign_keys(text, path, _READERS)
+
+
+def says_how(evaluation: Evaluation) -> bool:
+    """Whether a HOP says anything of how to evaluate; a command that only takes `$ARGUMENTS` says nothing."""
+    named = {name: getattr(evaluation, name) for name in ("title", "path", "body")}
+    return evaluation != Evaluation(**named)
+
+
 def read_evaluation(path: Path) -> Evaluation:
     """Read one HOP; what it does not say has the defaults of Evaluation.
 
@@ -39,7 +50,9 @@ def read_evaluation(path: Path) -> Evaluation:
     """
     found = source.Findings(str(path))
     text = source.decode(source.read_bytes(path), str(path))
-    given = fields.read_map(frontmatter.read(text, found), _READERS, found, what="the front matter")
+    foreign = foreign_keys(text, path)
+    matter = frontmatter.read(text, found, drop=lambda key: key in frontmatter.CLAUDE_KEYS or key in foreign)
+    given = fields.read_map(matter, _READERS, found, what="the front matter")
     body_start = frontmatter.split(text).body_start
     title = given.pop("title", None) or markdown.parse(text, body_start, source.Findings("")).title or path.stem
     found.settle()

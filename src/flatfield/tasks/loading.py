@@ -10,10 +10,10 @@ import msgspec
 
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import Evaluation, Mistake, Task
-from flatfield.tasks import source
+from flatfield.tasks import hop, lop, source
 from flatfield.tasks.access import nobody
 from flatfield.tasks.generating import TASK_FILE
-from flatfield.tasks.hop import is_evaluation, read_evaluation
+from flatfield.tasks.hop import is_evaluation, read_evaluation, says_how
 from flatfield.tasks.lop import looks_like_task, read_task
 
 if TYPE_CHECKING:
@@ -57,13 +57,21 @@ class _Reading:
         self.mistakes.extend(msgspec.structs.replace(m, path=self.shown(Path(m.path))) for m in error.mistakes)
 
 
-def load(arguments: Sequence[str], cwd: Path, seed: int | None = None, *, access: Access | None = None) -> Loaded:
+def load(
+    arguments: Sequence[str],
+    cwd: Path,
+    seed: int | None = None,
+    *,
+    access: Access | None = None,
+    asks_how: bool = True,
+) -> Loaded:
     """Read files, folders and `suite:NAME`; relative paths count from `cwd`.
 
     Of a folder, the Markdown files right in it, and the `task.md` of each folder in it. There, what is neither LOP nor
-    HOP is passed over with a note (a README without), and so are HOPs when one is named as a file. `seed` is what LOPs
-    that are generated are made from; None: the HOP's. `access` decides whether the functions that make them may run;
-    None: nobody has trusted anything.
+    HOP is passed over with a note (a README without), and so are HOPs when one is named as a file. Of several HOPs that
+    were only found in folders, the one counts that says how to evaluate. `asks_how` False: nobody asks for a HOP, and
+    several are none. `seed` is what LOPs that are generated are made from; None: the HOP's. `access` decides whether
+    the functions that make them may run; None: nobody has trusted anything.
 
     Raises:
         NotFound: files, folders or suites that are not there; all of them.
@@ -76,7 +84,7 @@ def load(arguments: Sequence[str], cwd: Path, seed: int | None = None, *, access
     if reading.missing:
         raise NotFound("\n".join(reading.missing))
     texts = {path: text for path in reading.named if (text := _text(path, reading)) is not None}
-    evaluation = _one_evaluation(reading)
+    evaluation = _one_evaluation(reading, asks_how=asks_how)
     for path, text in texts.items():
         _read_task(path, text, reading, evaluation or Evaluation())
     _check_ids(reading)
@@ -127,11 +135,19 @@ def _find_in(folder: Path, argument: str, reading: _Reading) -> None:
 
 
 def _text(path: Path, reading: _Reading) -> str | None:
-    """A file's text, unless it is a HOP, which is read, or has mistakes, which are kept."""
+    """A file's text, unless it is a HOP, which is read, or has mistakes, which are kept.
+
+    A file that nobody named and that means to be neither LOP nor HOP has no mistakes: it is passed over.
+    """
     try:
-        text = source.decode(source.read_bytes(path), str(path))
+        data = source.read_bytes(path)
+        likely = data.decode(errors="replace")
+        if not (reading.named[path] or is_evaluation(likely) or looks_like_task(likely)):
+            return likely
+        text = source.decode(data, str(path))
         if not is_evaluation(text):
             return text
+        _say_foreign(hop.foreign_keys(text, path), path, reading)
         reading.evaluations[path] = None
         reading.evaluations[path] = read_evaluation(path)
     except InvalidFiles as error:
@@ -142,6 +158,7 @@ def _text(path: Path, reading: _Reading) -> str | None:
 def _read_task(path: Path, text: str, reading: _Reading, evaluation: Evaluation) -> None:
     try:
         if reading.named[path] or looks_like_task(text):
+            _say_foreign(lop.foreign_keys(text, path), path, reading)
             seed = evaluation.seed if reading.seed is None else reading.seed
             reading.tasks.append(read_task(path, seed, access=reading.access))
         elif path.stem.lower() != "readme":
@@ -150,18 +167,28 @@ def _read_task(path: Path, text: str, reading: _Reading, evaluation: Evaluation)
         reading.keep(error)
 
 
-def _one_evaluation(reading: _Reading) -> Evaluation | None:
-    """The HOP to go by; several are mistakes, unless one of them is named as a file and the others are not."""
+def _one_evaluation(reading: _Reading, *, asks_how: bool) -> Evaluation | None:
+    """The HOP to go by; several are mistakes, unless one is meant: named as a file, or the only one that says how."""
     named = [path for path in reading.evaluations if reading.named[path]]
     chosen = named or list(reading.evaluations)
-    for path in reading.evaluations:
-        if path not in chosen:
-            reading.notes.append(f"{reading.shown(path)} passed over: {reading.shown(named[0])} is the HOP")
+    if not named and len(chosen) > 1:
+        chosen = [path for path in chosen if (one := reading.evaluations[path]) is None or says_how(one)]
+    if not asks_how and len(chosen) > 1:
+        chosen = []
+    others = [reading.shown(path) for path in reading.evaluations if path not in chosen]
+    if others:
+        why = f"{reading.shown(chosen[0])} is the HOP" if chosen else "they say nothing of how to evaluate"
+        reading.notes.append(f"{', '.join(others)} passed over: {why}")
     if len(chosen) > 1:
         for path in chosen:
             problem = f"this is one of {len(chosen)} HOPs"
             reading.mistakes.append(Mistake(path=reading.shown(path), line=1, problem=problem, fix="name one HOP"))
     return reading.evaluations[chosen[0]] if chosen else None
+
+
+def _say_foreign(keys: Sequence[str], path: Path, reading: _Reading) -> None:
+    if keys:
+        reading.notes.append(f"{reading.shown(path)}: {', '.join(keys)} in its front matter passed over")
 
 
 def _check_ids(reading: _Reading) -> None:

@@ -12,7 +12,18 @@ import msgspec
 from flatfield import plugins
 from flatfield.errors import NotFound
 from flatfield.records import Limits, Targets, Task
-from flatfield.tasks import digest, fields, frontmatter, generating, markdown, sabotages, solution, source, verify
+from flatfield.tasks import (
+    digest,
+    fields,
+    filling,
+    frontmatter,
+    generating,
+    markdown,
+    sabotages,
+    solution,
+    source,
+    verify,
+)
 from flatfield.tasks.access import is_broad, nobody, project_of
 from flatfield.tasks.cache import cache_folder
 
@@ -22,7 +33,11 @@ if TYPE_CHECKING:
     from flatfield.tasks.markdown import Prompt
     from flatfield.tasks.source import Findings
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ID = re.compile(r"[^\W_][\w.-]*")
+
+
+EXAMPLE = 'verify: [{answer: {contains: "TEXT"}}]'
+"""The line of front matter that makes a LOP gradable."""
 
 
 def read_task(path: Path, seed: int = 0, *, cache: Path | None = None, access: Access | None = None) -> Task:
@@ -50,7 +65,9 @@ def read_task(path: Path, seed: int = 0, *, cache: Path | None = None, access: A
 
 def _read(path: Path, data: bytes, text: str, home: Path | None = None) -> Task:
     found = source.Findings(str(path))
-    matter = frontmatter.read(text, found)
+    _refuse_bare_prompt(text, found)
+    foreign = foreign_keys(text, path)
+    matter = frontmatter.read(text, found, drop=lambda key: key in frontmatter.CLAUDE_KEYS or key in foreign)
     plain = not matter.map and not found.mistakes
     prompt = markdown.parse(text, frontmatter.split(text).body_start, found)
     given = _front_matter(matter, path, found, home)
@@ -78,6 +95,11 @@ def _read(path: Path, data: bytes, text: str, home: Path | None = None) -> Task:
     )
 
 
+def foreign_keys(text: str, path: Path) -> tuple[str, ...]:
+    """Keys of a LOP's front matter that are somebody else's, and are passed over."""
+    return frontmatter.foreign_keys(text, path, (*_READERS, filling.KEY))
+
+
 def looks_like_task(text: str) -> bool:
     """Whether a Markdown file found in a folder means to be a LOP."""
     found = source.Findings("")
@@ -85,6 +107,17 @@ def looks_like_task(text: str) -> bool:
     prompt = markdown.parse(text, part.body_start, found)
     own = [key for key in _READERS if key not in {"title", "tags", "tools", "id"}]
     return "Variables" in prompt.sections or any(frontmatter.has_key(part.matter, key) for key in own)
+
+
+def _refuse_bare_prompt(text: str, found: Findings) -> None:
+    """A text with nothing of a LOP in it is a prompt: what it lacks is said in one sentence, not section by section."""
+    part = frontmatter.split(text)
+    prompt = markdown.parse(text, part.body_start, source.Findings(""))
+    if part.matter is not None or not part.closed or prompt.sections or prompt.others:
+        return
+    fix = f'put `---`, `{EXAMPLE}` and `---` before it, and write the prompt as `## Variables` and `PROMPT: "…"`'
+    found.add(1, "this is a prompt and no LOP: nothing in it says how an agent's work is checked", fix)
+    found.settle()
 
 
 def _check_prompt_is_there(prompt: Prompt, found: Findings) -> None:

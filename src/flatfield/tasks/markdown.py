@@ -20,7 +20,7 @@ _BY_NAME = {name.lower(): name for name in SECTIONS}
 _OPENER = re.compile(r'([A-Z][A-Z0-9_]*): "')
 _HEADING = re.compile(r"##[ \t]+(.*?)[ \t]*#*[ \t]*")
 _FENCE = re.compile(r"[ \t]*(?:(`{3,})[^`]*|(~{3,}).*)")
-_AGENT = re.compile(r"\s*(?:[-*+][ \t]+)?@agent-([A-Za-z0-9][A-Za-z0-9._:+-]*)[ \t]+PROMPT[ \t]*")
+_AGENT = re.compile(r"\s*(?:[-*+][ \t]+)?@agent-([^\W_][\w.:+-]*)[ \t]+PROMPT[ \t]*")
 _ALMOST_AGENT = re.compile(r"\s*(?:[-*+][ \t]+)?@(?:agent-|nano-agent-)\S*.*")
 
 

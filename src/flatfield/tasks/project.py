@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from flatfield.errors import InvalidFiles, NotFound
-from flatfield.records import Mistake
 from flatfield.tasks.access import is_broad, project_of
-from flatfield.tasks.agents import is_control, read_agent_file
+from flatfield.tasks.agents import Roster, is_control
 from flatfield.tasks.cache import data_folder
 from flatfield.tasks.config import Config, read_config
 from flatfield.tasks.roster import SHIPPED, as_agent, known_models
+from flatfield.tasks.sub_agents import read_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from flatfield.records import AgentConfig, LaneLimits, Price
+    from flatfield.records import AgentConfig, LaneLimits, Mistake, Price
 
 CONFIG_NAME = "flatfield.toml"
 CONFIG_VARIABLE = "FLATFIELD_CONFIG"
 DATA_NAME = ".flatfield"
+_NO_CALL = "no call of prompt_nano_agent with a model, so no agent of its own"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class Project:
     folder: Path
     config: Path | None
     data: Path
-    roster: tuple[AgentConfig, ...]
+    roster: Roster
     notes: tuple[str, ...]
     prices: Mapping[str, Price] = field(default_factory=dict)
     lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
@@ -68,19 +70,22 @@ def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> 
             written = read_config(path, _shown(path, cwd))
         except InvalidFiles as error:
             mistakes += error.mistakes
-    agents = [_of(folder, agent) for agent in written.agents]
-    homes = dict.fromkeys((folder, cwd.absolute()))
+    all_agents = _Rosters(notes)
+    all_agents.add([_of(folder, agent) for agent in written.agents], {})
     for name in ("agents", ".claude/agents"):
-        for home in homes:
-            agents += [_of(home, agent) for agent in _folder(home / name, cwd, mistakes, notes)]
-    if mistakes:
-        raise InvalidFiles(mistakes)
-    roster = _first_of_each([*agents, *shipped()], notes)
+        for home in dict.fromkeys((folder, cwd.absolute())):
+            read = read_folder(home / name, _shown(home / name, cwd))
+            all_agents.add([_of(home, agent) for agent in read.agents], read.unread)
+            if read.skipped:
+                notes.append(f"{_shown(home / name, cwd)}: {', '.join(read.skipped)} skipped: {_NO_CALL}")
+    if mistakes:  # of flatfield.toml, which is asked for
+        raise InvalidFiles([*mistakes, *chain.from_iterable(all_agents.unread.values())])
+    all_agents.add(shipped(), {})
     return Project(
         folder=folder,
         config=path,
         data=_data(folder, path, environ),
-        roster=roster,
+        roster=Roster(tuple(all_agents.chosen.values()), all_agents.unread),
         notes=tuple(notes),
         prices=written.prices,
         lanes=written.lanes,
@@ -115,42 +120,33 @@ def _config_path(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> 
     return next((place / CONFIG_NAME for place in (start, *start.parents) if (place / CONFIG_NAME).is_file()), None)
 
 
-def _folder(place: Path, cwd: Path, mistakes: list[Mistake], notes: list[str]) -> list[AgentConfig]:
-    """The agents of one folder of sub-agent files, in the order of the files' names."""
-    found: list[AgentConfig] = []
-    skipped: list[str] = []
-    for path in sorted(place.glob("*.md")) if place.is_dir() else ():
-        try:
-            agent = read_agent_file(path)
-        except InvalidFiles as error:
-            mistakes += [msgspec.structs.replace(mistake, path=_shown(path, cwd)) for mistake in error.mistakes]
-            continue
-        if agent is None:
-            skipped.append(path.name)
-            continue
-        twin = next((other.source for other in found if other.name == agent.name), None)
-        if twin:
-            problem = f"the name {agent.name!r} is also that of {twin}"
-            mistakes.append(
-                Mistake(path=_shown(path, cwd), line=1, problem=problem, fix="give one of them another name")
-            )
-        found.append(msgspec.structs.replace(agent, source=_shown(path, cwd)))
-    if skipped:
-        names = ", ".join(skipped)
-        notes.append(
-            f"{_shown(place, cwd)}: {names} skipped: no call of prompt_nano_agent with a model, so no agent of its own"
-        )
-    return found
+class _Rosters:
+    """Takes in agents by precedence: of two with one name the first counts, also when its file has mistakes."""
+
+    def __init__(self, notes: list[str]) -> None:
+        self.chosen: dict[str, AgentConfig] = {}
+        self.unread: dict[str, tuple[Mistake, ...]] = {}
+        self._notes = notes
+
+    def add(self, agents: Sequence[AgentConfig], unread: Mapping[str, tuple[Mistake, ...]]) -> None:
+        """Take in what one place has."""
+        for name, mistakes in unread.items():
+            if name not in self.chosen and name not in self.unread:
+                self.unread[name] = mistakes
+            self._notes.append(passed_over(mistakes))
+        for agent in agents:
+            if agent.name in self.unread:
+                continue
+            first = self.chosen.setdefault(agent.name, agent)
+            # That an agent of one's own has the name of a model is no surprise; that it has the name of a control is.
+            if first is not agent and (agent.source != SHIPPED or is_control(agent)):
+                self._notes.append(f"agent {agent.name} of {agent.source} is hidden by the one of {first.source}")
 
 
-def _first_of_each(agents: list[AgentConfig], notes: list[str]) -> tuple[AgentConfig, ...]:
-    chosen: dict[str, AgentConfig] = {}
-    for agent in agents:
-        # That an agent of one's own has the name of a model is no surprise; that it has the name of a control is.
-        if agent.name in chosen and (agent.source != SHIPPED or is_control(agent)):
-            notes.append(f"agent {agent.name} of {agent.source} is hidden by the one of {chosen[agent.name].source}")
-        chosen.setdefault(agent.name, agent)
-    return tuple(chosen.values())
+def passed_over(mistakes: Sequence[Mistake]) -> str:
+    """What is said of an agent's file with these mistakes where nobody asks for its agent."""
+    told = "; ".join(f"line {mistake.line}: {mistake.problem}, {mistake.fix}" for mistake in mistakes)
+    return f"{mistakes[0].path} passed over: {told}"
 
 
 def _of(folder: Path, agent: AgentConfig) -> AgentConfig:

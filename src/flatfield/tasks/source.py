@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -101,10 +102,13 @@ def decode(data: bytes, path: str) -> str:
         raise InvalidFiles([Mistake(path=path, line=line, problem=problem, fix="save the file as UTF-8")]) from None
 
 
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be; `-`, `_`, spaces and case do not count."""
+def closest(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
+    """The known name that `name` was probably meant to be; `-`, `_`, spaces and case do not count.
+
+    `alike`: how much of it must be the same, of at most 1.
+    """
     plain = {_plain(item): item for item in known}
-    matches = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=alike)
     return plain[matches[0]] if matches else None
 
 
@@ -134,5 +138,5 @@ def names_in(folder: Path) -> list[str]:
 
 
 def slug(name: str) -> str:
-    """A file's name as an id: what is no letter, digit, `.`, `_` or `-` becomes `-`."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "task"
+    """A file's name as an id: what is no letter of any script, digit, `.`, `_` or `-` becomes `-`."""
+    return re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", name)).strip("-._") or "task"

@@ -17,10 +17,11 @@ from flatfield.faces.claude_code.parts import HOOKS, LINEUP, TOOL_MILLISECONDS, 
 from flatfield.records import AgentConfig
 from flatfield.runs.proof.checking import check_tasks
 from flatfield.tasks.access import everything
-from flatfield.tasks.agents import read_agent_file, select_agents, wrapper_name
+from flatfield.tasks.agents import select_agents, wrapper_name
 from flatfield.tasks.hop import is_evaluation
 from flatfield.tasks.loading import load
 from flatfield.tasks.project import find_project, shipped
+from flatfield.tasks.sub_agents import read_agent_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -48,7 +48,7 @@ def test_a_provider_that_there_is_not_is_pointed_out(cli: Cli, project: Path) ->
     (project / "flatfield.toml").write_text('[agents.x]\nprovider = "elsewhere"\nmodel = "m"\n')
     ended = cli("agents")
     assert ended.stdout.splitlines()[1].split() == ["x", "elsewhere", "m", "flatfield.toml:1"]
-    assert ended.stderr.startswith("note: no such provider here: elsewhere; there are: ")
+    assert ended.stderr.startswith("note: there is no provider 'elsewhere' here; there are: anthropic, ")
 
 
 def test_another_configuration_may_be_named(cli: Cli, project: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.environment import Environment, read_environment
 from flatfield.records import AgentConfig
+from flatfield.tasks.agents import Roster
 from flatfield.tasks.project import Project
 from flatfield.testing.fake_chat import FakeReply
 
@@ -27,7 +28,7 @@ PLANTED = "sk-planted-0123456789"
 
 def project(folder: Path, *variables: str) -> Project:
     agents = tuple(AgentConfig(name=name, provider="openai-chat", api_key_env=name) for name in variables)
-    return Project(folder=folder, config=None, data=folder, roster=agents, notes=())
+    return Project(folder=folder, config=None, data=folder, roster=Roster(agents), notes=())
 
 
 def found(folder: Path, text: str, real: dict[str, str] | None = None) -> Environment:

@@ -66,7 +66,7 @@ def test_a_judge_given_later_judges_what_was_done(cli: Cli, serve: Serve) -> Non
         return FakeReply(text='{"grade": "A", "letter": "A", "reason": "short"}' if judged else "Knock knock.")
 
     agent = f"openai-chat:m@{serve(script).base_url}"
-    assert cli("eval", "joke.md", "--agents", agent).returncode == 3
+    assert cli("eval", "joke.md", "--ungraded", "--agents", agent).returncode == 3
     ended = cli("eval", "--resume", "--judge", agent)
     assert "run " in ended.stderr
     assert ": 1 trial done, 0 trials to do" in ended.stderr

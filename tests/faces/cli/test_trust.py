@@ -113,7 +113,7 @@ CODE = [
     (["tasks", "check", "checked.md"], "checks the task checked"),
     (["run", "Go.", "--agent", "mine"], "run a program: sh -c 'touch"),
     (["judge", "check", "mine", "1"], "run a program: sh -c 'touch"),
-    (["eval", "../plain.md", "--agents", "mine"], "run a program: sh -c 'touch"),
+    (["eval", "../plain.md", "--ungraded", "--agents", "mine"], "run a program: sh -c 'touch"),
 ]
 
 
@@ -458,7 +458,7 @@ def test_a_store_that_was_shipped_reads_no_other_folder_and_runs_no_program(
     server = serve(answering)
     model = f"openai-chat:m@{server.base_url}"
     (project / "plain.md").write_text(PLAIN)
-    assert cli("eval", "plain.md", "--agents", model).returncode in {0, 3}
+    assert cli("eval", "plain.md", "--ungraded", "--agents", model).returncode in {0, 3}
 
     def change(run: dict[str, Any]) -> None:
         if what == "workspace":

@@ -89,3 +89,29 @@ def test_a_mistake_is_found_when_the_file_is_read(options: object, says: str) ->
         answer.parse(options)
     assert says in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"contains": "caf\u00e9"}, "It is cafe\u0301."),
+        ({"contains": "Oslo"}, "It is Os\u200blo"),
+        ({"equals": "don't"}, "don\u2019t"),
+        ({"equals": "10 000"}, "10\u00a0000"),
+        ({"matches": "-5"}, "It is \u22125."),
+        ({"json": {"n": "Jos\u00e9"}}, '{"n": "Jose\u0301"}'),
+        ({"json": {"caf\u00e9": 1}}, '{"cafe\u0301": 1}'),
+        ({"json": [["Oslo"]]}, '[["Os\u200blo"]]'),
+    ],
+)
+async def test_the_reason_names_characters_that_only_look_right(
+    make_context: MakeContext, options: dict[str, Any], text: str
+) -> None:
+    found = await check(make_context(answer=text), options)
+    assert found.score == 0.0
+    assert "look alike, but are other Unicode characters" in found.reason
+
+
+async def test_what_does_not_look_right_is_not_said_to_look_so(make_context: MakeContext) -> None:
+    for options in ({"contains": "Oslo"}, {"equals": "Oslo"}, {"matches": "Oslo"}, {"json": "Oslo"}):
+        assert "alike" not in (await check(make_context(answer='"B\u00e9rgen"'), options)).reason

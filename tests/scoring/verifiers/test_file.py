@@ -150,3 +150,18 @@ def test_a_mistake_is_found_when_the_file_is_read(options: object, says: str) ->
     with pytest.raises(ValueError, match=r"`file`") as raised:
         file.parse(options)
     assert says in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "how"),
+    [
+        ("cafe\u0301.txt", "caf\u00e9.txt", "their names look alike, but are other Unicode characters"),
+        ("out/OUT.json", "out/out.json", "in other upper and lower case"),
+    ],
+)
+@pytest.mark.parametrize("options", [{"exists": True}, {"equals": "x"}, {"matches": "x"}])
+async def test_the_reason_names_a_file_whose_name_only_looks_right(
+    make_context: MakeContext, there: str, wanted: str, how: str, options: dict[str, Any]
+) -> None:
+    found = await check(make_context(before={there: "x"}), path=wanted, **options)
+    assert (found.score, found.reason) == (0.0, f"there is no file {wanted}, but {there} ({how})")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flatfield.errors import InvalidFiles
 from flatfield.faces.cli.common import AsJson, examples, note, notes, print_json, print_table, settings, write
 
 if TYPE_CHECKING:
@@ -41,18 +43,22 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
         return
     from flatfield import plugins
     from flatfield.faces.blocks import Table
+    from flatfield.tasks.agents import near_provider
+    from flatfield.tasks.project import passed_over
 
     project = settings(context).project()
-    notes(project.notes)
     if as_json:
         print_json([{name: getattr(agent, name) for name in FIELDS} for agent in project.roster])
-        return
-    rows = tuple((agent.name, agent.provider, agent.model, _place(agent)) for agent in project.roster)
-    print_table(Table(columns=FIELDS, rows=rows, fold=frozenset({"name", "model", "source"})))
-    known = plugins.names("provider")
-    missing = sorted({agent.provider for agent in project.roster} - set(known))
-    if missing:
-        note(f"note: no such provider here: {', '.join(missing)}; there are: {', '.join(known)}")
+    else:
+        rows = tuple((agent.name, agent.provider, agent.model, _place(agent)) for agent in project.roster)
+        print_table(Table(columns=FIELDS, rows=rows, fold=frozenset({"name", "model", "source"})))
+    unread = project.roster.unread.values()
+    told = {passed_over(mistakes) for mistakes in unread}
+    notes([note for note in project.notes if note not in told])
+    for missing in sorted({agent.provider for agent in project.roster} - set(plugins.names("provider"))):
+        note(f"note: there is no provider {missing!r} here{near_provider(missing)}")
+    if unread:  # whoever asks for all agents asks for these too
+        raise InvalidFiles(chain.from_iterable(unread))
 
 
 @app.command(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatfield.errors import FlatfieldError
+from flatfield.errors import FlatfieldError, InvalidFiles
 from flatfield.faces.cli.asked import Agents, Files, Judge, Seed, asked_run
 from flatfield.faces.cli.common import (
     AsJson,
@@ -58,6 +58,9 @@ Budget = Annotated[
 SkipUnready = Annotated[
     bool, typer.Option("--skip-unready", help="Run without the agents that cannot; list them as not measured.")
 ]
+Ungraded = Annotated[
+    bool, typer.Option("--ungraded", help="Run tasks too that nothing checks: speed and cost are measured, no more.")
+]
 Resume = Annotated[str | None, typer.Option(metavar="[RUN]", help="Do what is missing of a run; alone: of the newest.")]
 Extend = Annotated[
     str | None, typer.Option(metavar="RUN", help="Run only --agents, on the plan of RUN, and join its comparison.")
@@ -91,6 +94,7 @@ def command(
     until_sure: UntilSure = False,
     max_repeats: MaxRepeats = None,
     skip_unready: SkipUnready = False,
+    ungraded: Ungraded = False,
     resume: Resume = None,
     extend: Extend = None,
     strict_fair: StrictFair = False,
@@ -102,6 +106,7 @@ def command(
 ) -> None:
     """Run agents on tasks and grade what each one did."""
     from flatfield.faces.cli.carrying import How
+    from flatfield.runs.order import ungradable
 
     options: dict[str, object] = {
         "agents": comma_list(agents, "--agents"),
@@ -128,6 +133,8 @@ def command(
         run = _resumed(store, resume, files or [], chosen, project, access)
     else:
         run = asked_run(files or [], project, access, chosen, settings(context).arguments)
+        if not ungraded and (mistakes := ungradable(run)):
+            raise InvalidFiles(mistakes)
     if strict_fair:
         _refuse_unfair(run)
     how = How(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.faces.cli.asked import Agents, Files, Judge, Seed, asked_run
-from flatfield.faces.cli.common import AsJson, comma_list, environ_of, examples, prices_of, print_json, settings
+from flatfield.faces.cli.common import AsJson, comma_list, environ_of, examples, notes, prices_of, print_json, settings
 from flatfield.faces.cli.trusting import Trust, access_of
 from flatfield.faces.storing import store_of
 
@@ -49,6 +49,8 @@ def command(
     From past runs in the store, else from prices and the sizes of the tasks; each figure says when it is a guess. No
     key is needed, and nothing is asked of any server.
     """
+    from flatfield.runs.order import ungradable
+
     options: dict[str, object] = {
         "agents": comma_list(agents, "--agents"),
         "repeats": repeats,
@@ -62,6 +64,7 @@ def command(
     environ = environ_of(project)
     access = access_of(project, environ, everything=trust)
     run = asked_run(files or [], project, access, chosen, settings(context).arguments)
+    notes([str(mistake) for mistake in ungradable(run)])
     found = asyncio.run(_forecast(run, project, environ, separate))
     if as_json:
         print_json(found)

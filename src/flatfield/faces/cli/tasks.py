@@ -201,7 +201,7 @@ def _access(context: typer.Context, *, trust: bool) -> Access:
 def _load(files: list[str], access: Access, seed: int | None = None) -> tuple[Task, ...]:
     from flatfield.tasks.loading import load
 
-    loaded = load(files, Path.cwd(), seed, access=access)
+    loaded = load(files, Path.cwd(), seed, access=access, asks_how=False)
     notes(loaded.notes)
     return loaded.tasks
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError
 from flatfield.tasks.access import is_broad, nobody
-from flatfield.tasks.agents import listed, select_agents
+from flatfield.tasks.agents import listed, near_provider, select_agents
 from flatfield.tasks.project import find_project
 from flatfield.tasks.roster import SHIPPED
 
@@ -90,7 +90,9 @@ class Desk:
         self.waits.update(waits)
         for name in set(self.waits) - set(waits):  # other calls read it meanwhile
             self.waits.pop(name, None)
-        return replace(project, roster=tuple(roster), notes=(*project.notes, *waits.values()))
+        return replace(
+            project, roster=replace(project.roster, agents=tuple(roster)), notes=(*project.notes, *waits.values())
+        )
 
     def chosen(self, project: Project, agent: str | None, provider: str | None, model: str | None) -> AgentConfig:
         """The one agent that a call means.
@@ -191,6 +193,6 @@ def _by_model(model: str, provider: str | None, roster: Sequence[AgentConfig]) -
         raise FlatfieldError(f"that model is not configured at this provider; it is at: {', '.join(others)}")
     providers = sorted({one.provider for one in roster})
     if provider is not None and provider not in providers:
-        raise FlatfieldError(f"there is no such provider; there are: {', '.join(providers)}")
+        raise FlatfieldError(f"there is no provider {provider!r}{near_provider(provider)}")
     known = sorted({one.model for one in roster if one.model and provider in (None, one.provider)})
     raise FlatfieldError(f"no agent is configured for that model; the models are: {', '.join(known)}")

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from flatfield.errors import FlatfieldError, NotReady
+from flatfield.errors import FlatfieldError, InvalidFiles, NotReady
 from flatfield.faces.mcp.answers import Progress, Status
 from flatfield.faces.mcp.catalogue import SUITES
 from flatfield.faces.mcp.desk import ADDRESS_REFUSED
 from flatfield.faces.storing import store_of
 from flatfield.records import Evaluation
 from flatfield.runs.claim import holder
-from flatfield.runs.order import new_run
+from flatfield.runs.order import new_run, ungradable
 from flatfield.runs.permission import wants_of
 from flatfield.runs.plan import how_often
 from flatfield.tasks.access import folder_of, is_broad
@@ -168,6 +168,8 @@ def _planned(wanted: Wanted, desk: Desk, project: Project, client_roots: Sequenc
         lops = tuple(structs.replace(task, repeats=None) for task in lops)
     # Who is named by a client's model is nobody that the user typed.
     run = new_run(evaluation, lops, project.roster, desk.clock.utc(), command=_command(wanted), writer=here)
+    if mistakes := ungradable(run):
+        raise InvalidFiles(mistakes)
     run = structs.replace(run, source=str(desk.cwd.resolve()))
     access.allow(wants_of(run.tasks, (*run.agents, *judges), desk.environ_of(project), access))
     return run

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from flatfield.records import Check, VerifierTraits
 from flatfield.scoring.verifying.matching import (
     Found,
+    contained,
     equal_json,
     equal_text,
     json_problem,
@@ -85,10 +86,7 @@ class AnswerVerifier:
 
     def _contains(self, answer: str) -> Found | None:
         text = self._options.contains
-        if text is UNSET:
-            return None
-        holds = text in answer
-        return Found(holds=holds, reason=f"contains {shown(text)}" if holds else f"does not contain {shown(text)}")
+        return None if text is UNSET else contained(text, answer)
 
     def _equals(self, answer: str) -> Found | None:
         text = self._options.equals

@@ -21,7 +21,7 @@ from flatfield.scoring.verifying.matching import (
     search,
 )
 from flatfield.scoring.verifying.options import listing, read_map
-from flatfield.scoring.verifying.reading import NotThere, read_file
+from flatfield.scoring.verifying.reading import NotThere, absent, read_file
 
 if TYPE_CHECKING:
     from flatfield.agent.files.confined import ConfinedFiles, Entry
@@ -163,7 +163,7 @@ def _present(files: ConfinedFiles, path: str) -> Found:
     try:
         kind = files.stat(path).kind
     except (FileNotFoundError, NotADirectoryError):
-        return Found(holds=False, reason=f"there is no {wanted} {path}")
+        return Found(holds=False, reason=absent(files, path, wanted))
     except (OSError, ToolError) as error:
         return Found(holds=False, reason=f"{path} cannot be looked at: {error}")
     if kind != wanted:

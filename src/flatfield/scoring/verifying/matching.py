@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-import unicodedata
 from typing import Any
 
 from msgspec import Struct
 
 from flatfield import json_text
+from flatfield.scoring.verifying import lookalike
 from flatfield.scoring.verifying.child import run_child
 
 SEARCH_LIMIT_CHARACTERS = 1_000_000
@@ -50,10 +50,11 @@ def pattern_problem(pattern: str) -> str | None:
     return None
 
 
-async def search(pattern: str, text: str) -> Found:
+async def search(pattern: str, text: str, *, again: bool = False) -> Found:
     """`re.search` with MULTILINE in a process of its own, over the first SEARCH_LIMIT_CHARACTERS of `text`.
 
-    A search that takes longer than SEARCH_SECONDS is not measured.
+    A search that takes longer than SEARCH_SECONDS is not measured. Where nothing is found, it is searched `again` in
+    the text as it looks, for the reason alone.
     """
     data = json.dumps([pattern, text[:SEARCH_LIMIT_CHARACTERS]]).encode()
     command = [sys.executable, "-I", "-S", "-c", _SEARCH]
@@ -66,6 +67,9 @@ async def search(pattern: str, text: str) -> Found:
     if result.stdout == b"1":
         return Found(holds=True, reason=f"matches {shown(pattern)}{note}")
     if result.stdout == b"0":
+        alike = lookalike.drawn(text) if not again else text
+        if alike != text and (await search(lookalike.drawn(pattern), alike, again=True)).holds:
+            note = f" (what would match and what is there {lookalike.SAID}){note}"
         return Found(holds=False, reason=f"does not match {shown(pattern)}{note}")
     trouble = result.stderr.decode(errors="replace").strip().splitlines()
     return Found(holds=None, reason=f"searching for {shown(pattern)} failed: {trouble[-1] if trouble else 'no output'}")
@@ -91,8 +95,15 @@ def _apart(expected: str, found: str) -> str:
     start = max((min(len(expected), len(found)) if at is None else at) - _SHOWN_CHARACTERS // 2, 0)
     where = f"from character {start + 1}: " if start else ""
     text = f"{where}expected {shown(expected[start:])}, found {shown(found[start:])}"
-    alike = unicodedata.normalize("NFKC", expected) == unicodedata.normalize("NFKC", found)
-    return f"{text} (they look alike, but are other Unicode characters)" if alike else text
+    return f"{text} (they {lookalike.SAID})" if lookalike.look_alike(expected, found) else text
+
+
+def contained(part: str, text: str) -> Found:
+    """Whether `part` occurs in a text, character for character; the reason names a part that only looks so."""
+    if part in text:
+        return Found(holds=True, reason=f"contains {shown(part)}")
+    alike = f" (it has characters that {lookalike.SAID})" if lookalike.drawn(part) in lookalike.drawn(text) else ""
+    return Found(holds=False, reason=f"does not contain {shown(part)}{alike}")
 
 
 def _ending(text: str) -> str:
@@ -159,12 +170,16 @@ def _difference(expected: object, found: object, path: str) -> str | None:
         return next((place for place in places if place), None)
     if _kind(expected) == _kind(found) and expected == found:
         return None
-    return f"{path}: expected {shown(expected)}, found {shown(found)}"
+    said = f"{path}: expected {shown(expected)}, found {shown(found)}"
+    alike = isinstance(expected, str) and isinstance(found, str) and lookalike.look_alike(expected, found)
+    return f"{said} (they {lookalike.SAID})" if alike else said
 
 
 def _object_difference(expected: dict[str, Any], found: dict[str, Any], path: str) -> str | None:
     if missing := [key for key in expected if key not in found]:
-        return f"{path}: the key {shown(missing[0])} is missing"
+        twin = next((key for key in found if lookalike.look_alike(missing[0], key)), None)
+        other = f", and {shown(twin)} is there (they {lookalike.SAID})" if twin else ""
+        return f"{path}: the key {shown(missing[0])} is missing{other}"
     if extra := [key for key in found if key not in expected]:
         return f"{path}: the key {shown(extra[0])} is not expected"
     places = (_difference(expected[key], found[key], f"{path}.{key}") for key in expected)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.files.changed import CACHES
 from flatfield.errors import ToolError
+from flatfield.scoring.verifying.lookalike import SAID, look_alike, twin_of
 from flatfield.scoring.verifying.matching import parse_json
 
 if TYPE_CHECKING:
@@ -34,11 +36,25 @@ def read_file(files: ConfinedFiles, path: str) -> bytes:
     try:
         return files.read_bytes(path, limit_bytes=READ_LIMIT_BYTES)
     except FileNotFoundError as error:
-        raise NotThere(f"there is no file {path}") from error
+        raise NotThere(absent(files, path, "file")) from error
     except IsADirectoryError as error:
         raise NotThere(f"{path} is a folder, not a file") from error
     except (OSError, ToolError, ValueError) as error:
         raise NotThere(f"{path} cannot be read: {error}") from error
+
+
+def absent(files: ConfinedFiles, path: str, wanted: str) -> str:
+    """That there is no file or folder at a path, and, where one there looks like it, which."""
+    folder, name = posixpath.split(path.rstrip("/"))
+    try:
+        there = [posixpath.basename(entry.path) for entry in files.entries(folder or ".")]
+    except (OSError, ToolError, ValueError):
+        there = []
+    twin = twin_of(name, there)
+    if twin is None:
+        return f"there is no {wanted} {path}"
+    how = f"their names {SAID}" if look_alike(name, twin) else "in other upper and lower case"
+    return f"there is no {wanted} {path}, but {posixpath.join(folder, twin)} ({how})"
 
 
 class Files:

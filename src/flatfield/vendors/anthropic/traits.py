@@ -6,6 +6,7 @@ from flatfield.records import Traits
 
 TRAITS = Traits(
     name="anthropic",
+    other_names=("claude",),
     url="https://api.anthropic.com",
     url_variable="ANTHROPIC_BASE_URL",
     key_variables=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),

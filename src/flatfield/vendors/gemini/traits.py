@@ -6,6 +6,7 @@ from flatfield.records import Traits
 
 TRAITS = Traits(
     name="gemini",
+    other_names=("google", "google-genai", "google-ai-studio", "vertex", "vertex-ai", "googleai"),
     url="https://generativelanguage.googleapis.com",
     url_variable="GOOGLE_GEMINI_BASE_URL",
     key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),

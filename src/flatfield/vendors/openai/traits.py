@@ -6,6 +6,7 @@ from flatfield.records import Traits
 
 TRAITS = Traits(
     name="openai",
+    other_names=("open-ai", "openai-responses", "chatgpt"),
     url="https://api.openai.com/v1",
     url_variable="OPENAI_BASE_URL",
     key_variables=("OPENAI_API_KEY",),

@@ -6,6 +6,11 @@ from flatfield.records import Traits
 
 TRAITS = Traits(
     name="openai-chat",
+    other_names=(
+        *("azure", "cerebras", "deepseek", "fireworks", "groq", "huggingface", "litellm", "llama.cpp", "lm-studio"),
+        *("mistral", "moonshot", "nvidia", "openai-compatible", "openrouter", "perplexity", "sglang", "together"),
+        *("vllm", "xai", "z.ai"),
+    ),
     url="https://api.openai.com/v1",
     url_variable="OPENAI_BASE_URL",
     key_variables=("OPENAI_API_KEY",),
