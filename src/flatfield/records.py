@@ -568,8 +568,15 @@ class FileChange(Struct, frozen=True, kw_only=True):
     text: str | None = None
 
 
+Trouble = Literal["", "data", "code", "time"]
+
+
 class Check(Struct, frozen=True, kw_only=True):
-    """A verifier's finding: a score in 0..1, or None for "not measured"; always a reason."""
+    """A verifier's finding: a score in 0..1, or None for "not measured"; always a reason.
+
+    `trouble` is why a verifier itself came to no score: `data`, it failed on what the agent had left; `code`, it failed
+    otherwise; `time`, it took too long. What that says about the agent is decided over all trials of the task.
+    """
 
     verifier: str
     label: str
@@ -578,6 +585,7 @@ class Check(Struct, frozen=True, kw_only=True):
     weight: Weight = 1.0
     skill: str | None = None
     output: str = ""
+    trouble: Trouble = ""
 
 
 class Failure(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.runs.verdicts.panel import counted_verdicts
 from flatfield.scoring.comparing import against_earlier, read_field
+from flatfield.scoring.settling import settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,5 +49,5 @@ def compare_with_earlier(
     if before is None:
         return ()
     earlier = store.load_run(before)
-    then = read_field(earlier, store.trials(before), counted_verdicts(store, earlier)[0])
+    then = read_field(earlier, settled(store.trials(before)).trials, counted_verdicts(store, earlier)[0])
     return against_earlier(read_field(run, trials, verdicts), then)

@@ -11,6 +11,7 @@ from flatfield.runs.earlier import compare_with_earlier
 from flatfield.runs.verdicts.panel import counted_verdicts
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import grade
+from flatfield.scoring.settling import settled
 
 if TYPE_CHECKING:
     from flatfield.records import Anchors, Run, Weights
@@ -38,7 +39,8 @@ def load_result(
     found = store.load_run(run)
     if judge_weight is not None:
         found = structs.replace(found, evaluation=structs.replace(found.evaluation, judge_weight=judge_weight))
-    trials, (verdicts, set_aside) = store.trials(found.id), counted_verdicts(store, found)
+    (verdicts, set_aside), settling = counted_verdicts(store, found), settled(store.trials(found.id))
+    trials, found = settling.trials, structs.replace(found, notes=(*found.notes, *settling.broken))
     anchors = found.anchors
     if anchors_of:
         found, anchors = _on_scales_of(found, load_result(store, anchors_of))

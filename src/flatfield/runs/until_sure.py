@@ -18,6 +18,7 @@ from flatfield.scoring.front import MARGIN, Order, Pair, order_of
 from flatfield.scoring.grading import control_names, grade
 from flatfield.scoring.judge.comparative import is_comparative
 from flatfield.scoring.judge.judge import rubric_of
+from flatfield.scoring.settling import settled
 from flatfield.scoring.statistics.intervals import LEAST
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _hindered(summary: Summary, last: Summary) -> str:
 
 def _decided(store: Store, run: str, max_repeats: int, ended: str) -> Step:
     found = store.load_run(run)
-    trials, (verdicts, _) = store.trials(run), counted_verdicts(store, found)
+    trials, (verdicts, _) = settled(store.trials(run)).trials, counted_verdicts(store, found)
     grading = grade(found, trials, verdicts, anchors=found.anchors)
     result = RunResult(run=found, trials=trials, verdicts=verdicts, grading=grading)
     return next_step(result, max_repeats, ended=ended)

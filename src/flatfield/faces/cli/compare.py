@@ -86,9 +86,10 @@ def _found(store: Store, a: str | None, b: str | None, run: str | None, against:
 def _field(store: Store, run: str | None) -> Field:
     from flatfield.runs.verdicts.panel import counted_verdicts
     from flatfield.scoring.comparing import read_field
+    from flatfield.scoring.settling import settled
 
     found = store.load_run(run)
-    return read_field(found, store.trials(found.id), counted_verdicts(store, found)[0])
+    return read_field(found, settled(store.trials(found.id)).trials, counted_verdicts(store, found)[0])
 
 
 def _pair(now: Field, then: Field, first: str, second: str) -> Comparison:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from flatfield.scoring.forecast import Past, total
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.performance import measure
+from flatfield.scoring.settling import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,7 +68,7 @@ def read_history(run: Run, judges: Sequence[AgentConfig], store: Store, desk: De
     verdicts: dict[str, list[float | None]] = {}
     runs = tuple(islice(alike, RUNS))
     for each in runs:
-        found, trials, said = store.load_run(each), store.trials(each), store.verdicts(each)
+        found, trials, said = store.load_run(each), settled(store.trials(each)).trials, store.verdicts(each)
         past += _past(found, trials, desk)
         controls = control_names(found)
         by_agent: dict[str, dict[str, Sequence[float]]] = {}

@@ -100,6 +100,10 @@ class Lanes:
         """Use this device beside others of the kind, but not while a model on it is measured; else as `alone`."""
         return self._device(THIS_DEVICE, shared=True)
 
+    def here(self) -> AbstractAsyncContextManager[float]:
+        """Have this device to oneself, as `alone` does where a model on it is measured."""
+        return self._device(THIS_DEVICE, shared=False)
+
     def admit(self, place: str, tokens: int) -> AbstractAsyncContextManager[Attempt]:
         """Wait until the server at `place` may be asked once more; see `agent.protocols.Pressure`."""
         return self._server(place).admit(tokens)

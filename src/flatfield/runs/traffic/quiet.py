@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from flatfield import plugins
 from flatfield.scoring.verifying.verify import verify
 from flatfield.vendors.base import THIS_DEVICE
@@ -20,9 +22,20 @@ async def verify_quietly(context: VerifyContext, lane: Lane, lanes: Lanes | None
     """One Check for each verifier of the trial's task, when no model on this device is at work.
 
     `lane` is the trial's own: one that has this device does not wait for itself. What is waited here is after the
-    trial's end, so it is no part of any of its seconds.
+    trial's end, so it is no part of any of its seconds. A check that took too long is made once more, alone; one that
+    takes too long again scores 0.
     """
     busy = any(plugins.verifier_traits(spec.kind).runs_code for spec in context.task.verifiers)
     apart = lanes if busy and lane.device != THIS_DEVICE else None
     async with apart.beside() if apart is not None else nullcontext():
-        return await verify(context.task, context)
+        checks = await verify(context.task, context)
+    if not any(check.trouble == "time" for check in checks):
+        return checks
+    # Beside others it may have been short of time; nobody else's work is to be a reason for a 0, or for none.
+    async with apart.here() if apart is not None else nullcontext():
+        again = await verify(context.task, context, before=checks)
+    return tuple(_too_late(check) if check.trouble == "time" else check for check in again)
+
+
+def _too_late(check: Check) -> Check:
+    return replace(check, score=0.0, reason=f"{check.reason}, also when it was done again alone")

@@ -79,8 +79,10 @@ class AnswerVerifier:
             if found is None:
                 continue
             if not found.holds:
-                score = None if found.holds is None else 0.0
-                return Check(verifier="answer", label="", score=score, reason=f"the answer: {_told(found, answer)}")
+                reason = f"the answer: {_told(found, answer)}"
+                if found.holds is None:
+                    return Check(verifier="answer", label="", score=None, reason=reason, trouble="code")
+                return Check(verifier="answer", label="", score=0.0, reason=reason)
             reasons.append(found.reason)
         return Check(verifier="answer", label="", score=1.0, reason=f"the answer: {'; '.join(reasons)}")
 

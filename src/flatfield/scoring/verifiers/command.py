@@ -6,10 +6,13 @@ import asyncio
 import math
 import posixpath
 import re
+import shlex
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from flatfield.agent.tools.run_command import command_problem
 from flatfield.errors import FlatfieldError
@@ -23,13 +26,15 @@ from flatfield.scoring.verifying.pytest_run import PytestRun, Reported
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flatfield.machine.protocols import CommandResult
+    from flatfield.machine.protocols import CommandResult, Sandbox
     from flatfield.scoring.protocols import VerifyContext
 
 MAX_SECONDS = 3600.0
 CASE_SHARE = 4
 """A case may take this part of the command's time, if the task does not say how long."""
 NOT_FOUND = 127
+LOOKING = SandboxLimits(wall_seconds=20.0)
+_HAS_PYTEST = "python3 -m pytest --version || command -v pytest"
 _PYTHONPATH = re.compile(r"\bPYTHONPATH=(?![\"']?\$(PYTHONPATH\b|\{PYTHONPATH\}))")
 
 TRAITS = VerifierTraits(needs_sandbox=True)
@@ -50,7 +55,8 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     What the tested code does is the agent's: cases that it makes loop, crash or never begin, or that exceed what the
     sandbox allows, have not passed. What the harness or the command cannot do is not measured: no sandbox, no such
-    program, no pytest, a full disk, or time that was over although no case took too long.
+    program, no pytest, a full disk. Where time is over although no case took too long, it is done again alone; where it
+    is over again, it scores 0.
     """
 
     run: str
@@ -147,8 +153,8 @@ class CommandVerifier:
         except (OSError, FlatfieldError) as error:
             return _check(None, f"the command could not be run: {error}")
         reported = await asyncio.to_thread(tests.gather, context.files) if tests else None
-        if problem := self._problem(result, reported):
-            return _check(None, problem, result)
+        if untold := await self._untold(result, reported, context.sandbox):
+            return untold
         return _exit_code(result) if reported is None else _fraction(result, reported, seconds)
 
     def _tests(self, hidden: Mapping[str, Path]) -> PytestRun | None:
@@ -157,24 +163,40 @@ class CommandVerifier:
         limit_seconds = self._options.case_limit_seconds
         return PytestRun(run=self._options.run, hidden=hidden, target=self._options.target, case_seconds=limit_seconds)
 
-    def _problem(self, result: CommandResult, reported: Reported | None) -> str | None:
-        """Why the command's end says nothing about the agent; None when it does."""
+    async def _untold(self, result: CommandResult, reported: Reported | None, sandbox: Sandbox) -> Check | None:
+        """The check where the command's end says nothing about the agent, or not yet; None where it does."""
         if result.host_short:
-            return f"the command was stopped: {result.stopped}"
+            return _check(None, f"the command was stopped: {result.stopped}", result)
         if result.timed_out and not (reported and reported.late):
-            more = f", and no case took more than {self._options.case_limit_seconds:g} seconds" if reported else ""
-            return f"the command was still running after {self._options.timeout_seconds:g} seconds{more}"
-        absent = self._absent(result, reported)
-        return f"the sandbox has no {absent}, which the command needs" if absent else None
+            return replace(_check(None, self._overtime(reported), result), trouble="time")
+        absent = await self._absent(result, reported, sandbox)
+        return _check(None, f"the sandbox has no {absent}, which the command needs", result) if absent else None
 
-    def _absent(self, result: CommandResult, reported: Reported | None) -> str | None:
-        """What the command names and the sandbox does not have; a script of the workspace's is not meant."""
-        if reported is not None and reported.runs == 0 and re.search(r"No module named '?pytest\b", result.output):
-            return "pytest"
-        if result.exit_code != NOT_FOUND:
+    def _overtime(self, reported: Reported | None) -> str:
+        more = f", and no case took more than {self._options.case_limit_seconds:g} seconds" if reported else ""
+        return f"the command was still running after {self._options.timeout_seconds:g} seconds{more}"
+
+    async def _absent(self, result: CommandResult, reported: Reported | None, sandbox: Sandbox) -> str | None:
+        """What the command needs and the sandbox does not have; a script of the workspace's is not meant.
+
+        It is looked for in an empty folder: what a command prints or exits with may be the doing of the agent's work.
+        """
+        if result.stopped:
             return None
-        named = (name for name in programs(self._options.run) if "/" not in name)
-        return next((name for name in named if re.search(rf"\b{re.escape(name)}: .*not found", result.output)), None)
+        if reported is not None and reported.runs == 0:
+            wanted = {"pytest": _HAS_PYTEST}
+        elif result.exit_code == NOT_FOUND:
+            named = [name for name in programs(self._options.run) if "/" not in name]
+            wanted = {name: f"command -v {shlex.quote(name)}" for name in named}
+        else:
+            return None
+        with tempfile.TemporaryDirectory(prefix="looked-") as name:
+            folder = Path(name)
+            await asyncio.to_thread(folder.chmod, 0o755)  # for the user that commands run as
+            for program, command in wanted.items():
+                if (await sandbox.run(command, folder, LOOKING)).exit_code != 0:
+                    return program
+        return None
 
     def _place(self, context: VerifyContext) -> dict[str, Path]:
         """Put the hidden files into the workspace.

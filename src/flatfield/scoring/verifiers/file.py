@@ -115,8 +115,9 @@ class FileVerifier:
             found = await self._found(context)
         except NotThere as error:
             found = Found(holds=False, reason=str(error))
-        score = None if found.holds is None else float(found.holds)
-        return Check(verifier="file", label="", score=score, reason=found.reason)
+        if found.holds is None:
+            return Check(verifier="file", label="", score=None, reason=found.reason, trouble="code")
+        return Check(verifier="file", label="", score=float(found.holds), reason=found.reason)
 
     async def _found(self, context: VerifyContext) -> Found:
         options, path = self._options, self._options.path

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from flatfield import json_text
-from flatfield.records import Check, VerifierTraits
+from flatfield.records import Check, Trouble, VerifierTraits
 from flatfield.scoring.verifying.child import ChildResult, run_child
 from flatfield.scoring.verifying.python_child import Job, Outcome
 
@@ -120,23 +120,24 @@ class PythonVerifier:
         try:
             outcome = json_text.decoded(result.stdout, Outcome)
         except ValueError:
-            return _not_measured(f"{name} {self._ending(result, output)}", output)
+            late = result.exit_code is None or "Timeout (" in output
+            how = self._late() if late else f"ended its process (exit code {result.exit_code}) before it returned"
+            return _not_measured(f"{name} {how}", output, trouble="time" if late else "code")
         if outcome.kind == "crashed":
-            return _not_measured(f"{name} crashed: {outcome.reason}", output)
+            trouble: Trouble = "data" if outcome.on_data else "code"
+            return _not_measured(f"{name} crashed: {outcome.reason}", output, trouble=trouble)
         if outcome.kind == "bad_return":
             wanted = "it must return (score, reason), a number in 0..1 and a text"
-            return _not_measured(f"{name} returned {outcome.reason}; {wanted}", output)
+            return _not_measured(f"{name} returned {outcome.reason}; {wanted}", output, trouble="code")
         return Check(verifier="python", label="", score=outcome.score, reason=outcome.reason, output=output)
 
-    def _ending(self, result: ChildResult, output: str) -> str:
-        if result.exit_code is None or "Timeout (" in output:
-            return f"took more than {self._timeout_seconds:g} seconds"
-        return f"ended its process (exit code {result.exit_code}) before it returned"
+    def _late(self) -> str:
+        return f"took more than {self._timeout_seconds:g} seconds"
 
 
 def _folder(lop: str) -> Path:
     return Path(lop).resolve().parent
 
 
-def _not_measured(reason: str, output: str = "") -> Check:
-    return Check(verifier="python", label="", score=None, reason=reason, output=output)
+def _not_measured(reason: str, output: str = "", trouble: Trouble = "") -> Check:
+    return Check(verifier="python", label="", score=None, reason=reason, output=output, trouble=trouble)

@@ -10,12 +10,11 @@ import asyncio
 import faulthandler
 import importlib.util
 import inspect
-import numbers
 import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +24,10 @@ from flatfield.scoring.verifying.reading import Files, NotJson, NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_OF_OTHER_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
+"""What is raised by code that takes apart data of another shape than it knows."""
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -38,11 +41,15 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What came of it: a score and its reason; or a crash or a bad return, with what was wrong as the reason."""
+    """What came of it: a score and its reason; or a crash or a bad return, with what was wrong as the reason.
+
+    `on_data`: it crashed as a function does whose input has another shape than it reads.
+    """
 
     kind: Literal["scored", "crashed", "bad_return"]
     score: float | None
     reason: str
+    on_data: bool = False
 
 
 def perform(job: Job) -> Outcome:
@@ -50,9 +57,10 @@ def perform(job: Job) -> Outcome:
     from flatfield.agent.files.confined import ConfinedFiles
 
     workspace = ConfinedFiles(Path(job.root))
+    files = Files(workspace)
     try:
         function = _function(Path(job.file), job.function)
-        returned = function(job.trial, Files(workspace))
+        returned = function(job.trial, files)
         if inspect.isawaitable(returned):
             returned = asyncio.run(_awaited(returned))  # this process is a face of its own: nothing runs above it
     except (NotThere, NotJson) as error:
@@ -60,7 +68,8 @@ def perform(job: Job) -> Outcome:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the author's code raises is the finding
         traceback.print_exc()
         last = traceback.format_exception_only(error)[-1].strip()
-        return Outcome(kind="crashed", score=None, reason=last)
+        on_data = isinstance(error, _OF_OTHER_SHAPE) and (files.was_read or bool(job.trial.answer))
+        return Outcome(kind="crashed", score=None, reason=last, on_data=on_data)
     finally:
         workspace.close()
     return _outcome(returned)
@@ -84,7 +93,7 @@ def _function(file: Path, name: str) -> Callable[[TrialRecord, Files], Any]:
 
 def _outcome(returned: object) -> Outcome:
     match returned:
-        case (numbers.Real() as score, str() as reason):
+        case (SupportsFloat() as score, str() as reason):
             return Outcome(kind="scored", score=float(score), reason=reason)
         case (None, str() as reason):
             return Outcome(kind="scored", score=None, reason=reason)

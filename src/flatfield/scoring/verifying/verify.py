@@ -12,11 +12,11 @@ import msgspec
 
 from flatfield import plugins
 from flatfield.errors import FlatfieldError
-from flatfield.records import Check
+from flatfield.records import Check, Trouble
 from flatfield.tasks.verify import label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
     from flatfield.records import Task, VerifierSpec
@@ -26,8 +26,16 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 3_700.0  # beyond any limit that a verifier sets itself
 
 
-async def verify(task: Task, context: VerifyContext, *, timeout_seconds: float = TIMEOUT_SECONDS) -> tuple[Check, ...]:
+async def verify(
+    task: Task,
+    context: VerifyContext,
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    before: Sequence[Check] = (),
+) -> tuple[Check, ...]:
     """One Check for each of the task's verifiers, in the task's order; `timeout_seconds` bounds each of them.
+
+    `before`: the checks of the same work, where those that took too long are to be made again, and no others.
 
     Those that run commands come last, so that nothing a command does to the workspace is seen by the others. A verifier
     that crashes, takes too long or returns a score outside 0..1 is "not measured", with the reason and its output; so
@@ -37,6 +45,9 @@ async def verify(task: Task, context: VerifyContext, *, timeout_seconds: float =
     order = sorted(range(len(task.verifiers)), key=last.__getitem__)
     found: dict[int, Check] = {}
     for index in order:
+        if before and before[index].trouble != "time":
+            found[index] = before[index]
+            continue
         found[index] = await _one(task.verifiers[index], context, timeout_seconds)
     return tuple(found[index] for index in range(len(task.verifiers)))
 
@@ -60,9 +71,9 @@ async def _measured(spec: VerifierSpec, context: VerifyContext, timeout_seconds:
         return _not_measured(spec, str(error))
     except Exception as error:  # noqa: BLE001 - a verifier may be anybody's code: its crash is a finding, not ours
         if deadline.expired():
-            return _not_measured(spec, f"took more than {timeout_seconds:g} seconds")
+            return _not_measured(spec, f"took more than {timeout_seconds:g} seconds", trouble="time")
         last = traceback.format_exception_only(error)[-1].strip()
-        return _not_measured(spec, f"the verifier crashed: {last}", traceback.format_exc())
+        return _not_measured(spec, f"the verifier crashed: {last}", traceback.format_exc(), trouble="code")
 
 
 def wants(task: Task, access: Access) -> tuple[Want, ...]:
@@ -115,8 +126,8 @@ def _sound(check: Check) -> Check:
     if check.score is None or (math.isfinite(check.score) and 0 <= check.score <= 1):
         return check
     reason = f"the verifier returned the score {check.score}, which is not in 0..1 ({check.reason})"
-    return msgspec.structs.replace(check, score=None, reason=reason)
+    return msgspec.structs.replace(check, score=None, reason=reason, trouble="code")
 
 
-def _not_measured(spec: VerifierSpec, reason: str, output: str = "") -> Check:
-    return Check(verifier=spec.kind, label="", score=None, reason=reason, output=output)
+def _not_measured(spec: VerifierSpec, reason: str, output: str = "", trouble: Trouble = "") -> Check:
+    return Check(verifier=spec.kind, label="", score=None, reason=reason, output=output, trouble=trouble)
