@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import nullcontext
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -36,7 +37,8 @@ HEADER_BYTES = 128 * 1024
 """A header may be so long: gateways put policies, limits and traces into theirs."""
 ERROR_CHARACTERS = 600
 INTERRUPTED = "interrupted: the trial was stopped before the reply was whole"
-ASKED_TOO_MUCH = frozenset({429, 529})
+ASKED_TOO_MUCH = 429
+"""A server that is overloaded (503, 529) is asked too much by others: fewer of ours would not help it."""
 KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
 """Seconds and probes after which a peer that is gone counts as gone; a model may think in silence for longer."""
 
@@ -117,7 +119,8 @@ class Transport:
                 broken += marks.status == 200
                 if ending := self._policy.ending(attempt, broken, error.wait_seconds, waited_seconds):
                     raise ProviderError(f"{self._shown(error, post)} (gave up {ending})", status=error.status) from None
-                await self._clock.sleep(wait_seconds)
+                with nullcontext() if self._pressure is None else self._pressure.resting():
+                    await self._clock.sleep(wait_seconds)
             except ProviderError as error:
                 attempts.failed(self._shown(error, post), reader, marks)
                 raise error.retold(self._shown(error, post)) from None
@@ -149,16 +152,16 @@ class Transport:
         """One attempt, as soon as the server's lane has room for it; it is told how the server took it."""
         if self._pressure is None:
             return await self._attempt(post, reader, marks)
-        place = place_of(post.url)
-        async with self._pressure.admit(place, len(post.body) // CHARACTERS_PER_TOKEN) as admission:
+        tokens = len(post.body) // CHARACTERS_PER_TOKEN
+        async with self._pressure.admit(place_of(post.url), post.model, tokens) as admission:
             self._queue_seconds += admission.queue_seconds
             try:
                 cut = await self._attempt(post, reader, marks)
             except Passing as error:
-                if error.status in ASKED_TOO_MUCH:
-                    self._pressure.refused(place, error.wait_seconds)
+                if error.status == ASKED_TOO_MUCH:
+                    admission.refused(error.wait_seconds)
                 raise
-            self._pressure.served(place)
+            admission.served()
             usage, _ = reader.counted
             if usage is not None:
                 admission.used(usage.input_tokens + usage.output_tokens)
