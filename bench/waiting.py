@@ -96,7 +96,7 @@ class Busy:
 
 def stray(retry_after: float) -> Policy:
     """Refuses by chance, the same in each run."""
-    dice = random.Random(11)
+    dice = random.Random(11)  # noqa: S311 - dice, not a secret
     kinds: list[Refusal] = [(429, {}), (429, {"Retry-After": f"{retry_after:g}"}), (529, {})]
 
     def policy(_model: str, _busy: int) -> Refusal:

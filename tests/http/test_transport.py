@@ -497,8 +497,8 @@ class Admitted:
     def used(self, tokens: int) -> None:
         pass
 
-    def refused(self, wait_seconds: float | None) -> None:
-        self._log.append(f"refused for {wait_seconds}")
+    def refused(self, wait_seconds: float | None, times: int) -> None:
+        self._log.append(f"refused {times} times, wants {wait_seconds}")
 
     def served(self) -> None:
         self._log.append("served")
@@ -517,8 +517,9 @@ class Told:
         yield Admitted(self.log)
 
     @contextmanager
-    def resting(self) -> Iterator[None]:
-        self.log.append("rests")
+    def resting(self, place: str, model: str) -> Iterator[None]:
+        del place
+        self.log.append(f"{model} rests")
         yield
         self.log.append("goes on")
 
@@ -527,17 +528,18 @@ async def test_refusals_for_too_much_are_told_of_and_no_others(
     session: aiohttp.ClientSession, clock: FakeClock
 ) -> None:
     told = Told()
-    refusing = [answering("429 No", b"", "Retry-After: 7"), *(answering(f"{n} No", b"") for n in (429, 503, 529))]
+    refusing = [answering("429 No", b"", "Retry-After: 7"), *(answering(f"{n} No", b"") for n in (429, 503, 529, 429))]
     async with served(*refusing, GOOD) as url:
         asked_for = structs.replace(post(url), model="m")
         await Transport(session, clock, pressure=told).post(asked_for, Lines)
     asked = f"asked {url.split('/')[2]} for m"
-    rest = ["rests", "goes on"]
+    rest = ["m rests", "goes on"]
     assert told.log == [
-        *(asked, "refused for 7.0", *rest),
-        *(asked, "refused for None", *rest),
+        *(asked, "refused 1 times, wants 7.0", *rest),
+        *(asked, "refused 2 times, wants None", *rest),
         *(asked, *rest),
         *(asked, *rest),
+        *(asked, "refused 1 times, wants None", *rest),
         *(asked, "served"),
     ]
 

@@ -432,7 +432,7 @@ async def test_a_server_that_asks_for_less_has_the_lane_of_the_model_told(
         return admit(lanes, place, model, tokens)
 
     monkeypatch.setattr(Lanes, "admit", admitting)
-    monkeypatch.setattr(Attempt, "refused", lambda _, _wait: told.append("refused"))
+    monkeypatch.setattr(Attempt, "refused", lambda _, _wait, _times: told.append("refused"))
     monkeypatch.setattr(Attempt, "served", lambda _: told.append("served"))
     async with FakeChat([Fault(status=429), FakeReply(text="42")]) as server:
         await sitting.evaluate(sitting.run([task()], [agent(server.base_url)]))

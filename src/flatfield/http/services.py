@@ -33,8 +33,11 @@ class Admission(Protocol):
         """So many tokens it really took, input and output; they count against the server's minute."""
         ...
 
-    def refused(self, wait_seconds: float | None) -> None:
-        """The model was asked too much (429), and asks to be left alone so long; None: it did not say."""
+    def refused(self, wait_seconds: float | None, times: int) -> None:
+        """The model was asked too much (429), and asks to be left alone so long; None: it did not say.
+
+        `times`: so often in a row the same request was refused, this time included.
+        """
         ...
 
     def served(self) -> None:
@@ -49,8 +52,8 @@ class Pressure(Protocol):
         """Wait until one more request of about so many tokens may go out; leaving tells that it is over."""
         ...
 
-    def resting(self) -> AbstractContextManager[None]:
-        """Whoever waits out a failed attempt in here keeps nobody else from work."""
+    def resting(self, place: str, model: str) -> AbstractContextManager[None]:
+        """Whoever waits in here to try again keeps nobody else from work."""
         ...
 
 

@@ -24,6 +24,7 @@ from flatfield.records import CHARACTERS_PER_TOKEN, Abandoned, Leftover, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
     from types import SimpleNamespace
 
     from flatfield.clock import Clock
@@ -86,6 +87,7 @@ class Transport:
         self._proxy = proxy
         self._tape = Tape(self._secrets)
         self._queue_seconds = 0.0
+        self._refused_times = 0
 
     async def post(self, post: Post, new_reader: Callable[[], R]) -> Exchange[R]:
         """Send, wait and retry until a reply is whole, or the model time is over.
@@ -96,6 +98,7 @@ class Transport:
             Interrupted: it was cancelled; with what its attempts used.
         """
         self._queue_seconds = 0.0
+        self._refused_times = 0
         self._secrets.add_headers(post.headers)
         started, attempts = self._busy(), Attempts(post, self._tape)
         try:
@@ -114,12 +117,12 @@ class Transport:
                 cut = await self._in_lane(post, reader, marks)
             except Passing as error:
                 attempts.failed(self._shown(error, post), reader, marks)
-                wait_seconds = self._policy.wait_seconds(attempt, error.wait_seconds)
+                wait_seconds = self._policy.wait_seconds(attempt, error.wait_seconds, waited_seconds)
                 waited_seconds += wait_seconds
                 broken += marks.status == 200
                 if ending := self._policy.ending(attempt, broken, error.wait_seconds, waited_seconds):
                     raise ProviderError(f"{self._shown(error, post)} (gave up {ending})", status=error.status) from None
-                with nullcontext() if self._pressure is None else self._pressure.resting():
+                with self._resting(post):
                     await self._clock.sleep(wait_seconds)
             except ProviderError as error:
                 attempts.failed(self._shown(error, post), reader, marks)
@@ -148,6 +151,10 @@ class Transport:
         """The clock, but standing still while the server's lane is waited for."""
         return self._clock.now() - self._queue_seconds
 
+    def _resting(self, post: Post) -> AbstractContextManager[None]:
+        """Others may work while a failed attempt is waited out."""
+        return nullcontext() if self._pressure is None else self._pressure.resting(place_of(post.url), post.model)
+
     async def _in_lane(self, post: Post, reader: Reader, marks: Marks) -> str | None:
         """One attempt, as soon as the server's lane has room for it; it is told how the server took it."""
         if self._pressure is None:
@@ -159,7 +166,10 @@ class Transport:
                 cut = await self._attempt(post, reader, marks)
             except Passing as error:
                 if error.status == ASKED_TOO_MUCH:
-                    admission.refused(error.wait_seconds)
+                    self._refused_times += 1
+                    admission.refused(error.wait_seconds, self._refused_times)
+                else:
+                    self._refused_times = 0
                 raise
             admission.served()
             usage, _ = reader.counted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -212,6 +212,25 @@ async def test_one_models_refusals_narrow_no_other_models_lane_at_the_same_serve
     await settle()
 
 
+async def test_places_of_those_who_wait_to_try_again_are_lent_up_to_half(clock: Clock) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    visitors = [Visitor(lanes, HOSTED, log, name) for name in "abcdefgh"]
+    await settle()
+    with ExitStack() as resting:
+        for _ in range(3):
+            resting.enter_context(lanes.resting("api.example", MODEL))
+        await settle()
+        assert [line for line in log if line.endswith(" in")] == [f"{name} in" for name in "abcdef"]
+    for visitor in visitors[:2]:
+        visitor.leave.set()
+    await settle()
+    assert "g in" not in log  # who was lent a place has it
+    for visitor in visitors:
+        visitor.leave.set()
+    await settle()
+    assert "h out" in log
+
+
 async def test_who_waits_because_of_refusals_takes_no_job(clock: Clock) -> None:
     lanes, log = Lanes(clock), list[str]()
     jobs, leave = lanes.jobs(1), asyncio.Event()
@@ -237,7 +256,7 @@ async def test_who_waits_because_of_refusals_takes_no_job(clock: Clock) -> None:
         late = asyncio.create_task(another())
         await settle()
         assert log.count("works meanwhile") == 1
-        with lanes.resting():
+        with lanes.resting("api.example", MODEL):
             await settle()
             assert log.count("works meanwhile") == 2
     await late

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.runs.traffic.pressure import (
+    OFTEN_IN_A_ROW,
     RAREST_GROWTH,
     RECENT_REQUESTS,
     REFUSED_OF_RECENT,
@@ -56,6 +57,16 @@ def test_a_large_share_leaves_what_is_still_under_way() -> None:
     assert pressure.width == 12
     answer(pressure, [True])  # those before have been counted
     assert pressure.width == 12
+
+
+def test_one_that_is_refused_again_and_again_while_others_are_answered_makes_it_narrower() -> None:
+    pressure = busy(16, 2)
+    for times in range(1, OFTEN_IN_A_ROW + 1):
+        assert pressure.width == 16
+        pressure.refused(pressure.sent(), times)
+        pressure.ended()
+        answer(pressure, [False] * RECENT_REQUESTS)
+    assert pressure.width == 2 + 1 + 2  # what is under way, and what it has grown by since
 
 
 def test_it_is_the_share_of_the_last_ones_that_counts() -> None:

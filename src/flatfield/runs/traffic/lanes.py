@@ -16,7 +16,7 @@ from flatfield.vendors.base import THIS_DEVICE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from contextlib import AbstractAsyncContextManager
 
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.clock import Clock
@@ -37,7 +37,12 @@ class _Places:
     def __init__(self, quarters: Quarters | None) -> None:
         self.quarters = quarters
         self.width = math.inf
-        self.gate = Gate(lambda: self.width if quarters is None else min(self.width, quarters.width))
+        self.gate = Gate(self._now)
+
+    def _now(self) -> float:
+        if self.quarters is None:
+            return self.width
+        return min(self.width, self.quarters.width) + self.quarters.spare
 
 
 class Work:
@@ -143,9 +148,24 @@ class Lanes:
         """Wait until the server at `place` may be asked once more for a model; see `http.services.Pressure`."""
         return self._quarters_of(place, model).admit(self._server(place), tokens, self._work.rest)
 
-    def resting(self) -> AbstractContextManager[None]:
-        """Whoever waits in here takes none of the places of `jobs`."""
-        return self._work.rest()
+    def width_of(self, place: str, model: str) -> float:
+        """How much a server is asked at once for a model now; infinite where no lane has said how much."""
+        return self._quarters_of(place, model).width
+
+    @contextmanager
+    def resting(self, place: str, model: str) -> Iterator[None]:
+        """Whoever waits in here takes none of the places of `jobs`, and lends out his in the lane."""
+        quarters, server = self._quarters_of(place, model), self._server(place)
+        quarters.resting += 1
+        server.resting += 1
+        server.trials.admit()
+        self._widened()
+        try:
+            with self._work.rest():
+                yield
+        finally:
+            quarters.resting -= 1
+            server.resting -= 1
 
     def _of(self, lane: Lane) -> _Places:
         quarters = self._quarters_of(lane.place, lane.model) if lane.place else None

@@ -6,8 +6,10 @@ import math
 from collections import deque
 
 RECENT_REQUESTS = 20
-REFUSED_OF_RECENT = 8
+REFUSED_OF_RECENT = 9
 """So many refused of the last 20 sent, and the server is asked too much; stray refusals are far below that."""
+OFTEN_IN_A_ROW = 4
+"""A request that is refused so often while others are answered gets its turn only where fewer are let in."""
 SERVED_TO_GROW = 8
 RAREST_GROWTH = 64
 
@@ -24,8 +26,8 @@ class Asking:
 class Pressure:
     """Decides by the share of refusals, between 1 and a full width.
 
-    Where 8 of the last 20 requests sent were refused, the width becomes what is still under way: so much the server
-    bears. What was answered until then is forgotten, so that each narrowing has refusals of its own. A refusal while
+    Where 9 of the last 20 requests sent were refused, or one of them 4 times in a row, the width becomes what is still
+    under way: so much the server bears. What was answered until then is forgotten, so that each narrowing has refusals of its own. A refusal while
     nothing else is under way says nothing of the width: no less could be asked. After every 8 requests served the width
     grows, by one, then two, four and so on; where growing was too much, the next try waits for twice as many, 64 at
     most.
@@ -56,14 +58,15 @@ class Pressure:
         """A request is over, whatever came of it."""
         self.under_way -= 1
 
-    def refused(self, asking: Asking) -> bool:
-        """A request that is still under way was refused; returns whether the server is asked too much."""
+    def refused(self, asking: Asking, times: int = 1) -> bool:
+        """A request that is still under way was refused, so many times in a row; returns whether that was too much."""
         if self.under_way <= 1:
             if asking in self._recent:
                 self._recent.remove(asking)
             return False
         asking.refused = True
-        if sum(each.refused is True for each in self._recent) < REFUSED_OF_RECENT:
+        refused = sum(each.refused is True for each in self._recent)
+        if refused < REFUSED_OF_RECENT and times < OFTEN_IN_A_ROW:
             return False
         self._narrow(self.under_way - 1)
         return True

@@ -32,12 +32,18 @@ class Server:
         )
         concurrent = self.limits.concurrent
         most = math.inf if concurrent is None else concurrent
-        self.trials = Gate(lambda: most)
+        self.resting = 0
+        self.trials = Gate(lambda: most + spare(self.resting, most))
         self.requests = Gate(lambda: most)
 
     def lane_width(self, width: int) -> int:
         """How wide a lane to it is that would be so wide of its own: what the user says goes first."""
         return width if self.limits.concurrent is None else self.limits.concurrent
+
+
+def spare(resting: int, width: float) -> int:
+    """Places of those who wait to try again are lent to others, up to half of all: they will be back."""
+    return int(min(resting, width // 2))
 
 
 class Quarters:
@@ -46,6 +52,7 @@ class Quarters:
     def __init__(self, clock: Clock, on_growth: Callable[[], None]) -> None:
         self._clock = clock
         self._asked = 0
+        self.resting = 0
         self._pause = Pace(clock, requests_per_minute=None, tokens_per_minute=None)
         self._on_growth = on_growth
         self.pressure = Pressure()
@@ -55,6 +62,11 @@ class Quarters:
     def width(self) -> float:
         """How much it may be asked at once now."""
         return self.pressure.width
+
+    @property
+    def spare(self) -> int:
+        """How many more trials may run because others only wait to try again; none where the model refuses much."""
+        return spare(self.resting, self._asked) if self.width >= self._asked else 0
 
     def fill(self, width: int) -> None:
         """Be as wide as the widest of the lanes that lead here, whichever is asked for first."""
@@ -96,9 +108,9 @@ class Quarters:
         finally:
             self._gate.leave()
 
-    def refused(self, asking: Asking, wait_seconds: float | None) -> None:
-        """An attempt under way was refused: where most are, fewer at once, and none for as long as it says."""
-        if self.pressure.refused(asking) and wait_seconds is not None:
+    def refused(self, asking: Asking, wait_seconds: float | None, times: int) -> None:
+        """An attempt under way was refused: where many are, fewer at once, and none for as long as it says."""
+        if self.pressure.refused(asking, times) and wait_seconds is not None:
             self._pause.pause(wait_seconds)
 
     def served(self, asking: Asking) -> None:
@@ -123,9 +135,9 @@ class Attempt:
         """Count what it really took."""
         self._sending.tokens = tokens
 
-    def refused(self, wait_seconds: float | None) -> None:
+    def refused(self, wait_seconds: float | None, times: int = 1) -> None:
         """The model was asked too much."""
-        self._quarters.refused(self._asking, wait_seconds)
+        self._quarters.refused(self._asking, wait_seconds, times)
 
     def served(self) -> None:
         """The model answered."""
