@@ -7,7 +7,7 @@ from collections import deque
 
 RECENT_REQUESTS = 20
 REFUSED_OF_RECENT = 9
-"""So many refused of the last 20 sent, and the server is asked too much; stray refusals are far below that."""
+"""So many refused of the last 20 sent, and the server is asked too much; stray refusals stay far below that."""
 OFTEN_IN_A_ROW = 4
 """A request that is refused so often while others are answered gets its turn only where fewer are let in."""
 SERVED_TO_GROW = 8
@@ -27,10 +27,10 @@ class Pressure:
     """Decides by the share of refusals, between 1 and a full width.
 
     Where 9 of the last 20 requests sent were refused, or one of them 4 times in a row, the width becomes what is still
-    under way: so much the server bears. What was answered until then is forgotten, so that each narrowing has refusals of its own. A refusal while
-    nothing else is under way says nothing of the width: no less could be asked. After every 8 requests served the width
-    grows, by one, then two, four and so on; where growing was too much, the next try waits for twice as many, 64 at
-    most.
+    under way: so much the server bears. What was answered until then is forgotten, so that each narrowing has refusals
+    of its own. A refusal while nothing else is under way says nothing of the width: no less could be asked. After every
+    8 requests served the width grows, by one, then two, four and so on; where growing was too much, the next try waits
+    for twice as many, 64 at most.
     """
 
     def __init__(self, width: float = math.inf) -> None:

@@ -43,7 +43,7 @@ class Server:
 
 def spare(resting: int, width: float) -> int:
     """Places of those who wait to try again are lent to others, up to half of all: they will be back."""
-    return int(min(resting, width // 2))
+    return int(min(resting, width / 2))
 
 
 class Quarters:
