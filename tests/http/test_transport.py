@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.http.post import Post
@@ -21,7 +22,7 @@ from flatfield.records import Abandoned, Usage
 from flatfield.testing.clock import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     import aiohttp
     from aiohttp.connector import Connection
@@ -486,12 +487,21 @@ async def test_a_key_that_a_server_repeats_is_shown_nowhere(
 
 
 class Admitted:
-    """An attempt that waited for nothing."""
+    """An attempt that waited for nothing, and notes what it is told."""
 
     queue_seconds = 0.0
 
+    def __init__(self, log: list[str]) -> None:
+        self._log = log
+
     def used(self, tokens: int) -> None:
         pass
+
+    def refused(self, wait_seconds: float | None, times: int) -> None:
+        self._log.append(f"refused {times} times, wants {wait_seconds}")
+
+    def served(self) -> None:
+        self._log.append("served")
 
 
 class Told:
@@ -501,29 +511,37 @@ class Told:
         self.log: list[str] = []
 
     @asynccontextmanager
-    async def admit(self, place: str, tokens: int) -> AsyncIterator[Admitted]:
+    async def admit(self, place: str, model: str, tokens: int) -> AsyncIterator[Admitted]:
         del tokens
-        self.log.append(f"asked {place}")
-        yield Admitted()
+        self.log.append(f"asked {place} for {model}")
+        yield Admitted(self.log)
 
-    def refused(self, place: str, wait_seconds: float | None) -> None:
-        del wait_seconds
-        self.log.append(f"refused {place}")
-
-    def served(self, place: str) -> None:
-        self.log.append(f"served {place}")
+    @contextmanager
+    def resting(self, place: str, model: str) -> Iterator[None]:
+        del place
+        self.log.append(f"{model} rests")
+        yield
+        self.log.append("goes on")
 
 
 async def test_refusals_for_too_much_are_told_of_and_no_others(
     session: aiohttp.ClientSession, clock: FakeClock
 ) -> None:
     told = Told()
-    refusing = [answering(f"{status} No", b"") for status in (429, 503, 529)]
+    refusing = [answering("429 No", b"", "Retry-After: 7"), *(answering(f"{n} No", b"") for n in (429, 503, 529, 429))]
     async with served(*refusing, GOOD) as url:
-        await Transport(session, clock, pressure=told).post(post(url), Lines)
-    place = url.split("/")[2]
-    asked, refused = f"asked {place}", f"refused {place}"
-    assert told.log == [asked, refused, asked, asked, refused, asked, f"served {place}"]
+        asked_for = structs.replace(post(url), model="m")
+        await Transport(session, clock, pressure=told).post(asked_for, Lines)
+    asked = f"asked {url.split('/')[2]} for m"
+    rest = ["m rests", "goes on"]
+    assert told.log == [
+        *(asked, "refused 1 times, wants 7.0", *rest),
+        *(asked, "refused 2 times, wants None", *rest),
+        *(asked, *rest),
+        *(asked, *rest),
+        *(asked, "refused 1 times, wants None", *rest),
+        *(asked, "served"),
+    ]
 
 
 async def test_attempts_that_broke_off_after_their_first_token_are_counted(

@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +17,20 @@ from msgspec import structs
 from flatfield import plugins
 from flatfield.clock import SystemClock
 from flatfield.errors import FlatfieldError, NotReady, StoreError
-from flatfield.records import AgentConfig, Evaluation, Event, Run, Task, TrialRecord, VerifierSpec
+from flatfield.records import AgentConfig, Evaluation, Event, LaneLimits, Run, Task, TrialRecord, VerifierSpec
 from flatfield.runs.evaluate import Conduct, evaluate, needs_commands
 from flatfield.runs.order import new_run
 from flatfield.runs.results import load_result
 from flatfield.runs.store.store import Store
+from flatfield.runs.traffic.lanes import Lanes
+from flatfield.runs.traffic.servers import Attempt
 from flatfield.tasks.access import everything
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.vendors.base import THIS_DEVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
     from flatfield.runs.scheduler import Summary
 
@@ -414,13 +420,65 @@ async def test_every_turn_is_measured_for_lag(sitting: Sitting) -> None:
     assert all(turn.lag_seconds is not None for turn in record.turns)
 
 
-async def test_a_server_that_asks_for_less_has_its_lane_told(sitting: Sitting, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_asks_for_less_has_the_lane_of_the_model_told(
+    sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[str] = []
-    monkeypatch.setattr(
-        "flatfield.runs.traffic.lanes.Lanes.refused", lambda _, place, _wait: told.append(f"refused {place}")
-    )
-    monkeypatch.setattr("flatfield.runs.traffic.lanes.Lanes.served", lambda _, place: told.append(f"served {place}"))
+    asked: list[tuple[str, str]] = []
+    admit = Lanes.admit
+
+    def admitting(lanes: Lanes, place: str, model: str, tokens: int) -> AbstractAsyncContextManager[Attempt]:
+        asked.append((place, model))
+        return admit(lanes, place, model, tokens)
+
+    monkeypatch.setattr(Lanes, "admit", admitting)
+    monkeypatch.setattr(Attempt, "refused", lambda _, _wait, _times: told.append("refused"))
+    monkeypatch.setattr(Attempt, "served", lambda _: told.append("served"))
     async with FakeChat([Fault(status=429), FakeReply(text="42")]) as server:
         await sitting.evaluate(sitting.run([task()], [agent(server.base_url)]))
+    assert told == ["refused", "served"]
+    assert asked == [(server.base_url.split("/")[2], "fake-model")] * 2
+
+
+@pytest.mark.parametrize(
+    ("jobs", "repeats", "said"), [(100, 20, True), (16, 20, False), (100, 16, False), (None, 20, False)]
+)
+async def test_more_jobs_than_a_lane_takes_are_said_once_with_the_way_out(
+    sitting: Sitting, jobs: int | None, repeats: int, said: bool
+) -> None:
+    async with FakeChat(answering()) as server:
+        run = sitting.run([task()], [agent(server.base_url)], repeats=repeats, jobs=jobs)
+        await sitting.evaluate(run)
     place = server.base_url.split("/")[2]
-    assert told == [f"refused {place}", f"served {place}"]
+    line = (
+        f"of the 100 trials at once that --jobs asks for, 16 run at once: openai-chat:{place} fake-model takes 16; "
+        f'for more, write concurrent = 100 below [lanes."{place}"] in flatfield.toml'
+    )
+    assert [note for note in sitting.notes if "--jobs" in note] == [line] * said
+    assert (line in sitting.stored(run).notes) == said
+
+
+async def test_a_wide_lane_takes_all_jobs(sitting: Sitting) -> None:
+    async with FakeChat(answering()) as server:
+        run = sitting.run([task()], [agent(server.base_url)], repeats=20, jobs=100)
+        await sitting.evaluate(run, lanes={"openai-chat": LaneLimits(concurrent=100, source="flatfield.toml:1")})
+    assert not [note for note in sitting.notes if "--jobs" in note]
+
+
+async def test_an_evaluation_of_models_elsewhere_does_not_wait_for_the_device(sitting: Sitting, tmp_path: Path) -> None:
+    """Another process has it all the while."""
+    locks = tmp_path / "cache" / "locks"
+    locks.mkdir(parents=True)
+    command = [sys.executable, str(Path(__file__).with_name("holding_child.py")), str(locks), THIS_DEVICE]
+    child = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    try:
+        assert await child.stdout.readline() == b"held\n"
+        async with FakeChat(answering()) as server, asyncio.timeout(30):
+            run = sitting.run([task(verifiers=(CONTAINS, RUBRIC))], [agent(server.base_url)], repeats=2)
+            await sitting.evaluate(run, judges=(agent(server.base_url, "judge"),))
+    finally:
+        child.kill()
+        await child.communicate()
+    assert not [note for note in sitting.notes if "device" in note]
+    assert set(sitting.letters(run).values()) == {"A"}

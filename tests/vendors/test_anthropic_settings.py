@@ -253,7 +253,8 @@ async def test_check_of_an_alias_a_bad_key_and_a_server_without_a_list(services:
 
 def test_lanes_and_devices(services: Services) -> None:
     provider = create(services)
-    assert provider.lane(agent()).name == "anthropic:api.anthropic.com"
+    assert provider.lane(agent()).name == "anthropic:api.anthropic.com claude-opus-5-5"
+    assert provider.lane(agent()) != provider.lane(agent(model="another"))
     assert provider.lane(agent(on_device=True)).width == 1
     assert provider.on_device(agent(on_device=True))
     assert not provider.on_device(agent(base_url="http://127.0.0.1:1"))

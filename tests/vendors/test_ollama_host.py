@@ -66,6 +66,10 @@ OURS = Lane(name="device:local", width=1, device="local")
 THEIRS = Lane(name="device:192.168.1.9", width=1, device="192.168.1.9")
 
 
+def hosted(model: str, place: str) -> Lane:
+    return Lane(name=f"ollama:ollama.com {model}", width=16, place=place, model=model)
+
+
 @pytest.mark.parametrize(
     ("settings", "environ", "device", "lane"),
     [
@@ -75,9 +79,9 @@ THEIRS = Lane(name="device:192.168.1.9", width=1, device="192.168.1.9")
         ({}, {"OLLAMA_HOST": "192.168.1.9"}, False, THEIRS),
         ({"base_url": "http://192.168.1.9:11434", "on_device": True}, {}, True, THEIRS),
         ({"on_device": False}, {}, False, OURS),
-        ({"base_url": "https://ollama.com"}, {}, False, Lane(name="ollama:ollama.com", width=16, place="ollama.com")),
-        ({"model": "gpt-oss:120b-cloud"}, {}, False, Lane(name="ollama:ollama.com", width=16, place="127.0.0.1:11434")),
-        ({"model": "glm-4.6:cloud"}, {}, False, Lane(name="ollama:ollama.com", width=16, place="127.0.0.1:11434")),
+        ({"base_url": "https://ollama.com", "model": "m"}, {}, False, hosted("m", "ollama.com")),
+        ({"model": "gpt-oss:120b-cloud"}, {}, False, hosted("gpt-oss:120b-cloud", "127.0.0.1:11434")),
+        ({"model": "glm-4.6:cloud"}, {}, False, hosted("glm-4.6:cloud", "127.0.0.1:11434")),
         ({"model": "my-cloud"}, {}, True, OURS),
     ],
 )

@@ -435,7 +435,8 @@ async def test_which_key_goes_where(services: Services) -> None:
 
 def test_lanes_and_devices(services: Services) -> None:
     provider = provider_module.create(services)
-    assert provider.lane(opening(None).agent).name == "openai:api.openai.com"
+    agent = opening(None).agent
+    assert provider.lane(agent).name == f"openai:api.openai.com {agent.model}"
     assert provider.lane(opening("http://127.0.0.1:1/v1", on_device=True).agent).name == "device:local"
     assert provider.on_device(opening(None, on_device=True).agent)
     assert not provider.on_device(opening("http://127.0.0.1:1/v1").agent)

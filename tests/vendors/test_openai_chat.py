@@ -392,7 +392,7 @@ async def test_openais_own_variable_names_the_server(services: Services) -> None
         await provider.check(agent)
         asked = structs.replace(opening(""), agent=agent)
         assert (await (await provider.converse(asked)).turn((), BUDGET)).text == "ok"
-        assert provider.lane(agent).name == f"openai-chat:{server.base_url.split('/')[2]}"
+        assert provider.lane(agent).name == f"openai-chat:{server.base_url.split('/')[2]} fake-model"
         assert not provider.on_device(agent)
 
 

@@ -23,10 +23,15 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     connect_seconds: float = 15.0
     stall_seconds: float = 600.0
 
-    def wait_seconds(self, attempt: int, asked_seconds: float | None) -> float:
-        """Exponential back-off with jitter (half to whole), or what the server asked for when that is longer."""
+    def wait_seconds(self, attempt: int, asked_seconds: float | None, waited_seconds: float) -> float:
+        """Exponential back-off with jitter (half to whole), or what the server asked for when that is longer.
+
+        The last back-off is what is left of all waiting, so that none of it is given up.
+        """
         ceiling: float = min(self.longest_wait_seconds, self.first_wait_seconds * 2 ** (attempt - 1))
         own = ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        left = self.total_wait_seconds - waited_seconds
+        own = min(own, left) if left >= self.first_wait_seconds else own
         return own if asked_seconds is None else max(own, asked_seconds)
 
     def ending(self, attempt: int, broken: int, asked_seconds: float | None, waited_seconds: float) -> str:

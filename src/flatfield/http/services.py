@@ -11,7 +11,7 @@ from flatfield.tasks.access import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from pathlib import Path
 
     import aiohttp
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Admission(Protocol):
-    """One attempt that may go out."""
+    """One attempt that may go out; it is told how the server took it."""
 
     @property
     def queue_seconds(self) -> float:
@@ -33,20 +33,27 @@ class Admission(Protocol):
         """So many tokens it really took, input and output; they count against the server's minute."""
         ...
 
+    def refused(self, wait_seconds: float | None, times: int) -> None:
+        """The model was asked too much (429), and asks to be left alone so long; None: it did not say.
+
+        `times`: so often in a row the same request was refused, this time included.
+        """
+        ...
+
+    def served(self) -> None:
+        """The model answered."""
+        ...
+
 
 class Pressure(Protocol):
-    """Who says when a server may be asked, and is told how it takes it; `place` is the server's host and port."""
+    """Who says when a server may be asked for one of its models; `place` is the server's host and port."""
 
-    def admit(self, place: str, tokens: int) -> AbstractAsyncContextManager[Admission]:
-        """Wait until one more request of about so many tokens may go to it; leaving tells that it is over."""
+    def admit(self, place: str, model: str, tokens: int) -> AbstractAsyncContextManager[Admission]:
+        """Wait until one more request of about so many tokens may go out; leaving tells that it is over."""
         ...
 
-    def refused(self, place: str, wait_seconds: float | None) -> None:
-        """It was asked too much (429 or 529), and asks to be left alone so long; None: it did not say."""
-        ...
-
-    def served(self, place: str) -> None:
-        """It answered a request."""
+    def resting(self, place: str, model: str) -> AbstractContextManager[None]:
+        """Whoever waits in here to try again keeps nobody else from work."""
         ...
 
 

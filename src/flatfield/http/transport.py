@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import nullcontext
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -23,6 +24,7 @@ from flatfield.records import CHARACTERS_PER_TOKEN, Abandoned, Leftover, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
     from types import SimpleNamespace
 
     from flatfield.clock import Clock
@@ -36,7 +38,8 @@ HEADER_BYTES = 128 * 1024
 """A header may be so long: gateways put policies, limits and traces into theirs."""
 ERROR_CHARACTERS = 600
 INTERRUPTED = "interrupted: the trial was stopped before the reply was whole"
-ASKED_TOO_MUCH = frozenset({429, 529})
+ASKED_TOO_MUCH = 429
+"""A server that is overloaded (503, 529) is asked too much by others: fewer of ours would not help it."""
 KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
 """Seconds and probes after which a peer that is gone counts as gone; a model may think in silence for longer."""
 
@@ -84,6 +87,7 @@ class Transport:
         self._proxy = proxy
         self._tape = Tape(self._secrets)
         self._queue_seconds = 0.0
+        self._refused_times = 0
 
     async def post(self, post: Post, new_reader: Callable[[], R]) -> Exchange[R]:
         """Send, wait and retry until a reply is whole, or the model time is over.
@@ -94,6 +98,7 @@ class Transport:
             Interrupted: it was cancelled; with what its attempts used.
         """
         self._queue_seconds = 0.0
+        self._refused_times = 0
         self._secrets.add_headers(post.headers)
         started, attempts = self._busy(), Attempts(post, self._tape)
         try:
@@ -112,12 +117,13 @@ class Transport:
                 cut = await self._in_lane(post, reader, marks)
             except Passing as error:
                 attempts.failed(self._shown(error, post), reader, marks)
-                wait_seconds = self._policy.wait_seconds(attempt, error.wait_seconds)
+                wait_seconds = self._policy.wait_seconds(attempt, error.wait_seconds, waited_seconds)
                 waited_seconds += wait_seconds
                 broken += marks.status == 200
                 if ending := self._policy.ending(attempt, broken, error.wait_seconds, waited_seconds):
                     raise ProviderError(f"{self._shown(error, post)} (gave up {ending})", status=error.status) from None
-                await self._clock.sleep(wait_seconds)
+                with self._resting(post):
+                    await self._clock.sleep(wait_seconds)
             except ProviderError as error:
                 attempts.failed(self._shown(error, post), reader, marks)
                 raise error.retold(self._shown(error, post)) from None
@@ -145,20 +151,27 @@ class Transport:
         """The clock, but standing still while the server's lane is waited for."""
         return self._clock.now() - self._queue_seconds
 
+    def _resting(self, post: Post) -> AbstractContextManager[None]:
+        """Others may work while a failed attempt is waited out."""
+        return nullcontext() if self._pressure is None else self._pressure.resting(place_of(post.url), post.model)
+
     async def _in_lane(self, post: Post, reader: Reader, marks: Marks) -> str | None:
         """One attempt, as soon as the server's lane has room for it; it is told how the server took it."""
         if self._pressure is None:
             return await self._attempt(post, reader, marks)
-        place = place_of(post.url)
-        async with self._pressure.admit(place, len(post.body) // CHARACTERS_PER_TOKEN) as admission:
+        tokens = len(post.body) // CHARACTERS_PER_TOKEN
+        async with self._pressure.admit(place_of(post.url), post.model, tokens) as admission:
             self._queue_seconds += admission.queue_seconds
             try:
                 cut = await self._attempt(post, reader, marks)
             except Passing as error:
-                if error.status in ASKED_TOO_MUCH:
-                    self._pressure.refused(place, error.wait_seconds)
+                if error.status == ASKED_TOO_MUCH:
+                    self._refused_times += 1
+                    admission.refused(error.wait_seconds, self._refused_times)
+                else:
+                    self._refused_times = 0
                 raise
-            self._pressure.served(place)
+            admission.served()
             usage, _ = reader.counted
             if usage is not None:
                 admission.used(usage.input_tokens + usage.output_tokens)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,7 +33,7 @@ from flatfield.runs.readiness import notices, unready
 from flatfield.runs.scheduler import JOBS, Means, run_trials
 from flatfield.runs.scratch import scratch_folder
 from flatfield.runs.traffic.devices import shared_devices
-from flatfield.runs.traffic.lanes import Lanes, limit_agents
+from flatfield.runs.traffic.lanes import Lanes, bottleneck, crowding, limit_agents
 from flatfield.runs.trial import Assignment, Ground, needs_sandbox, run_trial
 from flatfield.runs.until_sure import Rounds, until_sure
 from flatfield.runs.verdicts.judging import Court, judge_missing
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig, LaneLimits, Run, Task, TrialPlan, TrialRecord
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store.store import Store
+    from flatfield.runs.traffic.lanes import Bottleneck
     from flatfield.tasks.access import Access
 
 UNREADY_LANE = Lane(name="not ready", width=64)
@@ -110,7 +112,8 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         run = _from_its_source(run, conduct)
         copies = await asyncio.to_thread(_plan_copies, run)
         shelter = await _sandbox(run.tasks, conduct)
-        noted, run = run.notes, _as_carried_out(run, copies, shelter[0], conduct.prices)
+        crowded = _crowded(run, [plan for plan in todo.plans if plan.agent not in not_ready], pool, conduct)
+        noted, run = run.notes, _as_carried_out(run, copies, shelter[0], conduct.prices, crowded)
         _say([text for text in run.notes if text not in noted], conduct)
         ground = _ground(stack, conduct, pool, lanes, shelter, store)
         await asyncio.to_thread(conduct.prices.prepare)
@@ -231,11 +234,25 @@ def _plan_copies(run: Run) -> dict[str, CopyPlan]:
         ) from error
 
 
-def _as_carried_out(run: Run, copies: Mapping[str, CopyPlan], sandbox: Sandbox | None, prices: Prices) -> Run:
+def _crowded(run: Run, plans: Sequence[TrialPlan], pool: ProviderPool, conduct: Conduct) -> tuple[str, ...]:
+    """A line where the user asked for more jobs than lanes take of what is to be done."""
+    if run.evaluation.jobs is None:
+        return ()
+    agents: dict[str, AgentConfig] = {agent.name: agent for agent in run.agents}
+    trials: Counter[Bottleneck] = Counter()
+    for name, count in Counter(plan.agent for plan in plans).items():
+        trials[bottleneck(pool.of(agents[name]).lane(agents[name]), agents[name].provider, conduct.lanes)] += count
+    text = crowding(run.evaluation.jobs, trials)
+    return (text,) if text else ()
+
+
+def _as_carried_out(
+    run: Run, copies: Mapping[str, CopyPlan], sandbox: Sandbox | None, prices: Prices, crowded: Sequence[str]
+) -> Run:
     """The run with what is known only now: versions, prices, the sandbox, what was left out of the workspaces."""
     kind = "none" if sandbox is None else sandbox.kind
     run = updated(run, {**versions(), "prices": prices.version(), "sandbox": kind})
-    notes = (*run.notes, *(text for plan in copies.values() for text in plan.notes))
+    notes = (*run.notes, *(text for plan in copies.values() for text in plan.notes), *crowded)
     return structs.replace(run, notes=tuple(dict.fromkeys(notes)))
 
 

@@ -71,7 +71,8 @@ class Summary(Struct, frozen=True, kw_only=True):
 async def run_trials(plans: Sequence[TrialPlan], means: Means, stop: asyncio.Event) -> Summary:
     """Run the trials in their order, as far as jobs, lanes and the budget allow.
 
-    A trial that waits for its lane takes no job: a slow local model does not hold up the others. Its waiting is added
+    A trial that waits for its lane takes no job, nor does one that waits out a refusal: a slow or a busy model does not
+    hold up the others, and for a moment one more may be at work when it goes on. The waiting for its lane is added
     to its record's `queue_seconds`, counted from the moment when its turn had come but its lane was taken. When `stop`
     is set, or this coroutine is cancelled, no trial starts any more, the running ones are cancelled, and what they
     return is stored, marked "interrupted". An exception in `execute` makes that trial "not measured"; it ends no other.
@@ -111,7 +112,7 @@ class _Session:
             raise ValueError(message)
         self.stopping = False
         self.store_error: StoreError | None = None
-        self._slots = asyncio.Semaphore(means.jobs)
+        self._slots = means.lanes.jobs(means.jobs)
         self._observe: Callable[[Event], None] | None = means.observe
         self._measured: list[str] = []
         self._not_measured: dict[str, Failure] = {}

@@ -24,13 +24,14 @@ THIS_DEVICE = "local"
 class Lane(Struct, frozen=True, kw_only=True):
     """What must not run at the same time: trials in lane `name` run at most `width` at once.
 
-    `place`: the host and port whose refusals make the lane narrower for a while; "" for a width that stays.
+    `place`: the host and port whose refusals to `model` make the lane narrower for a while; "" for a width that stays.
     `device`: the machine that models run on, one at a time also among processes; "" where it is somebody else's matter.
     """
 
     name: str
     width: int
     place: str = ""
+    model: str = ""
     device: str = ""
 
 
@@ -96,12 +97,17 @@ def brings(headers: Mapping[str, str], *names: str) -> bool:
 
 
 def server_lane(agent: AgentConfig, environ: Mapping[str, str], vendor: Traits) -> Lane:
-    """One lane per server; on the user's own device one trial at a time, so that none slows another."""
+    """One lane per server and model; on the user's own device one trial at a time, so that none slows another."""
     url = base_url(agent, environ, vendor)
     if agent.on_device:
         return device_lane(url)
     place = place_of(url)
-    return Lane(name=f"{vendor.name}:{place}", width=CONCURRENT_TRIALS, place=place)
+    return api_lane(f"{vendor.name}:{place}", place, agent.model)
+
+
+def api_lane(name: str, place: str, model: str) -> Lane:
+    """The lane of one model at a server that answers many at once."""
+    return Lane(name=f"{name} {model}".strip(), width=CONCURRENT_TRIALS, place=place, model=model)
 
 
 def device_lane(url: str = "") -> Lane:

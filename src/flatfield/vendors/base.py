@@ -40,6 +40,7 @@ from flatfield.vendors._address import (
     Address,
     Lane,
     api_key,
+    api_lane,
     base_url,
     brings,
     device_lane,
@@ -86,6 +87,7 @@ __all__ = [
     "Traits",
     "answered",
     "api_key",
+    "api_lane",
     "arguments_object",
     "as_name",
     "base_url",
@@ -374,7 +376,14 @@ class Talk:
         refused: list[Leftover] = []
         while True:
             body, sent = dialect.body(cap)
-            post = Post(url=dialect.url, headers=dialect.headers, body=body, seconds=budget.seconds, output_tokens=cap)
+            post = Post(
+                url=dialect.url,
+                headers=dialect.headers,
+                body=body,
+                model=sent.model,
+                seconds=budget.seconds,
+                output_tokens=cap,
+            )
             try:
                 exchange = await self._transport.post(post, dialect.new_reader)
                 break
@@ -586,7 +595,7 @@ class ApiProvider:
         return await self._open_talk(opening, self._endpoint_of(opening.agent, self._services.environ))
 
     def lane(self, agent: AgentConfig) -> Lane:
-        """One lane per server; on the user's own device one trial at a time."""
+        """One lane per server and model; on the user's own device one trial at a time."""
         return server_lane(agent, self._services.environ, self._vendor)
 
     def on_device(self, agent: AgentConfig) -> bool:

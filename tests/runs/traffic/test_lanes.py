@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from flatfield.records import LaneLimits
 from flatfield.runs.traffic.devices import Devices
 from flatfield.runs.traffic.lanes import Lanes
-from flatfield.runs.traffic.pressure import SERVED_TO_GROW
+from flatfield.runs.traffic.pressure import REFUSED_OF_RECENT, SERVED_TO_GROW
 from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
@@ -126,31 +126,45 @@ async def test_a_lane_without_width_is_refused_instead_of_waiting_for_ever(clock
             pass
 
 
-async def attempt(lanes: Lanes, log: list[str], name: str, leave: asyncio.Event) -> None:
+MODEL = "m"
+HOSTED = Lane(name="vendor:api.example m", width=4, place="api.example", model=MODEL)
+
+
+async def attempt(lanes: Lanes, log: list[str], name: str, leave: asyncio.Event, model: str = MODEL) -> None:
     """One attempt at the hosted server, under way until `leave`."""
-    async with lanes.admit("api.example", 100):
+    async with lanes.admit("api.example", model, 100):
         log.append(f"{name} in")
         await leave.wait()
     log.append(f"{name} out")
 
 
-HOSTED = Lane(name="vendor:api.example", width=4, place="api.example")
+async def refuse(lanes: Lanes, wait_seconds: float | None = None, *, beside: int = 1, model: str = MODEL) -> None:
+    """Have the server refuse so much that the lane becomes as narrow as what is under way `beside`."""
+    async with AsyncExitStack() as stack:
+        for _ in range(beside):
+            await stack.enter_async_context(lanes.admit("api.example", model, 100))
+        for _ in range(REFUSED_OF_RECENT):
+            async with lanes.admit("api.example", model, 100) as admitted:
+                admitted.refused(wait_seconds)
 
 
-async def test_a_server_that_refuses_gets_fewer_trials_until_it_serves_again(clock: Clock) -> None:
+async def serve(lanes: Lanes) -> None:
+    """Have it answer until the lane may be wider by one."""
+    for _ in range(SERVED_TO_GROW):
+        async with lanes.admit("api.example", MODEL, 100) as admitted:
+            admitted.served()
+
+
+async def test_a_model_that_refuses_gets_fewer_trials_until_it_serves_again(clock: Clock) -> None:
     lanes, log = Lanes(clock), list[str]()
     visitors = [Visitor(lanes, HOSTED, log, name) for name in "abcdef"]
     await settle()
-    async with AsyncExitStack() as stack:
-        for _ in range(4):
-            await stack.enter_async_context(lanes.admit("api.example", 100))
-        lanes.refused("api.example", None)
+    await refuse(lanes, beside=2)
     for visitor in visitors[:3]:  # one of four still runs, and two may
         visitor.leave.set()
     await settle()
     assert [line for line in log if line.endswith(" in")] == ["a in", "b in", "c in", "d in", "e in"]
-    for _ in range(SERVED_TO_GROW):
-        lanes.served("api.example")
+    await serve(lanes)
     await settle()
     assert log[-1] == "f in"
     for visitor in visitors:
@@ -158,29 +172,94 @@ async def test_a_server_that_refuses_gets_fewer_trials_until_it_serves_again(clo
     await settle()
 
 
-async def test_a_refusal_narrows_the_lane_for_the_next_attempts_of_trials_that_run(clock: Clock) -> None:
+async def test_refusals_narrow_the_lane_for_the_next_attempts_of_trials_that_run(clock: Clock) -> None:
     lanes, log = Lanes(clock), list[str]()
     async with AsyncExitStack() as trials:
         for _ in range(4):
             await trials.enter_async_context(lanes.hold(HOSTED))
-        async with AsyncExitStack() as attempts:
-            for _ in range(4):
-                await attempts.enter_async_context(lanes.admit("api.example", 100))
-            lanes.refused("api.example", None)
+        await refuse(lanes, beside=2)
         leave = [asyncio.Event() for _ in range(4)]
         tasks = [
             asyncio.create_task(attempt(lanes, log, name, event)) for name, event in zip("abcd", leave, strict=True)
         ]
         await settle()
         assert log == ["a in", "b in"]
-        for _ in range(SERVED_TO_GROW):
-            lanes.served("api.example")
+        leave[0].set()
         await settle()
-        assert log == ["a in", "b in", "c in"]
+        assert log == ["a in", "b in", "a out", "c in"]
         for event in leave:
             event.set()
         await asyncio.gather(*tasks)
         assert "d out" in log
+
+
+async def test_one_models_refusals_narrow_no_other_models_lane_at_the_same_server(clock: Clock) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    other = Lane(name="vendor:api.example o", width=4, place="api.example", model="o")
+    async with lanes.hold(HOSTED), lanes.hold(other):
+        await refuse(lanes, 30.0)
+    async with lanes.admit("api.example", "o", 1) as admitted:
+        assert admitted.queue_seconds == 0
+    visitors = [Visitor(lanes, other, log, name) for name in "abcd"]
+    leave = asyncio.Event()
+    tasks = [asyncio.create_task(attempt(lanes, log, str(number), leave, "o")) for number in range(4)]
+    await settle()
+    assert sorted(log) == ["0 in", "1 in", "2 in", "3 in", "a in", "b in", "c in", "d in"]
+    for visitor in visitors:
+        visitor.leave.set()
+    leave.set()
+    await asyncio.gather(*tasks)
+    await settle()
+
+
+async def test_places_of_those_who_wait_to_try_again_are_lent_up_to_half(clock: Clock) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    visitors = [Visitor(lanes, HOSTED, log, name) for name in "abcdefgh"]
+    await settle()
+    with ExitStack() as resting:
+        for _ in range(3):
+            resting.enter_context(lanes.resting("api.example", MODEL))
+        await settle()
+        assert [line for line in log if line.endswith(" in")] == [f"{name} in" for name in "abcdef"]
+    for visitor in visitors[:2]:
+        visitor.leave.set()
+    await settle()
+    assert "g in" not in log  # who was lent a place has it
+    for visitor in visitors:
+        visitor.leave.set()
+    await settle()
+    assert "h out" in log
+
+
+async def test_who_waits_because_of_refusals_takes_no_job(clock: Clock) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    jobs, leave = lanes.jobs(1), asyncio.Event()
+    async with lanes.hold(HOSTED):
+        await refuse(lanes)
+    first = asyncio.create_task(attempt(lanes, log, "a", leave))
+    await settle()
+
+    async def work() -> None:
+        async with jobs:
+            await attempt(lanes, log, "b", leave)
+
+    async def another() -> None:
+        async with jobs:
+            log.append("works meanwhile")
+
+    works = [asyncio.create_task(work()), asyncio.create_task(another())]
+    await settle()
+    assert log == ["a in", "works meanwhile"]
+    leave.set()
+    await asyncio.gather(first, *works)
+    async with jobs:
+        late = asyncio.create_task(another())
+        await settle()
+        assert log.count("works meanwhile") == 1
+        with lanes.resting("api.example", MODEL):
+            await settle()
+            assert log.count("works meanwhile") == 2
+    await late
 
 
 @pytest.mark.parametrize("widths", [(2, 8), (8, 2)])
@@ -188,7 +267,7 @@ async def test_two_lanes_to_one_server_share_its_widest_whichever_comes_first(
     clock: Clock, widths: tuple[int, int]
 ) -> None:
     lanes, log = Lanes(clock), list[str]()
-    lane, other = (Lane(name=f"{width} wide", width=width, place="api.example") for width in widths)
+    lane, other = (Lane(name=f"{width} wide", width=width, place="api.example", model=MODEL) for width in widths)
     async with lanes.hold(lane), lanes.hold(other):
         leave = asyncio.Event()
         tasks = [asyncio.create_task(attempt(lanes, log, str(number), leave)) for number in range(10)]
@@ -209,19 +288,46 @@ async def test_the_users_width_goes_before_the_lanes_own(clock: Clock) -> None:
         visitor.leave.set()
     await settle()
     for _ in range(3):
-        async with lanes.admit("api.example", 1) as admitted:
+        async with lanes.admit("api.example", MODEL, 1) as admitted:
             assert admitted.queue_seconds == 0
-    async with lanes.admit("api.example", 1) as admitted:
+    async with lanes.admit("api.example", MODEL, 1) as admitted:
         assert admitted.queue_seconds == 60
 
 
-async def test_what_a_refusing_server_asks_for_holds_for_every_trial(clock: Clock) -> None:
+async def test_the_users_width_is_that_of_all_models_together(clock: Clock) -> None:
+    lanes, log = Lanes(clock), list[str]()
+    lanes.limit("api.example", LaneLimits(concurrent=2, requests_per_minute=2))
+    other = Lane(name="vendor:api.example o", width=4, place="api.example", model="o")
+    visitors = [Visitor(lanes, lane, log, name) for name, lane in (("a", HOSTED), ("b", other), ("c", other))]
+    await settle()
+    assert log == ["a in", "b in", "c waits"]
+    for visitor in visitors:
+        visitor.leave.set()
+    await settle()
+    waited = []
+    for model in (MODEL, "o", MODEL):
+        async with lanes.admit("api.example", model, 1) as admitted:
+            waited.append(admitted.queue_seconds)
+    assert waited == [0, 0, 60]
+
+
+async def test_what_one_refusal_asks_for_holds_back_nobody_else(clock: Clock) -> None:
     lanes = Lanes(clock)
-    async with lanes.admit("api.example", 1):
-        lanes.refused("api.example", 20.0)
-    async with lanes.admit("api.example", 1) as admitted:
+    async with lanes.hold(HOSTED), lanes.admit("api.example", MODEL, 1):
+        for _ in range(REFUSED_OF_RECENT - 1):
+            async with lanes.admit("api.example", MODEL, 1) as admitted:
+                admitted.refused(20.0)
+        async with lanes.admit("api.example", MODEL, 1) as admitted:
+            assert admitted.queue_seconds == 0
+
+
+async def test_what_a_model_that_refuses_most_asks_for_holds_for_all_its_trials(clock: Clock) -> None:
+    lanes = Lanes(clock)
+    async with lanes.hold(HOSTED):
+        await refuse(lanes, 20.0)
+    async with lanes.admit("api.example", MODEL, 1) as admitted:
         assert admitted.queue_seconds == 20
-    async with lanes.admit("other.example", 1) as admitted:
+    async with lanes.admit("other.example", MODEL, 1) as admitted:
         assert admitted.queue_seconds == 0
 
 
@@ -229,18 +335,6 @@ async def test_without_devices_nothing_is_waited_for(clock: Clock) -> None:
     lanes = Lanes(clock)
     async with lanes.alone(Lane(name="device:local", width=1, device="local")) as first, lanes.beside() as second:
         assert (first, second) == (0, 0)
-
-
-async def test_refusals_of_one_server_are_no_other_lanes_concern(clock: Clock) -> None:
-    lanes, log = Lanes(clock), list[str]()
-    visitors = [Visitor(lanes, Lane(name="device", width=2), log, name) for name in "ab"]
-    lanes.refused("api.example", None)
-    lanes.served("api.example")
-    await settle()
-    assert log == ["a in", "b in"]
-    for visitor in visitors:
-        visitor.leave.set()
-    await settle()
 
 
 async def test_lanes_with_devices_of_their_own_ask_the_same_servers(clock: Clock, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.records import LaneLimits
-from flatfield.runs.traffic.servers import Server, limits_of, narrower
+from flatfield.runs.traffic.servers import Quarters, Server, limits_of, narrower
 from flatfield.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -28,20 +29,24 @@ def test_all_get_their_turn_and_never_more_at_once_than_it_is_wide(
     async def told() -> None:
         clock = FakeClock()
         server = Server(clock, LaneLimits(concurrent=concurrent, requests_per_minute=5))
+        models = [Quarters(clock, lambda: None) for _ in range(2)]
+        for quarters in models:
+            quarters.fill(server.lane_width(16))
         inside, done = 0, 0
 
         async def ask(number: int) -> None:
             nonlocal inside, done
-            async with server.admit(10) as attempt:
+            quarters = models[number % 2]
+            async with quarters.admit(server, 10, nullcontext) as attempt:
                 inside += 1
                 assert attempt.queue_seconds >= 0
                 assert inside <= concurrent
-                assert 1 <= server.width <= concurrent
+                assert 1 <= quarters.width <= concurrent
                 await clock.sleep(seconds[number])
                 if number in refused:
-                    server.refused(None)
+                    attempt.refused(None)
                 else:
-                    server.served()
+                    attempt.served()
                 inside -= 1
                 done += 1
 
@@ -52,13 +57,13 @@ def test_all_get_their_turn_and_never_more_at_once_than_it_is_wide(
 
 
 async def test_cancelled_attempts_leave_no_trace(clock: FakeClock) -> None:
-    server = Server(clock, LaneLimits(concurrent=1))
-    async with server.admit(1):
-        waiting = asyncio.create_task(server.admit(1).__aenter__())
+    server, quarters = Server(clock, LaneLimits(concurrent=1)), Quarters(clock, lambda: None)
+    async with quarters.admit(server, 1, nullcontext):
+        waiting = asyncio.create_task(quarters.admit(server, 1, nullcontext).__aenter__())
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-    async with server.admit(1) as attempt:
+    async with quarters.admit(server, 1, nullcontext) as attempt:
         assert attempt.queue_seconds == 0
 
 

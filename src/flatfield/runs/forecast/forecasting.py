@@ -13,6 +13,7 @@ from flatfield.runs.forecast.history import model_of, read_history
 from flatfield.runs.forecast.makespan import Slot, makespan
 from flatfield.runs.plan import plan
 from flatfield.runs.scheduler import JOBS
+from flatfield.runs.traffic.lanes import bottleneck
 from flatfield.runs.traffic.servers import limits_of
 from flatfield.scoring.forecast import VERDICT_SECONDS as GUESSED_VERDICT_SECONDS
 from flatfield.scoring.forecast import Expected, Job, Subject, expect, guessed_verdict, total
@@ -192,12 +193,9 @@ def _wall(
 
 
 def _slot(agent: AgentConfig, lane: Lane, seconds: float, desk: Desk) -> Slot:
-    """A device does one trial at a time, whatever its lanes are called."""
-    if lane.device:
-        return Slot(seconds=seconds, lane=f"device {lane.device}", width=1)
-    limits = limits_of(lane.place, agent.provider, desk.lanes) if lane.place else None
-    width = lane.width if limits is None or limits.concurrent is None else limits.concurrent
-    return Slot(seconds=seconds, lane=lane.name, width=width)
+    """A device does one trial at a time, whatever its lanes are called; what the user says is for a whole server."""
+    narrow = bottleneck(lane, agent.provider, desk.lanes)
+    return Slot(seconds=seconds, lane=narrow.name, width=narrow.width)
 
 
 def _separation(run: Run, difference: float, history: History) -> Separation:

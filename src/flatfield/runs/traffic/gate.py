@@ -26,6 +26,14 @@ class Gate:
         """Whether nobody holds a place or waits for one."""
         return not self.held and not self._waiting
 
+    async def __aenter__(self) -> None:
+        """Take a place."""
+        await self.enter()
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Give it back."""
+        self.leave()
+
     async def enter(self, on_wait: Callable[[], None] | None = None) -> None:
         """Take a place; `on_wait` is called when there is none at once. Who is cancelled gives the place on."""
         if self.held < self._width() and not self._waiting:

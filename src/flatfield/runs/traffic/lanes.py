@@ -1,21 +1,21 @@
 """Keeps apart what must not run at the same time: first come, first served, and the waiting is measured.
 
-A lane to a server that refuses is narrower for a while: fewer trials start, and the next attempts of those that run
-wait for a place in it.
+A lane to a model that is asked too much is narrower for a while: fewer trials start, and the next attempts of those
+that run wait for a place in it. What one model refuses narrows no other's lane, not at the same server either.
 """
 
 from __future__ import annotations
 
 import math
-from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, NamedTuple
 
 from flatfield.runs.traffic.gate import Gate
-from flatfield.runs.traffic.servers import Server, limits_of, narrower
+from flatfield.runs.traffic.servers import Quarters, Server, limits_of, narrower
 from flatfield.vendors.base import THIS_DEVICE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from flatfield.agent.provider_pool import ProviderPool
@@ -26,15 +26,42 @@ if TYPE_CHECKING:
     from flatfield.vendors.base import Lane
 
 
+SHOWN_LANES = 3
+
+
 class _Places:
     """A lane's gate, and the smallest width that it was named with."""
 
-    __slots__ = ("gate", "place", "width")
+    __slots__ = ("gate", "quarters", "width")
 
-    def __init__(self, place: str, server: Server | None) -> None:
-        self.place = place
+    def __init__(self, quarters: Quarters | None) -> None:
+        self.quarters = quarters
         self.width = math.inf
-        self.gate = Gate(lambda: self.width if server is None else min(self.width, server.width))
+        self.gate = Gate(self._now)
+
+    def _now(self) -> float:
+        if self.quarters is None:
+            return self.width
+        return min(self.width, self.quarters.width) + self.quarters.spare
+
+
+class Work:
+    """How many of those at work only wait out a refusal, and the gates that let others work meanwhile."""
+
+    def __init__(self) -> None:
+        self.resting = 0
+        self.gates: list[Gate] = []
+
+    @contextmanager
+    def rest(self) -> Iterator[None]:
+        """One more is resting."""
+        self.resting += 1
+        for gate in self.gates:
+            gate.admit()
+        try:
+            yield
+        finally:
+            self.resting -= 1
 
 
 class Lanes:
@@ -48,11 +75,14 @@ class Lanes:
         self._devices = devices
         self._places: dict[str, _Places] = {}
         self._servers: dict[str, Server] = {}
+        self._quarters: dict[tuple[str, str], Quarters] = {}
+        self._work = Work()
 
     def with_devices(self, devices: Devices) -> Lanes:
         """The same lanes to the same servers, with devices that tell somebody else what is waited for."""
         lanes = Lanes(self._clock, devices)
-        lanes._places, lanes._servers = self._places, self._servers
+        lanes._places, lanes._servers, lanes._quarters = self._places, self._servers, self._quarters
+        lanes._work = self._work
         return lanes
 
     def limit(self, place: str, limits: LaneLimits) -> None:
@@ -66,12 +96,18 @@ class Lanes:
                 return
         self._servers[place] = Server(self._clock, limits)
 
+    def jobs(self, most: int) -> Gate:
+        """Places for so many who work at once; who waits out a refusal is not at work, so that others go on."""
+        gate = Gate(lambda: most + self._work.resting)
+        self._work.gates.append(gate)
+        return gate
+
     @asynccontextmanager
     async def hold(self, lane: Lane, on_wait: Callable[[], None] | None = None) -> AsyncIterator[float]:
         """Hold one of the lane's places; the value is the seconds that were waited for it.
 
-        `on_wait` is called once, when there is no place at once. Where two name the same lane with different
-        widths, the smaller counts until the lane is empty. Cancelling while waiting or holding gives the place on.
+        `on_wait` is called when there is no place at once. Where two name the same lane with different widths, the
+        smaller counts until the lane is empty. Cancelling while waiting or holding gives the place on.
 
         Raises:
             ValueError: the lane's width is below 1: nothing could ever run in it.
@@ -83,7 +119,15 @@ class Lanes:
         places = self._of(lane)
         await places.gate.enter(on_wait)
         try:
-            yield self._clock.now() - asked
+            if not lane.place:
+                yield self._clock.now() - asked
+                return
+            server = self._server(lane.place)
+            await server.trials.enter(on_wait)
+            try:
+                yield self._clock.now() - asked
+            finally:
+                server.trials.leave()
         finally:
             places.gate.leave()
             if places.gate.idle:
@@ -104,31 +148,52 @@ class Lanes:
         """Have this device to oneself, as `alone` does where a model on it is measured."""
         return self._device(THIS_DEVICE, shared=False)
 
-    def admit(self, place: str, tokens: int) -> AbstractAsyncContextManager[Attempt]:
-        """Wait until the server at `place` may be asked once more; see `agent.protocols.Pressure`."""
-        return self._server(place).admit(tokens)
+    def admit(self, place: str, model: str, tokens: int) -> AbstractAsyncContextManager[Attempt]:
+        """Wait until the server at `place` may be asked once more for a model; see `http.services.Pressure`."""
+        return self._quarters_of(place, model).admit(self._server(place), tokens, self._work.rest)
 
-    def refused(self, place: str, wait_seconds: float | None) -> None:
-        """The server at `place` was asked too much: its lanes become narrower."""
-        self._server(place).refused(wait_seconds)
+    def width_of(self, place: str, model: str) -> float:
+        """How much a server is asked at once for a model now; infinite where no lane has said how much."""
+        return self._quarters_of(place, model).width
 
-    def served(self, place: str) -> None:
-        """The server at `place` answered: its lanes may become wider again, up to their width."""
-        if self._server(place).served():
-            for places in self._places.values():
-                if places.place == place:
-                    places.gate.admit()
+    @contextmanager
+    def resting(self, place: str, model: str) -> Iterator[None]:
+        """Whoever waits in here takes none of the places of `jobs`, and lends out his in the lane."""
+        quarters, server = self._quarters_of(place, model), self._server(place)
+        quarters.resting += 1
+        server.resting += 1
+        server.trials.admit()
+        self._widened()
+        try:
+            with self._work.rest():
+                yield
+        finally:
+            quarters.resting -= 1
+            server.resting -= 1
 
     def _of(self, lane: Lane) -> _Places:
-        server = self._server(lane.place) if lane.place else None
-        places = self._places.setdefault(lane.name, _Places(lane.place, server))
-        places.width = min(places.width, lane.width if server is None else server.lane_width(lane.width))
+        quarters = self._quarters_of(lane.place, lane.model) if lane.place else None
+        width = self._server(lane.place).lane_width(lane.width) if lane.place else lane.width
+        if quarters is not None:
+            quarters.fill(width)
+        places = self._places.setdefault(lane.name, _Places(quarters))
+        places.width = min(places.width, width)
         return places
 
     def _server(self, place: str) -> Server:
         if place not in self._servers:
             self._servers[place] = Server(self._clock)
         return self._servers[place]
+
+    def _quarters_of(self, place: str, model: str) -> Quarters:
+        if (place, model) not in self._quarters:
+            self._quarters[place, model] = Quarters(self._clock, self._widened)
+        return self._quarters[place, model]
+
+    def _widened(self) -> None:
+        """A model may be asked more: its lanes have room for more trials."""
+        for places in self._places.values():
+            places.gate.admit()
 
     def _device(self, device: str, *, shared: bool) -> AbstractAsyncContextManager[float]:
         if self._devices is None or not device:
@@ -145,3 +210,42 @@ def limit_agents(
         limits = limits_of(place, agent.provider, given) if place else None
         if limits is not None:
             lanes.limit(place, limits)
+
+
+class Bottleneck(NamedTuple):
+    """What lets at most `width` trials run at once; `widened_at` says where that is set, "" where it cannot be."""
+
+    name: str
+    width: int
+    widened_at: str
+
+
+def bottleneck(lane: Lane, provider: str, given: Mapping[str, LaneLimits]) -> Bottleneck:
+    """What narrows an agent's trials most: a device, what the user says of a server, or the lane itself."""
+    if lane.device:
+        return Bottleneck(f"device {lane.device}", 1, "")
+    if not lane.place:
+        return Bottleneck(lane.name, lane.width, "")
+    limits = limits_of(lane.place, provider, given)
+    if limits is None:
+        return Bottleneck(lane.name, lane.width, f'[lanes."{lane.place}"] in flatfield.toml')
+    if limits.concurrent is None:
+        return Bottleneck(lane.name, lane.width, limits.source)
+    return Bottleneck(lane.place, limits.concurrent, limits.source)
+
+
+def crowding(jobs: int, trials: Mapping[Bottleneck, int]) -> str:
+    """One line where fewer trials can run at once than a user asked for, and how to widen that; "" else."""
+    at_once = sum(min(each.width, count) for each, count in trials.items())
+    if at_once >= min(jobs, sum(trials.values())):
+        return ""
+    full = [each for each, count in trials.items() if each.width < count]
+    takes = [f"{each.name} takes {each.width}" for each in full]
+    more = f" and {len(takes) - SHOWN_LANES} more" if len(takes) > SHOWN_LANES else ""
+    places = list(dict.fromkeys(each.widened_at for each in full if each.widened_at))
+    fix = f"; for more, write concurrent = {jobs} below {places[0]}" if places else ""
+    others = f" (and {', '.join(places[1:SHOWN_LANES])})" if places[1:] else ""
+    return (
+        f"of the {jobs} trials at once that --jobs asks for, {at_once} run at once: "
+        f"{', '.join(takes[:SHOWN_LANES])}{more}{fix}{others}"
+    )

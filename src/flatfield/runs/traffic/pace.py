@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 MINUTE_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 60.0
-"""How long one refusal's wish holds for all; who asks then finds out whether it still does."""
+"""How long a refusal's wish holds for all; who asks then finds out whether it still does."""
 
 
 class Sending:
@@ -37,6 +37,11 @@ class Pace:
         self._open_at = clock.now()
         self._sent: deque[Sending] = deque()
         self._order = asyncio.Lock()  # it is fair: who asked first is woken first
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether a pause still holds."""
+        return self._open_at > self._clock.now()
 
     def pause(self, seconds: float) -> None:
         """Let nothing go out for so long, a minute at most."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -13,85 +13,135 @@ from flatfield.runs.traffic.pace import Pace, Sending
 from flatfield.runs.traffic.pressure import Pressure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from flatfield.clock import Clock
-
-
-class Attempt:
-    """One attempt that may go out; see `agent.protocols.Admission`."""
-
-    __slots__ = ("_sent", "queue_seconds")
-
-    def __init__(self, sent: Sending, queue_seconds: float) -> None:
-        self._sent = sent
-        self.queue_seconds = queue_seconds
-
-    def used(self, tokens: int) -> None:
-        """Count what it really took."""
-        self._sent.tokens = tokens
+    from flatfield.runs.traffic.pressure import Asking
 
 
 class Server:
-    """One server: what is under way to it, how wide its lane is now, and what its last minute held."""
+    """One server, for all its models together: what the user says that it may be asked, at once and in a minute."""
 
     def __init__(self, clock: Clock, limits: LaneLimits | None = None) -> None:
-        limits = limits or LaneLimits()
-        self._clock = clock
-        self.limits = limits
-        self._asked = 0
-        self._under_way = 0
-        self._pace = Pace(
-            clock, requests_per_minute=limits.requests_per_minute, tokens_per_minute=limits.tokens_per_minute
+        self.limits = limits or LaneLimits()
+        self.pace = Pace(
+            clock,
+            requests_per_minute=self.limits.requests_per_minute,
+            tokens_per_minute=self.limits.tokens_per_minute,
         )
-        self._pressure = Pressure(clock, math.inf if limits.concurrent is None else limits.concurrent)
-        self._gate = Gate(lambda: self._pressure.width)
+        concurrent = self.limits.concurrent
+        most = math.inf if concurrent is None else concurrent
+        self.resting = 0
+        self.trials = Gate(lambda: most + spare(self.resting, most))
+        self.requests = Gate(lambda: most)
+
+    def lane_width(self, width: int) -> int:
+        """How wide a lane to it is that would be so wide of its own: what the user says goes first."""
+        return width if self.limits.concurrent is None else self.limits.concurrent
+
+
+def spare(resting: int, width: float) -> int:
+    """Places of those who wait to try again are lent to others, up to half of all: they will be back."""
+    return int(min(resting, width / 2))
+
+
+class Quarters:
+    """What one model has of a server: how much it is asked at once now, and whether it asked to be left alone."""
+
+    def __init__(self, clock: Clock, on_growth: Callable[[], None]) -> None:
+        self._clock = clock
+        self._asked = 0
+        self.resting = 0
+        self._pause = Pace(clock, requests_per_minute=None, tokens_per_minute=None)
+        self._on_growth = on_growth
+        self.pressure = Pressure()
+        self._gate = Gate(lambda: self.pressure.width)
 
     @property
     def width(self) -> float:
         """How much it may be asked at once now."""
-        return self._pressure.width
+        return self.pressure.width
 
-    def lane_width(self, width: int) -> int:
-        """How wide a lane to it is that would be so wide of its own: what the user says goes first.
+    @property
+    def spare(self) -> int:
+        """How many more trials may run because others only wait to try again; none where the model refuses much."""
+        return spare(self.resting, self._asked) if self.width >= self._asked else 0
 
-        Of several lanes to one server the widest is the server's width, whichever is asked for first.
-        """
-        if self.limits.concurrent is not None:
-            return self.limits.concurrent
+    def fill(self, width: int) -> None:
+        """Be as wide as the widest of the lanes that lead here, whichever is asked for first."""
         if width > self._asked:
             self._asked = width
-            self._pressure.fill(width)
+            self.pressure.fill(width)
             self._gate.admit()
-        return width
 
     @asynccontextmanager
-    async def admit(self, tokens: int) -> AsyncIterator[Attempt]:
-        """Hold one of its places, from when it may be asked until the attempt is over."""
+    async def admit(
+        self, server: Server, tokens: int, resting: Callable[[], AbstractContextManager[None]]
+    ) -> AsyncIterator[Attempt]:
+        """Hold a place here and at the server, from when the model may be asked until the attempt is over.
+
+        Who waits because the model refused is `resting` meanwhile.
+        """
         asked = self._clock.now()
-        await self._gate.enter()
-        try:
-            sent = await self._pace.take(tokens)
-            self._under_way += 1
+        with ExitStack() as stack:
+
+            def rest() -> None:
+                stack.enter_context(resting())
+
+            await self._gate.enter(rest)
             try:
-                yield Attempt(sent, self._clock.now() - asked)
-            finally:
-                self._under_way -= 1
+                if self._pause.is_closed:
+                    rest()
+                await self._pause.take(0)
+            except BaseException:
+                self._gate.leave()
+                raise
+        try:
+            async with server.requests:
+                sending = await server.pace.take(tokens)
+                asking = self.pressure.sent()
+                try:
+                    yield Attempt(self, asking, sending, self._clock.now() - asked)
+                finally:
+                    self.pressure.ended()
         finally:
             self._gate.leave()
 
-    def refused(self, wait_seconds: float | None) -> None:
-        """It was asked too much: fewer at once, and none for as long as it says; to be told within `admit`."""
-        self._pressure.refused(self._under_way)
-        if wait_seconds is not None:
-            self._pace.pause(wait_seconds)
+    def refused(self, asking: Asking, wait_seconds: float | None, times: int) -> None:
+        """An attempt under way was refused: where many are, fewer at once, and none for as long as it says."""
+        if self.pressure.refused(asking, times) and wait_seconds is not None:
+            self._pause.pause(wait_seconds)
 
-    def served(self) -> bool:
-        """It answered a request; returns whether its lane has become wider."""
-        if not self._pressure.served():
-            return False
-        self._gate.admit()
-        return True
+    def served(self, asking: Asking) -> None:
+        """An attempt was answered."""
+        if self.pressure.served(asking):
+            self._gate.admit()
+            self._on_growth()
+
+
+class Attempt:
+    """One attempt that may go out; see `http.services.Admission`."""
+
+    __slots__ = ("_asking", "_quarters", "_sending", "queue_seconds")
+
+    def __init__(self, quarters: Quarters, asking: Asking, sending: Sending, queue_seconds: float) -> None:
+        self._quarters = quarters
+        self._asking = asking
+        self._sending = sending
+        self.queue_seconds = queue_seconds
+
+    def used(self, tokens: int) -> None:
+        """Count what it really took."""
+        self._sending.tokens = tokens
+
+    def refused(self, wait_seconds: float | None, times: int = 1) -> None:
+        """The model was asked too much."""
+        self._quarters.refused(self._asking, wait_seconds, times)
+
+    def served(self) -> None:
+        """The model answered."""
+        self._quarters.served(self._asking)
 
 
 def limits_of(place: str, provider: str, given: Mapping[str, LaneLimits]) -> LaneLimits | None:

@@ -105,7 +105,7 @@ def lane(agent: AgentConfig, environ: Mapping[str, str]) -> base.Lane:
     """One trial at a time on a device, this one or that of another server, so that none slows another."""
     url = address(agent, environ)
     if not on_device(agent, environ) and (_is_hosted(url) or is_cloud_model(agent.model)):
-        return base.Lane(name=f"ollama:{CLOUD_HOST}", width=base.CONCURRENT_TRIALS, place=place_of(url))
+        return base.api_lane(f"ollama:{CLOUD_HOST}", place_of(url), agent.model)
     return base.device_lane(url)
 
 
