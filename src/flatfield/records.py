@@ -172,13 +172,15 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
 class Price(Struct, frozen=True, kw_only=True):
     """A price that a user or a vendor's package states, in USD per million tokens.
 
-    A cache price left out is the input price. `source` says where it was read.
+    A cache price left out is the input price, but for what is kept for an hour: of that no price is then known.
+    `source` says where it was read.
     """
 
     input_mtok: float
     output_mtok: float
     cache_read_mtok: float | None = None
     cache_write_mtok: float | None = None
+    cache_write_1h_mtok: float | None = None
     source: str = ""
 
 
@@ -385,11 +387,15 @@ class ToolResult(Struct, frozen=True, kw_only=True):
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """Tokens as the API reported them: input includes cached, output includes reasoning."""
+    """Tokens as the API reported them: input includes cached, output includes reasoning.
+
+    `cache_write_1h_tokens` are those of the written ones that are kept for an hour, which costs more.
+    """
 
     input_tokens: Count = 0
     cache_read_tokens: Count = 0
     cache_write_tokens: Count = 0
+    cache_write_1h_tokens: Count = 0
     output_tokens: Count = 0
     reasoning_tokens: Count = 0
 

@@ -84,6 +84,11 @@ def _turn(number: int, turn: Turn) -> Iterator[str]:
         yield from _result(results.get(call.id))
 
 
+def _for_an_hour(usage: Usage) -> str:
+    hour = usage.cache_write_1h_tokens
+    return f", of it {count(hour)} for an hour" if hour else ""
+
+
 def _cached(usage: Usage) -> str:
     """The parts of the input that a cache has to do with."""
     parts = ((usage.cache_read_tokens, "from cache"), (usage.cache_write_tokens, "into cache"))
@@ -130,7 +135,7 @@ def _sums(record: TrialRecord) -> Iterator[str]:
     if usage is not None:
         yield (
             f"  tokens: input {count(usage.input_tokens)} (cache read {count(usage.cache_read_tokens)}, write"
-            f" {count(usage.cache_write_tokens)}), output {count(usage.output_tokens)}"
+            f" {count(usage.cache_write_tokens)}{_for_an_hour(usage)}), output {count(usage.output_tokens)}"
             f" (reasoning {count(usage.reasoning_tokens)})"
         )
     speed = output_tokens_per_second([record])

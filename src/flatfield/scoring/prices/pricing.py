@@ -61,6 +61,8 @@ class Prices:
             return 0.0
         if usage is None or usage.cache_read_tokens + usage.cache_write_tokens > usage.input_tokens:
             return None
+        if usage.cache_write_1h_tokens > usage.cache_write_tokens:
+            return None
         if own is not None:
             return own_usd(own, usage)
         listed = self._listed(agent, usage, sent or Sent())
@@ -137,12 +139,16 @@ class Prices:
                 input_tokens=usage.input_tokens,
                 cache_read_tokens=usage.cache_read_tokens,
                 cache_write_tokens=usage.cache_write_tokens,
+                cache_write_1h_tokens=usage.cache_write_1h_tokens,
                 output_tokens=usage.output_tokens,
             )
             found = self._snapshot.calc(tokens, model, vendor, address, self._at, context)
         except LookupError:
             return None
-        return found if found.model_price.input_mtok and found.model_price.output_mtok else None
+        price = found.model_price
+        if usage.cache_write_1h_tokens and not price.cache_write_1h_mtok:
+            return None
+        return found if price.input_mtok and price.output_mtok else None
 
 
 def _as_reported(turn: Turn) -> str:
@@ -179,14 +185,26 @@ def _rate(price: Any) -> str:  # noqa: ANN401 - a number, or genai-prices' tiers
     return f"${float(price):.10g}" if base is None else f"${float(base):.10g} and more"
 
 
-def _small_requests_usd(found: PriceCalculation, usage: Usage) -> float:
+def _small_requests_usd(found: PriceCalculation, usage: Usage) -> float | None:
     """A run of many requests whose sizes nobody tells: at the rates of small ones, where rates go by size."""
     price = found.model_price
-    inward, outward, read, write = (
+    inward, outward, read, write, hour = (
         None if rate is None else float(rate.base if hasattr(rate, "base") else rate)
-        for rate in (price.input_mtok, price.output_mtok, price.cache_read_mtok, price.cache_write_mtok)
+        for rate in (
+            price.input_mtok,
+            price.output_mtok,
+            price.cache_read_mtok,
+            price.cache_write_mtok,
+            price.cache_write_1h_mtok,
+        )
     )
-    rates = Price(input_mtok=inward or 0.0, output_mtok=outward or 0.0, cache_read_mtok=read, cache_write_mtok=write)
+    rates = Price(
+        input_mtok=inward or 0.0,
+        output_mtok=outward or 0.0,
+        cache_read_mtok=read,
+        cache_write_mtok=write,
+        cache_write_1h_mtok=hour,
+    )
     return own_usd(rates, usage)
 
 
@@ -206,11 +224,17 @@ def _has_tier(model: ModelInfo, context: dict[str, str], at: datetime) -> bool:
     )
 
 
-def own_usd(price: Price, usage: Usage) -> float:
-    """Dollars for one request at a user's own price: a cache price that is left out is the input price."""
-    read, write = usage.cache_read_tokens, usage.cache_write_tokens
+def own_usd(price: Price, usage: Usage) -> float | None:
+    """Dollars for one request at a user's own price: a cache price that is left out is the input price.
+
+    None where something is kept for an hour, at no price that is known.
+    """
+    read, write, hour = usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens
+    if hour and price.cache_write_1h_mtok is None:
+        return None
     read_mtok = price.input_mtok if price.cache_read_mtok is None else price.cache_read_mtok
     write_mtok = price.input_mtok if price.cache_write_mtok is None else price.cache_write_mtok
     fresh = usage.input_tokens - read - write
-    inward = fresh * price.input_mtok + read * read_mtok + write * write_mtok
+    inward = fresh * price.input_mtok + read * read_mtok + (write - hour) * write_mtok
+    inward += hour * (price.cache_write_1h_mtok or 0.0)
     return (inward + usage.output_tokens * price.output_mtok) / 1e6

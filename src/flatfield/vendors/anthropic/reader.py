@@ -18,10 +18,18 @@ class _Details(Struct):
     thinking_tokens: int | None = None
 
 
+class _CacheCreation(Struct):
+    """What was written to the cache, by how long it is kept there."""
+
+    ephemeral_5m_input_tokens: int | None = None
+    ephemeral_1h_input_tokens: int | None = None
+
+
 class _Usage(Struct):
     input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+    cache_creation: _CacheCreation | None = None
     output_tokens: int | None = None
     output_tokens_details: _Details | None = None
     service_tier: Any = None
@@ -302,12 +310,15 @@ def _told(usage: _Usage) -> Usage | None:
     if usage.output_tokens is None:
         return None
     read = usage.cache_read_input_tokens or 0
-    written = usage.cache_creation_input_tokens or 0
+    apart = usage.cache_creation or _CacheCreation()
+    hour = apart.ephemeral_1h_input_tokens or 0
+    written = usage.cache_creation_input_tokens or hour + (apart.ephemeral_5m_input_tokens or 0)
     details = usage.output_tokens_details
     return Usage(
         input_tokens=(usage.input_tokens or 0) + read + written,
         cache_read_tokens=read,
         cache_write_tokens=written,
+        cache_write_1h_tokens=min(hour, written),
         output_tokens=usage.output_tokens,
         reasoning_tokens=(details.thinking_tokens if details else None) or 0,
     )

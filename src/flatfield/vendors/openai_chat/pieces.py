@@ -59,16 +59,33 @@ def usage_of(usage: Any) -> Usage | None:  # noqa: ANN401 - what a server report
         return None
     prompt, total = _count(usage, "prompt_tokens") or 0, _count(usage, "total_tokens") or 0
     details = usage.get("prompt_tokens_details")
-    read = _count(details, "cached_tokens")
+    read, written = _count(details, "cached_tokens"), _written(usage, details)
     reasoning = _count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0
     beside = max(0, total - prompt - completion) if total else reasoning if reasoning > completion else 0
     return Usage(
         input_tokens=prompt,
         cache_read_tokens=read if read is not None else _count(usage, "prompt_cache_hit_tokens") or 0,
-        cache_write_tokens=_count(details, "cache_write_tokens") or 0,
+        cache_write_tokens=written,
+        cache_write_1h_tokens=min(written, _kept_for_an_hour(usage, details)),
         output_tokens=completion + beside,
         reasoning_tokens=max(reasoning, beside),
     )
+
+
+def _written(usage: Any, details: Any) -> int:  # noqa: ANN401 - what a server reports
+    """Tokens written to the cache: as OpenRouter, LiteLLM and doors to Anthropic's models call them."""
+    named = (
+        _count(details, "cache_write_tokens"),
+        _count(details, "cache_creation_tokens"),
+        _count(usage, "cache_creation_input_tokens"),
+    )
+    return next((tokens for tokens in named if tokens), 0)
+
+
+def _kept_for_an_hour(usage: Any, details: Any) -> int:  # noqa: ANN401 - what a server reports
+    """Those of them that are kept for an hour, where the server tells them apart as Anthropic does."""
+    apart = details.get("cache_creation_token_details") if isinstance(details, dict) else None
+    return _count(apart or usage.get("cache_creation"), "ephemeral_1h_input_tokens") or 0
 
 
 def cost_of(usage: Any) -> float | None:  # noqa: ANN401 - what a server reports
