@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
 Letter = Literal["S", "A", "B", "C", "D", "F"]
 Stop = Literal[
@@ -501,10 +501,23 @@ class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self != Sent()
 
 
+class ModelUse(Struct, frozen=True, kw_only=True):
+    """What a scaffold's run used of one model, by the name that prices know it by.
+
+    `usage` None: what it used has no price that is known, or it is not told. `reported_cost_usd` is what the scaffold
+    says that this cost.
+    """
+
+    model: str
+    usage: Usage | None = None
+    reported_cost_usd: Dollars | None = None
+
+
 class ScaffoldWork(Struct, frozen=True, kw_only=True):
     """What another scaffold than ours says that it did in its run; None: it does not say. `version` "": not known.
 
-    `obeys`: what of the workspace's own settings it may have obeyed, in words; "" for nothing.
+    `obeys`: what of the workspace's own settings it may have obeyed, in words; "" for nothing. `by_model`: what it used
+    of each model; () where it does not tell them apart.
     """
 
     name: str
@@ -512,6 +525,7 @@ class ScaffoldWork(Struct, frozen=True, kw_only=True):
     turns: Count | None = None
     tool_calls: Count | None = None
     obeys: str = ""
+    by_model: tuple[ModelUse, ...] = ()
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -543,6 +557,20 @@ class Reply(Struct, frozen=True, kw_only=True):
     abandoned_usage: tuple[Abandoned, ...] = ()
     wire: tuple[Wire, ...] = ()
     scaffold: ScaffoldWork | None = None
+
+    @property
+    def by_model(self) -> tuple[Reply, ...]:
+        """The reply as one of each model that had a part in it, to be priced each at its own price."""
+        used = self.scaffold.by_model if self.scaffold else ()
+        return tuple(
+            structs.replace(
+                self,
+                usage=each.usage,
+                request=structs.replace(self.request, model=each.model),
+                reported_cost_usd=each.reported_cost_usd,
+            )
+            for each in used
+        ) or (self,)
 
 
 class Turn(Struct, frozen=True, kw_only=True):

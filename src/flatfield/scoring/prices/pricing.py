@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STANDARD = frozenset({"", "auto", "default", "standard", "on_demand", "unspecified"})
 """Service tiers that are billed at the list price, as the vendors' replies call them."""
+AS_REPORTED = "no price known: as reported by the API or scaffold itself"
 
 
 class Prices:
@@ -56,7 +57,7 @@ class Prices:
         user's own device, $0 at the API. Nothing else is ever free: a listed price of 0 is no price known. `sent` is
         the reply's `request`: where it really went, and at which service tier it was served.
         """
-        own = self.own(agent)
+        own = self.own(agent, sent or Sent())
         if own is None and on_device:
             return 0.0
         if usage is None or usage.cache_read_tokens + usage.cache_write_tokens > usage.input_tokens:
@@ -69,24 +70,33 @@ class Prices:
         stated = stated_price(agent, sent or Sent()) if listed is None else None
         return listed if stated is None else own_usd(stated, usage)
 
-    def own(self, agent: AgentConfig) -> Price | None:
-        """The user's own price of an agent's model."""
-        return self._own.get(f"{agent.provider}:{agent.model}") or self._own.get(agent.model)
+    def own(self, agent: AgentConfig, sent: Sent) -> Price | None:
+        """The user's own price of an agent's model; of a scaffold's, else of the model that it says it asked."""
+        named = [f"{agent.provider}:{agent.model}", agent.model]
+        if plugins.traits_or_usual(agent.provider).is_scaffold:
+            named.append(sent.model)
+        return next((self._own[name] for name in named if name in self._own), None)
 
     def version(self) -> str:
         """Which prices these are, for the manifest."""
         listed = self._file.version()
         return f"{listed}; user price file: {', '.join(sorted(self._own))}" if self._own else listed
 
-    def described(self, agent: AgentConfig, sent: Sent) -> str:
-        """How a request of the agent is priced, in words; "" when no price is known. `sent` as for `usd`."""
-        own = self.own(agent)
+    def described(self, agent: AgentConfig, sent: Sent, usage: Usage | None = None) -> str:
+        """How a request is priced, in words; "" when no price is known. `sent` and `usage` as for `usd`."""
+        usage = usage or Usage()
+        own = self.own(agent, sent)
         if own is not None:
-            return f"{_rates_of(own)}: user price file ({own.source})"
-        found = self._calculated(agent, Usage(), sent)
+            return "" if own_usd(own, usage) is None else f"{_rates_of(own)}: user price file ({own.source})"
+        found = self._calculated(agent, usage, sent)
         if found is None:
             stated = stated_price(agent, sent)
-            return "" if stated is None else f"{_rates_of(stated)}: {agent.provider}'s own list ({stated.source})"
+            known = stated is not None and own_usd(stated, usage) is not None
+            return (
+                ""
+                if stated is None or not known
+                else f"{_rates_of(stated)}: {agent.provider}'s own list ({stated.source})"
+            )
         price = found.model_price
         tier = sent.service_tier
         at = f" at the service tier {tier}" if tier_context(tier) else ""
@@ -95,8 +105,19 @@ class Prices:
 
     def described_turns(self, agent: AgentConfig, turns: Sequence[Turn]) -> str:
         """How those turns that cost something were priced, each way once; "" when none did."""
-        said = (self.described(agent, turn.reply.request) or _as_reported(turn) for turn in turns if turn.cost_usd)
+        said = (text for turn in turns if turn.cost_usd for text in self._described_turn(agent, turn))
         return " | ".join(dict.fromkeys(text for text in said if text))
+
+    def _described_turn(self, agent: AgentConfig, turn: Turn) -> tuple[str, ...]:
+        """How a turn was priced: each model that it used at its price, by name if there are several, or as reported."""
+        parts = turn.reply.by_model
+        texts = [self.described(agent, each.request, each.usage or Usage()) for each in parts]
+        is_known = all(texts) and not (turn.reply.scaffold and any(each.usage is None for each in parts))
+        if not is_known and turn.reply.reported_cost_usd is not None:
+            return (AS_REPORTED,)
+        return tuple(
+            f"{each.request.model}: {text}" if len(parts) > 1 else text for each, text in zip(parts, texts, strict=True)
+        )
 
     def _listed(self, agent: AgentConfig, usage: Usage, sent: Sent) -> float | None:
         found = self._calculated(agent, usage, sent)
@@ -149,10 +170,6 @@ class Prices:
         if usage.cache_write_1h_tokens and not price.cache_write_1h_mtok:
             return None
         return found if price.input_mtok and price.output_mtok else None
-
-
-def _as_reported(turn: Turn) -> str:
-    return "" if turn.reply.reported_cost_usd is None else "no price known: as the API itself reports"
 
 
 def stated_price(agent: AgentConfig, sent: Sent) -> Price | None:

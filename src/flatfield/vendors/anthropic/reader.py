@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Raw, Struct, field, structs
 
 from flatfield.errors import ProviderError
 from flatfield.http.replies import RETRIED, Passing
 from flatfield.json_text import halves_joined
 from flatfield.records import Finish, ToolCall, Usage
 from flatfield.vendors.base import arguments_object, as_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class _Details(Struct):
@@ -153,11 +156,7 @@ class MessageReader:
     @property
     def service_tier(self) -> str:
         """The service tier that the API says it served the reply at, or what it says that makes the reply dearer."""
-        usage = self._usage
-        speed, geo = str(usage.speed or ""), str(usage.inference_geo or "")
-        dearer = [speed] if speed not in {"", "standard"} else []
-        dearer += [f"inference_geo {geo}"] if geo not in {"", "global", "not_available"} else []
-        return ", ".join(dearer) or str(usage.service_tier or "")
+        return tier_of(structs.asdict(self._usage))
 
     @property
     def reasoning(self) -> str:
@@ -271,6 +270,14 @@ class MessageReader:
             value = getattr(usage, name)
             if value is not None:
                 setattr(self._usage, name, value)
+
+
+def tier_of(usage: Mapping[str, Any]) -> str:
+    """The service tier that a reply's usage names, or what it names that makes the reply dearer."""
+    speed, geo = str(usage.get("speed") or ""), str(usage.get("inference_geo") or "")
+    dearer = [speed] if speed not in {"", "standard"} else []
+    dearer += [f"inference_geo {geo}"] if geo not in {"", "global", "not_available"} else []
+    return ", ".join(dearer) or str(usage.get("service_tier") or "")
 
 
 def _string(raw: Raw | None) -> str:
