@@ -533,7 +533,8 @@ class Reply(Struct, frozen=True, kw_only=True):
 
     `model_seconds`: request sent to last byte of the attempt that succeeded; `retry_seconds`: failed attempts and
     back-off; `queue_seconds`: waiting for the server's lane before each attempt, in neither of them; `load_seconds`: a
-    local model's loading. `usage` None when the API reported none.
+    local model's loading. `silent_seconds`: for so long nothing had come of the model when its time was over;
+    `has_headers` False: not even an answer's headers had. `usage` None when the API reported none.
     `reported_cost_usd` is what the API itself says the reply cost, None where it says nothing. `abandoned` counts the
     failed attempts of which the first token had come, `abandoned_usage` says what each used: `usage` does not hold it.
     `wire`: the exchanges that it took, in order, those of failed attempts included. `scaffold`: the reply is the whole
@@ -546,6 +547,8 @@ class Reply(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     first_token_seconds: Seconds | None = None
     model_seconds: Seconds = 0.0
+    silent_seconds: Seconds = 0.0
+    has_headers: bool = True
     retry_seconds: Seconds = 0.0
     queue_seconds: Seconds = 0.0
     load_seconds: Seconds = 0.0

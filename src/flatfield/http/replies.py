@@ -135,6 +135,10 @@ class Marks:
         if self.limit is not None and not self.limit.expired():
             self.limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
 
+    def silent_seconds(self, now: float) -> float:
+        """For how long nothing has come; what comes without a token, before the first one, is nothing."""
+        return max(0.0, now - (self.sent if self.first is None else self.last))
+
 
 async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, clock: Clock) -> str | None:
     """Feed the body to the reader; returns "size" when it is longer than it may be, else None.

@@ -423,6 +423,8 @@ def _reply(told: Told, exchange: Exchange[Any], sent: Sent) -> Reply:
         usage=told.usage,
         first_token_seconds=exchange.first_token_seconds,
         model_seconds=exchange.model_seconds,
+        silent_seconds=exchange.silent_seconds,
+        has_headers=exchange.has_headers,
         retry_seconds=exchange.retry_seconds,
         queue_seconds=exchange.queue_seconds,
         attempts=exchange.attempts,

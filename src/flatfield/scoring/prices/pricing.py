@@ -57,7 +57,7 @@ class Prices:
         user's own device, $0 at the API. Nothing else is ever free: a listed price of 0 is no price known. `sent` is
         the reply's `request`: where it really went, and at which service tier it was served.
         """
-        own = self.own(agent, sent or Sent())
+        own = self.own(agent, sent)
         if own is None and on_device:
             return 0.0
         if usage is None or usage.cache_read_tokens + usage.cache_write_tokens > usage.input_tokens:
@@ -70,11 +70,11 @@ class Prices:
         stated = stated_price(agent, sent or Sent()) if listed is None else None
         return listed if stated is None else own_usd(stated, usage)
 
-    def own(self, agent: AgentConfig, sent: Sent) -> Price | None:
+    def own(self, agent: AgentConfig, sent: Sent | None = None) -> Price | None:
         """The user's own price of an agent's model; of a scaffold's, else of the model that it says it asked."""
         named = [f"{agent.provider}:{agent.model}", agent.model]
         if plugins.traits_or_usual(agent.provider).is_scaffold:
-            named.append(sent.model)
+            named.append(sent.model if sent else "")
         return next((self._own[name] for name in named if name in self._own), None)
 
     def version(self) -> str:
