@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 STANDARD = frozenset({"", "auto", "default", "standard", "on_demand", "unspecified"})
 """Service tiers that are billed at the list price, as the vendors' replies call them."""
+PRICED_APART = re.compile(r"batch|fast|flex|priority|inference_geo")
+"""Words of tiers that are known to cost more or less than others, so that a price of one's own is not theirs."""
 AS_REPORTED = "no price known: as reported by the API or scaffold itself"
 
 
@@ -65,7 +68,7 @@ class Prices:
         if usage.cache_write_1h_tokens > usage.cache_write_tokens:
             return None
         if own is not None:
-            return own_usd(own, usage)
+            return None if sent and PRICED_APART.search(sent.service_tier) else own_usd(own, usage)
         listed = self._listed(agent, usage, sent or Sent())
         stated = stated_price(agent, sent or Sent()) if listed is None else None
         return listed if stated is None else own_usd(stated, usage)
@@ -87,7 +90,8 @@ class Prices:
         usage = usage or Usage()
         own = self.own(agent, sent)
         if own is not None:
-            return "" if own_usd(own, usage) is None else f"{_rates_of(own)}: user price file ({own.source})"
+            known = own_usd(own, usage) is not None and not PRICED_APART.search(sent.service_tier)
+            return "" if not known else f"{_rates_of(own)}: user price file ({own.source})"
         found = self._calculated(agent, usage, sent)
         if found is None:
             stated = stated_price(agent, sent)

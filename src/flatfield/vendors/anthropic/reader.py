@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct, field, structs
@@ -11,10 +11,8 @@ from flatfield.errors import ProviderError
 from flatfield.http.replies import RETRIED, Passing
 from flatfield.json_text import halves_joined
 from flatfield.records import Finish, ToolCall, Usage
+from flatfield.vendors._tier import tier_of
 from flatfield.vendors.base import arguments_object, as_name
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class _Details(Struct):
@@ -270,14 +268,6 @@ class MessageReader:
             value = getattr(usage, name)
             if value is not None:
                 setattr(self._usage, name, value)
-
-
-def tier_of(usage: Mapping[str, Any]) -> str:
-    """The service tier that a reply's usage names, or what it names that makes the reply dearer."""
-    speed, geo = str(usage.get("speed") or ""), str(usage.get("inference_geo") or "")
-    dearer = [speed] if speed not in {"", "standard"} else []
-    dearer += [f"inference_geo {geo}"] if geo not in {"", "global", "not_available"} else []
-    return ", ".join(dearer) or str(usage.get("service_tier") or "")
 
 
 def _string(raw: Raw | None) -> str:

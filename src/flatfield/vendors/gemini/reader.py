@@ -48,6 +48,7 @@ class _Usage(Struct, rename="camel"):
     thoughts_token_count: int | None = None
     tool_use_prompt_token_count: int | None = None
     service_tier: Any = None
+    traffic_type: Any = None
 
 
 class _Chunk(Struct, rename="camel"):
@@ -161,7 +162,7 @@ class GeminiReader:
             finish=self._finish,
             usage=_usage(self._usage),
             reasoning="".join(self._thoughts),
-            service_tier=str((self._usage.service_tier if self._usage else None) or "").lower(),
+            service_tier=_tier(self._usage or _Usage()),
         )
 
     def native_ids(self) -> frozenset[str]:
@@ -253,6 +254,13 @@ def _sendable(raw: Raw, part: _Part) -> bytes:
 def _arguments(args: Raw) -> str:
     text = bytes(args).decode()
     return "{}" if text == "null" else text
+
+
+def _tier(usage: _Usage) -> str:
+    """The service tier, which Vertex AI tells as a type of traffic: paid as one goes, or bought beforehand."""
+    tier = str(usage.service_tier or usage.traffic_type or "").lower()
+    tier = tier.removeprefix("service_tier_").removeprefix("traffic_type_")
+    return tier.removeprefix("on_demand_") if tier != "on_demand" else tier
 
 
 def _usage(usage: _Usage | None) -> Usage | None:
