@@ -100,6 +100,7 @@ __all__ = [
     "held_schema",
     "is_object",
     "is_own",
+    "least_cap",
     "listed_ids",
     "native_tools",
     "own_headers",
@@ -207,6 +208,11 @@ def native_tools(opening: Opening) -> tuple[ToolSpec, ...]:
 def held_schema(opening: Opening) -> dict[str, Any] | None:
     """What the reply's text is held to, if anything: a step of the `json` protocol, or the opening's schema."""
     return json_protocol.schema(opening.tools) if uses_json(opening) else opening.response_schema
+
+
+def least_cap(left_tokens: int, *caps: int | None) -> int:
+    """The output cap of a request: what is left to the trial, or less where the agent or its model has a cap."""
+    return min([left_tokens, *(cap for cap in caps if cap is not None)])
 
 
 def function(tool: ToolSpec) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Responses:
 
     def cap_tokens(self, left_tokens: int) -> int:
         """The agent's own at most, and never less than the API takes."""
-        return max(min(self._cap or left_tokens, left_tokens), models.SMALLEST_CAP_TOKENS)
+        return max(base.least_cap(left_tokens, self._cap), models.SMALLEST_CAP_TOKENS)
 
     def body(self, cap_tokens: int) -> tuple[bytes, Sent]:
         """All items; only the cap is new."""
