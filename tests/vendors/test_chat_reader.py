@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flatfield.errors import ProviderError
 from flatfield.http.replies import Passing
 from flatfield.records import Usage
-from flatfield.vendors.openai_chat.pieces import usage_of
+from flatfield.vendors._counts import openai_usage
 from flatfield.vendors.openai_chat.reader import ChatReader
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3}
@@ -333,7 +333,7 @@ def test_what_was_written_to_a_cache_is_told_apart() -> None:
     ids=["litellm", "door"],
 )
 def test_what_is_kept_in_the_cache_for_an_hour_is_told_apart(told: dict[str, Any]) -> None:
-    found = usage_of({"prompt_tokens": 100, "completion_tokens": 3, **told})
+    found = openai_usage({"prompt_tokens": 100, "completion_tokens": 3, **told})
     assert found == Usage(input_tokens=100, cache_write_tokens=80, cache_write_1h_tokens=60, output_tokens=3)
 
 

@@ -105,11 +105,23 @@ class Toolbox:
         if json_text.is_deeper(call.arguments):
             raise signature.refuse("the arguments are nested too deeply")
         try:
-            return self._decode(call.arguments)
+            return self._decode(_unwrapped(call.arguments))
         except msgspec.ValidationError as error:
             raise signature.refuse(f"the arguments are not one plain JSON object ({_plain(error)})") from None
         except (msgspec.DecodeError, UnicodeEncodeError) as error:
             raise signature.refuse(f"the arguments are not valid JSON ({_plain(error)})") from None
+
+
+def _unwrapped(arguments: str) -> str:
+    """Arguments that were written as a JSON text of a JSON text are that text."""
+    if not arguments.lstrip().startswith('"'):
+        return arguments
+    try:
+        inner = msgspec.json.decode(arguments)
+    except msgspec.DecodeError:
+        return arguments
+    is_object = inner.strip().startswith("{") and inner.strip() != "{}" and not json_text.is_deeper(inner)
+    return inner if is_object else arguments
 
 
 def _bare(name: str) -> str:

@@ -545,10 +545,12 @@ def is_object(arguments: str) -> bool:
 def arguments_object(arguments: str) -> dict[str, Any]:
     """A call's arguments as the object that every vendor wants to see again.
 
-    Arguments that are no JSON object are wrapped: a refused conversation would hide from the model what it did wrong.
+    An object that was written as a JSON text once more is that object; other arguments that are none are wrapped: a
+    refused conversation would hide from the model what it did wrong.
     """
     try:
         value = json_text.decoded(arguments or "{}")
+        value = json_text.decoded(value) if isinstance(value, str) else value
     except ValueError:
         value = None
     return value if isinstance(value, dict) else {"invalid_arguments": arguments}
