@@ -144,7 +144,7 @@ def listed_ids(body: bytes) -> list[Listed]:
 
 def with_version(base_url: str) -> str:
     """What somebody may have meant whose address of an OpenAI-compatible server has no path, or one too much."""
-    for ending in ("/chat/completions", "/responses", "/models"):
+    for ending in ("/chat/completions", "/completions", "/responses", "/models"):
         if base_url.endswith(ending):
             return base_url.removesuffix(ending)
     return "" if urlsplit(base_url).path.strip("/") else f"{base_url}/v1"
