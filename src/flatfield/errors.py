@@ -4,6 +4,7 @@ FlatfieldError              shown to the user as its one sentence; exit code 2
 ├── InvalidFiles            mistakes in what the user wrote, all at once, each with file and line
 ├── NotFound                a file, run, trial, agent, task or example that is not there
 ├── NotReady                a key, server, model, sandbox or library is missing: nothing was spent
+│   ├── NotListed           its server does not name the model among those that it serves
 │   └── NotTrusted          what lies in a folder wants to run code or to be sent a key, and nobody has allowed it
 ├── ToolError               a tool call that could not be done: the text goes to the model, the trial goes on
 │   ├── OutsideWorkspace    a path leads out of the workspace
@@ -44,6 +45,10 @@ class NotFound(FlatfieldError):
 
 class NotReady(FlatfieldError):
     """An agent cannot run here and now; the message names the fix."""
+
+
+class NotListed(NotReady):
+    """A server does not name an agent's model among those that it serves; it may serve it all the same."""
 
 
 class NotTrusted(NotReady):

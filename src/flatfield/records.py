@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
 Letter = Literal["S", "A", "B", "C", "D", "F"]
 Stop = Literal[
@@ -172,13 +172,15 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
 class Price(Struct, frozen=True, kw_only=True):
     """A price that a user or a vendor's package states, in USD per million tokens.
 
-    A cache price left out is the input price. `source` says where it was read.
+    A cache price left out is the input price, but for what is kept for an hour: of that no price is then known.
+    `source` says where it was read.
     """
 
     input_mtok: float
     output_mtok: float
     cache_read_mtok: float | None = None
     cache_write_mtok: float | None = None
+    cache_write_1h_mtok: float | None = None
     source: str = ""
 
 
@@ -386,11 +388,15 @@ class ToolResult(Struct, frozen=True, kw_only=True):
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """Tokens as the API reported them: input includes cached, output includes reasoning."""
+    """Tokens as the API reported them: input includes cached, output includes reasoning.
+
+    `cache_write_1h_tokens` are those of the written ones that are kept for an hour, which costs more.
+    """
 
     input_tokens: Count = 0
     cache_read_tokens: Count = 0
     cache_write_tokens: Count = 0
+    cache_write_1h_tokens: Count = 0
     output_tokens: Count = 0
     reasoning_tokens: Count = 0
 
@@ -496,10 +502,23 @@ class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self != Sent()
 
 
+class ModelUse(Struct, frozen=True, kw_only=True):
+    """What a scaffold's run used of one model, by the name that prices know it by.
+
+    `usage` None: what it used has no price that is known, or it is not told. `reported_cost_usd` is what the scaffold
+    says that this cost.
+    """
+
+    model: str
+    usage: Usage | None = None
+    reported_cost_usd: Dollars | None = None
+
+
 class ScaffoldWork(Struct, frozen=True, kw_only=True):
     """What another scaffold than ours says that it did in its run; None: it does not say. `version` "": not known.
 
-    `obeys`: what of the workspace's own settings it may have obeyed, in words; "" for nothing.
+    `obeys`: what of the workspace's own settings it may have obeyed, in words; "" for nothing. `by_model`: what it used
+    of each model; () where it does not tell them apart.
     """
 
     name: str
@@ -507,6 +526,7 @@ class ScaffoldWork(Struct, frozen=True, kw_only=True):
     turns: Count | None = None
     tool_calls: Count | None = None
     obeys: str = ""
+    by_model: tuple[ModelUse, ...] = ()
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -514,7 +534,8 @@ class Reply(Struct, frozen=True, kw_only=True):
 
     `model_seconds`: request sent to last byte of the attempt that succeeded; `retry_seconds`: failed attempts and
     back-off; `queue_seconds`: waiting for the server's lane before each attempt, in neither of them; `load_seconds`: a
-    local model's loading. `usage` None when the API reported none.
+    local model's loading. `silent_seconds`: for so long nothing had come of the model when its time was over;
+    `has_headers` False: not even an answer's headers had. `usage` None when the API reported none.
     `reported_cost_usd` is what the API itself says the reply cost, None where it says nothing. `abandoned` counts the
     failed attempts of which the first token had come, `abandoned_usage` says what each used: `usage` does not hold it.
     `wire`: the exchanges that it took, in order, those of failed attempts included. `scaffold`: the reply is the whole
@@ -527,6 +548,8 @@ class Reply(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     first_token_seconds: Seconds | None = None
     model_seconds: Seconds = 0.0
+    silent_seconds: Seconds = 0.0
+    has_headers: bool = True
     retry_seconds: Seconds = 0.0
     queue_seconds: Seconds = 0.0
     load_seconds: Seconds = 0.0
@@ -538,6 +561,20 @@ class Reply(Struct, frozen=True, kw_only=True):
     abandoned_usage: tuple[Abandoned, ...] = ()
     wire: tuple[Wire, ...] = ()
     scaffold: ScaffoldWork | None = None
+
+    @property
+    def by_model(self) -> tuple[Reply, ...]:
+        """The reply as one of each model that had a part in it, to be priced each at its own price."""
+        used = self.scaffold.by_model if self.scaffold else ()
+        return tuple(
+            structs.replace(
+                self,
+                usage=each.usage,
+                request=structs.replace(self.request, model=each.model),
+                reported_cost_usd=each.reported_cost_usd,
+            )
+            for each in used
+        ) or (self,)
 
 
 class Turn(Struct, frozen=True, kw_only=True):

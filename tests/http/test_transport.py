@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import gzip
 import socket
 from contextlib import asynccontextmanager, contextmanager
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from flatfield.clock import SystemClock
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.http.post import Post
 from flatfield.http.replies import DRAIN_SECONDS, EVENTS_PER_TOKEN, FREE_EVENTS, Passing, retry_after_seconds
@@ -281,6 +283,45 @@ async def test_failed_attempts_and_waiting_are_counted_once_and_as_retrying(
     assert exchange.retry_seconds == pytest.approx(2 * (4 + 10))
     assert exchange.model_seconds == pytest.approx(2)
     assert clock.seconds == pytest.approx(1000 + 28 + 2)
+
+
+async def test_a_byte_order_mark_is_no_part_of_the_first_event(
+    session: aiohttp.ClientSession, clock: FakeClock
+) -> None:
+    async def handle(wire: Wire) -> None:
+        await wire.request()
+        await wire.begin_stream()
+        for byte in codecs.BOM_UTF8 + words("half", "end"):
+            await wire.chunk(bytes([byte]))
+        await wire.reader.read()
+
+    async with served(handle) as url:
+        exchange = await ask(session, clock, url)
+    assert exchange.reader.words == ["half", "end"]
+
+
+async def test_what_a_server_says_in_the_place_of_a_reply_is_quoted(
+    session: aiohttp.ClientSession, clock: FakeClock
+) -> None:
+    async def handle(wire: Wire) -> None:
+        await wire.request()
+        await wire.reply(
+            "200 OK", b'event: error\n\n: {"detail": "exploded upstream"}\n\n', STREAM, "Connection: close"
+        )
+
+    async with served(*[handle] * 6) as url:
+        with pytest.raises(ProviderError, match=r"it said: event: error[\s\S]*exploded upstream"):
+            await ask(session, clock, url)
+
+
+async def test_no_headers_and_silence_are_told(session: aiohttp.ClientSession) -> None:
+    async def handle(wire: Wire) -> None:
+        await wire.request()
+        await wire.reader.read()
+
+    async with served(handle) as url:
+        exchange = await Transport(session, SystemClock()).post(post(url, seconds=0.1), Lines)
+    assert (exchange.cut, exchange.has_headers, exchange.silent_seconds >= 0.05) == ("time", False, True)
 
 
 async def test_the_model_time_is_over_in_mid_stream(session: aiohttp.ClientSession, clock: FakeClock) -> None:

@@ -15,6 +15,7 @@ import pytest
 from msgspec import structs
 
 from flatfield import plugins
+from flatfield.agent.tiny import TOKENS
 from flatfield.clock import SystemClock
 from flatfield.errors import FlatfieldError, NotReady, StoreError
 from flatfield.records import AgentConfig, Evaluation, Event, LaneLimits, Run, Task, TrialRecord, VerifierSpec
@@ -117,7 +118,10 @@ def sitting(tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_all_that_is_not_ready_is_said_at_once_and_nothing_is_started(sitting: Sitting) -> None:
-    async with FakeChat(answering(), models=["fake-model"]) as server:
+    def only_its_own(request: dict[str, Any], _number: int) -> FakeReply | Fault:
+        return Fault(status=404) if request["model"] == "other" else FakeReply(text="ok")
+
+    async with FakeChat(only_its_own, models=["fake-model"]) as server:
         agents = [
             agent(server.base_url, "good"),
             agent(server.base_url, "keyless", api_key_env="NO_SUCH_KEY"),
@@ -129,7 +133,7 @@ async def test_all_that_is_not_ready_is_said_at_once_and_nothing_is_started(sitt
         judges = (agent(server.base_url, "judge", api_key_env="NO_JUDGE_KEY"),)
         with pytest.raises(NotReady) as caught:
             await sitting.evaluate(run, judges=judges)
-        assert server.requests == []
+        assert [request["max_tokens"] for request in server.requests] == [TOKENS], "asked for the unlisted model"
     text = str(caught.value)
     for part in ("NO_SUCH_KEY", "'gone': no server answers at http://127.0.0.1:1/v1", "does not serve 'other'",
                  "agent 'lost' (agents/lost.md): there is no provider 'nobody'; there are: ", "openai-chat",

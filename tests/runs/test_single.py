@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flatfield.agent.tiny import TOKENS
 from flatfield.clock import SystemClock
 from flatfield.errors import NotFound, NotReady
 from flatfield.records import AgentConfig, Event, Limits, TrialRecord
@@ -95,7 +96,7 @@ async def test_what_is_missing_is_said_before_anything_is_asked(folder: Path) ->
             await work(folder, agent(server.base_url, model="other"))
         with pytest.raises(NotFound, match="no provider 'nobody'"):
             await work(folder, agent(server.base_url, provider="nobody"))
-        assert server.requests == []
+        assert [request["max_tokens"] for request in server.requests] == [TOKENS], "asked for the unlisted model"
 
 
 async def test_a_tool_whose_commands_nothing_keeps_from_what_is_protected_is_not_given_here(

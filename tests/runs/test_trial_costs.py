@@ -22,7 +22,7 @@ from flatfield.records import (
     Usage,
 )
 from flatfield.runs.trial import Assignment, Ground, TrialWork
-from flatfield.scoring.prices.pricing import Prices
+from flatfield.scoring.prices.pricing import AS_REPORTED, Prices
 from flatfield.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ async def test_what_the_api_reports_counts_where_no_price_is_known(tmp_path: Pat
     found = await record(
         tmp_path, reply(last=False, reported=0.5, base_url=nowhere), reply(reported=0.25, base_url=nowhere)
     )
-    assert (found.cost_usd, found.priced) == (0.75, "no price known: as the API itself reports")
+    assert (found.cost_usd, found.priced) == (0.75, AS_REPORTED)
     assert (await record(tmp_path, reply(reported=0.5))).cost_usd == 1.25, "a price that is known goes before"
     half = await record(tmp_path, reply(last=False, reported=0.5, base_url=nowhere), reply(base_url=nowhere))
     assert half.cost_usd is None

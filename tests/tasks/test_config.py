@@ -86,12 +86,18 @@ PRICED = '[prices."gpt-5"]\ninput_mtok = 1\noutput_mtok = 2\n'
 
 def test_prices_by_model_and_by_provider_and_model(write: Write) -> None:
     text = (
-        PRICED + '[prices."openai:x"]\ninput_mtok = 0.5\ncache_read_mtok = 0.1\ncache_write_mtok = 0\noutput_mtok = 3\n'
+        PRICED + '[prices."openai:x"]\ninput_mtok = 0.5\ncache_read_mtok = 0.1\ncache_write_mtok = 0\n'
+        "cache_write_1h_mtok = 2\noutput_mtok = 3\n"
     )
     assert read_config(write("flatfield.toml", text), "f.toml").prices == {
         "gpt-5": Price(input_mtok=1.0, output_mtok=2.0, source="f.toml:1"),
         "openai:x": Price(
-            input_mtok=0.5, cache_read_mtok=0.1, cache_write_mtok=0.0, output_mtok=3.0, source="f.toml:4"
+            input_mtok=0.5,
+            cache_read_mtok=0.1,
+            cache_write_mtok=0.0,
+            cache_write_1h_mtok=2.0,
+            output_mtok=3.0,
+            source="f.toml:4",
         ),
     }
 

@@ -136,7 +136,9 @@ async def test_the_cache_grows_with_the_history_which_is_only_appended_to(servic
 
 
 async def test_what_the_cache_read_and_wrote_is_part_of_the_input(services: Services) -> None:
-    usage = Usage(input_tokens=2000, cache_read_tokens=1200, cache_write_tokens=700, output_tokens=9)
+    usage = Usage(
+        input_tokens=2000, cache_read_tokens=1200, cache_write_tokens=700, cache_write_1h_tokens=300, output_tokens=9
+    )
     async with fake([FakeReply(text="ok", usage=usage), FakeReply(text="ok", usage=None)]) as server:
         assert (await (await chat(services, server)).turn((), BUDGET)).usage == usage
         assert (await (await chat(services, server)).turn((), BUDGET)).usage is None

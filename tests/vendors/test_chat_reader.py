@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from flatfield.errors import ProviderError
 from flatfield.http.replies import Passing
 from flatfield.records import Usage
+from flatfield.vendors._counts import openai_usage
 from flatfield.vendors.openai_chat.reader import ChatReader
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3}
@@ -316,6 +317,24 @@ def test_what_was_written_to_a_cache_is_told_apart() -> None:
         delta("stop", content="x"), {"usage": USAGE | {"prompt_tokens": 100, "prompt_tokens_details": details}}
     )
     assert found.usage == Usage(input_tokens=100, cache_read_tokens=5, cache_write_tokens=80, output_tokens=3)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {
+            "prompt_tokens_details": {
+                "cache_creation_tokens": 80,
+                "cache_creation_token_details": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 60},
+            }
+        },
+        {"cache_creation_input_tokens": 80, "cache_creation": {"ephemeral_1h_input_tokens": 60}},
+    ],
+    ids=["litellm", "door"],
+)
+def test_what_is_kept_in_the_cache_for_an_hour_is_told_apart(told: dict[str, Any]) -> None:
+    found = openai_usage({"prompt_tokens": 100, "completion_tokens": 3, **told})
+    assert found == Usage(input_tokens=100, cache_write_tokens=80, cache_write_1h_tokens=60, output_tokens=3)
 
 
 def test_the_model_that_answered_is_kept() -> None:

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield import plugins
+from flatfield.agent.allowance import reply_usd
 from flatfield.errors import NotReady, ProviderError
 from flatfield.http.services import Services
 from flatfield.http.tape import rebuilt
 from flatfield.http.transport import open_session
-from flatfield.records import AgentConfig, Reply, Task, TurnBudget, Usage
+from flatfield.records import AgentConfig, Price, Reply, Task, Turn, TurnBudget, Usage
 from flatfield.scoring.judge.prompt import SYSTEM_PROMPT as JUDGES_PROMPT
 from flatfield.scoring.judge.reply import UnusableReply
 from flatfield.scoring.judge.request import Bench, Question
-from flatfield.scoring.prices.pricing import Prices
+from flatfield.scoring.prices.pricing import AS_REPORTED, Prices
 from flatfield.vendors.base import SYSTEM_PROMPT, Opening
 from flatfield.vendors.scaffold import finding as _scaffolds
 from flatfield.vendors.scaffold.base import Job
@@ -46,6 +47,12 @@ USAGES = {
 KEY = "planted-key-0123456789"
 CLAUDE = AgentConfig(name="c", provider="cli", model="claude-code/claude-sonnet-4-5")
 BUDGET = TurnBudget(seconds=60.0, output_tokens=1000)
+
+
+def priced(prices: Prices | None = None, agent: AgentConfig = CLAUDE) -> Callable[[Reply], float | None]:
+    """How a trial prices a reply."""
+    known = prices or Prices()
+    return lambda reply: known.usd(agent, reply.usage, on_device=False, sent=reply.request)
 
 
 class Field:
@@ -529,3 +536,93 @@ json.dump({{"type": "result", "subtype": "success", "result": text, "usage": {{"
     first, second, _ = (tmp_path / "asked").read_text().split("\0")
     assert first == f"{JUDGES_PROMPT.strip()}\n\nGrade it. "
     assert second.endswith("no JSON")
+
+
+def told_by_claude(usage: dict[str, Any], **models: dict[str, Any]) -> str:
+    """Claude Code's report of a run that used several models."""
+    used = {name.replace("_", "-"): {"inputTokens": 0, "outputTokens": 0, **fields} for name, fields in models.items()}
+    total = sum(fields.get("costUSD", 0.0) for fields in models.values())
+    result = {"type": "result", "subtype": "success", "is_error": False, "result": "Done.", "total_cost_usd": total}
+    return json.dumps({**result, "usage": usage, "modelUsage": used})
+
+
+MUCH = {"inputTokens": 100_000, "outputTokens": 100, "costUSD": 0.1005}
+LITTLE = {"inputTokens": 1000, "outputTokens": 1000, "costUSD": 0.018}
+
+
+async def test_several_models_are_priced_each_at_its_own_price(field: Field) -> None:
+    """The one that read most was not the dear one: all at its price would be a fraction of the cost."""
+    field.printing("claude", told_by_claude({}, claude_haiku_4_5=MUCH, claude_sonnet_4_5=LITTLE))
+    reply = await field.turn(CLAUDE)
+    assert reply.usage == Usage(input_tokens=101_000, output_tokens=1100)
+    assert [each.request.model for each in reply.by_model] == ["claude-haiku-4-5", "claude-sonnet-4-5"]
+    usd = reply_usd(reply, priced())
+    assert usd == pytest.approx(reply.reported_cost_usd) == pytest.approx(0.1005 + 0.018)
+    said = Prices().described_turns(CLAUDE, (Turn(reply=reply, cost_usd=usd),))
+    assert said.startswith("claude-haiku-4-5: $1 in, ")
+    assert " | claude-sonnet-4-5: $3 and more in, " in said
+
+
+@pytest.mark.parametrize(
+    ("usage", "models", "hours"),
+    [
+        ({"ephemeral_1h_input_tokens": 0}, {"claude_haiku_4_5": 10, "claude_sonnet_4_5": 50}, (0, 0)),
+        ({"ephemeral_1h_input_tokens": 60}, {"claude_haiku_4_5": 10, "claude_sonnet_4_5": 50}, (10, 50)),
+        ({"ephemeral_1h_input_tokens": 40}, {"claude_haiku_4_5": 0, "claude_sonnet_4_5": 50}, (0, 40)),
+        ({"ephemeral_1h_input_tokens": 40}, {"claude_haiku_4_5": 10, "claude_sonnet_4_5": 50}, (None, None)),
+    ],
+    ids=["none", "all", "one wrote", "who knows"],
+)
+async def test_what_it_keeps_in_the_cache_for_an_hour(
+    field: Field, usage: dict[str, int], models: dict[str, int], hours: tuple[int | None, ...]
+) -> None:
+    used = {name: {"cacheCreationInputTokens": written, "costUSD": 0.5} for name, written in models.items()}
+    field.printing("claude", told_by_claude({"cache_creation": usage}, **used))
+    reply = await field.turn(CLAUDE)
+    assert tuple(each.usage and each.usage.cache_write_1h_tokens for each in reply.by_model) == hours
+    usd = reply_usd(reply, priced())
+    said = Prices().described_turns(CLAUDE, (Turn(reply=reply, cost_usd=usd),))
+    assert (usd == 1.0, said == AS_REPORTED) == (None in hours, None in hours), "its own word, marked"
+
+
+async def test_its_own_cost_counts_where_a_price_is_not_known(field: Field) -> None:
+    field.printing("claude", told_by_claude({}, claude_next_9=LITTLE, claude_haiku_4_5=MUCH))
+    reply = await field.turn(CLAUDE)
+    assert reply_usd(reply, priced()) == pytest.approx(0.1185)
+    guessed = told_by_claude({}, claude_next_9={**LITTLE, "costBasis": "unknown"})
+    field.printing("claude", guessed)
+    assert reply_usd(await field.turn(CLAUDE), priced()) is None, "it did not know the price either"
+    own = Prices({"claude-next-9": Price(input_mtok=1.0, output_mtok=2.0)})
+    assert reply_usd(await field.turn(CLAUDE), priced(own)) == pytest.approx(0.003)
+
+
+@pytest.mark.parametrize("dearer", [{"speed": "fast"}, {"inference_geo": "us"}])
+async def test_what_makes_its_run_dearer_leaves_our_price_unknown(field: Field, dearer: dict[str, str]) -> None:
+    field.printing("claude", told_by_claude(dearer, claude_haiku_4_5=MUCH))
+    reply = await field.turn(CLAUDE)
+    assert priced()(reply.by_model[0]) is None
+    assert reply_usd(reply, priced()) == reply.reported_cost_usd
+
+
+async def test_a_longer_context_and_a_search_of_the_web(field: Field) -> None:
+    long: dict[str, Any] = {
+        "sonnet[1m]": {**LITTLE, "canonicalModel": "claude-sonnet-4-5-20250929"},
+        "claude-haiku-4-5[1m]": MUCH,
+    }
+    field.printing("claude", told_by_claude({}, **long))
+    reply = await field.turn(CLAUDE)
+    assert [each.request.model for each in reply.by_model] == ["claude-sonnet-4-5-20250929", "claude-haiku-4-5"]
+    field.printing("claude", told_by_claude({}, claude_haiku_4_5={**MUCH, "webSearchRequests": 1}))
+    assert (await field.turn(CLAUDE)).by_model[0].usage is None
+
+
+async def test_gemini_cli_names_its_models_too(field: Field) -> None:
+    told = json.loads(recorded("gemini-cli"))
+    models = told["stats"]["models"]
+    models["gemini-2.5-flash-lite"] = models["fake-model"]
+    models["gemini-2.5-pro"] = models.pop("fake-model")
+    field.printing("gemini", json.dumps(told))
+    agent = AgentConfig(name="a", provider="cli", model="gemini-cli/gemini-2.5-pro")
+    reply = await field.turn(agent)
+    flash, pro = (120 * 0.1 + 80 * 0.01 + 20 * 0.4), (120 * 1.25 + 80 * 0.125 + 20 * 10)
+    assert reply_usd(reply, priced(agent=agent)) == pytest.approx((flash + pro) / 1e6)

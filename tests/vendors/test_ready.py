@@ -25,6 +25,7 @@ from flatfield.vendors.base import (
     with_version,
     without_version,
 )
+from flatfield.vendors.gemini.address import catalogue as gemini_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -208,6 +209,7 @@ def test_an_address_is_corrected_only_where_it_looks_wrong() -> None:
     assert with_version("https://openrouter.ai/api/v1") == ""
     assert without_version("https://h/anthropic/v1") == "https://h/anthropic"
     assert without_version("https://h/anthropic") == ""
+    assert gemini_catalogue().corrected("https://h/v1beta/models/m:streamGenerateContent/v1beta") == "https://h"
 
 
 async def test_a_model_that_is_not_in_the_list_is_asked_for_where_that_can_be(services: Services) -> None:

@@ -8,12 +8,13 @@ from unittest.mock import AsyncMock, Mock
 import msgspec
 import pytest
 
-from flatfield.records import AgentConfig, Sent, TurnBudget, Usage
+from flatfield.records import AgentConfig, Price, Sent, TurnBudget, Usage
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.vendors import base
 from flatfield.vendors.anthropic.reader import MessageReader
 from flatfield.vendors.gemini.reader import GeminiReader
 from flatfield.vendors.openai.reader import ResponsesReader
+from flatfield.vendors.openai_chat.reader import ChatReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,14 @@ def gemini(tier: Any) -> str:
     return reader.told(1).service_tier
 
 
-@pytest.mark.parametrize("read", [openai, anthropic, gemini])
+def chat(tier: Any) -> str:
+    reader = ChatReader()
+    choice = {"delta": {"content": "x"}, "finish_reason": "stop"}
+    reader.event(msgspec.json.encode({"choices": [choice], "service_tier": tier}))
+    return reader.service_tier
+
+
+@pytest.mark.parametrize("read", [openai, anthropic, gemini, chat])
 def test_each_wire(read: Callable[[Any], str]) -> None:
     assert read("priority") == "priority"
     assert read(None) == ""
@@ -66,6 +74,52 @@ def test_what_makes_a_reply_dearer_is_a_tier_of_its_own(fields: dict[str, str], 
     assert Prices().usd(OPUS, Usage(input_tokens=10), on_device=False, sent=Sent(service_tier=tier)) == (
         None if fields.get("speed") == "fast" or fields["inference_geo"] == "us" else pytest.approx(5e-5)
     )
+
+
+@pytest.mark.parametrize(
+    ("usage", "tier"),
+    [
+        ({"service_tier": "priority"}, "priority"),
+        ({"inference_geo": "us", "service_tier": "standard"}, "inference_geo us"),
+        ({"speed": "fast"}, "fast"),
+        ({"inference_geo": "not_available"}, "flex"),
+    ],
+)
+def test_doors_tell_it_in_their_usage(usage: dict[str, str], tier: str) -> None:
+    reader = ChatReader()
+    choice = {"delta": {"content": "x"}, "finish_reason": "stop"}
+    reader.event(msgspec.json.encode({"choices": [choice], "service_tier": "flex"}))
+    told = {"prompt_tokens": 1, "completion_tokens": 1, **usage}
+    reader.event(msgspec.json.encode({"choices": [], "usage": told}))
+    assert reader.service_tier == tier
+
+
+@pytest.mark.parametrize(
+    ("usage", "tier"),
+    [
+        ({"trafficType": "ON_DEMAND"}, "on_demand"),
+        ({"trafficType": "ON_DEMAND_PRIORITY"}, "priority"),
+        ({"trafficType": "ON_DEMAND_FLEX"}, "flex"),
+        ({"trafficType": "PROVISIONED_THROUGHPUT"}, "provisioned_throughput"),
+        ({"trafficType": "TRAFFIC_TYPE_UNSPECIFIED"}, "unspecified"),
+        ({"serviceTier": "SERVICE_TIER_STANDARD"}, "standard"),
+    ],
+)
+def test_googles_types_of_traffic_are_tiers(usage: dict[str, str], tier: str) -> None:
+    reader = GeminiReader()
+    candidate = {"content": {"parts": [{"text": "x"}]}, "finishReason": "STOP"}
+    counted = {"promptTokenCount": 1, "candidatesTokenCount": 2, **usage}
+    reader.event(msgspec.json.encode({"candidates": [candidate], "usageMetadata": counted}))
+    assert reader.told(1).service_tier == tier
+
+
+@pytest.mark.parametrize("tier", ["priority", "flex", "fast", "inference_geo us"])
+def test_a_price_of_ones_own_is_that_of_no_dearer_tier(tier: str) -> None:
+    own = Prices({"claude-opus-4-6": Price(input_mtok=1.0, output_mtok=1.0, source="f.toml:1")})
+    usage = Usage(input_tokens=1000)
+    assert own.usd(OPUS, usage, on_device=False, sent=Sent(service_tier=tier)) is None
+    assert own.described(OPUS, Sent(service_tier=tier)) == ""
+    assert own.usd(OPUS, usage, on_device=False, sent=Sent(service_tier="some name")) == pytest.approx(0.001)
 
 
 OPUS = AgentConfig(name="a", provider="anthropic", model="claude-opus-4-6")

@@ -19,14 +19,21 @@ PRICED_TOKENS = 1000  # a price is asked for so many at a time
 def reply_usd(reply: Reply, price: Pricing) -> float | None:
     """What a reply cost with all its abandoned attempts; None: no price known for one part of it.
 
-    Where no price is known for the reply itself, it is what the API says that it cost.
+    A scaffold's run is paid model by model. Where no price is known for the reply itself, or for a model that it used,
+    it is what the API or the scaffold says that it cost.
     """
     abandoned_usd = attempts_usd(reply.abandoned_usage, reply, price)
     if any(item.kept for item in reply.abandoned_usage):
         return abandoned_usd
-    own_usd = price(reply)
+    own_usd = models_usd(reply, price)
     own_usd = reply.reported_cost_usd if own_usd is None else own_usd
     return None if own_usd is None or abandoned_usd is None else own_usd + abandoned_usd
+
+
+def models_usd(reply: Reply, price: Pricing) -> float | None:
+    """What a reply itself cost, each model that it used at its own price; None: no price known for one of them."""
+    costs = [price(each) for each in reply.by_model]
+    return None if None in costs else sum(cost or 0.0 for cost in costs)
 
 
 def attempts_usd(attempts: Sequence[Abandoned], reply: Reply, price: Pricing) -> float | None:

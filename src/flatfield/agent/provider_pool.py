@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from flatfield import plugins
 from flatfield.agent.destinations import sends
-from flatfield.errors import NotReady
+from flatfield.agent.tiny import Watched, served_unlisted
+from flatfield.errors import NotListed, NotReady
 from flatfield.http.secrecy import scrubbed
+from flatfield.plugins import traits_or_usual
 from flatfield.tasks.roster import remark
 
 if TYPE_CHECKING:
@@ -56,8 +58,10 @@ class ProviderPool:
             self._open[agent.provider] = plugins.load("provider", agent.provider).create(self._services)
         return self._open[agent.provider]
 
-    async def check(self, agent: AgentConfig) -> None:
-        """Whether the agent could run now; spends nothing.
+    async def check(self, agent: AgentConfig) -> str:
+        """Whether the agent could run now, and what is to be said of it, "" for nothing.
+
+        Spends nothing, but for a tiny request where the server's list does not name the agent's model.
 
         Raises:
             NotFound: there is no provider of that name.
@@ -66,19 +70,30 @@ class ProviderPool:
         """
         self._allow(agent)
         try:
-            await self.of(agent).check(agent)
+            return await self._checked(agent)
         except NotReady as error:
             told = remark(agent, self._services.clock.utc().date())
             raise NotReady(scrubbed(f"{error} ({told})" if told else str(error), {}, self.secrets)) from None
 
+    async def _checked(self, agent: AgentConfig) -> str:
+        try:
+            await self.of(agent).check(agent)
+        except NotListed as error:
+            return await served_unlisted(agent, self._services, error)
+        return ""
+
     async def converse(self, opening: Opening) -> Conversation:
-        """Start a conversation with the opening's agent.
+        """Start a conversation with the opening's agent; where a server is silent, it is found out whose fault that is.
 
         Raises:
             NotTrusted: its program may not be run, or its key may not go where it asks.
         """
         self._allow(opening.agent)
-        return await self.of(opening.agent).converse(opening)
+        agent, provider = opening.agent, self.of(opening.agent)
+        conversation = await provider.converse(opening)
+        if not traits_or_usual(agent.provider).asks_server or traits_or_usual(agent.provider).is_scaffold:
+            return conversation
+        return Watched(conversation, agent, self._services, on_device=provider.on_device(agent))
 
     def _allow(self, agent: AgentConfig) -> None:
         access = self._services.access

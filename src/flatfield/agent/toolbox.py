@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SHORT_CHARACTERS = 120
 RESULT_LIMIT_BYTES = 256 * 1024
 ECHOED_LETTERS = 80
+MOST_LETTERS = 500
+"""Of a name that is none, so much is looked at."""
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -91,10 +93,10 @@ class Toolbox:
 
     def _meant(self, name: str) -> str:
         """The tool that a model means which calls it with a prefix, in another case, or as it is called elsewhere."""
-        plain = re.split(r"[.:/]|__", name)[-1].strip().lower()
-        names = {known.lower(): known for known in self._tools}
-        names |= {alias: known for known in self._tools for alias in plugins.tool_traits(known).aliases}
-        return names.get(plain, "")
+        names = {alias: known for known in self._tools for alias in plugins.tool_traits(known).aliases}
+        meant = {_bare(alias): known for alias, known in names.items()} | {_bare(known): known for known in self._tools}
+        words = re.split(r"[^A-Za-z0-9_-]+|__", name[:MOST_LETTERS])
+        return next((meant[_bare(word)] for word in reversed(words) if _bare(word) in meant), "")
 
     def _parse(self, call: ToolCall, signature: _Signature) -> dict[str, Any]:
         """The arguments; none at all stand for `{}`, as several servers send it for calls without arguments."""
@@ -103,11 +105,28 @@ class Toolbox:
         if json_text.is_deeper(call.arguments):
             raise signature.refuse("the arguments are nested too deeply")
         try:
-            return self._decode(call.arguments)
+            return self._decode(_unwrapped(call.arguments))
         except msgspec.ValidationError as error:
             raise signature.refuse(f"the arguments are not one plain JSON object ({_plain(error)})") from None
         except (msgspec.DecodeError, UnicodeEncodeError) as error:
             raise signature.refuse(f"the arguments are not valid JSON ({_plain(error)})") from None
+
+
+def _unwrapped(arguments: str) -> str:
+    """Arguments that were written as a JSON text of a JSON text are that text."""
+    if not arguments.lstrip().startswith('"'):
+        return arguments
+    try:
+        inner = msgspec.json.decode(arguments)
+    except msgspec.DecodeError:
+        return arguments
+    is_object = inner.strip().startswith("{") and inner.strip() != "{}" and not json_text.is_deeper(inner)
+    return inner if is_object else arguments
+
+
+def _bare(name: str) -> str:
+    """A name without its case and what joins its words: `ReadFile`, `read-file` and `read_file` are one."""
+    return re.sub("[_-]", "", name).lower()
 
 
 class _Signature(NamedTuple):

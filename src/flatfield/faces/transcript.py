@@ -13,7 +13,7 @@ from flatfield.scoring.fairness.conditions import LAG_SECONDS, abandoned_sum, ou
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flatfield.records import ToolResult, TrialRecord, Turn, Usage, Verdict
+    from flatfield.records import Reply, ToolResult, TrialRecord, Turn, Usage, Verdict
 
 
 def transcript(record: TrialRecord, verdicts: Sequence[Verdict] = ()) -> str:
@@ -60,17 +60,14 @@ def _flat(text: str) -> str:
 
 
 def _turn(number: int, turn: Turn) -> Iterator[str]:
-    reply, usage = turn.reply, turn.reply.usage
-    tokens = "usage not reported"
-    if usage is not None:
-        tokens = f"{count(usage.input_tokens)} tokens in{_cached(usage)}, {count(usage.output_tokens)} out"
-        tokens += f" ({count(usage.reasoning_tokens)} reasoning)" if usage.reasoning_tokens else ""
+    reply = turn.reply
     first = f", first token {seconds(reply.first_token_seconds)}" if reply.first_token_seconds is not None else ""
     retried = f", retries {seconds(reply.retry_seconds)} ({reply.attempts} attempts)" if reply.attempts > 1 else ""
-    told = reply.reported_cost_usd
-    cost = f" · {dollars(turn.cost_usd)}" + (f", the API reports {dollars(told)}" if told is not None else "")
+    used = _used(reply, f" · {dollars(turn.cost_usd)}")
     yield ""
-    yield f"── turn {number}: {reply.finish} · model {seconds(reply.model_seconds)}{first}{retried} · {tokens}{cost}"
+    yield f"── turn {number}: {reply.finish} · model {seconds(reply.model_seconds)}{first}{retried} · {used}"
+    for part in reply.by_model if len(reply.by_model) > 1 else ():
+        yield f"  {_flat(part.request.model)}: {_used(part)}"
     if beside := ", ".join(_beside(turn)):
         yield f"  beside the model: {beside}"
     yield f"  request {msgspec.json.encode(reply.request).decode()}"
@@ -82,6 +79,22 @@ def _turn(number: int, turn: Turn) -> Iterator[str]:
     for call in reply.calls:
         yield f"  → {_flat(call.name)} {_flat(call.arguments)}"
         yield from _result(results.get(call.id))
+
+
+def _used(reply: Reply, cost: str = "") -> str:
+    """A reply's tokens, what they cost where that is known, and what the API or scaffold says that they did."""
+    usage, told = reply.usage, reply.reported_cost_usd
+    tokens = "usage not reported"
+    if usage is not None:
+        tokens = f"{count(usage.input_tokens)} tokens in{_cached(usage)}, {count(usage.output_tokens)} out"
+        tokens += f" ({count(usage.reasoning_tokens)} reasoning)" if usage.reasoning_tokens else ""
+    who = "the scaffold" if reply.scaffold else "the API"
+    return f"{tokens}{cost}" + (f", {who} reports {dollars(told)}" if told is not None else "")
+
+
+def _for_an_hour(usage: Usage) -> str:
+    hour = usage.cache_write_1h_tokens
+    return f", of it {count(hour)} for an hour" if hour else ""
 
 
 def _cached(usage: Usage) -> str:
@@ -130,7 +143,7 @@ def _sums(record: TrialRecord) -> Iterator[str]:
     if usage is not None:
         yield (
             f"  tokens: input {count(usage.input_tokens)} (cache read {count(usage.cache_read_tokens)}, write"
-            f" {count(usage.cache_write_tokens)}), output {count(usage.output_tokens)}"
+            f" {count(usage.cache_write_tokens)}{_for_an_hour(usage)}), output {count(usage.output_tokens)}"
             f" (reasoning {count(usage.reasoning_tokens)})"
         )
     speed = output_tokens_per_second([record])

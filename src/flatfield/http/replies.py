@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import math
 import re
 from contextlib import suppress
@@ -33,6 +34,8 @@ FREE_TOKENS = 16  # servers count the marks that begin and end a reply, or do no
 LETTERS_PER_TOKEN, FREE_LETTERS = 32, 8000
 """Text of which a token is longer than this is not written by a model that keeps to its cap either."""
 ERROR_BYTES = 16 * 1024
+SHOWN_BYTES = 300
+"""So much of a reply that is none is quoted."""
 DRAIN_SECONDS = 0.2  # that a body may take to end when the reply in it is over, to use the connection again
 DONE = b"[DONE]"
 AFTER_SECONDS = 3.0
@@ -135,6 +138,10 @@ class Marks:
         if self.limit is not None and not self.limit.expired():
             self.limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
 
+    def silent_seconds(self, now: float) -> float:
+        """For how long nothing has come; what comes without a token, before the first one, is nothing."""
+        return max(0.0, now - (self.sent if self.first is None else self.last))
+
 
 async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, clock: Clock) -> str | None:
     """Feed the body to the reader; returns "size" when it is longer than it may be, else None.
@@ -142,7 +149,7 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
     Raises:
         Passing: the body ended before the reply did.
     """
-    chunk = await response.content.readany()
+    chunk = await _beginning(response, marks)
     decoder, body = _decoder(response.content_type, chunk), bytearray()
     most_bytes = max(MAX_REPLY_BYTES, BYTES_OF_A_TOKEN * (marks.output_tokens or 0))
     while chunk and not marks.is_over:
@@ -169,8 +176,20 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
         if isinstance(decoder, EventDecoder) and decoder.stray and not reader.complete:
             _read(reader.whole, decoder.stray)
     if not reader.complete:
-        raise Passing(f"{shown_url(str(response.url))} ended the stream before the reply was complete")
+        said = "" if reader.begun else bytes(marks.received[:SHOWN_BYTES]).decode("utf-8", "replace").strip()
+        where = shown_url(str(response.url))
+        raise Passing(f"{where} ended the stream before the reply was complete{f'; it said: {said}' if said else ''}")
     return None
+
+
+async def _beginning(response: aiohttp.ClientResponse, marks: Marks) -> bytes:
+    """The first piece of a body, without the byte order mark that some servers begin with."""
+    chunk = await response.content.readany()
+    while chunk and codecs.BOM_UTF8.startswith(chunk) and (more := await response.content.readany()):
+        chunk += more
+    if chunk.startswith(codecs.BOM_UTF8):
+        marks.received += codecs.BOM_UTF8
+    return chunk.removeprefix(codecs.BOM_UTF8)
 
 
 def _take(events: list[bytes], reader: Reader, marks: Marks) -> None:

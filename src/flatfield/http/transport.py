@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from flatfield.http.post import Post
     from flatfield.http.services import Pressure
 
-STALLED_SECONDS = 15.0
-"""Where nothing came for so long in the middle of a reply, until time was over, its server stopped, not its model."""
 LARGE_BODY_BYTES = 512 * 1024
 HEADER_BYTES = 128 * 1024
 """A header may be so long: gateways put policies, limits and traces into theirs."""
@@ -50,7 +48,9 @@ R = TypeVar("R", bound=Reader)
 class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
     """One request that succeeded, and what it took; `cut` says what ended it before the model did.
 
-    `first_token_seconds` None: none came, or the reply was not streamed. `abandoned`: what the failed attempts used
+    `first_token_seconds` None: none came, or the reply was not streamed. `silent_seconds`: for so long
+    nothing had come when time was over, or no token if none came at all; `has_headers`: whether an answer had begun
+    then. `abandoned`: what the failed attempts used
     that broke off after their first token, and last a reply that was cut before its tokens were counted. `wire`: all
     attempts, in order.
     """
@@ -61,6 +61,8 @@ class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
     queue_seconds: float
     model_seconds: float
     first_token_seconds: float | None
+    silent_seconds: float = 0.0
+    has_headers: bool = True
     cut: str | None = None
     abandoned: tuple[Abandoned, ...] = ()
     wire: tuple[Wire, ...]
@@ -141,6 +143,8 @@ class Transport:
                     queue_seconds=self._queue_seconds,
                     model_seconds=max(0.0, ended - marks.sent),
                     first_token_seconds=None if marks.first is None else max(0.0, marks.first - marks.sent),
+                    silent_seconds=marks.silent_seconds(ended) if cut == "time" else 0.0,
+                    has_headers=marks.status is not None,
                     cut=cut,
                     abandoned=attempts.abandoned(reader, kept=cut is not None),
                     wire=attempts.wire,
@@ -210,11 +214,6 @@ class Transport:
             if isinstance(error, _FINAL):
                 raise ProviderError(f"no request can be made to {where}: {error}") from None
             if marks.limit is not None and marks.limit.expired() and marks.is_out:
-                silent_seconds = self._clock.now() - marks.last
-                if reader.begun and silent_seconds >= STALLED_SECONDS:
-                    raise ProviderError(
-                        f"{where} sent nothing for {silent_seconds:.0f} s in the middle of its reply"
-                    ) from None
                 return "time"
             raise Passing(_trouble(error, where, marks, policy)) from None
 

@@ -29,7 +29,7 @@ from flatfield.runs.budget import Budget
 from flatfield.runs.claim import claimed
 from flatfield.runs.order import updated, versions
 from flatfield.runs.plan import remaining, unmeasured
-from flatfield.runs.readiness import notices, unready
+from flatfield.runs.readiness import notices, readiness
 from flatfield.runs.scheduler import JOBS, Means, run_trials
 from flatfield.runs.scratch import scratch_folder
 from flatfield.runs.traffic.devices import shared_devices
@@ -105,7 +105,8 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         needed = _needed(run, todo.plans) if conduct.until_sure is None else run.agents
         judges = _needed_judges(run, conduct)
         conduct.access.allow([want for task in run.tasks for want in wants(task, conduct.access)])
-        not_ready = await unready(pool, needed, judges, skip=conduct.skip_unready)
+        not_ready, said = await readiness(pool, needed, judges, skip=conduct.skip_unready)
+        _say(said, conduct)
         _say(notices((*needed, *judges), conduct.clock.utc().date()), conduct)
         ready = [agent for agent in (*run.agents, *conduct.judges) if agent.name not in not_ready]
         limit_agents(lanes, pool, ready, conduct.lanes)

@@ -51,7 +51,7 @@ class RunningServer(Struct, frozen=True, kw_only=True):
 
 
 async def examine(project: Project, services: Services) -> tuple[Finding, ...]:
-    """Everything, part by part; nothing is spent."""
+    """Everything, part by part; nothing is spent but a tiny request of each model that its server does not list."""
     servers = await find_servers(services)  # by itself: loading vendors meanwhile would make them look slow
     agents, sandbox = await asyncio.gather(_agents(project, services), asyncio.to_thread(_sandbox, services.environ))
     return (
@@ -175,11 +175,12 @@ def _disk(folder: Path, what: str) -> Finding:
 async def _agents(project: Project, services: Services) -> tuple[Finding, ...]:
     """Whether agents could run now: one finding for each of the user's, one a provider for those of known models."""
     known = frozenset(model.name for model in known_models())
+    notes: dict[str, str] = {}
     async with ProviderPool(services) as pool:
 
         async def look(agent: AgentConfig) -> str:
             try:
-                await pool.check(agent)
+                notes[agent.name] = await pool.check(agent)
             except FlatfieldError as error:
                 return str(error)
             return ""
@@ -193,7 +194,7 @@ async def _agents(project: Project, services: Services) -> tuple[Finding, ...]:
         elif reason:
             own.append(Finding(part=f"agent {agent.name}", state="missing", found="not ready", fix=reason))
         else:
-            own.append(Finding(part=f"agent {agent.name}", state="ok", found="ready"))
+            own.append(Finding(part=f"agent {agent.name}", state="ok", found=notes[agent.name] or "ready"))
     return (*own, *(_shipped(provider, found) for provider, found in shipped.items()))
 
 

@@ -120,7 +120,7 @@ async def run_here(
     protection = _protection(folder, around)
     async with AsyncExitStack() as stack:
         lanes, pool = await _open(stack, around)
-        await pool.check(agent)
+        said = await pool.check(agent)
         limit_agents(lanes, pool, (agent,), around.lanes)
         assignment = _assignment(prompt, agent, limits, around.run)
         commanding = tuple(filter(needs_sandbox, tool_names(agent, assignment.task)))
@@ -134,7 +134,9 @@ async def run_here(
         async with lanes.hold(lane, wait) as lane_seconds, lanes.alone(lane) as device_seconds:
             record = await _worked(work, protection, assignment, sandbox, around)
         waited = record.queue_seconds + lane_seconds + device_seconds
-        return structs.replace(record, queue_seconds=waited, notes=(*record.notes, *opened(protection)))
+        return structs.replace(
+            record, queue_seconds=waited, notes=(*record.notes, *filter(None, (said,)), *opened(protection))
+        )
 
 
 def _protection(folder: Path, around: Surroundings) -> Protection:

@@ -27,7 +27,8 @@ _ALLOW = "allow"
 _EXAMPLE = 'allow = ["AGENTS.md", "docs/**/CLAUDE.md"]'
 _NEEDED = ("input_mtok", "output_mtok")
 RATES: dict[str, fields.Reader] = {
-    name: fields.number(least=0) for name in ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok")
+    name: fields.number(least=0)
+    for name in ("input_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok", "output_mtok")
 }
 """What a price may hold, in USD per million tokens."""
 

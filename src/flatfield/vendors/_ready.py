@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from flatfield import json_text
-from flatfield.errors import NotReady
+from flatfield.errors import NotListed, NotReady
 from flatfield.http.proxies import proxy_for
 from flatfield.http.secrecy import shown_url
 from flatfield.tasks.headers import variables
@@ -83,7 +83,7 @@ async def ready(agent: AgentConfig, address: Address, services: Services, vendor
 
     Raises:
         NotReady: it does not answer, does not take the key, is no such server, or does not serve the model; with the
-            fix.
+            fix. NotListed: all is well but for the model, which its list does not name.
     """
     asked = _Question(agent=agent, address=address, services=services, vendor=vendor, catalogue=catalogue)
     status, body = await asked.get(catalogue.path)
@@ -144,7 +144,7 @@ def listed_ids(body: bytes) -> list[Listed]:
 
 def with_version(base_url: str) -> str:
     """What somebody may have meant whose address of an OpenAI-compatible server has no path, or one too much."""
-    for ending in ("/chat/completions", "/responses", "/models"):
+    for ending in ("/chat/completions", "/completions", "/responses", "/models"):
         if base_url.endswith(ending):
             return base_url.removesuffix(ending)
     return "" if urlsplit(base_url).path.strip("/") else f"{base_url}/v1"
@@ -267,7 +267,7 @@ class _Question:
         names = closest(model, [each.id for each in listed if not each.unusable])
         if found is None:
             where = shown_url(self.address.base_url)
-            raise NotReady(f"agent {self.agent.name!r}: {catalogue.absent(model, where, names)}")
+            raise NotListed(f"agent {self.agent.name!r}: {catalogue.absent(model, where, names)}")
         if found.unusable:
             raise NotReady(f"agent {self.agent.name!r}: {model!r} {found.unusable}; choose another: {names}")
 

@@ -102,6 +102,7 @@ __all__ = [
     "held_schema",
     "is_object",
     "is_own",
+    "least_cap",
     "listed_ids",
     "native_tools",
     "own_headers",
@@ -209,6 +210,11 @@ def native_tools(opening: Opening) -> tuple[ToolSpec, ...]:
 def held_schema(opening: Opening) -> dict[str, Any] | None:
     """What the reply's text is held to, if anything: a step of the `json` protocol, or the opening's schema."""
     return json_protocol.schema(opening.tools) if uses_json(opening) else opening.response_schema
+
+
+def least_cap(left_tokens: int, *caps: int | None) -> int:
+    """The output cap of a request: what is left to the trial, or less where the agent or its model has a cap."""
+    return min([left_tokens, *(cap for cap in caps if cap is not None)])
 
 
 def function(tool: ToolSpec) -> dict[str, Any]:
@@ -432,6 +438,8 @@ def _reply(told: Told, exchange: Exchange[Any], sent: Sent) -> Reply:
         usage=told.usage,
         first_token_seconds=exchange.first_token_seconds,
         model_seconds=exchange.model_seconds,
+        silent_seconds=exchange.silent_seconds,
+        has_headers=exchange.has_headers,
         retry_seconds=exchange.retry_seconds,
         queue_seconds=exchange.queue_seconds,
         attempts=exchange.attempts,
@@ -546,10 +554,12 @@ def is_object(arguments: str) -> bool:
 def arguments_object(arguments: str) -> dict[str, Any]:
     """A call's arguments as the object that every vendor wants to see again.
 
-    Arguments that are no JSON object are wrapped: a refused conversation would hide from the model what it did wrong.
+    An object that was written as a JSON text once more is that object; other arguments that are none are wrapped: a
+    refused conversation would hide from the model what it did wrong.
     """
     try:
         value = json_text.decoded(arguments or "{}")
+        value = json_text.decoded(value) if isinstance(value, str) else value
     except ValueError:
         value = None
     return value if isinstance(value, dict) else {"invalid_arguments": arguments}

@@ -31,8 +31,8 @@ def test_all_that_is_known_of_a_model(cli: Cli, project: Path) -> None:
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert "user price file (flatfield.toml:1)" in lines[1]
-    assert lines[1].split()[-4:] == ["$3", "$3", "$3", "$4"]
-    assert lines[2].split() == ["openai", "gpt-5", "$1.25", "$0.125", "–", "$10"]
+    assert lines[1].split()[-4:] == ["$3", "$3", "–", "$4"]
+    assert lines[2].split() == ["openai", "gpt-5", "$1.25", "$0.125", "–", "–", "$10"]
     assert any("service tier flex" in line for line in lines)
     assert max(map(len, lines)) <= 100
     assert "genai-prices 0." in done.stderr
@@ -42,7 +42,8 @@ def test_the_same_as_json(cli: Cli) -> None:
     told = json.loads(cli("prices", "show", "openai:gpt-5-mini", "--json").stdout)
     assert told["version"].startswith("genai-prices ")
     assert told["prices"][0]["rates"] == {
-        "input_mtok": 0.25, "cache_read_mtok": 0.025, "cache_write_mtok": None, "output_mtok": 2.0
+        "input_mtok": 0.25, "cache_read_mtok": 0.025, "cache_write_mtok": None, "cache_write_1h_mtok": None,
+        "output_mtok": 2.0,
     }  # fmt: skip
 
 

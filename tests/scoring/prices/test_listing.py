@@ -62,6 +62,6 @@ def test_an_unknown_model_is_one_sentence_with_names_that_come_close() -> None:
 
 def test_what_a_provider_of_ours_asks() -> None:
     assert vendor_rates("anthropic", "claude-opus-4-1-20250805", get_snapshot(), NOW) == Rates(
-        input_mtok=15.0, cache_read_mtok=1.5, cache_write_mtok=18.75, output_mtok=75.0
+        input_mtok=15.0, cache_read_mtok=1.5, cache_write_mtok=18.75, cache_write_1h_mtok=30.0, output_mtok=75.0
     )
     assert vendor_rates("ollama", "gpt-oss:20b", get_snapshot(), NOW) is None

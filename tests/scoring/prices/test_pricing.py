@@ -14,6 +14,7 @@ from flatfield.tasks.importers.nano_agent_2025_08 import load
 
 MILLION = Usage(input_tokens=1_000_000, output_tokens=1_000_000)
 AUGUST = Prices(at=datetime(2025, 8, 15, tzinfo=UTC))
+AUTUMN = Prices(at=datetime(2025, 10, 15, tzinfo=UTC))
 
 
 def agent(provider: str, model: str, base_url: str | None = None) -> AgentConfig:
@@ -111,6 +112,31 @@ def test_own_prices_win() -> None:
     assert prices.usd(agent("ollama", "gpt-5"), usage, on_device=True) == pytest.approx(expected)
     assert prices.usd(agent("third-party", "x"), MILLION, on_device=False) == pytest.approx(2.0)
     assert prices.version() == f"genai-prices {version('genai-prices')}; user price file: gpt-5, third-party:x"
+
+
+HOUR = Usage(input_tokens=1000, cache_write_tokens=800, cache_write_1h_tokens=600, output_tokens=0)
+
+
+def test_what_the_cache_keeps_for_an_hour_costs_twice_the_input() -> None:
+    sonnet = agent("anthropic", "claude-sonnet-4-5")
+    assert AUTUMN.usd(sonnet, HOUR, on_device=False) == pytest.approx((200 * 3 + 200 * 3.75 + 600 * 6) / 1e6)
+
+
+def test_where_no_rate_is_known_for_it_no_price_is() -> None:
+    listed = agent("openai-chat", "anthropic/claude-3-haiku", "https://openrouter.ai/api/v1")
+    five = Usage(input_tokens=1000, cache_write_tokens=800)
+    assert AUTUMN.usd(listed, five, on_device=False) is not None
+    assert AUTUMN.usd(listed, HOUR, on_device=False) is None
+    own = Price(input_mtok=2, output_mtok=3, cache_write_mtok=4, source="f.toml:1")
+    m = agent("anthropic", "m")
+    assert Prices({"m": own}).usd(m, HOUR, on_device=False) is None
+    both = Price(input_mtok=2, output_mtok=3, cache_write_mtok=4, cache_write_1h_mtok=5, source="f.toml:1")
+    assert Prices({"m": both}).usd(m, HOUR, on_device=False) == pytest.approx((200 * 2 + 200 * 4 + 600 * 5) / 1e6)
+
+
+def test_more_for_an_hour_than_was_written_contradicts_itself() -> None:
+    odd = Usage(input_tokens=1000, cache_write_tokens=8, cache_write_1h_tokens=9)
+    assert AUTUMN.usd(agent("anthropic", "claude-sonnet-4-5"), odd, on_device=False) is None
 
 
 def test_a_price_for_provider_and_model_wins_over_one_for_the_model() -> None:

@@ -20,7 +20,18 @@ PLACES_SHOWN = 10
 TRAITS = ToolTraits(
     default_place=4,
     path_argument="file_path",
-    aliases=("edit", "replace", "str_replace", "str_replace_editor", "str_replace_based_edit_tool", "apply_patch"),
+    aliases=(
+        "edit",
+        "multi_edit",
+        "replace",
+        "replace_in_file",
+        "str_replace",
+        "str_replace_editor",
+        "str_replace_based_edit_tool",
+        "apply_patch",
+        "apply_diff",
+        "search_replace",
+    ),
 )
 
 SPEC = ToolSpec(

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 NAMES_SHOWN = 1000
 
-TRAITS = ToolTraits(default_place=2, looks_only=True, aliases=("ls", "list", "list_dir", "list_files"))
+TRAITS = ToolTraits(
+    default_place=2,
+    looks_only=True,
+    aliases=("ls", "list", "list_dir", "list_files", "list_folder", "list_directory_contents", "print_tree"),
+)
 
 SPEC = ToolSpec(
     name="list_directory",

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 200_000
 NAMES_SHOWN = 100
 
-TRAITS = ToolTraits(default_place=1, looks_only=True, aliases=("read", "view", "cat", "open", "open_file"))
+TRAITS = ToolTraits(
+    default_place=1,
+    looks_only=True,
+    aliases=("read", "view", "view_file", "cat", "open", "open_file", "fs_read", "read_text_file", "get_file_contents"),
+)
 
 SPEC = ToolSpec(
     name="read_file",

@@ -34,7 +34,21 @@ KILLED = {
 TRAITS = ToolTraits(
     needs_sandbox=True,
     shields_folder=True,
-    aliases=("bash", "shell", "run", "exec", "execute", "execute_command", "terminal"),
+    aliases=(
+        "bash",
+        "shell",
+        "run",
+        "exec",
+        "execute",
+        "execute_command",
+        "execute_bash",
+        "terminal",
+        "run_shell_command",
+        "run_terminal_cmd",
+        "run_in_terminal",
+        "exec_command",
+        "local_shell",
+    ),
 )
 
 SPEC = ToolSpec(

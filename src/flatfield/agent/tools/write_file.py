@@ -18,7 +18,7 @@ TRAITS = ToolTraits(
     default_place=3,
     path_argument="file_path",
     content_argument="content",
-    aliases=("write", "create", "create_file", "save_file"),
+    aliases=("write", "write_to_file", "create", "create_file", "create_new_file", "save_file", "fs_write"),
 )
 
 SPEC = ToolSpec(

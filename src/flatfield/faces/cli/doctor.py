@@ -22,7 +22,8 @@ MARKS = {"ok": "✓", "missing": "–", "wrong": "✗"}
 def command(context: typer.Context, as_json: AsJson = False) -> None:
     """Look at keys, servers, models, sandbox and disk.
 
-    Says what is there, what is not, and how to fix it; nothing is spent.
+    Says what is there, what is not, and how to fix it; nothing is spent but a tiny
+    request of each model that its server does not list.
     """
     from flatfield.faces.drawing import open_console, wrapped
 

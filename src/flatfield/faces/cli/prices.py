@@ -132,9 +132,9 @@ async def _download(url: str) -> bytes:
 def _print(found: tuple[Listing, ...]) -> None:
     from flatfield.faces.blocks import Table
 
-    columns = ("provider", "model", "when", "input", "cached", "cache write", "output")
+    columns = ("provider", "model", "when", "input", "cached", "cache write", "kept 1 h", "output")
     rows = tuple(row for listing in found for row in _rows(listing))
-    right = frozenset({"input", "cached", "cache write", "output"})
+    right = frozenset({"input", "cached", "cache write", "kept 1 h", "output"})
     print_table(Table(columns=columns, rows=rows, right=right, fold=frozenset({"provider", "model", "when"})))
 
 
@@ -147,5 +147,6 @@ def _rows(listing: Listing) -> Iterator[tuple[str, ...]]:
 
 def _cells(rates: Rates) -> tuple[str, ...]:
     from flatfield.faces.wording import rate
+    from flatfield.scoring.prices.listing import KEYS
 
-    return tuple(map(rate, (rates.input_mtok, rates.cache_read_mtok, rates.cache_write_mtok, rates.output_mtok)))
+    return tuple(rate(getattr(rates, key)) for key in KEYS)

@@ -42,7 +42,11 @@ def metrics(result: RunResult, *, brief: bool = False) -> Section:
     if not brief:
         text += " Out/s: output tokens a second, from the first one where it was seen."
         text += " Level: the highest one held, with performance C or better." if levels else ""
-    text += " API says: what the API itself reports as the cost; grades are on ours." if told else ""
+    text += (
+        " API says: what the API or scaffold itself reports as the cost; grades are on ours where a price is known."
+        if told
+        else ""
+    )
     text += " Device: what the device's time costs." if device else ""
     return Section(title="Performance Metrics", paragraphs=(text,), tables=tuple(tables))
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import Price
 
-KEYS = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok")
+KEYS = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok", "output_mtok")
 
 
 class Rates(Struct, frozen=True, kw_only=True):
@@ -29,6 +29,7 @@ class Rates(Struct, frozen=True, kw_only=True):
     input_mtok: float | None = None
     cache_read_mtok: float | None = None
     cache_write_mtok: float | None = None
+    cache_write_1h_mtok: float | None = None
     output_mtok: float | None = None
 
 
@@ -125,7 +126,11 @@ def _own(key: str, price: Price, source: str) -> Listing:
     read = price.input_mtok if price.cache_read_mtok is None else price.cache_read_mtok
     write = price.input_mtok if price.cache_write_mtok is None else price.cache_write_mtok
     rates = Rates(
-        input_mtok=price.input_mtok, cache_read_mtok=read, cache_write_mtok=write, output_mtok=price.output_mtok
+        input_mtok=price.input_mtok,
+        cache_read_mtok=read,
+        cache_write_mtok=write,
+        cache_write_1h_mtok=price.cache_write_1h_mtok,
+        output_mtok=price.output_mtok,
     )
     return Listing(
         provider=provider if colon else "any",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 STANDARD = frozenset({"", "auto", "default", "standard", "on_demand", "unspecified"})
 """Service tiers that are billed at the list price, as the vendors' replies call them."""
+PRICED_APART = re.compile(r"batch|fast|flex|priority|inference_geo")
+"""Words of tiers that are known to cost more or less than others, so that a price of one's own is not theirs."""
+AS_REPORTED = "no price known: as reported by the API or scaffold itself"
 
 
 class Prices:
@@ -56,35 +60,47 @@ class Prices:
         user's own device, $0 at the API. Nothing else is ever free: a listed price of 0 is no price known. `sent` is
         the reply's `request`: where it really went, and at which service tier it was served.
         """
-        own = self.own(agent)
+        own = self.own(agent, sent)
         if own is None and on_device:
             return 0.0
         if usage is None or usage.cache_read_tokens + usage.cache_write_tokens > usage.input_tokens:
             return None
+        if usage.cache_write_1h_tokens > usage.cache_write_tokens:
+            return None
         if own is not None:
-            return own_usd(own, usage)
+            return None if sent and PRICED_APART.search(sent.service_tier) else own_usd(own, usage)
         listed = self._listed(agent, usage, sent or Sent())
         stated = stated_price(agent, sent or Sent()) if listed is None else None
         return listed if stated is None else own_usd(stated, usage)
 
-    def own(self, agent: AgentConfig) -> Price | None:
-        """The user's own price of an agent's model."""
-        return self._own.get(f"{agent.provider}:{agent.model}") or self._own.get(agent.model)
+    def own(self, agent: AgentConfig, sent: Sent | None = None) -> Price | None:
+        """The user's own price of an agent's model; of a scaffold's, else of the model that it says it asked."""
+        named = [f"{agent.provider}:{agent.model}", agent.model]
+        if plugins.traits_or_usual(agent.provider).is_scaffold:
+            named.append(sent.model if sent else "")
+        return next((self._own[name] for name in named if name in self._own), None)
 
     def version(self) -> str:
         """Which prices these are, for the manifest."""
         listed = self._file.version()
         return f"{listed}; user price file: {', '.join(sorted(self._own))}" if self._own else listed
 
-    def described(self, agent: AgentConfig, sent: Sent) -> str:
-        """How a request of the agent is priced, in words; "" when no price is known. `sent` as for `usd`."""
-        own = self.own(agent)
+    def described(self, agent: AgentConfig, sent: Sent, usage: Usage | None = None) -> str:
+        """How a request is priced, in words; "" when no price is known. `sent` and `usage` as for `usd`."""
+        usage = usage or Usage()
+        own = self.own(agent, sent)
         if own is not None:
-            return f"{_rates_of(own)}: user price file ({own.source})"
-        found = self._calculated(agent, Usage(), sent)
+            known = own_usd(own, usage) is not None and not PRICED_APART.search(sent.service_tier)
+            return "" if not known else f"{_rates_of(own)}: user price file ({own.source})"
+        found = self._calculated(agent, usage, sent)
         if found is None:
             stated = stated_price(agent, sent)
-            return "" if stated is None else f"{_rates_of(stated)}: {agent.provider}'s own list ({stated.source})"
+            known = stated is not None and own_usd(stated, usage) is not None
+            return (
+                ""
+                if stated is None or not known
+                else f"{_rates_of(stated)}: {agent.provider}'s own list ({stated.source})"
+            )
         price = found.model_price
         tier = sent.service_tier
         at = f" at the service tier {tier}" if tier_context(tier) else ""
@@ -93,8 +109,19 @@ class Prices:
 
     def described_turns(self, agent: AgentConfig, turns: Sequence[Turn]) -> str:
         """How those turns that cost something were priced, each way once; "" when none did."""
-        said = (self.described(agent, turn.reply.request) or _as_reported(turn) for turn in turns if turn.cost_usd)
+        said = (text for turn in turns if turn.cost_usd for text in self._described_turn(agent, turn))
         return " | ".join(dict.fromkeys(text for text in said if text))
+
+    def _described_turn(self, agent: AgentConfig, turn: Turn) -> tuple[str, ...]:
+        """How a turn was priced: each model that it used at its price, by name if there are several, or as reported."""
+        parts = turn.reply.by_model
+        texts = [self.described(agent, each.request, each.usage or Usage()) for each in parts]
+        is_known = all(texts) and not (turn.reply.scaffold and any(each.usage is None for each in parts))
+        if not is_known and turn.reply.reported_cost_usd is not None:
+            return (AS_REPORTED,)
+        return tuple(
+            f"{each.request.model}: {text}" if len(parts) > 1 else text for each, text in zip(parts, texts, strict=True)
+        )
 
     def _listed(self, agent: AgentConfig, usage: Usage, sent: Sent) -> float | None:
         found = self._calculated(agent, usage, sent)
@@ -137,16 +164,16 @@ class Prices:
                 input_tokens=usage.input_tokens,
                 cache_read_tokens=usage.cache_read_tokens,
                 cache_write_tokens=usage.cache_write_tokens,
+                cache_write_1h_tokens=usage.cache_write_1h_tokens,
                 output_tokens=usage.output_tokens,
             )
             found = self._snapshot.calc(tokens, model, vendor, address, self._at, context)
         except LookupError:
             return None
-        return found if found.model_price.input_mtok and found.model_price.output_mtok else None
-
-
-def _as_reported(turn: Turn) -> str:
-    return "" if turn.reply.reported_cost_usd is None else "no price known: as the API itself reports"
+        price = found.model_price
+        if usage.cache_write_1h_tokens and not price.cache_write_1h_mtok:
+            return None
+        return found if price.input_mtok and price.output_mtok else None
 
 
 def stated_price(agent: AgentConfig, sent: Sent) -> Price | None:
@@ -179,14 +206,26 @@ def _rate(price: Any) -> str:  # noqa: ANN401 - a number, or genai-prices' tiers
     return f"${float(price):.10g}" if base is None else f"${float(base):.10g} and more"
 
 
-def _small_requests_usd(found: PriceCalculation, usage: Usage) -> float:
+def _small_requests_usd(found: PriceCalculation, usage: Usage) -> float | None:
     """A run of many requests whose sizes nobody tells: at the rates of small ones, where rates go by size."""
     price = found.model_price
-    inward, outward, read, write = (
+    inward, outward, read, write, hour = (
         None if rate is None else float(rate.base if hasattr(rate, "base") else rate)
-        for rate in (price.input_mtok, price.output_mtok, price.cache_read_mtok, price.cache_write_mtok)
+        for rate in (
+            price.input_mtok,
+            price.output_mtok,
+            price.cache_read_mtok,
+            price.cache_write_mtok,
+            price.cache_write_1h_mtok,
+        )
     )
-    rates = Price(input_mtok=inward or 0.0, output_mtok=outward or 0.0, cache_read_mtok=read, cache_write_mtok=write)
+    rates = Price(
+        input_mtok=inward or 0.0,
+        output_mtok=outward or 0.0,
+        cache_read_mtok=read,
+        cache_write_mtok=write,
+        cache_write_1h_mtok=hour,
+    )
     return own_usd(rates, usage)
 
 
@@ -206,11 +245,17 @@ def _has_tier(model: ModelInfo, context: dict[str, str], at: datetime) -> bool:
     )
 
 
-def own_usd(price: Price, usage: Usage) -> float:
-    """Dollars for one request at a user's own price: a cache price that is left out is the input price."""
-    read, write = usage.cache_read_tokens, usage.cache_write_tokens
+def own_usd(price: Price, usage: Usage) -> float | None:
+    """Dollars for one request at a user's own price: a cache price that is left out is the input price.
+
+    None where something is kept for an hour, at no price that is known.
+    """
+    read, write, hour = usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens
+    if hour and price.cache_write_1h_mtok is None:
+        return None
     read_mtok = price.input_mtok if price.cache_read_mtok is None else price.cache_read_mtok
     write_mtok = price.input_mtok if price.cache_write_mtok is None else price.cache_write_mtok
     fresh = usage.input_tokens - read - write
-    inward = fresh * price.input_mtok + read * read_mtok + write * write_mtok
+    inward = fresh * price.input_mtok + read * read_mtok + (write - hour) * write_mtok
+    inward += hour * (price.cache_write_1h_mtok or 0.0)
     return (inward + usage.output_tokens * price.output_mtok) / 1e6

@@ -87,8 +87,7 @@ class Messages:
         agent = opening.agent
         self.url = f"{address.base_url}/v1/messages"
         self.headers = address.headers
-        caps = (agent.max_output_tokens, accepts_of(agent.model).max_output_tokens)
-        self._caps = [cap for cap in caps if cap is not None]
+        self._caps = (agent.max_output_tokens, accepts_of(agent.model).max_output_tokens)
         self._budget_tokens = thinking_budget(agent)
         settings, output = settings_of(agent), _output(opening)
         self._head = _head(opening, settings, output)
@@ -107,7 +106,7 @@ class Messages:
 
     def cap_tokens(self, left_tokens: int) -> int:
         """The agent's own and the model's at most."""
-        return min([left_tokens, *self._caps])
+        return base.least_cap(left_tokens, *self._caps)
 
     def body(self, cap_tokens: int) -> tuple[bytes, Sent]:
         """All messages, with the marks for the cache; the cap is new, and the thinking budget that depends on it."""

@@ -11,22 +11,9 @@ from flatfield.errors import ProviderError
 from flatfield.http.replies import RETRIED, Passing
 from flatfield.json_text import halves_joined
 from flatfield.records import Finish, ToolCall, Usage
-from flatfield.vendors.base import arguments_object, as_name
-
-
-class _Details(Struct):
-    thinking_tokens: int | None = None
-
-
-class _Usage(Struct):
-    input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    output_tokens: int | None = None
-    output_tokens_details: _Details | None = None
-    service_tier: Any = None
-    inference_geo: Any = None
-    speed: Any = None
+from flatfield.vendors._counts import plain, tokens
+from flatfield.vendors._tier import tier_of
+from flatfield.vendors.base import arguments_object, as_name, is_object
 
 
 class _StopDetails(Struct):
@@ -39,13 +26,13 @@ class _Delta(Struct):
     text: str | None = None
     thinking: str | None = None
     signature: str | None = None
-    partial_json: str | None = None
-    stop_reason: str | None = None
+    partial_json: Any = None
+    stop_reason: Any = None
     stop_details: _StopDetails | None = None
 
 
 class _Started(Struct):
-    usage: _Usage | None = None
+    usage: Any = None
     model: Any = None
 
 
@@ -53,19 +40,19 @@ class _Event(Struct):
     """Any event of the stream; those of other types have none of these fields, and change nothing."""
 
     type: str = ""
-    index: int = 0
+    index: Any = 0
     delta: _Delta | None = None
     content_block: dict[str, Raw] | None = None
     message: _Started | None = None
-    usage: _Usage | None = None
+    usage: Any = None
     error: Any = None
 
 
 class _Message(Struct):
     content: list[dict[str, Raw]] | None = None
-    stop_reason: str | None = None
+    stop_reason: Any = None
     stop_details: _StopDetails | None = None
-    usage: _Usage | None = None
+    usage: Any = None
     model: Any = None
     error: Any = None
 
@@ -84,8 +71,9 @@ class _Block(Struct):
         return halves_joined(_string(self.start.get(name)) + "".join(self.parts))
 
     def arguments(self) -> str:
-        """The JSON text of a call's input, as the model wrote it."""
-        return halves_joined("".join(self.parts)) or bytes(self.start.get("input", b"{}")).decode()
+        """The JSON text of a call's input, as the model wrote it; some gateways send it as a string, in one piece."""
+        begun = self.start.get("input", Raw(b"{}"))
+        return halves_joined("".join(self.parts) or _string(begun) or bytes(begun).decode())
 
 
 NAME_CHARACTERS = 128
@@ -127,10 +115,10 @@ class MessageReader:
         self.letters = self._covered = 0
         self.finish: Finish = "stop"
         self.usage: Usage | None = None
-        self._usage = _Usage()
+        self._usage: dict[str, Any] = {}
         self._explanation = self.answered_by = ""
         self._blocks: list[_Block] = []
-        self._open: dict[int, _Block] = {}
+        self._open: dict[str, _Block] = {}
 
     @property
     def text(self) -> str:
@@ -145,11 +133,7 @@ class MessageReader:
     @property
     def service_tier(self) -> str:
         """The service tier that the API says it served the reply at, or what it says that makes the reply dearer."""
-        usage = self._usage
-        speed, geo = str(usage.speed or ""), str(usage.inference_geo or "")
-        dearer = [speed] if speed not in {"", "standard"} else []
-        dearer += [f"inference_geo {geo}"] if geo not in {"", "global", "not_available"} else []
-        return ", ".join(dearer) or str(usage.service_tier or "")
+        return tier_of(self._usage)
 
     @property
     def reasoning(self) -> str:
@@ -195,15 +179,16 @@ class MessageReader:
         if event.error is not None:
             raise _error(event.error)
         if event.content_block is not None:
-            self._begin(event.index, event.content_block)
+            self._begin(plain(event.index), event.content_block)
         elif event.delta is not None:
-            self._add(event.index, event.delta)
+            self._add(plain(event.index), event.delta)
         if event.message is not None:
             self._begin_message(event.message)
         if event.usage is not None:
             self._merge(event.usage)
             self.usage = _told(self._usage)
         self.over = event.type == "message_stop"
+        self.complete = self.complete or (self.over and bool(self._blocks))  # the end, though no reason is given
 
     def _begin_message(self, started: _Started | _Message) -> None:
         self.answered_by = str(started.model or "")
@@ -221,27 +206,29 @@ class MessageReader:
         if message.content is None or message.stop_reason is None:
             raise Passing(f"the server sent no message: {body[:200].decode('utf-8', 'replace')}")
         for index, block in enumerate(message.content):
-            self._begin(index, block)
+            self._begin(plain(index), block)
         self._begin_message(message)
         self.usage = _told(self._usage) if message.usage is not None else None
-        self._end(message.stop_reason, message.stop_details)
+        self._end(plain(message.stop_reason), message.stop_details)
         self.over = True
 
-    def _begin(self, index: int, start: dict[str, Raw]) -> None:
+    def _begin(self, index: str, start: dict[str, Raw]) -> None:
         block = _Block(kind=_string(start.get("type")), start=start)
         self._blocks.append(block)
         self._open[index] = block
         # Text begins with an empty block; thinking that is not shown has nothing to show but that it began.
         self.begun = self.begun or block.kind != "text"
 
-    def _add(self, index: int, delta: _Delta) -> None:
+    def _add(self, index: str, delta: _Delta) -> None:
         if delta.stop_reason is not None:
-            self._end(delta.stop_reason, delta.stop_details)
+            self._end(plain(delta.stop_reason), delta.stop_details)
             return
         block = self._open.get(index)
         if block is None:
             return
         part = delta.text or delta.partial_json or delta.thinking
+        if part and not isinstance(part, str):  # some gateways send the object itself
+            part = msgspec.json.encode(part).decode()
         if part:
             block.parts.append(part)
             self.letters += len(part)
@@ -256,13 +243,11 @@ class MessageReader:
         if self.finish == "refused" and details is not None:
             self._explanation = details.explanation or ""
 
-    def _merge(self, usage: _Usage) -> None:
+    def _merge(self, usage: object) -> None:
         """Counts are cumulative: the later ones stand, where there are any."""
         self._covered = self.letters
-        for name in _Usage.__struct_fields__:
-            value = getattr(usage, name)
-            if value is not None:
-                setattr(self._usage, name, value)
+        told = usage if isinstance(usage, dict) else {}
+        self._usage |= {name: value for name, value in told.items() if value is not None}
 
 
 def _string(raw: Raw | None) -> str:
@@ -289,27 +274,26 @@ def _returned(block: _Block) -> dict[str, Any]:
             if block.kind == "tool_use"
             else {}
         )
-        return {**block.start, **own, "input": value if _is_wrapped(value, arguments) else Raw(arguments.encode())}
+        return {**block.start, **own, "input": Raw(arguments.encode()) if is_object(arguments) else value}
     return dict(block.start)
 
 
-def _is_wrapped(value: dict[str, Any], arguments: str) -> bool:
-    return value == {"invalid_arguments": arguments}
-
-
-def _told(usage: _Usage) -> Usage | None:
+def _told(usage: dict[str, Any]) -> Usage | None:
     """The vendor's `input_tokens` leave out what was read from or written to the cache; ours include both."""
-    if usage.output_tokens is None:
+    output = tokens(usage, "output_tokens")
+    if output is None:
         return None
-    read = usage.cache_read_input_tokens or 0
-    written = usage.cache_creation_input_tokens or 0
-    details = usage.output_tokens_details
+    apart = usage.get("cache_creation")
+    hour = tokens(apart, "ephemeral_1h_input_tokens") or 0
+    read = tokens(usage, "cache_read_input_tokens") or 0
+    written = tokens(usage, "cache_creation_input_tokens") or hour + (tokens(apart, "ephemeral_5m_input_tokens") or 0)
     return Usage(
-        input_tokens=(usage.input_tokens or 0) + read + written,
+        input_tokens=(tokens(usage, "input_tokens") or 0) + read + written,
         cache_read_tokens=read,
         cache_write_tokens=written,
-        output_tokens=usage.output_tokens,
-        reasoning_tokens=(details.thinking_tokens if details else None) or 0,
+        cache_write_1h_tokens=min(hour, written),
+        output_tokens=output,
+        reasoning_tokens=tokens(usage.get("output_tokens_details"), "thinking_tokens") or 0,
     )
 
 
@@ -318,9 +302,8 @@ def _error(error: Any) -> Exception:  # noqa: ANN401 - the vendor's object, or w
     told = error if isinstance(error, dict) else {"message": error}
     code = told.get("code")
     status = _STATUS.get(str(told.get("type")), code if isinstance(code, int) else None)
-    text = (
-        f"the server reported an error in the stream: {told.get('type') or 'error'}: {str(told.get('message'))[:500]}"
-    )
+    said = str(told.get("message") or error)[:500]
+    text = f"the server reported an error in the stream: {told.get('type') or 'error'}: {said}"
     if status is not None and 400 <= status < 500 and status not in RETRIED:
         return ProviderError(text, status=status)
     return Passing(text, status=status)

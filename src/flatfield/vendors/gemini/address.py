@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 VERSION = "v1beta"  # `v1` lacks the `-latest` names and previews; a base_url may end in it all the same
 _VERSIONS = frozenset({"v1", "v1beta", "v1alpha"})
 _METHOD = "generateContent"
+_METHOD_PATH = re.compile(r"(/v1\w*)?/models/[^/]+:\w+$")
 
 
 class _Model(Struct, rename="camel"):
@@ -64,6 +66,8 @@ def catalogue() -> base.Catalogue:
 def _corrected(base_url: str) -> str:
     """What somebody may have meant who wrote the address of another door, or of one resource."""
     written = base_url.removesuffix(f"/{VERSION}")
+    if asked := _METHOD_PATH.search(written):
+        return written[: asked.start()]
     for ending in ("/v1beta/openai", "/openai", "/v1/models", "/v1beta/models", "/models"):
         if written.endswith(ending):
             return written.removesuffix(ending)

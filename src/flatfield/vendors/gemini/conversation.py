@@ -43,7 +43,7 @@ class GeminiContents:
         agent = opening.agent
         self.url = f"{address.base_url}/{resource(agent.model)}:streamGenerateContent?alt=sse"
         self.headers = {"Content-Type": "application/json", "Accept": "text/event-stream", **address.headers}
-        self._caps = [cap for cap in (agent.max_output_tokens, accepts(agent.model).output_tokens) if cap is not None]
+        self._caps = (agent.max_output_tokens, accepts(agent.model).output_tokens)
         settings, held = settings_of(agent), _held(opening)
         self._head = _head(opening)
         self._tail = (
@@ -63,7 +63,7 @@ class GeminiContents:
 
     def cap_tokens(self, left_tokens: int) -> int:
         """The agent's own and the model's at most."""
-        return min([left_tokens, *self._caps])
+        return base.least_cap(left_tokens, *self._caps)
 
     def body(self, cap_tokens: int) -> tuple[bytes, Sent]:
         """All contents; only the cap is new."""

@@ -10,12 +10,13 @@ from msgspec import Raw, Struct
 from flatfield.errors import ProviderError
 from flatfield.http.replies import RETRIED, Passing, retry_info_seconds
 from flatfield.records import Finish, ToolCall, Usage
+from flatfield.vendors._counts import plain, tokens
 from flatfield.vendors.base import Told
 
 
 class _Call(Struct):
-    id: str | None = None
-    name: str = ""
+    id: Any = None
+    name: Any = ""
     args: Raw = Raw(b"{}")
 
 
@@ -32,7 +33,7 @@ class _Content(Struct):
 
 class _Candidate(Struct, rename="camel"):
     content: _Content | None = None
-    finish_reason: str | None = None
+    finish_reason: Any = None
     finish_message: str | None = None
 
 
@@ -41,19 +42,10 @@ class _Feedback(Struct, rename="camel"):
     block_reason_message: str | None = None
 
 
-class _Usage(Struct, rename="camel"):
-    prompt_token_count: int | None = None
-    cached_content_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    service_tier: Any = None
-
-
 class _Chunk(Struct, rename="camel"):
     candidates: list[_Candidate] | None = None
     prompt_feedback: _Feedback | None = None
-    usage_metadata: _Usage | None = None
+    usage_metadata: Any = None
     model_version: str | None = None
     error: Any = None
 
@@ -69,6 +61,10 @@ _FINISH: dict[str, Finish] = {
     "SPII": "refused",
     "LANGUAGE": "refused",
     "ESCALATION": "refused",
+    "IMAGE_SAFETY": "refused",
+    "IMAGE_PROHIBITED_CONTENT": "refused",
+    "IMAGE_RECITATION": "refused",
+    "MODEL_ARMOR": "refused",
 }
 _MISTAKES = frozenset({"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"})
 """The model wrote a call that the API could not hand on: its own mistake, which it is told, as it is told elsewhere."""
@@ -110,7 +106,7 @@ class GeminiReader:
         self.model_version = ""
         self._finish: Finish = "stop"
         self._said = ""
-        self._usage: _Usage | None = None
+        self._usage: Any = None
         self._texts: list[str] = []
         self._thoughts: list[str] = []
         self._calls: list[_Call] = []
@@ -149,7 +145,9 @@ class GeminiReader:
     def told(self, turn: int) -> Told:
         """What the reply says; calls without an id of the model's get one of ours, made of `turn`."""
         calls = tuple(
-            ToolCall(id=call.id or f"call_{turn}_{number}", name=call.name, arguments=_arguments(call.args))
+            ToolCall(
+                id=plain(call.id) or f"call_{turn}_{number}", name=plain(call.name), arguments=_arguments(call.args)
+            )
             for number, call in enumerate(self._calls, start=1)
         )
         if self.mistake:
@@ -161,12 +159,12 @@ class GeminiReader:
             finish=self._finish,
             usage=_usage(self._usage),
             reasoning="".join(self._thoughts),
-            service_tier=str((self._usage.service_tier if self._usage else None) or "").lower(),
+            service_tier=_tier(self._usage),
         )
 
     def native_ids(self) -> frozenset[str]:
         """The calls' ids that the model gave; older models give none."""
-        return frozenset(call.id for call in self._calls if call.id)
+        return frozenset(plain(call.id) for call in self._calls if plain(call.id))
 
     def content(self) -> bytes | None:
         """The model's turn as it goes back: signed parts, calls and thoughts verbatim, unsigned text joined.
@@ -194,7 +192,7 @@ class GeminiReader:
                     self._add(part)
                 self._covered = self._covered if chunk.usage_metadata is None else self.letters
             if candidate.finish_reason is not None:
-                self._end(candidate.finish_reason, candidate.finish_message or "")
+                self._end(plain(candidate.finish_reason), candidate.finish_message or "")
 
     def _add(self, raw: Raw) -> None:
         try:
@@ -252,18 +250,33 @@ def _sendable(raw: Raw, part: _Part) -> bytes:
 
 def _arguments(args: Raw) -> str:
     text = bytes(args).decode()
+    if text.startswith('"'):  # some gateways send the object's text
+        return str(msgspec.json.decode(text))
     return "{}" if text == "null" else text
 
 
-def _usage(usage: _Usage | None) -> Usage | None:
-    """Prompt tokens include the cached ones, candidates' tokens not the thoughts."""
-    if usage is None or (usage.prompt_token_count is None and usage.candidates_token_count is None):
+def _tier(usage: Any) -> str:  # noqa: ANN401 - what a server reports
+    """The service tier, which Vertex AI tells as a type of traffic: paid as one goes, or bought beforehand."""
+    told = usage if isinstance(usage, dict) else {}
+    tier = str(told.get("serviceTier") or told.get("trafficType") or "").lower()
+    tier = tier.removeprefix("service_tier_").removeprefix("traffic_type_")
+    return tier.removeprefix("on_demand_") if tier != "on_demand" else tier
+
+
+def _usage(usage: Any) -> Usage | None:  # noqa: ANN401 - what a server reports
+    """Prompt tokens include the cached ones, candidates' tokens not the thoughts, unless the total says so."""
+    prompt, candidates = tokens(usage, "promptTokenCount"), tokens(usage, "candidatesTokenCount")
+    if prompt is None and candidates is None:
         return None
-    thoughts = usage.thoughts_token_count or 0
+    thoughts, total = tokens(usage, "thoughtsTokenCount") or 0, tokens(usage, "totalTokenCount") or 0
+    inward = (prompt or 0) + (tokens(usage, "toolUsePromptTokenCount") or 0)
+    if candidates is None:
+        candidates = max(0, total - inward - thoughts) if total else 0
+    beside = 0 if total and total == inward + candidates else thoughts
     return Usage(
-        input_tokens=(usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0),
-        cache_read_tokens=usage.cached_content_token_count or 0,
-        output_tokens=(usage.candidates_token_count or 0) + thoughts,
+        input_tokens=inward,
+        cache_read_tokens=tokens(usage, "cachedContentTokenCount") or 0,
+        output_tokens=candidates + beside,
         reasoning_tokens=thoughts,
     )
 

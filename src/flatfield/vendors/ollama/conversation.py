@@ -161,7 +161,7 @@ class OllamaMessages:
 
     def cap_tokens(self, left_tokens: int) -> int:
         """The agent's own at most."""
-        return min(self.agent.max_output_tokens or left_tokens, left_tokens)
+        return base.least_cap(left_tokens, self.agent.max_output_tokens)
 
     def body(self, cap_tokens: int) -> tuple[bytes, Sent]:
         """All messages; only the cap is new."""

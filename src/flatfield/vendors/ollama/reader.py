@@ -6,11 +6,12 @@ import re
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Raw, Struct, field, structs
 
 from flatfield.errors import ProviderError
 from flatfield.http.replies import Passing
 from flatfield.records import Finish, ToolCall, Usage
+from flatfield.vendors._counts import plain, tokens
 from flatfield.vendors.base import arguments_object
 
 NANOSECONDS = 1e9
@@ -28,24 +29,24 @@ class _Event(Struct):
 
     message: _Message | None = None
     done: bool = False
-    done_reason: str | None = None
+    done_reason: Any = None
     load_duration: float | None = None
-    prompt_eval_count: int | None = None
-    prompt_eval_cached_count: int | None = None
-    eval_count: int | None = None
+    prompt_eval_count: Any = None
+    prompt_eval_cached_count: Any = None
+    eval_count: Any = None
     error: Any = None
     status: int | None = None
     model: Any = None
 
 
 class _Function(Struct):
-    name: str | None = None
+    name: Any = None
     arguments: Raw = field(default_factory=lambda: Raw(b"{}"))
 
 
 class _Call(Struct):
     function: _Function = field(default_factory=_Function)
-    id: str | None = None
+    id: Any = None
 
 
 _EVENT = msgspec.json.Decoder(_Event)
@@ -88,13 +89,14 @@ class OllamaReader:
 
         None where the prompt's is missing: servers before 0.2 leave it out for a cached prompt, which was not empty.
         """
-        last = self._last
-        if last.prompt_eval_count is None:
+        last = structs.asdict(self._last)
+        prompt = tokens(last, "prompt_eval_count")
+        if prompt is None:
             return None
         return Usage(
-            input_tokens=last.prompt_eval_count,
-            cache_read_tokens=min(last.prompt_eval_cached_count or 0, last.prompt_eval_count),
-            output_tokens=last.eval_count or 0,
+            input_tokens=prompt,
+            cache_read_tokens=min(tokens(last, "prompt_eval_cached_count") or 0, prompt),
+            output_tokens=tokens(last, "eval_count") or 0,
         )
 
     @property
@@ -111,13 +113,15 @@ class OllamaReader:
     def calls(self, turn: int) -> tuple[ToolCall, ...]:
         """The tool calls so far, in the model's order; ids that the server leaves out are made up, unique by turn."""
         return tuple(
-            ToolCall(id=call.id or f"call_{turn}_{number}", name=call.function.name or "", arguments=_arguments(call))
+            ToolCall(
+                id=plain(call.id) or f"call_{turn}_{number}", name=plain(call.function.name), arguments=_arguments(call)
+            )
             for number, (_, call) in enumerate(self._calls, start=1)
         )
 
     def own_ids(self) -> frozenset[str]:
         """The calls' ids that are the server's."""
-        return frozenset(call.id for _, call in self._calls if call.id)
+        return frozenset(plain(call.id) for _, call in self._calls if plain(call.id))
 
     def message(self) -> bytes:
         """The model's message as it goes back: verbatim, but for arguments that are no object, which servers refuse."""
@@ -161,7 +165,7 @@ class OllamaReader:
             for raw in message.tool_calls or ():
                 self._add_call(bytes(raw))
         if event.done:
-            if event.done_reason in {"load", "unload"}:
+            if plain(event.done_reason) in {"load", "unload"}:
                 raise Passing(f"the server has {event.done_reason}ed the model instead of asking it")
             self.complete = self.over = True
             self._last = event

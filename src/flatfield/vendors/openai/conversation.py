@@ -84,7 +84,7 @@ class Responses:
 
     def cap_tokens(self, left_tokens: int) -> int:
         """The agent's own at most, and never less than the API takes."""
-        return max(min(self._cap or left_tokens, left_tokens), models.SMALLEST_CAP_TOKENS)
+        return max(base.least_cap(left_tokens, self._cap), models.SMALLEST_CAP_TOKENS)
 
     def body(self, cap_tokens: int) -> tuple[bytes, Sent]:
         """All items; only the cap is new."""
@@ -100,9 +100,10 @@ class Responses:
         for result in results:
             self._append({"type": "function_call_output", "call_id": result.call_id, "output": result.text})
 
-    def take(self, exchange: Exchange[ResponsesReader], cap_tokens: int, _turn: int) -> base.Told:
+    def take(self, exchange: Exchange[ResponsesReader], cap_tokens: int, turn: int) -> base.Told:
         """Keep the model's items, and read them."""
         reader = exchange.reader
+        reader.tell_ids_apart(turn)
         self._items += [_replayed(raw, call) for raw, call in reader.items]
         calls, finish = reader.calls, reader.finish
         used = reader.usage.output_tokens if reader.usage else 0
@@ -175,9 +176,10 @@ def _is_whole(call: ToolCall) -> bool:
 
 def _replayed(raw: bytes, call: ToolCall | None) -> bytes:
     """The model's item as it goes back to it: verbatim, but for a name or arguments that the API would refuse."""
-    if call is None or (_is_whole(call) and base.as_name(call.name) == call.name and _is_text(raw)):
+    if call is None or (_is_whole(call) and base.as_name(call.name) == call.name and _is_as_read(raw, call)):
         return raw
     item = msgspec.json.decode(raw)
+    item["call_id"] = call.id
     item["name"] = base.as_name(call.name)
     item["arguments"] = (
         call.arguments if _is_whole(call) else msgspec.json.encode(base.arguments_object(call.arguments)).decode()
@@ -185,6 +187,7 @@ def _replayed(raw: bytes, call: ToolCall | None) -> bytes:
     return msgspec.json.encode(item)
 
 
-def _is_text(raw: bytes) -> bool:
-    """Whether an item's arguments are a text, as the API wants to see them again."""
-    return isinstance(msgspec.json.decode(raw).get("arguments"), str)
+def _is_as_read(raw: bytes, call: ToolCall) -> bool:
+    """Whether an item's arguments are a text, and its id the call's, as the API wants to see them again."""
+    item = msgspec.json.decode(raw)
+    return isinstance(item.get("arguments"), str) and item.get("call_id") == call.id

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from flatfield.http.replies import Passing
 from flatfield.records import Finish, ToolCall, Usage
+from flatfield.vendors._counts import openai_usage, plain
 from flatfield.vendors.openai.errors import POLICY_CODES, code_of, stream_error
 
 
@@ -20,27 +21,11 @@ class _Part(Struct):
 
 class _Item(Struct):
     type: str = ""
-    name: str = ""
-    call_id: str = ""
+    name: Any = ""
+    call_id: Any = ""
     arguments: Any = ""
     content: list[_Part] | None = None
     summary: list[_Part] | None = None
-
-
-class _InputDetails(Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _OutputDetails(Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_tokens_details: _InputDetails | None = None
-    output_tokens_details: _OutputDetails | None = None
 
 
 class _Incomplete(Struct):
@@ -52,7 +37,7 @@ class _Response(Struct):
     error: Any = None
     incomplete_details: _Incomplete | None = None
     output: list[msgspec.Raw] = field(default_factory=list)
-    usage: _Usage | None = None
+    usage: Any = None
     service_tier: Any = None
     model: Any = None
 
@@ -130,7 +115,17 @@ class ResponsesReader:
         cut = self._call
         if cut is None:
             return whole
-        return (*whole, ToolCall(id=cut.call_id, name=cut.name, arguments="".join(self._writing)))
+        return (*whole, ToolCall(id=plain(cut.call_id), name=plain(cut.name), arguments="".join(self._writing)))
+
+    def tell_ids_apart(self, turn: int) -> None:
+        """Give an id of ours, made of `turn`, to calls that have none, or that of an earlier one."""
+        found: set[str] = set()
+        for number, (raw, call) in enumerate(self.items):
+            if call is None:
+                continue
+            if not call.id or call.id in found:
+                self.items[number] = (raw, structs.replace(call, id=f"call_{turn}_{number}"))
+            found.add(call.id)
 
     @property
     def counted(self) -> tuple[Usage | None, int]:
@@ -192,7 +187,7 @@ class ResponsesReader:
         item = _item(raw)
         call = None
         if item.type == "function_call":
-            call = ToolCall(id=item.call_id, name=item.name, arguments=_written(item.arguments))
+            call = ToolCall(id=plain(item.call_id), name=plain(item.name), arguments=_written(item.arguments))
         elif item.type == "message":
             for part in item.content or ():
                 self._texts.append(part.refusal or part.text or "")
@@ -214,7 +209,7 @@ class ResponsesReader:
 
     def _conclude(self, response: _Response) -> None:
         """The end of a response: its usage, and how it ended; raises what made it fail."""
-        self.usage = _usage(response.usage)
+        self.usage = openai_usage(response.usage)
         self.service_tier = str(response.service_tier or "")
         self.answered_by = str(response.model or "")
         self._keep_open_call()
@@ -254,17 +249,3 @@ def _item(raw: bytes) -> _Item:
         return _ITEM.decode(raw)
     except msgspec.MsgspecError:
         return _Item()
-
-
-def _usage(usage: _Usage | None) -> Usage | None:
-    if usage is None or usage.output_tokens is None:
-        return None
-    read = usage.input_tokens_details or _InputDetails()
-    written = usage.output_tokens_details or _OutputDetails()
-    return Usage(
-        input_tokens=usage.input_tokens or 0,
-        cache_read_tokens=read.cached_tokens or 0,
-        cache_write_tokens=read.cache_write_tokens or 0,
-        output_tokens=usage.output_tokens,
-        reasoning_tokens=written.reasoning_tokens or 0,
-    )

@@ -91,7 +91,7 @@ class ChatMessages:
 
     def cap_tokens(self, left_tokens: int) -> int:
         """The agent's own at most."""
-        return left_tokens if self._cap is None else min(self._cap, left_tokens)
+        return base.least_cap(left_tokens, self._cap)
 
     def body(self, cap_tokens: int) -> tuple[bytes, Sent]:
         """All messages; only the cap is new."""

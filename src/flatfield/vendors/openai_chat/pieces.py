@@ -6,7 +6,6 @@ from typing import Any
 
 from flatfield.errors import ProviderError
 from flatfield.http.replies import RETRIED, Passing
-from flatfield.records import Usage
 
 _FINAL_KINDS = ("invalid_request", "context_length", "exceed_context", "authentication", "permission", "not_found")
 """Beginnings of error types and codes that trying again does not change."""
@@ -48,29 +47,6 @@ def _of_one_item(last: dict[str, Any], piece: dict[str, Any]) -> bool:
     return all(last.get(name) == piece.get(name) for name in ("type", "index"))
 
 
-def usage_of(usage: Any) -> Usage | None:  # noqa: ANN401 - what a server reports
-    """The tokens of a reply; None when the server does not say how many came out.
-
-    Servers count reasoning inside the completion (OpenAI) or beside it (xAI; Gemini behind such doors, which may
-    name it nowhere). The total tells; where there is none, that a part cannot be more than the whole.
-    """
-    completion = _count(usage, "completion_tokens")
-    if completion is None:
-        return None
-    prompt, total = _count(usage, "prompt_tokens") or 0, _count(usage, "total_tokens") or 0
-    details = usage.get("prompt_tokens_details")
-    read = _count(details, "cached_tokens")
-    reasoning = _count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0
-    beside = max(0, total - prompt - completion) if total else reasoning if reasoning > completion else 0
-    return Usage(
-        input_tokens=prompt,
-        cache_read_tokens=read if read is not None else _count(usage, "prompt_cache_hit_tokens") or 0,
-        cache_write_tokens=_count(details, "cache_write_tokens") or 0,
-        output_tokens=completion + beside,
-        reasoning_tokens=max(reasoning, beside),
-    )
-
-
 def cost_of(usage: Any) -> float | None:  # noqa: ANN401 - what a server reports
     """What the server itself says a reply cost, in USD; None when it says nothing.
 
@@ -89,11 +65,6 @@ def cost_of(usage: Any) -> float | None:  # noqa: ANN401 - what a server reports
 def _dollars(value: Any) -> float | None:  # noqa: ANN401 - what a server reports
     is_amount = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
     return float(value) if is_amount else None
-
-
-def _count(tokens: Any, name: str) -> int | None:  # noqa: ANN401 - what a server reports
-    value = tokens.get(name) if isinstance(tokens, dict) else None
-    return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else None
 
 
 def error_of(error: Any) -> Exception:  # noqa: ANN401 - servers put an object or a string here

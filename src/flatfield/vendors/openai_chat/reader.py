@@ -11,7 +11,9 @@ from msgspec import Struct, field, structs
 from flatfield import json_text
 from flatfield.http.replies import Passing
 from flatfield.records import Finish, ToolCall, Usage
-from flatfield.vendors.openai_chat.pieces import content_parts, cost_of, error_of, merged_details, usage_of
+from flatfield.vendors._counts import openai_usage
+from flatfield.vendors._tier import tier_of
+from flatfield.vendors.openai_chat.pieces import content_parts, cost_of, error_of, merged_details
 
 SHOWN_BYTES = 4096
 
@@ -191,9 +193,11 @@ class ChatReader:
         if isinstance(chunk.model, str) and chunk.model:
             self.answered_by = chunk.model
         if chunk.usage is not None:
-            self.usage = usage_of(chunk.usage) or self.usage
+            self.usage = openai_usage(chunk.usage) or self.usage
             self.reported_cost_usd = cost_of(chunk.usage)
-        if isinstance(chunk.service_tier, str):
+            if isinstance(chunk.usage, dict):
+                self.service_tier = tier_of(chunk.usage) or self.service_tier
+        if isinstance(chunk.service_tier, str) and not self.service_tier:
             self.service_tier = chunk.service_tier
         self._take_choice(chunk)
         if chunk.usage is not None:

@@ -6,14 +6,14 @@ is a task's, which may come from anybody. What a scaffold offers for that differ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
+from collections.abc import Callable, Iterable, Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
 from pathlib import Path  # noqa: TC003 - msgspec
 from typing import Any
 
 from msgspec import Struct, field
 
 from flatfield import json_text
-from flatfield.records import Usage  # noqa: TC001 - msgspec
+from flatfield.records import ModelUse, Usage
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -33,7 +33,8 @@ class Job(Struct, frozen=True, kw_only=True):
 class Report(Struct, frozen=True, kw_only=True):
     """What a scaffold says of its run; None is "it does not say". `error`: why it says that it failed, else "".
 
-    `models`: those that it says it asked, the one that was asked most first.
+    `models`: those that it says it asked, the one that was asked most first; `by_model`: what it used of each, where it
+    tells them apart. `service_tier`: what it says of how it was served, as a vendor's replies do.
     """
 
     text: str = ""
@@ -42,6 +43,8 @@ class Report(Struct, frozen=True, kw_only=True):
     turns: int | None = None
     tool_calls: int | None = None
     models: tuple[str, ...] = ()
+    by_model: tuple[ModelUse, ...] = ()
+    service_tier: str = ""
     error: str = ""
 
 
@@ -111,6 +114,15 @@ def inner(value: object, *path: str) -> dict[str, Any]:
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
+
+
+def summed(uses: Iterable[ModelUse]) -> Usage | None:
+    """The tokens of several models; None where none are told, or not of all."""
+    told = [use.usage for use in uses]
+    known = [usage for usage in told if usage is not None]
+    if not known or len(known) < len(told):
+        return None
+    return Usage(**{name: sum(getattr(usage, name) for usage in known) for name in Usage.__struct_fields__})
 
 
 def count(value: object) -> int | None:

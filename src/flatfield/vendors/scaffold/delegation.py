@@ -144,6 +144,7 @@ class _Delegation:
             turns=report.turns,
             tool_calls=report.tool_calls,
             obeys=obeyed(self._external.scaffold, self._version, own=bool(job.command)),
+            by_model=report.by_model,
         )
         return Reply(
             text=report.text,
@@ -253,6 +254,7 @@ class _Delegation:
             model=model or "the scaffold's own choice",
             models=report.models if len(report.models) > 1 else (),
             price_vendor=vendor_of(external),
+            service_tier=report.service_tier,
             stream=False,
             tools=(SCAFFOLDS_OWN,),
             tools_digest=SCAFFOLDS_OWN,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
-from flatfield.records import Usage
+from flatfield.records import ModelUse, Usage
+from flatfield.vendors._tier import tier_of
 from flatfield.vendors.scaffold.base import Report, Scaffold, amount, count, dollars, events, inner
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 FILE_TOOLS = "Read,Write,Edit,Glob,Grep"
 CACHED = ("cacheReadInputTokens", "cacheCreationInputTokens")
+_WINDOW = re.compile(r"\[\d+m\]$")
+"""What it writes behind a model's name for a longer context."""
 
 
 def arguments(job: Job) -> list[str]:
@@ -51,10 +55,12 @@ def read(printed: str) -> Report:
     return Report(
         text=str(text),
         usage=_usage(result, by_model),
-        cost_usd=dollars(result.get("total_cost_usd")),
+        cost_usd=_cost(result, by_model),
         turns=count(result.get("num_turns")),
         tool_calls=sum(block.get("type") == "tool_use" for block in blocks),
         models=_models(told, by_model),
+        by_model=_uses(result, by_model),
+        service_tier=tier_of(inner(result, "usage")),
         error=str(result.get("result") or result.get("subtype") or "it failed") if failed else "",
     )
 
@@ -72,8 +78,53 @@ def _usage(result: dict[str, Any], by_model: dict[str, Any]) -> Usage | None:
     else:
         return None
     return Usage(
-        input_tokens=fresh + read + write, cache_read_tokens=read, cache_write_tokens=write, output_tokens=written
+        input_tokens=fresh + read + write,
+        cache_read_tokens=read,
+        cache_write_tokens=write,
+        cache_write_1h_tokens=min(write, _kept_for_an_hour(result)),
+        output_tokens=written,
     )
+
+
+def _uses(result: dict[str, Any], by_model: dict[str, Any]) -> tuple[ModelUse, ...]:
+    """What was used of each model, with what it says that this cost."""
+    total = _usage(result, by_model)
+    hour = total.cache_write_1h_tokens if total else 0
+    return tuple(_use(name, inner(by_model, name), total, hour) for name in by_model)
+
+
+def _use(name: str, part: dict[str, Any], total: Usage | None, hour: int) -> ModelUse:
+    """One model's; its usage None where it cannot be priced: it searched the web, or wrote who knows what for an hour.
+
+    What is kept in the cache for an hour is told of the whole run alone: it is known of a model if nothing or all of
+    what was written is kept so long, or if no other one wrote.
+    """
+    read, write = (amount(part, cached) for cached in CACHED)
+    all_written = total.cache_write_tokens if total else 0
+    own_hour = min(write, hour) if not hour or not write or all_written in (hour, write) else None
+    usage = Usage(
+        input_tokens=amount(part, "inputTokens") + read + write,
+        cache_read_tokens=read,
+        cache_write_tokens=write,
+        cache_write_1h_tokens=own_hour or 0,
+        output_tokens=amount(part, "outputTokens"),
+    )
+    is_known = own_hour is not None and not count(part.get("webSearchRequests"))
+    return ModelUse(
+        model=_WINDOW.sub("", str(part.get("canonicalModel") or name)),
+        usage=usage if is_known else None,
+        reported_cost_usd=None if part.get("costBasis") == "unknown" else dollars(part.get("costUSD")),
+    )
+
+
+def _kept_for_an_hour(result: dict[str, Any]) -> int:
+    return amount(inner(result, "usage", "cache_creation"), "ephemeral_1h_input_tokens")
+
+
+def _cost(result: dict[str, Any], by_model: dict[str, Any]) -> float | None:
+    """What it says that the run cost; None where it did not know the price of a model itself."""
+    is_guess = any(inner(by_model, name).get("costBasis") == "unknown" for name in by_model)
+    return None if is_guess else dollars(result.get("total_cost_usd"))
 
 
 def _models(told: Sequence[dict[str, Any]], by_model: dict[str, Any]) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flatfield.errors import ProviderError
-from flatfield.records import Usage
-from flatfield.vendors.scaffold.base import Report, Scaffold, amount, count, inner, whole_object
+from flatfield.records import ModelUse, Usage
+from flatfield.vendors.scaffold.base import Report, Scaffold, amount, count, inner, summed, whole_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,23 +86,27 @@ def read(printed: str) -> Report:
     """The report, which comes whole at the end; it does not say what the run cost."""
     told = whole_object(printed)
     by_model = inner(told, "stats", "models")
-    tokens = [inner(by_model, name, "tokens") for name in by_model]
+    uses = tuple(ModelUse(model=name, usage=_usage(inner(by_model, name, "tokens"))) for name in by_model)
     requests = [count(inner(by_model, name, "api").get("totalRequests")) for name in by_model]
     error = inner(told, "error")
     return Report(
         text=str(told.get("response") or ""),
-        usage=Usage(
-            input_tokens=sum(amount(each, "prompt", "tool") for each in tokens),
-            cache_read_tokens=sum(amount(each, "cached") for each in tokens),
-            output_tokens=sum(amount(each, "candidates", "thoughts") for each in tokens),
-            reasoning_tokens=sum(amount(each, "thoughts") for each in tokens),
-        )
-        if tokens
-        else None,
+        usage=summed(uses),
         turns=None if not requests or None in requests else sum(each or 0 for each in requests),
         tool_calls=count(inner(told, "stats", "tools").get("totalCalls")),
+        by_model=uses,
         models=tuple(sorted(by_model, key=lambda name: -amount(inner(by_model, name, "tokens"), "total"))),
         error=str(error.get("message") or "it failed") if error else "",
+    )
+
+
+def _usage(tokens: dict[str, Any]) -> Usage:
+    """A model's tokens; its prompt holds what is cached, its candidates leave out the thoughts."""
+    return Usage(
+        input_tokens=amount(tokens, "prompt", "tool"),
+        cache_read_tokens=amount(tokens, "cached"),
+        output_tokens=amount(tokens, "candidates", "thoughts"),
+        reasoning_tokens=amount(tokens, "thoughts"),
     )
 
 
