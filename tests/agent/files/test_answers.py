@@ -65,6 +65,7 @@ def test_reports_are_recognised() -> None:
 @pytest.mark.parametrize(
     ("path", "text"),
     [
+        ("docs/cmd.md", "# Pass arguments\n\nUse $ARGUMENTS to pass arguments to the command.\n"),
         ("README.md", "A HOP has `$ARGUMENTS`; its agents: $ARGUMENTS\n"),
         ("docs/manual.md", f"How to write one:\n\n```markdown\n{LOP}```\n\nand `$ARGUMENTS`.\n"),
         ("notes.md", "## Variables\n\n## Other\n\nPROMPT: x\n"),

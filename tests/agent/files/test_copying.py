@@ -13,6 +13,7 @@ from flatfield.agent.files.copying import copy, plan_copy
 from flatfield.errors import FlatfieldError, NotFound, OutsideWorkspace
 from flatfield.records import Task, VerifierSpec
 
+MB = 1024**2
 PLAIN = Task(id="plain", title="", prompt="p", plain=True)
 LOP = '# T\n\n## Variables\n\nPROMPT: "p"\n'
 
@@ -264,7 +265,7 @@ def test_a_failed_copy_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest
     source = fill(tmp_path / "w", "a", "b")
     plan = plan_copy(explicit(source), tmp_path)
 
-    def full(reading: int, writing: int) -> None:
+    def full(reading: int, writing: int, size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
@@ -303,3 +304,73 @@ def test_plain_lops_beside_each_other_are_all_told_alike(tmp_path: Path) -> None
     tasks = [msgspec.structs.replace(PLAIN, path=str(tmp_path / name)) for name in ("one.md", "two.md")]
     first, second = (plan_copy(task, tmp_path).notes for task in tasks)
     assert first == second == ("left out of the workspace, may hold answers (LOPs): one.md, two.md",)
+
+
+def test_holes_stay_holes_and_take_no_room(tmp_path: Path) -> None:
+    source = fill(tmp_path / "w")
+    source.mkdir(exist_ok=True)
+    with (source / "sparse").open("wb") as file:
+        file.seek(300 * MB)
+        file.write(b"middle")
+        file.truncate(600 * MB)
+    (source / "dense").write_bytes(os.urandom(3 * MB + 5))
+    root = copy(plan_copy(explicit(source), tmp_path), tmp_path / "trials")
+    copied = (root / "sparse").stat()
+    assert copied.st_size == 600 * MB
+    assert copied.st_blocks * 512 < MB
+    with (root / "sparse").open("rb") as file:
+        assert file.read(4) == bytes(4)
+        file.seek(300 * MB)
+        assert file.read(8) == b"middle\0\0"
+    assert (root / "dense").read_bytes() == (source / "dense").read_bytes()
+
+
+def test_holes_are_filled_where_the_file_system_cannot_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = fill(tmp_path / "w", "a")
+    (source / "b").write_bytes(bytes(MB) + b"x")
+    monkeypatch.delattr(os, "SEEK_DATA")
+    root = copy(plan_copy(explicit(source), tmp_path), tmp_path / "trials")
+    assert (root / "b").read_bytes() == (source / "b").read_bytes()
+    assert (root / "a").read_bytes() == (source / "a").read_bytes()
+
+
+@needs_git
+def test_empty_folders_are_kept_inside_git_too_and_ignored_ones_are_not(tmp_path: Path) -> None:
+    source = fill(tmp_path / "w", "a", "src/b", "build/out", ".gitignore")
+    (source / ".gitignore").write_text("build/\n*.log\n")
+    for folder in ("empty", "src/empty/deep", "build/empty", "logs"):
+        (source / folder).mkdir(parents=True)
+    (source / "logs/x.log").touch()
+    git(source, "init", "-q")
+    plan = plan_copy(PLAIN, source)
+    assert plan.folders == ("empty", "src", "src/empty", "src/empty/deep")
+
+
+@needs_git
+def test_a_submodule_that_was_never_fetched_is_an_empty_folder_and_is_said(tmp_path: Path) -> None:
+    inner, top = fill(tmp_path / "inner", "s"), fill(tmp_path / "top", "t")
+    for folder in (inner, top):
+        git(folder, "init", "-q")
+        git(folder, "add", "-A")
+        git(folder, "commit", "-qm", "x")
+    git(top, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "lib/sub")
+    git(top, "commit", "-qam", "y")
+    assert "lib/sub/s" in plan_copy(PLAIN, top).files
+    git(tmp_path, "clone", "-q", str(top), "bare")
+    plan = plan_copy(PLAIN, tmp_path / "bare")
+    assert (plan.files, plan.folders) == ((".gitmodules", "t"), ("lib", "lib/sub"))
+    fetch = "submodules that were never fetched (git submodule update --init)"
+    assert plan.notes == (f"left out of the workspace, {fetch}: lib/sub",)
+
+
+@needs_git
+def test_the_users_own_settings_of_git_count_and_those_of_a_hook_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = fill(tmp_path / "w", "a", "b.tmp")
+    git(source, "init", "-q")
+    (tmp_path / "ignored").write_text("*.tmp\n")
+    for name, value in {"COUNT": "1", "KEY_0": "core.excludesFile", "VALUE_0": str(tmp_path / "ignored")}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert plan_copy(PLAIN, source).files == ("a",)

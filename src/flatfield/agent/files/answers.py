@@ -25,6 +25,7 @@ _VARIABLES = re.compile(r"^##[ \t]+Variables[ \t]*$(?:(?!^##[ \t]).)*?^[ \t]*PRO
 _ROSTER = re.compile(r"\A---[ \t]*\n(?:(?!^---).*\n)*?agents[ \t]*:", re.MULTILINE)
 _RANKING = re.compile(r"^#+[ \t]+.*Final Ranking", re.MULTILINE | re.IGNORECASE)
 _GRADING = re.compile(r"^#+[ \t]+.*Grading Criteria", re.MULTILINE | re.IGNORECASE)
+_EVALUATES = re.compile(r"@agent-|\bevaluat|\bgrad(e|ing)|\brank(s|ed|ing)?\b|\brepeats\b", re.IGNORECASE)
 _JSON_REPORT = re.compile(r'\A\s*\{\s*"run"\s*:')
 
 
@@ -66,10 +67,16 @@ def _markdown(path: str, name: str, content: str) -> str | None:
         return "agent file"
     if name.startswith("readme"):  # explains HOPs and reports, is none
         return None
-    command = "/.claude/commands/" in f"/{path}"
-    if "$ARGUMENTS" in (content if command else _INLINE_CODE.sub("", prose)) or _ROSTER.match(content):
+    if _ROSTER.match(content) or _takes_lops(path, content, prose):
         return "HOP"
     return "report" if _RANKING.search(prose) and _GRADING.search(prose) else None
+
+
+def _takes_lops(path: str, content: str, prose: str) -> bool:
+    """Whether a file takes LOPs as its arguments; many a manual speaks of `$ARGUMENTS` too, and is about no grades."""
+    if "/.claude/commands/" in f"/{path}":
+        return "$ARGUMENTS" in content
+    return "$ARGUMENTS" in _INLINE_CODE.sub("", prose) and _EVALUATES.search(prose) is not None
 
 
 def own_answers(task: Task) -> frozenset[Path]:

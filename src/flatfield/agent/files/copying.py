@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from flatfield.agent.files.answers import PEEK_BYTES, kind_of_answer, named_out, own_answers
 from flatfield.agent.files.confined import ConfinedFiles
-from flatfield.agent.files.listing import all_files, git_files, git_ignored, in_git
+from flatfield.agent.files.listing import all_files, git_files, git_ignored, git_missing, in_git
 from flatfield.agent.files.removing import discard
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.machine.sandbox.packages import LIMIT_BYTES, LIMIT_FILES
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ENOUGH = 10  # times the limit: listed so far to find the largest folder, and no further
 NAMED_IN_NOTE = 8
 CHUNK_BYTES = 8 * 1024**2
+BLOCK_BYTES = 512  # of st_blocks, whatever the file system's are
 NOT_HERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
 
 
@@ -74,6 +75,7 @@ def plan_copy(
     git = git_files(source) if plain and in_git(source) else None
     if git is not None:
         sorting.left["ignored by git"] = list(git_ignored(source))
+        sorting.left["submodules that were never fetched (git submodule update --init)"] = list(git_missing(source))
     for path in git if git is not None else all_files(source, sorting.skips):
         sorting.add(path)
         if len(sorting.sizes) > limit_files * ENOUGH:
@@ -131,7 +133,7 @@ def _copy_file(source: str, target: str) -> None:
             raise OSError(errno.ESTALE, "is no longer a file", source)
         writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            _copy_bytes(reading, writing)
+            _copy_bytes(reading, writing, info.st_size)
             os.fchmod(writing, stat.S_IMODE(info.st_mode) & 0o777)
             os.utime(writing, ns=(info.st_atime_ns, info.st_mtime_ns))
         finally:
@@ -140,15 +142,38 @@ def _copy_file(source: str, target: str) -> None:
         os.close(reading)
 
 
-def _copy_bytes(reading: int, writing: int) -> None:
+def _copy_bytes(reading: int, writing: int, size: int) -> None:
+    """The bytes that are there; holes stay holes, for each trial has a copy of its own."""
+    at = 0
+    while at < size:
+        begins, ends = _next_data(reading, at, size)
+        os.lseek(reading, begins, os.SEEK_SET)
+        os.lseek(writing, begins, os.SEEK_SET)
+        _copy_part(reading, writing, ends - begins)
+        at = ends
+    os.ftruncate(writing, size)
+
+
+def _next_data(reading: int, at: int, size: int) -> tuple[int, int]:
+    """From where to where bytes are, at `at` or behind it; all the rest where the file system cannot tell."""
+    try:
+        begins = os.lseek(reading, at, os.SEEK_DATA)
+        return begins, min(os.lseek(reading, begins, os.SEEK_HOLE), size)
+    except (OSError, AttributeError) as error:
+        only_a_hole_is_left = isinstance(error, OSError) and error.errno == errno.ENXIO
+        return (size, size) if only_a_hole_is_left else (at, size)
+
+
+def _copy_part(reading: int, writing: int, left: int) -> None:
     in_kernel = getattr(os, "copy_file_range", None)
     try:
-        while in_kernel and in_kernel(reading, writing, CHUNK_BYTES):
-            pass
+        while in_kernel and left and (copied := in_kernel(reading, writing, min(left, CHUNK_BYTES))):
+            left -= copied
     except OSError as error:
         if error.errno not in NOT_HERE:
             raise
-    while chunk := os.read(reading, CHUNK_BYTES):  # nothing is left when the kernel has done it all
+    while left and (chunk := os.read(reading, min(left, CHUNK_BYTES))):  # nothing is left when the kernel did it all
+        left -= len(chunk)
         rest = memoryview(chunk)
         while rest:
             rest = rest[os.write(writing, rest) :]
@@ -191,8 +216,8 @@ class _Sorting:
         elif self.plain and (kind := kind_of_answer(path, lambda: _beginning(full))):
             self._leave(f"may hold answers ({kind}s)", path)
         else:
-            self.sizes[path] = info.st_size
-            self.bytes += info.st_size
+            self.sizes[path] = min(info.st_size, info.st_blocks * BLOCK_BYTES)  # what holes leave out takes no room
+            self.bytes += self.sizes[path]
 
     def _by_name(self, path: str) -> bool:
         out = named_out(path) if self.plain else None

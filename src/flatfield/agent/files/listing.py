@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GIT_SECONDS = 120
-KEPT_VARIABLES = ("PATH", "HOME", "XDG_CONFIG_HOME")  # where git is, and what this user ignores everywhere
+KEPT_VARIABLES = re.compile(r"PATH|HOME|XDG_CONFIG_HOME|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|(KEY|VALUE)_\d+)")
+"""Where git is, and this user's own settings: what is ignored everywhere, which folders of others are safe. What says
+where a repository is, as git's hooks are told, is not kept: it is another one."""
 
 
 def in_git(folder: Path) -> bool:
@@ -40,7 +43,9 @@ allowed, whatever it says. A bare repository among the files of another is none.
 
 
 def git_files(folder: Path) -> tuple[str, ...] | None:
-    """What git tracks or does not ignore, sorted; submodules included. None without git or a repository.
+    """What git tracks or does not ignore, sorted, submodules included; empty folders end in `/`.
+
+    A submodule that was never fetched is such a folder; `git_missing` tells it apart. None without git or a repository.
 
     Raises:
         FlatfieldError: git refuses; the message is git's own, which names the fix.
@@ -56,7 +61,24 @@ def git_files(folder: Path) -> tuple[str, ...] | None:
             found.add(name)
         elif (inner / ".git").exists():  # a submodule, or a repository of its own
             found.update(f"{name}/{below}" for below in git_files(inner) or ())
+        else:  # a submodule that was never fetched
+            found.add(f"{name}/")
+    for path in _git(folder, "-o", "--directory") or ():
+        if path.endswith("/") and not (folder / path / ".git").exists():
+            found.update(_empty_folders(folder, path.rstrip("/")))
     return tuple(sorted(found))
+
+
+def git_missing(folder: Path) -> tuple[str, ...]:
+    """The submodules that were never fetched: folders with nothing in them."""
+    tracked = {path for path in _git(folder, "-c") or () if (folder / path).is_dir()}
+    return tuple(sorted(path for path in tracked if not any((folder / path).iterdir())))
+
+
+def _empty_folders(folder: Path, path: str) -> Iterator[str]:
+    for at, folders, names in os.walk(folder / path):
+        if not folders and not names:
+            yield f"{os.path.relpath(at, folder)}/"
 
 
 def git_ignored(folder: Path) -> tuple[str, ...]:
@@ -78,7 +100,7 @@ def all_files(folder: Path, skip: Callable[[str], bool]) -> Iterator[str]:
 
 
 def _git(folder: Path, *options: str) -> tuple[str, ...] | None:
-    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    kept = {name: value for name, value in os.environ.items() if KEPT_VARIABLES.fullmatch(name)}
     command = ("git", *HARMLESS, "ls-files", *options, "--exclude-standard", "-z")
     try:
         done = subprocess.run(
