@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ from flatfield.scoring.protocols import VerifyContext
 from flatfield.vendors.base import Lane, device_lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from flatfield.records import TrialRecord
@@ -99,3 +100,38 @@ async def test_models_on_another_machine_are_not_slowed_by_commands_here(
     async with lanes.alone(device_lane("http://desk.lan/v1")):
         await quiet.verify_quietly(context, HOSTED, lanes)
     assert log == ["verifying", "verified"]
+
+
+@pytest.mark.parametrize("again", [1.0, 0.0, None])
+async def test_a_check_that_took_too_long_is_made_once_more_alone(
+    context: VerifyContext, lanes: Lanes, monkeypatch: pytest.MonkeyPatch, again: float | None
+) -> None:
+    late = Check(verifier="command", label="c", score=None, reason="still running", trouble="time")
+    other = Check(verifier="answer", label="a", score=0.5, reason="half")
+    ends = [late, late if again is None else Check(verifier="command", label="c", score=again, reason="ended")]
+    held: list[object] = []
+
+    async def verify(*_arguments: object, before: tuple[Check, ...] = ()) -> tuple[Check, ...]:
+        held.append((before, lanes_held[-1:]))
+        return (ends.pop(0), other)
+
+    lanes_held: list[str] = []
+
+    def noted(how: str) -> Any:
+        @asynccontextmanager
+        async def hold() -> AsyncIterator[float]:
+            lanes_held.append(how)
+            yield 0.0
+            lanes_held.pop()
+
+        return hold
+
+    monkeypatch.setattr(quiet, "verify", verify)
+    monkeypatch.setattr(lanes, "beside", noted("beside"))
+    monkeypatch.setattr(lanes, "here", noted("alone"))
+    found = await quiet.verify_quietly(context, HOSTED, lanes)
+    assert held == [((), ["beside"]), ((late, other), ["alone"])]
+    assert found[1] == other
+    assert found[0].score == (0.0 if again is None else again)
+    if again is None:
+        assert found[0].reason == "still running, also when it was done again alone"

@@ -485,3 +485,37 @@ def test_hidden_folders_are_checked_beside_the_lop(tmp_path: Path) -> None:
         ".": beside,
     }
     assert check_options(parse("true"), lop) is None
+
+
+@bwrap
+@pytest.mark.parametrize(
+    ("run", "files", "reason"),
+    [
+        ("python3 main.py", {"main.py": "print('sh: 1: python3: not found'); raise SystemExit(127)"}, "exit code 127"),
+        (
+            PYTEST,
+            {"sitecustomize.py": "import os; print('No module named pytest'); os._exit(1)"},
+            "pytest ended without",
+        ),
+    ],
+)
+async def test_what_the_work_prints_proves_nothing_about_the_sandbox(
+    place: Path, real: Sandbox, run: str, files: dict[str, str], reason: str
+) -> None:
+    _write(place / "ws", files)
+    check = await _verify(place, run, sandbox=real)
+    assert (check.score, reason in check.reason) == (0.0, True), check.reason
+
+
+@bwrap
+async def test_a_test_that_its_author_skips_is_nobodys_to_pass(place: Path, real: Sandbox) -> None:
+    skipped = "import pytest\n@pytest.mark.skip\ndef test_later(): assert False\n"
+    _write(place / "lop/hidden", HIDDEN | {"test_later.py": skipped})
+    _write(place / "ws", {"sums.py": GOOD})
+    check = await _verify(place, {"run": PYTEST, "hidden": "hidden"}, sandbox=real)
+    assert (check.score, check.reason) == (1.0, "2 of 2 cases passed"), check.output
+
+
+async def test_overtime_is_told_apart(place: Path) -> None:
+    check = await _verify(place, "make", sandbox=FakeSandbox(_ended(None)))
+    assert (check.score, check.trouble) == (None, "time")

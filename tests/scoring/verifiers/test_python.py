@@ -81,6 +81,7 @@ async def test_an_async_function_is_awaited_and_none_means_not_measured(make_con
     ("body", "reason"),
     [
         ("return 1 / 0", "checks.py::verify crashed: ZeroDivisionError: division by zero"),
+        ("files.read_text('out.json'); return nothing", "checks.py::verify crashed: NameError"),
         ("raise SystemExit('enough')", "checks.py::verify crashed: SystemExit: enough"),
         ("import os; print('bye', flush=True); os._exit(7)", "ended its process (exit code 7) before it returned"),
         ("return 1.0", "checks.py::verify returned 1.0; it must return (score, reason)"),
@@ -93,8 +94,41 @@ async def test_a_crash_or_a_bad_return_is_not_measured(
     make_context: MakeContext, lop: Path, body: str, reason: str
 ) -> None:
     found = await check(make_context, lop, f"def verify(trial, files):\n    {body}\n")
-    assert found.score is None
+    assert (found.score, found.trouble) == (None, "code")
     assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return files.read_json('out.json')['b'], 'x'",
+        "return files.read_json('out.json')[0], 'x'",
+        "return files.read_json('out.json').append(1), 'x'",
+        "return float(files.read_text('out.json')), 'x'",
+        "import json; return json.loads(trial.answer)['a'], 'x'",
+    ],
+)
+async def test_a_crash_over_what_the_agent_left_is_told_apart(make_context: MakeContext, lop: Path, body: str) -> None:
+    found = await check(make_context, lop, f"def verify(trial, files):\n    {body}\n")
+    assert (found.score, found.trouble) == (None, "data")
+
+
+@pytest.mark.parametrize(
+    "score", ["decimal.Decimal('0.5')", "fractions.Fraction(1, 2)", "numpy_like()", "True and 0.5"]
+)
+async def test_any_number_is_a_score(make_context: MakeContext, lop: Path, score: str) -> None:
+    code = f"""
+        import decimal, fractions
+
+        class numpy_like:
+            def __float__(self):
+                return 0.5
+
+        def verify(trial, files):
+            return {score}, "half"
+    """
+    found = await check(make_context, lop, code)
+    assert (found.score, found.reason) == (0.5, "half")
 
 
 async def test_a_crash_keeps_all_output(make_context: MakeContext, lop: Path) -> None:

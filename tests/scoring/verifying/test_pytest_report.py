@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.scoring.verifying.pytest_report import counted, programs, read_report, runs_pytest
+from flatfield.scoring.verifying.pytest_report import counted, programs, read_report, runs_pytest, skipped_by_author
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def _case(name: str, inner: str = "", file: str = "t/test_a.py") -> str:
 
 def test_only_cases_of_the_named_files_count() -> None:
     data = _report(_case("a"), _case("b", "<failure/>"), _case("c", "<error/>", file="other.py"))
-    cases = counted(read_report(data), ("t/test_a.py",))
+    cases = counted(read_report(data), {"t/test_a.py": ()})
     assert (cases.passed, cases.failed, cases.total, cases.others_failed) == (1, ("b",), 2, True)
     everything = counted(read_report(data))
     assert (everything.failed, everything.others_failed) == (("b", "c"), False)
@@ -112,3 +112,42 @@ def test_an_expected_failure_that_breaks_afterwards_has_not_passed() -> None:
 def test_the_programs_of_a_command() -> None:
     assert programs("cd a && X=1 node b.js | timeout 5 jq . ; ./run") == ("cd", "node", "jq", "./run")
     assert programs("echo 'a") == ()
+
+
+SKIPS = """
+import pytest
+from pytest import mark
+
+@pytest.mark.skip
+def test_a(): pass
+
+@pytest.mark.skip(reason="later")
+async def test_b(): pass
+
+@pytest.mark.skipif(True, reason="may be the agent's doing")
+def test_c(): pytest.skip("now")
+
+@mark.skip
+class TestAll:
+    def test_d(self): pass
+
+class TestSome:
+    @mark.skip
+    def test_e(self): pass
+    def test_f(self): pass
+
+class TestOther:
+    def test_e(self): pass
+"""
+
+
+def test_what_an_author_skips_is_read_from_the_file() -> None:
+    assert skipped_by_author(SKIPS) == {"test_a", "test_b", "test_d"}
+    assert skipped_by_author("import pytest\npytestmark = [pytest.mark.skip]\ndef test_x(): pass\n") == {"test_x"}
+    assert skipped_by_author("def (") == frozenset()
+
+
+def test_cases_that_their_author_skips_are_nobodys_to_pass() -> None:
+    outcomes = {("t.py", "t", "test_a[1]"): False, ("t.py", "t", "test_c"): False, ("t.py", "", "T::test_d"): False}
+    cases = counted({**outcomes, ("t.py", "t", "test_x"): True}, {"t.py": {"test_a", "test_d"}})
+    assert (cases.passed, cases.failed, cases.others_failed) == (1, ("test_c",), False)

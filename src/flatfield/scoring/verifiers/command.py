@@ -49,7 +49,8 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     failed (default: a quarter of `timeout_seconds`); so are its fixtures, and a module while it is imported.
 
     Exit code 0 scores 1, another one 0; if the command runs pytest, the score is the fraction of the cases of all its
-    runs that passed, and with `hidden` only the cases in hidden files count. Then pytest does not obey what an agent
+    runs that passed, and with `hidden` only the cases in hidden files count, without those that they mark with
+    `pytest.mark.skip`. Then pytest does not obey what an agent
     could leave for it: its conftest.py files, its choice of cases, its plugins. What cannot be kept from cheating is
     code that the tests themselves import: it runs in one process with them.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from dataclasses import dataclass
@@ -155,9 +156,57 @@ class _Reader:
         """The report is over."""
 
 
-def counted(outcomes: Mapping[Key, bool], only: Collection[str] = ()) -> Cases:
-    """The cases that count: all, or those in the files `only`, relative to pytest's root."""
+def counted(outcomes: Mapping[Key, bool], only: Mapping[str, Collection[str]] | None = None) -> Cases:
+    """The cases that count: all, or those in the files `only`, relative to pytest's root.
+
+    `only` has for each file the functions that its author skips: their cases are nobody's to pass.
+    """
+    left_out = {
+        key for key, passed in outcomes.items() if only and not passed and _function(key) in only.get(key[0], ())
+    }
+    outcomes = {key: passed for key, passed in outcomes.items() if key not in left_out}
     chosen = {key: passed for key, passed in outcomes.items() if not only or key[0] in only}
     failed = tuple(key[2] for key, passed in chosen.items() if not passed)
     others_failed = any(not passed for key, passed in outcomes.items() if key not in chosen)
     return Cases(passed=len(chosen) - len(failed), failed=failed, others_failed=others_failed)
+
+
+def _function(key: Key) -> str:
+    """The test function of a case, without its class and its parameters."""
+    return key[2].partition("[")[0].rpartition("::")[2]
+
+
+def skipped_by_author(source: str) -> frozenset[str]:
+    """The test functions that a test file marks with `pytest.mark.skip`, itself, by class, or as a whole.
+
+    It is read and not run. A name that is also a function without the mark is not among them.
+    """
+    try:
+        module = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return frozenset()
+    marks: dict[str, bool] = {}
+    _mark(module, marks, skipped=any(_marks_all(statement) for statement in module.body))
+    return frozenset(name for name, skipped in marks.items() if skipped)
+
+
+def _mark(inside: ast.Module | ast.ClassDef, marks: dict[str, bool], *, skipped: bool) -> None:
+    for statement in inside.body:
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        here = skipped or any(map(_is_skip, statement.decorator_list))
+        if isinstance(statement, ast.ClassDef):
+            _mark(statement, marks, skipped=here)
+        else:
+            marks[statement.name] = marks.get(statement.name, True) and here
+
+
+def _marks_all(statement: ast.stmt) -> bool:
+    if not isinstance(statement, ast.Assign) or [ast.unparse(each) for each in statement.targets] != ["pytestmark"]:
+        return False
+    value = statement.value
+    return any(map(_is_skip, value.elts if isinstance(value, ast.List | ast.Tuple) else [value]))
+
+
+def _is_skip(mark: ast.expr) -> bool:
+    return ast.unparse(mark.func if isinstance(mark, ast.Call) else mark) in {"pytest.mark.skip", "mark.skip"}

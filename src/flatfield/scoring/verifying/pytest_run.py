@@ -15,10 +15,18 @@ import msgspec
 
 from flatfield.errors import FlatfieldError
 from flatfield.scoring.verifying import pytest_report
-from flatfield.scoring.verifying.pytest_report import LIMIT_BYTES, Cases, Key, counted, pytest_runs, read_report
+from flatfield.scoring.verifying.pytest_report import (
+    LIMIT_BYTES,
+    Cases,
+    Key,
+    counted,
+    pytest_runs,
+    read_report,
+    skipped_by_author,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from flatfield.agent.files.confined import ConfinedFiles
 
@@ -114,12 +122,16 @@ class PytestRun:
             files.remove(self.folder)
         except (OSError, FlatfieldError):  # the tests took it away, or made it something else: they reported nothing
             return Reported(cases=counted({}), runs=0)
-        return _gathered([run for run in runs if run.began], tuple(self.hidden))
+        return _gathered([run for run in runs if run.began], {path: _skips(file) for path, file in self.hidden.items()})
 
 
 def brings(hidden: Mapping[str, Path], names: frozenset[str] | set[str]) -> bool:
     """Whether a file of one of these names is among the hidden ones."""
     return any(posixpath.basename(path) in names for path in hidden)
+
+
+def _skips(file: Path) -> frozenset[str]:
+    return skipped_by_author(file.read_text(errors="replace")) if file.suffix == ".py" else frozenset()
 
 
 def _read(files: ConfinedFiles, path: str) -> bytes:
@@ -129,7 +141,7 @@ def _read(files: ConfinedFiles, path: str) -> bytes:
         return b""
 
 
-def _gathered(runs: Sequence[_Run], hidden: tuple[str, ...]) -> Reported:
+def _gathered(runs: Sequence[_Run], hidden: Mapping[str, Collection[str]]) -> Reported:
     outcomes: dict[Key, bool] = {}
     late: dict[str, None] = {}
     broken: list[str] = []
