@@ -491,11 +491,11 @@ def test_hidden_folders_are_checked_beside_the_lop(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("run", "files", "reason"),
     [
-        ("python3 main.py", {"main.py": "print('sh: 1: python3: not found'); raise SystemExit(127)"}, "exit code 127"),
+        ("python3 m.py", {"m.py": "print('sh: 1: python3: not found'); raise SystemExit(127)"}, "exit code 127"),
         (
             PYTEST,
-            {"sitecustomize.py": "import os; print('No module named pytest'); os._exit(1)"},
-            "pytest ended without",
+            {"test_a.py": "import os; print('No module named pytest'); os._exit(1)"},
+            "pytest died",
         ),
     ],
 )
