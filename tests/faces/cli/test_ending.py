@@ -140,3 +140,14 @@ def test_nothing_can_be_said_without_stderr(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_resume_may_stand_alone(given: list[str], meant: list[str]) -> None:
     assert with_values(given) == meant
+
+
+def test_a_closed_standard_input_is_one_at_its_end(project: Path) -> None:
+    done = shell("$FLATFIELD eval oslo.md --agents oracle <&-", project)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_that_is_gone_is_said(project: Path) -> None:
+    done = shell("mkdir gone && cd gone && rmdir ../gone && $FLATFIELD agents", project)
+    said = "flatfield: the current folder is no longer there: go to one that is\n"
+    assert (done.returncode, done.stderr) == (2, said)

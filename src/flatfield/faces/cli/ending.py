@@ -26,6 +26,8 @@ def run_command(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; nothing but SystemExit of the interpreter leaves it."""
     if sys.stdout is None:
         return _say("standard output is closed: open it, or send it to a file or to /dev/null", BAD_INPUT)
+    if sys.stdin is None:  # closed by whoever started us; nothing can be asked, as at its end
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     for stream in (sys.stdout, sys.stderr):
         _tolerant(stream)
     code = _guarded(arguments)
@@ -88,9 +90,19 @@ def _failed(error: Exception) -> int:
         return 0
     if isinstance(error, OSError) and error.filename is None and not _writes(sys.stdout):
         return _unwritable(error)
+    if isinstance(error, FileNotFoundError) and _folder_is_gone():
+        return _say("the current folder is no longer there: go to one that is", BAD_INPUT)
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
     return _say(f"this is a bug, please report it: {_where(error)} ({DEBUG}=1 shows the traceback)", BUG)
+
+
+def _folder_is_gone() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _foreseen(error: BaseException) -> FlatfieldError | None:
