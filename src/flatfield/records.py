@@ -70,11 +70,15 @@ class Targets(Struct, frozen=True, kw_only=True):
 
 
 class VerifierSpec(Struct, frozen=True, kw_only=True):
-    """One item of a LOP's `verify:` list; `options` is the map under `kind`, already validated."""
+    """One item of a LOP's `verify:` list; `options` is the map under `kind`, already validated.
+
+    `full_at` is the score from which all of it is done.
+    """
 
     kind: str
     options: dict[str, Any]
     weight: float = 1.0
+    full_at: float = 1.0
     skill: str | None = None
     line: int = 0
 
@@ -611,8 +615,9 @@ Trouble = Literal["", "data", "code", "time"]
 class Check(Struct, frozen=True, kw_only=True):
     """A verifier's finding: a score in 0..1, or None for "not measured"; always a reason.
 
-    `trouble` is why a verifier itself came to no score: `data`, it failed on what the agent had left; `code`, it failed
-    otherwise; `time`, it took too long. What that says about the agent is decided over all trials of the task.
+    From `full_at` on, all of it is done. `trouble` is why a verifier itself came to no score: `data`, it failed on what
+    the agent had left; `code`, it failed otherwise; `time`, it took too long. What that says about the agent is decided
+    over all trials of the task.
     """
 
     verifier: str
@@ -620,6 +625,7 @@ class Check(Struct, frozen=True, kw_only=True):
     score: Score | None
     reason: str
     weight: Weight = 1.0
+    full_at: Score = 1.0
     skill: str | None = None
     output: str = ""
     trouble: Trouble = ""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
 
 from flatfield.records import AgentConfig, Check, Evaluation, Letter, Run, Task, TrialRecord, Verdict, VerifierSpec
 from flatfield.scoring.performance import Measured, checks_score, device_cost, measure
@@ -98,3 +101,42 @@ def test_device_cost_is_seconds_at_the_hourly_price() -> None:
     )
     assert device_cost(record, agent) == 0.5
     assert device_cost(record, AgentConfig(name="a", provider="local")) is None
+
+
+def _graded(score: float | None, weight: float = 1.0, full_at: float = 1.0) -> Check:
+    return Check(verifier="command", label="", score=score, weight=weight, full_at=full_at, reason="")
+
+
+@pytest.mark.parametrize(
+    ("checks", "score"),
+    [
+        ([_graded(1.0), _graded(1.0)], 1.0),
+        ([_graded(43 / 44)], 0.94),
+        ([_graded(1.0, weight=99.0), _graded(0.5)], 0.94),
+        ([_graded(1.0), _graded(None)], 0.94),
+        ([_graded(0.96, full_at=0.95)], 0.96),
+        ([_graded(0.92, full_at=0.9)], 0.95),
+        ([_graded(0.92, full_at=0.9), _graded(1.0)], 0.975),
+        ([_graded(0.8, full_at=0.9)], 0.8),
+        ([_graded(0.5), _graded(None)], 0.5),
+    ],
+)
+def test_the_best_letter_means_all_of_it(checks: list[Check], score: float) -> None:
+    assert checks_score(checks) == pytest.approx(score)
+
+
+@given(
+    st.lists(st.tuples(st.none() | st.floats(0, 1), st.floats(0.1, 9), st.floats(0.01, 1)), min_size=1, max_size=6),
+    st.data(),
+)
+def test_more_of_one_check_never_lowers_the_score(found: list[tuple[float | None, float, float]], data: Any) -> None:
+    checks = [_graded(*each) for each in found]
+    before = checks_score(checks)
+    assert before is None or before <= 0.94 or all(c.score is not None and c.score >= c.full_at for c in checks)
+    at = data.draw(st.integers(0, len(checks) - 1))
+    if (score := checks[at].score) is None or before is None:
+        return
+    checks[at] = structs.replace(checks[at], score=data.draw(st.floats(score, 1)))
+    after = checks_score(checks)
+    assert after is not None
+    assert after >= before - 1e-12

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from flatfield.records import MIDPOINTS
-from flatfield.scoring.performance import is_verified, measure
+from flatfield.scoring.performance import ALL, is_verified, measure
 from flatfield.scoring.scales import mean
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult, Task
 
-WHOLE = 1.0
 KS = (1, 2, 3, 5, 10, 20, 50)
 
 
@@ -49,8 +48,8 @@ def pass_hat_k(n: int, passed: int, k: int) -> float:
 
 
 def threshold(task: Task) -> float:
-    """From which score a trial passes: 1 where verifiers measure, the middle of an S where only a judge does."""
-    return WHOLE if is_verified(task) or not (task.rubric or task.verifiers) else MIDPOINTS["S"]
+    """From which score a trial passes: all of it where verifiers measure; where a judge alone does, an S's middle."""
+    return ALL if is_verified(task) or not (task.rubric or task.verifiers) else MIDPOINTS["S"]
 
 
 def passing(result: RunResult) -> tuple[Passing, ...]:

@@ -8,13 +8,17 @@ from msgspec import Struct
 
 from flatfield import plugins
 from flatfield.records import MIDPOINTS
-from flatfield.scoring.scales import exact, letter_of, mean, weighted_mean
+from flatfield.scoring.scales import BANDS, exact, letter_of, mean, weighted_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flatfield.records import AgentConfig, Check, Run, Task, TrialRecord, Verdict
 
+NOT_ALL = 0.94
+"""The most that a trial's score is where a check is not full or was not measured: just below the best letter."""
+ALL = BANDS[0][1]
+"""From this score on a verified trial has done all of it."""
 T = TypeVar("T")
 Key = tuple[str, str]
 """(agent, task)."""
@@ -80,8 +84,18 @@ def trial_scores(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Ver
 
 
 def checks_score(checks: Iterable[Check]) -> float | None:
-    """Weighted mean of the verifiers' scores; None when none measured anything. A rubric is the judge's business."""
-    return weighted_mean((check.score, check.weight) for check in verified(checks) if check.score is not None)
+    """Weighted mean of the verifiers' scores; None when none measured anything. A rubric is the judge's business.
+
+    What is not full, or not measured, keeps the whole at NOT_ALL: the best letter says that all of it was done, so 43
+    of 44 tests are the second best. What is full counts at least as the least of the best letter.
+    """
+    counted = verified(checks)
+    measured = [(check, check.score) for check in counted if check.score is not None]
+    full = [score >= check.full_at for check, score in measured]
+    pairs = zip(measured, full, strict=True)
+    score = weighted_mean((max(score, ALL) if done else score, check.weight) for (check, score), done in pairs)
+    whole = all(full) and len(measured) == len(counted)
+    return score if score is None or whole else min(score, NOT_ALL)
 
 
 def verified(checks: Iterable[Check]) -> list[Check]:

@@ -130,7 +130,9 @@ def read_agent_file(path: Path) -> AgentConfig | None:
     if name is not None and not NAME.fullmatch(name := unicodedata.normalize("NFC", name)):
         number = matter["name"].line if "name" in matter else 1
         found.add(
-            number, f"{name!r} cannot be an agent's name", f"write it without spaces, such as {source.slug(name)}"
+            number,
+            f"{name!r} cannot be an agent's name",
+            f"use letters, digits and . _ - only, such as {source.slug(name)}",
         )
     found.settle()
     return AgentConfig(

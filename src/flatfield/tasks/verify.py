@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from flatfield.tasks.located import Node
     from flatfield.tasks.source import Findings
 
-_BESIDE: dict[str, fields.Reader] = {"weight": fields.number(above=0), "skill": fields.text()}
+_BESIDE: dict[str, fields.Reader] = {
+    "weight": fields.number(above=0),
+    "full_at": fields.number(above=0, most=1),
+    "skill": fields.text(),
+}
 """What may stand beside the kind in an item's map."""
 _LABEL_CHARACTERS = 80
 

@@ -45,7 +45,7 @@ def said(letter: Letter | None, agent: str = "claude", repeat: int = 1, **fields
 
 
 def check(score: float) -> tuple[Check, ...]:
-    return (Check(verifier="answer", label="", score=score, reason=""),)
+    return (Check(verifier="answer", label="", score=score, full_at=0.975, reason=""),)
 
 
 def one(found: RunResult) -> JudgeFigures:

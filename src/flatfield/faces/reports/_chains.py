@@ -8,7 +8,8 @@ from flatfield.faces.blocks import Section, Table
 from flatfield.faces.reports._ranking import controls, ranked
 from flatfield.faces.wording import UNKNOWN
 from flatfield.scoring.chain import chains
-from flatfield.scoring.passing import WHOLE, passing, threshold
+from flatfield.scoring.passing import passing, threshold
+from flatfield.scoring.performance import ALL
 from flatfield.vendors import oracle
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def reliability(result: RunResult, *, brief: bool = False) -> Iterator[Section]:
     if every[-1:] <= [1]:
         return
     ks = every if len(every) <= MOST_KS else [*every[: MOST_KS - 1], every[-1]]
-    judged = any(threshold(task) < WHOLE for task in result.run.tasks)
+    judged = any(threshold(task) > ALL for task in result.run.tasks)
     text = "A trial passes with a score of 1" + (" (a judged one with an S)." if judged else ".")
     if brief:
         text += " pass@k: at least one of k tries; pass^k: all k."

@@ -54,9 +54,8 @@ async def verify(
 
 async def _one(spec: VerifierSpec, context: VerifyContext, timeout_seconds: float) -> Check:
     check = _sound(await _measured(spec, context, timeout_seconds))
-    return msgspec.structs.replace(
-        check, verifier=spec.kind, label=check.label or label(spec), weight=spec.weight, skill=spec.skill
-    )
+    beside = {"weight": spec.weight, "full_at": spec.full_at, "skill": spec.skill}
+    return msgspec.structs.replace(check, verifier=spec.kind, label=check.label or label(spec), **beside)
 
 
 async def _measured(spec: VerifierSpec, context: VerifyContext, timeout_seconds: float) -> Check:

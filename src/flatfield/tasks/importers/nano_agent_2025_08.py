@@ -113,7 +113,13 @@ def _check(published: str) -> Check:
     reason = (
         f"the published judge gave {published}, which counts as {MIDPOINTS[letter]:g}, the middle of {letter}'s band"
     )
-    return Check(verifier="published", label="published performance grade", score=MIDPOINTS[letter], reason=reason)
+    return Check(
+        verifier="published",
+        label="published performance grade",
+        score=MIDPOINTS[letter],
+        full_at=MIDPOINTS["S"],
+        reason=reason,
+    )
 
 
 def _letter(published: str) -> Letter:
