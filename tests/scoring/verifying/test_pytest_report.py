@@ -145,6 +145,7 @@ def test_what_an_author_skips_is_read_from_the_file() -> None:
     assert skipped_by_author(SKIPS) == {"test_a", "test_b", "test_d"}
     assert skipped_by_author("import pytest\npytestmark = [pytest.mark.skip]\ndef test_x(): pass\n") == {"test_x"}
     assert skipped_by_author("def (") == frozenset()
+    assert skipped_by_author("@pytest.mark.skip(\n    reason='later',\n)\n@other\ndef test_x(): pass\n") == {"test_x"}
 
 
 def test_cases_that_their_author_skips_are_nobodys_to_pass() -> None:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 ENOUGH = 10  # times the limit: listed so far to find the largest folder, and no further
 NAMED_IN_NOTE = 8
 CHUNK_BYTES = 8 * 1024**2
-BLOCK_BYTES = 512  # of st_blocks, whatever the file system's are
 NOT_HERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
 
 
@@ -216,8 +215,8 @@ class _Sorting:
         elif self.plain and (kind := kind_of_answer(path, lambda: _beginning(full))):
             self._leave(f"may hold answers ({kind}s)", path)
         else:
-            self.sizes[path] = min(info.st_size, info.st_blocks * BLOCK_BYTES)  # what holes leave out takes no room
-            self.bytes += self.sizes[path]
+            self.sizes[path] = info.st_size
+            self.bytes += info.st_size
 
     def _by_name(self, path: str) -> bool:
         out = named_out(path) if self.plain else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 from dataclasses import dataclass
@@ -20,6 +19,12 @@ LIMIT_BYTES = 16 * 1024**2
 MOST_RUNS = 100
 _PYTHON = re.compile(r"python[0-9.]*$")
 _PYTEST = re.compile(r"(pytest|py\.test)(-[0-9.]+)?$")
+_ALL_SKIPPED = re.compile(r"^pytestmark\s*=.*\bmark\.skip\b", re.MULTILINE)
+_DEFINITIONS = re.compile(
+    r"^(?P<indent>[ \t]*)"
+    r"(?:(?P<mark>@(?:pytest\.)?mark\.skip\b)|(?:async[ \t]+)?(?P<what>def|class)[ \t]+(?P<name>\w+))",
+    re.MULTILINE,
+)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _AGAIN = frozenset({"for", "while", "until", "{"})
 _WORDS_BEFORE = frozenset({"exec", "env", "time", "nice", "command", "if", "then", "else", "do", "!", "{"})
@@ -179,34 +184,23 @@ def _function(key: Key) -> str:
 def skipped_by_author(source: str) -> frozenset[str]:
     """The test functions that a test file marks with `pytest.mark.skip`, itself, by class, or as a whole.
 
-    It is read and not run. A name that is also a function without the mark is not among them.
+    It is read and not run, line by line: Python 3.11 cannot parse in several threads at a time. A name that is also a
+    function without the mark is not among them.
     """
-    try:
-        module = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return frozenset()
     marks: dict[str, bool] = {}
-    _mark(module, marks, skipped=any(_marks_all(statement) for statement in module.body))
-    return frozenset(name for name, skipped in marks.items() if skipped)
-
-
-def _mark(inside: ast.Module | ast.ClassDef, marks: dict[str, bool], *, skipped: bool) -> None:
-    for statement in inside.body:
-        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    all_of_it = _ALL_SKIPPED.search(source) is not None
+    marked: set[int] = set()  # the columns at which a mark waits for what it stands above
+    classes: dict[int, bool] = {}  # the columns of the classes that a line stands in: whether they are skipped
+    for line in _DEFINITIONS.finditer(source):
+        column = len(line["indent"])
+        if line["mark"]:
+            marked.add(column)
             continue
-        here = skipped or any(map(_is_skip, statement.decorator_list))
-        if isinstance(statement, ast.ClassDef):
-            _mark(statement, marks, skipped=here)
+        classes = {at: skipped for at, skipped in classes.items() if at < column}
+        skipped = all_of_it or column in marked or any(classes.values())
+        marked.discard(column)
+        if line["what"] == "class":
+            classes[column] = skipped
         else:
-            marks[statement.name] = marks.get(statement.name, True) and here
-
-
-def _marks_all(statement: ast.stmt) -> bool:
-    if not isinstance(statement, ast.Assign) or [ast.unparse(each) for each in statement.targets] != ["pytestmark"]:
-        return False
-    value = statement.value
-    return any(map(_is_skip, value.elts if isinstance(value, ast.List | ast.Tuple) else [value]))
-
-
-def _is_skip(mark: ast.expr) -> bool:
-    return ast.unparse(mark.func if isinstance(mark, ast.Call) else mark) in {"pytest.mark.skip", "mark.skip"}
+            marks[line["name"]] = marks.get(line["name"], True) and skipped
+    return frozenset(name for name, skipped in marks.items() if skipped)
