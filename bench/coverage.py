@@ -104,7 +104,7 @@ def many_tasks(times: int) -> Iterator[Row]:
             each = chances(spread, truth, tasks)
             passes = (GENERATOR.random((tasks, repeats)) < each[:, None]).astype(float).tolist()
             entries = {
-                str(number): {"a": [Figures(score=s, seconds=1.0, usd=1.0, limited=False) for s in own]}
+                str(number): {"a": [Figures(score=s, seconds=1.0, usd=1.0) for s in own]}
                 for number, own in enumerate(passes)
             }
             joint = bootstrap(entries, Weights(), {})["a", "performance"]

@@ -248,6 +248,20 @@ def test_letters_and_scores_never_disagree(figures: list[tuple[float, float, flo
             assert one.overall.score <= one.performance.score
 
 
+def test_it_is_no_matter_whether_a_limit_ended_a_trial() -> None:
+    run = make_run(["a", "b"])
+
+    def letters(stop: str) -> list[str | None]:
+        trials = [
+            trial("a", 1.0, 10.0, repeat=1),
+            trial("a", 0.0, 300.0, repeat=2, stop=stop),
+            trial("b", 1.0, 60.0, repeat=1),
+        ]
+        return [one.speed.relative.letter for one in grade(run, trials, ()).cells]
+
+    assert letters("time_limit") == letters("answered") == ["D", "S"]
+
+
 def test_frozen_anchors_are_told() -> None:
     frozen = Anchors(task="t", measure="speed", best=1.0, worst=100.0)
     grading = grade(make_run(["a"]), [trial("a", 1.0, 10.0)], (), anchors=[frozen])
