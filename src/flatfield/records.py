@@ -968,7 +968,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     `kind` "runs": the same agent in two runs. `probability`: of the first being the better; None with the interval
     where there are too few tasks and trials. `tasks`: ids of those that both did, unchanged; `left_out`: of those that
     one did otherwise or not at all. `trials`: how many of each side were measured on them. Scores are means over tasks;
-    seconds and dollars too, of means per trial; dollars over the tasks where both sides' are known (None: no such task).
+    seconds and dollars too, of means per trial; dollars over the tasks where both sides' are known, if any.
     """
 
     kind: Literal["agents", "groups", "runs"]

@@ -109,6 +109,7 @@ def compare(first: Side, second: Side) -> Comparison | None:
     if not tasks:
         return None
     priced = [task for task in tasks if all(_amount(side, (task,), "usd") is not None for side in (first, second))]
+    priced = priced or list(tasks)
     ours, theirs = _scores(first, tasks), _scores(second, tasks)
     trials = _count(first, tasks), _count(second, tasks)
     often = min(trials) / len(tasks)
