@@ -259,6 +259,25 @@ def test_frozen_anchors_reletter_nobody(
                 assert new.overall == old.overall
 
 
+@given(st.lists(FIELD, min_size=1, max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_the_order_of_agents_and_tasks_is_no_matter(fields: list[list[tuple[float, float, float]]]) -> None:
+    agents, tasks = [f"a{n}" for n in range(min(map(len, fields)))], [f"t{n}" for n in range(len(fields))]
+    trials = [
+        trial(agent, score, seconds, usd, task=task)
+        for task, own in zip(tasks, fields, strict=True)
+        for agent, (score, seconds, usd) in zip(agents, own, strict=False)
+    ]
+    one, other = (
+        grade(make_run(agents, tasks), trials, ()),
+        grade(make_run(agents[::-1], tasks[::-1]), trials[::-1], ()),
+    )
+    assert one.order == other.order
+    for agent in agents:
+        assert card(one, agent).overall == card(other, agent).overall
+        assert [cell(one, agent, task) for task in tasks] == [cell(other, agent, task) for task in tasks]
+
+
 @given(FIELD)
 @settings(max_examples=60, deadline=None)
 def test_letters_and_scores_never_disagree(figures: list[tuple[float, float, float]]) -> None:
