@@ -27,6 +27,7 @@ from flatfield.scoring.statistics.bootstrap import TASKS, bootstrap
 from flatfield.scoring.statistics.intervals import bounds, clopper_pearson, mean_interval, ratio_interval
 from flatfield.scoring.statistics.paired import Estimate, paired
 from flatfield.scoring.statistics.ranks import Contender, rank_ranges
+from flatfield.scoring.work import Scales
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,10 +105,10 @@ def many_tasks(times: int) -> Iterator[Row]:
             each = chances(spread, truth, tasks)
             passes = (GENERATOR.random((tasks, repeats)) < each[:, None]).astype(float).tolist()
             entries = {
-                str(number): {"a": [Figures(score=s, seconds=1.0, usd=1.0, limited=False) for s in own]}
+                str(number): {"a": [Figures(score=s, seconds=1.0, usd=1.0) for s in own]}
                 for number, own in enumerate(passes)
             }
-            joint = bootstrap(entries, Weights(), {})["a", "performance"]
+            joint = bootstrap(entries, Weights(), Scales(frozen={}, targets={}))["a", "performance"]
             interval = average([Grade(score=mean(own), n=repeats) for own in passes], joint).interval
             held += interval is not None and interval.low <= population(spread, truth) <= interval.high
         yield f"agent, bootstrap: {tasks} tasks × {repeats}, p {truth:g}, {spread}", held / times

@@ -285,7 +285,7 @@ def test_what_is_said_of_published_figures_is_so() -> None:
         for task in {trial.task for trial in trials}:
             cells = {t.agent: t.published for t in trials if t.task == task and t.published[amount] is not None}
             entries = {
-                name: [Figures(score=1.0, seconds=cell["seconds"], usd=cell["cost_usd"], limited=False)]
+                name: [Figures(score=1.0, seconds=cell["seconds"], usd=cell["cost_usd"])]
                 for name, cell in cells.items()
             }
             scale = find_anchors(task, measure, entries)

@@ -844,7 +844,10 @@ class Interval(Struct, frozen=True, kw_only=True):
 
 
 class Grade(Struct, frozen=True, kw_only=True):
-    """A score in 0..1 and its letter; both None for "not measured". `at_worst` is the worst letter in the interval."""
+    """A score in 0..1 and its letter; both None for "not measured". `at_worst` is the worst letter in the interval.
+
+    `lacks`: what a cost that has none is without: a known price, or a scale, where nobody else costs anything.
+    """
 
     score: float | None = None
     letter: Letter | None = None
@@ -852,10 +855,14 @@ class Grade(Struct, frozen=True, kw_only=True):
     interval: Interval | None = None
     at_worst: Letter | None = None
     note: str = ""
+    lacks: Literal["price", "scale"] | None = None
 
 
 class Anchors(Struct, frozen=True, kw_only=True):
-    """The ends of a relative scale for one task, and the agents that set them."""
+    """The ends of a relative scale for one task, and the agents that set them.
+
+    A `best` of 0 is no scale for what costs more: there `target`, the task's own, stands in (None: it has none).
+    """
 
     task: str
     measure: Literal["speed", "cost"]
@@ -863,13 +870,15 @@ class Anchors(Struct, frozen=True, kw_only=True):
     worst: float
     best_agent: str = ""
     worst_agent: str = ""
+    target: float | None = None
 
 
 class ScaleGrade(Struct, frozen=True, kw_only=True):
     """Speed or cost of one agent on one task: per work done, on both scales.
 
     `per_work`: active seconds (dollars) over the sum of performance scores; `ratio` = per_work / best;
-    `absolute` against the LOP's target.
+    `absolute` against the LOP's target. `relative` has no letter where one agent costs something and the others nothing
+    (then it is that of `absolute`, where there is one).
     """
 
     per_work: float | None = None
@@ -912,7 +921,8 @@ class SkillScore(Struct, frozen=True, kw_only=True):
 class Scorecard(Struct, frozen=True, kw_only=True):
     """One agent over all tasks; `rank` is (best, worst) rank that the certainty allows, None for controls.
 
-    Totals are over measured trials: seconds, dollars (None: no price known for some), tokens.
+    Totals are over measured trials: seconds, dollars (None: no price known for some), tokens. `priced` is how many
+    trials cost is graded on, of all that ran, and `known_usd` what these cost.
     """
 
     agent: str
@@ -931,6 +941,9 @@ class Scorecard(Struct, frozen=True, kw_only=True):
     retry_seconds: float = 0.0
     cost_usd: float | None = None
     device_cost_usd: float | None = None
+    priced: int = 0
+    ran: int = 0
+    known_usd: float | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     highest_level: int | None = None
@@ -938,7 +951,11 @@ class Scorecard(Struct, frozen=True, kw_only=True):
 
 
 class Grading(Struct, frozen=True, kw_only=True):
-    """All grades of a run, computed from its records; cells are task × agent."""
+    """All grades of a run, computed from its records; cells are task × agent.
+
+    `order`: who has an overall, best first. `weights` are those that were used: cost has none where it could not be
+    graded for the agents `unpriced` (no price known) or `without_scale` (nobody else costs anything).
+    """
 
     run: str
     weights: Weights
@@ -946,6 +963,9 @@ class Grading(Struct, frozen=True, kw_only=True):
     scorecards: tuple[Scorecard, ...]
     anchors: tuple[Anchors, ...]
     notes: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    unpriced: tuple[str, ...] = ()
+    without_scale: tuple[str, ...] = ()
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -954,7 +974,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     `kind` "runs": the same agent in two runs. `probability`: of the first being the better; None with the interval
     where there are too few tasks and trials. `tasks`: ids of those that both did, unchanged; `left_out`: of those that
     one did otherwise or not at all. `trials`: how many of each side were measured on them. Scores are means over tasks;
-    seconds and dollars too, of means per trial (dollars None: no price known for some).
+    seconds and dollars too, of means per trial; dollars over the tasks where both sides' are known, if any.
     """
 
     kind: Literal["agents", "groups", "runs"]
@@ -985,7 +1005,10 @@ class Exclusion(Struct, frozen=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """Which agent to use: recommended, runner-up, why, how sure, and what was left out."""
+    """Which agent to use: recommended, runner-up, why, how sure, and what was left out.
+
+    `answer` is the sentence that all faces say; `caveats` are what has to be said with it, a sentence each.
+    """
 
     run: str
     recommended: str | None
@@ -994,6 +1017,8 @@ class Decision(Struct, frozen=True, kw_only=True):
     confidence: str
     front: tuple[str, ...] = ()
     excluded: tuple[Exclusion, ...] = ()
+    answer: str = ""
+    caveats: tuple[str, ...] = ()
 
 
 class RunResult(Struct, frozen=True, kw_only=True):

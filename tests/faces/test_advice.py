@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from flatfield.faces.advice import advice, candidates, counted, in_short
+from flatfield.faces.reports import json as json_report
+from flatfield.faces.reports import markdown, terminal
 from flatfield.records import Failure
 from flatfield.scoring.decision import Constraints, decide
 
@@ -30,16 +33,19 @@ def test_one_agent_has_no_runner_up(make_result: MakeResult, trial: MakeTrial) -
     )
 
 
-def test_without_prices_the_reason_stands_once(make_result: MakeResult, trial: MakeTrial) -> None:
+def test_without_prices_there_is_an_answer_and_the_reason_stands_once(
+    make_result: MakeResult, trial: MakeTrial
+) -> None:
     result = make_result([trial(agent=name, more={"cost_usd": None}) for name in "ab"])
-    (only,) = in_short(result)
-    assert only.startswith("No agent to recommend: a, b: no price known")
+    first, said, _ = in_short(result)
+    assert first.startswith("Use a, overall S (one trial). Runner-up: b")
+    assert said.startswith("Cost is left out for all: no price is known for a, b;")
 
 
 def test_the_advice_names_the_limits_that_left_agents_out(published: RunResult) -> None:
     decision = decide(published, Constraints(min_performance="A", max_cost_usd=0.1))
     said = advice(decision, published)
-    assert said.title == "Use gpt-5-nano, overall A (n=5, ≥ D)"
+    assert said.title == decision.answer == "Use gpt-5-nano, overall A (n=5, ≥ D)."
     assert said.points[0] == "runner-up: gpt-5"
     assert said.points[1].startswith("confidence: ")
     (left,) = (point for point in said.points if point.startswith("left out: "))
@@ -58,7 +64,7 @@ def test_controls_are_no_contenders_and_are_not_listed(make_result: MakeResult, 
 
 def test_nobody_left_is_said(published: RunResult) -> None:
     said = advice(decide(published, Constraints(max_seconds=0)), published)
-    assert said.title == "No agent of run 20250815-000000-2025 can be recommended"
+    assert said.title.startswith("No agent to recommend: gpt-5-nano: too slow: 27.1 active seconds")
     assert said.points[0] == "no agent is left: relax a limit, or measure more"
 
 
@@ -80,7 +86,37 @@ def test_the_first_of_those_that_cannot_do_the_job_is_not_recommended(
     assert advice(decide(result, Constraints()), result).title.startswith("None does the job")
 
 
-def test_an_unfinished_run_recommends_nobody_yet(make_result: MakeResult, trial: MakeTrial) -> None:
+def test_an_unfinished_run_has_an_answer_so_far(make_result: MakeResult, trial: MakeTrial) -> None:
     failure = Failure(kind="interrupted", message="stopped")
     result = make_result([trial(agent="a"), trial(agent="b", more={"failure": failure})])
-    assert in_short(result) == ("No recommendation yet: b has done 0 of 1 trial.",)
+    assert in_short(result)[:2] == (
+        "So far, use a, overall S (one trial).",
+        "Not all is done: b has done 0 of 1 trial.",
+    )
+    assert advice(decide(result, Constraints()), result).title == "So far, use a, overall S (one trial)."
+
+
+def every_face(result: RunResult) -> dict[str, str]:
+    """What each face prints of a run, white space made one."""
+    decision = decide(result, Constraints())
+    said = {
+        "terminal": terminal.render(result),
+        "markdown": markdown.render(result),
+        "json": json.loads(json_report.render(result))["decision"]["answer"],
+        "pick": advice(decision, result).title,
+        "pick --json, mcp": decision.answer,
+    }
+    return {face: " ".join(text.split()) for face, text in said.items()}
+
+
+def test_all_faces_say_the_same_sentence(make_result: MakeResult, trial: MakeTrial) -> None:
+    unpriced, failure = {"cost_usd": None}, Failure(kind="interrupted", message="stopped")
+    runs = {
+        "Use a, overall S (one trial).": [trial(agent="a"), trial(agent="b", score=0.5)],
+        "Use own, overall S (one trial).": [trial(agent="own", more=unpriced), trial(agent="b", score=0.0)],
+        "So far, use a, overall S (one trial).": [trial(agent="a"), trial(agent="b", more={"failure": failure})],
+        "None does the job; the best of them is a, overall D (one trial).": [trial(agent="a", score=0.3)],
+        "No agent to recommend: a: not measured: no trial.": [trial(agent="a", more={"failure": failure})],
+    }
+    for sentence, trials in runs.items():
+        assert {face for face, text in every_face(make_result(trials)).items() if sentence not in text} == set()

@@ -43,7 +43,7 @@ def test_a_letter_says_how_sure_it_is() -> None:
     assert wording.letter(Grade(score=1.0, letter="S", n=2)) == "S (n=2)"
     assert wording.letter(Grade(score=1.0, letter="S", n=1)) == "S (one trial)"
     assert wording.letter(Grade()) == "not measured"
-    assert wording.letter(Grade(note="no price known")) == "no price"
+    assert wording.letter(Grade(lacks="price")) == "no price"
 
 
 def test_a_scaled_letter_says_how_many_times_the_best() -> None:

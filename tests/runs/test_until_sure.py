@@ -191,12 +191,16 @@ def test_agents_that_are_equal_are_seldom_put_in_order() -> None:
     assert ordered <= 6
 
 
-def test_an_agent_without_a_price_has_no_place_in_the_order() -> None:
+def test_agents_without_a_price_are_put_in_order_without_cost() -> None:
     played = Played(a_run({"a": 0, "b": 0}, 3, 3, weights=Weights()), {"a": always(1.0), "b": always(0.5)})
     played.do()
     played.trials = [structs.replace(each, cost_usd=None) for each in played.trials]
-    assert order_of(played.result(), 30).agents == ()
-    assert next_step(played.result(), 30).said == ("until sure: no agent has an overall score",)
+    assert order_of(played.result(), 30).agents == ("a", "b")
+    only_cost = Weights(performance=0, speed=0, cost=1)
+    dollars_alone = Played(a_run({"a": 0, "b": 0}, 3, 3, weights=only_cost), played.rates)
+    dollars_alone.trials = played.trials
+    assert order_of(dollars_alone.result(), 30).agents == ()
+    assert next_step(dollars_alone.result(), 30).said == ("until sure: no agent has an overall score",)
 
 
 # ---------------------------------------------------------------------------- with servers

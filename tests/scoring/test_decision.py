@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from flatfield.records import (
     AgentConfig,
@@ -42,7 +43,9 @@ def result(agents: Mapping[str, Figures], tasks: int = 6) -> RunResult:
         created_at="",
         evaluation=Evaluation(),
         tasks=tuple(Task(id=f"t{n}", title="t", prompt="p") for n in range(tasks)),
-        agents=tuple(AgentConfig(name=name, provider="noop" if name == "noop" else "openai") for name in agents),
+        agents=tuple(
+            AgentConfig(name=name, provider="noop" if name == "noop" else "openai", model="m") for name in agents
+        ),
         repeats={},
     )
     trials = tuple(record(name, f"t{n}", figures, n) for name, figures in agents.items() for n in range(tasks))
@@ -105,7 +108,7 @@ def test_when_nobody_is_left_it_says_so() -> None:
     assert "no agent is left" in found.reasons[0]
 
 
-def test_controls_unmeasured_and_unpriced_agents_are_left_out() -> None:
+def test_controls_and_unmeasured_agents_are_left_out_and_unpriced_ones_are_not() -> None:
     found = decide(
         result(
             {"good": (1.0, 1.0, 0.01), "noop": (0.0, 0.1, 0.0), "down": (None, 1.0, 0.0), "unpriced": (1.0, 1.0, None)}
@@ -116,8 +119,11 @@ def test_controls_unmeasured_and_unpriced_agents_are_left_out() -> None:
     assert found.recommended == "good"
     assert why["noop"] == "a control, not a contender"
     assert "not measured" in why["down"]
-    assert "no price known" in why["unpriced"]
-    assert found.confidence.startswith("no comparison")
+    assert "unpriced" not in why
+    assert found.answer.startswith("Use good, overall S")
+    (said,) = found.caveats
+    assert said.startswith("Cost is left out for all: no price is known for unpriced;")
+    assert '[prices."openai:m"] in flatfield.toml, or on_device = true' in said
 
 
 def test_an_unknown_price_is_no_obstacle_where_cost_has_no_weight() -> None:
@@ -147,11 +153,62 @@ def test_without_any_weight_nobody_is_recommended(weights: Weights) -> None:
     assert "no weight is above 0" in found.excluded[0].reason
 
 
-def test_an_agent_with_fewer_tasks_is_not_compared() -> None:
-    whole = result({"a": (0.9, 1.0, 0.01), "b": (1.0, 1.0, 0.01)})
-    kept = tuple(trial for trial in whole.trials if (trial.agent, trial.task) != ("b", "t3"))
-    found = decide(
-        RunResult(run=whole.run, trials=kept, verdicts=(), grading=grade(whole.run, kept, ())), Constraints()
+def without(whole: RunResult, *lost: tuple[str, str]) -> RunResult:
+    """The run with some trials that the harness failed."""
+    failure = Failure(kind="provider", message="server down")
+    trials = tuple(
+        structs.replace(each, failure=failure) if (each.agent, each.task) in lost else each for each in whole.trials
     )
-    assert found.recommended == "a"
-    assert reasons_of(found.excluded)["b"].startswith("not measured on t3")
+    return RunResult(run=whole.run, trials=trials, verdicts=(), grading=grade(whole.run, trials, ()))
+
+
+def test_an_agent_with_fewer_tasks_is_compared_on_what_is_known() -> None:
+    found = decide(without(result({"a": (0.9, 1.0, 0.01), "b": (1.0, 1.0, 0.01)}), ("b", "t3")), Constraints())
+    assert (found.recommended, found.runner_up, found.excluded) == ("b", "a", ())
+    assert "b was not measured on t3" in found.reasons
+    assert found.caveats == ("b lacks 1 trial of 6; had they failed, a would be first.",)
+
+
+def test_what_is_not_measured_never_helps() -> None:
+    """An agent that fails one task honestly, and a faster one of which the same task is not measured."""
+    whole = result({"honest": (1.0, 2.0, 0.01), "lost": (1.0, 1.0, 0.01)})
+    zero = (Check(verifier="answer", label="x", score=0.0, reason=""),)
+    trials = tuple(
+        structs.replace(each, checks=zero) if (each.agent, each.task) == ("honest", "t3") else each
+        for each in whole.trials
+    )
+    honest = structs.replace(whole, trials=trials)
+    found = without(honest, ("lost", "t3"))
+    assert found.grading.order == ("honest", "lost")
+    ranks = {card.agent: card.rank for card in found.grading.scorecards}
+    assert (ranks["honest"], ranks["lost"]) != (None, None)
+    assert (ranks["honest"] or (9, 9)) <= (ranks["lost"] or (0, 0))
+    assert decide(found, Constraints()).recommended == "honest"
+
+
+def test_who_failed_everything_is_not_recommended_while_another_does_the_job() -> None:
+    found = decide(result({"failing": (0.0, 0.1, 0.0), "own": (1.0, 90.0, None)}), Constraints())
+    assert found.recommended == "own"
+    assert found.answer.startswith("Use own, overall S")
+    dear = decide(result({"failing": (0.0, 0.1, 0.0), "own": (1.0, 90.0, None)}), Constraints(max_cost_usd=0.1))
+    assert dear.recommended is None
+    assert dear.answer == (
+        "No agent within the limits does the job; left out: own: no price known, so nobody can tell whether it keeps to"
+        " $0.1 per trial."
+    )
+
+
+def test_two_servers_of_ones_own_get_a_recommendation() -> None:
+    found = decide(result({"one": (1.0, 1.0, None), "other": (0.9, 2.0, None)}), Constraints())
+    assert (found.recommended, found.runner_up) == ("one", "other")
+    assert "no price is known for one, other" in found.caveats[0]
+
+
+def test_a_price_that_is_partly_known_is_said_with_how_far() -> None:
+    whole = result({"a": (1.0, 1.0, 0.02), "b": (0.9, 2.0, 0.01)})
+    trials = (structs.replace(whole.trials[0], cost_usd=None), *whole.trials[1:])
+    graded = structs.replace(whole, trials=trials, grading=grade(whole.run, trials, ()))
+    found = decide(graded, Constraints())
+    assert found.caveats == ("a: cost known on 5 of 6 trials.",)
+    assert any("($0.02 per trial, known on 5 of 6)" in line for line in found.reasons)
+    assert not found.excluded

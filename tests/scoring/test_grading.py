@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from flatfield.records import (
     AgentConfig,
@@ -138,13 +139,38 @@ def test_anchors_come_from_agents_that_can_do_the_job_and_are_named() -> None:
     assert cell(grading, "lost").speed.relative.letter == "F"
 
 
-def test_an_unknown_price_is_not_measured_and_needs_a_weight_of_zero() -> None:
+def test_an_unknown_price_leaves_cost_out_for_all() -> None:
     trials = [trial("a", 1.0, 1.0, None), trial("b", 1.0, 2.0)]
-    found = card(grade(make_run(["a", "b"]), trials, ()), "a")
-    assert (found.cost.score, found.cost.note, found.cost_usd) == (None, "no price known", None)
-    assert (found.overall.score, found.overall.note) == (None, "no price known")
-    free = Weights(performance=0.5, speed=0.5, cost=0.0)
-    assert card(grade(make_run(["a", "b"]), trials, (), weights=free), "a").overall.score == 1.0
+    grading = grade(make_run(["a", "b"]), trials, ())
+    found = card(grading, "a")
+    assert (found.cost.score, found.cost.lacks, found.cost_usd) == (None, "price", None)
+    assert (grading.unpriced, grading.without_scale, grading.weights.cost) == (("a",), (), 0.0)
+    assert (found.overall.score, grading.order) == (1.0, ("a", "b"))
+    assert card(grading, "b").cost.letter == "S"
+    assert card(grading, "b").overall.score == pytest.approx((2 + 0.75) / 3)
+    dollars_alone = grade(make_run(["a", "b"]), trials, (), weights=Weights(performance=0.0, speed=0.0, cost=1.0))
+    assert (dollars_alone.order, dollars_alone.unpriced) == (("b",), ())
+
+
+def test_one_price_beside_free_agents_is_no_f() -> None:
+    trials = [trial("free", 1.0, 20.0, 0.0), trial("paid", 1.0, 1.0, 0.5)]
+    grading = grade(make_run(["free", "paid"]), trials, ())
+    assert (grading.without_scale, grading.unpriced, grading.order) == (("paid",), (), ("paid", "free"))
+    paid = cell(grading, "paid").cost
+    assert (paid.per_work, paid.relative.letter, paid.relative.lacks, paid.ratio) == (0.5, None, "scale", None)
+    aimed = Task(id="t", title="t", prompt="t", verifiers=(ANSWER,), targets=Targets(cost_usd=0.25))
+    second = grade(make_run(["free", "paid"], [aimed]), trials, ())
+    assert cell(second, "paid").cost.relative.letter == "A"
+    assert (second.without_scale, second.weights) == ((), Weights())
+
+
+def test_one_unknown_price_among_many_is_said_and_hurts_nobody() -> None:
+    names = [f"t{number}" for number in range(5)]
+    trials = [trial(agent, 1.0, usd=0.02, task=name) for agent in "ab" for name in names]
+    trials[0] = replace(trials[0], cost_usd=None)
+    found = card(grade(make_run(["a", "b"], names), trials, ()), "a")
+    assert (found.cost.letter, found.cost.note, found.priced, found.ran) == ("S", "cost known on 4 of 5 trials", 4, 5)
+    assert found.known_usd == pytest.approx(0.08)
 
 
 def test_device_time_is_what_cost_is_graded_on_when_it_has_a_price() -> None:
@@ -228,7 +254,28 @@ def test_frozen_anchors_reletter_nobody(
     for agent in run.agents:
         old, new = cell(first, agent.name), cell(second, agent.name)
         if first.anchors:
-            assert (new.speed, new.cost, new.overall) == (old.speed, old.cost, old.overall)
+            assert (new.speed, new.cost) == (old.speed, old.cost)
+            if second.weights == first.weights:
+                assert new.overall == old.overall
+
+
+@given(st.lists(FIELD, min_size=1, max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_the_order_of_agents_and_tasks_is_no_matter(fields: list[list[tuple[float, float, float]]]) -> None:
+    agents, tasks = [f"a{n}" for n in range(min(map(len, fields)))], [f"t{n}" for n in range(len(fields))]
+    trials = [
+        trial(agent, score, seconds, usd, task=task)
+        for task, own in zip(tasks, fields, strict=True)
+        for agent, (score, seconds, usd) in zip(agents, own, strict=False)
+    ]
+    one, other = (
+        grade(make_run(agents, tasks), trials, ()),
+        grade(make_run(agents[::-1], tasks[::-1]), trials[::-1], ()),
+    )
+    assert one.order == other.order
+    for agent in agents:
+        assert card(one, agent).overall == card(other, agent).overall
+        assert [cell(one, agent, task) for task in tasks] == [cell(other, agent, task) for task in tasks]
 
 
 @given(FIELD)
@@ -240,12 +287,26 @@ def test_letters_and_scores_never_disagree(figures: list[tuple[float, float, flo
     grading = grade(run, trials, ())
     for one in grading.cells:
         for found in (one.performance, one.speed.relative, one.cost.relative, one.overall):
-            assert found.score is not None
-            assert found.letter == letter_of(found.score)
+            assert found.score is not None or found.lacks == "scale"
+            assert found.letter == (None if found.score is None else letter_of(found.score))
         if one.performance.letter in ("D", "F"):
             assert one.overall.score is not None
             assert one.performance.score is not None
             assert one.overall.score <= one.performance.score
+
+
+def test_it_is_no_matter_whether_a_limit_ended_a_trial() -> None:
+    run = make_run(["a", "b"])
+
+    def letters(stop: str) -> list[str | None]:
+        trials = [
+            trial("a", 1.0, 10.0, repeat=1),
+            trial("a", 0.0, 300.0, repeat=2, stop=stop),
+            trial("b", 1.0, 60.0, repeat=1),
+        ]
+        return [one.speed.relative.letter for one in grade(run, trials, ()).cells]
+
+    assert letters("time_limit") == letters("answered") == ["D", "S"]
 
 
 def test_frozen_anchors_are_told() -> None:

@@ -63,7 +63,9 @@ def test_scores_never_rise_with_position(one: float, other: float) -> None:
 
 @pytest.mark.parametrize(("ratio", "letter"), [(1.0, "S"), (1.1, "S"), (1.5, "A"), (2.0, "B"), (3.0, "C"), (8.0, "F")])
 def test_relative_letters_with_a_spread_of_eight_or_less(ratio: float, letter: str) -> None:
-    assert letter_of(score_at(relative_position(10 * ratio, 10.0, 40.0))) == letter
+    position = relative_position(10 * ratio, 10.0, 40.0)
+    assert position is not None
+    assert letter_of(score_at(position)) == letter
 
 
 def test_the_ends_of_a_wide_scale() -> None:
@@ -74,10 +76,10 @@ def test_the_ends_of_a_wide_scale() -> None:
     assert relative_position(900.0, 1.0, 100.0) == 1.0
 
 
-def test_nothing_is_best_and_beside_nothing_something_is_worst() -> None:
+def test_nothing_is_best_and_beside_nothing_something_has_no_place() -> None:
     assert relative_position(0.0, 0.01, 1.0) == 0.0
     assert relative_position(0.0, 0.0, 0.0) == 0.0
-    assert relative_position(0.001, 0.0, 0.0) == 1.0
+    assert relative_position(0.001, 0.0, 0.0) is None
     assert relative_position(math.inf, 1.0, 2.0) == 1.0
 
 
@@ -110,7 +112,10 @@ def test_a_target_of_nothing_is_met_by_nothing_only() -> None:
 def test_more_is_never_better(one: float, other: float, best: float, factor: float) -> None:
     low, high = sorted((one, other))
     worst = best * max(factor, 1.0)
-    assert relative_position(low, best, worst) <= relative_position(high, best, worst)
+    below, above = relative_position(low, best, worst), relative_position(high, best, worst)
+    assert below is not None
+    assert above is not None
+    assert below <= above
     assert absolute_position(low, best) <= absolute_position(high, best)
 
 

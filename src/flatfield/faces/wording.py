@@ -6,6 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from flatfield.scoring.answer import graded
 from flatfield.scoring.performance import checks_score
 
 if TYPE_CHECKING:
@@ -67,18 +68,13 @@ def many_known(number: int | None, thing: str) -> str:
 
 def letter(grade: Grade) -> str:
     """`S (n=5, ≥ C)`: the letter, how many trials it stands on, and the worst letter inside the interval."""
-    if grade.letter is None:
-        return "no price" if grade.note == "no price known" else "not measured"
-    if grade.n == 1:
-        return f"{grade.letter} (one trial)"
-    worst = f", ≥ {grade.at_worst}" if grade.at_worst and grade.interval else ""
-    return f"{grade.letter} (n={grade.n}{worst})"
+    return graded(grade)
 
 
 def scaled(scale: ScaleGrade) -> str:
-    """`B · 2.3×`: the letter and how many times the best."""
+    """`B · 2.3×`: the letter and how many times the best; the dollars alone where they have no letter."""
     if scale.relative.letter is None:
-        return UNKNOWN
+        return UNKNOWN if scale.per_work is None else dollars(scale.per_work)
     if scale.per_work == 0:
         return f"{scale.relative.letter} · 0"
     return scale.relative.letter if scale.ratio is None else f"{scale.relative.letter} · {times(scale.ratio)}"

@@ -130,10 +130,13 @@ def _wanted(run: Run, order: Order, max_repeats: int) -> dict[tuple[str, str], i
     now = how_often(run)
     wanted: dict[tuple[str, str], int] = {}
     for agents in _open_groups(order):
-        levels = {task: max(now[task, agent] for agent in agents) for task in order.tasks}
-        reached = sum(min(now[task, agent] for agent in agents) for task in order.tasks) / len(order.tasks)
+        tasks = [task for task in order.tasks if all((task, agent) in order.noise for agent in agents)]
+        if not tasks:
+            continue
+        levels = {task: max(now[task, agent] for agent in agents) for task in tasks}
+        reached = sum(min(now[task, agent] for agent in agents) for task in tasks) / len(tasks)
         look = next((look for look in order.looks if look > reached + 1e-9), order.looks[-1])
-        noise = {task: math.fsum(order.noise[task, agent] for agent in agents) for task in order.tasks}
+        noise = {task: math.fsum(order.noise[task, agent] for agent in agents) for task in tasks}
         for task, level in _shared_out(levels, noise, look, max_repeats).items():
             for agent in _together(run, task, agents):
                 wanted[task, agent] = max(level, wanted.get((task, agent), 0))

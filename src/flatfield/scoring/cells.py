@@ -14,14 +14,16 @@ from flatfield.scoring.scales import (
     Measure,
     absolute_position,
     mean,
-    relative_position,
     score_at,
 )
 from flatfield.scoring.statistics.intervals import mean_interval, ratio_interval
-from flatfield.scoring.work import amounts, per_work
+from flatfield.scoring.work import amounts, per_work, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+
+ALONE_PRICED = "the only one that costs anything: no price to compare with, and the task has no target"
 
 
 class Setting(Struct, frozen=True, kw_only=True):
@@ -79,7 +81,7 @@ def _scale(setting: Setting, figures: Sequence[Figures], measure: Measure) -> Sc
     amount = per_work(figures, measure)
     target = setting.task.targets.seconds if measure == "speed" else setting.task.targets.cost_usd
     if amount is None:
-        none = Grade(note="no price known" if figures else "performance not measured")
+        none = Grade(note="no price known", lacks="price") if figures else Grade(note="performance not measured")
         return ScaleGrade(relative=none, absolute=none if target is not None else Grade(note="no target"))
     if math.isinf(amount):
         zero = Grade(score=0.0, letter="F", n=len(figures), at_worst="F", note="scored nothing")
@@ -90,27 +92,35 @@ def _scale(setting: Setting, figures: Sequence[Figures], measure: Measure) -> Sc
         absolute = _placed(figures, measure, amount, lambda x: absolute_position(x, target))
     if scale is None:
         return ScaleGrade(per_work=amount, relative=Grade(note="no anchors"), absolute=absolute)
+    position = place(amount, scale)
+    if position is None:
+        return ScaleGrade(per_work=amount, relative=Grade(note=ALONE_PRICED, lacks="scale"), absolute=absolute)
     return ScaleGrade(
         per_work=amount,
         ratio=amount / scale.best if scale.best > 0.0 else None,
-        position=relative_position(amount, scale.best, scale.worst),
-        relative=_placed(figures, measure, amount, lambda x: relative_position(x, scale.best, scale.worst)),
+        position=position,
+        relative=_placed(figures, measure, amount, lambda x: _or_worst(place(x, scale))),
         absolute=absolute,
     )
 
 
-def _placed(figures: Sequence[Figures], measure: Measure, amount: float, place: Callable[[float], float]) -> Grade:
+def _or_worst(position: float | None) -> float:
+    return 1.0 if position is None else position
+
+
+def _placed(figures: Sequence[Figures], measure: Measure, amount: float, where: Callable[[float], float]) -> Grade:
     """The grade at the place of `amount`; the interval is that of the ratio, taken through the scale."""
     used, done = amounts(figures, measure)
     ends = ratio_interval(used, done)
     interval = None
     if ends is not None:
-        low, high = score_at(place(ends[1])), score_at(place(ends[0]))
+        score = score_at(where(amount))
+        low, high = min(score_at(where(ends[1])), score), max(score_at(where(ends[0])), score)
         interval = Interval(
             low=low, high=high, method=f"joint ends of amount and score on {len(used)} trials, anchors held"
         )
     note = f"price known for {len(used)} of {len(figures)} trials" if len(used) < len(figures) else ""
-    return graded(score_at(place(amount)), len(used), interval, note)
+    return graded(score_at(where(amount)), len(used), interval, note)
 
 
 def _mean_known(values: Sequence[float | None]) -> float | None:

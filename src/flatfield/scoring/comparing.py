@@ -108,6 +108,8 @@ def compare(first: Side, second: Side) -> Comparison | None:
     tasks, left_out = _common(first, second)
     if not tasks:
         return None
+    priced = [task for task in tasks if all(_amount(side, (task,), "usd") is not None for side in (first, second))]
+    priced = priced or list(tasks)
     ours, theirs = _scores(first, tasks), _scores(second, tasks)
     trials = _count(first, tasks), _count(second, tasks)
     often = min(trials) / len(tasks)
@@ -130,17 +132,16 @@ def compare(first: Side, second: Side) -> Comparison | None:
         probability=apart.probability if apart else None,
         first_seconds=_amount(first, tasks, "seconds"),
         second_seconds=_amount(second, tasks, "seconds"),
-        first_usd=_amount(first, tasks, "usd"),
-        second_usd=_amount(second, tasks, "usd"),
+        first_usd=_amount(first, priced, "usd"),
+        second_usd=_amount(second, priced, "usd"),
     )
 
 
 def asked_for(result: RunResult) -> tuple[Comparison, ...]:
     """What people ask of a run: its two best agents against each other, and cloud against local."""
     field = read_field(result.run, result.trials, result.verdicts)
-    cards = [card for card in result.grading.scorecards if not card.control and card.performance.score is not None]
-    cards.sort(key=lambda card: (-(card.overall.score or -1.0), -(card.performance.score or 0.0), card.agent))
-    pairs: list[tuple[str, str]] = [(cards[0].agent, cards[1].agent)] if len(cards) > 1 else []
+    best = result.grading.order[:2]
+    pairs: list[tuple[str, str]] = [(best[0], best[1])] if len(best) > 1 else []
     if field.local and len(field.local) < len(field.contenders) and len(field.contenders) > len(Group):
         pairs.append((Group.CLOUD, Group.LOCAL))
     found = [compare(side_of(field, one), side_of(field, other)) for one, other in pairs]
@@ -175,15 +176,15 @@ def _scores(side: Side, tasks: Iterable[str]) -> list[float]:
 
 
 def _amount(side: Side, tasks: Iterable[str], name: Literal["seconds", "usd"]) -> float | None:
-    """Mean over tasks of the mean per trial; None where one trial's is not known."""
+    """Mean over tasks of the mean per trial of those where it is known; None where a task has an agent without any."""
     means: list[float] = []
     for task in tasks:
         each = [[f.seconds if name == "seconds" else f.usd for f in figures] for figures in _measured(side, task)]
         known = [[amount for amount in amounts if amount is not None] for amounts in each]
-        if list(map(len, known)) != list(map(len, each)):
+        if not all(known):
             return None
         means.append(mean(map(mean, known)))
-    return mean(means)
+    return mean(means) if means else None
 
 
 def _count(side: Side, tasks: Iterable[str]) -> int:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from flatfield.records import Decision, Exclusion, Letter, Weights
+from flatfield.scoring.answer import answer, caveats
 from flatfield.scoring.grading import grade
 from flatfield.scoring.scales import BANDS
+from flatfield.scoring.standing import does_the_job, known
+
+SHOWN = 3
+"""So many agents or tasks are named where some are missing."""
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +34,7 @@ class Constraints(Struct, frozen=True, kw_only=True):
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
-    """An agent with its scorecard and its means per trial (dollars None: not all are known).
+    """An agent with its scorecard and its means per trial; dollars over the trials of known price (None: none has one).
 
     `missing` are the tasks on which it was not measured, though others were.
     """
@@ -43,62 +48,61 @@ class Candidate(Struct, frozen=True, kw_only=True):
 def decide(result: RunResult, constraints: Constraints) -> Decision:
     """The recommendation for one run.
 
-    Ranked by overall score, then performance, then name. The Pareto front is of the agents that were not excluded, over
-    the scores that have a weight.
+    Ranked as `standing.best_first` does: nobody is left out for what is not known of him, except where a limit asks for
+    it. The Pareto front is of the agents that were not excluded, over the scores that have a weight. Nobody who does
+    not do the job is recommended where the limits left out somebody who does.
     """
     grading = result.grading
     if constraints.weights is not None:
         grading = grade(
             result.run, result.trials, result.verdicts, weights=constraints.weights, anchors=grading.anchors
         )
-    excluded, field = [], []
-    for card in grading.scorecards:
-        candidate = _candidate(card, result)
-        reason = _against(candidate, constraints, grading.weights)
-        if reason:
-            excluded.append(Exclusion(agent=card.agent, reason=reason))
-        else:
-            field.append(candidate)
-    field.sort(key=lambda one: (-(one.card.overall.score or 0.0), -(one.card.performance.score or 0.0), one.card.agent))
-    first, second = (field[0] if field else None), (field[1] if len(field) > 1 else None)
+    candidates = _candidates(grading)
+    reasons = {one.card.agent: _against(one, constraints) for one in candidates}
+    excluded = tuple(Exclusion(agent=agent, reason=reason) for agent, reason in reasons.items() if reason)
+    by_name = {one.card.agent: one for one in candidates}
+    field = [by_name[agent] for agent in grading.order if not reasons[agent]]
+    cards = [one.card for one in field]
+    why = _reasons(field, grading, result)
+    barred = any(reasons[one.card.agent] and not one.card.control and does_the_job(one.card) for one in candidates)
+    chosen = [] if cards and not does_the_job(cards[0]) and barred else cards
     return Decision(
         run=result.run.id,
-        recommended=first.card.agent if first else None,
-        runner_up=second.card.agent if second else None,
-        reasons=_reasons(field, grading, result),
+        recommended=chosen[0].agent if chosen else None,
+        runner_up=chosen[1].agent if len(chosen) > 1 else None,
+        reasons=why,
         confidence=_confidence(field),
         front=_front(field, grading.weights),
-        excluded=tuple(excluded),
+        excluded=excluded,
+        answer=answer(structs.replace(result, grading=grading), cards, excluded, why[0]),
+        caveats=caveats(result, grading, cards),
     )
 
 
-def _candidate(card: Scorecard, result: RunResult) -> Candidate:
-    ran = [trial for trial in result.trials if trial.agent == card.agent and trial.failure is None]
-    priced = card.device_cost_usd if card.device_cost_usd is not None else card.cost_usd
-    cells = result.grading.cells
-    mine = {cell.task for cell in cells if cell.agent == card.agent and cell.n}
-    others = dict.fromkeys(cell.task for cell in cells if cell.n and cell.agent not in result.run.controls)
-    return Candidate(
-        card=card,
-        missing=tuple(task for task in others if task not in mine),
-        seconds=card.active_seconds / len(ran) if card.active_seconds is not None and ran else None,
-        usd=priced / len(ran) if priced is not None and ran else None,
-    )
+def _candidates(grading: Grading) -> list[Candidate]:
+    state = known([card.agent for card in grading.scorecards if not card.control], grading.cells)
+    return [
+        Candidate(
+            card=card,
+            missing=() if card.control else state[card.agent].tasks,
+            seconds=card.active_seconds / card.ran if card.active_seconds is not None and card.ran else None,
+            usd=card.known_usd / card.priced if card.known_usd is not None and card.priced else None,
+        )
+        for card in grading.scorecards
+    ]
 
 
-def _against(candidate: Candidate, constraints: Constraints, weights: Weights) -> str:
+def _against(candidate: Candidate, constraints: Constraints) -> str:
     """Why an agent is left out; "" when it is not."""
     card = candidate.card
     if card.control:
         return "a control, not a contender"
     if card.performance.score is None:
         return card.performance.note or "not measured"
-    if candidate.missing:
-        return f"not measured on {', '.join(candidate.missing)}: its averages do not compare with the others'"
     least = dict(BANDS)[constraints.min_performance] if constraints.min_performance else 0.0
     if card.performance.score < least:
         return f"performance {_score(card.performance)} is below {constraints.min_performance}"
-    beyond = _too_slow(candidate, constraints.max_seconds) or _too_dear(candidate, constraints.max_cost_usd, weights)
+    beyond = _too_slow(candidate, constraints.max_seconds) or _too_dear(candidate, constraints.max_cost_usd)
     return beyond or (f"no overall: {card.overall.note}" if card.overall.score is None else "")
 
 
@@ -110,12 +114,11 @@ def _too_slow(candidate: Candidate, limit: float | None) -> str:
     return f"too slow: {candidate.seconds:.1f} active seconds per trial on average, the limit is {limit:g}"
 
 
-def _too_dear(candidate: Candidate, limit: float | None, weights: Weights) -> str:
-    if candidate.usd is None:
-        unknown = "no price known: weigh cost with 0 to compare without it"
-        return unknown if limit is not None or weights.cost > 0 else ""
-    if limit is None or candidate.usd <= limit:
+def _too_dear(candidate: Candidate, limit: float | None) -> str:
+    if limit is None or (candidate.usd is not None and candidate.usd <= limit):
         return ""
+    if candidate.usd is None:
+        return f"no price known, so nobody can tell whether it keeps to ${limit:g} per trial"
     return f"too dear: ${candidate.usd:.4g} per trial on average, the limit is ${limit:g}"
 
 
@@ -134,6 +137,7 @@ def _reasons(field: Sequence[Candidate], grading: Grading, result: RunResult) ->
     if len(field) > 1:
         lines.append(f"next is {field[1].card.agent}, overall {_score(field[1].card.overall)}; {_figures(field[1])}")
         lines += _tradeoffs(field)
+    lines += _incomplete(field)
     if any(trial.imported for trial in result.trials):
         lines.append("these are published figures, not measured here")
     return tuple(lines)
@@ -142,11 +146,25 @@ def _reasons(field: Sequence[Candidate], grading: Grading, result: RunResult) ->
 def _figures(one: Candidate) -> str:
     card = one.card
     usd = "no price known" if one.usd is None else f"${one.usd:.4g} per trial"
+    if 0 < card.priced < card.ran:
+        usd += f", known on {card.priced:,} of {card.ran:,}"
     seconds = "not timed" if one.seconds is None else f"{one.seconds:.1f} active seconds per trial"
     return (
         f"{card.agent}: performance {_score(card.performance)}, speed {_score(card.speed)} ({seconds}), "
         f"cost {_score(card.cost)} ({usd})"
     )
+
+
+def _incomplete(field: Sequence[Candidate]) -> list[str]:
+    """Who was not measured on which tasks, those with most missing first."""
+    lacking = sorted((one for one in field if one.missing), key=lambda one: -len(one.missing))
+    lines = [f"{one.card.agent} was not measured on {_some(one.missing)}" for one in lacking[:SHOWN]]
+    return [*lines, f"{len(lacking) - SHOWN} more were not measured on some tasks"] if len(lacking) > SHOWN else lines
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
 
 
 def _tradeoffs(field: Sequence[Candidate]) -> list[str]:

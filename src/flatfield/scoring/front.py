@@ -47,10 +47,10 @@ class Pair(Struct, frozen=True, kw_only=True):
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """Who has an overall score, best first, the pairs that matter, and the tasks that all did.
+    """Who has an overall score, best first, the pairs that matter, and the tasks that any of them did.
 
-    `noise`: the variance of one trial's part in a task's overall score, by (task, agent); `looks`: the repeats, as a
-    mean over tasks, at which pairs are looked at.
+    `noise`: the variance of one trial's part in a task's overall score, by (task, agent) where that is known; `looks`:
+    the repeats, as a mean over tasks, at which pairs are looked at.
     """
 
     agents: tuple[str, ...]
@@ -74,9 +74,7 @@ def order_of(result: RunResult, max_repeats: int) -> Order:
     """
     decision = decide(result, Constraints())
     out = {one.agent for one in decision.excluded}
-    cards = [card for card in result.grading.scorecards if card.agent not in out]
-    cards.sort(key=lambda card: (-(card.overall.score or 0.0), -(card.performance.score or 0.0), card.agent))
-    agents = tuple(card.agent for card in cards)
+    agents = tuple(agent for agent in result.grading.order if agent not in out)
     looks = looks_at(mean(result.run.repeats.values()), max_repeats) if result.run.repeats else ()
     view = _View(result, agents)
     front = [agent for agent in agents if agent in decision.front]
@@ -141,20 +139,27 @@ class _View:
         self._result = result
         self.cards = {card.agent: card for card in result.grading.scorecards}
         figures = measure(result.run, result.trials, result.verdicts).figures
-        done = {agent: {task for name, task in figures if name == agent} for agent in agents}
-        self.tasks = tuple(task.id for task in result.run.tasks if all(task.id in done[agent] for agent in agents))
         self.scores: dict[tuple[str, str], float] = {}
         self.noise: dict[tuple[str, str], float] = {}
+        tasks = tuple(task.id for task in result.run.tasks)
         for agent in agents:
-            for task in self.tasks:
-                self.scores[task, agent], self.noise[task, agent] = self._cell(agent, task, figures[agent, task])
+            for task in tasks:
+                found = self._cell(agent, task, figures.get((agent, task), ()))
+                if found is not None:
+                    self.scores[task, agent], self.noise[task, agent] = found
+        self.tasks = tuple(task for task in tasks if any((task, agent) in self.scores for agent in agents))
+
+    def common(self, first: str, second: str) -> list[str]:
+        """The tasks on which both have a score."""
+        return [task for task in self.tasks if (task, first) in self.scores and (task, second) in self.scores]
 
     def repeats(self, agent: str) -> float:
         """Planned for the agent, as a mean over the tasks."""
         run = self._result.run
         return mean(run.repeats.get(task, 1) + run.added_to(task, agent) for task in self.tasks)
 
-    def _cell(self, agent: str, task: str, figures: Sequence[Figures]) -> tuple[float, float]:
+    def _cell(self, agent: str, task: str, figures: Sequence[Figures]) -> tuple[float, float] | None:
+        """The agent's part of its overall and its noise; None where it was not measured, or lacks a part."""
         grading = self._result.grading
         anchors: dict[Measure, Anchors | None] = {
             measure: next((a for a in grading.anchors if (a.task, a.measure) == (task, measure)), None)
@@ -162,7 +167,14 @@ class _View:
         }
         holds = _holds(self.cards[agent])
         score = _score(figures, anchors, grading.weights, holds=holds)
-        return score, _noise(score, figures, lambda some: _score(some, anchors, grading.weights, holds=holds))
+        if score is None:
+            return None
+
+        def again(some: Sequence[Figures]) -> float:
+            found = _score(some, anchors, grading.weights, holds=holds)
+            return score if found is None else found
+
+        return score, _noise(score, figures, again)
 
 
 def _holds(card: Scorecard) -> bool:
@@ -173,12 +185,12 @@ def _holds(card: Scorecard) -> bool:
 
 def _score(
     figures: Sequence[Figures], anchors: Mapping[Measure, Anchors | None], weights: Weights, *, holds: bool
-) -> float:
-    """An agent's part of its overall on one task; what has no blend counts by its performance."""
+) -> float | None:
+    """An agent's part of its overall on one task: the blend (None: a part is not known), or its performance."""
     performance, speed, cost = task_scores({"": figures}, anchors)[""]
-    done = performance or 0.0
-    blend = blended(done, speed, cost, weights) if holds else None
-    return done if blend is None else blend
+    if performance is None or not holds:
+        return performance
+    return blended(performance, speed, cost, weights)
 
 
 def _noise(score: float, figures: Sequence[Figures], again: Callable[[Sequence[Figures]], float]) -> float:
@@ -223,15 +235,16 @@ def _reachable(gap: _Gap) -> bool:
 
 def _gap(first: str, second: str, view: _View, repeats: float, most: float) -> _Gap | None:
     """None where there are fewer than three tasks, and no interval."""
-    count = len(view.tasks)
+    tasks = view.common(first, second)
+    count = len(tasks)
     if count < LEAST:
         return _gap_of_trials(view.cards[first], view.cards[second], math.sqrt(repeats / most))
-    apart = [view.scores[task, first] - view.scores[task, second] for task in view.tasks]
+    apart = [view.scores[task, first] - view.scores[task, second] for task in tasks]
     error = standard_error(apart, repeats)
-    within = mean((view.noise[task, first] + view.noise[task, second]) / repeats for task in view.tasks)
+    within = mean((view.noise[task, first] + view.noise[task, second]) / repeats for task in tasks)
     squares = max(error**2 * count * (count - 1) - 1.0 / repeats, 0.0)
-    tasks = max(squares - (count - 1) * within, 0.0)
-    at_most = math.sqrt((tasks + (count - 1) * within * repeats / most + 1.0 / most) / (count - 1) / count)
+    between = max(squares - (count - 1) * within, 0.0)
+    at_most = math.sqrt((between + (count - 1) * within * repeats / most + 1.0 / most) / (count - 1) / count)
     return _Gap(value=mean(apart), error=error, error_at_most=min(at_most, error), freedom=count - 1)
 
 

@@ -12,7 +12,7 @@ Which interval a figure gets, stated in its `method`:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
@@ -24,10 +24,11 @@ from flatfield.scoring.fairness.odd_answers import oddities
 from flatfield.scoring.overall import task_blends
 from flatfield.scoring.performance import measure
 from flatfield.scoring.scorecards import Sheet, build_scorecard
+from flatfield.scoring.standing import above_of, best_first, known
 from flatfield.scoring.statistics.bootstrap import bootstrap
 from flatfield.scoring.statistics.paired import Estimate
 from flatfield.scoring.statistics.ranks import Contender, rank_ranges
-from flatfield.scoring.work import MEASURES, find_anchors
+from flatfield.scoring.work import MEASURES, per_work, relative_score, scales_of
 from flatfield.tasks.agents import is_control
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import Anchors, Cell, Interval, Run, Scorecard, TrialRecord, Verdict, Weights
     from flatfield.scoring.performance import Figures, Measured
+    from flatfield.scoring.standing import Known
 
 
 def grade(
@@ -55,24 +57,31 @@ def grade(
         anchors: frozen anchors, of another run or of this one before agents were added (`run.anchors`), by task and
             measure; tasks without one get their own.
 
-    An agent without a known price has no cost grade and no overall, unless cost has the weight 0.
+    Where an agent's cost cannot be graded, because no price is known or nobody else costs anything, cost is left out of
+    all overalls, unless nothing else has a weight.
     """
-    used = weights or run.evaluation.weights
     controls = control_names(run)
     ranked = [agent.name for agent in run.agents if agent.name not in controls]
     measured = measure(run, trials, verdicts)
     entries = {t.id: {name: measured.figures.get((name, t.id), ()) for name in ranked} for t in run.tasks}
-    frozen: dict[tuple[str, str], Anchors] = {(item.task, item.measure): item for item in anchors}
-    scales = _scales(entries, frozen)
+    sources = scales_of(run, anchors)
+    scales: dict[tuple[str, str], Anchors | None] = {
+        (task, m): sources.of(task, m, agents) for task, agents in entries.items() for m in MEASURES
+    }
+    gaps = _cost_gaps(entries, scales)
+    used = without_cost(weights or run.evaluation.weights, gaps)
     ran = _finished(trials)
     cells = _cells(run, ran, measured, scales, used)
-    sheets = _sheets(run, ran, cells, bootstrap(entries, used, frozen))
+    sheets = _sheets(run, ran, cells, bootstrap(entries, used, sources))
     found = tuple(item for item in scales.values() if item is not None)
+    cards = [build_scorecard(sheet, used) for sheet in sheets]
+    state = known(ranked, cells)
+    left_out = gaps if used.cost == 0.0 < (weights or run.evaluation.weights).cost else {}
     return Grading(
         run=run.id,
         weights=used,
         cells=cells,
-        scorecards=_ranked([build_scorecard(sheet, used) for sheet in sheets], cells, used),
+        scorecards=_ranked(cards, cells, used, state),
         anchors=found,
         notes=(
             *measured.notes,
@@ -80,8 +89,11 @@ def grade(
             *conditions(trials),
             *others(trials),
             *oddities(trials),
-            *_anchor_notes(run, found, frozen),
+            *_anchor_notes(run, found, anchors),
         ),
+        order=best_first(cards, state),
+        unpriced=tuple(agent for agent, lacks in left_out.items() if lacks == "price"),
+        without_scale=tuple(agent for agent, lacks in left_out.items() if lacks == "scale"),
     )
 
 
@@ -90,14 +102,26 @@ def control_names(run: Run) -> frozenset[str]:
     return frozenset(run.controls) | {agent.name for agent in run.agents if is_control(agent)}
 
 
-def _scales(
-    entries: Mapping[str, Mapping[str, Sequence[Figures]]], frozen: Mapping[tuple[str, str], Anchors]
-) -> dict[tuple[str, str], Anchors | None]:
+def _cost_gaps(
+    entries: Mapping[str, Mapping[str, Sequence[Figures]]], scales: Mapping[tuple[str, str], Anchors | None]
+) -> dict[str, Literal["price", "scale"]]:
+    """The agents that did work whose cost has no grade on any task, and what it lacks."""
+    worked: dict[str, list[tuple[float | None, float | None]]] = {}
+    for task, agents in entries.items():
+        for agent, figures in agents.items():
+            if any(each.score > 0.0 for each in figures):
+                amount = per_work(figures, "cost")
+                worked.setdefault(agent, []).append((amount, relative_score(amount, scales[task, "cost"])))
     return {
-        (task, m): frozen.get((task, m)) or find_anchors(task, m, agents)
-        for task, agents in entries.items()
-        for m in MEASURES
+        agent: "price" if all(amount is None for amount, _ in found) else "scale"
+        for agent, found in worked.items()
+        if all(score is None for _, score in found)
     }
+
+
+def without_cost(weights: Weights, gaps: Mapping[str, str]) -> Weights:
+    """The weights, cost's taken away where it has gaps, and something else has a weight."""
+    return replace(weights, cost=0.0) if gaps and weights.performance + weights.speed > 0.0 else weights
 
 
 def _finished(trials: Sequence[TrialRecord]) -> dict[tuple[str, str], list[TrialRecord]]:
@@ -158,26 +182,37 @@ def _sheets(
     return sheets
 
 
-def _ranked(cards: Sequence[Scorecard], cells: Sequence[Cell], weights: Weights) -> tuple[Scorecard, ...]:
-    """Rank ranges from resampled ranks, for all that have an overall."""
+def _ranked(
+    cards: Sequence[Scorecard], cells: Sequence[Cell], weights: Weights, state: Mapping[str, Known]
+) -> tuple[Scorecard, ...]:
+    """Rank ranges from resampled ranks, for all that have an overall; nobody's reaches above those who stand above."""
     field = [card for card in cards if not card.control and card.overall.score is not None]
+    order = best_first(cards, state)
     blends: dict[str, dict[str, float]] = {card.agent: {} for card in field}
     for cell in cells:
         found = task_blends([cell], weights)
         if found and cell.agent in blends:
             blends[cell.agent][cell.task] = found[0]
-    same = len({frozenset(tasks) for tasks in blends.values()}) == 1
-    contenders = [_contender(card, tuple(blends[card.agent].values()) if same else ()) for card in field]
+    tasks = dict.fromkeys(cell.task for cell in cells)
+    common = [task for task in tasks if all(task in own for own in blends.values())]
+    contenders = [
+        _contender(card, tuple(blends[card.agent][task] for task in common), state[card.agent].gap) for card in field
+    ]
     ranks = dict(zip((card.agent for card in field), rank_ranges(contenders), strict=True))
+    for card in sorted(field, key=lambda each: order.index(each.agent)):
+        for other in above_of(card, field, state):
+            pair = zip(ranks[card.agent], ranks[other], strict=True)
+            best, worst = (max(mine, theirs) for mine, theirs in pair)
+            ranks[card.agent] = (best, worst)
     return tuple(replace(card, rank=ranks[card.agent]) if card.agent in ranks else card for card in cards)
 
 
-def _contender(card: Scorecard, tasks: tuple[float, ...]) -> Contender:
+def _contender(card: Scorecard, tasks: tuple[float, ...], gap: float) -> Contender:
     ends, score = card.overall.interval, card.overall.score
     if ends is None or score is None:
         return Contender(estimate=None)
     estimate = Estimate(value=score, low=ends.low, high=ends.high)
-    return Contender(estimate=estimate, tasks=tasks, repeats=card.overall.n / max(len(tasks), 1))
+    return Contender(estimate=estimate, tasks=tasks, repeats=max(card.overall.n / max(len(tasks), 1), 1.0), gap=gap)
 
 
 def _failures(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
@@ -193,11 +228,11 @@ def _failures(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
     )
 
 
-def _anchor_notes(run: Run, found: Sequence[Anchors], frozen: Mapping[tuple[str, str], Anchors]) -> tuple[str, ...]:
+def _anchor_notes(run: Run, found: Sequence[Anchors], frozen: Sequence[Anchors]) -> tuple[str, ...]:
     if not frozen:
         return ()
-    kept = set(frozen.values()) == set(run.anchors)
+    kept, there = set(frozen) == set(run.anchors), {(item.task, item.measure) for item in frozen}
     origin = "as they were before agents were added" if kept else "from another run"
-    own = sorted({item.task for item in found if (item.task, item.measure) not in frozen})
+    own = sorted({item.task for item in found if (item.task, item.measure) not in there})
     missing = f"; {', '.join(own)} had none there and set their own" if own else ""
     return (f"the relative scale's anchors are frozen {origin}{missing}",)

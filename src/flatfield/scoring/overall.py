@@ -24,9 +24,9 @@ def graded(score: float, n: int, interval: Interval | None, note: str = "") -> G
 def combine(performance: Grade, speed: Grade, cost: Grade, weights: Weights) -> Grade:
     """The overall grade, or why there is none.
 
-    An agent whose price is not known has no overall: a mean without cost would not compare with the others' (give cost
-    the weight 0 to rank without it). The interval joins the worst (and the best) ends of the parts that count: wider
-    than an interval of the mean itself would be, never narrower.
+    An agent whose cost has no grade has no overall while cost has a weight: a mean without it would not compare with
+    the others' (`grading.grade` takes the weight from all, where that is so). The interval joins the worst (and the
+    best) ends of the parts that count: wider than an interval of the mean itself would be, never narrower.
     """
     if performance.score is None:
         return Grade(note=performance.note or "performance not measured")

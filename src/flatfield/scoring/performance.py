@@ -27,13 +27,12 @@ Key = tuple[str, str]
 class Figures(Struct, frozen=True, kw_only=True):
     """What grades need of one measured trial: its score in 0..1, and active seconds.
 
-    `usd` is what its cost is graded on (None: no price known); `limited`: a limit ended it.
+    `usd` is what its cost is graded on (None: no price known).
     """
 
     score: float
     seconds: float
     usd: float | None
-    limited: bool
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -134,7 +133,7 @@ def device_usd(seconds: float, usd_per_hour: float) -> float:
 
 def _figures(trial: TrialRecord, agent: AgentConfig, score: float) -> Figures:
     usd = trial.cost_usd if agent.usd_per_hour is None else device_cost(trial, agent)
-    return Figures(score=score, seconds=trial.active_seconds, usd=usd, limited=trial.stop.endswith("_limit"))
+    return Figures(score=score, seconds=trial.active_seconds, usd=usd)
 
 
 def _verified(task: Task, trial: TrialRecord) -> bool:

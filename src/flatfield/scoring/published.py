@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from flatfield.records import Anchors, Cell, Letter, TrialRecord, Weights  # noqa: TC001 - msgspec
-from flatfield.scoring.scales import HOLDS, SPREAD
+from flatfield.scoring.scales import HOLDS, LEAST_USD, SPREAD
 
 if TYPE_CHECKING:
     from flatfield.records import RunResult, ScaleGrade
@@ -126,8 +126,9 @@ def _scale_reason(scale: ScaleGrade, anchors: Anchors | None, unit: str) -> Why:
         return Why(long=scale.relative.note, short=scale.relative.note)
     if amount is None:
         return Why(long=f"scored nothing, which is {letter}", short="scored nothing")
-    if amount == 0.0 and unit == "$":
-        return Why(long="$0 is S", short="$0 is S")
+    if unit == "$" and amount < LEAST_USD:
+        said = "$0 is S" if amount == 0.0 else f"below ${LEAST_USD:g} is S"
+        return Why(long=said, short=said)
     best = _usd(anchors.best) if unit == "$" else f"{anchors.best:.3g} s"
     ratio = f"{scale.ratio:.1f}× the best" if scale.ratio is not None else "more than the best"
     source = f"{anchors.best_agent}, {best} per work done"

@@ -31,6 +31,8 @@ HOLDS = 0.50
 """From here up (C or better) an agent can do the job: it may set a scale's anchors, and nothing caps its overall."""
 SPREAD = 8.0
 """The least ratio of worst to best that a relative scale spans."""
+LEAST_USD = 0.001
+"""Who costs less than so many dollars per work done is told apart from nobody else who does: all are at 0."""
 
 
 def exact(value: float) -> float:
@@ -65,15 +67,17 @@ def score_at(position: float) -> float:
     return 0.0
 
 
-def relative_position(amount: float, best: float, worst: float) -> float:
+def relative_position(amount: float, best: float, worst: float) -> float | None:
     """`log(x / best) / max(log(worst / best), log 8)`, clipped to 0..1.
 
-    An amount of 0 is at 0; infinity (nothing was achieved) and any amount beside a best of 0 are at 1.
+    An amount of 0 is at 0, infinity (nothing was achieved) at 1. Beside a best of 0 no other amount has a place: None.
     """
     if amount <= 0.0:
         return 0.0
-    if best <= 0.0 or math.isinf(amount):
+    if math.isinf(amount):
         return 1.0
+    if best <= 0.0:
+        return None
     span = max(math.log(worst / best), math.log(SPREAD))
     return exact(min(max(math.log(amount / best) / span, 0.0), 1.0))
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from flatfield.records import Grade, Interval, Scorecard
 from flatfield.scoring.overall import combine, graded, task_blends, task_interval
@@ -41,7 +42,11 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
     exactly = Interval(low=1.0, high=1.0, method="$0 on every task") if free else None
     performance = average([c.performance for c in cells], joint.get("performance"))
     speed = average([c.speed.relative for c in cells], joint.get("speed"))
+    usd = [_graded_usd(trial, sheet.agent) for trial in trials]
+    priced = [each for each in usd if each is not None]
     cost = _cost(cells, exactly or joint.get("cost"), certain=free)
+    if cost.score is not None and len(priced) < len(usd):
+        cost = replace(cost, note=f"cost known on {len(priced)} of {len(usd)} trials")
     usages = [trial.usage for trial in trials if trial.usage is not None]
     return Scorecard(
         agent=sheet.agent.name,
@@ -59,6 +64,9 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
         retry_seconds=math.fsum(trial.retry_seconds for trial in trials),
         cost_usd=_sum_known([trial.cost_usd for trial in trials]),
         device_cost_usd=_sum_known([device_cost(trial, sheet.agent) for trial in trials]),
+        priced=len(priced),
+        ran=len(usd),
+        known_usd=math.fsum(priced) if priced else None,
         input_tokens=sum(usage.input_tokens for usage in usages) if usages else None,
         output_tokens=sum(usage.output_tokens for usage in usages) if usages else None,
         highest_level=_highest_level(sheet),
@@ -66,13 +74,20 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
     )
 
 
-def _cost(cells: Sequence[Cell], joint: Interval | None, *, certain: bool) -> Grade:
-    """The mean over tasks; none where a measured task has no price.
+def _graded_usd(trial: TrialRecord, agent: AgentConfig) -> float | None:
+    """The dollars that a trial's cost is graded on: its device's where they are set."""
+    return trial.cost_usd if agent.usd_per_hour is None else device_cost(trial, agent)
 
-    Otherwise a task on which the agent scored nothing, which is F at any price, would be graded alone.
+
+def _cost(cells: Sequence[Cell], joint: Interval | None, *, certain: bool) -> Grade:
+    """The mean over the tasks where it is known; none where it is known of no work.
+
+    A task on which the agent scored nothing is F at any price: such tasks are not graded alone.
     """
-    unpriced = [c.cost.relative for c in cells if c.performance.score is not None and c.cost.relative.score is None]
-    return unpriced[0] if unpriced else average([c.cost.relative for c in cells], joint, certain=certain)
+    worked = [c.cost.relative for c in cells if c.performance.score]
+    if worked and all(found.score is None for found in worked):
+        return worked[0]
+    return average([c.cost.relative for c in cells], joint, certain=certain)
 
 
 def average(grades: Sequence[Grade], joint: Interval | None, *, certain: bool = False) -> Grade:

@@ -24,7 +24,7 @@ def test_the_choice_stands_below_the_candidates(loaded: Cli) -> None:
     lines = loaded("pick").stdout.splitlines()
     assert lines[1].startswith("Candidates in run 20250815-000000-2025")
     assert lines[3].split()[0] == "gpt-5-nano"
-    assert "Use gpt-5-nano, overall A (n=5, ≥ D)" in lines
+    assert "Use gpt-5-nano, overall A (n=5, ≥ D)." in lines
     assert "- runner-up: claude-3-haiku" in lines
     assert any(line.startswith("- confidence: not separable") for line in lines)
     assert max(map(len, lines)) <= 100
@@ -33,7 +33,17 @@ def test_the_choice_stands_below_the_candidates(loaded: Cli) -> None:
 def test_weights_change_the_choice(loaded: Cli) -> None:
     decision = json.loads(loaded("pick", "--weights", "speed=1", "--json").stdout)
     assert decision["recommended"] == "claude-3-haiku"
-    assert set(decision) >= {"run", "recommended", "runner_up", "reasons", "confidence", "front", "excluded"}
+    assert set(decision) >= {
+        "run",
+        "recommended",
+        "runner_up",
+        "reasons",
+        "confidence",
+        "front",
+        "excluded",
+        "answer",
+        "caveats",
+    }
 
 
 def test_limits_leave_agents_out(loaded: Cli) -> None:
@@ -47,7 +57,7 @@ def test_limits_leave_agents_out(loaded: Cli) -> None:
 def test_nobody_left_is_no_error(loaded: Cli) -> None:
     ended = loaded("pick", "--min-performance", "S")
     assert ended.returncode == 0
-    assert "No agent of run 20250815-000000-2025 can be recommended" in ended.stdout
+    assert "No agent to recommend: gpt-5-nano, gpt-5, claude-opus-4: performance A (0.89) is below S" in ended.stdout
 
 
 @pytest.mark.parametrize(

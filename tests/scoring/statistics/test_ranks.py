@@ -47,3 +47,9 @@ def test_without_common_tasks_the_agents_own_intervals_are_drawn_from() -> None:
 def test_the_same_records_give_the_same_ranges() -> None:
     field = [contender(0.1, 0.5, 0.9, 0.3), contender(0.2, 0.6, 0.7, 0.4), contender(0.3, 0.3, 0.3, 0.5)]
     assert rank_ranges(field) == rank_ranges(field)
+
+
+def test_trials_that_are_not_measured_widen_a_range() -> None:
+    sure, behind = Estimate(value=0.9, low=0.9, high=0.9), Estimate(value=0.7, low=0.7, high=0.7)
+    assert rank_ranges([Contender(estimate=sure), Contender(estimate=behind)]) == [(1, 1), (2, 2)]
+    assert rank_ranges([Contender(estimate=sure, gap=0.5), Contender(estimate=behind)]) == [(1, 2), (1, 2)]

@@ -93,6 +93,8 @@ class Choice(BaseModel):
     """Which agent to use, why, and how sure that is."""
 
     run: str
+    answer: str = Field(description="the sentence that every report of the run says too")
+    caveats: list[str] = Field(description="what has to be said with it")
     recommended: str | None
     runner_up: str | None
     reasons: list[str]

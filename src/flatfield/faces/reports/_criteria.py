@@ -20,7 +20,10 @@ TEXT = (
     (
         "Speed and cost are graded per work done: active seconds (dollars) over the sum of performance scores."
         " p = log(x / best) / max(log(worst / best), log 8): S to .05, A to .20, B to .40, C to .60, D to .80, else F."
-        " Best and worst come from agents with performance C or better and trials that no limit ended."
+        " Best and worst are what the best and the worst of the agents with performance C or better are graded on."
+        " $0 is S, and so is what costs less than $0.001; beside agents that cost $0 best is the cheapest price, or an"
+        " eighth of the dearest where that is less; where only one agent costs anything, the task's target decides, or"
+        " its cost has no letter."
     ),
     (
         "S (n=5, ≥ C) is the letter of the estimate, the trials that it stands on, and the worst letter inside its 95%"

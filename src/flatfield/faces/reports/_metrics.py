@@ -54,7 +54,7 @@ def metrics(result: RunResult, *, brief: bool = False) -> Section:
 def _figures(card: Scorecard, columns: Sequence[str], result: RunResult) -> Sequence[str]:
     ran = [trial for trial in result.trials if trial.agent == card.agent and trial.failure is None]
     rate = output_tokens_per_second(ran)
-    cost = UNKNOWN if card.control else dollars(card.cost_usd)
+    cost = UNKNOWN if card.control else _cost(card)
     known = {
         "measured": f"{card.measured}/{card.trials}",
         "active": seconds(card.active_seconds),
@@ -69,6 +69,13 @@ def _figures(card: Scorecard, columns: Sequence[str], result: RunResult) -> Sequ
         "level": UNKNOWN if card.highest_level is None else str(card.highest_level),
     }
     return [known[column] for column in columns]
+
+
+def _cost(card: Scorecard) -> str:
+    """`$1.25`, or `$1.24 (499/500)` where the dollars of so many trials alone are known."""
+    if card.cost_usd is None and card.device_cost_usd is None and card.known_usd is not None:
+        return f"{dollars(card.known_usd)} ({card.priced:,}/{card.ran:,})"
+    return dollars(card.cost_usd)
 
 
 def _reported(trials: Sequence[TrialRecord]) -> str:

@@ -20,7 +20,8 @@ FOLD = frozenset({"agent", "control"})
 def ranked(result: RunResult) -> list[Scorecard]:
     """The scorecards of all but the controls, best first."""
     cards = [card for card in result.grading.scorecards if not card.control]
-    return sorted(cards, key=lambda card: (card.rank is None, -(card.overall.score or 0.0), card.agent))
+    places = {agent: place for place, agent in enumerate(result.grading.order)}
+    return sorted(cards, key=lambda card: (places.get(card.agent, len(places)), card.agent))
 
 
 def controls(result: RunResult) -> list[Scorecard]:

@@ -11,6 +11,7 @@ from flatfield.faces.plain_json import json_of
 from flatfield.records import ReportTraits
 from flatfield.scoring.chain import chain_of, chains, is_scaffolds
 from flatfield.scoring.comparing import asked_for
+from flatfield.scoring.decision import Constraints, decide
 from flatfield.scoring.fairness.conditions import abandoned_sum, output_tokens_per_second
 from flatfield.scoring.passing import passing
 from flatfield.scoring.performance import trial_scores
@@ -36,6 +37,7 @@ def render(result: RunResult) -> str:
         "command": run.command,
         "seed": run.evaluation.seed,
         "versions": run.versions,
+        "decision": decide(result, Constraints()),
         "trials": rows(result),
         "scorecards": result.grading.scorecards,
         "cells": result.grading.cells,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.records import Interval
 from flatfield.scoring.scales import HOLDS, exact
-from flatfield.scoring.work import MEASURES, find_anchors, task_scores
+from flatfield.scoring.work import MEASURES, task_scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from flatfield.records import Anchors, Weights
+    from flatfield.records import Weights
     from flatfield.scoring.performance import Figures
-    from flatfield.scoring.work import Scores
+    from flatfield.scoring.work import Scales, Scores
 
 TASKS = 20
 RESAMPLES = 2000
@@ -28,12 +28,12 @@ FIGURES = ("performance", "speed", "cost", "overall")
 def bootstrap(
     entries: Mapping[str, Mapping[str, Sequence[Figures]]],
     weights: Weights,
-    frozen: Mapping[tuple[str, str], Anchors],
+    sources: Scales,
 ) -> dict[tuple[str, str], Interval]:
     """Percentile intervals by (agent, figure), for the ranked agents' trials in `entries[task][agent]`.
 
     Each resample draws tasks with replacement, then each agent's trials of the task with replacement, and finds the
-    anchors anew from what was drawn (except `frozen` ones, by (task, measure)); a task's redraws come from a pool of
+    anchors anew from what was drawn (except frozen ones); a task's redraws come from a pool of
     24. Redrawn trials reach further than measured ones, and so would the anchors: the percentiles are moved so that
     the resamples' median is the estimate. The seed is fixed: the same records give the same intervals. Empty below
     twenty tasks, and where nobody is ranked.
@@ -45,7 +45,7 @@ def bootstrap(
         return {}
     import numpy as np
 
-    pool = np.asarray([_pool(task, agents, entries[task], frozen) for task in sorted(entries)], dtype=float)
+    pool = np.asarray([_pool(task, agents, entries[task], sources) for task in sorted(entries)], dtype=float)
     generator = np.random.default_rng(20)
     count = len(entries)
     means = np.empty((RESAMPLES + 1, len(agents), 3))
@@ -77,17 +77,17 @@ def _pool(
     task: str,
     agents: Sequence[str],
     entries: Mapping[str, Sequence[Figures]],
-    frozen: Mapping[tuple[str, str], Anchors],
+    sources: Scales,
 ) -> list[list[Scores]]:
     """1 + REDRAWS × agents × 3 scores of one task: as measured, then each from trials drawn again."""
     generator = random.Random(task)  # noqa: S311 - resampling, not secrets
     single = all(len(figures) <= 1 for figures in entries.values())
-    pool = [_row(task, agents, entries, frozen)]
+    pool = [_row(task, agents, entries, sources)]
     if single:
         return pool * (1 + REDRAWS)
     for _ in range(REDRAWS):
         again = {a: generator.choices(list(figures), k=len(figures)) for a, figures in entries.items() if figures}
-        pool.append(_row(task, agents, again, frozen))
+        pool.append(_row(task, agents, again, sources))
     return pool
 
 
@@ -95,9 +95,9 @@ def _row(
     task: str,
     agents: Sequence[str],
     entries: Mapping[str, Sequence[Figures]],
-    frozen: Mapping[tuple[str, str], Anchors],
+    sources: Scales,
 ) -> list[Scores]:
-    scales = {m: frozen.get((task, m)) or find_anchors(task, m, entries) for m in MEASURES}
+    scales = {m: sources.of(task, m, entries) for m in MEASURES}
     scores = task_scores(entries, scales)
     return [scores.get(agent, (None, None, None)) for agent in agents]
 

@@ -23,12 +23,14 @@ DEEP = 0.01
 class Contender(Struct, frozen=True, kw_only=True):
     """An agent's overall estimate (None: no interval is known), and its blend on each task, the same tasks for all.
 
-    `repeats`: trials per task. `tasks` is empty where the agents' tasks differ.
+    `repeats`: trials per task. `tasks`: those that all have, in the same order. `gap`: the share (0..1) of its trials
+    that is not measured: its overall may lie anywhere between these all counting 0 and all counting 1.
     """
 
     estimate: Estimate | None
     tasks: tuple[float, ...] = ()
     repeats: float = 1.0
+    gap: float = 0.0
 
 
 def rank_ranges(contenders: Sequence[Contender]) -> list[tuple[int, int]]:
@@ -47,7 +49,7 @@ def rank_ranges(contenders: Sequence[Contender]) -> list[tuple[int, int]]:
     unknown = len(contenders) - len(known)
     ranges: list[tuple[int, int]] = []
     if known:
-        drawn = _drawn(known)
+        drawn = _drawn(known) + _missing(known)
         for column in range(len(known)):
             mine = drawn[:, column, None]
             best, worst = 1 + (drawn > mine).sum(axis=1), (drawn >= mine).sum(axis=1)
@@ -55,6 +57,17 @@ def rank_ranges(contenders: Sequence[Contender]) -> list[tuple[int, int]]:
             ranges.append((low, int(np.quantile(worst, 1.0 - DEEP, method="higher")) + unknown))
     ranked = iter(ranges)
     return [(1, len(contenders)) if one.estimate is None else next(ranked) for one in contenders]
+
+
+def _missing(known: Sequence[Contender]) -> NDArray[np.float64] | float:
+    """RESAMPLES × agents: how far the trials that are not measured may move the overall scores."""
+    import numpy as np
+
+    if not any(one.gap for one in known):
+        return 0.0
+    shares = np.random.default_rng(8).random((RESAMPLES, len(known)))
+    value = np.asarray([one.estimate.value for one in known if one.estimate is not None])
+    return np.asarray((shares - value) * [one.gap for one in known])
 
 
 def _drawn(known: Sequence[Contender]) -> NDArray[np.float64]:

@@ -1,0 +1,88 @@
+"""Who stands above whom, where trials are missing: compared on what is known, and what is not measured never helps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from flatfield.scoring.scales import HOLDS, mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from flatfield.records import Cell, Scorecard
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """What an agent's trials leave open: `gap`, the mean share of its trials that are not measured (0..1).
+
+    `least`: its performance by task if all of them had failed; `tasks`: those on which nothing of it was measured.
+    """
+
+    gap: float
+    least: Mapping[str, float]
+    tasks: tuple[str, ...]
+
+
+def known(agents: Iterable[str], cells: Sequence[Cell]) -> dict[str, Known]:
+    """By agent. Tasks on which none of the agents was measured are left out: they tell nobody from another."""
+    names = set(agents)
+    counted = {cell.task for cell in cells if cell.n and cell.agent in names}
+    found: dict[str, list[Cell]] = {agent: [] for agent in names}
+    for cell in cells:
+        if cell.agent in names and cell.task in counted:
+            found[cell.agent].append(cell)
+    return {agent: _known(own) for agent, own in found.items()}
+
+
+def _known(cells: Sequence[Cell]) -> Known:
+    planned = {cell.task: max(cell.planned, cell.n, 1) for cell in cells}
+    return Known(
+        gap=mean(1.0 - cell.n / planned[cell.task] for cell in cells) if cells else 0.0,
+        least={cell.task: (cell.performance.score or 0.0) * cell.n / planned[cell.task] for cell in cells},
+        tasks=tuple(cell.task for cell in cells if not cell.n),
+    )
+
+
+def best_first(cards: Sequence[Scorecard], found: Mapping[str, Known]) -> tuple[str, ...]:
+    """The agents that have an overall, best first: who does the job (C or better), then by overall and performance.
+
+    One with unmeasured trials comes after all that `did_as_well`, whatever its averages are.
+    """
+    field = [card for card in cards if not card.control and card.overall.score is not None]
+    waiting = sorted(field, key=_merit)
+    above = {card.agent: above_of(card, field, found) for card in field}
+    order: list[str] = []
+    while waiting:
+        free = (card for card in waiting if not above[card.agent].difference(order))
+        chosen = next(free)
+        waiting.remove(chosen)
+        order.append(chosen.agent)
+    return tuple(order)
+
+
+def above_of(card: Scorecard, field: Sequence[Scorecard], found: Mapping[str, Known]) -> frozenset[str]:
+    """Who of the field stands above the agent whatever the averages say."""
+    return frozenset(
+        other.agent
+        for other in field
+        if does_the_job(other) > does_the_job(card)
+        or (does_the_job(other) == does_the_job(card) and did_as_well(found[other.agent], found[card.agent]))
+    )
+
+
+def does_the_job(card: Scorecard) -> bool:
+    """Whether its performance is C or better."""
+    return (card.performance.score or 0.0) >= HOLDS
+
+
+def did_as_well(one: Known, other: Known) -> bool:
+    """Whether `one`, of which less is missing, did as well on every task as `other` is known to have done."""
+    if one.gap >= other.gap:
+        return False
+    return all(one.least.get(task, 0.0) >= least - 1e-9 for task, least in other.least.items())
+
+
+def _merit(card: Scorecard) -> tuple[bool, float, float, str]:
+    return (not does_the_job(card), -(card.overall.score or 0.0), -(card.performance.score or 0.0), card.agent)
