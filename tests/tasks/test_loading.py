@@ -184,3 +184,38 @@ def test_generated_tasks_are_made_from_the_seed_that_is_given_or_the_hops(
     assert [task.prompt for task in load(["mine", "hop.md"], tmp_path, access=everything()).tasks] == ["Say 5."]
     (task,) = load(["mine", "hop.md"], tmp_path, seed=9, access=everything()).tasks
     assert (task.id, task.prompt, task.seed) == ("made", "Say 9.", 9)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        b"# R\xe9sum\xe9\n\n$ARGUMENTS\n",
+        b"---\ndescription: x\n\n$ARGUMENTS\n",
+        b"---\nagent: build\n---\n\n$ARGUMENTS\n",
+    ],
+)
+def test_mistakes_of_a_command_that_is_not_the_hop_stop_nothing(
+    write: Write, lop: Callable[..., Path], tmp_path: Path, other: bytes
+) -> None:
+    lop(name=".claude/commands/t.md")
+    write(".claude/commands/hop.md", HOP.format("H"))
+    (tmp_path / ".claude/commands/other.md").write_bytes(other)
+    loaded = load([".claude/commands"], tmp_path)
+    assert [task.id for task in loaded.tasks] == ["t"]
+    assert loaded.evaluation is None
+    write(".claude/commands/hop.md", "---\nrepeats: 3\n---\n" + HOP.format("H"))
+    loaded = load([".claude/commands"], tmp_path)
+    assert loaded.evaluation is not None
+    assert loaded.evaluation.repeats == 3
+    with pytest.raises(InvalidFiles, match=r"other\.md:"):
+        load([".claude/commands/other.md"], tmp_path)
+
+
+def test_mistakes_of_the_only_hop_are_told(write: Write, lop: Callable[..., Path], tmp_path: Path) -> None:
+    lop(name="c/t.md")
+    write("c/hop.md", "---\nrepeats: many\n---\n" + HOP.format("H"))
+    for commands in ((), ("plan",)):
+        for name in commands:
+            write(f"c/{name}.md", HOP.format(name))
+        with pytest.raises(InvalidFiles, match=r"c/hop\.md:2: `repeats` is 'many'"):
+            load(["c"], tmp_path)

@@ -35,6 +35,12 @@ def foreign_keys(text: str, path: Path) -> tuple[str, ...]:
     return frontmatter.foreign_keys(text, path, _READERS)
 
 
+def has_own_key(text: str) -> bool:
+    """Whether a file's front matter has a key of a HOP's, as far as that can be seen in one with mistakes."""
+    matter = text.removeprefix("\ufeff").partition("---")[2]
+    return any(frontmatter.has_key(matter.partition("\n---")[0], key) for key in _READERS if key != "title")
+
+
 def says_how(evaluation: Evaluation) -> bool:
     """Whether a HOP says anything of how to evaluate; a command that only takes `$ARGUMENTS` says nothing."""
     named = {name: getattr(evaluation, name) for name in ("title", "path", "body")}

@@ -42,7 +42,7 @@ class _Reading:
     seed: int | None = None
     named: dict[Path, bool] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
-    evaluations: dict[Path, Evaluation | None] = field(default_factory=dict)
+    evaluations: dict[Path, Evaluation | InvalidFiles] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -139,19 +139,21 @@ def _text(path: Path, reading: _Reading) -> str | None:
 
     A file that nobody named and that means to be neither LOP nor HOP has no mistakes: it is passed over.
     """
+    data = source.read_bytes(path)
+    likely = data.decode(errors="replace")
     try:
-        data = source.read_bytes(path)
-        likely = data.decode(errors="replace")
         if not (reading.named[path] or is_evaluation(likely) or looks_like_task(likely)):
             return likely
         text = source.decode(data, str(path))
         if not is_evaluation(text):
             return text
         _say_foreign(hop.foreign_keys(text, path), path, reading)
-        reading.evaluations[path] = None
         reading.evaluations[path] = read_evaluation(path)
     except InvalidFiles as error:
-        reading.keep(error)
+        if is_evaluation(likely):
+            reading.evaluations[path] = error
+        else:
+            reading.keep(error)
     return None
 
 
@@ -172,7 +174,7 @@ def _one_evaluation(reading: _Reading, *, asks_how: bool) -> Evaluation | None:
     named = [path for path in reading.evaluations if reading.named[path]]
     chosen = named or list(reading.evaluations)
     if not named and len(chosen) > 1:
-        chosen = [path for path in chosen if (one := reading.evaluations[path]) is None or says_how(one)]
+        chosen = [path for path in chosen if _means_how(path, reading.evaluations[path])]
     if not asks_how and len(chosen) > 1:
         chosen = []
     others = [reading.shown(path) for path in reading.evaluations if path not in chosen]
@@ -183,7 +185,19 @@ def _one_evaluation(reading: _Reading, *, asks_how: bool) -> Evaluation | None:
         for path in chosen:
             problem = f"this is one of {len(chosen)} HOPs"
             reading.mistakes.append(Mistake(path=reading.shown(path), line=1, problem=problem, fix="name one HOP"))
-    return reading.evaluations[chosen[0]] if chosen else None
+    for found in (reading.evaluations[path] for path in chosen):
+        if isinstance(found, InvalidFiles):
+            reading.keep(found)
+        elif len(chosen) == 1:
+            return found
+    return None
+
+
+def _means_how(path: Path, found: Evaluation | InvalidFiles) -> bool:
+    """Whether a HOP says how to evaluate; one with mistakes, whether it has a key for that."""
+    if isinstance(found, Evaluation):
+        return says_how(found)
+    return hop.has_own_key(path.read_bytes().decode(errors="replace"))
 
 
 def _say_foreign(keys: Sequence[str], path: Path, reading: _Reading) -> None:

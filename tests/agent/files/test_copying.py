@@ -374,3 +374,19 @@ def test_the_users_own_settings_of_git_count_and_those_of_a_hook_do_not(
         monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     assert plan_copy(PLAIN, source).files == ("a",)
+
+
+def test_links_in_a_circle_are_left_out_and_said(tmp_path: Path) -> None:
+    source = fill(tmp_path / "w", "a")
+    (source / "loop").symlink_to("loop")
+    plan = plan_copy(explicit(source), tmp_path)
+    assert (plan.files, plan.links) == (("a",), {})
+    assert plan.notes == ("left out of the workspace, links that lead in a circle: loop",)
+
+
+@needs_git
+def test_a_folder_that_git_ignores_whole_is_copied_as_outside_git(tmp_path: Path) -> None:
+    top = fill(tmp_path / "top", ".gitignore", "work/a", "work/b.log")
+    (top / ".gitignore").write_text("work/\n*.log\n")
+    git(top, "init", "-q")
+    assert plan_copy(PLAIN, top / "work").files == ("a", "b.log")

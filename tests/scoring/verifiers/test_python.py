@@ -106,11 +106,61 @@ async def test_a_crash_or_a_bad_return_is_not_measured(
         "return files.read_json('out.json').append(1), 'x'",
         "return float(files.read_text('out.json')), 'x'",
         "import json; return json.loads(trial.answer)['a'], 'x'",
+        "assert trial.answer == 'y'; return 1, 'x'",
     ],
 )
 async def test_a_crash_over_what_the_agent_left_is_told_apart(make_context: MakeContext, lop: Path, body: str) -> None:
     found = await check(make_context, lop, f"def verify(trial, files):\n    {body}\n")
     assert (found.score, found.trouble) == (None, "data")
+
+
+@pytest.mark.parametrize(
+    ("returned", "reason"),
+    [
+        ("float('nan'), 'x'", "returned the score nan (x)"),
+        ("1.5, 'x'", "returned the score 1.5 (x)"),
+        ("-0.1, 'x'", "returned the score -0.1 (x)"),
+        ("raising(), 'x'", "returned a tuple that cannot be read (no number)"),
+    ],
+)
+async def test_a_score_that_is_none_is_trouble_of_the_checks_own(
+    make_context: MakeContext, lop: Path, returned: str, reason: str
+) -> None:
+    code = f"""
+        class raising:
+            def __float__(self):
+                raise ValueError("no number")
+
+        def verify(trial, files):
+            return {returned}
+    """
+    found = await check(make_context, lop, code)
+    assert (found.score, found.trouble) == (None, "code")
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("returned", "score", "reason"),
+    [
+        ("1.0000000000000002, 'x'", 1.0, "x"),
+        ("-1e-17, 'x'", 0.0, "x"),
+        ("1, words('x')", 1.0, "x"),
+        ("1, '\\ud83d'", 1.0, "?"),
+        ("1, 'x' * 20_000", 1.0, "x" * 9_999 + "…"),
+    ],
+)
+async def test_odd_numbers_and_texts_are_read(
+    make_context: MakeContext, lop: Path, returned: str, score: float, reason: str
+) -> None:
+    code = f"""
+        class words(str):
+            pass
+
+        def verify(trial, files):
+            return {returned}
+    """
+    found = await check(make_context, lop, code)
+    assert (found.score, found.reason) == (score, reason)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_a(): pass
 @pytest.mark.skip(reason="later")
 async def test_b(): pass
 
-@pytest.mark.skipif(True, reason="may be the agent's doing")
+@pytest.mark.skipif(not hasattr(calc, "add"), reason="may be the agent's doing")
 def test_c(): pytest.skip("now")
 
 @mark.skip
@@ -145,6 +145,8 @@ def test_what_an_author_skips_is_read_from_the_file() -> None:
     assert skipped_by_author(SKIPS) == {"test_a", "test_b", "test_d"}
     assert skipped_by_author("import pytest\npytestmark = [pytest.mark.skip]\ndef test_x(): pass\n") == {"test_x"}
     assert skipped_by_author("def (") == frozenset()
+    assert skipped_by_author("@unittest.skip('x')\ndef test_x(): pass\n") == {"test_x"}
+    assert skipped_by_author("@pytest.mark.skipif(True, reason='x')\ndef test_x(): pass\n") == {"test_x"}
     assert skipped_by_author("@pytest.mark.skip(\n    reason='later',\n)\n@other\ndef test_x(): pass\n") == {"test_x"}
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 ENOUGH = 10  # times the limit: listed so far to find the largest folder, and no further
 NAMED_IN_NOTE = 8
+ALL_IGNORED = "./"
+"""What git says where it ignores the very folder that it is asked about."""
 CHUNK_BYTES = 8 * 1024**2
 NOT_HERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
 
@@ -72,8 +74,11 @@ def plan_copy(
         raise NotFound(f"the workspace {source} of task {task.id} is not a folder; correct `workspace:` in {task.path}")
     sorting = _Sorting(source, own_answers(task) | {path.resolve() for path in exclude}, plain=plain)
     git = git_files(source) if plain and in_git(source) else None
+    ignored = git_ignored(source) if git is not None else ()
+    if ALL_IGNORED in ignored:  # git keeps nothing of it, so git has no say in it
+        git = None
     if git is not None:
-        sorting.left["ignored by git"] = list(git_ignored(source))
+        sorting.left["ignored by git"] = list(ignored)
         sorting.left["submodules that were never fetched (git submodule update --init)"] = list(git_missing(source))
     for path in git if git is not None else all_files(source, sorting.skips):
         sorting.add(path)
@@ -234,7 +239,12 @@ class _Sorting:
     def _add_link(self, path: str, target: str) -> None:
         textual = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
         inside = textual != ".." and not textual.startswith(("/", "../"))
-        if inside and (self.source / path).resolve().is_relative_to(self.source):
+        try:
+            stays = inside and (self.source / path).resolve().is_relative_to(self.source)
+        except (OSError, RuntimeError):  # the latter is what Python before 3.13 says of a loop
+            self._leave("links that lead in a circle", path)
+            return
+        if stays:
             self.links[path] = target
         else:
             self._leave("links that lead outside", path)

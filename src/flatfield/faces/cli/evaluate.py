@@ -133,8 +133,8 @@ def command(
         run = _resumed(store, resume, files or [], chosen, project, access)
     else:
         run = asked_run(files or [], project, access, chosen, settings(context).arguments)
-        if not ungraded and (mistakes := ungradable(run)):
-            raise InvalidFiles(mistakes)
+    if resume is None and not ungraded and (mistakes := ungradable(run)):
+        raise InvalidFiles(mistakes)
     if strict_fair:
         _refuse_unfair(run)
     how = How(

@@ -21,9 +21,10 @@ _PYTHON = re.compile(r"python[0-9.]*$")
 _PYTEST = re.compile(r"(pytest|py\.test)(-[0-9.]+)?$")
 _ALL_SKIPPED = re.compile(r"^pytestmark\s*=.*\bmark\.skip\b", re.MULTILINE)
 _DEFINITIONS = re.compile(
-    r"^(?P<indent>[ \t]*)"
-    r"(?:(?P<mark>@(?:pytest\.)?mark\.skip\b)|(?:async[ \t]+)?(?P<what>def|class)[ \t]+(?P<name>\w+))",
-    re.MULTILINE,
+    r"""^(?P<indent>[ \t]*)
+    (?: (?P<mark>@(?: (?:pytest\.)?mark\.(?: skip\b | skipif\(True\b) | (?:unittest\.)?skip\( ))
+      | (?:async[ \t]+)?(?P<what>def|class)[ \t]+(?P<name>\w+) )""",
+    re.MULTILINE | re.VERBOSE,
 )
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _AGAIN = frozenset({"for", "while", "until", "{"})
@@ -182,7 +183,7 @@ def _function(key: Key) -> str:
 
 
 def skipped_by_author(source: str) -> frozenset[str]:
-    """The test functions that a test file marks with `pytest.mark.skip`, itself, by class, or as a whole.
+    """The test functions that a test file skips in any case: each itself, by its class, or all in the file.
 
     It is read and not run, line by line: Python 3.11 cannot parse in several threads at a time. A name that is also a
     function without the mark is not among them.

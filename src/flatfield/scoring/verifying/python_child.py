@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_OF_OTHER_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
-"""What is raised by code that takes apart data of another shape than it knows."""
+_OF_OTHER_SHAPE = (AssertionError, LookupError, TypeError, ValueError, AttributeError)
+"""What is raised by code that takes apart data of another shape than it knows, or that asserts what it should be."""
+_ROUNDING = 1e-9
+_SHOWN_CHARACTERS = 200
+_REASON_CHARACTERS = 10_000
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -57,10 +60,9 @@ def perform(job: Job) -> Outcome:
     from flatfield.agent.files.confined import ConfinedFiles
 
     workspace = ConfinedFiles(Path(job.root))
-    files = Files(workspace)
     try:
         function = _function(Path(job.file), job.function)
-        returned = function(job.trial, files)
+        returned = function(job.trial, Files(workspace))
         if inspect.isawaitable(returned):
             returned = asyncio.run(_awaited(returned))  # this process is a face of its own: nothing runs above it
     except (NotThere, NotJson) as error:
@@ -68,8 +70,7 @@ def perform(job: Job) -> Outcome:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the author's code raises is the finding
         traceback.print_exc()
         last = traceback.format_exception_only(error)[-1].strip()
-        on_data = isinstance(error, _OF_OTHER_SHAPE) and (files.was_read or bool(job.trial.answer))
-        return Outcome(kind="crashed", score=None, reason=last, on_data=on_data)
+        return Outcome(kind="crashed", score=None, reason=last, on_data=isinstance(error, _OF_OTHER_SHAPE))
     finally:
         workspace.close()
     return _outcome(returned)
@@ -92,13 +93,28 @@ def _function(file: Path, name: str) -> Callable[[TrialRecord, Files], Any]:
 
 
 def _outcome(returned: object) -> Outcome:
-    match returned:
-        case (SupportsFloat() as score, str() as reason):
-            return Outcome(kind="scored", score=float(score), reason=reason)
-        case (None, str() as reason):
-            return Outcome(kind="scored", score=None, reason=reason)
-    shown = repr(returned)
-    return Outcome(kind="bad_return", score=None, reason=shown if len(shown) <= 200 else shown[:199] + "…")
+    """What the function returned as an outcome; it may be of any type, whose own methods may fail."""
+    try:
+        match returned:
+            case (None, str() as reason):
+                return Outcome(kind="scored", score=None, reason=_text(reason))
+            case (SupportsFloat() as number, str() as reason):
+                score = float(number)
+                # 1.0000000000000002 is what adding up three thirds gives, and means 1.
+                near = min(max(score, 0.0), 1.0)
+                if abs(score - near) <= _ROUNDING:
+                    return Outcome(kind="scored", score=near, reason=_text(reason))
+                return Outcome(kind="bad_return", score=None, reason=f"the score {score} ({_text(reason)})")
+        shown = repr(returned)
+    except Exception as error:  # noqa: BLE001 - a number of somebody's own may raise whatever it likes
+        shown = f"a {type(returned).__name__} that cannot be read ({error})"
+    return Outcome(kind="bad_return", score=None, reason=_text(shown, _SHOWN_CHARACTERS))
+
+
+def _text(text: str, most: int = _REASON_CHARACTERS) -> str:
+    """Plain text that can be written as JSON: no subclass, no half characters, not too long."""
+    plain = "".join(text).encode(errors="replace").decode()
+    return plain if len(plain) <= most else plain[: most - 1] + "…"
 
 
 def main() -> None:

@@ -61,12 +61,10 @@ class Files:
     """The workspace that a finished trial left behind, read only. Paths are relative to it.
 
     A check that lets NotThere or NotJson through scores 0 with that reason: it is the agent that left no such file.
-    `was_read`: something of it was looked into.
     """
 
     def __init__(self, files: ConfinedFiles) -> None:
         self._files = files
-        self.was_read = False
 
     def read_bytes(self, path: str) -> bytes:
         """A file's bytes.
@@ -74,7 +72,6 @@ class Files:
         Raises:
             FileNotFoundError: there is no regular file at `path` inside the workspace.
         """
-        self.was_read = True
         return read_file(self._files, path)
 
     def read_text(self, path: str) -> str:
@@ -106,5 +103,4 @@ class Files:
 
     def names(self) -> tuple[str, ...]:
         """The paths of all regular files, sorted, without the caches that commands leave behind (`__pycache__`)."""
-        self.was_read = True
         return tuple(sorted(entry.path for entry in self._files.walk(skip=CACHES) if entry.kind == "file"))
