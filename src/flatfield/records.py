@@ -207,6 +207,8 @@ class Weights(Struct, frozen=True, kw_only=True):
 class Evaluation(Struct, frozen=True, kw_only=True):
     """A higher order prompt: which agents, how often, how graded.
 
+    `budget_ignores`: the agents that `budget_usd` lets go on though nobody knows what they cost. `budget_seconds` is
+    wall time of one sitting.
     `typed`: the fields that the user gave on the command line, not in the file at `path`.
     """
 
@@ -219,6 +221,8 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     jobs: int | None = None
     limits: dict[str, float | int] = field(default_factory=dict)
     budget_usd: float | None = None
+    budget_ignores: tuple[str, ...] = ()
+    budget_seconds: float | None = None
     judge: tuple[str, ...] = ()
     judge_weight: float = 0.0
     weights: Weights = field(default_factory=Weights)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Blame = Literal["provider", "sandbox", "harness"]
 BLAME: tuple[tuple[type[Exception], Blame], ...] = ((ProviderError, "provider"), (NotReady, "sandbox"))
+SPENT = "ended, as what is left of the run's budget would not have paid for its next turn"
 FILLED = "the conversation filled the model's context window in the middle of a reply"
 
 
@@ -50,7 +51,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 class NanoAgent:
     """One trial's agent: a conversation, tools, limits. The same for every model."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what one trial is made of
         self,
         conversation: Conversation,
         tools: Tools,
@@ -59,12 +60,13 @@ class NanoAgent:
         price: Callable[[Reply], float | None],
         observe: Callable[[Turn], None],
         lag: LagMeter | None = None,
+        purse_usd: float | None = None,
     ) -> None:
         self._lag = lag
         self._turn_began = 0.0
         self._conversation = conversation
         self._tools = tools
-        self._allowance = Allowance(limits, price)
+        self._allowance = Allowance(limits, price, purse_usd)
         self._observe = observe
         self._turns: list[Turn] = []
 
@@ -102,7 +104,7 @@ class NanoAgent:
             stop, seconds = "time_limit", room_seconds
         finally:
             seconds = max(seconds, sum(result.seconds for result in results))
-            allowance.spend(seconds)
+            allowance.spend(seconds, results)
             turn = Turn(
                 reply=reply,
                 results=tuple(results),
@@ -118,7 +120,7 @@ class NanoAgent:
 
     def _outcome(self, stop: Stop, error: BaseException | None = None) -> Outcome:
         left = error.left if isinstance(error, Interrupted | ProviderError) else Leftover()
-        filled = FILLED if stop == "context_limit" else ""
+        filled = FILLED if stop == "context_limit" else SPENT if stop == "cancelled" and error is None else ""
         return Outcome(
             stop=stop,
             turns=tuple(self._turns),

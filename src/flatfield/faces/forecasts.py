@@ -95,7 +95,17 @@ def _whole(found: Forecast) -> Iterator[str]:
         f"time with lanes and jobs: {seconds(found.wall_seconds)}; at most {seconds(found.most_wall_seconds)} of active"
         " time, waiting for servers and retries not counted"
     )
+    if found.budget_seconds is not None:
+        yield from _minutes(found, found.budget_seconds)
     yield from found.notes
+
+
+def _minutes(found: Forecast, budget_seconds: float) -> Iterator[str]:
+    if found.wall_seconds > budget_seconds:
+        share = budget_seconds / found.wall_seconds
+        yield f"the budget of {seconds(budget_seconds)} would end it after about {share:.0%} of it"
+    else:
+        yield f"within the budget of {seconds(budget_seconds)}"
 
 
 def _budget(found: Forecast, usd: float) -> Iterator[str]:
