@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 
 from flatfield.errors import ProviderError
+from flatfield.http.arrivals import arrived, descriptor_of
 from flatfield.http.ndjson import LineDecoder
 from flatfield.http.secrecy import shown_url
 from flatfield.http.sse import EventDecoder
@@ -149,12 +150,13 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
     Raises:
         Passing: the body ended before the reply did.
     """
+    descriptor = descriptor_of(response)
     chunk = await _beginning(response, marks)
     decoder, body = _decoder(response.content_type, chunk), bytearray()
     most_bytes = max(MAX_REPLY_BYTES, BYTES_OF_A_TOKEN * (marks.output_tokens or 0))
     while chunk and not marks.is_over:
         last, letters, complete = marks.last, reader.letters, reader.complete
-        marks.last = clock.now()
+        marks.last = max(last, arrived(descriptor, clock.now()))
         marks.received += chunk
         if len(marks.received) > most_bytes:
             return "size"
