@@ -95,9 +95,11 @@ class NanoAgent:
         seconds, room_seconds = 0.0, allowance.left_seconds
         try:
             if stop is None:
-                async with asyncio.timeout(room_seconds):
+                async with asyncio.timeout(room_seconds) as limit:
                     for call in reply.calls:
                         results.append(await self._tools.run(call))
+                        if unpaid_seconds := results[-1].sandbox_seconds:  # the agent is not to blame for
+                            limit.reschedule((limit.when() or 0.0) + unpaid_seconds)
                         if len(reply.calls) > 1:  # the other trials must not wait for all of a long list
                             await asyncio.sleep(0)
         except TimeoutError:
@@ -110,6 +112,7 @@ class NanoAgent:
                 results=tuple(results),
                 queue_seconds=reply.queue_seconds,
                 tools_seconds=seconds,
+                sandbox_seconds=sum(result.sandbox_seconds for result in results),
                 cost_usd=cost_usd,
                 abandoned_cost_usd=allowance.abandoned_usd(reply),
                 lag_seconds=self._lag.since(self._turn_began) if self._lag else None,

@@ -63,6 +63,7 @@ class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
     queue_seconds: float
     model_seconds: float
     first_token_seconds: float | None
+    pieces: int
     silent_seconds: float = 0.0
     has_headers: bool = True
     cut: str | None = None
@@ -145,6 +146,7 @@ class Transport:
                     queue_seconds=self._queue_seconds,
                     model_seconds=max(0.0, ended - marks.sent),
                     first_token_seconds=None if marks.first is None else max(0.0, marks.first - marks.sent),
+                    pieces=marks.pieces,
                     silent_seconds=marks.silent_seconds(ended) if cut == "time" else 0.0,
                     has_headers=marks.status is not None,
                     cut=cut,

@@ -154,7 +154,7 @@ def _budget(run: Run, store: Store, conduct: Conduct) -> Budget:
     free = [agent.name for agent in run.agents if is_control(agent)]
     return Budget(
         evaluation.budget_usd,
-        spent_usd=store.spent_usd(run.id),
+        spent_usd=store.spent_usd(run.id) or 0.0,
         ignored=(*free, *evaluation.budget_ignores, *map(purse_of, evaluation.budget_ignores)),
         limit_seconds=evaluation.budget_seconds,
         clock=conduct.clock,
