@@ -112,11 +112,13 @@ def _budget(found: Forecast, usd: float) -> Iterator[str]:
     if found.budget_usd is None:
         return
     usd += found.judges_usd or 0.0
+    is_known = found.usd is not None and found.judges_usd is not None
     if usd > found.budget_usd:
         share = found.budget_usd / usd
         yield f"the budget of {dollars(found.budget_usd)} would end it after about {share:.0%} of it"
     else:
-        yield f"within the budget of {dollars(found.budget_usd)}"
+        what = "" if is_known else "what has a price is "
+        yield f"{what}within the budget of {dollars(found.budget_usd)}"
 
 
 def _separating(found: Separation) -> Iterator[str]:
