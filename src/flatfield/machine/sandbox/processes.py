@@ -86,6 +86,10 @@ class CommandOutput(HeadAndTail):
         if found >= 0 or len(self._before) > BEFORE_BYTES:
             self._flush()
 
+    def since(self, started: float) -> float:
+        """When the command began; before that is known, when what starts it did."""
+        return started if self.begun is None else self.begun
+
     def text(self) -> str:
         """What was kept; see `HeadAndTail.text`."""
         self._flush()
@@ -242,25 +246,35 @@ async def run_to_end(
         news.close_writer()
         drain.close_writer()
         try:
-            exit_code, stopped = await _wait(process, limits.wall_seconds, exceeded)
+            exit_code, stopped = await _wait(process, lambda: output.since(started) + limits.wall_seconds, exceeded)
             ended = loop.time()
         finally:
             await _end(process, start.end, watch, (news, drain))
         code = 128 - exit_code if exit_code is not None and exit_code < 0 else exit_code
-        seconds = max(0.0, ended - (started if output.begun is None else output.begun))
+        seconds = max(0.0, ended - output.since(started))
     return Ended(
         exit_code=code, inner_exit_code=watch.exit_code, output=output.text(), seconds=seconds, stopped=stopped
     )
 
 
 async def _wait(
-    process: asyncio.subprocess.Process, seconds: float, exceeded: Callable[[int], Coroutine[None, None, Stop]] | None
+    process: asyncio.subprocess.Process,
+    due: Callable[[], float],
+    exceeded: Callable[[int], Coroutine[None, None, Stop]] | None,
 ) -> tuple[int | None, Stop | None]:
-    """The exit code, None when it must be ended; and why, None when that is time alone."""
+    """The exit code, None when it must be ended; and why, None when that is time alone.
+
+    `due` is when its time is over, by the loop's clock: later than it was, once the command has begun.
+    """
+    now = asyncio.get_running_loop().time
     ended = asyncio.create_task(process.wait())
     guard = asyncio.create_task(exceeded(process.pid)) if exceeded else None
     try:
-        await asyncio.wait({ended, guard} if guard else {ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        awaited = {ended, guard} if guard else {ended}
+        while (left_seconds := due() - now()) > 0:
+            done, _ = await asyncio.wait(awaited, timeout=left_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                break
         if ended.done():
             return ended.result(), None
         return None, guard.result() if guard and guard.done() else None
