@@ -524,7 +524,7 @@ async def test_fifty_trials_of_unknown_price_are_one(sitting: Sitting) -> None:
 async def test_a_budget_that_ignores_nobody_there_is_a_mistake(sitting: Sitting) -> None:
     async with FakeChat(answering()) as server:
         run = sitting.run([task()], [agent(server.base_url)], budget_usd=1.0, budget_ignores=("b",))
-        with pytest.raises(NotFound, match="ignore 'b', which takes no part; those that do: a"):
+        with pytest.raises(NotFound, match="there is no agent 'b'; there are: a"):
             await sitting.evaluate(run)
         assert server.requests == []
 

@@ -42,7 +42,7 @@ from flatfield.scoring.judge.judge import rubric_of
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.scoring.verifying.verify import wants
 from flatfield.tasks.access import nobody
-from flatfield.tasks.agents import fingerprint, is_control
+from flatfield.tasks.agents import fingerprint, is_control, select_agents
 from flatfield.tasks.limits import limits_for
 from flatfield.tasks.roster import context_tokens
 from flatfield.vendors.base import Lane
@@ -147,15 +147,17 @@ def _budget(run: Run, store: Store, conduct: Conduct) -> Budget:
         NotFound: the budget is to ignore an agent that takes no part.
     """
     evaluation = run.evaluation
-    names = [agent.name for agent in (*run.agents, *conduct.judges)]
-    for name in evaluation.budget_ignores:
+    taking_part = (*run.agents, *conduct.judges)
+    names = [agent.name for agent in taking_part]
+    ignored = [agent.name for agent in select_agents(evaluation.budget_ignores, taking_part)]
+    for name in ignored:
         if name not in names:
             raise NotFound(f"the budget is to ignore {name!r}, which takes no part; those that do: {', '.join(names)}")
     free = [agent.name for agent in run.agents if is_control(agent)]
     return Budget(
         evaluation.budget_usd,
         spent_usd=store.spent_usd(run.id) or 0.0,
-        ignored=(*free, *evaluation.budget_ignores, *map(purse_of, evaluation.budget_ignores)),
+        ignored=(*free, *ignored, *map(purse_of, ignored)),
         limit_seconds=evaluation.budget_seconds,
         clock=conduct.clock,
         earlier=store.trials(run.id),

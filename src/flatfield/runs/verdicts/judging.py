@@ -161,8 +161,9 @@ def _notes(agent: AgentConfig, groups: Sequence[Group], found: Sequence[Verdict]
     missing = sum(map(len, groups)) - len(found)
     if missing and purse_of(agent.name) in court.budget.unknown_agents:
         yield (
-            f"judge {agent.name} was not asked about {missing} trials: what it costs is not known, so no budget can"
-            f" be kept; set its price in flatfield.toml, or let the budget pass it over: --budget-ignores {agent.name}"
+            f"judge {agent.name} was not asked about {missing} trials: what it costs is not known, so no budget can be "
+            "kept; set its price in flatfield.toml, or go on without a budget: "
+            f"flatfield regrade --judge {agent.name} --missing"
         )
     elif missing and court.budget.closed:
         yield f"judge {agent.name} was not asked about {missing} trials: the budget is spent"
