@@ -56,14 +56,19 @@ class Timed(asyncio.Protocol):
 
 
 def scheduled(provider: str, first_seconds: float, between_seconds: float, count: int) -> list[tuple[float, bytes]]:
-    """The pieces of a response, each with its moment; the first ends with the first token, the last ends all."""
+    """The pieces of a response, each with its moment; the first ends with the first token, the last ends all.
+
+    What follows the last text comes with it: what comes of a finished reply later counts for nobody.
+    """
     wire = new_wire(provider)
     events = [event.removeprefix(KEEP_ALIVE) for event in wire.stream(FakeReply(text=TEXT), 1)]
-    first = next(number for number, event in enumerate(events) if WORD.encode()[:4] in event) + 1
-    rest = events[first:]
+    texts = [number for number, event in enumerate(events) if WORD.encode()[:4] in event]
+    first, end = texts[0] + 1, texts[-1] + 1
+    rest = events[first:end]
     cuts = [len(rest) * number // (count - 1) for number in range(count)]
     pieces = [events[:first], *(rest[cuts[number] : cuts[number + 1]] for number in range(count - 1))]
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {wire.content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    pieces[-1] = [*pieces[-1], *events[end:]]
     framed = [b"%x\r\n%s\r\n" % (len(data), data) for data in map(b"".join, pieces)]
     framed[0], framed[-1] = head + framed[0], framed[-1] + b"0\r\n\r\n"
     return [(first_seconds + between_seconds * number, piece) for number, piece in enumerate(framed)]

@@ -211,6 +211,8 @@ class Weights(Struct, frozen=True, kw_only=True):
 class Evaluation(Struct, frozen=True, kw_only=True):
     """A higher order prompt: which agents, how often, how graded.
 
+    `budget_ignores`: the agents that `budget_usd` lets go on though nobody knows what they cost. `budget_seconds` is
+    wall time of one sitting.
     `typed`: the fields that the user gave on the command line, not in the file at `path`.
     """
 
@@ -223,6 +225,8 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     jobs: int | None = None
     limits: dict[str, float | int] = field(default_factory=dict)
     budget_usd: float | None = None
+    budget_ignores: tuple[str, ...] = ()
+    budget_seconds: float | None = None
     judge: tuple[str, ...] = ()
     judge_weight: float = 0.0
     weights: Weights = field(default_factory=Weights)
@@ -382,13 +386,17 @@ class ToolCall(Struct, frozen=True, kw_only=True):
 
 
 class ToolResult(Struct, frozen=True, kw_only=True):
-    """What a call returned to the model; `ok` False when it was an error message."""
+    """What a call returned to the model; `ok` False when it was an error message.
+
+    `sandbox_seconds`: what the harness took beside it to start and to leave a sandbox; in no others but the wall's.
+    """
 
     call_id: str
     name: str
     text: str
     ok: bool = True
     seconds: Seconds = 0.0
+    sandbox_seconds: Seconds = 0.0
 
 
 class Usage(Struct, frozen=True, kw_only=True):
@@ -538,8 +546,9 @@ class Reply(Struct, frozen=True, kw_only=True):
 
     `model_seconds`: request sent to last byte of the attempt that succeeded; `retry_seconds`: failed attempts and
     back-off; `queue_seconds`: waiting for the server's lane before each attempt, in neither of them; `load_seconds`: a
-    local model's loading. `silent_seconds`: for so long nothing had come of the model when its time was over;
-    `has_headers` False: not even an answer's headers had. `usage` None when the API reported none.
+    local model's loading. `pieces`: at how many moments some of it came, None: not known. `silent_seconds`: for so
+    long nothing had come of the model when its time was over; `has_headers` False: not even an answer's headers had.
+    `usage` None when the API reported none.
     `reported_cost_usd` is what the API itself says the reply cost, None where it says nothing. `abandoned` counts the
     failed attempts of which the first token had come, `abandoned_usage` says what each used: `usage` does not hold it.
     `wire`: the exchanges that it took, in order, those of failed attempts included. `scaffold`: the reply is the whole
@@ -551,6 +560,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     finish: Finish = "stop"
     usage: Usage | None = None
     first_token_seconds: Seconds | None = None
+    pieces: Count | None = None
     model_seconds: Seconds = 0.0
     silent_seconds: Seconds = 0.0
     has_headers: bool = True
@@ -584,6 +594,7 @@ class Reply(Struct, frozen=True, kw_only=True):
 class Turn(Struct, frozen=True, kw_only=True):
     """One request to the model and the tool calls that it asked for.
 
+    `sandbox_seconds`: what sandboxes took to start and to be left, which is no part of `tools_seconds`.
     `lag_seconds`: the largest lag of the event loop meanwhile, None where it was not measured. `cost_usd` includes
     `abandoned_cost_usd`, what the reply's abandoned attempts cost (None: no price known).
     """
@@ -592,6 +603,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     results: tuple[ToolResult, ...] = ()
     queue_seconds: Seconds = 0.0
     tools_seconds: Seconds = 0.0
+    sandbox_seconds: Seconds = 0.0
     cost_usd: Dollars | None = None
     abandoned_cost_usd: Dollars | None = 0.0
     lag_seconds: Seconds | None = None
@@ -656,6 +668,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     """Everything that one trial did and used; what grades are computed from.
 
     `failure` set means "not measured". `wall_seconds` covers it all; `active_seconds` = model + tools.
+    `sandbox_seconds`, what sandboxes took to start and to be left for its commands, are in neither.
     `reported_cost_usd` is the sum of what the API itself says the turns cost, None where it does not for all of them.
     `priced` says in words at which prices its tokens were priced; "" where nothing was.
     `cost_usd` includes `abandoned_cost_usd`, what abandoned attempts cost (None: no price known for one of them).
@@ -691,6 +704,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     first_token_seconds: Seconds | None = None
     model_seconds: Seconds = 0.0
     tools_seconds: Seconds = 0.0
+    sandbox_seconds: Seconds = 0.0
     wall_seconds: Seconds = 0.0
     active_seconds: Seconds = 0.0
     changes: tuple[FileChange, ...] = ()
@@ -799,7 +813,8 @@ class Run(Struct, frozen=True, kw_only=True):
 class RunSummary(Struct, frozen=True, kw_only=True):
     """One line about a stored run: `planned` trials, how many of them are stored and how many of those were measured.
 
-    `cost_usd` is all that is known to have been spent on it, on judges and on trials done again too.
+    `cost_usd` is all that is known to have been spent on it, on judges and on trials done again too; None where nothing
+    of that is known.
     """
 
     id: str
@@ -810,7 +825,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     planned: int
     stored: int
     measured: int
-    cost_usd: float
+    cost_usd: float | None
     imported: bool = False
     delegated: bool = False
 

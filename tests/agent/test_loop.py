@@ -190,6 +190,18 @@ async def test_a_tool_that_hangs_ends_at_the_time_limit() -> None:
     assert outcome.turns[0].tools_seconds == pytest.approx(0.05)  # the call that did not end took all that was left
 
 
+async def test_what_the_sandbox_takes_is_in_no_limit_and_in_no_active_second() -> None:
+    class Sandboxed(Echo):
+        async def run(self, call: ToolCall) -> ToolResult:
+            await asyncio.sleep(0.06)
+            return structs.replace(await super().run(call), seconds=0.0, sandbox_seconds=0.06)
+
+    outcome = await run(Script([calling("a", "b"), answer()]), Sandboxed(), Limits(seconds=1.09))
+    assert outcome.stop == "answered"
+    first = outcome.turns[0]
+    assert (first.tools_seconds, first.sandbox_seconds) == pytest.approx((0.0, 0.12))
+
+
 async def test_anybodys_code_may_break_and_what_was_used_is_kept() -> None:
     outcome = await run(Script([calling("a"), KeyError("choices")]))
     assert (outcome.stop, outcome.failed, len(outcome.turns)) == ("error", "harness", 1)
@@ -326,7 +338,8 @@ async def test_what_the_next_request_reads_is_set_aside_of_the_dollars() -> None
     first = Reply(text="", calls=calling("a").calls, usage=Usage(input_tokens=200, output_tokens=100))
     script = Script([first, answer()])
     agent = NanoAgent(script, Echo(), Limits(cost_usd=0.8), price=per_input, observe=lambda _turn: None)
-    await agent.run()
-    assert [budget.output_tokens for budget in script.budgets] == [800, 200]
+    outcome = await agent.run()
+    told = 16 + len(outcome.turns[0].results[0].text)  # what the tool returned, at a token a byte at most
+    assert [budget.output_tokens for budget in script.budgets] == [800, 200 - told]
     agent = NanoAgent(Script([first]), Echo(), Limits(cost_usd=0.55), price=per_input, observe=lambda _turn: None)
     assert (await agent.run()).stop == "cost_limit"

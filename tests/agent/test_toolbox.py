@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flatfield import plugins
+from flatfield.agent.protocols import ToolText
 from flatfield.agent.toolbox import RESULT_LIMIT_BYTES, Toolbox, failed_in_short, open_tools
 from flatfield.agent.workspace import open_workspace
 from flatfield.clock import SystemClock
@@ -47,7 +48,7 @@ class Probe:
         self._clock = clock
         self._result = result
 
-    async def call(self, arguments: Mapping[str, Any]) -> str:
+    async def call(self, arguments: Mapping[str, Any]) -> Any:
         self.seen.append(arguments)
         self._clock.seconds += 2.5
         if isinstance(self._result, BaseException):
@@ -68,6 +69,17 @@ async def test_a_good_call_is_done_and_measured(clock: FakeClock) -> None:
     assert tool.seen == [
         {"text": "aé", "count": 2, "share": 1, "flag": True, "items": [1], "more": {"k": None}, "any": 3}
     ]
+
+
+async def test_what_is_not_the_tools_own_time_is_kept_apart(clock: FakeClock) -> None:
+    class Sandboxed(Probe):
+        async def call(self, arguments: Mapping[str, Any]) -> ToolText:
+            return ToolText(text=await super().call(arguments), seconds=0.1)
+
+    took = (await Toolbox([Probe(clock)], clock).run(ToolCall(id="c", name="probe", arguments='{"text": "a"}'))).seconds
+    result = await Toolbox([Sandboxed(clock)], clock).run(ToolCall(id="c", name="probe", arguments='{"text": "a"}'))
+    assert took > 0.1
+    assert (result.seconds, result.sandbox_seconds) == pytest.approx((0.1, took - 0.1))
 
 
 async def test_null_stands_for_an_argument_left_out(clock: FakeClock) -> None:

@@ -17,14 +17,26 @@ from msgspec import structs
 from flatfield import plugins
 from flatfield.agent.tiny import TOKENS
 from flatfield.clock import SystemClock
-from flatfield.errors import FlatfieldError, NotReady, StoreError
-from flatfield.records import AgentConfig, Evaluation, Event, LaneLimits, Run, Task, TrialRecord, VerifierSpec
+from flatfield.errors import FlatfieldError, NotFound, NotReady, StoreError
+from flatfield.records import (
+    AgentConfig,
+    Evaluation,
+    Event,
+    LaneLimits,
+    Price,
+    Run,
+    Task,
+    TrialRecord,
+    Usage,
+    VerifierSpec,
+)
 from flatfield.runs.evaluate import Conduct, evaluate, needs_commands
 from flatfield.runs.order import new_run
 from flatfield.runs.results import load_result
 from flatfield.runs.store.store import Store
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.runs.traffic.servers import Attempt
+from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 from flatfield.vendors.base import THIS_DEVICE
@@ -486,3 +498,75 @@ async def test_an_evaluation_of_models_elsewhere_does_not_wait_for_the_device(si
         await child.communicate()
     assert not [note for note in sitting.notes if "device" in note]
     assert set(sitting.letters(run).values()) == {"A"}
+
+
+# ---------------------------------------------------------------------------- budgets
+
+PRICES = Prices({"fake-model": Price(input_mtok=1000.0, output_mtok=0.0, source="test")})
+"""A dollar per thousand tokens read."""
+
+
+async def test_fifty_trials_of_unknown_price_are_one(sitting: Sitting) -> None:
+    async with FakeChat(answering()) as server:
+        run = sitting.run([task()], [agent(server.base_url)], repeats=50, budget_usd=0.11, jobs=50)
+        with pytest.raises(NotReady, match=f"--resume {run.id} --budget-ignores a"):
+            await sitting.evaluate(run)
+        assert len(server.requests) == 1
+        assert [trial.failure for trial in sitting.trials(run).values()] == [None], "the first trial is kept"
+        with pytest.raises(NotReady, match="what a costs is not known"):
+            await sitting.evaluate(run)
+        assert len(server.requests) == 1, "nothing more is spent by asking again"
+        ignoring = structs.replace(run, evaluation=structs.replace(run.evaluation, budget_ignores=("a",)))
+        summary = await sitting.evaluate(ignoring)
+    assert len(summary.measured) == 49
+
+
+async def test_a_budget_that_ignores_nobody_there_is_a_mistake(sitting: Sitting) -> None:
+    async with FakeChat(answering()) as server:
+        run = sitting.run([task()], [agent(server.base_url)], budget_usd=1.0, budget_ignores=("b",))
+        with pytest.raises(NotFound, match="there is no agent 'b'; there are: a"):
+            await sitting.evaluate(run)
+        assert server.requests == []
+
+
+@pytest.mark.parametrize(("limits", "least"), [({}, 3), ({"cost_usd": 0.3}, 2)])
+async def test_with_known_prices_it_is_kept_whatever_runs_at_once(
+    sitting: Sitting, limits: dict[str, float | int], least: int
+) -> None:
+    """Each trial costs a little more than 0.2 of the budget, and what it costs is known only when it has ended."""
+
+    def reading(_request: dict[str, Any], _number: int) -> FakeReply:
+        return FakeReply(text="42", usage=Usage(input_tokens=220, output_tokens=5))
+
+    async with FakeChat(reading) as server:
+        run = sitting.run([task()], [agent(server.base_url)], repeats=20, budget_usd=1.0, jobs=20, limits=limits)
+        summary = await sitting.evaluate(run, prices=PRICES)
+    assert least <= len(summary.measured) <= 4
+    assert (sitting.store.spent_usd(run.id) or 0.0) <= 1.0
+    assert set(summary.not_started.values()) == {"budget"}
+
+
+async def test_a_trial_that_what_is_left_would_not_pay_is_ended_and_not_measured(sitting: Sitting) -> None:
+    def growing(request: dict[str, Any], _number: int) -> FakeReply:
+        usage = Usage(input_tokens=600 + 10 * len(request["messages"]), output_tokens=5)
+        return FakeReply(calls=(("list_directory", "{}"),), usage=usage)
+
+    async with FakeChat(growing) as server:
+        run = sitting.run([task()], [agent(server.base_url)], repeats=5, budget_usd=3.0)
+        summary = await sitting.evaluate(run, prices=PRICES)
+    assert (sitting.store.spent_usd(run.id) or 0.0) <= 3.0
+    (trial,) = sitting.trials(run).values()
+    assert trial.failure is not None
+    assert trial.failure.kind == "interrupted"
+    assert "left of the run's budget" in trial.failure.message
+    assert (summary.cancelled, len(summary.not_started)) == ((trial.id,), 4)
+
+
+async def test_a_budget_of_seconds_starts_nothing_that_its_limit_would_carry_past_it(sitting: Sitting) -> None:
+    async with FakeChat(answering()) as server:
+        run = sitting.run([task()], [agent(server.base_url)], budget_seconds=100.0)
+        summary = await sitting.evaluate(run)
+        assert server.requests == []
+        assert summary.not_started == {f"{run.id}/a/t/1": "time"}
+        longer = structs.replace(run, evaluation=structs.replace(run.evaluation, budget_seconds=1000.0))
+        assert len((await sitting.evaluate(longer)).measured) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from flatfield.errors import StoreError
 from flatfield.records import Event, Failure, TrialPlan, TrialRecord
-from flatfield.runs.budget import Budget
+from flatfield.runs.budget import Budget, Terms
 from flatfield.runs.scheduler import Means, run_trials
 from flatfield.runs.traffic.devices import Devices
 from flatfield.runs.traffic.lanes import Lanes
@@ -370,3 +370,64 @@ async def test_stopping_while_the_device_is_waited_for_ends_at_once(
     assert memory.stored == []
     async with devices.hold("local", shared=False) as seconds:
         assert seconds == 0
+
+
+async def test_what_nobody_knows_the_cost_of_is_tried_first_and_one_at_a_time(means: Callable[..., Means]) -> None:
+    stage = Stage()
+    plans = [trial("known", 1), trial("a", 1), trial("known", 2), trial("b", 1), trial("a", 2), trial("b", 2)]
+    known = Terms(most_usd=0.1, priced=True, can_be_held=True)
+    given = means(
+        stage.execute, budget=Budget(9.0), terms=lambda plan: known if plan.agent == "known" else Terms(), jobs=8
+    )
+    work = asyncio.create_task(run_trials(plans, given, asyncio.Event()))
+    await settle()
+    assert stage.running == ["r/a/t/1"]
+    await stage.end(plans[1], cost_usd=0.1)
+    assert stage.running == ["r/b/t/1"]
+    await stage.end(plans[3], cost_usd=0.1)
+    assert stage.running == ["r/known/t/1", "r/known/t/2", "r/a/t/2", "r/b/t/2"]
+    for plan in (plans[0], plans[2], plans[4], plans[5]):
+        await stage.end(plan, cost_usd=0.1)
+    assert len((await work).measured) == 6
+
+
+async def test_after_a_first_trial_of_unknown_cost_nothing_starts(means: Callable[..., Means], memory: Memory) -> None:
+    async def execute(plan: TrialPlan) -> TrialRecord:
+        return record_of(plan)
+
+    budget = Budget(1.0)
+    plans = [trial(agent, n) for n in (1, 2) for agent in ("a", "b")]
+    summary = await run_trials(plans, means(execute, budget=budget), asyncio.Event())
+    assert [record.id for record in memory.stored] == ["r/a/t/1"]
+    assert set(summary.not_started.values()) == {"budget"}
+    assert (budget.unknown_agents, summary.notes) == (["a"], ())
+
+
+async def test_a_first_trial_that_came_to_nothing_is_followed_by_another_one(means: Callable[..., Means]) -> None:
+    stage = Stage()
+    plans = [trial("a", n) for n in range(3)]
+    work = asyncio.create_task(run_trials(plans, means(stage.execute, budget=Budget(1.0)), asyncio.Event()))
+    await settle()
+    await stage.end(plans[0], stop="error", failure=Failure(kind="provider", message="503"))
+    assert stage.running == ["r/a/t/1"]
+    await stage.end(plans[1], cost_usd=0.1)
+    await stage.end(plans[2], cost_usd=0.1)
+    assert len((await work).measured) == 2
+
+
+async def test_what_would_not_end_in_time_is_not_started_and_said_once(
+    means: Callable[..., Means], memory: Memory, clock: Clock
+) -> None:
+    async def execute(plan: TrialPlan) -> TrialRecord:
+        await clock.sleep(10)
+        return record_of(plan, wall_seconds=10.0)
+
+    budget = Budget(None, limit_seconds=65.0, clock=clock)
+    plans = [trial("a", n) for n in range(8)]
+    given = means(execute, budget=budget, jobs=1, terms=lambda _: Terms(most_seconds=60.0))
+    summary = await run_trials(plans, given, asyncio.Event())
+    assert len(memory.stored) == len(summary.measured) == 6
+    assert summary.not_started == {plan.id: "time" for plan in plans[6:]}
+    (said,) = summary.notes
+    assert said.startswith("trials that would not end in time do not start: 60 s of the budget of 65 s are over")
+    assert said.endswith("and a may take 10 s for t")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from flatfield.records import CHARACTERS_PER_TOKEN, Abandoned, Limits, Reply, Stop, TurnBudget, Usage
+from flatfield.records import CHARACTERS_PER_TOKEN, Abandoned, Limits, Reply, Stop, ToolResult, TurnBudget, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     Pricing = Callable[[Reply], float | None]
 
 PRICED_TOKENS = 1000  # a price is asked for so many at a time
+RESULT_TOKENS = 16  # what surrounds a tool's result in a request
 
 
 def reply_usd(reply: Reply, price: Pricing) -> float | None:
@@ -43,10 +44,18 @@ def attempts_usd(attempts: Sequence[Abandoned], reply: Reply, price: Pricing) ->
 
 
 class Allowance:
-    """Counts turns, active seconds, output tokens and dollars against the trial's limits."""
+    """Counts turns, active seconds, output tokens and dollars against the trial's limits.
 
-    def __init__(self, limits: Limits, price: Pricing) -> None:
+    `purse_usd`: what is left of the run's own dollars, None for no bound. Where it ends a trial before a limit of the
+    trial would, it says nothing of the agent: the trial is "cancelled".
+    """
+
+    def __init__(self, limits: Limits, price: Pricing, purse_usd: float | None = None) -> None:
         self._limits = limits
+        most = [usd for usd in (limits.cost_usd, purse_usd) if usd is not None]
+        self._most_usd = min(most, default=None)
+        self._spent: Stop = "cost_limit" if self._most_usd == limits.cost_usd else "cancelled"
+        self._result_tokens = 0
         self._price = price
         self._last = Reply(text="")
         self._turns = 0
@@ -78,9 +87,10 @@ class Allowance:
         """What of a reply's dollars its abandoned attempts cost; None: no price known."""
         return attempts_usd(reply.abandoned_usage, reply, self._price)
 
-    def spend(self, seconds: float) -> None:
-        """Count what tools took."""
+    def spend(self, seconds: float, results: Sequence[ToolResult] = ()) -> None:
+        """Count what tools took, and what the next request will read of them: no token is shorter than a byte."""
         self._active_seconds += seconds
+        self._result_tokens = sum(RESULT_TOKENS + len(result.text.encode()) for result in results)
 
     def budget(self) -> TurnBudget:
         """What the next turn may use."""
@@ -98,22 +108,24 @@ class Allowance:
             return "time_limit"
         if self._output_tokens >= limits.output_tokens:
             return "token_limit"
-        if limits.cost_usd is not None and (self._cost_usd >= limits.cost_usd or payable_tokens == 0):
-            return "cost_limit"
+        if self._most_usd is not None and (self._cost_usd >= self._most_usd or payable_tokens == 0):
+            return self._spent
         return "turn_limit" if self._turns >= limits.turns else None
 
     def _payable_tokens(self) -> int | None:
         """How many output tokens what is left of the dollars pays for; None without a limit or a known price.
 
-        What the next request reads is set aside first: at least what the last one read, at the same share of it from
-        the cache, and what the model wrote to it.
+        What the next request reads is set aside first: what the last one read, at the same share of it from the cache,
+        what the model wrote to it, and at most what the tools returned.
         """
-        if self._limits.cost_usd is None:
+        if self._most_usd is None:
             return None
         usd = self._price(structs.replace(self._last, usage=Usage(output_tokens=PRICED_TOKENS)))
-        if not usd:
+        if usd is None:
             return None
-        left_usd = self._limits.cost_usd - self._cost_usd - self._next_input_usd()
+        left_usd = self._most_usd - self._cost_usd - self._next_input_usd()
+        if not usd:  # writing is free, reading may not be
+            return 0 if left_usd < 0 else None
         return max(0, int(left_usd / usd * PRICED_TOKENS))
 
     def _next_input_usd(self) -> float:
@@ -121,14 +133,15 @@ class Allowance:
         if last is None:
             return 0.0
         read = last.cache_read_tokens + last.cache_write_tokens
-        usage = Usage(input_tokens=last.input_tokens + last.output_tokens, cache_read_tokens=read)
+        told = last.input_tokens + last.output_tokens + self._result_tokens
+        usage = Usage(input_tokens=told, cache_read_tokens=read)
         return self._price(structs.replace(self._last, usage=usage)) or 0.0
 
     def _ending(self, reply: Reply) -> Stop | None:
         """How a reply ends the trial; an answer longer than the server was told to make it is over the limit."""
         stop = _ending(reply)
         if stop == "token_limit" and self._paid_tokens is not None and _output_tokens(reply) >= self._paid_tokens:
-            return "cost_limit"
+            return self._spent
         over = reply.usage is not None and self._output_tokens > self._limits.output_tokens
         return "token_limit" if stop == "answered" and over else stop
 

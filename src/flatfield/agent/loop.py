@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Blame = Literal["provider", "sandbox", "harness"]
 BLAME: tuple[tuple[type[Exception], Blame], ...] = ((ProviderError, "provider"), (NotReady, "sandbox"))
+SPENT = "ended, as what is left of the run's budget would not have paid for its next turn"
 FILLED = "the conversation filled the model's context window in the middle of a reply"
 
 
@@ -50,7 +51,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 class NanoAgent:
     """One trial's agent: a conversation, tools, limits. The same for every model."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what one trial is made of
         self,
         conversation: Conversation,
         tools: Tools,
@@ -59,12 +60,13 @@ class NanoAgent:
         price: Callable[[Reply], float | None],
         observe: Callable[[Turn], None],
         lag: LagMeter | None = None,
+        purse_usd: float | None = None,
     ) -> None:
         self._lag = lag
         self._turn_began = 0.0
         self._conversation = conversation
         self._tools = tools
-        self._allowance = Allowance(limits, price)
+        self._allowance = Allowance(limits, price, purse_usd)
         self._observe = observe
         self._turns: list[Turn] = []
 
@@ -93,21 +95,24 @@ class NanoAgent:
         seconds, room_seconds = 0.0, allowance.left_seconds
         try:
             if stop is None:
-                async with asyncio.timeout(room_seconds):
+                async with asyncio.timeout(room_seconds) as limit:
                     for call in reply.calls:
                         results.append(await self._tools.run(call))
+                        if unpaid_seconds := results[-1].sandbox_seconds:  # the agent is not to blame for
+                            limit.reschedule((limit.when() or 0.0) + unpaid_seconds)
                         if len(reply.calls) > 1:  # the other trials must not wait for all of a long list
                             await asyncio.sleep(0)
         except TimeoutError:
             stop, seconds = "time_limit", room_seconds
         finally:
             seconds = max(seconds, sum(result.seconds for result in results))
-            allowance.spend(seconds)
+            allowance.spend(seconds, results)
             turn = Turn(
                 reply=reply,
                 results=tuple(results),
                 queue_seconds=reply.queue_seconds,
                 tools_seconds=seconds,
+                sandbox_seconds=sum(result.sandbox_seconds for result in results),
                 cost_usd=cost_usd,
                 abandoned_cost_usd=allowance.abandoned_usd(reply),
                 lag_seconds=self._lag.since(self._turn_began) if self._lag else None,
@@ -118,7 +123,7 @@ class NanoAgent:
 
     def _outcome(self, stop: Stop, error: BaseException | None = None) -> Outcome:
         left = error.left if isinstance(error, Interrupted | ProviderError) else Leftover()
-        filled = FILLED if stop == "context_limit" else ""
+        filled = FILLED if stop == "context_limit" else SPENT if stop == "cancelled" and error is None else ""
         return Outcome(
             stop=stop,
             turns=tuple(self._turns),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from flatfield import json_text, plugins
+from flatfield.agent.protocols import ToolText
 from flatfield.errors import ToolError
 from flatfield.records import ToolCall, ToolResult, ToolSpec
 
@@ -71,15 +72,26 @@ class Toolbox:
         """
         started = self._clock.now()
         ok = True
+        answer: str | ToolText
         try:
             tool, signature = self._find(call.name)
-            text = await tool.call(signature.check(self._parse(call, signature)))
+            answer = await tool.call(signature.check(self._parse(call, signature)))
         except ToolError as error:
-            ok, text = False, str(error)
+            ok, answer = False, str(error)
         except OSError as error:
-            ok, text = False, _system_error(error)
+            ok, answer = False, _system_error(error)
+        took_seconds = self._clock.now() - started
+        if isinstance(answer, ToolText):
+            text, seconds = answer.text, min(answer.seconds, took_seconds)
+        else:
+            text, seconds = answer, took_seconds
         return ToolResult(
-            call_id=call.id, name=call.name, text=_capped(text), ok=ok, seconds=self._clock.now() - started
+            call_id=call.id,
+            name=call.name,
+            text=_capped(text),
+            ok=ok,
+            seconds=seconds,
+            sandbox_seconds=took_seconds - seconds,
         )
 
     def _find(self, name: str) -> tuple[Tool, _Signature]:

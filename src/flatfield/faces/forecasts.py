@@ -95,18 +95,30 @@ def _whole(found: Forecast) -> Iterator[str]:
         f"time with lanes and jobs: {seconds(found.wall_seconds)}; at most {seconds(found.most_wall_seconds)} of active"
         " time, waiting for servers and retries not counted"
     )
+    if found.budget_seconds is not None:
+        yield from _minutes(found, found.budget_seconds)
     yield from found.notes
+
+
+def _minutes(found: Forecast, budget_seconds: float) -> Iterator[str]:
+    if found.wall_seconds > budget_seconds:
+        share = budget_seconds / found.wall_seconds
+        yield f"the budget of {seconds(budget_seconds)} would end it after about {share:.0%} of it"
+    else:
+        yield f"within the budget of {seconds(budget_seconds)}"
 
 
 def _budget(found: Forecast, usd: float) -> Iterator[str]:
     if found.budget_usd is None:
         return
     usd += found.judges_usd or 0.0
+    is_known = found.usd is not None and found.judges_usd is not None
     if usd > found.budget_usd:
         share = found.budget_usd / usd
         yield f"the budget of {dollars(found.budget_usd)} would end it after about {share:.0%} of it"
     else:
-        yield f"within the budget of {dollars(found.budget_usd)}"
+        what = "" if is_known else "what has a price is "
+        yield f"{what}within the budget of {dollars(found.budget_usd)}"
 
 
 def _separating(found: Separation) -> Iterator[str]:

@@ -102,7 +102,8 @@ def _moments(trial: TrialRecord, start: float) -> Iterator[Moment]:
     yield moment(start, "trial_started")
     at_seconds = start
     for turn in trial.turns:
-        at_seconds += turn.queue_seconds + turn.reply.retry_seconds + turn.reply.model_seconds + turn.tools_seconds
+        at_seconds += turn.queue_seconds + turn.reply.retry_seconds + turn.reply.model_seconds
+        at_seconds += turn.tools_seconds + turn.sandbox_seconds
         for call, result in zip(turn.reply.calls, turn.results, strict=False):
             yield moment(at_seconds, "tool", f"{call.name} {call.arguments[:80]}{'' if result.ok else ' → error'}")
     yield moment(max(start + trial.wall_seconds, at_seconds), "trial_finished", record=trial)

@@ -107,7 +107,12 @@ def _cached(usage: Usage) -> str:
 def _beside(turn: Turn) -> Iterator[str]:
     """What a turn took that is not the model's time, where it took any."""
     reply = turn.reply
-    amounts = (("tools", turn.tools_seconds), ("queue", turn.queue_seconds), ("load", reply.load_seconds))
+    amounts = (
+        ("tools", turn.tools_seconds),
+        ("sandbox", turn.sandbox_seconds),
+        ("queue", turn.queue_seconds),
+        ("load", reply.load_seconds),
+    )
     yield from (f"{what} {seconds(amount)}" for what, amount in amounts if amount)
     if turn.lag_seconds is not None and turn.lag_seconds > LAG_SECONDS:
         yield f"the event loop lagged by {seconds(turn.lag_seconds)}"
@@ -139,6 +144,7 @@ def _sums(record: TrialRecord) -> Iterator[str]:
     yield (
         f"  wall {seconds(record.wall_seconds)}, queue {seconds(record.queue_seconds)},"
         f" retries {seconds(record.retry_seconds)}, load {seconds(record.load_seconds)}"
+        + (f", sandbox {seconds(record.sandbox_seconds)}" if record.sandbox_seconds else "")
     )
     if usage is not None:
         yield (

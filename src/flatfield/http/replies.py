@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 
 from flatfield.errors import ProviderError
+from flatfield.http.arrivals import arrived, descriptor_of
 from flatfield.http.ndjson import LineDecoder
 from flatfield.http.secrecy import shown_url
 from flatfield.http.sse import EventDecoder
@@ -44,6 +45,8 @@ SILENT_SECONDS = 120.0
 """A model that has begun to write does not stop for so long: its server has."""
 BYTES_OF_A_TOKEN = 1024
 """Some servers send so much around each token; with them a reply may grow as its cap does."""
+PIECE_SECONDS = 0.001
+"""What comes within so short a time was sent as one piece."""
 _RETRY_DELAY = re.compile(r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
 
 
@@ -99,6 +102,7 @@ class Marks:
     `limit` ends the attempt: at first if no connection comes about, and once the request is out, if the model time is
     over. aiohttp's tracing tells of each piece that is sent. `events_left`: how many the reply may still have.
     `is_over`: nothing more is read; `finished`: when the reply last grew, by the loop's clock, once it was complete.
+    `pieces`: at how many moments the model's text grew, the last of which was at `grew`.
     `received`: the body as it came, as far as it was read; `status` and `headers` are the answer's, once there is one.
     """
 
@@ -106,12 +110,14 @@ class Marks:
         "events_left",
         "finished",
         "first",
+        "grew",
         "headers",
         "is_out",
         "is_over",
         "last",
         "limit",
         "output_tokens",
+        "pieces",
         "received",
         "seconds",
         "sent",
@@ -127,6 +133,8 @@ class Marks:
         self.sent = self.last = now
         self.seconds = max(seconds, 0.001)
         self.first: float | None = None
+        self.grew = -math.inf
+        self.pieces = 0
         self.is_out = self.is_over = False
         self.finished: float | None = None
         self.limit: asyncio.Timeout | None = None
@@ -137,6 +145,14 @@ class Marks:
         self.is_out = True
         if self.limit is not None and not self.limit.expired():
             self.limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
+
+    def took(self, before: float, *, grew: bool, was_complete: bool) -> None:
+        """Something has come, the first time since `before`."""
+        if grew:
+            self.pieces += self.last - self.grew > PIECE_SECONDS
+            self.grew = self.last
+        elif was_complete:  # what a stream does when the reply is finished is nobody's time
+            self.last = before
 
     def silent_seconds(self, now: float) -> float:
         """For how long nothing has come; what comes without a token, before the first one, is nothing."""
@@ -149,12 +165,13 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
     Raises:
         Passing: the body ended before the reply did.
     """
+    descriptor = descriptor_of(response)
     chunk = await _beginning(response, marks)
     decoder, body = _decoder(response.content_type, chunk), bytearray()
     most_bytes = max(MAX_REPLY_BYTES, BYTES_OF_A_TOKEN * (marks.output_tokens or 0))
     while chunk and not marks.is_over:
         last, letters, complete = marks.last, reader.letters, reader.complete
-        marks.last = clock.now()
+        marks.last = max(last, arrived(descriptor, clock.now()))
         marks.received += chunk
         if len(marks.received) > most_bytes:
             return "size"
@@ -164,8 +181,7 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
             _take(decoder.feed(chunk), reader, marks)
             if _is_beyond_cap(reader, marks):
                 return "size"
-        if complete and reader.letters == letters:  # what a stream does when the reply is finished is nobody's time
-            marks.last = last
+        marks.took(last, grew=reader.letters > letters, was_complete=complete)
         chunk = b"" if marks.is_over else await _next(response, reader, marks, grown=reader.letters > letters)
     if marks.is_over:
         await _drain(response)

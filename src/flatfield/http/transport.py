@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import nullcontext
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -12,6 +13,7 @@ import aiohttp
 from msgspec import Struct
 
 from flatfield.errors import Interrupted, ProviderError
+from flatfield.http.arrivals import TimedSocket
 from flatfield.http.attempts import Attempts
 from flatfield.http.proxies import refused_by_proxy
 from flatfield.http.replies import RETRIED, Marks, Passing, Reader, read, refusal
@@ -61,6 +63,7 @@ class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
     queue_seconds: float
     model_seconds: float
     first_token_seconds: float | None
+    pieces: int
     silent_seconds: float = 0.0
     has_headers: bool = True
     cut: str | None = None
@@ -143,6 +146,7 @@ class Transport:
                     queue_seconds=self._queue_seconds,
                     model_seconds=max(0.0, ended - marks.sent),
                     first_token_seconds=None if marks.first is None else max(0.0, marks.first - marks.sent),
+                    pieces=marks.pieces,
                     silent_seconds=marks.silent_seconds(ended) if cut == "time" else 0.0,
                     has_headers=marks.status is not None,
                     cut=cut,
@@ -277,7 +281,10 @@ def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aioh
     trace.on_request_chunk_sent.append(sent)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=0, limit_per_host=0, socket_factory=_socket, ssl=True if authorities is None else authorities
+            limit=0,
+            limit_per_host=0,
+            socket_factory=partial(_socket, clock),
+            ssl=True if authorities is None else authorities,
         ),
         trace_configs=[trace],
         auto_decompress=True,
@@ -287,10 +294,10 @@ def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aioh
     )
 
 
-def _socket(address: tuple[Any, ...]) -> socket.socket:
-    """A socket that notices when its peer is gone, so that silence alone need not count as a lost connection."""
+def _socket(clock: Clock, address: tuple[Any, ...]) -> socket.socket:
+    """A socket that notes when its bytes come in, and when its peer is gone: silence alone is no lost connection."""
     family, kind, protocol = address[:3]
-    made = socket.socket(family, kind, protocol)
+    made = TimedSocket(family, kind, protocol).told(clock)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in KEEP_ALIVE.items():
         if hasattr(socket, name):

@@ -45,6 +45,7 @@ class CommandResult(Struct, frozen=True, kw_only=True):
 
     `host_short`: it was stopped because the host ran short of something, which need not have been the command's doing;
     otherwise `stopped` is a limit of its own that it exceeded. `output`: stdout and stderr, cut in a stated way.
+    `seconds` are the command's own: what it took to start and to leave the sandbox is in none of them.
     """
 
     exit_code: int | None

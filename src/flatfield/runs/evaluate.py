@@ -18,14 +18,14 @@ from flatfield.agent.files.copying import plan_copy
 from flatfield.agent.lag import measured_lag
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.agent.system_prompt import model_names
-from flatfield.errors import FlatfieldError, NotReady
+from flatfield.errors import FlatfieldError, NotFound, NotReady
 from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.machine.models import cache_folder
 from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.machine.sandbox.unsafe import UnsafeSandbox
-from flatfield.records import Event, Failure
-from flatfield.runs.budget import Budget
+from flatfield.records import Event, Failure, Usage
+from flatfield.runs.budget import Budget, Terms
 from flatfield.runs.claim import claimed
 from flatfield.runs.order import updated, versions
 from flatfield.runs.plan import remaining, unmeasured
@@ -36,13 +36,15 @@ from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, bottleneck, crowding, limit_agents
 from flatfield.runs.trial import Assignment, Ground, needs_sandbox, run_trial
 from flatfield.runs.until_sure import Rounds, until_sure
-from flatfield.runs.verdicts.judging import Court, judge_missing
+from flatfield.runs.verdicts.judging import Court, judge_missing, purse_of
+from flatfield.scoring.forecast import SCAFFOLD_TOKENS, Subject, most_usd
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.scoring.verifying.verify import wants
 from flatfield.tasks.access import nobody
-from flatfield.tasks.agents import fingerprint
+from flatfield.tasks.agents import fingerprint, is_control, select_agents
 from flatfield.tasks.limits import limits_for
+from flatfield.tasks.roster import context_tokens
 from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         StoreError: the store cannot be written.
     """
     async with AsyncExitStack() as stack:
+        budget = _budget(run, store, conduct)
         stack.enter_context(claimed(run.id, store.path.parent))
         lanes = _open_lanes(stack, conduct)
         pool = await _open_pool(stack, conduct, lanes)
@@ -119,7 +122,7 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         ground = _ground(stack, conduct, pool, lanes, shelter, store)
         await asyncio.to_thread(conduct.prices.prepare)
         await store.save_run(run, update=True)
-        means = _means(run, store, lanes, conduct, _Trials(run, ground, copies, not_ready))
+        means = _means(run, store, lanes, conduct, _Trials(run, ground, copies, not_ready, budget))
         court = Court(pool, ground.prices, lanes, means.budget, conduct.clock, store, ground.observe, conduct.stop)
         carry = partial(_carried, means, court, conduct.judges)
         rounds = Rounds(store, carry, ground.observe, conduct.stop, conduct.until_sure)
@@ -130,9 +133,50 @@ async def _carried(
     means: Means, court: Court, judges: Sequence[AgentConfig], run: Run, plans: Sequence[TrialPlan]
 ) -> Summary:
     """Run trials, and have them judged."""
+    _refuse_unknown_costs(run, means.budget)
     summary = await run_trials(plans, means, court.stop)
+    _refuse_unknown_costs(run, means.budget)
     notes = await judge_missing(run, judges, court)
     return structs.replace(summary, notes=(*summary.notes, *notes))
+
+
+def _budget(run: Run, store: Store, conduct: Conduct) -> Budget:
+    """What is left of the run's dollars and minutes.
+
+    Raises:
+        NotFound: the budget is to ignore an agent that takes no part.
+    """
+    evaluation = run.evaluation
+    taking_part = (*run.agents, *conduct.judges)
+    names = [agent.name for agent in taking_part]
+    ignored = [agent.name for agent in select_agents(evaluation.budget_ignores, taking_part)]
+    for name in ignored:
+        if name not in names:
+            raise NotFound(f"the budget is to ignore {name!r}, which takes no part; those that do: {', '.join(names)}")
+    free = [agent.name for agent in run.agents if is_control(agent)]
+    return Budget(
+        evaluation.budget_usd,
+        spent_usd=store.spent_usd(run.id) or 0.0,
+        ignored=(*free, *ignored, *map(purse_of, ignored)),
+        limit_seconds=evaluation.budget_seconds,
+        clock=conduct.clock,
+        earlier=store.trials(run.id),
+    )
+
+
+def _refuse_unknown_costs(run: Run, budget: Budget) -> None:
+    """End the run where nobody knows what an agent costs.
+
+    Raises:
+        NotReady: that is so; the message says what helps.
+    """
+    unknown = [agent.name for agent in run.agents if agent.name in budget.unknown_agents]
+    if unknown:
+        raise NotReady(
+            f"what {', '.join(unknown)} costs is not known after a first trial, so that no budget can be kept "
+            "(its trials are stored): set its price in flatfield.toml, or let the budget pass it over: "
+            f"flatfield eval --resume {run.id} {' '.join(f'--budget-ignores {name}' for name in unknown)}"
+        )
 
 
 def _open_lanes(stack: AsyncExitStack, conduct: Conduct) -> Lanes:
@@ -183,9 +227,10 @@ def _means(run: Run, store: Store, lanes: Lanes, conduct: Conduct, trials: _Tria
         execute=trials.execute,
         unmeasured=partial(unmeasured, run),
         lane_of=trials.lane,
+        terms=trials.terms,
         lanes=lanes,
         store=store,
-        budget=Budget(run.evaluation.budget_usd, spent_usd=store.spent_usd(run.id)),
+        budget=trials.budget,
         observe=conduct.observe,
         jobs=run.evaluation.jobs or JOBS,
     )
@@ -258,9 +303,12 @@ def _as_carried_out(
 
 
 class _Trials:
-    """What the scheduler asks of a run: how to do a trial, and in which lane."""
+    """What the scheduler asks of a run: how to do a trial, in which lane, and what it may cost and take."""
 
-    def __init__(self, run: Run, ground: Ground, copies: Mapping[str, CopyPlan], unready: Mapping[str, str]) -> None:
+    def __init__(
+        self, run: Run, ground: Ground, copies: Mapping[str, CopyPlan], unready: Mapping[str, str], budget: Budget
+    ) -> None:
+        self.budget = budget
         self._run = run
         self._ground = ground
         self._unready = unready
@@ -278,6 +326,27 @@ class _Trials:
         agent = self._agents[plan.agent]
         return self._ground.pool.of(agent).lane(agent)
 
+    def terms(self, plan: TrialPlan) -> Terms:
+        """What the trial may cost and take at most, as far as it is known before."""
+        if plan.agent in self._unready:
+            return Terms(most_usd=0.0, priced=True, most_seconds=0.0)
+        agent, task = self._agents[plan.agent], self._tasks[plan.task]
+        limits, ground = limits_for(task, self._run.evaluation), self._ground
+        if is_control(agent):
+            return Terms(most_usd=0.0, priced=True, most_seconds=limits.seconds)
+        on_device = ground.pool.of(agent).on_device(agent)
+
+        def price(usage: Usage) -> float | None:
+            return ground.prices.usd(agent, usage, on_device)
+
+        priced = price(Usage(input_tokens=1, output_tokens=1)) is not None
+        is_scaffold = plugins.traits_or_usual(agent.provider).is_scaffold
+        subject = Subject(agent=agent.name, model=agent.model, context_tokens=context_tokens(agent))
+        most = None if is_scaffold else most_usd(subject, limits, price)
+        if most is not None and most == limits.cost_usd:  # no reply can be ended before its request has been read
+            most += price(Usage(input_tokens=SCAFFOLD_TOKENS + len(task.prompt.encode()))) or 0.0
+        return Terms(most_usd=most, priced=priced, can_be_held=priced and not is_scaffold, most_seconds=limits.seconds)
+
     async def execute(self, plan: TrialPlan) -> TrialRecord:
         """One trial's record, whatever happens in it."""
         if plan.agent in self._unready:
@@ -289,6 +358,7 @@ class _Trials:
             fingerprint=self._fingerprints[agent.name],
             task=task,
             limits=limits_for(task, self._run.evaluation),
+            purse_usd=self.budget.purse_usd(plan.id),
             model_name=self._names[agent.name],
             files=self._copies[task.id],
         )

@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from flatfield.errors import StoreError
 from flatfield.records import Event, Failure, TrialPlan, TrialRecord
+from flatfield.runs.budget import UNKNOWN_TERMS, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 JOBS = 8
-NotStarted = Literal["budget", "interrupted", "store"]
+NotStarted = Literal["budget", "time", "interrupted", "store"]
 
 
 class TrialStore(Protocol):
@@ -40,7 +41,8 @@ class Means:
 
     `execute` does one trial; when it is cancelled it may return a record with stop "cancelled", so that what was used
     until then is not lost, or let the cancellation pass. `unmeasured` makes the record of a trial that failed in the
-    harness. `lane_of` says which lane it needs, None for none. `observe` is told of waiting and finished trials.
+    harness. `lane_of` says which lane it needs, None for none; `terms` what it may cost and take. `observe` is told of
+    waiting and finished trials.
     """
 
     execute: Callable[[TrialPlan], Awaitable[TrialRecord]]
@@ -51,6 +53,7 @@ class Means:
     budget: Budget
     observe: Callable[[Event], None]
     jobs: int = JOBS
+    terms: Callable[[TrialPlan], Terms] = lambda _: UNKNOWN_TERMS
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -70,6 +73,9 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 async def run_trials(plans: Sequence[TrialPlan], means: Means, stop: asyncio.Event) -> Summary:
     """Run the trials in their order, as far as jobs, lanes and the budget allow.
+
+    Where there is a budget of dollars, the first trial of each agent that may cost anything comes before the others,
+    one at a time, so that it is known what they cost before more is spent.
 
     A trial that waits for its lane takes no job, nor does one that waits out a refusal: a slow or a busy model does not
     hold up the others, and for a moment one more may be at work when it goes on. The waiting for its lane is added
@@ -121,13 +127,25 @@ class _Session:
         self._notes: list[str] = []
 
     async def run(self, plans: Sequence[TrialPlan]) -> None:
+        piloted = set[str]()
+        while (pilot := self._pilot(plans, piloted)) is not None:
+            piloted.add(pilot.id)
+            await self._trial(pilot, asyncio.Event())
         async with asyncio.TaskGroup() as group:
-            for plan in plans:
+            for plan in (plan for plan in plans if plan.id not in piloted):
                 async with self._slots:  # there is room, so this plan's turn has come
                     pass
                 placed = asyncio.Event()
                 group.create_task(self._trial(plan, placed))
                 await placed.wait()
+
+    def _pilot(self, plans: Sequence[TrialPlan], piloted: set[str]) -> TrialPlan | None:
+        """The next trial that has to tell what an agent costs; another one where that did not come to cost anything."""
+        budget, terms = self.means.budget, self.means.terms
+        if budget.closed or self.store_error is not None:
+            return None
+        asked = (plan for plan in plans if plan.id not in piloted)
+        return next((plan for plan in asked if budget.needs_pilot(plan.agent, terms(plan))), None)
 
     def summary(self, plans: Sequence[TrialPlan]) -> Summary:
         known = {*self._measured, *self._not_measured, *self._cancelled, *self._not_started}
@@ -165,22 +183,37 @@ class _Session:
         if self.store_error is not None:
             self._not_started[plan.id] = "store"
             return
-        if not await self.means.budget.admit(plan.id, plan.agent):
+        budget, terms = self.means.budget, self.means.terms(plan)
+        if not await budget.admit(plan.id, plan.agent, terms):
             self._note_budget(plan)
             return
         record: TrialRecord | None = None
+        in_time = True
         try:
             # The device is taken last: whoever has it waits for nothing that others hold.
             async with self.means.lanes.alone(lane) if lane else nullcontext(0.0) as device_seconds:
                 queue_seconds += device_seconds
-                record = await self._execute(plan)
+                in_time = budget.ends_in_time(plan.agent, plan.task, terms)
+                record = await self._execute(plan) if in_time else None
         finally:
-            measured = record is not None and record.failure is None
-            self.means.budget.settle(plan.id, record.cost_usd if record else None, measured=measured)
+            self._settle(plan, record)
+        if not in_time:
+            self._note_time(plan, terms)
+            return
         if record is None:
             self._cancelled.append(plan.id)
             return
         await self._keep(plan, structs.replace(record, queue_seconds=record.queue_seconds + queue_seconds))
+
+    def _settle(self, plan: TrialPlan, record: TrialRecord | None) -> None:
+        budget = self.means.budget
+        if record is None:
+            budget.settle(plan.id, None, measured=False, used=False)
+            return
+        budget.took(record)
+        used = bool(record.turns) or record.failure is None
+        cut = record.stop == "cancelled" and budget.purse_usd(plan.id) is not None and not self.stopping
+        budget.settle(plan.id, record.cost_usd, measured=record.failure is None, used=used, cut=cut)
 
     async def _execute(self, plan: TrialPlan) -> TrialRecord | None:
         """The trial's record; None when it was cancelled and left none."""
@@ -213,12 +246,24 @@ class _Session:
         self._tell("trial_finished", plan, record=record)
 
     def _note_budget(self, plan: TrialPlan) -> None:
-        if "budget" not in self._not_started.values():
-            budget = self.means.budget
-            text = f"no more trials start: ${budget.spent_usd:.4g} of the budget of ${budget.limit_usd:.4g} are spent"
+        budget = self.means.budget
+        if not budget.unknown_agents:
+            spent = f"${budget.spent_usd:.4g} of the budget of ${budget.limit_usd:.4g} are spent"
+            self._note_once("budget", plan, f"no more trials start: {spent}")
+        self._not_started[plan.id] = "budget"
+
+    def _note_time(self, plan: TrialPlan, terms: Terms) -> None:
+        budget = self.means.budget
+        seconds = budget.expected_seconds(plan.agent, plan.task, terms)
+        said = f"{budget.seconds:.0f} s of the budget of {budget.limit_seconds:.0f} s are over"
+        text = f"trials that would not end in time do not start: {said}, and {plan.agent} may take {seconds:.0f} s"
+        self._note_once("time", plan, f"{text} for {plan.task}")
+        self._not_started[plan.id] = "time"
+
+    def _note_once(self, why: NotStarted, plan: TrialPlan, text: str) -> None:
+        if why not in self._not_started.values():
             self._notes.append(text)
             self._tell("note", plan, text=text)
-        self._not_started[plan.id] = "budget"
 
     def _tell(
         self,

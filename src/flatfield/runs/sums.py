@@ -41,6 +41,7 @@ def sums(outcome: Outcome, usd_per_hour: float | None) -> dict[str, Any]:
         "first_token_seconds": turns[0].reply.first_token_seconds if turns else None,
         "model_seconds": model_seconds,
         "tools_seconds": tools_seconds,
+        "sandbox_seconds": sum(turn.sandbox_seconds for turn in turns),
         "active_seconds": active_seconds,
     }
 

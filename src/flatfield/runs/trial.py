@@ -78,7 +78,11 @@ class Ground:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Assignment:
-    """One trial's own: who does what, under which name and limits, from which files."""
+    """One trial's own: who does what, under which name and limits, from which files.
+
+    `purse_usd`: what is left of the run's dollars for it, where that is less than its limits allow; one that would use
+    more is ended, and not measured.
+    """
 
     plan: TrialPlan
     agent: AgentConfig
@@ -87,6 +91,7 @@ class Assignment:
     limits: Limits
     model_name: str
     files: CopyPlan | None = None
+    purse_usd: float | None = None
 
 
 class Unseen:
@@ -241,6 +246,7 @@ class TrialWork:
             price=lambda reply: self._ground.prices.usd(assignment.agent, reply.usage, on_device, sent=reply.request),
             observe=self._show,
             lag=self._ground.lag,
+            purse_usd=assignment.purse_usd,
         )
         await to_the_end(unseen.begins)
         try:
@@ -249,7 +255,10 @@ class TrialWork:
             await to_the_end(unseen.ended)
         if self._outcome.stop == "error":
             return Failure(kind=self._outcome.failed, message=self._outcome.problem)
-        return self._interrupted() if self._outcome.stop == "cancelled" else None
+        if self._outcome.stop != "cancelled":
+            return None
+        cut = self._outcome.problem
+        return Failure(kind="interrupted", message=cut) if cut else self._interrupted()
 
     def _tell(self, kind: EventKind, text: str = "") -> None:
         plan = self._assignment.plan

@@ -88,6 +88,8 @@ def _hindered(summary: Summary, last: Summary) -> str:
     """Why there can be no other round; "" where there can."""
     if "budget" in summary.not_started.values():
         return "the budget is spent"
+    if "time" in summary.not_started.values():
+        return "the time is over"
     return "trials of the last round are not measured" if last.not_measured else ""
 
 

@@ -109,7 +109,7 @@ def expect(subject: Subject, job: Job, past: Sequence[Past], price: Priced) -> E
         usd=_past_usd(by_task) if own else total([price(usage) for usage in turns]),
         active_seconds=active,
         wall_seconds=mean(mean(one.wall_seconds for one in each) for each in by_task) if own else active,
-        most_usd=_most_usd(subject, job.limits, price),
+        most_usd=most_usd(subject, job.limits, price),
         most_seconds=job.limits.seconds,
         basis=basis,
     )
@@ -164,17 +164,21 @@ def _seconds(subject: Subject, turns: Sequence[Usage]) -> float:
     return len(turns) * TURN_SECONDS + written / OUTPUT_A_SECOND
 
 
-def _most_usd(subject: Subject, limits: Limits, price: Priced) -> float | None:
-    """The limit on dollars, else every turn reading a full context and all output tokens written."""
-    if subject.on_device:
-        return price(Usage(input_tokens=1))
-    if price(Usage(input_tokens=1, output_tokens=1)) is None:
-        return None
-    if limits.cost_usd is not None:
-        return limits.cost_usd
-    if subject.context_tokens is None:
-        return None
-    reading = price(Usage(input_tokens=subject.context_tokens))
-    return total(
-        [None if reading is None else limits.turns * reading, price(Usage(output_tokens=limits.output_tokens))]
-    )
+def most_usd(subject: Subject, limits: Limits, price: Priced) -> float | None:
+    """What a trial costs at most: the limit on dollars, or every turn reading a full context and all output written.
+
+    The smaller of the two; None where neither is known, or no price. Reading is priced at the rate of what is written
+    to a cache where that is dearer, and all output at that of the largest request.
+    """
+    usd = price(Usage(input_tokens=1, output_tokens=1))
+    if not usd:
+        return usd
+    bounds = [] if limits.cost_usd is None else [limits.cost_usd]
+    if subject.context_tokens is not None:
+        full = subject.context_tokens
+        reading = price(Usage(input_tokens=full))
+        caching = price(Usage(input_tokens=full, cache_write_tokens=full))
+        both = price(Usage(input_tokens=full, output_tokens=limits.output_tokens))
+        if reading is not None and both is not None:
+            bounds.append(limits.turns * max(reading, caching or 0.0) + both - reading)
+    return min(bounds, default=None)

@@ -83,6 +83,8 @@ _READERS: dict[str, fields.Reader] = {
     "jobs": fields.integer(1),
     "limits": fields.nested(fields.LIMITS),
     "budget_usd": fields.number(above=0),
+    "budget_ignores": fields.texts(single=True),
+    "budget_seconds": fields.number(above=0),
     "judge": fields.texts(single=True, empty=False),
     "judge_weight": fields.number(least=0, most=1),
     "weights": _weights,

@@ -75,6 +75,14 @@ def notice(agent: AgentConfig, today: date) -> str:
     return retirement(agent, today) or f"{agent.model} retires on {found.retires.isoformat()}{_instead(found)}"
 
 
+def context_tokens(agent: AgentConfig) -> int | None:
+    """How many tokens fit into its model's context: as configured, else as its vendor says; None: not known."""
+    if agent.context_tokens is not None:
+        return agent.context_tokens
+    found = None if agent.base_url else _known(agent)
+    return found.context_tokens if found else None
+
+
 def _known(agent: AgentConfig) -> Known | None:
     return next((k for k in known_models() if (k.provider, k.model) == (agent.provider, agent.model)), None)
 

@@ -437,6 +437,7 @@ def _reply(told: Told, exchange: Exchange[Any], sent: Sent) -> Reply:
         finish=finish,
         usage=told.usage,
         first_token_seconds=exchange.first_token_seconds,
+        pieces=exchange.pieces,
         model_seconds=exchange.model_seconds,
         silent_seconds=exchange.silent_seconds,
         has_headers=exchange.has_headers,

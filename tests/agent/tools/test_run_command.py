@@ -46,7 +46,7 @@ def _result(exit_code: int | None = 0, output: str = "") -> CommandResult:
 async def _call(sandbox: Sandbox | None, root: Path, arguments: dict[str, Any]) -> str:
     workspace = open_workspace(root, sandbox=sandbox, command_limits=SandboxLimits(wall_seconds=7))
     try:
-        return await create(workspace).call(arguments)
+        return (await create(workspace).call(arguments)).text
     finally:
         workspace.files.close()
 
@@ -115,10 +115,10 @@ async def test_commands_and_file_tools_share_the_workspace(work: Path) -> None:
     try:
         tool = create(workspace)
         workspace.files.write_bytes("a.txt", b"1\n")
-        assert await tool.call({"command": "echo 2 >> a.txt; cat a.txt"}) == "exit code 0\n1\n2\n"
+        assert (await tool.call({"command": "echo 2 >> a.txt; cat a.txt"})).text == "exit code 0\n1\n2\n"
         workspace.files.write_bytes("a.txt", b"3\n")
-        assert await tool.call({"command": "x" * MAX_COMMAND_BYTES}) != ""
-        assert await tool.call({"command": "mv a.txt b.txt"}) == "exit code 0\n(no output)"
+        assert (await tool.call({"command": "x" * MAX_COMMAND_BYTES})).text != ""
+        assert (await tool.call({"command": "mv a.txt b.txt"})).text == "exit code 0\n(no output)"
         assert workspace.files.read_bytes("b.txt") == b"3\n"
     finally:
         workspace.files.close()

@@ -93,6 +93,31 @@ def test_an_agent_that_is_not_ready_stops_everything_or_is_skipped(cli: Cli, nor
     assert "1 trial not measured (openai-chat:gpt-5)" in skipped.stdout
 
 
+def test_a_budget_that_cannot_be_kept_ends_after_one_trial_and_can_be_told_to_pass_the_agent_over(
+    cli: Cli, norway: str
+) -> None:
+    ended = cli("eval", "oslo.md", "--agents", norway, "--repeats", "5", "--budget-usd", "0.11")
+    assert ended.returncode == 2
+    said = " ".join(ended.stderr.split())
+    name = norway.replace("http://", "").removesuffix("/v1")
+    assert f"what {name} costs is not known after a first trial" in said
+    assert said.endswith(f"--budget-ignores {name}")
+    (run,) = json.loads(cli("runs", "--json").stdout)
+    assert (run["measured"], run["planned"], run["cost_usd"]) == (1, 5, None)
+    again = cli("eval", "--resume", "--budget-ignores", norway)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(cli("runs", "--json").stdout)[0]["measured"] == 5
+
+
+def test_a_budget_of_seconds_that_is_too_short_starts_nothing_and_says_so(cli: Cli, norway: str) -> None:
+    ended = cli("eval", "oslo.md", "--agents", norway, "--budget-seconds", "5")
+    assert ended.returncode == 3
+    said = " ".join(ended.stderr.split())
+    assert "trials that would not end in time do not start: 0 s of the budget of 5 s are over" in said
+    assert "go on with: flatfield eval --resume" in said
+    assert cli("eval", "--resume", "--budget-seconds", "1000").returncode == 0
+
+
 def test_resume_does_only_what_is_missing(cli: Cli, norway: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cli("eval", "oslo.md", "--agents", f"{norway},openai-chat:gpt-5,oracle", "--skip-unready")
     again = cli("eval", "--resume", "--skip-unready")

@@ -48,9 +48,9 @@ async def test_it_runs_by_itself_and_is_reported_and_decided_on(connected: Any, 
     async with FakeChat(lambda *_: FakeReply(text="Oslo")) as server:
         configured(server.base_url)
         async with connected() as client:
-            started = await client.call_tool(
-                "evaluate", {"lops": ["oslo.md"], "agents": ["desk", "noop"], "repeats": 2, "budget_usd": 1}
-            )
+            wanted = {"lops": ["oslo.md"], "agents": ["desk", "noop"], "repeats": 2}
+            budgets = {"budget_usd": 1, "budget_ignores": ["desk"], "budget_seconds": 1000}
+            started = await client.call_tool("evaluate", wanted | budgets)
             assert not started.is_error, started.content[0].text
             run = started.structured_content["run"]
             assert started.structured_content["trials_planned"] == 4

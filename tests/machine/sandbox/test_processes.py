@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flatfield.errors import NotReady
 from flatfield.machine.protocols import SandboxLimits
-from flatfield.machine.sandbox.processes import HeadAndTail, Start, run_to_end
+from flatfield.machine.sandbox.processes import MARKED, CommandOutput, HeadAndTail, Start, run_to_end
 
 
 @given(st.lists(st.text("abcdefghij", max_size=300), max_size=30), st.integers(2, 400))
@@ -53,6 +53,29 @@ async def _shell(command: str, folder: Path, seconds: float = 20) -> tuple[int |
 
 async def test_exit_code_and_both_streams_in_their_order(tmp_path: Path) -> None:
     assert await _shell("echo $A; echo two >&2; exit 7", tmp_path) == (7, "1\ntwo\n")
+
+
+async def test_a_commands_time_begins_with_it_and_the_mark_that_tells_so_is_not_shown(tmp_path: Path) -> None:
+    late = ("/bin/sh", "-c", 'echo before; sleep 0.3; exec /bin/sh -c "$0" sh "$1"', MARKED, "sleep 0.1; echo done")
+    ended = await run_to_end(lambda _: late, Start(cwd=tmp_path, environ={}), SandboxLimits())
+    assert ended.output == "before\ndone\n"
+    assert 0.05 < ended.seconds < 0.3
+
+
+async def test_only_the_first_mark_is_ours(tmp_path: Path) -> None:
+    forging = ("/bin/sh", "-c", MARKED, "sh", "sleep 0.1; printf '\\002\\003\\n'")
+    ended = await run_to_end(lambda _: forging, Start(cwd=tmp_path, environ={}), SandboxLimits())
+    assert ended.output == "\x02\x03\n"
+    assert ended.seconds > 0.05
+
+
+async def test_what_never_tells_that_it_began_is_timed_whole_and_floods_no_memory(tmp_path: Path) -> None:
+    output = CommandOutput(1000)
+    for _ in range(1000):
+        output.add(b"x" * 4096)
+    assert output.begun is None
+    assert len(output._head) + len(output._tail) < 300_000
+    assert await _shell("exit 3", tmp_path) == (3, "")
 
 
 async def test_a_signal_is_128_and_its_number(tmp_path: Path) -> None:

@@ -68,14 +68,52 @@ def test_reading_before_anything_was_stored_makes_nothing(folder: Path) -> None:
     assert not folder.exists()
 
 
+async def test_the_newest_is_the_one_made_last_whatever_the_clock_said(folder: Path, make_run: RunMaker) -> None:
+    """A clock that was wrong, or another machine's, makes no run the newest for ever."""
+    async with Store(folder) as store:
+        for run, more in (
+            ("20990101-000000-aaaa", {}),
+            ("20260101-000000-bbbb", {}),
+            ("20250101-000000-cccc", {"imported": True}),
+            ("20250101-000000-dddd", {"delegated": True}),
+        ):
+            await store.save_run(make_run(id=run, created_at=run, **more))
+        assert store.load_run().id == "20260101-000000-bbbb"
+        assert [summary.id[-4:] for summary in store.runs()] == ["dddd", "cccc", "bbbb", "aaaa"]
+        await store.save_run(make_run(id="20990101-000000-aaaa", created_at="20990101-000000-aaaa"), update=True)
+        assert store.load_run().id == "20260101-000000-bbbb", "going on with a run makes no new one of it"
+
+
+async def test_others_figures_are_the_newest_only_where_there_is_nothing_else(folder: Path, make_run: RunMaker) -> None:
+    async with Store(folder) as store:
+        await store.save_run(make_run(id="20250101-000000-cccc", imported=True))
+    assert store.load_run().id == "20250101-000000-cccc"
+
+
+async def test_a_cost_that_nobody_knows_is_none_and_not_0(
+    folder: Path, make_run: RunMaker, make_record: RecordMaker
+) -> None:
+    run = make_run()
+    first, second, third, *_ = plan(run)
+    async with Store(folder) as store:
+        await store.save_run(run)
+        assert (store.runs()[0].cost_usd, store.spent_usd(run.id)) == (0.0, 0.0), "nothing was done"
+        await store.save_trial(make_record(first))
+        assert (store.runs()[0].cost_usd, store.spent_usd(run.id)) == (None, None)
+        await store.save_trial(make_record(second, cost_usd=0.0))
+        assert (store.runs()[0].cost_usd, store.spent_usd(run.id)) == (0.0, 0.0)
+        await store.save_trial(make_record(third, cost_usd=0.5))
+        assert store.spent_usd(run.id) == 0.5
+
+
 async def test_runs_are_listed_newest_first_with_what_became_of_them(
     folder: Path, make_run: RunMaker, make_record: RecordMaker
 ) -> None:
     old, new = make_run(id="20250101-000000-aaaa", created_at="2025-01-01T00:00:00+00:00"), make_run()
     first, second, third, *_ = plan(new)
     async with Store(folder) as store:
-        await store.save_run(new)
         await store.save_run(old)
+        await store.save_run(new)
         await store.save_trial(make_record(first, cost_usd=0.5))
         await store.save_trial(make_record(second))
         await store.save_trial(make_record(third, failure=INTERRUPTED, cost_usd=0.25))

@@ -279,6 +279,23 @@ async def test_a_budget_that_is_spent_is_spent_for_judges_too(
     assert "judge judge-b was not asked about 8 trials: the budget is spent" in summary.notes
 
 
+@pytest.mark.usefixtures("desk")
+async def test_a_judge_of_unknown_cost_is_asked_once_within_a_budget_and_the_way_on_is_said(
+    sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others' costs are ignored here; what judges cost is nobody's trial, and ends nothing that was measured."""
+    monkeypatch.setattr("flatfield.scoring.prices.pricing.Prices.usd", lambda *_, **__: None)
+    run = sitting.run([ITEM], repeats=4, budget_usd=13.5)
+    names = tuple(agent.name for agent in run.agents)
+    run = structs.replace(run, evaluation=structs.replace(run.evaluation, budget_ignores=names))
+    summary = await sitting.judged(run, "judge-a")
+    assert len(summary.measured) == 8
+    assert len(sitting.letters(run)) == 1
+    (said,) = [note for note in summary.notes if "judge-a was not asked about 7 trials" in note]
+    assert "what it costs is not known" in said
+    assert "flatfield regrade --judge judge-a --missing" in said
+
+
 async def test_a_judge_that_cannot_be_asked_costs_no_trial(
     desk: Desk, sitting: Sitting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

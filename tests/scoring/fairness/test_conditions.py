@@ -26,6 +26,21 @@ def test_tokens_are_counted_from_the_first_one_where_it_was_seen(make_trial: Cal
     assert output_tokens_per_second([make_trial(turns=(streamed, whole))]) == pytest.approx(50)
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"model_seconds": 1.0},  # not streamed
+        {"model_seconds": 1.00001, "first_token_seconds": 1.0},  # came at once, in several reads
+        {"model_seconds": 1.05, "first_token_seconds": 1.0, "pieces": 1},  # its text came at once, its end later
+    ],
+)
+def test_what_did_not_come_in_pieces_tells_nothing(make_trial: Callable[..., TrialRecord], reply: Any) -> None:
+    at_once = turn(Usage(output_tokens=70), **reply)
+    assert output_tokens_per_second([make_trial(turns=(at_once,))]) is None
+    streamed = turn(Usage(output_tokens=100), model_seconds=3.0, first_token_seconds=1.0, pieces=30)
+    assert output_tokens_per_second([make_trial(turns=(at_once, streamed))]) == pytest.approx(50)
+
+
 def test_reasoning_may_be_hidden_so_that_its_turn_counts_whole(make_trial: Callable[..., TrialRecord]) -> None:
     usage = Usage(output_tokens=100, reasoning_tokens=90)
     reasoned = turn(usage, model_seconds=10.0, first_token_seconds=9.0)

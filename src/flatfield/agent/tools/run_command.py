@@ -10,6 +10,7 @@ from msgspec import structs
 from flatfield.agent.files import shielding
 from flatfield.agent.files.settling import settle
 from flatfield.agent.files.stamping import Looks
+from flatfield.agent.protocols import ToolText
 from flatfield.errors import NotReady, ToolError
 from flatfield.machine.protocols import Mounting
 from flatfield.machine.sandbox.guard import workspace_holds
@@ -97,7 +98,7 @@ class RunCommand:
             return SPEC
         return structs.replace(SPEC, description=SPEC.description + IN_PLACE)
 
-    async def call(self, arguments: Mapping[str, Any]) -> str:
+    async def call(self, arguments: Mapping[str, Any]) -> ToolText:
         """Run `arguments["command"]` and answer `exit code N`, then what it printed.
 
         Raises:
@@ -114,10 +115,12 @@ class RunCommand:
             raise ToolError(f"run_command cannot start this command: {problem}")
         limits = self._workspace.command_limits
         if self._workspace.files.protection is None:
-            return described(await sandbox.run(command, self._workspace.root, limits), limits)
+            ended = await sandbox.run(command, self._workspace.root, limits)
+            return ToolText(text=described(ended, limits), seconds=ended.seconds)
         files = self._workspace.files
         result, done = await run_shielded(command, self._workspace.files.protection, sandbox, limits, files)
-        return "\n".join((described(result, limits), *(f"[{sentence}]" for sentence in done)))
+        text = "\n".join((described(result, limits), *(f"[{sentence}]" for sentence in done)))
+        return ToolText(text=text, seconds=result.seconds)
 
 
 async def run_shielded(

@@ -46,14 +46,23 @@ EPILOG = examples(
     "flatfield eval hop.md tasks/*.md --until-sure --budget-usd 5",
 )
 NEWEST = "newest"
-CHANGEABLE = frozenset({"jobs", "budget_usd", "judge", "judge_weight", "weights"})
+BUDGET = frozenset({"budget_usd", "budget_ignores", "budget_seconds"})
+CHANGEABLE = BUDGET | {"jobs", "judge", "judge_weight", "weights"}
 """What a resumed run may be given anew: it changes no trial that is stored."""
-EXTENDING = frozenset({"agents", "jobs", "budget_usd"})
+EXTENDING = BUDGET | {"agents", "jobs"}
 """What a run may be given when agents are added: everything else is the same for them as for those before."""
 
 
 Budget = Annotated[
-    float | None, typer.Option(metavar="N", min=0, help="Start nothing more when so many dollars are spent.")
+    float | None,
+    typer.Option(metavar="N", min=0, help="Start nothing that could bring its cost above so many dollars."),
+]
+BudgetIgnores = Annotated[
+    list[str] | None,
+    typer.Option(metavar="A,B", help="Agents that the dollars let go on though nobody knows what they cost."),
+]
+BudgetSeconds = Annotated[
+    float | None, typer.Option(metavar="N", min=0, help="Start nothing that would not have ended in so many seconds.")
 ]
 SkipUnready = Annotated[
     bool, typer.Option("--skip-unready", help="Run without the agents that cannot; list them as not measured.")
@@ -90,6 +99,8 @@ def command(
     judge: Judge = None,
     judge_weight: JudgeWeight = None,
     budget_usd: Budget = None,
+    budget_ignores: BudgetIgnores = None,
+    budget_seconds: BudgetSeconds = None,
     weights: WeightsOption = None,
     until_sure: UntilSure = False,
     max_repeats: MaxRepeats = None,
@@ -116,6 +127,8 @@ def command(
         "judge": comma_list(judge, "--judge"),
         "judge_weight": judge_weight,
         "budget_usd": budget_usd,
+        "budget_ignores": comma_list(",".join(budget_ignores) if budget_ignores else None, "--budget-ignores"),
+        "budget_seconds": budget_seconds,
         "weights": parse_weights(weights),
     }
     chosen = {name: value for name, value in options.items() if value is not None}

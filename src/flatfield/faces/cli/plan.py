@@ -38,6 +38,9 @@ def command(
     budget_usd: Annotated[
         float | None, typer.Option(metavar="N", min=0, help="Say how far so many dollars would go.")
     ] = None,
+    budget_seconds: Annotated[
+        float | None, typer.Option(metavar="N", min=0, help="Say how far so many seconds would go.")
+    ] = None,
     separate: Annotated[
         float, typer.Option(metavar="D", min=0.001, max=1.0, help="The difference in performance to find (0.1).")
     ] = 0.1,
@@ -58,6 +61,7 @@ def command(
         "seed": seed,
         "judge": comma_list(judge, "--judge"),
         "budget_usd": budget_usd,
+        "budget_seconds": budget_seconds,
     }
     chosen = {name: value for name, value in options.items() if value is not None}
     project = settings(context).project()

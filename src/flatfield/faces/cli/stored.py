@@ -39,13 +39,14 @@ def runs(context: typer.Context, as_json: AsJson = False) -> None:
 def _row(summary: RunSummary) -> tuple[str, ...]:
     from flatfield.faces.wording import UNKNOWN, dollars, one_line
 
+    is_unknown = summary.cost_usd is None or not (summary.stored or summary.cost_usd)
     return (
         summary.id,
         one_line(summary.title, TITLE_WIDTH),
         str(len(summary.agents)),
         str(len(summary.tasks)),
         f"{summary.measured}/{summary.planned}",
-        "imported" if summary.imported else dollars(summary.cost_usd) if summary.cost_usd else UNKNOWN,
+        "imported" if summary.imported else UNKNOWN if is_unknown else dollars(summary.cost_usd),
     )
 
 

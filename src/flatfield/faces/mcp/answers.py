@@ -73,7 +73,9 @@ class Status(BaseModel):
     trials_planned: int
     trials_done: int
     trials_measured: int
-    spent_usd: float = Field(description="what is known to have been spent, on judges too")
+    spent_usd: float | None = Field(
+        description="what is known to have been spent, on judges too; null: nothing is known"
+    )
     agents: list[Progress]
     notes: list[str] = Field(default_factory=list)
     report: str = Field(description="the resource that holds its report")

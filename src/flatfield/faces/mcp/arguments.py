@@ -79,7 +79,17 @@ Repeats = Annotated[int | None, Field(description="Trials per agent and task.", 
 Judges = Annotated[
     list[str] | None, BeforeValidator(_listed), Field(description="Agents that grade what has a rubric.")
 ]
-Budget = Annotated[float | None, Field(description="Start nothing more when so many dollars are spent.", ge=0)]
+Budget = Annotated[
+    float | None, Field(description="Start nothing that could bring its cost above so many dollars.", ge=0)
+]
+BudgetIgnores = Annotated[
+    list[str] | None,
+    BeforeValidator(_listed),
+    Field(description="Agents that the dollars let go on though nobody knows what they cost."),
+]
+BudgetSeconds = Annotated[
+    float | None, Field(description="Start nothing that would not have ended in so many seconds.", ge=0)
+]
 RunId = Annotated[str, Field(description="The run's id or its beginning.", min_length=1)]
 RunOrNewest = Annotated[str, Field(description="The run's id or its beginning; empty: the newest.")]
 Format = Annotated[

@@ -51,6 +51,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     repeats: int | None = None
     judge: tuple[str, ...] | None = None
     budget_usd: float | None = None
+    budget_ignores: tuple[str, ...] | None = None
+    budget_seconds: float | None = None
 
 
 async def start(wanted: Wanted, desk: Desk, client_roots: Sequence[Path]) -> Status:
@@ -155,7 +157,7 @@ def _planned(wanted: Wanted, desk: Desk, project: Project, client_roots: Sequenc
         raise FlatfieldError("there is no LOP in what lops names: an evaluation needs at least one task")
     chosen = {
         name: value
-        for name in ("agents", "repeats", "judge", "budget_usd")
+        for name in ("agents", "repeats", "judge", "budget_usd", "budget_ignores", "budget_seconds")
         if (value := getattr(wanted, name)) is not None
     }
     evaluation = structs.replace(
@@ -196,11 +198,12 @@ def _allowed(file: str, desk: Desk, client_roots: Sequence[Path]) -> None:
 def _command(wanted: Wanted) -> str:
     """The command line that does the same."""
     words = ["flatfield", "eval", *((wanted.hop,) if wanted.hop else ()), *wanted.lops]
-    for name in ("agents", "judge"):
+    for name in ("agents", "judge", "budget_ignores"):
         value = getattr(wanted, name)
-        words += [f"--{name}", ",".join(value)] if value else []
-    words += ["--repeats", str(wanted.repeats)] if wanted.repeats is not None else []
-    words += ["--budget-usd", str(wanted.budget_usd)] if wanted.budget_usd is not None else []
+        words += [f"--{name.replace('_', '-')}", ",".join(value)] if value else []
+    for name in ("repeats", "budget_usd", "budget_seconds"):
+        value = getattr(wanted, name)
+        words += [f"--{name.replace('_', '-')}", str(value)] if value is not None else []
     return shlex.join(words)
 
 

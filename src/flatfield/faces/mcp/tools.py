@@ -147,6 +147,8 @@ class _Tools:
         repeats: given.Repeats = None,
         judge: given.Judges = None,
         budget_usd: given.Budget = None,
+        budget_ignores: given.BudgetIgnores = None,
+        budget_seconds: given.BudgetSeconds = None,
     ) -> Status:
         """Run agents on tasks and grade what each did: performance, speed and cost. Returns at once, with the run's id.
 
@@ -159,6 +161,8 @@ class _Tools:
             repeats=repeats,
             judge=tuple(judge) if judge else None,
             budget_usd=budget_usd,
+            budget_ignores=tuple(budget_ignores) if budget_ignores else None,
+            budget_seconds=budget_seconds,
         )
         return await evaluations.start(wanted, self._desk, await client_roots(context))
 

@@ -84,6 +84,7 @@ def _response(trial: TrialRecord, task: Task | None) -> dict[str, Any]:
         "reported_cost_usd": trial.reported_cost_usd,
         "abandoned": abandoned_sum([trial]),
         "output_tokens_per_second": output_tokens_per_second([trial]),
+        "sandbox_seconds": trial.sandbox_seconds,
     }
 
 

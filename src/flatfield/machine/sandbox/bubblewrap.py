@@ -16,7 +16,7 @@ from flatfield.machine.protocols import CommandResult
 from flatfield.machine.sandbox.guard import Guard
 from flatfield.machine.sandbox.interpreter import EMPTY, TOOLS, first_closed
 from flatfield.machine.sandbox.lending import Lending, journal_of
-from flatfield.machine.sandbox.processes import Start, run_to_end
+from flatfield.machine.sandbox.processes import MARKED, Start, run_to_end
 from flatfield.machine.sandbox.system_calls import open_filter
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Bubblewrap:
             *("--remount-ro", "/", *variables, "--"),
             *("prlimit", f"--cpu={limits.cpu_seconds}", f"--as={limits.memory_bytes}"),
             *(f"--nproc={limits.processes}", f"--fsize={limits.file_bytes}", "--nofile=512", "--core=0", "--"),
-            *("/bin/sh", "-c", command),
+            *("/bin/sh", "-c", MARKED, "sh", command),
         )
 
     def _mounts(self, workspace: Path) -> Iterator[str]:

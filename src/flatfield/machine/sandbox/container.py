@@ -26,7 +26,7 @@ from flatfield.machine.sandbox.bubblewrap import (
     result_of,
 )
 from flatfield.machine.sandbox.guard import Guard
-from flatfield.machine.sandbox.processes import Start, run_to_end
+from flatfield.machine.sandbox.processes import MARKED, Start, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -49,7 +49,7 @@ CLOSED = (
 )
 NOT_STARTED = 125
 """What both programs exit with when they could not start a container."""
-WRAPPED = 'timeout -s KILL "$1" /bin/sh -c "$2"; code=$?; [ $code -ne 125 ] || code=1; exit $code'
+WRAPPED = f'timeout -s KILL "$1" /bin/sh -c \'{MARKED}\' sh "$2"; code=$?; [ $code -ne 125 ] || code=1; exit $code'
 """Ends the command in time when nobody else does, and keeps its exit codes apart from NOT_STARTED."""
 REMOVAL_SECONDS = 30.0
 CONTAINERS = 32

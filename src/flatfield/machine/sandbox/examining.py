@@ -18,6 +18,7 @@ from flatfield.children.starting import with_mark
 from flatfield.errors import NotReady
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.lending import Lending
+from flatfield.machine.sandbox.processes import START_MARK
 from flatfield.machine.sandbox.system_calls import open_filter
 
 if TYPE_CHECKING:
@@ -118,4 +119,4 @@ def _run_now(sandbox: Bubblewrap | Container, command: str, workspace: Path, lim
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    return output.decode("utf-8", "replace")
+    return output.replace(START_MARK, b"", 1).decode("utf-8", "replace")

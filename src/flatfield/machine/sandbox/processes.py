@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 64 * 1024
 STATUS_BYTES = 4096
+START_MARK = b"\x02\x03\n"
+"""What is printed in the moment before a command starts; the first one is ours, whatever the command prints."""
+MARKED = 'printf "\\002\\003\\n"; exec /bin/sh -c "$1"'
+"""A shell's program that does so, and becomes the shell of the command that is its first argument."""
+BEFORE_BYTES = 64 * 1024
+"""So much may programs that start the command print before it."""
 GRACE_SECONDS = 5.0
 """How long killed processes are waited for; the kernel needs milliseconds."""
 
@@ -57,6 +63,42 @@ class HeadAndTail:
             return (self._head + self._tail).decode("utf-8", "replace")
         head, tail = (part.decode("utf-8", "replace") for part in (self._head, self._tail))
         return f"{head}\n[{self._cut_bytes:,} bytes of output are left out here]\n{tail}"
+
+
+class CommandOutput(HeadAndTail):
+    """What a command prints, and when it began: without the mark that tells so."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self.begun: float | None = None
+        self._before: bytearray | None = bytearray()
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes of the stream."""
+        if self._before is None:
+            super().add(data)
+            return
+        self._before += data
+        found = self._before.find(START_MARK)
+        if found >= 0:
+            self.begun = asyncio.get_running_loop().time()
+            del self._before[found : found + len(START_MARK)]
+        if found >= 0 or len(self._before) > BEFORE_BYTES:
+            self._flush()
+
+    def since(self, started: float) -> float:
+        """When the command began; before that is known, when what starts it did."""
+        return started if self.begun is None else self.begun
+
+    def text(self) -> str:
+        """What was kept; see `HeadAndTail.text`."""
+        self._flush()
+        return super().text()
+
+    def _flush(self) -> None:
+        before, self._before = self._before, None
+        if before:
+            super().add(bytes(before))
 
 
 class Drain:
@@ -150,7 +192,7 @@ class Ended:
     """How a process ended: `exit_code` None when killed for time, 128 + n when signal n killed it.
 
     `inner_exit_code`: the sandboxed command's, None when it never started or was killed. `stopped`: why
-    it was killed, if not for time.
+    it was killed, if not for time. `seconds` are the command's own, without what started it, where it printed the mark.
     """
 
     exit_code: int | None
@@ -193,7 +235,7 @@ async def run_to_end(
         NotReady: it could not be started.
     """
     loop = asyncio.get_running_loop()
-    output, watch = HeadAndTail(limits.output_bytes), NamespaceWatch()
+    output, watch = CommandOutput(limits.output_bytes), NamespaceWatch()
     with ExitStack() as stack:
         stack.callback(watch.close)
         news, drain = Drain(watch.add), Drain(output.add)
@@ -204,24 +246,35 @@ async def run_to_end(
         news.close_writer()
         drain.close_writer()
         try:
-            exit_code, stopped = await _wait(process, limits.wall_seconds, exceeded)
+            exit_code, stopped = await _wait(process, lambda: output.since(started) + limits.wall_seconds, exceeded)
+            ended = loop.time()
         finally:
             await _end(process, start.end, watch, (news, drain))
         code = 128 - exit_code if exit_code is not None and exit_code < 0 else exit_code
-        seconds = loop.time() - started
+        seconds = max(0.0, ended - output.since(started))
     return Ended(
         exit_code=code, inner_exit_code=watch.exit_code, output=output.text(), seconds=seconds, stopped=stopped
     )
 
 
 async def _wait(
-    process: asyncio.subprocess.Process, seconds: float, exceeded: Callable[[int], Coroutine[None, None, Stop]] | None
+    process: asyncio.subprocess.Process,
+    due: Callable[[], float],
+    exceeded: Callable[[int], Coroutine[None, None, Stop]] | None,
 ) -> tuple[int | None, Stop | None]:
-    """The exit code, None when it must be ended; and why, None when that is time alone."""
+    """The exit code, None when it must be ended; and why, None when that is time alone.
+
+    `due` is when its time is over, by the loop's clock: later than it was, once the command has begun.
+    """
+    now = asyncio.get_running_loop().time
     ended = asyncio.create_task(process.wait())
     guard = asyncio.create_task(exceeded(process.pid)) if exceeded else None
     try:
-        await asyncio.wait({ended, guard} if guard else {ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        awaited = {ended, guard} if guard else {ended}
+        while (left_seconds := due() - now()) > 0:
+            done, _ = await asyncio.wait(awaited, timeout=left_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                break
         if ended.done():
             return ended.result(), None
         return None, guard.result() if guard and guard.done() else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from flatfield.children.starting import end_marked, new_mark, with_mark
 from flatfield.machine.sandbox.bubblewrap import result_of
 from flatfield.machine.sandbox.guard import Guard
-from flatfield.machine.sandbox.processes import Start, run_to_end
+from flatfield.machine.sandbox.processes import MARKED, Start, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ class UnsafeSandbox:
                 *(self._prlimit, f"--cpu={limits.cpu_seconds}", f"--as={limits.memory_bytes}"),
                 *(f"--fsize={limits.file_bytes}", "--core=0", "--"),
             )
-        argv = (*limited, "/bin/sh", "-c", command)
+        argv = (*limited, "/bin/sh", "-c", MARKED, "sh", command)
         guard = Guard(workspace, limits, private_tmp=False)
         start = Start(cwd=workspace, environ=with_mark(environ, mark))
         try:

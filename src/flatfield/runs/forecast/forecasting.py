@@ -30,7 +30,7 @@ from flatfield.scoring.statistics.power import (
 )
 from flatfield.tasks.agents import fingerprint, is_control
 from flatfield.tasks.limits import limits_for
-from flatfield.tasks.roster import known_models
+from flatfield.tasks.roster import context_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -86,6 +86,7 @@ class Forecast(Struct, frozen=True, kw_only=True):
     most_usd: float | None
     judges_usd: float | None
     budget_usd: float | None
+    budget_seconds: float | None
     active_seconds: float
     wall_seconds: float
     most_wall_seconds: float
@@ -122,6 +123,7 @@ def forecast(run: Run, judges: Sequence[AgentConfig], store: Store, desk: Desk, 
         most_usd=total([line.most_usd for line in compared]),
         judges_usd=total([line.usd for line in verdicts]),
         budget_usd=run.evaluation.budget_usd,
+        budget_seconds=run.evaluation.budget_seconds,
         active_seconds=math.fsum(line.active_seconds for line in lines),
         wall_seconds=_wall(run, trials, desk, {key: one.wall_seconds for key, one in cells.items()}, verdicts),
         most_wall_seconds=_wall(run, trials, desk, {key: one.most_seconds for key, one in cells.items()}, verdicts),
@@ -133,14 +135,12 @@ def forecast(run: Run, judges: Sequence[AgentConfig], store: Store, desk: Desk, 
 
 
 def _subject(agent: AgentConfig, desk: Desk) -> Subject:
-    known = {(each.provider, each.model): each.context_tokens for each in known_models()}
-    vendors = None if agent.base_url else known.get((agent.provider, agent.model))
     return Subject(
         agent=fingerprint(agent),
         model=model_of(agent),
         on_device=desk.pool.of(agent).on_device(agent),
         control=is_control(agent),
-        context_tokens=agent.context_tokens or vendors,
+        context_tokens=context_tokens(agent),
     )
 
 

@@ -138,8 +138,9 @@ class Store:
                 if len(known) == len(attempts):
                     path.unlink(missing_ok=True)
             if known:
-                usd = sum(each.trial.cost_usd or 0.0 for each in known)
-                yield f"{len(known)} trials were in flight when their process was ended; they had used ${usd:.4g}"
+                usd = tables.known_sum(each.trial.cost_usd for each in known)
+                used = "what they had used is not known" if usd is None else f"they had used ${usd:.4g}"
+                yield f"{len(known)} trials were in flight when their process was ended; {used}"
 
     async def _do(self, job: Job[tables.T]) -> tables.T:
         return await asyncio.wrap_future(self._writer.submit(job))
@@ -159,8 +160,9 @@ class Store:
         known = {summary.id for summary in stored}
         others = {each.run.id: each.run for each in flying if each.run is not None and each.run.id not in known}
         found = (*map(tables.summary_of, others.values()), *stored)
-        usd = {summary.id: sum(_usd(each) for each in lost if each.trial.run == summary.id) for summary in found}
-        return tuple(structs.replace(summary, cost_usd=summary.cost_usd + usd[summary.id]) for summary in found)
+        return tuple(
+            structs.replace(summary, cost_usd=_with_lost(summary.cost_usd, lost, summary.id)) for summary in found
+        )
 
     def load_run(self, run: str | None = None) -> Run:
         """The run with this id or the only one whose id begins so; None means the newest evaluation.
@@ -227,8 +229,10 @@ class Store:
                 raise NotFound(f"there is no trial {trial_id!r}; stored in this run: {', '.join(some) or 'none yet'}")
             return found
 
-    def spent_usd(self, run: str) -> float:
+    def spent_usd(self, run: str) -> float | None:
         """All that is known to have been spent on the run: trials, in flight and done again too, and judges.
+
+        None where there are some, and of none of them it is known.
 
         Raises:
             StoreError: the store cannot be read.
@@ -236,8 +240,8 @@ class Store:
         flying = [each for each in underway.in_flight(self.path.parent) if each.trial.run == run]
         with self._reading() as connection:
             if connection is None:
-                return sum(map(_usd, flying))
-            return tables.spent_usd(connection, run) + sum(map(_usd, _unstored(connection, flying)))
+                return _with_lost(0.0, flying, run)
+            return _with_lost(tables.spent_usd(connection, run), _unstored(connection, flying), run)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
@@ -276,8 +280,10 @@ def _unstored(connection: sqlite3.Connection, attempts: Sequence[Lost]) -> list[
     return [each for each in attempts if not tables.has_attempt(connection, each.trial)]
 
 
-def _usd(lost: Lost) -> float:
-    return lost.trial.cost_usd or 0.0
+def _with_lost(stored_usd: float | None, lost: Sequence[Lost], run: str) -> float | None:
+    """What is stored of a run's costs with what is known of its attempts that are not; None: nothing is known."""
+    costs = [each.trial.cost_usd for each in lost if each.trial.run == run]
+    return tables.known_sum([stored_usd or None, *costs]) if costs else stored_usd
 
 
 def _insert_lost(connection: sqlite3.Connection, attempts: Sequence[Lost]) -> tuple[Lost, ...]:

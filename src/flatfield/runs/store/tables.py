@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from flatfield.runs.store.codec import encode, readable
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
 
     from flatfield.runs.store.underway import Lost
 
@@ -111,15 +113,24 @@ def insert_verdict(connection: sqlite3.Connection, verdict: Verdict) -> None:
 
 
 def run_ids(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """All runs' ids, newest first."""
-    rows = connection.execute("SELECT id FROM runs ORDER BY created_at DESC, number DESC")
+    """All runs' ids, the one made last first, whatever a clock said."""
+    rows = connection.execute("SELECT id FROM runs ORDER BY number DESC")
     return tuple(run for (run,) in rows)
 
 
 def newest_run(connection: sqlite3.Connection) -> str | None:
-    """The id of the newest run that is an evaluation, or whose record cannot be read; None when there is none."""
-    rows = connection.execute("SELECT id, record FROM runs ORDER BY created_at DESC, number DESC")
-    return next((str(run) for run, text in rows if not readable(text, _Kind, lambda _: _Kind()).delegated), None)
+    """The id of the evaluation that was made last, or of a later run whose record cannot be read; None: there is none.
+
+    Figures that were taken over from elsewhere count only where there is no other one.
+    """
+    rows = connection.execute("SELECT id, record FROM runs ORDER BY number DESC")
+    kinds = ((str(run), readable(text, _Kind, lambda _: _Kind())) for run, text in rows)
+    imported: str | None = None
+    for run, kind in kinds:
+        if not kind.delegated and not kind.imported:
+            return run
+        imported = imported or (None if kind.delegated else run)
+    return imported
 
 
 def run_record(connection: sqlite3.Connection, run: str) -> str:
@@ -212,20 +223,27 @@ def trial_ids(connection: sqlite3.Connection, run: str, limit: int) -> tuple[str
     return tuple(f"{run}/{agent}/{task}/{repeat}" for agent, task, repeat in rows)
 
 
-def spent_usd(connection: sqlite3.Connection, run: str) -> float:
-    """All known costs of a run, superseded ones too."""
-    (usd,) = connection.execute(
-        "SELECT (SELECT total(cost_usd) FROM trials WHERE run = :run)"
-        " + (SELECT total(cost_usd) FROM verdicts WHERE run = :run)",
+def spent_usd(connection: sqlite3.Connection, run: str) -> float | None:
+    """All known costs of a run, superseded ones too; 0 before there is anything, None where none is known."""
+    usd, stored = connection.execute(
+        "SELECT sum(cost_usd), count(*) FROM (SELECT cost_usd FROM trials WHERE run = :run"
+        " UNION ALL SELECT cost_usd FROM verdicts WHERE run = :run)",
         {"run": run},
     ).fetchone()
-    return float(usd)
+    return known_sum([usd]) if stored else 0.0
+
+
+def known_sum(costs: Iterable[float | None]) -> float | None:
+    """The sum of those that are known; None where none is."""
+    known = [float(cost) for cost in costs if cost is not None]
+    return math.fsum(known) if known else None
 
 
 class _Kind(msgspec.Struct, frozen=True):
-    """What tells an evaluation from a prompt that was handed to one agent."""
+    """What tells an evaluation from a prompt that was handed to one agent, and from figures of others."""
 
     delegated: bool = False
+    imported: bool = False
 
 
 class _Attempted(msgspec.Struct, frozen=True):
@@ -268,11 +286,11 @@ class _Outline(msgspec.Struct, frozen=True):
 
 
 def summaries(connection: sqlite3.Connection) -> tuple[RunSummary, ...]:
-    """One line about each run, newest first; of one whose record cannot be read, that alone."""
+    """One line about each run, the one made last first; of one whose record cannot be read, that alone."""
     rows = connection.execute(
         "SELECT runs.record, runs.id, runs.created_at, count(trials.id), count(trials.id) - count(trials.failure)"
         " FROM runs LEFT JOIN trials ON trials.run = runs.id AND trials.superseded = 0"
-        " GROUP BY runs.number ORDER BY runs.created_at DESC, runs.number DESC"
+        " GROUP BY runs.number ORDER BY runs.number DESC"
     ).fetchall()
     return tuple(
         _summary(_outline(text, run, created_at), stored, measured, spent_usd(connection, run))
@@ -294,7 +312,7 @@ def summary_of(run: Run) -> RunSummary:
     return _summary(_outline(encode(run), run.id, run.created_at), 0, 0, 0.0)
 
 
-def _summary(run: _Outline, stored: int, measured: int, usd: float) -> RunSummary:
+def _summary(run: _Outline, stored: int, measured: int, usd: float | None) -> RunSummary:
     return RunSummary(
         id=run.id,
         created_at=run.created_at,

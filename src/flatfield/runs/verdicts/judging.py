@@ -10,6 +10,7 @@ from msgspec import structs
 
 from flatfield.records import Event
 from flatfield.runs.verdicts.originals import with_originals
+from flatfield.scoring.forecast import total
 from flatfield.scoring.judge.comparative import is_comparative
 from flatfield.scoring.judge.judge import judge, rubric_of
 from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
@@ -96,10 +97,15 @@ def open_groups(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verd
     return tuple(groups)
 
 
+def purse_of(judge: str) -> str:
+    """Under which name the budget counts a judge: what it costs to judge tells nothing of the same agent's trials."""
+    return f"judge {judge}"
+
+
 async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Court) -> tuple[Verdict, ...]:
     """The verdicts that were given until all was judged, the budget spent, or the run stopped."""
     gate = asyncio.Semaphore(CONCURRENT_REQUESTS)
-    purse = f"judge {agent.name}"  # what it costs to judge is no measure of what the same agent's trials cost
+    purse = purse_of(agent.name)
     on_device = court.pool.of(agent).on_device(agent)
     converse = in_lane(court.pool, court.lanes, agent)
 
@@ -114,7 +120,8 @@ async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Cou
             try:
                 verdicts = await judge(run, group, agent, converse, price, run.evaluation.seed)
             finally:
-                court.budget.settle(group[0].id, sum(verdict.cost_usd or 0.0 for verdict in verdicts))
+                asked = [verdict for verdict in verdicts if verdict.usage is not None or verdict.letter is not None]
+                court.budget.settle(group[0].id, total([verdict.cost_usd for verdict in asked]))
             now = court.clock.utc().isoformat()
             stamped = (structs.replace(verdict, judged_at=now) for verdict in verdicts)
             return tuple(map(court.pool.secrets.masked, stamped))
@@ -152,7 +159,13 @@ def _notes(agent: AgentConfig, groups: Sequence[Group], found: Sequence[Verdict]
     if failed:
         yield f"judge {agent.name} gave no letter to {len(failed)} of {len(found)} trials: {failed[0].reason}"
     missing = sum(map(len, groups)) - len(found)
-    if missing and court.budget.closed:
+    if missing and purse_of(agent.name) in court.budget.unknown_agents:
+        yield (
+            f"judge {agent.name} was not asked about {missing} trials: what it costs is not known, so no budget can be "
+            "kept; set its price in flatfield.toml, or go on without a budget: "
+            f"flatfield regrade --judge {agent.name} --missing"
+        )
+    elif missing and court.budget.closed:
         yield f"judge {agent.name} was not asked about {missing} trials: the budget is spent"
 
 

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flatfield.records import Abandoned, TrialRecord, Turn
+    from flatfield.records import Abandoned, Reply, TrialRecord, Turn
 
+AT_ONCE_SECONDS = 0.001
+"""What comes within so short a time of the first token came at once with it."""
 LAG_SECONDS = 0.02
 """A lag of the event loop above which a turn's figures are marked."""
 
 
 def output_tokens_per_second(trials: Sequence[TrialRecord]) -> float | None:
-    """Output tokens over the seconds in which they came; None when a turn's tokens or all seconds are not known.
+    """Output tokens over the seconds in which they came; None when no turn tells, or a turn's tokens are not known.
 
-    A streamed turn counts from its first token. Where the model reasoned, the turn counts whole: the first token that
-    is seen may come after others that are not shown.
+    Only turns that came in pieces tell: of one that came at once nobody knows how long it took to write. Such a turn
+    counts from its first token; where the model reasoned, it counts whole: the first token that is seen may come after
+    others that are not shown.
     """
     turns = [turn for trial in trials for turn in trial.turns]
     tokens, seconds = 0, 0.0
@@ -25,10 +28,20 @@ def output_tokens_per_second(trials: Sequence[TrialRecord]) -> float | None:
         reply = turn.reply
         if reply.usage is None:
             return None
-        hidden = reply.first_token_seconds is None or reply.usage.reasoning_tokens > 0
+        first_seconds = _streamed_from(reply)
+        if first_seconds is None:
+            continue
         tokens += reply.usage.output_tokens
-        seconds += reply.model_seconds - (0.0 if hidden else reply.first_token_seconds or 0.0)
+        seconds += reply.model_seconds - (0.0 if reply.usage.reasoning_tokens else first_seconds)
     return tokens / seconds if tokens and seconds > 0 else None
+
+
+def _streamed_from(reply: Reply) -> float | None:
+    """When the first token of a reply came that came in pieces; None for any other one."""
+    first_seconds = reply.first_token_seconds
+    if first_seconds is None or reply.model_seconds - first_seconds <= AT_ONCE_SECONDS:
+        return None
+    return first_seconds if reply.pieces is None or reply.pieces > 1 else None
 
 
 def abandoned_of(trials: Sequence[TrialRecord]) -> tuple[Abandoned, ...]:

@@ -27,6 +27,7 @@ def joined(replies: Sequence[Reply]) -> Reply:
         reasoning="".join(reply.reasoning for reply in replies),
         usage=usage,
         first_token_seconds=replies[0].first_token_seconds,
+        pieces=sum(reply.pieces or 0 for reply in replies),
         model_seconds=sum(reply.model_seconds for reply in replies),
         retry_seconds=sum(reply.retry_seconds for reply in replies),
         queue_seconds=sum(reply.queue_seconds for reply in replies),

@@ -1,0 +1,74 @@
+"""What comes in while the event loop is busy has come in then, and not when there is time to read it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.clock import SystemClock
+from flatfield.http.arrivals import TimedSocket, arrived
+from flatfield.testing.clock import FakeClock
+
+if TYPE_CHECKING:
+    from flatfield.clock import Clock
+
+BUSY_SECONDS = 0.1
+
+
+def busy() -> None:
+    until = time.perf_counter() + BUSY_SECONDS
+    while time.perf_counter() < until:
+        pass
+
+
+def connected(clock: Clock) -> tuple[TimedSocket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = TimedSocket(socket.AF_INET, socket.SOCK_STREAM).told(clock)
+        ours.connect(server.getsockname())
+        theirs, _ = server.accept()
+    return ours, theirs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels do not tell")
+@pytest.mark.parametrize("into", [False, True])
+def test_a_busy_reader_makes_nothing_arrive_later(into: bool) -> None:
+    ours, theirs = connected(SystemClock())
+    with ours, theirs:
+        sent = time.perf_counter()
+        theirs.send(b"hello")
+        busy()
+        buffer = bytearray(9)
+        assert (bytes(buffer[: ours.recv_into(buffer)]) if into else ours.recv(9)) == b"hello"
+        found = arrived(ours.fileno(), time.perf_counter())
+        assert found - sent < BUSY_SECONDS / 2
+        assert arrived(ours.fileno(), 0.0) == 0.0, "never later than now"
+
+
+def test_other_clocks_and_other_sockets_know_when_it_was_read() -> None:
+    clock = FakeClock()
+    ours, theirs = connected(clock)
+    with ours, theirs:
+        theirs.send(b"hello")
+        assert ours.recv(9) == b"hello"
+        clock.seconds += 5
+        assert arrived(ours.fileno(), clock.now()) == 1000.0
+    assert arrived(-1, 7.0) == 7.0
+
+
+async def test_the_event_loop_reads_from_it_as_from_any_other() -> None:
+    ours, theirs = connected(SystemClock())
+    ours.setblocking(False)
+    with theirs:
+        reader, writer = await asyncio.open_connection(sock=ours)
+        theirs.send(b"hello\n")
+        assert await reader.readline() == b"hello\n"
+        writer.write(b"bye")
+        await writer.drain()
+        assert theirs.recv(9) == b"bye"
+        writer.close()
+        await writer.wait_closed()
