@@ -37,6 +37,7 @@ from flatfield.runs.traffic.lanes import Lanes, bottleneck, crowding, limit_agen
 from flatfield.runs.trial import Assignment, Ground, needs_sandbox, run_trial
 from flatfield.runs.until_sure import Rounds, until_sure
 from flatfield.runs.verdicts.judging import Court, judge_missing, purse_of
+from flatfield.runs.witness import Witness
 from flatfield.scoring.forecast import SCAFFOLD_TOKENS, Subject, most_usd
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.scoring.prices.pricing import Prices
@@ -205,6 +206,7 @@ def _ground(
         lanes=lanes,
         access=conduct.access,
         underway=store.underway,
+        witness=Witness(),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,7 +33,8 @@ from flatfield.scoring.fairness.odd_answers import oddity
 from flatfield.scoring.prices.pricing import tier_context
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.tasks.access import nobody
-from flatfield.vendors.base import Opening
+from flatfield.vendors import oracle
+from flatfield.vendors.base import THIS_DEVICE, Opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -47,8 +49,10 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Check, EventKind, FileChange, Task, TrialPlan
     from flatfield.runs.store.underway import Underway
     from flatfield.runs.traffic.lanes import Lanes
+    from flatfield.runs.witness import Witness
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.access import Access
+    from flatfield.vendors.base import Lane
 
 
 SHOWN_CHARACTERS, SHOWN_FROM_CHARACTERS = 80, 2000
@@ -60,7 +64,7 @@ class Ground:
 
     `scratch` is the folder that workspaces are made in; `sandbox` None: commands cannot run, `sandbox_reason` says why;
     `access` decides whether a task's own code may run. `underway` keeps what finished turns used until the trial's
-    record is stored, None: nobody stores it.
+    record is stored, None: nobody stores it. `witness` is asked about checks that have trouble of their own.
     """
 
     pool: ProviderPool
@@ -74,6 +78,7 @@ class Ground:
     lanes: Lanes | None = None
     access: Access = field(default_factory=nobody)
     underway: Underway | None = None
+    witness: Witness | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +97,10 @@ class Assignment:
     model_name: str
     files: CopyPlan | None = None
     purse_usd: float | None = None
+
+
+def _unheard(event: Event) -> None:
+    """Nobody is told."""
 
 
 class Unseen:
@@ -219,6 +228,21 @@ class TrialWork:
         self._tell("verifying")
         lane = self._ground.pool.of(self._assignment.agent).lane(self._assignment.agent)
         self._checks = await verify_quietly(context, lane, self._ground.lanes)
+        witness, task = self._ground.witness, self._assignment.task
+        if witness and task.solution and any(check.trouble and check.score is None for check in self._checks):
+            self._checks = await witness.settled(self._checks, task.digest, partial(self._solution, lane))
+
+    async def _solution(self, lane: Lane) -> TrialRecord:
+        """The task's solution, played in a workspace of its own; it is no trial of the run.
+
+        A device that this trial has is not waited for.
+        """
+        task = self._assignment.task
+        plan = msgspec.structs.replace(self._assignment.plan, agent=oracle.AGENT.name)
+        its = replace(self._assignment, plan=plan, agent=oracle.AGENT, limits=task.limits, purse_usd=None)
+        ground = self._ground
+        lanes = None if lane.device == THIS_DEVICE else ground.lanes
+        return await TrialWork(its, replace(ground, observe=_unheard, underway=None, witness=None, lanes=lanes)).run()
 
     async def _converse(self, tools: Toolbox, root: Path, unseen: Unseen) -> Failure | None:
         """Let the agent work; what it returns is how the harness failed it."""

@@ -253,3 +253,15 @@ def test_the_original_projects_files_are_understood(cli: Cli, project: Path, req
     assert "greeter.md skipped" in ended.stderr
     left_out = [line for line in ended.stderr.splitlines() if "may hold answers (LOPs)" in line]
     assert len(left_out) == 1
+
+
+@pytest.mark.parametrize("repeats", ["1", "2"])
+def test_a_check_that_stumbles_over_an_agents_work_and_not_over_the_solution_is_a_0(
+    cli: Cli, project: Path, repeats: str
+) -> None:
+    (project / "checks.py").write_text("def verify(trial, files):\n    return {'x': 1}[trial.answer], 'x'\n")
+    front = "id: k\nverify: [{python: checks.py::verify}]\nsolution: [{answer: x}]"
+    (project / "k.md").write_text(f'---\n{front}\n---\n## Variables\n\nPROMPT: "Say x."\n')
+    ended = cli("eval", "k.md", "--agents", "noop", "--trust", "--repeats", repeats, "--json")
+    found = json.loads(ended.stdout)["trials"]
+    assert [trial["score"] for trial in found] == [0.0] * int(repeats)

@@ -1,0 +1,57 @@
+"""A check that had trouble with an agent's work, and what the task's solution says about it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.records import Check, Trouble
+from flatfield.runs.witness import Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flatfield.records import TrialRecord
+
+
+def check(score: float | None, trouble: Trouble = "") -> Check:
+    return Check(verifier="python", label="c", score=score, reason="crashed", trouble=trouble)
+
+
+@pytest.mark.parametrize(
+    ("own", "solution", "score"),
+    [
+        (check(None, "code"), check(1.0), 0.0),
+        (check(None, "data"), check(0.5), 0.0),
+        (check(None, "data"), check(None, "data"), None),
+        (check(None), check(1.0), None),
+        (check(0.5), check(1.0), 0.5),
+    ],
+)
+async def test_what_the_solution_says(
+    make_record: Callable[..., TrialRecord], own: Check, solution: Check, score: float | None
+) -> None:
+    async def play() -> TrialRecord:
+        return make_record(checks=(solution, check(1.0)))
+
+    found = await Witness().settled((own, check(1.0)), "digest", play)
+    assert [each.score for each in found] == [score, 1.0]
+    if own.score != score:
+        assert found[0].reason == "crashed; 0, for on the task's solution it came to a score"
+
+
+async def test_a_solution_is_played_once_and_one_that_came_to_nothing_tells_nothing(
+    make_record: Callable[..., TrialRecord],
+) -> None:
+    played: list[str] = []
+
+    async def play() -> TrialRecord:
+        played.append("one")
+        await asyncio.sleep(0)
+        return make_record(checks=())
+
+    witness, troubled = Witness(), (check(None, "code"),)
+    found = await asyncio.gather(*(witness.settled(troubled, "digest", play) for _ in range(3)))
+    assert (found, played) == ([troubled] * 3, ["one"])
