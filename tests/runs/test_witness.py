@@ -27,6 +27,8 @@ def check(score: float | None, trouble: Trouble = "") -> Check:
         (check(None, "data"), check(0.5), 0.0),
         (check(None, "data"), check(None, "data"), None),
         (check(None), check(1.0), None),
+        (check(0.0, "time"), check(1.0), 0.0),
+        (check(0.0, "time"), check(0.0, "time"), None),
         (check(0.5), check(1.0), 0.5),
     ],
 )
@@ -39,7 +41,8 @@ async def test_what_the_solution_says(
     found = await Witness().settled((own, check(1.0)), "digest", play)
     assert [each.score for each in found] == [score, 1.0]
     if own.score != score:
-        assert found[0].reason == "crashed; 0, for on the task's solution it came to a score"
+        why = "0, for on the task's solution it came to a score" if score == 0 else "not measured, for it does on"
+        assert found[0].reason.startswith(f"crashed; {why}")
 
 
 async def test_a_solution_is_played_once_and_one_that_came_to_nothing_tells_nothing(

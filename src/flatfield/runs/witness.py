@@ -23,9 +23,11 @@ class Witness:
     async def settled(
         self, checks: tuple[Check, ...], task: str, play: Callable[[], Awaitable[TrialRecord]]
     ) -> tuple[Check, ...]:
-        """The checks of an agent's work; a 0 for one that came to no score on it, but does on the task's solution.
+        """The checks of an agent's work, where the same checks of the task's solution say more about them.
 
-        `task` is its digest; `play` does its solution. Where that comes to nothing, it tells nothing.
+        One that came to no score on the work, but does on the solution, is a 0. One that took too long on the solution
+        too is not measured: this machine is too slow for it, or its limit too low. `task` is the task's digest; `play`
+        does its solution. Where that comes to nothing, it tells nothing.
         """
         async with self._playing.setdefault(task, asyncio.Lock()):
             if task not in self._checks:
@@ -33,9 +35,14 @@ class Witness:
         found = self._checks[task]
         if len(found) != len(checks):
             return checks
-        return tuple(
-            replace(check, score=0.0, reason=f"{check.reason}; 0, for on the task's solution it came to a score")
-            if check.trouble and check.score is None and own.score is not None
-            else check
-            for check, own in zip(checks, found, strict=True)
+        return tuple(_settled(check, own) for check, own in zip(checks, found, strict=True))
+
+
+def _settled(check: Check, own: Check) -> Check:
+    if check.trouble == own.trouble == "time":
+        return replace(
+            check, score=None, reason=f"{check.reason}; not measured, for it does on the task's solution too"
         )
+    if check.trouble and check.score is None and own.score is not None:
+        return replace(check, score=0.0, reason=f"{check.reason}; 0, for on the task's solution it came to a score")
+    return check
