@@ -937,7 +937,8 @@ class Scorecard(Struct, frozen=True, kw_only=True):
     """One agent over all tasks; `rank` is (best, worst) rank that the certainty allows, None for controls.
 
     Totals are over measured trials: seconds, dollars (None: no price known for some), tokens. `priced` is how many
-    trials cost is graded on, of all that ran, and `known_usd` what these cost.
+    trials cost is graded on, of all that ran, and `known_usd` what these cost. `claims` are the trials with checks that
+    the agent ended itself, with an answer; of these `wrong_claims` had not done all of it: it was confident and wrong.
     """
 
     agent: str
@@ -962,6 +963,8 @@ class Scorecard(Struct, frozen=True, kw_only=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     highest_level: int | None = None
+    claims: int = 0
+    wrong_claims: int = 0
     skills: tuple[SkillScore, ...] = ()
 
 

@@ -151,3 +151,12 @@ def test_an_average_over_some_of_the_tasks_says_so() -> None:
     trials = [trial("a", 1.0, task=task, repeat=n) for task in "tu" for n in (1, 2)]
     found = card(grade(make_run(["a"], ["t", "u", "v"]), trials, ()), "a")
     assert found.overall.note == "2 of 3 tasks measured"
+
+
+def test_claims_are_answers_and_wrong_ones_had_not_done_all() -> None:
+    scores = (1.0, 0.99, 0.0)
+    trials = [trial("a", score, repeat=repeat) for repeat, score in enumerate(scores, start=1)]
+    stopped = structs.replace(trial("a", 0.0, repeat=4), stop="turn_limit")
+    unchecked = structs.replace(trial("a", 0.0, repeat=5), checks=())
+    found = card(grade(make_run(["a"]), [*trials, stopped, unchecked], ()), "a")
+    assert (found.claims, found.wrong_claims) == (3, 2)

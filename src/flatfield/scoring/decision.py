@@ -134,6 +134,10 @@ def _reasons(field: Sequence[Candidate], grading: Grading, result: RunResult) ->
     weighted = f"performance/speed/cost weighted {shares}"
     best = f"{first.card.agent} has the best overall score of {len(field)}: {_score(first.card.overall)}, {weighted}"
     lines = [best, _figures(first)]
+    if first.card.wrong_claims:
+        lines.append(
+            f"it took for done what checks say was not in {first.card.wrong_claims:,} of {first.card.claims:,} trials"
+        )
     if len(field) > 1:
         lines.append(f"next is {field[1].card.agent}, overall {_score(field[1].card.overall)}; {_figures(field[1])}")
         lines += _tradeoffs(field)

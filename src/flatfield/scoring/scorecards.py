@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from flatfield.records import Grade, Interval, Scorecard
 from flatfield.scoring.overall import combine, graded, task_blends, task_interval
-from flatfield.scoring.performance import device_cost
+from flatfield.scoring.performance import ALL, checks_score, device_cost
 from flatfield.scoring.scales import HOLDS, mean
 from flatfield.scoring.skills import skill_scores
 from flatfield.scoring.statistics.intervals import LEAST, mean_interval
@@ -47,6 +47,7 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
     cost = _cost(cells, exactly or joint.get("cost"), certain=free)
     if cost.score is not None and len(priced) < len(usd):
         cost = replace(cost, note=f"cost known on {len(priced)} of {len(usd)} trials")
+    claims = _claims(trials)
     usages = [trial.usage for trial in trials if trial.usage is not None]
     return Scorecard(
         agent=sheet.agent.name,
@@ -70,8 +71,16 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
         input_tokens=sum(usage.input_tokens for usage in usages) if usages else None,
         output_tokens=sum(usage.output_tokens for usage in usages) if usages else None,
         highest_level=_highest_level(sheet),
+        claims=len(claims),
+        wrong_claims=sum(score < ALL for score in claims),
         skills=skill_scores(trials),
     )
+
+
+def _claims(trials: Sequence[TrialRecord]) -> list[float]:
+    """The scores that checks gave to trials that their agent ended itself, with an answer: it takes them for done."""
+    scores = [checks_score(trial.checks) for trial in trials if trial.stop == "answered"]
+    return [score for score in scores if score is not None]
 
 
 def _graded_usd(trial: TrialRecord, agent: AgentConfig) -> float | None:

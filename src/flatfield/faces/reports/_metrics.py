@@ -48,7 +48,15 @@ def metrics(result: RunResult, *, brief: bool = False) -> Section:
         else ""
     )
     text += " Device: what the device's time costs." if device else ""
-    return Section(title="Performance Metrics", paragraphs=(text,), tables=tuple(tables))
+    claims = wrong_claims(ranked(result))
+    return Section(title="Performance Metrics", paragraphs=(text, *([claims] if claims else [])), tables=tuple(tables))
+
+
+def wrong_claims(cards: Sequence[Scorecard]) -> str:
+    """Who took for done what was not, as a sentence: whether its work can be delegated; "" where nobody claimed."""
+    said = [f"{card.agent} {card.wrong_claims:,} of {card.claims:,}" for card in cards if card.claims]
+    text = "Wrong but confident (it answered, and checks say that not all is done)"
+    return f"{text}: {', '.join(said)}." if said else ""
 
 
 def _figures(card: Scorecard, columns: Sequence[str], result: RunResult) -> Sequence[str]:
