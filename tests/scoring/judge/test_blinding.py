@@ -10,6 +10,7 @@ from flatfield.records import AgentConfig
 from flatfield.scoring.judge.blinding import Blinder
 
 ROSTER = (
+    AgentConfig(name="m", provider="openai-chat", model="castalia/claude-mythos-9"),
     AgentConfig(name="house-blend", provider="anthropic", model="claude-opus-4-1-20250805"),
     AgentConfig(name="quick", provider="openai", model="gpt-5-mini"),
     AgentConfig(
@@ -46,6 +47,15 @@ ROSTER = (
         ("I am agent_1 or agent_2", "I am agent_1 or agent_2"),
         ("claudette, llamas, quickly, a local meta tag, a falcon", None),
         ("the test model in the file", None),
+        ("I am Mythos, of Castalia", "I am agent_x, of agent_x"),
+        ("Ｃｌａｕｄｅ and Cla\u200bude and Сlаude", "agent_x and agent_x and agent_x"),
+        ("Я — Клод. 我是克劳德。クロードです", "Я — agent_x. 我是agent_x。agent_xです"),
+        ("see toolu_01AbCdEf and call_9xKdLmNoPqRs", "see agent_x and agent_x"),
+        ("Done. It took 3.2 s and cost $0.02.", "Done. It […] and […]."),
+        ("used 1,234 tokens", "[…]"),
+        ("It used 5 files and took 3 steps", None),
+        ("a\u202eb\u200bc", "a[U+202E]b[U+200B]c"),
+        ("👩\u200d🚀 naïve café 10 000 Å", None),
         ("", None),
     ],
 )
@@ -116,3 +126,8 @@ def test_what_the_task_names_stays_unless_it_says_who_wrote_this(text: str, want
     blinder = Blinder(ROSTER, GIVEN, GIVEN)
     assert blinder.scrub(text) == (text if wanted is None else wanted)
     assert "openai" not in Blinder(ROSTER).scrub(text).lower(), "what no task gave is a name"
+
+
+def test_what_the_task_is_about_is_no_figure_of_its_agent() -> None:
+    spoken = Blinder(ROSTER, ("What did it cost, in dollars?",))
+    assert spoken.scrub("It cost $0.02.") == "It cost $0.02."

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from flatfield import plugins
 from flatfield.scoring.judge.known_names import COMMON, EVERYDAY, PHRASES, QUALIFIERS, VERSIONED, families, providers
+from flatfield.scoring.verifying.lookalike import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,6 +49,23 @@ _AUTHOR_AFTER = re.compile(
     r"\s*(?:,?\s+here\b|,\s+(?:an?|the)\s+(?:large\s+)?(?:ai|language|assistant|model)\b)", re.IGNORECASE
 )
 _AUTHOR_CHARACTERS = 60
+_UNUSUAL = re.compile(r"(?=\S*[^\x00-\x7f])\S{1,200}")
+_MARKS = re.compile(r"\b(?:toolu_\w{4,}|(?:call|chatcmpl|msg|resp|rs|fc|gen)[_-][A-Za-z0-9]{10,}|functions\.\w+:\d+)\b")
+"""Ids of calls and replies: each is the fashion of one vendor."""
+_COST_WORDS = frozenset(
+    {"cost", "costs", "dollar", "dollars", "seconds", "second", "took", "token", "tokens", "duration"}
+)
+_AMOUNT = r"\d+(?:[.,]\d+)*"
+_SPENT = re.compile(
+    rf"\b(?:took|cost|used|spent)\s+(?:me\s+)?(?:about\s+|around\s+|~\s*)?(?:\${_AMOUNT}|{_AMOUNT}\s*"
+    r"(?:ms|s|secs?|seconds?|minutes?|min|cents?|dollars?|USD|(?:(?:input|output|prompt|completion|total)\s+)?tokens?))\b",
+    re.IGNORECASE,
+)
+_UNSEEN = re.compile(
+    "[\\u00ad\\u061c\\u180e\\u200b\\u200e\\u200f\\u202a-\\u202e\\u2060-\\u2064\\u2066-\\u206f\\ufeff\\ufff9-\\ufffb"
+    "\\U000e0000-\\U000e007f]"
+)
+"""Characters that nobody sees and that turn others round; joiners, which scripts and emoji need, are not among them."""
 _NEUTRAL = re.compile(r"agent_\d+", re.IGNORECASE)
 
 
@@ -65,6 +83,7 @@ class Blinder:
         full, words = _roster_names(agents)
         full.update(providers())
         known = families()
+        self._speaks_of_cost = not spoken.isdisjoint(_COST_WORDS)
         everyday = (words & spoken) - known
         names = [
             *(_spaced(name) for name in sorted(full, key=len, reverse=True)),
@@ -79,9 +98,24 @@ class Blinder:
         self._given = {_parts(match[0]) for text in given_texts for match in self._pattern.finditer(text)}
 
     def scrub(self, text: str) -> str:
-        """`text` with every name replaced; lone surrogates, which no API takes, become `?`."""
+        """`text` with every name replaced; lone surrogates, which no API takes, become `?`.
+
+        A name counts as it looks: full-width letters, invisible characters inside it and letters of other scripts that
+        are drawn alike do not hide it. Ids that only one vendor's API makes (`toolu_…`) go too, and
+        what an answer tells of its own seconds, dollars and tokens, where the task does not speak of these. What
+        cannot be seen is shown.
+        """
+        text = _UNUSUAL.sub(self._as_drawn, text)
         replaced = self._pattern.sub(self._replaced if self._given else STAND_IN, text)
-        return replaced.encode(errors="replace").decode()
+        replaced = _MARKS.sub(STAND_IN, replaced)
+        if not self._speaks_of_cost:
+            replaced = _SPENT.sub("[…]", replaced)
+        return _UNSEEN.sub(_shown, replaced).encode(errors="replace").decode()
+
+    def _as_drawn(self, match: re.Match[str]) -> str:
+        """A word as it is drawn, where that is a name; else as it is."""
+        plain = drawn(match[0])
+        return plain if self._pattern.search(plain) and not self._pattern.search(match[0]) else match[0]
 
     def _replaced(self, match: re.Match[str]) -> str:
         """The name itself, where it is one that the task gave and does not say who wrote this."""
@@ -112,7 +146,7 @@ class Blinder:
 
 
 def _roster_names(agents: Sequence[AgentConfig]) -> tuple[set[str], set[str]]:
-    """Full names, and the single words by which a model would call itself (the first of its name)."""
+    """Full names, and the single words by which a model would call itself or its maker: every part of its name."""
     full: set[str] = set()
     words: set[str] = set()
     for agent in agents:
@@ -121,10 +155,19 @@ def _roster_names(agents: Sequence[AgentConfig]) -> tuple[set[str], set[str]]:
         full.update({agent.name, agent.model, segment, plain, plain.split(":")[0], _host(agent.base_url)})
         if not plugins.traits_or_usual(agent.provider).is_word:
             full.update({agent.provider, f"{agent.provider}:{agent.model}"})
-        parts = [part.lower() for part in re.findall(r"[^\W\d_]+", plain)]
-        words.update(part for part in parts[:1] if len(part) >= 4 and part not in COMMON)
-        words.update(part for part in parts if part in EVERYDAY)
+        parts = [part.lower() for part in re.findall(r"[^\W\d_]+", f"{_owner(agent.model)} {plain}")]
+        words.update(part for part in parts if (len(part) >= 4 and part not in COMMON) or part in EVERYDAY)
     return {name for name in full if len(name) > 1 and not _NEUTRAL.fullmatch(name)}, words
+
+
+def _shown(match: re.Match[str]) -> str:
+    return f"[U+{ord(match[0]):04X}]"
+
+
+def _owner(model: str) -> str:
+    """Whose a model of a hub is: `lab` of `hf.co/lab/zephyr`; of a file on disk nothing can be told."""
+    parts = model.split("/")
+    return "" if model.startswith(("/", ".", "~")) or len(parts) not in {2, 3} else parts[-2]
 
 
 def _host(url: str | None) -> str:

@@ -15,6 +15,8 @@ _OTHERS = _words("""
     moonshot moonshotai minimax ernie baidu olmo allenai vllm sglang lmstudio llamacpp xllamacpp microsoft azure bedrock
     amazon cerebras fireworksai togetherai vicuna starcoder wizardlm internlm hunyuan tencent stepfun doubao bytedance
     ai21
+    通义千问 千问 阿里巴巴 阿里云 深度求索 智谱 月之暗面 文心一言 百度 混元 腾讯 豆包 字节跳动 讯飞星火 零一万物
+    гигачат gigachat yandexgpt алиса мистраль дипсик лама
 """)
 """Those of whom no vendor states that it is known so."""
 
@@ -55,6 +57,8 @@ QUALIFIERS = _words("""
 COMMON = QUALIFIERS | _words("""
     test tests model models fake demo base code local custom default file data agent answer text good best fast
     slow none echo script scripted path home oracle noop command tuned finetune finetuned main user name tool
-    tools json native hello judge
+    tools json native hello judge beta alpha gguf awq gptq lora vision embedding distill merged merge release
+    experimental uncensored abliterated long context quant quantized think thinker reasoning research labs team
+    community open inference router auto free models model-garden assistant
 """)
 """First words of model names that tell nothing."""

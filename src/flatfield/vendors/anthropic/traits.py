@@ -14,7 +14,7 @@ TRAITS = Traits(
     price_name="anthropic",
     maker="anthropic",
     makes="claude",
-    known_as=("claude", "anthropic"),
+    known_as=("claude", "anthropic", "克劳德", "クロード", "클로드", "клод", "антропик"),
     unsupported=("context_tokens",),
     color="orange",
 )

@@ -15,7 +15,10 @@ TRAITS = Traits(
     model_prefix="models/",
     maker="google",
     makes="gemini|gemma",
-    known_as=("gemini", "gemma", "bard", "deepmind", "google", "googleapis"),
+    known_as=(
+        *("gemini", "gemma", "bard", "deepmind", "google", "googleapis"),
+        *("谷歌", "双子座", "ジェミニ", "グーグル", "제미나이", "구글", "джемини", "гемини", "гугл"),
+    ),
     unsupported=("context_tokens",),
     color="purple",
 )

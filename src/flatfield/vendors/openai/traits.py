@@ -14,7 +14,7 @@ TRAITS = Traits(
     price_name="openai",
     maker="openai",
     makes="gpt|chatgpt|codex|davinci|o[134]",
-    known_as=("gpt", "chatgpt", "openai", "davinci", "codex"),
+    known_as=("gpt", "chatgpt", "openai", "davinci", "codex", "чатгпт", "챗지피티", "オープンエーアイ", "오픈에이아이"),
     unsupported=("context_tokens",),
     color="green",
 )
