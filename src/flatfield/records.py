@@ -734,11 +734,19 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
         return None if None in counts else sum(count or 0 for count in counts)
 
 
+class Placed(Struct, frozen=True, kw_only=True):
+    """The letter that an answer got at one place, counted from 1, of a list that a judge compared."""
+
+    place: int
+    letter: Letter
+
+
 class Verdict(Struct, frozen=True, kw_only=True):
     """One judge's letter for one trial; letter None when the judge failed, `reason` then says how.
 
     `evidence`: its quotes that are in what it was shown. `trial_started_at` tells which of a trial's versions it speaks
-    of; `judge_vendor` who made the judge's model, where that is known. `cost_usd` is the evaluation's overhead, never
+    of; `judge_vendor` who made the judge's model, where that is known; `placed` what it gave in each order of a list.
+    `cost_usd` is the evaluation's overhead, never
     the judged model's.
     """
 
@@ -756,6 +764,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     judged_at: str = ""
     trial_started_at: str = ""
     judge_vendor: str | None = None
+    placed: tuple[Placed, ...] = ()
 
 
 # ---------------------------------------------------------------------------- one run

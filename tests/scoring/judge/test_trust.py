@@ -12,6 +12,7 @@ from flatfield.records import (
     Evaluation,
     Grading,
     Letter,
+    Placed,
     Run,
     RunResult,
     Task,
@@ -138,3 +139,22 @@ def test_stability_and_letters_that_moved_are_of_the_same_version_of_a_trial(mak
     whole = trust(result(trials, now, before))
     assert whole is not None
     assert whole.set_aside == {"j": 6, "other": 1}
+
+
+def test_position_bias_is_each_answer_against_itself(make_trial: MakeTrial) -> None:
+    trials = [make_trial(agent="claude", repeat=number) for number in range(1, 7)]
+
+    def listed(*letters: Letter, places: tuple[int, ...] = (3, 1), repeat: int = 1) -> Verdict:
+        placed = tuple(Placed(place=place, letter=letter) for place, letter in zip(places, letters, strict=True))
+        return said("A", repeat=repeat, mode="list", placed=placed)
+
+    biased = one(result(trials, [listed("B", "A", repeat=number) for number in range(1, 7)])).position
+    assert biased.value == pytest.approx(0.125)
+    assert biased.n == 6
+    assert biased.interval is not None
+    assert biased.interval.low == pytest.approx(0.125)
+    fair = one(
+        result(trials, [listed("A", "A"), listed("F", "S", places=(2, 2), repeat=2), said("A", repeat=3)])
+    ).position
+    assert (fair.value, fair.n, fair.interval) == (0.0, 1, None)
+    assert one(result(trials, [said("A")])).position.value is None

@@ -96,6 +96,13 @@ def _of_one(each: JudgeFigures) -> Iterator[str]:
     if each.verifiers.n:
         same = f"{each.same_as_verifiers} of {each.verifiers.n}"
         yield f"{name}: the same letter as the verifiers in {same} trials that have both"
+    if each.position.value is not None:
+        place = each.position
+        ends = f" ({place.interval.low:+.2f} to {place.interval.high:+.2f})" if place.interval else ""
+        yield (
+            f"{name}: the same answer gets {place.value:+.2f}{ends} in score nearer to the front of a list than nearer"
+            f" to its end (n={place.n}); each letter is the mean of both"
+        )
     preference = each.self_preference
     if preference is None:
         yield f"{name}: self-preference not measured: {each.why_no_self_preference}"

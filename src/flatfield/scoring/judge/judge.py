@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import structs
 
 from flatfield import plugins
-from flatfield.records import MIDPOINTS, Verdict
+from flatfield.records import MIDPOINTS, Placed, Verdict
 from flatfield.scoring.judge.blinding import Blinder
 from flatfield.scoring.judge.comparative import is_comparative
 from flatfield.scoring.judge.makers import maker_of
@@ -44,7 +44,14 @@ class _Case:
     blinder: Blinder
     bench: Bench
 
-    def verdict(self, trial: TrialRecord, mark: Mark | str, spent: Spent, mode: Literal["item", "list"]) -> Verdict:
+    def verdict(
+        self,
+        trial: TrialRecord,
+        mark: Mark | str,
+        spent: Spent,
+        mode: Literal["item", "list"],
+        placed: tuple[Placed, ...] = (),
+    ) -> Verdict:
         """The verdict on a trial; a text instead of a mark says how the judge failed."""
         return Verdict(
             run=self.run,
@@ -60,6 +67,7 @@ class _Case:
             evidence=() if isinstance(mark, str) else mark.evidence,
             trial_started_at=trial.started_at,
             judge_vendor=maker_of(self.bench.agent),
+            placed=placed,
         )
 
 
@@ -131,13 +139,15 @@ async def _compare(case: _Case, trials: Sequence[TrialRecord], seed: int) -> dic
     orders = [shuffled, shuffled[::-1]][: len(shuffled)]
     asked = await asyncio.gather(*(_ask_list(case, each) for each in orders))
     marks: dict[str, list[Mark]] = {trial.id: [] for trial in trials}
+    placed: dict[str, list[Placed]] = {trial.id: [] for trial in trials}
     for each, outcome in zip(orders, asked, strict=True):
-        for trial, mark in zip(each, outcome.value or (), strict=False):
+        for place, (trial, mark) in enumerate(zip(each, outcome.value or (), strict=False), start=1):
             marks[trial.id].append(structs.replace(mark, reason=_named(mark.reason, each)))
+            placed[trial.id].append(Placed(place=place, letter=mark.letter))
     problems = [outcome.problem for outcome in asked if outcome.problem]
     spent = shares(total([outcome.spent for outcome in asked]), len(trials))
     return {
-        trial.id: case.verdict(trial, _combined(marks[trial.id], problems), share, "list")
+        trial.id: case.verdict(trial, _combined(marks[trial.id], problems), share, "list", tuple(placed[trial.id]))
         for trial, share in zip(trials, spent, strict=True)
     }
 

@@ -65,8 +65,9 @@ class JudgeFigures(Struct, frozen=True, kw_only=True):
     """One judge of a run. `quoted`: verdicts with evidence that was found; `cost_usd` None: not known for some.
 
     `verifiers`: weighted kappa with the verifiers' letters. `verbosity`: rank correlation of score and length.
-    `stability`: the share of trials, judged one by one more than once, whose letters are all the same. `spent_usd`
-    covers verdicts that do not count, too.
+    `stability`: the share of trials, judged one by one more than once, whose letters are all the same. `position`: how
+    much more the same answer gets, in score, nearer to the front of a list than nearer to its end. `spent_usd` covers
+    verdicts that do not count, too.
     """
 
     judge: str
@@ -77,6 +78,7 @@ class JudgeFigures(Struct, frozen=True, kw_only=True):
     same_as_verifiers: int
     verbosity: Estimate
     stability: Estimate
+    position: Estimate
     moved: tuple[Moved, ...]
     self_preference: SelfPreference | None
     why_no_self_preference: str
@@ -139,6 +141,7 @@ def _figures(name: str, result: RunResult) -> JudgeFigures:
             value=tie, n=len(lengths), interval=None if tie is None else spearman_interval(tie, len(lengths))
         ),
         stability=_stability(own, result.set_aside),
+        position=_position(own),
         moved=moved(own, result.set_aside),
         self_preference=preference if isinstance(preference, SelfPreference) else None,
         why_no_self_preference="" if isinstance(preference, SelfPreference) else preference,
@@ -190,6 +193,17 @@ def _stability(now: Sequence[Verdict], before: Sequence[Verdict]) -> Estimate:
     sat = _sittings([verdict for verdict in now if verdict.mode == "item"], before)
     same = sum(len({verdict.letter, *(each.letter for each in earlier)}) == 1 for verdict, earlier in sat)
     return Estimate(value=same / len(sat) if sat else None, n=len(sat))
+
+
+def _position(verdicts: Sequence[Verdict]) -> Estimate:
+    """Each answer against itself in the other order: where it stood in the middle both times, it says nothing."""
+    gains: list[float] = []
+    for verdict in verdicts:
+        places = sorted(verdict.placed, key=lambda each: each.place)
+        if len(places) > 1 and places[0].place < places[-1].place:
+            gains.append(MIDPOINTS[places[0].letter] - MIDPOINTS[places[-1].letter])
+    found = difference_interval([(gains, [0.0] * len(gains))])
+    return Estimate(value=found[0] if found else None, n=len(gains), interval=found[1] if found else None)
 
 
 def moved(now: Sequence[Verdict], before: Sequence[Verdict]) -> tuple[Moved, ...]:
