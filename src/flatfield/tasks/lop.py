@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from flatfield.tasks import (
 )
 from flatfield.tasks.access import is_broad, nobody, project_of
 from flatfield.tasks.cache import cache_folder
+from flatfield.tasks.letters import lettered
 
 if TYPE_CHECKING:
     from flatfield.tasks.access import Access
@@ -176,8 +178,11 @@ def _front_matter(matter: Node, path: Path, found: Findings, home: Path | None) 
 
 def _id(node: Node, name: str, found: Findings) -> str | None:
     value = fields.text()(node, name, found)
-    if value is None or _ID.fullmatch(value):
-        return value if value is None else str(value)
+    if value is None:
+        return None
+    value = unicodedata.normalize("NFC", value)
+    if _ID.fullmatch(lettered(value)):
+        return str(value)
     found.add(
         node.line,
         f"{name} {value!r} has characters other than letters, digits, `.`, `_`, `-`",

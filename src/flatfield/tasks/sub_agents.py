@@ -14,7 +14,7 @@ import msgspec
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import AgentConfig, Mistake
 from flatfield.tasks import fields, frontmatter, source
-from flatfield.tasks.agents import NAME, SETTINGS
+from flatfield.tasks.agents import SETTINGS, is_name
 from flatfield.tasks.roster import known_models
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def read_agent_file(path: Path) -> AgentConfig | None:
             found.add(_line_of(text, key), f"`{key}` is not read in a sub-agent file", fix)
     matter = frontmatter.read(text, found, drop=lambda key: key != "name").map or {}
     name = fields.text()(matter["name"], "`name`", found) if "name" in matter else path.stem
-    if name is not None and not NAME.fullmatch(name := unicodedata.normalize("NFC", name)):
+    if name is not None and not is_name(name := unicodedata.normalize("NFC", name)):
         number = matter["name"].line if "name" in matter else 1
         found.add(
             number,
