@@ -40,7 +40,7 @@ _ID = re.compile(r"[^\W_][\w.-]*")
 
 EXAMPLE = 'verify: [{answer: {contains: "TEXT"}}]'
 """The line of front matter that makes a LOP gradable."""
-_FRONT_MATTER = f"give the LOP front matter that says how the work is checked: `---`, `{EXAMPLE}` and `---` at its top"
+_FRONT_MATTER = f"give the LOP front matter: `---`, `{EXAMPLE}` and `---` at its top"
 
 
 def read_task(path: Path, seed: int = 0, *, cache: Path | None = None, access: Access | None = None) -> Task:

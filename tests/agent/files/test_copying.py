@@ -442,8 +442,11 @@ def test_a_folder_that_cannot_be_read_is_refused_too(tmp_path: Path, monkeypatch
         plan_copy(explicit(source), source)
 
 
-def test_a_path_that_is_too_long_is_shortened_in_its_middle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_git", [pytest.param(True, marks=needs_git), False])
+def test_a_path_that_is_too_long_is_shortened_in_its_middle(tmp_path: Path, *, in_git: bool) -> None:
     source = fill(tmp_path / "w", "a")
+    if in_git:
+        git(source, "init", "-q")
     here = Path.cwd()
     try:
         os.chdir(source)

@@ -77,16 +77,8 @@ def plan_copy(
     if not source.is_dir():
         raise NotFound(f"the workspace {source} of task {task.id} is not a folder; correct `workspace:` in {task.path}")
     sorting = _Sorting(source, own_answers(task) | {path.resolve() for path in exclude}, plain=plain)
-    git = git_files(source) if plain and in_git(source) else None
-    if git is not None:
-        sorting.left["ignored by git"] = list(git_ignored(source))
-        sorting.left["submodules that were never fetched (git submodule update --init)"] = list(git_missing(source))
-        sorting.left["not in this sparse checkout (git sparse-checkout disable)"] = list(git_sparse(source))
     try:
-        for path in git if git is not None else all_files(source, sorting.skips):
-            sorting.add(path)
-            if len(sorting.sizes) > limit_files * ENOUGH:
-                break
+        _sort(sorting, limit_files * ENOUGH)
     except OSError as error:
         raise FlatfieldError(_uncopied(str(error.filename or source), error, plain=plain)) from error
     if sorting.bytes > limit_bytes or len(sorting.sizes) > limit_files:
@@ -99,6 +91,24 @@ def plan_copy(
         inline=task.files,
         notes=sorting.notes(),
     )
+
+
+def _sort(sorting: _Sorting, most_files: int) -> None:
+    """Take in what git has in the source, or all of it; not much more than so many files.
+
+    Raises:
+        OSError: something cannot be read.
+    """
+    source = sorting.source
+    git = git_files(source) if sorting.plain and in_git(source) else None
+    if git is not None:
+        sorting.left["ignored by git"] = list(git_ignored(source))
+        sorting.left["submodules that were never fetched (git submodule update --init)"] = list(git_missing(source))
+        sorting.left["not in this sparse checkout (git sparse-checkout disable)"] = list(git_sparse(source))
+    for path in git if git is not None else all_files(source, sorting.skips):
+        sorting.add(path)
+        if len(sorting.sizes) > most_files:
+            break
 
 
 def copy(plan: CopyPlan, parent: Path) -> Path:
@@ -308,9 +318,8 @@ def _uncopied(path: str, error: OSError, *, plain: bool) -> str:
 
 def _shortened(path: str) -> str:
     """A path that can be read: of a very long one its beginning and its end."""
-    return (
-        path if len(path) <= SHOWN_CHARACTERS else f"{path[: SHOWN_CHARACTERS // 2]}…{path[-SHOWN_CHARACTERS // 2 :]}"
-    )
+    shown, half = os.fsencode(path).decode(errors="replace"), SHOWN_CHARACTERS // 2
+    return shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[:half]}…{shown[-half:]}"
 
 
 def _some(paths: Iterable[str]) -> str:

@@ -45,7 +45,7 @@ ADDED = """
 CREATE INDEX IF NOT EXISTS trials_superseded ON trials (run, agent, task, repeat) WHERE superseded = 1;
 """
 
-_ELSEWHERE = "or name a flatfield.toml in a folder that is, with --config or FLATFIELD_CONFIG: the store lies beside it"
+_ELSEWHERE = "or name a flatfield.toml in a writable folder (flatfield --config FILE, or FLATFIELD_CONFIG)"
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FIXES = {
     "SQLITE_FULL": ("the disk is full", "free some space and run the command again with --resume"),
