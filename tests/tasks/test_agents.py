@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flatfield import plugins
 from flatfield.errors import NotFound
 from flatfield.records import AgentConfig
-from flatfield.tasks.agents import NAME, fingerprint, parse_agent, select_agents
+from flatfield.tasks.agents import fingerprint, is_name, parse_agent, select_agents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ def test_what_is_no_agent(text: str) -> None:
 def test_every_provider_and_model_can_be_written(provider: str, model: str) -> None:
     agent = parse_agent(f"{provider}:{model}@http://127.0.0.1:9/v1")
     assert (agent.provider, agent.model, agent.base_url) == (provider, model, "http://127.0.0.1:9/v1")
-    assert NAME.fullmatch(agent.name)
+    assert is_name(agent.name)
 
 
 @pytest.mark.usefixtures("providers")

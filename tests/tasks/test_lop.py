@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import Limits, Targets
-from flatfield.tasks.lop import looks_like_task, read_task
+from flatfield.tasks.lop import EXAMPLE, looks_like_task, read_task
 from flatfield.tasks.source import Lines, slug
 
 if TYPE_CHECKING:
@@ -268,3 +268,9 @@ def test_a_workspace_does_not_lead_out_of_the_lops_project(
     assert "leads out of the LOP's project" in found.problem
     task = read_task(lop("workspace: ../shared", name="project/tasks/t.md"))
     assert task.workspace == str(tmp_path / "project" / "shared")
+
+
+def test_a_lop_without_sections_is_told_the_line_that_makes_it_gradable(write: Write, mistakes: Mistakes) -> None:
+    found = mistakes(read_task, write("t.md", '# T\n\n## Variables\n\nPROMPT: "p"\n'))
+    assert len(found) == 4
+    assert all(EXAMPLE in mistake.fix for mistake in found)

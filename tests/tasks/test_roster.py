@@ -9,7 +9,7 @@ from genai_prices.data_snapshot import get_snapshot
 from msgspec import structs
 
 from flatfield import plugins
-from flatfield.tasks.agents import NAME, parse_agent
+from flatfield.tasks.agents import is_name, parse_agent
 from flatfield.tasks.roster import SOON_DAYS, as_agent, known_models, notice, remark, retirement
 
 ORIGINAL = {
@@ -27,7 +27,7 @@ def test_the_original_nine_are_there_on_their_own_apis() -> None:
 @pytest.mark.parametrize("name", KNOWN)
 def test_each_can_be_an_agent_and_agrees_with_the_prices_data(name: str) -> None:
     known = KNOWN[name]
-    assert NAME.fullmatch(name)
+    assert is_name(name)
     assert known.provider in plugins.names("provider")
     assert known.released is None or known.retires is None or known.released < known.retires
     if vendor := plugins.traits_of(known.provider).price_name:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -16,6 +17,7 @@ from flatfield import plugins
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import AgentConfig
 from flatfield.tasks import fields, source
+from flatfield.tasks.letters import lettered, replaced
 from flatfield.tasks.roster import SHIPPED
 
 if TYPE_CHECKING:
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from flatfield.records import Mistake
     from flatfield.tasks.located import Node
 
-NAME = re.compile(r"[^\W_][\w.:@+-]*")
-"""An agent's name: letters of any script, but no `/` and no spaces, for it is part of a trial's id."""
+_NAME = re.compile(r"[^\W_][\w.:@+-]*")
+_NO_NAME = re.compile(r"[^\w.:@+-]+")
+_NO_LETTERS = re.compile(r"[\W_]+")
 
 
 def _output(node: Node, name: str, found: source.Findings) -> str | None:
@@ -84,6 +87,11 @@ class Roster(Sequence[AgentConfig]):
         return self.agents[index]
 
 
+def is_name(text: str) -> bool:
+    """Whether an agent can be called so: letters of any script, but no `/` and no spaces; it is part of trials' ids."""
+    return _NAME.fullmatch(lettered(text)) is not None
+
+
 def is_control(agent: AgentConfig) -> bool:
     """Whether the agent is a control: it needs no model, and a glob does not select it."""
     return plugins.traits_or_usual(agent.provider).is_control
@@ -91,7 +99,7 @@ def is_control(agent: AgentConfig) -> bool:
 
 def wrapper_name(agent: str) -> str:
     """What the sub-agent that wraps an agent is called: `nano-agent-`, and only letters, digits and hyphens."""
-    plain = re.sub(r"[\W_]+", "-", agent.lower()).strip("-")
+    plain = replaced(_NO_LETTERS, "-", agent.lower()).strip("-")
     return plain if plain.startswith("nano-agent-") else f"nano-agent-{plain}"
 
 
@@ -122,7 +130,7 @@ def parse_agent(text: str) -> AgentConfig:
     if base_url is not None and may_hold_a_key(base_url):
         raise NotFound(f"the address of {provider}:{model} holds {KEY_IN_ADDRESS}; {KEY_ELSEWHERE}")
     place = f"@{urlsplit(base_url).netloc}" if base_url else ""
-    name = re.sub(r"[^\w.:@+-]+", "-", f"{provider}:{model}{place}").strip("-:")
+    name = replaced(_NO_NAME, "-", f"{provider}:{model}{place}").strip("-:")
     return AgentConfig(name=name, provider=provider, model=model, base_url=base_url, source="command line")
 
 
@@ -166,7 +174,7 @@ def select_agents(items: Sequence[str], roster: Sequence[AgentConfig], writer: s
     problems: list[str] = []
     for item in items:
         try:
-            for agent in _select(item.strip(), roster, writer):
+            for agent in _select(unicodedata.normalize("NFC", item.strip()), roster, writer):
                 chosen[_free_name(agent, chosen)] = agent
         except NotFound as error:
             problems.append(str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -108,9 +109,10 @@ def _allow(root: Node, found: Findings) -> tuple[str, ...]:
 
 
 def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | None:
+    name = unicodedata.normalize("NFC", name)
     what = f"agent {name}"
     before = len(found.mistakes)
-    if not agents.NAME.fullmatch(name):
+    if not agents.is_name(name):
         found.add(node.line, f"{name!r} cannot be an agent's name", "use letters, digits and . _ : @ + - only")
     given = fields.read_map(node, agents.SETTINGS, found, what=what)
     entries = node.map or {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from flatfield.tasks import (
 )
 from flatfield.tasks.access import is_broad, nobody, project_of
 from flatfield.tasks.cache import cache_folder
+from flatfield.tasks.letters import lettered
 
 if TYPE_CHECKING:
     from flatfield.tasks.access import Access
@@ -38,6 +40,7 @@ _ID = re.compile(r"[^\W_][\w.-]*")
 
 EXAMPLE = 'verify: [{answer: {contains: "TEXT"}}]'
 """The line of front matter that makes a LOP gradable."""
+_FRONT_MATTER = f"give the LOP front matter: `---`, `{EXAMPLE}` and `---` at its top"
 
 
 def read_task(path: Path, seed: int = 0, *, cache: Path | None = None, access: Access | None = None) -> Task:
@@ -140,13 +143,13 @@ def _check_sections(prompt: Prompt, agents: tuple[str, ...], *, plain: bool, fou
     if not plain:
         return
     if not prompt.title:
-        found.add(1, "there is no title", "start the file with `# Title`, or write front matter")
+        found.add(1, "there is no title", f"start the file with `# Title`, or {_FRONT_MATTER}")
     suggested = {mistake.fix for mistake in found.mistakes}
     # Without a PROMPT it is hardly a plain LOP that lacks sections: what to do about those would only hide what counts.
     for name in markdown.SECTIONS if "PROMPT" in prompt.variables else ():
         if name in prompt.sections or name == "Variables" or f"did you mean `## {name}`?" in suggested:
             continue
-        found.add(1, f"there is no `## {name}` section", f"write `## {name}`, or give the LOP front matter")
+        found.add(1, f"there is no `## {name}` section", f"write `## {name}`, or {_FRONT_MATTER}")
     if "Agents" in prompt.sections and not agents:
         line = prompt.sections["Agents"].line
         found.add(line, "`## Agents` names no agent", "write lines `@agent-NAME PROMPT`, each on its own")
@@ -176,8 +179,11 @@ def _front_matter(matter: Node, path: Path, found: Findings, home: Path | None) 
 
 def _id(node: Node, name: str, found: Findings) -> str | None:
     value = fields.text()(node, name, found)
-    if value is None or _ID.fullmatch(value):
-        return value if value is None else str(value)
+    if value is None:
+        return None
+    value = unicodedata.normalize("NFC", value)
+    if _ID.fullmatch(lettered(value)):
+        return str(value)
     found.add(
         node.line,
         f"{name} {value!r} has characters other than letters, digits, `.`, `_`, `-`",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from flatfield.tasks.letters import lettered
 from flatfield.tasks.source import Findings, Lines, closest
 
 if TYPE_CHECKING:
@@ -99,9 +101,9 @@ def agent_lines(section: Section, found: Findings) -> tuple[str, ...]:
     names: list[str] = []
     for index in sorted(set(range(len(lines))) - hidden):
         line = lines.line(index)
-        match = _AGENT.fullmatch(line)
+        match = _AGENT.fullmatch(lettered(line))
         if match:
-            names.append(match.group(1))
+            names.append(unicodedata.normalize("NFC", line[match.start(1) : match.end(1)]))
         elif _ALMOST_AGENT.fullmatch(line):
             number = section.line + 1 + index
             found.add(number, f"{line.strip()!r} is not an agent's line", "write `@agent-NAME PROMPT`, nothing else")

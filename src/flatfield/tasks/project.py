@@ -78,6 +78,9 @@ def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> 
             all_agents.add([_of(home, agent) for agent in read.agents], read.unread)
             if read.skipped:
                 notes.append(f"{_shown(home / name, cwd)}: {', '.join(read.skipped)} skipped: {_NO_CALL}")
+            notes += [
+                f"{_shown(home / name, cwd)}: a folder cannot be read, nor agents in it: {at}" for at in read.untold
+            ]
     if mistakes:  # of flatfield.toml, which is asked for
         raise InvalidFiles([*mistakes, *chain.from_iterable(all_agents.unread.values())])
     all_agents.add(shipped(), {})

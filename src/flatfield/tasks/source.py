@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import Mistake
+from flatfield.tasks.letters import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 # Not str.splitlines: that also splits at form feeds and U+2028, which neither editors nor markdown-it count as lines.
 NEWLINE = re.compile(r"\r\n?|\n")
+
+
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+"""The byte order marks that files in UTF-16 begin with; nothing in UTF-8 does."""
+
+_NO_ID = re.compile(r"[^\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,9 @@ def decode(data: bytes, path: str) -> str:
     Raises:
         InvalidFiles: the bytes are not UTF-8.
     """
+    if data.startswith(UTF16_MARKS):
+        problem = "the file is UTF-16, not UTF-8"
+        raise InvalidFiles([Mistake(path=path, line=1, problem=problem, fix="save the file as UTF-8")])
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -139,4 +149,4 @@ def names_in(folder: Path) -> list[str]:
 
 def slug(name: str) -> str:
     """A file's name as an id: what is no letter of any script, digit, `.`, `_` or `-` becomes `-`."""
-    return re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", name)).strip("-._") or "task"
+    return replaced(_NO_ID, "-", unicodedata.normalize("NFC", name)).strip("-._") or "task"

@@ -390,3 +390,89 @@ def test_a_folder_that_git_ignores_whole_is_copied_as_outside_git(tmp_path: Path
     (top / ".gitignore").write_text("work/\n*.log\n")
     git(top, "init", "-q")
     assert plan_copy(PLAIN, top / "work").files == ("a", "b.log")
+
+
+@needs_git
+def test_files_that_a_sparse_checkout_leaves_out_are_said(tmp_path: Path) -> None:
+    source = fill(tmp_path / "w", "a", "in/b", "out/c")
+    git(source, "init", "-q")
+    git(source, "add", "-A")
+    git(source, "commit", "-qm", "x")
+    git(source, "sparse-checkout", "set", "--cone", "in")
+    plan = plan_copy(PLAIN, source)
+    assert plan.files == ("a", "in/b")
+    told = "left out of the workspace, not in this sparse checkout (git sparse-checkout disable): out/c"
+    assert plan.notes == (told,)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_pointers_of_git_lfs_are_said(tmp_path: Path, *, plain: bool) -> None:
+    source = fill(tmp_path / "w", "a")
+    beginning = "version https://git-lfs.github.com/spec/v1\n"
+    (source / "p.bin").write_text(f"{beginning}oid sha256:{'0' * 64}\nsize 5\n")
+    (source / "about.txt").write_text(beginning + "long " * 500)
+    plan = plan_copy(PLAIN if plain else explicit(source), source)
+    assert plan.files == ("a", "about.txt", "p.bin")
+    assert plan.notes == ("in the workspace, pointers of Git LFS in place of files (git lfs pull): p.bin",)
+
+
+@needs_git
+def test_settings_of_git_c_count_and_those_that_are_set_here_win(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = fill(tmp_path / "w", "a", "b.tmp")
+    git(source, "init", "-q")
+    (tmp_path / "ignored").write_text("*.tmp\n")
+    (tmp_path / "run.sh").write_text(f"#!/bin/sh\ntouch {tmp_path}/it-ran\nfalse\n")
+    (tmp_path / "run.sh").chmod(0o755)
+    settings = f"'core.excludesFile={tmp_path}/ignored' 'core.fsmonitor'='{tmp_path}/run.sh'"
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", settings)
+    assert plan_copy(PLAIN, source).files == ("a",)
+    assert not (tmp_path / "it-ran").exists()
+    git(source, "status")
+    assert (tmp_path / "it-ran").exists(), "without settings of ours it runs"
+
+
+@pytest.mark.parametrize(("plain", "way_out"), [(True, "let git ignore it, or give"), (False, "move it out of")])
+def test_a_file_that_cannot_be_read_is_refused_once_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, plain: bool, way_out: str
+) -> None:
+    source = fill(tmp_path / "w", "a", "closed")
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("closed") and may(path, mode))
+    with pytest.raises(FlatfieldError, match=f"w/closed: Permission denied; make it readable, .*{way_out}"):
+        plan_copy(PLAIN if plain else explicit(source), source)
+
+
+def test_a_folder_that_cannot_be_read_is_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = fill(tmp_path / "w", "a", "closed/b")
+    scan = os.scandir
+
+    def refuse(at: str) -> object:
+        if str(at).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(at))
+        return scan(at)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(FlatfieldError, match="w/closed: Permission denied; make it readable, or move it out"):
+        plan_copy(explicit(source), source)
+
+
+@pytest.mark.parametrize("in_git", [pytest.param(True, marks=needs_git), False])
+def test_a_path_that_is_too_long_is_shortened_in_its_middle(tmp_path: Path, *, in_git: bool) -> None:
+    source = fill(tmp_path / "w", "a")
+    if in_git:
+        git(source, "init", "-q")
+    here = Path.cwd()
+    try:
+        os.chdir(source)
+        for _ in range(20):
+            Path("d" * 200).mkdir()
+            os.chdir("d" * 200)
+        Path("end.txt").write_text("x")
+    finally:
+        os.chdir(here)
+    with pytest.raises(FlatfieldError) as error:
+        plan_copy(PLAIN, source)
+    assert len(str(error.value)) < 500
+    assert "end.txt: File name too long; let git ignore it, or give the LOP a `workspace:`" in str(error.value)

@@ -12,11 +12,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 import typer
 
 from flatfield.faces.cli.carrying import leave, quiet_collector
-from flatfield.records import Failure, RunResult
+from flatfield.records import Failure, RunResult, Task
 from flatfield.runs.scheduler import Summary
 from flatfield.runs.store.store import Store
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
@@ -195,9 +196,16 @@ def test_codes_and_the_way_on(
     assert "1 trial not measured; when the cause is mended, go on with" in capsys.readouterr().err
     failed = make_result([trial(score=None, more={"failure": Failure(kind="provider", message="down")})])
     assert code(failed, summary()) == 3
-    unjudged = make_result([trial(score=None)])
+    bare = Task(id="t1", title="", prompt="p", path="lops/t1.md")
+    unjudged = make_result([trial(score=None)], tasks=[msgspec.structs.replace(bare, rubric="It is polite.")])
     assert code(unjudged, summary()) == 3
     assert "1 trial not judged; go on with: " in capsys.readouterr().err
+    ungraded = make_result([trial(score=None)], tasks=[bare])
+    assert code(ungraded, summary()) == 3
+    told = capsys.readouterr().err
+    assert "1 trial not graded, for nothing says what is right: write `verify: [" in told
+    assert "in the front matter of lops/t1.md, and run it again" in told
+    assert "--judge" not in told
     unmeasured = make_result([trial(more={"checks": (json_check(None),)})])
     assert code(unmeasured, summary()) == 3
     assert "1 trial not measured by any verifier" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import subprocess
@@ -204,3 +205,13 @@ async def test_where_writing_is_not_allowed_reading_works_and_writing_is_refused
     assert lines, done.stderr
     assert lines[0] == make_run().id, done.stderr
     assert "make the folder and the files in it" in lines[1]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_folder_that_may_not_be_written_is_told_with_the_way_out(tmp_path: Path, number: int) -> None:
+    told = str(store_error(tmp_path / "store.db", OSError(number, os.strerror(number))))
+    assert (
+        "make its folder writable, or name a flatfield.toml in a writable folder (flatfield --config FILE, or" in told
+    )
+    assert "make room" not in told
+    assert "make room for it" in str(store_error(tmp_path / "store.db", OSError(errno.ENOSPC, "No space left")))

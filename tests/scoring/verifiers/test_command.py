@@ -264,7 +264,10 @@ async def test_an_agents_source_layout_is_still_obeyed(place: Path, real: Sandbo
         ("grep -q pytest test_a.py || echo pytest", 1.0, "exit code 0"),
         (f"{PYTEST} test_a.py --junitxml=mine.xml", 1.0, "1 of 1 cases passed"),
         (f"{PYTEST} test_a.py; {PYTEST} -q test_b.py", 0.75, "3 of 4 cases passed; not test_b[two words]"),
-        ("./gone", 0.0, "exit code 127"),
+        ("./gone", 0.0, "exit code 127: ./gone is not there"),
+        ("cat test_a.py && sub/gone.sh x", 0.0, "exit code 127: sub/gone.sh is not there"),
+        ("cd . && ./gone", 0.0, "exit code 127"),
+        ("${NOTHING:-.}/gone", 0.0, "exit code 127"),
         ("cat test_a.py && no-such-tool test.js", None, "the sandbox has no no-such-tool, which the command needs"),
     ],
 )

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from flatfield.agent.files.answers import PEEK_BYTES, kind_of_answer, named_out, own_answers
 from flatfield.agent.files.confined import ConfinedFiles
-from flatfield.agent.files.listing import all_files, git_files, git_ignored, git_missing, in_git
+from flatfield.agent.files.listing import all_files, git_files, git_ignored, git_missing, git_sparse, in_git
 from flatfield.agent.files.removing import discard
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.machine.sandbox.packages import LIMIT_BYTES, LIMIT_FILES
@@ -30,6 +30,12 @@ ENOUGH = 10  # times the limit: listed so far to find the largest folder, and no
 NAMED_IN_NOTE = 8
 ALL_IGNORED = "./"
 """What git says where it ignores the very folder that it is asked about."""
+SHOWN_CHARACTERS = 200
+POINTER_BYTES = 1024
+POINTER_BEGINS = "version https://git-lfs.github.com/spec/v1\n"
+"""How each pointer begins that Git LFS puts in place of a file; all of them are shorter than POINTER_BYTES."""
+MOST_PATH_BYTES = os.pathconf("/", "PC_PATH_MAX") - 256
+"""The system's own limit, less what the folder of a trial may take."""
 CHUNK_BYTES = 8 * 1024**2
 NOT_HERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
 
@@ -59,7 +65,7 @@ def plan_copy(
 
     Raises:
         NotFound: the task's folder is not there.
-        FlatfieldError: it is over a limit; the message names the largest folder.
+        FlatfieldError: it is over a limit (the message names the largest folder), or something in it cannot be read.
     """
     plain = task.plain and task.workspace is None
     if not plain and task.workspace is None:
@@ -73,17 +79,10 @@ def plan_copy(
     if not source.is_dir():
         raise NotFound(f"the workspace {source} of task {task.id} is not a folder; correct `workspace:` in {task.path}")
     sorting = _Sorting(source, own_answers(task) | {path.resolve() for path in exclude}, plain=plain)
-    git = git_files(source) if plain and in_git(source) else None
-    ignored = git_ignored(source) if git is not None else ()
-    if ALL_IGNORED in ignored:  # git keeps nothing of it, so git has no say in it
-        git = None
-    if git is not None:
-        sorting.left["ignored by git"] = list(ignored)
-        sorting.left["submodules that were never fetched (git submodule update --init)"] = list(git_missing(source))
-    for path in git if git is not None else all_files(source, sorting.skips):
-        sorting.add(path)
-        if len(sorting.sizes) > limit_files * ENOUGH:
-            break
+    try:
+        _sort(sorting, limit_files * ENOUGH)
+    except OSError as error:
+        raise FlatfieldError(_uncopied(str(error.filename or source), error, plain=plain)) from error
     if sorting.bytes > limit_bytes or len(sorting.sizes) > limit_files:
         raise sorting.too_large(limit_bytes, limit_files)
     return CopyPlan(
@@ -94,6 +93,27 @@ def plan_copy(
         inline=task.files,
         notes=sorting.notes(),
     )
+
+
+def _sort(sorting: _Sorting, most_files: int) -> None:
+    """Take in what git has in the source, or all of it; not much more than so many files.
+
+    Raises:
+        OSError: something cannot be read.
+    """
+    source = sorting.source
+    git = git_files(source) if sorting.plain and in_git(source) else None
+    ignored = git_ignored(source) if git is not None else ()
+    if ALL_IGNORED in ignored:  # git keeps nothing of it, so git has no say in it
+        git = None
+    if git is not None:
+        sorting.left["ignored by git"] = list(ignored)
+        sorting.left["submodules that were never fetched (git submodule update --init)"] = list(git_missing(source))
+        sorting.left["not in this sparse checkout (git sparse-checkout disable)"] = list(git_sparse(source))
+    for path in git if git is not None else all_files(source, sorting.skips):
+        sorting.add(path)
+        if len(sorting.sizes) > most_files:
+            break
 
 
 def copy(plan: CopyPlan, parent: Path) -> Path:
@@ -118,7 +138,7 @@ def copy(plan: CopyPlan, parent: Path) -> Path:
                     files.write_bytes(path, text.encode())
     except OSError as error:
         discard(root)
-        at = error.filename or root
+        at = _shortened(str(error.filename or root))
         raise FlatfieldError(
             f"cannot make a workspace in {parent}: {at}: {error.strerror}; free it and retry"
         ) from error
@@ -192,6 +212,7 @@ class _Sorting:
         self.sizes: dict[str, int] = {}
         self.links: dict[str, str] = {}
         self.left: dict[str, list[str]] = {}
+        self.pointers: list[str] = []
         self.bytes = 0
         self._empty: list[str] = []
         inside = [path for path in never if path != source and path.is_relative_to(source)]
@@ -207,6 +228,8 @@ class _Sorting:
         if reason:
             return
         full = self.source / path
+        if len(os.fsencode(full)) > MOST_PATH_BYTES:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(full))
         try:
             info = full.lstat()
         except FileNotFoundError:  # tracked by git, but deleted
@@ -219,9 +242,13 @@ class _Sorting:
             self._leave("neither files nor folders", path)
         elif self.plain and (kind := kind_of_answer(path, lambda: _beginning(full))):
             self._leave(f"may hold answers ({kind}s)", path)
+        elif not os.access(full, os.R_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(full))
         else:
             self.sizes[path] = info.st_size
             self.bytes += info.st_size
+            if info.st_size < POINTER_BYTES and _beginning(full).startswith(POINTER_BEGINS):
+                self.pointers.append(path)
 
     def _by_name(self, path: str) -> bool:
         out = named_out(path) if self.plain else None
@@ -266,9 +293,9 @@ class _Sorting:
 
     def notes(self) -> tuple[str, ...]:
         """One sentence for each reason."""
-        return tuple(
-            f"left out of the workspace, {reason}: {_some(paths)}" for reason, paths in self.left.items() if paths
-        )
+        left = (f"left out of the workspace, {reason}: {_some(paths)}" for reason, paths in self.left.items() if paths)
+        absent = "in the workspace, pointers of Git LFS in place of files (git lfs pull)"
+        return (*left, *([f"{absent}: {_some(self.pointers)}"] if self.pointers else []))
 
     def too_large(self, limit_bytes: int, limit_files: int) -> FlatfieldError:
         """The refusal: the deepest folder that holds more than half, else the largest at the top."""
@@ -290,6 +317,19 @@ class _Sorting:
             f"{self.source} is too large for a workspace: more than {limit}; its largest folder is {largest}: "
             "let git ignore it, or give the LOP a `workspace:` of its own"
         )
+
+
+def _uncopied(path: str, error: OSError, *, plain: bool) -> str:
+    """What to say of something that no workspace can hold, once and before any trial begins."""
+    out = "let git ignore it, or give the LOP a `workspace:` of its own" if plain else "move it out of the workspace"
+    fix = out if error.errno == errno.ENAMETOOLONG else f"make it readable{', ' if plain else ', or '}{out}"
+    return f"the workspace cannot be copied: {_shortened(path)}: {error.strerror}; {fix}"
+
+
+def _shortened(path: str) -> str:
+    """A path that can be read: of a very long one its beginning and its end."""
+    shown, half = os.fsencode(path).decode(errors="replace"), SHOWN_CHARACTERS // 2
+    return shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[:half]}…{shown[-half:]}"
 
 
 def _some(paths: Iterable[str]) -> str:

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GIT_SECONDS = 120
-KEPT_VARIABLES = re.compile(r"PATH|HOME|XDG_CONFIG_HOME|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|(KEY|VALUE)_\d+)")
-"""Where git is, and this user's own settings: what is ignored everywhere, which folders of others are safe. What says
+KEPT_VARIABLES = re.compile(
+    r"PATH|HOME|XDG_CONFIG_HOME|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|PARAMETERS|COUNT|(KEY|VALUE)_\d+)"
+)
+"""Where git is, and this user's own settings: what is ignored everywhere, which folders of others are safe; also those
+of `git -c`, which git hands to its hooks and aliases so, and puts before those of our own `-c`, which win. What says
 where a repository is, as git's hooks are told, is not kept: it is another one."""
 
 
@@ -24,6 +27,8 @@ def in_git(folder: Path) -> bool:
     """Whether the folder, or one above it, is a git repository's."""
     return any((above / ".git").exists() for above in (folder, *folder.parents))
 
+
+_NOT_CHECKED_OUT = "S"
 
 HARMLESS = (
     *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.bareRepository=explicit"),
@@ -75,6 +80,14 @@ def git_missing(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(path for path in tracked if not any((folder / path).iterdir())))
 
 
+def git_sparse(folder: Path) -> tuple[str, ...]:
+    """The tracked files that are not there because the repository is checked out in part."""
+    tagged = (line.partition(" ") for line in _git(folder, "-t") or ())
+    return tuple(
+        sorted(path for tag, _, path in tagged if tag == _NOT_CHECKED_OUT and not os.path.lexists(folder / path))
+    )
+
+
 def _empty_folders(folder: Path, path: str) -> Iterator[str]:
     for at, folders, names in os.walk(folder / path):
         if not folders and not names:
@@ -87,8 +100,12 @@ def git_ignored(folder: Path) -> tuple[str, ...]:
 
 
 def all_files(folder: Path, skip: Callable[[str], bool]) -> Iterator[str]:
-    """Everything below the folder, links not followed; empty folders end in `/`. What `skip` names is not entered."""
-    for at, folders, names in os.walk(folder):
+    """Everything below the folder, links not followed; empty folders end in `/`. What `skip` names is not entered.
+
+    Raises:
+        OSError: a folder in it cannot be read.
+    """
+    for at, folders, names in os.walk(folder, onerror=_unread):
         inside = os.path.relpath(at, folder)
         prefix = "" if inside == "." else f"{inside}/"
         links = [name for name in folders if (folder / prefix / name).is_symlink()]
@@ -97,6 +114,11 @@ def all_files(folder: Path, skip: Callable[[str], bool]) -> Iterator[str]:
         yield from (prefix + name for name in sorted([*names, *links, *skipped]))
         if prefix and not (folders or names or links or skipped):
             yield prefix
+
+
+def _unread(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # gone meanwhile
+        raise error
 
 
 def _git(folder: Path, *options: str) -> tuple[str, ...] | None:

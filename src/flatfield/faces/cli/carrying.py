@@ -139,7 +139,9 @@ def leave(result: RunResult, summary: Summary, *, stopped: bool) -> None:
 def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
     """What of the run is not measured, and what would help."""
     from flatfield.faces.wording import many
+    from flatfield.scoring.judge.judge import rubric_of
     from flatfield.scoring.performance import trial_scores, verified
+    from flatfield.tasks.lop import EXAMPLE
 
     failed = sum(trial.failure is not None for trial in result.trials)
     open_trials = failed + sum(trial not in {one.id for one in result.trials} for trial in summary.not_started)
@@ -148,8 +150,15 @@ def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
     scores = trial_scores(result.run, result.trials, result.verdicts)
     unscored = [trial for trial in result.trials if trial.failure is None and trial.id not in scores]
     unjudged = [trial for trial in unscored if not verified(trial.checks)]
-    if unjudged:
-        yield f"{many(len(unjudged), 'trial')} not judged; {_go_on(result)} --judge AGENT"
+    bare = {task.id: task.path for task in result.run.tasks if not rubric_of(task)}
+    if judged := sum(trial.task not in bare for trial in unjudged):
+        yield f"{many(judged, 'trial')} not judged; {_go_on(result)} --judge AGENT"
+    if unchecked := [trial.task for trial in unjudged if trial.task in bare]:
+        names = ", ".join(sorted({bare[task] or task for task in unchecked}))
+        yield (
+            f"{many(len(unchecked), 'trial')} not graded, for nothing says what is right: "
+            f"write `{EXAMPLE}` in the front matter of {names}, and run it again"
+        )
     if len(unscored) > len(unjudged):
         yield f"{many(len(unscored) - len(unjudged), 'trial')} not measured by any verifier: the report says why"
 

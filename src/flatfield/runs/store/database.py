@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import time
 from typing import TYPE_CHECKING
@@ -44,9 +45,11 @@ ADDED = """
 CREATE INDEX IF NOT EXISTS trials_superseded ON trials (run, agent, task, repeat) WHERE superseded = 1;
 """
 
+_ELSEWHERE = "or name a flatfield.toml in a writable folder (flatfield --config FILE, or FLATFIELD_CONFIG)"
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FIXES = {
     "SQLITE_FULL": ("the disk is full", "free some space and run the command again with --resume"),
-    "SQLITE_READONLY": ("it may not be written", "make the folder and the files in it writable"),
+    "SQLITE_READONLY": ("it may not be written", f"make the folder and the files in it writable, {_ELSEWHERE}"),
     "SQLITE_CANTOPEN": ("it cannot be opened", "make the folder and the files in it readable and writable"),
     "SQLITE_PERM": ("access is denied", "make the folder and the files in it readable and writable"),
     "SQLITE_BUSY": (f"another process kept it locked for {BUSY_SECONDS:.0f} s", "wait for that one, then try again"),
@@ -128,9 +131,9 @@ def store_error(path: Path, error: Exception) -> StoreError:
         if name.startswith(prefix):
             return StoreError(f"the store {path} failed: {problem} ({error}); {fix}")
     if isinstance(error, OSError):
-        return StoreError(
-            f"the store {path} failed: {error.strerror or error}; make room for it and its folder writable"
-        )
+        shut = error.errno in _NOT_WRITABLE
+        fix = f"make its folder writable, {_ELSEWHERE}" if shut else "make room for it and its folder writable"
+        return StoreError(f"the store {path} failed: {error.strerror or error}; {fix}")
     return StoreError(f"the store {path} failed: {type(error).__name__}: {error}")
 
 

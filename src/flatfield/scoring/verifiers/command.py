@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import posixpath
 import re
 import shlex
@@ -35,6 +36,8 @@ CASE_SHARE = 4
 NOT_FOUND = 127
 LOOKING = SandboxLimits(wall_seconds=20.0)
 _HAS_PYTEST = "python3 -m pytest --version || command -v pytest"
+_PLAIN_PATH = re.compile(r"(?!/)[\w./+ -]+")
+"""A path that the shell takes as it stands, in the workspace."""
 _PYTHONPATH = re.compile(r"\bPYTHONPATH=(?![\"']?\$(PYTHONPATH\b|\{PYTHONPATH\}))")
 
 TRAITS = VerifierTraits(needs_sandbox=True)
@@ -156,7 +159,10 @@ class CommandVerifier:
         reported = await asyncio.to_thread(tests.gather, context.files) if tests else None
         if untold := await self._untold(result, reported, context.sandbox):
             return untold
-        return _exit_code(result) if reported is None else _fraction(result, reported, seconds)
+        if reported is not None:
+            return _fraction(result, reported, seconds)
+        gone = await asyncio.to_thread(self._gone, result, context.root)
+        return _check(float(result.exit_code == 0), _ending(result) + gone, result)
 
     def _tests(self, hidden: Mapping[str, Path]) -> PytestRun | None:
         if not self._pytest:
@@ -199,6 +205,17 @@ class CommandVerifier:
                     return program
         return None
 
+    def _gone(self, result: CommandResult, root: Path) -> str:
+        """The script of the workspace's that the command starts and that is not there, where that ended it."""
+        if result.stopped or result.exit_code != NOT_FOUND:
+            return ""
+        named = programs(self._options.run)
+        if "cd" in named:  # then a path begins elsewhere
+            return ""
+        scripts = [name for name in named if "/" in name and _PLAIN_PATH.fullmatch(name) and ".." not in name]
+        gone = next((name for name in scripts if not os.path.lexists(root / name)), None)
+        return f": {gone} is not there" if gone else ""
+
     def _place(self, context: VerifyContext) -> dict[str, Path]:
         """Put the hidden files into the workspace.
 
@@ -212,10 +229,6 @@ class CommandVerifier:
         hidden = read_hidden(folder / str(self._options.hidden), self._options.target)
         place(hidden, context.files, [change.path for change in context.trial.changes])
         return hidden
-
-
-def _exit_code(result: CommandResult) -> Check:
-    return _check(float(result.exit_code == 0), _ending(result), result)
 
 
 def _ending(result: CommandResult) -> str:
