@@ -38,14 +38,17 @@ def connected(clock: Clock) -> tuple[TimedSocket, socket.socket]:
 @pytest.mark.parametrize("into", [False, True])
 def test_a_busy_reader_makes_nothing_arrive_later(into: bool) -> None:
     ours, theirs = connected(SystemClock())
+    late_seconds = []
     with ours, theirs:
-        sent = time.perf_counter()
-        theirs.send(b"hello")
-        busy()
-        buffer = bytearray(9)
-        assert (bytes(buffer[: ours.recv_into(buffer)]) if into else ours.recv(9)) == b"hello"
-        found = arrived(ours.fileno(), time.perf_counter())
-        assert found - sent < BUSY_SECONDS / 2
+        # Linux begins to stamp a moment after the first socket of the machine has asked for it.
+        while len(late_seconds) < 5 and min(late_seconds, default=BUSY_SECONDS) >= BUSY_SECONDS / 2:
+            sent = time.perf_counter()
+            theirs.send(b"hello")
+            busy()
+            buffer = bytearray(9)
+            assert (bytes(buffer[: ours.recv_into(buffer)]) if into else ours.recv(9)) == b"hello"
+            late_seconds.append(arrived(ours.fileno(), time.perf_counter()) - sent)
+        assert min(late_seconds) < BUSY_SECONDS / 2
         assert arrived(ours.fileno(), 0.0) == 0.0, "never later than now"
 
 
