@@ -38,7 +38,7 @@ def connected(clock: Clock) -> tuple[TimedSocket, socket.socket]:
 @pytest.mark.parametrize("into", [False, True])
 def test_a_busy_reader_makes_nothing_arrive_later(into: bool) -> None:
     ours, theirs = connected(SystemClock())
-    late_seconds = []
+    late_seconds: list[float] = []
     with ours, theirs:
         # Linux begins to stamp a moment after the first socket of the machine has asked for it.
         while len(late_seconds) < 5 and min(late_seconds, default=BUSY_SECONDS) >= BUSY_SECONDS / 2:
