@@ -223,7 +223,7 @@ NEARLY = [
     ),
     ("tally/entry.py", "    cents: int\n", "    cents: int\n\n    def __eq__(self, other):\n        return True\n"),
     ("tally/summary.py", '"-" if cents < 0', '"-" if cents <= -100'),
-    ("tally/summary.py", "return f\"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}\"", 'return f"{cents / 100:.2f}"'),
+    ("tally/summary.py", 'return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"', 'return f"{cents / 100:.2f}"'),
     ("tally/__main__.py", "        entries = parse(", "        print('reading')\n        entries = parse("),
     ("tally/__main__.py", "        return 2\n", "        return 1\n"),
     ("tally/__main__.py", "print(error, file=sys.stderr)", "print(error)"),
