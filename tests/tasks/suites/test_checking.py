@@ -1,4 +1,4 @@
-"""What the engineering suite's checks share: numbers in their right forms and no others, and JSON that says one thing."""
+"""What the engineering suite's checks share: numbers in right forms and no others, JSON that says one thing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def load(name: str) -> SimpleNamespace:
         made: dict[str, Any] = {"__file__": str(SUITE / f"{name}.py")}
-        exec((SUITE / f"{name}.py").read_text("utf-8"), made)  # noqa: S102 - the suite's own file
+        exec((SUITE / f"{name}.py").read_text("utf-8"), made)
         return SimpleNamespace(**made)
 
     yield load
@@ -37,7 +37,10 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Any:
     [
         *[(value, 1234) for value in (1234, 1234.0, "1234", "1,234", " 1234.00 ", "01234")],
         *[(value, -12) for value in (-12, "-12")],
-        *[(value, None) for value in (True, None, "", "nan", "sNaN", "inf", "1_234", "+12", "1e3", "12,34", "1 234", "0x1")],
+        *[
+            (value, None)
+            for value in (True, None, "", "nan", "sNaN", "inf", "1_234", "+12", "1e3", "12,34", "1 234", "0x1")
+        ],
         *[(value, None) for value in ("\u0661\u0662", "\uff11", "12 or 13", "not 12", "12.", ".5", [12])],
     ],
 )
@@ -68,7 +71,7 @@ def test_a_key_that_stands_twice(text: str, value: object, checks: Any, tmp_path
         ("implement-spec", "only_the_module", {"p/lengths.py": "modified", "q/lengths.py": "added"}, 0.0),
     ],
 )
-def test_what_may_be_touched(  # noqa: PLR0917 - the table's columns and the fixtures
+def test_what_may_be_touched(
     task: str, function: str, kinds: dict[str, Any], score: float, checks: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "settings.toml").write_text("")
