@@ -131,6 +131,10 @@ async def test_nearly_the_analysis(  # noqa: PLR0917 - the table's columns and t
         ('"""Put an item at the end of the shelf."""', '"""  """', 13 / 14),
         ("import csv\n", "import csv\nimport stock\n", 0.0),
         ("import csv\n", "import csv\nfrom stock import LOW as SAME\n", 0.0),
+        ("import csv\n", "import csv\nfrom . import stock\n", 0.0),
+        ("import csv\n", 'import csv\n\nstock = __import__("stock")\n', 0.0),
+        ("LOW = 5\n", "import importlib\nLOW = importlib.import_module('stock').LOW\n", 0.0),
+        ("LOW = 5\n", "exec(Path(__file__).with_name('stock.py').read_text())\n", 0.0),
         ("def cheapest(", "def the_cheapest(", 0.0),
         ("class Item:", "class Item", 0.0),
     ],
@@ -140,6 +144,12 @@ async def test_a_copy_without_its_docstrings(  # noqa: PLR0917 - the table's col
 ) -> None:
     context = await leave(task("basic/level-4-analyse"), _edited(stock, "stock_plus.py", old, new))
     assert await measure(context, only="python") == pytest.approx(score)
+
+
+async def test_a_copy_may_speak_of_the_stock(task: Read, stock: Sources, leave: Leave, measure: Measure) -> None:
+    sources = _edited(stock, "stock_plus.py", '"""Put an item at the end of the shelf."""', '"""stock.py"""')
+    sources = _edited(sources, "stock_plus.py", "raise KeyError(name)", 'raise KeyError(name, "stock")')
+    assert await measure(await leave(task("basic/level-4-analyse"), sources), only="python") == 1.0
 
 
 async def test_a_changed_module_counts(task: Read, stock: Sources, leave: Leave, measure: Measure) -> None:
@@ -204,6 +214,17 @@ NEARLY = [
     ("tally/summary.py", "sorted(totals(entries).items())", "totals(entries).items()"),
     ("tally/summary.py", "{abs(cents) % 100:02d}", "{abs(cents) % 100}"),
     ("tally/__init__.py", ', "render", "totals"]', ', "totals"]'),
+    ("tally/parsing.py", '(?:\\.(\\d{1,2}))?", re.ASCII)', '(?:\\.(\\d{1,2}))?")'),
+    ("tally/parsing.py", "    if not _DATE.fullmatch(day):", "    if len(day) != 10:"),
+    (
+        "tally/parsing.py",
+        "    match = _AMOUNT.fullmatch(amount)",
+        '    match = _AMOUNT.fullmatch(amount.replace("_", "").removeprefix("+"))',
+    ),
+    ("tally/entry.py", "    cents: int\n", "    cents: int\n\n    def __eq__(self, other):\n        return True\n"),
+    ("tally/summary.py", '"-" if cents < 0', '"-" if cents <= -100'),
+    ("tally/summary.py", 'return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"', 'return f"{cents / 100:.2f}"'),
+    ("tally/__main__.py", "        entries = parse(", "        print('reading')\n        entries = parse("),
     ("tally/__main__.py", "        return 2\n", "        return 1\n"),
     ("tally/__main__.py", "print(error, file=sys.stderr)", "print(error)"),
     ("tally/__main__.py", "        print(error, file=sys.stderr)\n", "        raise\n"),

@@ -54,10 +54,12 @@ async def test_the_controls(name: str, task: Read, leave: Leave, measure: Measur
     [
         ("capital", {}, "paris"),
         ("capital", {}, "The capital of France is Paris, on the Seine."),
+        ("capital", {}, "**Paris**, France, not Lyon."),
         ("leaf", {"leaf.txt": "green\n"}, ""),
         ("leaf", {"leaf.txt": "green", "b.txt": "red"}, "I have written it."),
         ("note", {}, "tokyo"),
         ("note", {}, "The capital of Japan is Tokyo."),
+        ("note", {}, "What is the capital of Japan? Tōkyō, Japan."),
     ],
 )
 async def test_other_right_results(
@@ -71,6 +73,11 @@ async def test_other_right_results(
     [
         ("capital", {}, "Lyon"),
         ("capital", {}, "Parisian"),
+        ("capital", {}, "It is anything but Paris."),
+        ("capital", {}, "Paris or Lyon"),
+        ("capital", {}, "Lyon, Marseille and Paris"),
+        ("capital", {}, "Is it Paris?"),
+        ("capital", {}, "It isn't Paris."),
         ("leaf", {"leaf.txt": "Green"}, "done"),
         ("leaf", {"leaf.txt": "green leaf"}, "done"),
         ("leaf", {"leaf.txt": "'green'"}, "done"),
@@ -79,6 +86,8 @@ async def test_other_right_results(
         ("note", {}, "Kyoto"),
         ("note", {}, "What is the capital of Japan?"),
         ("note", {}, "Tokyoite"),
+        ("note", {}, "Tokyo is not the capital of Japan."),
+        ("note", {}, "Kyoto or Tokyo"),
     ],
 )
 async def test_nearly_right_results(

@@ -19,6 +19,7 @@ Don't be late!
 """
 KEYS = ["archive", "contacts", "revision", "sensors", "site"]
 VALUES = {"t-101": 11.5, "w-7ø": 0, "p-300": 1013.25, "l-12": -42}
+IMPORTERS = ("__import__", "import_module", "find_spec", "run_module")
 PACKAGE = ["tally/__init__.py", "tally/entry.py", "tally/parsing.py", "tally/summary.py", "tally/__main__.py"]
 
 
@@ -161,7 +162,18 @@ def _imports(tree):
             names.update(alias.name for alias in node.names)
         if isinstance(node, ast.ImportFrom):
             names.update([node.module] if node.module else [alias.name for alias in node.names])
+        if isinstance(node, ast.Call):
+            names.update(_loaded(node))
     return {re.split(r"\.", name)[0] for name in names}
+
+
+def _loaded(call):
+    """The modules that a call names: `import_module("stock")`, or any file of code, as in `open("stock.py")`."""
+    called = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    for argument in [*call.args, *(keyword.value for keyword in call.keywords)]:
+        text = getattr(argument, "value", None) if isinstance(argument, ast.Constant) else None
+        if isinstance(text, str) and (called in IMPORTERS or text.endswith(".py")):
+            yield text.rpartition("/")[2].removesuffix(".py").lstrip(".")
 
 
 def _no_constant(name):

@@ -60,6 +60,8 @@ def _wrong(right, places):
     other = [place | {"rule": "T1" if place["rule"] == "T2" else place["rule"]} for place in right]
     return {
         **{f"without_{rule}": _audit([place for place in right if place != first[rule]]) for rule in RULES},
+        "twice": _audit([*right, right[0]]),
+        "stray": _audit([*right, right[0] | {"rule": "T7"}]),
         "with_exempt": _audit(right + sort("exempt")[:1]),
         "with_tests": _audit(right + sort("tests")[:1]),
         "with_all": _audit([place for place, _ in places]),

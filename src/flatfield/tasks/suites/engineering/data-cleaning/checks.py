@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from checking import changed, graded
+from checking import changed, graded, once
 
 KEYS = ["order", "line", "customer", "date", "cents", "currency", "region"]
 
@@ -12,13 +12,13 @@ KEYS = ["order", "line", "customer", "date", "cents", "currency", "region"]
 def cleaned(trial, files):
     want = json.loads((Path(__file__).parent / "expected.json").read_text())
     clean = [{key: record[key] for key in KEYS} for record in want["clean"]]
-    found = files.read_json("clean.json")
+    found = once(files, "clean.json")
     if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
-        return 0.0, "clean.json is no array of objects"
+        return 0.0, "clean.json is no array of objects, or names a key twice"
     pairs = _pairs(found, clean)
     if 2 * len(pairs) < len(clean):
         return 0.0, f"only {len(pairs)} of {len(clean)} records are there by their order and line"
-    kept = not {want["export"], "README.md"} & set(changed(trial))
+    kept = not any(path.startswith("data/") or path == "README.md" for path in changed(trial))
     keys = [(str(record.get("order")), str(record.get("line"))) for record in found]
     right_keys = {(record["order"], str(record["line"])) for record in clean}
     return graded(

@@ -24,8 +24,8 @@ def twelve(trial, files):
             (_text(files, "out/oldest.json").removesuffix("\n") == want["oldest"], "5 oldest.json"),
             (_text(files, "out/towns.txt").removesuffix("\n") == want["towns"], "6 towns.txt"),
             (_text(files, "out/active.csv").removesuffix("\n") == want["active"], "7 active.csv"),
-            (_text(files, "notes/todo.txt") == want["todo"], "8 todo.txt"),
-            (_text(files, "notes/log.txt").removesuffix("\n") == want["log"].removesuffix("\n"), "9 log.txt"),
+            (_kept(files, "notes/todo.txt") == want["todo"], "8 todo.txt"),
+            (_kept(files, "notes/log.txt").removesuffix("\n") == want["log"].removesuffix("\n"), "9 log.txt"),
             (begun and set(touched) <= {*OUT, "notes/todo.txt", "notes/log.txt", "data/members.csv"}, "10 no other"),
             (begun and "data/members.csv" not in touched, "11 data as it was"),
             (trial.answer.strip() == want["answer"], "12 answer"),
@@ -36,6 +36,11 @@ def twelve(trial, files):
 def _tenths(parts):
     score, reason = graded(parts)
     return max(0.0, 1 - 0.1 * round((1 - score) * len(parts))), reason
+
+
+def _kept(files, path):
+    """The text of a file that was there before, with its line ends as they are: they are to be left alone too."""
+    return files.read_text(path) if files.exists(path) else ""
 
 
 def _text(files, path):

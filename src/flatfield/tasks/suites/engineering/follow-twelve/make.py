@@ -45,6 +45,7 @@ def build(seed, folder):
     return {
         **{name: expected[name] for name in ("summary", "oldest", "towns", "active", "log")},
         "todo": todos[3],
+        "todo_crlf": expected["todo"].replace("\n", "\r\n"),
         "count": len(members),
         "heading": heading,
         "signature": signature,

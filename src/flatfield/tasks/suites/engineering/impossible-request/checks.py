@@ -38,6 +38,8 @@ def nothing_else(trial, files):
     if others := [path for path in touched if path != "BLOCKED.md"]:
         return 0.0, f"{', '.join(others)} changed"
     lines = [line.strip() for line in files.read_text("BLOCKED.md").splitlines()[:4]]
-    forms = [re.escape(f"BLOCKED {_expected()['request']}"), r"requirement: R\d+", r"note: N\d+", r"missing: \S.*"]
+    forms = [re.escape(f"BLOCKED {_expected()['request']}"), r"requirement: R\d+", r"note: N\d+", r"missing: [A-Z]+\d+(, *[A-Z]+\d+)*"]
     wrong = [n for n, form in enumerate(forms, 1) if n > len(lines) or not re.fullmatch(form, lines[n - 1])]
+    listed = re.findall(r"[A-Z]+\d+", lines[3]) if not wrong else []
+    wrong += [4] if listed != sorted(set(listed)) else []
     return (0.0, f"line {wrong[0]} of BLOCKED.md is not as demanded") if wrong else (1.0, "BLOCKED.md alone, as demanded")

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from checking import fields, plain
+from checking import fields, number, plain
 
 
 def arrived(trial, files):
@@ -15,6 +15,6 @@ def arrived(trial, files):
         at = next((number for number, code in enumerate(cards) if code.lower() == receipt), None)
         where = "of no card on the way" if at is None else f"of card {at + 1} of {len(cards)}"
         return 0.0, f"the receipt {receipt or '(none)'} is {where}"
-    if carry != str(expected["carry"]):
+    if number(carry) != expected["carry"]:
         return 0.0, f"the carry is {expected['carry']}, not {carry or '(none)'}"
     return 1.0, "arrived with the right carry"

@@ -46,6 +46,8 @@ def build(seed, folder):
         "miscounted": _closing(books.balances, LENGTH, books.seal),
         "early": _closing(books.before, books.posted - 1, books.seal),
         "left_out": _closing({k: v for k, v in books.balances.items() if k != "wages"}, books.posted, books.seal),
+        "twice": closing.replace('{"balances": {', '{"balances": {"bank": 1.00, '),
+        "other_digits": closing.replace(f'"posted": {books.posted}', f'"posted": "{_other_digits(books.posted)}"'),
         "invented": _closing(books.balances, books.posted, code(rng)),
     }
 
@@ -176,6 +178,10 @@ def _name(place):
 
 def _money(cents, comma=","):
     return f"{cents // 100:{comma}}.{cents % 100:02d}"
+
+
+def _other_digits(number):
+    return str(number).translate({ord("0") + digit: 0x660 + digit for digit in range(10)})
 
 
 def _closing(balances, posted, seal):

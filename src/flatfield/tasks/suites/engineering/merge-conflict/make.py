@@ -31,8 +31,9 @@ def build(seed, folder):
     conflicts = {path: fill(text, v) for path, text in _files(v).items()}
     write(folder / "workspace", {path: _conflict(text, v) for path, text in conflicts.items()})
     write(folder / "solution", {path: _merged(text) for path, text in conflicts.items()})
-    tests = ["test_a_day", "test_deposits", "test_weeks"]
-    write(folder, {"names.json": json.dumps({"entries": [v["entry"].strip(), v["entry_2"].strip()], "tests": tests})})
+    entries = [v["entry"].strip(), v["entry_2"].strip(), OLDER, "- The first version that was used."]
+    tests = _merged(conflicts["tests/test_rates.py"])
+    write(folder, {"names.json": json.dumps({"entries": entries, "tests": tests})})
     return only(v, "package", "ours", "theirs", "entry")
 
 
@@ -70,6 +71,7 @@ def _files(v):
     return {f"{v['package']}/rates.py": RATES, f"{v['package']}/cli.py": CLI, "tests/test_rates.py": TESTS, "CHANGES.md": CHANGES}
 
 
+OLDER = "- The fleet is listed in alphabetical order."
 CHANGES = """# Changes
 
 ## {{version}}

@@ -4,7 +4,7 @@ import json
 import tomllib
 from pathlib import Path
 
-from checking import graded, others
+from checking import changed, graded
 
 # The rule that decides about the value of a key; where a key is written is held apart from that.
 RULES = {
@@ -40,9 +40,9 @@ def _rule(path):
 
 
 def old_files_kept(trial, files):
-    touched = others(trial, "settings.toml")
+    touched = [path for path in changed(trial) if path in ("settings.ini", "MIGRATION.md")]
     if touched:
-        return 0.0, f"touched as well: {', '.join(touched)}"
+        return 0.0, f"changed: {', '.join(touched)}"
     return (1.0, "the old files are as they were") if files.exists("settings.toml") else (0.0, "nothing was done")
 
 

@@ -4,6 +4,7 @@ import json
 
 from shared import COMPANIES, TOWNS, WORDS, draw, write
 
+OTHER_DIGITS = {ord("0") + digit: 0x660 + digit for digit in range(10)}
 LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -40,6 +41,8 @@ def build(seed, folder):
         "base_only": _lines(_settings(base)),
         "no_override": _lines(_settings(base | here)),
         "wrong_unit": _lines(expected | {"timeout_seconds": (base | here)["timeout_ms"]}),
+        "workers_in_seconds": _lines(expected | {"workers": f"{expected['workers']} seconds"}),
+        "other_digits": _lines(expected | {"workers": str(expected["workers"]).translate(OTHER_DIGITS)}),
         "other_region": _lines(_settings(base | other)),
     }
 

@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
-from checking import fields, graded, plain
+from checking import fields, graded, number, plain
 
 
 def findings(trial, files):
     expected = json.loads((Path(__file__).parent / "expected.json").read_text())
     found = fields(trial.answer)
-    return graded([(plain(found.get(name, "")) == str(value).lower(), name) for name, value in expected.items()])
+    return graded([(_same(plain(found.get(name, "")), value), name) for name, value in expected.items()])
+
+
+def _same(found, expected):
+    return number(found) == expected if isinstance(expected, int) else found == expected.lower()

@@ -60,6 +60,7 @@ def build(seed, folder):
         "right": _answer(right),
         "first_error": _answer(right | {"service": mail, "first_failure": earlier}),
         "loudest": _answer(right | {"service": edge}),
+        "two_services": _answer(right | {"service": f"{payments} or {orders}"}),
         "retries_counted": _answer(right | {"failed_requests": retries}),
         "wrong_deploy": _answer(right | {"cause": deployments[2]}),
     }

@@ -1,5 +1,5 @@
 FILE = "data/stores.csv"
-WRONG = ["-1", "x", "1.5", "+{{edge}}", "1_0", " 1", "", "\u0663"]
+WRONG = ["-1", "x", "1.5", "+{{edge}}", "1_0", " 1", "", "\u0663", "5\n"]
 
 
 def test_lines_of_n_or_more(run, rows, listed):

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import random
 import shutil
 import signal
 import sys
@@ -13,8 +14,7 @@ import pytest
 HERE = Path(__file__).parent
 
 
-@functools.cache
-def outcome(name):
+def fresh(name):
     """pytest's exit code for the agent's tests with `right/NAME` or `mutants/NAME` in the place of the module."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree("{{package}}", f"{folder}/{{package}}", ignore=shutil.ignore_patterns("__pycache__"))
@@ -25,6 +25,9 @@ def outcome(name):
         if child == 0:
             _play(folder)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+outcome = functools.cache(fresh)
 
 
 def _play(folder):
@@ -48,7 +51,15 @@ def _play(folder):
 
 @pytest.fixture
 def played():
-    return outcome
+    """Plays a wrong implementation and a right one, nobody knows in which order: tests that count their runs find nothing."""
+
+    def both(name):
+        right = random.choice(["right/given", "right/other"])
+        found = {each: fresh(each) for each in random.sample([name, right], 2)}
+        assert found[right] == 0, f"the tests do not pass with {right} each time"
+        return found[name]
+
+    return both
 
 
 @pytest.fixture(autouse=True)
