@@ -629,7 +629,7 @@ class Check(Struct, frozen=True, kw_only=True):
 
     From `full_at` on, all of it is done. `trouble` is why a verifier itself came to no score: `data`, it failed on what
     the agent had left; `code`, it failed otherwise; `time`, it took too long. What that says about the agent is decided
-    over all trials of the task.
+    over all trials of the task. `took_seconds` is how long the verifier needed.
     """
 
     verifier: str
@@ -641,6 +641,7 @@ class Check(Struct, frozen=True, kw_only=True):
     skill: str | None = None
     output: str = ""
     trouble: Trouble = ""
+    took_seconds: float | None = None
 
 
 class Failure(Struct, frozen=True, kw_only=True):

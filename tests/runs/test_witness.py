@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.records import Check, Trouble
-from flatfield.runs.witness import Witness
+from flatfield.runs.witness import Witness, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,29 +32,26 @@ def check(score: float | None, trouble: Trouble = "") -> Check:
         (check(0.5), check(1.0), 0.5),
     ],
 )
-async def test_what_the_solution_says(
-    make_record: Callable[..., TrialRecord], own: Check, solution: Check, score: float | None
-) -> None:
-    async def play() -> TrialRecord:
-        return make_record(checks=(solution, check(1.0)))
-
-    found = await Witness().settled((own, check(1.0)), "digest", play)
+def test_what_the_solution_says(own: Check, solution: Check, score: float | None) -> None:
+    found = settled((own, check(1.0)), (solution, check(1.0)))
     assert [each.score for each in found] == [score, 1.0]
     if own.score != score:
         why = "0, for on the task's solution it came to a score" if score == 0 else "not measured, for it does on"
         assert found[0].reason.startswith(f"crashed; {why}")
 
 
-async def test_a_solution_is_played_once_and_one_that_came_to_nothing_tells_nothing(
-    make_record: Callable[..., TrialRecord],
-) -> None:
+def test_a_solution_that_came_to_nothing_tells_nothing() -> None:
+    assert settled((check(None, "code"),), ()) == (check(None, "code"),)
+
+
+async def test_a_solution_is_played_once(make_record: Callable[..., TrialRecord]) -> None:
     played: list[str] = []
 
     async def play() -> TrialRecord:
         played.append("one")
         await asyncio.sleep(0)
-        return make_record(checks=())
+        return make_record(checks=(check(1.0),))
 
-    witness, troubled = Witness(), (check(None, "code"),)
-    found = await asyncio.gather(*(witness.settled(troubled, "digest", play) for _ in range(3)))
-    assert (found, played) == ([troubled] * 3, ["one"])
+    witness = Witness()
+    found = await asyncio.gather(*(witness.checks("digest", play) for _ in range(3)))
+    assert (found, played) == ([(check(1.0),)] * 3, ["one"])

@@ -28,6 +28,7 @@ from flatfield.runs.store.threads import to_the_end, whatever_comes
 from flatfield.runs.store.underway import LOST, Begun
 from flatfield.runs.sums import queue_seconds, sums
 from flatfield.runs.traffic.quiet import verify_quietly
+from flatfield.runs.witness import settled
 from flatfield.scoring.fairness.conditions import turn_conditions
 from flatfield.scoring.fairness.odd_answers import oddity
 from flatfield.scoring.prices.pricing import tier_context
@@ -227,11 +228,15 @@ class TrialWork:
         self._doing = "it was verified"
         self._tell("verifying")
         lane = self._ground.pool.of(self._assignment.agent).lane(self._assignment.agent)
-        self._checks = await verify_quietly(context, lane, self._ground.lanes)
         witness, task = self._ground.witness, self._assignment.task
         plays_it = self._assignment.agent.provider == oracle.AGENT.provider
-        if witness and task.solution and not plays_it and any(check.trouble for check in self._checks):
-            self._checks = await witness.settled(self._checks, task.digest, partial(self._solution, lane))
+        if witness is None or not task.solution or plays_it:
+            self._checks = await verify_quietly(context, lane, self._ground.lanes)
+            return
+        solution = partial(witness.checks, task.digest, partial(self._solution, lane))
+        self._checks = await verify_quietly(context, lane, self._ground.lanes, solution)
+        if any(check.trouble for check in self._checks):
+            self._checks = settled(self._checks, await solution())
 
     async def _solution(self, lane: Lane) -> TrialRecord:
         """The task's solution, played in a workspace of its own; it is no trial of the run.

@@ -20,22 +20,24 @@ class Witness:
         self._checks: dict[str, tuple[Check, ...]] = {}
         self._playing: dict[str, asyncio.Lock] = {}
 
-    async def settled(
-        self, checks: tuple[Check, ...], task: str, play: Callable[[], Awaitable[TrialRecord]]
-    ) -> tuple[Check, ...]:
-        """The checks of an agent's work, where the same checks of the task's solution say more about them.
-
-        One that came to no score on the work, but does on the solution, is a 0. One that took too long on the solution
-        too is not measured: this machine is too slow for it, or its limit too low. `task` is the task's digest; `play`
-        does its solution. Where that comes to nothing, it tells nothing.
-        """
+    async def checks(self, task: str, play: Callable[[], Awaitable[TrialRecord]]) -> tuple[Check, ...]:
+        """The checks of a task's solution; `task` is the task's digest, and `play` does its solution."""
         async with self._playing.setdefault(task, asyncio.Lock()):
             if task not in self._checks:
                 self._checks[task] = (await play()).checks
-        found = self._checks[task]
-        if len(found) != len(checks):
-            return checks
-        return tuple(_settled(check, own) for check, own in zip(checks, found, strict=True))
+        return self._checks[task]
+
+
+def settled(checks: tuple[Check, ...], solution: tuple[Check, ...]) -> tuple[Check, ...]:
+    """The checks of an agent's work, where the same checks of the task's solution say more about them.
+
+    One that came to no score on the work, but does on the solution, is a 0. One that took too long on the solution too
+    is not measured: this machine is too slow for it, or its limit too low. A solution that came to nothing, and so has
+    no checks, tells nothing.
+    """
+    if len(solution) != len(checks):
+        return checks
+    return tuple(_settled(check, own) for check, own in zip(checks, solution, strict=True))
 
 
 def _settled(check: Check, own: Check) -> Check:

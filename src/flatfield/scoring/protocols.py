@@ -24,7 +24,7 @@ class VerifyContext:
     `root` is the workspace's folder; verifiers read and write it through `files` only, because the agent may have left
     links there. `before` is what the workspace held at the start. `sandbox` None: commands cannot be run, and
     `sandbox_reason` says why and how to fix it. `access` decides whether the task's own code may run; without one,
-    nobody has trusted anything.
+    nobody has trusted anything. `least_seconds`: a limit of time is at least this one, whatever the task says.
     """
 
     trial: TrialRecord
@@ -35,6 +35,7 @@ class VerifyContext:
     sandbox: Sandbox | None = None
     sandbox_reason: str = ""
     access: Access = field(default_factory=nobody)
+    least_seconds: float = 0.0
 
 
 class Verifier(Protocol):

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from flatfield.records import Check, Task, VerifierSpec
 from flatfield.runs.traffic import quiet
@@ -111,8 +112,8 @@ async def test_a_check_that_took_too_long_is_made_once_more_alone(
     ends = [late, late if again is None else Check(verifier="command", label="c", score=again, reason="ended")]
     held: list[object] = []
 
-    async def verify(*_arguments: object, before: tuple[Check, ...] = ()) -> tuple[Check, ...]:
-        held.append((before, lanes_held[-1:]))
+    async def verify(_task: Task, given: VerifyContext, before: tuple[Check, ...] = ()) -> tuple[Check, ...]:
+        held.append((before, lanes_held[-1:], given.least_seconds))
         return (ends.pop(0), other)
 
     lanes_held: list[str] = []
@@ -129,8 +130,13 @@ async def test_a_check_that_took_too_long_is_made_once_more_alone(
     monkeypatch.setattr(quiet, "verify", verify)
     monkeypatch.setattr(lanes, "beside", noted("beside"))
     monkeypatch.setattr(lanes, "here", noted("alone"))
-    found = await quiet.verify_quietly(context, HOSTED, lanes)
-    assert held == [((), ["beside"]), ((late, other), ["alone"])]
+
+    async def solution() -> tuple[Check, ...]:
+        assert lanes_held == [], "what it takes to play it, it waits for itself"
+        return (structs.replace(other, took_seconds=30.0), structs.replace(other, took_seconds=2.0))
+
+    found = await quiet.verify_quietly(context, HOSTED, lanes, solution)
+    assert held == [((), ["beside"], 0.0), ((late, other), ["alone"], 120.0)]
     assert found[1] == other
     assert found[0].score == (0.0 if again is None else again)
     if again is None:

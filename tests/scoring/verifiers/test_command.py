@@ -522,3 +522,21 @@ async def test_a_test_that_its_author_skips_is_nobodys_to_pass(place: Path, real
 async def test_overtime_is_told_apart(place: Path) -> None:
     check = await _verify(place, "make", sandbox=FakeSandbox(_ended(None)))
     assert (check.score, check.trouble) == (None, "time")
+
+
+async def test_a_limit_is_at_least_what_the_context_says(place: Path) -> None:
+    sandbox = FakeSandbox(_ended(None))
+    trial = TrialRecord(run="r", agent="a", task="t", repeat=1, task_digest="d", agent_fingerprint="f", stop="answered")
+    with ConfinedFiles(place / "ws") as files:
+        context = VerifyContext(
+            trial=trial,
+            task=Task(id="t", title="T", prompt="p"),
+            files=files,
+            root=place / "ws",
+            before=snapshot(files),
+            sandbox=sandbox,
+            least_seconds=480.0,
+        )
+        check = await create(parse({"run": "make", "timeout_seconds": 9.5})).verify(context)
+    assert (sandbox.limits.wall_seconds, sandbox.limits.cpu_seconds) == (480.0, 481)
+    assert check.reason == "the command was still running after 480 seconds"

@@ -145,7 +145,7 @@ class CommandVerifier:
                 hidden = await asyncio.to_thread(self._place, context)
         except (OSError, FlatfieldError) as error:
             return _check(None, f"the hidden files could not be placed: {error}")
-        seconds = self._options.timeout_seconds
+        seconds = max(self._options.timeout_seconds, context.least_seconds)
         # A second more of CPU than of time, so that it is the time that ends a busy loop.
         limits = SandboxLimits(wall_seconds=seconds, cpu_seconds=math.ceil(seconds) + 1)
         tests = self._tests(hidden)
@@ -157,7 +157,7 @@ class CommandVerifier:
         except (OSError, FlatfieldError) as error:
             return _check(None, f"the command could not be run: {error}")
         reported = await asyncio.to_thread(tests.gather, context.files) if tests else None
-        if untold := await self._untold(result, reported, context.sandbox):
+        if untold := await self._untold(result, reported, context.sandbox, seconds):
             return untold
         if reported is not None:
             return _fraction(result, reported, seconds)
@@ -170,18 +170,20 @@ class CommandVerifier:
         limit_seconds = self._options.case_limit_seconds
         return PytestRun(run=self._options.run, hidden=hidden, target=self._options.target, case_seconds=limit_seconds)
 
-    async def _untold(self, result: CommandResult, reported: Reported | None, sandbox: Sandbox) -> Check | None:
+    async def _untold(
+        self, result: CommandResult, reported: Reported | None, sandbox: Sandbox, seconds: float
+    ) -> Check | None:
         """The check where the command's end says nothing about the agent, or not yet; None where it does."""
         if result.host_short:
             return _check(None, f"the command was stopped: {result.stopped}", result)
         if result.timed_out and not (reported and reported.late):
-            return replace(_check(None, self._overtime(reported), result), trouble="time")
+            return replace(_check(None, self._overtime(reported, seconds), result), trouble="time")
         absent = await self._absent(result, reported, sandbox)
         return _check(None, f"the sandbox has no {absent}, which the command needs", result) if absent else None
 
-    def _overtime(self, reported: Reported | None) -> str:
+    def _overtime(self, reported: Reported | None, seconds: float) -> str:
         more = f", and no case took more than {self._options.case_limit_seconds:g} seconds" if reported else ""
-        return f"the command was still running after {self._options.timeout_seconds:g} seconds{more}"
+        return f"the command was still running after {seconds:g} seconds{more}"
 
     async def _absent(self, result: CommandResult, reported: Reported | None, sandbox: Sandbox) -> str | None:
         """What the command needs and the sandbox does not have; a script of the workspace's is not meant.

@@ -102,26 +102,28 @@ class PythonVerifier:
         if not context.task.path:
             return _not_measured("the task was not read from a file: there is no folder to find the function's file in")
         folder = _folder(context.task.path)
+        seconds = max(self._timeout_seconds, context.least_seconds)
         job = Job(
             file=str(folder / self._options.file),
             function=self._options.function,
             root=str(context.root),
             trial=context.trial,
-            timeout_seconds=self._timeout_seconds,
+            timeout_seconds=seconds,
         )
         command = [sys.executable, "-P", "-B", "-m", "flatfield.scoring.verifying.python_child"]
-        limit = self._timeout_seconds + _GRACE_SECONDS
+        limit = seconds + _GRACE_SECONDS
         result = await run_child(command, msgspec.json.encode(job), timeout_seconds=limit, folder=folder)
-        return self._check(result)
+        return self._check(result, seconds)
 
-    def _check(self, result: ChildResult) -> Check:
+    def _check(self, result: ChildResult, seconds: float) -> Check:
         name = f"{self._options.file}::{self._options.function}"
         output = result.stderr.decode(errors="replace")
         try:
             outcome = json_text.decoded(result.stdout, Outcome)
         except ValueError:
             late = result.exit_code is None or "Timeout (" in output
-            how = self._late() if late else f"ended its process (exit code {result.exit_code}) before it returned"
+            ended = f"ended its process (exit code {result.exit_code}) before it returned"
+            how = f"took more than {seconds:g} seconds" if late else ended
             return _not_measured(f"{name} {how}", output, trouble="time" if late else "code")
         if outcome.kind == "crashed":
             trouble: Trouble = "data" if outcome.on_data else "code"
@@ -130,9 +132,6 @@ class PythonVerifier:
             wanted = "it must return (score, reason), a number in 0..1 and a text"
             return _not_measured(f"{name} returned {outcome.reason}; {wanted}", output, trouble="code")
         return Check(verifier="python", label="", score=outcome.score, reason=outcome.reason, output=output)
-
-    def _late(self) -> str:
-        return f"took more than {self._timeout_seconds:g} seconds"
 
 
 def _folder(lop: str) -> Path:

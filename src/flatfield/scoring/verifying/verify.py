@@ -53,8 +53,10 @@ async def verify(
 
 
 async def _one(spec: VerifierSpec, context: VerifyContext, timeout_seconds: float) -> Check:
+    clock = asyncio.get_running_loop().time
+    begun = clock()
     check = _sound(await _measured(spec, context, timeout_seconds))
-    beside = {"weight": spec.weight, "full_at": spec.full_at, "skill": spec.skill}
+    beside = {"weight": spec.weight, "full_at": spec.full_at, "skill": spec.skill, "took_seconds": clock() - begun}
     return msgspec.structs.replace(check, verifier=spec.kind, label=check.label or label(spec), **beside)
 
 
