@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,7 +114,7 @@ def test_a_budget_of_seconds_that_is_too_short_starts_nothing_and_says_so(cli: C
     ended = cli("eval", "oslo.md", "--agents", norway, "--budget-seconds", "5")
     assert ended.returncode == 3
     said = " ".join(ended.stderr.split())
-    assert "trials that would not end in time do not start: 0 s of the budget of 5 s are over" in said
+    assert re.search(r"trials that would not end in time do not start: \d s of the budget of 5 s are over", said)
     assert "go on with: flatfield eval --resume" in said
     assert cli("eval", "--resume", "--budget-seconds", "1000").returncode == 0
 
