@@ -24,8 +24,13 @@ Stop = Literal[
 ]
 MIDPOINTS: Mapping[Letter, float] = {"S": 0.975, "A": 0.90, "B": 0.775, "C": 0.60, "D": 0.375, "F": 0.125}
 """What a letter given from outside (a judge, a published table) counts as: the middle of its band."""
-Finish = Literal["stop", "tool_calls", "length", "refused", "time", "context"]
-"""Why one reply ended: done, tools asked for, output cap hit, refused, out of time, or the context window is full."""
+Finish = Literal["stop", "tool_calls", "length", "refused", "time", "context", "repeats"]
+"""Why one reply ended: done, tools asked for, output cap hit, refused, out of time, or the context window is full.
+
+"repeats": it said the same again and again, and was ended.
+"""
+ToolProtocol = Literal["native", "text", "json"]
+"""How a model calls tools: as its API has it; as text in its own form, read by us; as JSON that the prompt asks for."""
 
 MOST: Final = 10**12
 """No trial's seconds or dollars and no weight are more than this: sums and ratios of such numbers stay numbers."""
@@ -147,8 +152,9 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
 
     `source` says where it was read, for people; `folder` is the absolute folder of the project that wrote it, "" for
     what the user typed and what flatfield brings along. `on_device` None means "decided by the provider". `tools` None
-    means "the task's". `command` and `output` are an external agent's (provider `cli`): how it is started, and in which
-    form it reports.
+    means "the task's". `protocol` None: as its provider usually has it; "auto": it is found out before the first trial.
+    `gpu_layers`: how many of a local model's layers go to the GPU, None for as many as fit. `command` and `output` are
+    an external agent's (provider `cli`): how it is started, and in which form it reports.
     """
 
     name: str
@@ -161,7 +167,8 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     reasoning_effort: str | None = None
     context_tokens: int | None = None
-    protocol: Literal["native", "json"] = "native"
+    gpu_layers: int | None = None
+    protocol: Literal["auto", "native", "text", "json"] | None = None
     on_device: bool | None = None
     usd_per_hour: float | None = None
     system_prompt: str | None = None
@@ -256,7 +263,9 @@ class Traits(Struct, frozen=True, kw_only=True):
 
     `device`: whether its models run on the user's own device: always, where the address says so, or where the agent's
     `on_device` does. `sizes_context`: it loads a model with the context that it is told; `loaded_context_tokens`: with
-    this one where it is told none. `unsupported`: fields of an agent's configuration that its API has for no model.
+    this one where it is told none. `finds_protocol`: whether a tool protocol is found out where an agent names none:
+    always, never, or where the address is on loopback. `unsupported`: fields of an agent's configuration that its API
+    has for no model.
 
     `is_control`: it needs no model and is compared with nothing. `is_scaffold`: a turn of it is the whole run of
     another agent, which takes a `command` and reports in one of `outputs`. `runs_code`: it starts programs as the user.
@@ -282,6 +291,7 @@ class Traits(Struct, frozen=True, kw_only=True):
     device: Literal["always", "by address", "as configured"] = "as configured"
     sizes_context: bool = False
     loaded_context_tokens: int | None = None
+    finds_protocol: Literal["always", "on loopback", "never"] = "never"
     unsupported: tuple[str, ...] = ()
     is_control: bool = False
     is_scaffold: bool = False
@@ -365,16 +375,11 @@ class ReportTraits(Struct, frozen=True, kw_only=True):
 
 
 class ToolSpec(Struct, frozen=True, kw_only=True):
-    """What a model is told of a tool; `parameters` is a JSON Schema object.
-
-    `example`: the arguments of a sample call, for models that are told of tools in the prompt's words; None: one is
-    made of the parameters. It is no part of what native tool calling sends.
-    """
+    """What a model is told of a tool; `parameters` is a JSON Schema object."""
 
     name: str
     description: str
     parameters: dict[str, Any]
-    example: dict[str, Any] | None = None
 
 
 class ToolCall(Struct, frozen=True, kw_only=True):
@@ -476,7 +481,7 @@ class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `system` is a digest of the system prompt that was sent, with what the protocol adds to it; of another scaffold, of
     which we do not see that, `system_words` says what is known. `tools`: names of tools; `tools_digest` covers their
     schemas. `tool_template`: which template writes tools into the prompt; `tools_ignored`: the model's has no place for
-    them. `model_file`: a digest of a local model's file.
+    them. `model_file`: a digest of a local model's file; `gpu_layers` of its `model_layers` are on a GPU.
 
     Settings None were not sent. `not_accepted`: settings of the agent's configuration that were left out because the
     model does not take them. `thinking`: what the API was told in the place of an effort, as JSON. `parameters`: what
@@ -500,6 +505,8 @@ class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tool_template: str = ""
     tools_ignored: bool = False
     model_file: str = ""
+    gpu_layers: int | None = None
+    model_layers: int | None = None
     output_cap_tokens: int | None = None
     context_tokens: int | None = None
     temperature: float | None = None
@@ -541,6 +548,20 @@ class ScaffoldWork(Struct, frozen=True, kw_only=True):
     by_model: tuple[ModelUse, ...] = ()
 
 
+class DeviceWork(Struct, frozen=True, kw_only=True):
+    """What a model's own server says that one reply took on its device.
+
+    `read_tokens` are those of the prompt that were read anew, without cached ones; `written_tokens` those of the reply.
+    `peak_memory_bytes` is the most that the server's process has held so far; None: not known.
+    """
+
+    read_tokens: Count = 0
+    read_seconds: Seconds = 0.0
+    written_tokens: Count = 0
+    written_seconds: Seconds = 0.0
+    peak_memory_bytes: Count | None = None
+
+
 class Reply(Struct, frozen=True, kw_only=True):
     """What the model sent in one turn, and what that took.
 
@@ -552,7 +573,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     `reported_cost_usd` is what the API itself says the reply cost, None where it says nothing. `abandoned` counts the
     failed attempts of which the first token had come, `abandoned_usage` says what each used: `usage` does not hold it.
     `wire`: the exchanges that it took, in order, those of failed attempts included. `scaffold`: the reply is the whole
-    run of another scaffold than ours.
+    run of another scaffold than ours. `device`: what a server on the desk measured itself.
     """
 
     text: str
@@ -575,6 +596,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     abandoned_usage: tuple[Abandoned, ...] = ()
     wire: tuple[Wire, ...] = ()
     scaffold: ScaffoldWork | None = None
+    device: DeviceWork | None = None
 
     @property
     def by_model(self) -> tuple[Reply, ...]:
@@ -785,6 +807,20 @@ class ManifestRow(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Probed(Struct, frozen=True, kw_only=True):
+    """How an agent's tool protocol was found out: how many of `probes` fixed probes were passed under which protocols.
+
+    A protocol that could not be the best any more was not tried to the end. `probed_at`: when; `problem`: why nothing
+    was found out, and the protocol is the API's own.
+    """
+
+    protocol: ToolProtocol
+    passed: dict[str, int] = field(default_factory=dict)
+    probes: int = 0
+    probed_at: str = ""
+    problem: str = ""
+
+
 class Run(Struct, frozen=True, kw_only=True):
     """One execution of an evaluation: what was planned, with which versions.
 
@@ -794,6 +830,7 @@ class Run(Struct, frozen=True, kw_only=True):
     `began_with`: how many agents were compared before others were added, 0 when none were; it keeps neutral names.
     `delegated`: one prompt that a client handed to one agent; never "the newest run".
     `added`: by task and agent, the repeats that came to those of its plan because its order was not settled.
+    `probed`: by agent, how its tool protocol was found out, where it was.
     """
 
     id: str
@@ -814,6 +851,7 @@ class Run(Struct, frozen=True, kw_only=True):
     began_with: int = 0
     panel: tuple[str, ...] = ()
     added: dict[str, dict[str, int]] = field(default_factory=dict)
+    probed: dict[str, Probed] = field(default_factory=dict)
 
     def added_to(self, task: str, agent: str) -> int:
         """How many repeats came to the plan's for one agent on one task."""

@@ -154,7 +154,7 @@ def _ending(reply: Reply) -> Stop | None:
         return "refused"
     if reply.finish == "context":
         return "context_limit"
-    if reply.finish == "length":
+    if reply.finish in {"length", "repeats"}:
         return "token_limit"
     return None if reply.calls else "answered"
 

@@ -48,6 +48,11 @@ class ProviderPool:
         """The keys that are in force, as far as they were used."""
         return self._services.secrets
 
+    @property
+    def services(self) -> Services:
+        """What all of its providers share."""
+        return self._services
+
     def of(self, agent: AgentConfig) -> Provider:
         """The agent's provider.
 

@@ -51,7 +51,10 @@ _RETRY_DELAY = re.compile(r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
 
 
 class Reader(Protocol):
-    """Understands one vendor's replies; a new one is made for each attempt."""
+    """Understands one vendor's replies; a new one is made for each attempt.
+
+    One with an attribute `repeats` says with it that the model repeats itself without end: nothing more is read then.
+    """
 
     def event(self, data: bytes) -> None:
         """Take the data of one streamed event."""
@@ -102,8 +105,9 @@ class Marks:
     `limit` ends the attempt: at first if no connection comes about, and once the request is out, if the model time is
     over. aiohttp's tracing tells of each piece that is sent. `events_left`: how many the reply may still have.
     `is_over`: nothing more is read; `finished`: when the reply last grew, by the loop's clock, once it was complete.
-    `pieces`: at how many moments the model's text grew, the last of which was at `grew`.
-    `received`: the body as it came, as far as it was read; `status` and `headers` are the answer's, once there is one.
+    `is_reused`: an older connection was taken, which its server may have closed. `pieces`: at how many moments the
+    model's text grew, the last of which was at `grew`. `received`: the body as it came, as far as it was read; `status`
+    and `headers` are the answer's, once there is one.
     """
 
     __slots__ = (
@@ -114,6 +118,7 @@ class Marks:
         "headers",
         "is_out",
         "is_over",
+        "is_reused",
         "last",
         "limit",
         "output_tokens",
@@ -135,7 +140,7 @@ class Marks:
         self.first: float | None = None
         self.grew = -math.inf
         self.pieces = 0
-        self.is_out = self.is_over = False
+        self.is_out = self.is_over = self.is_reused = False
         self.finished: float | None = None
         self.limit: asyncio.Timeout | None = None
 
@@ -145,6 +150,10 @@ class Marks:
         self.is_out = True
         if self.limit is not None and not self.limit.expired():
             self.limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
+
+    def again(self) -> None:
+        """The same request goes out once more, as if it had not before."""
+        self.is_out = self.is_reused = False
 
     def took(self, before: float, *, grew: bool, was_complete: bool) -> None:
         """Something has come, the first time since `before`."""
@@ -160,7 +169,9 @@ class Marks:
 
 
 async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, clock: Clock) -> str | None:
-    """Feed the body to the reader; returns "size" when it is longer than it may be, else None.
+    """Feed the body to the reader; returns what ended it before the model did, else None.
+
+    "size": it is longer than it may be; "repeats": the model says the same again and again.
 
     Raises:
         Passing: the body ended before the reply did.
@@ -182,6 +193,8 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
             if _is_beyond_cap(reader, marks):
                 return "size"
         marks.took(last, grew=reader.letters > letters, was_complete=complete)
+        if getattr(reader, "repeats", False) and not reader.complete:  # not every reader listens for that
+            return "repeats"
         chunk = b"" if marks.is_over else await _next(response, reader, marks, grown=reader.letters > letters)
     if marks.is_over:
         await _drain(response)

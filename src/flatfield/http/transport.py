@@ -50,6 +50,7 @@ R = TypeVar("R", bound=Reader)
 class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
     """One request that succeeded, and what it took; `cut` says what ended it before the model did.
 
+    `cut`: "time" was over, its "size" was beyond all bounds, or the model "repeats" itself without end.
     `first_token_seconds` None: none came, or the reply was not streamed. `silent_seconds`: for so long
     nothing had come when time was over, or no token if none came at all; `has_headers`: whether an answer had begun
     then. `abandoned`: what the failed attempts used
@@ -186,7 +187,17 @@ class Transport:
             return cut
 
     async def _attempt(self, post: Post, reader: Reader, marks: Marks) -> str | None:
-        """One attempt; returns what cut the reply short, None when the model ended it."""
+        """One attempt; returns what cut the reply short, None when the model ended it.
+
+        A connection that was kept, and that its server has closed meanwhile, is no attempt: the next one is taken.
+        """
+        while True:
+            try:
+                return await self._sent(post, reader, marks)
+            except _DeadConnection:
+                marks.again()
+
+    async def _sent(self, post: Post, reader: Reader, marks: Marks) -> str | None:
         policy = self._policy
         where = shown_url(post.url)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=policy.connect_seconds, sock_read=policy.stall_seconds)
@@ -211,6 +222,8 @@ class Transport:
         except (TimeoutError, aiohttp.ClientError) as error:
             if reader.complete:  # the connection broke after all that matters had come
                 return None
+            if marks.is_reused and marks.status is None and isinstance(error, _BROKEN):
+                raise _DeadConnection from None
             if isinstance(error, aiohttp.ClientConnectorCertificateError):
                 raise ProviderError(distrust(error, where)) from None
             if isinstance(error, aiohttp.ClientHttpProxyError) and error.status < 500 and error.status not in RETRIED:
@@ -236,6 +249,11 @@ class Transport:
         )
 
 
+class _DeadConnection(Exception):
+    """A connection that was kept after an earlier request was closed by its server before it answered this one."""
+
+
+_BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 _FINAL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
 
 
@@ -277,7 +295,15 @@ def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aioh
         if isinstance(marks, Marks):
             marks.piece_sent(clock.now())
 
+    async def reused(
+        _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceConnectionReuseconnParams
+    ) -> None:
+        marks = context.trace_request_ctx
+        if isinstance(marks, Marks):
+            marks.is_reused = True
+
     trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(reused)
     trace.on_request_chunk_sent.append(sent)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(

@@ -29,6 +29,7 @@ from flatfield.runs.budget import Budget, Terms
 from flatfield.runs.claim import claimed
 from flatfield.runs.order import updated, versions
 from flatfield.runs.plan import remaining, unmeasured
+from flatfield.runs.probing import Probing, with_protocols
 from flatfield.runs.readiness import notices, readiness
 from flatfield.runs.scheduler import JOBS, Means, run_trials
 from flatfield.runs.scratch import scratch_folder
@@ -114,6 +115,8 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         _say(notices((*needed, *judges), conduct.clock.utc().date()), conduct)
         ready = [agent for agent in (*run.agents, *conduct.judges) if agent.name not in not_ready]
         limit_agents(lanes, pool, ready, conduct.lanes)
+        probing = Probing(pool=pool, lanes=lanes, tell=lambda text: _say([text], conduct))
+        run = await with_protocols(run, [agent for agent in needed if agent.name not in not_ready], probing)
         run = _from_its_source(run, conduct)
         copies = await asyncio.to_thread(_plan_copies, run)
         shelter = await _sandbox(run.tasks, conduct)

@@ -31,6 +31,7 @@ from flatfield.machine.sandbox.lending import journal_of, settle
 from flatfield.records import Evaluation, Event, Run, Task, TrialPlan
 from flatfield.runs.ids import new_run_id
 from flatfield.runs.order import versions
+from flatfield.runs.probing import Probing, with_protocol
 from flatfield.runs.remembering import ProgramAtWork, Remembering
 from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, limit_agents
@@ -122,6 +123,8 @@ async def run_here(
         lanes, pool = await _open(stack, around)
         said = await pool.check(agent)
         limit_agents(lanes, pool, (agent,), around.lanes)
+        probing = Probing(pool=pool, lanes=lanes, tell=lambda text: around.observe(Event(kind="note", text=text)))
+        agent, _ = await with_protocol(agent, probing)
         assignment = _assignment(prompt, agent, limits, around.run)
         commanding = tuple(filter(needs_sandbox, tool_names(agent, assignment.task)))
         sandbox = await _sandbox(protection, commanding) if commanding else None

@@ -48,7 +48,8 @@ SETTINGS: dict[str, fields.Reader] = {
     "max_output_tokens": fields.integer(1),
     "reasoning_effort": fields.text(),
     "context_tokens": fields.integer(1),
-    "protocol": fields.choice("native", "json"),
+    "gpu_layers": fields.integer(0),
+    "protocol": fields.choice("auto", "native", "text", "json"),
     "on_device": fields.boolean,
     "usd_per_hour": fields.number(least=0),
     "system_prompt": fields.text(empty=True),
@@ -62,7 +63,8 @@ SETTINGS: dict[str, fields.Reader] = {
 KEY_IN_ADDRESS = "a user name, a password or a query, which would be stored with every run"
 KEY_ELSEWHERE = "name the variable that holds the key with api_key_env, or in headers as ${NAME}"
 
-_OF_EXTERNAL_AGENTS = ("command", "output")
+_RARE = ("command", "output", "gpu_layers")
+"""Settings that few agents have: left out of a fingerprint where they are not used, so that older runs stay known."""
 _BARE_ADDRESS = re.compile(r"@((?:localhost|\[[0-9A-Fa-f:]+\]|[\w-]+(?:\.[\w-]+)*):\d{1,5}(?:/.*)?|localhost(?:/.*)?)$")
 """An address at the end of a spec that lacks its scheme: a host with a port."""
 
@@ -187,8 +189,9 @@ def fingerprint(agent: AgentConfig) -> str:
     """16 hex digits of SHA-256 over all that changes what the agent does: not its name, origin or description."""
     same = msgspec.to_builtins(msgspec.structs.replace(agent, name="", source="", description=""))
     del same["folder"]
-    for key in _OF_EXTERNAL_AGENTS:  # left out where they are not used, so that older runs know their agents again
-        if not same[key]:
+    same["protocol"] = agent.protocol or "native"
+    for key in _RARE:
+        if same[key] in (None, [], ()):
             del same[key]
     return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()[:16]
 

@@ -19,15 +19,29 @@ _FENCE = re.compile(r"```[A-Za-z]*\s*\n(.*?)\n?```", re.DOTALL)
 
 
 def instructions(tools: Sequence[ToolSpec]) -> str:
-    """What the system prompt says of the protocol: every tool with a worked example, then the answer's form."""
-    lines = ["Reply with one JSON object and nothing else. Examples:"]
-    for tool in tools:
-        arguments = tool.example
-        if arguments is None:
-            arguments = dict.fromkeys(tool.parameters.get("required", ()), "…")
-        lines.append(f"{_dump({'tool': tool.name, 'arguments': arguments})} — {tool.description}")
-    lines.append(f"{_dump({'answer': 'text'})} — ends the work with your answer")
+    """What the system prompt says of the protocol: the two forms of a reply, and each tool with its arguments.
+
+    There is no example of a call: small models do the example again instead of their task.
+    """
+    lines = [
+        "Reply with one JSON object and nothing else. To use a tool:",
+        '{"tool": NAME, "arguments": {ARGUMENT: VALUE}}',
+        "You are then told what it returned. To end the work with your answer:",
+        '{"answer": TEXT}',
+        "The tools:",
+    ]
+    lines.extend(f"{_signature(tool)} — {tool.description}" for tool in tools)
     return "\n".join(lines)
+
+
+def _signature(tool: ToolSpec) -> str:
+    """`write_file(file_path: string, content: string)`, with `?` behind arguments that may be left out."""
+    required = tool.parameters.get("required", ())
+    properties: dict[str, Any] = tool.parameters.get("properties", {})
+    parts = [
+        f"{name}{'' if name in required else '?'}: {each.get('type', 'any value')}" for name, each in properties.items()
+    ]
+    return f"{tool.name}({', '.join(parts)})"
 
 
 def schema(tools: Sequence[ToolSpec]) -> dict[str, Any]:

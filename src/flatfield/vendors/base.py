@@ -2,7 +2,8 @@
 
 A package has `TRAITS` (what it states about itself), `create(services)` (its provider) and, where it asks a server,
 `endpoint_of(agent, environ)` (where requests go and which keys they bring). `refused(agent)` names the settings that
-the agent's model does not take, `usual_servers(environ)` the servers that often run on one's own machine.
+the agent's model does not take, `usual_servers(environ)` the servers that often run on one's own machine. Where a tool
+protocol is found out, `await identity_of(agent, services)` tells in words which model and server it holds for.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from flatfield.http.proxies import proxy_for
 from flatfield.http.secrecy import shown_url
 from flatfield.records import (
     AgentConfig,
+    DeviceWork,
     Finish,
     Leftover,
     Reply,
@@ -33,7 +35,6 @@ from flatfield.records import (
     TurnBudget,
     Usage,
 )
-from flatfield.vendors import _json_protocol as json_protocol
 from flatfield.vendors._address import (
     CONCURRENT_TRIALS,
     THIS_DEVICE,
@@ -59,6 +60,15 @@ from flatfield.vendors._ready import (
     ready,
     with_version,
     without_version,
+)
+from flatfield.vendors._reasoning import parted
+from flatfield.vendors._text_calls import fits, looks_like_call
+from flatfield.vendors._tool_protocols import (
+    CallsInText,
+    held_schema,
+    native_tools,
+    told_system,
+    uses_json,
 )
 
 if TYPE_CHECKING:
@@ -98,14 +108,17 @@ __all__ = [
     "ending",
     "entries",
     "entry",
+    "fits",
     "function",
     "held_schema",
     "is_object",
     "is_own",
     "least_cap",
     "listed_ids",
+    "looks_like_call",
     "native_tools",
     "own_headers",
+    "parted",
     "ready",
     "sent_by",
     "server_lane",
@@ -136,7 +149,7 @@ class Opening(Struct, frozen=True, kw_only=True):
     `response_schema` is a JSON Schema object for the reply's text, for providers that can constrain it, else ignored.
     `workspace`: the absolute path of the folder that the trial works in, for providers that run a scaffold of their own
     there (None: there is none, nothing is to be edited); `workspace_user`: the host uid that it belongs to when that is
-    not ours.
+    not ours. `is_probe`: nothing of it is measured, so that a model on this device may use what it has read before.
     """
 
     agent: AgentConfig
@@ -147,6 +160,7 @@ class Opening(Struct, frozen=True, kw_only=True):
     response_schema: dict[str, Any] | None = None
     workspace: str | None = None
     workspace_user: int | None = None
+    is_probe: bool = False
 
 
 class Conversation(Protocol):
@@ -191,27 +205,6 @@ class Provider(Protocol):
 # ---------------------------------------------------------------------------- what an opening says
 
 
-def uses_json(opening: Opening) -> bool:
-    """Whether tools are called by the `json` protocol: without tools there is nothing to call."""
-    return opening.agent.protocol == "json" and bool(opening.tools)
-
-
-def told_system(opening: Opening) -> str:
-    """The system prompt with what the protocol adds to it; "" for none, which is sent as none."""
-    parts = [opening.system_prompt, json_protocol.instructions(opening.tools) if uses_json(opening) else ""]
-    return "\n\n".join(part for part in parts if part.strip())
-
-
-def native_tools(opening: Opening) -> tuple[ToolSpec, ...]:
-    """The tools that the API is told of."""
-    return () if uses_json(opening) else opening.tools
-
-
-def held_schema(opening: Opening) -> dict[str, Any] | None:
-    """What the reply's text is held to, if anything: a step of the `json` protocol, or the opening's schema."""
-    return json_protocol.schema(opening.tools) if uses_json(opening) else opening.response_schema
-
-
 def least_cap(left_tokens: int, *caps: int | None) -> int:
     """The output cap of a request: what is left to the trial, or less where the agent or its model has a cap."""
     return min([left_tokens, *(cap for cap in caps if cap is not None)])
@@ -254,10 +247,10 @@ def sent_by(
         base_url=shown_url(url),
         model=agent.model,
         stream=True,
-        protocol=agent.protocol,
+        protocol="native" if agent.protocol in {None, "auto"} else agent.protocol,
         system=digest(told_system(opening)),
         tools=tuple(tool.name for tool in opening.tools),
-        tools_digest=digest(msgspec.json.encode([_described(tool) for tool in opening.tools]).decode()),
+        tools_digest=digest(msgspec.json.encode(opening.tools).decode()),
         temperature=settings.temperature,
         reasoning_effort=settings.reasoning_effort,
         thinking=settings.thinking,
@@ -265,11 +258,6 @@ def sent_by(
         not_accepted=tuple(dict.fromkeys((*settings.not_accepted, *unsupported))),
         parameters=dict(parameters),
     )
-
-
-def _described(tool: ToolSpec) -> dict[str, Any]:
-    """What a model is told of a tool whatever the protocol: its example is a part of the `json` protocol's prompt."""
-    return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
 
 
 # ---------------------------------------------------------------------------- the skeleton of a conversation
@@ -289,7 +277,10 @@ class UsualServer(Struct, frozen=True, kw_only=True):
 
 
 class Told(Struct, frozen=True, kw_only=True):
-    """What a reply says; `service_tier` and `answered_by` "" where it does not say. `paused`: the turn goes on."""
+    """What a reply says; `service_tier` and `answered_by` "" where it does not say. `paused`: the turn goes on.
+
+    `device`: what the server says that it took on its device, where it says so.
+    """
 
     text: str
     calls: tuple[ToolCall, ...]
@@ -300,6 +291,7 @@ class Told(Struct, frozen=True, kw_only=True):
     answered_by: str = ""
     reported_cost_usd: float | None = None
     paused: bool = False
+    device: DeviceWork | None = None
 
 
 class Dialect(Protocol):
@@ -359,7 +351,7 @@ class Talk:
     def __init__(self, opening: Opening, transport: Transport, dialect: Dialect) -> None:
         self._transport = transport
         self._dialect = dialect
-        self._json = uses_json(opening)
+        self._calls = CallsInText(opening)
         self._turns = 0
 
     async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
@@ -370,8 +362,8 @@ class Talk:
 
     def begin(self, results: Sequence[ToolResult]) -> None:
         """Another turn begins, with the results of the last one's calls."""
-        if results and self._json:
-            self._dialect.say(json_protocol.results_text(results))
+        if results and (words := self._calls.wording(results)) is not None:
+            self._dialect.say(words)
         elif results:
             self._dialect.answer(results)
         self._turns += 1
@@ -402,9 +394,8 @@ class Talk:
                     return _by_error(meant, left, sent), meant
                 refused.append(error.left)
         told = _believed(dialect.take(exchange, cap, self._turns))
-        if self._json and exchange.cut is None and told.finish == "stop" and not told.paused:
-            text, calls = json_protocol.parse(told.text, self._turns)
-            told = structs.replace(told, text=text, calls=calls)
+        if exchange.cut is None:
+            told = self._calls.read(told, self._turns)
         return _after(refused, _reply(told, exchange, sent)), told
 
 
@@ -422,11 +413,14 @@ def transport_to(url: str, services: Services) -> Transport:
     )
 
 
+_CUTS: dict[str, Finish] = {"time": "time", "repeats": "repeats"}
+
+
 def _reply(told: Told, exchange: Exchange[Any], sent: Sent) -> Reply:
     """The turn's reply: what it says, and what the exchange took."""
     finish: Finish = told.finish
     if exchange.cut is not None:
-        finish = "time" if exchange.cut == "time" else "length"
+        finish = _CUTS.get(exchange.cut, "length")
     elif told.calls and finish == "stop":
         finish = "tool_calls"
     # Where the API has counted the reply itself, that count stands alone.
@@ -450,6 +444,7 @@ def _reply(told: Told, exchange: Exchange[Any], sent: Sent) -> Reply:
         abandoned=sum(not item.kept for item in abandoned),
         abandoned_usage=abandoned,
         wire=exchange.wire,
+        device=told.device,
     )
 
 

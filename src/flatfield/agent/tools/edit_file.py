@@ -47,7 +47,6 @@ SPEC = ToolSpec(
         "required": ["file_path", "old_str", "new_str"],
         "additionalProperties": False,
     },
-    example={"file_path": "b.txt", "old_str": "red", "new_str": "blue"},
 )
 
 

@@ -31,7 +31,6 @@ SPEC = ToolSpec(
         "required": ["file_path"],
         "additionalProperties": False,
     },
-    example={"file_path": "a.txt"},
 )
 
 

@@ -36,7 +36,6 @@ SPEC = ToolSpec(
         "required": [],
         "additionalProperties": False,
     },
-    example={},
 )
 
 

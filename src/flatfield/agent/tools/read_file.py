@@ -33,7 +33,6 @@ SPEC = ToolSpec(
         "required": ["file_path"],
         "additionalProperties": False,
     },
-    example={"file_path": "a.txt"},
 )
 
 

@@ -64,7 +64,6 @@ SPEC = ToolSpec(
         "required": ["command"],
         "additionalProperties": False,
     },
-    example={"command": "ls"},
 )
 
 IN_PLACE = (

@@ -33,7 +33,6 @@ SPEC = ToolSpec(
         "required": ["file_path", "content"],
         "additionalProperties": False,
     },
-    example={"file_path": "b.txt", "content": "red"},
 )
 
 

@@ -170,9 +170,11 @@ def _and(first: str | None, second: str) -> str:
 
 async def _kept(run: Run, record: TrialRecord, project: Project, underway: Underway | None) -> str | None:
     """Store the run and its one trial; why that could not be done, None when it could."""
+    from flatfield.runs.probing import as_carried_out
+
     try:
         async with store_of(project) as store:
-            await store.save_run(run)
+            await store.save_run(as_carried_out(run, record))
             await store.save_trial(record)
             if underway is not None:
                 underway.forget(record.attempt)

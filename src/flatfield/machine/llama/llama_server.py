@@ -1,8 +1,8 @@
 """The child process that serves one GGUF model on loopback and ends with the process that started it.
 
-`python -m flatfield.machine.llama.llama_server MODEL --alias NAME --context TOKENS --threads N [--port N]`: the first
-line of stdin is the key that requests must bring; the end of stdin ends the process. Stdout gets one JSON line:
-`{"url": …}`, or `{"error": "library" | "port" | "model", "detail": …}` and exit code 1.
+`python -m flatfield.machine.llama.llama_server MODEL --alias NAME --context TOKENS --threads N [--port N] [--gpu-layers
+N]`: the first line of stdin is the key that requests must bring; the end of stdin ends the process. Stdout gets one
+JSON line: `{"url": …, "has_gpu": …}`, or `{"error": "library" | "port" | "model", "detail": …}` and exit code 1.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         import xllamacpp
     except ImportError as error:
         return _say(answer, error="library", detail=str(error))
+    has_gpu = _has_gpu(xllamacpp)
     try:
-        server = xllamacpp.Server(_parameters(arguments, api_key))
+        server = xllamacpp.Server(_parameters(arguments, api_key, has_gpu=has_gpu))
     except RuntimeError as error:
         return _say(answer, error="model", detail=str(error))
-    _say(answer, url=server.listening_address)
+    _say(answer, url=server.listening_address, has_gpu=has_gpu)
     sys.stdin.read()
     # Leaving at once: the server's threads may be in the middle of a generation that nobody waits for any more.
     os._exit(0)
@@ -52,10 +53,17 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--context", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--gpu-layers", type=int, default=-1)
     return parser.parse_args(argv)
 
 
-def _parameters(arguments: argparse.Namespace, api_key: str) -> Any:  # noqa: ANN401 - the library has no types
+def _has_gpu(library: Any) -> bool:  # noqa: ANN401 - the library has no types
+    """Whether there is another device than the processor that this build of the library can use."""
+    devices: list[dict[str, Any]] = getattr(library, "get_device_info", list)()
+    return any("CPU" not in str(device.get("type", "CPU")).upper() for device in devices)
+
+
+def _parameters(arguments: argparse.Namespace, api_key: str, *, has_gpu: bool) -> Any:  # noqa: ANN401 - as above
     import xllamacpp
 
     parameters = xllamacpp.CommonParams()
@@ -68,11 +76,13 @@ def _parameters(arguments: argparse.Namespace, api_key: str) -> Any:  # noqa: AN
     parameters.api_keys = [api_key]
     parameters.ui = False
     parameters.offline = True
-    # Nothing is kept between requests, so that a trial's time does not depend on the trial before it.
-    parameters.cache_prompt = False
+    # What was read is kept for the next request, in the one slot and nowhere else; a trial's first request forgets it.
+    parameters.cache_prompt = True
     parameters.cache_ram_mib = 0
-    # Level 1 is errors only: what the parent quotes when the model cannot be loaded.
-    parameters.verbosity = 1
+    # -1: as many as the GPU's memory holds, which the library measures when it loads the model.
+    parameters.n_gpu_layers = arguments.gpu_layers
+    # Level 1 is errors only: what the parent quotes when the model cannot be loaded. Level 3 tells what went to a GPU.
+    parameters.verbosity = 3 if has_gpu else 1
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = arguments.threads
     return parameters
 
@@ -95,7 +105,7 @@ def _port_problem(port: int) -> str:
     return ""
 
 
-def _say(answer: TextIO, **message: str) -> int:
+def _say(answer: TextIO, **message: str | bool) -> int:
     answer.write(json.dumps(message) + "\n")
     answer.close()
     return 1

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import signal
+import subprocess
 import sys
 import tempfile
 from contextlib import suppress
@@ -28,21 +29,28 @@ _LOAD_LIMIT_SECONDS = 900.0
 _HEALTH_LIMIT_SECONDS = 5.0
 _ANSWER_LIMIT_SECONDS = 30.0
 _TAIL_BYTES = 8192
+_OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers to GPU")
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 _LIBRARY_ERROR = re.compile(r"^\S+ E\s+\S[^:]*: +(?P<text>.+)$", re.MULTILINE)
 
 
 class ServerSpec(Struct, frozen=True, kw_only=True):
-    """What one server is started with; `path` absolute, `port` 0 for one that the system chooses."""
+    """What one server is started with; `path` absolute, `port` 0 for one that the system chooses.
+
+    `gpu_layers` None: as many of the model's layers go to a GPU as fit there.
+    """
 
     path: str
     alias: str
     context_tokens: int
     threads: int = 1
     port: int = 0
+    gpu_layers: int | None = None
 
 
 class _Announcement(Struct, frozen=True, kw_only=True):
     url: str = ""
+    has_gpu: bool = False
     error: str = ""
     detail: str = ""
 
@@ -64,7 +72,8 @@ class LocalServer:
     """A running server: where it listens, what it can do, and how it ends.
 
     `load_seconds`: from starting the process to its being healthy; `supports_tools`: whether the model's chat template
-    has a place for tools; `context_tokens`: what one request may hold, prompt and answer together.
+    has a place for tools; `context_tokens`: what one request may hold, prompt and answer together; `gpu_layers` of
+    `model_layers` are on a GPU, None where the library does not say.
     """
 
     def __init__(
@@ -75,6 +84,8 @@ class LocalServer:
         self.load_seconds = 0.0
         self.supports_tools = False
         self.context_tokens = spec.context_tokens
+        self.gpu_layers: int | None = None
+        self.model_layers: int | None = None
         self.ended = asyncio.ensure_future(process.wait())
         self._process = process
         self._stderr = stderr
@@ -86,9 +97,25 @@ class LocalServer:
         return self._process.pid
 
     @property
+    def peak_memory_bytes(self) -> int | None:
+        """The most memory that the process has held so far; None where the system does not tell."""
+        return peak_memory_bytes(self._process.pid)
+
+    @property
     def headers(self) -> dict[str, str]:
         """What a request must bring; never to be recorded."""
         return {"Authorization": f"Bearer {self._api_key}"}
+
+    def took_layers(self, *, has_gpu: bool) -> None:
+        """Note how much of the model is on a GPU: what the library said while it loaded it."""
+        if not has_gpu:
+            self.gpu_layers = 0
+            return
+        self._stderr.seek(0)
+        found = _OFFLOADED.search(self._stderr.read().decode("utf-8", "replace"))
+        self._stderr.seek(0, os.SEEK_END)
+        if found:
+            self.gpu_layers, self.model_layers = int(found[1]), int(found[2])
 
     def epitaph(self) -> str:
         """How it ended, in one sentence; meaningful once `ended` is done or it was stopped."""
@@ -173,8 +200,9 @@ async def start_server(spec: ServerSpec, services: Services) -> LocalServer:
         start_new_session=True,
     )
     try:
-        url = await _announced(spec, process, stderr, api_key)
-        server = LocalServer(spec, process, stderr, (url, api_key))
+        said = await _announced(spec, process, stderr, api_key)
+        server = LocalServer(spec, process, stderr, (said.url.rstrip("/"), api_key))
+        server.took_layers(has_gpu=said.has_gpu)
         await server.learn(services)
     except BaseException:
         await end(process, stderr)
@@ -219,17 +247,38 @@ class LocalServers:
 
 
 def _same(one: ServerSpec, other: ServerSpec) -> bool:
-    return (one.path, one.context_tokens) == (other.path, other.context_tokens)
+    return (one.path, one.context_tokens, one.gpu_layers) == (other.path, other.context_tokens, other.gpu_layers)
 
 
 def _command(spec: ServerSpec) -> tuple[str, ...]:
     # -P: a file json.py in the current directory must not become part of the server.
     program = (sys.executable, "-P", "-m", "flatfield.machine.llama.llama_server", spec.path, f"--alias={spec.alias}")
-    return (*program, f"--context={spec.context_tokens}", f"--threads={spec.threads}", f"--port={spec.port}")
+    layers = () if spec.gpu_layers is None else (f"--gpu-layers={spec.gpu_layers}",)
+    sizes = (f"--context={spec.context_tokens}", f"--threads={spec.threads}", f"--port={spec.port}")
+    return (*program, *sizes, *layers)
 
 
-async def _announced(spec: ServerSpec, process: asyncio.subprocess.Process, stderr: IO[bytes], api_key: str) -> str:
-    """The URL that the child announces once the model is loaded."""
+def peak_memory_bytes(pid: int) -> int | None:
+    """The most memory that a process has held so far, with the files that it has mapped; None where nobody tells.
+
+    Linux says it in /proc; macOS only to the process itself, so that there it is what the process holds now.
+    """
+    try:
+        found = _PEAK.search(Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace"))
+        return int(found[1]) * 1024 if found else None
+    except OSError:
+        pass
+    try:
+        held = subprocess.run(("ps", "-o", "rss=", "-p", str(pid)), capture_output=True, check=True, timeout=5)
+        return int(held.stdout) * 1024
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+async def _announced(
+    spec: ServerSpec, process: asyncio.subprocess.Process, stderr: IO[bytes], api_key: str
+) -> _Announcement:
+    """What the child announces once the model is loaded: its URL, and whether it has a GPU."""
     stdin, stdout = process.stdin, process.stdout
     if stdin is None or stdout is None:
         raise RuntimeError("a process started with pipes has them")
@@ -250,7 +299,7 @@ async def _announced(spec: ServerSpec, process: asyncio.subprocess.Process, stde
         raise NotReady(f"the server of local model {spec.alias!r} {ending} while loading {spec.path}") from None
     if said.error:
         raise NotReady(_refusal(spec, said, stderr))
-    return said.url.rstrip("/")
+    return said
 
 
 def _refusal(spec: ServerSpec, said: _Announcement, stderr: IO[bytes]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from flatfield.agent.probes import worded
 from flatfield.records import ManifestRow
 from flatfield.scoring.fairness import circumstances, requests
 from flatfield.scoring.fairness.properties import CAP, NOT_SENT, PROPERTIES, SETTINGS
@@ -84,7 +85,7 @@ def _of_requests(table: _Table) -> Iterator[ManifestRow]:
             continue
         row = table.row(item.heading, item.label, received, [item.why])
         if item.configured == "protocol":
-            row = _with_ignored(table, row)
+            row = _with_reasons(table, row)
         yield row
 
 
@@ -178,13 +179,15 @@ def _unsent(table: _Table, item: Property, received: Mapping[str, Received]) -> 
             yield f"{agent.name}: {configured} is configured, but was not sent{some}: its API has no {item.label}"
 
 
-def _with_ignored(table: _Table, row: ManifestRow) -> ManifestRow:
+def _with_reasons(table: _Table, row: ManifestRow) -> ManifestRow:
+    """How each protocol was found out, and whose template ignores tools."""
     ignoring = [
         name
         for name, trials in table.own.items()
         if any(turn.reply.request.tools_ignored for trial in trials for turn in trial.turns)
     ]
-    notes = [*([row.note] if row.note else []), *(f"{name}: {IGNORED}" for name in ignoring)]
+    probed = [f"{name}: {worded(found)}" for name, found in table.run.probed.items()]
+    notes = [*([row.note] if row.note else []), *probed, *(f"{name}: {IGNORED}" for name in ignoring)]
     return _noted(row, "; ".join(notes))
 
 

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from flatfield.vendors.base import looks_like_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flatfield.records import Reply, TrialRecord, Turn
+    from flatfield.records import TrialRecord, Turn
 
 AS_TEXT = (
-    "the answer looks like a tool call written as text, which the server did not read: start the server with the "
-    'parser for this model\'s tool calls, or set protocol = "json" for the agent'
+    "the answer looks like a tool call written as text, which the server did not read: set protocol = "
+    '"text" or "auto" for the agent, or start the server with the parser for this model\'s tool calls'
+)
+UNFIT = (
+    "the answer looks like a tool call written as text, which was not run, as it fits none of the tools: its name or "
+    "its arguments are not theirs, or it cannot be read"
 )
 IN_REASONING = (
     "the answer is empty, all that the model wrote counts as reasoning: the server's reasoning parser may not be the "
     "one for this model"
-)
-_MARKED = re.compile(
-    r"<tool_call>|<function[=_]|<\|tool_calls?|\[TOOL_CALLS\]|<\|python_tag\|>|<\|channel\|>\s*commentary\s+to="
-    r"|<\u007ctool\u2581call"
-)
-_BARE = re.compile(
-    r'"(?:name|tool|function)"\s*:\s*"(?:functions\.)?(\w+)"[^{}]*"(?:arguments|parameters|input)"\s*:\s*\{'
 )
 
 
@@ -32,8 +30,8 @@ def oddity(turns: Sequence[Turn]) -> str:
     if not turns or turns[-1].reply.calls:
         return ""
     reply = turns[-1].reply
-    if _is_call(reply):
-        return AS_TEXT
+    if reply.request.tools and looks_like_call(reply.text, reply.request.tools):
+        return UNFIT if reply.request.protocol == "text" else AS_TEXT
     return IN_REASONING if reply.finish == "stop" and not reply.text.strip() and reply.reasoning.strip() else ""
 
 
@@ -45,10 +43,3 @@ def oddities(trials: Sequence[TrialRecord]) -> Iterator[str]:
             found[trial.agent, odd] = found.get((trial.agent, odd), 0) + 1
     for (agent, odd), count in found.items():
         yield f"{agent}, in {count} trial{'' if count == 1 else 's'}: {odd}"
-
-
-def _is_call(reply: Reply) -> bool:
-    """Whether the text has the marks of a call, or JSON that names one of the tools that were offered."""
-    named = _BARE.search(reply.text)
-    offered = reply.request.tools or ()
-    return bool(_MARKED.search(reply.text)) or (named is not None and named[1] in offered)

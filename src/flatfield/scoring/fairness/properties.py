@@ -45,7 +45,7 @@ PROPERTIES = (
         label="tool protocol",
         name="protocol",
         configured="protocol",
-        why="a small model may be configured to call tools as json; its grades are of model and protocol",
+        why="not every model calls tools as its API has it; grades are of model and protocol",
     ),
     Property(
         heading="context",
@@ -99,6 +99,13 @@ PROPERTIES = (
         name="model_file",
         absent="not on this device",
         why="a model on this device is the file that it was read from",
+    ),
+    Property(
+        heading="model",
+        label="layers on a GPU",
+        name="gpu_layers",
+        absent="not told",
+        why="a model on this device is as fast as what it runs on; gpu_layers says how much of it goes to the GPU",
     ),
     Property(heading="model", label="temperature", name="temperature", configured="temperature", absent=DEFAULT),
     Property(

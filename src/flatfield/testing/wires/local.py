@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONTEXT_TOKENS = 8192
+OWN_FIELDS = frozenset({"cache_prompt", "timings_per_token"})
 
 
 def create() -> LlamaWire:
@@ -25,8 +26,8 @@ class LlamaWire(ChatWire):
     too_long = "the request exceeds the available context size, try increasing it"
 
     def sdk_takes(self, request: Mapping[str, Any]) -> None:
-        """`cache_prompt` is llama.cpp's alone; see `ChatWire.sdk_takes`."""
-        super().sdk_takes({name: value for name, value in request.items() if name != "cache_prompt"})
+        """What is llama.cpp's alone is left out; see `ChatWire.sdk_takes`."""
+        super().sdk_takes({name: value for name, value in request.items() if name not in OWN_FIELDS})
 
     def stand_in(self, opened: Any, base_url: str, key: str, folder: Path) -> dict[str, Any]:  # noqa: ANN401 - its insides
         """Take the place of the process that the provider starts; the model is a file without one in it."""
@@ -42,6 +43,7 @@ class _Running:
     def __init__(self, base_url: str, key: str) -> None:
         self.url, self.headers = base_url.removesuffix("/v1"), {"Authorization": f"Bearer {key}"}
         self.context_tokens, self.supports_tools = CONTEXT_TOKENS, True
+        self.gpu_layers, self.model_layers, self.peak_memory_bytes = 0, None, None
         self.ended = asyncio.get_running_loop().create_future()
 
     async def serve(self, _spec: object) -> tuple[_Running, float]:

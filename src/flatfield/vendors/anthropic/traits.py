@@ -15,6 +15,6 @@ TRAITS = Traits(
     maker="anthropic",
     makes="claude",
     known_as=("claude", "anthropic", "克劳德", "クロード", "클로드", "клод", "антропик"),
-    unsupported=("context_tokens",),
+    unsupported=("context_tokens", "gpu_layers"),
     color="orange",
 )

@@ -19,6 +19,6 @@ TRAITS = Traits(
         *("gemini", "gemma", "bard", "deepmind", "google", "googleapis"),
         *("谷歌", "双子座", "ジェミニ", "グーグル", "제미나이", "구글", "джемини", "гемини", "гугл"),
     ),
-    unsupported=("context_tokens",),
+    unsupported=("context_tokens", "gpu_layers"),
     color="purple",
 )

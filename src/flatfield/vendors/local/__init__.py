@@ -9,6 +9,7 @@ from flatfield.records import Traits
 
 if TYPE_CHECKING:
     from flatfield.http.services import Services
+    from flatfield.records import AgentConfig
     from flatfield.vendors.base import Provider
 
 TRAITS = Traits(
@@ -18,8 +19,16 @@ TRAITS = Traits(
     device="always",
     sizes_context=True,
     loaded_context_tokens=DEFAULT_CONTEXT_TOKENS,
+    finds_protocol="always",
     color="cyan",
 )
+
+
+async def identity_of(agent: AgentConfig, services: Services) -> str:
+    """The model's file, which holds its chat template, and the version of llama.cpp that serves it."""
+    from flatfield.vendors.local.conversation import identity_of as identity
+
+    return await identity(agent, services)
 
 
 def create(services: Services) -> Provider:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from flatfield.errors import Interrupted, NotReady, ProviderError
 from flatfield.machine.llama import DEFAULT_CONTEXT_TOKENS
@@ -48,13 +51,17 @@ class LocalProvider:
         agent = opening.agent
         spec = self._spec(agent)
         server, load_seconds = await self._servers.serve(spec)
-        ignored = bool(opening.tools) and agent.protocol == "native" and not server.supports_tools
+        ignored = bool(opening.tools) and agent.protocol != "json" and not server.supports_tools
         endpoint = Endpoint(
-            address=Address(base_url=f"{server.url}/v1", headers=server.headers),
-            extra_body={"cache_prompt": False},
+            # llama.cpp closes each connection after its stream, whatever it says of keeping it.
+            address=Address(base_url=f"{server.url}/v1", headers={**server.headers, "Connection": "close"}),
+            extra_body={"timings_per_token": True},
+            first_body={} if opening.is_probe else {"cache_prompt": False},
             shown_url="llama.cpp on this device",  # the port is another one each time: no part of what is compared
             context_tokens=server.context_tokens,
             model_file=await asyncio.to_thread(file_identity, agent.model, Path(spec.path)),
+            gpu_layers=server.gpu_layers,
+            model_layers=server.model_layers,
             tools_ignored=ignored,
             load_seconds=load_seconds,
         )
@@ -84,6 +91,7 @@ class LocalProvider:
             alias=Path(agent.model).name,
             context_tokens=agent.context_tokens or DEFAULT_CONTEXT_TOKENS,
             threads=usable_threads(),
+            gpu_layers=agent.gpu_layers,
             port=_fixed_port(self._services.environ.get("FLATFIELD_LOCAL_PORT", "")),
         )
 
@@ -111,13 +119,35 @@ class LocalConversation:
         if not turn.done():
             turn.cancel()
         try:
-            return await turn
+            return self._weighed(await turn)
         except Interrupted as stopped:
             raise ProviderError(self._server.epitaph(), left=stopped.left) from None
         except ProviderError as error:
             if error.status is not None or not self._server.ended.done():
                 raise
             raise error.retold(self._server.epitaph(), ProviderError) from None
+
+    def _weighed(self, reply: Reply) -> Reply:
+        """The reply with the memory that its server has held."""
+        if reply.device is None:
+            return reply
+        return structs.replace(
+            reply, device=structs.replace(reply.device, peak_memory_bytes=self._server.peak_memory_bytes)
+        )
+
+
+async def identity_of(agent: AgentConfig, services: Services) -> str:
+    """The model's file and the version of the library, as words.
+
+    Raises:
+        NotReady: the model is not there.
+    """
+    path = find_model(agent.model, services.cache)
+    file = await asyncio.to_thread(file_identity, agent.model, path)
+    try:
+        return f"llama.cpp {version('xllamacpp')}, {file}"
+    except PackageNotFoundError:
+        return ""
 
 
 def _fixed_port(value: str) -> int:

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flatfield.http.services import Services
+    from flatfield.records import AgentConfig
     from flatfield.vendors.base import Provider
 
-__all__ = ["TRAITS", "create", "endpoint_of", "usual_servers"]
+__all__ = ["TRAITS", "create", "endpoint_of", "identity_of", "usual_servers"]
 
 
 def create(services: Services) -> Provider:
@@ -23,6 +24,13 @@ def create(services: Services) -> Provider:
     from flatfield.vendors.ollama.conversation import OllamaProvider
 
     return OllamaProvider(services)
+
+
+async def identity_of(agent: AgentConfig, services: Services) -> str:
+    """What the agent's model and its server are, as far as the server says it; "" where it does not."""
+    from flatfield.vendors.ollama.identity import identity_of as identity
+
+    return await identity(agent, services)
 
 
 def usual_servers(environ: Mapping[str, str]) -> tuple[UsualServer, ...]:

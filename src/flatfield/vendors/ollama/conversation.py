@@ -142,6 +142,8 @@ class OllamaMessages:
         options: dict[str, Any] = {"num_ctx": num_ctx}
         if agent.temperature is not None:
             options["temperature"] = agent.temperature
+        if agent.gpu_layers is not None:
+            options["num_gpu"] = agent.gpu_layers
         effort = agent.reasoning_effort
         think = None if effort is None else think_value(effort, agent.model, facts)
         steady = {"keep_alive": KEEP_ALIVE, "truncate": False, "shift": False}
@@ -153,6 +155,7 @@ class OllamaMessages:
             self.sent,
             temperature=agent.temperature,
             context_tokens=num_ctx,
+            gpu_layers=agent.gpu_layers,
             thinking=think,
             reasoning_effort=None if think is None else _worded(think),
             not_accepted=("reasoning_effort",) if effort is not None and think is None else (),
@@ -189,12 +192,14 @@ class OllamaMessages:
         self._messages.append(reader.message())
         self._ids = reader.own_ids()
         self.load_seconds = reader.load_seconds
+        reasoning, text = base.parted(reader.text)
         return base.Told(
-            text=reader.text,
+            text=text,
             calls=reader.calls(turn),
             finish=base.ending(reader.finish, reader.usage, cap_tokens, self._num_ctx),
             usage=reader.usage,
-            reasoning=reader.reasoning,
+            reasoning="\n\n".join(filter(None, (reader.reasoning, reasoning))),
+            device=None if self._remote else reader.device,
             answered_by=reader.answered_by,
         )
 

@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Raw, Struct, field, structs
 
 from flatfield.errors import ProviderError
+from flatfield.http.repetition import Repetition
 from flatfield.http.replies import Passing
-from flatfield.records import Finish, ToolCall, Usage
+from flatfield.records import DeviceWork, Finish, ToolCall, Usage
 from flatfield.vendors._counts import plain, tokens
 from flatfield.vendors.base import arguments_object
 
@@ -33,7 +34,9 @@ class _Event(Struct):
     load_duration: float | None = None
     prompt_eval_count: Any = None
     prompt_eval_cached_count: Any = None
+    prompt_eval_duration: Any = None
     eval_count: Any = None
+    eval_duration: Any = None
     error: Any = None
     status: int | None = None
     model: Any = None
@@ -57,7 +60,9 @@ _NEXT_LINE = re.compile(rb"\}[ \t\r]*\n\s*\{")  # JSON itself has a comma betwee
 class OllamaReader:
     """Gathers text, thinking, calls and counts; `complete` and `over` once a line says `done`."""
 
-    __slots__ = ("_calls", "_last", "_parts", "_reasons", "answered_by", "begun", "complete", "letters", "over")
+    __slots__ = (
+        "_calls", "_last", "_parts", "_reasons", "_repetition", "answered_by", "begun", "complete", "letters", "over",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.begun = self.complete = self.over = False
@@ -67,6 +72,26 @@ class OllamaReader:
         self._reasons: list[str] = []
         self._calls: list[tuple[bytes, _Call]] = []
         self._last = _Event()
+        self._repetition = Repetition()
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the model repeats itself without end."""
+        return self._repetition.found
+
+    @property
+    def device(self) -> DeviceWork | None:
+        """What the reply took on the server's device; None where it does not say."""
+        usage, last = self.usage, structs.asdict(self._last)
+        read, written = (tokens(last, name) for name in ("prompt_eval_duration", "eval_duration"))
+        if usage is None or read is None or written is None:
+            return None
+        return DeviceWork(
+            read_tokens=usage.input_tokens - usage.cache_read_tokens,
+            read_seconds=read / NANOSECONDS,
+            written_tokens=usage.output_tokens,
+            written_seconds=written / NANOSECONDS,
+        )
 
     @property
     def text(self) -> str:
@@ -156,10 +181,12 @@ class OllamaReader:
         if message is not None:
             if message.content:
                 self._parts.append(message.content)
+                self._repetition.hear(message.content)
                 self.letters += len(message.content)
                 self.begun = True
             if message.thinking:
                 self._reasons.append(message.thinking)
+                self._repetition.hear(message.thinking)
                 self.letters += len(message.thinking)
                 self.begun = True
             for raw in message.tool_calls or ():

@@ -47,10 +47,10 @@ def expect_abilities(agent: AgentConfig, facts: ModelFacts) -> None:
         raise NotReady(
             f"agent {agent.name!r}: {agent.model} is no chat model (it can: {', '.join(can)}); choose another"
         )
-    if can and "tools" not in can and agent.protocol == "native" and agent.tools != ():
+    if can and "tools" not in can and agent.protocol in {"native", "text"} and agent.tools != ():
         raise NotReady(
             f"agent {agent.name!r}: Ollama has no tool calls for {agent.model} (it can: {', '.join(can)}); "
-            'set protocol = "json" for this agent'
+            'set protocol = "auto" or "json" for this agent'
         )
     if agent.context_tokens and facts.context_tokens and agent.context_tokens > facts.context_tokens:
         raise NotReady(

@@ -14,5 +14,6 @@ TRAITS = Traits(
     known_as=("ollama",),
     device="by address",
     sizes_context=True,
+    finds_protocol="always",
     color="blue",
 )

@@ -15,6 +15,6 @@ TRAITS = Traits(
     maker="openai",
     makes="gpt|chatgpt|codex|davinci|o[134]",
     known_as=("gpt", "chatgpt", "openai", "davinci", "codex", "чатгпт", "챗지피티", "オープンエーアイ", "오픈에이아이"),
-    unsupported=("context_tokens",),
+    unsupported=("context_tokens", "gpu_layers"),
     color="green",
 )

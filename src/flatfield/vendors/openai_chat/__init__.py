@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flatfield.http.services import Services
+    from flatfield.records import AgentConfig
     from flatfield.vendors.base import Provider
 
-__all__ = ["TRAITS", "create", "endpoint_of", "usual_servers"]
+__all__ = ["TRAITS", "create", "endpoint_of", "identity_of", "usual_servers"]
 
 _USUAL_PORTS = (("llama.cpp", 8080), ("LM Studio", 1234), ("vLLM", 8000))
 
@@ -24,6 +25,13 @@ def create(services: Services) -> Provider:
     from flatfield.vendors.openai_chat.conversation import provider
 
     return provider(services)
+
+
+async def identity_of(agent: AgentConfig, services: Services) -> str:
+    """What the agent's model and its server are, as far as the server says it; "" where it does not."""
+    from flatfield.vendors.openai_chat.identity import identity_of as identity
+
+    return await identity(agent, services)
 
 
 def usual_servers(_environ: Mapping[str, str]) -> tuple[UsualServer, ...]:

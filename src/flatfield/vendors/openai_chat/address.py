@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 class Endpoint(Struct, frozen=True, kw_only=True):
     """Where and how one agent's requests go, for those who serve this wire themselves.
 
-    `extra_body` is merged into each request; `context_tokens`, `model_file` and `tools_ignored` are told in records, as
-    `shown_url` is in the place of the address (None: the address); `load_seconds` (a local model's loading) is reported
-    with the first turn.
+    `extra_body` is merged into each request, `first_body` into the first one alone. `context_tokens`, `model_file`,
+    `gpu_layers` of `model_layers` and `tools_ignored` are told in records, as `shown_url` is in the place of the
+    address (None: the address); `load_seconds` (a local model's loading) is reported with the first turn.
     """
 
     address: base.Address
     extra_body: dict[str, Any] = field(default_factory=dict)
+    first_body: dict[str, Any] = field(default_factory=dict)
     shown_url: str | None = None
     context_tokens: int | None = None
     model_file: str = ""
+    gpu_layers: int | None = None
+    model_layers: int | None = None
     tools_ignored: bool = False
     load_seconds: float = 0.0
 

@@ -81,6 +81,7 @@ class ChatMessages:
         self._cap_field = b"max_completion_tokens" if host.endswith(CAPPED_ANEW) else b"max_tokens"
         fields = parameters(opening, endpoint.extra_body)
         self._body = bytearray(msgspec.json.encode(fields)[:-1] + b',"messages":')
+        self._first_body = msgspec.json.encode(endpoint.first_body)
         self._separator = b"["
         if system := base.told_system(opening):
             self._append({"role": "system", "content": system})
@@ -94,8 +95,9 @@ class ChatMessages:
         return base.least_cap(left_tokens, self._cap)
 
     def body(self, cap_tokens: int) -> tuple[bytes, Sent]:
-        """All messages; only the cap is new."""
-        body = b"".join((self._body, b'],"%s":%d}' % (self._cap_field, cap_tokens)))
+        """All messages; only the cap is new, and what the first request alone says."""
+        first = b",%s" % self._first_body[1:-1] if self._is_first and len(self._first_body) > len(b"{}") else b""
+        body = b"".join((self._body, b'],"%s":%d%s}' % (self._cap_field, cap_tokens, first)))
         return body, structs.replace(self.sent, output_cap_tokens=cap_tokens)
 
     def say(self, text: str) -> None:
@@ -117,15 +119,17 @@ class ChatMessages:
         self._is_first = False
         calls = () if self._json else reader.calls(turn)
         self._append(assistant(reader, calls))
+        reasoning, text = base.parted(reader.text)
         return base.Told(
-            text=reader.text,
+            text=text,
             calls=calls,
             finish=base.ending(reader.finish, reader.usage, cap_tokens, self._context_tokens),
             usage=reader.usage,
-            reasoning=reader.reasoning,
+            reasoning="\n\n".join(filter(None, (reader.reasoning, reasoning))),
             service_tier=reader.service_tier,
             answered_by=reader.answered_by,
             reported_cost_usd=reader.reported_cost_usd,
+            device=reader.device,
         )
 
     def meant(self, error: ProviderError) -> ProviderError | base.Told | None:
@@ -151,7 +155,8 @@ def _sent(opening: base.Opening, endpoint: Endpoint, fields: dict[str, Any]) -> 
     settings = base.Settings(
         temperature=agent.temperature, reasoning_effort=agent.reasoning_effort, context_tokens=endpoint.context_tokens
     )
-    shown = {"stream_options": fields["stream_options"], **endpoint.extra_body}
+    first = {f"{name} (first turn)": value for name, value in endpoint.first_body.items()}
+    shown = {"stream_options": fields["stream_options"], **endpoint.extra_body, **first}
     if "response_format" in fields:
         schema = base.digest(msgspec.json.encode(fields["response_format"]).decode())
         shown["response_format"] = f"json_schema {schema}"
@@ -161,5 +166,7 @@ def _sent(opening: base.Opening, endpoint: Endpoint, fields: dict[str, Any]) -> 
         sent,
         base_url=sent.base_url if endpoint.shown_url is None else endpoint.shown_url,
         model_file=endpoint.model_file,
+        gpu_layers=endpoint.gpu_layers,
+        model_layers=endpoint.model_layers,
         tools_ignored=endpoint.tools_ignored,
     )

@@ -6,6 +6,8 @@ from typing import Any
 
 from flatfield.errors import ProviderError
 from flatfield.http.replies import RETRIED, Passing
+from flatfield.records import DeviceWork, Usage
+from flatfield.vendors._counts import tokens
 
 _FINAL_KINDS = ("invalid_request", "context_length", "exceed_context", "authentication", "permission", "not_found")
 """Beginnings of error types and codes that trying again does not change."""
@@ -55,16 +57,38 @@ def cost_of(usage: Any) -> float | None:  # noqa: ANN401 - what a server reports
     """
     fields = usage if isinstance(usage, dict) else {}
     details = fields.get("cost_details")
-    cost = _dollars(fields.get("cost"))
-    upstream = _dollars(details.get("upstream_inference_cost")) if isinstance(details, dict) else None
+    cost = _amount(fields.get("cost"))
+    upstream = _amount(details.get("upstream_inference_cost")) if isinstance(details, dict) else None
     if fields.get("is_byok") is not True:
         return cost
     return None if cost is None or upstream is None else cost + upstream
 
 
-def _dollars(value: Any) -> float | None:  # noqa: ANN401 - what a server reports
+def _amount(value: Any) -> float | None:  # noqa: ANN401 - what a server reports
     is_amount = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
     return float(value) if is_amount else None
+
+
+def timed_usage(timings: dict[str, Any]) -> Usage | None:
+    """The tokens of a reply as far as it has come, by llama.cpp's `timings`, which stand in each piece of a stream."""
+    read, written = tokens(timings, "prompt_n"), tokens(timings, "predicted_n")
+    if read is None or written is None:
+        return None
+    cached = tokens(timings, "cache_n") or 0
+    return Usage(input_tokens=cached + read, cache_read_tokens=cached, output_tokens=written)
+
+
+def device_work(timings: dict[str, Any]) -> DeviceWork | None:
+    """What a reply took on its device by the same `timings`; None where they are not there."""
+    read_ms, written_ms = _amount(timings.get("prompt_ms")), _amount(timings.get("predicted_ms"))
+    if read_ms is None or written_ms is None:
+        return None
+    return DeviceWork(
+        read_tokens=tokens(timings, "prompt_n") or 0,
+        read_seconds=read_ms / 1000,
+        written_tokens=tokens(timings, "predicted_n") or 0,
+        written_seconds=written_ms / 1000,
+    )
 
 
 def error_of(error: Any) -> Exception:  # noqa: ANN401 - servers put an object or a string here

@@ -9,11 +9,19 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from flatfield import json_text
+from flatfield.http.repetition import Repetition
 from flatfield.http.replies import Passing
-from flatfield.records import Finish, ToolCall, Usage
+from flatfield.records import DeviceWork, Finish, ToolCall, Usage
 from flatfield.vendors._counts import openai_usage
 from flatfield.vendors._tier import tier_of
-from flatfield.vendors.openai_chat.pieces import content_parts, cost_of, error_of, merged_details
+from flatfield.vendors.openai_chat.pieces import (
+    content_parts,
+    cost_of,
+    device_work,
+    error_of,
+    merged_details,
+    timed_usage,
+)
 
 SHOWN_BYTES = 4096
 
@@ -58,6 +66,7 @@ class _Chunk(Struct):
     code: Any = None
     service_tier: Any = None
     model: Any = None
+    timings: Any = None
 
 
 _FINISH: dict[str, Finish] = {
@@ -86,11 +95,13 @@ class Building(Struct):
 class ChatReader:
     """Gathers text, reasoning, calls and usage; `complete` once a finish reason has come, `over` after `[DONE]`.
 
+    llama.cpp's `timings` say what it took on its device, and count the tokens of a reply that was cut.
     `replayed` holds the reasoning in the fields that it came in, to be sent back with the calls that followed from it.
     """
 
     __slots__ = (
         "_answered", "_at", "_covered", "_details", "_odd", "_parts", "_reasons", "_refused",
+        "_repetition", "_reported", "_timings",
         "answered_by", "begun", "building", "complete", "finish", "letters", "over",
         "reported_cost_usd", "service_tier", "usage",
     )  # fmt: skip
@@ -107,12 +118,24 @@ class ChatReader:
         self._parts: list[str] = []
         self._reasons: dict[str, list[str]] = {}
         self._details: list[Any] = []
-        self._answered = self._refused = self._odd = False
+        self._answered = self._refused = self._odd = self._reported = False
+        self._repetition = Repetition()
+        self._timings: dict[str, Any] = {}
 
     @property
     def counted(self) -> tuple[Usage | None, int]:
         """Servers count at the end, some with every chunk."""
         return self.usage, self._covered
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the model repeats itself without end; what it writes into calls may be meant so."""
+        return self._repetition.found
+
+    @property
+    def device(self) -> DeviceWork | None:
+        """What the reply took on its device, where the server says so."""
+        return device_work(self._timings)
 
     @property
     def text(self) -> str:
@@ -193,13 +216,19 @@ class ChatReader:
         if isinstance(chunk.model, str) and chunk.model:
             self.answered_by = chunk.model
         if chunk.usage is not None:
-            self.usage = openai_usage(chunk.usage) or self.usage
+            reported = openai_usage(chunk.usage)
+            self._reported = self._reported or reported is not None
+            self.usage = reported or self.usage
             self.reported_cost_usd = cost_of(chunk.usage)
             if isinstance(chunk.usage, dict):
                 self.service_tier = tier_of(chunk.usage) or self.service_tier
         if isinstance(chunk.service_tier, str) and not self.service_tier:
             self.service_tier = chunk.service_tier
         self._take_choice(chunk)
+        if isinstance(chunk.timings, dict):
+            self._timings = chunk.timings
+            if not self._reported and (counted := timed_usage(chunk.timings)) is not None:
+                self.usage, self._covered = counted, self.letters
         if chunk.usage is not None:
             self._covered = self.letters
 
@@ -234,6 +263,7 @@ class ChatReader:
         ):
             if value and isinstance(value, str):
                 self._reasons.setdefault(name, []).append(value)
+                self._repetition.hear(value)
                 self.letters += len(value)
                 self.begun = True
         if isinstance(delta.reasoning_details, list):
@@ -247,6 +277,7 @@ class ChatReader:
     def _say(self, text: str) -> None:
         if text:
             self._parts.append(text)
+            self._repetition.hear(text)
             self.letters += len(text)
             self.begun = True
 

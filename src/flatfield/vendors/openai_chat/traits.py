@@ -17,5 +17,7 @@ TRAITS = Traits(
     key_headers=("authorization", "api-key"),
     usual_key_variables=("OPENROUTER_API_KEY",),
     price_name="openai",
+    finds_protocol="on loopback",
+    unsupported=("gpu_layers",),
 )
 """Whose keys and address are taken where an agent names no server: OpenAI's own tools honour these."""

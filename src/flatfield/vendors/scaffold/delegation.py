@@ -57,8 +57,8 @@ class CliProvider:
             raise NotReady(
                 f"agent {agent.name!r}: base_url is not for provider cli; the scaffold's own settings say where it asks"
             )
-        if agent.protocol == "json":
-            raise NotReady(f'agent {agent.name!r}: protocol = "json" is not for provider cli; remove it')
+        if agent.protocol not in {None, "native"}:
+            raise NotReady(f'agent {agent.name!r}: protocol = "{agent.protocol}" is not for provider cli; remove it')
         program = _program(agent, external)
         if self._found(program) is None:
             install = f"install it: {external.scaffold.install}" if external.scaffold.install else "install it"

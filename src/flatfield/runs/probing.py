@@ -1,0 +1,136 @@
+"""Finds out the tool protocol of agents that leave it open, before their first trial, and keeps what was found."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import structs
+
+from flatfield import json_text, plugins
+from flatfield.agent.probes import PROBES, find_protocol, offered_tools, worded
+from flatfield.errors import FlatfieldError
+from flatfield.http.proxies import is_loopback
+from flatfield.records import Probed
+from flatfield.vendors.base import base_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from flatfield.agent.provider_pool import ProviderPool
+    from flatfield.records import AgentConfig, Run, TrialRecord
+    from flatfield.runs.traffic.lanes import Lanes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Probing:
+    """What probes are asked through; `tell` hears what is going on, as it may take a minute."""
+
+    pool: ProviderPool
+    lanes: Lanes
+    tell: Callable[[str], None]
+
+
+def leaves_open(agent: AgentConfig, environ: Mapping[str, str]) -> bool:
+    """Whether the agent's protocol is to be found out: it says so, or says nothing and its provider usually does."""
+    if agent.protocol is not None or agent.tools == ():
+        return agent.protocol == "auto"
+    traits = plugins.traits_or_usual(agent.provider)
+    if traits.finds_protocol == "on loopback":
+        return is_loopback(urlsplit(base_url(agent, environ, traits)).hostname or "")
+    return traits.finds_protocol == "always"
+
+
+async def with_protocol(agent: AgentConfig, probing: Probing) -> tuple[AgentConfig, Probed | None]:
+    """The agent with a protocol of its own, and how that was found out; None: nothing had to be.
+
+    What is found is kept by what the model and its server are, where they can be told; nothing is kept of a server that
+    could not be asked.
+    """
+    services = probing.pool.services
+    if not leaves_open(agent, services.environ):
+        return agent, None
+    async with probing.lanes.hold(probing.pool.of(agent).lane(agent)):
+        path = _path(services.cache, await _identity(agent, probing.pool))
+        found = await asyncio.to_thread(_kept, path)
+        if found is None:
+            probing.tell(f"{agent.name}: finding out how it calls tools, with {len(PROBES)} small questions")
+            found = await _found(agent, probing)
+            if not found.problem:
+                await asyncio.to_thread(_keep, path, found)
+            probing.tell(f"{agent.name}: {worded(found)}")
+    return structs.replace(agent, protocol=found.protocol), found
+
+
+async def with_protocols(run: Run, agents: Sequence[AgentConfig], probing: Probing) -> Run:
+    """The run, of whose agents those that are named have a protocol, one after the other: most share one device."""
+    probed = dict(run.probed)
+    named = {agent.name for agent in agents}
+    resolved = []
+    for agent in run.agents:
+        whole, found = await with_protocol(agent, probing) if agent.name in named else (agent, None)
+        resolved.append(whole)
+        if found is not None:
+            probed[agent.name] = found
+    return structs.replace(run, agents=tuple(resolved), probed=probed)
+
+
+def as_carried_out(run: Run, record: TrialRecord) -> Run:
+    """A delegated run with the protocol that its agent was found to need."""
+    used = next((turn.reply.request.protocol for turn in record.turns if turn.reply.request.protocol), None)
+    agents = tuple(
+        structs.replace(agent, protocol=used) if used and agent.protocol in {None, "auto"} else agent
+        for agent in run.agents
+    )
+    return structs.replace(run, agents=agents)
+
+
+async def _found(agent: AgentConfig, probing: Probing) -> Probed:
+    pool = probing.pool
+    async with probing.lanes.alone(pool.of(agent).lane(agent)):
+        return await find_protocol(agent, pool.converse, pool.services.clock, offered_tools())
+
+
+async def _identity(agent: AgentConfig, pool: ProviderPool) -> str:
+    """What the model and its server are, in all that bears on how tools are called; "" where that cannot be told."""
+    of_vendor = getattr(plugins.load("provider", agent.provider), "identity_of", None)
+    if of_vendor is None:
+        return ""
+    try:
+        return str(await of_vendor(agent, pool.services))
+    except FlatfieldError:
+        return ""
+
+
+def _path(cache: Path, identity: str) -> Path | None:
+    if not identity:
+        return None
+    asked = msgspec.json.encode([identity, PROBES, offered_tools()])
+    return cache / "protocols" / f"{hashlib.sha256(asked).hexdigest()[:32]}.json"
+
+
+def _kept(path: Path | None) -> Probed | None:
+    if path is None:
+        return None
+    try:
+        found: Probed = json_text.decoded(path.read_bytes(), Probed)
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def _keep(path: Path | None, found: Probed) -> None:
+    """Write it down for other runs; a cache that cannot be written costs the probes again, and nothing else."""
+    if path is None:
+        return
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.write_bytes(msgspec.json.encode(found))
+        new.replace(path)
