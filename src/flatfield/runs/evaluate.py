@@ -32,6 +32,7 @@ from flatfield.runs.plan import remaining, unmeasured
 from flatfield.runs.readiness import notices, readiness
 from flatfield.runs.scheduler import JOBS, Means, run_trials
 from flatfield.runs.scratch import scratch_folder
+from flatfield.runs.solution_seconds import SolutionSeconds, folder_in
 from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, bottleneck, crowding, limit_agents
 from flatfield.runs.trial import Assignment, Ground, needs_sandbox, run_trial
@@ -206,7 +207,7 @@ def _ground(
         lanes=lanes,
         access=conduct.access,
         underway=store.underway,
-        witness=Witness(),
+        witness=Witness(SolutionSeconds(folder_in(cache_folder(conduct.environ)))),
     )
 
 
