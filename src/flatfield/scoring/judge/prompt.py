@@ -52,7 +52,7 @@ rubric. A quote that is not there makes the grade void. Where there is no work t
 ITEM = """Grade the work by the rubric. Reply with one JSON object and nothing else:
 {"reason": "one or two sentences", "evidence": ["exact words from the work"], "letter": "S"}
 The letter is one of S, A, B, C, D, F."""
-_LIST = """Grade each of the {count} pieces of work by the rubric, comparing them with each other where it compares.
+LIST = """Grade each of the {count} pieces of work by the rubric, comparing them with each other where it compares.
 Their order means nothing. Equal work gets equal letters. Reply with one JSON object and nothing else, with one grade
 for each id:
 {{"grades": [{{"id": "work_1", "reason": "one or two sentences", "evidence": ["exact words"], "letter": "S"}}, …]}}
@@ -76,7 +76,7 @@ class Writer:
     def listing(self, trials: Sequence[TrialRecord], problem: str = "") -> str:
         """Ask for the letters of all trials, called work_1, work_2, … in the order given."""
         lines = [line for number, trial in enumerate(trials, 1) for line in self._work(f"work_{number}", trial)]
-        return self._request(lines, _LIST.format(count=len(trials)), problem)
+        return self._request(lines, LIST.format(count=len(trials)), problem)
 
     def shown(self, trial: TrialRecord) -> str:
         """A trial's work as requests show it, without the marker: what evidence may quote."""
