@@ -229,6 +229,10 @@ def _json_at(text: str, start: int) -> tuple[Any, int] | None:
         return None
 
 
+def _values_of(call: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON holds
+    return next((call[key] for key in ("arguments", "parameters", "args", "input") if key in call), {})
+
+
 def _from_json(text: str, start: int) -> tuple[Sequence[_Call], int] | None:
     """`{"name": …, "arguments": {…}}`, or a list of such."""
     read = _json_at(text, start)
@@ -238,8 +242,7 @@ def _from_json(text: str, start: int) -> tuple[Sequence[_Call], int] | None:
         (name, values)
         for each in (read[0] if isinstance(read[0], list) else [read[0]])
         if isinstance(each, dict) and isinstance(name := each.get("name"), str)
-        for values in [next((each[key] for key in ("arguments", "parameters", "args", "input") if key in each), {})]
-        if isinstance(values, dict)
+        if isinstance(values := _values_of(each), dict)
     ]
     return (calls, read[1]) if calls else None
 
