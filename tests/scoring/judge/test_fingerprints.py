@@ -207,6 +207,12 @@ def test_what_is_no_form_of_a_family_stays_as_it_is(text: str) -> None:
     assert Forms().made(text) == text
 
 
+def test_an_id_that_the_task_asks_about_stays(make_trial: MakeTrial) -> None:
+    task = Task(id="t", title="T", prompt="Which tool did toolu_01AbCdEfGhIjKl call?")
+    shown = answered("toolu_01AbCdEfGhIjKl called x, toolu_02AbCdEfGhIjKl did not", make_trial, task)
+    assert shown == "toolu_01AbCdEfGhIjKl called x, call_id did not"
+
+
 def test_what_the_task_holds_stays_readable(make_trial: MakeTrial) -> None:
     task = Task(id="t", title="T", prompt="Write the template: <|im_start|>user, ended by <|im_end|>, in <think> tags.")
     shown = answered("<|im_start|>user\nHi<|im_end|><|eot_id|> and <think>", make_trial, task)

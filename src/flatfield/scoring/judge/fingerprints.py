@@ -103,8 +103,8 @@ _NAMESPACE = re.compile(r"\b(?:functions|default_api)[.:](?=[A-Za-z_])")
 
 
 def forms_in(texts: Iterable[str]) -> frozenset[str]:
-    """The tokens and tags that these texts hold."""
-    patterns = (_ONE, _OPENS, _CLOSES)
+    """The tokens, tags and ids that these texts hold."""
+    patterns = (_ONE, _OPENS, _CLOSES, _ID)
     return frozenset(match[0] for text in texts for pattern in patterns for match in pattern.finditer(text))
 
 
@@ -170,7 +170,7 @@ class Forms:
         """Ids by the place of their call; one of no call of this trial has no number."""
         if self._known:
             text = self._known.sub(lambda match: self._ids[match[0]], text)
-        return _ID.sub("call_id", text)
+        return _ID.sub(lambda match: match[0] if match[0] in self._given else "call_id", text)
 
 
 def _own_ids(trial: TrialRecord | None) -> Mapping[str, str]:
