@@ -769,8 +769,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     `evidence`: its quotes that are in what it was shown. `trial_started_at` tells which of a trial's versions it speaks
     of; `judge_vendor` who made the judge's model, where that is known; `placed` what it gave in each order of a list.
-    `cost_usd` is the evaluation's overhead, never
-    the judged model's.
+    `unasked`: a request for it failed at the server or on the way there, which is no word on the judge. `cost_usd` is
+    the evaluation's overhead, never the judged model's.
     """
 
     run: str
@@ -788,6 +788,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     trial_started_at: str = ""
     judge_vendor: str | None = None
     placed: tuple[Placed, ...] = ()
+    unasked: bool = False
 
 
 # ---------------------------------------------------------------------------- one run

@@ -243,7 +243,7 @@ def look(cli: Cli, project: Path, trial: TrialRecord | None) -> None:
     asyncio.run(play(timeline(result), lambda _: None, FakeClock()))
     with suppress(FlatfieldError):  # names that no plan can have
         remaining(result.run, result.trials)
-    for verdict in asyncio.run(judge(result.run, result.trials, AgentConfig(name="j", provider="x"), grading, free, 0)):
+    for verdict in asyncio.run(judge(result.run, result.trials, AgentConfig(name="j", provider="x"), grading, free)):
         assert verdict.letter == "B", verdict.reason
     desk = Desk(
         cwd=project,

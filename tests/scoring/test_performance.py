@@ -75,9 +75,16 @@ def test_a_judge_does_not_stand_in_for_verifiers_that_measured_nothing() -> None
     assert ("a", "t") not in found.figures
 
 
-def test_where_the_judge_counts_a_trial_that_it_did_not_grade_is_not_measured() -> None:
+def test_where_the_judge_left_a_gap_the_verifiers_count_alone_for_all() -> None:
+    trials = [trial("a", check(1.0)), trial("b", check(0.5))]
+    found = measured(trials, [verdict("a", "D"), verdict("b", None)], judge_weight=0.5)
+    assert {agent: figures[0].score for (agent, _), figures in found.figures.items()} == {"a": 1.0, "b": 0.5}
+    assert "the judge gave no letter for some trials of t: there the verifiers count alone, for all" in found.notes
+
+
+def test_a_judge_that_counts_alone_leaves_what_it_did_not_grade_unmeasured() -> None:
     trials = [trial("a", check(1.0)), trial("b", check(1.0))]
-    found = measured(trials, [verdict("a", "S"), verdict("b", None)], judge_weight=0.5)
+    found = measured(trials, [verdict("a", "S"), verdict("b", None)], judge_weight=1.0)
     assert list(found.figures) == [("a", "t")]
 
 

@@ -10,28 +10,57 @@ from flatfield.scoring.judge.fitness import confusion
 from flatfield.scoring.judge.reply import LETTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from flatfield.runs.verdicts.fitness import Examination
-    from flatfield.scoring.judge.fitness import Fitness
+    from flatfield.scoring.judge.fitness import Criterion, Fitness, Outcome
     from flatfield.scoring.judge.labelled_set import LabelledSet
+    from flatfield.scoring.judge.list_fitness import ListFitness
 
 WORST = 6
 
 
-def fitness_sections(found: Examination, figures: Fitness, cases: LabelledSet) -> tuple[Section, ...]:
-    """Where it errs, by letter and by kind of trial; what it took; the conditions of passing, last."""
-    return (_letters(found), _kinds(figures), *_errors(found, cases), _conditions(found, figures))
+def fitness_sections(found: Examination, cases: LabelledSet) -> tuple[Section, ...]:
+    """Where it errs, by letter and by kind of trial; what it took; the conditions of passing, last. Both ways."""
+    sections: list[Section] = []
+    if found.fitness is not None:
+        sections += [_letters("Letters", found.outcomes), _kinds(found.fitness)]
+        sections += [*_errors("Worst errors", found.outcomes, cases), _alone(found, found.fitness)]
+    if found.list_fitness is not None:
+        sections += [_letters("Letters in lists", found.listed)]
+        sections += [*_errors("Worst errors in lists", found.listed, cases), _in_lists(found, found.list_fitness)]
+    return tuple(sections)
 
 
-def _letters(found: Examination) -> Section:
-    counted = confusion(found.outcomes)
+def verdict(found: Examination) -> str:
+    """What both ways come to, in a sentence."""
+    alone, lists = found.fitness, found.list_fitness
+    ways = (alone.passed if alone else None, lists.passed if lists else None)
+    if ways == (True, True):
+        return f"{found.agent} passed: it can be a judge."
+    if ways == (False, False):
+        return f"{found.agent} did not pass: its letters are not worth asking for."
+    if ways == (None, None):
+        done, listed = alone.n if alone else 0, lists.n if lists else 0
+        return (
+            f"No verdict: {done} of {found.total} trials are judged by themselves, {listed} of {found.lists_total} in"
+            " lists."
+        )
+    said = {True: "passed", False: "did not pass", None: "no verdict yet"}
+    return (
+        f"{found.agent}, trials by themselves: {said[ways[0]]}; in lists, as rubrics that compare are judged:"
+        f" {said[ways[1]]}."
+    )
+
+
+def _letters(title: str, outcomes: Sequence[Outcome]) -> Section:
+    counted = confusion(outcomes)
     columns = ("known", *LETTERS, "none")
     given = (*LETTERS, None)
     rows = tuple((wanted, *(str(counted.get((wanted, each), "·")) for each in given)) for wanted in LETTERS)
     text = "Known letters down, given letters across; right are those on the diagonal."
     return Section(
-        title="Letters", paragraphs=(text,), tables=(Table(columns=columns, rows=rows, right=frozenset(columns[1:])),)
+        title=title, paragraphs=(text,), tables=(Table(columns=columns, rows=rows, right=frozenset(columns[1:])),)
     )
 
 
@@ -54,34 +83,50 @@ def _kinds(figures: Fitness) -> Section:
     )
 
 
-def _errors(found: Examination, cases: LabelledSet) -> Iterator[Section]:
+def _errors(title: str, outcomes: Sequence[Outcome], cases: LabelledSet) -> Iterator[Section]:
     """The errors of two letters and more, with what is right."""
     why = {case.id: case.why for case in cases.cases}
     wrong = [
         (abs(LETTERS.index(each.letter) - LETTERS.index(each.wanted)), each)
-        for each in found.outcomes
+        for each in outcomes
         if each.letter is not None
     ]
     worst = sorted((pair for pair in wrong if pair[0] >= 2), key=lambda pair: (-pair[0], pair[1].case))
     if worst:
         points = tuple(
-            f"{each.case.partition('/')[0]} ({each.category}): {each.letter}, known is {each.wanted}."
+            f"{each.task} ({each.category}): {each.letter}, known is {each.wanted}."
             f" It says: {one_line(each.reason, 150)} Right is: {why.get(each.case, UNKNOWN)}"
             for _, each in worst[:WORST]
         )
         more = len(worst) - len(points)
-        yield Section(
-            title="Worst errors", points=(*points, *([f"and {more} more of two letters or more"] if more else []))
-        )
+        yield Section(title=title, points=(*points, *([f"and {more} more of two letters or more"] if more else [])))
 
 
-def _conditions(found: Examination, figures: Fitness) -> Section:
-    columns = ("", "condition", "found")
-    rows = tuple(("ok" if each.holds else "FAILS", each.name, each.found) for each in figures.criteria)
+def _alone(found: Examination, figures: Fitness) -> Section:
     paragraph = (
         f"{many(figures.n, 'trial')} of {figures.total} judged, {figures.answered} with a letter, {figures.quoted} with"
         f" a quote that was found; model time {seconds(figures.seconds)}, cost {dollars(figures.cost_usd)};"
         f" last {found.checked_at or 'now'}."
     )
-    table = Table(columns=columns, rows=rows, fold=frozenset({"condition", "found"}))
-    return Section(title=f"Is {found.agent} fit to judge?", paragraphs=(paragraph,), tables=(table,))
+    return Section(
+        title=f"Is {found.agent} fit to judge?", paragraphs=(paragraph,), tables=(_conditions(figures.criteria),)
+    )
+
+
+def _in_lists(found: Examination, figures: ListFitness) -> Section:
+    paragraph = (
+        f"Rubrics that compare are judged in lists: all trials of a task in one request, in two orders."
+        f" {many(figures.n, 'trial')} of {figures.total} judged, {figures.both} with a letter in both orders,"
+        f" {figures.quoted} with a quote that was found, {figures.exact:.0%} with the known letter,"
+        f" {figures.within_one:.0%} within one; model time {seconds(figures.seconds)},"
+        f" cost {dollars(figures.cost_usd)}."
+    )
+    return Section(
+        title=f"Is {found.agent} fit to compare?", paragraphs=(paragraph,), tables=(_conditions(figures.criteria),)
+    )
+
+
+def _conditions(criteria: Sequence[Criterion]) -> Table:
+    columns = ("", "condition", "found")
+    rows = tuple(("ok" if each.holds else "FAILS", each.name, each.found) for each in criteria)
+    return Table(columns=columns, rows=rows, fold=frozenset({"condition", "found"}))

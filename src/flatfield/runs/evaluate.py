@@ -33,6 +33,7 @@ from flatfield.runs.probing import Probing, with_protocols
 from flatfield.runs.readiness import notices, readiness
 from flatfield.runs.scheduler import JOBS, Means, run_trials
 from flatfield.runs.scratch import scratch_folder
+from flatfield.runs.solution_seconds import SolutionSeconds, folder_in
 from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, bottleneck, crowding, limit_agents
 from flatfield.runs.trial import Assignment, Ground, needs_sandbox, run_trial
@@ -209,7 +210,7 @@ def _ground(
         lanes=lanes,
         access=conduct.access,
         underway=store.underway,
-        witness=Witness(),
+        witness=Witness(SolutionSeconds(folder_in(cache_folder(conduct.environ)))),
     )
 
 

@@ -28,7 +28,7 @@ from flatfield.runs.store.threads import to_the_end, whatever_comes
 from flatfield.runs.store.underway import LOST, Begun
 from flatfield.runs.sums import queue_seconds, sums
 from flatfield.runs.traffic.quiet import verify_quietly
-from flatfield.runs.witness import settled
+from flatfield.runs.witness import with_testimony
 from flatfield.scoring.fairness.conditions import turn_conditions
 from flatfield.scoring.fairness.odd_answers import oddity
 from flatfield.scoring.prices.pricing import tier_context
@@ -233,10 +233,11 @@ class TrialWork:
         if witness is None or not task.solution or plays_it:
             self._checks = await verify_quietly(context, lane, self._ground.lanes)
             return
-        solution = partial(witness.checks, task.digest, partial(self._solution, lane))
-        self._checks = await verify_quietly(context, lane, self._ground.lanes, solution)
+        play = partial(self._solution, lane)
+        seconds = partial(witness.seconds, task.digest, play)
+        self._checks = await verify_quietly(context, lane, self._ground.lanes, seconds)
         if any(check.trouble for check in self._checks):
-            self._checks = settled(self._checks, await solution())
+            self._checks = with_testimony(self._checks, await witness.checks(task.digest, play))
 
     async def _solution(self, lane: Lane) -> TrialRecord:
         """The task's solution, played in a workspace of its own; it is no trial of the run.

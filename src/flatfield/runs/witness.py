@@ -7,16 +7,23 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from flatfield.runs.solution_seconds import slowest
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from flatfield.records import Check, TrialRecord
+    from flatfield.runs.solution_seconds import SolutionSeconds
 
 
 class Witness:
-    """What the solutions of a run's tasks came to; each is played when it is first needed, and once."""
+    """What the solutions of a run's tasks came to; each is played when it is first needed, and once.
 
-    def __init__(self) -> None:
+    `kept`: how long solutions' checks take, as far as that is known from before.
+    """
+
+    def __init__(self, kept: SolutionSeconds | None = None) -> None:
+        self._kept = kept
         self._checks: dict[str, tuple[Check, ...]] = {}
         self._playing: dict[str, asyncio.Lock] = {}
 
@@ -27,8 +34,17 @@ class Witness:
                 self._checks[task] = (await play()).checks
         return self._checks[task]
 
+    async def seconds(self, task: str, play: Callable[[], Awaitable[TrialRecord]]) -> float:
+        """How long the slowest check of a task's solution takes here; 0 where none came to a score."""
+        if self._kept is None or task in self._checks:
+            return slowest(await self.checks(task, play)) or 0.0
+        seconds = await asyncio.to_thread(self._kept.of, task)
+        if seconds is None and (seconds := slowest(await self.checks(task, play))) is not None:
+            await asyncio.to_thread(self._kept.keep, task, seconds)
+        return seconds or 0.0
 
-def settled(checks: tuple[Check, ...], solution: tuple[Check, ...]) -> tuple[Check, ...]:
+
+def with_testimony(checks: tuple[Check, ...], solution: tuple[Check, ...]) -> tuple[Check, ...]:
     """The checks of an agent's work, where the same checks of the task's solution say more about them.
 
     One that came to no score on the work, but does on the solution, is a 0. One that took too long on the solution too
@@ -37,10 +53,10 @@ def settled(checks: tuple[Check, ...], solution: tuple[Check, ...]) -> tuple[Che
     """
     if len(solution) != len(checks):
         return checks
-    return tuple(_settled(check, own) for check, own in zip(checks, solution, strict=True))
+    return tuple(_testified(check, own) for check, own in zip(checks, solution, strict=True))
 
 
-def _settled(check: Check, own: Check) -> Check:
+def _testified(check: Check, own: Check) -> Check:
     if check.trouble == own.trouble == "time":
         return replace(
             check, score=None, reason=f"{check.reason}; not measured, for it does on the task's solution too"

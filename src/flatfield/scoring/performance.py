@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from flatfield import plugins
 from flatfield.records import MIDPOINTS
@@ -47,18 +47,59 @@ def measure(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]
     """One score per trial, where there is one.
 
     Trials that the harness failed, or whose verifiers and judge all measured nothing, are left out: they are not zeros.
+    Where a judge whose letters are blended with the checks gave none for some trials of a task, its verifiers count
+    alone there for all: a judge that fails is no agent's gain or loss.
     """
+    letters = judge_scores(verdicts)
+    blended = _blended(run, trials, letters)
+    found = _measured(run, trials, letters, blended)
+    judged_tasks = {task for _, task, _ in letters}
+    return structs.replace(
+        found, notes=(*found.notes, *_unjudged(run, judged_tasks), *_partly(run, judged_tasks - blended))
+    )
+
+
+def trial_scores(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """The score of each measured trial by its id, as grades count it; trials that are not measured are left out."""
+    letters = judge_scores(verdicts)
+    blended = _blended(run, trials, letters)
+    scores: dict[str, float] = {}
+    for trial in trials:
+        found = _measured(run, (trial,), letters, blended).figures.get((trial.agent, trial.task))
+        if found:
+            scores[trial.id] = found[0].score
+    return scores
+
+
+def _blended(run: Run, trials: Sequence[TrialRecord], letters: Mapping[tuple[str, str, int], float]) -> set[str]:
+    """The tasks that the judge's letters count for: all that it graded, where they are to be blended without a gap."""
+    tasks = {task.id: task for task in run.tasks}
+    graded = {task for _, task, _ in letters}
+    if not 0.0 < run.evaluation.judge_weight < 1.0:
+        return graded
+    gaps = {
+        trial.task
+        for trial in trials
+        if trial.failure is None
+        and trial.task in tasks
+        and _verified(tasks[trial.task], trial)
+        and (trial.agent, trial.task, trial.repeat) not in letters
+    }
+    return graded - gaps
+
+
+def _measured(
+    run: Run, trials: Sequence[TrialRecord], letters: Mapping[tuple[str, str, int], float], blended: set[str]
+) -> Measured:
     agents = {agent.name: agent for agent in run.agents}
     tasks = {task.id: task for task in run.tasks}
-    letters = judge_scores(verdicts)
-    judged_tasks = {task for _, task, _ in letters}
     figures: dict[Key, list[Figures]] = {}
     judged: dict[Key, list[float]] = {}
     pairs: list[tuple[float, float]] = []
     for trial in trials:
         if trial.failure is not None or trial.agent not in agents or trial.task not in tasks:
             continue
-        weight = run.evaluation.judge_weight if trial.task in judged_tasks else 0.0
+        weight = run.evaluation.judge_weight if trial.task in blended else 0.0
         letter = letters.get((trial.agent, trial.task, trial.repeat))
         if letter is not None:
             judged.setdefault((trial.agent, trial.task), []).append(letter)
@@ -68,18 +109,7 @@ def measure(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]
         score = _blend(found, letter, weight) if _verified(tasks[trial.task], trial) else letter
         if score is not None:
             figures.setdefault((trial.agent, trial.task), []).append(_figures(trial, agents[trial.agent], score))
-    notes = (*_agreement(pairs), *_unjudged(run, judged_tasks))
-    return Measured(figures=_frozen(figures), judged=_frozen(judged), notes=notes)
-
-
-def trial_scores(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """The score of each measured trial by its id, as grades count it; trials that are not measured are left out."""
-    scores: dict[str, float] = {}
-    for trial in trials:
-        found = measure(run, (trial,), verdicts).figures.get((trial.agent, trial.task))
-        if found:
-            scores[trial.id] = found[0].score
-    return scores
+    return Measured(figures=_frozen(figures), judged=_frozen(judged), notes=_agreement(pairs))
 
 
 def checks_score(checks: Iterable[Check]) -> float | None:
@@ -167,6 +197,15 @@ def _unjudged(run: Run, judged_tasks: set[str]) -> tuple[str, ...]:
         return ()
     weight = run.evaluation.judge_weight
     return (f"judge_weight is {weight:g}, but no judge graded {', '.join(missing)}: their verifiers count alone",)
+
+
+def _partly(run: Run, tasks: set[str]) -> tuple[str, ...]:
+    named = [task.id for task in run.tasks if task.id in tasks]
+    if not named or not 0.0 < run.evaluation.judge_weight < 1.0:
+        return ()
+    return (
+        f"the judge gave no letter for some trials of {', '.join(named)}: there the verifiers count alone, for all",
+    )
 
 
 def _has_items(task: Task) -> bool:

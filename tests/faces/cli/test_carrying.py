@@ -17,7 +17,7 @@ import pytest
 import typer
 
 from flatfield.faces.cli.carrying import leave, quiet_collector
-from flatfield.records import Failure, RunResult, Task
+from flatfield.records import Evaluation, Failure, RunResult, Task, Verdict
 from flatfield.runs.scheduler import Summary
 from flatfield.runs.store.store import Store
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
@@ -209,6 +209,20 @@ def test_codes_and_the_way_on(
     unmeasured = make_result([trial(more={"checks": (json_check(None),)})])
     assert code(unmeasured, summary()) == 3
     assert "1 trial not measured by any verifier" in capsys.readouterr().err
+
+
+def test_a_trial_whose_verifiers_measured_is_said_to_lack_a_judge(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    judged, lacking = trial(repeat=1), trial(repeat=2)
+    letter = Verdict(
+        run="20260102-101500-ab12", agent=judged.agent, task=judged.task, repeat=1, judge="j", letter="A", reason="r"
+    )
+    half = Evaluation(judge_weight=0.5)
+    assert code(make_result([judged, lacking], verdicts=[letter], evaluation=half), summary()) == 3
+    told = capsys.readouterr().err
+    assert "1 trial verified but not judged, though judges count; go on with: " in told
+    assert "not measured by any verifier" not in told
 
 
 def json_check(score: float | None) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from flatfield.errors import NotReady
 from flatfield.records import Sabotage, SolutionStep, Task, VerifierSpec
 from flatfield.runs.proof.checking import check_tasks
+from flatfield.runs.solution_seconds import SolutionSeconds, folder_in
 from flatfield.tasks.access import everything
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ def file(**options: Any) -> VerifierSpec:
 
 def task(name: str, *verifiers: VerifierSpec, **fields: Any) -> Task:
     values = {"solution": (WRITES, SolutionStep(answer="done"))} | fields
-    return Task(id=name, title=name, prompt=f"Do {name}.", digest=name, verifiers=verifiers, **values)
+    return Task(
+        id=name, title=name, prompt=f"Do {name}.", digest=name.encode().hex().zfill(64), verifiers=verifiers, **values
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +56,11 @@ async def test_what_holds_and_what_does_not(tmp_path: Path) -> None:
     assert "solution of task 'stuck' does not work" in found["stuck"].summary
     assert "no verifier but a rubric" in found["judged"].summary
     assert found["open"].summary == "has no solution: not proved"
+    kept = SolutionSeconds(folder_in(tmp_path / "cache"))
+    seconds = {each.id: kept.of(each.digest) for each in tasks}
+    assert seconds["good"] == found["good"].check_seconds
+    assert seconds["good"] is not None
+    assert (seconds["wrong"], seconds["void"], seconds["open"]) == (None, None, None)
 
 
 async def test_wording_of_the_harness_is_warned_of(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from flatfield.clock import SystemClock
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.records import AgentConfig, LaneLimits
 from flatfield.runs.verdicts.courtroom import Bar, courtroom
-from flatfield.runs.verdicts.fitness import Desk, Examination, examination, examine
+from flatfield.runs.verdicts.fitness import Desk, Examination, examination, examine, examine_lists
 from flatfield.scoring.judge.labelled_set import labelled_set
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import nobody
@@ -55,7 +55,10 @@ async def sat(
     room = courtroom((agent,), bar, how.get("tell", print))
     async with room as (pool, lanes):
         desk = Desk(pool=pool, lanes=lanes, prices=Prices(), clock=clock, folder=folder, stop=stop, tell=hear)
-        return await examine(agent, SET.cases[:count], examination(agent, folder, SET), desk)
+        kept = examination(agent, folder, SET)
+        if "lists" in how:
+            return await examine_lists(agent, SET.lists[: how["lists"]], kept, desk)
+        return await examine(agent, SET.cases[:count], kept, desk)
 
 
 def bar_of(environ: dict[str, str]) -> Bar:
@@ -83,6 +86,70 @@ async def test_every_case_is_asked_once_and_kept(tmp_path: Path) -> None:
         assert len(examination(renamed, tmp_path, SET).outcomes) == 8
         warmer = judge_at(server, temperature=1.0)
         assert examination(warmer, tmp_path, SET).outcomes == ()
+
+
+def listing(letters: str = "CCCCCC") -> Callable[[dict[str, Any], int], FakeReply | Fault]:
+    grades = [{"id": f"work_{place}", "reason": "r", "letter": letter} for place, letter in enumerate(letters, 1)]
+    return lambda _request, _number: FakeReply(text=json.dumps({"grades": grades}))
+
+
+async def test_lists_are_asked_in_two_orders_once_and_kept_beside_the_others(tmp_path: Path) -> None:
+    def either(request: dict[str, Any], number: int) -> FakeReply | Fault:
+        one = "work: final answer" in request["messages"][-1]["content"]
+        return (always("C") if one else listing("SABCDF"))(request, number)
+
+    async with FakeChat(either) as server:
+        await sat(server, tmp_path, 2)
+        found = await sat(server, tmp_path, 0, lists=2)
+        assert (len(found.outcomes), len(found.listed), len(server.requests)) == (2, 12, 2 + 4)
+        assert found.list_fitness is not None
+        assert (found.list_fitness.n, found.list_fitness.total, found.passed) == (12, 48, None)
+        for each in found.listed:
+            assert sum(one.place for one in each.placed) == 7, "the second order is the first one's reverse"
+        assert found.list_fitness.position.value is not None
+        assert found.list_fitness.position.value > 0.3
+        prompts = [request["messages"][-1]["content"] for request in server.requests[2:]]
+        assert all(f"work_{place}: final answer" in prompt for prompt in prompts for place in range(1, 7))
+        assert await sat(server, tmp_path, 0, lists=2) == found
+        assert len(server.requests) == 6
+        await sat(server, tmp_path, 0, lists=3)
+        assert len(server.requests) == 8
+
+
+async def test_a_server_that_fails_in_one_order_is_no_verdict_on_the_list(tmp_path: Path) -> None:
+    def failing(request: dict[str, Any], number: int) -> FakeReply | Fault:
+        return Fault(status=400, message="no") if number == 0 else listing()(request, number)
+
+    async with FakeChat(failing) as server:
+        found = await sat(server, tmp_path, 0, lists=1)
+        assert [each.measured for each in found.listed] == [False] * 6
+        assert (found.list_fitness, examination(judge_at(server), tmp_path, SET).listed) == (None, ())
+        assert len((await sat(server, tmp_path, 0, lists=1)).listed) == 6
+
+
+async def test_a_judge_that_answers_no_list_is_not_asked_about_all(tmp_path: Path) -> None:
+    async with FakeChat(always("C")) as server:
+        found = await sat(server, tmp_path, 0, lists=8)
+    assert 6 <= len(found.listed) <= 24
+    assert found.list_fitness is not None
+    assert found.list_fitness.passed is False
+
+
+async def test_what_was_kept_before_there_were_lists_is_read_and_what_was_said_of_other_lists_is_not(
+    tmp_path: Path,
+) -> None:
+    async with FakeChat(always("C")) as server:
+        await sat(server, tmp_path, 2)
+        (path,) = (tmp_path / "judges").iterdir()
+        kept = json.loads(path.read_text())
+        old = {name: kept[name] for name in ("agent", "fingerprint", "set_digest", "total", "checked_at")}
+        fields = ["case", "category", "wanted", "letter", "reason", "quoted", "cost_usd", "seconds", "output_tokens"]
+        old["outcomes"] = [{name: each[name] for name in fields} for each in kept["outcomes"]]
+        path.write_text(json.dumps(old))
+        found = examination(judge_at(server), tmp_path, SET)
+        assert (len(found.outcomes), found.listed, found.passed, found.lists_total) == (2, (), None, 48)
+        path.write_text(json.dumps({**kept, "listed": kept["outcomes"], "lists_digest": "of other lists"}))
+        assert examination(judge_at(server), tmp_path, SET).listed == ()
 
 
 async def test_stopped_keeps_what_was_said_and_goes_on(tmp_path: Path) -> None:

@@ -50,7 +50,6 @@ ROSTER = (
         ("I am Mythos, of Castalia", "I am agent_x, of agent_x"),
         ("Ｃｌａｕｄｅ and Cla\u200bude and Сlаude", "agent_x and agent_x and agent_x"),
         ("Я — Клод. 我是克劳德。クロードです", "Я — agent_x. 我是agent_x。agent_xです"),
-        ("see toolu_01AbCdEf and call_9xKdLmNoPqRs", "see agent_x and agent_x"),
         ("Done. It took 3.2 s and cost $0.02.", "Done. It […] and […]."),
         ("used 1,234 tokens", "[…]"),
         ("It used 5 files and took 3 steps", None),

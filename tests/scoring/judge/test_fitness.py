@@ -11,7 +11,6 @@ from msgspec import structs
 from flatfield.scoring.judge.fitness import Fitness, Outcome, confusion, fitness
 from flatfield.scoring.judge.labelled_set import labelled_set
 from flatfield.scoring.judge.reply import LETTERS
-from flatfield.scoring.judge.request import NOT_ASKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +99,7 @@ def test_a_judge_that_is_often_silent_does_not_pass() -> None:
 def test_a_part_of_the_set_gives_no_verdict_and_what_could_not_be_asked_is_not_counted() -> None:
     every = outcomes(lambda case: case.letter)
     assert figures(every[:12]).passed is None
-    down = structs.replace(every[0], letter=None, reason=f"{NOT_ASKED}: the server is gone")
+    down = structs.replace(every[0], letter=None, reason="the server is gone", unasked=True)
     found = figures([down, *every[1:]])
     assert (found.n, found.passed, found.exact) == (47, None, 1.0)
     assert fitness([down], 48) is None

@@ -90,7 +90,7 @@ async def graded(trial: TrialRecord, folder: Path) -> tuple[Verdict, FakeChat]:
         agent = AgentConfig(name="j", provider="openai-chat", model="fake-model", base_url=server.base_url)
         services = Services(session=session, clock=clock, environ={}, cache=folder)
         async with ProviderPool(services) as pool:
-            (verdict,) = await judge(run, (trial,), agent, pool.converse, lambda _reply: None, 0)
+            (verdict,) = await judge(run, (trial,), agent, pool.converse, lambda _reply: None)
     return verdict, server
 
 

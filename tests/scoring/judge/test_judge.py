@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from flatfield.errors import ProviderError
 from flatfield.records import (
@@ -86,7 +87,8 @@ async def graded(model: Model, trials: Sequence[TrialRecord], *tasks: Task, seed
     def price(reply: Reply) -> float | None:
         return None if reply.usage is None else 0.5
 
-    return await judge(run_of(*(tasks or (task(),))), trials, JUDGE, model.converse, price, seed)
+    run = structs.replace(run_of(*(tasks or (task(),))), evaluation=Evaluation(seed=seed))
+    return await judge(run, trials, JUDGE, model.converse, price)
 
 
 def listed(opening: Opening) -> list[str]:

@@ -46,6 +46,15 @@ async def check(context: VerifyContext, options: object) -> Check:
         ({"json": 1}, "NaN", 0.0),
         ({"json": []}, "[" * 100_000, 0.0),
         ({"json": []}, "[" * 900 + "]" * 900, 0.0),
+        ({"json": 1}, "1e999", 0.0),
+        ({"json": {"a": 2}}, '{"a": 1, "a": 2}', 0.0),
+        ({"json": {"a": 2}}, '{"a": 2, "a": 2}', 0.0),
+        ({"json": [{"a": 2}, {"a": 2}]}, '[{"a": 2}, {"a": 2}]', 1.0),
+        ({"names": "Paris"}, "It is **Paris**.", 1.0),
+        ({"names": ["Paris", "Lutetia"]}, "lutetia", 1.0),
+        ({"names": "Paris", "others": ["Lyon"]}, "Paris, not Lyon", 1.0),
+        ({"names": "Paris", "others": ["Lyon"]}, "Paris is where Lyon is", 0.0),
+        ({"names": "Paris"}, "It is not Paris.", 0.0),
         ({"contains": "a", "matches": "b"}, "ab", 1.0),
         ({"contains": "a", "matches": "b"}, "a", 0.0),
         ({"contains": "a", "equals": "b"}, "b", 0.0),
@@ -75,12 +84,19 @@ async def test_a_lone_surrogate_in_the_answer_is_searched_like_any_text(make_con
     [
         ("Paris", "takes a map"),
         ({}, "at least one of"),
-        ({"contain": "x"}, "no key `contain`; its keys are `contains`, `equals`, `matches` and `json`"),
+        (
+            {"contain": "x"},
+            "no key `contain`; its keys are `contains`, `equals`, `matches`, `json`, `names` and `others`",
+        ),
         ({"contains": 42}, "`contains` takes text (in quotes)"),
         ({"contains": None}, "`contains` takes text (in quotes)"),
         ({"contains": ""}, "every answer contains the empty text"),
         ({"matches": "(unclosed"}, "not a regular expression"),
         ({"json": {1: "x"}}, "the key 1 at $ is not text"),
+        ({"names": []}, "a letter or digit"),
+        ({"names": "*"}, "a letter or digit"),
+        ({"others": ["Lyon"]}, "`others` stands beside `names`"),
+        ({"names": "Paris", "others": ["PARIS"]}, "Paris is in `names` and in `others`"),
         ({"json": [float("nan")]}, "no JSON number"),
     ],
 )
@@ -115,3 +131,9 @@ async def test_the_reason_names_characters_that_only_look_right(
 async def test_what_does_not_look_right_is_not_said_to_look_so(make_context: MakeContext) -> None:
     for options in ({"contains": "Oslo"}, {"equals": "Oslo"}, {"matches": "Oslo"}, {"json": "Oslo"}):
         assert "alike" not in (await check(make_context(answer='"B\u00e9rgen"'), options)).reason
+
+
+async def test_the_reason_names_a_key_that_stands_twice(make_context: MakeContext) -> None:
+    found = await check(make_context(answer='{"b": {"a": 1, "a": 2}}'), {"json": {"b": {"a": 2}}})
+    reason = 'the answer: is not JSON as a whole (the key "a" stands in one object more than once)'
+    assert found.reason.startswith(reason)

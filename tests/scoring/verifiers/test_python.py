@@ -202,6 +202,25 @@ async def test_a_file_that_the_agent_did_not_leave_scores_0(make_context: MakeCo
     assert "latin.txt is not JSON" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"a": 1, "a": 2}', 'the key "a" stands in one object more than once'),
+        ('[{"a": [{"b": 1, "b": 1}]}]', 'the key "b" stands in one object more than once'),
+        ('{"a": NaN}', "NaN is not JSON"),
+        ('{"a": -Infinity}', "-Infinity is not JSON"),
+        ('{"a": 1e999}', 'the number "1e999" is out of range'),
+    ],
+)
+async def test_json_that_readers_read_differently_is_the_agents_failure(
+    make_context: MakeContext, lop: Path, tmp_path: Path, text: str, reason: str
+) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "in.json").write_text(text)
+    found = await check(make_context, lop, "def verify(trial, files):\n    return 1, files.read_json('in.json')\n")
+    assert (found.score, found.reason) == (0.0, f"in.json is not JSON ({reason})")
+
+
 async def test_a_file_of_the_author_that_is_missing_is_a_crash(make_context: MakeContext, lop: Path) -> None:
     found = await check(make_context, lop, "def verify(trial, files):\n    return 1, open('missing.txt').read()\n")
     assert found.score is None

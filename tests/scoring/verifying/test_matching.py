@@ -47,8 +47,14 @@ def test_texts_are_equal_character_for_character(left: str, right: str) -> None:
 async def test_a_catastrophic_pattern_is_not_measured_and_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matching, "SEARCH_SECONDS", 0.3)
     found = await search(r"(a+)+$", "a" * 64 + "!")
-    assert found.holds is None
+    assert (found.holds, found.trouble) == (None, "time")
     assert "took more than 0.3 seconds" in found.reason
+
+
+async def test_a_search_has_at_least_the_time_that_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching, "SEARCH_SECONDS", 0.001)
+    found = await search("b$", "aab", least_seconds=60.0)
+    assert (found.holds, found.trouble) == (True, "")
 
 
 async def test_only_a_bounded_beginning_is_searched_and_the_reason_says_so() -> None:

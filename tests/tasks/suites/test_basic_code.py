@@ -185,7 +185,7 @@ def parse_line(line: str) -> Entry:
 
 def parse(text: str) -> list[Entry]:
     found = []
-    for index, line in enumerate(text.splitlines()):
+    for index, line in enumerate(text.split("\\n")):
         if line.strip() and line.lstrip()[0] != "#":
             try:
                 found.append(parse_line(line))
@@ -200,15 +200,18 @@ ROUNDED = (
 )
 NEARLY = [
     ROUNDED,
-    ("tally/parsing.py", "day, account, amount = fields", "day, account, amount = fields[:3]\n    return _x"),
+    (
+        "tally/parsing.py",
+        "day, account, amount = found.groups()",
+        "day, account, amount = found.groups()\n    return _x",
+    ),
     ("tally/parsing.py", 'ljust(2, "0")', 'rjust(2, "0")'),
     ("tally/parsing.py", "    date.fromisoformat(day)\n", ""),
     ("tally/parsing.py", "number, line in enumerate(text.split", "number, line in enumerate(text.strip().split"),
-    (
-        "tally/parsing.py",
-        "if len(fields) != 3:",
-        "if len(fields) < 3:\n        return None\n    fields = fields[:3]\n    if 0:",
-    ),
+    ("tally/parsing.py", '(\\S+)[ \\t]*")', '(\\S+)(?:[ \\t].*)?")'),
+    ("tally/parsing.py", "_LINE.fullmatch(line)", "_LINE.fullmatch(' '.join(line.split()))"),
+    ("tally/parsing.py", "_LINE.fullmatch(line)", "_LINE.fullmatch(line.strip())"),
+    ("tally/parsing.py", 'text.split("\\n")', "text.splitlines()"),
     ("tally/parsing.py", "cents=-cents if sign", "cents=-cents if int(whole) and sign"),
     ("tally/entry.py", "frozen=True", "frozen=False"),
     ("tally/summary.py", "sorted(totals(entries).items())", "totals(entries).items()"),

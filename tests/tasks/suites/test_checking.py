@@ -49,19 +49,6 @@ def test_numbers(value: object, right: int | None, checks: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ('{"a": {"b": 1}, "b": [{"a": 2}]}', {"a": {"b": 1}, "b": [{"a": 2}]}),
-        ('{"a": 1, "a": 2}', None),
-        ('{"a": [{"b": 1, "b": 1}]}', None),
-    ],
-)
-def test_a_key_that_stands_twice(text: str, value: object, checks: Any, tmp_path: Path) -> None:
-    (tmp_path / "x.json").write_text(text)
-    assert checks("checking").once(Files(open_workspace(tmp_path).files), "x.json") == value
-
-
-@pytest.mark.parametrize(
     ("task", "function", "kinds", "score"),
     [
         ("migrate-config", "old_files_kept", {"settings.toml": "added", "convert.py": "added"}, 1.0),

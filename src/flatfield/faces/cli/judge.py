@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Annotated, Any
+from itertools import accumulate, chain
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -25,12 +26,12 @@ from flatfield.faces.cli.interrupts import interruptible
 from flatfield.faces.cli.trusting import Trust, access_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
     from flatfield.records import AgentConfig
     from flatfield.runs.verdicts.courtroom import Bar
     from flatfield.runs.verdicts.fitness import Examination
-    from flatfield.scoring.judge.fitness import Fitness, Outcome
+    from flatfield.scoring.judge.fitness import Outcome
     from flatfield.scoring.judge.labelled_set import Case, LabelledSet
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.project import Project
@@ -62,7 +63,7 @@ def check(
     context: typer.Context,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="A configured name or PROVIDER:MODEL[@URL].")],
     limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Judge only the first N trials; six hold each letter once.")
+        int | None, typer.Option(metavar="N", min=1, help="Judge only N trials, each way; six hold each letter once.")
     ] = None,
     whole: Annotated[bool, typer.Option("--all", help="Go on also when it cannot pass any more.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Ask again what was asked before.")] = False,
@@ -71,6 +72,7 @@ def check(
 ) -> None:
     """Have an agent judge trials whose letters are known, and say whether its letters mean anything.
 
+    It is asked about each by itself, and about all of a task in one request, in two orders, as by rubrics that compare.
     What it said is kept: an interrupted check goes on where it was, and eval knows whether its judge has passed.
     """
     from flatfield.clock import SystemClock
@@ -91,27 +93,51 @@ def check(
     if again:
         from msgspec import structs
 
-        kept = structs.replace(kept, outcomes=(), checked_at="")
-    found, stopped = asyncio.run(_examine(judge, cases.cases[:limit], kept, bar, prices_of(project), whole))
-    figures = found.fitness
+        kept = structs.replace(kept, outcomes=(), listed=(), checked_at="")
+    questions = _Questions(cases=cases.cases[:limit], lists=_within(cases.lists, limit))
+    found, stopped = asyncio.run(_examine(judge, questions, kept, bar, prices_of(project), whole))
     if as_json:
-        print_json(_shown(found, figures))
-    elif figures is not None:
-        _print(found, figures, cases)
-    _leave(found, figures, stopped=stopped)
+        print_json(_shown(found))
+    elif found.fitness or found.list_fitness:
+        _print(found, cases)
+    _leave(found, stopped=stopped)
 
 
-def _leave(found: Examination, figures: Fitness | None, *, stopped: bool) -> None:
-    failed = [each for each in found.outcomes if not each.measured]
+class _Questions(NamedTuple):
+    """What is asked: about trials by themselves, and about lists of them."""
+
+    cases: tuple[Case, ...]
+    lists: tuple[tuple[Case, ...], ...]
+
+    @property
+    def total(self) -> int:
+        """How many letters there are to come."""
+        return len(self.cases) + sum(map(len, self.lists))
+
+    def known(self, kept: Examination) -> int:
+        """How many of them came before."""
+        alone, listed = ({each.case for each in outcomes} for outcomes in (kept.outcomes, kept.listed))
+        return sum(case.id in alone for case in self.cases) + sum(case.id in listed for case in chain(*self.lists))
+
+
+def _within(lists: tuple[tuple[Case, ...], ...], limit: int | None) -> tuple[tuple[Case, ...], ...]:
+    """As many whole lists as hold no more trials than the limit."""
+    sums = accumulate(map(len, lists))
+    return lists if limit is None else tuple(group for group, most in zip(lists, sums, strict=True) if most <= limit)
+
+
+def _leave(found: Examination, *, stopped: bool) -> None:
+    every = (*found.outcomes, *found.listed)
+    failed = [each for each in every if not each.measured]
     if failed:
         note(f"{len(failed)} trials could not be judged; the first: {failed[0].reason}")
     if stopped:
-        done = len(found.outcomes) - len(failed)
-        note(f"interrupted: {done} of {found.total} trials are judged and kept; the same command goes on")
+        done, total = len(every) - len(failed), found.total + found.lists_total
+        note(f"interrupted: {done} of {total} letters are there and kept; the same command goes on")
         raise typer.Exit(INTERRUPTED)
-    if figures is None or figures.passed is None:
+    if found.passed is None:
         raise typer.Exit(NOT_MEASURED)
-    if not figures.passed:
+    if not found.passed:
         raise typer.Exit(GATE_FAILED)
 
 
@@ -124,29 +150,28 @@ def _one(name: str, project: Project) -> AgentConfig:
     return found[0]
 
 
-def _cache() -> Any:  # noqa: ANN401 - a Path, whose import waits for the command
+def _cache() -> Path:
     from flatfield.machine.models import cache_folder
 
     return cache_folder(os.environ)
 
 
 async def _examine(
-    judge: AgentConfig, chosen: Sequence[Case], kept: Examination, bar: Bar, prices: Prices, whole: bool
+    judge: AgentConfig, questions: _Questions, kept: Examination, bar: Bar, prices: Prices, whole: bool
 ) -> tuple[Examination, bool]:
-    """Examine with a line of progress on stderr for each trial; True when it was interrupted."""
+    """Examine both ways with a line of progress on stderr for each letter; True when it was interrupted."""
     from flatfield.runs.verdicts.courtroom import courtroom
-    from flatfield.runs.verdicts.fitness import Desk, examine
+    from flatfield.runs.verdicts.fitness import Desk, examine, examine_lists
 
     stop = asyncio.Event()
-    known = {each.case for each in kept.outcomes}
-    done = sum(case.id in known for case in chosen)
+    done = questions.known(kept)
     if done:
-        note(f"{done} of {len(chosen)} trials were judged before; --again asks again")
+        note(f"{done} of {questions.total} letters were given before; --again asks again")
 
     def tell(outcome: Outcome) -> None:
         nonlocal done
         done += 1
-        note(f"[{done}/{len(chosen)}] {_line(outcome)}")
+        note(f"[{done}/{questions.total}] {_line(outcome)}")
 
     def interrupt() -> None:
         stop.set()
@@ -165,7 +190,9 @@ async def _examine(
                 tell=tell,
                 whole=whole,
             )
-            found = await examine(judge, chosen, kept, desk)
+            found = await examine(judge, questions.cases, kept, desk)
+            if not stop.is_set():
+                found = await examine_lists(judge, questions.lists, found, desk)
     return found, stop.is_set()
 
 
@@ -175,34 +202,34 @@ def _line(outcome: Outcome) -> str:
     said = outcome.letter or "no letter"
     mark = "" if outcome.letter == outcome.wanted else f", known is {outcome.wanted}"
     why = "" if outcome.letter else f": {one_line(outcome.reason, 90)}"
-    return f"{outcome.case.partition('/')[0]}, {outcome.category}: {said}{mark} · {seconds(outcome.seconds)}{why}"
+    orders = f", in a list: {' and '.join(each.letter for each in outcome.placed)}" if outcome.placed else ""
+    return f"{outcome.task}, {outcome.category}: {said}{mark}{orders} · {seconds(outcome.seconds)}{why}"
 
 
-def _shown(found: Examination, figures: Fitness | None) -> dict[str, Any]:
+def _shown(found: Examination) -> dict[str, Any]:
     return {
         "agent": found.agent,
         "fingerprint": found.fingerprint,
         "labelled_set": found.set_digest,
         "checked_at": found.checked_at,
-        "passed": figures.passed if figures else None,
-        "fitness": figures,
+        "passed": found.passed,
+        "fitness": found.fitness,
         "outcomes": found.outcomes,
+        "labelled_lists": found.lists_digest,
+        "list_fitness": found.list_fitness,
+        "listed": found.listed,
     }
 
 
-def _print(found: Examination, figures: Fitness, cases: LabelledSet) -> None:
+def _print(found: Examination, cases: LabelledSet) -> None:
     from flatfield.faces.drawing import draw, open_console
-    from flatfield.faces.fitness import fitness_sections
+    from flatfield.faces.fitness import fitness_sections, verdict
 
     console = open_console()
-    for section in fitness_sections(found, figures, cases):
+    for section in fitness_sections(found, cases):
         draw(section, console)
     write("\n")
-    if figures.passed is False and figures.n < figures.total:
+    ways = [(found.fitness, found.total), (found.list_fitness, found.lists_total)]
+    if any(figures and figures.passed is False and figures.n < total for figures, total in ways):
         write("Stopped: too many trials are without a letter for it to pass; --all goes on.\n")
-    verdict = {
-        True: f"{found.agent} passed: it can be a judge.",
-        False: f"{found.agent} did not pass: its letters are not worth asking for.",
-        None: f"No verdict: {figures.n} of {figures.total} trials are judged.",
-    }
-    write(verdict[figures.passed] + "\n")
+    write(f"{verdict(found)}\n")

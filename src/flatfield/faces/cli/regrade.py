@@ -127,7 +127,7 @@ async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple
     environ = environ_of(project)
     access = access_of(project, environ, everything=wish.trust)
     access.allow(wants_of((), judges, environ, access))
-    notes((*project.notes, *warnings_of(judges, environ)))
+    notes((*project.notes, *warnings_of(run, judges, environ)))
     stop = asyncio.Event()
 
     def interrupt() -> None:

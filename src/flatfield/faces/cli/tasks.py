@@ -141,7 +141,7 @@ def check(
 
     The oracle must score 1, noop 0; an echo of the prompt or a copy of the workspace must not pass. With --deep the
     solution must be graded alike five times, and every sabotage of it must be noticed. Prompts that talk about the
-    harness are pointed out.
+    harness are pointed out. How long the checks take is kept: in a run on this machine, they may take four times that.
     """
     from flatfield.runs.permission import wants_of
     from flatfield.runs.proof.checking import check_tasks
@@ -179,7 +179,8 @@ def _print(findings: tuple[Finding, ...]) -> None:
     for finding in findings:
         proved = "ok     " if finding.oracle is not None else "–      "
         mark = proved if finding.holds else "FAILS  "
-        wrapped(f"{finding.task}: {finding.summary}", screen, first=mark, then=" " * 9)
+        took = f"; checked in {finding.check_seconds:.1f} s" if finding.check_seconds is not None else ""
+        wrapped(f"{finding.task}: {finding.summary}{took}", screen, first=mark, then=" " * 9)
         for text in finding.warnings:
             wrapped(text, screen, first=" " * 7 + "! ", then=" " * 9)
         for spoiled in finding.sabotages:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 from flatfield.agent.files.copying import plan_copy
 from flatfield.errors import FlatfieldError
+from flatfield.machine.models import cache_folder
 from flatfield.runs.proof.findings import Finding, Played, assess
 from flatfield.runs.proof.idlers import copying, echoing
 from flatfield.runs.proof.proving import Play, play
 from flatfield.runs.proof.sabotaging import derived, sabotaged
+from flatfield.runs.solution_seconds import SolutionSeconds, folder_in
 from flatfield.scoring.performance import is_verified
 from flatfield.scoring.verifying.verify import wants
 from flatfield.vendors import noop, oracle
@@ -40,7 +43,8 @@ async def check_tasks(
 
     `tell` hears how many plays are done, of all, and `say` what is waited for.
     Each task with a solution is played by the oracle once and, if `deep`, four times more and with each sabotage; each
-    task with verifiers is also played by noop, an echo of the prompt and a copy of the workspace.
+    task with verifiers is also played by noop, an echo of the prompt and a copy of the workspace. How long the checks
+    of a task that holds take is kept for its runs.
 
     Raises:
         FlatfieldError: a workspace is too large, or cannot be copied.
@@ -50,7 +54,17 @@ async def check_tasks(
     scripts = await asyncio.to_thread(lambda: [_Script(task, source, deep=deep) for task in tasks])
     plays = [each for script in scripts for each in script.plays]
     records = iter(await play(plays, access, lambda done: tell(done, len(plays)), say) if plays else ())
-    return tuple(assess(script.played(records)) for script in scripts)
+    findings = tuple(assess(script.played(records)) for script in scripts)
+    await asyncio.to_thread(_keep_seconds, tasks, findings)
+    return findings
+
+
+def _keep_seconds(tasks: Sequence[Task], findings: Sequence[Finding]) -> None:
+    """Runs of these tasks, on this machine, know then how long their checks may take."""
+    kept = SolutionSeconds(folder_in(cache_folder(os.environ)))
+    for task, finding in zip(tasks, findings, strict=True):
+        if finding.holds and finding.check_seconds is not None:
+            kept.keep(task.digest, finding.check_seconds)
 
 
 class _Script:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from flatfield.records import Sabotage, Task, TrialRecord  # noqa: TC001 - msgspec
+from flatfield.runs.solution_seconds import slowest
 from flatfield.scoring.performance import checks_score, verified
 from flatfield.scoring.scales import HOLDS
 from flatfield.tasks.wording import check_prompt
@@ -48,7 +49,8 @@ class Spoiled(Struct, frozen=True, kw_only=True):
 class Finding(Struct, frozen=True, kw_only=True):
     """What checking one task showed; `holds` False: it does not measure what it says. Scores None: not measured.
 
-    `runs`: how often the oracle played. `unbroken`: the labels of the checks that no sabotage made fail.
+    `runs`: how often the oracle played; `check_seconds`: how long the slowest check of its work took. `unbroken`: the
+    labels of the checks that no sabotage made fail.
     """
 
     task: str
@@ -59,6 +61,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     echo: float | None = None
     copy: float | None = None
     runs: int = 0
+    check_seconds: float | None = None
     warnings: tuple[str, ...] = ()
     sabotages: tuple[Spoiled, ...] = ()
     unbroken: tuple[str, ...] = ()
@@ -85,6 +88,7 @@ def assess(played: Played) -> Finding:
         echo=_score(played.echo),
         copy=_score(played.copy),
         runs=len(played.oracle),
+        check_seconds=slowest(check for record in played.oracle for check in record.checks),
         warnings=tuple(warnings),
         sabotages=spoiled,
         unbroken=unbroken,

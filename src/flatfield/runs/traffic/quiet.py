@@ -29,13 +29,13 @@ async def verify_quietly(
     context: VerifyContext,
     lane: Lane,
     lanes: Lanes | None,
-    solution: Callable[[], Awaitable[tuple[Check, ...]]] | None = None,
+    solution_seconds: Callable[[], Awaitable[float]] | None = None,
 ) -> tuple[Check, ...]:
     """One Check for each verifier of the trial's task, when no model on this device is at work.
 
     `lane` is the trial's own: one that has this device does not wait for itself. What is waited here is after the
     trial's end, so it is no part of any of its seconds. A check that took too long is made once more, alone, and has
-    four times as long as it takes on the task's solution, whose checks `solution` gives; too long again scores 0.
+    four times as long as the slowest takes on the task's solution, which is asked for then; too long again scores 0.
     """
     busy = any(plugins.verifier_traits(spec.kind).runs_code for spec in context.task.verifiers)
     apart = lanes if busy and lane.device != THIS_DEVICE else None
@@ -43,9 +43,8 @@ async def verify_quietly(
         checks = await verify(context.task, context)
     if not any(check.trouble == "time" for check in checks):
         return checks
-    own = await solution() if solution else ()
-    times = [check.took_seconds or 0.0 for check in own if check.score is not None]
-    roomy = dataclasses.replace(context, least_seconds=LEAST_OF_SOLUTION * max(times, default=0.0))
+    own_seconds = await solution_seconds() if solution_seconds else 0.0
+    roomy = dataclasses.replace(context, least_seconds=LEAST_OF_SOLUTION * own_seconds)
     # Beside others it may have been short of time; nobody else's work is to be a reason for a 0, or for none.
     async with apart.here() if apart is not None else nullcontext():
         again = await verify(context.task, roomy, before=checks)

@@ -118,7 +118,7 @@ async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Cou
                 return ()
             verdicts: tuple[Verdict, ...] = ()
             try:
-                verdicts = await judge(run, group, agent, converse, price, run.evaluation.seed)
+                verdicts = await judge(run, group, agent, converse, price)
             finally:
                 asked = [verdict for verdict in verdicts if verdict.usage is not None or verdict.letter is not None]
                 court.budget.settle(group[0].id, total([verdict.cost_usd for verdict in asked]))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flatfield import plugins
+from flatfield.scoring.judge.fingerprints import forms_in
 from flatfield.scoring.judge.known_names import COMMON, EVERYDAY, PHRASES, QUALIFIERS, VERSIONED, families, providers
 from flatfield.scoring.verifying.lookalike import drawn
 
@@ -50,8 +51,6 @@ _AUTHOR_AFTER = re.compile(
 )
 _AUTHOR_CHARACTERS = 60
 _UNUSUAL = re.compile(r"(?=\S*[^\x00-\x7f])\S{1,200}")
-_MARKS = re.compile(r"\b(?:toolu_\w{4,}|(?:call|chatcmpl|msg|resp|rs|fc|gen)[_-][A-Za-z0-9]{10,}|functions\.\w+:\d+)\b")
-"""Ids of calls and replies: each is the fashion of one vendor."""
 _COST_WORDS = frozenset(
     {"cost", "costs", "dollar", "dollars", "seconds", "second", "took", "token", "tokens", "duration"}
 )
@@ -77,9 +76,11 @@ class Blinder:
     ) -> None:
         """`task_texts`: what the task itself says; an everyday word that it uses is not taken for a name.
 
-        `given_texts`: what every agent was given; names in them stay names.
+        `given_texts`: what every agent was given; names in them stay names. `given_forms` are what chat templates write
+        in both, and tell nothing of an agent that writes them, too.
         """
-        spoken = {word.lower() for text in task_texts for word in re.findall(r"[^\W\d_]+", text)}
+        told, given = tuple(task_texts), tuple(given_texts)
+        spoken = {word.lower() for text in told for word in re.findall(r"[^\W\d_]+", text)}
         full, words = _roster_names(agents)
         full.update(providers())
         known = families()
@@ -95,19 +96,18 @@ class Blinder:
         host = rf"(?:[\w\-]{{1,63}}\.){{0,4}}(?:{_any(known)})(?:\.{_TOP_LEVEL}\b)+(?::\d+)?"
         pattern = rf"{_START}(?:{host}|(?:{'|'.join(names)}){_END}{tail}){_END}"
         self._pattern = re.compile(pattern, re.IGNORECASE)
-        self._given = {_parts(match[0]) for text in given_texts for match in self._pattern.finditer(text)}
+        self.given_forms = forms_in((*told, *given))
+        self._given = {_parts(match[0]) for text in given for match in self._pattern.finditer(text)}
 
     def scrub(self, text: str) -> str:
         """`text` with every name replaced; lone surrogates, which no API takes, become `?`.
 
         A name counts as it looks: full-width letters, invisible characters inside it and letters of other scripts that
-        are drawn alike do not hide it. Ids that only one vendor's API makes (`toolu_…`) go too, and
-        what an answer tells of its own seconds, dollars and tokens, where the task does not speak of these. What
-        cannot be seen is shown.
+        are drawn alike do not hide it. What an answer tells of its own seconds, dollars and tokens goes too, where the
+        task does not speak of these. What cannot be seen is shown.
         """
         text = _UNUSUAL.sub(self._as_drawn, text)
         replaced = self._pattern.sub(self._replaced if self._given else STAND_IN, text)
-        replaced = _MARKS.sub(STAND_IN, replaced)
         if not self._speaks_of_cost:
             replaced = _SPENT.sub("[…]", replaced)
         return _UNSEEN.sub(_shown, replaced).encode(errors="replace").decode()

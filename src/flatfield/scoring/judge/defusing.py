@@ -16,6 +16,6 @@ def defused(text: str) -> str:
     """`text` with a space inside what chat templates use as control tokens: `< |im_end|>`, `[ INST]`.
 
     A server that tokenises a whole rendered conversation takes such tokens for real ones wherever they stand, also in
-    what an agent wrote; a space keeps them readable and makes them text.
+    what a task holds; a space keeps them readable and makes them text. Those of an agent are neutral before this.
     """
     return _CONTROL.sub(lambda match: f"{match[0]} ", text)

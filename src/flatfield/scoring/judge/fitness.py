@@ -1,4 +1,4 @@
-"""Whether a judge is fit to judge: its letters for the labelled set against the known ones, and the rule to pass."""
+"""Whether a judge is fit to grade one by one: its letters for the labelled set against the known ones, and the rule."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from flatfield.records import Interval, Letter, Verdict  # noqa: TC001 - msgspec resolves annotations at runtime
+from flatfield.records import Interval, Letter, Placed, Verdict  # noqa: TC001 - msgspec resolves annotations at runtime
 from flatfield.scoring.judge.agreement import Pair, at_least, kappa_interval, kappa_p, weighted_kappa
 from flatfield.scoring.judge.reply import LETTERS
-from flatfield.scoring.judge.request import NOT_ASKED
 from flatfield.scoring.scales import mean
 
 if TYPE_CHECKING:
@@ -25,7 +24,10 @@ INJECTED = "injected"
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """A judge's verdict on one case; `letter` None: it gave none it can be held to."""
+    """A judge's verdict on one case; `letter` None: it gave none it can be held to.
+
+    `unasked`: the judge could not be asked, by no fault of its own. `placed`: what it gave in each order of a list.
+    """
 
     case: str
     category: str
@@ -36,11 +38,18 @@ class Outcome(Struct, frozen=True, kw_only=True):
     cost_usd: float | None = None
     seconds: float = 0.0
     output_tokens: int | None = None
+    unasked: bool = False
+    placed: tuple[Placed, ...] = ()
+
+    @property
+    def task(self) -> str:
+        """The task of the case."""
+        return self.case.rpartition("/")[0]
 
     @property
     def measured(self) -> bool:
         """Whether the judge could be asked at all."""
-        return not self.reason.startswith(NOT_ASKED)
+        return not self.unasked
 
 
 class CategoryFigures(Struct, frozen=True, kw_only=True):
@@ -98,6 +107,8 @@ def outcome(case: Case, verdict: Verdict, seconds: float) -> Outcome:
         cost_usd=verdict.cost_usd,
         seconds=seconds,
         output_tokens=verdict.usage.output_tokens if verdict.usage else None,
+        unasked=verdict.unasked,
+        placed=verdict.placed,
     )
 
 
@@ -107,19 +118,18 @@ def fitness(outcomes: Sequence[Outcome], total: int) -> Fitness | None:
     if not found:
         return None
     n = len(found)
-    pairs = _pairs(found)
+    pairs = pairs_of(found)
     exact, near = _hits(found, 0), _hits(found, 1)
     constant_exact, constant_near = (_constant(found, reach) for reach in (0, 1))
     kappa, interval, p = weighted_kappa(pairs), kappa_interval(pairs), kappa_p(pairs)
     criteria = (
-        _share("gives a letter", len(pairs), n, LEAST_ANSWERED),
-        _agrees(kappa, interval),
-        Criterion(name=f"better than chance (permutation, p < {MOST_P:g})", found=f"p = {p:.4f}", holds=p < MOST_P),
+        share("gives a letter", len(pairs), n, LEAST_ANSWERED),
+        agrees(kappa, interval),
+        beats_chance(p),
         _beats("exact letters", exact, n, constant_exact),
         _beats("within one letter", near, n, constant_near),
-        _not_talked_round(found),
+        not_talked_round(found),
     )
-    costs = [each.cost_usd for each in found]
     return Fitness(
         n=n,
         total=total,
@@ -135,7 +145,7 @@ def fitness(outcomes: Sequence[Outcome], total: int) -> Fitness | None:
         categories=_categories(found),
         criteria=criteria,
         passed=_verdict(outcomes, total, criteria, n),
-        cost_usd=sum(usd for usd in costs if usd is not None) if None not in costs else None,
+        cost_usd=cost_of(found),
         seconds=sum(each.seconds for each in found),
     )
 
@@ -160,12 +170,19 @@ def confusion(outcomes: Sequence[Outcome]) -> Mapping[tuple[Letter, Letter | Non
     return counted
 
 
-def _pairs(found: Sequence[Outcome]) -> list[Pair]:
+def cost_of(found: Sequence[Outcome]) -> float | None:
+    """Dollars of all outcomes; None as soon as one's are not known."""
+    costs = [each.cost_usd for each in found]
+    return sum(usd for usd in costs if usd is not None) if None not in costs else None
+
+
+def pairs_of(found: Sequence[Outcome]) -> list[Pair]:
+    """Known and given letter, as numbers, where one was given."""
     return [(LETTERS.index(each.wanted), LETTERS.index(each.letter)) for each in found if each.letter is not None]
 
 
 def _hits(found: Sequence[Outcome], reach: int) -> int:
-    return sum(abs(wanted - given) <= reach for wanted, given in _pairs(found))
+    return sum(abs(wanted - given) <= reach for wanted, given in pairs_of(found))
 
 
 def _constant(found: Sequence[Outcome], reach: int) -> float:
@@ -174,17 +191,24 @@ def _constant(found: Sequence[Outcome], reach: int) -> float:
     return max(sum(abs(each - always) <= reach for each in wanted) for always in range(len(LETTERS))) / len(wanted)
 
 
-def _share(name: str, hits: int, n: int, least: float) -> Criterion:
+def share(name: str, hits: int, n: int, least: float) -> Criterion:
+    """That something holds for at least a share of the trials."""
     return Criterion(name=f"{name} in {least:.0%} of trials", found=f"{hits} of {n}", holds=hits >= least * n)
 
 
-def _agrees(kappa: float | None, interval: Interval | None) -> Criterion:
+def agrees(kappa: float | None, interval: Interval | None) -> Criterion:
+    """That kappa is high enough, and surely not low."""
     name = f"weighted kappa ≥ {LEAST_KAPPA:g}, its interval above {LEAST_KAPPA_LOW:g}"
     if kappa is None:
         return Criterion(name=name, found="not defined: the same letter always, or none", holds=False)
     ends = f" ({interval.low:.2f} to {interval.high:.2f})" if interval else " (no interval)"
     holds = kappa >= LEAST_KAPPA and interval is not None and interval.low > LEAST_KAPPA_LOW
     return Criterion(name=name, found=f"{kappa:.2f}{ends}", holds=holds)
+
+
+def beats_chance(p: float) -> Criterion:
+    """That letters dealt out at random agree so well in less than MOST_P of all cases."""
+    return Criterion(name=f"better than chance (permutation, p < {MOST_P:g})", found=f"p = {p:.4f}", holds=p < MOST_P)
 
 
 def _beats(name: str, hits: int, n: int, constant: float) -> Criterion:
@@ -197,7 +221,7 @@ def _beats(name: str, hits: int, n: int, constant: float) -> Criterion:
     )
 
 
-def _not_talked_round(found: Sequence[Outcome]) -> Criterion:
+def not_talked_round(found: Sequence[Outcome]) -> Criterion:
     """No work that asks for a grade gets two letters more than it is worth."""
     asking = [each for each in found if each.category == INJECTED]
     fell = [
@@ -213,7 +237,7 @@ def _categories(found: Sequence[Outcome]) -> tuple[CategoryFigures, ...]:
     figures = []
     for category in sorted({each.category for each in found}):
         own = [each for each in found if each.category == category]
-        pairs = _pairs(own)
+        pairs = pairs_of(own)
         figures.append(
             CategoryFigures(
                 category=category,

@@ -51,6 +51,8 @@ class _Case:
         spent: Spent,
         mode: Literal["item", "list"],
         placed: tuple[Placed, ...] = (),
+        *,
+        unasked: bool,
     ) -> Verdict:
         """The verdict on a trial; a text instead of a mark says how the judge failed."""
         return Verdict(
@@ -68,6 +70,7 @@ class _Case:
             trial_started_at=trial.started_at,
             judge_vendor=maker_of(self.bench.agent),
             placed=placed,
+            unasked=unasked,
         )
 
 
@@ -81,18 +84,24 @@ def rubric_of(task: Task) -> str:
     return "\n".join(part for part in (task.rubric.strip(), *(f"- {item}" for item in items)) if part)
 
 
+def mode_of(rubric: str) -> Literal["item", "list"]:
+    """How a judge is asked by a rubric: about one trial at a time, or about all of a task and repeat at once."""
+    return "list" if is_comparative(rubric) else "item"
+
+
 async def judge(
     run: Run,
     trials: Sequence[TrialRecord],
     judge_agent: AgentConfig,
     converse: Callable[[Opening], Awaitable[Conversation]],
     price: Callable[[Reply], float | None],
-    seed: int,
+    mode: Literal["item", "list"] | None = None,
 ) -> tuple[Verdict, ...]:
     """One verdict for each trial that was measured here and whose task has a rubric, in the order of `trials`.
 
-    Where a task's `files` hold what its files were before, changes to them are shown as differences.
-    `converse` opens a conversation with the judge's model; `price` gives dollars for a reply, None when not known.
+    Where a task's `files` hold what its files were before, changes to them are shown as differences. `mode` None: as
+    the rubric asks for; the order of a list follows from the run's seed. `converse` opens a conversation with the
+    judge's model; `price` gives dollars for a reply, None when not known.
     Whatever fails is a verdict without a letter whose reason says how: nothing is raised for it. The dollars and tokens
     of a listwise request are divided evenly over its trials.
     """
@@ -106,9 +115,12 @@ async def judge(
         given = (task.prompt, *task.files, *task.files.values())
         blinder = Blinder((*run.agents, judge_agent), (task.prompt, task.expected, rubric), given)
         case = _Case(run=run.id, task=task, rubric=rubric, blinder=blinder, bench=bench)
-        if is_comparative(rubric):
+        if (mode or mode_of(rubric)) == "list":
             repeats = sorted({trial.repeat for trial in chosen})
-            work += [_compare(case, [trial for trial in chosen if trial.repeat == each], seed) for each in repeats]
+            work += [
+                _compare(case, [trial for trial in chosen if trial.repeat == each], run.evaluation.seed)
+                for each in repeats
+            ]
         else:
             work += [_grade(case, trial) for trial in chosen]
     verdicts = {key: verdict for found in await asyncio.gather(*work) for key, verdict in found.items()}
@@ -128,7 +140,8 @@ async def _grade(case: _Case, trial: TrialRecord) -> dict[str, Verdict]:
         schema=schema(None, short=is_small(case.bench.agent)),
     )
     asked = await case.bench.ask(question)
-    return {trial.id: case.verdict(trial, asked.value or asked.problem, asked.spent, "item")}
+    mark = asked.value or asked.problem
+    return {trial.id: case.verdict(trial, mark, asked.spent, "item", unasked=asked.unasked)}
 
 
 async def _compare(case: _Case, trials: Sequence[TrialRecord], seed: int) -> dict[str, Verdict]:
@@ -146,10 +159,12 @@ async def _compare(case: _Case, trials: Sequence[TrialRecord], seed: int) -> dic
             placed[trial.id].append(Placed(place=place, letter=mark.letter))
     problems = [outcome.problem for outcome in asked if outcome.problem]
     spent = shares(total([outcome.spent for outcome in asked]), len(trials))
-    return {
-        trial.id: case.verdict(trial, _combined(marks[trial.id], problems), share, "list", tuple(placed[trial.id]))
-        for trial, share in zip(trials, spent, strict=True)
-    }
+    unasked = any(outcome.unasked for outcome in asked)
+    found = {}
+    for trial, share in zip(trials, spent, strict=True):
+        letter = _combined(marks[trial.id], problems)
+        found[trial.id] = case.verdict(trial, letter, share, "list", tuple(placed[trial.id]), unasked=unasked)
+    return found
 
 
 async def _ask_list(case: _Case, trials: Sequence[TrialRecord]) -> Asked[tuple[Mark, ...]]:

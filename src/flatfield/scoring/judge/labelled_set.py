@@ -12,12 +12,14 @@ import msgspec
 from msgspec import Struct
 
 from flatfield.records import FileChange, Letter, Reply, Task, ToolCall, ToolResult, TrialRecord, Turn
-from flatfield.scoring.judge.prompt import ITEM, SYSTEM_PROMPT
+from flatfield.scoring.judge.prompt import ITEM, LIST, SYSTEM_PROMPT
 from flatfield.scoring.judge.reply import LETTERS
 
 FOLDER = Path(__file__).parent / "labelled"
 RUN = "labelled"
 _SHUFFLED_BY = 11
+LISTS_SEED = 17
+"""What the order of a list's trials is shuffled by."""
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -40,6 +42,19 @@ class LabelledSet(Struct, frozen=True, kw_only=True):
 
     cases: tuple[Case, ...]
     digest: str
+
+    @property
+    def lists(self) -> tuple[tuple[Case, ...], ...]:
+        """The cases of each task that has several, as work of as many agents: what is asked about in one request."""
+        by_task: dict[str, list[Case]] = {}
+        for case in sorted(self.cases, key=lambda each: each.id):
+            by_task.setdefault(case.task.id, []).append(case)
+        return tuple(tuple(map(_among_others, group)) for group in by_task.values() if len(group) > 1)
+
+    @property
+    def lists_digest(self) -> str:
+        """Of all that changes what a judge is asked about the lists."""
+        return hashlib.sha256(f"{self.digest} {LIST} {LISTS_SEED}".encode()).hexdigest()[:16]
 
 
 class _Call(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,6 +106,12 @@ def labelled_set() -> LabelledSet:
         task = Task(**msgspec.structs.asdict(found.task))
         cases += (_case(task, trial, number) for number, trial in enumerate(found.trials, start=1))
     return LabelledSet(cases=_mixed(cases), digest=digest.hexdigest()[:16])
+
+
+def _among_others(case: Case) -> Case:
+    return msgspec.structs.replace(
+        case, trial=msgspec.structs.replace(case.trial, agent=f"trial {case.letter}", repeat=1)
+    )
 
 
 def _mixed(cases: list[Case]) -> tuple[Case, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield import json_text
 from flatfield.scoring.judge.defusing import defused
+from flatfield.scoring.judge.fingerprints import Forms
 from flatfield.scoring.judge.reply import LETTERS
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ rubric. A quote that is not there makes the grade void. Where there is no work t
 ITEM = """Grade the work by the rubric. Reply with one JSON object and nothing else:
 {"reason": "one or two sentences", "evidence": ["exact words from the work"], "letter": "S"}
 The letter is one of S, A, B, C, D, F."""
-_LIST = """Grade each of the {count} pieces of work by the rubric, comparing them with each other where it compares.
+LIST = """Grade each of the {count} pieces of work by the rubric, comparing them with each other where it compares.
 Their order means nothing. Equal work gets equal letters. Reply with one JSON object and nothing else, with one grade
 for each id:
 {{"grades": [{{"id": "work_1", "reason": "one or two sentences", "evidence": ["exact words"], "letter": "S"}}, …]}}
@@ -76,7 +77,7 @@ class Writer:
     def listing(self, trials: Sequence[TrialRecord], problem: str = "") -> str:
         """Ask for the letters of all trials, called work_1, work_2, … in the order given."""
         lines = [line for number, trial in enumerate(trials, 1) for line in self._work(f"work_{number}", trial)]
-        return self._request(lines, _LIST.format(count=len(trials)), problem)
+        return self._request(lines, LIST.format(count=len(trials)), problem)
 
     def shown(self, trial: TrialRecord) -> str:
         """A trial's work as requests show it, without the marker: what evidence may quote."""
@@ -110,25 +111,27 @@ class Writer:
         return json.dumps(self._cut(text, 300), ensure_ascii=False)
 
     def _work(self, name: str, trial: TrialRecord) -> list[str]:
-        answer = self._cut(trial.answer, self._size.answer) if trial.answer.strip() else "(no answer)"
+        forms = Forms(self._blinder.given_forms, trial)
+        said = forms.said(trial.answer)
+        answer = self._cut(said, self._size.answer) if said.strip() else "(no answer)"
         return [
             self._line(f"{name}: final answer"),
             answer,
-            *self._files(name, trial.changes),
-            *self._calls(name, trial.turns),
+            *self._files(name, trial.changes, forms),
+            *self._calls(name, trial.turns, forms),
         ]
 
-    def _files(self, name: str, changes: Sequence[FileChange]) -> list[str]:
+    def _files(self, name: str, changes: Sequence[FileChange], forms: Forms) -> list[str]:
         if not changes:
             return [self._line(f"{name}: no file was changed")]
         shown = changes[:_FILES_SHOWN]
         limit = self._size.files // len(shown)
         lines = []
         for change in shown:
-            about = f"{name}: file {self._name(change.path)}, {change.kind}"
+            about = f"{name}: file {self._name(forms.made(change.path))}, {change.kind}"
             lines.append(self._line(about if change.kind == "deleted" else f"{about}, {change.size_bytes} bytes"))
             if change.text is not None:
-                lines.append(self._cut(self._difference(change, change.text), limit))
+                lines.append(self._cut(forms.made(self._difference(change, change.text)), limit))
             elif change.kind != "deleted":
                 lines.append("(not text, or too large to be shown)")
         if len(changes) > len(shown):
@@ -144,7 +147,7 @@ class Writer:
         told = "\n".join(lines)
         return told if lines and len(told) <= len(text) + _DIFFERENCE_CHARACTERS else text
 
-    def _calls(self, name: str, turns: Sequence[Turn]) -> list[str]:
+    def _calls(self, name: str, turns: Sequence[Turn], forms: Forms) -> list[str]:
         calls = [(call, _result(turn, call.id)) for turn in turns for call in turn.reply.calls]
         if not calls:
             return [self._line(f"{name}: no tool was called")]
@@ -157,11 +160,11 @@ class Writer:
                 if number == half + 1:
                     lines.append(self._line(f"{name}: {hidden} tool calls are not shown"))
                 continue
-            lines.append(self._line(f"{name}: tool call {number}, {self._name(call.name)}"))
-            lines.append(self._cut(_readable(call.arguments), limit))
+            lines.append(self._line(f"{name}: tool call {number}, {self._name(forms.name(call.name))}"))
+            lines.append(self._cut(forms.made(_readable(call.arguments)), limit))
             if result is not None:
                 lines.append(self._line(f"{name}: result {number}{'' if result.ok else ', an error'}"))
-                lines.append(self._cut(result.text, limit))
+                lines.append(self._cut(forms.made(result.text), limit))
         return lines
 
 

@@ -26,7 +26,6 @@ T = TypeVar("T")
 CONCURRENT_REQUESTS = 4
 _REQUEST_SECONDS = 300.0
 NOT_ASKED = "the judge could not be asked"
-"""How the reason of a verdict begins that is the harness's or the vendor's failure, not the judge's."""
 _ATTEMPTS = 2
 _ENDINGS = {
     "time": "the judge ran out of time",
@@ -57,11 +56,15 @@ class Question(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class Asked(Generic[T]):
-    """What came of a question: `value`, or None and the `problem`."""
+    """What came of a question: `value`, or None and the `problem`.
+
+    `unasked`: the problem is the server's, the wire's or the harness's, not the judge's.
+    """
 
     value: T | None
     problem: str
     spent: Spent
+    unasked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +92,10 @@ class Bench:
                 ending = _ENDINGS.get(replies[-1].finish)
                 problem = f"{ending}: {error}" if ending else str(error)
             except FlatfieldError as error:
-                return Asked(value=None, problem=f"{NOT_ASKED}: {error}", spent=self._spent(replies))
+                return Asked(value=None, problem=f"{NOT_ASKED}: {error}", spent=self._spent(replies), unasked=True)
             except Exception as error:  # noqa: BLE001 - a judge's failure never costs a trial
                 text = f"{NOT_ASKED}: {type(error).__name__}: {error}"
-                return Asked(value=None, problem=text, spent=self._spent(replies))
+                return Asked(value=None, problem=text, spent=self._spent(replies), unasked=True)
         text = f"the judge's reply could not be used, twice: {problem}"
         return Asked(value=None, problem=text, spent=self._spent(replies))
 

@@ -24,7 +24,7 @@ from flatfield.scoring.scales import letter_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from flatfield.records import Run, RunResult, TrialRecord, Verdict
+    from flatfield.records import Placed, Run, RunResult, TrialRecord, Verdict
 
 Key = tuple[str, str, int]
 """(agent, task, repeat)."""
@@ -141,7 +141,7 @@ def _figures(name: str, result: RunResult) -> JudgeFigures:
             value=tie, n=len(lengths), interval=None if tie is None else spearman_interval(tie, len(lengths))
         ),
         stability=_stability(own, result.set_aside),
-        position=_position(own),
+        position=position_bias(verdict.placed for verdict in own),
         moved=moved(own, result.set_aside),
         self_preference=preference if isinstance(preference, SelfPreference) else None,
         why_no_self_preference="" if isinstance(preference, SelfPreference) else preference,
@@ -195,11 +195,14 @@ def _stability(now: Sequence[Verdict], before: Sequence[Verdict]) -> Estimate:
     return Estimate(value=same / len(sat) if sat else None, n=len(sat))
 
 
-def _position(verdicts: Sequence[Verdict]) -> Estimate:
-    """Each answer against itself in the other order: where it stood in the middle both times, it says nothing."""
+def position_bias(answers: Iterable[Sequence[Placed]]) -> Estimate:
+    """What the same answer gets, in score, nearer to the front of a list less what it gets nearer to the end.
+
+    `answers`: what each got in both orders. Where it stood in the middle both times, it says nothing.
+    """
     gains: list[float] = []
-    for verdict in verdicts:
-        places = sorted(verdict.placed, key=lambda each: each.place)
+    for placed in answers:
+        places = sorted(placed, key=lambda each: each.place)
         if len(places) > 1 and places[0].place < places[-1].place:
             gains.append(MIDPOINTS[places[0].letter] - MIDPOINTS[places[-1].letter])
     found = difference_interval([(gains, [0.0] * len(gains))])

@@ -19,6 +19,7 @@ from flatfield.scoring.verifying.matching import (
     shown,
     without_fence,
 )
+from flatfield.scoring.verifying.naming import is_name, named, plain
 from flatfield.scoring.verifying.options import listing, read_map
 
 if TYPE_CHECKING:
@@ -33,13 +34,23 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `contains`: this text occurs in it, case-sensitive. `equals`: this text, whitespace around both taken away and
     nothing else. `matches`: Python's `re.search` with MULTILINE finds this pattern. `json`: the whole answer is JSON
     equal to this value (1 equals 1.0; the order of an object's keys does not matter); a Markdown code fence around it
-    is tolerated.
+    is tolerated. `names`: it states this name (or one of several), in any case, alone or in a short English statement;
+    `others`, beside it: names that it must not state too.
     """
 
     contains: str | UnsetType = UNSET
     equals: str | UnsetType = UNSET
     matches: str | UnsetType = UNSET
     json_value: Any = field(default=UNSET, name="json")
+    names: str | tuple[str, ...] | UnsetType = UNSET
+    others: tuple[str, ...] | UnsetType = UNSET
+
+    @property
+    def wanted_names(self) -> tuple[str, ...]:
+        """The spellings of the name that is asked for; none where no name is."""
+        if self.names is UNSET:
+            return ()
+        return (self.names,) if isinstance(self.names, str) else self.names
 
 
 def parse(value: object) -> Options:
@@ -50,14 +61,28 @@ def parse(value: object) -> Options:
     """
     options = read_map(value, Options, "answer")
     if not value:
-        raise ValueError(f"`answer` needs at least one of {listing(['contains', 'equals', 'matches', 'json'])}")
+        raise ValueError(
+            f"`answer` needs at least one of {listing(['contains', 'equals', 'matches', 'json', 'names'])}"
+        )
     if options.contains == "":
         raise ValueError("`answer`: every answer contains the empty text; write the text that `contains` looks for")
+    if problem := _names_problem(options):
+        raise ValueError(f"`answer`: {problem}")
     if options.matches is not UNSET and (problem := pattern_problem(options.matches)):
         raise ValueError(f"`answer`: {problem}; write the pattern in single quotes")
     if problem := json_problem(options.json_value):
         raise ValueError(f"`answer`: {problem}")
     return options
+
+
+def _names_problem(options: Options) -> str | None:
+    if options.names is UNSET:
+        return None if options.others is UNSET else "`others` stands beside `names`; write the name that is right there"
+    names, others = options.wanted_names, options.others or ()
+    if not names or not all(is_name(name) for name in (*names, *others)):
+        return "`names` and `others` are names with a letter or digit in them, such as `names: Paris`"
+    both = next((name for name in names for other in others if plain(name) == plain(other)), None)
+    return f"{both} is in `names` and in `others`; leave it out of one" if both else None
 
 
 def create(options: Options) -> AnswerVerifier:
@@ -75,13 +100,14 @@ class AnswerVerifier:
         """Compare; the reason names the first key that does not hold."""
         answer = context.trial.answer
         reasons = []
-        for found in (self._contains(answer), self._equals(answer), await self._matches(answer), self._json(answer)):
+        matched = await self._matches(answer, context.least_seconds)
+        for found in (self._contains(answer), self._equals(answer), matched, self._json(answer), self._names(answer)):
             if found is None:
                 continue
             if not found.holds:
                 reason = f"the answer: {_told(found, answer)}"
                 if found.holds is None:
-                    return Check(verifier="answer", label="", score=None, reason=reason, trouble="code")
+                    return Check(verifier="answer", label="", score=None, reason=reason, trouble=found.trouble)
                 return Check(verifier="answer", label="", score=0.0, reason=reason)
             reasons.append(found.reason)
         return Check(verifier="answer", label="", score=1.0, reason=f"the answer: {'; '.join(reasons)}")
@@ -94,9 +120,13 @@ class AnswerVerifier:
         text = self._options.equals
         return None if text is UNSET else equal_text(text.strip(), answer.strip())
 
-    async def _matches(self, answer: str) -> Found | None:
+    async def _matches(self, answer: str, least_seconds: float) -> Found | None:
         pattern = self._options.matches
-        return None if pattern is UNSET else await search(pattern, answer)
+        return None if pattern is UNSET else await search(pattern, answer, least_seconds=least_seconds)
+
+    def _names(self, answer: str) -> Found | None:
+        names = self._options.wanted_names
+        return named(answer, names, self._options.others or ()) if names else None
 
     def _json(self, answer: str) -> Found | None:
         if self._options.json_value is UNSET:

@@ -7,6 +7,7 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct, UnsetType, field
+from msgspec.structs import replace
 
 from flatfield.agent.workspace import changes
 from flatfield.errors import ToolError
@@ -116,7 +117,7 @@ class FileVerifier:
         except NotThere as error:
             found = Found(holds=False, reason=str(error))
         if found.holds is None:
-            return Check(verifier="file", label="", score=None, reason=found.reason, trouble="code")
+            return Check(verifier="file", label="", score=None, reason=found.reason, trouble=found.trouble)
         return Check(verifier="file", label="", score=float(found.holds), reason=found.reason)
 
     async def _found(self, context: VerifyContext) -> Found:
@@ -129,11 +130,11 @@ class FileVerifier:
         if options.unchanged is True:
             reasons.append(await asyncio.to_thread(_unchanged, context, path))
         if options.reads:
-            reasons.append(await self._content(read_file(context.files, path)))
+            reasons.append(await self._content(read_file(context.files, path), context.least_seconds))
         failed = next((found for found in reasons if not found.holds), None)
         return failed or Found(holds=True, reason="; ".join(found.reason for found in reasons))
 
-    async def _content(self, data: bytes) -> Found:
+    async def _content(self, data: bytes, least_seconds: float) -> Found:
         options, path = self._options, self._options.path
         try:
             text = data.decode()
@@ -145,11 +146,11 @@ class FileVerifier:
         if options.equals is not UNSET:
             reasons.append(equal_text(options.equals, text))
         if options.matches is not UNSET:
-            reasons.append(await search(options.matches, text))
+            reasons.append(await search(options.matches, text, least_seconds=least_seconds))
         if options.json_value is not UNSET:
             reasons.append(_json(options.json_value, text))
         found = next((found for found in reasons if not found.holds), reasons[0])
-        return Found(holds=found.holds, reason=f"{path}: {found.reason}")
+        return replace(found, reason=f"{path}: {found.reason}")
 
 
 def _json(expected: object, text: str) -> Found:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
+from collections import Counter
 from typing import Any
 
 from msgspec import Struct
 
 from flatfield import json_text
+from flatfield.records import Trouble  # noqa: TC001 - msgspec
 from flatfield.scoring.verifying import lookalike
 from flatfield.scoring.verifying.child import run_child
 
@@ -26,10 +29,16 @@ sys.stdout.write("1" if re.search(pattern, text, re.MULTILINE) else "0")
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """Whether something holds (None: could not be measured), and why."""
+    """Whether something holds (None: could not be measured), and why; `late`: finding out took too long."""
 
     holds: bool | None
     reason: str
+    late: bool = False
+
+    @property
+    def trouble(self) -> Trouble:
+        """What a check that this was found by had trouble with."""
+        return "time" if self.late else "" if self.holds is not None else "code"
 
 
 def shown(value: object) -> str:
@@ -50,20 +59,21 @@ def pattern_problem(pattern: str) -> str | None:
     return None
 
 
-async def search(pattern: str, text: str, *, again: bool = False) -> Found:
+async def search(pattern: str, text: str, *, least_seconds: float = 0.0, again: bool = False) -> Found:
     """`re.search` with MULTILINE in a process of its own, over the first SEARCH_LIMIT_CHARACTERS of `text`.
 
-    A search that takes longer than SEARCH_SECONDS is not measured. Where nothing is found, it is searched `again` in
-    the text as it looks, for the reason alone.
+    A search that takes longer than SEARCH_SECONDS, or than `least_seconds` where that is more, is late and found
+    nothing out. Where nothing is found, it is searched `again` in the text as it looks, for the reason alone.
     """
+    seconds = max(SEARCH_SECONDS, least_seconds)
     data = json.dumps([pattern, text[:SEARCH_LIMIT_CHARACTERS]]).encode()
     command = [sys.executable, "-I", "-S", "-c", _SEARCH]
-    result = await run_child(command, data, timeout_seconds=SEARCH_SECONDS)
+    result = await run_child(command, data, timeout_seconds=seconds)
     cut = f" (only its first {SEARCH_LIMIT_CHARACTERS:,} characters were searched)"
     note = cut if len(text) > SEARCH_LIMIT_CHARACTERS else ""
     if result.exit_code is None:
-        reason = f"searching for {shown(pattern)} took more than {SEARCH_SECONDS:g} seconds; use a simpler pattern"
-        return Found(holds=None, reason=reason + note)
+        reason = f"searching for {shown(pattern)} took more than {seconds:g} seconds; use a simpler pattern"
+        return Found(holds=None, reason=reason + note, late=True)
     if result.stdout == b"1":
         return Found(holds=True, reason=f"matches {shown(pattern)}{note}")
     if result.stdout == b"0":
@@ -114,15 +124,31 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
     """The JSON value of all of `text`.
 
     Raises:
-        ValueError: it is not JSON (NaN and Infinity are not), or nested too deeply to be read.
+        ValueError: it is not JSON (NaN and Infinity are not), nested too deeply to be read, holds a number that no
+            reader keeps, or an object with a key twice, of which one reader takes the first value and another the last.
     """
     if json_text.is_deeper(text):
         raise ValueError(f"nested more than {json_text.DEEPEST} levels deep")
-    return json.loads(text, parse_constant=_refuse_constant)
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_with_each_key_once)
 
 
 def _refuse_constant(name: str) -> Any:  # noqa: ANN401 - the signature that json asks for
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {shown(digits)} is out of range")
+    return number
+
+
+def _with_each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise ValueError(f"the key {shown(twice)} stands in one object more than once")
+    return found
 
 
 _FENCE = re.compile(r"\A(`{3,}|~{3,})[^\n`]*\n(?P<body>.*?)\n?[ \t]*\1[ \t]*\Z", re.DOTALL)

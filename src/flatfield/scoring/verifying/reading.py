@@ -87,7 +87,7 @@ class Files:
 
         Raises:
             FileNotFoundError: there is no regular file at `path` inside the workspace.
-            ValueError: it is not JSON.
+            ValueError: it is not JSON, or an object in it has a key twice.
         """
         try:
             return parse_json(self.read_bytes(path).decode())

@@ -1,7 +1,6 @@
 """Checks of the basic suite: each reads what an agent left behind and never runs any of it."""
 
 import ast
-import json
 import re
 from pathlib import Path
 
@@ -61,13 +60,7 @@ def values_file(trial, files):
     """Level 3: one JSON object from active id to last value."""
     if changed := _changed(files, "level-3-extract", "sensors.json"):
         return 0.0, changed
-    text = _text(files, "active.json")
-    if text is None:
-        return 0.0, "active.json is missing or is not UTF-8 text"
-    try:
-        values = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        return 0.0, f"active.json is not valid JSON: {error}"
+    values = files.read_json("active.json")
     if not isinstance(values, dict):
         return 0.0, "active.json is not an object"
     if set(values) != set(VALUES):
@@ -174,14 +167,3 @@ def _loaded(call):
         text = getattr(argument, "value", None) if isinstance(argument, ast.Constant) else None
         if isinstance(text, str) and (called in IMPORTERS or text.endswith(".py")):
             yield text.rpartition("/")[2].removesuffix(".py").lstrip(".")
-
-
-def _no_constant(name):
-    raise ValueError(f"{name} is not JSON")
-
-
-def _unique(pairs):
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return values

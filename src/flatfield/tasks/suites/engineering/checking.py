@@ -1,6 +1,5 @@
 """What the suite's `checks.py` files share: they read what an agent left, and run none of it."""
 
-import json
 import re
 from decimal import Decimal
 
@@ -38,14 +37,6 @@ def number(value):
     """The number that a text or a JSON value writes in digits 0-9, thousands separated or not; None for anything else."""
     match = re.fullmatch(r"-?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\.[0-9]+)?", str(value).strip())
     return Decimal(match[0].replace(",", "")) if match else None
-
-
-def once(files, path):
-    """The JSON value of a file; None where an object names a key twice, as nobody can say which of the two holds."""
-    value = files.read_json(path)
-    twice = []
-    json.loads(files.read_text(path), object_pairs_hook=lambda pairs: twice.append(len(pairs) != len(dict(pairs))))
-    return None if any(twice) else value
 
 
 def graded(parts):

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from checking import changed, once
+from checking import changed
 
 AUDIT = "audit.json"
 
@@ -46,7 +46,7 @@ def _right():
 
 def _named(files):
     """(rule, path, line) of each entry; one that is none of these is ("", "", 0), and reported wrongly like any other."""
-    audit = once(files, AUDIT)
+    audit = files.read_json(AUDIT)
     listed = audit.get("violations") if isinstance(audit, dict) else None
     return [_place(entry) for entry in listed] if isinstance(listed, list) else []
 

@@ -4,12 +4,12 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
-from checking import number, once, plain
+from checking import number, plain
 
 
 def closed(trial, files):
     expected = json.loads((Path(__file__).parent / "expected.json").read_text())
-    found = once(files, "closing.json")
+    found = files.read_json("closing.json")
     if not isinstance(found, dict):
         return 0.0, "closing.json is not an object, or names a key twice"
     if plain(str(found.get("seal"))) != plain(expected["seal"]):

@@ -47,6 +47,20 @@ def test_fields_may_be_apart():
     assert parse_line("  2026-01-31   food \t 1  ") == Entry(date="2026-01-31", account="food", cents=100)
 
 
+def test_other_white_space_is_neither_between_nor_within_nor_around():
+    for space in ("\u00a0", "\f", "\v", "\u2003", "\x1f"):
+        for line in ("2026-01-31{}food 1", "2026-01-31 fo{}od 1", "{}2026-01-31 food 1", "2026-01-31 food 1{}", "2026-01-31 {} food 1"):
+            with pytest.raises(ValueError):
+                parse_line(line.format(space))
+
+
+def test_nothing_but_a_newline_ends_a_line():
+    for other in ("\u2028", "\f", "\x85"):
+        assert len(list(parse(f"# a{other}b\n2026-01-31 food 1"))) == 1
+        with pytest.raises(ValueError, match="line 2"):
+            parse(f"# a{other}b\n2026-01-31 food\n")
+
+
 def test_entries_are_values():
     entry = Entry(date="2026-01-31", account="food", cents=100)
     assert entry == Entry(date="2026-01-31", account="food", cents=100)

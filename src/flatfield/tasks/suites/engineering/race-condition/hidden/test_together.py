@@ -168,4 +168,18 @@ def test_a_reading_that_fails_is_not_kept(tools):
                 await seats.book("nowhere", "x")
         assert len(seats.locks) == 0
 
+    class Broken(tools.Gated):
+        async def read(self, key):
+            if self.reads[key] == 0:
+                self.reads[key] += 1
+                raise OSError
+            return await super().read(key)
+
+    async def broken():
+        seats = Seats(Broken({"a": 3}))
+        with pytest.raises(OSError):
+            await seats.free("a")
+        assert await seats.free("a") == 3
+
     tools.run(unknown())
+    tools.run(broken())

@@ -45,11 +45,19 @@ class Work:
     def scan(self, function):
         @functools.wraps(function)
         def counted(*arguments, **options):
-            if isinstance(arguments[0], (list, tuple, set, dict)):
+            if len(arguments) == 1 and hasattr(arguments[0], "__len__"):
                 self.add(len(arguments[0]))
+            elif len(arguments) == 1 or function in (sum, sorted):
+                arguments = (self.each(arguments[0]), *arguments[1:])
             return function(*arguments, **options)
 
         return counted
+
+    def each(self, items):
+        """What a `map` or a `filter` goes through is not seen otherwise."""
+        for item in items:
+            self.add(1)
+            yield item
 
 
 def text(work):

@@ -68,8 +68,9 @@ def test_the_same_comes_out(customers):
 def test_what_was_passed_in_is_not_changed():
     invoices, payments = night(99, 2, 20)
     before = copy.deepcopy((invoices, payments))
-    settle(invoices, payments)
+    booked = [(booking.number, booking.cents) for booking in settle(invoices, payments).bookings]
     assert (invoices, payments) == before
+    assert booked == [(booking.number, booking.cents) for booking in plainly(invoices, list(payments))[0].bookings]
 
 
 def test_nothing():

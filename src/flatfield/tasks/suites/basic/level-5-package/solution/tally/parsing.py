@@ -5,16 +5,17 @@ from datetime import date
 
 from tally.entry import Entry
 
+_LINE = re.compile(r"[ \t]*(\S+)[ \t]+(\S+)[ \t]+(\S+)[ \t]*")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _AMOUNT = re.compile(r"(-?)(\d+)(?:\.(\d{1,2}))?", re.ASCII)
 
 
 def parse_line(line):
     """The entry on one line; ValueError when there is none."""
-    fields = line.split()
-    if len(fields) != 3:
+    found = _LINE.fullmatch(line)
+    if found is None:
         raise ValueError(f"expected date, account and amount, got {line!r}")
-    day, account, amount = fields
+    day, account, amount = found.groups()
     if not _DATE.fullmatch(day):
         raise ValueError(f"not a date: {day!r}")
     date.fromisoformat(day)
