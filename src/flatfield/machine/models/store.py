@@ -151,9 +151,14 @@ def list_models(cache: Path) -> tuple[ModelEntry, ...]:
     return tuple(sorted(entries, key=lambda entry: entry.name))
 
 
+def arrived_bytes(target: Path) -> int:
+    """How much of a file that is being pulled, or was until it was broken off, is here."""
+    parts = (part for part in target.parent.glob("*.part") if part.name.startswith(f"{target.name}."))
+    return max((part.stat().st_size for part in parts), default=0)
+
+
 def _known_entry(model: KnownModel, path: Path, memory: Memory | None) -> ModelEntry:
     need = memory_need(model.name, model.size_bytes)
-    parts = [part.stat().st_size for part in path.parent.glob(f"{path.name}.*.part")]
     return ModelEntry(
         name=model.name,
         path=str(path),
@@ -161,7 +166,7 @@ def _known_entry(model: KnownModel, path: Path, memory: Memory | None) -> ModelE
         size_bytes=model.size_bytes,
         title=model.title,
         license=model.license,
-        arrived_bytes=max(parts, default=0),
+        arrived_bytes=arrived_bytes(path),
         memory_bytes=need.total_bytes,
         fits=fit(need, memory),
     )

