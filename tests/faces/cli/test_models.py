@@ -34,20 +34,26 @@ def cramped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_not_here_has_the_command_that_fetches_it(cli: Cli) -> None:
-    ended = cli("models", "list")
-    line = next(line for line in ended.stdout.splitlines() if line.startswith("smollm2-135m"))
+    lines = on_device(cli)
+    line = next(line for line in lines if line.startswith("smollm2-135m"))
     assert line.split()[-1] == "no"
     assert "98 MB" in line
-    assert ended.stdout.splitlines()[-1].startswith("fetch one: flatfield models pull ")
-    assert max(map(len, ended.stdout.splitlines())) <= 80
+    assert lines[-1].startswith("fetch one: flatfield models pull ")
+    assert max(map(len, lines)) <= 80
+
+
+def on_device(cli: Cli) -> list[str]:
+    """The lines about models for this device, which come last."""
+    lines = cli("models", "list").stdout.splitlines()
+    return lines[next(index for index, line in enumerate(lines) if "licence" in line) :]
 
 
 @pytest.mark.usefixtures("cramped")
 def test_what_fits_this_machine_is_told(cli: Cli) -> None:
-    lines = cli("models", "list").stdout.splitlines()
+    lines = on_device(cli)
     fits = {line.split()[0]: " ".join(line.split()[6:-1]) for line in lines if "Apache-2.0" in line}
     assert fits == {"qwen2.5-coder-0.5b": "not now", "qwen2.5-coder-1.5b": "no", "smollm2-135m": "yes"}
-    assert "this machine has 2.0 GB of memory, as its container may use, 0.5 GB of it free now" in lines
+    assert "memory here: 2.0 GB (its container's limit), of which 0.5 GB are free now" in lines
     assert max(map(len, lines)) <= 80
     found = {entry["name"]: entry for entry in json.loads(cli("models", "list", "--json").stdout)}
     assert found["qwen2.5-coder-1.5b"]["fits"] == "no"

@@ -61,11 +61,13 @@ def _show_local(entries: Sequence[ModelEntry]) -> None:
     screen = open_console()
     memory = machine_memory()
     if memory:
-        limit = ", as its container may use" if memory.is_limited else ""
-        free = "" if memory.available_bytes is None else f", {memory.available_bytes / 1e9:.1f} GB of it free now"
-        wrapped(f"this machine has {memory.total_bytes / 1e9:.1f} GB of memory{limit}{free}", screen)
+        free = (
+            "" if memory.available_bytes is None else f", of which {memory.available_bytes / 1e9:.1f} GB are free now"
+        )
+        limit = " (its container's limit)" if memory.is_limited else ""
+        wrapped(f"memory here: {memory.total_bytes / 1e9:.1f} GB{limit}{free}", screen)
     if missing := [entry.name for entry in entries if not entry.pulled and entry.fits != "no"]:
-        write("fetch one: " + f"flatfield models pull {missing[0]}\n")
+        write(f"fetch one: flatfield models pull {missing[0]}\n")
 
 
 def _row(entry: ModelEntry) -> tuple[str, ...]:
