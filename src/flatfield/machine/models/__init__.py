@@ -1,8 +1,17 @@
 """On-device models: which there are, bringing them here, checking them."""
 
 from flatfield.machine.models.checking import ModelCheck, check_model
-from flatfield.machine.models.pulling import pull
+from flatfield.machine.models.pulling import PullOptions, pull
 from flatfield.machine.models.store import ModelEntry, find_model, list_models
 from flatfield.tasks.cache import cache_folder
 
-__all__ = ["ModelCheck", "ModelEntry", "cache_folder", "check_model", "find_model", "list_models", "pull"]
+__all__ = [
+    "ModelCheck",
+    "ModelEntry",
+    "PullOptions",
+    "cache_folder",
+    "check_model",
+    "find_model",
+    "list_models",
+    "pull",
+]

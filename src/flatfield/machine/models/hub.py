@@ -9,7 +9,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from flatfield.errors import NotFound, NotReady
 from flatfield.http.proxies import proxy_for
-from flatfield.machine.models.incoming import CHUNK_BYTES, Expected, Incoming
+from flatfield.machine.models.incoming import CHUNK_BYTES, Expected, Incoming, part_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 _FAILURES_IN_A_ROW = 6
+# Where nothing came, ever, there is likely no way to the hub: the user is not kept waiting for half a minute.
+_UNREACHED_IN_A_ROW = 3
 _LONGEST_PAUSE_SECONDS = 30.0
 _REDIRECTS = 5
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -33,10 +35,15 @@ class _Passing(Exception):
     """A failure that may be over next time."""
 
 
+class _Unreached(_Passing):
+    """Nobody answered at all."""
+
+
 class Hub:
     """One hub: `HF_ENDPOINT`, `HF_TOKEN` and proxies are read from the environment, as the hub's own tools do.
 
-    The session's timeouts decide when a silent connection counts as cut.
+    The session's timeouts decide when a silent connection counts as cut. `otherwise`: where else the user can have the
+    file from, a clause for the end of an error.
     """
 
     def __init__(
@@ -45,7 +52,10 @@ class Hub:
         environ: Mapping[str, str],
         clock: Clock,
         progress: Callable[[int, int | None], None],
+        *,
+        otherwise: str = "",
     ) -> None:
+        self._otherwise = f"; or {otherwise}" if otherwise else ""
         self._session = session
         self._clock = clock
         self._progress = progress
@@ -55,8 +65,17 @@ class Hub:
         if token := environ.get("HF_TOKEN", "").strip():
             self._headers["Authorization"] = f"Bearer {token}"
 
-    async def fetch(self, source: HubSource, target: Path, known: Expected) -> None:
+    async def fetch(
+        self,
+        source: HubSource,
+        target: Path,
+        known: Expected,
+        admit: Callable[[int, int], None] | None = None,
+    ) -> None:
         """Download to `target`; `known` is what the file must be: what it leaves open, the hub is asked.
+
+        `admit` is called with the file's size and with how much of it is here, before it is fetched, and raises when
+        there is no room for it.
 
         What has arrived when a download is given up stays beside `target` and is used by the next call, if the file's
         hash is known; a file put together in two goes that turns out wrong is fetched once more from the beginning.
@@ -72,7 +91,9 @@ class Hub:
             sha256=known.sha256 or announced.sha256, size_bytes=known.size_bytes or announced.size_bytes
         )
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = _part(target, expected)
+        part = part_path(target, expected)
+        if admit and expected.size_bytes is not None:
+            admit(expected.size_bytes, part.stat().st_size if part.is_file() else 0)
         with Incoming(part, resume=expected.sha256 is not None) as incoming, _not_filling_the_disk(incoming):
             resumed = incoming.received_bytes > 0
             await self._download(url, incoming, expected)
@@ -95,10 +116,12 @@ class Hub:
             except _Passing as problem:
                 failures = 1 if arrived() > furthest else failures + 1
                 furthest = max(furthest, arrived())
-                if failures == _FAILURES_IN_A_ROW:
+                unreached = isinstance(problem, _Unreached) and not furthest
+                if failures == (_UNREACHED_IN_A_ROW if unreached else _FAILURES_IN_A_ROW):
+                    goes_on = ": it goes on where it stopped" if furthest else ""
                     raise NotReady(
                         f"{self._endpoint} failed {failures} times in a row ({problem}); check the network, or set "
-                        "HF_ENDPOINT to a mirror, and run the same command again: it goes on where it stopped"
+                        f"HF_ENDPOINT to a mirror, and run the same command again{goes_on}{self._otherwise}"
                     ) from None
             await self._clock.sleep(min(2.0 ** (failures - 1), _LONGEST_PAUSE_SECONDS))
 
@@ -147,21 +170,14 @@ class Hub:
         if status in {401, 403}:
             raise NotReady(
                 f"{url} is not open to you (HTTP {status}): check the name; for a gated or private model, accept its "
-                "terms on its page and set HF_TOKEN"
+                f"terms on its page and set HF_TOKEN{self._otherwise}"
             )
         if status in {404, 410}:
-            raise NotFound(f"{url} is not there (HTTP {status}); check owner, repository and file name")
+            raise NotFound(
+                f"{url} is not there (HTTP {status}); check owner, repository and file name{self._otherwise}"
+            )
         if status >= 400:
-            raise NotReady(f"{url} was refused (HTTP {status}); check its name and HF_ENDPOINT")
-
-
-def _part(target: Path, expected: Expected) -> Path:
-    """Where the file arrives: named by its hash, so that two versions never mix; parts of other versions go."""
-    part = target.with_name(f"{target.name}.{(expected.sha256 or 'unknown')[:16]}.part")
-    for other in target.parent.glob("*.part"):
-        if other.name.startswith(f"{target.name}.") and other != part:
-            other.unlink(missing_ok=True)
-    return part
+            raise NotReady(f"{url} was refused (HTTP {status}); check its name and HF_ENDPOINT{self._otherwise}")
 
 
 @contextmanager
@@ -182,5 +198,7 @@ def _network_failures() -> Iterator[None]:
         yield
     except aiohttp.InvalidURL as error:
         raise NotReady(f"{error} is no web address; check HF_ENDPOINT") from None
+    except aiohttp.ClientConnectorError as error:
+        raise _Unreached(str(error)) from None
     except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
         raise _Passing(str(error) or type(error).__name__) from None

