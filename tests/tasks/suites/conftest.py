@@ -21,7 +21,7 @@ from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.plugins import default_tools
 from flatfield.records import Check, Task, ToolCall, TrialRecord, VerifierSpec
 from flatfield.scoring.protocols import VerifyContext
-from flatfield.scoring.verifying.reading import Files
+from flatfield.scoring.verifying.reading import Files, NotJson, NotThere
 from flatfield.scoring.verifying.verify import verify
 from flatfield.tasks.lop import read_task
 
@@ -111,9 +111,11 @@ def measure() -> Measure:
 
 def _called(spec: VerifierSpec, context: VerifyContext) -> Check:
     file, _, function = spec.options["value"].partition("::")
-    score, reason = getattr(_module(Path(context.task.path).parent / file), function)(
-        context.trial, Files(context.files)
-    )
+    check = getattr(_module(Path(context.task.path).parent / file), function)
+    try:
+        score, reason = check(context.trial, Files(context.files))
+    except (NotThere, NotJson) as error:
+        score, reason = 0.0, str(error)
     assert isinstance(reason, str)
     assert reason
     return Check(verifier="python", label=function, score=score, reason=reason, weight=spec.weight)
