@@ -213,6 +213,7 @@ async def test_a_sum_may_be_written_out_in_the_answer(made: Read, leave: Leave, 
     files, total = _solved(task)
     one, other = (re.findall(r"\d+", text)[0] for text in _workspace(task).values())
     assert await measure(await leave(task, files, f"{one} + {other} = {total}")) == 1.0
+    assert await measure(await leave(task, files, f"The 2 depots have {total} of them.")) == 1.0
     assert await measure(await leave(task, files, f"{one} + {other}")) == pytest.approx(2 / 3)
 
 

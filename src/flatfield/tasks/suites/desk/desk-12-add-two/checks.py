@@ -12,8 +12,9 @@ def the_file(trial, files):
 def the_answer(trial, files):
     wanted = expected(__file__)
     total = str(wanted["total"])
-    # A sum that is written out names its parts.
-    found = named(trial.answer, NUMBER) - {str(part) for part in wanted["parts"]}
+    # A sum that is written out names its parts; a single digit counts something else ("the 2 depots").
+    parts = {str(part) for part in wanted["parts"]}
+    found = {number for number in named(trial.answer, NUMBER) if len(number) > 1} - parts
     if found != {total}:
         return 0.0, f"the answer names {', '.join(sorted(found)) or 'no sum'}, wanted {total}"
     return (1.0, f"the answer is {total}") if meant(trial.answer, total) else (0.0, f"the answer does not say {total}")
