@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 CODE = r"[A-Z]{2}-[0-9]{4}"
-FILE = r"[\w-]+\.(?:csv|json|txt)"
+FILE = r"[\w-]+\.(?:csv|md|txt)"
 NUMBER = r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?"
 
 

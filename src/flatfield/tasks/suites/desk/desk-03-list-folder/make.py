@@ -4,7 +4,7 @@ from making import WORDS, draw, text, write
 
 FILES = 7
 WANTED = 2
-KINDS = [".csv", ".json", ".txt"]
+KINDS = [".csv", ".md", ".txt"]
 
 
 def build(seed, folder):
