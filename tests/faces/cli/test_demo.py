@@ -59,7 +59,7 @@ def test_servers_and_keys_that_are_there_are_named(
     monkeypatch.setattr(openai_chat, "usual_servers", lambda _: (usual,))
     monkeypatch.setenv("GEMINI_API_KEY", "secret-value")
     text = " ".join(small("demo").stdout.split())
-    assert f"found Fake with 2 models: run flatfield eval suite:basic --agents openai-chat:m@{server.base_url}" in text
+    assert f"found Fake with 2 models: run flatfield eval suite:desk --agents openai-chat:m@{server.base_url}" in text
     assert "found GEMINI_API_KEY" in text
     assert "secret-value" not in text
 

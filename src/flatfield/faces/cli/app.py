@@ -37,7 +37,7 @@ from flatfield.faces.cli.common import examples as shown
 
 EPILOG = shown(
     "flatfield demo",
-    "flatfield eval suite:basic --agents oracle,openai-chat:qwen3@http://127.0.0.1:8080/v1",
+    "flatfield eval suite:desk --agents oracle,openai-chat:qwen3@http://127.0.0.1:8080/v1",
     'flatfield run "List the Python files here" --model local:smollm2-135m',
     "flatfield report --format markdown > report.md",
     "flatfield pick --min-performance A",

@@ -113,7 +113,7 @@ async def _next_steps(screen: Console, environ: Mapping[str, str]) -> None:
         services = Services(session=session, clock=clock, environ=environ, cache=cache_folder(environ))
         servers = await find_servers(services)
     points = [
-        f"found {server.usual.name} with {len(server.models)} models: run flatfield eval suite:basic --agents"
+        f"found {server.usual.name} with {len(server.models)} models: run flatfield eval suite:desk --agents"
         f" {agent_spec(server)}"
         for server in servers
         if server.models

@@ -1,0 +1,7 @@
+"""The answer names the code at the end of the way and no other."""
+
+from marking import CODE, expected, only
+
+
+def the_code(trial, files):
+    return only(trial.answer, CODE, expected(__file__)["code"])
