@@ -1,0 +1,181 @@
+"""Calls that models write as text: read in every family's form, only where they fit, and never out of an answer."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flatfield.records import ToolSpec
+from flatfield.vendors._text_calls import MOST_CHARACTERS, fits, looks_like_call, read_calls
+
+TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
+
+
+def tool(name: str, properties: dict[str, Any], *required: str) -> ToolSpec:
+    schema = {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+    return ToolSpec(name=name, description="", parameters=schema)
+
+
+READ = tool("read_file", {"file_path": TEXT}, "file_path")
+WRITE = tool("write_file", {"file_path": TEXT, "content": TEXT}, "file_path", "content")
+LIST = tool("list_directory", {"directory_path": TEXT})
+COUNT = tool("count", {"n": NUMBER}, "n")
+TOOLS = (READ, WRITE, LIST, COUNT)
+NAMES = [each.name for each in TOOLS]
+CALL = '{"name": "read_file", "arguments": {"file_path": "a.txt"}}'
+ONE = [("read_file", {"file_path": "a.txt"})]
+
+BROKEN = f'{{"name": "write_file", "arguments": {{"file_path": "a", "content": "{CALL}"}}}}'
+
+FORMS = {
+    "bare": CALL,
+    "fenced": f"I will read it.\n```json\n{CALL}\n```",
+    "fenced without a language": f"```\n{CALL}\n```",
+    "Hermes and Qwen": f"<tool_call>\n{CALL}\n</tool_call>",
+    "Hermes without its end": f"<tool_call>\n{CALL}",
+    "Qwen, with another pair of tags": f"<tools>\n{CALL}\n</tools>",
+    "Llama 3": '{"name": "read_file", "parameters": {"file_path": "a.txt"}}',
+    "Llama 3 with its tag": '<|python_tag|>{"name": "read_file", "parameters": {"file_path": "a.txt"}}',
+    "Llama 3, a built-in's form": '<|python_tag|>read_file.call(file_path="a.txt")',
+    "Llama 3, custom": '<function=read_file>{"file_path": "a.txt"}</function>',
+    "Llama 4": '[read_file(file_path="a.txt")]',
+    "Mistral": f"[TOOL_CALLS][{CALL}]",
+    "Mistral, newer": '[TOOL_CALLS]read_file[ARGS]{"file_path": "a.txt"}',
+    "Mistral, with an id": '[TOOL_CALLS]read_file[CALL_ID]abc123def[ARGS]{"file_path": "a.txt"}',
+    "Harmony": (
+        '<|channel|>commentary to=functions.read_file <|constrain|>json<|message|>{"file_path": "a.txt"}<|call|>'
+    ),
+    "Harmony, addressed first": (
+        "<|start|>assistant to=functions.read_file<|channel|>commentary <|constrain|>json<|message|>"
+        '{"file_path": "a.txt"}<|call|>'
+    ),
+    "Qwen3-Coder": (
+        "<tool_call>\n<function=read_file>\n<parameter=file_path>\na.txt\n</parameter>\n</function>\n</tool_call>"
+    ),
+    "MiniMax": '<invoke name="read_file">\n<parameter name="file_path">a.txt</parameter>\n</invoke>',
+    "GLM": "<tool_call>read_file\n<arg_key>file_path</arg_key>\n<arg_value>a.txt</arg_value>\n</tool_call>",
+    "DeepSeek": (
+        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>read_file\n```json\n"
+        '{"file_path": "a.txt"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>'
+    ),
+    "DeepSeek, newer": '<｜tool▁call▁begin｜>read_file<｜tool▁sep｜>{"file_path": "a.txt"}<｜tool▁call▁end｜>',
+    "Kimi": (
+        '<|tool_call_begin|>functions.read_file:0<|tool_call_argument_begin|>{"file_path": "a.txt"}<|tool_call_end|>'
+    ),
+    "Phi": f"<|tool_call|>[{CALL}]<|/tool_call|>",
+    "Gemma": '```tool_code\nprint(default_api.read_file(file_path="a.txt"))\n```',
+    "LFM": '<|tool_call_start|>[read_file(file_path="a.txt")]<|tool_call_end|>',
+    "an API's own wrapping": '{"tool_calls": [{"type": "function", "function": {"name": "read_file", '
+    '"arguments": "{\\"file_path\\": \\"a.txt\\"}"}}]}',
+    "a prefix": '{"name": "functions.read_file", "arguments": {"file_path": "a.txt"}}',
+    "null for what is left out": '{"tool": "read_file", "args": {"file_path": "a.txt"}}',
+}
+
+
+def read(text: str, tools: tuple[ToolSpec, ...] = TOOLS) -> list[tuple[str, dict[str, Any]]]:
+    return [(call.name, json.loads(call.arguments)) for call in read_calls(text, tools, 1)]
+
+
+@pytest.mark.parametrize("text", FORMS.values(), ids=FORMS.keys())
+def test_every_form_is_read_and_is_known_for_a_call(text: str) -> None:
+    assert read(text) == ONE
+    assert looks_like_call(text, NAMES)
+
+
+def test_several_in_one_reply_keep_their_order_and_have_ids_of_their_own() -> None:
+    second = '{"name": "write_file", "arguments": {"file_path": "b", "content": "x\\ny"}}'
+    for text in (f"{CALL}\n{second}", f"[{CALL}, {second}]", f"```json\n{CALL}\n```\nthen\n```json\n{second}\n```"):
+        calls = read_calls(text, TOOLS, 7)
+        assert [call.name for call in calls] == ["read_file", "write_file"]
+        assert json.loads(calls[1].arguments)["content"] == "x\ny"
+        assert len({call.id for call in calls}) == 2
+    assert read('[read_file(file_path="a"), list_directory(), list_directory()]') == [
+        ("read_file", {"file_path": "a"}),
+        ("list_directory", {}),
+        ("list_directory", {}),
+    ]
+    assert read_calls(CALL, TOOLS, 1)[0].id != read_calls(CALL, TOOLS, 2)[0].id
+
+
+def test_values_keep_every_character() -> None:
+    raw = '{"name": "write_file", "arguments": {"file_path": "a", "content": "one\ntwo\t\\"three\\""}}'
+    assert read(raw) == [("write_file", {"file_path": "a", "content": 'one\ntwo\t"three"'})]
+    value = "<parameter=content>\n\n  x <b>\n\n</parameter>"
+    tagged = f"<function=write_file><parameter=file_path>a</parameter>{value}</function>"
+    assert read(tagged) == [("write_file", {"file_path": "a", "content": "\n  x <b>\n"})]
+    assert read("<function=count><parameter=n>\n3\n</parameter></function>") == [("count", {"n": 3})]
+    assert read("count(n=3)") == [("count", {"n": 3})]
+    assert read('read_file("a.txt")') == ONE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "Ada", "arguments": {"file_path": "a.txt"}}',  # the name of no tool
+        '{"name": "read_file", "arguments": {"mode": "r"}}',
+        '{"name": "read_file", "arguments": {"file_path": 7}}',
+        '{"name": "read_file", "arguments": {"file_path": "a.txt", "mode": "r"}}',
+        '{"name": "read_file", "arguments": ["a.txt"]}',
+        '{"name": "read_file"}',
+        '{"name": "count", "arguments": {"n": true}}',
+        '{"answer": {"name": "read_file", "arguments": {"file_path": "a.txt"}}}',  # within another value
+        BROKEN,  # what it holds is no call of its own
+        'Use read_file("a.txt") to read it.',
+        "```python\nwith open('a.txt') as file:\n    read_file(file)\n```",
+        "<function=read_file><parameter=file_path>a.txt",
+        "The largest planet is Jupiter.",
+        "",
+    ],
+)
+def test_what_fits_no_tool_is_an_answer(text: str) -> None:
+    assert read(text) == []
+
+
+def test_json_that_is_the_right_answer_stays_one() -> None:
+    """A task may ask for just such an object; only one that is a call of an offered tool is read as one."""
+    assert read(CALL, (WRITE, LIST)) == []
+    assert not looks_like_call('{"name": "Ada", "arguments": {"for": 1}}', NAMES)
+    assert looks_like_call('{"name": "read_file", "arguments": {"mode": "r"}}', NAMES)
+
+
+def test_what_follows_a_result_that_the_model_made_up_is_not_read() -> None:
+    text = f"{CALL}\n<tool_response>\nred\n</tool_response>\n" + CALL.replace("a.txt", "b.txt")
+    assert read(text) == ONE
+
+
+def test_arguments_fit_or_not() -> None:
+    assert fits({"file_path": "a"}, READ.parameters)
+    assert fits({"directory_path": None}, LIST.parameters)
+    assert not fits({"file_path": None}, READ.parameters)
+    assert fits({"anything": 1}, {"type": "object"})
+
+
+@given(st.text(alphabet=st.sampled_from(list('{}[]":,<>|=/ \n')) | st.characters(codec="utf-8")))
+def test_any_text_is_read_without_an_error(text: str) -> None:
+    read_calls(text, TOOLS, 1)
+    looks_like_call(text, NAMES)
+
+
+@given(st.text(max_size=200), st.text(max_size=40))
+def test_what_json_can_say_comes_out_as_it_went_in(content: str, path: str) -> None:
+    call = json.dumps({"name": "write_file", "arguments": {"file_path": path, "content": content}})
+    assert read(f"Now:\n{call}") == [("write_file", {"file_path": path, "content": content})] or "<" in call
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ['{"a":', '[{"a"', "<tool_call>", "<parameter=a>", "<function=read_file><parameter=a>", '{"name":{',
+     "to=functions.a ", "```\n", '<invoke name="a">', "[TOOL_CALLS] a", "read_file(", '{"name": "read_file", "arguments": {'],
+)  # fmt: skip
+def test_no_text_takes_long(unit: str) -> None:
+    text = (unit * MOST_CHARACTERS)[:MOST_CHARACTERS]
+    began = time.process_time()
+    read_calls(text, TOOLS, 1)
+    looks_like_call(text, NAMES)
+    assert time.process_time() - began < 5.0
+    assert read(CALL + " " * MOST_CHARACTERS) == []
