@@ -363,6 +363,45 @@ async def test_a_connection_is_used_again(session: aiohttp.ClientSession, clock:
         await ask(session, clock, url)
 
 
+async def test_a_kept_connection_that_its_server_closed_is_no_failure(
+    session: aiohttp.ClientSession, clock: FakeClock
+) -> None:
+    """As llama.cpp does after each stream, though it says that it keeps the connection."""
+
+    async def answers_once_and_closes_at_the_next(wire: Wire) -> None:
+        await wire.request()
+        await wire.begin_stream()
+        await wire.chunk(words("end", "over"))
+        await wire.send(b"0\r\n\r\n")
+        await wire.reader.read(1)  # the next request comes, and nobody answers it
+
+    async def answers(wire: Wire) -> None:
+        await wire.request()
+        await wire.begin_stream()
+        await wire.chunk(words("end", "over"))
+
+    async with served(answers_once_and_closes_at_the_next, answers) as url:
+        await ask(session, clock, url)
+        exchange = await ask(session, clock, url)
+    assert (exchange.attempts, len(exchange.wire)) == (1, 1)
+    assert exchange.retry_seconds == 0.0
+    assert clock.slept == []
+
+
+async def test_a_new_connection_that_breaks_is_a_failure(session: aiohttp.ClientSession, clock: FakeClock) -> None:
+    async def closes(wire: Wire) -> None:
+        await wire.request()
+
+    async def answers(wire: Wire) -> None:
+        await wire.request()
+        await wire.begin_stream()
+        await wire.chunk(words("end", "over"))
+
+    async with served(closes, answers) as url:
+        exchange = await ask(session, clock, url)
+    assert exchange.attempts == 2
+
+
 @pytest.mark.parametrize("ended", [True, False])
 async def test_a_connection_that_breaks_counts_only_before_the_reply_is_complete(
     session: aiohttp.ClientSession, clock: FakeClock, ended: bool

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from flatfield.errors import NotReady, ProviderError
 from flatfield.http.services import Services
 from flatfield.records import AgentConfig, Task, ToolSpec, TurnBudget
 from flatfield.vendors.base import Opening, Provider
-from flatfield.vendors.local import create
+from flatfield.vendors.local import create, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -90,11 +91,60 @@ async def test_a_port_that_is_none(services: Services, model: str, port: str) ->
         await local.check(agent(model))
 
 
-async def test_the_load_is_reported_once_and_nothing_is_cached(provider: Provider, model: str) -> None:
+async def test_the_load_is_reported_once(provider: Provider, model: str) -> None:
     first = await (await provider.converse(opening(agent(model)))).turn((), BUDGET)
     second = await (await provider.converse(opening(agent(model)))).turn((), BUDGET)
     assert first.load_seconds > 0 == second.load_seconds
-    assert first.text == "false"  # the stand-in answers with the request's cache_prompt
+
+
+async def test_what_was_read_is_kept_within_a_trial_and_forgotten_between_trials(
+    provider: Provider, model: str
+) -> None:
+    for _ in range(2):
+        chat = await provider.converse(opening(agent(model)))
+        texts = [(await chat.turn((), BUDGET)).text for _ in range(3)]
+        assert texts == ["false", "null", "null"]  # the stand-in answers with the request's cache_prompt
+    probe = structs.replace(opening(agent(model)), is_probe=True)
+    assert (await (await provider.converse(probe)).turn((), BUDGET)).text == "null"
+
+
+async def test_what_a_reply_took_on_the_device_is_told(provider: Provider, model: str) -> None:
+    device = (await (await provider.converse(opening(agent(model)))).turn((), BUDGET)).device
+    assert device is not None
+    assert (device.read_tokens, device.read_seconds, device.written_tokens, device.written_seconds) == (
+        5,
+        0.05,
+        1,
+        0.02,
+    )
+    assert device.peak_memory_bytes is not None
+    assert device.peak_memory_bytes > 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "layers"),
+    [("GGUF", {}, (0, None)), ("GGUFgpu", {}, (20, 25)), ("GGUFgpu", {"gpu_layers": 3}, (3, 25))],
+)
+async def test_layers_on_a_gpu_are_as_many_as_fit_or_as_the_agent_says(
+    provider: Provider, model: str, text: str, settings: dict[str, Any], layers: tuple[int | None, int | None]
+) -> None:
+    Path(model).write_text(text, encoding="utf-8")
+    request = (await (await provider.converse(opening(agent(model, **settings)))).turn((), BUDGET)).request
+    assert (request.gpu_layers, request.model_layers) == layers
+
+
+async def test_another_number_of_layers_is_another_server(provider: Provider, model: str) -> None:
+    Path(model).write_text("GGUFgpu", encoding="utf-8")
+    await provider.converse(opening(agent(model)))
+    chat = await provider.converse(opening(agent(model, gpu_layers=7)))
+    assert (await chat.turn((), BUDGET)).request.gpu_layers == 7
+
+
+async def test_which_model_and_server_a_protocol_holds_for(services: Services, model: str) -> None:
+    first = await identity_of(agent(model), services)
+    assert first.startswith("llama.cpp ")
+    Path(model).write_text("GGUF another", encoding="utf-8")
+    assert await identity_of(agent(model), services) != first
 
 
 @pytest.mark.parametrize(

@@ -322,7 +322,11 @@ async def test_check_is_content_with_a_model_that_is_pulled(services: Services, 
     ("model", "settings", "message"),
     [
         (OllamaModel(), {"model": "big:70b"}, r"'big:70b' is not pulled at .*`ollama pull big:70b` \(pulled: fake-m"),
-        (OllamaModel(capabilities=("completion",)), {}, r'no tool calls for fake-model .*set protocol = "json"'),
+        (
+            OllamaModel(capabilities=("completion",)),
+            {},
+            r'no tool calls for fake-model .*set protocol = "auto" or "json"',
+        ),
         (OllamaModel(capabilities=("embedding",)), {}, r"no chat model \(it can: embedding\)"),
         (OllamaModel(context_tokens=4096), {"context_tokens": 9999}, "fake-model has 4096; set it to that or less"),
     ],

@@ -25,6 +25,7 @@ from flatfield.vendors import openai_chat as openai_chat_vendor
 from flatfield.vendors.base import Address, Opening, Talk, Told
 from flatfield.vendors.openai_chat.address import Endpoint
 from flatfield.vendors.openai_chat.conversation import ChatMessages
+from flatfield.vendors.openai_chat.reader import ChatReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -246,12 +247,27 @@ async def test_bad_arguments_do_not_break_the_conversation(services: Services, c
 
 
 async def test_ten_megabytes_of_text_end_as_a_cut_reply(services: Services, clock: Clock) -> None:
-    event = json.dumps({"choices": [{"delta": {"content": "x" * 1_000_000}}]})
+    words = " ".join(map(str, range(170_000)))[:1_000_000]  # no repetition, which would be cut before
+    event = json.dumps({"choices": [{"delta": {"content": words}}]})
     flood = Fault(kind="whole", message=f"data: {event}\n\n" * 10, headers={"Content-Type": "text/event-stream"})
     async with FakeServer(ChatWire(), [flood]) as server:
         reply = await conversation(services, server, clock).turn((), TurnBudget(seconds=30.0, output_tokens=230_000))
     assert reply.finish == "length"
     assert 7_000_000 <= len(reply.text) <= 8_400_000
+
+
+def test_llama_cpps_timings_count_a_reply_that_is_cut() -> None:
+    timings = {"cache_n": 40, "prompt_n": 8, "prompt_ms": 80.0, "predicted_n": 3, "predicted_ms": 300.0}
+    event = {"choices": [{"delta": {"content": "one two three"}}], "timings": timings}
+    reader = ChatReader()
+    reader.event(json.dumps(event).encode())
+    assert reader.counted == (Usage(input_tokens=48, cache_read_tokens=40, output_tokens=3), len("one two three"))
+    assert reader.device is not None
+    assert (reader.device.read_tokens, reader.device.written_seconds) == (8, 0.3)
+    usage = {"prompt_tokens": 50, "completion_tokens": 4, "total_tokens": 54}
+    reader.event(json.dumps({"choices": [], "usage": usage}).encode())
+    reader.event(json.dumps({"choices": [{"delta": {}}], "timings": timings}).encode())
+    assert reader.usage == Usage(input_tokens=50, output_tokens=4)  # what the server says of itself stands
 
 
 async def test_json_protocol_calls_answers_and_nonsense(services: Services, clock: Clock) -> None:

@@ -1,17 +1,31 @@
-"""Calls that models write as text: read in every family's form, only where they fit, and never out of an answer."""
+"""Calls that models write as text: read in every family's form where they fit, run over real wires, told in words."""
 
 from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.records import ToolSpec
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
+from flatfield.plugins import load
+from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, Turn, TurnBudget
+from flatfield.scoring.fairness.odd_answers import AS_TEXT, UNFIT, oddity
+from flatfield.testing.server import FakeReply, FakeServer
+from flatfield.testing.wires import new_wire
 from flatfield.vendors._text_calls import MOST_CHARACTERS, fits, looks_like_call, read_calls
+from flatfield.vendors.base import Opening
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from flatfield.records import Reply
+    from flatfield.testing.clock import FakeClock
 
 TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
 
@@ -170,7 +184,8 @@ def test_what_json_can_say_comes_out_as_it_went_in(content: str, path: str) -> N
 @pytest.mark.parametrize(
     "unit",
     ['{"a":', '[{"a"', "<tool_call>", "<parameter=a>", "<function=read_file><parameter=a>", '{"name":{',
-     "to=functions.a ", "```\n", '<invoke name="a">', "[TOOL_CALLS] a", "read_file(", '{"name": "read_file", "arguments": {'],
+     "to=functions.a ", "```\n", '<invoke name="a">', "[TOOL_CALLS] a", "read_file(",
+     '{"name": "read_file", "arguments": {'],
 )  # fmt: skip
 def test_no_text_takes_long(unit: str) -> None:
     text = (unit * MOST_CHARACTERS)[:MOST_CHARACTERS]
@@ -179,3 +194,99 @@ def test_no_text_takes_long(unit: str) -> None:
     looks_like_call(text, NAMES)
     assert time.process_time() - began < 5.0
     assert read(CALL + " " * MOST_CHARACTERS) == []
+
+
+BUDGET = TurnBudget(seconds=30.0, output_tokens=1000)
+
+
+async def talked(
+    provider: str, script: Sequence[FakeReply], folder: Path, clock: FakeClock, protocol: Any = "text"
+) -> tuple[list[Reply], list[dict[str, Any]]]:
+    """The replies of a conversation in which each call returns "red", and the requests that it took."""
+    replies: list[Reply] = []
+    async with FakeServer(new_wire(provider), script) as server, open_session(clock) as session:
+        services = Services(session=session, clock=clock, environ={}, cache=folder)
+        opened = load("provider", provider).create(services)
+        agent = AgentConfig(
+            name="a", provider=provider, model="fake-model", base_url=server.base_url, protocol=protocol
+        )
+        task = Task(id="t", title="t", prompt="")
+        conversation = await opened.converse(
+            Opening(agent=agent, system_prompt="Be brief.", prompt="Do it.", tools=(READ,), task=task)
+        )
+        results: tuple[ToolResult, ...] = ()
+        for _ in script:
+            reply = await conversation.turn(results, BUDGET)
+            replies.append(reply)
+            results = tuple(ToolResult(call_id=call.id, name=call.name, text="red") for call in reply.calls)
+        await opened.close()
+        return replies, server.requests
+
+
+@pytest.mark.parametrize("provider", ["openai-chat", "ollama"])
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_call_in_the_text_is_run_and_its_result_told(
+    provider: str, form: str, tmp_path: Path, clock: FakeClock
+) -> None:
+    script = [FakeReply(text=FORMS[form]), FakeReply(text="It says red.")]
+    (first, last), requests = await talked(provider, script, tmp_path, clock)
+    assert [(call.name, json.loads(call.arguments)) for call in first.calls] == [("read_file", {"file_path": "a.txt"})]
+    assert first.finish == "tool_calls"
+    assert (last.text, last.calls, last.finish) == ("It says red.", (), "stop")
+    assert [tool["function"]["name"] for tool in requests[0]["tools"]] == ["read_file"]
+    assert requests[1]["messages"][-2:] == [
+        {"role": "assistant", "content": FORMS[form]},  # as the model wrote it, to the byte
+        {"role": "user", "content": "read_file returned:\nred"},
+    ]
+    assert first.request.protocol == "text"
+
+
+@pytest.mark.parametrize("provider", ["openai-chat", "ollama"])
+async def test_a_native_call_stays_native(provider: str, tmp_path: Path, clock: FakeClock) -> None:
+    script = [FakeReply(calls=(("read_file", '{"file_path": "a"}'),)), FakeReply(text="It says red.")]
+    (first, _), requests = await talked(provider, script, tmp_path, clock)
+    assert first.calls[0].name == "read_file"
+    assert requests[1]["messages"][-1]["role"] == "tool"
+
+
+@pytest.mark.parametrize(
+    "text", ['{"name": "Ada", "arguments": {"file_path": "a"}}', '{"name": "read_file", "arguments": {"mode": 1}}']
+)
+async def test_an_answer_that_is_such_json_ends_the_work(text: str, tmp_path: Path, clock: FakeClock) -> None:
+    (only,), _ = await talked("openai-chat", [FakeReply(text=text)], tmp_path, clock)
+    assert (only.text, only.calls, only.finish) == (text, (), "stop")
+
+
+async def test_a_call_that_is_not_read_is_pointed_out_with_the_setting(tmp_path: Path, clock: FakeClock) -> None:
+    text = FORMS["fenced"]
+    (native,), _ = await talked("openai-chat", [FakeReply(text=text)], tmp_path, clock, "native")
+    assert native.calls == ()
+    assert oddity((Turn(reply=native),)) == AS_TEXT
+    assert 'set protocol = "text" or "auto"' in AS_TEXT
+    (unfit,), _ = await talked("openai-chat", [FakeReply(text=text.replace("file_path", "path"))], tmp_path, clock)
+    assert oddity((Turn(reply=unfit),)) == UNFIT
+
+
+async def test_a_cut_reply_holds_no_call(tmp_path: Path, clock: FakeClock) -> None:
+    script = [FakeReply(text=FORMS["bare"], finish="length")]
+    (only,), _ = await talked("openai-chat", script, tmp_path, clock)
+    assert (only.calls, only.finish) == ((), "length")
+
+
+@pytest.mark.parametrize("provider", ["openai-chat", "ollama"])
+@pytest.mark.parametrize("protocol", ["native", "text"])
+async def test_thinking_in_the_text_is_reasoning(
+    provider: str, protocol: str, tmp_path: Path, clock: FakeClock
+) -> None:
+    script = [FakeReply(text=f"<think>\nI could say {FORMS['bare']}\n</think>\n\n4")]
+    (only,), _ = await talked(provider, script, tmp_path, clock, protocol)
+    assert (only.text, only.calls) == ("4", ())
+    assert only.reasoning.startswith("I could say")
+
+
+@pytest.mark.parametrize("provider", ["openai-chat", "ollama"])
+async def test_a_reply_without_end_is_ended_early(provider: str, tmp_path: Path, clock: FakeClock) -> None:
+    (only,), _ = await talked(provider, [FakeReply(text="I will read it again. " * 500)], tmp_path, clock)
+    assert only.finish == "repeats"
+    assert len(only.text) < 11_000
+    assert only.calls == ()

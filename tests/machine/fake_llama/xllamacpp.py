@@ -1,6 +1,7 @@
 """Stands in for llama.cpp: the same doors, and the faults that a model file's text asks for.
 
-The text after GGUF: "refuse" (bad file), "crash" (dies while loading), "hang" (never loads), "noise" (prints).
+The text after GGUF: "refuse" (bad file), "crash" (dies while loading), "hang" (never loads), "noise" (prints),
+"gpu" (there is one, which takes 20 of 25 layers, or as many as it is told).
 A pid is written to the FIFO named by FAKE_LLAMA_FIFO when loading begins. A prompt with "wait" is never answered.
 """
 
@@ -17,6 +18,14 @@ from types import SimpleNamespace
 from typing import Any
 
 
+def get_device_info() -> list[dict[str, Any]]:
+    """The devices: the processor, and a GPU where the model that is to be loaded asks for one."""
+    has_gpu = Path(sys.argv[1]).read_text(encoding="utf-8") == "GGUFgpu"
+    return [{"name": "CPU", "type": "GGML_BACKEND_DEVICE_TYPE_CPU"}] + [
+        {"name": "Metal", "type": "GGML_BACKEND_DEVICE_TYPE_GPU"}
+    ] * has_gpu
+
+
 class CommonParams(SimpleNamespace):
     def __init__(self) -> None:
         super().__init__(model=SimpleNamespace(), cpuparams=SimpleNamespace(), cpuparams_batch=SimpleNamespace())
@@ -28,6 +37,10 @@ class Server:
         if fifo := os.environ.get("FAKE_LLAMA_FIFO"):
             Path(fifo).write_text(str(os.getpid()), encoding="utf-8")
         _misbehave(told)
+        if told == "gpu" and parameters.verbosity >= 3:
+            layers = 20 if parameters.n_gpu_layers < 0 else parameters.n_gpu_layers
+            sys.stderr.write(f"0.00.000.001 I load_tensors: offloaded {layers}/25 layers to GPU\n")
+            sys.stderr.flush()
         handler = type("Handler", (_Handler,), {"parameters": parameters})
         server = ThreadingHTTPServer((parameters.hostnames[0], parameters.port), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -70,8 +83,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not request.get("stream"):
             self._answer(200, {"choices": [{"message": {"content": "hi"}}], "usage": usage})
             return
-        said = {"choices": [{"index": 0, "delta": {"content": json.dumps(request["cache_prompt"])}}]}
+        said = {"choices": [{"index": 0, "delta": {"content": json.dumps(request.get("cache_prompt"))}}]}
         end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+        if request.get("timings_per_token"):
+            said["timings"] = {"cache_n": 2, "prompt_n": 5, "prompt_ms": 50.0, "predicted_n": 1, "predicted_ms": 20.0}
         chunks = [json.dumps(event) for event in (said, end, {"choices": [], "usage": usage})]
         body = "".join(f"data: {chunk}\n\n" for chunk in (*chunks, "[DONE]")).encode()
         self._send(200, body, "text/event-stream")
