@@ -324,7 +324,7 @@ async def test_check_is_content_with_a_model_that_is_pulled(services: Services, 
         (OllamaModel(), {"model": "big:70b"}, r"'big:70b' is not pulled at .*`ollama pull big:70b` \(pulled: fake-m"),
         (
             OllamaModel(capabilities=("completion",)),
-            {},
+            {"protocol": "native"},
             r'no tool calls for fake-model .*set protocol = "auto" or "json"',
         ),
         (OllamaModel(capabilities=("embedding",)), {}, r"no chat model \(it can: embedding\)"),

@@ -161,6 +161,16 @@ class SideWire(Protocol):
 
 
 @runtime_checkable
+class ToldWire(Protocol):
+    """A wire whose server says what it is, to whoever gets a path."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What is told, by its path below the server's root."""
+        ...
+
+
+@runtime_checkable
 class HostedWire(Protocol):
     """A wire of a provider that starts its server itself."""
 
@@ -220,6 +230,9 @@ class FakeServer:
         if isinstance(self._wire, SideWire):
             for path in self._wire.side_paths:
                 app.router.add_post(self._wire.base + path, partial(self._answer, self._wire, path))
+        if isinstance(self._wire, ToldWire):
+            for path, fact in self._wire.facts.items():
+                app.router.add_get(path, partial(self._tell, fact))
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self.tls).start()
@@ -236,6 +249,9 @@ class FakeServer:
 
     async def _list(self, _request: web.Request) -> web.Response:
         return web.json_response(self._wire.models(self._models))
+
+    async def _tell(self, fact: Any, _request: web.Request) -> web.Response:  # noqa: ANN401 - any JSON
+        return web.json_response(fact)
 
     async def _answer(self, wire: SideWire, path: str, request: web.Request) -> web.Response:
         sent = json.loads(await request.read())

@@ -83,7 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not request.get("stream"):
             self._answer(200, {"choices": [{"message": {"content": "hi"}}], "usage": usage})
             return
-        said = {"choices": [{"index": 0, "delta": {"content": json.dumps(request.get("cache_prompt"))}}]}
+        said: dict[str, Any] = {
+            "choices": [{"index": 0, "delta": {"content": json.dumps(request.get("cache_prompt"))}}]
+        }
         end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
         if request.get("timings_per_token"):
             said["timings"] = {"cache_n": 2, "prompt_n": 5, "prompt_ms": 50.0, "predicted_n": 1, "predicted_ms": 20.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -42,6 +43,7 @@ class OllamaWire:
     paths = ("/api/chat",)
     side_paths = ("/api/show", "/api/generate")
     models_path = "/api/tags"
+    facts: Mapping[str, Any] = MappingProxyType({"/api/version": {"version": "0.12.6"}})
     base = ""
     content_type = "application/x-ndjson"
     result_mark = b'"tool_name"'

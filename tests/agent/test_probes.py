@@ -1,0 +1,127 @@
+"""The probes tell protocols apart by what a model does under each, and stop as soon as the answer is known."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flatfield.agent.probes import ALL_SECONDS, IN_ORDER, PROBES, Probe, find_protocol, offered_tools, worded
+from flatfield.errors import ProviderError
+from flatfield.records import AgentConfig, Probed, Reply, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flatfield.records import ToolResult, TurnBudget
+    from flatfield.testing.clock import FakeClock
+    from flatfield.vendors.base import Opening
+
+AGENT = AgentConfig(name="a", provider="p", model="m")
+
+
+class Model:
+    """Does the probes that it is said to be able to do under a protocol; others it answers in words."""
+
+    def __init__(self, able: dict[str, int], *, seconds: float = 0.0, clock: FakeClock | None = None) -> None:
+        self.able = able
+        self.asked: list[tuple[str, str]] = []
+        self.openings: list[Opening] = []
+        self._pass = (seconds, clock)
+
+    async def converse(self, opening: Opening) -> Talking:
+        self.openings.append(opening)
+        protocol = opening.agent.protocol or ""
+        self.asked.append((protocol, opening.prompt))
+        if self.able.get(protocol, 0) < 0:
+            raise ProviderError("it is broken")
+        seconds, clock = self._pass
+        if clock is not None:
+            clock.seconds += seconds
+        number = next(number for number, probe in enumerate(PROBES) if probe.prompt == opening.prompt)
+        return Talking(PROBES[number] if number < self.able.get(protocol, 0) else None)
+
+
+class Talking:
+    def __init__(self, probe: Probe | None) -> None:
+        self._probe = probe
+
+    async def turn(self, results: Sequence[ToolResult], _budget: TurnBudget) -> Reply:
+        if self._probe is None:
+            return Reply(text="I would call a tool.")
+        if self._probe.call is not None and not results:
+            name, arguments = self._probe.call
+            return Reply(text="", calls=(ToolCall(id="c", name=name, arguments=json.dumps(arguments)),))
+        return Reply(text=f"{self._probe.answer}.")
+
+
+async def found(model: Model, clock: FakeClock) -> Probed:
+    return await find_protocol(AGENT, model.converse, clock, offered_tools())
+
+
+@pytest.mark.parametrize(
+    ("able", "protocol"),
+    [
+        ({"native": 6, "text": 6, "json": 6}, "native"),
+        ({"native": 1, "text": 6, "json": 6}, "text"),
+        ({"native": 1, "text": 3, "json": 5}, "json"),
+        ({"native": 4, "text": 4, "json": 4}, "native"),
+        ({"native": 3, "text": 4, "json": 4}, "text"),
+        ({}, "native"),
+    ],
+)
+async def test_most_passed_wins_and_ties_go_to_the_nearest(
+    able: dict[str, int], protocol: str, clock: FakeClock
+) -> None:
+    assert (await found(Model(able), clock)).protocol == protocol
+
+
+async def test_nothing_is_asked_that_can_change_nothing(clock: FakeClock) -> None:
+    model = Model({"native": 6})
+    assert (await found(model, clock)).passed == {"native": 6}
+    assert len(model.asked) == len(PROBES)
+    model = Model({"native": 5, "text": 2})
+    assert (await found(model, clock)).protocol == "native"
+    assert len([protocol for protocol, _ in model.asked if protocol == "text"]) == 3  # then 5 are out of reach
+
+
+async def test_all_is_asked_the_same_way(clock: FakeClock) -> None:
+    model = Model({})
+    agent = AgentConfig(name="a", provider="p", model="m", temperature=0.9, max_output_tokens=7, tools=("read_file",))
+    await find_protocol(agent, model.converse, clock, offered_tools())
+    assert {opening.agent.temperature for opening in model.openings} == {0.0}
+    assert {opening.agent.max_output_tokens for opening in model.openings} == {None}
+    assert all(opening.is_probe and opening.tools == offered_tools() for opening in model.openings)
+
+
+@pytest.mark.parametrize(
+    ("able", "protocol"), [({"native": -1, "text": -1, "json": 6}, "json"), ({"native": -1}, "native")]
+)
+async def test_a_protocol_that_the_server_refuses_is_none(
+    able: dict[str, int], protocol: str, clock: FakeClock
+) -> None:
+    probed = await found(Model({"text": 0, **able}), clock)
+    assert probed.protocol == protocol
+
+
+async def test_a_server_that_fails_in_all_is_no_finding(clock: FakeClock) -> None:
+    probed = await found(Model(dict.fromkeys(IN_ORDER, -1)), clock)
+    assert (probed.protocol, probed.problem, probed.passed) == ("native", "it is broken", {})
+    assert worded(probed) == "native, as the probes could not be asked: it is broken"
+
+
+async def test_a_slow_device_is_not_asked_for_ever(clock: FakeClock) -> None:
+    model = Model({"native": 1, "text": 6}, seconds=ALL_SECONDS / 9, clock=clock)
+    probed = await found(model, clock)
+    assert len(model.asked) <= 10
+    assert probed.protocol == "text"
+    assert worded(probed).startswith("text, by 6 probes: native 1, text ")
+
+
+def test_no_two_of_them_teach_each_other() -> None:
+    """What one is about, no other one says: a model must not be helped by having seen a value."""
+    for probe in PROBES:
+        values = [value for value in (probe.call[1].values() if probe.call else ()) if value]
+        others = " ".join(other.prompt + other.result for other in PROBES if other is not probe)
+        assert not any(value in others for value in values)

@@ -1,0 +1,123 @@
+"""A protocol that is left open is found out once for a model and its server, kept, and is then the agent's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flatfield.agent.probes import PROBES
+from flatfield.agent.provider_pool import ProviderPool
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
+from flatfield.records import AgentConfig, Evaluation, Probed, Reply, Run, Sent, TrialRecord, Turn
+from flatfield.runs.probing import Probing, as_carried_out, leaves_open, with_protocols
+from flatfield.runs.traffic.lanes import Lanes
+from flatfield.tasks.agents import fingerprint
+from flatfield.testing.server import FakeReply, FakeServer
+from flatfield.testing.wires import new_wire
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flatfield.testing.clock import FakeClock
+
+
+def writes_calls_as_text(request: dict[str, Any], _number: int) -> FakeReply:
+    """A model of which no call is native: it does what the probes ask, as JSON in the text."""
+    said = next(item for item in request["messages"] if item["role"] == "user")["content"]
+    probe = next(probe for probe in PROBES if probe.prompt == said)
+    if probe.call is None or len(request["messages"]) > 3:
+        return FakeReply(text=probe.answer)
+    name, arguments = probe.call
+    fields = ", ".join(f'"{key}": "{value}"' for key, value in arguments.items())
+    return FakeReply(text=f'```json\n{{"name": "{name}", "arguments": {{{fields}}}}}\n```')
+
+
+def run_of(*agents: AgentConfig) -> Run:
+    return Run(id="r", created_at="", evaluation=Evaluation(), tasks=(), agents=agents, repeats={})
+
+
+async def resolved(run: Run, folder: Path, clock: FakeClock, said: list[str], environ: dict[str, str]) -> Run:
+    async with open_session(clock) as session:
+        services = Services(session=session, clock=clock, environ=environ, cache=folder)
+        async with ProviderPool(services) as pool:
+            return await with_protocols(run, run.agents, Probing(pool=pool, lanes=Lanes(clock), tell=said.append))
+
+
+async def test_it_is_found_out_kept_and_part_of_the_fingerprint(tmp_path: Path, clock: FakeClock) -> None:
+    async with FakeServer(new_wire("ollama"), writes_calls_as_text) as server:
+        agent = AgentConfig(name="a", provider="ollama", model="fake-model", base_url=server.base_url)
+        said: list[str] = []
+        first = await resolved(run_of(agent), tmp_path, clock, said, {})
+        asked = len(server.requests)
+        again = await resolved(run_of(agent), tmp_path, clock, said, {})
+        assert len(server.requests) == asked  # nothing more
+    assert first.agents[0].protocol == again.agents[0].protocol == "text"
+    assert first.probed["a"].passed == {"native": 1, "text": 6}
+    assert first.probed == again.probed
+    assert fingerprint(first.agents[0]) != fingerprint(agent)
+    assert said == [
+        f"a: finding out how it calls tools, with {len(PROBES)} small questions",
+        "a: text, by 6 probes: native 1, text 6",
+    ]
+
+
+async def test_a_protocol_that_is_set_is_not_asked_for(tmp_path: Path, clock: FakeClock) -> None:
+    async with FakeServer(new_wire("ollama"), []) as server:
+        agent = AgentConfig(name="a", provider="ollama", model="fake-model", base_url=server.base_url, protocol="json")
+        run = await resolved(run_of(agent), tmp_path, clock, [], {})
+        assert server.requests == []
+    assert (run.agents, run.probed) == ((agent,), {})
+
+
+async def test_what_could_not_be_asked_is_not_kept(tmp_path: Path, clock: FakeClock) -> None:
+    agent = AgentConfig(name="a", provider="ollama", model="m", base_url="http://127.0.0.1:9")
+    run = await resolved(run_of(agent), tmp_path, clock, [], {})
+    assert run.agents[0].protocol == "native"
+    assert run.probed["a"].problem
+    assert not (tmp_path / "protocols").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "environ", "is_open"),
+    [
+        ({"provider": "local"}, {}, True),
+        ({"provider": "ollama"}, {}, True),
+        ({"provider": "openai-chat", "base_url": "http://127.0.0.1:8080/v1"}, {}, True),
+        ({"provider": "openai-chat"}, {"OPENAI_BASE_URL": "http://localhost:1234/v1"}, True),
+        ({"provider": "openai-chat"}, {}, False),
+        ({"provider": "openai-chat", "base_url": "https://openrouter.ai/api/v1"}, {}, False),
+        ({"provider": "anthropic", "protocol": "auto"}, {}, True),
+        ({"provider": "anthropic"}, {}, False),
+        ({"provider": "local", "protocol": "native"}, {}, False),
+        ({"provider": "local", "tools": ()}, {}, False),
+        ({"provider": "oracle"}, {}, False),
+    ],
+)
+def test_whose_protocol_is_found_out(fields: dict[str, Any], environ: dict[str, str], is_open: bool) -> None:
+    assert leaves_open(AgentConfig(name="a", model="m", **fields), environ) is is_open
+
+
+def test_a_fingerprint_from_before_stays(clock: FakeClock) -> None:
+    agent = AgentConfig(name="a", provider="openai", model="m")
+    assert fingerprint(agent) == fingerprint(AgentConfig(name="a", provider="openai", model="m", protocol="native"))
+
+
+def test_a_delegated_run_says_which_protocol_its_agent_had() -> None:
+    turn = Turn(reply=Reply(text="", request=Sent(protocol="text")))
+    record = TrialRecord(
+        run="r",
+        agent="a",
+        task="prompt",
+        repeat=1,
+        task_digest="",
+        agent_fingerprint="",
+        stop="answered",
+        turns=(turn,),
+    )
+    run = run_of(AgentConfig(name="a", provider="local", model="m"))
+    assert as_carried_out(run, record).agents[0].protocol == "text"
+    fixed = run_of(AgentConfig(name="a", provider="local", model="m", protocol="json"))
+    assert as_carried_out(fixed, record) == fixed
+    assert Probed(protocol="text").passed == {}
