@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -25,7 +25,7 @@ class LlamaCpp(ChatWire):
 
 
 class VLlm(ChatWire):
-    facts = {"/version": {"version": "0.11.0"}}
+    facts: ClassVar[dict[str, Any]] = {"/version": {"version": "0.11.0"}}
 
 
 async def identity(provider: str, wire: Any, services: Services, model: str = "fake-model") -> str:

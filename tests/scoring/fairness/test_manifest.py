@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import structs
 
 from flatfield.http.tape import Tape
 from flatfield.records import (
@@ -13,6 +14,7 @@ from flatfield.records import (
     Failure,
     Limits,
     ManifestRow,
+    Probed,
     Reply,
     Run,
     ScaffoldWork,
@@ -148,6 +150,8 @@ def test_differences_are_marked_and_explained_and_controls_make_none() -> None:
     found = row(manifest(run, differ), "tool protocol")
     assert found.differs
     assert "json" in found.note
+    probed = structs.replace(run, probed={"b": Probed(protocol="json", passed={"native": 1, "json": 5}, probes=6)})
+    assert "b: json, by 6 probes: native 1, json 5" in row(manifest(probed, differ), "tool protocol").note
 
 
 def test_tools_that_a_template_ignores_are_named() -> None:

@@ -74,6 +74,14 @@ def test_where_to_change_it_is_said_of_those_who_differ_from_most(source: str, w
     assert "flatfield.toml:1 " not in found
 
 
+def test_a_protocol_that_is_found_out_is_no_choice_of_the_users() -> None:
+    found_out = AgentConfig(name="b", provider="local", model="m")
+    auto = AgentConfig(name="c", provider="anthropic", model="m", protocol="auto")
+    assert avoidable_differences([agent("a"), found_out, auto]) == ()
+    set_ = AgentConfig(name="d", provider="local", model="m", protocol="text")
+    assert any("tool protocol: native (a), text (d)" in each for each in avoidable_differences([agent("a"), set_]))
+
+
 def test_a_setting_that_one_of_two_has_is_to_be_changed_where_it_is_set() -> None:
     (found,) = avoidable_differences([agent("a"), agent("b.1", protocol="native", tools=(), source="flatfield.toml:9")])
     assert found.endswith('Change b.1 in [agents."b.1"] at flatfield.toml:9')

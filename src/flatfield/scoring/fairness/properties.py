@@ -45,7 +45,7 @@ PROPERTIES = (
         label="tool protocol",
         name="protocol",
         configured="protocol",
-        why="not every model calls tools as its API has it; grades are of model and protocol",
+        why="some models write their calls as text or as json; grades are of model and protocol",
     ),
     Property(
         heading="context",

@@ -82,8 +82,15 @@ def _system_prompt(agents: Sequence[AgentConfig]) -> Iterator[str]:
 
 
 def _protocol(agents: Sequence[AgentConfig]) -> Iterator[str]:
+    """Of agents whose protocol is found out, it is as it has to be."""
     fix = "set the same protocol for all; json works with every model that can be held to a schema"
-    yield from _uneven("tool protocol", agents, lambda a: a.protocol, fix)
+    settled = [
+        agent
+        for agent in agents
+        if agent.protocol in {"native", "text", "json"}
+        or (agent.protocol is None and plugins.traits_or_usual(agent.provider).finds_protocol == "never")
+    ]
+    yield from _uneven("tool protocol", settled, lambda a: a.protocol or "native", fix)
 
 
 _CHECKS = (_temperature, _output_cap, _effort, _context, _tools, _system_prompt, _protocol)
