@@ -127,11 +127,12 @@ def converser(services: Services, load: Load) -> Callable[[Opening], Awaitable[C
     endpoint = Endpoint(address=Address(base_url=load.base_url), extra_body={"cache_prompt": False})
 
     class Running:
+        turns, used_at, peak_memory_bytes = 0, 0.0, None
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def beside(opening: Opening) -> Conversation:
         server: Any = Running()
-        return local.LocalConversation(open_chat(opening, services, endpoint), server)
+        return local.LocalConversation(open_chat(opening, services, endpoint), server, services.clock)
 
     return beside
 

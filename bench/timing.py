@@ -191,10 +191,10 @@ async def against_llama(model: Path) -> bool:
     clock, ratios = SystemClock(), list[float]()
     async with open_session(clock) as session:
         services = Services(session=session, clock=clock, environ=os.environ, cache=model.parent)
-        servers = LocalServers(services)
+        servers = LocalServers()
         try:
             server, _ = await servers.serve(
-                ServerSpec(path=str(model), alias="m", context_tokens=8192, threads=usable_threads())
+                ServerSpec(path=str(model), alias="m", context_tokens=8192, threads=usable_threads()), services
             )
             headers = {"Content-Type": "application/json", **server.headers}
             for prompt in PROMPTS:

@@ -20,9 +20,10 @@ import pytest
 
 from flatfield import plugins
 from flatfield.clock import SystemClock
-from flatfield.faces.mcp.delegating import Order, delegate
+from flatfield.faces.mcp.delegating import Order, Shared, delegate
 from flatfield.faces.mcp.desk import Desk
 from flatfield.faces.mcp.reporting import report_of
+from flatfield.http.services import Kept
 from flatfield.http.tape import rebuilt
 from flatfield.records import Limits
 from flatfield.runs.store.store import Store
@@ -178,7 +179,7 @@ async def delegated(agent: str, folder: Path, desk: Desk) -> str:
 
     project = desk.project()
     order = Order(prompt="Look.", agent=desk.chosen(project, agent, None, None), folder=folder, limits=Limits())
-    answer = await delegate(order, desk, project, Lanes(desk.clock), tell)
+    answer = await delegate(order, desk, project, Shared(traffic=Lanes(desk.clock), kept=Kept()), tell)
     return "\n".join([*said, answer.model_dump_json()])
 
 

@@ -12,7 +12,7 @@ import pytest
 from msgspec import structs
 
 from flatfield.errors import NotReady, ProviderError
-from flatfield.http.services import Services
+from flatfield.http.services import Kept, Services
 from flatfield.records import AgentConfig, Task, ToolSpec, TurnBudget
 from flatfield.vendors.base import Opening, Provider
 from flatfield.vendors.local import create, identity_of
@@ -216,3 +216,19 @@ async def test_a_real_model_answers_the_same_each_time(services: Services) -> No
         assert reply.usage.cache_read_tokens == 0
         assert reply.request.tools_ignored is True
     assert [reply.load_seconds > 0 for reply in replies] == [True, False, False]
+
+
+async def test_what_outlives_a_run_keeps_the_model_loaded(services: Services, model: str) -> None:
+    kept = Kept()
+    shared = services_with(services, {**os.environ, "PYTHONPATH": str(FAKE)})
+    shared.kept = kept
+    replies = []
+    for _ in range(2):
+        run = create(shared)
+        replies.append(await (await run.converse(opening(agent(model)))).turn((), BUDGET))
+        await run.close()
+    assert replies[0].load_seconds > 0 == replies[1].load_seconds
+    await kept.close()
+    reply = await (await create(shared).converse(opening(agent(model)))).turn((), BUDGET)
+    assert reply.load_seconds > 0
+    await kept.close()

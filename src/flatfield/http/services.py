@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from flatfield.http.secrecy import Secrets
 from flatfield.tasks.access import nobody
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from pathlib import Path
 
@@ -57,13 +57,44 @@ class Pressure(Protocol):
         ...
 
 
+class Closes(Protocol):
+    """What holds something that has to be let go."""
+
+    async def close(self) -> None:
+        """Let it go."""
+        ...
+
+
+C = TypeVar("C", bound=Closes)
+
+
+class Kept:
+    """What providers leave running for the next run of this process, such as a model in memory, by a name each."""
+
+    def __init__(self) -> None:
+        self._things: dict[str, Closes] = {}
+
+    def get(self, name: str, make: Callable[[], C]) -> C:
+        """The thing of that name, made where there is none yet."""
+        if name not in self._things:
+            self._things[name] = make()
+        return self._things[name]  # type: ignore[return-value]  # one name, one kind of thing
+
+    async def close(self) -> None:
+        """Let all of it go; what is asked for later is made anew."""
+        things, self._things = list(self._things.values()), {}
+        for thing in things:
+            await thing.close()
+
+
 @dataclass(kw_only=True, slots=True)
 class Services:
     """What providers share during one run: one HTTP session, a clock, the environment, a cache folder, patience.
 
     `retry` None: the transport's own policy. `pressure` None: nothing is waited for, nobody is told of refusals.
     `access` decides which keys may go where and which programs may run; without one, nobody has trusted anything.
-    `secrets` holds the keys that are in force, from when they are first used.
+    `secrets` holds the keys that are in force, from when they are first used. `kept` outlives the run: None where no
+    other one follows.
     """
 
     session: aiohttp.ClientSession
@@ -74,6 +105,7 @@ class Services:
     pressure: Pressure | None = None
     access: Access = field(default_factory=nobody)
     secrets: Secrets = field(default_factory=Secrets)
+    kept: Kept | None = None
 
 
 def place_of(url: str) -> str:

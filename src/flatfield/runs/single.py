@@ -22,7 +22,7 @@ from flatfield.agent.provider_pool import ProviderPool
 from flatfield.agent.tools.run_command import run_shielded
 from flatfield.agent.workspace import SANDBOX_ROOT
 from flatfield.errors import NotReady
-from flatfield.http.services import Services
+from flatfield.http.services import Kept, Services
 from flatfield.http.transport import open_session
 from flatfield.machine.models import cache_folder
 from flatfield.machine.protocols import SandboxLimits
@@ -63,7 +63,8 @@ class Surroundings:
     loop ask servers through together, None: this one is alone. `access` decides what may run and be sent keys, and
     remembers the code that the agent writes. `allow` are paths and globs that the user opened, relative to the
     workspace or absolute; `config` is the flatfield.toml in force, `homes` are the folders beside whose `agents/`
-    agents are read. `underway` keeps what finished turns used, where the record is to be stored.
+    agents are read. `underway` keeps what finished turns used, where the record is to be stored. `kept` is what may go
+    on running for later prompts of this process.
     """
 
     clock: Clock
@@ -78,6 +79,7 @@ class Surroundings:
     config: Path | None = None
     homes: tuple[Path, ...] = ()
     underway: Underway | None = None
+    kept: Kept | None = None
 
 
 def prompt_task(prompt: str, limits: Limits, agent: AgentConfig) -> Task:
@@ -237,6 +239,12 @@ async def _open(stack: AsyncExitStack, around: Surroundings) -> tuple[Lanes, Pro
     lanes = (around.traffic or Lanes(clock)).with_devices(devices)
     session = await stack.enter_async_context(open_session(clock, around.environ))
     services = Services(
-        session=session, clock=clock, environ=around.environ, cache=cache, pressure=lanes, access=around.access
+        session=session,
+        clock=clock,
+        environ=around.environ,
+        cache=cache,
+        pressure=lanes,
+        access=around.access,
+        kept=around.kept,
     )
     return lanes, await stack.enter_async_context(ProviderPool(services))

@@ -18,6 +18,7 @@ import pytest
 from flatfield.errors import NotReady
 from flatfield.http.services import Services
 from flatfield.machine.llama.server import LocalServers, ServerSpec, start_server, usable_threads
+from flatfield.testing.clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +39,10 @@ async def main():
     clock = SystemClock()
     async with open_session(clock) as session:
         services = Services(session=session, clock=clock, environ=os.environ, cache=Path("/nowhere"))
-        servers = LocalServers(services)
+        servers = LocalServers()
         try:
-            server, _ = await servers.serve(ServerSpec(path=sys.argv[1], alias="m", context_tokens=256, threads=1))
+            spec = ServerSpec(path=sys.argv[1], alias="m", context_tokens=256, threads=1)
+            server, _ = await servers.serve(spec, services)
             print(server.pid, flush=True)
             await asyncio.sleep(60)
         finally:
@@ -85,12 +87,12 @@ def seen_by_others(pid: int) -> str:
 
 
 async def test_a_server_is_shared_and_another_model_ends_it(fake: Services, spec: Callable[..., ServerSpec]) -> None:
-    servers = LocalServers(fake)
-    first, load_seconds = await servers.serve(spec())
-    again, no_seconds = await servers.serve(spec())
+    servers = LocalServers()
+    first, load_seconds = await servers.serve(spec(), fake)
+    again, no_seconds = await servers.serve(spec(), fake)
     assert again is first
     assert load_seconds > 0 == no_seconds
-    other, _ = await servers.serve(spec(context_tokens=16384))
+    other, _ = await servers.serve(spec(context_tokens=16384), fake)
     assert gone(first.pid)
     assert "another one was asked for" in first.epitaph()
     assert (other.context_tokens, other.supports_tools) == (16384, True)
@@ -101,19 +103,19 @@ async def test_a_server_is_shared_and_another_model_ends_it(fake: Services, spec
 
 
 async def test_asked_for_twice_at_once_one_starts(fake: Services, spec: Callable[..., ServerSpec]) -> None:
-    servers = LocalServers(fake)
-    (one, _), (two, _) = await asyncio.gather(servers.serve(spec()), servers.serve(spec()))
+    servers = LocalServers()
+    (one, _), (two, _) = await asyncio.gather(servers.serve(spec(), fake), servers.serve(spec(), fake))
     await servers.close()
     assert one is two
 
 
 async def test_a_server_that_died_is_replaced(fake: Services, spec: Callable[..., ServerSpec]) -> None:
-    servers = LocalServers(fake)
-    first, _ = await servers.serve(spec())
+    servers = LocalServers()
+    first, _ = await servers.serve(spec(), fake)
     os.kill(first.pid, signal.SIGSEGV)
     await first.ended
     assert "was ended by signal 11" in first.epitaph()
-    second, load_seconds = await servers.serve(spec())
+    second, load_seconds = await servers.serve(spec(), fake)
     assert second.pid != first.pid
     assert load_seconds > 0
     await servers.close()
@@ -123,10 +125,10 @@ async def test_a_server_that_hangs_is_replaced(
     fake: Services, spec: Callable[..., ServerSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flatfield.machine.llama.server._HEALTH_LIMIT_SECONDS", 0.3)
-    servers = LocalServers(fake)
-    first, _ = await servers.serve(spec())
+    servers = LocalServers()
+    first, _ = await servers.serve(spec(), fake)
     os.kill(first.pid, signal.SIGSTOP)
-    second, _ = await servers.serve(spec())
+    second, _ = await servers.serve(spec(), fake)
     assert gone(first.pid)
     assert second.pid != first.pid
     await servers.close()
@@ -135,14 +137,14 @@ async def test_a_server_that_hangs_is_replaced(
 async def test_only_who_has_the_key_is_answered_and_only_on_loopback(
     fake: Services, spec: Callable[..., ServerSpec]
 ) -> None:
-    servers = LocalServers(fake)
-    server, _ = await servers.serve(spec())
+    servers = LocalServers()
+    server, _ = await servers.serve(spec(), fake)
     async with aiohttp.ClientSession() as stranger, stranger.get(f"{server.url}/props") as response:
         assert response.status == 401
     assert server.url.startswith("http://127.0.0.1:")
     key = server.headers["Authorization"].removeprefix("Bearer ")
     assert key not in seen_by_others(server.pid)
-    other, _ = await servers.serve(spec(context_tokens=256))
+    other, _ = await servers.serve(spec(context_tokens=256), fake)
     assert other.headers != server.headers
     await servers.close()
 
@@ -168,12 +170,12 @@ async def test_what_the_library_prints_is_not_taken_for_the_address(
 async def test_a_model_that_cannot_be_loaded(
     fake: Services, spec: Callable[..., ServerSpec], told: str, words: list[str]
 ) -> None:
-    servers = LocalServers(fake)
+    servers = LocalServers()
     with pytest.raises(NotReady) as caught:
-        await servers.serve(spec(told))
+        await servers.serve(spec(told), fake)
     assert all(word in str(caught.value) for word in words), str(caught.value)
     assert "\n" not in str(caught.value)
-    server, _ = await servers.serve(spec())
+    server, _ = await servers.serve(spec(), fake)
     assert await server.healthy(fake)
     await servers.close()
 
@@ -298,3 +300,21 @@ def test_threads_fit_the_cpus_that_may_be_used(tmp_path: Path, quota: str, threa
     file = tmp_path / "cpu.max"
     file.write_text(quota, encoding="ascii")
     assert usable_threads(file) == (threads or len(os.sched_getaffinity(0)))
+
+
+async def test_an_idle_server_is_stopped_but_not_one_at_work(fake: Services, spec: Callable[..., ServerSpec]) -> None:
+    clock = FakeClock()
+    services = Services(session=fake.session, clock=clock, environ=fake.environ, cache=fake.cache)
+    servers = LocalServers(idle_seconds=600)
+    server, _ = await servers.serve(spec(), services)
+    server.turns += 1  # somebody asks it something, for longer than that
+    clock.seconds += 10_000
+    await asyncio.sleep(0)
+    assert await server.healthy(services)
+    server.turns -= 1
+    server.used_at = clock.seconds
+    await asyncio.wait_for(asyncio.shield(server.ended), GONE_SECONDS)
+    again, load_seconds = await servers.serve(spec(), services)
+    assert again is not server
+    assert load_seconds >= 0.0
+    await servers.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.faces.mcp.desk import Desk
+    from flatfield.http.services import Kept
     from flatfield.records import AgentConfig, Event, Run, TrialRecord
     from flatfield.runs.single import Surroundings
     from flatfield.runs.store.underway import Underway
@@ -60,12 +61,18 @@ def limits_of(given: Mapping[str, float | None]) -> Limits:
     return Limits(**chosen)  # type: ignore[arg-type]  # whole numbers where the field wants them
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shared:
+    """What all agents of a server share: what they ask models through, and what stays loaded between them."""
+
+    traffic: Lanes
+    kept: Kept
+
+
 async def delegate(
-    order: Order, desk: Desk, project: Project, traffic: Lanes, tell: Callable[[str], Awaitable[None]]
+    order: Order, desk: Desk, project: Project, shared: Shared, tell: Callable[[str], Awaitable[None]]
 ) -> Delegated:
     """Run the agent and store its record; when cancelled, end the agent, store what it did, and be cancelled.
-
-    `traffic` is what all agents of the server ask models through.
 
     Raises:
         FlatfieldError: the agent is not ready, or the store cannot be written; nothing was spent.
@@ -82,14 +89,14 @@ async def delegate(
     for text in told_of:
         await tell(text)
     with closing(Underway(store_of(project).path.parent, run)) as underway:
-        around = replace(_surroundings(run, desk, project, traffic), underway=underway, access=access, allow=opened)
+        around = replace(_surroundings(run, desk, project, shared), underway=underway, access=access, allow=opened)
         record, problem = await _worked(order, run, project, around, tell)
     answer = told(record, order.agent)
     desk.announce(finished(order.agent.name, (record,)))
     return answer if problem is None else answer.model_copy(update={"error": _and(answer.error, problem)})
 
 
-def _surroundings(run: Run, desk: Desk, project: Project, traffic: Lanes) -> Surroundings:
+def _surroundings(run: Run, desk: Desk, project: Project, shared: Shared) -> Surroundings:
     from flatfield.runs.single import Surroundings
 
     return Surroundings(
@@ -99,7 +106,8 @@ def _surroundings(run: Run, desk: Desk, project: Project, traffic: Lanes) -> Sur
         prices=desk.prices_of(project),
         run=run.id,
         lanes=project.lanes,
-        traffic=traffic,
+        traffic=shared.traffic,
+        kept=shared.kept,
         config=project.config,
         homes=(project.folder, desk.cwd),
     )

@@ -15,10 +15,11 @@ from flatfield.errors import FlatfieldError
 from flatfield.faces.mcp import arguments as given
 from flatfield.faces.mcp import evaluations
 from flatfield.faces.mcp.answers import AgentRow, Agents, Choice, Delegated, Report, Status
-from flatfield.faces.mcp.delegating import Order, delegate, limits_of
+from flatfield.faces.mcp.delegating import Order, Shared, delegate, limits_of
 from flatfield.faces.mcp.reporting import choose, report_of
 from flatfield.faces.mcp.roots import client_roots
 from flatfield.faces.wording import printable
+from flatfield.http.services import Kept
 from flatfield.runs.traffic.lanes import Lanes
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class _Tools:
         self._desk = desk
         self._places = asyncio.Semaphore(AGENTS_AT_ONCE)
         self._traffic = Lanes(desk.clock)
+        self._kept = Kept()
 
     @_foreseen
     async def prompt_nano_agent(
@@ -127,7 +129,8 @@ class _Tools:
             if waits := self._desk.waits.get(order.agent.name):
                 await tell(waits)
             await tell(f"{order.agent.name} begins in {order.folder}")
-            return await delegate(order, self._desk, project, self._traffic, tell)
+            shared = Shared(traffic=self._traffic, kept=self._kept)
+            return await delegate(order, self._desk, project, shared, tell)
 
     @_foreseen
     async def list_agents(self) -> Agents:
@@ -154,6 +157,7 @@ class _Tools:
 
         It goes on in the background, also when the client leaves: ask evaluation_status, then report.
         """
+        await self._kept.close()  # an evaluation loads its models itself, and wants the memory
         wanted = evaluations.Wanted(
             lops=tuple(lops),
             agents=tuple(agents) if agents else None,

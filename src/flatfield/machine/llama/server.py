@@ -22,6 +22,7 @@ from flatfield.errors import NotReady
 from flatfield.http.secrecy import without_keys
 
 if TYPE_CHECKING:
+    from flatfield.clock import Clock
     from flatfield.http.services import Services
 
 LIBRARY_FIX = "the local provider needs llama.cpp; run: pip install 'flatfield[local]'"
@@ -71,6 +72,8 @@ def usable_threads(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
 class LocalServer:
     """A running server: where it listens, what it can do, and how it ends.
 
+    `turns` are being made of it now, `used_at` is when the last one ended, by the clock.
+
     `load_seconds`: from starting the process to its being healthy; `supports_tools`: whether the model's chat template
     has a place for tools; `context_tokens`: what one request may hold, prompt and answer together; `gpu_layers` of
     `model_layers` are on a GPU, None where the library does not say.
@@ -82,6 +85,8 @@ class LocalServer:
         self.spec = spec
         self.url, self._api_key = address
         self.load_seconds = 0.0
+        self.used_at = 0.0
+        self.turns = 0
         self.supports_tools = False
         self.context_tokens = spec.context_tokens
         self.gpu_layers: int | None = None
@@ -207,19 +212,24 @@ async def start_server(spec: ServerSpec, services: Services) -> LocalServer:
     except BaseException:
         await end(process, stderr)
         raise
-    server.load_seconds = services.clock.now() - began_seconds
+    server.used_at = services.clock.now()
+    server.load_seconds = server.used_at - began_seconds
     return server
 
 
 class LocalServers:
-    """The one server that a device has room for; started when asked for, shared by all who ask for the same."""
+    """The one server that a device has room for; started when asked for, shared by all who ask for the same.
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    With `idle_seconds` it is stopped when nobody has asked anything for so long.
+    """
+
+    def __init__(self, idle_seconds: float | None = None) -> None:
+        self._idle_seconds = idle_seconds
         self._lock = asyncio.Lock()
         self._current: LocalServer | None = None
+        self._watch: asyncio.Task[None] | None = None
 
-    async def serve(self, spec: ServerSpec) -> tuple[LocalServer, float]:
+    async def serve(self, spec: ServerSpec, services: Services) -> tuple[LocalServer, float]:
         """A healthy server for the model, and the seconds that starting it took just now (0 when it was running).
 
         A server of another model or context is stopped first; one that died is replaced.
@@ -229,10 +239,13 @@ class LocalServers:
         """
         async with self._lock:
             running = self._current
-            if running is not None and _same(running.spec, spec) and await running.healthy(self._services):
+            if running is not None and _same(running.spec, spec) and await running.healthy(services):
+                running.used_at = services.clock.now()
                 return running, 0.0
             await self._stop()
-            self._current = await start_server(spec, self._services)
+            self._current = await start_server(spec, services)
+            if self._idle_seconds is not None:
+                self._watch = asyncio.create_task(self._end_idle(self._current, services.clock, self._idle_seconds))
             return self._current, self._current.load_seconds
 
     async def close(self) -> None:
@@ -240,7 +253,19 @@ class LocalServers:
         async with self._lock:
             await self._stop()
 
+    async def _end_idle(self, server: LocalServer, clock: Clock, idle_seconds: float) -> None:
+        """Stop a server that nobody has asked anything for so long: its memory is wanted back."""
+        while (left_seconds := server.used_at + idle_seconds - clock.now()) > 0 or server.turns:
+            await clock.sleep(max(left_seconds, 1.0))
+        async with self._lock:
+            if self._current is server and not server.turns:
+                self._watch = None  # this task
+                await self._stop()
+
     async def _stop(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         if self._current is not None:
             await self._current.stop()
             self._current = None

@@ -44,9 +44,10 @@ class _Running:
         self.url, self.headers = base_url.removesuffix("/v1"), {"Authorization": f"Bearer {key}"}
         self.context_tokens, self.supports_tools = CONTEXT_TOKENS, True
         self.gpu_layers, self.model_layers, self.peak_memory_bytes = 0, None, None
+        self.turns, self.used_at = 0, 0.0
         self.ended = asyncio.get_running_loop().create_future()
 
-    async def serve(self, _spec: object) -> tuple[_Running, float]:
+    async def serve(self, _spec: object, _services: object) -> tuple[_Running, float]:
         return self, 0.0
 
     async def close(self) -> None:

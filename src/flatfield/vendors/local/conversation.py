@@ -28,17 +28,27 @@ from flatfield.vendors.openai_chat.conversation import open_chat
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flatfield.clock import Clock
     from flatfield.http.services import Services
     from flatfield.records import AgentConfig, Reply, ToolResult, TurnBudget
     from flatfield.vendors.base import Conversation, Lane, Opening
 
 
+IDLE_SECONDS = 600.0
+"""A server that is kept for later runs is stopped when nobody has asked anything for so long."""
+
+
 class LocalProvider:
-    """Runs one server at a time: the trials of a run that use the same model and context share it."""
+    """Runs one server at a time: the trials of a run that use the same model and context share it.
+
+    Where something outlives the run, so does the server, and the next run finds its model loaded.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._servers = LocalServers(services)
+        self._own = LocalServers()
+        kept = services.kept
+        self._servers = self._own if kept is None else kept.get("local", lambda: LocalServers(IDLE_SECONDS))
 
     async def check(self, agent: AgentConfig) -> None:
         """Raise NotReady when the model is not there, is no GGUF file, or llama.cpp is not installed."""
@@ -50,7 +60,7 @@ class LocalProvider:
         """Start the model's server unless it is running, and open a conversation with it."""
         agent = opening.agent
         spec = self._spec(agent)
-        server, load_seconds = await self._servers.serve(spec)
+        server, load_seconds = await self._servers.serve(spec, self._services)
         ignored = bool(opening.tools) and agent.protocol != "json" and not server.supports_tools
         endpoint = Endpoint(
             # llama.cpp closes each connection after its stream, whatever it says of keeping it.
@@ -65,7 +75,7 @@ class LocalProvider:
             tools_ignored=ignored,
             load_seconds=load_seconds,
         )
-        return LocalConversation(open_chat(opening, self._services, endpoint), server)
+        return LocalConversation(open_chat(opening, self._services, endpoint), server, self._services.clock)
 
     def lane(self, _agent: AgentConfig) -> Lane:
         """One trial at a time on the device, whichever model it uses."""
@@ -76,8 +86,8 @@ class LocalProvider:
         return True
 
     async def close(self) -> None:
-        """Stop the server."""
-        await self._servers.close()
+        """Stop the server, unless it is kept for others."""
+        await self._own.close()
 
     def _spec(self, agent: AgentConfig) -> ServerSpec:
         if agent.base_url:
@@ -99,9 +109,10 @@ class LocalProvider:
 class LocalConversation:
     """A conversation that ends at once, with the reason, when its server ends."""
 
-    def __init__(self, chat: Conversation, server: LocalServer) -> None:
+    def __init__(self, chat: Conversation, server: LocalServer, clock: Clock) -> None:
         self._chat = chat
         self._server = server
+        self._clock = clock
 
     async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
         """Send the results and read the reply; see `Conversation.turn`.
@@ -109,6 +120,14 @@ class LocalConversation:
         Raises:
             ProviderError: also when the server ended; it is not waited for, and the next conversation starts another.
         """
+        self._server.turns += 1
+        try:
+            return await self._turn(results, budget)
+        finally:
+            self._server.turns -= 1
+            self._server.used_at = self._clock.now()
+
+    async def _turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
         turn = asyncio.ensure_future(self._chat.turn(results, budget))
         try:
             await asyncio.wait({turn, self._server.ended}, return_when=asyncio.FIRST_COMPLETED)
