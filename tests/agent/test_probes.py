@@ -108,7 +108,7 @@ async def test_a_protocol_that_the_server_refuses_is_none(
 async def test_a_server_that_fails_in_all_is_no_finding(clock: FakeClock) -> None:
     probed = await found(Model(dict.fromkeys(IN_ORDER, -1)), clock)
     assert (probed.protocol, probed.problem, probed.passed) == ("native", "it is broken", {})
-    assert worded(probed) == "native, as the probes could not be asked: it is broken"
+    assert worded(probed) == "native, as nothing was found out: it is broken"
 
 
 async def test_a_slow_device_is_not_asked_for_ever(clock: FakeClock) -> None:

@@ -71,11 +71,12 @@ async def test_a_protocol_that_is_set_is_not_asked_for(tmp_path: Path, clock: Fa
     assert (run.agents, run.probed) == ((agent,), {})
 
 
-async def test_what_could_not_be_asked_is_not_kept(tmp_path: Path, clock: FakeClock) -> None:
+async def test_a_server_that_does_not_say_what_it_serves_is_asked_nothing(tmp_path: Path, clock: FakeClock) -> None:
     agent = AgentConfig(name="a", provider="ollama", model="m", base_url="http://127.0.0.1:9")
-    run = await resolved(run_of(agent), tmp_path, clock, [], {})
-    assert run.agents[0].protocol == "native"
-    assert run.probed["a"].problem
+    said: list[str] = []
+    run = await resolved(run_of(agent), tmp_path, clock, said, {})
+    assert (run.agents[0].protocol, said) == ("text", [])  # it takes native calls too
+    assert run.probed["a"].problem == "its server does not say which model and build it serves"
     assert not (tmp_path / "protocols").exists()
 
 

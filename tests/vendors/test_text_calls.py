@@ -19,6 +19,7 @@ from flatfield.testing.server import FakeReply, FakeServer
 from flatfield.testing.wires import new_wire
 from flatfield.vendors._text_calls import MOST_CHARACTERS, fits, looks_like_call, read_calls
 from flatfield.vendors.base import Opening
+from flatfield.vendors.openai_chat.reader import ChatReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -284,9 +285,20 @@ async def test_thinking_in_the_text_is_reasoning(
     assert only.reasoning.startswith("I could say")
 
 
-@pytest.mark.parametrize("provider", ["openai-chat", "ollama"])
-async def test_a_reply_without_end_is_ended_early(provider: str, tmp_path: Path, clock: FakeClock) -> None:
-    (only,), _ = await talked(provider, [FakeReply(text="I will read it again. " * 500)], tmp_path, clock)
+async def test_a_reply_without_end_is_ended_early(tmp_path: Path, clock: FakeClock) -> None:
+    (only,), _ = await talked("ollama", [FakeReply(text="I will read it again. " * 500)], tmp_path, clock)
     assert only.finish == "repeats"
     assert len(only.text) < 11_000
     assert only.calls == ()
+    (whole,), _ = await talked("openai-chat", [FakeReply(text="I will read it again. " * 500)], tmp_path, clock)
+    assert whole.finish == "stop"
+
+
+def test_llama_cpp_is_known_by_its_timings() -> None:
+    reader = ChatReader()
+    timings = {"prompt_n": 8, "prompt_ms": 80.0, "predicted_n": 3, "predicted_ms": 300.0}
+    event = {"choices": [{"delta": {"content": "again " * 1000}}]}
+    reader.event(json.dumps(event).encode())
+    assert not reader.repeats
+    reader.event(json.dumps(event | {"timings": timings}).encode())
+    assert reader.repeats

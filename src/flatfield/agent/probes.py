@@ -100,7 +100,7 @@ async def find_protocol(agent: AgentConfig, converse: Converse, clock: Clock, of
 def worded(found: Probed) -> str:
     """How a protocol was found out, for people: `text, by 6 probes: native 1, text 6`."""
     if found.problem:
-        return f"{found.protocol}, as the probes could not be asked: {found.problem}"
+        return f"{found.protocol}, as nothing was found out: {found.problem}"
     counts = ", ".join(f"{name} {count}" for name, count in found.passed.items())
     return f"{found.protocol}, by {found.probes} probes: {counts}"
 

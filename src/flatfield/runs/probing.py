@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from flatfield.runs.traffic.lanes import Lanes
 
 
+UNKNOWN = Probed(protocol="text", problem="its server does not say which model and build it serves")
+"""What is taken where nothing can be found out: native calls, and those in a text where there are no others."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Probing:
     """What probes are asked through; `tell` hears what is going on, as it may take a minute."""
@@ -50,14 +54,17 @@ def leaves_open(agent: AgentConfig, environ: Mapping[str, str]) -> bool:
 async def with_protocol(agent: AgentConfig, probing: Probing) -> tuple[AgentConfig, Probed | None]:
     """The agent with a protocol of its own, and how that was found out; None: nothing had to be.
 
-    What is found is kept by what the model and its server are, where they can be told; nothing is kept of a server that
-    could not be asked.
+    What is found is kept by what the model and its server are. Where a server does not say what it serves, nothing
+    could be kept, and nothing is asked: calls are then taken as they come, natively or in the text.
     """
     services = probing.pool.services
     if not leaves_open(agent, services.environ):
         return agent, None
+    identity = await _identity(agent, probing.pool)
+    if not identity:
+        return structs.replace(agent, protocol=UNKNOWN.protocol), UNKNOWN
     async with probing.lanes.hold(probing.pool.of(agent).lane(agent)):
-        path = _path(services.cache, await _identity(agent, probing.pool))
+        path = _path(services.cache, identity)
         found = await asyncio.to_thread(_kept, path)
         if found is None:
             probing.tell(f"{agent.name}: finding out how it calls tools, with {len(PROBES)} small questions")
@@ -108,16 +115,12 @@ async def _identity(agent: AgentConfig, pool: ProviderPool) -> str:
         return ""
 
 
-def _path(cache: Path, identity: str) -> Path | None:
-    if not identity:
-        return None
+def _path(cache: Path, identity: str) -> Path:
     asked = msgspec.json.encode([identity, PROBES, offered_tools()])
     return cache / "protocols" / f"{hashlib.sha256(asked).hexdigest()[:32]}.json"
 
 
-def _kept(path: Path | None) -> Probed | None:
-    if path is None:
-        return None
+def _kept(path: Path) -> Probed | None:
     try:
         found: Probed = json_text.decoded(path.read_bytes(), Probed)
     except (OSError, ValueError):
@@ -125,10 +128,8 @@ def _kept(path: Path | None) -> Probed | None:
     return found
 
 
-def _keep(path: Path | None, found: Probed) -> None:
+def _keep(path: Path, found: Probed) -> None:
     """Write it down for other runs; a cache that cannot be written costs the probes again, and nothing else."""
-    if path is None:
-        return
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new")

@@ -16,24 +16,33 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig
 
 
-async def identity_of(agent: AgentConfig, services: Services) -> str:
-    """The model's entry in the server's list, its chat template and the server's build; "" where no build is told.
+_TELLS = ("/props", "/version", "/get_model_info", "/info", "/api/v0/models")
+"""Where servers say what they are: llama.cpp, vLLM, SGLang, TGI, LM Studio."""
+_PASSING = frozenset({"created", "default_generation_settings", "is_sleeping", "state", "loaded_context_length"})
+"""What is another thing each time, or bears on no call."""
 
-    llama.cpp tells them at `/props`, vLLM its version at `/version`.
-    """
+
+async def identity_of(agent: AgentConfig, services: Services) -> str:
+    """What the server tells of itself, and its entry for the model; "" where it tells nothing of itself."""
     address = endpoint_of(agent, services.environ)
     root = address.base_url.removesuffix("/v1")
-    props = await _told(f"{root}/props", address, services)
-    build = {name: props.get(name) for name in ("build_info", "model_path", "model_ftype") if props.get(name)}
-    build = build or await _told(f"{root}/version", address, services)
-    if not build:
+    for path in _TELLS:
+        if told := await _told(f"{root}{path}", address, services):
+            break
+    else:
         return ""
-    listed = (await _told(f"{address.base_url}/models", address, services)).get("data")
-    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
-    entry = next((entry for entry in entries if entry.get("id") == agent.model), {})
-    told = {name: value for name, value in entry.items() if name != "created"}  # some servers say now
-    template = base.digest(str(props.get("chat_template", "")))
-    return msgspec.json.encode([agent.model, build, template, told], order="deterministic").decode()
+    known = [*_entries(told), *_entries(await _told(f"{address.base_url}/models", address, services))]
+    facts = [_lasting(each) for each in known if isinstance(each, dict) and each.get("id", agent.model) == agent.model]
+    return f"{agent.model} {base.digest(msgspec.json.encode(facts, order='deterministic').decode())}"
+
+
+def _entries(told: dict[str, Any]) -> list[Any]:
+    """The models of a list, or what is told itself."""
+    return told["data"] if isinstance(told.get("data"), list) else [told]
+
+
+def _lasting(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name not in _PASSING}
 
 
 async def _told(url: str, address: base.Address, services: Services) -> dict[str, Any]:

@@ -129,8 +129,11 @@ class ChatReader:
 
     @property
     def repeats(self) -> bool:
-        """Whether the model repeats itself without end; what it writes into calls may be meant so."""
-        return self._repetition.found
+        """Whether the model repeats itself without end; what it writes into calls may be meant so.
+
+        Only of llama.cpp, which times each token: what large hosted models repeat is asked for more often than not.
+        """
+        return self._repetition.found and bool(self._timings)
 
     @property
     def device(self) -> DeviceWork | None:
