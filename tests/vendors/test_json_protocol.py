@@ -101,7 +101,7 @@ def test_any_text_is_an_answer_or_one_call(text: str) -> None:
 
 def test_results_name_their_tool_and_nonsense_is_told_the_form() -> None:
     good = ToolResult(call_id="step_1", name="read_file", text="content")
-    assert json_protocol.results_text([good]) == "read_file returned:\ncontent"
+    assert json_protocol.results_text([good]) == f"read_file returned:\ncontent\n\n{json_protocol.GO_ON}"
     nonsense = ToolResult(call_id="step_2", name="", text="there is no tool ''", ok=False)
     assert json_protocol.results_text([nonsense]).startswith("Reply with")
 

@@ -18,6 +18,7 @@ from flatfield.scoring.fairness.odd_answers import AS_TEXT, UNFIT, oddity
 from flatfield.testing.server import FakeReply, FakeServer
 from flatfield.testing.wires import new_wire
 from flatfield.vendors._text_calls import MOST_CHARACTERS, fits, looks_like_call, read_calls
+from flatfield.vendors._tool_protocols import GO_ON
 from flatfield.vendors.base import Opening
 from flatfield.vendors.openai_chat.reader import ChatReader
 
@@ -237,7 +238,7 @@ async def test_a_call_in_the_text_is_run_and_its_result_told(
     assert [tool["function"]["name"] for tool in requests[0]["tools"]] == ["read_file"]
     assert requests[1]["messages"][-2:] == [
         {"role": "assistant", "content": FORMS[form]},  # as the model wrote it, to the byte
-        {"role": "user", "content": "read_file returned:\nred"},
+        {"role": "user", "content": f"read_file returned:\nred\n\n{GO_ON}"},
     ]
     assert first.request.protocol == "text"
 

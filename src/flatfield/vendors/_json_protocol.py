@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import ToolResult, ToolSpec
 
+GO_ON = 'If the task is done, reply with {"answer": TEXT}; if not, use the next tool.'
 _FENCE = re.compile(r"```[A-Za-z]*\s*\n(.*?)\n?```", re.DOTALL)
 
 
@@ -89,11 +90,11 @@ def _without_fence(text: str) -> str:
 
 
 def results_text(results: Sequence[ToolResult]) -> str:
-    """What the model reads after its call: the result, or how to reply when it was not a call."""
+    """What the model reads after its call: the result and how to go on, or how to reply when it was not a call."""
     parts = []
     for result in results:
         if result.name:
-            parts.append(f"{result.name} returned:\n{result.text}")
+            parts.append(f"{result.name} returned:\n{result.text}\n\n{GO_ON}")
         else:
             parts.append('Reply with {"tool": …, "arguments": {…}} or {"answer": "…"} only.')
     return "\n\n".join(parts)

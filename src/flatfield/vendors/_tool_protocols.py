@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from flatfield.vendors.base import Opening, Told
 
 
+GO_ON = "If the task is done, reply with your final answer; if not, call the next tool."
+"""Said below results that are told in words: without it small models make the same call again."""
+
+
 def uses_json(opening: Opening) -> bool:
     """Whether tools are called by the `json` protocol: without tools there is nothing to call."""
     return opening.agent.protocol == "json" and bool(opening.tools)
@@ -55,7 +59,9 @@ class CallsInText:
         """What the model is told of its last calls in plain words; None: they were native, and so are their results."""
         if self._json:
             return json_protocol.results_text(results)
-        return "\n\n".join(f"{each.name} returned:\n{each.text}" for each in results) if self._were_text else None
+        if not self._were_text:
+            return None
+        return "\n\n".join((*(f"{each.name} returned:\n{each.text}" for each in results), GO_ON))
 
     def read(self, told: Told, turn: int) -> Told:
         """What a whole reply says, with the calls that its text holds."""

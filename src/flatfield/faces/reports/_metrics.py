@@ -9,12 +9,18 @@ from flatfield.faces.reports._ranking import controls, ranked
 from flatfield.faces.reports._summary import numbers
 from flatfield.faces.wording import UNKNOWN, count, dollars, letter, scaled, seconds
 from flatfield.scoring.fairness.conditions import output_tokens_per_second
+from flatfield.scoring.fairness.device_figures import device_figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.records import Cell, RunResult, ScaleGrade, Scorecard, TrialRecord
+    from flatfield.scoring.fairness.device_figures import DeviceFigures
 
+ON_DEVICE = (
+    "On this device: tokens of prompts read and of replies written a second as the model's server counts them, without"
+    " what it had in its cache; how often the model was loaded and how long that took; its server's most memory."
+)
 MOST_CELLS = 60
 """Rows that a compact report has room for."""
 
@@ -48,8 +54,37 @@ def metrics(result: RunResult, *, brief: bool = False) -> Section:
         else ""
     )
     text += " Device: what the device's time costs." if device else ""
+    figures = device_figures(result.trials)
+    if figures:
+        tables.append(_on_device(figures))
+        text += "" if brief else f" {ON_DEVICE}"
     claims = wrong_claims(ranked(result))
     return Section(title="Performance Metrics", paragraphs=(text, *([claims] if claims else [])), tables=tuple(tables))
+
+
+def _on_device(figures: Sequence[DeviceFigures]) -> Table:
+    columns = ("on this device", "reads/s", "writes/s", "load", "memory", "context used", "on GPU")
+    return Table(
+        columns=columns,
+        rows=tuple(map(_device_row, figures)),
+        right=frozenset(columns[1:]),
+        fold=frozenset(columns[:1]),
+    )
+
+
+def _device_row(each: DeviceFigures) -> tuple[str, ...]:
+    reads, writes = each.read_tokens_per_second, each.written_tokens_per_second
+    used = UNKNOWN if each.most_context_tokens is None else count(each.most_context_tokens)
+    layers = UNKNOWN if each.gpu_layers is None else f"{each.gpu_layers} of {each.model_layers or 'its'} layers"
+    return (
+        each.agent,
+        UNKNOWN if reads is None else f"{reads:,.0f}",
+        UNKNOWN if writes is None else f"{writes:,.1f}",
+        f"{each.loads}× {seconds(each.load_seconds / each.loads)}" if each.loads else UNKNOWN,
+        UNKNOWN if each.peak_memory_bytes is None else f"{each.peak_memory_bytes / 1e9:.1f} GB",
+        f"{used} of {count(each.context_tokens)}{f', {each.did_not_fit}× too little' if each.did_not_fit else ''}",
+        "none" if each.gpu_layers == 0 else layers,
+    )
 
 
 def wrong_claims(cards: Sequence[Scorecard]) -> str:
