@@ -382,6 +382,19 @@ class ToolSpec(Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any]
 
 
+class Probe(Struct, frozen=True, kw_only=True):
+    """A small question that shows whether a model calls a tool as it is meant to.
+
+    `arguments` are those of the one call that answers it; None: nothing is to be called. `result` is what the call
+    returns; `answer` is what the model's answer must then hold, "" where nothing more is asked of it.
+    """
+
+    prompt: str
+    arguments: dict[str, str] | None = None
+    result: str = ""
+    answer: str = ""
+
+
 class ToolCall(Struct, frozen=True, kw_only=True):
     """A call as the model wrote it; `arguments` is its JSON text, not yet trusted to be JSON."""
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.agent.probes import ALL_SECONDS, IN_ORDER, PROBES, Probe, find_protocol, offered_tools, worded
+from flatfield.agent.probes import ALL_SECONDS, IN_ORDER, all_probes, find_protocol, offered_tools, worded
 from flatfield.errors import ProviderError
-from flatfield.records import AgentConfig, Probed, Reply, ToolCall
+from flatfield.records import AgentConfig, Probe, Probed, Reply, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,20 +39,21 @@ class Model:
         seconds, clock = self._pass
         if clock is not None:
             clock.seconds += seconds
-        number = next(number for number, probe in enumerate(PROBES) if probe.prompt == opening.prompt)
-        return Talking(PROBES[number] if number < self.able.get(protocol, 0) else None)
+        number = next(number for number, (_, probe) in enumerate(all_probes()) if probe.prompt == opening.prompt)
+        return Talking(*(all_probes()[number] if number < self.able.get(protocol, 0) else ("", None)))
 
 
 class Talking:
-    def __init__(self, probe: Probe | None) -> None:
+    def __init__(self, tool: str, probe: Probe | None) -> None:
+        self._tool = tool
         self._probe = probe
 
     async def turn(self, results: Sequence[ToolResult], _budget: TurnBudget) -> Reply:
         if self._probe is None:
             return Reply(text="I would call a tool.")
-        if self._probe.call is not None and not results:
-            name, arguments = self._probe.call
-            return Reply(text="", calls=(ToolCall(id="c", name=name, arguments=json.dumps(arguments)),))
+        if self._probe.arguments is not None and not results:
+            call = ToolCall(id="c", name=self._tool, arguments=json.dumps(self._probe.arguments))
+            return Reply(text="", calls=(call,))
         return Reply(text=f"{self._probe.answer}.")
 
 
@@ -80,7 +81,7 @@ async def test_most_passed_wins_and_ties_go_to_the_nearest(
 async def test_nothing_is_asked_that_can_change_nothing(clock: FakeClock) -> None:
     model = Model({"native": 6})
     assert (await found(model, clock)).passed == {"native": 6}
-    assert len(model.asked) == len(PROBES)
+    assert len(model.asked) == len(all_probes())
     model = Model({"native": 5, "text": 2})
     assert (await found(model, clock)).protocol == "native"
     assert len([protocol for protocol, _ in model.asked if protocol == "text"]) == 3  # then 5 are out of reach
@@ -121,7 +122,9 @@ async def test_a_slow_device_is_not_asked_for_ever(clock: FakeClock) -> None:
 
 def test_no_two_of_them_teach_each_other() -> None:
     """What one is about, no other one says: a model must not be helped by having seen a value."""
-    for probe in PROBES:
-        values = [value for value in (probe.call[1].values() if probe.call else ()) if value]
-        others = " ".join(other.prompt + other.result for other in PROBES if other is not probe)
+    probes = [probe for _, probe in all_probes()]
+    assert len(probes) == 6
+    for probe in probes:
+        values = (probe.arguments or {}).values()
+        others = " ".join(other.prompt + other.result for other in probes if other is not probe)
         assert not any(value in others for value in values)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.agent.probes import PROBES
+from flatfield.agent.probes import all_probes
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.http.services import Services
 from flatfield.http.transport import open_session
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
 def writes_calls_as_text(request: dict[str, Any], _number: int) -> FakeReply:
     """A model of which no call is native: it does what the probes ask, as JSON in the text."""
     said = next(item for item in request["messages"] if item["role"] == "user")["content"]
-    probe = next(probe for probe in PROBES if probe.prompt == said)
-    if probe.call is None or len(request["messages"]) > 3:
+    name, probe = next(each for each in all_probes() if each[1].prompt == said)
+    if probe.arguments is None or len(request["messages"]) > 3:
         return FakeReply(text=probe.answer)
-    name, arguments = probe.call
-    fields = ", ".join(f'"{key}": "{value}"' for key, value in arguments.items())
+    fields = ", ".join(f'"{key}": "{value}"' for key, value in probe.arguments.items())
     return FakeReply(text=f'```json\n{{"name": "{name}", "arguments": {{{fields}}}}}\n```')
 
 
@@ -58,7 +57,7 @@ async def test_it_is_found_out_kept_and_part_of_the_fingerprint(tmp_path: Path, 
     assert first.probed == again.probed
     assert fingerprint(first.agents[0]) != fingerprint(agent)
     assert said == [
-        f"a: finding out how it calls tools, with {len(PROBES)} small questions",
+        f"a: finding out how it calls tools, with {len(all_probes())} small questions",
         "a: text, by 6 probes: native 1, text 6",
     ]
 

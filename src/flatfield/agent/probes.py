@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from flatfield import json_text, plugins
 from flatfield.errors import FlatfieldError
-from flatfield.records import AgentConfig, Probed, Task, ToolCall, ToolProtocol, ToolResult, ToolSpec, TurnBudget
+from flatfield.records import AgentConfig, Probe, Probed, Task, ToolCall, ToolProtocol, ToolResult, ToolSpec, TurnBudget
 from flatfield.vendors.base import SYSTEM_PROMPT, Opening
 
 if TYPE_CHECKING:
@@ -22,51 +22,23 @@ if TYPE_CHECKING:
 
 IN_ORDER: tuple[ToolProtocol, ...] = ("native", "text", "json")
 """Of protocols that pass as many probes, the first of these is taken: the one that is nearest to the model's own."""
-TOOLS = ("read_file", "list_directory", "write_file", "edit_file")
-"""The probes are about these; all of the file tools are offered."""
 TURN_SECONDS, TURN_TOKENS = 120.0, 1024
 """What one reply may take: a model that thinks first needs some hundred tokens for the smallest question."""
 ALL_SECONDS = 900.0
 """After so long no more is asked: the best so far is taken."""
 
 
-class Probe(Struct, frozen=True, kw_only=True):
-    """One question: the one call that answers it (None: there is nothing to call), and what the answer must hold.
+NO_CALL = Probe(prompt="How many legs does a horse have? Answer with the number only.", answer="4")
+"""To know when there is nothing to call is a part of calling."""
 
-    `result` is what the call returns; `answer` "": what the model says after that is not asked for.
+
+def all_probes() -> tuple[tuple[str, Probe], ...]:
+    """Each probe with the tool that is to be called, "" for none: those that the tools' own files hold.
+
+    None of them says what a task of a suite says: what is learned here is how to call, and nothing else.
     """
-
-    prompt: str
-    call: tuple[str, dict[str, str]] | None = None
-    result: str = ""
-    answer: str = ""
-
-
-PROBES = (
-    Probe(prompt="How many legs does a horse have? Answer with the number only.", answer="4"),
-    Probe(prompt="List what is in the directory attic.", call=("list_directory", {"directory_path": "attic"})),
-    Probe(
-        prompt="What does the file bell.txt say? Answer with its text only.",
-        call=("read_file", {"file_path": "bell.txt"}),
-        result="seventeen ducks\n",
-        answer="seventeen ducks",
-    ),
-    Probe(
-        prompt="Create the file cup.txt. Its text is: two spoons",
-        call=("write_file", {"file_path": "cup.txt", "content": "two spoons"}),
-    ),
-    Probe(
-        prompt="In the file road.txt, replace the text turn left by the text turn right.",
-        call=("edit_file", {"file_path": "road.txt", "old_str": "turn left", "new_str": "turn right"}),
-    ),
-    Probe(
-        prompt="Which number is in the file harbour/depth.txt? Answer with the number only.",
-        call=("read_file", {"file_path": "harbour/depth.txt"}),
-        result="depth in metres: 63\n",
-        answer="63",
-    ),
-)
-"""None of them says what a task of a suite says: what is learned here is how to call, and nothing else."""
+    modules = ((name, plugins.load("tool", name)) for name in plugins.default_tools())
+    return (("", NO_CALL), *((name, probe) for name, module in modules for probe in getattr(module, "PROBES", ())))
 
 
 async def find_protocol(agent: AgentConfig, converse: Converse, clock: Clock, offered: tuple[ToolSpec, ...]) -> Probed:
@@ -75,26 +47,26 @@ async def find_protocol(agent: AgentConfig, converse: Converse, clock: Clock, of
     Where not one request came through, the API's own is taken, and the problem says why.
     """
     passed: dict[str, int] = {}
-    problem = ""
+    problem, probes = "", all_probes()
     until = clock.now() + ALL_SECONDS
     for protocol in IN_ORDER:
         best = max(passed.values(), default=-1)
         passed[protocol] = 0
-        for number, probe in enumerate(PROBES):
-            if passed[protocol] + len(PROBES) - number <= best or clock.now() > until:
+        for number, (tool, probe) in enumerate(probes):
+            if passed[protocol] + len(probes) - number <= best or clock.now() > until:
                 break
             try:
-                passed[protocol] += await _is_passed(probe, _asking(agent, protocol), converse, offered)
+                passed[protocol] += await _is_passed(tool, probe, _asking(agent, protocol), converse, offered)
             except FlatfieldError as error:
                 problem = str(error)
                 break
-        if passed[protocol] == len(PROBES):
+        if passed[protocol] == len(probes):
             break
     found: ToolProtocol = max(IN_ORDER, key=lambda each: passed.get(each, -1))
     stamp = clock.utc().isoformat(timespec="seconds")
     if problem and not any(passed.values()):
         return Probed(protocol=found, probed_at=stamp, problem=problem)
-    return Probed(protocol=found, passed=passed, probes=len(PROBES), probed_at=stamp)
+    return Probed(protocol=found, passed=passed, probes=len(probes), probed_at=stamp)
 
 
 def worded(found: Probed) -> str:
@@ -114,15 +86,17 @@ def _asking(agent: AgentConfig, protocol: ToolProtocol) -> AgentConfig:
     return structs.replace(agent, protocol=protocol, temperature=0.0, max_output_tokens=None, tools=None)
 
 
-async def _is_passed(probe: Probe, agent: AgentConfig, converse: Converse, offered: tuple[ToolSpec, ...]) -> bool:
+async def _is_passed(
+    tool: str, probe: Probe, agent: AgentConfig, converse: Converse, offered: tuple[ToolSpec, ...]
+) -> bool:
     task = Task(id="probe", title="probe", prompt=probe.prompt)
     conversation = await converse(
         Opening(agent=agent, system_prompt=SYSTEM_PROMPT, prompt=probe.prompt, tools=offered, task=task, is_probe=True)
     )
     budget = TurnBudget(seconds=TURN_SECONDS, output_tokens=TURN_TOKENS)
     reply = await conversation.turn((), budget)
-    if probe.call is not None:
-        if not _is_call(reply, *probe.call):
+    if probe.arguments is not None:
+        if not _is_call(reply, tool, probe.arguments):
             return False
         if not probe.answer:
             return True

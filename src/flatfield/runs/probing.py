@@ -13,7 +13,7 @@ import msgspec
 from msgspec import structs
 
 from flatfield import json_text, plugins
-from flatfield.agent.probes import PROBES, find_protocol, offered_tools, worded
+from flatfield.agent.probes import all_probes, find_protocol, offered_tools, worded
 from flatfield.errors import FlatfieldError
 from flatfield.http.proxies import is_loopback
 from flatfield.records import Probed
@@ -67,7 +67,7 @@ async def with_protocol(agent: AgentConfig, probing: Probing) -> tuple[AgentConf
         path = _path(services.cache, identity)
         found = await asyncio.to_thread(_kept, path)
         if found is None:
-            probing.tell(f"{agent.name}: finding out how it calls tools, with {len(PROBES)} small questions")
+            probing.tell(f"{agent.name}: finding out how it calls tools, with {len(all_probes())} small questions")
             found = await _found(agent, probing)
             if not found.problem:
                 await asyncio.to_thread(_keep, path, found)
@@ -116,7 +116,7 @@ async def _identity(agent: AgentConfig, pool: ProviderPool) -> str:
 
 
 def _path(cache: Path, identity: str) -> Path:
-    asked = msgspec.json.encode([identity, PROBES, offered_tools()])
+    asked = msgspec.json.encode([identity, all_probes(), offered_tools()])
     return cache / "protocols" / f"{hashlib.sha256(asked).hexdigest()[:32]}.json"
 
 

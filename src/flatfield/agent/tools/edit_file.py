@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _matching, _wording
 from flatfield.errors import ToolError
-from flatfield.records import ToolSpec, ToolTraits
+from flatfield.records import Probe, ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +47,13 @@ SPEC = ToolSpec(
         "required": ["file_path", "old_str", "new_str"],
         "additionalProperties": False,
     },
+)
+
+PROBES = (
+    Probe(
+        prompt="In the file road.txt, replace the text turn left by the text turn right.",
+        arguments={"file_path": "road.txt", "old_str": "turn left", "new_str": "turn right"},
+    ),
 )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _wording
 from flatfield.errors import ToolError
-from flatfield.records import ToolSpec, ToolTraits
+from flatfield.records import Probe, ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,8 @@ SPEC = ToolSpec(
         "additionalProperties": False,
     },
 )
+
+PROBES = (Probe(prompt="List what is in the directory attic.", arguments={"directory_path": "attic"}),)
 
 
 class ListDirectory:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _wording
 from flatfield.errors import ToolError
-from flatfield.records import ToolSpec, ToolTraits
+from flatfield.records import Probe, ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,21 @@ SPEC = ToolSpec(
         "required": ["file_path"],
         "additionalProperties": False,
     },
+)
+
+PROBES = (
+    Probe(
+        prompt="What does the file bell.txt say? Answer with its text only.",
+        arguments={"file_path": "bell.txt"},
+        result="seventeen ducks\n",
+        answer="seventeen ducks",
+    ),
+    Probe(
+        prompt="Which number is in the file harbour/depth.txt? Answer with the number only.",
+        arguments={"file_path": "harbour/depth.txt"},
+        result="depth in metres: 63\n",
+        answer="63",
+    ),
 )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _wording
 from flatfield.errors import ToolError
-from flatfield.records import ToolSpec, ToolTraits
+from flatfield.records import Probe, ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,13 @@ SPEC = ToolSpec(
         "required": ["file_path", "content"],
         "additionalProperties": False,
     },
+)
+
+PROBES = (
+    Probe(
+        prompt="Create the file cup.txt. Its text is: two spoons",
+        arguments={"file_path": "cup.txt", "content": "two spoons"},
+    ),
 )
 
 
