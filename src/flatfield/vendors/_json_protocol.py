@@ -15,23 +15,25 @@ if TYPE_CHECKING:
 
     from flatfield.records import ToolResult, ToolSpec
 
-GO_ON = 'If the task is done, reply with {"answer": TEXT}; if not, use the next tool.'
+GO_ON = 'If the task is done, reply with {"answer": "<your answer>"}; if not, call the next tool.'
 _FENCE = re.compile(r"```[A-Za-z]*\s*\n(.*?)\n?```", re.DOTALL)
 
 
 def instructions(tools: Sequence[ToolSpec]) -> str:
-    """What the system prompt says of the protocol: the two forms of a reply, and each tool with its arguments.
+    """What the system prompt says of the protocol: each tool with its arguments, and the two forms of a reply.
 
-    There is no example of a call: small models do the example again instead of their task.
+    There is no example of a call, as small models do the example again instead of their task: what is to be put in
+    stands in angle brackets.
     """
     lines = [
-        "Reply with one JSON object and nothing else. To use a tool:",
-        '{"tool": NAME, "arguments": {ARGUMENT: VALUE}}',
-        "You are then told what it returned. To end the work with your answer:",
-        '{"answer": TEXT}',
         "The tools:",
+        *(f"- {_signature(tool)}: {tool.description}" for tool in tools),
+        "",
+        "Each of your replies is one JSON object and nothing else. It either calls one tool:",
+        '{"tool": "<name of the tool>", "arguments": {"<name of the argument>": "<value>"}}',
+        "or it is your final answer:",
+        '{"answer": "<your answer>"}',
     ]
-    lines.extend(f"{_signature(tool)} — {tool.description}" for tool in tools)
     return "\n".join(lines)
 
 
