@@ -1,7 +1,7 @@
 """Which tool protocol serves which small model: native, text and json, on the real models of the desk, as a table.
 
 `python -m bench.protocols [--folder DIR] [--repeats N] [--models NAME,NAME]`: every known model that is pulled, under
-each protocol, on suite:basic, levels 0 to 3. It takes an hour or two; stopped and started again, it goes on where it was.
+each protocol, on suite:basic, levels 0 to 3. It takes an hour or two; what was stopped goes on where it was.
 """
 
 from __future__ import annotations

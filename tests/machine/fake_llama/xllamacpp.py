@@ -12,18 +12,25 @@ import os
 import sys
 import threading
 import time
+from enum import IntEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 
+class DeviceType(IntEnum):
+    """As the library has it: a text of one is its number."""
+
+    GGML_BACKEND_DEVICE_TYPE_CPU = 0
+    GGML_BACKEND_DEVICE_TYPE_GPU = 1
+
+
 def get_device_info() -> list[dict[str, Any]]:
     """The devices: the processor, and a GPU where the model that is to be loaded asks for one."""
     has_gpu = Path(sys.argv[1]).read_text(encoding="utf-8") == "GGUFgpu"
-    return [{"name": "CPU", "type": "GGML_BACKEND_DEVICE_TYPE_CPU"}] + [
-        {"name": "Metal", "type": "GGML_BACKEND_DEVICE_TYPE_GPU"}
-    ] * has_gpu
+    kinds = (DeviceType.GGML_BACKEND_DEVICE_TYPE_CPU, DeviceType.GGML_BACKEND_DEVICE_TYPE_GPU)
+    return [{"name": "CPU", "type": kinds[0]}, {"name": "Metal", "type": kinds[1]}][: 1 + has_gpu]
 
 
 class CommonParams(SimpleNamespace):

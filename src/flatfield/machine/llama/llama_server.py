@@ -60,7 +60,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def _has_gpu(library: Any) -> bool:  # noqa: ANN401 - the library has no types
     """Whether there is another device than the processor that this build of the library can use."""
     devices: list[dict[str, Any]] = getattr(library, "get_device_info", list)()
-    return any("CPU" not in str(device.get("type", "CPU")).upper() for device in devices)
+    kinds = (device.get("type", "CPU") for device in devices)
+    return any("CPU" not in str(getattr(kind, "name", kind)) for kind in kinds)
 
 
 def _parameters(arguments: argparse.Namespace, api_key: str, *, has_gpu: bool) -> Any:  # noqa: ANN401 - as above
