@@ -166,7 +166,7 @@ def test_an_agent_with_fewer_tasks_is_compared_on_what_is_known() -> None:
     found = decide(without(result({"a": (0.9, 1.0, 0.01), "b": (1.0, 1.0, 0.01)}), ("b", "t3")), Constraints())
     assert (found.recommended, found.runner_up, found.excluded) == ("b", "a", ())
     assert "b was not measured on t3" in found.reasons
-    assert found.caveats == ("b lacks 1 trial of 6; had they failed, a would be first.",)
+    assert found.caveats == ("b: 5 of 6 trials measured; had the others failed, a would be first.",)
 
 
 def test_what_is_not_measured_never_helps() -> None:

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class Known(Struct, frozen=True, kw_only=True):
-    """What an agent's trials leave open: `gap`, the mean share of its trials that are not measured (0..1).
+    """What an agent's trials leave open: `gap`, the mean share of them that is not measured (0..1).
 
-    `least`: its performance by task if all of them had failed; `tasks`: those on which nothing of it was measured.
+    A trial that lacks a check which others have counts with that check's share. `least`: its performance by task if all
+    of that had failed; `tasks`: those on which nothing of it was measured.
     """
 
     gap: float
@@ -39,18 +40,22 @@ def known(agents: Iterable[str], cells: Sequence[Cell]) -> dict[str, Known]:
 def _known(cells: Sequence[Cell]) -> Known:
     planned = {cell.task: max(cell.planned, cell.n, 1) for cell in cells}
     return Known(
-        gap=mean(1.0 - cell.n / planned[cell.task] for cell in cells) if cells else 0.0,
-        least={cell.task: (cell.performance.score or 0.0) * cell.n / planned[cell.task] for cell in cells},
+        gap=mean(1.0 - (1.0 - cell.down - cell.up) * cell.n / planned[cell.task] for cell in cells) if cells else 0.0,
+        least={cell.task: _least(cell) * cell.n / planned[cell.task] for cell in cells},
         tasks=tuple(cell.task for cell in cells if not cell.n),
     )
 
 
-def best_first(cards: Sequence[Scorecard], found: Mapping[str, Known]) -> tuple[str, ...]:
-    """The agents that have an overall, best first: who does the job (C or better), then by overall and performance.
+def _least(cell: Cell) -> float:
+    return (cell.performance.score or 0.0) - cell.down
 
-    One with unmeasured trials comes after all that `did_as_well`, whatever its averages are.
+
+def best_first(cards: Sequence[Scorecard], found: Mapping[str, Known]) -> tuple[str, ...]:
+    """The agents of `found` with an overall, best first: who does the job (C or better), then by overall, performance.
+
+    One with unmeasured trials or checks comes after all that `did_as_well`, whatever its averages are.
     """
-    field = [card for card in cards if not card.control and card.overall.score is not None]
+    field = [card for card in cards if card.agent in found and card.overall.score is not None]
     waiting = sorted(field, key=_merit)
     above = {card.agent: above_of(card, field, found) for card in field}
     order: list[str] = []
