@@ -49,7 +49,8 @@ def answer(result: RunResult, field: Sequence[Scorecard], excluded: Sequence[Exc
     able = [one for one in excluded if not cards[one.agent].control and does_the_job(cards[one.agent])]
     if able:
         return f"No agent within the limits does the job; left out: {left_out(able, cards)}."
-    return f"None does the job; the best of them is {named(first)}."
+    does = "is known to do" if any(map(does_the_job, field)) else "does"
+    return f"None {does} the job; the best of them is {named(first)}."
 
 
 def caveats(result: RunResult, field: Sequence[Scorecard]) -> tuple[str, ...]:

@@ -235,14 +235,18 @@ def _with_unchecked(
     weights: Weights,
 ) -> tuple[tuple[Cell, ...], tuple[Scorecard, ...]]:
     """Both as they are shown; ranks have what is not measured in them already."""
-    found = [
-        bounds_of(cell, measured.figures.get((cell.agent, cell.task), ()), {m: scales[cell.task, m] for m in MEASURES})
+    lacking = {cell.agent for cell in cells if cell.down or cell.up}
+    found = {
+        (cell.agent, cell.task): bounds_of(
+            cell, measured.figures.get((cell.agent, cell.task), ()), {m: scales[cell.task, m] for m in MEASURES}
+        )
         for cell in cells
-    ]
-    own = {card.agent: [each for each in found if each.cell.agent == card.agent] for card in cards}
+        if cell.agent in lacking
+    }
+    own = {name: [each for (agent, _), each in found.items() if agent == name] for name in lacking}
     return (
-        tuple(widen_cell(each, weights) for each in found),
-        tuple(widen_card(card, own[card.agent], weights) for card in cards),
+        tuple(widen_cell(found[c.agent, c.task], weights) if c.down or c.up else c for c in cells),
+        tuple(widen_card(card, own[card.agent], weights) if card.agent in lacking else card for card in cards),
     )
 
 

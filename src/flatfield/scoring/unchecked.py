@@ -49,8 +49,6 @@ def bounds_of(cell: Cell, figures: Sequence[Figures], anchors: Mapping[Measure, 
 def widen_cell(found: Bounds, weights: Weights) -> Cell:
     """The cell with intervals that hold what was not checked."""
     cell = found.cell
-    if not cell.down and not cell.up:
-        return cell
     ends = _ends([found], weights, dearest=False)
     return replace(
         cell,
@@ -63,8 +61,6 @@ def widen_cell(found: Bounds, weights: Weights) -> Cell:
 
 def widen_card(card: Scorecard, found: Sequence[Bounds], weights: Weights) -> Scorecard:
     """The scorecard with intervals that hold what was not checked on any of its tasks."""
-    if not any(each.cell.down or each.cell.up for each in found):
-        return card
     ends = _ends(found, weights, dearest=counts_dearest(card.performance, card.cost, weights))
     return replace(
         card,
