@@ -167,7 +167,8 @@ def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
         yield f"{many(unmeasured, 'trial')} not measured by any verifier: the report says why"
     graded = (trial for trial in result.trials if trial.failure is None and trial.id in scores)
     if partly := sum(any(check.score is None for _, check in places(trial)) for trial in graded):
-        yield f"{many(partly, 'trial')} not measured by all of their checks: the report says by which not, and why"
+        whose = "its" if partly == 1 else "their"
+        yield f"{many(partly, 'trial')} not measured by all of {whose} checks: the report says by which not, and why"
 
 
 def _go_on(result: RunResult) -> str:
