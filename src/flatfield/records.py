@@ -1011,10 +1011,11 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """Two sides on the same tasks: `first` minus `second`, in performance (-1..1), with a 95% interval.
 
     `kind` "runs": the same agent in two runs. `probability`: of the first being the better; None with the interval
-    where there are too few tasks and trials, and alone where checks were not measured, which the interval holds.
-    `tasks`: ids of those that both did, unchanged; `left_out`: of those that one did otherwise or not at all. `trials`:
-    how many of each side were measured on them; `claims` and `wrong_claims` are those of a scorecard. Scores are means
-    over tasks; seconds and dollars too, of means per trial; dollars over the tasks where both sides' are known, if any.
+    where there are too few tasks and trials, and alone where checks were not measured: `left_open` is how much lower
+    and higher the difference may be for these, and the interval holds it. `tasks`: ids of those that both did,
+    unchanged; `left_out`: of those that one did otherwise or not at all. `trials`: how many of each side were measured
+    on them; `claims` and `wrong_claims` are those of a scorecard. Scores are means over tasks; seconds and dollars too,
+    of means per trial; dollars over the tasks where both sides' are known, if any.
     """
 
     kind: Literal["agents", "groups", "runs"]
@@ -1037,6 +1038,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     second_usd: float | None = None
     claims: tuple[int, int] = (0, 0)
     wrong_claims: tuple[int, int] = (0, 0)
+    left_open: tuple[float, float] = (0.0, 0.0)
 
 
 class Exclusion(Struct, frozen=True, kw_only=True):

@@ -136,7 +136,7 @@ def test_checks_that_were_not_measured_widen_the_difference(make_trial: Callable
         repeats={},
     )
 
-    def against(second: float | None) -> Comparison:
+    def against(second: float | None, repeats: int = 20) -> Comparison:
         scores: dict[str, tuple[float | None, ...]] = {"a": (1.0, second), "b": (0.5, 0.4)}
         trials = [
             make_trial(
@@ -149,8 +149,8 @@ def test_checks_that_were_not_measured_widen_the_difference(make_trial: Callable
                 ),
             )
             for agent in "ab"
-            for task in range(8)
-            for repeat in range(1, 21)
+            for task in range(8 if repeats > 1 else 1)
+            for repeat in range(1, repeats + 1)
         ]
         return pair(read_field(run, trials, ()), "a", "b")
 
@@ -162,3 +162,6 @@ def test_checks_that_were_not_measured_widen_the_difference(make_trial: Callable
     assert lacking.interval.low == pytest.approx(known.interval.low - 0.44)
     assert lacking.probability is None
     assert "with what checks leave that were not measured; 8 tasks × 20)" in sentence(lacking)
+    alone = against(None, repeats=1)
+    assert (alone.interval, alone.verdict) == (None, "too few to say")
+    assert "(5 to 55 by the checks that were not measured; 1 task × 1)" in sentence(alone)

@@ -45,7 +45,11 @@ def _than(difference: float) -> str:
 
 def _how_sure(found: Comparison) -> str:
     if found.interval is None:
-        return f"({_sample(found)})"
+        down, up = found.left_open
+        ends = f"{points(found.difference - down)} to {points(found.difference + up)}"
+        return (
+            f"({ends} by the checks that were not measured; {_sample(found)})" if down or up else f"({_sample(found)})"
+        )
     ends = f"{points(found.interval.low)} to {points(found.interval.high)}"
     if found.probability is None:
         return f"(95 %: {ends}, with what checks leave that were not measured; {_sample(found)})"

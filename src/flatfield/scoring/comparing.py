@@ -145,6 +145,7 @@ def compare(first: Side, second: Side) -> Comparison | None:
         probability=apart.probability if apart and not any(left_open) else None,
         claims=(len(claims[0]), len(claims[1])),
         wrong_claims=(sum(claims[0]), sum(claims[1])),
+        left_open=left_open,
         first_seconds=_amount(first, tasks, "seconds"),
         second_seconds=_amount(second, tasks, "seconds"),
         first_usd=_amount(first, priced, "usd"),
