@@ -913,11 +913,15 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Interval(Struct, frozen=True, kw_only=True):
-    """A 95% interval and the method that made it."""
+    """A 95% interval and the method that made it.
+
+    `chance` False: chance is not in it, for there are too few values; it is what checks that were not measured leave.
+    """
 
     low: float
     high: float
     method: str
+    chance: bool = True
 
 
 class Grade(Struct, frozen=True, kw_only=True):
@@ -969,6 +973,7 @@ class Cell(Struct, frozen=True, kw_only=True):
     """One agent on one task: n trials measured, of `planned`; `passed` of them scored 1.
 
     Seconds and dollars are means per trial over those that the harness did not fail (dollars None: unknown for some).
+    `down`, `up`: how much lower and higher performance may be, for checks that others' trials were measured by.
     """
 
     agent: str
@@ -984,6 +989,8 @@ class Cell(Struct, frozen=True, kw_only=True):
     cost_usd: float | None = None
     passed: int = 0
     judge: Grade = field(default_factory=Grade)
+    down: float = 0.0
+    up: float = 0.0
 
 
 class SkillScore(Struct, frozen=True, kw_only=True):
@@ -999,8 +1006,9 @@ class Scorecard(Struct, frozen=True, kw_only=True):
     """One agent over all tasks; `rank` is (best, worst) rank that the certainty allows, None for controls.
 
     Totals are over measured trials: seconds, dollars (None: no price known for some), tokens. `priced` is how many
-    trials cost is graded on, of all that ran, and `known_usd` what these cost. `claims` are the trials with checks that
-    the agent ended itself, with an answer; of these `wrong_claims` had not done all of it: it was confident and wrong.
+    trials cost is graded on, of all that ran, and `known_usd` what these cost. `claims` are the trials that the agent
+    ended itself, with an answer, and of which checks say whether all is done; of these `wrong_claims` had not done all
+    of it: it was confident and wrong.
     """
 
     agent: str
@@ -1034,7 +1042,8 @@ class Grading(Struct, frozen=True, kw_only=True):
     """All grades of a run, computed from its records; cells are task × agent.
 
     `order`: who has an overall, best first. `weights` are those that were used: cost has none where it could not be
-    graded for the agents `unpriced` (no price known) or `without_scale` (nobody else costs anything).
+    graded for the agents `unpriced` (no price known) or `without_scale` (nobody else costs anything). `asked` are those
+    that were asked for.
     """
 
     run: str
@@ -1046,15 +1055,18 @@ class Grading(Struct, frozen=True, kw_only=True):
     order: tuple[str, ...] = ()
     unpriced: tuple[str, ...] = ()
     without_scale: tuple[str, ...] = ()
+    asked: Weights | None = None
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
     """Two sides on the same tasks: `first` minus `second`, in performance (-1..1), with a 95% interval.
 
     `kind` "runs": the same agent in two runs. `probability`: of the first being the better; None with the interval
-    where there are too few tasks and trials. `tasks`: ids of those that both did, unchanged; `left_out`: of those that
-    one did otherwise or not at all. `trials`: how many of each side were measured on them. Scores are means over tasks;
-    seconds and dollars too, of means per trial; dollars over the tasks where both sides' are known, if any.
+    where there are too few tasks and trials, and alone where checks were not measured: `left_open` is how much lower
+    and higher the difference may be for these, and the interval holds it. `tasks`: ids of those that both did,
+    unchanged; `left_out`: of those that one did otherwise or not at all. `trials`: how many of each side were measured
+    on them; `claims` and `wrong_claims` are those of a scorecard. Scores are means over tasks; seconds and dollars too,
+    of means per trial; dollars over the tasks where both sides' are known, if any.
     """
 
     kind: Literal["agents", "groups", "runs"]
@@ -1075,6 +1087,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
     second_seconds: float | None = None
     first_usd: float | None = None
     second_usd: float | None = None
+    claims: tuple[int, int] = (0, 0)
+    wrong_claims: tuple[int, int] = (0, 0)
+    left_open: tuple[float, float] = (0.0, 0.0)
 
 
 class Exclusion(Struct, frozen=True, kw_only=True):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from flatfield.faces.advice import advice, candidates, counted, in_short
 from flatfield.faces.reports import json as json_report
 from flatfield.faces.reports import markdown, terminal
-from flatfield.records import Failure
-from flatfield.scoring.decision import Constraints, decide
+from flatfield.records import Check, Failure
+from flatfield.scoring.decision import Constraints, decide, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,3 +120,35 @@ def test_all_faces_say_the_same_sentence(make_result: MakeResult, trial: MakeTri
     }
     for sentence, trials in runs.items():
         assert {face for face, text in every_face(make_result(trials)).items() if sentence not in text} == set()
+
+
+def test_the_candidates_have_the_letters_of_the_sentence_within_limits(
+    make_result: MakeResult, trial: MakeTrial
+) -> None:
+    """Without `own`, which has no price, cost counts: `dear` was first without it."""
+    result = make_result(
+        [
+            trial(agent="dear", more={"cost_usd": 5.0}),
+            trial(agent="cheap", more={"active_seconds": 3.0}),
+            trial(agent="own", score=0.7, more={"cost_usd": None, "active_seconds": 900.0}),
+        ]
+    )
+    limits = Constraints(min_performance="A")
+    assert in_short(result)[0].startswith("Use dear, overall S")
+    result = within(result, limits)
+    decision = decide(result, limits)
+    assert decision.answer == "Use cheap, overall S (one trial)."
+    (table,) = candidates(decision, result).tables
+    assert [row[:2] for row in table.rows] == [("cheap", "S (one trial)"), ("dear", "B (one trial)")]
+
+
+def test_every_face_says_what_was_not_checked(make_result: MakeResult, trial: MakeTrial) -> None:
+    lint = Check(verifier="command", label="lint", score=None, reason="no sandbox")
+    done = Check(verifier="answer", label="answer", score=1.0, reason="")
+    result = make_result([trial(more={"checks": (done, lint)})])
+    said = "Checks were not measured: lint of t1 on any trial."
+    assert in_short(result)[1] == said
+    decision = decide(result, Constraints())
+    assert advice(decision, result).points[0] == said == decision.caveats[0]
+    assert said in " ".join(terminal.render(result).split())
+    assert json.loads(json_report.render(result))["decision"]["caveats"] == [said]

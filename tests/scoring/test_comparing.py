@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.errors import NotFound
-from flatfield.faces.compared import points, sentence
+from flatfield.faces.compared import claims, points, sentence
 from flatfield.records import AgentConfig, Check, Comparison, Evaluation, Run, Task, TrialRecord
 from flatfield.scoring.comparing import Field, against_earlier, compare, read_field, side_of
 
@@ -118,3 +118,50 @@ def test_names_may_be_begun_but_must_be_clear(field: Callable[..., Field]) -> No
 
 def test_points_never_say_minus_nothing() -> None:
     assert [points(share) for share in (0.124, 0.004, -0.0001, -0.2, 0.0096)] == ["12", "0.4", "0", "-20", "1"]
+
+
+def test_both_sides_claims_are_counted_over_the_tasks_compared(field: Callable[..., Field]) -> None:
+    found = pair(field({"a": MIXED, "b": [[0.0, 1.0, 1.0]] * 3}), "a", "b")
+    assert (found.claims, found.wrong_claims) == ((9, 9), (3, 3))
+    assert claims(found).endswith("not all is done): a 3 of 9, b 3 of 9.")
+
+
+def test_checks_that_were_not_measured_widen_the_difference(make_trial: Callable[..., TrialRecord]) -> None:
+    run = Run(
+        id="r",
+        created_at="",
+        evaluation=Evaluation(),
+        tasks=tuple(Task(id=f"t{n}", title="t", prompt="p") for n in range(8)),
+        agents=tuple(AgentConfig(name=name, provider="x") for name in "ab"),
+        repeats={},
+    )
+
+    def against(second: float | None, repeats: int = 20) -> Comparison:
+        scores: dict[str, tuple[float | None, ...]] = {"a": (1.0, second), "b": (0.5, 0.4)}
+        trials = [
+            make_trial(
+                agent=agent,
+                task=f"t{task}",
+                repeat=repeat,
+                checks=tuple(
+                    Check(verifier="answer", label=label, score=score, reason="r")
+                    for label, score in zip("xy", scores[agent], strict=True)
+                ),
+            )
+            for agent in "ab"
+            for task in range(8 if repeats > 1 else 1)
+            for repeat in range(1, repeats + 1)
+        ]
+        return pair(read_field(run, trials, ()), "a", "b")
+
+    known, lacking = against(0.88), against(None)
+    assert known.difference == lacking.difference == pytest.approx(0.49)
+    assert known.interval is not None
+    assert lacking.interval is not None
+    assert (known.verdict, lacking.verdict) == ("first", "too close to call")
+    assert lacking.interval.low == pytest.approx(known.interval.low - 0.44)
+    assert lacking.probability is None
+    assert "with what checks leave that were not measured; 8 tasks × 20)" in sentence(lacking)
+    alone = against(None, repeats=1)
+    assert (alone.interval, alone.verdict) == (None, "too few to say")
+    assert "(5 to 55 by the checks that were not measured; 1 task × 1)" in sentence(alone)

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from flatfield.records import (
     AgentConfig,
+    Anchors,
     Check,
     Evaluation,
     Failure,
@@ -19,7 +20,7 @@ from flatfield.records import (
     TrialRecord,
     Weights,
 )
-from flatfield.scoring.decision import Constraints, decide
+from flatfield.scoring.decision import Constraints, decide, within
 from flatfield.scoring.grading import grade
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 
@@ -166,7 +167,7 @@ def test_an_agent_with_fewer_tasks_is_compared_on_what_is_known() -> None:
     found = decide(without(result({"a": (0.9, 1.0, 0.01), "b": (1.0, 1.0, 0.01)}), ("b", "t3")), Constraints())
     assert (found.recommended, found.runner_up, found.excluded) == ("b", "a", ())
     assert "b was not measured on t3" in found.reasons
-    assert found.caveats == ("b lacks 1 trial of 6; had they failed, a would be first.",)
+    assert found.caveats == ("b: 5 of 6 trials measured; had the others failed, a would be first.",)
 
 
 def test_what_is_not_measured_never_helps() -> None:
@@ -212,3 +213,143 @@ def test_a_price_that_is_partly_known_is_said_with_how_far() -> None:
     assert found.caveats == ("a: cost known on 5 of 6 trials.",)
     assert any("($0.02 per trial, known on 5 of 6)" in line for line in found.reasons)
     assert not found.excluded
+
+
+NAMES = tuple(f"t{n}" for n in range(6))
+FAILING: Figures = (0.1, 1.0, None)
+
+
+def test_an_unpriced_agent_that_fails_turns_nothing() -> None:
+    agents: dict[str, Figures] = {"dear": (1.0, 10.0, 5.0), "cheap": (1.0, 13.0, 0.01)}
+    alone = decide(result(agents), Constraints())
+    whole = result({**agents, "loser": FAILING})
+    beside = decide(whole, Constraints())
+    assert alone.recommended == beside.recommended == "cheap"
+    assert (alone.answer, alone.caveats) == (beside.answer, beside.caveats)
+    assert (whole.grading.unpriced, whole.grading.weights.cost) == ((), 0.25)
+    (loser,) = (card for card in whole.grading.scorecards if card.agent == "loser")
+    assert (loser.overall.letter, loser.overall.note) == ("F", "no price known: cost counts 0")
+    assert not any(one.agent == "loser" for one in beside.excluded)
+
+
+def test_where_nobody_does_the_job_any_of_them_may_strike_cost_out() -> None:
+    whole = result({"a": (0.3, 1.0, 0.01), "b": (0.2, 1.0, None)})
+    assert (whole.grading.unpriced, whole.grading.weights.cost) == (("b",), 0.0)
+
+
+def test_within_limits_cost_counts_again_where_all_that_are_left_have_a_price() -> None:
+    whole = result({"dear": (1.0, 10.0, 5.0), "cheap": (1.0, 13.0, 0.01), "own": (0.7, 900.0, None)})
+    assert decide(whole, Constraints()).recommended == "dear"
+    assert whole.grading.unpriced == ("own",)
+    for limits in (Constraints(min_performance="A"), Constraints(max_cost_usd=9.0)):
+        found = decide(whole, limits)
+        assert (found.recommended, found.caveats) == ("cheap", ())
+        assert "weighted 50%/25%/25%" in found.reasons[0]
+        assert decide(within(whole, limits), limits) == found
+
+
+def test_weights_that_were_asked_for_hold_within_limits() -> None:
+    whole = result({"dear": (1.0, 10.0, 5.0), "cheap": (1.0, 13.0, 0.01), "own": (0.7, 900.0, None)})
+    weights = Weights(performance=0.0, speed=0.5, cost=0.5)
+    asked = structs.replace(whole, grading=grade(whole.run, whole.trials, (), weights=weights))
+    assert "weighted 0%/50%/50%" in decide(asked, Constraints(min_performance="A")).reasons[0]
+    both = decide(whole, Constraints(min_performance="A", weights=weights))
+    assert "weighted 0%/50%/50%" in both.reasons[0]
+
+
+def test_who_scored_higher_with_gaps_is_told_and_nobody_is_called_the_best() -> None:
+    lost = [("crash", f"t{n}") for n in range(2, 6)]
+    found = decide(without(result({"honest": (0.7, 10.0, 0.01), "crash": (0.7, 2.0, 0.001)}), *lost), Constraints())
+    assert (found.recommended, found.runner_up) == ("honest", "crash")
+    assert found.reasons[0].startswith("honest stands first of 2: ")
+    assert found.caveats == (
+        "crash scored higher on the 2 of 6 trials that were measured; what is missing never helps.",
+    )
+    whole = decide(result({"honest": (0.7, 10.0, 0.01), "crash": (0.6, 20.0, 0.02)}), Constraints())
+    assert whole.reasons[0].startswith("honest has the best overall score of 2: ")
+
+
+def test_who_has_the_higher_overall_and_does_not_do_the_job_is_told() -> None:
+    whole = result({"able": (0.52, 100.0, 0.01), "quick": (0.49, 1.0, 0.01)})
+    frozen = [Anchors(task=name, measure="speed", best=1.0, worst=100.0) for name in NAMES]
+    weights = Weights(performance=0.5, speed=0.5, cost=0.0)
+    graded = grade(whole.run, whole.trials, (), anchors=frozen, weights=weights)
+    found = decide(structs.replace(whole, grading=graded), Constraints())
+    assert found.recommended == "able"
+    assert found.reasons[0].startswith("able stands first of 2: ")
+    assert found.caveats == ("quick has a higher overall, but does not do the job.",)
+
+
+def test_missing_trials_of_the_first_two_are_never_silent() -> None:
+    whole = result({"down": (1.0, 1.0, 0.01), "next": (0.9, 9.0, 0.09), "fails": (0.0, 1.0, 0.01)})
+    lost = [*(("down", name) for name in NAMES[:1]), *(("next", name) for name in NAMES[:2])]
+    found = decide(without(whole, *lost, ("fails", "t0")), Constraints())
+    assert (found.recommended, found.runner_up) == ("down", "next")
+    assert found.caveats == ("down: 5 of 6 trials measured.", "next: 4 of 6 trials measured.")
+
+
+def test_beside_none_does_the_job_stands_who_was_not_measured() -> None:
+    found = decide(result({"fails": (0.0, 1.0, 0.01), "down": (None, 1.0, 0.01)}), Constraints())
+    assert found.answer.startswith("None does the job; the best of them is fails")
+    assert found.caveats == ("Not measured: down.",)
+
+
+def checked(
+    seconds: float, *scores: float | None, agent: str = "a", weights: tuple[float, float] = (1.0, 1.0)
+) -> TrialRecord:
+    checks = tuple(
+        Check(verifier="command", label=label, score=score, reason="", weight=weight)
+        for label, score, weight in zip(("pytest", "lint"), scores, weights, strict=True)
+    )
+    return structs.replace(record(agent, "t0", (1.0, seconds, 0.01), 0), checks=checks)
+
+
+def checked_result(*trials: TrialRecord) -> RunResult:
+    bare = result(dict.fromkeys((each.agent for each in trials), (1.0, 1.0, 0.01)), tasks=1)
+    return RunResult(run=bare.run, trials=trials, verdicts=(), grading=grade(bare.run, trials, ()))
+
+
+@pytest.mark.parametrize("second", [1.0, 0.5, 0.0])
+def test_an_unmeasured_check_never_beats_who_did_as_well(second: float) -> None:
+    found = decide(
+        checked_result(checked(5.0, 1.0, None, agent="lost"), checked(10.0, 1.0, second, agent="whole")), Constraints()
+    )
+    assert (found.recommended, found.runner_up) == ("whole", "lost")
+    assert found.caveats[-1] == "Checks were not measured: lint of t0 on 1 of 2 trials (lost)."
+    assert "lost scored higher by the checks that were measured; what is missing never helps." in found.caveats
+
+
+def test_who_may_do_the_job_by_half_its_checks_is_not_known_to_do_it() -> None:
+    found = decide(
+        checked_result(checked(5.0, 1.0, None, agent="lost"), checked(10.0, 0.9, 0.0, agent="whole")), Constraints()
+    )
+    assert found.recommended == "lost"
+    found = decide(
+        checked_result(checked(5.0, 0.9, None, agent="lost"), checked(10.0, 0.9, 0.0, agent="whole")), Constraints()
+    )
+    assert found.recommended == "whole"
+    assert found.answer.startswith("None is known to do the job; the best of them is whole, overall D")
+
+
+def test_what_unmeasured_checks_could_turn_is_told() -> None:
+    lost, whole = checked(1.0, 1.0, None, agent="lost", weights=(3, 2)), (1.0, 0.25, 1.0)
+    found = decide(checked_result(lost, checked(*whole, agent="whole", weights=(3, 2))), Constraints())
+    assert found.recommended == "lost"
+    assert found.caveats[0] == "lost: had the checks failed that were not measured, whole would be first."
+
+
+def test_checks_that_nobody_was_measured_by_are_one_sentence() -> None:
+    found = decide(checked_result(checked(1.0, 1.0, None), checked(2.0, 1.0, None, agent="b")), Constraints())
+    assert found.recommended == "a"
+    assert found.caveats == ("Checks were not measured: lint of t0 on any trial.",)
+
+
+def test_wrong_claims_of_both_are_told() -> None:
+    found = decide(result({"a": (0.9, 1.0, 0.01), "b": (0.8, 2.0, 0.02)}), Constraints())
+    assert "a took for done what checks say was not in 6 of 6 trials" in found.reasons
+    assert "b took for done what checks say was not in 6 of 6 trials" in found.reasons
+
+
+def test_an_unknown_price_is_said_once() -> None:
+    found = decide(result({"one": (1.0, 1.0, None), "other": (0.9, 2.0, None)}), Constraints())
+    assert found.reasons[1].endswith("cost no price known")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from flatfield.records import AgentConfig, Check, Evaluation, Letter, Run, Task, TrialRecord, Verdict, VerifierSpec
-from flatfield.scoring.performance import Measured, checks_score, device_cost, measure
+from flatfield.scoring.performance import NOT_ALL, Measured, checks_score, device_cost, is_wrong_claim, measure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,3 +147,52 @@ def test_more_of_one_check_never_lowers_the_score(found: list[tuple[float | None
     after = checks_score(checks)
     assert after is not None
     assert after >= before - 1e-12
+
+
+def test_a_check_that_others_were_measured_by_leaves_its_weight_open() -> None:
+    trials = [
+        trial("a", check(1.0, "file"), check(None, "command", 3.0)),
+        trial("b", check(1.0, "file"), check(0.5, "command", 3.0)),
+    ]
+    figures = measured(trials, ()).figures
+    (lacking,), (whole,) = figures["a", "t"], figures["b", "t"]
+    assert lacking.score == NOT_ALL
+    assert [lacking.score - lacking.down, lacking.score + lacking.up] == pytest.approx([0.25, 1.0])
+    assert (whole.down, whole.up) == (0.0, 0.0)
+
+
+def test_a_check_that_nobody_was_measured_by_is_nobodys_gap() -> None:
+    trials = [trial(agent, check(1.0, "file"), check(None, "command")) for agent in "ab"]
+    for (found,) in measured(trials, ()).figures.values():
+        assert (found.score, found.down, found.up) == (NOT_ALL, 0.0, 0.0)
+
+
+def test_what_is_left_open_counts_as_the_checks_do_beside_a_judge() -> None:
+    trials = [
+        trial("a", check(0.5, "file"), check(None, "command")),
+        trial("b", check(0.5, "file"), check(0.5, "command")),
+    ]
+    verdicts = [verdict("a", "S"), verdict("b", "S")]
+    for weight, ends in ((0.0, (0.25, 0.25)), (0.5, (0.125, 0.125)), (1.0, (0.0, 0.0))):
+        (found,) = measured(trials, verdicts, judge_weight=weight).figures["a", "t"]
+        assert (found.down, found.up) == ends
+
+
+def test_only_checks_with_a_weight_keep_a_trial_from_the_best_letter() -> None:
+    assert checks_score([check(1.0), check(None, "command", 0.0), check(0.0, "file", 0.0)]) == 1.0
+    assert checks_score([check(1.0, weight=0.0)]) is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "wrong"),
+    [((1.0, 1.0), False), ((1.0, 0.9), True), ((0.9, None), True), ((1.0, None), None), ((None, None), None)],
+)
+def test_a_claim_is_wrong_only_by_a_check_that_says_so(scores: tuple[float | None, ...], wrong: bool | None) -> None:
+    assert is_wrong_claim(trial("a", *map(check, scores))) is wrong
+
+
+def test_what_is_full_and_who_claims_nothing_is_no_wrong_claim() -> None:
+    assert is_wrong_claim(trial("a", _graded(0.96, full_at=0.95))) is False
+    assert is_wrong_claim(structs.replace(trial("a", check(0.0)), stop="turn_limit")) is None
+    assert is_wrong_claim(trial("a", check(1.0), check(0.0, "file", 0.0))) is False
+    assert is_wrong_claim(trial("a", check(None, "rubric"))) is None

@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from flatfield.records import AgentConfig, Cell, Check, Evaluation, Grading, Run, Scorecard, Task, TrialRecord
+from flatfield.scoring.answer import graded
 from flatfield.scoring.grading import grade
 
 if TYPE_CHECKING:
@@ -160,3 +161,24 @@ def test_claims_are_answers_and_wrong_ones_had_not_done_all() -> None:
     unchecked = structs.replace(trial("a", 0.0, repeat=5), checks=())
     found = card(grade(make_run(["a"]), [*trials, stopped, unchecked], ()), "a")
     assert (found.claims, found.wrong_claims) == (3, 2)
+
+
+def test_a_trial_with_full_and_unmeasured_checks_is_neither_right_nor_wrong() -> None:
+    full, lacking, wrong = (
+        Check(verifier="answer", label=label, score=score, reason="")
+        for label, score in (("x", 1.0), ("y", None), ("y", 0.5))
+    )
+    checks = ((full,), (full, lacking), (full, wrong), (lacking,), (lacking, wrong))
+    trials = [
+        structs.replace(trial("a", 1.0, repeat=repeat), checks=found) for repeat, found in enumerate(checks, start=1)
+    ]
+    found = card(grade(make_run(["a"]), trials, ()), "a")
+    assert (found.claims, found.wrong_claims) == (3, 2)
+
+
+def test_a_cost_that_is_known_once_does_not_make_five_trials_one() -> None:
+    trials = [trial("a", 1.0, repeat=n) for n in range(1, 6)]
+    known_once = [trials[0], *(structs.replace(each, cost_usd=None) for each in trials[1:])]
+    found = card(grade(make_run(["a"]), known_once, ()), "a")
+    assert (found.overall.n, found.overall.note, found.cost.n) == (5, "", 1)
+    assert graded(found.overall) == "S (n=5)"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from flatfield.records import Cell, Grade, ScaleGrade, Scorecard
-from flatfield.scoring.standing import best_first, did_as_well, known
+from flatfield.scoring.standing import best_first, did_as_well, known, surely_able
 
 NAMES = "abcd"
 SCORES = st.sampled_from([0.0, 0.5, 1.0])
@@ -72,9 +73,35 @@ def test_nobody_with_gaps_stands_above_one_that_did_as_well(drawn: list[list[tup
     cards = []
     for agent, own in agents.items():
         measured = [score for score, n in own if n] or [0.0]
-        cards.append(card(agent, 1.0, sum(measured) / len(measured)))
+        average = sum(measured) / len(measured)
+        cards.append(card(agent, average, average))
     state = known(agents, cells)
     order = best_first(cards, state)
     assert sorted(order) == sorted(agents)
     for place, agent in enumerate(order):
         assert not any(did_as_well(state[later], state[agent]) for later in order[place + 1 :])
+
+
+def unchecked(agent: str, score: float, down: float, up: float) -> Cell:
+    return structs.replace(cell(agent, "t", score, 2), down=down, up=up)
+
+
+def test_a_check_that_is_missing_counts_as_a_missing_part_of_its_trial() -> None:
+    state = known(["whole", "lost"], [cell("whole", "t", 0.5, 2), unchecked("lost", 0.9, 0.5, 0.1)])
+    assert [state["lost"].gap, state["lost"].least["t"]] == pytest.approx([0.6, 0.4])
+    assert best_first([card("whole", 0.5, 0.5), card("lost", 0.9, 0.9)], state) == ("whole", "lost")
+    better = known(["whole", "lost"], [cell("whole", "t", 0.3, 2), unchecked("lost", 0.9, 0.5, 0.1)])
+    assert best_first([card("whole", 0.5, 0.5), card("lost", 0.9, 0.9)], better) == ("lost", "whole")
+
+
+def test_the_same_failing_work_stands_before_the_one_that_was_not_checked() -> None:
+    """One half was right; of `lost` the other half was not looked at, so that it seems to do the job."""
+    state = known(["whole", "lost"], [cell("whole", "t", 0.475, 2), unchecked("lost", 0.94, 0.465, 0.06)])
+    cards = [card("whole", 0.475, 0.475), card("lost", 0.94, 0.94)]
+    assert surely_able(cards, state) == frozenset()
+    assert best_first(cards, state) == ("whole", "lost")
+
+
+def test_only_who_is_in_question_is_in_the_order() -> None:
+    cards = [card("a", 1.0, 0.9), card("b", 1.0, 0.8)]
+    assert best_first(cards, known(["b"], [cell("a", "t", 1.0, 2), cell("b", "t", 1.0, 2)])) == ("b",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.faces.wording import dollars, many, seconds, times
+from flatfield.faces.wording import dollars, many, seconds, times, wrong_but_confident
 
 if TYPE_CHECKING:
     from flatfield.records import Comparison
@@ -44,9 +44,15 @@ def _than(difference: float) -> str:
 
 
 def _how_sure(found: Comparison) -> str:
-    if found.interval is None or found.probability is None:
-        return f"({_sample(found)})"
+    if found.interval is None:
+        down, up = found.left_open
+        ends = f"{points(found.difference - down)} to {points(found.difference + up)}"
+        return (
+            f"({ends} by the checks that were not measured; {_sample(found)})" if down or up else f"({_sample(found)})"
+        )
     ends = f"{points(found.interval.low)} to {points(found.interval.high)}"
+    if found.probability is None:
+        return f"(95 %: {ends}, with what checks leave that were not measured; {_sample(found)})"
     likely = min(max(found.probability, 0.01), 0.99)
     mark = ">" if found.probability > likely else "<" if found.probability < likely else ""
     return f"(95 %: {ends}; better with probability {mark}{likely:.2f}; {_sample(found)})"
@@ -88,11 +94,20 @@ def _ratio(first: float | None, second: float | None, what: str) -> str:
     return f"{preposition} {shown} the {what}"
 
 
+def claims(found: Comparison) -> str:
+    """How often either side took for done what was not; "" where neither claimed to be done."""
+    return wrong_but_confident(zip(_sides(found), found.wrong_claims, found.claims, strict=True))
+
+
+def _sides(found: Comparison) -> tuple[str, str]:
+    if found.kind == "runs":
+        return f"{found.first} ({found.first_run})", f"{found.second} ({found.second_run})"
+    return found.first, found.second
+
+
 def side_by_side(found: Comparison) -> tuple[tuple[str, ...], ...]:
     """Performance, seconds and dollars per trial of both sides, as rows of a table."""
-    names = (found.first, found.second)
-    if found.kind == "runs":
-        names = (f"{found.first} ({found.first_run})", f"{found.second} ({found.second_run})")
+    names = _sides(found)
     scores = (found.first_score, found.second_score)
     active = (found.first_seconds, found.second_seconds)
     usd = (found.first_usd, found.second_usd)

@@ -10,6 +10,8 @@ from flatfield.scoring.answer import graded
 from flatfield.scoring.performance import checks_score
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from flatfield.records import Grade, ScaleGrade, TrialRecord
 
 UNKNOWN = "–"
@@ -99,6 +101,13 @@ def outcome(record: TrialRecord) -> str:
     score = checks_score(record.checks)
     ending = "" if record.stop == "answered" else f" ({record.stop.replace('_', ' ')})"
     return f"done{ending}" if score is None else f"score {score:.2f}{ending}"
+
+
+def wrong_but_confident(sides: Iterable[tuple[str, int, int]]) -> str:
+    """Who took for done what was not, as a sentence; `sides`: name, wrong claims, claims. "" where nobody claimed."""
+    said = [f"{name} {wrong:,} of {claims:,}" for name, wrong, claims in sides if claims]
+    text = "Wrong but confident (it answered, and checks say that not all is done)"
+    return f"{text}: {', '.join(said)}." if said else ""
 
 
 def printable(text: str) -> str:

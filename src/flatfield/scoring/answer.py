@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from flatfield.scoring.performance import places
 from flatfield.scoring.standing import does_the_job, known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flatfield.records import Exclusion, Grade, Grading, RunResult, Scorecard
+    from flatfield.scoring.performance import Place
+
+SHOWN = 3
+"""So many checks or agents are named where there are more."""
+LONGEST = 60
+"""Characters of a check's label that a sentence has room for."""
 
 
 def graded(grade: Grade) -> str:
     """`S (n=5, ≥ C)`: the letter, how many trials it stands on, and the worst letter inside the interval."""
     if grade.letter is None:
         return f"no {grade.lacks}" if grade.lacks else "not measured"
-    if grade.n == 1:
-        return f"{grade.letter} (one trial)"
     worst = f", ≥ {grade.at_worst}" if grade.at_worst and grade.interval else ""
+    if grade.n == 1:
+        return f"{grade.letter} (one trial{worst if grade.interval and not grade.interval.chance else ''})"
     return f"{grade.letter} (n={grade.n}{worst})"
 
 
@@ -42,15 +49,18 @@ def answer(result: RunResult, field: Sequence[Scorecard], excluded: Sequence[Exc
     able = [one for one in excluded if not cards[one.agent].control and does_the_job(cards[one.agent])]
     if able:
         return f"No agent within the limits does the job; left out: {left_out(able, cards)}."
-    return f"None does the job; the best of them is {named(first)}."
+    does = "is known to do" if any(map(does_the_job, field)) else "does"
+    return f"None {does} the job; the best of them is {named(first)}."
 
 
-def caveats(result: RunResult, grading: Grading, field: Sequence[Scorecard]) -> tuple[str, ...]:
-    """What the answer hides: trials that are still to come or not measured, and costs that are not known."""
-    begun = unfinished(result)
+def caveats(result: RunResult, field: Sequence[Scorecard]) -> tuple[str, ...]:
+    """What the answer hides: trials and checks that are still to come or not measured, and costs that are not known."""
+    begun, grading = unfinished(result), result.grading
     return (
         *((f"Not all is done: {begun}.",) if begun else ()),
-        *_gaps(grading, field),
+        *_gaps(result, field),
+        *_higher(field),
+        *unchecked(result),
         *without_cost(result, grading),
         *(
             f"{card.agent}: cost known on {card.priced:,} of {card.ran:,} trials."
@@ -62,15 +72,21 @@ def caveats(result: RunResult, grading: Grading, field: Sequence[Scorecard]) -> 
 
 def unfinished(result: RunResult) -> str:
     """Whose trials are not all done yet; failed ones count as done. "" when all are."""
+    waiting = _still_to_come(result)
+    return ", ".join(
+        f"{card.agent} has done {card.trials - waiting[card.agent]:,} of {_many(card.trials)}"
+        for card in result.grading.scorecards
+        if card.agent in waiting
+    )
+
+
+def _still_to_come(result: RunResult) -> dict[str, int]:
+    """How many trials are not done yet, by the agents of which there are any."""
     done = Counter(
         trial.agent for trial in result.trials if trial.failure is None or trial.failure.kind != "interrupted"
     )
     cards = [card for card in result.grading.scorecards if not card.control]
-    return ", ".join(
-        f"{card.agent} has done {done[card.agent]:,} of {_many(card.trials)}"
-        for card in cards
-        if done[card.agent] < card.trials
-    )
+    return {card.agent: card.trials - done[card.agent] for card in cards if done[card.agent] < card.trials}
 
 
 def without_cost(result: RunResult, grading: Grading) -> Iterator[str]:
@@ -99,18 +115,76 @@ def left_out(excluded: Sequence[Exclusion], cards: dict[str, Scorecard]) -> str:
     return "; ".join(f"{', '.join(agents)}: {reason}" for reason, agents in reasons.items())
 
 
-def _gaps(grading: Grading, field: Sequence[Scorecard]) -> Iterator[str]:
-    """Whether the answer changes if all trials of the first that are not measured had failed."""
-    if len(field) < 2:
-        return
+def scored_higher(field: Sequence[Scorecard]) -> list[Scorecard]:
+    """Whose overall is higher than that of the first: who lacks something, or does not do the job."""
+    scores = {card.agent: card.overall.score or 0.0 for card in field}
+    higher = [card for card in field[1:] if scores[card.agent] > scores[field[0].agent] + 1e-9]
+    return sorted(higher, key=lambda card: -scores[card.agent])
+
+
+def _higher(field: Sequence[Scorecard]) -> Iterator[str]:
+    for card in scored_higher(field)[:SHOWN]:
+        if does_the_job(card) < does_the_job(field[0]):
+            yield f"{card.agent} has a higher overall, but does not do the job."
+        else:
+            some = f"on the {card.measured:,} of {_many(card.trials)} that were measured"
+            what = some if card.measured < card.trials else "by the checks that were measured"
+            yield f"{card.agent} scored higher {what}; what is missing never helps."
+
+
+def _gaps(result: RunResult, field: Sequence[Scorecard]) -> Iterator[str]:
+    """What is missing of the first two, and whether the answer changes if all of it had failed."""
+    waiting, higher = _still_to_come(result), scored_higher(field)[:SHOWN]
+    for card in field[:2]:
+        lost = card.trials - card.measured
+        instead = _would_be_first(result.grading, field) if card is field[0] else ""
+        then = f"; had the others failed, {instead} would be first" if instead else ""
+        told = card in higher or lost <= waiting.get(card.agent, 0)
+        if lost and (then or not told):
+            yield f"{card.agent}: {card.measured:,} of {_many(card.trials)} measured{then}."
+        elif instead and not lost:
+            yield f"{card.agent}: had the checks failed that were not measured, {instead} would be first."
+    if field and not does_the_job(field[0]):
+        nothing = [card.agent for card in result.grading.scorecards if not card.control and not card.measured]
+        if nothing:
+            yield f"Not measured: {', '.join(nothing)}."
+
+
+def _would_be_first(grading: Grading, field: Sequence[Scorecard]) -> str:
+    """Who would, if all that is missing of the first had failed; "" where that changes nothing."""
     first, *others = field
     state = known([card.agent for card in grading.scorecards if not card.control], grading.cells)
-    least = (first.overall.score or 0.0) * (1.0 - state[first.agent].gap)
+    least = _at_least(first, state[first.agent].gap)
     ahead = [card for card in others if does_the_job(card) and _at_least(card, state[card.agent].gap) > least]
-    if ahead and state[first.agent].gap > 0.0:
-        best = max(ahead, key=lambda card: _at_least(card, state[card.agent].gap))
-        missing = _many(first.trials - first.measured)
-        yield f"{first.agent} lacks {missing} of {first.trials:,}; had they failed, {best.agent} would be first."
+    if not ahead or state[first.agent].gap <= 0.0:
+        return ""
+    return max(ahead, key=lambda card: _at_least(card, state[card.agent].gap)).agent
+
+
+def unchecked(result: RunResult) -> Iterator[str]:
+    """Which checks with a weight came to no score, of the trials that were measured otherwise, and on whose trials."""
+    contenders = {card.agent for card in result.grading.scorecards if not card.control}
+    found: dict[Place, list[tuple[str, bool]]] = {}
+    for trial in result.trials:
+        for place, check in places(trial) if trial.failure is None and trial.agent in contenders else ():
+            found.setdefault(place, []).append((trial.agent, check.score is not None))
+    parts = [_part(place, each) for place, each in found.items() if not all(done for _, done in each)]
+    if parts:
+        more = f", and {len(parts) - SHOWN:,} more" if len(parts) > SHOWN else ""
+        yield f"Checks were not measured: {', '.join(parts[:SHOWN])}{more}."
+
+
+def _part(place: Place, found: Sequence[tuple[str, bool]]) -> str:
+    """`pytest of t on 1 of 2 trials (a)`."""
+    task, _, verifier, label = place
+    named = label or verifier
+    check = f"{named if len(named) <= LONGEST else f'{named[: LONGEST - 1]}…'} of {task}"
+    lacking = [agent for agent, done in found if not done]
+    if len(lacking) == len(found):
+        return f"{check} on any trial"
+    agents = list(dict.fromkeys(lacking))
+    whose = ", ".join(agents[:SHOWN]) + (" and others" if len(agents) > SHOWN else "")
+    return f"{check} on {len(lacking):,} of {_many(len(found))} ({whose})"
 
 
 def _at_least(card: Scorecard, gap: float) -> float:

@@ -64,6 +64,8 @@ def build_cell(
         cost_usd=_mean_known([t.cost_usd for t in trials]),
         passed=sum(f.score >= 1.0 for f in figures),
         judge=graded(mean(judged), len(judged), mean_interval(judged, "trials")) if judged else Grade(),
+        down=mean(f.down for f in figures) if figures else 0.0,
+        up=mean(f.up for f in figures) if figures else 0.0,
     )
 
 

@@ -11,10 +11,11 @@ from flatfield import plugins
 from flatfield.errors import NotFound
 from flatfield.records import Comparison, Interval
 from flatfield.scoring.grading import control_names
-from flatfield.scoring.performance import Figures, measure
+from flatfield.scoring.performance import Figures, is_wrong_claim, measure
 from flatfield.scoring.scales import exact, mean
 from flatfield.scoring.statistics.intervals import LEAST, bounds
 from flatfield.scoring.statistics.paired import Estimate, paired, unpaired
+from flatfield.scoring.unchecked import UNCHECKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,10 +32,14 @@ class Group(StrEnum):
 
 
 class Field(Struct, frozen=True, kw_only=True):
-    """A run's measured trials, read once for any number of comparisons."""
+    """A run's measured trials, read once for any number of comparisons.
+
+    `wrong`: by (agent, task) whether each claim to be done was wrong.
+    """
 
     run: Run
     figures: Mapping[tuple[str, str], Sequence[Figures]]
+    wrong: Mapping[tuple[str, str], Sequence[bool]]
     local: frozenset[str]
     contenders: tuple[str, ...]
 
@@ -54,9 +59,12 @@ def read_field(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdi
     trial cost $0: that is only so where the provider says that the model runs there, or a user's own price says $0.
     """
     costs: dict[str, list[float | None]] = {}
+    claims: dict[tuple[str, str], list[bool]] = {}
     for trial in trials:
         if trial.failure is None:
             costs.setdefault(trial.agent, []).append(trial.cost_usd)
+            wrong = is_wrong_claim(trial)
+            claims.setdefault((trial.agent, trial.task), []).extend([] if wrong is None else [wrong])
     controls = control_names(run)
     contenders = [agent for agent in run.agents if agent.name not in controls]
     local = [
@@ -69,6 +77,7 @@ def read_field(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdi
     return Field(
         run=run,
         figures=measure(run, trials, verdicts).figures,
+        wrong=claims,
         local=frozenset(local),
         contenders=tuple(agent.name for agent in contenders),
     )
@@ -103,7 +112,8 @@ def compare(first: Side, second: Side) -> Comparison | None:
     """The two on the tasks that both were measured on, unchanged between their runs; None where there is none.
 
     From three tasks up the tasks are the sample, paired (`statistics.paired`); below, the trials are, if each side has
-    three or more of every task: then it says nothing about other tasks than these.
+    three or more of every task: then it says nothing about other tasks than these. The interval holds what checks leave
+    that were not measured; no probability is told then.
     """
     tasks, left_out = _common(first, second)
     if not tasks:
@@ -115,6 +125,9 @@ def compare(first: Side, second: Side) -> Comparison | None:
     often = min(trials) / len(tasks)
     apart = paired(ours, theirs, often) if len(tasks) >= LEAST else _by_trials(first, second, tasks)
     method = f"paired by task, {len(tasks)} tasks" if len(tasks) >= LEAST else "of the trials of these tasks"
+    left_open = _unchecked(first, second, tasks)
+    interval = _interval(apart, method, left_open) if apart else None
+    claims = _claims(first, tasks), _claims(second, tasks)
     return Comparison(
         kind=_kind(first, second),
         first=first.name,
@@ -124,12 +137,15 @@ def compare(first: Side, second: Side) -> Comparison | None:
         tasks=tasks,
         left_out=left_out,
         trials=trials,
-        verdict=_verdict(apart),
+        verdict=_verdict(interval),
         first_score=mean(ours),
         second_score=mean(theirs),
         difference=exact(mean(ours) - mean(theirs)),
-        interval=Interval(low=apart.low, high=apart.high, method=method) if apart else None,
-        probability=apart.probability if apart else None,
+        interval=interval,
+        probability=apart.probability if apart and not any(left_open) else None,
+        claims=(len(claims[0]), len(claims[1])),
+        wrong_claims=(sum(claims[0]), sum(claims[1])),
+        left_open=left_open,
         first_seconds=_amount(first, tasks, "seconds"),
         second_seconds=_amount(second, tasks, "seconds"),
         first_usd=_amount(first, priced, "usd"),
@@ -205,11 +221,35 @@ def _within(side: Side, tasks: Sequence[str]) -> Estimate | None:
     return Estimate(value=mean(map(mean, trials)), low=mean(low), high=mean(high))
 
 
-def _verdict(apart: Difference | None) -> Literal["first", "second", "too close to call", "too few to say"]:
-    if apart is None:
+def _unchecked(first: Side, second: Side, tasks: Sequence[str]) -> tuple[float, float]:
+    """How much lower and higher the difference may be, for checks that were not measured."""
+    ends = []
+    for side in (first, second):
+        found = [_measured(side, task) for task in tasks]
+        down = mean(mean(mean(f.down for f in one) for one in each) for each in found)
+        up = mean(mean(mean(f.up for f in one) for one in each) for each in found)
+        ends.append((down, up))
+    return exact(ends[0][0] + ends[1][1]), exact(ends[0][1] + ends[1][0])
+
+
+def _interval(apart: Difference, method: str, left_open: tuple[float, float]) -> Interval:
+    return Interval(
+        low=max(apart.low - left_open[0], -1.0),
+        high=min(apart.high + left_open[1], 1.0),
+        method=f"{method}, and {UNCHECKED}" if any(left_open) else method,
+    )
+
+
+def _claims(side: Side, tasks: Sequence[str]) -> list[bool]:
+    """Of each claim to be done on the tasks, whether it was wrong."""
+    return [wrong for task in tasks for agent in side.agents for wrong in side.field.wrong.get((agent, task), ())]
+
+
+def _verdict(ends: Interval | None) -> Literal["first", "second", "too close to call", "too few to say"]:
+    if ends is None:
         return "too few to say"
-    if apart.low > 0.0 or apart.high < 0.0:
-        return "first" if apart.low > 0.0 else "second"
+    if ends.low > 0.0 or ends.high < 0.0:
+        return "first" if ends.low > 0.0 else "second"
     return "too close to call"
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from flatfield.records import Decision, Exclusion, Letter, Weights
-from flatfield.scoring.answer import answer, caveats
+from flatfield.records import Decision, Exclusion, Letter, RunResult, Weights
+from flatfield.scoring.answer import answer, caveats, scored_higher
 from flatfield.scoring.grading import grade
 from flatfield.scoring.scales import BANDS
 from flatfield.scoring.standing import does_the_job, known
@@ -18,7 +18,7 @@ SHOWN = 3
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.records import Grade, Grading, RunResult, Scorecard
+    from flatfield.records import Grade, Grading, Scorecard
 
 
 class Constraints(Struct, frozen=True, kw_only=True):
@@ -46,17 +46,14 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
 
 def decide(result: RunResult, constraints: Constraints) -> Decision:
-    """The recommendation for one run.
+    """The recommendation for one run, regraded as `within` does.
 
     Ranked as `standing.best_first` does: nobody is left out for what is not known of him, except where a limit asks for
     it. The Pareto front is of the agents that were not excluded, over the scores that have a weight. Nobody who does
     not do the job is recommended where the limits left out somebody who does.
     """
+    result = within(result, constraints)
     grading = result.grading
-    if constraints.weights is not None:
-        grading = grade(
-            result.run, result.trials, result.verdicts, weights=constraints.weights, anchors=grading.anchors
-        )
     candidates = _candidates(grading)
     reasons = {one.card.agent: _against(one, constraints) for one in candidates}
     excluded = tuple(Exclusion(agent=agent, reason=reason) for agent, reason in reasons.items() if reason)
@@ -74,9 +71,30 @@ def decide(result: RunResult, constraints: Constraints) -> Decision:
         confidence=_confidence(field),
         front=_front(field, grading.weights),
         excluded=excluded,
-        answer=answer(structs.replace(result, grading=grading), cards, excluded, why[0]),
-        caveats=caveats(result, grading, cards),
+        answer=answer(result, cards, excluded, why[0]),
+        caveats=caveats(result, cards),
     )
+
+
+def within(result: RunResult, constraints: Constraints) -> RunResult:
+    """The run as a decision sees it: by the weights asked for, and over those agents alone that the limits leave.
+
+    Who is left out takes cost from nobody and stands before nobody. The scales stay those of the run, so that a letter
+    of performance, speed or cost is the same with limits and without.
+    """
+    asked = constraints.weights or result.grading.asked or result.grading.weights
+    if constraints.weights is not None:
+        result = _regraded(result, asked, None)
+    contenders = [one for one in _candidates(result.grading) if not one.card.control]
+    left = [one.card.agent for one in contenders if not _beyond(one, constraints)]
+    return _regraded(result, asked, left) if len(left) < len(contenders) else result
+
+
+def _regraded(result: RunResult, weights: Weights, among: Sequence[str] | None) -> RunResult:
+    found = grade(
+        result.run, result.trials, result.verdicts, weights=weights, anchors=result.grading.anchors, among=among
+    )
+    return structs.replace(result, grading=structs.replace(found, notes=result.grading.notes))
 
 
 def _candidates(grading: Grading) -> list[Candidate]:
@@ -99,11 +117,19 @@ def _against(candidate: Candidate, constraints: Constraints) -> str:
         return "a control, not a contender"
     if card.performance.score is None:
         return card.performance.note or "not measured"
-    least = dict(BANDS)[constraints.min_performance] if constraints.min_performance else 0.0
-    if card.performance.score < least:
-        return f"performance {_score(card.performance)} is below {constraints.min_performance}"
-    beyond = _too_slow(candidate, constraints.max_seconds) or _too_dear(candidate, constraints.max_cost_usd)
+    beyond = _beyond(candidate, constraints)
     return beyond or (f"no overall: {card.overall.note}" if card.overall.score is None else "")
+
+
+def _beyond(candidate: Candidate, constraints: Constraints) -> str:
+    """Which limit a measured agent does not keep to; "" when it keeps to all."""
+    performance = candidate.card.performance
+    if performance.score is None:
+        return ""
+    least = dict(BANDS)[constraints.min_performance] if constraints.min_performance else 0.0
+    if performance.score < least:
+        return f"performance {_score(performance)} is below {constraints.min_performance}"
+    return _too_slow(candidate, constraints.max_seconds) or _too_dear(candidate, constraints.max_cost_usd)
 
 
 def _too_slow(candidate: Candidate, limit: float | None) -> str:
@@ -132,31 +158,34 @@ def _reasons(field: Sequence[Candidate], grading: Grading, result: RunResult) ->
     total = weights.performance + weights.speed + weights.cost
     shares = "/".join(f"{share / total:.0%}" for share in (weights.performance, weights.speed, weights.cost))
     weighted = f"performance/speed/cost weighted {shares}"
-    best = f"{first.card.agent} has the best overall score of {len(field)}: {_score(first.card.overall)}, {weighted}"
-    lines = [best, _figures(first)]
-    if first.card.wrong_claims:
-        lines.append(
-            f"it took for done what checks say was not in {first.card.wrong_claims:,} of {first.card.claims:,} trials"
-        )
+    higher = scored_higher([one.card for one in field])
+    place = "stands first" if higher else "has the best overall score"
+    best = f"{first.card.agent} {place} of {len(field)}: {_score(first.card.overall)}, {weighted}"
+    lines = [best, _figures(first), *_wrong_claims(first.card)]
     if len(field) > 1:
         lines.append(f"next is {field[1].card.agent}, overall {_score(field[1].card.overall)}; {_figures(field[1])}")
-        lines += _tradeoffs(field)
+        lines += [*_wrong_claims(field[1].card), *_tradeoffs(field)]
     lines += _incomplete(field)
     if any(trial.imported for trial in result.trials):
         lines.append("these are published figures, not measured here")
     return tuple(lines)
 
 
+def _wrong_claims(card: Scorecard) -> list[str]:
+    if not card.wrong_claims:
+        return []
+    often = f"{card.wrong_claims:,} of {card.claims:,} trials"
+    return [f"{card.agent} took for done what checks say was not in {often}"]
+
+
 def _figures(one: Candidate) -> str:
     card = one.card
-    usd = "no price known" if one.usd is None else f"${one.usd:.4g} per trial"
+    usd = "" if one.usd is None else f"${one.usd:.4g} per trial"
     if 0 < card.priced < card.ran:
         usd += f", known on {card.priced:,} of {card.ran:,}"
+    cost = f"{_score(card.cost)} ({usd})" if usd else _score(card.cost)
     seconds = "not timed" if one.seconds is None else f"{one.seconds:.1f} active seconds per trial"
-    return (
-        f"{card.agent}: performance {_score(card.performance)}, speed {_score(card.speed)} ({seconds}), "
-        f"cost {_score(card.cost)} ({usd})"
-    )
+    return f"{card.agent}: performance {_score(card.performance)}, speed {_score(card.speed)} ({seconds}), cost {cost}"
 
 
 def _incomplete(field: Sequence[Candidate]) -> list[str]:
@@ -190,7 +219,7 @@ def _confidence(field: Sequence[Candidate]) -> str:
     first = field[0].card
     if len(field) == 1:
         return f"no comparison: {first.agent} is the only agent left (n={first.overall.n})"
-    if first.overall.interval is None:
+    if first.overall.interval is None or not first.overall.interval.chance:
         return f"not separable with n={first.overall.n}: too few tasks and repeats for an interval"
     open_names = [one.card.agent for one in field[1:] if _may_be_ahead(one.card, first)]
     low, high = first.overall.interval.low, first.overall.interval.high
@@ -205,13 +234,13 @@ def _may_be_ahead(card: Scorecard, first: Scorecard) -> bool:
 
 
 def _front(field: Sequence[Candidate], weights: Weights) -> tuple[str, ...]:
-    """Agents that no other one matches on every weighted score and beats on one."""
+    """Agents that no other one matches on every weighted score and beats on one; what is not known counts 0."""
     parts = [
         name
         for name, weight in (("performance", weights.performance), ("speed", weights.speed), ("cost", weights.cost))
         if weight > 0
     ]
-    points = {one.card.agent: [getattr(one.card, name).score for name in parts] for one in field}
+    points = {one.card.agent: [getattr(one.card, name).score or 0.0 for name in parts] for one in field}
 
     def beaten(mine: list[float], other: list[float]) -> bool:
         return other != mine and all(theirs >= own for theirs, own in zip(other, mine, strict=True))

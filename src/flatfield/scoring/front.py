@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from flatfield.scoring.decision import Constraints, decide
+from flatfield.scoring.overall import counts_dearest
 from flatfield.scoring.performance import measure
 from flatfield.scoring.scales import HOLDS, blended, mean
 from flatfield.scoring.statistics.intervals import LEAST, t_quantile
@@ -165,13 +166,15 @@ class _View:
             measure: next((a for a in grading.anchors if (a.task, a.measure) == (task, measure)), None)
             for measure in MEASURES
         }
-        holds = _holds(self.cards[agent])
-        score = _score(figures, anchors, grading.weights, holds=holds)
+        card = self.cards[agent]
+        holds = _holds(card)
+        dearest = counts_dearest(card.performance, card.cost, grading.weights)
+        score = _score(figures, anchors, grading.weights, holds=holds, dearest=dearest)
         if score is None:
             return None
 
         def again(some: Sequence[Figures]) -> float:
-            found = _score(some, anchors, grading.weights, holds=holds)
+            found = _score(some, anchors, grading.weights, holds=holds, dearest=dearest)
             return score if found is None else found
 
         return score, _noise(score, figures, again)
@@ -184,13 +187,18 @@ def _holds(card: Scorecard) -> bool:
 
 
 def _score(
-    figures: Sequence[Figures], anchors: Mapping[Measure, Anchors | None], weights: Weights, *, holds: bool
+    figures: Sequence[Figures],
+    anchors: Mapping[Measure, Anchors | None],
+    weights: Weights,
+    *,
+    holds: bool,
+    dearest: bool,
 ) -> float | None:
     """An agent's part of its overall on one task: the blend (None: a part is not known), or its performance."""
     performance, speed, cost = task_scores({"": figures}, anchors)[""]
     if performance is None or not holds:
         return performance
-    return blended(performance, speed, cost, weights)
+    return blended(performance, speed, 0.0 if cost is None and dearest else cost, weights)
 
 
 def _noise(score: float, figures: Sequence[Figures], again: Callable[[Sequence[Figures]], float]) -> float:
@@ -259,4 +267,6 @@ def _gap_of_trials(first: Scorecard, second: Scorecard, shrunk: float) -> _Gap |
 
 def _estimate(card: Scorecard) -> Estimate | None:
     ends, score = card.overall.interval, card.overall.score
-    return None if ends is None or score is None else Estimate(value=score, low=ends.low, high=ends.high)
+    if ends is None or not ends.chance or score is None:
+        return None
+    return Estimate(value=score, low=ends.low, high=ends.high)

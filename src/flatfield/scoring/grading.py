@@ -21,18 +21,20 @@ from flatfield.scoring.cells import Setting, build_cell
 from flatfield.scoring.fairness.answered import others
 from flatfield.scoring.fairness.conditions import conditions
 from flatfield.scoring.fairness.odd_answers import oddities
-from flatfield.scoring.overall import task_blends
+from flatfield.scoring.overall import counts_dearest, task_blends
 from flatfield.scoring.performance import measure
+from flatfield.scoring.scales import HOLDS, mean
 from flatfield.scoring.scorecards import Sheet, build_scorecard
 from flatfield.scoring.standing import above_of, best_first, known
 from flatfield.scoring.statistics.bootstrap import bootstrap
 from flatfield.scoring.statistics.paired import Estimate
 from flatfield.scoring.statistics.ranks import Contender, rank_ranges
+from flatfield.scoring.unchecked import bounds_of, widen_card, widen_cell
 from flatfield.scoring.work import MEASURES, per_work, relative_score, scales_of
 from flatfield.tasks.agents import is_control
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from flatfield.records import Anchors, Cell, Interval, Run, Scorecard, TrialRecord, Verdict, Weights
     from flatfield.scoring.performance import Figures, Measured
@@ -46,6 +48,7 @@ def grade(
     *,
     weights: Weights | None = None,
     anchors: Sequence[Anchors] = (),
+    among: Collection[str] | None = None,
 ) -> Grading:
     """All grades of a run; nothing but its records goes in, so regrading is free.
 
@@ -56,32 +59,39 @@ def grade(
         weights: instead of the evaluation's; a weight of 0 means that the figure is not needed.
         anchors: frozen anchors, of another run or of this one before agents were added (`run.anchors`), by task and
             measure; tasks without one get their own.
+        among: only these are ranked, and only they may take cost out of the overall (None: all but the controls). All
+            are graded, and scales without frozen anchors are made of all.
 
-    Where an agent's cost cannot be graded, because no price is known or nobody else costs anything, cost is left out of
-    all overalls, unless nothing else has a weight.
+    Where the cost of an agent that does the job cannot be graded, because no price is known or nobody else costs
+    anything, cost is left out of all overalls, unless nothing else has a weight.
     """
+    asked = weights or run.evaluation.weights
     controls = control_names(run)
     ranked = [agent.name for agent in run.agents if agent.name not in controls]
+    chosen = [name for name in ranked if among is None or name in among]
     measured = measure(run, trials, verdicts)
     entries = {t.id: {name: measured.figures.get((name, t.id), ()) for name in ranked} for t in run.tasks}
     sources = scales_of(run, anchors)
     scales: dict[tuple[str, str], Anchors | None] = {
         (task, m): sources.of(task, m, agents) for task, agents in entries.items() for m in MEASURES
     }
-    gaps = _cost_gaps(entries, scales)
-    used = without_cost(weights or run.evaluation.weights, gaps)
+    gaps = _cost_gaps({task: {name: row[name] for name in chosen} for task, row in entries.items()}, scales)
+    used = without_cost(asked, gaps)
     ran = _finished(trials)
     cells = _cells(run, ran, measured, scales, used)
     sheets = _sheets(run, ran, cells, bootstrap(entries, used, sources))
     found = tuple(item for item in scales.values() if item is not None)
-    cards = [build_scorecard(sheet, used) for sheet in sheets]
-    state = known(ranked, cells)
-    left_out = gaps if used.cost == 0.0 < (weights or run.evaluation.weights).cost else {}
+    cards = tuple(build_scorecard(sheet, used) for sheet in sheets)
+    state = known(chosen, cells)
+    left_out = gaps if used.cost == 0.0 < asked.cost else {}
+    cards = _ranked(cards, cells, used, state)
+    cells, cards = _with_unchecked(cells, cards, measured, scales, used)
     return Grading(
         run=run.id,
         weights=used,
+        asked=asked,
         cells=cells,
-        scorecards=_ranked(cards, cells, used, state),
+        scorecards=cards,
         anchors=found,
         notes=(
             *measured.notes,
@@ -105,11 +115,20 @@ def control_names(run: Run) -> frozenset[str]:
 def _cost_gaps(
     entries: Mapping[str, Mapping[str, Sequence[Figures]]], scales: Mapping[tuple[str, str], Anchors | None]
 ) -> dict[str, Literal["price", "scale"]]:
-    """The agents that did work whose cost has no grade on any task, and what it lacks."""
+    """Whose cost has no grade on any task that they did work on, and what it lacks.
+
+    Of the agents that do the job (C or better); of all where nobody does: who fails takes nothing from the others.
+    """
+    done: dict[str, list[float]] = {}
+    for agents in entries.values():
+        for agent, figures in agents.items():
+            if figures:
+                done.setdefault(agent, []).append(mean(each.score for each in figures))
+    able = {agent for agent, scores in done.items() if mean(scores) >= HOLDS} or set(done)
     worked: dict[str, list[tuple[float | None, float | None]]] = {}
     for task, agents in entries.items():
         for agent, figures in agents.items():
-            if any(each.score > 0.0 for each in figures):
+            if agent in able and any(each.score > 0.0 for each in figures):
                 amount = per_work(figures, "cost")
                 worked.setdefault(agent, []).append((amount, relative_score(amount, scales[task, "cost"])))
     return {
@@ -186,11 +205,12 @@ def _ranked(
     cards: Sequence[Scorecard], cells: Sequence[Cell], weights: Weights, state: Mapping[str, Known]
 ) -> tuple[Scorecard, ...]:
     """Rank ranges from resampled ranks, for all that have an overall; nobody's reaches above those who stand above."""
-    field = [card for card in cards if not card.control and card.overall.score is not None]
+    field = [card for card in cards if card.agent in state and card.overall.score is not None]
     order = best_first(cards, state)
     blends: dict[str, dict[str, float]] = {card.agent: {} for card in field}
+    dearest = {card.agent: counts_dearest(card.performance, card.cost, weights) for card in field}
     for cell in cells:
-        found = task_blends([cell], weights)
+        found = task_blends([cell], weights, dearest=dearest.get(cell.agent, False))
         if found and cell.agent in blends:
             blends[cell.agent][cell.task] = found[0]
     tasks = dict.fromkeys(cell.task for cell in cells)
@@ -205,6 +225,29 @@ def _ranked(
             best, worst = (max(mine, theirs) for mine, theirs in pair)
             ranks[card.agent] = (best, worst)
     return tuple(replace(card, rank=ranks[card.agent]) if card.agent in ranks else card for card in cards)
+
+
+def _with_unchecked(
+    cells: Sequence[Cell],
+    cards: Sequence[Scorecard],
+    measured: Measured,
+    scales: Mapping[tuple[str, str], Anchors | None],
+    weights: Weights,
+) -> tuple[tuple[Cell, ...], tuple[Scorecard, ...]]:
+    """Both as they are shown; ranks have what is not measured in them already."""
+    lacking = {cell.agent for cell in cells if cell.down or cell.up}
+    found = {
+        (cell.agent, cell.task): bounds_of(
+            cell, measured.figures.get((cell.agent, cell.task), ()), {m: scales[cell.task, m] for m in MEASURES}
+        )
+        for cell in cells
+        if cell.agent in lacking
+    }
+    own = {name: [each for (agent, _), each in found.items() if agent == name] for name in lacking}
+    return (
+        tuple(widen_cell(found[c.agent, c.task], weights) if c.down or c.up else c for c in cells),
+        tuple(widen_card(card, own[card.agent], weights) if card.agent in lacking else card for card in cards),
+    )
 
 
 def _contender(card: Scorecard, tasks: tuple[float, ...], gap: float) -> Contender:

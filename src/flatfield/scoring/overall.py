@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.records import Grade, Interval, Letter
-from flatfield.scoring.scales import blended, capped, letter_of
+from flatfield.scoring.scales import HOLDS, blended, capped, letter_of
 from flatfield.scoring.statistics.intervals import mean_interval
 
 if TYPE_CHECKING:
@@ -25,30 +25,46 @@ def combine(performance: Grade, speed: Grade, cost: Grade, weights: Weights) -> 
     """The overall grade, or why there is none.
 
     An agent whose cost has no grade has no overall while cost has a weight: a mean without it would not compare with
-    the others' (`grading.grade` takes the weight from all, where that is so). The interval joins the worst (and the
+    the others' (`grading.grade` takes the weight from all, where such an agent does the job). Of one that does not, it
+    counts 0: that takes cost from nobody and helps nobody. The interval joins the worst (and the
     best) ends of the parts that count: wider than an interval of the mean itself would be, never narrower.
     """
     if performance.score is None:
         return Grade(note=performance.note or "performance not measured")
+    note = performance.note if performance.n > 1 else ""
+    if weights.cost > 0.0 and counts_dearest(performance, cost, weights):
+        note = note or f"{cost.note}: cost counts 0"
+        nothing = Interval(low=0.0, high=0.0, method="a cost without a grade counts 0")
+        cost = Grade(score=0.0, interval=nothing)
     blend = blended(performance.score, speed.score, cost.score, weights)
     named = (("speed", speed, weights.speed), ("cost", cost, weights.cost))
     needed = [(name, grade) for name, grade, weight in named if weight > 0.0]
     if blend is None:
         missing = [grade.note or f"{name} not measured" for name, grade in needed if grade.score is None]
         return Grade(note=missing[0] if missing else "no weight is above 0")
-    n = min([performance.n, *(grade.n for _, grade in needed)])
     ends = _joint_ends(performance, speed, cost, weights)
-    return graded(capped(blend, performance.score), n, ends, performance.note if n > 1 else "")
+    return graded(capped(blend, performance.score), performance.n, ends, note)
 
 
-def task_blends(cells: Sequence[Cell], weights: Weights) -> list[float]:
-    """The uncapped blend of each task where all that counts was measured."""
+def counts_dearest(performance: Grade, cost: Grade, weights: Weights) -> bool:
+    """Whether a cost that cannot be graded counts 0: of who does not do the job, where something else has a weight."""
+    fails = performance.score is not None and performance.score < HOLDS
+    return fails and cost.lacks is not None and weights.performance + weights.speed > 0.0
+
+
+def task_blends(cells: Sequence[Cell], weights: Weights, *, dearest: bool = False) -> list[float]:
+    """The uncapped blend of each task where all that counts was measured; with `dearest`, an unknown cost counts 0."""
     blends = [
-        blended(cell.performance.score, cell.speed.relative.score, cell.cost.relative.score, weights)
+        blended(cell.performance.score, cell.speed.relative.score, _cost(cell, dearest=dearest), weights)
         for cell in cells
         if cell.performance.score is not None
     ]
     return [blend for blend in blends if blend is not None]
+
+
+def _cost(cell: Cell, *, dearest: bool) -> float | None:
+    known = cell.cost.relative.score
+    return 0.0 if known is None and dearest else known
 
 
 def task_interval(blends: Sequence[float], performance: Grade) -> Interval | None:

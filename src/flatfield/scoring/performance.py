@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, structs
@@ -22,17 +23,22 @@ ALL = BANDS[0][1]
 T = TypeVar("T")
 Key = tuple[str, str]
 """(agent, task)."""
+Place = tuple[str, int, str, str]
+"""A check of a task: the task, which of its checks, the verifier's name and the check's label."""
 
 
 class Figures(Struct, frozen=True, kw_only=True):
     """What grades need of one measured trial: its score in 0..1, and active seconds.
 
-    `usd` is what its cost is graded on (None: no price known).
+    `usd` is what its cost is graded on (None: no price known). `down` and `up`: how much lower and higher the score may
+    be, for checks that were measured on other trials of the task and not on this one.
     """
 
     score: float
     seconds: float
     usd: float | None
+    down: float = 0.0
+    up: float = 0.0
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -52,7 +58,7 @@ def measure(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]
     """
     letters = judge_scores(verdicts)
     blended = _blended(run, trials, letters)
-    found = _measured(run, trials, letters, blended)
+    found = _measured(run, trials, letters, blended, came_to_a_score(trials))
     judged_tasks = {task for _, task, _ in letters}
     return structs.replace(
         found, notes=(*found.notes, *_unjudged(run, judged_tasks), *_partly(run, judged_tasks - blended))
@@ -65,7 +71,7 @@ def trial_scores(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Ver
     blended = _blended(run, trials, letters)
     scores: dict[str, float] = {}
     for trial in trials:
-        found = _measured(run, (trial,), letters, blended).figures.get((trial.agent, trial.task))
+        found = _measured(run, (trial,), letters, blended, frozenset()).figures.get((trial.agent, trial.task))
         if found:
             scores[trial.id] = found[0].score
     return scores
@@ -89,7 +95,11 @@ def _blended(run: Run, trials: Sequence[TrialRecord], letters: Mapping[tuple[str
 
 
 def _measured(
-    run: Run, trials: Sequence[TrialRecord], letters: Mapping[tuple[str, str, int], float], blended: set[str]
+    run: Run,
+    trials: Sequence[TrialRecord],
+    letters: Mapping[tuple[str, str, int], float],
+    blended: set[str],
+    scored: frozenset[Place],
 ) -> Measured:
     agents = {agent.name: agent for agent in run.agents}
     tasks = {task.id: task for task in run.tasks}
@@ -106,9 +116,12 @@ def _measured(
         found = checks_score(trial.checks)
         if letter is not None and found is not None:
             pairs.append((found, letter))
-        score = _blend(found, letter, weight) if _verified(tasks[trial.task], trial) else letter
+        by_checks = _verified(tasks[trial.task], trial)
+        score = _blend(found, letter, weight) if by_checks else letter
         if score is not None:
-            figures.setdefault((trial.agent, trial.task), []).append(_figures(trial, agents[trial.agent], score))
+            down, up = _left_open(trial, scored, 1.0 - weight if by_checks else 0.0)
+            each = _figures(trial, agents[trial.agent], score)
+            figures.setdefault((trial.agent, trial.task), []).append(structs.replace(each, down=down, up=up))
     return Measured(figures=_frozen(figures), judged=_frozen(judged), notes=_agreement(pairs))
 
 
@@ -118,13 +131,79 @@ def checks_score(checks: Iterable[Check]) -> float | None:
     What is not full, or not measured, keeps the whole at NOT_ALL: the best letter says that all of it was done, so 43
     of 44 tests are the second best. What is full counts at least as the least of the best letter.
     """
-    counted = verified(checks)
-    measured = [(check, check.score) for check in counted if check.score is not None]
-    full = [score >= check.full_at for check, score in measured]
-    pairs = zip(measured, full, strict=True)
-    score = weighted_mean((max(score, ALL) if done else score, check.weight) for (check, score), done in pairs)
-    whole = all(full) and len(measured) == len(counted)
+    counted = weighted(checks)
+    score = weighted_mean(_scores(counted))
+    whole = all(is_full(check) for check in counted)
     return score if score is None or whole else min(score, NOT_ALL)
+
+
+def is_full(check: Check) -> bool:
+    """Whether the check was measured, and all of it was done."""
+    return check.score is not None and check.score >= check.full_at
+
+
+def _scores(checks: Iterable[Check]) -> list[tuple[float, float]]:
+    """(score, weight) of the measured checks; what is full counts at least as the least of the best letter."""
+    return [
+        (max(check.score, ALL) if is_full(check) else check.score, check.weight)
+        for check in checks
+        if check.score is not None
+    ]
+
+
+def is_wrong_claim(trial: TrialRecord) -> bool | None:
+    """Whether the agent took for done what a check says was not; None where it claims nothing, or nobody can tell.
+
+    It claims to be done where it ended the trial itself, with an answer. Where some checks are full and others were not
+    measured, it was neither right nor wrong.
+    """
+    checks = weighted(trial.checks)
+    if trial.stop != "answered" or not checks:
+        return None
+    if any(check.score is not None and not is_full(check) for check in checks):
+        return True
+    return False if all(is_full(check) for check in checks) else None
+
+
+def came_to_a_score(trials: Iterable[TrialRecord]) -> frozenset[Place]:
+    """The checks that were measured on some trial."""
+    return frozenset(
+        place for trial in trials if trial.failure is None for place, check in places(trial) if check.score is not None
+    )
+
+
+def places(trial: TrialRecord) -> list[tuple[Place, Check]]:
+    """The trial's verifiers' checks that have a weight, and which of the task's checks each is."""
+    return [
+        ((trial.task, index, check.verifier, check.label), check)
+        for index, check in enumerate(trial.checks)
+        if weighted((check,))
+    ]
+
+
+def _left_open(trial: TrialRecord, scored: frozenset[Place], part: float) -> tuple[float, float]:
+    """How much lower and higher the score may be, of which checks make this `part`.
+
+    The trial's checks that came to a score on another trial count anything between 0 and 1. One that came to a score
+    on none tells nobody from another.
+    """
+    found = places(trial)
+    measured = _scores(check for _, check in found)
+    score = weighted_mean(measured)
+    missing = math.fsum(check.weight for place, check in found if check.score is None and place in scored)
+    if score is None or missing <= 0.0:
+        return 0.0, 0.0
+    share = missing / (missing + math.fsum(weight for _, weight in measured))
+    low, high = score * (1.0 - share), score * (1.0 - share) + share
+    if any(not is_full(check) for place, check in found if check.score is not None or place not in scored):
+        high = min(high, NOT_ALL)
+    now = min(score, NOT_ALL)
+    return exact(part * max(now - low, 0.0)), exact(part * max(high - now, 0.0))
+
+
+def weighted(checks: Iterable[Check]) -> list[Check]:
+    """The checks of verifiers that have a weight."""
+    return [check for check in verified(checks) if check.weight > 0.0]
 
 
 def verified(checks: Iterable[Check]) -> list[Check]:

@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flatfield.records import Grade, Interval, Scorecard
-from flatfield.scoring.overall import combine, graded, task_blends, task_interval
-from flatfield.scoring.performance import ALL, checks_score, device_cost
+from flatfield.scoring.overall import combine, counts_dearest, graded, task_blends, task_interval
+from flatfield.scoring.performance import device_cost, is_wrong_claim
 from flatfield.scoring.scales import HOLDS, mean
 from flatfield.scoring.skills import skill_scores
 from flatfield.scoring.statistics.intervals import LEAST, mean_interval
@@ -47,7 +47,7 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
     cost = _cost(cells, exactly or joint.get("cost"), certain=free)
     if cost.score is not None and len(priced) < len(usd):
         cost = replace(cost, note=f"cost known on {len(priced)} of {len(usd)} trials")
-    claims = _claims(trials)
+    claims = [wrong for trial in trials if (wrong := is_wrong_claim(trial)) is not None]
     usages = [trial.usage for trial in trials if trial.usage is not None]
     return Scorecard(
         agent=sheet.agent.name,
@@ -72,15 +72,9 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
         output_tokens=sum(usage.output_tokens for usage in usages) if usages else None,
         highest_level=_highest_level(sheet),
         claims=len(claims),
-        wrong_claims=sum(score < ALL for score in claims),
+        wrong_claims=sum(claims),
         skills=skill_scores(trials),
     )
-
-
-def _claims(trials: Sequence[TrialRecord]) -> list[float]:
-    """The scores that checks gave to trials that their agent ended itself, with an answer: it takes them for done."""
-    scores = [checks_score(trial.checks) for trial in trials if trial.stop == "answered"]
-    return [score for score in scores if score is not None]
 
 
 def _graded_usd(trial: TrialRecord, agent: AgentConfig) -> float | None:
@@ -135,11 +129,13 @@ def _overall(sheet: Sheet, parts: tuple[Grade, Grade, Grade], weights: Weights) 
     """
     if sheet.control:
         return Grade(note="a control is not ranked")
-    overall = combine(*parts, weights)
+    performance, speed, cost = parts
+    dearest = counts_dearest(performance, cost, weights)
+    overall = combine(performance, speed, cost, weights)
     tasks = [cell.performance.score for cell in sheet.cells if cell.performance.score is not None]
     if overall.score is None or len(set(tasks)) < 2:
         return overall
-    blends = task_interval(task_blends(sheet.cells, weights), parts[0])
+    blends = task_interval(task_blends(sheet.cells, weights, dearest=dearest), performance)
     found = wider(sheet.bootstrapped.get("overall"), blends)
     if found is None:
         return overall

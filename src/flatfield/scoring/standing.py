@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class Known(Struct, frozen=True, kw_only=True):
-    """What an agent's trials leave open: `gap`, the mean share of its trials that are not measured (0..1).
+    """What an agent's trials leave open: `gap`, the mean share of them that is not measured (0..1).
 
-    `least`: its performance by task if all of them had failed; `tasks`: those on which nothing of it was measured.
+    A trial that lacks a check which others have counts with that check's share. `least`: its performance by task if all
+    of that had failed; `tasks`: those on which nothing of it was measured.
     """
 
     gap: float
@@ -39,19 +40,25 @@ def known(agents: Iterable[str], cells: Sequence[Cell]) -> dict[str, Known]:
 def _known(cells: Sequence[Cell]) -> Known:
     planned = {cell.task: max(cell.planned, cell.n, 1) for cell in cells}
     return Known(
-        gap=mean(1.0 - cell.n / planned[cell.task] for cell in cells) if cells else 0.0,
-        least={cell.task: (cell.performance.score or 0.0) * cell.n / planned[cell.task] for cell in cells},
+        gap=mean(1.0 - (1.0 - cell.down - cell.up) * cell.n / planned[cell.task] for cell in cells) if cells else 0.0,
+        least={cell.task: _least(cell) * cell.n / planned[cell.task] for cell in cells},
         tasks=tuple(cell.task for cell in cells if not cell.n),
     )
 
 
-def best_first(cards: Sequence[Scorecard], found: Mapping[str, Known]) -> tuple[str, ...]:
-    """The agents that have an overall, best first: who does the job (C or better), then by overall and performance.
+def _least(cell: Cell) -> float:
+    return (cell.performance.score or 0.0) - cell.down
 
-    One with unmeasured trials comes after all that `did_as_well`, whatever its averages are.
+
+def best_first(cards: Sequence[Scorecard], found: Mapping[str, Known]) -> tuple[str, ...]:
+    """The agents of `found` with an overall, best first: who does the job (C or better), then by overall, performance.
+
+    One with unmeasured trials or checks comes after all that `did_as_well`, whatever its averages are: also after who
+    does not do the job, for then nobody knows that it does itself.
     """
-    field = [card for card in cards if not card.control and card.overall.score is not None]
-    waiting = sorted(field, key=_merit)
+    field = [card for card in cards if card.agent in found and card.overall.score is not None]
+    able = surely_able(field, found)
+    waiting = sorted(field, key=lambda card: (card.agent not in able, *_merit(card)))
     above = {card.agent: above_of(card, field, found) for card in field}
     order: list[str] = []
     while waiting:
@@ -64,11 +71,24 @@ def best_first(cards: Sequence[Scorecard], found: Mapping[str, Known]) -> tuple[
 
 def above_of(card: Scorecard, field: Sequence[Scorecard], found: Mapping[str, Known]) -> frozenset[str]:
     """Who of the field stands above the agent whatever the averages say."""
+    able = surely_able(field, found)
     return frozenset(
         other.agent
         for other in field
-        if does_the_job(other) > does_the_job(card)
-        or (does_the_job(other) == does_the_job(card) and did_as_well(found[other.agent], found[card.agent]))
+        if (other.agent in able and card.agent not in able) or did_as_well(found[other.agent], found[card.agent])
+    )
+
+
+def surely_able(field: Sequence[Scorecard], found: Mapping[str, Known]) -> frozenset[str]:
+    """Who does the job, and of whom nobody that does not do it did as well as is known.
+
+    What follows from `did_as_well` never leads from these back to the others, so that the order has no circle.
+    """
+    failing = [found[card.agent] for card in field if not does_the_job(card)]
+    return frozenset(
+        card.agent
+        for card in field
+        if does_the_job(card) and not any(did_as_well(one, found[card.agent]) for one in failing)
     )
 
 
@@ -84,5 +104,5 @@ def did_as_well(one: Known, other: Known) -> bool:
     return all(one.least.get(task, 0.0) >= least - 1e-9 for task, least in other.least.items())
 
 
-def _merit(card: Scorecard) -> tuple[bool, float, float, str]:
-    return (not does_the_job(card), -(card.overall.score or 0.0), -(card.performance.score or 0.0), card.agent)
+def _merit(card: Scorecard) -> tuple[float, float, str]:
+    return -(card.overall.score or 0.0), -(card.performance.score or 0.0), card.agent

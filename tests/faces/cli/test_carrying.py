@@ -209,6 +209,12 @@ def test_codes_and_the_way_on(
     unmeasured = make_result([trial(more={"checks": (json_check(None),)})])
     assert code(unmeasured, summary()) == 3
     assert "1 trial not measured by any verifier" in capsys.readouterr().err
+    partly = make_result([trial(more={"checks": (json_check(1.0), json_check(None))})])
+    assert code(partly, summary()) == 3
+    told = capsys.readouterr().err
+    assert told == "1 trial not measured by all of its checks: the report says by which not, and why\n"
+    weightless = msgspec.structs.replace(json_check(None), weight=0.0)
+    assert code(make_result([trial(more={"checks": (json_check(1.0), weightless)})]), summary()) == 0
 
 
 def test_a_trial_whose_verifiers_measured_is_said_to_lack_a_judge(

@@ -31,6 +31,8 @@ def test_two_agents_in_a_sentence_and_a_table(loaded: Cli) -> None:
     done = loaded("compare", "gpt-5-mini", "gpt-5-nano", "--run", "2025")
     assert done.stdout.startswith("Too close to call: gpt-5-mini did 8 points less of the work than gpt-5-nano (95 %:")
     assert done.stdout.splitlines()[-1].split() == ["gpt-5-nano", "0.890", "27.1", "s", "$0.00337", "5"]
+    said = " ".join(done.stdout.split())
+    assert "Wrong but confident (it answered, and checks say that not all is done): gpt-5-mini 4 of 5," in said
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 
@@ -39,6 +41,7 @@ def test_json_has_the_sentence_and_the_figures(loaded: Cli) -> None:
     assert (found["kind"], found["verdict"], found["trials"]) == ("groups", "too close to call", [35, 10])
     assert found["interval"]["low"] < found["difference"] < found["interval"]["high"]
     assert found["sentence"].startswith("Too close to call: cloud (7 agents)")
+    assert found["claims"] == [35, 10]
 
 
 def test_without_names_what_people_ask_is_said(loaded: Cli) -> None:

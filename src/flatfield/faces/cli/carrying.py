@@ -140,7 +140,7 @@ def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
     """What of the run is not measured, and what would help."""
     from flatfield.faces.wording import many
     from flatfield.scoring.judge.judge import rubric_of
-    from flatfield.scoring.performance import checks_score, trial_scores, verified
+    from flatfield.scoring.performance import checks_score, places, trial_scores, verified
     from flatfield.tasks.lop import EXAMPLE
 
     failed = sum(trial.failure is not None for trial in result.trials)
@@ -165,6 +165,10 @@ def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
         yield f"{lacking}; {_go_on(result)} --judge AGENT"
     if unmeasured := len(unscored) - len(unjudged) - len(checked):
         yield f"{many(unmeasured, 'trial')} not measured by any verifier: the report says why"
+    graded = (trial for trial in result.trials if trial.failure is None and trial.id in scores)
+    if partly := sum(any(check.score is None for _, check in places(trial)) for trial in graded):
+        whose = "its" if partly == 1 else "their"
+        yield f"{many(partly, 'trial')} not measured by all of {whose} checks: the report says by which not, and why"
 
 
 def _go_on(result: RunResult) -> str:

@@ -114,7 +114,7 @@ def _some(found: Sequence[Comparison], otherwise: str) -> Sequence[Comparison]:
 
 def _show(found: Sequence[Comparison]) -> None:
     from flatfield.faces.blocks import Table
-    from flatfield.faces.compared import sentence, side_by_side
+    from flatfield.faces.compared import claims, sentence, side_by_side
     from flatfield.faces.drawing import open_console, wrapped
 
     screen = open_console()
@@ -122,6 +122,8 @@ def _show(found: Sequence[Comparison]) -> None:
         if number:
             screen.print()
         wrapped(sentence(each), screen)
+        if wrong := claims(each):
+            wrapped(wrong, screen)
         if each.left_out:
             wrapped(f"Left out, not done by both or not the same task: {', '.join(each.left_out)}", screen, style="dim")
         if len(found) == 1:

@@ -50,7 +50,7 @@ def command(
     from flatfield.faces.advice import advice, candidates
     from flatfield.faces.drawing import draw, open_console
     from flatfield.runs.results import load_result
-    from flatfield.scoring.decision import Constraints, decide
+    from flatfield.scoring.decision import Constraints, decide, within
 
     constraints = Constraints(
         weights=parse_weights(weights),
@@ -59,6 +59,7 @@ def command(
         max_cost_usd=max_cost_usd,
     )
     result = load_result(settings(context).store(), run, weights=constraints.weights)
+    result = within(result, constraints)
     decision = decide(result, constraints)
     if as_json:
         print_json(decision)

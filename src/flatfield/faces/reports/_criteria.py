@@ -28,6 +28,8 @@ TEXT = (
     (
         "S (n=5, ≥ C) is the letter of the estimate, the trials that it stands on, and the worst letter inside its 95%"
         " interval. Trials that the harness failed are not zeros: they are not measured, listed, and in no average."
+        " A check that was measured on other trials of the task and not on this one counts anything between 0 and 1"
+        " in the interval."
     ),
 )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.reports._ranking import controls, ranked
 from flatfield.faces.reports._summary import numbers
-from flatfield.faces.wording import UNKNOWN, count, dollars, letter, scaled, seconds
+from flatfield.faces.wording import UNKNOWN, count, dollars, letter, scaled, seconds, wrong_but_confident
 from flatfield.scoring.fairness.conditions import output_tokens_per_second
 from flatfield.scoring.fairness.device_figures import device_figures
 
@@ -89,9 +89,7 @@ def _device_row(each: DeviceFigures) -> tuple[str, ...]:
 
 def wrong_claims(cards: Sequence[Scorecard]) -> str:
     """Who took for done what was not, as a sentence: whether its work can be delegated; "" where nobody claimed."""
-    said = [f"{card.agent} {card.wrong_claims:,} of {card.claims:,}" for card in cards if card.claims]
-    text = "Wrong but confident (it answered, and checks say that not all is done)"
-    return f"{text}: {', '.join(said)}." if said else ""
+    return wrong_but_confident((card.agent, card.wrong_claims, card.claims) for card in cards)
 
 
 def _figures(card: Scorecard, columns: Sequence[str], result: RunResult) -> Sequence[str]:

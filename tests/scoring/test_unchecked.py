@@ -1,0 +1,95 @@
+"""The intervals shown reach as far as checks that were not measured may move a figure."""
+
+from __future__ import annotations
+
+import pytest
+
+from flatfield.records import AgentConfig, Check, Evaluation, Grading, Run, Scorecard, Task, TrialRecord
+from flatfield.scoring.answer import graded
+from flatfield.scoring.grading import grade
+
+
+def trial(agent: str, task: str, repeat: int, second: float | None) -> TrialRecord:
+    """The first check is full; the second has this score."""
+    checks = tuple(
+        Check(verifier="answer", label=label, score=score, reason="") for label, score in (("x", 1.0), ("y", second))
+    )
+    return TrialRecord(
+        run="r",
+        agent=agent,
+        task=task,
+        repeat=repeat,
+        task_digest="",
+        agent_fingerprint="",
+        stop="answered",
+        active_seconds=1.0,
+        cost_usd=0.01,
+        checks=checks,
+    )
+
+
+def graded_run(second: dict[str, float | None], tasks: int, repeats: int) -> Grading:
+    names = [f"t{n}" for n in range(tasks)]
+    run = Run(
+        id="r",
+        created_at="",
+        evaluation=Evaluation(),
+        tasks=tuple(Task(id=name, title=name, prompt="p") for name in names),
+        agents=tuple(AgentConfig(name=agent, provider="openai") for agent in second),
+        repeats=dict.fromkeys(names, repeats),
+    )
+    trials = [
+        trial(agent, name, repeat, score)
+        for agent, score in second.items()
+        for name in names
+        for repeat in range(1, repeats + 1)
+    ]
+    return grade(run, trials, ())
+
+
+def card(grading: Grading, agent: str) -> Scorecard:
+    return next(each for each in grading.scorecards if each.agent == agent)
+
+
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_one_trial_shows_what_was_not_checked_though_nothing_of_chance(tasks: int) -> None:
+    grading = graded_run({"lost": None, "whole": 1.0}, tasks, 1)
+    found = card(grading, "lost")
+    assert found.performance.interval is not None
+    assert (found.performance.interval.low, found.performance.interval.high) == (0.5, 1.0)
+    assert (found.performance.letter, found.performance.at_worst) == ("A", "C")
+    assert not found.performance.interval.chance
+    assert graded(found.performance) == ("A (one trial, ≥ C)" if tasks == 1 else "A (n=2, ≥ C)")
+    assert card(grading, "whole").performance.interval is None
+    assert found.rank == (1, 2) == card(grading, "whole").rank
+
+
+@pytest.mark.parametrize(("tasks", "repeats"), [(1, 3), (3, 1), (25, 1)])
+def test_an_interval_of_chance_is_widened_by_it(tasks: int, repeats: int) -> None:
+    lost, half = (
+        card(graded_run({"a": second, "other": 0.5}, tasks, repeats), "a").performance for second in (None, 0.88)
+    )
+    assert half.score == lost.score == pytest.approx(0.94)
+    assert half.interval is not None
+    assert lost.interval is not None
+    assert lost.interval.low == pytest.approx(max(half.interval.low - 0.44, 0.0))
+    assert lost.interval.high == 1.0
+    assert lost.interval.chance
+
+
+def test_speed_cost_and_overall_are_moved_with_the_work() -> None:
+    grading = graded_run({"lost": None, "whole": 1.0}, 1, 1)
+    found = card(grading, "lost")
+    for grade_ in (found.speed, found.cost, found.overall):
+        assert grade_.score is not None
+        assert grade_.interval is not None
+        assert grade_.interval.low < grade_.score
+    (cell,) = (each for each in grading.cells if each.agent == "lost")
+    assert [cell.down, cell.up] == pytest.approx([0.44, 0.06])
+    assert cell.overall.interval == found.overall.interval
+    assert found.overall.at_worst == "C"
+
+
+def test_where_nobody_was_checked_nothing_is_wider() -> None:
+    grading = graded_run({"a": None, "b": None}, 1, 1)
+    assert [one.performance.interval for one in grading.scorecards] == [None, None]
