@@ -79,19 +79,33 @@ def trial_scores(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Ver
 
 def _blended(run: Run, trials: Sequence[TrialRecord], letters: Mapping[tuple[str, str, int], float]) -> set[str]:
     """The tasks that the judge's letters count for: all that it graded, where they are to be blended without a gap."""
-    tasks = {task.id: task for task in run.tasks}
     graded = {task for _, task, _ in letters}
     if not 0.0 < run.evaluation.judge_weight < 1.0:
         return graded
-    gaps = {
-        trial.task
+    return graded - {trial.task for trial in _without_letter(run, trials, letters)}
+
+
+def without_letter(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]) -> tuple[TrialRecord, ...]:
+    """Verified trials that lack the judge's letter, though it counts for their tasks, of which it graded others."""
+    if run.evaluation.judge_weight <= 0.0:
+        return ()
+    return _without_letter(run, trials, judge_scores(verdicts))
+
+
+def _without_letter(
+    run: Run, trials: Sequence[TrialRecord], letters: Mapping[tuple[str, str, int], float]
+) -> tuple[TrialRecord, ...]:
+    tasks = {task.id: task for task in run.tasks}
+    graded = {task for _, task, _ in letters}
+    return tuple(
+        trial
         for trial in trials
         if trial.failure is None
+        and trial.task in graded
         and trial.task in tasks
         and _verified(tasks[trial.task], trial)
         and (trial.agent, trial.task, trial.repeat) not in letters
-    }
-    return graded - gaps
+    )
 
 
 def _measured(

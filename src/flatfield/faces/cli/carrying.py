@@ -140,7 +140,7 @@ def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
     """What of the run is not measured, and what would help."""
     from flatfield.faces.wording import many
     from flatfield.scoring.judge.judge import rubric_of
-    from flatfield.scoring.performance import checks_score, places, trial_scores, verified
+    from flatfield.scoring.performance import checks_score, places, trial_scores, verified, without_letter
     from flatfield.tasks.lop import EXAMPLE
 
     failed = sum(trial.failure is not None for trial in result.trials)
@@ -159,11 +159,15 @@ def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
             f"{many(len(unchecked), 'trial')} not graded, for nothing says what is right: "
             f"write `{EXAMPLE}` in the front matter of {names}, and run it again"
         )
-    checked = [trial for trial in unscored if checks_score(trial.checks) is not None]
+    checked = [
+        trial
+        for trial in without_letter(result.run, result.trials, result.verdicts)
+        if checks_score(trial.checks) is not None
+    ]
     if checked:
         lacking = f"{many(len(checked), 'trial')} verified but not judged, though judges count"
         yield f"{lacking}; {_go_on(result)} --judge AGENT"
-    if unmeasured := len(unscored) - len(unjudged) - len(checked):
+    if unmeasured := len(unscored) - len(unjudged) - sum(trial.id not in scores for trial in checked):
         yield f"{many(unmeasured, 'trial')} not measured by any verifier: the report says why"
     graded = (trial for trial in result.trials if trial.failure is None and trial.id in scores)
     if partly := sum(any(check.score is None for _, check in places(trial)) for trial in graded):
