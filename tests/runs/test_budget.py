@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from flatfield.records import TrialRecord
+from flatfield.records import Failure, Reply, Sent, TrialRecord, Turn
 from flatfield.runs.budget import Budget, Terms
 
 if TYPE_CHECKING:
-    from flatfield.records import Failure
     from flatfield.testing.clock import FakeClock
 
 FREE = Terms(most_usd=0.0, priced=True, can_be_held=True)
@@ -145,6 +145,11 @@ async def test_a_cost_that_stays_unknown_is_the_end_unless_it_is_to_be_ignored()
     assert budget.unknown_agents == ["a"]
     assert not await budget.admit("2", "a")
     assert not await budget.admit("3", "b", at_most(0.1))
+    assert not budget.needs_pilot("a", Terms())
+    assert await budget.admit("4", "other")
+    budget.settle("4", None)
+    assert budget.unknown_agents == ["a", "other"], "whoever else is not known is found in the same sitting"
+    assert not await budget.admit("5", "other")
     ignoring = Budget(1.0, ignored=("a",))
     assert not ignoring.needs_pilot("a", Terms())
     for trial in "123":
@@ -181,6 +186,18 @@ async def test_one_that_asked_no_model_tells_nothing_and_failed_ones_foretell_no
     assert await budget.admit("3", "a")  # were 0.6 expected of it, it would not fit
 
 
+def test_a_price_is_no_bound_for_what_can_only_be_ended_by_its_time() -> None:
+    assert Budget(1.0).needs_pilot("scaffold", Terms(priced=True))
+    assert not Budget(1.0, earlier=[stored("scaffold", 0.2)]).needs_pilot("scaffold", Terms(priced=True))
+    assert not Budget(None).needs_pilot("scaffold", Terms(priced=True))
+
+
+def test_an_earlier_trial_of_unknown_cost_ends_it() -> None:
+    turn = Turn(reply=Reply(text="", request=Sent(api="x", model="m")), cost_usd=None)
+    assert Budget(1.0, earlier=[structs.replace(stored("a", None), turns=(turn,))]).unknown_agents == ["a"]
+    assert Budget(1.0, earlier=[stored("a", None)]).unknown_agents == [], "it asked no model"
+
+
 def test_earlier_sittings_say_what_an_agent_costs() -> None:
     assert not Budget(1.0, earlier=[stored("a", 0.2)]).needs_pilot("a", Terms())
     assert Budget(1.0, earlier=[stored("a", 0.2)]).unknown_agents == []
@@ -196,9 +213,20 @@ async def test_no_trial_starts_that_would_not_end_in_time(clock: FakeClock) -> N
     budget.took(stored("a", None, wall_seconds=40.0))
     assert budget.expected_seconds("a", "t", terms) == 30.0
     assert budget.ends_in_time("a", "t", terms)
-    assert not budget.ends_in_time("a", "other", terms)
+    assert budget.expected_seconds("a", "other", terms) == 30.0, "what it took for another task is better than a limit"
+    assert not budget.ends_in_time("b", "t", terms)
     clock.seconds += 21
     assert not budget.ends_in_time("a", "t", terms)
+
+
+def test_until_a_task_is_done_its_forecast_says_how_long_it_takes_and_a_guess_gives_way_to_other_tasks() -> None:
+    budget = Budget(None, earlier=[stored("a", None, wall_seconds=20.0)])
+    guess = Terms(likely_seconds=2.0, is_guess=True, most_seconds=60.0)
+    assert budget.expected_seconds("b", "t", guess) == 2.0
+    assert budget.expected_seconds("a", "t", guess) == 20.0
+    assert budget.expected_seconds("a", "other", guess) == 20.0
+    assert budget.expected_seconds("a", "other", Terms(likely_seconds=2.0, most_seconds=60.0)) == 2.0
+    assert budget.expected_seconds("b", "t", Terms(most_seconds=60.0)) == 60.0
 
 
 @given(

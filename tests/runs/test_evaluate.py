@@ -562,11 +562,46 @@ async def test_a_trial_that_what_is_left_would_not_pay_is_ended_and_not_measured
     assert (summary.cancelled, len(summary.not_started)) == ((trial.id,), 4)
 
 
-async def test_a_budget_of_seconds_starts_nothing_that_its_limit_would_carry_past_it(sitting: Sitting) -> None:
+async def test_a_budget_of_seconds_starts_nothing_that_its_forecast_would_carry_past_it(sitting: Sitting) -> None:
     async with FakeChat(answering()) as server:
-        run = sitting.run([task()], [agent(server.base_url)], budget_seconds=100.0)
+        run = sitting.run([task()], [agent(server.base_url)], budget_seconds=5.0)
         summary = await sitting.evaluate(run)
         assert server.requests == []
         assert summary.not_started == {f"{run.id}/a/t/1": "time"}
-        longer = structs.replace(run, evaluation=structs.replace(run.evaluation, budget_seconds=1000.0))
-        assert len((await sitting.evaluate(longer)).measured) == 1
+        longer = structs.replace(run, evaluation=structs.replace(run.evaluation, budget_seconds=100.0))
+        assert len((await sitting.evaluate(longer)).measured) == 1, "its limit is 300 s, its forecast less"
+        again = sitting.run([task()], [agent(server.base_url)], budget_seconds=5.0)
+        assert len((await sitting.evaluate(again)).measured) == 1, "what an earlier run took is the forecast"
+
+
+async def test_a_price_that_is_set_after_the_first_trial_lets_the_run_go_on_and_counts_that_trial(
+    sitting: Sitting,
+) -> None:
+    def reading(_request: dict[str, Any], _number: int) -> FakeReply:
+        return FakeReply(text="42", usage=Usage(input_tokens=100, output_tokens=5))
+
+    async with FakeChat(reading) as server:
+        run = sitting.run([task()], [agent(server.base_url)], repeats=8, budget_usd=0.55)
+        with pytest.raises(NotReady, match=r'set input_mtok and output_mtok in the table \[prices."openai-chat:fake'):
+            await sitting.evaluate(run)
+        summary = await sitting.evaluate(run, prices=PRICES)
+    assert len(summary.measured) == 4, "$0.1 each, and the first one has cost as much"
+    assert set(summary.not_started.values()) == {"budget"}
+
+
+async def test_all_agents_that_tell_no_cost_are_named_at_once_each_with_its_mend(sitting: Sitting) -> None:
+    def silent(request: dict[str, Any], _number: int) -> FakeReply:
+        return FakeReply(text="42", usage=None if request["model"] == "silent" else Usage(input_tokens=9))
+
+    async with FakeChat(silent) as server:
+        agents = [structs.replace(agent(server.base_url, name), model=name) for name in ("silent", "b", "silent 2")]
+        agents[2] = structs.replace(agents[2], model="silent")
+        run = sitting.run([task()], agents, repeats=3, budget_usd=1.0)
+        with pytest.raises(NotReady) as caught:
+            await sitting.evaluate(run)
+        assert len(sitting.trials(run)) == 3, "one trial of each"
+    said = str(caught.value)
+    assert said.startswith("what silent, b, silent 2 cost is not known after a first trial")
+    assert 'no price is known for b; set input_mtok and output_mtok in the table [prices."openai-chat:b"]' in said
+    assert "no tokens are reported by silent, silent 2, so that a price changes nothing" in said
+    assert said.endswith("--budget-ignores silent --budget-ignores b --budget-ignores 'silent 2'")

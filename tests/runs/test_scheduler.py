@@ -391,16 +391,18 @@ async def test_what_nobody_knows_the_cost_of_is_tried_first_and_one_at_a_time(me
     assert len((await work).measured) == 6
 
 
-async def test_after_a_first_trial_of_unknown_cost_nothing_starts(means: Callable[..., Means], memory: Memory) -> None:
+async def test_after_first_trials_of_unknown_cost_nothing_starts(means: Callable[..., Means], memory: Memory) -> None:
     async def execute(plan: TrialPlan) -> TrialRecord:
         return record_of(plan)
 
     budget = Budget(1.0)
-    plans = [trial(agent, n) for n in (1, 2) for agent in ("a", "b")]
-    summary = await run_trials(plans, means(execute, budget=budget), asyncio.Event())
-    assert [record.id for record in memory.stored] == ["r/a/t/1"]
+    plans = [trial(agent, n) for n in (1, 2) for agent in ("known", "a", "b")]
+    known = Terms(most_usd=0.1, priced=True, can_be_held=True)
+    given = means(execute, budget=budget, terms=lambda plan: known if plan.agent == "known" else Terms())
+    summary = await run_trials(plans, given, asyncio.Event())
+    assert [record.id for record in memory.stored] == ["r/a/t/1", "r/b/t/1"]
     assert set(summary.not_started.values()) == {"budget"}
-    assert (budget.unknown_agents, summary.notes) == (["a"], ())
+    assert (budget.unknown_agents, summary.notes) == (["a", "b"], ())
 
 
 async def test_a_first_trial_that_came_to_nothing_is_followed_by_another_one(means: Callable[..., Means]) -> None:
@@ -430,4 +432,4 @@ async def test_what_would_not_end_in_time_is_not_started_and_said_once(
     assert summary.not_started == {plan.id: "time" for plan in plans[6:]}
     (said,) = summary.notes
     assert said.startswith("trials that would not end in time do not start: 60 s of the budget of 65 s are over")
-    assert said.endswith("and a may take 10 s for t")
+    assert said.endswith("and a will take about 10 s for t")

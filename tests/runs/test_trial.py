@@ -520,6 +520,38 @@ async def test_an_external_agent_ends_with_its_time(tmp_path: Path) -> None:
     assert record.active_seconds == pytest.approx(0.3)
 
 
+WITHOUT_ITS_FOLDER = {
+    "gone": ("shutil.rmtree(here)", 0.0),
+    "gone with what is above it": ("shutil.rmtree(os.path.dirname(here))", 0.0),
+    "a file": ("shutil.rmtree(here); open(here, 'w').write('x')", 0.0),
+    "a link": ("os.rename(here, here + '-'); os.symlink(here + '-', here)", 0.0),
+    "another folder with the work": ("shutil.rmtree(here); os.mkdir(here); open(here + '/b.txt', 'w').write('x')", 1.0),
+}
+
+
+@pytest.mark.parametrize(("code", "score"), WITHOUT_ITS_FOLDER.values(), ids=WITHOUT_ITS_FOLDER)
+async def test_an_external_agent_that_takes_its_folder_away_is_graded_by_what_is_left(
+    tmp_path: Path, code: str, score: float
+) -> None:
+    task = structs.replace(TASK, verifiers=(VerifierSpec(kind="file", options={"path": "b.txt", "equals": "x"}),))
+    work = f"import os, shutil, json; here = os.getcwd(); open('b.txt', 'w').write('x'); {code}"
+    async with field(tmp_path) as here:
+        record = await here.run(external(f"{work}; print(json.dumps(dict(text='done')))"), task)
+    assert record.failure is None
+    assert [check.score for check in record.checks] == [score]
+
+
+@pytest.mark.usefixtures("reachable")
+@pytest.mark.needs("bwrap")
+async def test_a_command_checks_what_is_left_of_a_folder_that_was_taken_away(tmp_path: Path) -> None:
+    task = structs.replace(TASK, verifiers=(VerifierSpec(kind="command", options={"run": "test -e b.txt"}),))
+    code = "import os, shutil; open('b.txt', 'w').write('x'); shutil.rmtree(os.getcwd()); print('{\"text\": \"done\"}')"
+    async with field(tmp_path, sandbox=find_sandbox(os.environ)) as here:
+        record = await here.run(external(code), task)
+    assert record.failure is None
+    assert [check.score for check in record.checks] == [0.0], record.checks
+
+
 @pytest.mark.usefixtures("reachable")
 @pytest.mark.needs("bwrap")
 async def test_what_an_external_agent_made_is_the_sandboxs_to_change(tmp_path: Path) -> None:

@@ -64,6 +64,12 @@ def test_a_guess_is_from_sizes_and_prices_and_grows_with_them() -> None:
     assert slow.active_seconds > small.active_seconds
 
 
+def test_no_forecast_is_longer_than_the_limit_and_what_comes_beside_it() -> None:
+    assert expect(ME, job(seconds=0.5), [], price).wall_seconds == 0.5
+    found = expect(ME, job(seconds=4.0), [past(active_seconds=10.0, wall_seconds=12.0)], price)
+    assert (found.active_seconds, found.wall_seconds) == (4.0, 6.0)
+
+
 def test_no_price_stays_unknown() -> None:
     found = expect(ME, job(cost_usd=1.0), [], nothing)
     assert (found.usd, found.most_usd) == (None, None)

@@ -24,12 +24,15 @@ class Terms(Struct, frozen=True, kw_only=True):
 
     `most_usd` is the most dollars that its limits allow, None where nothing bounds them. `priced`: a price of its model
     is known. `can_be_held`: its agent can be ended at any number of dollars, because a price tells what it has used.
-    `most_seconds` is what its limits allow.
+    `likely_seconds` is what it is forecast to take, None where there is no forecast, and `is_guess` whether that stands
+    on no trial of its agent; `most_seconds` is what its limits allow.
     """
 
     most_usd: float | None = None
     priced: bool = False
     can_be_held: bool = False
+    likely_seconds: float | None = None
+    is_guess: bool = False
     most_seconds: float = math.inf
 
 
@@ -52,11 +55,12 @@ class Budget:
     A trial reserves the most dollars that its limits allow; what it did not use is free when it ends. Where so many are
     not left, or nothing bounds them, it starts when no other one that costs something is running, as long as there is
     as much left as the dearest trial of its agent took, and is ended where it would use more than there is. Where no
-    price is known, an agent's first trial runs alone and the others reserve what the dearest took; if nobody knows
-    either what the first one cost, its agent is in `unknown_agents`, and no trial starts any more, unless it is one of
-    `ignored`, whose unknown dollars nobody counts.
+    price is known, or nothing could end it in time, an agent's first trial runs alone and the others reserve what the
+    dearest took; if nobody knows either what the first one cost, its agent is in `unknown_agents`, and no trial starts
+    any more but first ones of other agents, unless it is one of `ignored`, whose unknown dollars nobody counts.
 
-    `spent_usd` at the start is what earlier sittings of the run have cost; `limit_seconds` are of this sitting.
+    `spent_usd` at the start is what earlier sittings of the run have cost, and `earlier` are the trials of theirs that
+    tell what others will; `limit_seconds` are of this sitting.
     """
 
     def __init__(
@@ -98,8 +102,9 @@ class Budget:
 
     def needs_pilot(self, agent: str, terms: Terms) -> bool:
         """Whether nobody knows what a trial of this agent costs before one has been done."""
-        known = terms.priced or agent in self._dearest_usd or agent in self._ignored
-        return self.limit_usd is not None and not known
+        is_bounded = terms.can_be_held or terms.most_usd is not None
+        tried = agent in self._dearest_usd or agent in self.unknown_agents
+        return self.limit_usd is not None and not (is_bounded or tried or agent in self._ignored)
 
     async def admit(self, trial: str, agent: str, terms: Terms = UNKNOWN_TERMS) -> bool:
         """Whether this trial may start; True reserves for it until `settle`.
@@ -107,7 +112,7 @@ class Budget:
         Waits while only what is reserved for running trials stands in the way. False is final: from then on no trial
         is admitted, so that the agents that come later do not get more of the budget than others.
         """
-        while not self.closed:
+        while not self.closed and (not self.unknown_agents or self.needs_pilot(agent, terms)):
             reserved = self._reservation(agent, terms)
             if reserved is not None:
                 self._running[trial] = reserved
@@ -147,9 +152,17 @@ class Budget:
             self._wall_seconds[record.agent, record.task].append(record.wall_seconds)
 
     def expected_seconds(self, agent: str, task: str, terms: Terms) -> float:
-        """What a trial will take: the mean of those before it in this run, else what its limits allow."""
+        """What a trial will take: the mean of those before it in this run, else its forecast, else what limits allow.
+
+        Where its forecast is a guess, what the agent took for other tasks of the run is better.
+        """
         past = self._wall_seconds.get((agent, task))
-        return mean(past) if past else terms.most_seconds
+        if past:
+            return mean(past)
+        others = [mean(each) for (name, _), each in self._wall_seconds.items() if name == agent]
+        if others and (terms.is_guess or terms.likely_seconds is None):
+            return mean(others)
+        return terms.most_seconds if terms.likely_seconds is None else terms.likely_seconds
 
     def ends_in_time(self, agent: str, task: str, terms: Terms) -> bool:
         """Whether a trial that starts now will have ended before the run's time is over."""
@@ -200,7 +213,6 @@ class Budget:
                 self._dearest_usd.get(reserved.agent, reserved.usd) if reserved.purse_usd else reserved.usd
             )
             return
-        self.closed = True
         if reserved.agent not in self.unknown_agents:
             self.unknown_agents.append(reserved.agent)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
@@ -27,6 +28,8 @@ from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 from flatfield.records import Event, Failure, Usage
 from flatfield.runs.budget import Budget, Terms
 from flatfield.runs.claim import claimed
+from flatfield.runs.forecast.forecasting import expected_trials
+from flatfield.runs.forecast.history import Desk
 from flatfield.runs.order import updated, versions
 from flatfield.runs.plan import remaining, unmeasured
 from flatfield.runs.probing import Probing, with_protocols
@@ -34,6 +37,7 @@ from flatfield.runs.readiness import notices, readiness
 from flatfield.runs.scheduler import JOBS, Means, run_trials
 from flatfield.runs.scratch import scratch_folder
 from flatfield.runs.solution_seconds import SolutionSeconds, folder_in
+from flatfield.runs.sums import priced_now
 from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, bottleneck, crowding, limit_agents
 from flatfield.runs.trial import Assignment, Ground, needs_sandbox, run_trial
@@ -43,6 +47,7 @@ from flatfield.runs.witness import Witness
 from flatfield.scoring.forecast import SCAFFOLD_TOKENS, Subject, most_usd
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.scoring.prices.pricing import Prices
+from flatfield.scoring.prices.unknown import unknown_costs
 from flatfield.scoring.verifying.verify import wants
 from flatfield.tasks.access import nobody
 from flatfield.tasks.agents import fingerprint, is_control, select_agents
@@ -56,10 +61,11 @@ if TYPE_CHECKING:
     from flatfield.agent.files.copying import CopyPlan
     from flatfield.clock import Clock
     from flatfield.machine.protocols import Sandbox
-    from flatfield.records import AgentConfig, LaneLimits, Run, Task, TrialPlan, TrialRecord
+    from flatfield.records import AgentConfig, LaneLimits, Limits, Reply, Run, Sent, Task, TrialPlan, TrialRecord
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store.store import Store
     from flatfield.runs.traffic.lanes import Bottleneck
+    from flatfield.scoring.forecast import Expected
     from flatfield.tasks.access import Access
 
 UNREADY_LANE = Lane(name="not ready", width=64)
@@ -102,7 +108,7 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         StoreError: the store cannot be written.
     """
     async with AsyncExitStack() as stack:
-        budget = _budget(run, store, conduct)
+        ignored = _ignored(run, conduct)
         stack.enter_context(claimed(run.id, store.path.parent))
         lanes = _open_lanes(stack, conduct)
         pool = await _open_pool(stack, conduct, lanes)
@@ -127,8 +133,10 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         ground = _ground(stack, conduct, pool, lanes, shelter, store)
         await asyncio.to_thread(conduct.prices.prepare)
         await store.save_run(run, update=True)
-        means = _means(run, store, lanes, conduct, _Trials(run, ground, copies, not_ready, budget))
-        court = Court(pool, ground.prices, lanes, means.budget, conduct.clock, store, ground.observe, conduct.stop)
+        budget = _budget(run, store, conduct, _Pricing(pool, conduct.prices), ignored)
+        expected = await asyncio.to_thread(_expected, run, store, conduct, pool)
+        means = _means(run, store, lanes, conduct, _Trials(run, ground, copies, not_ready, budget, expected))
+        court = Court(pool, ground.prices, lanes, budget, conduct.clock, store, ground.observe, conduct.stop)
         carry = partial(_carried, means, court, conduct.judges)
         rounds = Rounds(store, carry, ground.observe, conduct.stop, conduct.until_sure)
         return await until_sure(run.id, await carry(run, todo.plans), rounds)
@@ -138,49 +146,94 @@ async def _carried(
     means: Means, court: Court, judges: Sequence[AgentConfig], run: Run, plans: Sequence[TrialPlan]
 ) -> Summary:
     """Run trials, and have them judged."""
-    _refuse_unknown_costs(run, means.budget)
     summary = await run_trials(plans, means, court.stop)
-    _refuse_unknown_costs(run, means.budget)
+    _refuse_unknown_costs(run, means.budget, court.store)
     notes = await judge_missing(run, judges, court)
     return structs.replace(summary, notes=(*summary.notes, *notes))
 
 
-def _budget(run: Run, store: Store, conduct: Conduct) -> Budget:
-    """What is left of the run's dollars and minutes.
+def _ignored(run: Run, conduct: Conduct) -> tuple[str, ...]:
+    """The agents whose dollars nobody counts.
 
     Raises:
         NotFound: the budget is to ignore an agent that takes no part.
     """
-    evaluation = run.evaluation
     taking_part = (*run.agents, *conduct.judges)
     names = [agent.name for agent in taking_part]
-    ignored = [agent.name for agent in select_agents(evaluation.budget_ignores, taking_part)]
+    ignored = [agent.name for agent in select_agents(run.evaluation.budget_ignores, taking_part)]
     for name in ignored:
         if name not in names:
             raise NotFound(f"the budget is to ignore {name!r}, which takes no part; those that do: {', '.join(names)}")
     free = [agent.name for agent in run.agents if is_control(agent)]
+    return (*free, *ignored, *map(purse_of, ignored))
+
+
+class _Pricing(NamedTuple):
+    """What the run's agents cost: by whom they are served, and at which prices."""
+
+    pool: ProviderPool
+    prices: Prices
+
+    def usd(self, agent: AgentConfig, usage: Usage | None, sent: Sent | None = None) -> float | None:
+        """Dollars of one request; None: nobody knows."""
+        return self.prices.usd(agent, usage, self.pool.of(agent).on_device(agent), sent=sent)
+
+    def of(self, agent: AgentConfig) -> Callable[[Reply], float | None]:
+        """Dollars of one reply of the agent."""
+        return lambda reply: self.usd(agent, reply.usage, reply.request)
+
+    def is_priced(self, agent: AgentConfig) -> bool:
+        """Whether a price is known before anything was asked."""
+        return self.usd(agent, Usage(input_tokens=1, output_tokens=1)) is not None
+
+
+def _budget(run: Run, store: Store, conduct: Conduct, pricing: _Pricing, ignored: Sequence[str]) -> Budget:
+    """What is left of the run's dollars and minutes; what had no price then is priced by what is known now."""
+    agents = {agent.name: agent for agent in run.agents}
+    before: list[TrialRecord] = []
+    usd = store.spent_usd(run.id) or 0.0
+    for trial in store.trials(run.id):
+        agent = agents.get(trial.agent)
+        if agent is None or trial.agent_fingerprint != fingerprint(agent):
+            continue
+        now = priced_now(trial, pricing.of(agent))
+        usd += (now.cost_usd or 0.0) if trial.cost_usd is None else 0.0
+        # One that failed on its way tells nothing of an agent whose price is known.
+        if now.cost_usd is not None or trial.failure is None or not pricing.is_priced(agent):
+            before.append(now)
     return Budget(
-        evaluation.budget_usd,
-        spent_usd=store.spent_usd(run.id) or 0.0,
-        ignored=(*free, *ignored, *map(purse_of, ignored)),
-        limit_seconds=evaluation.budget_seconds,
+        run.evaluation.budget_usd,
+        spent_usd=usd,
+        ignored=ignored,
+        limit_seconds=run.evaluation.budget_seconds,
         clock=conduct.clock,
-        earlier=store.trials(run.id),
+        earlier=before,
     )
 
 
-def _refuse_unknown_costs(run: Run, budget: Budget) -> None:
-    """End the run where nobody knows what an agent costs.
+def _expected(run: Run, store: Store, conduct: Conduct, pool: ProviderPool) -> Mapping[tuple[str, str], Expected]:
+    """What trials will take by agent and task, as `flatfield plan` says it; empty where no minutes are counted."""
+    if run.evaluation.budget_seconds is None:
+        return {}
+    desk = Desk(pool=pool, prices=conduct.prices, lanes=conduct.lanes, source=Path(run.source))
+    return expected_trials(run, store, desk)
+
+
+def _refuse_unknown_costs(run: Run, budget: Budget, store: Store) -> None:
+    """End the run where nobody knows what agents cost.
 
     Raises:
         NotReady: that is so; the message says what helps.
     """
-    unknown = [agent.name for agent in run.agents if agent.name in budget.unknown_agents]
+    unknown = [agent for agent in run.agents if agent.name in budget.unknown_agents]
     if unknown:
+        names = [agent.name for agent in unknown]
+        reasons = "; ".join(unknown_costs(unknown, store.trials(run.id), budgeted=True))
+        flags = " ".join(f"--budget-ignores {shlex.quote(name)}" for name in names)
         raise NotReady(
-            f"what {', '.join(unknown)} costs is not known after a first trial, so that no budget can be kept "
-            "(its trials are stored): set its price in flatfield.toml, or let the budget pass it over: "
-            f"flatfield eval --resume {run.id} {' '.join(f'--budget-ignores {name}' for name in unknown)}"
+            f"what {', '.join(names)} {'costs' if len(names) == 1 else 'cost'} is not known after a first trial, so "
+            f"that no budget can be kept (what is done is stored): {reasons}; or let the budget pass over what is not "
+            f"known: flatfield eval --resume {run.id} {flags}"
         )
 
 
@@ -312,12 +365,20 @@ class _Trials:
     """What the scheduler asks of a run: how to do a trial, in which lane, and what it may cost and take."""
 
     def __init__(
-        self, run: Run, ground: Ground, copies: Mapping[str, CopyPlan], unready: Mapping[str, str], budget: Budget
+        self,
+        run: Run,
+        ground: Ground,
+        copies: Mapping[str, CopyPlan],
+        unready: Mapping[str, str],
+        budget: Budget,
+        expected: Mapping[tuple[str, str], Expected],
     ) -> None:
         self.budget = budget
         self._run = run
         self._ground = ground
         self._unready = unready
+        self._expected = expected
+        self._pricing = _Pricing(ground.pool, ground.prices)
         self._tasks = {task.id: task for task in run.tasks}
         self._agents = {agent.name: agent for agent in run.agents}
         actual = run.evaluation.names == "actual"
@@ -335,23 +396,33 @@ class _Trials:
     def terms(self, plan: TrialPlan) -> Terms:
         """What the trial may cost and take at most, as far as it is known before."""
         if plan.agent in self._unready:
-            return Terms(most_usd=0.0, priced=True, most_seconds=0.0)
-        agent, task = self._agents[plan.agent], self._tasks[plan.task]
-        limits, ground = limits_for(task, self._run.evaluation), self._ground
-        if is_control(agent):
-            return Terms(most_usd=0.0, priced=True, most_seconds=limits.seconds)
-        on_device = ground.pool.of(agent).on_device(agent)
+            return Terms(most_usd=0.0, priced=True, likely_seconds=0.0, most_seconds=0.0)
+        agent = self._agents[plan.agent]
+        limits = limits_for(self._tasks[plan.task], self._run.evaluation)
+        most = self._most_usd(agent, self._tasks[plan.task], limits)
+        priced = is_control(agent) or self._pricing.is_priced(agent)
+        found = self._expected.get((plan.agent, plan.task))
+        return Terms(
+            most_usd=most,
+            priced=priced,
+            can_be_held=priced and not plugins.traits_or_usual(agent.provider).is_scaffold,
+            likely_seconds=None if found is None else found.wall_seconds,
+            is_guess=found is not None and found.basis == "guess",
+            most_seconds=limits.seconds,
+        )
 
-        def price(usage: Usage) -> float | None:
-            return ground.prices.usd(agent, usage, on_device)
-
-        priced = price(Usage(input_tokens=1, output_tokens=1)) is not None
-        is_scaffold = plugins.traits_or_usual(agent.provider).is_scaffold
+    def _most_usd(self, agent: AgentConfig, task: Task, limits: Limits) -> float | None:
+        """The most dollars that a trial's limits allow; None: nothing bounds them."""
+        pricing = self._pricing
+        if is_control(agent) or pricing.usd(agent, None) == 0.0:  # nobody asks what it used
+            return 0.0
+        if plugins.traits_or_usual(agent.provider).is_scaffold:
+            return None
         subject = Subject(agent=agent.name, model=agent.model, context_tokens=context_tokens(agent))
-        most = None if is_scaffold else most_usd(subject, limits, price)
+        most = most_usd(subject, limits, partial(pricing.usd, agent))
         if most is not None and most == limits.cost_usd:  # no reply can be ended before its request has been read
-            most += price(Usage(input_tokens=SCAFFOLD_TOKENS + len(task.prompt.encode()))) or 0.0
-        return Terms(most_usd=most, priced=priced, can_be_held=priced and not is_scaffold, most_seconds=limits.seconds)
+            most += pricing.usd(agent, Usage(input_tokens=SCAFFOLD_TOKENS + len(task.prompt.encode()))) or 0.0
+        return most
 
     async def execute(self, plan: TrialPlan) -> TrialRecord:
         """One trial's record, whatever happens in it."""

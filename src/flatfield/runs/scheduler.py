@@ -256,7 +256,8 @@ class _Session:
         budget = self.means.budget
         seconds = budget.expected_seconds(plan.agent, plan.task, terms)
         said = f"{budget.seconds:.0f} s of the budget of {budget.limit_seconds:.0f} s are over"
-        text = f"trials that would not end in time do not start: {said}, and {plan.agent} may take {seconds:.0f} s"
+        likely = f"{plan.agent} will take about {seconds:.{0 if seconds >= 10 else 1}f} s"
+        text = f"trials that would not end in time do not start: {said}, and {likely}"
         self._note_once("time", plan, f"{text} for {plan.task}")
         self._not_started[plan.id] = "time"
 

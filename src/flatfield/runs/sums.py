@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
+from flatfield.agent.allowance import attempts_usd, reply_usd
 from flatfield.records import Usage
 from flatfield.scoring.performance import device_usd
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from flatfield.agent.loop import Outcome
-    from flatfield.records import Turn
+    from flatfield.records import Reply, TrialRecord, Turn
 
 
 def queue_seconds(outcome: Outcome | None) -> float:
@@ -44,6 +47,15 @@ def sums(outcome: Outcome, usd_per_hour: float | None) -> dict[str, Any]:
         "sandbox_seconds": sum(turn.sandbox_seconds for turn in turns),
         "active_seconds": active_seconds,
     }
+
+
+def priced_now(trial: TrialRecord, price: Callable[[Reply], float | None]) -> TrialRecord:
+    """A stored trial whose cost nobody knew, with what it comes to by the prices that are known now, if it does."""
+    if trial.cost_usd is not None or not trial.turns:
+        return trial
+    costs = [reply_usd(turn.reply, price) if turn.cost_usd is None else turn.cost_usd for turn in trial.turns]
+    lost = attempts_usd(trial.abandoned_usage, trial.turns[-1].reply, price)
+    return structs.replace(trial, cost_usd=_total([*costs, lost]))
 
 
 def _total_usage(turns: Sequence[Turn]) -> Usage | None:

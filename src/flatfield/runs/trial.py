@@ -197,9 +197,12 @@ class TrialWork:
         root = await to_the_end(_made, source, home, self._owner)
         self._sandbox = await to_the_end(with_packages, sandbox, self._assignment.task.packages, home)
         names = (SANDBOX_ROOT,) if sandbox else ()
-        with ConfinedFiles(root, names=names, owner=sandbox.user if sandbox else None) as files:
+        with ConfinedFiles(root, names=names, owner=self._owner) as files:
             before = await to_the_end(snapshot, files)
             failure = await self._worked(root, files, Unseen())
+        # Opened anew: an agent that is a program of its own may have taken the folder away, or put another one there.
+        await to_the_end(_there_again, root, self._owner)
+        with ConfinedFiles(root, names=names, owner=self._owner) as files:
             if failure is None:
                 self._doing = "it was looked at what the agent changed"
             self._changes = await to_the_end(changes, before, files)
@@ -364,6 +367,17 @@ def _notes(outcome: Outcome) -> Iterator[str]:
     for tier in dict.fromkeys(tier for tier in tiers if tier_context(tier)):
         priced = all(turn.cost_usd is not None for turn in outcome.turns)
         yield f"served at the service tier {tier!r}: {'priced at its rates' if priced else 'no price known for it'}"
+
+
+def _there_again(root: Path, user: int | None) -> None:
+    """A workspace that its agent removed, or put something else in the place of, is one that is empty: it is graded."""
+    if root.is_dir() and not root.is_symlink():
+        return
+    root.unlink(missing_ok=True)
+    root.mkdir(parents=True)
+    root.chmod(0o755)
+    if user is not None:
+        adopt(root, user)
 
 
 def _made(source: CopyPlan, home: Path, user: int | None) -> Path:

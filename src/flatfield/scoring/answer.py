@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from flatfield.scoring.performance import places
+from flatfield.scoring.prices.unknown import unknown_costs
 from flatfield.scoring.standing import does_the_job, known
 
 if TYPE_CHECKING:
@@ -92,13 +93,9 @@ def _still_to_come(result: RunResult) -> dict[str, int]:
 def without_cost(result: RunResult, grading: Grading) -> Iterator[str]:
     """Why cost counts for nobody, and which line would change that; nothing where it counts."""
     if grading.unpriced:
-        agents = {agent.name: agent for agent in result.run.agents}
-        models = dict.fromkeys(f"{agents[name].provider}:{agents[name].model}" for name in grading.unpriced)
-        lines = " and ".join(f'[prices."{model}"]' for model in models)
-        yield (
-            f"Cost is left out for all: no price is known for {', '.join(grading.unpriced)}; before the next run, set"
-            f" {lines} in flatfield.toml, or on_device = true for a model on your own device."
-        )
+        unpriced = [agent for agent in result.run.agents if agent.name in grading.unpriced]
+        for reason in unknown_costs(unpriced, result.trials):
+            yield f"Cost is left out for all: {reason}."
     if grading.without_scale:
         yield (
             f"Cost is left out for all: nobody but {', '.join(grading.without_scale)} costs anything, so there is no"

@@ -104,11 +104,15 @@ def expect(subject: Subject, job: Job, past: Sequence[Past], price: Priced) -> E
     turns = guessed_turns(job)
     basis: Basis = "measured" if same else "other tasks" if own else "guess"
     by_task = [same] if same else [[one for one in own if one.task == task] for task in sorted({o.task for o in own})]
-    active = mean(mean(one.active_seconds for one in each) for each in by_task) if own else _seconds(subject, turns)
+    took = mean(mean(one.active_seconds for one in each) for each in by_task) if own else _seconds(subject, turns)
+    active = min(took, job.limits.seconds)
+    beside = (
+        mean(mean(one.wall_seconds for one in each) for each in by_task) - took if own else 0.0
+    )  # starting and waiting
     return Expected(
         usd=_past_usd(by_task) if own else total([price(usage) for usage in turns]),
         active_seconds=active,
-        wall_seconds=mean(mean(one.wall_seconds for one in each) for each in by_task) if own else active,
+        wall_seconds=active + beside,
         most_usd=most_usd(subject, job.limits, price),
         most_seconds=job.limits.seconds,
         basis=basis,

@@ -193,7 +193,9 @@ def test_codes_and_the_way_on(
     assert code(done, summary(measured=("x",), not_started={"y": "interrupted"}), stopped=True) == 130
     assert "1 trials done now are stored, 1 are left" in capsys.readouterr().err
     assert code(done, summary(not_started={"r/a/t1/2": "budget"})) == 3
-    assert "1 trial not measured; when the cause is mended, go on with" in capsys.readouterr().err
+    assert "1 trial not measured; with more dollars (--budget-usd), go on with" in capsys.readouterr().err
+    assert code(done, summary(not_started={"r/a/t1/2": "time"})) == 3
+    assert "1 trial not measured; with more time (--budget-seconds" in capsys.readouterr().err
     failed = make_result([trial(score=None, more={"failure": Failure(kind="provider", message="down")})])
     assert code(failed, summary()) == 3
     bare = Task(id="t1", title="", prompt="p", path="lops/t1.md")

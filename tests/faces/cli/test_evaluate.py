@@ -111,12 +111,27 @@ def test_a_budget_that_cannot_be_kept_ends_after_one_trial_and_can_be_told_to_pa
 
 
 def test_a_budget_of_seconds_that_is_too_short_starts_nothing_and_says_so(cli: Cli, norway: str) -> None:
-    ended = cli("eval", "oslo.md", "--agents", norway, "--budget-seconds", "5")
+    chosen = ("oslo.md", "--agents", norway, "--budget-seconds")
+    assert "would end it after" in " ".join(cli("plan", *chosen, "5").stdout.split())
+    ended = cli("eval", *chosen, "5")
     assert ended.returncode == 3
     said = " ".join(ended.stderr.split())
     assert re.search(r"trials that would not end in time do not start: \d s of the budget of 5 s are over", said)
+    assert "1 trial not measured; with more time (--budget-seconds" in said
     assert "go on with: flatfield eval --resume" in said
-    assert cli("eval", "--resume", "--budget-seconds", "1000").returncode == 0
+    assert "within the budget" in " ".join(cli("plan", *chosen, "250").stdout.split())
+    assert cli("eval", "--resume", "--budget-seconds", "250").returncode == 0, "less than its limit of 300 s"
+    assert "within the budget" in " ".join(cli("plan", *chosen, "5").stdout.split())
+    assert cli("eval", *chosen, "5").returncode == 0, "it is known now how long it takes"
+
+
+def test_whom_the_budget_is_to_ignore_adds_up_from_one_sitting_to_the_next(cli: Cli, norway: str) -> None:
+    other = norway.replace(":m@", ":n@")
+    ended = cli("eval", "oslo.md", "--agents", f"{norway},{other}", "--repeats", "2", "--budget-usd", "1")
+    assert ended.returncode == 2
+    assert ended.stderr.count("--budget-ignores openai-chat:") == 2, "both are named at once"
+    assert cli("eval", "--resume", "--budget-ignores", norway).returncode == 2
+    assert cli("eval", "--resume", "--budget-ignores", other).returncode == 0
 
 
 def test_resume_does_only_what_is_missing(cli: Cli, norway: str, monkeypatch: pytest.MonkeyPatch) -> None:

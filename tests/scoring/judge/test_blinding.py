@@ -10,6 +10,9 @@ from flatfield.records import AgentConfig
 from flatfield.scoring.judge.blinding import Blinder
 
 ROSTER = (
+    AgentConfig(name="m2", provider="openai-chat", model="acme/Zog-7B-it"),
+    AgentConfig(name="z", provider="openai", model="gpt-5.6-sol"),
+    AgentConfig(name="y", provider="openai-chat", model="sonoma-sky"),
     AgentConfig(name="m", provider="openai-chat", model="castalia/claude-mythos-9"),
     AgentConfig(name="house-blend", provider="anthropic", model="claude-opus-4-1-20250805"),
     AgentConfig(name="quick", provider="openai", model="gpt-5-mini"),
@@ -50,10 +53,17 @@ ROSTER = (
         ("I am Mythos, of Castalia", "I am agent_x, of agent_x"),
         ("Ｃｌａｕｄｅ and Cla\u200bude and Сlаude", "agent_x and agent_x and agent_x"),
         ("Я — Клод. 我是克劳德。クロードです", "Я — agent_x. 我是agent_x。agent_xです"),
-        ("Done. It took 3.2 s and cost $0.02.", "Done. It […] and […]."),
+        ("Done. It took 3.2 s and cost $0.02.", "Done. It […]."),
         ("used 1,234 tokens", "[…]"),
         ("It used 5 files and took 3 steps", None),
         ("a\u202eb\u200bc", "a[U+202E]b[U+200B]c"),
+        ("I am Zog, I am Sol", "I am agent_x, I am agent_x"),
+        ("the sky, a new sun", None),
+        ("Грок, Квен и гпт; о Клоде", "agent_x, agent_x и agent_x; о agent_xе"),
+        ("オープンAI アンソロピック ラマ", "agent_x agent_x agent_x"),
+        ("저는 라마입니다, 그록", "저는 agent_x입니다, agent_x"),
+        ("אני כלוד. أنا كلود", "אני agent_x. أنا agent_x"),
+        ("реклама, ламантин; ドラマ; 드라마, 라마단", None),
         ("👩\u200d🚀 naïve café 10 000 Å", None),
         ("", None),
     ],
@@ -67,6 +77,10 @@ def test_a_word_that_the_task_speaks_of_is_no_name_unless_a_version_follows() ->
     assert Blinder(haiku).scrub("As Haiku I wrote it") == "As agent_x I wrote it"
     spoken = Blinder(haiku, ("Write a haiku about rain",))
     assert spoken.scrub("This haiku is by Claude Haiku 4.5, haiku-4-5") == "This haiku is by agent_x, agent_x"
+
+
+def test_a_short_word_that_the_task_uses_is_no_name() -> None:
+    assert Blinder(ROSTER, ("Describe what a sol is on Mars.",)).scrub("A sol is a day") == "A sol is a day"
 
 
 def test_a_controls_provider_is_no_name() -> None:

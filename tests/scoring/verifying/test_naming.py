@@ -9,11 +9,11 @@ import pytest
 from flatfield.scoring.verifying.naming import MOST_CHARACTERS, is_name, named
 
 OTHERS = ("Mercury", "Venus", "Earth", "Mars", "Saturn", "Uranus", "Neptune", "Pluto")
+ASKED = "Which planet of our solar system has the largest mass? Answer with its name only."
 STATED = [
     "Jupiter",
     "jupiter.",
     "JUPITER!",
-    "Jupiter, of course!",
     "**Jupiter**",
     "__Jupiter__.",
     '"Jupiter"',
@@ -21,55 +21,65 @@ STATED = [
     "# Jupiter",
     "- Jupiter",
     "> Jupiter",
-    "Jupiter 🪐",
+    "Jupiter \U0001fa90",
     "Answer: Jupiter",
     "**Answer:** Jupiter",
     "The answer is Jupiter.",
     "The answer is **Jupiter**.",
     "It's Jupiter.",
-    "It is Jupiter, with more than twice the mass of all other planets together.",
     "That would be Jupiter.",
     "Sure! It's Jupiter.",
     "I believe it is Jupiter.",
     "My answer is: Jupiter.",
-    "I would say Jupiter.",
     "I think it's Jupiter.",
-    "Planet Jupiter",
     "The planet Jupiter.",
     "Jupiter is the largest planet in our solar system.",
     "Jupiter has the largest mass.",
-    "Jupiter has more mass than all the other planets combined.",
     "The planet with the largest mass in our solar system is Jupiter.",
+    "Jupiter, the largest planet.",
+    "Which planet of our solar system has the largest mass? Jupiter!",
+    "The planet with the largest mass: Jupiter",
+    "\\boxed{Jupiter}",
+    "The planet with the largest mass is, of course, Jupiter.",
+    "```\nJupiter\n```",
+    "```text\nJupiter\n```",
+    "\ufeffJupiter\r\n",
+    "The planet with the largest mass\nis Jupiter.",
+    "It is Jupiter!",
+    "The largest planet is Jupiter.",
+    "Yes, Jupiter.",
+    "The answer is: Jupiter",
+    "(Jupiter)",
+    '{"answer": "Jupiter"}',
+]
+IN_OTHER_WORDS = [
+    "Jupiter, of course!",
+    "It is Jupiter, with more than twice the mass of all other planets together.",
+    "I would say Jupiter.",
+    "Planet Jupiter",
+    "Jupiter has more mass than all the other planets combined.",
     "Of all the planets of our solar system, the most massive one is Jupiter.",
     "The largest planet is Jupiter (a gas giant), not Saturn.",
     "Jupiter, not Saturn.",
     "Jupiter (the gas giant)",
     "Jupiter - it isn't even close.",
     "Jupiter, by far.",
-    "Jupiter, the largest planet.",
     "Jupiter, no doubt.",
     "It is none other than Jupiter, no doubt.",
     "Jupiter. It has a mass of 1.898 \u00d7 10^27 kg.",
     "Jupiter, with a mass 318 times that of Earth.",
     "Jupiter has 318 times the mass of Earth.",
     "Jupiter (about 318 times Earth's mass)",
-    "Which planet of our solar system has the largest mass? Jupiter!",
-    "The planet with the largest mass: Jupiter",
     "Jupiter has the largest mass, and also the largest volume.",
-    "\\boxed{Jupiter}",
-    "The planet with the largest mass is, of course, Jupiter.",
     "Jupiter is the planet that has the largest mass.",
     "Without a doubt, it is Jupiter!",
     "The largest planet by mass is the gas giant Jupiter.",
     "Our solar system's most massive planet is Jupiter.",
     "I'm confident that it is Jupiter.",
-    "```\nJupiter\n```",
-    "```text\nJupiter\n```",
-    "\ufeffJupiter\r\n",
-    "The planet with the largest mass\nis Jupiter.",
     "Jupiter\n\nIt is the most massive planet.",
     "I read the question.\n\nJupiter",
 ]
+"""Right, and more than the name that was asked for: no list tells these from those below."""
 NOT_STATED = [
     "Saturn",
     "Jup",
@@ -149,6 +159,19 @@ NOT_STATED = [
     "The sun, then Jupiter",
     "X-Jupiter",
     "Larger than Jupiter",
+    "Jupiter is the answer to another question",
+    "Jupiter is the answer to another question.",
+    "The wrong answer is Jupiter.",
+    "The smallest planet is Jupiter.",
+    "The planet with the least mass is Jupiter.",
+    "Jupiter is out of the question.",
+    "Far from Jupiter",
+    "I refuse to say Jupiter",
+    "Jupiter fails to be the largest",
+    "The answer begins with J and rhymes with Jupiter",
+    "Is the planet Jupiter",
+    "Is the answer Jupiter?",
+    "Jupiter is the largest planet?",
     "It is larger than Jupiter.",
     "It is the neighbour of Jupiter.",
     "It's a planet after Jupiter",
@@ -166,13 +189,24 @@ MENTIONED_ALONE = [
 
 @pytest.mark.parametrize("text", STATED)
 def test_what_states_it(text: str) -> None:
-    found = named(text, ["Jupiter"], OTHERS)
+    found = named(text, ["Jupiter"], OTHERS, ASKED)
     assert (found.holds, found.reason) == (True, 'names "Jupiter"')
 
 
-@pytest.mark.parametrize("text", NOT_STATED)
+@pytest.mark.parametrize("text", [*NOT_STATED, *IN_OTHER_WORDS])
 def test_what_does_not_state_it(text: str) -> None:
-    assert named(text, ["Jupiter"], OTHERS).holds is False
+    assert named(text, ["Jupiter"], OTHERS, ASKED).holds is False
+
+
+def test_words_that_deny_deny_also_where_the_task_has_them() -> None:
+    asked = f"{ASKED} Do not guess: never name another one, no moon, or a wrong one, without a reason."
+    for text in ("The planet is not Jupiter", "No: Jupiter", "Never: Jupiter", "Wrong: Jupiter", "Jupiter or another"):
+        assert named(text, ["Jupiter"], OTHERS, asked).holds is False
+
+
+def test_a_statement_in_the_tasks_words_is_none_in_those_of_another_task() -> None:
+    assert named("The capital of Norway is Oslo.", ["Oslo"], asked="What is the capital of Norway?").holds is True
+    assert named("The capital of Norway is Oslo.", ["Oslo"], asked="Where does the king live?").holds is False
 
 
 @pytest.mark.parametrize("text", MENTIONED_ALONE)
@@ -185,7 +219,7 @@ def test_a_choice_is_no_statement_where_the_others_are_not_known_either(text: st
     [
         ("Jove", 'does not name "Jupiter"'),
         ("Jupiter or Saturn", 'names "Jupiter" and "saturn"'),
-        ("Not Jupiter", 'does not state "Jupiter" alone or in one short statement'),
+        ("Not Jupiter", 'does not state "Jupiter" alone or in one plain statement'),
         ("Jupiter " * 60, 'has more than 400 characters, where "Jupiter" was asked for and nothing else'),
     ],
 )
@@ -200,14 +234,15 @@ def test_the_reason_says_what_is_wrong(text: str, reason: str) -> None:
         ("\uff34\uff4f\uff4b\uff59\uff4f", True),
         ("Tokyo (\u6771\u4eac)", True),
         ("tokyo,  Japan", True),
-        ("The file asks: What is the capital of Japan? The answer is Tokyo.", True),
+        ("What is the capital of Japan? The answer is Tokyo.", True),
         ("T\u014dky\u014d is the capital", True),
         ("Tokyo-to", False),
         ("Tokyoite", False),
     ],
 )
 def test_a_name_in_several_spellings(text: str, holds: bool) -> None:
-    assert named(text, ["Tokyo", "T\u014dky\u014d", "\u6771\u4eac", "Tokyo, Japan"], ["Kyoto"]).holds is holds
+    asked = "Read note.txt. Answer its question with a name only. What is the capital of Japan?"
+    assert named(text, ["Tokyo", "T\u014dky\u014d", "\u6771\u4eac", "Tokyo, Japan"], ["Kyoto"], asked).holds is holds
 
 
 @pytest.mark.parametrize(
@@ -218,7 +253,7 @@ def test_it_is_told_at_once_of_any_text(piece: str, characters: int) -> None:
     text = (piece * characters)[:characters]
     for answer in (text, f"{text} Jupiter", f"Jupiter {text}", f"{text[20:]} zz Jupiter", f"Jupiter {text[20:]} zz"):
         begun = time.thread_time()
-        named(answer, ["Jupiter"], OTHERS)
+        named(answer, ["Jupiter"], OTHERS, f"{ASKED} a b zz {piece}")
         assert time.thread_time() - begun < 0.2
 
 

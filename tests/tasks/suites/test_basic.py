@@ -56,19 +56,15 @@ async def test_noop_scores_0(name: str, task: Read, leave: Leave, measure: Measu
     [
         "Jupiter",
         "jupiter.",
-        "**Jupiter**",
-        "It is Jupiter, with more than twice the mass of all other planets together.",
+        "**Jupiter**.",
+        "It is Jupiter!",
+        "The answer is Jupiter.",
+        "The largest planet is Jupiter.",
+        "Jupiter is the largest planet in our solar system.",
         "The planet with the largest mass\nis Jupiter.",
-        "Jupiter (the gas giant)",
-        "Jupiter, of course!",
-        "The largest planet is Jupiter (a gas giant), not Saturn.",
-        "Jupiter has 318 times the mass of Earth.",
         "```\nJupiter\n```",
         "\ufeffJupiter\r\n",
-        "It is none other than Jupiter, no doubt.",
         "Which planet of our solar system has the largest mass? Jupiter!",
-        "Jupiter - it isn't even close.",
-        "Jupiter has the largest mass, and also the largest volume.",
     ],
 )
 async def test_a_right_fact(answer: str, task: Read, leave: Leave, measure: Measure) -> None:
@@ -80,6 +76,7 @@ async def test_a_right_fact(answer: str, task: Read, leave: Leave, measure: Meas
     [
         "Saturn",
         "Jupiter or Saturn",
+        "Jupiter is the answer to another question",
         "Jupiter is larger than\nEarth.",
         "Jupiters",
         "Not Jupiter: Saturn",

@@ -53,8 +53,8 @@ async def test_the_controls(name: str, task: Read, leave: Leave, measure: Measur
     ("name", "files", "answer"),
     [
         ("capital", {}, "paris"),
-        ("capital", {}, "The capital of France is Paris, on the Seine."),
-        ("capital", {}, "**Paris**, France, not Lyon."),
+        ("capital", {}, "The capital of France is Paris."),
+        ("capital", {}, "**Paris**, France."),
         ("leaf", {"leaf.txt": "green\n"}, ""),
         ("leaf", {"leaf.txt": "green", "b.txt": "red"}, "I have written it."),
         ("note", {}, "tokyo"),

@@ -146,7 +146,7 @@ def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
     failed = sum(trial.failure is not None for trial in result.trials)
     open_trials = failed + sum(trial not in {one.id for one in result.trials} for trial in summary.not_started)
     if open_trials:
-        yield f"{many(open_trials, 'trial')} not measured; when the cause is mended, {_go_on(result)}"
+        yield f"{many(open_trials, 'trial')} not measured; {_mend(summary, failed)}{_go_on(result)}"
     scores = trial_scores(result.run, result.trials, result.verdicts)
     unscored = [trial for trial in result.trials if trial.failure is None and trial.id not in scores]
     unjudged = [trial for trial in unscored if not verified(trial.checks)]
@@ -173,6 +173,18 @@ def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
     if partly := sum(any(check.score is None for _, check in places(trial)) for trial in graded):
         whose = "its" if partly == 1 else "their"
         yield f"{many(partly, 'trial')} not measured by all of {whose} checks: the report says by which not, and why"
+
+
+def _mend(summary: Summary, failed: int) -> str:
+    """What has to be done before the run goes on, by what kept its trials from being measured."""
+    why = set(summary.not_started.values())
+    mends = {
+        "when the cause is mended": bool(failed or why - {"budget", "time"}),
+        "with more dollars (--budget-usd)": "budget" in why,
+        "with more time (--budget-seconds: each sitting has it anew) or less for a trial (limits: {seconds: …})": "time"
+        in why,
+    }
+    return f"{' and '.join(text for text, helps in mends.items() if helps)}, "
 
 
 def _go_on(result: RunResult) -> str:

@@ -198,8 +198,6 @@ def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
 def _resumed(
     store: Store, resume: str, files: Sequence[str], chosen: dict[str, object], project: Project, access: Access
 ) -> Run:
-    from msgspec import structs
-
     from flatfield.faces.wording import many
     from flatfield.runs.order import foreign, of_its_store, reread
     from flatfield.runs.plan import remaining
@@ -219,18 +217,25 @@ def _resumed(
     run = reread(run, access)
     run = of_its_store(run, project.folder, project.roster)
     access.allow(foreign(run, project.folder))
-    run = structs.replace(run, evaluation=structs.replace(run.evaluation, **chosen))
+    run = _given_anew(run, chosen)
     left = remaining(run, store.trials(run.id))
     note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
     return run
+
+
+def _given_anew(run: Run, chosen: dict[str, object]) -> Run:
+    """The run with what a later sitting is told: in place of what it was told before; whom budgets ignore adds up."""
+    from msgspec import structs
+
+    evaluation = structs.replace(run.evaluation, **chosen)
+    ignores = tuple(dict.fromkeys((*run.evaluation.budget_ignores, *evaluation.budget_ignores)))
+    return structs.replace(run, evaluation=structs.replace(evaluation, budget_ignores=ignores))
 
 
 def _extended(
     store: Store, asked: str, beside: Sequence[str], chosen: dict[str, object], project: Project, access: Access
 ) -> tuple[Run, tuple[str, ...]]:
     """The stored run with the agents of `--agents`, and their names; `beside` is what it cannot be given with."""
-    from msgspec import structs
-
     from flatfield.faces.wording import many
     from flatfield.runs.order import extended, foreign, of_its_store, unchanged
     from flatfield.runs.plan import remaining
@@ -250,7 +255,7 @@ def _extended(
     stored = of_its_store(before.run, project.folder, project.roster)
     access.allow(foreign(stored, project.folder))
     run = extended(unchanged(stored, access), added, before.grading.anchors)
-    run = structs.replace(run, evaluation=structs.replace(run.evaluation, **chosen))
+    run = _given_anew(run, chosen)
     only = tuple(agent.name for agent in added)
     left = remaining(run, store.trials(run.id), only)
     note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")

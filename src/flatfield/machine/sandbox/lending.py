@@ -176,7 +176,12 @@ def _walk(folder: int, change: Change, kept: frozenset[tuple[int, int]], depth: 
 
 
 def adopt(root: Path, user: int) -> None:
-    """Give a prepared copy to the sandbox's user; the host must be root. No link is followed, no group changed."""
+    """Give a prepared copy to the sandbox's user; the host must be root. No link is followed, no group changed.
+
+    Where there is no folder any more, there is nothing to give.
+    """
+    if root.is_symlink() or not root.is_dir():
+        return
     os.chown(root, user, -1, follow_symlinks=False)
     for _, folders, names, descriptor in os.fwalk(root, follow_symlinks=False):
         for name in (*folders, *names):

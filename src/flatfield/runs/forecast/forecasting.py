@@ -105,13 +105,8 @@ def forecast(run: Run, judges: Sequence[AgentConfig], store: Store, desk: Desk, 
         StoreError: the store cannot be read.
     """
     history = read_history(run, judges, store, desk)
-    jobs = {task.id: _job(task, run, desk) for task in run.tasks}
-    cells: dict[tuple[str, str], Expected] = {}
     trials = plan(run)
-    for agent in run.agents:
-        subject, price = _subject(agent, desk), desk.price(agent)
-        for task in {trial.task for trial in trials if trial.agent == agent.name}:
-            cells[agent.name, task] = expect(subject, jobs[task], history.past, price)
+    cells = _cells(run, trials, history, desk)
     lines = tuple(_line(agent.name, trials, cells) for agent in run.agents)
     verdicts = tuple(_judging(judge, run, trials, history, desk) for judge in judges)
     compared = [line for line in lines if line.trials]
@@ -132,6 +127,21 @@ def forecast(run: Run, judges: Sequence[AgentConfig], store: Store, desk: Desk, 
         separation=_separation(run, difference, history),
         notes=tuple(_notes(run, desk)),
     )
+
+
+def expected_trials(run: Run, store: Store, desk: Desk) -> dict[tuple[str, str], Expected]:
+    """What a trial will probably take, by agent and task; raises as `forecast`."""
+    return _cells(run, plan(run), read_history(run, (), store, desk), desk)
+
+
+def _cells(run: Run, trials: Sequence[TrialPlan], history: History, desk: Desk) -> dict[tuple[str, str], Expected]:
+    jobs = {task.id: _job(task, run, desk) for task in run.tasks}
+    cells: dict[tuple[str, str], Expected] = {}
+    for agent in run.agents:
+        subject, price = _subject(agent, desk), desk.price(agent)
+        for task in {trial.task for trial in trials if trial.agent == agent.name}:
+            cells[agent.name, task] = expect(subject, jobs[task], history.past, price)
+    return cells
 
 
 def _subject(agent: AgentConfig, desk: Desk) -> Subject:

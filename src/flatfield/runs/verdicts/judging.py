@@ -165,6 +165,9 @@ def _notes(agent: AgentConfig, groups: Sequence[Group], found: Sequence[Verdict]
             "kept; set its price in flatfield.toml, or go on without a budget: "
             f"flatfield regrade --judge {agent.name} --missing"
         )
+    elif missing and court.budget.unknown_agents:
+        unknown = ", ".join(court.budget.unknown_agents)
+        yield f"judge {agent.name} was not asked about {missing} trials: what {unknown} costs is not known"
     elif missing and court.budget.closed:
         yield f"judge {agent.name} was not asked about {missing} trials: the budget is spent"
 

@@ -3,7 +3,8 @@
 Names are replaced by `agent_x`, a valid identifier, so that code stays code. Taken out, in any case and as whole words
 (`_` and `-` end a word), with `-`, `_`, `.`, `:`, `/`, spaces or nothing between their parts:
 
-- what the roster names: agents, models (also their last path segment, and without tag), the hosts of their URLs;
+- what the roster names: agents, models (also their last path segment, and without tag), the hosts of their URLs, and
+  every part of a model's name that is neither a size or kind word, nor a short word that any text may have;
 - the names of vendors and of model families, with the version or size words behind them;
 - words that also mean something else (`opus`, `haiku`) when a version stands behind them, or when the roster holds them
   and the task itself does not speak of them.
@@ -22,7 +23,17 @@ from urllib.parse import urlsplit
 
 from flatfield import plugins
 from flatfield.scoring.judge.fingerprints import forms_in
-from flatfield.scoring.judge.known_names import COMMON, EVERYDAY, PHRASES, QUALIFIERS, VERSIONED, families, providers
+from flatfield.scoring.judge.known_names import (
+    COMMON,
+    EVERYDAY,
+    PHRASES,
+    QUALIFIERS,
+    SHORT,
+    VERSIONED,
+    families,
+    providers,
+)
+from flatfield.scoring.judge.own_figures import WORDS, without_own_figures
 from flatfield.scoring.verifying.lookalike import drawn
 
 if TYPE_CHECKING:
@@ -39,6 +50,21 @@ _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
 _END = r"(?![A-Za-z0-9])"
 _TOP_LEVEL = r"(?:com|ai|org|net|io|dev|co|cn|eu|app|cloud|azure|internal)"
 
+_BOUNDS = {
+    "[\u0430-\u044f\u0451]": (
+        "(?<![\u0430-\u044f\u0451])",
+        "(?=[\u0430\u0435\u0438\u043e\u0443\u044b\u044d\u044e\u044f\u0439\u043c\u0445\u0432\u044c]{0,3}(?![\u0430-\u044f\u0451]))",
+    ),
+    "[\u30a1-\u30fa\u30fc]": ("(?<![\u30a1-\u30fa\u30fc])", "(?![\u30a1-\u30fa\u30fc])"),
+    "[\uac00-\ud7a3]": (
+        "(?<![\uac00-\ud7a3])",
+        "(?=(?:\ub294|\uc740|\uc774|\uac00|\ub97c|\uc744|\uc758|\uc640|\uacfc|\ub3c4|\ub85c|\uc785\ub2c8\ub2e4|\uc608\uc694|\uc5d0|\ub77c)|(?![\uac00-\ud7a3]))",
+    ),
+}
+"""By the first letter of a name in Cyrillic, Katakana or Hangul: what may not stand before it, and what must behind it.
+
+\u043b\u0430\u043c\u0430 is no name inside \u0440\u0435\u043a\u043b\u0430\u043c\u0430; case endings and particles are.
+"""
 _VERSION = r"[vrk]?\d+(?:[.\-]\d+)*[a-z]{0,2}"
 _AUTHOR_BEFORE = re.compile(
     r"(?:\bi\s+am|\bi['’]?m|\bi,|\bas|\bthis\s+is|\bmy\s+name(?:['’]s|\s+is)|\bcalled|\bauthor\W{1,3}|\bsigned\W{0,3}"
@@ -51,15 +77,6 @@ _AUTHOR_AFTER = re.compile(
 )
 _AUTHOR_CHARACTERS = 60
 _UNUSUAL = re.compile(r"(?=\S*[^\x00-\x7f])\S{1,200}")
-_COST_WORDS = frozenset(
-    {"cost", "costs", "dollar", "dollars", "seconds", "second", "took", "token", "tokens", "duration"}
-)
-_AMOUNT = r"\d+(?:[.,]\d+)*"
-_SPENT = re.compile(
-    rf"\b(?:took|cost|used|spent)\s+(?:me\s+)?(?:about\s+|around\s+|~\s*)?(?:\${_AMOUNT}|{_AMOUNT}\s*"
-    r"(?:ms|s|secs?|seconds?|minutes?|min|cents?|dollars?|USD|(?:(?:input|output|prompt|completion|total)\s+)?tokens?))\b",
-    re.IGNORECASE,
-)
 _UNSEEN = re.compile(
     "[\\u00ad\\u061c\\u180e\\u200b\\u200e\\u200f\\u202a-\\u202e\\u2060-\\u2064\\u2066-\\u206f\\ufeff\\ufff9-\\ufffb"
     "\\U000e0000-\\U000e007f]"
@@ -84,12 +101,12 @@ class Blinder:
         full, words = _roster_names(agents)
         full.update(providers())
         known = families()
-        self._speaks_of_cost = not spoken.isdisjoint(_COST_WORDS)
+        self._speaks_of_cost = not spoken.isdisjoint(WORDS)
         everyday = (words & spoken) - known
         names = [
             *(_spaced(name) for name in sorted(full, key=len, reverse=True)),
             *PHRASES,
-            rf"(?:{_any(known | (words - everyday))})(?:{_VERSION})?",
+            rf"(?:{_known(known | (words - everyday))})(?:{_VERSION})?",
             rf"(?:{_any(VERSIONED)}){_SEPARATOR}{{0,3}}{_VERSION}",
         ]
         tail = rf"(?:{_ON_ONE_LINE}(?:{_VERSION}|{_any(QUALIFIERS)}){_END})*"
@@ -109,7 +126,7 @@ class Blinder:
         text = _UNUSUAL.sub(self._as_drawn, text)
         replaced = self._pattern.sub(self._replaced if self._given else STAND_IN, text)
         if not self._speaks_of_cost:
-            replaced = _SPENT.sub("[…]", replaced)
+            replaced = without_own_figures(replaced)
         return _UNSEEN.sub(_shown, replaced).encode(errors="replace").decode()
 
     def _as_drawn(self, match: re.Match[str]) -> str:
@@ -156,8 +173,13 @@ def _roster_names(agents: Sequence[AgentConfig]) -> tuple[set[str], set[str]]:
         if not plugins.traits_or_usual(agent.provider).is_word:
             full.update({agent.provider, f"{agent.provider}:{agent.model}"})
         parts = [part.lower() for part in re.findall(r"[^\W\d_]+", f"{_owner(agent.model)} {plain}")]
-        words.update(part for part in parts if (len(part) >= 4 and part not in COMMON) or part in EVERYDAY)
+        words.update(part for part in parts if _is_telling(part))
     return {name for name in full if len(name) > 1 and not _NEUTRAL.fullmatch(name)}, words
+
+
+def _is_telling(part: str) -> bool:
+    """Whether a part of a model's name is a name: not a size or a kind, nor a short word that any text may have."""
+    return part in EVERYDAY or (part not in COMMON and (len(part) >= 4 or (len(part) == 3 and part not in SHORT)))
 
 
 def _shown(match: re.Match[str]) -> str:
@@ -195,6 +217,17 @@ def _spaced(name: str) -> str:
     """A pattern for a name with any separators, or none, between its parts: gpt-5-mini, GPT 5 Mini, gpt5mini."""
     parts = re.findall(r"[^\W\d_]+|\d+", name)
     return rf"{_SEPARATOR}{{0,3}}".join(re.escape(part) for part in parts) if parts else re.escape(name)
+
+
+def _known(words: Iterable[str]) -> str:
+    """A pattern for words of which those in other scripts end where their script's words do, endings aside."""
+    return "|".join(_ended(word) for word in sorted(words, key=lambda word: (-len(word), word)))
+
+
+def _ended(word: str) -> str:
+    written = re.escape(word)
+    bounds = next((bounds for letters, bounds in _BOUNDS.items() if re.match(letters, word)), None)
+    return written if bounds is None else f"{bounds[0]}{written}{bounds[1]}"
 
 
 def _any(words: Iterable[str]) -> str:

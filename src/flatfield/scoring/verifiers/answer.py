@@ -23,6 +23,7 @@ from flatfield.scoring.verifying.naming import is_name, named, plain
 from flatfield.scoring.verifying.options import listing, read_map
 
 if TYPE_CHECKING:
+    from flatfield.records import Task
     from flatfield.scoring.protocols import VerifyContext
 
 TRAITS = VerifierTraits(runs_code=False)
@@ -34,8 +35,8 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `contains`: this text occurs in it, case-sensitive. `equals`: this text, whitespace around both taken away and
     nothing else. `matches`: Python's `re.search` with MULTILINE finds this pattern. `json`: the whole answer is JSON
     equal to this value (1 equals 1.0; the order of an object's keys does not matter); a Markdown code fence around it
-    is tolerated. `names`: it states this name (or one of several), in any case, alone or in a short English statement;
-    `others`, beside it: names that it must not state too.
+    is tolerated. `names`: it states this name (or one of several), in any case, alone or in a plain statement made
+    of the task's own words; `others`, beside it: names that it must not hold.
     """
 
     contains: str | UnsetType = UNSET
@@ -101,7 +102,8 @@ class AnswerVerifier:
         answer = context.trial.answer
         reasons = []
         matched = await self._matches(answer, context.least_seconds)
-        for found in (self._contains(answer), self._equals(answer), matched, self._json(answer), self._names(answer)):
+        found_name = self._names(answer, context.task)
+        for found in (self._contains(answer), self._equals(answer), matched, self._json(answer), found_name):
             if found is None:
                 continue
             if not found.holds:
@@ -124,9 +126,9 @@ class AnswerVerifier:
         pattern = self._options.matches
         return None if pattern is UNSET else await search(pattern, answer, least_seconds=least_seconds)
 
-    def _names(self, answer: str) -> Found | None:
-        names = self._options.wanted_names
-        return named(answer, names, self._options.others or ()) if names else None
+    def _names(self, answer: str, task: Task) -> Found | None:
+        names, asked = self._options.wanted_names, " ".join((task.prompt, *task.files.values()))
+        return named(answer, names, self._options.others or (), asked) if names else None
 
     def _json(self, answer: str) -> Found | None:
         if self._options.json_value is UNSET:

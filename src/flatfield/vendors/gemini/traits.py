@@ -18,6 +18,7 @@ TRAITS = Traits(
     known_as=(
         *("gemini", "gemma", "bard", "deepmind", "google", "googleapis"),
         *("谷歌", "双子座", "ジェミニ", "グーグル", "제미나이", "구글", "джемини", "гемини", "гугл"),
+        *("джемма", "ジェマ", "젬마", "ディープマインド", "딥마인드", "дипмайнд", "جيميني", "جوجل", "גוגל", "ג'מיני"),
     ),
     unsupported=("context_tokens", "gpu_layers"),
     color="purple",
