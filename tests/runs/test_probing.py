@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from flatfield.agent.probes import all_probes
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Evaluation, Probed, Reply, Run, Sent, TrialRecord, Turn
+from flatfield.runs.examination import examine
 from flatfield.runs.probing import Probing, as_carried_out, leaves_open, with_protocols
 from flatfield.runs.traffic.lanes import Lanes
-from flatfield.tasks.agents import fingerprint
+from flatfield.tasks.agents import Roster, fingerprint
+from flatfield.tasks.project import Project
 from flatfield.testing.server import FakeReply, FakeServer
 from flatfield.testing.wires import new_wire
 
@@ -60,6 +63,23 @@ async def test_it_is_found_out_kept_and_part_of_the_fingerprint(tmp_path: Path, 
         f"a: finding out how it calls tools, with {len(all_probes())} small questions",
         "a: text, by 6 probes: native 1, text 6",
     ]
+
+
+async def test_the_doctor_says_what_was_found_and_what_is_set_otherwise(tmp_path: Path, clock: FakeClock) -> None:
+    async with FakeServer(new_wire("ollama"), writes_calls_as_text) as server, open_session(clock) as session:
+        agent = AgentConfig(name="a", provider="ollama", model="fake-model", base_url=server.base_url)
+        await resolved(run_of(agent), tmp_path, clock, [], {})
+        services = Services(session=session, clock=clock, environ={}, cache=tmp_path)
+        native = structs.replace(agent, name="n", protocol="native")
+        roster = Roster((agent, native, structs.replace(agent, name="t", protocol="text")))
+        project = Project(folder=tmp_path, config=None, data=tmp_path, roster=roster, notes=())
+        found = {each.part: each for each in await examine(project, services)}
+    assert found["agent a"].found == "ready; calls tools by protocol text, by 6 probes: native 1, text 6"
+    assert found["agent n"].found == (
+        "ready; its model does not call tools by protocol native: native passes 1 of 6 probes, text 6"
+    )
+    assert found["agent n"].fix == 'set protocol = "text" or "auto" for it'
+    assert (found["agent t"].found, found["agent t"].fix) == ("ready", "")
 
 
 async def test_a_protocol_that_is_set_is_not_asked_for(tmp_path: Path, clock: FakeClock) -> None:

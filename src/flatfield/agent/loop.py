@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Blame = Literal["provider", "sandbox", "harness"]
 BLAME: tuple[tuple[type[Exception], Blame], ...] = ((ProviderError, "provider"), (NotReady, "sandbox"))
 SPENT = "ended, as what is left of the run's budget would not have paid for its next turn"
-FILLED = "the conversation filled the model's context window in the middle of a reply"
+FILLED = "the conversation filled the model's context window"
 
 
 class Tools(Protocol):
@@ -121,9 +121,13 @@ class NanoAgent:
         self._observe(turn)
         return turn.results, stop or allowance.used_up()
 
+    def _filled(self) -> str:
+        tokens = self._turns[-1].reply.request.context_tokens if self._turns else None
+        return f"{FILLED}{'' if tokens is None else f' of {tokens:,} tokens'} in the middle of a reply"
+
     def _outcome(self, stop: Stop, error: BaseException | None = None) -> Outcome:
         left = error.left if isinstance(error, Interrupted | ProviderError) else Leftover()
-        filled = FILLED if stop == "context_limit" else SPENT if stop == "cancelled" and error is None else ""
+        filled = self._filled() if stop == "context_limit" else SPENT if stop == "cancelled" and error is None else ""
         return Outcome(
             stop=stop,
             turns=tuple(self._turns),

@@ -13,6 +13,7 @@ import aiohttp
 from msgspec import Struct
 
 from flatfield import json_text, plugins
+from flatfield.agent.probes import worded
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.http.proxies import proxy_for
@@ -20,6 +21,7 @@ from flatfield.http.secrecy import shown_url
 from flatfield.machine.models import list_models
 from flatfield.machine.sandbox.describing import described
 from flatfield.machine.sandbox.finding import find_sandbox
+from flatfield.runs.probing import known_protocol, leaves_open
 from flatfield.tasks.roster import SHIPPED, known_models
 from flatfield.vendors.base import UsualServer  # noqa: TC001 - msgspec
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from flatfield.http.services import Services
-    from flatfield.records import AgentConfig
+    from flatfield.records import AgentConfig, Probed
     from flatfield.tasks.project import Project
 
 LOOK_SECONDS = 2.0
@@ -177,11 +179,13 @@ async def _agents(project: Project, services: Services) -> tuple[Finding, ...]:
     """Whether agents could run now: one finding for each of the user's, one a provider for those of known models."""
     known = frozenset(model.name for model in known_models())
     notes: dict[str, str] = {}
+    probed: dict[str, Probed | None] = {}
     async with ProviderPool(services) as pool:
 
         async def look(agent: AgentConfig) -> str:
             try:
                 notes[agent.name] = await pool.check(agent)
+                probed[agent.name] = await known_protocol(agent, pool)
             except FlatfieldError as error:
                 return str(error)
             return ""
@@ -195,8 +199,26 @@ async def _agents(project: Project, services: Services) -> tuple[Finding, ...]:
         elif reason:
             own.append(Finding(part=f"agent {agent.name}", state="missing", found="not ready", fix=reason))
         else:
-            own.append(Finding(part=f"agent {agent.name}", state="ok", found=notes[agent.name] or "ready"))
+            found, fix = _calling(agent, probed[agent.name], services.environ)
+            told = "; ".join(filter(None, (notes[agent.name] or "ready", found)))
+            own.append(Finding(part=f"agent {agent.name}", state="ok", found=told, fix=fix))
     return (*own, *(_shipped(provider, found) for provider, found in shipped.items()))
+
+
+def _calling(agent: AgentConfig, found: Probed | None, environ: Mapping[str, str]) -> tuple[str, str]:
+    """How the agent's model calls tools, as far as that was found out, and what mends it where it is set otherwise."""
+    if found is None:
+        return "", ""
+    if leaves_open(agent, environ):
+        return f"calls tools by protocol {worded(found)}", ""
+    used = agent.protocol or "native"
+    if found.passed.get(used, 0) >= found.passed.get(found.protocol, 0):
+        return "", ""
+    counts = f"{used} passes {found.passed.get(used, 0)} of {found.probes} probes, {found.protocol}"
+    return (
+        f"its model does not call tools by protocol {used}: {counts} {found.passed[found.protocol]}",
+        f'set protocol = "{found.protocol}" or "auto" for it',
+    )
 
 
 def _shipped(provider: str, reasons: Mapping[str, str]) -> Finding:

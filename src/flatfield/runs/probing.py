@@ -75,6 +75,14 @@ async def with_protocol(agent: AgentConfig, probing: Probing) -> tuple[AgentConf
     return structs.replace(agent, protocol=found.protocol), found
 
 
+async def known_protocol(agent: AgentConfig, pool: ProviderPool) -> Probed | None:
+    """What was found out earlier for the agent's model and server, whatever the agent says; None: nothing."""
+    if plugins.traits_or_usual(agent.provider).finds_protocol == "never":
+        return None
+    identity = await _identity(agent, pool)
+    return await asyncio.to_thread(_kept, _path(pool.services.cache, identity)) if identity else None
+
+
 async def with_protocols(run: Run, agents: Sequence[AgentConfig], probing: Probing) -> Run:
     """The run, of whose agents those that are named have a protocol, one after the other: most share one device."""
     probed = dict(run.probed)
