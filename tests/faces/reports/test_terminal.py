@@ -12,6 +12,7 @@ from flatfield.faces.reports import markdown
 from flatfield.faces.reports.terminal import render, show, show_ranking
 from flatfield.records import (
     Check,
+    DeviceWork,
     Evaluation,
     Failure,
     Reply,
@@ -22,6 +23,7 @@ from flatfield.records import (
     ToolCall,
     ToolResult,
     Turn,
+    Usage,
     Verdict,
     VerifierSpec,
     Weights,
@@ -281,3 +283,22 @@ def test_the_published_runs_ranking_can_be_shown_alone(published: RunResult) -> 
     text = stream.getvalue()
     assert len(text.splitlines()) < 40
     assert "Use gpt-5-nano, overall A (n=5, ≥ D)." in text
+
+
+def test_what_models_took_of_the_device_is_a_table_of_80_columns(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any]
+) -> None:
+    device = DeviceWork(
+        read_tokens=900, read_seconds=20.0, written_tokens=140, written_seconds=10.0, peak_memory_bytes=2_157_000_000
+    )
+    request = Sent(context_tokens=8192, gpu_layers=20, model_layers=25)
+    usage = Usage(input_tokens=8000, output_tokens=140)
+    reply = Reply(text="", usage=usage, device=device, load_seconds=5.15, request=request)
+    desk = trial(agent="qwen2.5-coder-1.5b", more={"turns": (Turn(reply=reply),), "stop": "context_limit"})
+    lines = section(render(make_result([desk, trial(agent="hosted")])), "Performance Metrics")
+    told = row(lines, "qwen2.5-coder-1.5b 45")
+    assert told.split()[1:7] == ["45", "14.0", "1×", "5.15", "s", "2.2"]
+    assert told.split()[7:] == ["GB", "8,140/8,192", "1×", "20/25"]
+    assert len(told) <= 80
+    without = section(render(make_result([trial()])), "Performance Metrics")
+    assert not any(line.startswith("on this device") for line in without)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 ON_DEVICE = (
     "On this device: tokens of prompts read and of replies written a second as the model's server counts them, without"
-    " what it had in its cache; how often the model was loaded and how long that took; its server's most memory."
+    " what it had in its cache; how often the model was loaded and how long that took; its server's most memory; the"
+    " most context that was used, of what was offered, and in how many trials it was too little."
 )
 MOST_CELLS = 60
 """Rows that a compact report has room for."""
@@ -63,28 +64,30 @@ def metrics(result: RunResult, *, brief: bool = False) -> Section:
 
 
 def _on_device(figures: Sequence[DeviceFigures]) -> Table:
-    columns = ("on this device", "reads/s", "writes/s", "load", "memory", "context used", "on GPU")
+    """Columns that say nothing of anybody are left out."""
+    columns = ["reads/s", "writes/s", "load", "memory", "context"]
+    columns += ["too little"] if any(each.did_not_fit for each in figures) else []
+    columns += ["GPU layers"] if any(each.gpu_layers for each in figures) else []
     return Table(
-        columns=columns,
-        rows=tuple(map(_device_row, figures)),
-        right=frozenset(columns[1:]),
-        fold=frozenset(columns[:1]),
+        columns=("on this device", *columns),
+        rows=tuple((each.agent, *_device_row(each, columns)) for each in figures),
+        right=frozenset(columns),
+        fold=frozenset({"on this device"}),
     )
 
 
-def _device_row(each: DeviceFigures) -> tuple[str, ...]:
-    reads, writes = each.read_tokens_per_second, each.written_tokens_per_second
-    used = UNKNOWN if each.most_context_tokens is None else count(each.most_context_tokens)
-    layers = UNKNOWN if each.gpu_layers is None else f"{each.gpu_layers} of {each.model_layers or 'its'} layers"
-    return (
-        each.agent,
-        UNKNOWN if reads is None else f"{reads:,.0f}",
-        UNKNOWN if writes is None else f"{writes:,.1f}",
-        f"{each.loads}× {seconds(each.load_seconds / each.loads)}" if each.loads else UNKNOWN,
-        UNKNOWN if each.peak_memory_bytes is None else f"{each.peak_memory_bytes / 1e9:.1f} GB",
-        f"{used} of {count(each.context_tokens)}{f', {each.did_not_fit}× too little' if each.did_not_fit else ''}",
-        "none" if each.gpu_layers == 0 else layers,
-    )
+def _device_row(each: DeviceFigures, columns: Sequence[str]) -> Sequence[str]:
+    reads, writes, memory = each.read_tokens_per_second, each.written_tokens_per_second, each.peak_memory_bytes
+    known = {
+        "reads/s": UNKNOWN if reads is None else f"{reads:,.0f}",
+        "writes/s": UNKNOWN if writes is None else f"{writes:,.1f}",
+        "load": f"{each.loads}× {seconds(each.load_seconds / each.loads)}" if each.loads else UNKNOWN,
+        "memory": UNKNOWN if memory is None else f"{memory / 1e9:.1f} GB",
+        "context": f"{count(each.most_context_tokens)}/{count(each.context_tokens)}",
+        "too little": f"{each.did_not_fit}×" if each.did_not_fit else UNKNOWN,
+        "GPU layers": f"{count(each.gpu_layers)}/{count(each.model_layers)}",
+    }
+    return [known[column] for column in columns]
 
 
 def wrong_claims(cards: Sequence[Scorecard]) -> str:
