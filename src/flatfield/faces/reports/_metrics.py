@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 ON_DEVICE = (
     "On this device: tokens of prompts read and of replies written a second as the model's server counts them, without"
     " what it had in its cache; how often the model was loaded and how long that took; its server's most memory; the"
-    " most context that was used, of what was offered, and in how many trials it was too little."
+    " most context that was used, of what was offered (short: in so many trials"
+    " it was too little); layers on the GPU."
 )
 MOST_CELLS = 60
 """Rows that a compact report has room for."""
@@ -66,8 +67,8 @@ def metrics(result: RunResult, *, brief: bool = False) -> Section:
 def _on_device(figures: Sequence[DeviceFigures]) -> Table:
     """Columns that say nothing of anybody are left out."""
     columns = ["reads/s", "writes/s", "load", "memory", "context"]
-    columns += ["too little"] if any(each.did_not_fit for each in figures) else []
-    columns += ["GPU layers"] if any(each.gpu_layers for each in figures) else []
+    columns += ["short"] if any(each.did_not_fit for each in figures) else []
+    columns += ["GPU"] if any(each.gpu_layers for each in figures) else []
     return Table(
         columns=("on this device", *columns),
         rows=tuple((each.agent, *_device_row(each, columns)) for each in figures),
@@ -84,8 +85,8 @@ def _device_row(each: DeviceFigures, columns: Sequence[str]) -> Sequence[str]:
         "load": f"{each.loads}× {seconds(each.load_seconds / each.loads)}" if each.loads else UNKNOWN,
         "memory": UNKNOWN if memory is None else f"{memory / 1e9:.1f} GB",
         "context": f"{count(each.most_context_tokens)}/{count(each.context_tokens)}",
-        "too little": f"{each.did_not_fit}×" if each.did_not_fit else UNKNOWN,
-        "GPU layers": f"{count(each.gpu_layers)}/{count(each.model_layers)}",
+        "short": f"{each.did_not_fit}×" if each.did_not_fit else UNKNOWN,
+        "GPU": f"{count(each.gpu_layers)}/{count(each.model_layers)}",
     }
     return [known[column] for column in columns]
 
