@@ -15,7 +15,7 @@ from flatfield.records import AgentConfig, Evaluation, Probed, Reply, Run, Sent,
 from flatfield.runs.examination import examine
 from flatfield.runs.probing import Probing, as_carried_out, leaves_open, with_protocols
 from flatfield.runs.traffic.lanes import Lanes
-from flatfield.tasks.agents import Roster, fingerprint
+from flatfield.tasks.agents import Roster, as_configured, fingerprint, is_same
 from flatfield.tasks.project import Project
 from flatfield.testing.server import FakeReply, FakeServer
 from flatfield.testing.wires import new_wire
@@ -141,3 +141,13 @@ def test_a_delegated_run_says_which_protocol_its_agent_had() -> None:
     fixed = run_of(AgentConfig(name="a", provider="local", model="m", protocol="json"))
     assert as_carried_out(fixed, record) == fixed
     assert Probed(protocol="text").passed == {}
+
+
+def test_an_agent_whose_protocol_was_found_out_is_still_the_users_own() -> None:
+    configured = AgentConfig(name="a", provider="local", model="m")
+    run = structs.replace(run_of(structs.replace(configured, protocol="text")), probed={"a": Probed(protocol="text")})
+    assert as_configured(run.agents[0], run) == configured
+    for one, same in ((configured, True), (structs.replace(configured, protocol="auto"), True)):
+        assert is_same(one, run.agents[0], run) is same
+    assert not is_same(structs.replace(configured, protocol="json"), run.agents[0], run)
+    assert not is_same(structs.replace(configured, model="other"), run.agents[0], run)

@@ -21,7 +21,7 @@ from flatfield.scoring.grading import control_names
 from flatfield.scoring.judge.comparative import is_comparative
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.tasks.access import Want, folder_of, project_of
-from flatfield.tasks.agents import fingerprint, is_control, listed, select_agents
+from flatfield.tasks.agents import fingerprint, is_control, is_same, listed, select_agents
 from flatfield.tasks.lop import EXAMPLE, read_task
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def of_its_store(run: Run, folder: Path, roster: Sequence[AgentConfig]) -> Run:
     writer = str(project_of(folder.resolve()))
 
     def placed(agent: AgentConfig) -> AgentConfig:
-        now = next((one for one in roster if fingerprint(one) == fingerprint(agent)), None)
+        now = next((one for one in roster if is_same(one, agent, run)), None)
         return structs.replace(agent, folder=writer if now is None else now.folder)
 
     return structs.replace(run, agents=tuple(map(placed, run.agents)))

@@ -23,7 +23,7 @@ from flatfield.tasks.roster import SHIPPED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flatfield.records import Mistake
+    from flatfield.records import Mistake, Run
     from flatfield.tasks.located import Node
 
 _NAME = re.compile(r"[^\W_][\w.:@+-]*")
@@ -194,6 +194,17 @@ def fingerprint(agent: AgentConfig) -> str:
         if same[key] in (None, [], ()):
             del same[key]
     return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()[:16]
+
+
+def as_configured(agent: AgentConfig, run: Run) -> AgentConfig:
+    """A run's agent as its user wrote it: without the tool protocol, where that was left open and then found out."""
+    return msgspec.structs.replace(agent, protocol=None) if agent.name in run.probed else agent
+
+
+def is_same(one: AgentConfig, agent: AgentConfig, run: Run) -> bool:
+    """Whether an agent that is configured now is one of a run's, as it was configured then."""
+    now = msgspec.structs.replace(one, protocol=None) if one.protocol == "auto" else one
+    return fingerprint(now) == fingerprint(as_configured(agent, run))
 
 
 def listed(roster: Sequence[AgentConfig]) -> str:

@@ -280,16 +280,12 @@ def _most_repeats(asked: int | None, *, until_sure: bool, extending: bool) -> in
 
 
 def _refuse_unfair(run: Run) -> None:
-    from msgspec import structs
-
     from flatfield.scoring.fairness.strict import avoidable_differences
     from flatfield.scoring.grading import control_names
+    from flatfield.tasks.agents import as_configured
 
     controls = control_names(run)
-    as_configured = [
-        structs.replace(agent, protocol=None) if agent.name in run.probed else agent for agent in run.agents
-    ]
-    found = avoidable_differences([agent for agent in as_configured if agent.name not in controls])
+    found = avoidable_differences([as_configured(agent, run) for agent in run.agents if agent.name not in controls])
     if found:
         raise FlatfieldError("\n  ".join(("--strict-fair: agents differ where they need not:", *found)))
 

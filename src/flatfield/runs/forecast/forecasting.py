@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from flatfield.agent.files.copying import plan_copy
 from flatfield.runs.forecast.history import model_of, read_history
@@ -146,7 +146,7 @@ def _cells(run: Run, trials: Sequence[TrialPlan], history: History, desk: Desk) 
 
 def _subject(agent: AgentConfig, desk: Desk) -> Subject:
     return Subject(
-        agent=fingerprint(agent),
+        agent=fingerprint(structs.replace(agent, protocol=None) if agent.protocol == "auto" else agent),
         model=model_of(agent),
         on_device=desk.pool.of(agent).on_device(agent),
         control=is_control(agent),

@@ -12,6 +12,7 @@ from flatfield.scoring.forecast import Past, total
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.performance import measure
 from flatfield.scoring.settling import settled
+from flatfield.tasks.agents import as_configured, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -94,7 +95,7 @@ def _past(run: Run, trials: Sequence[TrialRecord], desk: Desk) -> Iterator[Past]
             used = [turn.reply.usage for turn in trial.turns]
             usd = total([None if usage is None else price(usage) for usage in used])
         yield Past(
-            agent=trial.agent_fingerprint,
+            agent=fingerprint(as_configured(agent, run)) if trial.agent in run.probed else trial.agent_fingerprint,
             model=model_of(agent),
             task=trial.task,
             digest=trial.task_digest,
