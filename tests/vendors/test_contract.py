@@ -259,7 +259,7 @@ async def test_all_are_told_the_same(stage: Stage, system_prompt: str) -> None:
     stage.system_prompt, stage.protocol = system_prompt, "json"
     played = await stage.play([FakeReply(text='{"answer": "3"}')])
     assert played.outcome.answer == "3"
-    told = [text for text in texts(played.server.requests[0]) if "Reply with one JSON object" in text]
+    told = [text for text in texts(played.server.requests[0]) if "is one JSON object and nothing else" in text]
     expected = [part for part in (system_prompt, json_protocol.instructions((READ,))) if part.strip()]
     assert told == ["\n\n".join(expected)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from flatfield.testing.wires.openai_chat.rules import LLAMA_CPP
 from flatfield.testing.wires.openai_chat.wire import ChatWire
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONTEXT_TOKENS = 8192
-OWN_FIELDS = frozenset({"cache_prompt", "timings_per_token"})
 
 
 def create() -> LlamaWire:
@@ -27,7 +27,7 @@ class LlamaWire(ChatWire):
 
     def sdk_takes(self, request: Mapping[str, Any]) -> None:
         """What is llama.cpp's alone is left out; see `ChatWire.sdk_takes`."""
-        super().sdk_takes({name: value for name, value in request.items() if name not in OWN_FIELDS})
+        super().sdk_takes({name: value for name, value in request.items() if name not in LLAMA_CPP})
 
     def stand_in(self, opened: Any, base_url: str, key: str, folder: Path) -> dict[str, Any]:  # noqa: ANN401 - its insides
         """Take the place of the process that the provider starts; the model is a file without one in it."""

@@ -38,7 +38,8 @@ _PARAMETERS = frozenset(
         "verbosity",
     }
 )
-_LLAMA_CPP = frozenset({"cache_prompt"})
+LLAMA_CPP = frozenset({"cache_prompt", "timings_per_token"})
+"""Fields that llama.cpp alone takes."""
 _MESSAGE = {
     "system": {"content", "name"},
     "developer": {"content", "name"},
@@ -61,7 +62,7 @@ def first_violation(
 
 
 def _parameters(request: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"Unknown parameter: '{name}'." for name in request if name not in _PARAMETERS | _LLAMA_CPP)
+    yield from (f"Unknown parameter: '{name}'." for name in request if name not in _PARAMETERS | LLAMA_CPP)
     if not isinstance(request.get("model"), str) or not request["model"]:
         yield "you must provide a model parameter"
     if "max_tokens" in request and "max_completion_tokens" in request:
