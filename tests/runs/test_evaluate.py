@@ -508,7 +508,8 @@ PRICES = Prices({"fake-model": Price(input_mtok=1000.0, output_mtok=0.0, source=
 
 async def test_fifty_trials_of_unknown_price_are_one(sitting: Sitting) -> None:
     async with FakeChat(answering()) as server:
-        run = sitting.run([task()], [agent(server.base_url)], repeats=50, budget_usd=0.11, jobs=50)
+        one = agent(server.base_url, protocol="native")
+        run = sitting.run([task()], [one], repeats=50, budget_usd=0.11, jobs=50)
         with pytest.raises(NotReady, match=f"--resume {run.id} --budget-ignores a"):
             await sitting.evaluate(run)
         assert len(server.requests) == 1

@@ -58,7 +58,7 @@ def test_an_external_agent_is_a_command_and_its_output(write: Write) -> None:
         (HEAD + "temprature = 1", 4, "agent a has no key `temprature`", "`temperature`"),
         (HEAD + 'temperature = "hot"', 4, "`temperature` is 'hot'", "a number"),
         (HEAD + "model2 = 1\n[agent.b]", 5, "no table `agent`", "`agents`"),
-        (HEAD + 'protocol = "xml"', 4, "`protocol` is 'xml'", "native, json"),
+        (HEAD + 'protocol = "xml"', 4, "`protocol` is 'xml'", "auto, native, text, json"),
         (HEAD + 'base_url = "h/v1"', 4, "base_url 'h/v1' is no address", "http://"),
         (HEAD + 'base_url = "http://u:pw@h/v1"', 4, "base_url holds a user name, a password or a query", "headers"),
         (HEAD + 'base_url = "http://h/v1?key=pw"', 4, "base_url holds a user name, a password or a query", "${NAME}"),

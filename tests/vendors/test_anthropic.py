@@ -295,7 +295,7 @@ async def test_the_json_protocol_where_the_model_can_be_held_to_it(services: Ser
     assert (replies[0].request.protocol, replies[0].request.parameters["response_schema"]) == ("json", "json_schema")
     assert all("tools" not in request for request in server.requests)
     assert server.requests[0]["output_config"]["format"]["type"] == "json_schema"
-    assert '{"tool":"read_file"' in server.requests[0]["system"][0]["text"]
+    assert "read_file(file_path: string)" in server.requests[0]["system"][0]["text"]
     # The empty reply cannot be sent back: what we say after it belongs to what we said before.
     assert [len(request["messages"]) for request in server.requests] == [1, 3, 5, 5]
 
