@@ -17,6 +17,7 @@ from flatfield.agent.probes import all_probes, find_protocol, offered_tools, wor
 from flatfield.errors import FlatfieldError
 from flatfield.http.proxies import is_loopback
 from flatfield.records import Probed
+from flatfield.tasks.cache import replace_whole
 from flatfield.vendors.base import base_url
 
 if TYPE_CHECKING:
@@ -139,7 +140,4 @@ def _kept(path: Path) -> Probed | None:
 def _keep(path: Path, found: Probed) -> None:
     """Write it down for other runs; a cache that cannot be written costs the probes again, and nothing else."""
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(".new")
-        new.write_bytes(msgspec.json.encode(found))
-        new.replace(path)
+        replace_whole(path, msgspec.json.encode(found))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from flatfield.tasks.cache import replace_whole
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -49,12 +51,8 @@ class SolutionSeconds:
         """Remember it, where there is a place for it."""
         if not _DIGEST.fullmatch(digest):
             return
-        place = self._place(digest)
-        draft = place.with_suffix(f".{os.getpid()}.tmp")
         with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(msgspec.json.encode(_Kept(machine=machine(), seconds=seconds)))
-            draft.replace(place)
+            replace_whole(self._place(digest), msgspec.json.encode(_Kept(machine=machine(), seconds=seconds)))
 
     def _place(self, digest: str) -> Path:
         return self._folder / f"{digest}.json"

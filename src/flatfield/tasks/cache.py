@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,3 +26,20 @@ def data_folder(environ: Mapping[str, str]) -> Path:
     shared = environ.get("XDG_DATA_HOME", "")
     home = Path(environ.get("HOME") or Path.home())
     return (Path(shared) if Path(shared).is_absolute() else home / ".local" / "share") / "flatfield"
+
+
+def replace_whole(path: Path, data: bytes) -> None:
+    """Write a file in one step, so that a reader, a crash or another process finds the old one or the new one.
+
+    Raises:
+        OSError: it cannot be written; nothing is left beside it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".new")
+    try:
+        with os.fdopen(handle, "wb") as draft:
+            draft.write(data)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise

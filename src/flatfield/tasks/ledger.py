@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from flatfield.errors import FlatfieldError
+from flatfield.tasks.cache import replace_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -223,10 +224,7 @@ class _Change:
         self._path = path
 
     def __call__(self, contents: Contents) -> None:
-        draft = self._path.with_suffix(f".{os.getpid()}.tmp")
-        draft.touch(mode=0o600)
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(contents), indent=1) + b"\n")
-        draft.replace(self._path)
+        replace_whole(self._path, msgspec.json.format(msgspec.json.encode(contents), indent=1) + b"\n")
 
 
 def _less(unsettled: dict[str, Unsettled], folder: str, looked_at: frozenset[str]) -> Iterator[tuple[str, Unsettled]]:

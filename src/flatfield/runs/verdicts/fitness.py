@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -23,9 +19,11 @@ from flatfield.scoring.judge.labelled_set import LISTS_SEED, RUN, Case, Labelled
 from flatfield.scoring.judge.list_fitness import ListFitness, is_hopeless_at_lists, list_fitness
 from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
 from flatfield.tasks.agents import fingerprint
+from flatfield.tasks.cache import replace_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.clock import Clock
@@ -219,17 +217,8 @@ def _path(found: Examination, folder: Path) -> Path:
 
 
 def _write(found: Examination, folder: Path) -> None:
-    """Replace the file as a whole: a reader or a crash never meets half of it."""
     path = _path(found, folder)
-    name = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".new")
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.encode(found))
-        Path(name).replace(path)
+        replace_whole(path, msgspec.json.encode(found))
     except OSError as error:
-        if name:
-            with suppress(OSError):
-                Path(name).unlink()
         raise FlatfieldError(f"{path} cannot be written: {error.strerror}; make room or set FLATFIELD_CACHE") from None

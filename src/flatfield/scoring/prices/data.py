@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from flatfield.errors import FlatfieldError
+from flatfield.tasks.cache import replace_whole
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from genai_prices.data_snapshot import DataSnapshot
 
@@ -76,7 +75,7 @@ class DataFile:
             providers=msgspec.Raw(data),
         )
         try:
-            _replace(self.path, msgspec.json.encode(taken))
+            replace_whole(self.path, msgspec.json.encode(taken))
         except OSError as error:
             raise FlatfieldError(f"prices cannot be kept at {self.path}: {error.strerror}; make it writable") from None
         return count
@@ -110,16 +109,3 @@ def read(data: bytes) -> DataSnapshot:
     if not isinstance(raw, list) or not raw:
         raise ValueError("it is no list of providers")
     return DataSnapshot(_providers_from_raw(raw), from_auto_update=True)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file in one step, so that a reader finds the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as draft:
-            draft.write(data)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
