@@ -17,7 +17,7 @@ from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, Turn, Tur
 from flatfield.scoring.fairness.odd_answers import AS_TEXT, UNFIT, oddity
 from flatfield.testing.server import FakeReply, FakeServer
 from flatfield.testing.wires import new_wire
-from flatfield.vendors._text_calls import MOST_CHARACTERS, fits, looks_like_call, read_calls
+from flatfield.vendors._text_calls import MOST_CHARACTERS, looks_like_call, read_calls
 from flatfield.vendors._tool_protocols import GO_ON
 from flatfield.vendors.base import Opening
 from flatfield.vendors.openai_chat.reader import ChatReader
@@ -162,13 +162,6 @@ def test_json_that_is_the_right_answer_stays_one() -> None:
 def test_what_follows_a_result_that_the_model_made_up_is_not_read() -> None:
     text = f"{CALL}\n<tool_response>\nred\n</tool_response>\n" + CALL.replace("a.txt", "b.txt")
     assert read(text) == ONE
-
-
-def test_arguments_fit_or_not() -> None:
-    assert fits({"file_path": "a"}, READ.parameters)
-    assert fits({"directory_path": None}, LIST.parameters)
-    assert not fits({"file_path": None}, READ.parameters)
-    assert fits({"anything": 1}, {"type": "object"})
 
 
 @given(st.text(alphabet=st.sampled_from(list('{}[]":,<>|=/ \n')) | st.characters(codec="utf-8")))

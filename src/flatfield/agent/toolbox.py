@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,9 +12,10 @@ from flatfield import json_text, plugins
 from flatfield.agent.protocols import ToolText
 from flatfield.errors import ToolError
 from flatfield.records import ToolCall, ToolResult, ToolSpec
+from flatfield.signatures import ECHOED_LETTERS, Signature, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from types import ModuleType
 
     from flatfield.agent.protocols import Tool
@@ -23,17 +24,8 @@ if TYPE_CHECKING:
 
 SHORT_CHARACTERS = 120
 RESULT_LIMIT_BYTES = 256 * 1024
-ECHOED_LETTERS = 80
 MOST_LETTERS = 500
 """Of a name that is none, so much is looked at."""
-TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list,),
-    "object": (dict,),
-}
 
 
 def open_tools(names: Sequence[str], workspace: Workspace, clock: Clock) -> Toolbox:
@@ -61,7 +53,7 @@ class Toolbox:
 
     def __init__(self, tools: Sequence[Tool], clock: Clock) -> None:
         self.specs: tuple[ToolSpec, ...] = tuple(tool.spec for tool in tools)
-        self._tools = {tool.spec.name: (tool, _signature(tool.spec)) for tool in tools}
+        self._tools = {tool.spec.name: (tool, signature(tool.spec)) for tool in tools}
         self._clock = clock
         self._decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -94,7 +86,7 @@ class Toolbox:
             sandbox_seconds=took_seconds - seconds,
         )
 
-    def _find(self, name: str) -> tuple[Tool, _Signature]:
+    def _find(self, name: str) -> tuple[Tool, Signature]:
         found = self._tools.get(name)
         if found is None:
             known = ", ".join(signature.wording for _, signature in self._tools.values()) or "none"
@@ -110,7 +102,7 @@ class Toolbox:
         words = re.split(r"[^A-Za-z0-9_-]+|__", name[:MOST_LETTERS])
         return next((meant[_bare(word)] for word in reversed(words) if _bare(word) in meant), "")
 
-    def _parse(self, call: ToolCall, signature: _Signature) -> dict[str, Any]:
+    def _parse(self, call: ToolCall, signature: Signature) -> dict[str, Any]:
         """The arguments; none at all stand for `{}`, as several servers send it for calls without arguments."""
         if call.arguments.strip() in {"", "null"}:
             return {}
@@ -139,59 +131,6 @@ def _unwrapped(arguments: str) -> str:
 def _bare(name: str) -> str:
     """A name without its case and what joins its words: `ReadFile`, `read-file` and `read_file` are one."""
     return re.sub("[_-]", "", name).lower()
-
-
-class _Signature(NamedTuple):
-    """A tool's parameters, made ready for checking."""
-
-    wording: str
-    types: dict[str, str]
-    required: tuple[str, ...]
-    is_open: bool
-
-    def check(self, given: dict[str, Any]) -> Mapping[str, Any]:
-        """The arguments, where null stands for a left out one; raises ToolError when they do not fit."""
-        arguments = {}
-        for name, value in given.items():
-            kind = self.types.get(name)
-            if kind is None and not self.is_open:
-                raise self.refuse(f"there is no argument {name[:ECHOED_LETTERS]!a}")
-            if value is None and name not in self.required:
-                continue
-            if kind in TYPES and type(value) not in TYPES[kind]:
-                raise self.refuse(f"{name} must be a JSON {kind}, not {_json_type(value)}")
-            arguments[name] = value
-        missing = [name for name in self.required if name not in arguments]
-        if missing:
-            raise self.refuse(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
-        return arguments
-
-    def refuse(self, problem: str) -> ToolError:
-        """The error that says what is wrong and what is expected."""
-        expected = ", ".join(
-            f'"{name}": {kind or "any value"}{"" if name in self.required else " (optional)"}'
-            for name, kind in self.types.items()
-        )
-        return ToolError(f"{problem}; expected: {self.wording} with one JSON object {{{expected}}}")
-
-
-def _signature(spec: ToolSpec) -> _Signature:
-    properties: dict[str, Any] = spec.parameters.get("properties", {})
-    required = tuple(spec.parameters.get("required", ()))
-    types = {name: str(schema.get("type", "")) for name, schema in properties.items()}
-    wording = ", ".join(name if name in required else f"{name}?" for name in properties)
-    return _Signature(
-        wording=f"{spec.name}({wording})",
-        types=types,
-        required=required,
-        is_open=spec.parameters.get("additionalProperties", True) is not False,
-    )
-
-
-def _json_type(value: object) -> str:
-    if value is None:
-        return "null"
-    return next(name for name, types in TYPES.items() if type(value) in types)
 
 
 def _plain(error: Exception) -> str:

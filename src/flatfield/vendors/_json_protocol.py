@@ -9,6 +9,7 @@ import msgspec
 
 from flatfield import json_text
 from flatfield.records import ToolCall
+from flatfield.signatures import signature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ def instructions(tools: Sequence[ToolSpec]) -> str:
     """
     lines = [
         "The tools:",
-        *(f"- {_signature(tool)}: {tool.description}" for tool in tools),
+        *(f"- {signature(tool).typed}: {tool.description}" for tool in tools),
         "",
         "Each of your replies is one JSON object and nothing else. It either calls one tool:",
         '{"tool": "<name of the tool>", "arguments": {"<name of the argument>": "<value>"}}',
@@ -35,16 +36,6 @@ def instructions(tools: Sequence[ToolSpec]) -> str:
         '{"answer": "<your answer>"}',
     ]
     return "\n".join(lines)
-
-
-def _signature(tool: ToolSpec) -> str:
-    """`write_file(file_path: string, content: string)`, with `?` behind arguments that may be left out."""
-    required = tool.parameters.get("required", ())
-    properties: dict[str, Any] = tool.parameters.get("properties", {})
-    parts = [
-        f"{name}{'' if name in required else '?'}: {each.get('type', 'any value')}" for name, each in properties.items()
-    ]
-    return f"{tool.name}({', '.join(parts)})"
 
 
 def schema(tools: Sequence[ToolSpec]) -> dict[str, Any]:

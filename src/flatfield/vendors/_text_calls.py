@@ -17,6 +17,7 @@ import msgspec
 
 from flatfield import json_text
 from flatfield.records import ToolCall
+from flatfield.signatures import signature
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -29,14 +30,6 @@ MOST_STARTS = 256
 """In so many places of a text it is tried to read JSON: a text of nothing but brackets must not take long."""
 _NAMES = ("name", "tool", "tool_name", "function")
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input")
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list,),
-    "object": (dict,),
-}
 _MADE_UP = re.compile(r"<tool_response>|<\|im_start\|>|<\|start_header_id\|>|<\|tool_response>|\[TOOL_RESULTS\]")
 """From here on a model writes the harness's part: what it calls after that rests on a result that it made up."""
 _JSON_START = re.compile(r'\{\s*["}]|\[\s*\{\s*"')
@@ -98,7 +91,7 @@ def read_calls(text: str, tools: Sequence[ToolSpec], turn: int) -> tuple[ToolCal
     for found in _found(whole, offered):
         tool = offered.get(found.name)
         arguments = _as_object(found.arguments)
-        if tool is not None and arguments is not None and fits(arguments, tool.parameters):
+        if tool is not None and arguments is not None and signature(tool).fits(arguments):
             written = msgspec.json.encode(arguments).decode()
             calls.append(ToolCall(id=f"text{turn:02d}{len(calls) + 1:03d}", name=tool.name, arguments=written))
     return tuple(calls)
@@ -108,23 +101,6 @@ def looks_like_call(text: str, names: Collection[str]) -> bool:
     """Whether a text has the marks of a call, or JSON that names one of the tools that were offered."""
     named = _BARE.search(text) or _PYTHON_WHOLE.match(text)
     return bool(_MARKS.search(text)) or (named is not None and named[1] in names)
-
-
-def fits(arguments: dict[str, Any], schema: dict[str, Any]) -> bool:
-    """Whether all required arguments are there, no unknown ones, and each of its type; null stands for one left out."""
-    properties: dict[str, Any] = schema.get("properties", {})
-    required = schema.get("required", ())
-    if any(arguments.get(name) is None for name in required):
-        return False
-    is_closed = schema.get("additionalProperties", True) is False
-    return all(_fits_one(value, properties.get(name), is_closed) for name, value in arguments.items())
-
-
-def _fits_one(value: object, schema: dict[str, Any] | None, is_closed: bool) -> bool:  # noqa: FBT001 - two rules' parts
-    if schema is None:
-        return not is_closed
-    types = _TYPES.get(str(schema.get("type", "")))
-    return value is None or types is None or type(value) in types
 
 
 def _found(text: str, offered: dict[str, ToolSpec]) -> Iterator[_Found]:

@@ -62,7 +62,7 @@ from flatfield.vendors._ready import (
     without_version,
 )
 from flatfield.vendors._reasoning import parted
-from flatfield.vendors._text_calls import fits, looks_like_call
+from flatfield.vendors._text_calls import looks_like_call
 from flatfield.vendors._tool_protocols import (
     CallsInText,
     held_schema,
@@ -108,7 +108,6 @@ __all__ = [
     "ending",
     "entries",
     "entry",
-    "fits",
     "function",
     "held_schema",
     "is_object",
