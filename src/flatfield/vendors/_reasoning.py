@@ -13,13 +13,18 @@ _CHANNEL = re.compile(
 )
 
 
-def parted(text: str) -> tuple[str, str]:
-    """The reasoning in a text and what is left of it, the answer.
+def parted(text: str, told: str = "") -> tuple[str, str]:
+    """The reasoning in a reply and what is left of its text, the answer; `told` is what its server told apart itself.
 
     Only what a reply begins with is reasoning: `<think>…</think>` and its like, to the end of the text where it is not
     closed; all before a `</think>` that nothing opens, as some templates open it in the prompt; and of Harmony's
     channels all but `final`. A channel that is addressed to somebody is a call, and stays in the text as it is.
     """
+    reasoning, answer = _parted(text)
+    return "\n\n".join(filter(None, (told, reasoning))), answer
+
+
+def _parted(text: str) -> tuple[str, str]:
     if "<|channel|>" in text:
         return _by_channels(text)
     if opened := _OPENED.match(text):

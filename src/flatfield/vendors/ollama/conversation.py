@@ -192,13 +192,13 @@ class OllamaMessages:
         self._messages.append(reader.message())
         self._ids = reader.own_ids()
         self.load_seconds = reader.load_seconds
-        reasoning, text = base.parted(reader.text)
+        reasoning, text = base.parted(reader.text, reader.reasoning)
         return base.Told(
             text=text,
             calls=reader.calls(turn),
             finish=base.ending(reader.finish, reader.usage, cap_tokens, self._num_ctx),
             usage=reader.usage,
-            reasoning="\n\n".join(filter(None, (reader.reasoning, reasoning))),
+            reasoning=reasoning,
             device=None if self._remote else reader.device,
             answered_by=reader.answered_by,
         )

@@ -119,13 +119,13 @@ class ChatMessages:
         self._is_first = False
         calls = () if self._json else reader.calls(turn)
         self._append(assistant(reader, calls))
-        reasoning, text = base.parted(reader.text)
+        reasoning, text = base.parted(reader.text, reader.reasoning)
         return base.Told(
             text=text,
             calls=calls,
             finish=base.ending(reader.finish, reader.usage, cap_tokens, self._context_tokens),
             usage=reader.usage,
-            reasoning="\n\n".join(filter(None, (reader.reasoning, reasoning))),
+            reasoning=reasoning,
             service_tier=reader.service_tier,
             answered_by=reader.answered_by,
             reported_cost_usd=reader.reported_cost_usd,

@@ -133,7 +133,7 @@ class ChatReader:
 
         Only of llama.cpp, which times each token: what large hosted models repeat is asked for more often than not.
         """
-        return self._repetition.found and bool(self._timings)
+        return self._repetition.found
 
     @property
     def device(self) -> DeviceWork | None:
@@ -227,11 +227,11 @@ class ChatReader:
                 self.service_tier = tier_of(chunk.usage) or self.service_tier
         if isinstance(chunk.service_tier, str) and not self.service_tier:
             self.service_tier = chunk.service_tier
-        self._take_choice(chunk)
         if isinstance(chunk.timings, dict):
             self._timings = chunk.timings
-            if not self._reported and (counted := timed_usage(chunk.timings)) is not None:
-                self.usage, self._covered = counted, self.letters
+        self._take_choice(chunk)
+        if chunk.timings is not None and not self._reported and (counted := timed_usage(self._timings)) is not None:
+            self.usage, self._covered = counted, self.letters
         if chunk.usage is not None:
             self._covered = self.letters
 
@@ -266,7 +266,7 @@ class ChatReader:
         ):
             if value and isinstance(value, str):
                 self._reasons.setdefault(name, []).append(value)
-                self._repetition.hear(value)
+                self._hear(value)
                 self.letters += len(value)
                 self.begun = True
         if isinstance(delta.reasoning_details, list):
@@ -280,9 +280,13 @@ class ChatReader:
     def _say(self, text: str) -> None:
         if text:
             self._parts.append(text)
-            self._repetition.hear(text)
+            self._hear(text)
             self.letters += len(text)
             self.begun = True
+
+    def _hear(self, piece: str) -> None:
+        if self._timings:
+            self._repetition.hear(piece)
 
     def _add_call(self, delta: _CallDelta, *, whole: bool) -> None:
         self.begun = True
