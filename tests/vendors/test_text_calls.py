@@ -86,6 +86,14 @@ FORMS = {
     "Phi": f"<|tool_call|>[{CALL}]<|/tool_call|>",
     "Gemma": '```tool_code\nprint(default_api.read_file(file_path="a.txt"))\n```',
     "LFM": '<|tool_call_start|>[read_file(file_path="a.txt")]<|tool_call_end|>',
+    "DeepSeek 3.2": (
+        '<｜DSML｜function_calls>\n<｜DSML｜invoke name="read_file">\n'
+        '<｜DSML｜parameter name="file_path" string="true">a.txt</｜DSML｜parameter>\n'
+        "</｜DSML｜invoke>\n</｜DSML｜function_calls>"
+    ),
+    "Gemma 4": '<|tool_call>call:read_file{file_path:<|"|>a.txt<|"|>}<tool_call|>',
+    "Function Gemma": "<start_function_call>call:read_file{file_path:<escape>a.txt<escape>}<end_function_call>",
+    "Nemotron": f"<TOOLCALL>[{CALL}]</TOOLCALL>",
     "an API's own wrapping": '{"tool_calls": [{"type": "function", "function": {"name": "read_file", '
     '"arguments": "{\\"file_path\\": \\"a.txt\\"}"}}]}',
     "a prefix": '{"name": "functions.read_file", "arguments": {"file_path": "a.txt"}}',

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_OPENED = re.compile(r"\s*(?:<(think|thinking|thought|reasoning|seed:think)>|(\[THINK\])|(<\|START_THINKING\|>))")
+REASONING_TAGS = "think|thinking|thought|reasoning|seed:think"
+"""What models put around their reasoning as tags, as a part of a regular expression."""
+_OPENED = re.compile(rf"\s*(?:<({REASONING_TAGS})>|(\[THINK\])|(<\|START_THINKING\|>))")
 _CLOSED_ONLY = re.compile(r"</(?:think|thinking|seed:think)>")
 _CHANNEL = re.compile(
     r"(?:<\|start\|>assistant(?P<first>[^<]*))?<\|channel\|>\s*(?P<channel>\w+)(?P<to>[^<]*)(?:<\|constrain\|>[^<]*)?<\|message\|>"

@@ -46,6 +46,7 @@ from flatfield.vendors._address import (
     own_headers,
     server_lane,
 )
+from flatfield.vendors._call_forms import MARKUP, OPENS_CALL, marked_calls
 from flatfield.vendors._ready import (
     Catalogue,
     Listed,
@@ -58,7 +59,7 @@ from flatfield.vendors._ready import (
     with_version,
     without_version,
 )
-from flatfield.vendors._reasoning import parted
+from flatfield.vendors._reasoning import REASONING_TAGS, parted
 from flatfield.vendors._sent import Settings, digest, sent_by
 from flatfield.vendors._text_calls import looks_like_call
 from flatfield.vendors._tool_protocols import (
@@ -78,6 +79,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONCURRENT_TRIALS",
+    "MARKUP",
+    "OPENS_CALL",
+    "REASONING_TAGS",
     "SYSTEM_PROMPT",
     "THIS_DEVICE",
     "Address",
@@ -113,6 +117,7 @@ __all__ = [
     "least_cap",
     "listed_ids",
     "looks_like_call",
+    "marked_calls",
     "native_tools",
     "own_headers",
     "parted",
