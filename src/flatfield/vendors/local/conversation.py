@@ -46,9 +46,8 @@ class LocalProvider:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._own = LocalServers()
         kept = services.kept
-        self._servers = self._own if kept is None else kept.get("local", lambda: LocalServers(IDLE_SECONDS))
+        self._servers = LocalServers() if kept is None else kept.get("local", lambda: LocalServers(IDLE_SECONDS))
 
     async def check(self, agent: AgentConfig) -> None:
         """Raise NotReady when the model is not there, is no GGUF file, or llama.cpp is not installed."""
@@ -87,7 +86,8 @@ class LocalProvider:
 
     async def close(self) -> None:
         """Stop the server, unless it is kept for others."""
-        await self._own.close()
+        if self._services.kept is None:
+            await self._servers.close()
 
     def _spec(self, agent: AgentConfig) -> ServerSpec:
         if agent.base_url:
