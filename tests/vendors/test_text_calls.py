@@ -144,6 +144,7 @@ def test_values_keep_every_character() -> None:
         '{"name": "read_file", "arguments": {"mode": "r"}}',
         '{"name": "read_file", "arguments": {"file_path": 7}}',
         '{"name": "read_file", "arguments": {"file_path": "a.txt", "mode": "r"}}',
+        '{"name": "read_file", "arguments": {"file_path": "a.txt", "required": ["content"]}}',
         '{"name": "read_file", "arguments": ["a.txt"]}',
         '{"name": "read_file"}',
         '{"name": "count", "arguments": {"n": true}}',
@@ -158,6 +159,11 @@ def test_values_keep_every_character() -> None:
 )
 def test_what_fits_no_tool_is_an_answer(text: str) -> None:
     assert read(text) == []
+
+
+def test_what_a_model_copied_from_the_schema_is_none_of_its_arguments() -> None:
+    echo = '"required": ["file_path"], "additionalProperties": false'
+    assert read(f'{{"name": "read_file", "arguments": {{"file_path": "a.txt", {echo}}}}}') == ONE
 
 
 def test_json_that_is_the_right_answer_stays_one() -> None:

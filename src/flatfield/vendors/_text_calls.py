@@ -29,6 +29,8 @@ MOST_STARTS = 256
 """In so many places of a text it is tried to read JSON: a text of nothing but brackets must not take long."""
 _MADE_UP = re.compile(r"<tool_response>|<\|im_start\|>|<\|start_header_id\|>|<\|tool_response>|\[TOOL_RESULTS\]")
 """From here on a model writes the harness's part: what it calls after that rests on a result that it made up."""
+_SCHEMAS_OWN = frozenset({"type", "properties", "required", "additionalProperties"})
+"""Small models copy these from a tool's schema to among the arguments, with what the schema says of them."""
 _JSON_START = re.compile(r'\{\s*["}]|\[\s*\{\s*"')
 _CALL_START = re.compile(r'\{\s*"(?:name|tool|tool_name|function|type|tool_calls)"')
 _PYTHON = re.compile(
@@ -127,6 +129,10 @@ def _arguments(written: Written, tool: ToolSpec) -> Mapping[str, Any] | None:
             name: value if asked.types.get(name, "string") in {"string", ""} else _json_or_text(value)
             for name, value in values.items()
         }
+    echoed = {
+        name for name in _SCHEMAS_OWN & values.keys() - asked.types.keys() if values[name] == tool.parameters.get(name)
+    }
+    values = {name: value for name, value in values.items() if name not in echoed}
     return values if asked.fits(values) else None
 
 
