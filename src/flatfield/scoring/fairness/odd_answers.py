@@ -1,4 +1,4 @@
-"""Tells answers that a server's parser may have made of something else: a call written as text, or only reasoning."""
+"""Tells last replies that are no plain answers: a call written as text, only reasoning, the same text without end."""
 
 from __future__ import annotations
 
@@ -23,16 +23,24 @@ IN_REASONING = (
     "the answer is empty, all that the model wrote counts as reasoning: the server's reasoning parser may not be the "
     "one for this model"
 )
+REPEATS = (
+    "the model wrote the same again and again, and its reply was ended there: it counts as one that used up its tokens"
+)
 
 
 def oddity(turns: Sequence[Turn]) -> str:
-    """What is odd about the answer that these turns ended with, and what may mend it; "" for nothing."""
+    """What is odd about the reply that these turns ended with, and what may mend it; "" for nothing.
+
+    Of one that was cut nothing is said: it may have become a call.
+    """
     if not turns or turns[-1].reply.calls:
         return ""
     reply = turns[-1].reply
+    if reply.finish != "stop":
+        return REPEATS if reply.finish == "repeats" else ""
     if reply.request.tools and looks_like_call(reply.text, reply.request.tools):
         return UNFIT if reply.request.protocol == "text" else AS_TEXT
-    return IN_REASONING if reply.finish == "stop" and not reply.text.strip() and reply.reasoning.strip() else ""
+    return IN_REASONING if not reply.text.strip() and reply.reasoning.strip() else ""
 
 
 def oddities(trials: Sequence[TrialRecord]) -> Iterator[str]:
