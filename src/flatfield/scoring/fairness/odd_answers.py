@@ -16,8 +16,8 @@ AS_TEXT = (
     '"text" or "auto" for the agent, or start the server with the parser for this model\'s tool calls'
 )
 UNFIT = (
-    "the answer looks like a tool call written as text, which was not run, as it fits none of the tools: its name or "
-    "its arguments are not theirs, or it cannot be read"
+    "the answer looks like a tool call written as text, which was not run: its name or its arguments are those of "
+    "no tool, it cannot be read, or the answer only speaks of it"
 )
 IN_REASONING = (
     "the answer is empty, all that the model wrote counts as reasoning: the server's reasoning parser may not be the "
