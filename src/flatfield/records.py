@@ -565,7 +565,8 @@ class DeviceWork(Struct, frozen=True, kw_only=True):
     """What a model's own server says that one reply took on its device.
 
     `read_tokens` are those of the prompt that were read anew, without cached ones; `written_tokens` those of the reply.
-    `peak_memory_bytes` is the most that the server's process has held so far; None: not known.
+    `peak_memory_bytes` is the most that the server's process has held so far, or what the server says that the model
+    takes; so much of it as `gpu_memory_bytes` is a GPU's. None: not known.
     """
 
     read_tokens: Count = 0
@@ -573,6 +574,7 @@ class DeviceWork(Struct, frozen=True, kw_only=True):
     written_tokens: Count = 0
     written_seconds: Seconds = 0.0
     peak_memory_bytes: Count | None = None
+    gpu_memory_bytes: Count | None = None
 
 
 class Reply(Struct, frozen=True, kw_only=True):

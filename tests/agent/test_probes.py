@@ -24,8 +24,16 @@ AGENT = AgentConfig(name="a", provider="p", model="m")
 class Model:
     """Does the probes that it is said to be able to do under a protocol; others it answers in words."""
 
-    def __init__(self, able: dict[str, int], *, seconds: float = 0.0, clock: FakeClock | None = None) -> None:
+    def __init__(
+        self,
+        able: dict[str, int],
+        *,
+        seconds: float = 0.0,
+        clock: FakeClock | None = None,
+        status: int | None = 400,
+    ) -> None:
         self.able = able
+        self._status = status
         self.asked: list[tuple[str, str]] = []
         self.openings: list[Opening] = []
         self._pass = (seconds, clock)
@@ -35,7 +43,7 @@ class Model:
         protocol = opening.agent.protocol or ""
         self.asked.append((protocol, opening.prompt))
         if self.able.get(protocol, 0) < 0:
-            raise ProviderError("it is broken")
+            raise ProviderError("it is broken", status=self._status)
         seconds, clock = self._pass
         if clock is not None:
             clock.seconds += seconds
@@ -110,6 +118,21 @@ async def test_a_server_that_fails_in_all_is_no_finding(clock: FakeClock) -> Non
     probed = await found(Model(dict.fromkeys(IN_ORDER, -1)), clock)
     assert (probed.protocol, probed.problem, probed.passed) == ("native", "it is broken", {})
     assert worded(probed) == "native, as nothing was found out: it is broken"
+
+
+@pytest.mark.parametrize(
+    ("able", "status", "problem"),
+    [
+        ({"native": 2, "text": -1, "json": -1}, None, "it is broken"),  # it is gone: this must not be kept
+        ({"native": -1, "text": -1, "json": 2}, None, ""),  # it is there, and has trouble with tools
+        ({"native": 2, "text": -1, "json": -1}, 400, ""),
+    ],
+)
+async def test_a_server_that_went_away_tells_nothing_of_its_protocols(
+    able: dict[str, int], status: int | None, problem: str, clock: FakeClock
+) -> None:
+    probed = await found(Model(able, status=status), clock)
+    assert (probed.protocol, probed.problem) == ("json" if able["json"] > 0 else "native", problem)
 
 
 async def test_a_slow_device_is_not_asked_for_ever(clock: FakeClock) -> None:

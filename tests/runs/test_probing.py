@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +35,15 @@ def writes_calls_as_text(request: dict[str, Any], _number: int) -> FakeReply:
         return FakeReply(text=probe.answer)
     fields = ", ".join(f'"{key}": "{value}"' for key, value in probe.arguments.items())
     return FakeReply(text=f'```json\n{{"name": "{name}", "arguments": {{{fields}}}}}\n```')
+
+
+def calls_natively(request: dict[str, Any], _number: int) -> FakeReply:
+    """A model that does what the probes ask, natively."""
+    said = next(item for item in request["messages"] if item["role"] == "user")["content"]
+    name, probe = next(each for each in all_probes() if each[1].prompt == said)
+    if probe.arguments is None or len(request["messages"]) > 3:
+        return FakeReply(text=probe.answer)
+    return FakeReply(calls=((name, json.dumps(probe.arguments)),))
 
 
 def run_of(*agents: AgentConfig) -> Run:
@@ -80,6 +90,18 @@ async def test_the_doctor_says_what_was_found_and_what_is_set_otherwise(tmp_path
     )
     assert found["agent n"].fix == 'set protocol = "text" or "auto" for it'
     assert (found["agent t"].found, found["agent t"].fix) == ("ready", "")
+
+
+async def test_the_doctor_says_nothing_of_a_protocol_that_was_not_asked_for(tmp_path: Path, clock: FakeClock) -> None:
+    async with FakeServer(new_wire("ollama"), calls_natively) as server, open_session(clock) as session:
+        agent = AgentConfig(name="a", provider="ollama", model="fake-model", base_url=server.base_url)
+        run = await resolved(run_of(agent), tmp_path, clock, [], {})
+        assert run.probed["a"].passed == {"native": len(all_probes())}
+        services = Services(session=session, clock=clock, environ={}, cache=tmp_path)
+        roster = Roster(tuple(structs.replace(agent, name=name, protocol=name) for name in ("text", "json")))
+        project = Project(folder=tmp_path, config=None, data=tmp_path, roster=roster, notes=())
+        found = {each.part: each for each in await examine(project, services)}
+    assert {(found[f"agent {name}"].found, found[f"agent {name}"].fix) for name in ("text", "json")} == {("ready", "")}
 
 
 async def test_a_protocol_that_is_set_is_not_asked_for(tmp_path: Path, clock: FakeClock) -> None:

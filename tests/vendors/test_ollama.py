@@ -17,6 +17,7 @@ from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
 from flatfield.testing.wires.ollama.wire import OllamaModel, OllamaWire
 from flatfield.vendors.base import Opening
 from flatfield.vendors.ollama import create
+from flatfield.vendors.ollama.models import OllamaModels
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -187,6 +188,79 @@ async def test_the_model_is_loaded_once_with_its_context_before_the_first_turn(s
     assert second.load_seconds == 0
 
 
+async def test_the_model_is_loaded_with_the_layers_that_its_requests_ask_for(services: Services) -> None:
+    async with fake([FakeReply(text="ok")]) as server:
+        await (await chat(services, server, gpu_layers=7)).turn((), BUDGET)
+    asked = [
+        *(sent["options"] for path, sent in server.asked if path == "/api/generate"),
+        server.requests[0]["options"],
+    ]
+    assert [options["num_gpu"] for options in asked] == [7, 7]  # another number would have it loaded twice
+
+
+PS = {"name": "fake-model:latest", "model": "fake-model:latest", "size": 6_000, "size_vram": 1_500}
+
+
+@pytest.fixture
+def paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where short questions go."""
+    seen: list[str] = []
+    ask = OllamaModels.request
+
+    async def request(self: OllamaModels, server: Any, path: str, *more: Any, **settings: Any) -> tuple[int, bytes]:
+        seen.append(path)
+        return await ask(self, server, path, *more, **settings)
+
+    monkeypatch.setattr(OllamaModels, "request", request)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("running", "memory"),
+    [
+        ([PS], (6_000, 1_500)),
+        ([{**PS, "name": "other", "model": "other"}, {**PS, "size_vram": 9_000}], (6_000, 6_000)),
+        ([{"name": "fake-model", "size": 6_000}], (6_000, 0)),
+        ([], (None, None)),
+        ([{**PS, "size": 0}], (None, None)),
+        ("odd", (None, None)),
+    ],
+)
+async def test_the_memory_that_the_model_takes_is_told_with_each_reply(
+    services: Services, running: Any, memory: tuple[int | None, int | None], paths: list[str]
+) -> None:
+    wire = OllamaWire()
+    wire.facts = {**wire.facts, "/api/ps": {"models": running}}
+    usage = Usage(input_tokens=100, output_tokens=10)
+    async with fake([FakeReply(calls=CALLS[:1], usage=usage), FakeReply(text="ok", usage=usage)], wire) as server:
+        conversation = await chat(services, server)
+        first = await conversation.turn((), BUDGET)
+        second = await conversation.turn(results(first), BUDGET)
+    for reply in (first, second):
+        assert reply.device is not None
+        assert (reply.device.peak_memory_bytes, reply.device.gpu_memory_bytes) == memory
+        assert reply.device.read_seconds == 0.25
+    assert paths.count("/api/ps") == 1
+
+
+async def test_a_server_that_does_not_tell_what_it_holds_is_asked_once(services: Services, paths: list[str]) -> None:
+    async with fake([FakeReply(text="ok"), FakeReply(text="ok")]) as server:
+        provider = create(services)
+        for _ in range(2):
+            opening = Opening(
+                agent=config(server.base_url),
+                system_prompt="",
+                prompt="Do it.",
+                tools=(),
+                task=Task(id="t", title="t", prompt=""),
+            )
+            reply = await (await provider.converse(opening)).turn((), BUDGET)
+            assert reply.text == "ok"
+            assert reply.device is not None
+            assert reply.device.peak_memory_bytes is None
+    assert paths.count("/api/ps") == 1
+
+
 async def test_loading_is_taken_off_the_models_time(quick: Services, clock: FakeClock) -> None:
     def slow(_request: dict[str, Any], _number: int) -> Step:
         clock.seconds += 5.0
@@ -275,10 +349,11 @@ async def test_a_model_that_is_gone_comes_with_the_command_that_brings_it(quick:
             await (await chat(quick, server, model="other")).turn((), BUDGET)
 
 
-async def test_a_cloud_model_keeps_its_own_context_and_is_not_loaded(services: Services) -> None:
+async def test_a_cloud_model_keeps_its_own_context_and_is_not_loaded(services: Services, paths: list[str]) -> None:
     usage = Usage(input_tokens=300_000, output_tokens=1)
     async with fake([FakeReply(text="ok", usage=usage)], models=["big:1t-cloud"]) as server:
         reply = await (await chat(services, server, model="big:1t-cloud")).turn((), BUDGET)
+    assert "/api/ps" not in paths
     assert server.requests[0]["options"]["num_ctx"] == 32768
     assert [path for path, _ in server.asked] == ["/api/show"]
     assert (reply.usage, reply.load_seconds) == (usage, 0.0)

@@ -26,12 +26,32 @@ from flatfield.vendors._reasoning import parted
         ),
         ("<|channel|>analysis<|message|>It is", "It is", ""),
         ("4", "", "4"),
-        ("Write <think> in front, and </think> behind.", "", "Write <think> in front, and </think> behind."),
+        ("It is 4.</think>4", "It is 4.", "4"),
+        ("It says `</think>` itself.\n</think>\n4", "It says `</think>` itself.", "4"),
+        ("<thought>It is 4.</thought>4", "It is 4.", "4"),
+        ("<|channel>thought\nIt is 4.<channel|>4", "It is 4.", "4"),
         ("", "", ""),
     ],
 )
 def test_the_beginning_is_reasoning_and_the_rest_the_answer(text: str, reasoning: str, answer: str) -> None:
     assert parted(text) == (reasoning, answer)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Write <think> in front, and </think> behind.",
+        "The tag is `</think>`.",
+        "A model ends its reasoning with </think>",
+        'Split it: text.split("</think>")[1]',
+        "<thought> is the tag that some models use.",
+        "<reasoning>It is even.</reasoning><answer>4</answer>",
+        "gpt-oss writes `<|channel|>analysis<|message|>…<|end|>` first.",
+        "It begins with <|channel|>final<|message|>, then the answer.",
+    ],
+)
+def test_an_answer_that_speaks_of_marks_loses_nothing(text: str) -> None:
+    assert parted(text) == ("", text)
 
 
 def test_a_channel_that_is_addressed_to_a_tool_stays_in_the_text() -> None:

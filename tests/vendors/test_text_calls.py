@@ -70,6 +70,9 @@ FORMS = {
         "<|start|>assistant to=functions.read_file<|channel|>commentary <|constrain|>json<|message|>"
         '{"file_path": "a.txt"}<|call|>'
     ),
+    "Harmony, in the other channel": (
+        '<|channel|>analysis to=functions.read_file code<|message|>{"file_path": "a.txt"}<|call|>'
+    ),
     "Qwen3-Coder": (
         "<tool_call>\n<function=read_file>\n<parameter=file_path>\na.txt\n</parameter>\n</function>\n</tool_call>"
     ),
@@ -149,6 +152,15 @@ def test_values_keep_every_character() -> None:
         '{"name": "read_file"}',
         '{"name": "count", "arguments": {"n": true}}',
         '{"answer": {"name": "read_file", "arguments": {"file_path": "a.txt"}}}',  # within another value
+        f'{{"answer": {CALL},}}',  # the same, in JSON that is none
+        f'[{{"step": 1}}, {CALL[:-1]}, "result": "red"}}]',  # tells of a call that was made
+        f"```python\ncall = {CALL}\nclient.send(call)\n```",
+        f"```js\nsend({CALL});\n```",
+        f"Models write `{CALL}` to read it.",
+        f"Qwen writes `<tool_call>{CALL}</tool_call>` to read it.",
+        'write_file("a", b"text")',  # no value of JSON
+        "list_directory((1, 2))",
+        '{"name": "write_file", "arguments": {"file_path": "a", "content": "```python\nlist_directory()\n```" oops}}',
         BROKEN,  # what it holds is no call of its own
         'Use read_file("a.txt") to read it.',
         "```python\nwith open('a.txt') as file:\n    read_file(file)\n```",
@@ -176,6 +188,46 @@ def test_json_that_is_the_right_answer_stays_one() -> None:
 def test_what_follows_a_result_that_the_model_made_up_is_not_read() -> None:
     text = f"{CALL}\n<tool_response>\nred\n</tool_response>\n" + CALL.replace("a.txt", "b.txt")
     assert read(text) == ONE
+
+
+def test_made_up_results_end_it_in_every_form() -> None:
+    first, second = FORMS["Harmony"], FORMS["Harmony"].replace("a.txt", "b.txt")
+    assert read(f"{first}<|start|>functions.read_file to=assistant<|channel|>commentary<|message|>red{second}") == ONE
+    assert read(f"<tool_call>{CALL}</tool_call><tool_response>red</tool_response>{CALL}") == ONE
+
+
+@pytest.mark.parametrize("mark", ["<|im_start|>", "[TOOL_RESULTS]", "<tool_response>"])
+def test_marks_within_what_is_written_are_a_part_of_it(mark: str) -> None:
+    call = json.dumps({"name": "write_file", "arguments": {"file_path": "a", "content": f"x {mark} y"}})
+    for text in (call, f"<tool_call>{call}</tool_call>"):
+        assert read(text) == [("write_file", {"file_path": "a", "content": f"x {mark} y"})]
+
+
+@pytest.mark.parametrize("value", ["3j", "...", "{1}", 'b"a"', "{(1, 2): 3}", "1e999"])
+def test_a_value_that_json_has_not_is_no_call(value: str) -> None:
+    free = ToolSpec(name="free", description="", parameters={"type": "object", "properties": {"v": {}}})
+    assert read(f"free(v={value})", (free,)) == []
+    assert looks_like_call(f"free(v={value})", ["free"])
+
+
+def test_half_a_character_is_for_the_tool_to_refuse() -> None:
+    (call,) = read_calls('{"name": "read_file", "arguments": {"file_path": "\\ud83d"}}', TOOLS, 1)
+    assert call.arguments.encode() == rb'{"file_path": "\ud83d"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"arguments": {"mode": "r"}, "name": "read_file"}',
+        "{'name': 'read_file', 'arguments': {'file_path': 'a.txt'}}",
+        '{"name": "read_file", "arguments": {"file_path": "a.txt"},}',
+        '```python\nwrite_file("a.md", "`x`")\n```',
+        '```python\nwrite_file("a.md", text)\n```',
+    ],
+)
+def test_a_call_that_cannot_be_read_is_known_for_one(text: str) -> None:
+    assert read(text) == []
+    assert looks_like_call(text, NAMES)
 
 
 @given(st.text(alphabet=st.sampled_from(list('{}[]":,<>|=/ \n')) | st.characters(codec="utf-8")))

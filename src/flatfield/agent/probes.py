@@ -44,10 +44,11 @@ def all_probes() -> tuple[tuple[str, Probe], ...]:
 async def find_protocol(agent: AgentConfig, converse: Converse, clock: Clock, offered: tuple[ToolSpec, ...]) -> Probed:
     """Ask the probes under each protocol, in order, as long as it may still be the best one.
 
-    Where not one request came through, the API's own is taken, and the problem says why.
+    Where not one request came through, the API's own is taken, and the problem says why. It also does where a server
+    went away in the middle: that tells nothing of the protocols that were still to come.
     """
     passed: dict[str, int] = {}
-    problem, probes = "", all_probes()
+    problem, is_gone, probes = "", False, all_probes()
     until = clock.now() + ALL_SECONDS
     for protocol in IN_ORDER:
         best = max(passed.values(), default=-1)
@@ -59,12 +60,14 @@ async def find_protocol(agent: AgentConfig, converse: Converse, clock: Clock, of
                 passed[protocol] += await _is_passed(tool, probe, _asking(agent, protocol), converse, offered)
             except FlatfieldError as error:
                 problem = str(error)
+                is_gone = getattr(error, "status", None) is None
                 break
+            is_gone = False
         if passed[protocol] == len(probes):
             break
     found: ToolProtocol = max(IN_ORDER, key=lambda each: passed.get(each, -1))
     stamp = clock.utc().isoformat(timespec="seconds")
-    if problem and not any(passed.values()):
+    if problem and (is_gone or not any(passed.values())):
         return Probed(protocol=found, probed_at=stamp, problem=problem)
     return Probed(protocol=found, passed=passed, probes=len(probes), probed_at=stamp)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from flatfield.http.secrecy import Secrets
 from flatfield.tasks.access import nobody
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from pathlib import Path
 
@@ -73,6 +74,8 @@ class Kept:
 
     def __init__(self) -> None:
         self._things: dict[str, Closes] = {}
+        self._users = 0
+        self._is_unwanted = False
 
     def get(self, name: str, make: Callable[[], C]) -> C:
         """The thing of that name, made where there is none yet."""
@@ -80,8 +83,26 @@ class Kept:
             self._things[name] = make()
         return self._things[name]  # type: ignore[return-value]  # one name, one kind of thing
 
+    @asynccontextmanager
+    async def in_use(self) -> AsyncIterator[None]:
+        """Whoever works with any of it does so in here."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if self._is_unwanted and not self._users:
+                await self.close()
+
+    async def let_go(self) -> None:
+        """Let all of it go: now, or when the last who works with it is done."""
+        self._is_unwanted = True
+        if not self._users:
+            await self.close()
+
     async def close(self) -> None:
-        """Let all of it go; what is asked for later is made anew."""
+        """Let all of it go, whoever works with it; what is asked for later is made anew."""
+        self._is_unwanted = False
         things, self._things = list(self._things.values()), {}
         for thing in things:
             await thing.close()

@@ -212,9 +212,10 @@ def _calling(agent: AgentConfig, found: Probed | None, environ: Mapping[str, str
     if leaves_open(agent, environ):
         return f"calls tools by protocol {worded(found)}", ""
     used = agent.protocol or "native"
-    if found.passed.get(used, 0) >= found.passed.get(found.protocol, 0):
+    least = found.passed.get(used, found.probes)  # what was not asked is not known to be worse
+    if least >= found.passed[found.protocol]:
         return "", ""
-    counts = f"{used} passes {found.passed.get(used, 0)} of {found.probes} probes, {found.protocol}"
+    counts = f"{used} passes {found.passed[used]} of {found.probes} probes, {found.protocol}"
     return (
         f"its model does not call tools by protocol {used}: {counts} {found.passed[found.protocol]}",
         f'set protocol = "{found.protocol}" or "auto" for it',

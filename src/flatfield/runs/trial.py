@@ -357,7 +357,7 @@ def _notes(outcome: Outcome) -> Iterator[str]:
     if outcome.stop == "context_limit":
         yield outcome.problem
     yield from turn_conditions(outcome.turns)
-    if outcome.stop == "answered" and (odd := oddity(outcome.turns)):
+    if odd := oddity(outcome.turns):
         yield odd
     for scaffold in dict.fromkeys(turn.reply.scaffold.name for turn in outcome.turns if turn.reply.scaffold):
         yield f"{scaffold} was held to the limit of seconds alone: it cannot be told those of turns, tokens and dollars"

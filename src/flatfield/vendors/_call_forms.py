@@ -22,6 +22,8 @@ MOST_OPENINGS = 200
 """So many marks of a call are looked behind."""
 _NAMES = ("name", "tool", "tool_name", "function")
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input")
+_RESULTS = ("result", "output", "response")
+"""An object that has one of these beside a name tells of a call that was made: it is none itself."""
 
 MARKUP = (
     r"(?:<[|｜]{1,2}[\w/▁](?:[\w/▁.\- ]{0,38}[\w▁])?[|｜]{1,2}>"  # <|im_end|>, <|eot_id|>, <｜end▁of▁sentence｜>
@@ -41,21 +43,29 @@ MARKUP = (
 )
 """`<s>` is HTML too: only at the end of a text or beside another token is it a template's."""
 
+_CHANNEL = "(?:commentary|analysis)"
+_ADDRESSED = rf"<\|start\|>\s*assistant\s+to=|(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*{_CHANNEL}\s+to="
+"""What stands before a name in Harmony: gpt-oss calls in either channel."""
+
 OPENS_CALL = re.compile(
     r"<tool_calls?>|<TOOLCALL>|<function_calls?>|<\|tool_calls?\|>|<\|tool_call>|<\|tool_call_start\|>|\[TOOL_CALLS\]"
     r"|<\|python_(?:tag|start)\|>|<function=|<invoke name=|<(?:minimax|seed):tool_call>|<start_function_call>"
-    r"|<\|start\|>\s*assistant\s+to=|(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*commentary\s+to=|<\|tool_calls_section_begin\|>"
+    rf"|{_ADDRESSED}|<\|tool_calls_section_begin\|>"
     r"|<\|tool_call_begin\|>|<｜tool▁calls?▁begin｜>|<[|｜]{1,2} ?DSML[|｜]{1,2}|```tool_code\b|<\|action_start\|>"
 )
+MADE_UP = re.compile(
+    r"<tool_response>|<\|im_start\|>|<\|start_header_id\|>|<\|tool_response>|\[TOOL_RESULTS\]|<\|start\|>\s*functions[.]"
+)
+"""From here on a model writes the harness's part: what it calls after that rests on a result that it made up."""
 _FENCE = r"```(?:json|tool_code|python)?"
 _WRAPPING = re.compile(
-    rf"(?:\s|{_FENCE}|<\|start\|>\s*assistant\s+to=|(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*commentary\s+to=|function(?=<｜)"
+    rf"(?:\s|{_FENCE}|{_ADDRESSED}|function(?=<｜)"
     rf"|(?!<function=|<[|｜]+ ?DSML[|｜]+ ?invoke){MARKUP})*"
 )
 _NAME = r"(?:functions[.])?(?P<name>[A-Za-z_][\w.\-]*?)"
 _NAMED = re.compile(
-    rf"{_NAME}(?::\d+)?\s*(?:\[CALL_ID\]\s*\w+|\[ARGS\]|<\|constrain\|>\s*json|(?<=<\|channel\|>)commentary"
-    rf"|{_FENCE}|\s|(?!<arg_key>){MARKUP})*"
+    rf"{_NAME}(?::\d+)?\s*(?:\[CALL_ID\]\s*\w+|\[ARGS\]|<\|constrain\|>\s*json|(?<=<\|channel\|>){_CHANNEL}"
+    rf"|(?<=\s)\w+(?=<\|message\|>)|{_FENCE}|\s|(?!<arg_key>){MARKUP})*"
     r"(?=\{)"
 )
 _BLOCK = re.compile(
@@ -80,7 +90,7 @@ _FIELD = re.compile(
 _PYTHONIC = re.compile(r"\[?\s*(?:default_api\.)?(?P<call>[A-Za-z_]\w*(?:\.call)?\([^\n]*\))\s*\]?")
 
 
-_CLOSING = re.compile(rf"(?:\s*(?:```|(?!{OPENS_CALL.pattern}){MARKUP}))*")
+_CLOSING = re.compile(rf"(?:\s*(?:```|(?!{OPENS_CALL.pattern}|{MADE_UP.pattern}){MARKUP}))*")
 
 
 class Written(NamedTuple):
@@ -137,6 +147,8 @@ def calls_of(value: object) -> Iterator[Written]:
             yield from calls_of(item) if isinstance(item, dict) else ()
         return
     if not isinstance(value, dict):
+        return
+    if any(key in value for key in _RESULTS):
         return
     if isinstance(value.get("tool_calls"), list):
         yield from calls_of(value["tool_calls"])

@@ -7,15 +7,14 @@ fenced, and Python that is nothing but calls.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
 
 from flatfield import json_text
 from flatfield.records import ToolCall
 from flatfield.signatures import signature
-from flatfield.vendors._call_forms import OPENS_CALL, Written, calls_of, json_at, marked_calls, python_calls
+from flatfield.vendors._call_forms import MADE_UP, OPENS_CALL, Written, calls_of, json_at, marked_calls, python_calls
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -27,8 +26,6 @@ MOST_CHARACTERS = 256 * 1024
 """Of a longer text nothing is read: no model writes so long a call."""
 MOST_STARTS = 256
 """In so many places of a text it is tried to read JSON: a text of nothing but brackets must not take long."""
-_MADE_UP = re.compile(r"<tool_response>|<\|im_start\|>|<\|start_header_id\|>|<\|tool_response>|\[TOOL_RESULTS\]")
-"""From here on a model writes the harness's part: what it calls after that rests on a result that it made up."""
 _SCHEMAS_OWN = frozenset({"type", "properties", "required", "additionalProperties"})
 """Small models copy these from a tool's schema to among the arguments, with what the schema says of them."""
 _JSON_START = re.compile(r'\{\s*["}]|\[\s*\{\s*"')
@@ -38,7 +35,13 @@ _PYTHON = re.compile(
     r"|\A\s*(?P<whole>\[?\s*(?:default_api\.|functions\.)?[A-Za-z_]\w*\(.*\)\s*\]?)\s*\Z",
     re.DOTALL,
 )
-_PYTHON_WHOLE = re.compile(r"\s*\[?\s*(\w+)\(.*\)\s*\]?\s*\Z", re.DOTALL)
+_PYTHON_WHOLE = re.compile(r"\s*(?:```\w*\s)?\s*\[?\s*(\w+)\(.*\)\s*\]?\s*(?:```\s*)?\Z", re.DOTALL)
+_IN_PROSE = re.compile(r"\S.*(?<!`)`\Z", re.DOTALL)
+"""What stands before JSON or a mark that a text only names, `like this`, in a sentence."""
+_IN_CODE = re.compile(r"""(?:(?<!=)[=(]|["']\s*:|\breturn)\s*\Z""")
+"""What stands before JSON that is a value in a program or in other JSON."""
+_LOOKED_BACK = 200
+_HALF = re.compile("[\ud800-\udfff]")
 _BARE = re.compile(
     r"""["'](?:name|tool|tool_name|function)["']\s*:\s*["'](?:functions\.)?(\w+)["'][^{}]{0,200}"""
     r"""["'](?:arguments|parameters|args|input|tool_input)["']\s*:\s*["']?\{"""
@@ -55,40 +58,43 @@ class _Found(NamedTuple):
 
 def read_calls(text: str, tools: Sequence[ToolSpec], turn: int) -> tuple[ToolCall, ...]:
     """The calls of offered tools in a text whose arguments fit, in its order; `turn` makes their ids differ."""
-    if len(text) > MOST_CHARACTERS:
-        return ()
-    made_up = _MADE_UP.search(text)
-    whole = text[: made_up.start()] if made_up else text
     offered = {tool.name: tool for tool in tools}
     calls: list[ToolCall] = []
-    for written in _written(whole):
+    for written in _written(text):
         tool = offered.get(written.name)
         arguments = None if tool is None else _arguments(written, tool)
         if arguments is not None:
-            text_of = msgspec.json.encode(arguments).decode()
-            calls.append(ToolCall(id=f"text{turn:02d}{len(calls) + 1:03d}", name=written.name, arguments=text_of))
+            calls.append(ToolCall(id=f"text{turn:02d}{len(calls) + 1:03d}", name=written.name, arguments=arguments))
     return tuple(calls)
 
 
 def looks_like_call(text: str, names: Collection[str]) -> bool:
-    """Whether a text has the marks of a call, or JSON that names one of the tools that were offered."""
+    """Whether a text has the marks of a call, or one of a tool that was offered, be it one that cannot be read."""
     named = _BARE.search(text) or _PYTHON_WHOLE.match(text)
-    return bool(OPENS_CALL.search(text)) or (named is not None and named[1] in names)
+    if OPENS_CALL.search(text) or (named is not None and named[1] in names):
+        return True
+    return any(written.name in names for written in _written(text))
 
 
 def _written(text: str) -> Iterator[Written]:
     """All that has the form of a call, in the text's order; what lies within another one is part of it."""
+    if len(text) > MOST_CHARACTERS:
+        return
     taken = 0
     marked = tuple(marked_calls(text))
-    found = [*(_Found(*each) for each in marked), *_python(text), *_plain(text, marked)]
+    made = (_Found(*each) for each in marked if not _is_named_only(text, each.start))
+    found = [*made, *_python(text), *_plain(text, marked)]
     for each in sorted(found, key=lambda one: one.start):
-        if each.start >= taken:
-            taken = each.end
-            yield from each.calls
+        if each.start < taken:
+            continue
+        if MADE_UP.search(text, taken, each.start):
+            return
+        taken = each.end
+        yield from each.calls
 
 
 def _plain(text: str, marked: Sequence[Marked]) -> Iterator[_Found]:
-    """JSON with a name and arguments, wherever it stands; JSON that cannot be read ends it: what follows lies in it."""
+    """JSON with a name and arguments, wherever it stands; a call that cannot be read covers what follows: its part."""
     position = 0
     for _ in range(MOST_STARTS):
         start = _JSON_START.search(text, position)
@@ -101,13 +107,21 @@ def _plain(text: str, marked: Sequence[Marked]) -> Iterator[_Found]:
         read = json_at(text, start.start())
         if read is None:
             if _CALL_START.match(text, start.start()):
+                next_marked = (each.start for each in marked if each.start > start.start())
+                yield _Found(start.start(), next(next_marked, len(text)), ())
                 return
             position = start.start() + 1
             continue
         value, position = read
         calls = tuple(call for call in calls_of(value) if call.values is not None)
-        if calls:
+        if calls and not _is_named_only(text, start.start()):
             yield _Found(start.start(), position, calls)
+
+
+def _is_named_only(text: str, start: int) -> bool:
+    """Whether a text speaks of what begins there, or programs with it, and does not call it."""
+    before = text[max(0, start - _LOOKED_BACK) : start]
+    return bool(_IN_CODE.search(before) or _IN_PROSE.search(before))
 
 
 def _python(text: str) -> Iterator[_Found]:
@@ -117,8 +131,8 @@ def _python(text: str) -> Iterator[_Found]:
             yield _Found(*found.span(), calls)
 
 
-def _arguments(written: Written, tool: ToolSpec) -> Mapping[str, Any] | None:
-    """The arguments of a call, by name; None where they are not what the tool takes."""
+def _arguments(written: Written, tool: ToolSpec) -> str | None:
+    """The arguments of a call as JSON; None where they are not what the tool takes."""
     asked = signature(tool)
     order = list(asked.types)
     if len(written.positional) > len(order):
@@ -129,11 +143,19 @@ def _arguments(written: Written, tool: ToolSpec) -> Mapping[str, Any] | None:
             name: value if asked.types.get(name, "string") in {"string", ""} else _json_or_text(value)
             for name, value in values.items()
         }
-    echoed = {
-        name for name in _SCHEMAS_OWN & values.keys() - asked.types.keys() if values[name] == tool.parameters.get(name)
-    }
-    values = {name: value for name, value in values.items() if name not in echoed}
-    return values if asked.fits(values) else None
+    echoed = _SCHEMAS_OWN & values.keys() - asked.types.keys()
+    values = {name: value for name, value in values.items() if name not in echoed or value != tool.parameters.get(name)}
+    text = _as_json(values)
+    return text if text is not None and asked.fits(json.loads(text)) else None
+
+
+def _as_json(values: Mapping[str, Any]) -> str | None:
+    """Half a character stays an escape, which the tool refuses as in a native call; None: JSON has no such value."""
+    try:
+        text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return json.dumps(values) if _HALF.search(text) else text
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def _json_or_text(value: str) -> Any:  # noqa: ANN401 - any JSON value

@@ -285,6 +285,26 @@ def test_the_published_runs_ranking_can_be_shown_alone(published: RunResult) -> 
     assert "Use gpt-5-nano, overall A (n=5, ≥ D)." in text
 
 
+@pytest.mark.parametrize(
+    ("gpu_memory_bytes", "layers", "shown"),
+    [(3_000, None, "50%"), (3_000, 20, "50%"), (6_000, None, "100%"), (None, 20, "20/–")],
+)
+def test_where_layers_are_not_told_the_gpus_share_of_the_memory_is(
+    gpu_memory_bytes: int | None,
+    layers: int | None,
+    shown: str,
+    make_result: Callable[..., RunResult],
+    trial: Callable[..., Any],
+) -> None:
+    device = DeviceWork(read_seconds=1.0, peak_memory_bytes=6_000, gpu_memory_bytes=gpu_memory_bytes)
+    reply = Reply(text="", device=device, request=Sent(gpu_layers=layers))
+    result = make_result([trial(agent="desk", more={"turns": (Turn(reply=reply),)})])
+    lines = section(render(result), "Performance Metrics")
+    at = next(number for number, line in enumerate(lines) if line.startswith("on this device"))
+    assert lines[at].split()[-1] == "GPU"
+    assert row(lines[at:], "desk").split()[-1] == shown
+
+
 def test_what_models_took_of_the_device_is_a_table_of_80_columns(
     make_result: Callable[..., RunResult], trial: Callable[..., Any]
 ) -> None:

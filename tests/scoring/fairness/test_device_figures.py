@@ -21,7 +21,14 @@ def trial(agent: str, *turns: Turn, stop: str = "answered") -> TrialRecord:
 
 def test_rates_are_of_all_tokens_over_all_seconds() -> None:
     first = DeviceWork(read_tokens=90, read_seconds=1.0, written_tokens=10, written_seconds=0.5, peak_memory_bytes=900)
-    second = DeviceWork(read_tokens=10, read_seconds=1.0, written_tokens=20, written_seconds=1.5, peak_memory_bytes=950)
+    second = DeviceWork(
+        read_tokens=10,
+        read_seconds=1.0,
+        written_tokens=20,
+        written_seconds=1.5,
+        peak_memory_bytes=950,
+        gpu_memory_bytes=50,
+    )
     (found,) = device_figures(
         [
             trial("a", turn(first, load_seconds=3.0), turn(second, tokens=(200, 30))),
@@ -33,6 +40,7 @@ def test_rates_are_of_all_tokens_over_all_seconds() -> None:
     assert found.read_tokens_per_second == pytest.approx(190 / 3.0)
     assert found.written_tokens_per_second == pytest.approx(40 / 2.5)
     assert (found.loads, found.load_seconds, found.peak_memory_bytes) == (2, 4.0, 950)
+    assert found.gpu_memory_bytes == 50
     assert (found.context_tokens, found.most_context_tokens, found.did_not_fit) == (8192, 230, 1)
     assert (found.gpu_layers, found.model_layers) == (20, 25)
 

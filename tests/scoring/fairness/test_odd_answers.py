@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flatfield.records import Reply, Sent, ToolCall, TrialRecord, Turn
-from flatfield.scoring.fairness.odd_answers import AS_TEXT, IN_REASONING, oddities, oddity
+from flatfield.scoring.fairness.odd_answers import AS_TEXT, IN_REASONING, REPEATS, oddities, oddity
 
 
 def ended(text: str, reasoning: str = "", **fields: object) -> tuple[Turn, ...]:
@@ -49,6 +49,12 @@ def test_an_answer_that_is_reasoning_alone() -> None:
     assert oddity(()) == ""
     call = ToolCall(id="c", name="read_file", arguments="{}")
     assert oddity(ended("", reasoning="hm", calls=(call,))) == ""
+
+
+def test_a_reply_that_was_ended_is_told_where_it_had_no_end() -> None:
+    assert oddity(ended("again again again", finish="repeats")) == REPEATS
+    for finish in ("length", "time", "context"):
+        assert oddity(ended("<tool_call>", finish=finish)) == ""
 
 
 def test_they_are_counted_agent_by_agent() -> None:

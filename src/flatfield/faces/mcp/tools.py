@@ -130,7 +130,8 @@ class _Tools:
                 await tell(waits)
             await tell(f"{order.agent.name} begins in {order.folder}")
             shared = Shared(traffic=self._traffic, kept=self._kept)
-            return await delegate(order, self._desk, project, shared, tell)
+            async with self._kept.in_use():
+                return await delegate(order, self._desk, project, shared, tell)
 
     @_foreseen
     async def list_agents(self) -> Agents:
@@ -157,7 +158,7 @@ class _Tools:
 
         It goes on in the background, also when the client leaves: ask evaluation_status, then report.
         """
-        await self._kept.close()  # an evaluation loads its models itself, and wants the memory
+        await self._kept.let_go()  # an evaluation loads its models itself, and wants the memory
         wanted = evaluations.Wanted(
             lops=tuple(lops),
             agents=tuple(agents) if agents else None,

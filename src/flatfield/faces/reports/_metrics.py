@@ -21,7 +21,7 @@ ON_DEVICE = (
     "On this device: tokens of prompts read and of replies written a second as the model's server counts them, without"
     " what it had in its cache; how often the model was loaded and how long that took; its server's most memory; the"
     " most context that was used, of what was offered (short: in so many trials"
-    " it was too little); layers on the GPU."
+    " it was too little); layers on the GPU, or its share of the memory."
 )
 MOST_CELLS = 60
 """Rows that a compact report has room for."""
@@ -68,7 +68,7 @@ def _on_device(figures: Sequence[DeviceFigures]) -> Table:
     """Columns that say nothing of anybody are left out."""
     columns = ["reads/s", "writes/s", "load", "memory", "context"]
     columns += ["short"] if any(each.did_not_fit for each in figures) else []
-    columns += ["GPU"] if any(each.gpu_layers for each in figures) else []
+    columns += ["GPU"] if any(each.gpu_layers or each.gpu_memory_bytes for each in figures) else []
     return Table(
         columns=("on this device", *columns),
         rows=tuple((each.agent, *_device_row(each, columns)) for each in figures),
@@ -86,9 +86,16 @@ def _device_row(each: DeviceFigures, columns: Sequence[str]) -> Sequence[str]:
         "memory": UNKNOWN if memory is None else f"{memory / 1e9:.1f} GB",
         "context": f"{count(each.most_context_tokens)}/{count(each.context_tokens)}",
         "short": f"{each.did_not_fit}×" if each.did_not_fit else UNKNOWN,
-        "GPU": f"{count(each.gpu_layers)}/{count(each.model_layers)}",
+        "GPU": _on_gpu(each),
     }
     return [known[column] for column in columns]
+
+
+def _on_gpu(each: DeviceFigures) -> str:
+    """`20/25` layers; where the server does not tell these, its share of the memory, `63%`."""
+    if each.model_layers is None and each.gpu_memory_bytes is not None and each.peak_memory_bytes:
+        return f"{each.gpu_memory_bytes / each.peak_memory_bytes:.0%}"
+    return f"{count(each.gpu_layers)}/{count(each.model_layers)}"
 
 
 def wrong_claims(cards: Sequence[Scorecard]) -> str:

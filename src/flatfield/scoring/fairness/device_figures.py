@@ -16,8 +16,9 @@ class DeviceFigures(Struct, frozen=True, kw_only=True):
     """One agent's figures over all its trials; None where no server told them.
 
     `read_tokens_per_second` of prompts, without what was cached; `written_tokens_per_second` of replies. `loads`: how
-    often the model was loaded, which took `load_seconds` in all. `context_tokens` is what a conversation was offered,
-    `most_context_tokens` the most that one used, `did_not_fit` in how many trials it was not enough.
+    often the model was loaded, which took `load_seconds` in all. Of `peak_memory_bytes` a GPU holds
+    `gpu_memory_bytes`. `context_tokens` is what a conversation was offered, `most_context_tokens` the most that one
+    used, `did_not_fit` in how many trials it was not enough.
     """
 
     agent: str
@@ -26,6 +27,7 @@ class DeviceFigures(Struct, frozen=True, kw_only=True):
     loads: int = 0
     load_seconds: float = 0.0
     peak_memory_bytes: int | None = None
+    gpu_memory_bytes: int | None = None
     context_tokens: int | None = None
     most_context_tokens: int | None = None
     did_not_fit: int = 0
@@ -49,7 +51,7 @@ def _of(agent: str, trials: Sequence[TrialRecord]) -> DeviceFigures:
     turns = [turn for trial in trials for turn in trial.turns]
     works = [turn.reply.device for turn in turns if turn.reply.device is not None]
     loads = [turn.reply.load_seconds for turn in turns if turn.reply.load_seconds > 0]
-    memory = [work.peak_memory_bytes for work in works if work.peak_memory_bytes is not None]
+    most = max(works, key=lambda work: work.peak_memory_bytes or 0)
     requests = [turn.reply.request for turn in turns]
     return DeviceFigures(
         agent=agent,
@@ -57,7 +59,8 @@ def _of(agent: str, trials: Sequence[TrialRecord]) -> DeviceFigures:
         written_tokens_per_second=_rate([(work.written_tokens, work.written_seconds) for work in works]),
         loads=len(loads),
         load_seconds=sum(loads),
-        peak_memory_bytes=max(memory, default=None),
+        peak_memory_bytes=most.peak_memory_bytes,
+        gpu_memory_bytes=most.gpu_memory_bytes,
         context_tokens=next((each.context_tokens for each in requests if each.context_tokens is not None), None),
         most_context_tokens=max(filter(None, map(_context, turns)), default=None),
         did_not_fit=sum(trial.stop == "context_limit" for trial in trials),

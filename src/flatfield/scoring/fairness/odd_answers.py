@@ -1,4 +1,4 @@
-"""Tells answers that a server's parser may have made of something else: a call written as text, or only reasoning."""
+"""Tells last replies that are no plain answers: a call written as text, only reasoning, the same text without end."""
 
 from __future__ import annotations
 
@@ -16,23 +16,31 @@ AS_TEXT = (
     '"text" or "auto" for the agent, or start the server with the parser for this model\'s tool calls'
 )
 UNFIT = (
-    "the answer looks like a tool call written as text, which was not run, as it fits none of the tools: its name or "
-    "its arguments are not theirs, or it cannot be read"
+    "the answer looks like a tool call written as text, which was not run: its name or its arguments are those of "
+    "no tool, it cannot be read, or the answer only speaks of it"
 )
 IN_REASONING = (
     "the answer is empty, all that the model wrote counts as reasoning: the server's reasoning parser may not be the "
     "one for this model"
 )
+REPEATS = (
+    "the model wrote the same again and again, and its reply was ended there: it counts as one that used up its tokens"
+)
 
 
 def oddity(turns: Sequence[Turn]) -> str:
-    """What is odd about the answer that these turns ended with, and what may mend it; "" for nothing."""
+    """What is odd about the reply that these turns ended with, and what may mend it; "" for nothing.
+
+    Of one that was cut nothing is said: it may have become a call.
+    """
     if not turns or turns[-1].reply.calls:
         return ""
     reply = turns[-1].reply
+    if reply.finish != "stop":
+        return REPEATS if reply.finish == "repeats" else ""
     if reply.request.tools and looks_like_call(reply.text, reply.request.tools):
         return UNFIT if reply.request.protocol == "text" else AS_TEXT
-    return IN_REASONING if reply.finish == "stop" and not reply.text.strip() and reply.reasoning.strip() else ""
+    return IN_REASONING if not reply.text.strip() and reply.reasoning.strip() else ""
 
 
 def oddities(trials: Sequence[TrialRecord]) -> Iterator[str]:

@@ -13,10 +13,12 @@ from flatfield.vendors import base
 from flatfield.vendors.ollama.host import OllamaServer, endpoint_of, lane, on_device
 from flatfield.vendors.ollama.models import (
     KEEP_ALIVE,
+    Held,
     Loading,
     ModelFacts,
     OllamaModels,
     context_window,
+    runner_options,
     think_value,
     was_cut,
 )
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from flatfield.http.services import Services
     from flatfield.http.transport import Exchange
-    from flatfield.records import AgentConfig, Reply, Sent, ToolResult, TurnBudget
+    from flatfield.records import AgentConfig, DeviceWork, Reply, Sent, ToolResult, TurnBudget
 
 
 class OllamaProvider:
@@ -73,6 +75,7 @@ class OllamaConversation:
         self._messages = messages
         self._server = server
         self._models = models
+        self._held: Held | None = None
 
     async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
         """Send the results and read the reply; see `Conversation.turn`. What loading took is taken off it."""
@@ -91,6 +94,7 @@ class OllamaConversation:
             model_seconds=reply.model_seconds - load_seconds,
             first_token_seconds=None if token_seconds is None else max(0.0, token_seconds - load_seconds),
             retry_seconds=reply.retry_seconds + first.retry_seconds,
+            device=_weighed(reply.device, self._held),
         )
 
     async def _begin(self) -> Loading:
@@ -99,9 +103,19 @@ class OllamaConversation:
         facts = await self._models.facts(server, agent.model)
         remote = server.remote or facts.remote
         num_ctx = context_window(agent, facts, remote=remote)
-        loaded = Loading() if remote else await self._models.load(server, agent.model, num_ctx)
+        loaded = Loading()
+        if not remote:
+            loaded = await self._models.load(server, agent, num_ctx)
+            self._held = await self._models.held(server, agent.model)
         self._messages.open(facts, num_ctx, remote=remote)
         return loaded
+
+
+def _weighed(device: DeviceWork | None, held: Held | None) -> DeviceWork | None:
+    """What a reply took, with the memory that its model takes since it was loaded."""
+    if device is None or held is None:
+        return device
+    return structs.replace(device, peak_memory_bytes=held.bytes_, gpu_memory_bytes=held.gpu_bytes)
 
 
 class OllamaMessages:
@@ -139,11 +153,9 @@ class OllamaMessages:
     def open(self, facts: ModelFacts, num_ctx: int, *, remote: bool) -> None:
         """What is known of the model: requests can be made."""
         agent, opening = self.agent, self._opening
-        options: dict[str, Any] = {"num_ctx": num_ctx}
+        options = runner_options(agent, num_ctx)
         if agent.temperature is not None:
             options["temperature"] = agent.temperature
-        if agent.gpu_layers is not None:
-            options["num_gpu"] = agent.gpu_layers
         effort = agent.reasoning_effort
         think = None if effort is None else think_value(effort, agent.model, facts)
         steady = {"keep_alive": KEEP_ALIVE, "truncate": False, "shift": False}

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from flatfield.vendors.ollama.host import OllamaServer
 
 ASK_SECONDS = 10.0
+HELD_SECONDS = 2.0
+"""A server at work tells at once what it holds; more than this is not waited for."""
 LOAD_SECONDS = 900.0
 KEEP_ALIVE = "10m"
 """How long a model stays loaded after a request: longer than one turn's tools take, so that no trial loads twice."""
@@ -55,14 +57,24 @@ class Loading(Struct, frozen=True, kw_only=True):
     retry_seconds: float = 0.0
 
 
+class Held(Struct, frozen=True, kw_only=True):
+    """The memory that a loaded model takes, and how much of it is a GPU's."""
+
+    bytes_: int
+    gpu_bytes: int
+
+
 class OllamaModels:
     """Asks each server about each model once a run."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._known: dict[tuple[str, str], ModelFacts] = {}
+        self._silent: set[str] = set()
 
-    async def request(self, server: OllamaServer, path: str, body: object = None) -> tuple[int, bytes]:
+    async def request(
+        self, server: OllamaServer, path: str, body: object = None, *, seconds: float = ASK_SECONDS
+    ) -> tuple[int, bytes]:
         """Status and body of a short question: GET, or POST with a body.
 
         Raises:
@@ -75,7 +87,7 @@ class OllamaModels:
             url,
             data=None if body is None else msgspec.json.encode(body),
             headers={"Content-Type": "application/json", **server.headers},
-            timeout=aiohttp.ClientTimeout(total=ASK_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=seconds),
             allow_redirects=False,
             proxy=proxy_for(url, self._services.environ),
         ) as response:
@@ -99,7 +111,20 @@ class OllamaModels:
             self._known[key] = facts
         return self._known[key]
 
-    async def load(self, server: OllamaServer, model: str, num_ctx: int) -> Loading:
+    async def held(self, server: OllamaServer, model: str) -> Held | None:
+        """What a model takes now; None where the server does not say, which is then not asked again."""
+        if server.base_url in self._silent:
+            return None
+        try:
+            status, body = await self.request(server, "/api/ps", seconds=HELD_SECONDS)
+        except (aiohttp.ClientError, TimeoutError):
+            status, body = 0, b""
+        if status != 200:
+            self._silent.add(server.base_url)
+            return None
+        return read_held(body, model)
+
+    async def load(self, server: OllamaServer, agent: AgentConfig, num_ctx: int) -> Loading:
         """Have a model loaded before the clock of its first turn starts: a request without a prompt does just that.
 
         It carries what a runner is made for, so that the conversation finds the runner that it needs. A server that
@@ -109,12 +134,12 @@ class OllamaModels:
             ProviderError: it cannot be loaded.
         """
         body = {
-            "model": model,
+            "model": agent.model,
             "stream": False,
             "keep_alive": KEEP_ALIVE,
             "truncate": False,
             "shift": False,
-            "options": {"num_ctx": num_ctx},
+            "options": runner_options(agent, num_ctx),
         }
         url = f"{server.base_url}/api/generate"
         transport = Transport(
@@ -133,8 +158,14 @@ class OllamaModels:
                 return Loading()
             raise
         if exchange.cut is not None:
-            raise ProviderError(f"{shown_url(server.base_url)} did not load {model} within {LOAD_SECONDS:g} s")
+            raise ProviderError(f"{shown_url(server.base_url)} did not load {agent.model} within {LOAD_SECONDS:g} s")
         return Loading(seconds=exchange.model_seconds, retry_seconds=exchange.retry_seconds)
+
+
+def runner_options(agent: AgentConfig, num_ctx: int) -> dict[str, Any]:
+    """What a runner is made for: a request that asks for another has the model loaded anew."""
+    layers = {} if agent.gpu_layers is None else {"num_gpu": agent.gpu_layers}
+    return {"num_ctx": num_ctx, **layers}
 
 
 def context_window(agent: AgentConfig, facts: ModelFacts, *, remote: bool) -> int:
@@ -182,6 +213,30 @@ def was_cut(prompt_tokens: int, *, num_ctx: int, sent_bytes: int, before_tokens:
         return False
     halved = 0 <= prompt_tokens - num_ctx // 2 <= HALVED_TOKENS and sent_bytes >= 3 * num_ctx
     return halved or num_ctx // 4 <= prompt_tokens < before_tokens
+
+
+class _Running(Struct):
+    name: str = ""
+    model: str = ""
+    size: int = 0
+    size_vram: int = 0
+
+
+class _AllRunning(Struct):
+    models: list[_Running] = field(default_factory=list)
+
+
+def read_held(body: bytes, model: str) -> Held | None:
+    """What the body of an `/api/ps` answer says of one model; None where that is not loaded or is not told."""
+    try:
+        running = json_text.decoded(body, _AllRunning).models
+    except ValueError:
+        return None
+    names = {model, f"{model}:latest"}
+    found = next((each for each in running if names & {each.name, each.model}), None)
+    if found is None or found.size <= 0 or found.size_vram < 0:
+        return None
+    return Held(bytes_=found.size, gpu_bytes=min(found.size, found.size_vram))
 
 
 class _Details(Struct):

@@ -25,6 +25,7 @@ _OPTIONS: Mapping[str, tuple[type, ...]] = {
     "num_ctx": (int,),
     "num_predict": (int,),
     "num_keep": (int,),
+    "num_gpu": (int,),
     "seed": (int,),
     "temperature": (int, float),
     "top_k": (int,),
