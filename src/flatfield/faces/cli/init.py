@@ -11,6 +11,7 @@ import typer
 
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.common import AsJson, comma_list, examples, note, notes, print_json, settings, write
+from flatfield.faces.cli.completing import agents as known_agents
 from flatfield.faces.cli.trusting import ledger_of
 
 if TYPE_CHECKING:
@@ -54,8 +55,12 @@ def claude_code(
         bool, typer.Option("--project", help="Files of a project (.claude/, .mcp.json) instead of a plugin.")
     ] = False,
     agents: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="For these agents; else your own ones, else nine that flatfield knows."),
+        list[str] | None,
+        typer.Option(
+            metavar="A,B",
+            help="For these agents; else your own ones, else nine that flatfield knows. Can be given several times.",
+            autocompletion=known_agents,
+        ),
     ] = None,
     program: Annotated[
         str, typer.Option(metavar="COMMAND", help="How Claude Code starts flatfield.", show_default=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.faces.cli.asked import Agents, Files, Judge, Seed, asked_run
-from flatfield.faces.cli.common import AsJson, comma_list, environ_of, examples, notes, prices_of, print_json, settings
+from flatfield.faces.cli.common import AsJson, Full, comma_list, environ_of, examples, notes, prices_of, print_json, settings
 from flatfield.faces.cli.trusting import Trust, access_of
 from flatfield.faces.storing import store_of
 
@@ -45,6 +45,7 @@ def command(
         float, typer.Option(metavar="D", min=0.001, max=1.0, help="The difference in performance to find (0.1).")
     ] = 0.1,
     trust: Trust = False,
+    full: Full = False,
     as_json: AsJson = False,
 ) -> None:
     """Predict trials, dollars and minutes before spending.
@@ -78,7 +79,7 @@ def command(
 
     screen = open_console()
     for section in sections(found, run):
-        draw(section, screen)
+        draw(section, screen, full=full)
 
 
 async def _forecast(run: Run, project: Project, environ: Environment, separate: float) -> Forecast:

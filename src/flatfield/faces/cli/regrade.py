@@ -158,7 +158,7 @@ def _show_changes(before: RunResult, after: RunResult) -> None:
     table = _changes(before, after)
     write("\n")
     if table.rows:
-        draw_table(table, open_console())
+        draw_table(table, open_console(), more="report --full")
     else:
         write("No agent's grade changed.\n")
 
@@ -173,7 +173,7 @@ def _changes(before: RunResult, after: RunResult) -> Table:
         old = then.get(card.agent)
         if old and (old.performance.score, old.overall.score) != (card.performance.score, card.overall.score):
             rows.append((card.agent, _moved(old.performance, card.performance), _moved(old.overall, card.overall)))
-    return Table(columns=("agent", "performance", "overall"), rows=tuple(rows), fold=frozenset({"agent"}))
+    return Table(columns=("agent", "performance", "overall"), rows=tuple(rows), names=frozenset({"agent"}))
 
 
 def _moved(old: Grade, new: Grade) -> str:

@@ -9,6 +9,7 @@ import typer
 from flatfield.errors import NotFound
 from flatfield.faces.cli.common import (
     AsJson,
+    Full,
     RunArgument,
     WeightsOption,
     examples,
@@ -39,6 +40,7 @@ def command(
     ] = "terminal",
     weights: WeightsOption = None,
     anchors: Annotated[str | None, typer.Option(metavar="RUN", help="Grade on that run's scales.")] = None,
+    full: Full = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a run's report. Grades are computed anew from its records."""
@@ -55,6 +57,6 @@ def command(
     if plugins.report_traits(name).on_terminal:
         from flatfield.faces.drawing import open_console
 
-        renderer.show(result, open_console())
+        renderer.show(result, open_console(), full=full)
     else:
         write(renderer.render(result))

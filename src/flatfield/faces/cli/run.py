@@ -21,6 +21,7 @@ from flatfield.faces.cli.common import (
     settings,
     write_answer,
 )
+from flatfield.faces.cli.completing import agents
 from flatfield.faces.cli.interrupts import interruptible
 from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
 from flatfield.faces.cli.trusting import Trust, access_of
@@ -47,7 +48,9 @@ EPILOG = examples(
 def command(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to do.")],
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="A configured agent.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A configured agent.", autocompletion=agents)
+    ] = None,
     model: Annotated[str | None, typer.Option(metavar="PROVIDER:MODEL[@URL]", help="An agent on the spot.")] = None,
     workspace: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where it works; else here.", show_default=False)

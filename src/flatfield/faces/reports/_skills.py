@@ -56,7 +56,7 @@ def _table(kind: str, names: Sequence[str], cards: Sequence[Scorecard]) -> Table
     for card in cards:
         found = {each.skill: each for each in card.skills}
         rows.append((card.agent, *(_cell(found.get(name)) for name in names)))
-    return Table(columns=columns, rows=tuple(rows), fold=frozenset({kind}))
+    return Table(columns=columns, rows=tuple(rows), names=frozenset({kind}), whole=True)
 
 
 def _cell(found: SkillScore | None) -> str:
