@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from flatfield.faces.wording import printable
+from flatfield.faces.wording import UNKNOWN, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flatfield.faces.blocks import Table
 
@@ -18,6 +17,8 @@ GAP = "  "
 TEXT_LEAST = 18
 """Terminal columns that text in several lines is given at least; a word of it that is longer is cut."""
 CUT_LEAST = 16
+NAME_SHARE, NAMES_SHARE = 0.6, 0.3
+"""How much of the width a name is given at least, and each of several in a row; longer ones are cut in their middle."""
 NAME_LEAST = 8
 """What of a name is left at least, where not even the names of a row fit side by side."""
 ELLIPSIS = "…"
@@ -44,7 +45,7 @@ def fit(table: Table, width: int, *, full: bool = False) -> Fitted:
     table = _on_lines(table)
     if _room({column: _natural(table, column) for column in table.columns}) > width:
         table = _shortened(table)
-    least = {column: _least(table, column) for column in table.columns}
+    least = _capped(table, {column: _least(table, column) for column in table.columns}, width)
     keys, others = table.columns[: _keys(table)], table.columns[_keys(table) :]
     if full or table.whole:
         groups = list(_groups(least, keys, others, width))
@@ -138,13 +139,23 @@ def _least(table: Table, column: str) -> int:
     return max(heading, min(natural, CUT_LEAST)) if column in table.cut else natural
 
 
+def _capped(table: Table, least: Mapping[str, int], width: int) -> Mapping[str, int]:
+    """Very long names do with a share of the width, so that there is more to see than these."""
+    keys = table.columns[: _keys(table)]
+    long = [column for column in table.columns if column in table.names and least[column] > width * NAMES_SHARE]
+    is_alone = sum(column in keys for column in long) == 1
+    share = {column: NAME_SHARE if column in keys and is_alone else NAMES_SHARE for column in long}
+    return {column: min(needs, int(width * share.get(column, 1))) for column, needs in least.items()}
+
+
 def _room(widths: Mapping[str, int]) -> int:
     return sum(widths.values()) + len(GAP) * (len(widths) - 1)
 
 
 def _order(table: Table, others: Sequence[str]) -> Iterator[str]:
-    """The columns in the order in which they can go."""
-    named = [column for column in table.drop if column in others]
+    """The columns in the order in which they can go, first of all those that know nothing of any row."""
+    empty = [column for column in others if set(_cells(table, column)) <= {UNKNOWN, ""}]
+    named = [*empty, *(column for column in table.drop if column in others and column not in empty)]
     yield from named
     yield from (column for column in reversed(others) if column not in named)
 
@@ -181,11 +192,15 @@ def _groups(
 
 def _part(table: Table, width: int) -> Part:
     widths = dict(zip(table.columns, _widths(table, width), strict=True))
-    names = {column: _cut_names(_cells(table, column), widths[column]) for column in table.columns if column in table.names}
+    names = {
+        column: _cut_names(list(_cells(table, column)), widths[column])
+        for column in table.columns
+        if column in table.names
+    }
 
     def lines(column: str, cell: str) -> tuple[str, ...]:
         if column in names:
-            cell = " ".join(names[column].get(word, word) for word in cell.split())
+            cell = _renamed(cell, names[column])
         if column in table.cut:
             return (cut_end(cell, widths[column]),)
         return tuple(wrap(cell, widths[column])) if column in table.fold or column in names else (cell,)
@@ -201,7 +216,7 @@ def _part(table: Table, width: int) -> Part:
 def _widths(table: Table, width: int) -> list[int]:
     """As wide as they are; where that is too much, text becomes narrower, and in the end names do."""
     natural = [_natural(table, column) for column in table.columns]
-    widths = [_least(table, column) for column in table.columns]
+    widths = list(_capped(table, {column: _least(table, column) for column in table.columns}, width).values())
     room = width - len(GAP) * (len(widths) - 1)
     names = [place for place, column in enumerate(table.columns) if column in table.names]
     while sum(widths) > room and (wide := [place for place in names if widths[place] > NAME_LEAST]):
@@ -211,9 +226,15 @@ def _widths(table: Table, width: int) -> list[int]:
     return widths
 
 
-def _cut_names(cells: Iterable[str], width: int) -> Mapping[str, str]:
+def _renamed(cell: str, names: Mapping[str, str]) -> str:
+    """A cell of one name or several, with commas between them, under other names."""
+    return " ".join(names.get(word.rstrip(","), word.rstrip(",")) + "," * word.endswith(",") for word in cell.split())
+
+
+def _cut_names(cells: Sequence[str], width: int) -> Mapping[str, str]:
     """Names that are wider, cut in their middle so that no two of them look alike."""
-    words = dict.fromkeys(word for cell in cells for word in cell.split())
+    words = list(dict.fromkeys(word.rstrip(",") for cell in cells for word in cell.split()))
+    width -= any("," in cell for cell in cells)
     if all(columns_of(word) <= width for word in words):
         return {}
     for share in (1 / 3, 1 / 2, 2 / 3, 1 / 6, 5 / 6, 0.0, 1.0):
@@ -228,11 +249,10 @@ def _shortened(table: Table) -> Table:
     from flatfield.tasks.agents import short_names
 
     places = [place for place, column in enumerate(table.columns) if column in table.names]
-    words = Counter(word.rstrip(",") for row in table.rows for place in places for word in row[place].split())
+    words = dict.fromkeys(word.rstrip(",") for row in table.rows for place in places for word in row[place].split())
     short = short_names(words)
-
-    def shorter(cell: str) -> str:
-        return " ".join(short.get(word.rstrip(","), word.rstrip(",")) + "," * word.endswith(",") for word in cell.split())
-
-    rows = tuple(tuple(shorter(cell) if n in places else cell for n, cell in enumerate(row)) for row in table.rows)
+    rows = tuple(
+        tuple(_renamed(cell, short) if place in places else cell for place, cell in enumerate(row))
+        for row in table.rows
+    )
     return structs.replace(table, rows=rows)

@@ -59,7 +59,14 @@ def _table(who: str, lines: Sequence[Line]) -> Table:
         )
         for line in lines
     )
-    return Table(columns=columns, rows=rows, right=frozenset(columns[1:6]), names=frozenset({who}), fold=frozenset({columns[6]}), drop=("at most ", columns[6], "active"))
+    return Table(
+        columns=columns,
+        rows=rows,
+        right=frozenset(columns[1:6]),
+        names=frozenset({who}),
+        fold=frozenset({columns[6]}),
+        drop=("at most ", columns[6], "active"),
+    )
 
 
 def _most(line: Line) -> str:

@@ -85,7 +85,9 @@ def read_field(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdi
 
 
 def side_of(field: Field, name: str) -> Side:
-    """An agent by its name (or what it is shortened to, or the only one that begins so), or `cloud` or `local`, which a name goes before.
+    """An agent by its name, what that is shortened to, or how it alone begins; or `cloud` or `local`.
+
+    A name goes before these two.
 
     Raises:
         NotFound: neither is in the run; the message lists what is.

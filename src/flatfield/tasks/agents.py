@@ -145,7 +145,7 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def called(name: str, agents: Iterable[str]) -> tuple[str, ...]:
-    """The agents that are meant by a name: the one that has it, the one whose short form it is, or all that begin so."""
+    """The agents that a name means: the one that has it, the one whose short form it is, or all that begin so."""
     known = tuple(agents)
     if name in known:
         return (name,)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import InvalidFiles
-from flatfield.faces.cli.completing import agents
 from flatfield.faces.cli.common import AsJson, Full, examples, note, notes, print_json, print_table, settings, write
+from flatfield.faces.cli.completing import agents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ def list_(context: typer.Context, full: Full = False, as_json: AsJson = False) -
         print_json([{name: getattr(agent, name) for name in FIELDS} for agent in project.roster])
     else:
         rows = tuple((agent.name, agent.provider, agent.model, _place(agent)) for agent in project.roster)
-        names, cut = frozenset({"name"}), frozenset({"source"})
+        names, cut = frozenset({"name", "model"}), frozenset({"source"})
         table = Table(columns=FIELDS, rows=rows, names=names, cut=cut, drop=("source", "provider"))
         print_table(table, full=full)
     unread = project.roster.unread.values()

@@ -87,7 +87,7 @@ def _refuse_spaces(files: Sequence[str], arguments: Sequence[str], roster: Seque
     """
     known = {agent.name for agent in roster}
     for option, listed, *words in (arguments[start:] for start in range(len(arguments) - 2)):
-        meant = [word for word in takewhile(lambda word: word in files and not Path(word).exists(), words)]
+        meant = list(takewhile(lambda word: word in files and not Path(word).exists(), words))
         if option not in LISTS or not meant or not (listed.endswith(",") or meant[0] in known or _is_spec(meant[0])):
             continue
         together = ",".join([listed.rstrip(","), *(word.rstrip(",") for word in meant)])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.cli.completing import runs, sides
 from flatfield.faces.cli.common import AsJson, Full, examples, print_json, print_table, settings
+from flatfield.faces.cli.completing import runs, sides
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,6 +147,10 @@ def _show(found: Sequence[Comparison], *, full: bool) -> None:
             columns = ("", "performance", "active/trial", "cost/trial", "trials")
             screen.print()
             table = Table(
-                columns=columns, rows=side_by_side(each), right=frozenset(columns[1:]), names=frozenset({""})
+                columns=columns,
+                rows=side_by_side(each),
+                right=frozenset(columns[1:]),
+                names=frozenset({""}),
+                drop=("trials", "active/trial"),
             )
             print_table(table, full=full)

@@ -63,9 +63,9 @@ def top() -> None:
 )
 def check(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(
-            metavar="AGENT", help="A configured name or PROVIDER:MODEL[@URL].", autocompletion=agents
-        ),
+    agent: Annotated[
+        str,
+        typer.Argument(metavar="AGENT", help="A configured name or PROVIDER:MODEL[@URL].", autocompletion=agents),
     ],
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Judge only N trials, each way; six hold each letter once.")

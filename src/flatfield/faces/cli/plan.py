@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.faces.cli.asked import Agents, Files, Judge, Seed, asked_run
-from flatfield.faces.cli.common import AsJson, Full, comma_list, environ_of, examples, notes, prices_of, print_json, settings
+from flatfield.faces.cli.common import (
+    AsJson,
+    Full,
+    comma_list,
+    environ_of,
+    examples,
+    notes,
+    prices_of,
+    print_json,
+    settings,
+)
 from flatfield.faces.cli.trusting import Trust, access_of
 from flatfield.faces.storing import store_of
 

@@ -12,8 +12,8 @@ import typer
 from typer.core import TyperGroup
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.completing import agents
 from flatfield.faces.cli.common import AsJson, Full, examples, note, print_json, print_table, settings, write
+from flatfield.faces.cli.completing import agents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,9 @@ class _Showing(TyperGroup):
 app = typer.Typer(
     cls=_Showing,
     help="What a model's tokens cost, and newer prices.",
-    epilog=examples("flatfield prices gpt-5-mini", "flatfield prices show gpt-5-mini --json", "flatfield prices update"),
+    epilog=examples(
+        "flatfield prices gpt-5-mini", "flatfield prices show gpt-5-mini --json", "flatfield prices update"
+    ),
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -53,9 +55,9 @@ MOST_BYTES = 64 * 1024**2
 )
 def show(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(
-            metavar="MODEL", help="MODEL, PROVIDER:MODEL, or the name of an agent.", autocompletion=agents
-        ),
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="MODEL, PROVIDER:MODEL, or the name of an agent.", autocompletion=agents),
     ],
     full: Full = False,
     as_json: AsJson = False,
@@ -153,7 +155,7 @@ def _print(found: tuple[Listing, ...], *, full: bool) -> None:
     rows = tuple(row for listing in found for row in _rows(listing))
     right = frozenset({"input", "cached", "cache write", "kept 1 h", "output"})
     names, fold = frozenset({"provider", "model"}), frozenset({"when"})
-    drop = ("kept 1 h", "cache write", "cached")
+    drop = ("kept 1 h", "cache write", "cached", "when")
     table = Table(columns=columns, rows=rows, right=right, names=names, fold=fold, drop=drop)
     print_table(table, full=full)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatfield.faces.cli.completing import trials
 from flatfield.faces.cli.common import AsJson, Full, examples, print_json, print_table, settings, write
+from flatfield.faces.cli.completing import trials
 
 if TYPE_CHECKING:
     from flatfield.records import RunSummary
@@ -55,7 +55,9 @@ def _row(summary: RunSummary) -> tuple[str, ...]:
 
 def show(
     context: typer.Context,
-    trial: Annotated[str, typer.Argument(
+    trial: Annotated[
+        str,
+        typer.Argument(
             metavar="TRIAL", help="RUN/agent/task/repeat, as reports show it, or last.", autocompletion=trials
         ),
     ],

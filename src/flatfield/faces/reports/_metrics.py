@@ -42,7 +42,7 @@ def metrics(result: RunResult, *, brief: bool = False) -> Section:
             rows=tuple((card.agent, *_figures(card, columns, result)) for card in cards),
             right=frozenset(columns),
             names=frozenset({kind}),
-            drop=("retries", "out/s", "wall", "level", "API says", "device", "out", "tokens in"),
+            drop=("retries", "out/s", "wall", "level", "API says", "device", "out", "tokens in", "measured"),
         )
         for kind, cards in (("agent", ranked(result)), ("control", controls(result)))
         if cards
@@ -151,7 +151,13 @@ def tasks_apart(result: RunResult, *, brief: bool = False) -> Section:
     )
     text += " Target: the letters of speed and cost against the task's own targets." if aimed else ""
     right = frozenset({"n", "per trial", "cost/trial"})
-    table = Table(columns=columns, rows=rows, right=right, names=frozenset({"task", "agent"}), drop=("target", "cost/trial", "per trial", "n"))
+    table = Table(
+        columns=columns,
+        rows=rows,
+        right=right,
+        names=frozenset({"task", "agent"}),
+        drop=("target", "cost/trial", "per trial", "n"),
+    )
     return Section(title=title, paragraphs=(text,) if rows else ("No agent but controls took part.",), tables=(table,))
 
 

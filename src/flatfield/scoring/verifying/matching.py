@@ -88,7 +88,9 @@ async def search(pattern: str, text: str, *, least_seconds: float = 0.0, again: 
             note = f" (what would match and what is there {lookalike.SAID}){note}"
         return Found(holds=False, reason=f"does not match {shown_pattern(pattern)}{note}")
     trouble = result.stderr.decode(errors="replace").strip().splitlines()
-    return Found(holds=None, reason=f"searching for {shown_pattern(pattern)} failed: {trouble[-1] if trouble else 'no output'}")
+    return Found(
+        holds=None, reason=f"searching for {shown_pattern(pattern)} failed: {trouble[-1] if trouble else 'no output'}"
+    )
 
 
 def equal_text(expected: str, found: str) -> Found:
