@@ -70,7 +70,7 @@ def test_an_interrupted_evaluation_keeps_what_is_finished_and_resume_does_the_re
     out, err = running.communicate(timeout=30)
     assert running.returncode == 130
     assert "stopping: what runs is ended, what is finished is kept" in err
-    assert "interrupted: 2 trials done now are stored, 4 are left; go on with: flatfield eval --resume 20" in err
+    assert "interrupted: 2 of 6 trials done, 0 failed, 4 left; go on with: flatfield eval --resume 20" in err
     assert "2 of 6 trials measured" in out
     assert "Traceback" not in err
     asked = len(server.requests)
@@ -119,7 +119,7 @@ def test_ctrl_c_in_a_terminal_ends_the_live_table_cleanly(project: Path, hanging
     assert "last event" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
     assert text.index("Final Ranking") > text.rindex("\x1b[?25h")
-    assert "interrupted: 2 trials done now are stored" in text
+    assert "interrupted: 2 of 6 trials done, 0 failed, 4 left" in text
 
 
 def test_a_terminal_that_closes_costs_no_record(cli: Cli, project: Path, hanging: tuple[Server, FakeChat]) -> None:

@@ -22,7 +22,7 @@ VARIABLE = "_FLATFIELD_COMPLETE"
 """Set by the shell's function when it asks."""
 SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 THIS = "this"
-"""The shell that flatfield was started from."""
+"""The user's own shell."""
 MOST = 200
 
 
@@ -74,63 +74,52 @@ def tasks(incomplete: str) -> list[str]:
     return _beginning(incomplete, found)
 
 
-def install(shell: str | None) -> None:
-    """Have the shell ask flatfield, from its next start on.
+def install(context: typer.Context, parameter: typer.CallbackParam, shell: str | None) -> None:
+    """Have the shell ask flatfield, from its next start on, and leave.
 
     Raises:
-        typer.Exit: always, when it is done.
         FlatfieldError: it is none that is known, or its files cannot be written.
     """
     if shell is None:
         return
-    from typer import completion
+    from typer.completion import install_callback
 
-    name = _known(shell)
     try:
-        found, path = completion.install(shell=name, prog_name="flatfield", complete_var=VARIABLE)
+        install_callback(context, parameter, _known(shell))
     except OSError as error:
         raise FlatfieldError(f"{error.filename} cannot be written: {error.strerror}; see --show-completion") from None
-    typer.echo(f"completion for {found} is in {path}; start a new shell to use it")
-    raise typer.Exit
 
 
-def show(shell: str | None) -> None:
-    """Print what a shell has to run.
+def show(context: typer.Context, parameter: typer.CallbackParam, shell: str | None) -> None:
+    """Print what a shell has to run, and leave.
 
     Raises:
-        typer.Exit: always, when it is done.
         FlatfieldError: it is none that is known.
     """
     if shell is None:
         return
-    from typer.completion import get_completion_script
+    from typer.completion import show_callback
 
-    typer.echo(get_completion_script(prog_name="flatfield", complete_var=VARIABLE, shell=_known(shell)))
-    raise typer.Exit
+    show_callback(context, parameter, _known(shell))
 
 
 def answer() -> None:
     """Answer a shell that asks what can stand here; it leaves the process."""
-    from typer import completion
+    from typer.completion import get_completion_inspect_parameters
 
     from flatfield.faces.cli.app import app
 
-    completion.completion_init()
+    get_completion_inspect_parameters()  # which makes the shells known
     sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - a prompt is no place for remarks
     typer.main.get_command(app).main(args=[], prog_name="flatfield", complete_var=VARIABLE)
 
 
 def _known(shell: str) -> str:
-    if shell == THIS:
-        import shellingham
-
-        try:
-            shell = shellingham.detect_shell()[0]
-        except shellingham.ShellDetectionFailure:
-            raise FlatfieldError(f"the shell is not known here: name it, one of {', '.join(SHELLS)}") from None
-    if shell not in SHELLS:
-        raise FlatfieldError(f"there is no completion for {shell}: name one of {', '.join(SHELLS)}")
-    return shell
+    name = Path(os.environ.get("SHELL", "")).name if shell == THIS else shell
+    if name not in SHELLS:
+        what = f"for {name}" if name else "for a shell that nobody names"
+        raise FlatfieldError(f"there is no completion {what}: name one of {', '.join(SHELLS)}")
+    return name
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

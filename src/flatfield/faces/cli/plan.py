@@ -36,6 +36,9 @@ EPILOG = examples(
     "flatfield plan tasks/ --agents gpt-5,gpt-5-mini --separate 0.05 --json",
 )
 
+SEPARATE = 0.1
+"""The difference in performance that is to be found, unless another one is asked for."""
+
 
 def command(
     context: typer.Context,
@@ -53,7 +56,7 @@ def command(
     ] = None,
     separate: Annotated[
         float, typer.Option(metavar="D", min=0.001, max=1.0, help="The difference in performance to find (0.1).")
-    ] = 0.1,
+    ] = SEPARATE,
     trust: Trust = False,
     full: Full = False,
     as_json: AsJson = False,
@@ -80,7 +83,7 @@ def command(
     access = access_of(project, environ, everything=trust)
     run = asked_run(files or [], project, access, chosen, settings(context).arguments)
     notes([str(mistake) for mistake in ungradable(run)])
-    found = asyncio.run(_forecast(run, project, environ, separate))
+    found = asyncio.run(predicted(run, project, environ, separate))
     if as_json:
         print_json(found)
         return
@@ -92,7 +95,8 @@ def command(
         draw(section, screen, full=full)
 
 
-async def _forecast(run: Run, project: Project, environ: Environment, separate: float) -> Forecast:
+async def predicted(run: Run, project: Project, environ: Environment, separate: float = SEPARATE) -> Forecast:
+    """The run's forecast, with the project's prices, lanes and earlier runs."""
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.clock import SystemClock
     from flatfield.http.services import Services

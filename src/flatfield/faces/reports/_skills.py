@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
-from flatfield.faces.drawing import GAP, WIDTH
+from flatfield.faces.drawing import WIDTH
+from flatfield.faces.fitting import GAP
 from flatfield.faces.reports._ranking import controls, ranked
 from flatfield.faces.wording import UNKNOWN, one_line
 
