@@ -42,9 +42,7 @@ class Fitted(Struct, frozen=True, kw_only=True):
 
 def fit(table: Table, width: int, *, full: bool = False) -> Fitted:
     """The table in so many terminal columns; `full` leaves none of its columns out."""
-    table = _on_lines(table)
-    if _room({column: _natural(table, column) for column in table.columns}) > width:
-        table = _shortened(table)
+    table = _shortened(_on_lines(table))
     least = _capped(table, {column: _least(table, column) for column in table.columns}, width)
     keys, others = table.columns[: _keys(table)], table.columns[_keys(table) :]
     if full or table.whole:

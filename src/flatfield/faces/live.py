@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from flatfield.faces.wording import UNKNOWN, dollars, middle_cut, one_line, outcome, printable, rounded, seconds
@@ -10,11 +11,11 @@ from flatfield.scoring.performance import ALL, checks_score
 from flatfield.tasks.agents import short_names
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.live import Live
-    from rich.table import Table
 
     from flatfield.clock import Clock
     from flatfield.records import Event, TrialPlan, TrialRecord
@@ -23,8 +24,8 @@ NAME_SHARE = 0.4
 """How much of the width the agents' names may take."""
 ROOMY = 100
 """From this width on each agent's running trials have a column of their own."""
-OTHER_LINES = 4
-"""What of a terminal's height is not the agents': headings, sums, what is said above, the cursor."""
+OTHER_LINES = 5
+"""What of a terminal's height is not the agents': headings, sums, time, what is said above, the cursor."""
 EVENT_CHARACTERS = 200
 REFRESHES_PER_SECOND = 4
 QUIET_SECONDS = 10.0
@@ -100,7 +101,7 @@ class LiveView:
         elif event.kind == "note":
             self.say(f"note: {event.text}")
         elif event.agent in self._last:
-            if event.kind != "waiting":
+            if event.kind == "trial_started":
                 self._running.setdefault(event.agent, set()).add((event.task, event.repeat))
             if event.kind != "turn" or event.text.strip():
                 self._last[event.agent] = f"{event.task} #{event.repeat}: {_happening(event)}"
@@ -134,8 +135,9 @@ class LiveView:
             self._said = self._clock.now()
             self._console.print(printable(" ".join(line.split())), soft_wrap=True)
 
-    def table(self) -> Table:
-        """The state of things: a row per agent, as many as there is height for, and the sums."""
+    def table(self) -> Group:
+        """The state of things: a row per agent, as many as there is height for, the sums, and the time."""
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
@@ -157,8 +159,8 @@ class LiveView:
         spent = dollars(sum(self._spent.values())) if self._spent else UNKNOWN
         done = f"{self._done.total()}/{self._planned.total()}"
         passed = str(self._passed.total()) if self._scored.total() else UNKNOWN
-        table.add_row("all", done, passed, *running, spent, self._time(), style="bold")
-        return table
+        table.add_row("all", done, passed, *running, spent, style="bold")
+        return Group(table, Text(self._time(), style="bold"))
 
     def _shown(self) -> list[str]:
         """The agents that there is height for: those at work first, then those with most to do; by name."""
@@ -203,6 +205,30 @@ class LiveView:
 
     def _dollars(self, agent: str) -> str:
         return dollars(self._spent[agent]) if agent in self._spent else UNKNOWN
+
+
+@contextmanager
+def at_work(console: Console, clock: Clock) -> Iterator[Callable[[], None]]:
+    """On a terminal, a line that says how long one agent has been at work; call what is yielded when it is heard of."""
+    started = heard_at = clock.now()
+
+    def heard() -> None:
+        nonlocal heard_at
+        heard_at = clock.now()
+
+    if not console.is_terminal:
+        yield heard
+        return
+    from rich.live import Live
+    from rich.text import Text
+
+    def line() -> Text:
+        quiet = clock.now() - heard_at
+        silence = f", quiet for {quiet:.0f} s" if quiet >= QUIET_SECONDS else ""
+        return Text(f"at work for {clock.now() - started:.0f} s{silence}", style="dim")
+
+    with Live(get_renderable=line, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True):
+        yield heard
 
 
 def _happening(event: Event) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flatfield.tasks.project import Project
 
 _NAMES = re.compile(r"\{(\w+) names\}")
+WEIGHTS = "performance=0.5,speed=0.25,cost=0.25"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Full = Annotated[bool, typer.Option("--full", help="Show all columns, below one another where they do not fit.")]
 RunArgument = Annotated[
@@ -39,9 +40,7 @@ RunArgument = Annotated[
         autocompletion=completing.runs,
     ),
 ]
-WeightsOption = Annotated[
-    str | None, typer.Option(metavar="WEIGHTS", help="How much each counts: performance=0.5,speed=0.25,cost=0.25")
-]
+WeightsOption = Annotated[str | None, typer.Option(metavar="WEIGHTS", help=f"How much each counts: {WEIGHTS}")]
 
 
 class NamingCommand(TyperCommand):
@@ -173,16 +172,27 @@ def parse_weights(text: str | None) -> Weights | None:
     given: dict[str, float] = {}
     for item in text.split(","):
         name, _, number = (part.strip() for part in item.partition("="))
-        try:
-            weight = float(number)
-        except ValueError:
-            weight = -1.0
-        if name not in Weights.__struct_fields__ or name in given or not 0 <= weight < float("inf"):
-            raise FlatfieldError(f"--weights {item.strip()!r}: write e.g. performance=0.5,speed=0.25,cost=0.25")
-        given[name] = weight
+        if name not in Weights.__struct_fields__:
+            problem = f"{name!r} is none of {', '.join(Weights.__struct_fields__)}"
+        elif name in given:
+            problem = f"{name} stands twice"
+        elif (weight := _weight(number)) is None:
+            problem = f"{number!r} is no weight of 0 or more"
+        else:
+            given[name] = weight
+            continue
+        raise FlatfieldError(f"--weights {item.strip()!r}: {problem}; write e.g. {WEIGHTS}")
     if not any(given.values()):
         raise FlatfieldError(f"--weights {text!r}: at least one weight must be above 0")
     return Weights(**(dict.fromkeys(Weights.__struct_fields__, 0.0) | given))
+
+
+def _weight(text: str) -> float | None:
+    try:
+        weight = float(text)
+    except ValueError:
+        return None
+    return weight if 0 <= weight < float("inf") else None
 
 
 def comma_list(given: str | Sequence[str] | None, option: str) -> tuple[str, ...] | None:

@@ -170,14 +170,25 @@ async def _work(
 
 
 async def _run(task: Task, config: AgentConfig, folder: Path, around: Surroundings) -> TrialRecord:
+    from dataclasses import replace
+
+    from flatfield.faces.drawing import open_console
+    from flatfield.faces.live import at_work
     from flatfield.runs.single import run_here
 
-    work = asyncio.ensure_future(run_here(task.prompt, config, folder, task.limits, around))
-    with interruptible(work.cancel):
-        try:
-            return await work
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None  # it had not begun
+    with at_work(open_console(stderr=True), around.clock) as heard:
+
+        def observe(event: Event) -> None:
+            heard()
+            around.observe(event)
+
+        shown = replace(around, observe=observe)
+        work = asyncio.ensure_future(run_here(task.prompt, config, folder, task.limits, shown))
+        with interruptible(work.cancel):
+            try:
+                return await work
+            except asyncio.CancelledError:
+                raise KeyboardInterrupt from None  # it had not begun
 
 
 def _print(record: TrialRecord) -> None:
