@@ -84,10 +84,10 @@ MISTAKES = (
         "n.md:1: this is a prompt and no LOP: nothing in it says how",
         {"n.md": "# hello\n"},
     ),
-    Mistake("eval /proc/self/mem --agents oracle", "/proc/self/mem cannot be read"),
+    Mistake("eval /proc/self/mem --agents oracle", "/mem cannot be read: Input/output error; check its path and permissions"),
     Mistake(
         "eval oslo.md t.md --agents oracle",
-        "t.md:2: the id 'oslo' is also that of oslo.md",
+        "t.md:1: the id 'oslo' is also that of oslo.md",
         {"t.md": TASK.replace("---\n", "---\nid: oslo\n", 1)},
     ),
     Mistake("eval h.md --agents oracle", "there is no LOP in h.md: a HOP needs at least one task", {"h.md": HOP}),
@@ -141,7 +141,7 @@ MISTAKES = (
         "agents: [oracle]\nweights: {performance: 1, sped: 2}",
         "h.md:3: `weights` has no key `sped`; did you mean `speed`?",
     ),
-    hop("agents: [oracle]\nweights: {performance: 0, speed: 0}", "h.md:3: `weights` are all 0; give at least one of"),
+    hop("agents: [oracle]\nweights: {performance: 0, speed: 0, cost: 0}", "h.md:3: `weights` are all 0; give at least one of"),
     hop("agents: [oracle]\nlimits: {turns: many}", "h.md:3: `turns` is 'many'; write a whole number, 1 or more"),
     hop("agents: [oracle]\nbudget_usd: cheap", "h.md:3: `budget_usd` is 'cheap'; write a number above 0"),
     hop("agents: [oracle]\njobs: 0", "h.md:3: `jobs` is 0; write a whole number, 1 or more"),
@@ -371,11 +371,12 @@ def test_two_at_once_are_one_too_many(cli: Cli, project: Path, done: str) -> Non
 @pytest.mark.usefixtures("done")
 def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     said = io.StringIO()
-    descriptor = os.open("/dev/full", os.O_WRONLY)
-    monkeypatch.setattr("sys.stdout", os.fdopen(descriptor, "w", encoding="utf-8"))
+    full = os.fdopen(os.open("/dev/full", os.O_WRONLY), "w", encoding="utf-8")
+    monkeypatch.setattr("sys.stdout", full)
     monkeypatch.setattr("sys.stderr", said)
     assert run_command(["runs"]) == 2
     monkeypatch.undo()
+    full.close()
     assert "standard output cannot be written: No space left on device; send it elsewhere" in said.getvalue()
 
 
