@@ -84,7 +84,9 @@ MISTAKES = (
         "n.md:1: this is a prompt and no LOP: nothing in it says how",
         {"n.md": "# hello\n"},
     ),
-    Mistake("eval /proc/self/mem --agents oracle", "/mem cannot be read: Input/output error; check its path and permissions"),
+    Mistake(
+        "eval /proc/self/mem --agents oracle", "/mem cannot be read: Input/output error; check its path and permissions"
+    ),
     Mistake(
         "eval oslo.md t.md --agents oracle",
         "t.md:1: the id 'oslo' is also that of oslo.md",
@@ -141,7 +143,10 @@ MISTAKES = (
         "agents: [oracle]\nweights: {performance: 1, sped: 2}",
         "h.md:3: `weights` has no key `sped`; did you mean `speed`?",
     ),
-    hop("agents: [oracle]\nweights: {performance: 0, speed: 0, cost: 0}", "h.md:3: `weights` are all 0; give at least one of"),
+    hop(
+        "agents: [oracle]\nweights: {performance: 0, speed: 0, cost: 0}",
+        "h.md:3: `weights` are all 0; give at least one of",
+    ),
     hop("agents: [oracle]\nlimits: {turns: many}", "h.md:3: `turns` is 'many'; write a whole number, 1 or more"),
     hop("agents: [oracle]\nbudget_usd: cheap", "h.md:3: `budget_usd` is 'cheap'; write a number above 0"),
     hop("agents: [oracle]\njobs: 0", "h.md:3: `jobs` is 0; write a whole number, 1 or more"),
@@ -337,7 +342,7 @@ def done(cli: Cli) -> str:
         ("show {run}/oracle/oslo/9", "there is no trial '{run}/oracle/oslo/9'; stored in this run: {run}/noop/oslo/1"),
         ("compare gpt-5 noop", "no agent 'gpt-5' took part in run {run}; there are: oracle, noop, cloud, local"),
         ("compare oracle", "compare oracle with what? name a second one: noop, cloud, local, last"),
-        ("compare oracle oracle", "oracle and oracle are the same here: name another agent, or another run by --against"),
+        ("compare oracle oracle", "oracle and oracle are the same here: name another agent, or another run by"),
         ("compare oracle last", "no earlier run has an agent and a task of run {run}: name one with --against RUN"),
         ("compare cloud local", "no cloud agent took part in run {run}; there are: oracle, noop"),
         ("eval --resume --agents noop", "--resume keeps what its run was started with; leave out --agents"),

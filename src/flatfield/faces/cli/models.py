@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from flatfield.faces.cli.common import AsJson, Full, examples, print_json, print_table, settings, write
+from flatfield.faces.cli.codes import INTERRUPTED
+from flatfield.faces.cli.common import AsJson, Full, examples, note, print_json, print_table, settings, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +106,11 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a model, check its size and hash, and cache it. Broken off, it goes on where it stopped."""
-    path = asyncio.run(fetch(name, source, anyway=anyway, quiet=as_json))
+    try:
+        path = asyncio.run(fetch(name, source, anyway=anyway, quiet=as_json))
+    except KeyboardInterrupt:
+        note("interrupted: what has arrived is kept; the same command goes on")
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print_json({"name": name, "path": str(path), "size_bytes": path.stat().st_size})
     else:
