@@ -92,11 +92,9 @@ def _found(store: Store, a: str | None, b: str | None, run: str | None, against:
         why = f"runs {now.run.id} and {then.run.id} share no agent that was measured on an unchanged task of both"
         return _some(against_earlier(now, then), why)
     if second is None and against is None:
-        others = [agent.name for agent in now.run.agents if agent.name != first]
-        raise FlatfieldError(
-            f"compare {side_of(now, first or '').name} with what? name a second one: "
-            f"{', '.join((*others, *Group, LAST))}"
-        )
+        meant = side_of(now, first or "")
+        others = [agent.name for agent in now.run.agents if agent.name not in meant.agents]
+        raise FlatfieldError(f"compare {meant.name} with what? name a second one: {', '.join((*others, *Group, LAST))}")
     return [_pair(now, then, first or second or "", second or first or "")]
 
 

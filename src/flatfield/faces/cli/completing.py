@@ -34,8 +34,10 @@ def agents(context: typer.Context, incomplete: str) -> list[str]:
 
 def sides(context: typer.Context, incomplete: str) -> list[str]:
     """What `compare` compares: agents of the newest run, and its own words."""
+    from flatfield.scoring.comparing import Group
+
     store = _store(context)
-    found: list[str] = ["cloud", "local", "last"]
+    found: list[str] = [*Group, "last"]
     if store is not None:
         with suppress(FlatfieldError):
             found += [agent.name for agent in store.load_run().agents]

@@ -44,6 +44,8 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Print a run's report. Grades are computed anew from its records."""
+    from inspect import signature
+
     from flatfield import plugins
     from flatfield.runs.results import load_result
 
@@ -57,6 +59,7 @@ def command(
     if plugins.report_traits(name).on_terminal:
         from flatfield.faces.drawing import open_console
 
-        renderer.show(result, open_console(), full=full)
+        is_able = "full" in signature(renderer.show).parameters  # not all that third parties draw has columns
+        renderer.show(result, open_console(), **({"full": full} if is_able else {}))
     else:
         write(renderer.render(result))
