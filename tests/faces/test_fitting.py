@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from flatfield.faces.blocks import Table
@@ -44,6 +44,7 @@ def shown(table: Table, width: int, *, full: bool) -> list[str]:
     return capture.get().splitlines()
 
 
+@settings(deadline=None)  # machines differ
 @given(tables(), st.integers(60, 200), st.booleans())
 def test_every_table_fits_with_whole_numbers_and_names(table: Table, width: int, full: bool) -> None:
     lines = shown(table, width, full=full)
@@ -72,6 +73,7 @@ def place_of_task(table: Table) -> tuple[int, ...]:
     return tuple(place for place, column in enumerate(table.columns) if column == "task")
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(NAME, SPEC), max_size=8, unique=True))
 def test_short_names_tell_agents_apart(names: list[str]) -> None:
     short = short_names(names)
@@ -90,6 +92,7 @@ def test_a_spec_is_shortened_where_that_is_unique() -> None:
     }
 
 
+@settings(deadline=None)
 @given(TEXT, st.integers(4, 60))
 def test_wrapped_text_loses_no_word(text: str, width: int) -> None:
     lines = wrap(text, width)
@@ -99,6 +102,7 @@ def test_wrapped_text_loses_no_word(text: str, width: int) -> None:
     assert " ".join(lines).split() == kept
 
 
+@settings(deadline=None)
 @given(NAME, st.integers(1, 60))
 def test_a_cut_name_keeps_its_beginning(name: str, width: int) -> None:
     found = cut_middle(name, width)
