@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import pkgutil
 from contextlib import suppress
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from types import MappingProxyType
@@ -53,7 +54,8 @@ def load(kind: str, name: str) -> ModuleType:
     if name not in known(kind):
         look_again()
     if name not in known(kind):
-        meant = provider_called(name) if kind == "provider" else None
+        called = provider_called(name) if kind == "provider" else None
+        meant = called or next(iter(get_close_matches(name, known(kind), n=1)), None)
         hint = f"; did you mean {meant!r}?" if meant else ""
         raise NotFound(f"there is no {kind} {name!r}{hint}; there are: {', '.join(known(kind))}")
     point = known(kind)[name]

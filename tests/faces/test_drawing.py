@@ -31,23 +31,39 @@ def test_a_table_without_rows_is_not_drawn() -> None:
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
-def test_only_columns_that_may_fold_do(width: int) -> None:
+def test_names_and_grades_stay_whole_and_text_takes_several_lines(width: int) -> None:
+    name = "an-agent-with-a-long-name"
     table = Table(
         columns=("agent", "grade", "why"),
-        rows=(("openai-chat:a-model-with-a-long-name@127.0.0.1:8080", "S (n=5, ≥ C)", "because " * 30),),
-        fold=frozenset({"agent", "why"}),
+        rows=((name, "S (n=5, ≥ C)", "because " * 30),),
+        names=frozenset({"agent"}),
+        fold=frozenset({"why"}),
     )
     lines = drawn(Section(title="T", tables=(table,)), width)
     assert max(map(len, lines)) <= width
-    assert "S (n=5, ≥ C)" in "\n".join(lines)
+    assert lines[3].startswith(f"{name}  S (n=5, ≥ C)  because")
+    assert " ".join(lines).count("because") == 30
 
 
-def test_an_agents_name_folds_at_its_address_first() -> None:
-    row = ("openai-chat:model@127.0.0.1:8080", "x" * 70)
-    lines = drawn(
-        Section(title="T", tables=(Table(columns=("agent", "text"), rows=(row,), fold=frozenset({"agent"})),))
+def test_columns_that_do_not_fit_are_left_out_by_importance_and_said() -> None:
+    table = Table(
+        columns=("agent", "cost", "tokens", "wall"),
+        rows=(("a" * 30, "$1.25", "7,380,534", "3 min 20 s"),),
+        right=frozenset({"cost", "tokens", "wall"}),
+        names=frozenset({"agent"}),
+        drop=("tokens",),
     )
-    assert [line.split()[0] for line in lines[3:]] == ["openai-chat:model", "@127.0.0.1:8080"]
+    lines = drawn(Section(title="T", tables=(table,)), 50)
+    assert lines[2:] == [
+        f"{'agent':30}   cost        wall",
+        f"{'a' * 30}  $1.25  3 min 20 s",
+        "not shown, for want of width: tokens (--full)",
+    ]
+    console = plain_console(50)
+    with console.capture() as capture:
+        draw_table(table, console, full=True)
+    assert "7,380,534" in capture.get()
+    assert max(map(len, capture.get().splitlines())) <= 50
 
 
 def test_foreign_text_is_neither_markup_nor_emoji_nor_control() -> None:
@@ -84,6 +100,13 @@ def test_packed_items_fit_and_none_is_lost(items: list[str]) -> None:
     assert " ".join(lines).split() == " ".join(items).split()
 
 
-def test_a_console_has_at_most_100_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "300")
-    assert open_console().width == 100
+def test_text_is_read_in_lines_of_at_most_100_columns() -> None:
+    assert max(map(len, drawn(Section(title="T", paragraphs=("word " * 100,)), 300))) <= 100
+
+
+@pytest.mark.parametrize(("columns", "width"), [("300", 300), ("", 80), ("wide", 80), ("0", 80), ("3", 20)])
+def test_piped_text_is_80_columns_wide_or_what_is_said(
+    monkeypatch: pytest.MonkeyPatch, columns: str, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert open_console().width == width

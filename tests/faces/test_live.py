@@ -72,12 +72,74 @@ async def test_a_terminal_shows_a_row_per_agent_with_trials_spend_and_the_last_e
     view.observe(finished("c", failure=Failure(kind="provider", message="down"), cost_usd=None))
     await clock.sleep(65.0)
     assert [line.split() for line in table(view)] == [
-        ["agent", "trials", "spent", "last", "event"],
-        ["a", "1/2", "$0.00200", "t", "#1:", "read_file", '{"file_path":', '"x"}'],
-        ["b", "0/2", "–", "t", "#1:", "waits", "for", "its", "lane", "gpu"],
-        ["c", "1/2,", "1", "failed", "–", "t", "#1:", "not", "measured", "(provider):", "down"],
-        ["all", "2/6", "$0.00200", "65.0", "s"],
+        ["agent", "trials", "passed", "running", "spent", "last", "event"],
+        ["a", "1/2", "1", "0", "$0.00200", "t", "#1:", "read_file", '{"file_path":', '"x"}'],
+        ["b", "0/2", "–", "0", "–", "t", "#1:", "waits", "for", "its", "lane", "gpu"],
+        ["c", "1/2,", "1", "failed", "–", "0", "–", "t", "#1:", "not", "measured", "(provider):", "down"],
+        ["all", "2/6", "1", "0", "$0.00200"],
+        ["65.0", "s,", "about", "2", "min", "left"],
     ]
+
+
+def test_what_runs_is_counted_and_passed_is_not_half_done(clock: FakeClock) -> None:
+    view = LiveView(console()[0], plans("a", "b"), clock)
+    for agent in ("a", "b"):
+        view.observe(event("trial_started", agent))
+    assert table(view)[-2].split() == ["all", "0/4", "–", "2", "–"]
+    view.observe(finished("a", score=0.5))
+    assert [line.split()[:4] for line in table(view)[1:-1]] == [
+        ["a", "1/2", "0", "0"],
+        ["b", "0/2", "–", "1"],
+        ["all", "1/4", "0", "1"],
+    ]
+
+
+async def test_what_is_left_begins_with_the_forecast_and_goes_by_what_was_seen(clock: FakeClock) -> None:
+    view = LiveView(console()[0], plans("a", repeats=100), clock, expected_seconds=3000.0)
+    assert table(view)[-1] == "0.00 s, about 50 min left"
+    await clock.sleep(10.0)
+    view.observe(finished("a"))
+    by_both = (99 * 10.0 * 1 + 0.99 * 3000.0 * 3) / 4
+    assert table(view)[-1] == f"10.0 s, about {round(by_both / 60)} min left"
+    nobody_knows = LiveView(console()[0], plans("a"), clock)
+    assert table(nobody_knows)[-1] == "0.00 s"
+
+
+async def test_a_quiet_agent_is_said_to_be_at_work(clock: FakeClock) -> None:
+    view = LiveView(console()[0], plans("a", "b"), clock)
+    view.observe(event("trial_started", "a"))
+    await clock.sleep(9.0)
+    assert "quiet" not in " ".join(table(view))
+    await clock.sleep(16.0)
+    assert table(view)[1].endswith("quiet for 25 s, t #1: started")
+    assert "quiet" not in table(view)[2], "it does not run"
+    view.observe(event("tool", "a", "read_file {}"))
+    assert "quiet" not in table(view)[1]
+
+
+async def test_off_a_terminal_a_line_a_minute_says_that_it_goes_on(clock: FakeClock) -> None:
+    screen, stream = console()
+    with LiveView(screen, plans("a"), clock, expected_seconds=600.0) as view:
+        view.still()
+        view.observe(event("trial_started", "a"))
+        await clock.sleep(59.0)
+        view.still()
+        assert stream.getvalue() == ""
+        await clock.sleep(2.0)
+        view.still()
+        view.still()
+        assert stream.getvalue() == "at work: 1 running, 0 of 2 done, 0 passed, 61.0 s, about 10 min left\n"
+
+
+def test_more_agents_than_lines_leave_the_sums_in_sight(clock: FakeClock) -> None:
+    screen = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
+    view = LiveView(screen, plans(*(f"agent-{number}" for number in range(43))), clock)
+    view.observe(event("trial_started", "agent-42"))
+    lines = table(view, 80)
+    assert len(lines) < 24
+    assert any(line.startswith("agent-42 ") for line in lines), "it is at work"
+    assert lines[-3].split() == ["and", "25", "more"]
+    assert lines[-2].startswith("all")
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
@@ -85,7 +147,7 @@ def test_the_table_fits_and_each_agent_keeps_one_row(clock: FakeClock, width: in
     view = LiveView(console(width)[0], plans(LONG, LONG.replace("30b", "7b"), "oracle"), clock)
     view.observe(event("turn", LONG, "a model's words \x1b[2J over\nmany lines " * 20))
     lines = table(view, width)
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert max(map(len, lines)) <= width
     assert "a model's words" in lines[1] or "a model's" in lines[2] or width == 60
     assert "\x1b" not in "".join(lines)

@@ -52,7 +52,7 @@ def test_an_external_agent_is_a_command_and_its_output(write: Write) -> None:
         (HEAD + 'command = ["x"]', 4, "agent a has `command`, which is for external agents", 'provider = "cli"'),
         (HEAD + 'output = "json"', 4, "agent a has `output`, which is for external agents", 'provider = "cli"'),
         ('[agents.a]\nprovider = "cli"\nmodel = "codex"\noutput = "json"', 4, "`output` without `command`", "remove"),
-        ('[agents.a]\nprovider = "cli"\ncommand = []', 3, "`command` is a list", "command: [a, b]"),
+        ('[agents.a]\nprovider = "cli"\ncommand = []', 3, "`command` is an empty list", "command: [a, b]"),
         ('[agents.a]\nprovider = "cli"\ncommand = ["x"]\noutput = "xml"', 4, "`output` is 'xml'", "claude-code, codex"),
         ('[agents.a]\nprovider = "cli"', 1, "agent a has no model", "model"),
         (HEAD + "temprature = 1", 4, "agent a has no key `temprature`", "`temperature`"),

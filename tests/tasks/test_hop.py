@@ -63,7 +63,7 @@ def test_what_is_a_hop(text: str, expected: bool) -> None:
     ("matter", "problem", "fix"),
     [
         ("agent: [a]", "no key `agent`", "`agents`"),
-        ("agents: []", "`agents` is a list", "[a, b]"),
+        ("agents: []", "`agents` is an empty list", "[a, b]"),
         ("agents: [a, [b]]", "an item of `agents` is a list", "write text"),
         ("repeats: 1.5", "`repeats` is 1.5", "whole number"),
         ("judge_weight: 2", "`judge_weight` is 2", "of at least 0, of at most 1"),

@@ -97,7 +97,13 @@ def test_without_a_prompt_only_what_counts_is_told(write: Write, mistakes: Mista
     ]
 
 
-@pytest.mark.parametrize("text", ["Just text.\n", "# Add a test\n\nAdd one for `add`.\n", ""])
+def test_an_empty_file_is_told_to_be_empty(write: Write, mistakes: Mistakes) -> None:
+    (found,) = mistakes(read_task, write("t.md", " \n"))
+    assert found.problem == "the file is empty"
+    assert "`## Variables`" in found.fix
+
+
+@pytest.mark.parametrize("text", ["Just text.\n", "# Add a test\n\nAdd one for `add`.\n"])
 def test_a_bare_prompt_is_told_what_makes_it_gradable(write: Write, mistakes: Mistakes, text: str) -> None:
     (found,) = mistakes(read_task, write("t.md", text))
     assert found.problem == "this is a prompt and no LOP: nothing in it says how an agent's work is checked"

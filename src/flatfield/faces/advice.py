@@ -63,7 +63,7 @@ def candidates(decision: Decision, result: RunResult) -> Section:
         )
         for card in cards
     )
-    table = Table(columns=columns, rows=rows, right=frozenset(columns[-2:]), fold=frozenset({"agent"}))
+    table = Table(columns=columns, rows=rows, right=frozenset(columns[-2:]), names=frozenset({"agent"}))
     return Section(title=f"Candidates in run {result.run.id}: {result.run.evaluation.title}", tables=(table,))
 
 

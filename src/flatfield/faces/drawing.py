@@ -1,38 +1,40 @@
-"""Draws sections and tables on a terminal, or as plain text of at most 100 columns."""
+"""Draws sections and tables on a terminal as wide as it is, or as plain text of 80 columns or what COLUMNS says."""
 
 from __future__ import annotations
 
+import os
 import re
-import textwrap
 from typing import TYPE_CHECKING
 
+from flatfield.faces.fitting import GAP, columns_of, fit
 from flatfield.faces.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rich.console import Console
-    from rich.table import Table as RichTable
     from rich.text import Text
 
     from flatfield.faces.blocks import Section, Table
+    from flatfield.faces.fitting import Part
 
 WIDTH = 100
-GAP = "  "
-NAMES = frozenset({"agent", "agents", "control", "set by", "set by "})
-"""Columns that hold agents' names, which may end in `@HOST:PORT`."""
+"""Lines of text are no longer, however wide the terminal is: nobody reads them well."""
+PIPED_WIDTH = 80
+LEAST_WIDTH = 20
+FULL = "--full"
 STYLES = {"S": "bold green", "A": "green", "B": "cyan", "C": "yellow", "D": "magenta", "F": "red"}
 _LETTERS = re.compile(r"(?:[SABCDF·] )+[SABCDF·]|[SABCDF](?=$| \(| · )|[SABCDF] → [SABCDF]")
 
 
 def open_console(*, stderr: bool = False) -> Console:
-    """A console of at most 100 columns; plain text when piped."""
+    """A console as wide as the terminal; where there is none, plain text of 80 columns or what COLUMNS says."""
     from rich.console import Console
 
     made = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
-    if not made.is_terminal or made.width > WIDTH:
-        made = Console(stderr=stderr, highlight=False, emoji=False, markup=False, width=WIDTH)
-    return made
+    wanted = os.environ.get("COLUMNS", "")
+    width = int(wanted) if wanted.isdecimal() and int(wanted) else made.width if made.is_terminal else PIPED_WIDTH
+    return Console(stderr=stderr, highlight=False, emoji=False, markup=False, width=max(width, LEAST_WIDTH))
 
 
 def plain_console(width: int = WIDTH) -> Console:
@@ -50,10 +52,10 @@ def plain_console(width: int = WIDTH) -> Console:
     )
 
 
-def draw(section: Section, console: Console) -> None:
-    """Print a section."""
+def draw(section: Section, console: Console, *, full: bool = False, more: str = FULL) -> None:
+    """Print a section; `full` leaves out no column of its tables, `more` says where columns are that are left out."""
     console.print()
-    console.print(printable(section.title), style="bold")
+    wrapped(section.title, console, style="bold")
     for paragraph in section.paragraphs:
         wrapped(paragraph, console, style="dim")
     for point in section.points:
@@ -62,24 +64,24 @@ def draw(section: Section, console: Console) -> None:
         say(line, console)
     for table in section.tables:
         if table.rows:
-            draw_table(table, console)
+            draw_table(table, console, full=full, more=more)
 
 
-def draw_table(table: Table, console: Console) -> None:
-    """Print a table; in plain text, lines end where their text ends."""
-    if console.is_terminal:
-        console.print(rich_table(table, console.width))
-        return
-    plain = plain_console(console.width)
-    with plain.capture() as capture:
-        plain.print(rich_table(table, console.width))
-    for line in capture.get().splitlines():
-        say(line.rstrip(), console)
+def draw_table(table: Table, console: Console, *, full: bool = False, more: str = FULL) -> None:
+    """Print a table: no name, no number and no line is broken by the terminal's end."""
+    fitted = fit(table, console.width, full=full)
+    for number, part in enumerate(fitted.parts):
+        if number:
+            console.print()
+        for line in _drawn(part):
+            console.print(line, no_wrap=True, overflow="ignore", crop=False)
+    if fitted.left_out:
+        wrapped(f"not shown, for want of width: {', '.join(fitted.left_out)} ({more})", console, style="dim")
 
 
 def wrapped(text: str, console: Console, *, first: str = "", then: str = "", style: str = "") -> None:
     """Print text in lines that fit, the later ones behind `then`; a word that does not fit is not broken."""
-    for line in _lines(f"{first}{printable(text)}", console.width, then):
+    for line in _lines(f"{first}{printable(text)}", min(console.width, WIDTH), then):
         say(line, console, style)
 
 
@@ -93,51 +95,58 @@ def packed(items: Iterable[str], width: int) -> Iterator[str]:
     line = ""
     for item in map(printable, items):
         longer = f"{line}{GAP}{item}" if line else item
-        if line and len(longer) > width:
+        if line and columns_of(longer) > width:
             yield from _lines(line, width)
             longer = item
         line = longer
     yield from _lines(line, width)
 
 
-def _lines(text: str, width: int, then: str = "") -> list[str]:
-    return textwrap.wrap(
-        text, width=width, subsequent_indent=then, break_long_words=False, break_on_hyphens=False, tabsize=4
-    )
+def _lines(text: str, width: int, then: str = "") -> Iterator[str]:
+    """Lines broken between words; blanks inside of them stay, and a line's end in the text is a blank."""
+    line = ""
+    for gap, word in re.findall(r"(\s*)(\S+)", re.sub(r"\n", " ", text.expandtabs(4))):
+        if not line:
+            line = f"{gap}{word}"
+        elif columns_of(line) + len(gap) + columns_of(word) <= width:
+            line += f"{gap}{word}"
+        else:
+            yield line
+            line = f"{then}{word}"
+    if line:
+        yield line
 
 
-def rich_table(table: Table, width: int) -> RichTable:
-    """The table as rich draws it: only the columns that may fold do, agents' names at their `@` first."""
-    from rich.table import Table as RichTable
-
-    drawn = RichTable(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in table.columns:
-        drawn.add_column(
-            printable(column.strip()),
-            justify="right" if column in table.right else "left",
-            overflow="fold",
-            no_wrap=column not in table.fold,
-        )
-    tight = _natural_width(table) > width
-    for row in table.rows:
-        cells = zip(table.columns, row, strict=True)
-        drawn.add_row(*(_lettered(cell.replace("@", "\n@") if tight and c in NAMES else cell) for c, cell in cells))
-    return drawn
-
-
-def _natural_width(table: Table) -> int:
-    columns = zip(table.columns, *table.rows, strict=True)
-    return sum(max(map(len, cells)) + len(GAP) for cells in columns) - len(GAP)
-
-
-def _lettered(cell: str) -> Text:
-    """A cell's text, its grade letters in their colours."""
+def _drawn(part: Part) -> Iterator[Text]:
+    """The lines of a table, its headings first."""
     from rich.text import Text
 
-    text = Text(printable(cell))
-    found = _LETTERS.match(text.plain)
+    yield Text(_beside(part, part.columns), style="dim")
+    for row in part.rows:
+        for number in range(max(map(len, row))):
+            cells = tuple(lines[number] if number < len(lines) else "" for lines in row)
+            line = Text(_beside(part, cells))
+            start = 0
+            for place, (width, cell) in enumerate(zip(part.widths, cells, strict=True)):
+                pad = max(width - columns_of(cell), 0)
+                _colour(line, cell, start + (pad if place in part.right else 0))
+                start += len(cell) + pad + len(GAP)
+            yield line
+
+
+def _beside(part: Part, cells: Iterable[str]) -> str:
+    """Cells side by side, each in its column; the line ends where its text ends."""
+    shown = []
+    for place, (width, cell) in enumerate(zip(part.widths, cells, strict=True)):
+        pad = " " * max(width - columns_of(cell), 0)
+        shown.append(f"{pad}{cell}" if place in part.right else f"{cell}{pad}")
+    return GAP.join(shown).rstrip()
+
+
+def _colour(line: Text, cell: str, start: int) -> None:
+    """Give the grade letters of a cell their colours, in the line where it begins at `start`."""
+    found = _LETTERS.match(cell)
     for position in range(found.end() if found else 0):
-        style = STYLES.get(text.plain[position])
+        style = STYLES.get(cell[position])
         if style:
-            text.stylize(style, position, position + 1)
-    return text
+            line.stylize(style, start + position, start + position + 1)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
-from flatfield.faces.wording import UNKNOWN, dollars, many, seconds
+from flatfield.faces.wording import UNKNOWN, dollars, many, rounded, seconds
 from flatfield.scoring.forecast import GUESSED, GUESSED_VERDICT
 
 if TYPE_CHECKING:
@@ -15,6 +16,28 @@ if TYPE_CHECKING:
     from flatfield.runs.forecast.forecasting import Forecast, Line, Separation
 
 BASES = {"measured": "measured before", "other tasks": "by other tasks", "guess": "a guess", "control": "a control"}
+
+
+LEAST_USD, LEAST_SECONDS = 0.01, 60.0
+"""What is ahead is said where it is more than one of these."""
+
+
+def in_short(found: Forecast, trials: int) -> str:
+    """What so many trials of a run will take, in one sentence; "" where it is neither a cent nor a minute."""
+    share = trials / found.trials if found.trials else 0.0
+    known = math.fsum(line.usd for line in (*found.agents, *found.judges) if line.usd is not None) * share
+    wall_seconds = found.wall_seconds * share
+    if known <= LEAST_USD and wall_seconds <= LEAST_SECONDS:
+        return ""
+    unknown = [line.name for line in (*found.agents, *found.judges) if line.usd is None and line.trials]
+    most = "" if found.most_usd is None else f" (at most {dollars(found.most_usd * share)})"
+    price = f", beside {many(len(unknown), 'agent')} without a known price" if unknown else ""
+    guess = all(set(line.known) <= {"guess", "control"} for line in found.agents)
+    basis = "a guess" if guess else f"by {many(found.past_trials, 'trial')} of {many(found.past_runs, 'earlier run')}"
+    return (
+        f"forecast: {many(trials, 'trial')}, about {dollars(known)}{most}{price}, about {rounded(wall_seconds)}; "
+        f"{basis}; in full: flatfield plan"
+    )
 
 
 def sections(found: Forecast, run: Run) -> tuple[Section, ...]:
@@ -59,7 +82,14 @@ def _table(who: str, lines: Sequence[Line]) -> Table:
         )
         for line in lines
     )
-    return Table(columns=columns, rows=rows, right=frozenset(columns[1:6]), fold=frozenset({who, columns[6]}))
+    return Table(
+        columns=columns,
+        rows=rows,
+        right=frozenset(columns[1:6]),
+        names=frozenset({who}),
+        fold=frozenset({columns[6]}),
+        drop=("at most ", columns[6], "active"),
+    )
 
 
 def _most(line: Line) -> str:

@@ -3,39 +3,65 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from flatfield.faces.wording import UNKNOWN, dollars, middle_cut, one_line, outcome, printable, seconds
+from flatfield.faces.wording import UNKNOWN, dollars, middle_cut, one_line, outcome, printable, rounded, seconds
+from flatfield.scoring.performance import ALL, checks_score
+from flatfield.tasks.agents import short_names
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.live import Live
-    from rich.table import Table
 
     from flatfield.clock import Clock
     from flatfield.records import Event, TrialPlan, TrialRecord
 
 NAME_SHARE = 0.4
 """How much of the width the agents' names may take."""
+ROOMY = 100
+"""From this width on each agent's running trials have a column of their own."""
+OTHER_LINES = 5
+"""What of a terminal's height is not the agents': headings, sums, time, what is said above, the cursor."""
 EVENT_CHARACTERS = 200
 REFRESHES_PER_SECOND = 4
+QUIET_SECONDS = 10.0
+"""From then on it is said how long an agent that is at work has not been heard of."""
+STILL_SECONDS = 60.0
+"""Off a terminal, a line says that it goes on when none was written for so long."""
+TRIED = 3
+"""So many finished trials count as much for what is left as what was predicted before."""
 
 
 class LiveView:
     """`with LiveView(console, plans, clock) as view:` shows what `view.observe` is told.
 
-    On a terminal a table, which goes when the run ends; elsewhere one line for each finished trial.
+    On a terminal a table, which goes when the run ends; elsewhere one line for each finished trial. `expected_seconds`
+    is how long all of it was predicted to take; None: nobody knows.
     """
 
-    def __init__(self, console: Console, plans: tuple[TrialPlan, ...], clock: Clock) -> None:
+    def __init__(
+        self,
+        console: Console,
+        plans: tuple[TrialPlan, ...],
+        clock: Clock,
+        expected_seconds: float | None = None,
+    ) -> None:
         self._console = console
         self._clock = clock
         self._started = clock.now()
+        self._expected_seconds = expected_seconds
         self._planned = Counter(plan.agent for plan in plans)
         self._done: Counter[str] = Counter()
+        self._passed: Counter[str] = Counter()
+        self._scored: Counter[str] = Counter()
         self._unmeasured: Counter[str] = Counter()
+        self._running: dict[str, set[tuple[str, int]]] = {agent: set() for agent in self._planned}
+        self._heard: dict[str, float] = {}
+        self._said = self._started
         self._spent: dict[str, float] = {}
         self._last = dict.fromkeys(self._planned, "")
         self._live: Live | None = None
@@ -63,6 +89,8 @@ class LiveView:
 
     def observe(self, event: Event) -> None:
         """Take one event."""
+        if event.agent in self._last:
+            self._heard[event.agent] = self._clock.now()
         if event.kind == "planned":
             self._planned[event.agent] += 1
             self._last.setdefault(event.agent, "")
@@ -72,16 +100,30 @@ class LiveView:
             self.say(f"judge {event.agent}: {event.text}")
         elif event.kind == "note":
             self.say(f"note: {event.text}")
-        elif event.agent in self._last and (event.kind != "turn" or event.text.strip()):
-            self._last[event.agent] = f"{event.task} #{event.repeat}: {_happening(event)}"
+        elif event.agent in self._last:
+            if event.kind == "trial_started":
+                self._running.setdefault(event.agent, set()).add((event.task, event.repeat))
+            if event.kind != "turn" or event.text.strip():
+                self._last[event.agent] = f"{event.task} #{event.repeat}: {_happening(event)}"
 
     def say(self, text: str) -> None:
         """A line above the table."""
+        self._said = self._clock.now()
         self._console.print(printable(text), style="dim", soft_wrap=True)
+
+    def still(self) -> None:
+        """Off a terminal, say that it goes on, where nothing was written for a while."""
+        running = sum(map(len, self._running.values()))
+        if self._live is None and running and self._clock.now() - self._said >= STILL_SECONDS:
+            self.say(f"at work: {running} running, {self._sums()}, {self._time()}")
 
     def _finish(self, record: TrialRecord) -> None:
         self._done[record.agent] += 1
+        self._running.get(record.agent, set()).discard((record.task, record.repeat))
         self._unmeasured[record.agent] += record.failure is not None
+        score = None if record.failure is not None else checks_score(record.checks)
+        self._scored[record.agent] += score is not None
+        self._passed[record.agent] += score is not None and score >= ALL
         if record.cost_usd is not None:
             self._spent[record.agent] = self._spent.get(record.agent, 0.0) + record.cost_usd
         self._last[record.agent] = f"{record.task} #{record.repeat}: {outcome(record)}"
@@ -90,33 +132,103 @@ class LiveView:
             figures += "" if record.cost_usd is None else f" · {dollars(record.cost_usd)}"
             number = f"[{self._done.total()}/{self._planned.total()}]"
             line = f"{number} {record.agent} · {record.task} #{record.repeat} · {outcome(record)}{figures}"
+            self._said = self._clock.now()
             self._console.print(printable(" ".join(line.split())), soft_wrap=True)
 
-    def table(self) -> Table:
-        """The state of things: a row per agent, and the sums."""
+    def table(self) -> Group:
+        """The state of things: a row per agent, as many as there is height for, the sums, and the time."""
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
+        roomy = self._console.width >= ROOMY
         table = Table(box=None, pad_edge=False, header_style="dim", expand=True, padding=(0, 2, 0, 0))
         table.add_column("agent", no_wrap=True)
-        table.add_column("trials", justify="right", no_wrap=True)
-        table.add_column("spent", justify="right", no_wrap=True)
+        for column in ("trials", "passed", *(("running",) if roomy else ()), "spent"):
+            table.add_column(column, justify="right", no_wrap=True)
         table.add_column("last event", no_wrap=True, overflow="ellipsis", ratio=1)
+        names, shown = short_names(self._planned), self._shown()
         width = int(self._console.width * NAME_SHARE)
-        for agent in sorted(self._planned):
-            last = Text(one_line(self._last[agent], EVENT_CHARACTERS))
-            table.add_row(Text(middle_cut(agent, width)), self._trials(agent), self._dollars(agent), last)
+        for agent in shown:
+            running = (str(len(self._running.get(agent, ()))),) if roomy else ()
+            figures = (self._trials(agent), self._passes(agent), *running, self._dollars(agent))
+            table.add_row(Text(middle_cut(names[agent], width)), *figures, Text(self._event(agent)))
+        if more := len(self._planned) - len(shown):
+            table.add_row(f"and {more} more", style="dim")
+        running = (str(sum(map(len, self._running.values()))),) if roomy else ()
         spent = dollars(sum(self._spent.values())) if self._spent else UNKNOWN
-        sums = f"{self._done.total()}/{self._planned.total()}"
-        table.add_row("all", sums, spent, seconds(self._clock.now() - self._started), style="bold")
-        return table
+        done = f"{self._done.total()}/{self._planned.total()}"
+        passed = str(self._passed.total()) if self._scored.total() else UNKNOWN
+        table.add_row("all", done, passed, *running, spent, style="bold")
+        return Group(table, Text(self._time(), style="bold"))
+
+    def _shown(self) -> list[str]:
+        """The agents that there is height for: those at work first, then those with most to do; by name."""
+        most = max(self._console.height - OTHER_LINES, 1) if self._console.is_terminal else len(self._planned)
+        if len(self._planned) <= most:
+            return sorted(self._planned)
+
+        def urgency(agent: str) -> tuple[bool, int]:
+            return not self._running.get(agent), self._done[agent] - self._planned[agent]
+
+        return sorted(sorted(self._planned, key=urgency)[: most - 1])
+
+    def _event(self, agent: str) -> str:
+        """The last that was heard of an agent, and how long ago that was where it is at work and quiet."""
+        quiet = self._clock.now() - self._heard.get(agent, self._started)
+        silence = f"quiet for {quiet:.0f} s, " if self._running.get(agent) and quiet >= QUIET_SECONDS else ""
+        return one_line(f"{silence}{self._last[agent]}", EVENT_CHARACTERS)
+
+    def _time(self) -> str:
+        """How long it has taken, and about how long it will."""
+        passed, done, planned = self._clock.now() - self._started, self._done.total(), self._planned.total()
+        share = (planned - done) / planned if planned else 0.0
+        predicted = None if self._expected_seconds is None else self._expected_seconds * share
+        measured = passed / done * (planned - done) if done else None
+        if measured is None or predicted is None:
+            left = predicted if measured is None else measured
+        else:
+            left = (measured * done + predicted * TRIED) / (done + TRIED)
+        return seconds(passed) if left is None or not share else f"{seconds(passed)}, about {rounded(left)} left"
+
+    def _sums(self) -> str:
+        done, planned = self._done.total(), self._planned.total()
+        spent = f", {dollars(sum(self._spent.values()))} spent" if self._spent else ""
+        return f"{done} of {planned} done, {self._passed.total()} passed{spent}"
 
     def _trials(self, agent: str) -> str:
         failed = self._unmeasured[agent]
         return f"{self._done[agent]}/{self._planned[agent]}" + (f", {failed} failed" if failed else "")
 
+    def _passes(self, agent: str) -> str:
+        return str(self._passed[agent]) if self._scored[agent] else UNKNOWN
+
     def _dollars(self, agent: str) -> str:
         return dollars(self._spent[agent]) if agent in self._spent else UNKNOWN
+
+
+@contextmanager
+def at_work(console: Console, clock: Clock) -> Iterator[Callable[[], None]]:
+    """On a terminal, a line that says how long one agent has been at work; call what is yielded when it is heard of."""
+    started = heard_at = clock.now()
+
+    def heard() -> None:
+        nonlocal heard_at
+        heard_at = clock.now()
+
+    if not console.is_terminal:
+        yield heard
+        return
+    from rich.live import Live
+    from rich.text import Text
+
+    def line() -> Text:
+        quiet = clock.now() - heard_at
+        silence = f", quiet for {quiet:.0f} s" if quiet >= QUIET_SECONDS else ""
+        return Text(f"at work for {clock.now() - started:.0f} s{silence}", style="dim")
+
+    with Live(get_renderable=line, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True):
+        yield heard
 
 
 def _happening(event: Event) -> str:

@@ -32,6 +32,14 @@ def seconds(value: float | None) -> str:
     return f"{whole // 60} min {whole % 60} s"
 
 
+def rounded(value: float) -> str:
+    """`40 s`, `6 min`, `2 h 10 min`: as exact as a prediction is."""
+    if value < 90:
+        return f"{max(round(value), 1)} s"
+    minutes = round(value / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def dollars(value: float | None) -> str:
     """`$0`, `$0.000190`, `$1.25`: three digits below a dollar; unknown prices are "no price", never $0."""
     if value is None:

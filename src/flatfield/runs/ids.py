@@ -20,6 +20,10 @@ def new_run_id(now: datetime, random: Random) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{random.getrandbits(16):04x}"
 
 
+NEWEST = frozenset({"last", "newest", "latest"})
+"""Words that mean the newest run, or the trial that was stored last, wherever one is named."""
+
+
 def parse_trial_id(text: str) -> TrialPlan:
     """The trial that `RUN/agent/task/repeat` names; agent and task may hold anything but "/".
 

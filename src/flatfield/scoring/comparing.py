@@ -16,6 +16,7 @@ from flatfield.scoring.scales import exact, mean
 from flatfield.scoring.statistics.intervals import LEAST, bounds
 from flatfield.scoring.statistics.paired import Estimate, paired, unpaired
 from flatfield.scoring.unchecked import UNCHECKED
+from flatfield.tasks.agents import called
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -84,7 +85,9 @@ def read_field(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdi
 
 
 def side_of(field: Field, name: str) -> Side:
-    """An agent by its name (or the only one whose name begins so), or `cloud` or `local`, which a name goes before.
+    """An agent by its name, what that is shortened to, or how it alone begins; or `cloud` or `local`.
+
+    A name goes before these two.
 
     Raises:
         NotFound: neither is in the run; the message lists what is.
@@ -101,7 +104,7 @@ def side_of(field: Field, name: str) -> Side:
             field=field,
             agents=chosen,
         )
-    alike = [agent for agent in agents if agent.startswith(name)]
+    alike = called(name, agents)
     if len(alike) != 1:
         said = f"{len(alike)} agents begin with {name!r}" if alike else f"no agent {name!r} took part"
         raise NotFound(f"{said} in run {field.run.id}; there are: {', '.join((*agents, *Group))}")

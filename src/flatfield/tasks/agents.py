@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -21,7 +22,7 @@ from flatfield.tasks.letters import lettered, replaced
 from flatfield.tasks.roster import SHIPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from flatfield.records import Mistake, Run
     from flatfield.tasks.located import Node
@@ -136,11 +137,36 @@ def parse_agent(text: str) -> AgentConfig:
     return AgentConfig(name=name, provider=provider, model=model, base_url=base_url, source="command line")
 
 
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Each agent's name, and the shortest form of it that means no other one: of `PROVIDER:MODEL@HOST` the model."""
+    forms = {name: _forms(name) for name in names}
+    taken = Counter(form for each in forms.values() for form in set(each))
+    return {name: next((form for form in each if taken[form] == 1), name) for name, each in forms.items()}
+
+
+def called(name: str, agents: Iterable[str]) -> tuple[str, ...]:
+    """The agents that a name means: the one that has it, the one whose short form it is, or all that begin so."""
+    known = tuple(agents)
+    if name in known:
+        return (name,)
+    short = tuple(agent for agent, form in short_names(known).items() if form == name)
+    return short or tuple(agent for agent in known if agent.startswith(name))
+
+
 def near_provider(name: str) -> str:
     """What to say behind a provider that is none: the one that was meant, by its name or another one, or all."""
     providers = plugins.names("provider")
     meant = plugins.provider_called(name) or source.closest(name, providers)
     return f"; did you mean {meant!r}?" if meant else f"; there are: {', '.join(providers)}"
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    """A name from short to long: MODEL, MODEL@HOST, PROVIDER:MODEL, all of it."""
+    provider, colon, rest = name.partition(":")
+    if not colon or not rest or provider not in plugins.names("provider"):
+        return (name,)
+    model, at, _ = rest.rpartition("@")
+    return (model, rest, f"{provider}:{model}", name) if at and model else (rest, name)
 
 
 def may_hold_a_key(url: str) -> bool:

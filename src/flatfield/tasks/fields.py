@@ -115,7 +115,8 @@ def texts(*, single: bool = False, empty: bool = True) -> Reader:
         if single and isinstance(node.value, str) and node.value:
             return (node.value,)
         if node.items is None or not (node.items or empty):
-            found.add(node.line, f"{name} is {shown(node)}", f"write a list, such as {name.strip('`')}: [a, b]")
+            what = shown(node) if node.items is None else "an empty list"
+            found.add(node.line, f"{name} is {what}", f"write a list, such as {name.strip('`')}: [a, b]")
             return None
         values = [text()(item, f"an item of {name}", found) for item in node.items]
         return tuple(value for value in values if value is not None)

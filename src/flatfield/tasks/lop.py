@@ -118,6 +118,9 @@ def _refuse_bare_prompt(text: str, found: Findings) -> None:
     prompt = markdown.parse(text, part.body_start, source.Findings(""))
     if part.matter is not None or not part.closed or prompt.sections or prompt.others:
         return
+    if not text.strip():
+        found.add(1, "the file is empty", f'write `{EXAMPLE}` as its front matter, `## Variables` and `PROMPT: "…"`')
+        found.settle()
     fix = f'put `---`, `{EXAMPLE}` and `---` before it, and write the prompt as `## Variables` and `PROMPT: "…"`'
     found.add(1, "this is a prompt and no LOP: nothing in it says how an agent's work is checked", fix)
     found.settle()

@@ -70,7 +70,7 @@ def test_an_interrupted_evaluation_keeps_what_is_finished_and_resume_does_the_re
     out, err = running.communicate(timeout=30)
     assert running.returncode == 130
     assert "stopping: what runs is ended, what is finished is kept" in err
-    assert "interrupted: 2 trials done now are stored, 4 are left; go on with: flatfield eval --resume 20" in err
+    assert "interrupted: 2 of 6 trials done, 0 failed, 4 left; go on with: flatfield eval --resume 20" in err
     assert "2 of 6 trials measured" in out
     assert "Traceback" not in err
     asked = len(server.requests)
@@ -119,7 +119,7 @@ def test_ctrl_c_in_a_terminal_ends_the_live_table_cleanly(project: Path, hanging
     assert "last event" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
     assert text.index("Final Ranking") > text.rindex("\x1b[?25h")
-    assert "interrupted: 2 trials done now are stored" in text
+    assert "interrupted: 2 of 6 trials done, 0 failed, 4 left" in text
 
 
 def test_a_terminal_that_closes_costs_no_record(cli: Cli, project: Path, hanging: tuple[Server, FakeChat]) -> None:
@@ -172,6 +172,9 @@ def test_a_command_that_was_told_to_outlive_its_terminal_does(project: Path, han
     assert "ended at once" not in err
 
 
+KINDS: tuple[tuple[int, Any], ...] = ((2, "provider"), (3, "interrupted"))
+
+
 def summary(**values: Any) -> Summary:
     return Summary(**values)
 
@@ -190,8 +193,11 @@ def test_codes_and_the_way_on(
     done = make_result([trial()])
     assert code(done, summary(notes=("look here",))) == 0
     assert capsys.readouterr().err == "note: look here\n"
-    assert code(done, summary(measured=("x",), not_started={"y": "interrupted"}), stopped=True) == 130
-    assert "1 trials done now are stored, 1 are left" in capsys.readouterr().err
+    broken = [trial(repeat=n, score=None, more={"failure": Failure(kind=kind, message="")}) for n, kind in KINDS]
+    assert code(make_result([trial(), *broken]), summary(), stopped=True) == 130
+    assert capsys.readouterr().err == (
+        "interrupted: 1 of 3 trials done, 1 failed, 1 left; go on with: flatfield eval --resume 20260102-101500-ab12\n"
+    )
     assert code(done, summary(not_started={"r/a/t1/2": "budget"})) == 3
     assert "1 trial not measured; with more dollars (--budget-usd), go on with" in capsys.readouterr().err
     assert code(done, summary(not_started={"r/a/t1/2": "time"})) == 3

@@ -33,9 +33,12 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     [
         (["evl"], "No such command 'evl'. Did you mean 'eval'?; see: flatfield --help"),
         (["eval", "--bogus"], "No such option: --bogus"),
-        (["report", "--format"], "Option '--format' requires an argument; see: flatfield --help"),
+        (["report", "--format"], "Option '--format' requires an argument; see: flatfield report --help"),
         (["models", "pull"], "; see: flatfield models pull --help"),
-        (["eval", "x.md", "--repeats", "0"], "Invalid value for '--repeats'"),
+        (
+            ["eval", "x.md", "--repeats", "0"],
+            "--repeats is '0': write a whole number, 1 or more; see: flatfield eval --help",
+        ),
     ],
 )
 def test_misuse_is_one_line_that_points_to_the_help(cli: Cli, arguments: list[str], sentence: str) -> None:

@@ -186,7 +186,10 @@ def test_an_imported_run_cannot_be_resumed(cli: Cli) -> None:
         (["oslo.md", "--agents", "openai-chat:m@http://127.0.0.1:9/v1"], "no server answers at http://127.0.0.1:9/v1"),
         (["oslo.md", "--agents", "local:smollm2-135m"], "is not pulled; run: flatfield models pull smollm2-135m"),
         (["oslo.md", "--agents", "oracle", "--judge", "nobody"], "there is no agent 'nobody'"),
-        (["oslo.md", "--agents", "oracle", "--weights", "speed=fast"], "--weights 'speed=fast': write e.g."),
+        (
+            ["oslo.md", "--agents", "oracle", "--weights", "speed=fast"],
+            "--weights 'speed=fast': 'fast' is no weight of 0 or more; write e.g.",
+        ),
     ],
 )
 def test_bad_input_is_refused_in_a_sentence_before_anything_is_stored(

@@ -64,12 +64,24 @@ def test_an_agent_that_the_server_would_not_know_is_refused(folder: Path) -> Non
     assert not (folder / "flatfield-plugin").exists()
 
 
+@pytest.mark.parametrize("agents", [(), ("--agents", "gpt-6-luna", "--agents", "claude-haiku-5-5")])
+def test_a_project_twice_changes_nothing_and_says_what_is_there(folder: Path, agents: tuple[str, ...]) -> None:
+    run("--project", *agents)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    again = CliRunner().invoke(app, ["init", "claude-code", "--project"])
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert f"nothing to write: {len(before)} files here already" in again.stderr
+    assert "kept" not in again.stderr
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
 def test_a_changed_file_is_not_overwritten(folder: Path) -> None:
     run("--dir", "p")
     path = folder / "p" / "skills" / "nano-agents" / "SKILL.md"
     path.write_text("mine")
-    with pytest.raises(FlatfieldError, match=r"SKILL\.md"):
-        run("--dir", "p")
+    again = CliRunner().invoke(app, ["init", "claude-code", "--dir", "p"])
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert "kept as they are, though they differ from what is written now: skills/nano-agents/SKILL.md;" in again.stderr
     assert path.read_text() == "mine"
     run("--dir", "p", "--force")
     assert path.read_text() != "mine"

@@ -70,7 +70,7 @@ def test_anchors_are_frozen(loaded: Cli) -> None:
         (["--format", "_escape"], "there is no report format '_escape'"),
         (["1999"], "there is no run '1999'; the latest are: 20250815-000000-2025"),
         (["--anchors", "1999"], "there is no run '1999'"),
-        (["--weights", "beauty=1"], "--weights 'beauty=1': write e.g."),
+        (["--weights", "beauty=1"], "--weights 'beauty=1': 'beauty' is none of performance, speed, cost"),
         (["--weights", "speed=1,speed=2"], "--weights 'speed=2'"),
         (["--weights", "speed=-1"], "--weights 'speed=-1'"),
         (["--weights", "speed=nan"], "--weights 'speed=nan'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -10,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ALONE = {
-    "--resume": (re.compile(r"^\d{4,8}(-\d{1,6}(-\w{0,4})?)?$"), "newest"),
+    "--resume": (re.compile(r"^(\d{4,8}(-\d{1,6}(-\w{0,4})?)?|last|newest|latest)$"), "newest"),
+    "--install-completion": (re.compile(r"^[a-z]"), "this"),
+    "--show-completion": (re.compile(r"^[a-z]"), "this"),
     "--http": (re.compile(r"^[^-]"), "127.0.0.1:8747"),
 }
 """Options that may stand without a value: what a value looks like, and what is meant without one."""
@@ -19,8 +22,11 @@ _ALONE = {
 def main() -> None:
     """The entry point of `flatfield` and `python -m flatfield`."""
     from flatfield.faces.cli.beside import forgiving
+    from flatfield.faces.cli.completing import VARIABLE, answer
     from flatfield.faces.cli.ending import run_command
 
+    if VARIABLE in os.environ:
+        answer()
     sys.stderr = forgiving(sys.stderr)
     sys.exit(run_command(with_values(sys.argv[1:])))
 

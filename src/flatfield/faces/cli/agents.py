@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import InvalidFiles
-from flatfield.faces.cli.common import AsJson, examples, note, notes, print_json, print_table, settings, write
+from flatfield.faces.cli.common import AsJson, Full, examples, note, notes, print_json, print_table, settings, write
+from flatfield.faces.cli.completing import agents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig
 
 FIELDS = ("name", "provider", "model", "source")
-Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Names or globs of agents.")]
+Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Names or globs of agents.", autocompletion=agents)]
 
 app = typer.Typer(
     help="List the configured agents; show and copy known ones.",
@@ -33,7 +34,7 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def list_(context: typer.Context, as_json: AsJson = False) -> None:
+def list_(context: typer.Context, full: Full = False, as_json: AsJson = False) -> None:
     """List the configured agents.
 
     They come from flatfield.toml, agents/, .claude/agents/, and flatfield itself ("shipped"), in this order: of two
@@ -51,7 +52,9 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
         print_json([{name: getattr(agent, name) for name in FIELDS} for agent in project.roster])
     else:
         rows = tuple((agent.name, agent.provider, agent.model, _place(agent)) for agent in project.roster)
-        print_table(Table(columns=FIELDS, rows=rows, fold=frozenset({"name", "model", "source"})))
+        names, cut = frozenset({"name", "model"}), frozenset({"source"})
+        table = Table(columns=FIELDS, rows=rows, names=names, cut=cut, drop=("source", "provider"))
+        print_table(table, full=full)
     unread = project.roster.unread.values()
     told = {passed_over(mistakes) for mistakes in unread}
     notes([note for note in project.notes if note not in told])

@@ -12,6 +12,7 @@ from flatfield import __version__
 from flatfield.faces.cli import (
     agents,
     compare,
+    completing,
     demo,
     doctor,
     evaluate,
@@ -76,11 +77,24 @@ def top(
         Path | None,
         typer.Option("--config", metavar="FILE", help="The flatfield.toml to use instead of the nearest one."),
     ] = None,
+    install_completion: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[SHELL]", callback=completing.install, is_eager=True, help="Let the tab key complete, and leave."
+        ),
+    ] = None,
+    show_completion: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[SHELL]", callback=completing.show, is_eager=True, help="Print what that takes of a shell."
+        ),
+    ] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Remember what stands before the command."""
+    del install_completion, show_completion  # their callbacks have done it
     context.obj = replace(settings(context), config=config)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,25 +11,40 @@ import typer
 
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.common import notes
+from flatfield.faces.cli.completing import agents, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.records import Run
+    from flatfield.records import AgentConfig, Run
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
 Files = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FILES", show_default=False, help="LOPs, and a HOP: Markdown files, folders, suite:NAME."),
+    typer.Argument(
+        metavar="FILES",
+        show_default=False,
+        help="LOPs, and a HOP: Markdown files, folders, suite:NAME.",
+        autocompletion=tasks,
+    ),
 ]
 Agents = Annotated[
-    str | None, typer.Option(metavar="A,B", help="Names, globs or PROVIDER:MODEL[@URL]; replaces every roster.")
+    list[str] | None,
+    typer.Option(
+        metavar="A,B",
+        help="Names, globs or PROVIDER:MODEL[@URL]; replaces every roster. Can be given several times.",
+        autocompletion=agents,
+    ),
 ]
+LISTS = frozenset({"--agents", "--judge"})
 Seed = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Makes generated tasks and shuffles trials (else 0).")
 ]
-Judge = Annotated[str | None, typer.Option(metavar="A,B", help="Agents that grade what has a rubric.")]
+Judge = Annotated[
+    str | None,
+    typer.Option(metavar="A,B", help="Agents that grade what has a rubric.", autocompletion=agents),
+]
 
 
 def asked_run(
@@ -49,14 +65,40 @@ def asked_run(
 
     if not files:
         raise FlatfieldError("name what to evaluate: LOP files, folders, or suite:basic")
+    _refuse_spaces(files, arguments, project.roster)
     seed = chosen.get("seed")
     loaded = load(files, Path.cwd(), seed if isinstance(seed, int) else None, access=access)
     notes((*project.notes, *loaded.notes))
     if not loaded.tasks:
         raise FlatfieldError(f"there is no LOP in {', '.join(files)}: a HOP needs at least one task to evaluate")
     evaluation = structs.replace(loaded.evaluation or Evaluation(title=", ".join(files)), **chosen, typed=tuple(chosen))
-    tasks = loaded.tasks
+    chosen_tasks = loaded.tasks
     if "repeats" in chosen:
-        tasks = tuple(structs.replace(task, repeats=None) for task in tasks)
+        chosen_tasks = tuple(structs.replace(task, repeats=None) for task in chosen_tasks)
     command_line = shlex.join(["flatfield", *arguments])
-    return new_run(evaluation, tasks, project.roster, SystemClock().utc(), command=command_line)
+    return new_run(evaluation, chosen_tasks, project.roster, SystemClock().utc(), command=command_line)
+
+
+def _refuse_spaces(files: Sequence[str], arguments: Sequence[str], roster: Sequence[AgentConfig]) -> None:
+    """`--agents a b` takes `b` for a file: say how agents are listed, where it is one and no file.
+
+    Raises:
+        FlatfieldError: a word behind a list of agents is an agent.
+    """
+    known = {agent.name for agent in roster}
+    for option, listed, *words in (arguments[start:] for start in range(len(arguments) - 2)):
+        meant = list(takewhile(lambda word: word in files and not Path(word).exists(), words))
+        if option not in LISTS or not meant or not (listed.endswith(",") or meant[0] in known or _is_spec(meant[0])):
+            continue
+        together = ",".join([listed.rstrip(","), *(word.rstrip(",") for word in meant)])
+        raise FlatfieldError(
+            f"{option} {listed} {meant[0]} names one agent and a file {meant[0]!r}, which is not there: "
+            f"use commas, {option} {together}, or give {option} twice"
+        )
+
+
+def _is_spec(word: str) -> bool:
+    from flatfield import plugins
+
+    provider, colon, _ = word.partition(":")
+    return bool(colon) and provider in plugins.names("provider")

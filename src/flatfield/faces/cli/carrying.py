@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +17,19 @@ from flatfield.faces.cli.common import note, notes, prices_of
 from flatfield.faces.cli.interrupts import interruptible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
+    from flatfield.clock import Clock
     from flatfield.faces.cli.environment import Environment
+    from flatfield.faces.live import LiveView
     from flatfield.faces.speech.speaker import Speaker
     from flatfield.records import AgentConfig, Event, Run, RunResult, TrialPlan
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store.store import Store
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
+
+PULSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +66,8 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
     agents = [agent for agent in (*run.agents, *how.judges) if not how.only or agent.name in how.only]
     how.access.allow(wants_of(run.tasks, agents, how.environ, how.access))
     plans = remaining(run, store.trials(run.id), how.only).plans
-    view = LiveView(open_console(stderr=True), plans, clock)
+    expected_seconds = await _forecast(run, plans, how)
+    view = LiveView(open_console(stderr=True), plans, clock, expected_seconds)
 
     def interrupt() -> None:
         stop.set()
@@ -71,7 +76,7 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
     with interruptible(interrupt), quiet_collector():
         async with store:
             notes(store.notes)
-            with view:
+            async with _pulse(view, clock):
                 conduct = Conduct(
                     clock=clock,
                     source=Path.cwd(),
@@ -89,6 +94,41 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
                 )
                 summary = await evaluate(run, store, conduct)
     return summary, stop.is_set()
+
+
+async def _forecast(run: Run, plans: Sequence[TrialPlan], how: How) -> float | None:
+    """Say what is ahead where that is more than a cent or a minute; seconds that it will take, None: not known."""
+    from flatfield.faces.cli.plan import predicted
+    from flatfield.faces.forecasts import in_short
+    from flatfield.runs.plan import plan
+    from flatfield.tasks.agents import is_control
+
+    if not plans or all(is_control(agent) for agent in run.agents):
+        return None
+    try:
+        found = await predicted(run, how.project, how.environ)
+    except FlatfieldError:  # whatever it is, it is told when the run begins
+        return None
+    if said := in_short(found, len(plans)):
+        note(said)
+    return found.wall_seconds * len(plans) / max(len(plan(run)), 1)
+
+
+@asynccontextmanager
+async def _pulse(view: LiveView, clock: Clock) -> AsyncIterator[None]:
+    """Show the view, and have it say that it goes on where it would be silent for long."""
+
+    async def beat() -> None:
+        while True:
+            await clock.sleep(PULSE_SECONDS)
+            view.still()
+
+    with view:
+        beating = asyncio.ensure_future(beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
 
 
 @contextmanager
@@ -126,14 +166,23 @@ def leave(result: RunResult, summary: Summary, *, stopped: bool) -> None:
     """
     notes(summary.notes)
     if stopped:
-        done, left = len(summary.measured), len(summary.cancelled) + len(summary.not_started)
-        note(f"interrupted: {done} trials done now are stored, {left} are left; {_go_on(result)}")
+        note(f"interrupted: {_progress(result)}; {_go_on(result)}")
         raise typer.Exit(INTERRUPTED)
     missing = tuple(_missing(result, summary))
     for text in missing:
         note(text)
     if missing:
         raise typer.Exit(NOT_MEASURED)
+
+
+def _progress(result: RunResult) -> str:
+    """`2 of 6 trials done, 1 failed, 3 left`: of the whole run, earlier sittings included."""
+    from flatfield.faces.wording import many
+
+    planned = sum(card.trials for card in result.grading.scorecards)
+    done = sum(trial.failure is None for trial in result.trials)
+    failed = sum(trial.failure is not None and trial.failure.kind != "interrupted" for trial in result.trials)
+    return f"{done} of {many(planned, 'trial')} done, {failed} failed, {planned - done - failed} left"
 
 
 def _missing(result: RunResult, summary: Summary) -> Iterator[str]:

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from flatfield.errors import FlatfieldError
+from flatfield.faces.cli import completing
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
@@ -27,14 +28,19 @@ if TYPE_CHECKING:
     from flatfield.tasks.project import Project
 
 _NAMES = re.compile(r"\{(\w+) names\}")
+WEIGHTS = "performance=0.5,speed=0.25,cost=0.25"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Full = Annotated[bool, typer.Option("--full", help="Show all columns, below one another where they do not fit.")]
 RunArgument = Annotated[
     str | None,
-    typer.Argument(metavar="RUN", show_default=False, help="Its id or the beginning of it; else the newest."),
+    typer.Argument(
+        metavar="RUN",
+        show_default=False,
+        help="Its id or the beginning of it, or last; else the newest.",
+        autocompletion=completing.runs,
+    ),
 ]
-WeightsOption = Annotated[
-    str | None, typer.Option(metavar="WEIGHTS", help="How much each counts: performance=0.5,speed=0.25,cost=0.25")
-]
+WeightsOption = Annotated[str | None, typer.Option(metavar="WEIGHTS", help=f"How much each counts: {WEIGHTS}")]
 
 
 class NamingCommand(TyperCommand):
@@ -130,11 +136,11 @@ def write_answer(text: str) -> None:
         sys.stdout.write(text + "\n")
 
 
-def print_table(table: Table) -> None:
-    """Print a table to standard output."""
+def print_table(table: Table, *, full: bool = False, more: str = "--full") -> None:
+    """Print a table to standard output; `more` says where columns are that are left out."""
     from flatfield.faces.drawing import draw_table, open_console
 
-    draw_table(table, open_console())
+    draw_table(table, open_console(), full=full, more=more)
 
 
 def note(text: str) -> None:
@@ -166,26 +172,38 @@ def parse_weights(text: str | None) -> Weights | None:
     given: dict[str, float] = {}
     for item in text.split(","):
         name, _, number = (part.strip() for part in item.partition("="))
-        try:
-            weight = float(number)
-        except ValueError:
-            weight = -1.0
-        if name not in Weights.__struct_fields__ or name in given or not 0 <= weight < float("inf"):
-            raise FlatfieldError(f"--weights {item.strip()!r}: write e.g. performance=0.5,speed=0.25,cost=0.25")
-        given[name] = weight
+        if name not in Weights.__struct_fields__:
+            problem = f"{name!r} is none of {', '.join(Weights.__struct_fields__)}"
+        elif name in given:
+            problem = f"{name} stands twice"
+        elif (weight := _weight(number)) is None:
+            problem = f"{number!r} is no weight of 0 or more"
+        else:
+            given[name] = weight
+            continue
+        raise FlatfieldError(f"--weights {item.strip()!r}: {problem}; write e.g. {WEIGHTS}")
     if not any(given.values()):
         raise FlatfieldError(f"--weights {text!r}: at least one weight must be above 0")
     return Weights(**(dict.fromkeys(Weights.__struct_fields__, 0.0) | given))
 
 
-def comma_list(text: str | None, option: str) -> tuple[str, ...] | None:
-    """`a, b` as ("a", "b"); None when the option was not given.
+def _weight(text: str) -> float | None:
+    try:
+        weight = float(text)
+    except ValueError:
+        return None
+    return weight if 0 <= weight < float("inf") else None
+
+
+def comma_list(given: str | Sequence[str] | None, option: str) -> tuple[str, ...] | None:
+    """`a, b` as ("a", "b"), the same for an option that was given twice; None when it was not given.
 
     Raises:
         FlatfieldError: it was given, but names nothing.
     """
-    if text is None:
+    if given is None or given == []:
         return None
+    text = given if isinstance(given, str) else ",".join(given)
     items = tuple(item.strip() for item in text.split(",") if item.strip())
     if not items:
         raise FlatfieldError(f"{option} {text!r} names no agent: write names with commas between them")

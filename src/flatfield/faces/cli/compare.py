@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.cli.common import AsJson, examples, print_json, print_table, settings
+from flatfield.faces.cli.common import AsJson, Full, examples, print_json, print_table, settings
+from flatfield.faces.cli.completing import runs, sides
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,9 @@ EPILOG = examples(
 LAST = "last"
 SideArgument = Annotated[
     str | None,
-    typer.Argument(show_default=False, help="An agent or the beginning of its name, cloud, local, or last."),
+    typer.Argument(
+        show_default=False, help="An agent or the beginning of its name, cloud, local, or last.", autocompletion=sides
+    ),
 ]
 
 
@@ -35,11 +38,18 @@ def command(
     a: SideArgument = None,
     b: SideArgument = None,
     run: Annotated[
-        str | None, typer.Option(metavar="RUN", help="The run, its id or the beginning of it; else the newest.")
+        str | None,
+        typer.Option(
+            metavar="RUN", help="The run, its id or the beginning of it; else the newest.", autocompletion=runs
+        ),
     ] = None,
     against: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Another run: B is looked up there (without B, A again).")
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Another run: B is looked up there (without B, A again).", autocompletion=runs
+        ),
     ] = None,
+    full: Full = False,
     as_json: AsJson = False,
 ) -> None:
     """Say who did more of the work, how sure that is, and at what cost.
@@ -55,14 +65,17 @@ def command(
 
         print_json([{"sentence": sentence(each), **asdict(each)} for each in found])
     else:
-        _show(found)
+        _show(found, full=full)
 
 
 def _found(store: Store, a: str | None, b: str | None, run: str | None, against: str | None) -> Sequence[Comparison]:
     from flatfield.runs.earlier import earlier_run
+    from flatfield.runs.ids import NEWEST
     from flatfield.runs.results import load_result
-    from flatfield.scoring.comparing import against_earlier, asked_for
+    from flatfield.scoring.comparing import Group, against_earlier, asked_for, side_of
 
+    if against in NEWEST:
+        b, against = b or LAST, None  # the newest run is compared already: against the one before it
     if LAST in (a, b) and against is not None:
         raise FlatfieldError("`last` and --against both name another run: leave one of them out")
     first, second = (None if name == LAST else name for name in (a, b))
@@ -79,7 +92,9 @@ def _found(store: Store, a: str | None, b: str | None, run: str | None, against:
         why = f"runs {now.run.id} and {then.run.id} share no agent that was measured on an unchanged task of both"
         return _some(against_earlier(now, then), why)
     if second is None and against is None:
-        raise FlatfieldError(f"compare {first} with what? name a second agent, cloud, local or last")
+        meant = side_of(now, first or "")
+        others = [agent.name for agent in now.run.agents if agent.name not in meant.agents]
+        raise FlatfieldError(f"compare {meant.name} with what? name a second one: {', '.join((*others, *Group, LAST))}")
     return [_pair(now, then, first or second or "", second or first or "")]
 
 
@@ -112,7 +127,7 @@ def _some(found: Sequence[Comparison], otherwise: str) -> Sequence[Comparison]:
     return found
 
 
-def _show(found: Sequence[Comparison]) -> None:
+def _show(found: Sequence[Comparison], *, full: bool) -> None:
     from flatfield.faces.blocks import Table
     from flatfield.faces.compared import claims, sentence, side_by_side
     from flatfield.faces.drawing import open_console, wrapped
@@ -129,6 +144,11 @@ def _show(found: Sequence[Comparison]) -> None:
         if len(found) == 1:
             columns = ("", "performance", "active/trial", "cost/trial", "trials")
             screen.print()
-            print_table(
-                Table(columns=columns, rows=side_by_side(each), right=frozenset(columns[1:]), fold=frozenset({""}))
+            table = Table(
+                columns=columns,
+                rows=side_by_side(each),
+                right=frozenset(columns[1:]),
+                names=frozenset({""}),
+                drop=("trials", "active/trial"),
             )
+            print_table(table, full=full)

@@ -7,7 +7,7 @@ import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
@@ -57,7 +57,7 @@ def _guarded(arguments: Sequence[str]) -> int:
     except typer.Exit as leaving:
         return leaving.exit_code
     except _USAGE as error:
-        return _misused(error)
+        return _misused(error, arguments)
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", INTERRUPTED)
     except SystemExit:  # rich's answer to a closed pipe
@@ -67,15 +67,63 @@ def _guarded(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _misused(error: Exception) -> int:
+def _misused(error: Exception, arguments: Sequence[str]) -> int:
     """An unknown option, a missing argument: the sentence, and where help is."""
     context = getattr(error, "ctx", None)
     text = str(getattr(error, "format_message", lambda: error)())
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(f"{text}\n")
         return BAD_INPUT
-    path = context.command_path if context else "flatfield"
-    return _say(f"{text.rstrip('.')}; see: {path} --help", BAD_INPUT)
+    path = context.command_path if context else _path(arguments)
+    text = _bad_number(getattr(error, "param", None), arguments) or text.rstrip(".") + _commands(context, text)
+    return _say(f"{text}; see: {path} --help", BAD_INPUT)
+
+
+def _path(arguments: Sequence[str]) -> str:
+    """The command that was meant, where the error does not say it."""
+    from flatfield.faces.cli.app import app
+
+    command, words = typer.main.get_command(app), ["flatfield"]
+    for argument in arguments:
+        if argument not in getattr(command, "commands", {}):
+            break
+        command = command.commands[argument]  # type: ignore[attr-defined]
+        words.append(argument)
+    return " ".join(words)
+
+
+def _commands(context: Any, text: str) -> str:  # noqa: ANN401 - typer's own type, or click's in older ones
+    """The commands that there are, where one was named that is none and no other one comes close."""
+    names = list(getattr(context.command, "commands", {})) if context else []
+    return f"; there are: {', '.join(names)}" if names and context.parent and "?" not in text else ""
+
+
+def _bad_number(parameter: Any, arguments: Sequence[str]) -> str:  # noqa: ANN401 - the same
+    """What an option wants where it was given no number, or one out of bounds; "" where it wants none."""
+    option = next((name for name in getattr(parameter, "opts", ()) if name.startswith("--")), "")
+    given = _given(option, arguments)
+    kind = getattr(parameter, "type", None) or parameter  # where older versions of typer keep the bounds
+    low, high = getattr(kind, "min", None), getattr(kind, "max", None)
+    described = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    is_whole = described is int or str(getattr(kind, "name", "")).startswith("integer")
+    is_number = is_whole or described is float or str(getattr(kind, "name", "")).startswith("float")
+    if given is None or not is_number:
+        return ""
+    number = "a whole number" if is_whole else "a number without a unit"
+    bounds = f" from {low:g} to {high:g}" if low is not None and high is not None else ""
+    bounds = bounds or (f", {low:g} or more" if low is not None else "")
+    return f"{option} is {given!r}: write {number}{bounds}"
+
+
+def _given(option: str, arguments: Sequence[str]) -> str | None:
+    """The value that an option has on the command line."""
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == option and equals:
+            return value
+        if argument == option and place + 1 < len(arguments):
+            return arguments[place + 1]
+    return None
 
 
 def _failed(error: Exception) -> int:

@@ -23,6 +23,8 @@ from flatfield.faces.cli.common import (
     settings,
     write,
 )
+from flatfield.faces.cli.completing import agents as agents_known
+from flatfield.faces.cli.completing import runs
 from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
 from flatfield.faces.cli.trusting import Trust, access_of
 from flatfield.faces.storing import store_of
@@ -59,7 +61,11 @@ Budget = Annotated[
 ]
 BudgetIgnores = Annotated[
     list[str] | None,
-    typer.Option(metavar="A,B", help="Agents that the dollars let go on though nobody knows what they cost."),
+    typer.Option(
+        metavar="A,B",
+        help="Agents that the dollars let go on though nobody knows what they cost.",
+        autocompletion=agents_known,
+    ),
 ]
 BudgetSeconds = Annotated[
     float | None, typer.Option(metavar="N", min=0, help="Start nothing that would not have ended in so many seconds.")
@@ -70,9 +76,15 @@ SkipUnready = Annotated[
 Ungraded = Annotated[
     bool, typer.Option("--ungraded", help="Run tasks too that nothing checks: speed and cost are measured, no more.")
 ]
-Resume = Annotated[str | None, typer.Option(metavar="[RUN]", help="Do what is missing of a run; alone: of the newest.")]
+Resume = Annotated[
+    str | None,
+    typer.Option(metavar="[RUN]", help="Do what is missing of a run; alone: of the newest.", autocompletion=runs),
+]
 Extend = Annotated[
-    str | None, typer.Option(metavar="RUN", help="Run only --agents, on the plan of RUN, and join its comparison.")
+    str | None,
+    typer.Option(
+        metavar="RUN", help="Run only --agents, on the plan of RUN, and join its comparison.", autocompletion=runs
+    ),
 ]
 StrictFair = Annotated[
     bool, typer.Option("--strict-fair", help="Refuse agents that differ in a setting that could be the same.")
@@ -127,7 +139,7 @@ def command(
         "judge": comma_list(judge, "--judge"),
         "judge_weight": judge_weight,
         "budget_usd": budget_usd,
-        "budget_ignores": comma_list(",".join(budget_ignores) if budget_ignores else None, "--budget-ignores"),
+        "budget_ignores": comma_list(budget_ignores, "--budget-ignores"),
         "budget_seconds": budget_seconds,
         "weights": parse_weights(weights),
     }

@@ -69,7 +69,13 @@ def table(models: Sequence[Hosted]) -> Table:
 
     columns = ("name", "provider", "context", "in/out $/M", "released", "retires")
     right = frozenset({"context", "in/out $/M"})
-    return Table(columns=columns, rows=tuple(map(_row, models)), right=right, fold=frozenset({"retires"}))
+    return Table(
+        columns=columns,
+        rows=tuple(map(_row, models)),
+        right=right,
+        names=frozenset({"name"}),
+        drop=("released", "provider"),
+    )
 
 
 def _row(model: Hosted) -> tuple[str, ...]:

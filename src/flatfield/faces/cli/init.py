@@ -11,16 +11,18 @@ import typer
 
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.common import AsJson, comma_list, examples, note, notes, print_json, settings, write
+from flatfield.faces.cli.completing import agents as known_agents
 from flatfield.faces.cli.trusting import ledger_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flatfield.records import AgentConfig
     from flatfield.tasks.project import Project
 
 PLUGIN_FOLDER = "flatfield-plugin"
 _PROGRAM = "flatfield"
+SHOWN = 5
 
 app = typer.Typer(
     help="Write the files that let Claude Code work with nano agents.",
@@ -54,8 +56,12 @@ def claude_code(
         bool, typer.Option("--project", help="Files of a project (.claude/, .mcp.json) instead of a plugin.")
     ] = False,
     agents: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="For these agents; else your own ones, else nine that flatfield knows."),
+        list[str] | None,
+        typer.Option(
+            metavar="A,B",
+            help="For these agents; else your own ones, else nine that flatfield knows. Can be given several times.",
+            autocompletion=known_agents,
+        ),
     ] = None,
     program: Annotated[
         str, typer.Option(metavar="COMMAND", help="How Claude Code starts flatfield.", show_default=True)
@@ -75,13 +81,18 @@ def claude_code(
     found = settings(context).project()
     notes(found.notes)
     chosen = _chosen(comma_list(agents, "--agents"), found)
-    result = put(files(chosen, layout, program), target, force=force)
+    wanted = files(chosen, layout, program)
+    kept = () if force else _kept(wanted, target)
+    result = put({path: text for path, text in wanted.items() if path not in kept}, target, force=force)
     ledger_of().made(target / path for path in (*result.written, *result.unchanged))
     if as_json:
-        print_json({"dir": str(target), "written": result.written, "unchanged": result.unchanged})
+        print_json({"dir": str(target), "written": result.written, "unchanged": result.unchanged, "kept": kept})
         return
     write("".join(f"{target / path}\n" for path in result.written))
     note(_summary(len(result.written), len(result.unchanged), chosen))
+    if kept:
+        shown = ", ".join(kept[:SHOWN]) + (f" and {len(kept) - SHOWN} more" if len(kept) > SHOWN else "")
+        note(f"kept as they are, though they differ from what is written now: {shown}; --force replaces them")
     note(_next(target, project=project))
     if shutil.which(shlex.split(program)[0]) is None:
         note(f"note: {program} is not found from here; name its path with --program, or install flatfield")
@@ -95,8 +106,9 @@ def _chosen(names: Sequence[str] | None, project: Project) -> tuple[AgentConfig,
     from flatfield.tasks.agents import is_control, select_agents
     from flatfield.tasks.roster import SHIPPED, notice
 
-    own = tuple(one.name for one in project.roster if one.source != SHIPPED and not is_control(one))
-    chosen = select_agents(names or own or LINEUP, project.roster)
+    own = [_wrapped(one, project) for one in project.roster if one.source != SHIPPED and not is_control(one)]
+    again = tuple(dict.fromkeys((*(name for name in LINEUP if name in own), *own)))
+    chosen = select_agents(names or again or LINEUP, project.roster)
     today = date.today()  # noqa: DTZ011 - a vendor's date, seen from the user's calendar
     notes([text for agent in chosen if (text := notice(agent, today))])
     specs = [agent.name for agent in chosen if agent.name not in {one.name for one in project.roster}]
@@ -105,11 +117,40 @@ def _chosen(names: Sequence[str] | None, project: Project) -> tuple[AgentConfig,
     return chosen
 
 
+def _wrapped(agent: AgentConfig, project: Project) -> str:
+    """The agent's name; of a sub-agent that was written here before, that of the agent which it is for."""
+    from flatfield.tasks.agents import fingerprint, wrapper_name
+
+    others = (one for one in project.roster if one.name != agent.name and wrapper_name(one.name) == agent.name)
+    return next((one.name for one in others if fingerprint(one) == fingerprint(agent)), agent.name)
+
+
+def _kept(wanted: Mapping[str, str], target: Path) -> tuple[str, ...]:
+    """The files that are there with another text, which may be the user's: those that are added to are not among them.
+
+    Raises:
+        FlatfieldError: one cannot be read.
+    """
+    from flatfield.faces.claude_code.writing import SHARED
+
+    there = [path for path in wanted if path not in SHARED and (target / path).is_file()]
+    try:
+        return tuple(path for path in there if (target / path).read_bytes() != wanted[path].encode())
+    except OSError as error:
+        raise FlatfieldError(f"{error.filename} cannot be read: {error.strerror}; choose another --dir") from None
+
+
 def _summary(written: int, unchanged: int, agents: Sequence[AgentConfig]) -> str:
     from flatfield.faces.wording import many
 
+    if not written:
+        return f"nothing to write: {many(unchanged, 'file')} here already; sub-agents for: {_named(agents)}"
     same = f", {unchanged} unchanged" if unchanged else ""
-    return f"{many(written, 'file')} written{same}; sub-agents for: {', '.join(agent.name for agent in agents)}"
+    return f"{many(written, 'file')} written{same}; sub-agents for: {_named(agents)}"
+
+
+def _named(agents: Sequence[AgentConfig]) -> str:
+    return ", ".join(agent.name for agent in agents)
 
 
 def _next(folder: Path, *, project: bool) -> str:

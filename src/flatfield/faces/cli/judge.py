@@ -13,6 +13,7 @@ from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.codes import GATE_FAILED, INTERRUPTED, NOT_MEASURED
 from flatfield.faces.cli.common import (
     AsJson,
+    Full,
     environ_of,
     examples,
     note,
@@ -22,6 +23,7 @@ from flatfield.faces.cli.common import (
     settings,
     write,
 )
+from flatfield.faces.cli.completing import agents
 from flatfield.faces.cli.interrupts import interruptible
 from flatfield.faces.cli.trusting import Trust, access_of
 
@@ -61,13 +63,17 @@ def top() -> None:
 )
 def check(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(metavar="AGENT", help="A configured name or PROVIDER:MODEL[@URL].")],
+    agent: Annotated[
+        str,
+        typer.Argument(metavar="AGENT", help="A configured name or PROVIDER:MODEL[@URL].", autocompletion=agents),
+    ],
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Judge only N trials, each way; six hold each letter once.")
     ] = None,
     whole: Annotated[bool, typer.Option("--all", help="Go on also when it cannot pass any more.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Ask again what was asked before.")] = False,
     trust: Trust = False,
+    full: Full = False,
     as_json: AsJson = False,
 ) -> None:
     """Have an agent judge trials whose letters are known, and say whether its letters mean anything.
@@ -99,7 +105,7 @@ def check(
     if as_json:
         print_json(_shown(found))
     elif found.fitness or found.list_fitness:
-        _print(found, cases)
+        _print(found, cases, full=full)
     _leave(found, stopped=stopped)
 
 
@@ -221,13 +227,13 @@ def _shown(found: Examination) -> dict[str, Any]:
     }
 
 
-def _print(found: Examination, cases: LabelledSet) -> None:
+def _print(found: Examination, cases: LabelledSet, *, full: bool) -> None:
     from flatfield.faces.drawing import draw, open_console
     from flatfield.faces.fitness import fitness_sections, verdict
 
     console = open_console()
     for section in fitness_sections(found, cases):
-        draw(section, console)
+        draw(section, console, full=full)
     write("\n")
     ways = [(found.fitness, found.total), (found.list_fitness, found.lists_total)]
     if any(figures and figures.passed is False and figures.n < total for figures, total in ways):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from flatfield.faces.cli.common import AsJson, examples, print_json, print_table, settings, write
+from flatfield.faces.cli.codes import INTERRUPTED
+from flatfield.faces.cli.common import AsJson, Full, examples, note, print_json, print_table, settings, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ app = typer.Typer(
 
 
 @app.command("list", epilog=examples("flatfield models list", "flatfield models list --json"))
-def list_(context: typer.Context, as_json: AsJson = False) -> None:
+def list_(context: typer.Context, full: Full = False, as_json: AsJson = False) -> None:
     """List the models that are known: hosted ones, which are agents by these names, and those for this device.
 
     Prices are in USD per million tokens, yours of flatfield.toml where there are any. Memory is what a model is
@@ -43,12 +44,12 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
         local = [{"provider": LOCAL.name, **msgspec.structs.asdict(entry)} for entry in entries]
         print_json([*local, *known])
         return
-    print_table(hosted.table(known))
+    print_table(hosted.table(known), full=full)
     write("\n")
-    _show_local(entries)
+    _show_local(entries, full=full)
 
 
-def _show_local(entries: Sequence[ModelEntry]) -> None:
+def _show_local(entries: Sequence[ModelEntry], *, full: bool) -> None:
     from flatfield.faces.blocks import Table
     from flatfield.faces.drawing import open_console, wrapped
     from flatfield.machine.memory import machine_memory
@@ -56,7 +57,8 @@ def _show_local(entries: Sequence[ModelEntry]) -> None:
     columns = ("name", "licence", "size", "memory", "fits", "here")
     rows = tuple(map(_row, entries))
     right = frozenset({"size", "memory"})
-    print_table(Table(columns=columns, rows=rows, right=right, fold=frozenset({"name"})))
+    names, drop = frozenset({"name"}), ("licence", "memory")
+    print_table(Table(columns=columns, rows=rows, right=right, names=names, drop=drop), full=full)
     write("\n")
     screen = open_console()
     memory = machine_memory()
@@ -104,7 +106,11 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a model, check its size and hash, and cache it. Broken off, it goes on where it stopped."""
-    path = asyncio.run(fetch(name, source, anyway=anyway, quiet=as_json))
+    try:
+        path = asyncio.run(fetch(name, source, anyway=anyway, quiet=as_json))
+    except KeyboardInterrupt:
+        note("interrupted: what has arrived is kept; the same command goes on")
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print_json({"name": name, "path": str(path), "size_bytes": path.stat().st_size})
     else:

@@ -9,6 +9,7 @@ import typer
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.common import (
     AsJson,
+    Full,
     RunArgument,
     WeightsOption,
     examples,
@@ -41,6 +42,7 @@ def command(
     max_cost_usd: Annotated[
         float | None, typer.Option(metavar="N", min=0, help="Mean dollars per trial, at most.")
     ] = None,
+    full: Full = False,
     as_json: AsJson = False,
 ) -> None:
     """Recommend an agent from a run.
@@ -66,7 +68,7 @@ def command(
         return
     screen = open_console()
     if decision.recommended is not None:
-        draw(candidates(decision, result), screen)
+        draw(candidates(decision, result), screen, full=full)
     draw(advice(decision, result), screen)
 
 

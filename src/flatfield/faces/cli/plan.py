@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.faces.cli.asked import Agents, Files, Judge, Seed, asked_run
-from flatfield.faces.cli.common import AsJson, comma_list, environ_of, examples, notes, prices_of, print_json, settings
+from flatfield.faces.cli.common import (
+    AsJson,
+    Full,
+    comma_list,
+    environ_of,
+    examples,
+    notes,
+    prices_of,
+    print_json,
+    settings,
+)
 from flatfield.faces.cli.trusting import Trust, access_of
 from flatfield.faces.storing import store_of
 
@@ -25,6 +35,9 @@ EPILOG = examples(
     "flatfield plan hop.md tasks/*.md --repeats 5 --judge claude-sonnet",
     "flatfield plan tasks/ --agents gpt-5,gpt-5-mini --separate 0.05 --json",
 )
+
+SEPARATE = 0.1
+"""The difference in performance that is to be found, unless another one is asked for."""
 
 
 def command(
@@ -43,8 +56,9 @@ def command(
     ] = None,
     separate: Annotated[
         float, typer.Option(metavar="D", min=0.001, max=1.0, help="The difference in performance to find (0.1).")
-    ] = 0.1,
+    ] = SEPARATE,
     trust: Trust = False,
+    full: Full = False,
     as_json: AsJson = False,
 ) -> None:
     """Predict trials, dollars and minutes before spending.
@@ -69,7 +83,7 @@ def command(
     access = access_of(project, environ, everything=trust)
     run = asked_run(files or [], project, access, chosen, settings(context).arguments)
     notes([str(mistake) for mistake in ungradable(run)])
-    found = asyncio.run(_forecast(run, project, environ, separate))
+    found = asyncio.run(predicted(run, project, environ, separate))
     if as_json:
         print_json(found)
         return
@@ -78,10 +92,11 @@ def command(
 
     screen = open_console()
     for section in sections(found, run):
-        draw(section, screen)
+        draw(section, screen, full=full)
 
 
-async def _forecast(run: Run, project: Project, environ: Environment, separate: float) -> Forecast:
+async def predicted(run: Run, project: Project, environ: Environment, separate: float = SEPARATE) -> Forecast:
+    """The run's forecast, with the project's prices, lanes and earlier runs."""
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.clock import SystemClock
     from flatfield.http.services import Services

@@ -6,12 +6,14 @@ import asyncio
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.common import AsJson, examples, note, print_json, print_table, settings, write
+from flatfield.faces.cli.common import AsJson, Full, examples, note, print_json, print_table, settings, write
+from flatfield.faces.cli.completing import agents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +21,22 @@ if TYPE_CHECKING:
     from flatfield.scoring.prices.data import DataFile
     from flatfield.scoring.prices.listing import Listing, Rates
 
+
+class _Showing(TyperGroup):
+    """`prices MODEL` is `prices show MODEL`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - typer's own types, or click's in older ones
+        """Take what is no command for a model's name."""
+        shown = args if not args or args[0] in self.commands else ["show", *args]
+        return super().resolve_command(ctx, shown)
+
+
 app = typer.Typer(
+    cls=_Showing,
     help="What a model's tokens cost, and newer prices.",
-    epilog=examples("flatfield prices show gpt-5-mini", "flatfield prices update"),
+    epilog=examples(
+        "flatfield prices gpt-5-mini", "flatfield prices show gpt-5-mini --json", "flatfield prices update"
+    ),
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -40,7 +55,11 @@ MOST_BYTES = 64 * 1024**2
 )
 def show(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="MODEL, PROVIDER:MODEL, or the name of an agent.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="MODEL, PROVIDER:MODEL, or the name of an agent.", autocompletion=agents),
+    ],
+    full: Full = False,
     as_json: AsJson = False,
 ) -> None:
     """Show all that is known of a model's price, in USD per million tokens.
@@ -58,7 +77,7 @@ def show(
     if as_json:
         print_json({"model": model, "version": file.version(), "prices": found})
         return
-    _print(found)
+    _print(found, full=full)
     note(f"USD per million tokens; {file.version()}")
 
 
@@ -129,13 +148,16 @@ async def _download(url: str) -> bytes:
         raise FlatfieldError(f"no prices could be fetched from {shown_url(url)} ({reason}); {stays}") from None
 
 
-def _print(found: tuple[Listing, ...]) -> None:
+def _print(found: tuple[Listing, ...], *, full: bool) -> None:
     from flatfield.faces.blocks import Table
 
     columns = ("provider", "model", "when", "input", "cached", "cache write", "kept 1 h", "output")
     rows = tuple(row for listing in found for row in _rows(listing))
     right = frozenset({"input", "cached", "cache write", "kept 1 h", "output"})
-    print_table(Table(columns=columns, rows=rows, right=right, fold=frozenset({"provider", "model", "when"})))
+    names, fold = frozenset({"provider", "model"}), frozenset({"when"})
+    drop = ("kept 1 h", "cache write", "cached", "when")
+    table = Table(columns=columns, rows=rows, right=right, names=names, fold=fold, drop=drop)
+    print_table(table, full=full)
 
 
 def _rows(listing: Listing) -> Iterator[tuple[str, ...]]:

@@ -29,6 +29,8 @@ from flatfield.faces.cli.trusting import Trust, access_of
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flatfield.faces.blocks import Table
     from flatfield.records import Grade, Run, RunResult
     from flatfield.runs.store.store import Store
@@ -86,13 +88,25 @@ def command(
         terminal.show(after, console)
         _show_changes(before, after)
         note(f"\nReport: {_written(after, project)}")
-    _leave(said, stopped=stopped)
+    _leave(said, _progress(after, names or ()) if stopped else "")
 
 
-def _leave(said: tuple[str, ...], *, stopped: bool) -> None:
+def _progress(result: RunResult, judges: Sequence[str]) -> str:
+    """`4 of 12 letters given, 1 failed, 7 left`: of the trials that have a rubric, by each of the judges."""
+    from flatfield.scoring.judge.judge import rubric_of
+
+    graded = {task.id for task in result.run.tasks if rubric_of(task)}
+    trials = sum(trial.failure is None and trial.task in graded for trial in result.trials)
+    given = [verdict.letter for verdict in result.verdicts if verdict.judge in judges]
+    done, failed = len([letter for letter in given if letter]), given.count(None)
+    return f"{done} of {trials * len(judges)} letters given, {failed} failed, {trials * len(judges) - len(given)} left"
+
+
+def _leave(said: tuple[str, ...], progress: str) -> None:
+    """Leave with the exit code; `progress` says how far an interrupted one came."""
     notes(said)
-    if stopped:
-        note("interrupted: what was judged is stored; go on with the same command and --missing")
+    if progress:
+        note(f"interrupted: {progress}; go on with the same command and --missing")
         raise typer.Exit(INTERRUPTED)
     if any("without a letter" in text for text in said):
         raise typer.Exit(NOT_MEASURED)
@@ -158,7 +172,7 @@ def _show_changes(before: RunResult, after: RunResult) -> None:
     table = _changes(before, after)
     write("\n")
     if table.rows:
-        draw_table(table, open_console())
+        draw_table(table, open_console(), more="report --full")
     else:
         write("No agent's grade changed.\n")
 
@@ -173,7 +187,7 @@ def _changes(before: RunResult, after: RunResult) -> Table:
         old = then.get(card.agent)
         if old and (old.performance.score, old.overall.score) != (card.performance.score, card.overall.score):
             rows.append((card.agent, _moved(old.performance, card.performance), _moved(old.overall, card.overall)))
-    return Table(columns=("agent", "performance", "overall"), rows=tuple(rows), fold=frozenset({"agent"}))
+    return Table(columns=("agent", "performance", "overall"), rows=tuple(rows), names=frozenset({"agent"}))
 
 
 def _moved(old: Grade, new: Grade) -> str:

@@ -9,6 +9,7 @@ import typer
 from flatfield.errors import NotFound
 from flatfield.faces.cli.common import (
     AsJson,
+    Full,
     RunArgument,
     WeightsOption,
     examples,
@@ -39,9 +40,12 @@ def command(
     ] = "terminal",
     weights: WeightsOption = None,
     anchors: Annotated[str | None, typer.Option(metavar="RUN", help="Grade on that run's scales.")] = None,
+    full: Full = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a run's report. Grades are computed anew from its records."""
+    from inspect import signature
+
     from flatfield import plugins
     from flatfield.runs.results import load_result
 
@@ -55,6 +59,7 @@ def command(
     if plugins.report_traits(name).on_terminal:
         from flatfield.faces.drawing import open_console
 
-        renderer.show(result, open_console())
+        is_able = "full" in signature(renderer.show).parameters  # not all that third parties draw has columns
+        renderer.show(result, open_console(), **({"full": full} if is_able else {}))
     else:
         write(renderer.render(result))

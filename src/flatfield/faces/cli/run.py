@@ -21,6 +21,7 @@ from flatfield.faces.cli.common import (
     settings,
     write_answer,
 )
+from flatfield.faces.cli.completing import agents
 from flatfield.faces.cli.interrupts import interruptible
 from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
 from flatfield.faces.cli.trusting import Trust, access_of
@@ -47,7 +48,9 @@ EPILOG = examples(
 def command(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to do.")],
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="A configured agent.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A configured agent.", autocompletion=agents)
+    ] = None,
     model: Annotated[str | None, typer.Option(metavar="PROVIDER:MODEL[@URL]", help="An agent on the spot.")] = None,
     workspace: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where it works; else here.", show_default=False)
@@ -167,14 +170,25 @@ async def _work(
 
 
 async def _run(task: Task, config: AgentConfig, folder: Path, around: Surroundings) -> TrialRecord:
+    from dataclasses import replace
+
+    from flatfield.faces.drawing import open_console
+    from flatfield.faces.live import at_work
     from flatfield.runs.single import run_here
 
-    work = asyncio.ensure_future(run_here(task.prompt, config, folder, task.limits, around))
-    with interruptible(work.cancel):
-        try:
-            return await work
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None  # it had not begun
+    with at_work(open_console(stderr=True), around.clock) as heard:
+
+        def observe(event: Event) -> None:
+            heard()
+            around.observe(event)
+
+        shown = replace(around, observe=observe)
+        work = asyncio.ensure_future(run_here(task.prompt, config, folder, task.limits, shown))
+        with interruptible(work.cancel):
+            try:
+                return await work
+            except asyncio.CancelledError:
+                raise KeyboardInterrupt from None  # it had not begun
 
 
 def _print(record: TrialRecord) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatfield.faces.cli.common import AsJson, examples, print_json, print_table, settings, write
+from flatfield.faces.cli.common import AsJson, Full, examples, print_json, print_table, settings, write
+from flatfield.faces.cli.completing import trials
 
 if TYPE_CHECKING:
     from flatfield.records import RunSummary
@@ -17,10 +18,10 @@ SHOW_EPILOG = examples(
     "flatfield show 20260102/oracle/level-0-fact/1 --json     the beginning of the run's id is enough",
     "flatfield show 20260102/oracle/level-0-fact/1 --wire     what went to the API and came back",
 )
-TITLE_WIDTH = 36
+TITLE_WIDTH = 80
 
 
-def runs(context: typer.Context, as_json: AsJson = False) -> None:
+def runs(context: typer.Context, full: Full = False, as_json: AsJson = False) -> None:
     """List the stored runs, newest first."""
     from flatfield.faces.blocks import Table
 
@@ -33,7 +34,9 @@ def runs(context: typer.Context, as_json: AsJson = False) -> None:
     else:
         columns = ("run", "what", "agents", "tasks", "measured", "spent")
         rows = tuple(map(_row, found))
-        print_table(Table(columns=columns, rows=rows, right=frozenset(columns[2:])))
+        names, cut, right = frozenset({"run"}), frozenset({"what"}), frozenset(columns[2:])
+        table = Table(columns=columns, rows=rows, right=right, names=names, cut=cut, drop=("tasks", "agents"))
+        print_table(table, full=full)
 
 
 def _row(summary: RunSummary) -> tuple[str, ...]:
@@ -52,7 +55,12 @@ def _row(summary: RunSummary) -> tuple[str, ...]:
 
 def show(
     context: typer.Context,
-    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="RUN/agent/task/repeat, as reports show it.")],
+    trial: Annotated[
+        str,
+        typer.Argument(
+            metavar="TRIAL", help="RUN/agent/task/repeat, as reports show it, or last.", autocompletion=trials
+        ),
+    ],
     wire: Annotated[
         bool, typer.Option("--wire", help="Print the exact bodies that were sent and received, keys removed.")
     ] = False,

@@ -13,7 +13,8 @@ import typer
 
 from flatfield.errors import NotFound
 from flatfield.faces.cli.codes import GATE_FAILED
-from flatfield.faces.cli.common import AsJson, examples, note, notes, print_json, print_table, settings, write
+from flatfield.faces.cli.common import AsJson, Full, examples, note, notes, print_json, print_table, settings, write
+from flatfield.faces.cli.completing import tasks
 from flatfield.faces.cli.trusting import Trust, access_of
 
 if TYPE_CHECKING:
@@ -29,11 +30,14 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-Files = Annotated[list[str], typer.Argument(metavar="LOPS", help="Markdown files, folders, or suite:NAME.")]
+Files = Annotated[
+    list[str],
+    typer.Argument(metavar="LOPS", help="Markdown files, folders, or suite:NAME.", autocompletion=tasks),
+]
 Seed = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="What generated tasks are made from (the HOP's, else 0).")
 ]
-TITLE_WIDTH = 44
+TITLE_WIDTH = 80
 
 
 @app.command("list", epilog=examples("flatfield tasks list", "flatfield tasks list suite:basic my-tasks/ --json"))
@@ -41,9 +45,14 @@ def list_(
     context: typer.Context,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="LOPS", help="Markdown files, folders, or suite:NAME; else the built-in suites."),
+        typer.Argument(
+            metavar="LOPS",
+            help="Markdown files, folders, or suite:NAME; else the built-in suites.",
+            autocompletion=tasks,
+        ),
     ] = None,
     trust: Trust = False,
+    full: Full = False,
     as_json: AsJson = False,
 ) -> None:
     """List tasks: id, level, title, verifiers."""
@@ -55,14 +64,16 @@ def list_(
         print_json([{"id": task.id, "level": task.level, "title": task.title, "path": task.path} for task in found])
         return
     columns = ("id", "level", "title", "verified by")
-    print_table(
-        Table(
-            columns=columns,
-            rows=tuple(map(_row, found)),
-            right=frozenset({"level"}),
-            fold=frozenset({"id", "title", "verified by"}),
-        )
+    table = Table(
+        columns=columns,
+        rows=tuple(map(_row, found)),
+        right=frozenset({"level"}),
+        names=frozenset({"id"}),
+        fold=frozenset({"verified by"}),
+        cut=frozenset({"title"}),
+        drop=("title",),
     )
+    print_table(table, full=full)
 
 
 def _row(task: Task) -> tuple[str, ...]:
@@ -110,7 +121,7 @@ def _lines(task: Task) -> Iterator[str]:
     yield "── verifiers"
     for spec in task.verifiers:
         extra = f" (skill {spec.skill})" if spec.skill else ""
-        options = printable(msgspec.json.encode(spec.options).decode())
+        options = printable(msgspec.json.encode(spec.options).decode()).replace("\\\\", "\\")  # as it was written
         yield f"  {spec.kind} {options}, weight {spec.weight:g}{extra}"
     if not task.verifiers:
         yield f"  none{'; a judge goes by the rubric' if task.rubric else ''}"

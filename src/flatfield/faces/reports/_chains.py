@@ -53,7 +53,7 @@ def reliability(result: RunResult, *, brief: bool = False) -> Iterator[Section]:
         for card in (*ranked(result), *controls(result))
         if (card.agent, 1) in found
     )
-    table = Table(columns=("agent", *columns), rows=rows, right=frozenset(columns), fold=frozenset({"agent"}))
+    table = Table(columns=("agent", *columns), rows=rows, right=frozenset(columns), names=frozenset({"agent"}))
     yield Section(title="Again and Again", paragraphs=(text,), tables=(table,))
 
 
@@ -84,7 +84,13 @@ def long_chain(result: RunResult, *, brief: bool = False) -> Iterator[Section]:
         "limit",
     )
     rows = tuple((each.agent, *_figures(each)) for each in found)
-    table = Table(columns=("agent", *columns), rows=rows, right=frozenset(columns), fold=frozenset({"agent"}))
+    table = Table(
+        columns=("agent", *columns),
+        rows=rows,
+        right=frozenset(columns),
+        names=frozenset({"agent"}),
+        drop=("limit", "followed ", "again", "score", "turns", oracle.AGENT.name),
+    )
     yield Section(title="The Long Chain", paragraphs=(CHAIN_IN_SHORT if brief else CHAIN,), tables=(table,))
 
 

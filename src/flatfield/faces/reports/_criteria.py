@@ -61,7 +61,13 @@ def criteria(result: RunResult, *, brief: bool = False) -> Section:
         for anchor in result.grading.anchors
     )
     columns = ("task", "scale", "best", "set by", "worst", "set by ")
-    table = Table(columns=columns, rows=rows, right=frozenset({"best", "worst"}), fold=frozenset({"set by", "set by "}))
+    table = Table(
+        columns=columns,
+        rows=rows,
+        right=frozenset({"best", "worst"}),
+        names=frozenset({"task", "set by", "set by "}),
+        drop=("set by ", "set by"),
+    )
     if not brief:
         return Section(title=TITLE, paragraphs=(*TEXT, overall), tables=(table,))
     more = f" In full: flatfield report {result.run.id} --format markdown"

@@ -63,7 +63,13 @@ def _table(found: Trust) -> Table:
         )
         for each in found.judges
     )
-    return Table(columns=columns, rows=rows, right=frozenset({"letters", "quoted", "cost"}), fold=frozenset({"judge"}))
+    return Table(
+        columns=columns,
+        rows=rows,
+        right=frozenset({"letters", "quoted", "cost"}),
+        names=frozenset({"judge"}),
+        drop=("length", "quoted", "stable"),
+    )
 
 
 def _estimate(figure: Estimate) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flatfield.records import ManifestRow, RunResult
 
 TITLE = "Fairness Manifest"
-FOLD = frozenset({"differs", "value", "agents"})
+FOLD, NAMES = frozenset({"differs", "value"}), frozenset({"agents"})
 MARK = " (varied)"
 """Stands behind agents that did not receive the same in all turns and trials of a task."""
 
@@ -25,7 +25,9 @@ def manifest_section(result: RunResult, *, brief: bool = False) -> Section:
     rows = [(row, _shown(row, controls | absent) or row.values) for row in result.manifest]
     shared = [(row, max(values.values(), key=len)) for row, values in rows if _is_shared(row, values)]
     differing = [(row, values) for row, values in rows if not _is_shared(row, values)]
-    different = Table(columns=("heading", "differs", "value", "agents"), rows=tuple(_differences(differing)), fold=FOLD)
+    different = Table(
+        columns=("heading", "differs", "value", "agents"), rows=tuple(_differences(differing)), fold=FOLD, names=NAMES
+    )
     idle = f"{', '.join(sorted(absent - controls))} did not run." if absent - controls else ""
     if brief:
         same = f"The same for all agents: {', '.join(row.label for row, _ in shared)}."

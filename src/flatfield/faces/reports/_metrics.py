@@ -41,7 +41,8 @@ def metrics(result: RunResult, *, brief: bool = False) -> Section:
             columns=(kind, *columns),
             rows=tuple((card.agent, *_figures(card, columns, result)) for card in cards),
             right=frozenset(columns),
-            fold=frozenset({kind}),
+            names=frozenset({kind}),
+            drop=("retries", "out/s", "wall", "level", "API says", "device", "out", "tokens in", "measured"),
         )
         for kind, cards in (("agent", ranked(result)), ("control", controls(result)))
         if cards
@@ -73,7 +74,8 @@ def _on_device(figures: Sequence[DeviceFigures]) -> Table:
         columns=("on this device", *columns),
         rows=tuple((each.agent, *_device_row(each, columns)) for each in figures),
         right=frozenset(columns),
-        fold=frozenset({"on this device"}),
+        names=frozenset({"on this device"}),
+        drop=("load", "GPU"),
     )
 
 
@@ -156,7 +158,13 @@ def tasks_apart(result: RunResult, *, brief: bool = False) -> Section:
     )
     text += " Target: the letters of speed and cost against the task's own targets." if aimed else ""
     right = frozenset({"n", "per trial", "cost/trial"})
-    table = Table(columns=columns, rows=rows, right=right, fold=frozenset({"agent"}))
+    table = Table(
+        columns=columns,
+        rows=rows,
+        right=right,
+        names=frozenset({"task", "agent"}),
+        drop=("target", "cost/trial", "per trial", "n"),
+    )
     return Section(title=title, paragraphs=(text,) if rows else ("No agent but controls took part.",), tables=(table,))
 
 

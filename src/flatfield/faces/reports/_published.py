@@ -31,7 +31,9 @@ def published_section(result: RunResult, *, brief: bool = False) -> Iterator[Sec
         table = Table(
             columns=("task", "agent", "measure", "published → ours", "why"),
             rows=tuple((names[cell.task], cell.agent, cell.measure, _change(cell), cell.short) for cell in told),
-            fold=frozenset({"agent", "why"}),
+            names=frozenset({"agent"}),
+            fold=frozenset({"why"}),
+            drop=("why",),
         )
         yield Section(title=TITLE, paragraphs=_counts(found), items=legend(result), tables=(table,))
         return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flatfield.records import RunResult, Scorecard
 
 GRADES = ("overall", "performance", "speed", "cost")
-FOLD = frozenset({"agent", "control"})
+NAMES = frozenset({"agent", "control"})
 
 
 def ranked(result: RunResult) -> list[Scorecard]:
@@ -32,20 +32,20 @@ def controls(result: RunResult) -> list[Scorecard]:
 def control_table(result: RunResult) -> tuple[Table, ...]:
     """The controls' performance; nothing when none took part."""
     rows = tuple((card.agent, letter(card.performance)) for card in controls(result))
-    return (Table(columns=("control", "performance"), rows=rows, fold=FOLD),) if rows else ()
+    return (Table(columns=("control", "performance"), rows=rows, names=NAMES),) if rows else ()
 
 
 def full_ranking(result: RunResult) -> Section:
     """Places and grades in one table, then the recommendation."""
     rows = tuple((rank(card.rank), card.agent, *_four(card)) for card in ranked(result))
-    table = Table(columns=("rank", "agent", *GRADES), rows=rows, right=frozenset({"rank"}), fold=FOLD)
+    table = Table(columns=("rank", "agent", *GRADES), rows=rows, right=frozenset({"rank"}), names=NAMES)
     return Section(title="Final Ranking", tables=(*control_table(result), table), points=_without_overall(result))
 
 
 def grades(result: RunResult) -> Section:
     """Each agent's four grades."""
     rows = tuple((card.agent, *_four(card)) for card in ranked(result))
-    table = Table(columns=("agent", *GRADES), rows=rows, fold=FOLD)
+    table = Table(columns=("agent", *GRADES), rows=rows, names=NAMES)
     return Section(
         title="Results Summary",
         paragraphs=in_short(result),
@@ -68,7 +68,7 @@ def places(result: RunResult) -> Section:
         for card in ranked(result)
     )
     columns = ("rank", "agent", "overall", "active seconds per trial", "dollars per trial", "highest level held")
-    table = Table(columns=columns, rows=rows, right=frozenset({"rank", *columns[3:]}), fold=FOLD)
+    table = Table(columns=columns, rows=rows, right=frozenset({"rank", *columns[3:]}), names=NAMES)
     weights = result.grading.weights
     text = (
         f"Overall = {weights.performance:g} × performance + {weights.speed:g} × speed + {weights.cost:g} × cost (the"
@@ -85,7 +85,7 @@ def targets(result: RunResult) -> Iterator[Section]:
         return
     rows = tuple((card.agent, _or_dash(card, "speed_absolute"), _or_dash(card, "cost_absolute")) for card in cards)
     text = "The absolute scale: S at or under the task's own target, one letter down for each doubling."
-    table = Table(columns=("agent", "speed against targets", "cost against targets"), rows=rows, fold=FOLD)
+    table = Table(columns=("agent", "speed against targets", "cost against targets"), rows=rows, names=NAMES)
     yield Section(title="Against the Tasks' Targets", paragraphs=(text,), tables=(table,))
 
 

@@ -71,7 +71,9 @@ def _shortcomings(title: str, trials: list[TrialRecord], result: RunResult) -> S
     table = Table(
         columns=("agent", "task", "#", "score", "why"),
         rows=tuple(rows[:MOST_ROWS]),
-        fold=frozenset({"agent", "task", "#", "why"}),
+        names=frozenset({"agent", "task"}),
+        fold=frozenset({"#", "why"}),
+        drop=("#", "score"),
     )
     where = f"Whole transcripts: flatfield show {result.run.id}/AGENT/TASK/#"
     return Section(title=title, paragraphs=(f"{text}.", where), tables=(table,))

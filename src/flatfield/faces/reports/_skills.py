@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
-from flatfield.faces.drawing import GAP, WIDTH
+from flatfield.faces.drawing import WIDTH
+from flatfield.faces.fitting import GAP
 from flatfield.faces.reports._ranking import controls, ranked
 from flatfield.faces.wording import UNKNOWN, one_line
 
@@ -56,7 +57,7 @@ def _table(kind: str, names: Sequence[str], cards: Sequence[Scorecard]) -> Table
     for card in cards:
         found = {each.skill: each for each in card.skills}
         rows.append((card.agent, *(_cell(found.get(name)) for name in names)))
-    return Table(columns=columns, rows=tuple(rows), fold=frozenset({kind}))
+    return Table(columns=columns, rows=tuple(rows), names=frozenset({kind}), whole=True)
 
 
 def _cell(found: SkillScore | None) -> str:

@@ -64,7 +64,7 @@ def _table(
     columns = (kind, *(f"T{number}" for number in range(start + 1, start + 1 + len(tasks))))
     read = _three if kind == "agent" else _one
     rows = tuple((agent, *(read(cells.get((task, agent))) for task in tasks)) for agent in agents)
-    return Table(columns=columns, rows=rows, fold=frozenset({kind}))
+    return Table(columns=columns, rows=rows, names=frozenset({kind}), whole=True)
 
 
 def _three(cell: Cell | None) -> str:

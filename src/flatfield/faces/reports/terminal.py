@@ -1,11 +1,11 @@
-"""The report for a terminal: at most 100 columns, plain when piped, what matters last."""
+"""The report for a terminal: as wide as it is, plain when piped, what matters last."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from flatfield.faces.advice import counted, in_short
-from flatfield.faces.drawing import draw, plain_console, wrapped
+from flatfield.faces.drawing import WIDTH, draw, plain_console, wrapped
 from flatfield.faces.reports._content import compact
 from flatfield.faces.reports._ranking import full_ranking
 from flatfield.faces.reports._summary import letters
@@ -16,31 +16,32 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult
 
+MORE = "flatfield report --full"
 TRAITS = ReportTraits(on_terminal=True)
 
 
 def render(result: RunResult) -> str:
     """The report as plain text."""
-    console = plain_console()
+    console = plain_console(WIDTH)
     with console.capture() as capture:
         show(result, console)
     return capture.get()
 
 
-def show(result: RunResult, console: Console) -> None:
-    """Print the report: details, then the ranking, then which agent to use."""
+def show(result: RunResult, console: Console, *, full: bool = False) -> None:
+    """Print the report: details, then the ranking, then which agent to use; `full` leaves out no column."""
     kind = "; published figures, imported" if result.run.imported else ""
     wrapped(result.run.evaluation.title, console, style="bold")
     wrapped(f"run {result.run.id}: {counted(result)}{kind}", console)
     for section in compact(result):
-        draw(section, console)
+        draw(section, console, full=full, more=MORE)
     _conclude(result, console)
 
 
 def show_ranking(result: RunResult, console: Console) -> None:
     """Print the letters, the final ranking, and which agent to use."""
-    draw(letters(result, brief=True), console)
-    draw(full_ranking(result), console)
+    draw(letters(result, brief=True), console, more=MORE)
+    draw(full_ranking(result), console, more=MORE)
     _conclude(result, console)
 
 

@@ -13,14 +13,15 @@ from msgspec import structs
 
 from flatfield import json_text
 from flatfield.errors import NotFound, StoreError
-from flatfield.records import Run, RunSummary, TrialRecord, Verdict
-from flatfield.runs.ids import parse_trial_id
+from flatfield.records import Run, RunSummary, TrialPlan, TrialRecord, Verdict
+from flatfield.runs.ids import NEWEST, parse_trial_id
 from flatfield.runs.store import rescue, tables, underway
 from flatfield.runs.store.codec import decode, encode
 from flatfield.runs.store.damage import damaged
 from flatfield.runs.store.database import open_reader, store_error
 from flatfield.runs.store.underway import Lost, Underway
 from flatfield.runs.store.writer import Job, Writer
+from flatfield.tasks.agents import called
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -165,7 +166,7 @@ class Store:
         )
 
     def load_run(self, run: str | None = None) -> Run:
-        """The run with this id or the only one whose id begins so; None means the newest evaluation.
+        """The run with this id or the only one whose id begins so; None, `last` or `newest`: the newest evaluation.
 
         Raises:
             NotFound: there is none, or several begin so; the message lists them.
@@ -175,7 +176,7 @@ class Store:
             known = tables.run_ids(connection) if connection else ()
             if connection is None or not known:
                 raise NotFound(f"no runs are stored in {self.path.parent} yet: start one with `flatfield eval`")
-            chosen = tables.newest_run(connection) if run is None else _choose(run, known)
+            chosen = tables.newest_run(connection) if run is None or run in NEWEST else _choose(run, known)
             if chosen is None:
                 raise NotFound(f"no evaluation is stored in {self.path.parent} yet: start one with `flatfield eval`")
             try:
@@ -214,20 +215,60 @@ class Store:
             return tuple(tables.superseded_verdicts(connection, run)) if connection else ()
 
     def trial(self, trial_id: str) -> TrialRecord:
-        """The trial `RUN/agent/task/repeat`, where RUN may be the beginning of the run's id.
+        """The trial `RUN/agent/task/repeat`, or `last`: the one that was stored last.
+
+        RUN may be the beginning of the run's id, the agent what tables shorten its name to.
 
         Raises:
             NotFound: there is none; the message lists some that there are.
             StoreError: the store cannot be read.
         """
-        asked = parse_trial_id(trial_id)
-        run = self.load_run(asked.run).id
+        if trial_id in NEWEST:
+            return self._newest_trial()
+        asked = self._asked(trial_id)
+        run = self.load_run(asked.run)
+        meant = called(asked.agent, [agent.name for agent in run.agents])
+        agent = meant[0] if len(meant) == 1 else asked.agent
         with self._reading() as connection:
-            found = tables.trial_record(connection, structs.replace(asked, run=run)) if connection else None
+            trial = structs.replace(asked, run=run.id, agent=agent)
+            found = tables.trial_record(connection, trial) if connection else None
             if connection is None or found is None:
-                some = tables.trial_ids(connection, run, LISTED) if connection else ()
+                some = tables.trial_ids(connection, run.id, LISTED) if connection else ()
                 raise NotFound(f"there is no trial {trial_id!r}; stored in this run: {', '.join(some) or 'none yet'}")
             return found
+
+    def _asked(self, trial_id: str) -> TrialPlan:
+        """The trial that is asked for; where only a run is named, the message lists its trials."""
+        if "/" in trial_id or not any(run.startswith(trial_id) for run in self.run_ids()):
+            return parse_trial_id(trial_id)
+        some = self.trial_ids(self.load_run(trial_id).id, LISTED)
+        raise NotFound(f"{trial_id!r} is a run: name one of its trials, such as {', '.join(some) or 'none yet'}")
+
+    def _newest_trial(self) -> TrialRecord:
+        with self._reading() as connection:
+            newest = tables.newest_trial(connection) if connection else None
+            found = tables.trial_record(connection, newest) if connection and newest else None
+        if found is None:
+            raise NotFound(f"no trials are stored in {self.path.parent} yet: start some with `flatfield eval`")
+        return found
+
+    def run_ids(self) -> tuple[str, ...]:
+        """The ids of all runs that are stored, the newest first.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with self._reading() as connection:
+            return tables.run_ids(connection) if connection else ()
+
+    def trial_ids(self, run: str, limit: int) -> tuple[str, ...]:
+        """The ids of some stored trials of a run.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with self._reading() as connection:
+            return tables.trial_ids(connection, run, limit) if connection else ()
 
     def spent_usd(self, run: str) -> float | None:
         """All that is known to have been spent on the run: trials, in flight and done again too, and judges.

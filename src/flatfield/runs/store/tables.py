@@ -180,6 +180,15 @@ def trial_record(connection: sqlite3.Connection, trial: TrialPlan | TrialRecord)
     return None if row is None else _trial(row)
 
 
+def newest_trial(connection: sqlite3.Connection) -> TrialPlan | None:
+    """The trial that was stored last, of a run that was carried out here; None: there is none."""
+    rows = connection.execute("SELECT id, record FROM runs")
+    imported = {str(run) for run, text in rows if readable(text, _Kind, lambda _: _Kind()).imported}
+    rows = connection.execute("SELECT run, agent, task, repeat FROM trials WHERE superseded = 0 ORDER BY id DESC")
+    found = next((row for row in rows if row[0] not in imported), None)
+    return None if found is None else TrialPlan(run=found[0], agent=found[1], task=found[2], repeat=found[3])
+
+
 def _key(trial: TrialPlan | TrialRecord | Verdict) -> tuple[str, str, str, int]:
     """What a trial is told by, as its record has it: half a character of a name is stored as its escape."""
     return plain(trial.run), plain(trial.agent), plain(trial.task), trial.repeat

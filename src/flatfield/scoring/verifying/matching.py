@@ -50,12 +50,18 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
 
 
+def shown_pattern(pattern: str) -> str:
+    """A regular expression as it was written, for reasons: no backslash is doubled."""
+    text = '"{}"'.format(pattern.replace("\n", "\\n"))
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+
+
 def pattern_problem(pattern: str) -> str | None:
     """What is wrong with a regular expression, None when it compiles."""
     try:
         re.compile(pattern, re.MULTILINE)
     except (re.error, OverflowError, RecursionError) as error:
-        return f"{shown(pattern)} is not a regular expression that Python's re understands ({error})"
+        return f"{shown_pattern(pattern)} is not a regular expression that Python's re understands ({error})"
     return None
 
 
@@ -72,17 +78,19 @@ async def search(pattern: str, text: str, *, least_seconds: float = 0.0, again: 
     cut = f" (only its first {SEARCH_LIMIT_CHARACTERS:,} characters were searched)"
     note = cut if len(text) > SEARCH_LIMIT_CHARACTERS else ""
     if result.exit_code is None:
-        reason = f"searching for {shown(pattern)} took more than {seconds:g} seconds; use a simpler pattern"
+        reason = f"searching for {shown_pattern(pattern)} took more than {seconds:g} seconds; use a simpler pattern"
         return Found(holds=None, reason=reason + note, late=True)
     if result.stdout == b"1":
-        return Found(holds=True, reason=f"matches {shown(pattern)}{note}")
+        return Found(holds=True, reason=f"matches {shown_pattern(pattern)}{note}")
     if result.stdout == b"0":
         alike = lookalike.drawn(text) if not again else text
         if alike != text and (await search(lookalike.drawn(pattern), alike, again=True)).holds:
             note = f" (what would match and what is there {lookalike.SAID}){note}"
-        return Found(holds=False, reason=f"does not match {shown(pattern)}{note}")
+        return Found(holds=False, reason=f"does not match {shown_pattern(pattern)}{note}")
     trouble = result.stderr.decode(errors="replace").strip().splitlines()
-    return Found(holds=None, reason=f"searching for {shown(pattern)} failed: {trouble[-1] if trouble else 'no output'}")
+    return Found(
+        holds=None, reason=f"searching for {shown_pattern(pattern)} failed: {trouble[-1] if trouble else 'no output'}"
+    )
 
 
 def equal_text(expected: str, found: str) -> Found:
