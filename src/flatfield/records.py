@@ -382,16 +382,21 @@ class ToolSpec(Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any]
 
 
+class ProbeStep(Struct, frozen=True, kw_only=True):
+    """One call of a probe's tool, and what it returns."""
+
+    arguments: dict[str, str]
+    result: str
+
+
 class Probe(Struct, frozen=True, kw_only=True):
     """A small question that shows whether a model calls a tool as it is meant to.
 
-    `arguments` are those of the one call that answers it; None: nothing is to be called. `result` is what the call
-    returns; `answer` is what the model's answer must then hold, "" where nothing more is asked of it.
+    `steps` are the calls that it asks for, one a reply; then the model must end with an answer that holds `answer`.
     """
 
     prompt: str
-    arguments: dict[str, str] | None = None
-    result: str = ""
+    steps: tuple[ProbeStep, ...] = ()
     answer: str = ""
 
 
@@ -847,6 +852,7 @@ class Run(Struct, frozen=True, kw_only=True):
     `delegated`: one prompt that a client handed to one agent; never "the newest run".
     `added`: by task and agent, the repeats that came to those of its plan because its order was not settled.
     `probed`: by agent, how its tool protocol was found out, where it was.
+    `imported`: not measured here; `origin` then says what its figures are, to be read after "imported from".
     """
 
     id: str
@@ -862,6 +868,7 @@ class Run(Struct, frozen=True, kw_only=True):
     source: str = ""
     notes: tuple[str, ...] = ()
     imported: bool = False
+    origin: str = "published figures"
     delegated: bool = False
     anchors: tuple[Anchors, ...] = ()
     began_with: int = 0

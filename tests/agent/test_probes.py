@@ -55,13 +55,14 @@ class Talking:
     def __init__(self, tool: str, probe: Probe | None) -> None:
         self._tool = tool
         self._probe = probe
+        self._left = list(probe.steps) if probe else []
 
-    async def turn(self, results: Sequence[ToolResult], _budget: TurnBudget) -> Reply:
+    async def turn(self, _results: Sequence[ToolResult], _budget: TurnBudget) -> Reply:
         if self._probe is None:
             return Reply(text="I would call a tool.")
-        if self._probe.arguments is not None and not results:
-            call = ToolCall(id="c", name=self._tool, arguments=json.dumps(self._probe.arguments))
-            return Reply(text="", calls=(call,))
+        if self._left:
+            arguments = json.dumps(self._left.pop(0).arguments)
+            return Reply(text="", calls=(ToolCall(id="c", name=self._tool, arguments=arguments),))
         return Reply(text=f"{self._probe.answer}.")
 
 
@@ -148,6 +149,8 @@ def test_no_two_of_them_teach_each_other() -> None:
     probes = [probe for _, probe in all_probes()]
     assert len(probes) == 6
     for probe in probes:
-        values = (probe.arguments or {}).values()
-        others = " ".join(other.prompt + other.result for other in probes if other is not probe)
+        values = [value for step in probe.steps for value in step.arguments.values()]
+        others = " ".join(
+            " ".join((other.prompt, *(step.result for step in other.steps))) for other in probes if other is not probe
+        )
         assert not any(value in others for value in values)

@@ -81,7 +81,7 @@ def test_the_published_run_has_an_answer_worth_reading() -> None:
     assert found.confidence.startswith("not separable with n=5 from claude-3-haiku")
     assert any("performance A (0.89)" in line and "$0.00337 per trial" in line for line in found.reasons)
     assert any("better on speed" in line for line in found.reasons)
-    assert "these are published figures, not measured here" in found.reasons
+    assert "imported from published figures, not measured here" in found.reasons
 
 
 def test_limits_leave_agents_out_and_say_why() -> None:

@@ -98,13 +98,11 @@ async def _is_passed(
     )
     budget = TurnBudget(seconds=TURN_SECONDS, output_tokens=TURN_TOKENS)
     reply = await conversation.turn((), budget)
-    if probe.arguments is not None:
-        if not _is_call(reply, tool, probe.arguments):
+    for step in probe.steps:
+        if not _is_call(reply, tool, step.arguments):
             return False
-        if not probe.answer:
-            return True
         call = reply.calls[0]
-        reply = await conversation.turn((ToolResult(call_id=call.id, name=call.name, text=probe.result),), budget)
+        reply = await conversation.turn((ToolResult(call_id=call.id, name=call.name, text=step.result),), budget)
     return not reply.calls and reply.finish == "stop" and probe.answer in reply.text
 
 

@@ -234,7 +234,7 @@ def extended(run: Run, agents: Sequence[AgentConfig], anchors: Sequence[Anchors]
         FlatfieldError: the run is imported, or has an agent of that name.
     """
     if run.imported:
-        raise FlatfieldError(f"run {run.id} is imported from published figures: nothing can be added to it")
+        raise FlatfieldError(f"run {run.id} is imported from {run.origin}: nothing can be added to it")
     known = {agent.name for agent in run.agents}
     again = [agent.name for agent in agents if agent.name in known]
     if again:

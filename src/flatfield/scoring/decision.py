@@ -166,8 +166,8 @@ def _reasons(field: Sequence[Candidate], grading: Grading, result: RunResult) ->
         lines.append(f"next is {field[1].card.agent}, overall {_score(field[1].card.overall)}; {_figures(field[1])}")
         lines += [*_wrong_claims(field[1].card), *_tradeoffs(field)]
     lines += _incomplete(field)
-    if any(trial.imported for trial in result.trials):
-        lines.append("these are published figures, not measured here")
+    if result.run.imported:
+        lines.append(f"imported from {result.run.origin}, not measured here")
     return tuple(lines)
 
 

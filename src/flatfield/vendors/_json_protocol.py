@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from flatfield.records import ToolResult, ToolSpec
 
-GO_ON = 'If the task is done, reply with {"answer": "<your answer>"}; if not, call the next tool.'
+GO_ON = (
+    "Now do the next step of the task. If there is none left, reply with "
+    '{"answer": "<the answer that the task asks for>"}.'
+)
 _FENCE = re.compile(r"```[A-Za-z]*\s*\n(.*?)\n?```", re.DOTALL)
 
 

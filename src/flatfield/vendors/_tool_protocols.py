@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from flatfield.vendors.base import Opening, Told
 
 
-GO_ON = "If the task is done, reply with your final answer; if not, call the next tool."
-"""Said below results that are told in words: without it small models make the same call again."""
+GO_ON = "Now do the next step of the task. If there is none left, give the answer that the task asks for."
+"""Said below results that are told in words: without it small models make the same call again.
+
+Asked whether the task is done, they say that it is; asked to call the next tool, they never end.
+"""
 
 
 def uses_json(opening: Opening) -> bool:

@@ -58,7 +58,7 @@ def test_it_suits_a_slow_laptop(name: str, made: Read) -> None:
     task = made(name)
     assert task.limits.turns <= 12
     assert task.limits.seconds == 240
-    assert task.limits.output_tokens <= 3000
+    assert task.limits.output_tokens <= 1000
     assert task.targets.seconds
     assert task.targets.cost_usd
     assert len(task.prompt) < 400
@@ -92,7 +92,7 @@ async def test_every_sabotage_scores_less(name: str, made: Read, leave: Leave, m
 def test_a_seed_makes_the_same_files_and_another_one_others(name: str, cache: Path, tmp_path: Path) -> None:
     path = SUITE / name / "task.md"
     made = [read_task(path, seed, cache=folder) for seed, folder in ((0, cache), (0, tmp_path), (1, tmp_path))]
-    expected = [(Path(task.path).parent / "expected.json").read_bytes() for task in made]
+    expected = [((Path(task.path).parent / "expected.json").read_bytes(), _workspace(task)) for task in made]
     assert made[0].digest == made[1].digest != made[2].digest
     assert made[0].prompt == made[1].prompt
     assert expected[0] == expected[1] != expected[2]
@@ -193,8 +193,8 @@ async def test_answers_that_do_not_say_it(name: str, form: str, made: Read, leav
         ("find-value", lambda left: (left[0], left[1].lower())),
         ("rename-key", _each(lambda text: re.sub(r"\s+", " ", text))),
         ("rename-key", _each(lambda text: "{" + ",".join(reversed(text.strip()[1:-1].split(","))) + "}")),
-        ("count-lines", _each(lambda text: "late: {}\nlost: {}".format(*text.split()))),
-        ("count-lines", _each(lambda text: text.replace("\n", "\n\n"))),
+        ("count-lines", _each(lambda text: f"late: {text}")),
+        ("count-lines", _each(lambda text: f"\n{text}")),
         ("first-last", _each(lambda text: text.replace("\n", " \n"))),
         ("write-line", _each(lambda text: f"\n{text}")),
         ("add-two", lambda left: (left[0], f"The sum is {left[1]}, in total.txt.")),
@@ -247,9 +247,9 @@ async def test_a_word_may_be_changed_in_more_than_one_way(way: str, made: Read, 
         ("first-last", _each(lambda text: text.split("\n")[0] + "\n?"), 0.5),
         ("first-last", _each(lambda text: f"First: {text.strip()}"), 0.5),
         ("first-last", _each(lambda text: text.replace("\n", " ")), 0.0),
-        ("count-lines", _each(lambda text: text.replace("\n", "0\n", 1)), 0.5),
+        ("count-lines", _each(lambda text: text.replace("\n", "0\n", 1)), 0.0),
         ("count-lines", _each(lambda text: f"{text}5\n"), 0.0),
-        ("count-lines", _each(lambda text: text.replace("\n", " ")), 0.0),
+        ("count-lines", _each(lambda _text: "late\n"), 0.0),
         ("count-lines", _each(lambda text: re.sub(r"(\d+)", r"\1 or 0", text)), 0.0),
         ("list-folder", lambda left: (left[0], left[1].split(", ")[1]), 0.5),
         ("list-folder", lambda left: (left[0], left[1].replace(".", "-1.", 1)), 0.0),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _matching, _wording
 from flatfield.errors import ToolError
-from flatfield.records import Probe, ToolSpec, ToolTraits
+from flatfield.records import Probe, ProbeStep, ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,12 @@ SPEC = ToolSpec(
 PROBES = (
     Probe(
         prompt="In the file road.txt, replace the text turn left by the text turn right.",
-        arguments={"file_path": "road.txt", "old_str": "turn left", "new_str": "turn right"},
+        steps=(
+            ProbeStep(
+                arguments={"file_path": "road.txt", "old_str": "turn left", "new_str": "turn right"},
+                result="edited road.txt at line 1",
+            ),
+        ),
     ),
 )
 

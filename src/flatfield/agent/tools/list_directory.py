@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _wording
 from flatfield.errors import ToolError
-from flatfield.records import Probe, ToolSpec, ToolTraits
+from flatfield.records import Probe, ProbeStep, ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,13 @@ SPEC = ToolSpec(
     },
 )
 
-PROBES = (Probe(prompt="List what is in the directory attic.", arguments={"directory_path": "attic"}),)
+PROBES = (
+    Probe(
+        prompt="List what is in the directory attic.",
+        steps=(ProbeStep(arguments={"directory_path": "attic"}, result="ladder.md\nlantern.md"),),
+        answer="lantern",
+    ),
+)
 
 
 class ListDirectory:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _wording
 from flatfield.errors import ToolError
-from flatfield.records import Probe, ToolSpec, ToolTraits
+from flatfield.records import Probe, ProbeStep, ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,14 +38,15 @@ SPEC = ToolSpec(
 PROBES = (
     Probe(
         prompt="What does the file bell.txt say? Answer with its text only.",
-        arguments={"file_path": "bell.txt"},
-        result="seventeen ducks\n",
+        steps=(ProbeStep(arguments={"file_path": "bell.txt"}, result="seventeen ducks\n"),),
         answer="seventeen ducks",
     ),
     Probe(
-        prompt="Which number is in the file harbour/depth.txt? Answer with the number only.",
-        arguments={"file_path": "harbour/depth.txt"},
-        result="depth in metres: 63\n",
+        prompt="The file harbour/depth.txt names another file. Read both. Which number is in the other one?",
+        steps=(
+            ProbeStep(arguments={"file_path": "harbour/depth.txt"}, result="The depth is in quay.txt.\n"),
+            ProbeStep(arguments={"file_path": "quay.txt"}, result="63 metres\n"),
+        ),
         answer="63",
     ),
 )

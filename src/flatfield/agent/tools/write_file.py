@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.tools import _wording
 from flatfield.errors import ToolError
-from flatfield.records import Probe, ToolSpec, ToolTraits
+from flatfield.records import Probe, ProbeStep, ToolSpec, ToolTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,9 @@ SPEC = ToolSpec(
 PROBES = (
     Probe(
         prompt="Create the file cup.txt. Its text is: two spoons",
-        arguments={"file_path": "cup.txt", "content": "two spoons"},
+        steps=(
+            ProbeStep(arguments={"file_path": "cup.txt", "content": "two spoons"}, result="wrote 10 bytes to cup.txt"),
+        ),
     ),
 )
 

@@ -224,7 +224,7 @@ def _resumed(
     run = store.load_run(None if resume == NEWEST else resume)
     if run.imported:
         raise FlatfieldError(
-            f"run {run.id} is imported from published figures; name another run, there is nothing to resume"
+            f"run {run.id} is imported from {run.origin}; name another run, there is nothing to resume"
         )
     run = reread(run, access)
     run = of_its_store(run, project.folder, project.roster)

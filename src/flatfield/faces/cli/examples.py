@@ -1,4 +1,4 @@
-"""`flatfield examples`: published figures as runs, to report on and to pick from."""
+"""`flatfield examples`: figures of others, and a run of another machine, as runs to report on and to pick from."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from flatfield.runs.store.store import Store
 
 app = typer.Typer(
-    help="Load published figures as runs.",
-    epilog=shown("flatfield examples load nano-agent-2025-08", "flatfield report 20250815"),
+    help="Load runs to look at: published figures, and small models on a laptop.",
+    epilog=shown("flatfield examples load desk-2026-11", "flatfield report 20261130"),
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -45,7 +45,7 @@ def load(
     name: Annotated[str, typer.Argument(metavar="NAME", help="{importer names}")],
     as_json: AsJson = False,
 ) -> None:
-    """Make a run of published figures. They are marked imported: not measured here."""
+    """Make a run of an example, to report on and to pick from. It is marked imported: not measured here."""
     run = load_into(settings(context).store(), name)
     if as_json:
         print_json({"run": run.id, "title": run.evaluation.title})

@@ -39,7 +39,7 @@ def shorter(text: str, characters: int) -> str:
 def _lines(result: RunResult) -> Iterator[str]:
     yield f"# {markdown(result.run.evaluation.title)}"
     yield ""
-    kind = " · published figures, imported" if result.run.imported else ""
+    kind = f" · imported from {markdown(result.run.origin)}" if result.run.imported else ""
     yield f"Run `{result.run.id}` · {counted(result)}{kind}"
     for section in whole(result):
         yield from _section(section)

@@ -30,7 +30,7 @@ def render(result: RunResult) -> str:
 
 def show(result: RunResult, console: Console, *, full: bool = False) -> None:
     """Print the report: details, then the ranking, then which agent to use; `full` leaves out no column."""
-    kind = "; published figures, imported" if result.run.imported else ""
+    kind = f"; imported from {result.run.origin}" if result.run.imported else ""
     wrapped(result.run.evaluation.title, console, style="bold")
     wrapped(f"run {result.run.id}: {counted(result)}{kind}", console)
     for section in compact(result):

@@ -59,7 +59,7 @@ async def judge_again(run: Run, store: Store, retrial: Retrial) -> tuple[str, ..
         StoreError: the store cannot be written.
     """
     if run.imported:
-        raise FlatfieldError(f"run {run.id} is imported from published figures: there is no work that could be judged")
+        raise FlatfieldError(f"run {run.id} is imported from {run.origin}: its letters stay as they are")
     if not any(rubric_of(task) for task in run.tasks):
         raise FlatfieldError(f"no task of run {run.id} has a rubric: there is nothing to judge by")
 

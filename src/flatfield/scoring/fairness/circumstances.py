@@ -27,8 +27,8 @@ def limits(trials: Sequence[TrialRecord], by_task: Mapping[str, Limits]) -> Rece
 def device(run: Run, agent: AgentConfig, trials: Sequence[TrialRecord]) -> Received:
     """Whether the model ran on the user's own device, and on which."""
     own = plugins.traits_or_usual(agent.provider).is_on_device or bool(agent.on_device) or _is_free(trials)
-    where = run.versions.get(DEVICE, "this device")
-    return _one(trials, f"yes: {where}" if own and not run.imported else "yes" if own else "no")
+    where = run.versions.get(DEVICE, "" if run.imported else "this device")
+    return _one(trials, f"yes: {where}" if own and where else "yes" if own else "no")
 
 
 def warmth(trials: Sequence[TrialRecord]) -> Received:
@@ -89,7 +89,9 @@ def scaffold(run: Run, trials: Sequence[TrialRecord]) -> Received:
     works = ((trial.task, turn.reply.scaffold) for trial in trials for turn in trial.turns)
     own = [(task, f"{work.name} {work.version or '(version not known)'}") for task, work in works if work is not None]
     text = (
-        "the publisher's" if run.imported else f"the nano agent of flatfield {run.versions.get('flatfield', UNKNOWN)}"
+        "the publisher's"
+        if any(trial.imported for trial in trials)
+        else f"the nano agent of flatfield {run.versions.get('flatfield', UNKNOWN)}"
     )
     return taken(own, None) if own else _one(trials, text)
 

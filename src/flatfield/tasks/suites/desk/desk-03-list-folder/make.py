@@ -2,7 +2,7 @@
 
 from making import WORDS, draw, text, write
 
-FILES = 7
+FILES = 5
 WANTED = 2
 KINDS = [".csv", ".md", ".txt"]
 

@@ -1,16 +1,15 @@
-"""Settings with two keys that begin with the same word."""
+"""Settings, and two of their keys."""
 
 import json
 
 from making import GOODS, PEOPLE, TOWNS, WORDS, draw, write
 
-OTHERS = 3  # keys beside the two
+OTHERS = 2  # keys beside the two
 
 
 def build(seed, folder):
     rng = draw(seed, "desk-07-rename-key")
-    old, new = rng.sample(WORDS, 2)
-    twin = f"{old}_{rng.choice(['limit', 'name', 'days'])}"
+    old, new, twin = rng.sample(WORDS, 3)
     value = rng.randint(120, 980)
     others = {"town": rng.choice(TOWNS), "owner": rng.choice(PEOPLE), "goods": rng.choice(GOODS)}
     entries = [(old, value), (twin, rng.randint(12, 98)), *list(others.items())[:OTHERS]]

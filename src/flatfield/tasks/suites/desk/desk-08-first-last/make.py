@@ -2,7 +2,7 @@
 
 from making import PEOPLE, TOWNS, draw, text, write
 
-LINES = 9
+LINES = 4
 
 
 def build(seed, folder):

@@ -2,7 +2,7 @@
 
 from making import WORDS, codes, draw, text, write
 
-HOPS = 3
+HOPS = 2
 BESIDE = 3  # files that nothing leads to, with a code each
 
 
@@ -11,7 +11,7 @@ def build(seed, folder):
     names = [f"{word}.txt" for word in rng.sample(WORDS, HOPS + BESIDE)]
     chain, beside = ["start.txt", *names[:HOPS]], names[HOPS:]
     code, *others = codes(rng, 1 + BESIDE)
-    files = {name: text([f"Now read {after}."]) for name, after in zip(chain, chain[1:])}
+    files = {name: text([f"The code is not here. Read {after}."]) for name, after in zip(chain, chain[1:])}
     files |= {name: text([f"The code is {each}."]) for name, each in zip([chain[-1], *beside], [code, *others], strict=True)}
     write(folder, files, {"code": code})
     return {

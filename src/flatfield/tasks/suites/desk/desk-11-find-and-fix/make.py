@@ -19,6 +19,7 @@ def build(seed, folder):
     files = {path: text(lines) for path, lines in pages.items()}
     write(folder, files, {"path": paths[at], "page": mended})
     return {
+        "pages": f"{', '.join(paths[:-1])} and {paths[-1]}",
         "path": paths[at],
         "wrong": towns[at],
         "right": right,

@@ -2,7 +2,7 @@
 
 from making import GOODS, TOWNS, draw, text, write
 
-LEAST, MOST = 120, 470
+LEAST, MOST = 3, 10
 
 
 def build(seed, folder):
@@ -23,12 +23,13 @@ def build(seed, folder):
         "other": other,
         "total": one + other,
         "not_carried": one + other - 10,
+        "near": one + other + 1,
     }
 
 
 def _carrying(rng):
-    """Two different numbers whose last digits add up to more than nine."""
+    """Two different numbers of one digit whose sum has two."""
     while True:
         one, other = rng.sample(range(LEAST, MOST), 2)
-        if one % 10 + other % 10 > 9:
+        if one + other > 9:
             return one, other
