@@ -48,13 +48,15 @@ async def test_it_works_in_the_folder_and_tells_what_it_took(
     assert (answer["success"], answer["result"], answer["error"]) == (True, "It is done.", None)
     metadata = answer["metadata"]
     assert set(metadata) == {
-        "agent", "provider", "model", "stop", "turns", "tool_calls", "files_changed", "input_tokens",
+        "agent", "provider", "model", "answered_by", "address", "stop", "turns", "tool_calls", "files_changed", "input_tokens",
         "cache_read_tokens", "output_tokens", "reasoning_tokens", "cost_usd", "active_seconds",
         "first_token_seconds", "trial",
     }  # fmt: skip
     assert (metadata["agent"], metadata["turns"], metadata["tool_calls"]) == ("desk", 2, 1)
     assert (metadata["input_tokens"], metadata["output_tokens"], metadata["cost_usd"]) == (200, 20, None)
     assert metadata["files_changed"] == ["b.txt"]
+    assert (metadata["answered_by"], metadata["address"]) == ("fake-model", server.base_url)
+    assert answer["execution_time_seconds"] == metadata["active_seconds"]
     assert (folder / "b.txt").read_text() == "beta"
     assert any("write_file" in text for text in told)
     record = Store(folder / ".flatfield").trial(metadata["trial"])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
+AGENTS_AT_ONCE = 16
 ADDRESS_REFUSED = (
     "an agent with an address of its own is refused here: configure it in flatfield.toml, or start the server with "
     "--allow-urls"
@@ -38,7 +39,7 @@ class Desk:
     `lops` are folders whose LOPs and HOPs may be evaluated too; `aloud`: evaluations that it starts speak for
     themselves. `access_of` decides what a project's files may do; `held` are its agents as they were when that was last
     allowed, `waits` says of some of them why they are not used as their files say now. `allow` are protected paths and
-    globs in workspaces that agents may change.
+    globs in workspaces that agents may change. So many agents work at once: `parallel`.
     """
 
     cwd: Path
@@ -57,6 +58,7 @@ class Desk:
     held: dict[str, AgentConfig] = field(default_factory=dict)
     waits: dict[str, str] = field(default_factory=dict)
     allow: tuple[str, ...] = ()
+    parallel: int = AGENTS_AT_ONCE
 
     def project(self) -> Project:
         """The project in force, read anew: a roster may change while the server runs.
