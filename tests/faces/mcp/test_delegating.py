@@ -48,8 +48,8 @@ async def test_it_works_in_the_folder_and_tells_what_it_took(
     assert (answer["success"], answer["result"], answer["error"]) == (True, "It is done.", None)
     metadata = answer["metadata"]
     assert set(metadata) == {
-        "agent", "provider", "model", "answered_by", "address", "stop", "turns", "tool_calls", "files_changed", "input_tokens",
-        "cache_read_tokens", "output_tokens", "reasoning_tokens", "cost_usd", "active_seconds",
+        "agent", "provider", "model", "answered_by", "address", "stop", "turns", "tool_calls", "files_changed",
+        "input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens", "cost_usd", "active_seconds",
         "first_token_seconds", "trial",
     }  # fmt: skip
     assert (metadata["agent"], metadata["turns"], metadata["tool_calls"]) == ("desk", 2, 1)

@@ -33,9 +33,7 @@ class Metadata(BaseModel):
     provider: str
     model: str
     answered_by: str | None = Field(default=None, description="the model that answered, as its replies name it")
-    address: str | None = Field(
-        default=None, description="where it was asked, if not at its vendor's own address"
-    )
+    address: str | None = Field(default=None, description="where it was asked, if not at its vendor's own address")
     stop: str = Field(description="answered, or which limit or failure ended it; working: it has not ended")
     turns: int | None = None
     tool_calls: int | None = None
