@@ -1,4 +1,4 @@
-"""Which agents a client's model may have meant by a name that is none: offered, and taken only where it can be no other.
+"""Which agents may be meant by a name that is none: offered, and taken only where it can be no other one.
 
 What was asked for is repeated in no answer: it might be a key.
 """
