@@ -102,7 +102,7 @@ def read(printed: str) -> Report:
 
 
 def unanswered(printed: str, complained: str) -> str:
-    """What it said of a request that failed twice and more; its report comes at the end, so nothing tells what followed."""
+    """What it said of a request that failed twice or more; its report comes last, so nothing tells what followed."""
     attempts = _ATTEMPT.findall(complained)
     return "" if printed.strip() or not attempts or attempts[-1][1] == "1" else attempts[-1][0]
 
