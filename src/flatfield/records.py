@@ -269,6 +269,7 @@ class Traits(Struct, frozen=True, kw_only=True):
 
     `is_control`: it needs no model and is compared with nothing. `is_scaffold`: a turn of it is the whole run of
     another agent, which takes a `command` and reports in one of `outputs`. `runs_code`: it starts programs as the user.
+    `recalls`: its conversations are `vendors.base.Talk`, and go on from the record of an earlier one word for word.
     `color`: that of its sub-agents in Claude Code.
     """
 
@@ -297,6 +298,7 @@ class Traits(Struct, frozen=True, kw_only=True):
     is_scaffold: bool = False
     outputs: tuple[str, ...] = ()
     runs_code: bool = False
+    recalls: bool = False
     color: str = "yellow"
 
     @property
@@ -719,6 +721,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     attempts used.
     `imported`: taken over from published figures (`published` holds them), not measured here.
     `attempt` names this attempt at the trial and no other one, also of the same trial.
+    `continues`: the trial whose conversation and workspace this one went on with; "" for none.
     """
 
     run: str
@@ -757,6 +760,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     imported: bool = False
     published: dict[str, Any] = field(default_factory=dict)
     attempt: str = ""
+    continues: str = ""
 
     @property
     def id(self) -> str:

@@ -19,8 +19,9 @@ import msgspec
 import pytest
 
 from flatfield import plugins
+from flatfield.agent.files.changed import Beside
 from flatfield.clock import SystemClock
-from flatfield.faces.mcp.delegating import Order, Shared, delegate
+from flatfield.faces.mcp.delegating import Order, Shared, delegate, planned
 from flatfield.faces.mcp.desk import Desk
 from flatfield.faces.mcp.reporting import report_of
 from flatfield.http.services import Kept
@@ -179,7 +180,9 @@ async def delegated(agent: str, folder: Path, desk: Desk) -> str:
 
     project = desk.project()
     order = Order(prompt="Look.", agent=desk.chosen(project, agent, None, None), folder=folder, limits=Limits())
-    answer = await delegate(order, desk, project, Shared(traffic=Lanes(desk.clock), kept=Kept()), tell)
+    traffic = Lanes(desk.clock)
+    shared = Shared(traffic=traffic, kept=Kept(), places=traffic.jobs(1), beside=Beside())
+    answer = await delegate(order, planned(order, desk), desk, project, shared, tell)
     return "\n".join([*said, answer.model_dump_json()])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -131,3 +132,28 @@ async def test_cancelling_returns_what_was_done(folder: Path) -> None:
     assert record.failure.kind == "interrupted"
     assert [change.path for change in record.changes] == ["b.txt"]
     assert record.usage is not None
+
+
+async def test_a_large_folder_of_installed_packages_costs_a_prompt_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody looks into it, neither before the agent works nor after."""
+    packages = folder / "node_modules"
+    for number in range(300):
+        inner = packages / f"package{number}"
+        inner.mkdir(parents=True)
+        (inner / "index.js").write_text("x")
+    looked: list[str] = []
+    scandir = os.scandir
+
+    def seen(path: Any = ".") -> Any:
+        looked.append(os.fspath(path) if isinstance(path, str | os.PathLike) else str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", seen)
+    call = ("write_file", '{"file_path": "b.txt", "content": "beta"}')
+    async with FakeChat([FakeReply(calls=(call,)), FakeReply(text="done")]) as server:
+        record = await work(folder, agent(server.base_url))
+    assert [change.path for change in record.changes] == ["b.txt"]
+    assert not [path for path in looked if "node_modules" in path]
+    assert any(str(folder) in path for path in looked), "the folder itself was looked at"

@@ -20,6 +20,7 @@ from flatfield.errors import NotReady, ProviderError
 from flatfield.http.services import Services
 from flatfield.http.tape import rebuilt
 from flatfield.http.transport import open_session
+from flatfield.machine.programs import Finished
 from flatfield.records import AgentConfig, Price, Reply, Task, Turn, TurnBudget, Usage
 from flatfield.scoring.judge.prompt import SYSTEM_PROMPT as JUDGES_PROMPT
 from flatfield.scoring.judge.reply import UnusableReply
@@ -374,6 +375,58 @@ def test_what_it_obeys_all_the_same_is_said(name: str, version: str, said: str) 
     agent = AgentConfig(name="a", provider="cli", command=("x",) if own else (), model="" if own else name)
     obeyed = _scaffolds.obeyed(_scaffolds.external_of(agent).scaffold, version, own=own)
     assert (obeyed.startswith(said), bool(obeyed)) == (True, bool(said))
+
+
+RETRY = '{"type":"system","subtype":"api_retry","attempt":3,"max_retries":10,"error_status":%s,"error":"unknown"}'
+LOGGED = (
+    'timestamp=2026-11-30T07:22:%s.162Z level=ERROR run=1 message="stream error" providerID=x modelID=m small=%s '
+    'agent=build error.error="AI_APICallError: Cannot connect to API"'
+)
+WAITS = '{"type":"error","message":"Reconnecting... waiting for network (Connection failed)"}'
+TWICE = "Attempt 1 failed. Retrying…\n    at chunk.js:1\nAttempt 2 failed with status 503. Retrying…\n    at chunk.js:1"
+SAID = '{"type":"assistant","message":{"content":[{"type":"text","text":"Writing."}]}}'
+STEP = '{"type":"text","timestamp":1796023355000,"part":{"text":"Writing."}}'
+"""As the programs themselves print it where nothing listens at their address, or 503 is answered. STEP: 07:22:35."""
+
+
+@pytest.mark.parametrize(
+    ("name", "printed", "complained", "said"),
+    [
+        ("claude-code", RETRY % "null", "", "no connection (unknown), at attempt 3 of 10"),
+        ("claude-code", f"{SAID}\n{RETRY % 529}", "", "status 529, at attempt 3 of 10"),
+        ("codex", WAITS, "", "waiting for network"),
+        ("gemini-cli", "", TWICE, "Attempt 2 failed with status 503"),
+        ("opencode", "", LOGGED % ("29", "false"), "Cannot connect to API"),
+        ("opencode", STEP, LOGGED % ("59", "false"), "Cannot connect to API"),
+    ],
+)
+async def test_one_that_waits_for_its_vendor_till_its_time_is_over_is_not_measured(
+    field: Field, monkeypatch: pytest.MonkeyPatch, name: str, printed: str, complained: str, said: str
+) -> None:
+    async def killed(*_: Any) -> Finished:
+        return Finished(exit_code=None, printed=printed, complained=complained)
+
+    monkeypatch.setattr("flatfield.vendors.scaffold.delegation.run_program", killed)
+    agent = AgentConfig(name="a", provider="cli", model=f"{name}/x/m")
+    with pytest.raises(ProviderError, match=r"\(ended for time\): its vendor did not answer") as failed:
+        await field.turn(agent)
+    assert said in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "printed", "complained"),
+    [
+        ("claude-code", f"{RETRY % 529}\n{SAID}", ""),
+        ("codex", f'{WAITS}\n{{"type":"item.completed","item":{{"type":"agent_message","text":"Hm."}}}}', ""),
+        ("gemini-cli", "", TWICE.partition("\n")[0]),
+        ("opencode", STEP, LOGGED % ("29", "false")),
+        ("opencode", "", LOGGED % ("29", "true")),
+        ("opencode", "", ""),
+    ],
+)
+def test_one_that_was_answered_since_was_too_slow(name: str, printed: str, complained: str) -> None:
+    scaffold = _scaffolds.external_of(AgentConfig(name="a", provider="cli", model=f"{name}/x/m")).scaffold
+    assert scaffold.unanswered(printed, complained) == ""
 
 
 async def test_time_is_limited_and_what_it_had_said_is_kept(field: Field) -> None:

@@ -14,12 +14,14 @@ from msgspec import Struct, field
 
 from flatfield import plugins
 from flatfield.agent.loop import NanoAgent, Outcome
+from flatfield.agent.recalling import NOT_DONE, resumed
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.http.retrying import RetryPolicy
 from flatfield.http.services import Services
 from flatfield.http.tape import rebuilt
 from flatfield.http.transport import open_session
-from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, ToolSpec, Usage
+from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, ToolSpec, TrialRecord, Usage
+from flatfield.runs.store.codec import decode, encode
 from flatfield.testing.server import FakeReply, FakeServer, Fault, HostedWire, Step
 from flatfield.testing.wires import new_wire
 from flatfield.vendors import _json_protocol as json_protocol
@@ -131,19 +133,32 @@ class Stage:
         return played
 
     async def run(
-        self, server: FakeServer, policy: RetryPolicy | None = None, limits: Limits = THIRTY, price: Price = no_price
+        self,
+        server: FakeServer,
+        policy: RetryPolicy | None = None,
+        limits: Limits = THIRTY,
+        price: Price = no_price,
+        earlier: tuple[TrialRecord, ...] = (),
     ) -> Played:
         """One trial; whatever happens in it, no key is told and nothing but a provider's error is raised.
 
-        All that is sent, the vendor's own SDK would send too.
+        All that is sent, the vendor's own SDK would send too. It goes on with `earlier` trials.
         """
         async with open_session(self.clock) as session:
             environ = {"PLANTED": KEY}
             services = Services(session=session, clock=self.clock, environ=environ, cache=self.folder, retry=policy)
             opened = plugins.load("provider", self.provider).create(services)
-            watched = Watched(await opened.converse(self._opening(opened, server)))
+            opening = self._opening(opened, server)
+            results: tuple[ToolResult, ...] = ()
+            if earlier:
+                more = msgspec.structs.replace(opening, prompt="And now?")
+                begun = await resumed(more, earlier, opened.converse)
+                assert begun.note == f"goes on with {earlier[-1].id}", "word for word"
+                watched, results = Watched(begun.conversation), begun.results
+            else:
+                watched = Watched(await opened.converse(opening))
             nano = NanoAgent(watched, Reading(), limits, price=price, observe=lambda _: None)
-            outcome = await nano.run()
+            outcome = await nano.run(results)
             await opened.close()
         for request in server.requests:
             self.wire.sdk_takes(request)
@@ -201,6 +216,65 @@ async def test_a_tool_conversation_however_it_arrives(stage: Stage, options: dic
     assert (last.usage.input_tokens, last.usage.cache_read_tokens, last.usage.output_tokens) == (100, 40, 10)
     assert (last.first_token_seconds is not None) == options.get("stream", True)
     assert last.request.base_url
+
+
+def recorded(played: Played, prompt: str = "Do it.") -> TrialRecord:
+    """The trial as it comes back from the store."""
+    record = TrialRecord(
+        run="20260101-000000-abcd",
+        agent="a",
+        task="t",
+        repeat=1,
+        task_digest="",
+        agent_fingerprint="",
+        stop=played.outcome.stop,
+        prompt=prompt,
+        turns=played.outcome.turns,
+    )
+    return decode(encode(record), TrialRecord)
+
+
+@pytest.mark.parametrize("options", [{}, {"stream": False}], ids=str)
+async def test_a_conversation_goes_on_from_its_record_word_for_word(stage: Stage, options: dict[str, Any]) -> None:
+    """The server is strict about what comes back: reasoning, signatures, ids of calls."""
+    script = [CALLING, ANSWER, FakeReply(text="More.", reasoning="Hm."), FakeReply(text="The end.")]
+    async with FakeServer(new_wire(stage.provider), script, models=("gpt-5-mini",), **options) as server:
+        first = recorded(await stage.run(server))
+        second = recorded(await stage.run(server, earlier=(first,)), "And now?")
+        played = await stage.run(server, earlier=(first, second))
+    assert server.violations == []
+    assert (second.turns[0].reply.text, played.outcome.answer) == ("More.", "The end.")
+    assert len(server.requests) == 4, "nothing that was answered before is asked for again"
+    said = texts(server.requests[3])
+    assert said.count("And now?") == 2
+    assert [text for text in said if text in {"Do it.", ANSWER.text, "And now?", "More."}] == [
+        "Do it.", ANSWER.text, "And now?", "More.", "And now?",
+    ]  # fmt: skip
+    assert set(texts(server.requests[1])) <= set(said)
+    assert {result.text for result in first.turns[0].results} <= set(said)
+
+
+async def test_a_conversation_that_a_limit_ended_goes_on_with_what_its_calls_returned(stage: Stage) -> None:
+    async with FakeServer(new_wire(stage.provider), [CALLING, ANSWER], models=("gpt-5-mini",)) as server:
+        first = recorded(await stage.run(server, limits=Limits(seconds=30.0, turns=1)))
+        cut = msgspec.structs.replace(first.turns[0], results=first.turns[0].results[:1])
+        played = await stage.run(server, earlier=(msgspec.structs.replace(first, turns=(cut,)),))
+    assert server.violations == []
+    assert (first.stop, played.outcome.answer) == ("turn_limit", ANSWER.text)
+    assert {first.turns[0].results[0].text, NOT_DONE, "And now?"} <= set(texts(server.requests[1]))
+
+
+async def test_a_conversation_in_the_json_protocol_goes_on_too(stage: Stage) -> None:
+    stage.protocol = "json"
+    call = '{"tool": "read_file", "arguments": {"file_path": "b"}}'
+    script = [FakeReply(text=call), FakeReply(text='{"answer": "More."}')]
+    async with FakeServer(new_wire(stage.provider), script, models=("gpt-5-mini",)) as server:
+        first = recorded(await stage.run(server, limits=Limits(seconds=30.0, turns=1)))
+        played = await stage.run(server, earlier=(first,))
+    assert server.violations == []
+    assert played.outcome.answer == "More."
+    last = next(text for text in reversed(texts(server.requests[1])) if text.endswith("And now?"))
+    assert first.turns[0].results[0].text in last, "one message of ours, as the roles alternate"
 
 
 async def test_usage_that_is_missing_is_not_zero(stage: Stage) -> None:

@@ -70,9 +70,11 @@ class NanoAgent:
         self._observe = observe
         self._turns: list[Turn] = []
 
-    async def run(self) -> Outcome:
-        """Work until the end; every ending is a value, and all that was used until then is in it."""
-        results: tuple[ToolResult, ...] = ()
+    async def run(self, results: tuple[ToolResult, ...] = ()) -> Outcome:
+        """Work until the end; every ending is a value, and all that was used until then is in it.
+
+        `results` are of calls that an earlier trial made in the same conversation last.
+        """
         stop: Stop | None = None
         try:
             while stop is None:

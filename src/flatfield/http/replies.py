@@ -211,6 +211,36 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
     return None
 
 
+def reread(received: bytes, reader: Reader) -> None:
+    """Feed a reader with a body that came before, as `read` did then.
+
+    Raises:
+        Passing: it cannot be read, or does not hold a whole reply.
+    """
+    body = received.removeprefix(codecs.BOM_UTF8)
+    decoder = _decoder("application/x-ndjson" if _is_lines(body) else "", body)
+    if decoder is None:
+        _read(reader.whole, body)
+    else:
+        for data in (*decoder.feed(body), *decoder.close()):
+            if not reader.over and not (reader.complete and data.strip() == DONE):
+                _read(reader.event, data)
+        if isinstance(decoder, EventDecoder) and decoder.stray and not reader.complete:
+            _read(reader.whole, decoder.stray)
+    if not reader.complete:
+        raise Passing("it ends before the reply does")
+
+
+def _is_lines(body: bytes) -> bool:
+    """Whether a body is a JSON object on each of several lines."""
+    first, _, rest = body.strip().partition(b"\n")
+    try:
+        msgspec.json.decode(first)
+    except msgspec.DecodeError:
+        return False
+    return bool(rest)
+
+
 async def _beginning(response: aiohttp.ClientResponse, marks: Marks) -> bytes:
     """The first piece of a body, without the byte order mark that some servers begin with."""
     chunk = await response.content.readany()

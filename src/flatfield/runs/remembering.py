@@ -70,13 +70,15 @@ class ProgramAtWork(Unseen):
         self._looks = Looks(files.root, (OWN,))
         self._witness: Witness | None = files.changed.witness if files.changed else None
         self._mark = ""
+        self._since = 0
 
     def begins(self) -> None:
         """It will write now."""
         self._mark = self._witness.begins() if self._witness else ""
+        self._since = self._files.changed.moment if self._files.changed else 0
         self._looks()
 
     def ended(self) -> None:
         """It writes no more."""
         self._looks()
-        settle(self._files, self._looks, self._mark)
+        settle(self._files, self._looks, self._mark, self._since)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -41,14 +41,16 @@ from flatfield.tasks.access import nobody
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
+    from flatfield.agent.files.changed import Beside
     from flatfield.clock import Clock
     from flatfield.machine.protocols import Sandbox
     from flatfield.records import AgentConfig, LaneLimits, Limits, TrialRecord
     from flatfield.runs.store.underway import Underway
+    from flatfield.runs.traffic.gate import Gate
     from flatfield.tasks.access import Access
 
 PROMPT = "prompt"
@@ -64,7 +66,8 @@ class Surroundings:
     remembers the code that the agent writes. `allow` are paths and globs that the user opened, relative to the
     workspace or absolute; `config` is the flatfield.toml in force, `homes` are the folders beside whose `agents/`
     agents are read. `underway` keeps what finished turns used, where the record is to be stored. `kept` is what may go
-    on running for later prompts of this process.
+    on running for later prompts of this process. `places` are for those who work at once (`Lanes.jobs` of `traffic`):
+    who waits for a lane takes none; None: there is no end of them. `beside` tells agents that work in one folder apart.
     """
 
     clock: Clock
@@ -80,6 +83,8 @@ class Surroundings:
     homes: tuple[Path, ...] = ()
     underway: Underway | None = None
     kept: Kept | None = None
+    places: Gate | None = None
+    beside: Beside | None = None
 
 
 def prompt_task(prompt: str, limits: Limits, agent: AgentConfig) -> Task:
@@ -108,8 +113,11 @@ async def run_here(
     folder: Path,
     limits: Limits,
     around: Surroundings,
+    earlier: tuple[TrialRecord, ...] = (),
 ) -> TrialRecord:
     """Work on `prompt` in `folder` itself, confined to it; cancelling it returns the record of what was done.
+
+    `earlier`: the trials whose conversation it goes on with, oldest first.
 
     What others execute or obey there is not written, and where secrets lie is not read; `run_command`, where the agent
     has it, is kept from both.
@@ -127,7 +135,7 @@ async def run_here(
         limit_agents(lanes, pool, (agent,), around.lanes)
         probing = Probing(pool=pool, lanes=lanes, tell=lambda text: around.observe(Event(kind="note", text=text)))
         agent, _ = await with_protocol(agent, probing)
-        assignment = _assignment(prompt, agent, limits, around.run)
+        assignment = replace(_assignment(prompt, agent, limits, around.run), earlier=earlier)
         commanding = tuple(filter(needs_sandbox, tool_names(agent, assignment.task)))
         sandbox = await _sandbox(protection, commanding) if commanding else None
         work = TrialWork(assignment, _ground(pool, folder, sandbox, around))
@@ -136,12 +144,31 @@ async def run_here(
         def wait() -> None:
             around.observe(Event(kind="waiting", text=f"waiting: others are at work on {lane.name}"))
 
-        async with lanes.hold(lane, wait) as lane_seconds, lanes.alone(lane) as device_seconds:
+        async with (
+            lanes.hold(lane, wait) as lane_seconds,
+            _place(around) as place_seconds,
+            lanes.alone_at_work(lane) as device_seconds,
+        ):
             record = await _worked(work, protection, assignment, sandbox, around)
-        waited = record.queue_seconds + lane_seconds + device_seconds
+        waited = record.queue_seconds + lane_seconds + place_seconds + device_seconds
         return structs.replace(
             record, queue_seconds=waited, notes=(*record.notes, *filter(None, (said,)), *opened(protection))
         )
+
+
+@asynccontextmanager
+async def _place(around: Surroundings) -> AsyncIterator[float]:
+    """Hold a place among those who work at once; the value is the seconds that were waited for it."""
+    if around.places is None:
+        yield 0.0
+        return
+    asked = around.clock.now()
+    text = "waiting: as many agents are at work as may be at once"
+    await around.places.enter(lambda: around.observe(Event(kind="waiting", text=text)))
+    try:
+        yield around.clock.now() - asked
+    finally:
+        around.places.leave()
 
 
 def _protection(folder: Path, around: Surroundings) -> Protection:
@@ -183,7 +210,7 @@ async def _worked(
     """The agent's work in the folder, with all that it writes collected, and the code among it remembered."""
     await asyncio.to_thread(_look, protection)
     root = protection.root
-    changed = Changed(Remembering(root, around.access.ledger, around.observe))
+    changed = Changed(Remembering(root, around.access.ledger, around.observe), around.beside, str(root))
     names = (SANDBOX_ROOT,) if sandbox else ()
     with ConfinedFiles(root, names=names, protection=protection, changed=changed) as files:
         unseen = ProgramAtWork(files) if runs_code(assignment.agent) else None

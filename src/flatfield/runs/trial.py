@@ -16,6 +16,7 @@ from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.copying import copy
 from flatfield.agent.files.removing import discard
 from flatfield.agent.loop import NanoAgent, Outcome
+from flatfield.agent.recalling import Resumed, resumed
 from flatfield.agent.system_prompt import system_prompt
 from flatfield.agent.toolbox import failed_in_short, open_tools
 from flatfield.agent.workspace import SANDBOX_ROOT, Snapshot, Workspace, changes, snapshot
@@ -87,7 +88,7 @@ class Assignment:
     """One trial's own: who does what, under which name and limits, from which files.
 
     `purse_usd`: what is left of the run's dollars for it, where that is less than its limits allow; one that would use
-    more is ended, and not measured.
+    more is ended, and not measured. `earlier`: the trials whose conversation it goes on with, oldest first.
     """
 
     plan: TrialPlan
@@ -98,6 +99,7 @@ class Assignment:
     model_name: str
     files: CopyPlan | None = None
     purse_usd: float | None = None
+    earlier: tuple[TrialRecord, ...] = ()
 
 
 def _unheard(event: Event) -> None:
@@ -149,6 +151,7 @@ class TrialWork:
         self._wall_seconds: float | None = None
         self._changes: tuple[FileChange, ...] = ()
         self._checks: tuple[Check, ...] = ()
+        self._notes: tuple[str, ...] = ()
 
     async def run(self) -> TrialRecord:
         """Make the workspace, work in it, and take it away again, whatever happens."""
@@ -267,14 +270,14 @@ class TrialWork:
             workspace_user=self._owner,
         )
         try:
-            conversation = await pool.converse(opening)
+            begun = await self._begun_conversation(opening)
         except (NotReady, NotFound) as error:
             return Failure(kind="not_ready", message=str(error))
         except ProviderError as error:
             return Failure(kind="provider", message=str(error))
         on_device = pool.of(assignment.agent).on_device(assignment.agent)
         agent = NanoAgent(
-            conversation,
+            begun.conversation,
             tools,
             assignment.limits,
             price=lambda reply: self._ground.prices.usd(assignment.agent, reply.usage, on_device, sent=reply.request),
@@ -284,7 +287,7 @@ class TrialWork:
         )
         await to_the_end(unseen.begins)
         try:
-            self._outcome = await agent.run()
+            self._outcome = await agent.run(begun.results)
         finally:
             await to_the_end(unseen.ended)
         if self._outcome.stop == "error":
@@ -293,6 +296,15 @@ class TrialWork:
             return None
         cut = self._outcome.problem
         return Failure(kind="interrupted", message=cut) if cut else self._interrupted()
+
+    async def _begun_conversation(self, opening: Opening) -> Resumed:
+        """A new conversation, or one that is where its earlier trials left it."""
+        earlier, pool = self._assignment.earlier, self._ground.pool
+        if not earlier:
+            return Resumed(conversation=await pool.converse(opening), results=(), note="")
+        begun = await resumed(opening, earlier, pool.converse)
+        self._notes = (begun.note,)
+        return begun
 
     def _tell(self, kind: EventKind, text: str = "") -> None:
         plan = self._assignment.plan
@@ -346,9 +358,10 @@ class TrialWork:
             changes=self._changes,
             checks=self._checks,
             failure=failure,
-            notes=tuple(_notes(outcome)),
+            notes=(*self._notes, *_notes(outcome)),
             priced=self._ground.prices.described_turns(assignment.agent, outcome.turns),
             attempt=self._attempt,
+            continues=assignment.earlier[-1].id if assignment.earlier else "",
             **sums(outcome, assignment.agent.usd_per_hour),
         )
 

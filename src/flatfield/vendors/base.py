@@ -29,6 +29,7 @@ from flatfield.records import (
     ToolResult,
     ToolSpec,
     Traits,
+    Turn,
     TurnBudget,
     Usage,
 )
@@ -60,6 +61,7 @@ from flatfield.vendors._ready import (
     without_version,
 )
 from flatfield.vendors._reasoning import REASONING_TAGS, parted
+from flatfield.vendors._recalled import Recalled
 from flatfield.vendors._sent import Settings, digest, sent_by
 from flatfield.vendors._text_calls import looks_like_call
 from flatfield.vendors._tool_protocols import (
@@ -90,6 +92,7 @@ __all__ = [
     "Conversation",
     "Dialect",
     "Lane",
+    "Later",
     "Listed",
     "Opening",
     "Provider",
@@ -145,6 +148,13 @@ SYSTEM_PROMPT = (
 # ---------------------------------------------------------------------------- the seams
 
 
+class Later(Struct, frozen=True, kw_only=True):
+    """A further prompt, which is said when so many turns are over."""
+
+    after_turns: int
+    prompt: str
+
+
 class Opening(Struct, frozen=True, kw_only=True):
     """What one trial's conversation starts from. `task` is for the oracle only: no real model's provider reads it.
 
@@ -152,6 +162,8 @@ class Opening(Struct, frozen=True, kw_only=True):
     `workspace`: the absolute path of the folder that the trial works in, for providers that run a scaffold of their own
     there (None: there is none, nothing is to be edited); `workspace_user`: the host uid that it belongs to when that is
     not ours. `is_probe`: nothing of it is measured, so that a model on this device may use what it has read before.
+    `earlier` are turns that were had before, in another trial: they are asked for again one by one, and answered from
+    their record; `later` are the prompts that came, and come, after `prompt`.
     """
 
     agent: AgentConfig
@@ -163,6 +175,8 @@ class Opening(Struct, frozen=True, kw_only=True):
     workspace: str | None = None
     workspace_user: int | None = None
     is_probe: bool = False
+    earlier: tuple[Turn, ...] = ()
+    later: tuple[Later, ...] = ()
 
 
 class Conversation(Protocol):
@@ -312,6 +326,8 @@ class Talk:
         self._transport = transport
         self._dialect = dialect
         self._calls = CallsInText(opening)
+        self._recalled = Recalled(opening.earlier)
+        self._later = {each.after_turns: each.prompt for each in opening.later}
         self._turns = 0
 
     async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
@@ -321,11 +337,13 @@ class Talk:
         return reply
 
     def begin(self, results: Sequence[ToolResult]) -> None:
-        """Another turn begins, with the results of the last one's calls."""
-        if results and (words := self._calls.wording(results)) is not None:
-            self._dialect.say(words)
-        elif results:
+        """Another turn begins, with the results of the last one's calls, and with a prompt that comes now."""
+        words = self._calls.wording(results) if results else None
+        if results and words is None:
             self._dialect.answer(results)
+        said = [text for text in (words, self._later.get(self._turns)) if text is not None]
+        if said:
+            self._dialect.say("\n\n".join(said))
         self._turns += 1
 
     async def ask(self, budget: TurnBudget) -> tuple[Reply, Told]:
@@ -343,7 +361,10 @@ class Talk:
                 output_tokens=cap,
             )
             try:
-                exchange = await self._transport.post(post, dialect.new_reader)
+                if self._recalled.has(self._turns):
+                    exchange = self._recalled.exchange(self._turns, dialect.new_reader)
+                else:
+                    exchange = await self._transport.post(post, dialect.new_reader)
                 break
             except ProviderError as error:
                 meant = dialect.meant(error) if len(refused) < MOST_LESSONS else error

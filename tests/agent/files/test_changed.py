@@ -83,8 +83,8 @@ def test_secrets_are_named_and_never_shown(root: Path) -> None:
         files.write_bytes(".env.local", b"A=1")
         (root / ".env").write_text("A=2")
         (root / "pem").write_bytes(KEY)
-        assert files.note_unseen(".env", was_there=True)
-        assert files.note_unseen("pem", was_there=False)
+        assert files.note_unseen(".env", was_there=True, since=0)
+        assert files.note_unseen("pem", was_there=False, since=0)
         assert listed(files) == [
             (".env", "modified", None), (".env.local", "added", "A=1"), ("key", "added", None), ("pem", "added", None),
         ]  # fmt: skip

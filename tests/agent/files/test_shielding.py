@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.agent.files import shielding
+from flatfield.agent.files.changed import Beside, Changed
+from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.guarding import Protection
 from flatfield.agent.files.protected import table
 from flatfield.agent.files.searching import find
@@ -388,3 +390,30 @@ def test_what_a_killed_process_had_lent_is_given_back(root: Path, run: Run, tmp_
     after = state(root)
     assert {name: after[name] for name in before} == before
     assert after["made"][2] == 0  # type: ignore[index]
+
+
+async def test_a_command_is_not_credited_with_what_another_agent_wrote_meanwhile(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nor with flatfield's own files; what it did to another's file afterwards is its own doing."""
+    monkeypatch.setenv("FLATFIELD_CACHE", str(tmp_path / "cache"))
+    beside = Beside()
+    mine, other = (Changed(beside=beside, root=str(root)) for _ in range(2))
+    protections = [Protection(root) for _ in range(2)]
+    command = "echo x > mine.txt; until [ -e go ]; do sleep 0.02; done; rm touched.txt; echo more > touched.txt"
+    with (
+        ConfinedFiles(root, protection=protections[0], changed=mine) as my_files,
+        ConfinedFiles(root, protection=protections[1], changed=other) as other_files,
+    ):
+        running = asyncio.create_task(
+            run_shielded(command, protections[0], find_sandbox(os.environ), SandboxLimits(), my_files)
+        )
+        while not (root / "mine.txt").exists() and not running.done():  # noqa: ASYNC110 - the sandbox's own process
+            await asyncio.sleep(0.01)
+        other_files.write_bytes("theirs.txt", b"theirs")
+        other_files.write_bytes("touched.txt", b"theirs")
+        write(root, ".flatfield/store.db")
+        other_files.write_bytes("go", b"")
+        await running
+    assert [change.path for change in mine.listed()] == ["mine.txt", "touched.txt"]
+    assert [change.path for change in other.listed()] == ["go", "theirs.txt", "touched.txt"]

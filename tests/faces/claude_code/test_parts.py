@@ -71,7 +71,7 @@ def test_a_sub_agent_has_one_tool_and_a_cheap_model(layout: Layout) -> None:
     for path, text in found.items():
         matter = front_matter(text)
         assert matter["tools"] == layout.tool
-        assert matter["model"] == "haiku"
+        assert matter["model"] == "inherit", "behind a router there may be no other one"
         assert matter["name"] == Path(path).stem
         assert re.fullmatch(r"nano-agent-[a-z0-9-]+", matter["name"])
         assert set(matter) == {"name", "description", "model", "color", "tools"}
@@ -167,3 +167,18 @@ async def test_the_lops_are_proved(tmp_path: Path) -> None:
     tasks = load([".claude/commands/perf"], tmp_path).tasks
     found = await check_tasks(tasks, tmp_path, everything())
     assert [(each.task, each.holds) for each in found] == [(task.id, True) for task in tasks], found
+
+
+@LAYOUTS
+def test_what_passes_prompts_on_may_be_another_model(layout: Layout) -> None:
+    made = files(AGENTS, layout, wrapper_model="claude-sonnet-5-5[1m]")
+    matters = [front_matter(text) for path, text in made.items() if path.startswith(f"{layout.root}agents/")]
+    assert {matter["model"] for matter in matters} == {"claude-sonnet-5-5[1m]"}
+
+
+@LAYOUTS
+def test_the_server_can_be_told_to_leave_out_claude_codes_own_address(layout: Layout) -> None:
+    server = json.loads(files(AGENTS, layout, ignores_base_urls=True)[".mcp.json"])["mcpServers"]["flatfield"]
+    assert "--ignore-base-urls" in server["args"]
+    usual = json.loads(files(AGENTS, layout)[".mcp.json"])["mcpServers"]["flatfield"]
+    assert "--ignore-base-urls" not in usual["args"]

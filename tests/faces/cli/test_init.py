@@ -85,3 +85,11 @@ def test_a_changed_file_is_not_overwritten(folder: Path) -> None:
     assert path.read_text() == "mine"
     run("--dir", "p", "--force")
     assert path.read_text() != "mine"
+
+
+def test_what_passes_prompts_on_and_where_agents_ask_can_be_said(folder: Path) -> None:
+    run("--agents", "gpt-6-luna", "--dir", "here", "--wrapper-model", "my-router-model", "--ignore-base-urls")
+    assert "model: my-router-model\n" in (folder / "here" / "agents" / "nano-agent-gpt-6-luna.md").read_text()
+    assert "--ignore-base-urls" in (folder / "here" / ".mcp.json").read_text()
+    with pytest.raises(FlatfieldError, match="one word"):
+        run("--dir", "there", "--wrapper-model", "two words")

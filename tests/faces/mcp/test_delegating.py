@@ -48,13 +48,15 @@ async def test_it_works_in_the_folder_and_tells_what_it_took(
     assert (answer["success"], answer["result"], answer["error"]) == (True, "It is done.", None)
     metadata = answer["metadata"]
     assert set(metadata) == {
-        "agent", "provider", "model", "stop", "turns", "tool_calls", "files_changed", "input_tokens",
-        "cache_read_tokens", "output_tokens", "reasoning_tokens", "cost_usd", "active_seconds",
+        "agent", "provider", "model", "answered_by", "address", "stop", "turns", "tool_calls", "files_changed",
+        "input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens", "cost_usd", "active_seconds",
         "first_token_seconds", "trial",
     }  # fmt: skip
     assert (metadata["agent"], metadata["turns"], metadata["tool_calls"]) == ("desk", 2, 1)
     assert (metadata["input_tokens"], metadata["output_tokens"], metadata["cost_usd"]) == (200, 20, None)
     assert metadata["files_changed"] == ["b.txt"]
+    assert (metadata["answered_by"], metadata["address"]) == ("fake-model", server.base_url)
+    assert answer["execution_time_seconds"] == metadata["active_seconds"]
     assert (folder / "b.txt").read_text() == "beta"
     assert any("write_file" in text for text in told)
     record = Store(folder / ".flatfield").trial(metadata["trial"])
@@ -191,7 +193,13 @@ async def test_a_quiet_agent_still_gives_signs_of_life(
         ({"agentic_prompt": "  "}, "agentic_prompt is empty"),
         ({}, "agentic_prompt: Field required"),
         ({"agentic_prompt": "x", "modle": "hunter2-key"}, "it has: agentic_prompt, model, provider, agent"),
-        ({"agentic_prompt": "x", "model": "hunter2-key"}, "the models are: "),
+        ({"agentic_prompt": "x", "model": "hunter2-key"}, "list_agents shows which there are"),
+        ({"agentic_prompt": "x", "agent": "hunter2-key"}, "list_agents shows which there are"),
+        ({"agentic_prompt": "x", "model": "gpt5-mini"}, "near it: gpt-5-mini (openai); list_agents"),
+        ({"agentic_prompt": "x", "agent": "GPT 5 Mini"}, "near it: gpt-5-mini (openai); list_agents"),
+        ({"agentic_prompt": "x", "model": "m1", "provider": "opena"}, "did you mean 'openai'?"),
+        ({"agentic_prompt": "x", "model": "openai/gpt-5-mini"}, "OPENAI_API_KEY"),
+        ({"agentic_prompt": "x", "agent": "openai/gpt-5-mini"}, "OPENAI_API_KEY"),
         ({"agentic_prompt": "x", "model": "gpt-5", "provider": "hunter2-key"}, "it is at: openai"),
         ({"agentic_prompt": "x", "agent": "noop", "model": "gpt-5"}, "not both"),
         ({"agentic_prompt": "x", "provider": "openai"}, "provider alone names no agent"),

@@ -18,7 +18,8 @@ async def test_tools_say_what_they_do_to_the_world(connected: Any) -> None:
     async with connected() as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert set(tools) == {
-        "prompt_nano_agent", "list_agents", "evaluate", "evaluation_status", "cancel_evaluation", "report", "pick",
+        "prompt_nano_agent", "agent_result", "list_agents", "evaluate", "evaluation_status", "cancel_evaluation",
+        "report", "pick",
     }  # fmt: skip
     reads = {name for name, tool in tools.items() if tool.annotations.read_only_hint}
     assert reads == {"list_agents", "evaluation_status", "report", "pick"}

@@ -230,3 +230,25 @@ def test_what_is_wrong_on_the_command_line_is_one_sentence(folder: Path) -> None
         assert done.returncode == 2, arguments
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def test_an_agent_in_the_background_is_asked_for_in_a_later_call(folder: Path) -> None:
+    process = start(folder, "--parallel", "3", "--ignore-base-urls")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    begins = {"agentic_prompt": "x", "agent": "noop", "background": True}
+    process.stdin.write(HELLO + READY + message(2, "tools/call", name="prompt_nano_agent", arguments=begins))
+    process.stdin.flush()
+    told = json.loads(process.stdout.readline())
+    while told.get("id") != 2:
+        told = json.loads(process.stdout.readline())
+    trial = told["result"]["structuredContent"]["metadata"]["trial"]
+    asked = message(3, "tools/call", name="agent_result", arguments={"trial": trial, "wait_seconds": 60})
+    process.stdin.write(asked)
+    process.stdin.flush()
+    while told.get("id") != 3:
+        told = json.loads(process.stdout.readline())
+    process.communicate(timeout=20)
+    assert told["result"]["structuredContent"]["metadata"]["stop"] == "answered"
+    assert Store(folder / ".flatfield").trial(trial).stop == "answered"
+    assert process.returncode == 0

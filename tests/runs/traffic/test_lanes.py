@@ -337,6 +337,31 @@ async def test_without_devices_nothing_is_waited_for(clock: Clock) -> None:
         assert (first, second) == (0, 0)
 
 
+async def test_who_waits_for_a_device_lends_his_place_and_has_it_again(clock: Clock, tmp_path: Path) -> None:
+    """Another process has the device: meanwhile nobody else is kept from work."""
+    device = Lane(name="device:local", width=1, device="local")
+    lanes = Lanes(clock, Devices(tmp_path, clock, lambda _: None))
+    places, freed, left = lanes.jobs(1), asyncio.Event(), asyncio.Event()
+
+    async def on_device() -> None:
+        async with places, lanes.alone_at_work(device):
+            freed.set()
+            await left.wait()
+
+    async with Devices(tmp_path, clock, lambda _: None).hold("local", shared=False):
+        task = asyncio.create_task(on_device())
+        await settle()
+        await asyncio.wait_for(places.enter(), 5)
+        places.leave()
+        assert not freed.is_set()
+    await asyncio.wait_for(freed.wait(), 5)
+    waiting = asyncio.create_task(places.enter())
+    await settle()
+    assert not waiting.done(), "it is at work now"
+    left.set()
+    await asyncio.gather(task, waiting)
+
+
 async def test_lanes_with_devices_of_their_own_ask_the_same_servers(clock: Clock, tmp_path: Path) -> None:
     lanes, log = Lanes(clock), list[str]()
     devices = Devices(tmp_path, clock, log.append)

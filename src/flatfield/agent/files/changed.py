@@ -59,20 +59,64 @@ class Nobody:
         """Forget it."""
 
 
+class Beside:
+    """What the agents of one process last wrote with calls of their own, by path: no command beside them did that."""
+
+    def __init__(self) -> None:
+        self._written: dict[str, tuple[int, object, State | None]] = {}
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """How often something was written until now."""
+        return self._count
+
+    def wrote(self, path: str, writer: object, after: State | None) -> None:
+        """Somebody left a path so."""
+        self._count += 1
+        self._written[path] = (self._count, writer, after)
+
+    def is_anothers(self, path: str, writer: object, since: int, now: State | None) -> bool:
+        """Whether a path is as somebody else left it after so many writings."""
+        number, other, after = self._written.get(path, (0, writer, None))
+        if number <= since or other is writer:
+            return False
+        if after is None or now is None:
+            return after is now
+        return after.size_bytes == now.size_bytes and (not now.digest or after.digest == now.digest)
+
+
 class Changed:
     """Collects what each call did to a path, and says in the end what came of all of them.
 
-    Texts are kept up to 64 KiB each and 1 MiB together.
+    Texts are kept up to 64 KiB each and 1 MiB together. `beside` is shared with those who work at the same time, `root`
+    is the folder that paths are relative to.
     """
 
-    def __init__(self, witness: Witness | None = None) -> None:
+    def __init__(self, witness: Witness | None = None, beside: Beside | None = None, root: str = "") -> None:
         self.witness = witness or Nobody()
+        self._beside = beside or Beside()
+        self._root = root
         self._first: dict[str, State | None] = {}
         self._last: dict[str, State | None] = {}
         self._room = ALL_TEXT_LIMIT_BYTES
 
+    @property
+    def moment(self) -> int:
+        """Now, for `note_unseen`."""
+        return self._beside.count
+
     def note(self, path: str, before: State | None, after: State | None) -> None:
-        """A call found a path so, and left it so; None: nothing is there. Caches are left out."""
+        """A call of the agent's own found a path so, and left it so; None: nothing is there. Caches are left out."""
+        self._beside.wrote(f"{self._root}/{path}", self, after)
+        self._note(path, before, after)
+
+    def note_unseen(self, path: str, before: State | None, after: State | None, since: int) -> None:
+        """The same of what changed while a command ran, from a moment on, if it is not what another agent wrote."""
+        if not self._beside.is_anothers(f"{self._root}/{path}", self, since, after):
+            self._note(path, before, after)
+
+    def _note(self, path: str, before: State | None, after: State | None) -> None:
         if not CACHES.isdisjoint(path.split("/")):
             return
         self._first.setdefault(path, before)

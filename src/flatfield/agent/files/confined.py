@@ -221,8 +221,11 @@ class ConfinedFiles:
         finally:
             os.close(folder)
 
-    def note_unseen(self, path: str, *, was_there: bool) -> bool:
-        """Note what something else than these methods made of a file on an agent's behalf; whether it is there now."""
+    def note_unseen(self, path: str, *, was_there: bool, since: int) -> bool:
+        """Note what something else than these methods made of a file on an agent's behalf; whether it is there now.
+
+        `since`: the moment (`Changed.moment`) from which on it may have.
+        """
         after = None
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             info = os.stat(path, dir_fd=self._folder, follow_symlinks=False)
@@ -231,7 +234,7 @@ class ConfinedFiles:
                 with contextlib.suppress(OSError, ToolError):  # it may not be read, or was swapped meanwhile
                     after = state_of(self.read_bytes(path, limit_bytes=TEXT_LIMIT_BYTES), shown=True)
         if self.changed:
-            self.changed.note(path, State() if was_there else None, after)
+            self.changed.note_unseen(path, State() if was_there else None, after, since)
         return after is not None
 
     def stat(self, path: str | os.PathLike[str]) -> Entry:

@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from flatfield.agent.files.stamping import Looks
 
 
-def settle(files: ConfinedFiles, looks: Looks, mark: str) -> None:
+def settle(files: ConfinedFiles, looks: Looks, mark: str, since: int) -> None:
     """Note what changed between two looks, and let the witness of the files settle the mark.
+
+    `since` is the moment (`Changed.moment`) of the first look: what others wrote with calls of their own is theirs.
 
     Where the second look is missing nothing is known: the mark stays, and the folder asks until its user looked at it.
     """
     if files.changed is None or not looks.complete:
         return
-    there = [path for path, was_there in looks.changed() if files.note_unseen(path, was_there=was_there)]
+    there = [path for path, was_there in looks.changed() if files.note_unseen(path, was_there=was_there, since=since)]
     files.changed.witness.settled(mark, [path for path in there if is_code(Path(path), _head(files, path))])
 
 

@@ -155,12 +155,13 @@ async def _run_alone(
     shielded = sandbox.with_mounts(shielding.mounts(before), looks if files else None)
     wider = await asyncio.to_thread(_wider, limits, protection.root, shielding.kept(before))
     mark = await asyncio.to_thread(files.changed.witness.begins) if files and files.changed else ""
+    since = files.changed.moment if files and files.changed else 0
     try:
         result = await shielded.run(command, protection.root, wider)
     finally:
         done = await asyncio.to_thread(shielding.put_right, protection, before)
         if files:
-            await asyncio.to_thread(settle, files, looks, mark)
+            await asyncio.to_thread(settle, files, looks, mark, since)
     return result, done
 
 

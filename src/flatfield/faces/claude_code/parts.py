@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield import __version__
 from flatfield.faces.claude_code.layout import NAME, Layout
-from flatfield.faces.claude_code.wrappers import sub_agent
+from flatfield.faces.claude_code.wrappers import WRAPPER_MODEL, sub_agent
 from flatfield.tasks.agents import wrapper_name
 
 if TYPE_CHECKING:
@@ -39,17 +39,32 @@ _PAGES = Path(__file__).parent / "pages"
 _OWNER = {"name": "The flatfield authors"}
 
 
-def files(agents: Sequence[AgentConfig], layout: Layout, program: str = DEFAULT_PROGRAM) -> dict[str, str]:
-    """All files by their paths; `program` is how Claude Code starts flatfield, one word or several."""
-    made = {f"{layout.root}agents/{wrapper_name(agent.name)}.md": sub_agent(agent, layout) for agent in agents}
+def files(
+    agents: Sequence[AgentConfig],
+    layout: Layout,
+    program: str = DEFAULT_PROGRAM,
+    *,
+    wrapper_model: str = WRAPPER_MODEL,
+    ignores_base_urls: bool = False,
+) -> dict[str, str]:
+    """All files by their paths; `program` is how Claude Code starts flatfield, one word or several.
+
+    `wrapper_model` is the model of Claude Code's that passes prompts on; `ignores_base_urls`: agents leave out its own
+    ANTHROPIC_BASE_URL and the like.
+    """
+    made = {
+        f"{layout.root}agents/{wrapper_name(agent.name)}.md": sub_agent(agent, layout, wrapper_model)
+        for agent in agents
+    }
+    server = _server(program, layout, ignores_base_urls=ignores_base_urls)
     made |= _commands(agents, layout)
     made[f"{layout.root}skills/nano-agents/SKILL.md"] = _filled("SKILL.md", agents, layout)
     hooks = {"hooks": _hooks(program)}
     if layout.kind == "project":
-        return made | {".claude/settings.json": _json(hooks), ".mcp.json": _json(_server(program, layout))}
+        return made | {".claude/settings.json": _json(hooks), ".mcp.json": _json(server)}
     return made | {
         "hooks/hooks.json": _json({"description": "Says when Claude Code is done or waits.", **hooks}),
-        ".mcp.json": _json(_server(program, layout)),
+        ".mcp.json": _json(server),
         ".claude-plugin/plugin.json": _json(_manifest()),
         ".claude-plugin/marketplace.json": marketplace("./"),
     }
@@ -107,11 +122,12 @@ def _where(layout: Layout) -> str:
     return f"(A name that is no path is a file in `{folder}/`, or the only one there whose name begins so.)"
 
 
-def _server(program: str, layout: Layout) -> dict[str, Any]:
+def _server(program: str, layout: Layout, *, ignores_base_urls: bool) -> dict[str, Any]:
     """The server, started before the first prompt: a command that calls its tools would else come too early."""
     command, *words = shlex.split(program)
-    lops = ["--lops", "${CLAUDE_PLUGIN_ROOT}/commands/perf"] if layout.kind == "plugin" else []
-    server = {"command": command, "args": [*words, "mcp", *lops], "alwaysLoad": True, "timeout": TOOL_MILLISECONDS}
+    options = ["--lops", "${CLAUDE_PLUGIN_ROOT}/commands/perf"] if layout.kind == "plugin" else []
+    options += ["--ignore-base-urls"] if ignores_base_urls else []
+    server = {"command": command, "args": [*words, "mcp", *options], "alwaysLoad": True, "timeout": TOOL_MILLISECONDS}
     return {"mcpServers": {NAME: server}}
 
 

@@ -12,13 +12,13 @@ from flatfield.tasks.agents import wrapper_name
 if TYPE_CHECKING:
     from flatfield.faces.claude_code.layout import Layout
 
-WRAPPER_MODEL = "haiku"
-"""Claude Code's own model that passes the prompt on: it needs no wits, and every token of it is overhead."""
+WRAPPER_MODEL = "inherit"
+"""Claude Code's own model that passes the prompt on: the conversation's, as a router may serve no other one."""
 _IN_CALL = frozenset({"name", "provider", "model", "description", "source"})
 
 
-def sub_agent(agent: AgentConfig, layout: Layout) -> str:
-    """The sub-agent's file.
+def sub_agent(agent: AgentConfig, layout: Layout, wrapper_model: str = WRAPPER_MODEL) -> str:
+    """The sub-agent's file; `wrapper_model` is Claude Code's name of the model that passes the prompt on.
 
     A model without settings is named by `model` and `provider`, so that flatfield reads the file as an agent of its
     own; one with settings, which stand in flatfield.toml, by its name there.
@@ -27,7 +27,7 @@ def sub_agent(agent: AgentConfig, layout: Layout) -> str:
     return f"""---
 name: {wrapper_name(agent.name)}
 description: {json.dumps(about, ensure_ascii=False)}
-model: {WRAPPER_MODEL}
+model: {wrapper_model}
 color: {plugins.traits_or_usual(agent.provider).color}
 tools: {layout.tool}
 ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PLUGIN_FOLDER = "flatfield-plugin"
 _PROGRAM = "flatfield"
+_MODEL = re.compile(r"[\w.:/@\[\]-]+")
 SHOWN = 5
 
 app = typer.Typer(
@@ -66,6 +68,15 @@ def claude_code(
     program: Annotated[
         str, typer.Option(metavar="COMMAND", help="How Claude Code starts flatfield.", show_default=True)
     ] = _PROGRAM,
+    wrapper_model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Claude Code's model that passes prompts on, such as haiku.", show_default=True
+        ),
+    ] = "inherit",
+    ignore_base_urls: Annotated[
+        bool, typer.Option("--ignore-base-urls", help="Agents leave out Claude Code's ANTHROPIC_BASE_URL and the like.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there and differ.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -76,12 +87,14 @@ def claude_code(
 
     if not shlex.split(program):
         raise FlatfieldError("--program is empty: say how flatfield is started, such as flatfield")
+    if not _MODEL.fullmatch(wrapper_model):
+        raise FlatfieldError("--wrapper-model is one word: inherit, or a model's name as Claude Code knows it")
     layout = PROJECT if project else PLUGIN
     target = folder.expanduser() if folder is not None else Path("." if project else PLUGIN_FOLDER)
     found = settings(context).project()
     notes(found.notes)
     chosen = _chosen(comma_list(agents, "--agents"), found)
-    wanted = files(chosen, layout, program)
+    wanted = files(chosen, layout, program, wrapper_model=wrapper_model, ignores_base_urls=ignore_base_urls)
     kept = () if force else _kept(wanted, target)
     result = put({path: text for path, text in wanted.items() if path not in kept}, target, force=force)
     ledger_of().made(target / path for path in (*result.written, *result.unchanged))

@@ -65,6 +65,18 @@ def command(
         list[str] | None,
         typer.Option(metavar="PATH", help="A protected path in workspaces that agents may change; several times."),
     ] = None,
+    parallel: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="So many agents work at once (16); who waits for a model is not counted."
+        ),
+    ] = None,
+    ignore_base_urls: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-base-urls", help="Leave out ANTHROPIC_BASE_URL and the like: they are the client's, not agents'."
+        ),
+    ] = False,
     speak: Annotated[
         bool, typer.Option("--speak", help="Say aloud when an agent is done and a run is graded.")
     ] = False,
@@ -73,6 +85,8 @@ def command(
 
     On stdio, until the client closes it; with --http, until Ctrl-C.
     """
+    if ignore_base_urls:
+        _forget_base_urls()
     desk = _desk(context, stdio=http is None)
     desk = replace(
         desk,
@@ -82,6 +96,7 @@ def command(
         lops=_folders("--lops", lops),
         aloud=speak,
         allow=tuple(allow or ()),
+        parallel=desk.parallel if parallel is None else parallel,
     )
     if agent is not None:
         desk.chosen(desk.project(), agent, None, None)
@@ -91,6 +106,18 @@ def command(
         _serve_stdio(desk)
     else:
         _serve_http(desk, _listening(http, tuple(allow_host or ()), tuple(allow_origin or ())))
+
+
+def _forget_base_urls() -> None:
+    """Take out of this process's environment what sends vendors' models elsewhere; `.env` files stay what they are.
+
+    The address of one's own server (OLLAMA_HOST) is nobody else's setting.
+    """
+    from flatfield import plugins
+
+    for traits in plugins.all_traits():
+        if not traits.own_server and os.environ.pop(traits.url_variable, ""):
+            note(f"{traits.url_variable} is ignored: agents ask the addresses of flatfield.toml, or the vendors' own")
 
 
 def _folders(option: str, given: list[Path] | None) -> tuple[Path, ...]:
@@ -176,7 +203,11 @@ def _feed(given: int, called: int, fed: int) -> None:
 async def _served(desk: Desk, serve: Callable[[Server], Awaitable[None]]) -> None:
     """Build the server and let it serve, with a voice where one is wanted."""
     async with heard(Voice(desk.aloud), last_words_seconds=LAST_WORDS_SECONDS) as speaker:
-        await serve(_built(desk if speaker is None else replace(desk, announce=speaker.say)))
+        server = _built(desk if speaker is None else replace(desk, announce=speaker.say))
+        try:
+            await serve(server)
+        finally:
+            await server.at_work.end()
 
 
 def _built(desk: Desk) -> Server:

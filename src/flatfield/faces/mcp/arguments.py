@@ -68,6 +68,13 @@ Provider = Annotated[str | None, Field(description="Whose model, e.g. openai, an
 AgentName = Annotated[str | None, Field(description="A configured agent's name, instead of model.")]
 Folder = Annotated[str | None, Field(description="The folder to work in; else the server's.")]
 LimitsGiven = Annotated[GivenLimits | None, Field(description="What it may use at most.")]
+Background = Annotated[bool, Field(description="Return at once, with a trial id for agent_result.")]
+ContinueTrial = Annotated[
+    str | None, Field(description="A trial's id: go on with its agent, folder and conversation.", min_length=1)
+]
+Trial = Annotated[str, Field(description="Its trial id or the beginning; empty: the latest.")]
+WaitSeconds = Annotated[float, Field(description="Wait for its end so long.", ge=0, le=3600)]
+Cancel = Annotated[bool, Field(description="End it now.")]
 Lops = Annotated[
     list[str], BeforeValidator(_listed), Field(description="LOP files, folders, or suite:NAME.", min_length=1)
 ]

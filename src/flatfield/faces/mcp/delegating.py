@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 from msgspec import Struct
 
+from flatfield import plugins
 from flatfield.errors import FlatfieldError, StoreError
 from flatfield.faces.allowing import allowed
 from flatfield.faces.mcp.answers import Delegated, Metadata
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
+    from flatfield.agent.files.changed import Beside
     from flatfield.faces.mcp.desk import Desk
     from flatfield.http.services import Kept
     from flatfield.records import AgentConfig, Event, Run, TrialRecord
     from flatfield.runs.single import Surroundings
     from flatfield.runs.store.underway import Underway
+    from flatfield.runs.traffic.gate import Gate
     from flatfield.runs.traffic.lanes import Lanes
     from flatfield.tasks.project import Project
 
@@ -33,12 +36,13 @@ HEARTBEAT_SECONDS = 10.0
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """One prompt, who works on it, where, and how much it may use."""
+    """One prompt, who works on it, where, and how much it may use; `earlier`: which trials it goes on with."""
 
     prompt: str
     agent: AgentConfig
     folder: Path
     limits: Limits
+    earlier: tuple[TrialRecord, ...] = ()
 
 
 def limits_of(given: Mapping[str, float | None]) -> Limits:
@@ -63,14 +67,32 @@ def limits_of(given: Mapping[str, float | None]) -> Limits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shared:
-    """What all agents of a server share: what they ask models through, and what stays loaded between them."""
+    """What all agents of a server share: what they ask models through, their places, what stays loaded between them.
+
+    `beside` tells agents that work in one folder apart.
+    """
 
     traffic: Lanes
     kept: Kept
+    places: Gate
+    beside: Beside
+
+
+def planned(order: Order, desk: Desk) -> Run:
+    """The run that an order is; its one trial is `trial_of` it."""
+    from flatfield.runs.single import delegated_run, prompt_task
+
+    task = prompt_task(order.prompt, order.limits, order.agent)
+    return delegated_run(task, order.agent, desk.clock.utc(), order.folder)
+
+
+def trial_of(run: Run) -> str:
+    """The id of a delegated run's only trial."""
+    return f"{run.id}/{run.agents[0].name}/{run.tasks[0].id}/1"
 
 
 async def delegate(
-    order: Order, desk: Desk, project: Project, shared: Shared, tell: Callable[[str], Awaitable[None]]
+    order: Order, run: Run, desk: Desk, project: Project, shared: Shared, tell: Callable[[str], Awaitable[None]]
 ) -> Delegated:
     """Run the agent and store its record; when cancelled, end the agent, store what it did, and be cancelled.
 
@@ -78,19 +100,16 @@ async def delegate(
         FlatfieldError: the agent is not ready, or the store cannot be written; nothing was spent.
     """
     from flatfield.faces.speech.announcing import finished
-    from flatfield.runs.single import delegated_run, prompt_task
     from flatfield.runs.store.underway import Underway
 
-    run = delegated_run(
-        prompt_task(order.prompt, order.limits, order.agent), order.agent, desk.clock.utc(), order.folder
-    )
     access = desk.access_of(project)
     opened, told_of = allowed(project, desk.allow, access)
     for text in told_of:
         await tell(text)
     with closing(Underway(store_of(project).path.parent, run)) as underway:
         around = replace(_surroundings(run, desk, project, shared), underway=underway, access=access, allow=opened)
-        record, problem = await _worked(order, run, project, around, tell)
+        async with shared.kept.in_use():
+            record, problem = await _worked(order, run, project, around, tell)
     answer = told(record, order.agent)
     desk.announce(finished(order.agent.name, (record,)))
     return answer if problem is None else answer.model_copy(update={"error": _and(answer.error, problem)})
@@ -108,6 +127,8 @@ def _surroundings(run: Run, desk: Desk, project: Project, shared: Shared) -> Sur
         lanes=project.lanes,
         traffic=shared.traffic,
         kept=shared.kept,
+        places=shared.places,
+        beside=shared.beside,
         config=project.config,
         homes=(project.folder, desk.cwd),
     )
@@ -123,7 +144,7 @@ async def _worked(
     around = replace(around, observe=lambda event: _note(event, said))
     telling = asyncio.create_task(_tell_all(said, tell))
     # A task of its own: cancelling the call ends it once, and it still returns the record of what was done.
-    work = asyncio.create_task(run_here(order.prompt, order.agent, order.folder, order.limits, around))
+    work = asyncio.create_task(run_here(order.prompt, order.agent, order.folder, order.limits, around, order.earlier))
     try:
         record = await asyncio.shield(work)
     except asyncio.CancelledError:
@@ -138,16 +159,18 @@ async def _worked(
 
 def told(record: TrialRecord, agent: AgentConfig) -> Delegated:
     """What a record says, in the words of the tool's result."""
-    usage = record.usage
+    usage, sent = record.usage, record.turns[-1].reply.request if record.turns else None
     return Delegated(
         success=record.stop == "answered" and record.failure is None,
         result=record.answer,
         error=_error(record),
-        execution_time_seconds=round(record.wall_seconds, 3),
+        execution_time_seconds=round(record.active_seconds, 3),
         metadata=Metadata(
             agent=agent.name,
             provider=agent.provider,
             model=agent.model,
+            answered_by=sent.answered_by or None if sent else None,
+            address=_address(sent.base_url, agent) if sent else None,
             stop=record.stop,
             turns=record.turn_count,
             tool_calls=record.tool_calls,
@@ -162,6 +185,31 @@ def told(record: TrialRecord, agent: AgentConfig) -> Delegated:
             trial=record.id,
         ),
     )
+
+
+def still_working(trial: str, agent: AgentConfig) -> Delegated:
+    """What is to be said of an agent that has not ended."""
+    return _without_record(trial, agent, success=None, stop="working", error=None)
+
+
+def not_begun(trial: str, agent: AgentConfig) -> Delegated:
+    """What is to be said of an agent that was ended before it did anything."""
+    return _without_record(trial, agent, success=False, stop="cancelled", error="it was ended before it began")
+
+
+def _without_record(trial: str, agent: AgentConfig, *, success: bool | None, stop: str, error: str | None) -> Delegated:
+    metadata = Metadata(agent=agent.name, provider=agent.provider, model=agent.model, stop=stop, trial=trial)
+    return Delegated(success=success, result="", error=error, execution_time_seconds=0.0, metadata=metadata)
+
+
+def _address(url: str, agent: AgentConfig) -> str | None:
+    """Where an agent asked, where that is not its vendor's own address and not this device's own model."""
+    from flatfield.vendors.base import is_own
+
+    vendor = plugins.traits_or_usual(agent.provider)
+    if not url or vendor.is_on_device or url.rstrip("/") == vendor.url or is_own(url, vendor):
+        return None
+    return url
 
 
 def _error(record: TrialRecord) -> str | None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flatfield.errors import FlatfieldError
+from flatfield.errors import FlatfieldError, NotFound
+from flatfield.faces.mcp.near_names import meant, offer
 from flatfield.tasks.access import is_broad, nobody
-from flatfield.tasks.agents import listed, near_provider, select_agents
+from flatfield.tasks.agents import near_provider, select_agents
 from flatfield.tasks.project import find_project
 from flatfield.tasks.roster import SHIPPED
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
+AGENTS_AT_ONCE = 16
 ADDRESS_REFUSED = (
     "an agent with an address of its own is refused here: configure it in flatfield.toml, or start the server with "
     "--allow-urls"
@@ -38,7 +40,7 @@ class Desk:
     `lops` are folders whose LOPs and HOPs may be evaluated too; `aloud`: evaluations that it starts speak for
     themselves. `access_of` decides what a project's files may do; `held` are its agents as they were when that was last
     allowed, `waits` says of some of them why they are not used as their files say now. `allow` are protected paths and
-    globs in workspaces that agents may change.
+    globs in workspaces that agents may change. So many agents work at once: `parallel`.
     """
 
     cwd: Path
@@ -57,6 +59,7 @@ class Desk:
     held: dict[str, AgentConfig] = field(default_factory=dict)
     waits: dict[str, str] = field(default_factory=dict)
     allow: tuple[str, ...] = ()
+    parallel: int = AGENTS_AT_ONCE
 
     def project(self) -> Project:
         """The project in force, read anew: a roster may change while the server runs.
@@ -117,9 +120,14 @@ class Desk:
         if ":" in name and not self.allow_urls:
             provider, _, model = name.partition(":")
             return _by_model(model, provider, project.roster)
-        found = select_agents((name,), project.roster)
+        try:
+            found = select_agents((name,), project.roster)
+        except NotFound:
+            if self.allow_urls and ":" in name:
+                raise
+            found = meant(name, project.roster)[:1]
         if len(found) != 1:
-            raise FlatfieldError(f"agent names {len(found)} agents; name one of: {listed(project.roster)}")
+            raise FlatfieldError(f"agent is no one agent's name; {offer(name, project.roster)}")
         return found[0]
 
     def _default(self, project: Project, provider: str | None) -> AgentConfig:
@@ -188,11 +196,12 @@ def _by_model(model: str, provider: str | None, roster: Sequence[AgentConfig]) -
     alike = [one for one in roster if model in (one.model, one.name) and provider in (None, one.provider)]
     if alike:
         return alike[0]
+    if provider is None and (same := meant(model, roster)):
+        return same[0]
     others = sorted({one.provider for one in roster if model in (one.model, one.name)})
     if others:
         raise FlatfieldError(f"that model is not configured at this provider; it is at: {', '.join(others)}")
     providers = sorted({one.provider for one in roster})
     if provider is not None and provider not in providers:
-        raise FlatfieldError(f"there is no provider {provider!r}{near_provider(provider)}")
-    known = sorted({one.model for one in roster if one.model and provider in (None, one.provider)})
-    raise FlatfieldError(f"no agent is configured for that model; the models are: {', '.join(known)}")
+        raise FlatfieldError(f"that is no provider{near_provider(provider)}")
+    raise FlatfieldError(f"no agent is configured for that model; {offer(model, roster, provider)}")

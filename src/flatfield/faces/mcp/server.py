@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from flatfield import __version__
 from flatfield.faces.mcp import prompts, resources, tools
+from flatfield.faces.mcp.at_work import AtWork
 from flatfield.faces.mcp.sharing import Running
 
 if TYPE_CHECKING:
@@ -28,12 +29,13 @@ list_agents shows who is configured. Agents change files in their workspace and 
 class Server(MCPServer):
     """An MCP server whose answers to wrong arguments say what is valid, and repeat nothing that was sent.
 
-    `running` knows the calls that are being worked on.
+    `running` knows the calls that are being worked on, `at_work` the agents, also those that nobody waits for.
     """
 
     def __init__(self, name: str, **given: Any) -> None:  # noqa: ANN401 - what the SDK's own takes
         super().__init__(name, **given)
         self.running = Running()
+        self.at_work = AtWork()
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -70,7 +72,7 @@ def _wrong(tool: str, error: ValidationError) -> str:
 def build(desk: Desk) -> Server:
     """The server with all its tools, resources and prompts."""
     server = Server("flatfield", title="flatfield", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
-    tools.add(server, desk)
+    server.at_work = tools.add(server, desk)
     resources.add(server, desk)
     prompts.add(server, desk)
     return server

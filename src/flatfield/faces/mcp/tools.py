@@ -11,11 +11,14 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, ResourceLink, TextContent, ToolAnnotations
 from pydantic import BaseModel
 
+from flatfield.agent.files.changed import Beside
 from flatfield.errors import FlatfieldError
 from flatfield.faces.mcp import arguments as given
 from flatfield.faces.mcp import evaluations
 from flatfield.faces.mcp.answers import AgentRow, Agents, Choice, Delegated, Report, Status
-from flatfield.faces.mcp.delegating import Order, Shared, delegate, limits_of
+from flatfield.faces.mcp.at_work import AtWork, Call
+from flatfield.faces.mcp.delegating import Shared, delegate, planned, still_working, trial_of
+from flatfield.faces.mcp.ordering import Asked, order_of
 from flatfield.faces.mcp.reporting import choose, report_of
 from flatfield.faces.mcp.roots import client_roots
 from flatfield.faces.wording import printable
@@ -31,11 +34,10 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=BaseModel)
-AGENTS_AT_ONCE = 8
 
 
-def add(server: MCPServer, desk: Desk) -> None:
-    """Register every tool."""
+def add(server: MCPServer, desk: Desk) -> AtWork:
+    """Register every tool; the agents that they set to work."""
     tools = _Tools(desk)
     reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
     works = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True)
@@ -43,6 +45,7 @@ def add(server: MCPServer, desk: Desk) -> None:
     ends = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
     for function, title, hints in (
         (tools.prompt_nano_agent, "Prompt a nano agent", works),
+        (tools.agent_result, "Result of an agent", ends),
         (tools.list_agents, "List agents", reads),
         (tools.evaluate, "Start an evaluation", starts),
         (tools.evaluation_status, "Watch an evaluation", reads),
@@ -51,6 +54,7 @@ def add(server: MCPServer, desk: Desk) -> None:
         (tools.pick, "Pick an agent", reads),
     ):
         server.add_tool(function, title=title, annotations=hints)
+    return tools.at_work
 
 
 def _foreseen(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
@@ -81,14 +85,26 @@ def _seen(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return list(map(_seen, value)) if isinstance(value, list) else value
 
 
+def _telling(context: Context[Any, Any]) -> Callable[[str], Awaitable[None]]:
+    """Tells a call's client of its progress."""
+    steps = 0
+
+    async def tell(text: str) -> None:
+        nonlocal steps
+        steps += 1
+        await context.report_progress(steps, None, printable(text))
+
+    return tell
+
+
 class _Tools:
     """The tools over one desk; each method's name, arguments and docstring are what clients see."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._places = asyncio.Semaphore(AGENTS_AT_ONCE)
-        self._traffic = Lanes(desk.clock)
-        self._kept = Kept()
+        traffic = Lanes(desk.clock)
+        self._shared = Shared(traffic=traffic, kept=Kept(), places=traffic.jobs(desk.parallel), beside=Beside())
+        self.at_work = AtWork()
 
     @_foreseen
     async def prompt_nano_agent(
@@ -100,38 +116,46 @@ class _Tools:
         agent: given.AgentName = None,
         workspace: given.Folder = None,
         limits: given.LimitsGiven = None,
+        background: given.Background = False,  # noqa: FBT002 - arguments come by name
+        continue_trial: given.ContinueTrial = None,
     ) -> Delegated:
-        """Hand a prompt to a nano agent: it works on it in a folder with file tools until it is done, and answers.
+        """Hand a prompt to a nano agent: it works in a folder with file tools until it is done, and answers.
 
-        It can read, write and edit files in the workspace, and cannot leave it. What others execute or obey there
-        (.git, settings, CI files) it cannot change, and where secrets lie it cannot read. Returns the answer, which
-        files changed, and the turns, tokens, seconds and dollars that it took.
+        It cannot leave the folder, change what others execute or obey there (.git, settings, CI), or read secrets.
         """
-        steps = 0
-
-        async def tell(text: str) -> None:
-            nonlocal steps
-            steps += 1
-            await context.report_progress(steps, None, printable(text))
-
-        if not agentic_prompt.strip():
-            raise FlatfieldError("agentic_prompt is empty: say what to do")
-        project = self._desk.project()
-        order = Order(
+        asked = Asked(
             prompt=agentic_prompt,
-            agent=self._desk.chosen(project, agent, provider, model),
-            folder=self._desk.workspace(workspace, await client_roots(context)),
-            limits=limits_of(limits.model_dump(exclude_none=True) if limits else {}),
+            model=model,
+            provider=provider,
+            agent=agent,
+            workspace=workspace,
+            limits=limits.model_dump(exclude_none=True) if limits else None,
+            continue_trial=continue_trial,
         )
-        if self._places.locked():
-            await tell(f"waiting: {AGENTS_AT_ONCE} agents are at work already")
-        async with self._places:
-            if waits := self._desk.waits.get(order.agent.name):
-                await tell(waits)
-            await tell(f"{order.agent.name} begins in {order.folder}")
-            shared = Shared(traffic=self._traffic, kept=self._kept)
-            async with self._kept.in_use():
-                return await delegate(order, self._desk, project, shared, tell)
+        project = self._desk.project()
+        order = order_of(asked, self._desk, project, await client_roots(context))
+        run, tell = planned(order, self._desk), _telling(context)
+        if waits := self._desk.waits.get(order.agent.name):
+            await tell(waits)
+        await tell(f"{order.agent.name} begins in {order.folder}; its trial: {trial_of(run)}")
+        call = Call(trial_of(run), order.agent)
+        work = delegate(order, run, self._desk, project, self._shared, call.hear if background else tell)
+        self.at_work.begin(call, work)
+        return still_working(call.trial, call.agent) if background else await self.at_work.ended(call)
+
+    @_foreseen
+    async def agent_result(
+        self,
+        context: Context[Any, Any],
+        trial: given.Trial = "",
+        wait_seconds: given.WaitSeconds = 0,
+        cancel: given.Cancel = False,  # noqa: FBT002 - as above
+    ) -> Delegated:
+        """Result of an agent in the background, or of one whose call was cut or cancelled."""
+        project = self._desk.project()
+        if cancel:
+            return await self.at_work.cancel(trial, project)
+        return await self.at_work.result(trial, wait_seconds, project, _telling(context))
 
     @_foreseen
     async def list_agents(self) -> Agents:
@@ -158,7 +182,7 @@ class _Tools:
 
         It goes on in the background, also when the client leaves: ask evaluation_status, then report.
         """
-        await self._kept.let_go()  # an evaluation loads its models itself, and wants the memory
+        await self._shared.kept.let_go()  # an evaluation loads its models itself, and wants the memory
         wanted = evaluations.Wanted(
             lops=tuple(lops),
             agents=tuple(agents) if agents else None,

@@ -7,7 +7,7 @@ that run wait for a place in it. What one model refuses narrows no other's lane,
 from __future__ import annotations
 
 import math
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from flatfield.runs.traffic.gate import Gate
@@ -139,6 +139,16 @@ class Lanes:
         To be asked for last, when nothing else is waited for any more: nobody who holds a device may wait for others.
         """
         return self._device(lane.device, shared=False)
+
+    @asynccontextmanager
+    async def alone_at_work(self, lane: Lane) -> AsyncIterator[float]:
+        """As `alone`, for one who has a place of `jobs`: until the device is free, the place is lent to others."""
+        with ExitStack() as waiting:
+            if lane.device:
+                waiting.enter_context(self._work.rest())
+            async with self.alone(lane) as seconds:
+                waiting.close()
+                yield seconds
 
     def beside(self) -> AbstractAsyncContextManager[float]:
         """Use this device beside others of the kind, but not while a model on it is measured; else as `alone`."""

@@ -30,5 +30,6 @@ TRAITS = Traits(
         "أنثروبيك",
     ),
     unsupported=("context_tokens", "gpu_layers"),
+    recalls=True,
     color="orange",
 )

@@ -21,5 +21,6 @@ TRAITS = Traits(
         *("джемма", "ジェマ", "젬마", "ディープマインド", "딥마인드", "дипмайнд", "جيميني", "جوجل", "גוגל", "ג'מיני"),
     ),
     unsupported=("context_tokens", "gpu_layers"),
+    recalls=True,
     color="purple",
 )

@@ -20,6 +20,7 @@ TRAITS = Traits(
     sizes_context=True,
     loaded_context_tokens=DEFAULT_CONTEXT_TOKENS,
     finds_protocol="always",
+    recalls=True,
     color="cyan",
 )
 

@@ -15,5 +15,6 @@ TRAITS = Traits(
     device="by address",
     sizes_context=True,
     finds_protocol="always",
+    recalls=True,
     color="blue",
 )

@@ -29,5 +29,6 @@ TRAITS = Traits(
         "오픈에이아이",
     ),
     unsupported=("context_tokens", "gpu_layers"),
+    recalls=True,
     color="green",
 )

@@ -19,5 +19,6 @@ TRAITS = Traits(
     price_name="openai",
     finds_protocol="on loopback",
     unsupported=("gpu_layers",),
+    recalls=True,
 )
 """Whose keys and address are taken where an agent names no server: OpenAI's own tools honour these."""

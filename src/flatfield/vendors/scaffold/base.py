@@ -56,7 +56,9 @@ class Scaffold(Struct, frozen=True, kw_only=True):
     for all that begin so. `base_url_variable`: the one that sends it to another address. `arguments`: its command line;
     its prompt is on stdin. `settings`: variables that it is given. `home`: variables for a private folder that is made
     for the run and filled from the environment that it is handed; raises ProviderError. `takes_effort`: whether it is
-    told a reasoning effort. `read`: the report in what it printed; raises ValueError where it is none.
+    told a reasoning effort. `read`: the report in what it printed; raises ValueError where it is none. `unanswered`: in
+    what it printed and what it complained of until it was ended, its last words on a request that its vendor did not
+    answer; "" where it said something else since.
 
     `proved`: the version with which the tests see that it obeys nothing of a workspace but `obeys` (words for people).
     `runs`: names of files and folders whose code it runs whatever it is told, also from the folders above: where one of
@@ -70,6 +72,7 @@ class Scaffold(Struct, frozen=True, kw_only=True):
     variables: tuple[str, ...] = ()
     base_url_variable: str = ""
     takes_effort: bool = False
+    unanswered: Callable[[str, str], str] = lambda _printed, _complained: ""
     arguments: Callable[[Job], list[str]] = lambda _job: []
     settings: Callable[[Job], Mapping[str, str]] = field(default=lambda _job: {})
     home: Callable[[Job, Path, Mapping[str, str]], Mapping[str, str]] = field(

@@ -207,7 +207,15 @@ class _Delegation:
         return [_filled(part, filled) for part in job.command]
 
     def _read(self, finished: Finished) -> Report:
-        """The scaffold's own report; one that was ended for time may have none."""
+        """The scaffold's own report; one that was ended for time may have none.
+
+        Raises:
+            ProviderError: it failed, or waited for its vendor until its time was over.
+        """
+        scaffold = self._external.scaffold
+        if finished.exit_code is None and (said := scaffold.unanswered(finished.printed, finished.complained)):
+            why = f"its vendor did not answer: {scrubbed(said, self._keys)[:_COMPLAINT_CHARACTERS]}"
+            raise ProviderError(f"{self._external.name} (ended for time): {why}", left=self._left(finished))
         try:
             report = self._external.scaffold.read(scrubbed(finished.printed, self._keys))
         except ValueError as error:
@@ -234,7 +242,10 @@ class _Delegation:
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
         said = scrubbed(finished.complained or finished.printed, self._keys).strip()[-_COMPLAINT_CHARACTERS:]
         problem = f"{self._external.name} ({ended}): {why}{f'; it said: {said}' if said else ''}"
-        return ProviderError(problem, left=Leftover(wire=(self._kept("", finished),)))
+        return ProviderError(problem, left=self._left(finished))
+
+    def _left(self, finished: Finished) -> Leftover:
+        return Leftover(wire=(self._kept("", finished),))
 
     def _kept(self, prompt: str, finished: Finished) -> Wire:
         """What went in and came out, for whoever wants to see what it did; without keys."""

@@ -65,6 +65,16 @@ def read(printed: str) -> Report:
     )
 
 
+def unanswered(printed: str, _complained: str) -> str:
+    """What it said of a request that it tries again, if that is its last event."""
+    last = (events(printed) or [{}])[-1]
+    if last.get("subtype") != "api_retry":
+        return ""
+    status = last.get("error_status")
+    why = f"status {status}" if status else f"no connection ({last.get('error') or 'unknown'})"
+    return f"{why}, at attempt {last.get('attempt')} of {last.get('max_retries')}"
+
+
 def _usage(result: dict[str, Any], by_model: dict[str, Any]) -> Usage | None:
     """All models' tokens, those of requests beside the conversation too; its input leaves out what is cached."""
     parts = [inner(by_model, name) for name in by_model]
@@ -143,5 +153,6 @@ SCAFFOLD = Scaffold(
     arguments=arguments,
     settings=settings,
     read=read,
+    unanswered=unanswered,
     proved="2.1.197",
 )

@@ -66,6 +66,12 @@ def read(printed: str) -> Report:
     )
 
 
+def unanswered(printed: str, _complained: str) -> str:
+    """What it said of its connection, if that is its last event: what it does not get over ends its turn."""
+    last = (events(printed) or [{}])[-1]
+    return str(last.get("message") or "") if last.get("type") == "error" else ""
+
+
 def _usage(usage: dict[str, object]) -> Usage:
     """Its input holds what is cached, its output the reasoning."""
     return Usage(
@@ -86,6 +92,7 @@ SCAFFOLD = Scaffold(
     takes_effort=True,
     arguments=arguments,
     read=read,
+    unanswered=unanswered,
     proved="0.169.0",
     obeys="the names and descriptions of skills in .codex/skills and .agents/skills, which its model is told",
 )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 OWN = ".gemini"
 """The folder of the user's settings and login, in the home."""
+_ATTEMPT = re.compile(r"^(Attempt (\d+) failed\b.*)$", re.MULTILINE)
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _EDITS = '[[rule]]\ntoolName = ["write_file", "replace"]\ndecision = "allow"\npriority = 100\n'
 
@@ -100,6 +101,12 @@ def read(printed: str) -> Report:
     )
 
 
+def unanswered(printed: str, complained: str) -> str:
+    """What it said of a request that failed twice or more; its report comes last, so nothing tells what followed."""
+    attempts = _ATTEMPT.findall(complained)
+    return "" if printed.strip() or not attempts or attempts[-1][1] == "1" else attempts[-1][0]
+
+
 def _usage(tokens: dict[str, Any]) -> Usage:
     """A model's tokens; its prompt holds what is cached, its candidates leave out the thoughts."""
     return Usage(
@@ -119,5 +126,6 @@ SCAFFOLD = Scaffold(
     arguments=arguments,
     home=home,
     read=read,
+    unanswered=unanswered,
     proved="0.61.0",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,13 +16,23 @@ if TYPE_CHECKING:
 
     from flatfield.vendors.scaffold.base import Job
 
+_FAILED = re.compile(r'^timestamp=(\S+) .*message="stream error" .*small=false .*error\.error="([^"]*)"', re.MULTILINE)
+"""A line of its log on a request that failed; `small` are those for a title."""
 ALLOWED = ("read", "edit", "glob", "grep", "list", "todowrite")
 """What it may do where it may edit; everything else, commands and other folders too, is refused."""
 
 
 def arguments(job: Job) -> list[str]:
-    """One message; what it may do is in its settings."""
-    return ["run", "--format", "json", *(["--model", job.model] if job.model else [])]
+    """One message; what it may do is in its settings. Why a request failed stands in its log alone."""
+    return [
+        "run",
+        "--format",
+        "json",
+        "--print-logs",
+        "--log-level",
+        "ERROR",
+        *(["--model", job.model] if job.model else []),
+    ]
 
 
 def settings(job: Job) -> dict[str, str]:
@@ -56,6 +68,17 @@ def read(printed: str) -> Report:
     )
 
 
+def unanswered(printed: str, complained: str) -> str:
+    """What its log says of a request of the agent's that failed, if no event came since: it tries for ever."""
+    failed = _FAILED.findall(complained)
+    if not failed:
+        return ""
+    stamp, why = failed[-1]
+    last = (events(printed) or [{}])[-1].get("timestamp")
+    failed_at = datetime.fromisoformat(stamp).timestamp()
+    return "" if isinstance(last, int | float) and last / 1000 > failed_at else str(why)
+
+
 def _usage(steps: Sequence[dict[str, Any]]) -> Usage:
     """Its input leaves out what is cached, its output the reasoning."""
     tokens = [inner(step, "tokens") for step in steps]
@@ -77,6 +100,7 @@ SCAFFOLD = Scaffold(
     arguments=arguments,
     settings=settings,
     read=read,
+    unanswered=unanswered,
     proved="1.18.33",
     runs=(".opencode", "opencode.json", "opencode.jsonc"),  # it imports the plugins that these hold or name
 )

@@ -1,0 +1,66 @@
+"""Names that are none: what they may have meant is offered, and taken only where it can be no other agent."""
+
+from __future__ import annotations
+
+import pytest
+
+from flatfield.faces.mcp.near_names import meant, near, offer
+from flatfield.records import AgentConfig
+from flatfield.tasks.roster import SHIPPED
+
+
+def agent(name: str, provider: str, model: str = "", source: str = SHIPPED) -> AgentConfig:
+    return AgentConfig(name=name, provider=provider, model=model or name, source=source)
+
+
+ROSTER = (
+    agent("desk", "openai-chat", "openai/gpt-5-nano", "flatfield.toml"),
+    agent("gpt-5-mini", "openai"),
+    agent("gpt-5-nano", "openai"),
+    agent("claude-opus-5", "anthropic"),
+    agent("claude-opus-5-5", "anthropic"),
+    agent("claude-haiku-4-5", "anthropic"),
+    agent("gpt-oss-20b", "ollama", "gpt-oss:20b"),
+    agent("my-opus", "openai-chat", "m", "flatfield.toml"),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("opus", ["my-opus", "claude-opus-5-5", "claude-opus-5"]),
+        ("claude opus 5.5", ["claude-opus-5-5"]),
+        ("gpt5-mini", ["gpt-5-mini"]),
+        ("GPT_5_MINI", ["gpt-5-mini"]),
+        ("gpt-5-mni", ["gpt-5-mini"]),
+        ("openai/gpt5-mini", ["gpt-5-mini"]),
+        ("haiku", ["claude-haiku-4-5"]),
+        ("hunter2-key", []),
+        ("", []),
+        ("🙂", []),
+    ],
+)
+def test_what_a_name_may_have_meant(name: str, found: list[str]) -> None:
+    assert [one.name for one in near(name, ROSTER)] == found
+    assert ("list_agents" in offer(name, ROSTER)) is True
+
+
+def test_of_one_provider_alone_where_that_is_named() -> None:
+    assert [one.name for one in near("opus", ROSTER, "anthropic")] == ["claude-opus-5-5", "claude-opus-5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("openai/gpt-5-mini", ["gpt-5-mini"]),
+        ("openai:gpt-5-mini", ["gpt-5-mini"]),
+        ("chatgpt/gpt-5-mini", ["gpt-5-mini"]),
+        ("ollama/gpt-oss:20b", ["gpt-oss-20b"]),
+        ("anthropic/gpt-5-mini", []),
+        ("openai/gpt5-mini", []),
+        ("gpt-5-mini", []),
+        ("opus", []),
+    ],
+)
+def test_only_a_whole_name_behind_its_provider_is_taken(name: str, found: list[str]) -> None:
+    assert [one.name for one in meant(name, ROSTER)] == found
