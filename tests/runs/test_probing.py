@@ -12,7 +12,7 @@ from flatfield.agent.probes import all_probes
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.http.services import Services
 from flatfield.http.transport import open_session
-from flatfield.records import AgentConfig, Evaluation, Probed, Reply, Run, Sent, TrialRecord, Turn
+from flatfield.records import AgentConfig, Evaluation, Probed, ProbeStep, Reply, Run, Sent, TrialRecord, Turn
 from flatfield.runs.examination import examine
 from flatfield.runs.probing import Probing, as_carried_out, leaves_open, with_protocols
 from flatfield.runs.traffic.lanes import Lanes
@@ -27,23 +27,29 @@ if TYPE_CHECKING:
     from flatfield.testing.clock import FakeClock
 
 
-def writes_calls_as_text(request: dict[str, Any], _number: int) -> FakeReply:
-    """A model of which no call is native: it does what the probes ask, as JSON in the text."""
+def step_of(request: dict[str, Any]) -> tuple[str, ProbeStep | None, str]:
+    """The probe's tool, what is to be called now, None for nothing, and the answer."""
     said = next(item for item in request["messages"] if item["role"] == "user")["content"]
     name, probe = next(each for each in all_probes() if each[1].prompt == said)
-    if probe.arguments is None or len(request["messages"]) > 3:
-        return FakeReply(text=probe.answer)
-    fields = ", ".join(f'"{key}": "{value}"' for key, value in probe.arguments.items())
+    done = sum(item["role"] == "assistant" for item in request["messages"])
+    return name, probe.steps[done] if done < len(probe.steps) else None, probe.answer or "It is done."
+
+
+def writes_calls_as_text(request: dict[str, Any], _number: int) -> FakeReply:
+    """A model of which no call is native: it does what the probes ask, as JSON in the text."""
+    name, step, answer = step_of(request)
+    if step is None:
+        return FakeReply(text=answer)
+    fields = ", ".join(f'"{key}": "{value}"' for key, value in step.arguments.items())
     return FakeReply(text=f'```json\n{{"name": "{name}", "arguments": {{{fields}}}}}\n```')
 
 
 def calls_natively(request: dict[str, Any], _number: int) -> FakeReply:
     """A model that does what the probes ask, natively."""
-    said = next(item for item in request["messages"] if item["role"] == "user")["content"]
-    name, probe = next(each for each in all_probes() if each[1].prompt == said)
-    if probe.arguments is None or len(request["messages"]) > 3:
-        return FakeReply(text=probe.answer)
-    return FakeReply(calls=((name, json.dumps(probe.arguments)),))
+    name, step, answer = step_of(request)
+    if step is None:
+        return FakeReply(text=answer)
+    return FakeReply(calls=((name, json.dumps(step.arguments)),))
 
 
 def run_of(*agents: AgentConfig) -> Run:
