@@ -39,7 +39,9 @@ def main() -> int:
     else:
         tasks = [task["path"] for task in _json(folder, "tasks", "list", "suite:basic") if task["level"] in LEVELS]
         code = _call(folder, "eval", *tasks, "--agents", ",".join(names), "--repeats", str(asked.repeats))
-    _print_table(_json(folder, "report"), names)
+    report = _json(folder, "report")
+    if report:
+        _print_table(report, names)
     return code
 
 
