@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from flatfield import plugins
@@ -17,9 +19,12 @@ from flatfield.clock import SystemClock
 from flatfield.http.services import Services
 from flatfield.machine.models import cache_folder
 from flatfield.testing.clock import FakeClock
+from flatfield.testing.idle import IdleTime
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+
+    from flatfield.clock import Clock
 
 
 @pytest.fixture
@@ -28,12 +33,23 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def services(tmp_path: Path) -> AsyncIterator[Services]:
+async def idle_time() -> IdleTime:
+    """The test's event loop has time only while nothing happens: its limits strike when all else has come."""
+    return IdleTime(asyncio.get_running_loop())
+
+
+@pytest.fixture
+def services_clock() -> Clock:
+    """What `services` are timed by; modules whose tests wait for limits have `idle_time` here."""
+    return SystemClock()
+
+
+@pytest.fixture
+async def services(tmp_path: Path, services_clock: Clock) -> AsyncIterator[Services]:
     from flatfield.http.transport import open_session
 
-    clock = SystemClock()
-    async with open_session(clock) as session:
-        yield Services(session=session, clock=clock, environ={}, cache=tmp_path)
+    async with open_session(services_clock) as session:
+        yield Services(session=session, clock=services_clock, environ={}, cache=tmp_path)
 
 
 @pytest.fixture
@@ -99,6 +115,10 @@ def _missing(part: str) -> str | None:
 
 
 def pytest_configure() -> None:
+    # A machine that is busy makes no property false.
+    calm = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+    hypothesis.settings.register_profile("calm", calm)
+    hypothesis.settings.load_profile("calm")
     for number in (signal.SIGQUIT, signal.SIGHUP):  # who starts tests in the background has them ignored, children too
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

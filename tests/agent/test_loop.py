@@ -190,6 +190,7 @@ async def test_a_tool_that_hangs_ends_at_the_time_limit() -> None:
     assert outcome.turns[0].tools_seconds == pytest.approx(0.05)  # the call that did not end took all that was left
 
 
+@pytest.mark.usefixtures("idle_time")
 async def test_what_the_sandbox_takes_is_in_no_limit_and_in_no_active_second() -> None:
     class Sandboxed(Echo):
         async def run(self, call: ToolCall) -> ToolResult:

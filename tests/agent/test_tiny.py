@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield import plugins
-from flatfield.agent import tiny
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import NotReady, ProviderError
 from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget, Usage
@@ -18,7 +17,9 @@ from flatfield.vendors.base import Opening
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flatfield.clock import Clock
     from flatfield.http.services import Services
+    from flatfield.testing.idle import IdleTime
     from flatfield.testing.server import Step
 
 ASKED = [traits.name for traits in plugins.all_traits() if traits.asks_server and not traits.is_scaffold]
@@ -30,15 +31,14 @@ def provider(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture
+def services_clock(idle_time: IdleTime) -> Clock:
+    return idle_time
+
+
 @pytest.fixture(autouse=True)
 def _with_a_key(services: Services) -> None:
     services.environ = {"MY_KEY": "planted-key-0123456789"}
-
-
-@pytest.fixture
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For servers that never answer the tiny request: those that do have all the time that a user's have."""
-    monkeypatch.setattr(tiny, "SECONDS", 0.2)
 
 
 def agent(provider: str, server: FakeServer, **settings: Any) -> AgentConfig:
@@ -46,7 +46,7 @@ def agent(provider: str, server: FakeServer, **settings: Any) -> AgentConfig:
     return AgentConfig(name="a", provider=provider, **given)
 
 
-async def turn(services: Services, agent: AgentConfig, seconds: float = 1.0) -> Reply:
+async def turn(services: Services, agent: AgentConfig, seconds: float = 60.0) -> Reply:
     task = Task(id="t", title="t", prompt="")
     opening = Opening(agent=agent, system_prompt="Be brief.", prompt="Do it.", tools=(), task=task)
     async with ProviderPool(services) as pool:
@@ -62,18 +62,17 @@ async def test_a_server_that_answers_the_tiny_request_had_a_slow_model(services:
         assert server.violations == []
         assert len(server.requests) == 2
     assert (reply.finish, reply.text, len(reply.wire)) == ("time", "beginn", 2)
-    assert reply.model_seconds < 10, "the turn's second, and no wait for the tiny request"
+    assert reply.model_seconds == pytest.approx(60.0, abs=0.1), "the turn's minute, and no wait for the tiny request"
     assert reply.retry_seconds > 0, "what the tiny request took is none of the model's time"
     paid = reply.abandoned_usage[-1]
     assert (paid.kept, paid.usage.input_tokens, paid.usage.output_tokens) == (False, 9, 2)
 
 
-@pytest.mark.usefixtures("_impatient")
 @pytest.mark.parametrize("second", [Fault(kind="slow_headers"), Fault(status=503), Fault(kind="cut")], ids=str)
 async def test_one_that_does_not_is_at_fault(services: Services, provider: str, second: Fault) -> None:
     async with FakeServer(new_wire(provider), [Fault(kind="stall"), second]) as server:
         with pytest.raises(
-            ProviderError, match="its server sent nothing for 1 s, and nothing to a tiny second request"
+            ProviderError, match="its server sent nothing for 60 s, and nothing to a tiny second request"
         ) as caught:
             await turn(services, agent(provider, server))
     assert len(caught.value.left.wire) == 2
@@ -110,7 +109,7 @@ async def test_a_short_rest_of_time_decides_nothing(services: Services, provider
             conversation = await pool.converse(opening)
             first = await conversation.turn((), TurnBudget(seconds=100.0, output_tokens=1000))
             result = ToolResult(call_id=first.calls[0].id, name="look", text="seen")
-            reply = await conversation.turn((result,), TurnBudget(seconds=0.2, output_tokens=1000))
+            reply = await conversation.turn((result,), TurnBudget(seconds=10.0, output_tokens=1000))
     assert reply.finish == "time"
 
 
@@ -145,7 +144,6 @@ async def test_one_that_is_not_is_told_its_neighbours(services: Services, provid
         assert len(server.requests) == 1
 
 
-@pytest.mark.usefixtures("_impatient")
 @pytest.mark.parametrize("busy", [Fault(status=429), Fault(status=503), Fault(kind="slow_headers")], ids=str)
 async def test_a_busy_server_is_given_the_benefit_of_the_doubt(services: Services, provider: str, busy: Fault) -> None:
     async with FakeServer(new_wire(provider), [busy], models=["other"]) as server, ProviderPool(services) as pool:

@@ -197,7 +197,9 @@ def test_names_that_are_not_utf8_are_shown(files: ConfinedFiles) -> None:
 names = st.sampled_from(["a", "b", "sub/c", "d/e/f"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(old=st.dictionaries(names, st.binary(max_size=3)), new=st.dictionaries(names, st.binary(max_size=3)))
 def test_law_changes_are_the_difference(
     tmp_path_factory: pytest.TempPathFactory, old: dict[str, bytes], new: dict[str, bytes]

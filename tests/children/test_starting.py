@@ -19,7 +19,7 @@ from flatfield.children.starting import at_the_end, began, end_marked, is_over, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 SLEEP = ("sleep", "300")
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are told by /proc")
 

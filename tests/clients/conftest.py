@@ -33,7 +33,7 @@ collect_ignore_glob = [] if FOLDER else ["*.py"]
 
 MARK = "STAGE_MARK"
 CLIENT_SECONDS = 90.0
-LEAVING_SECONDS = 10.0
+LEAVING_SECONDS = 60.0
 NAMESPACED = re.compile(rb'"name": ?"(mcp__[a-z]+)__([a-z_]+)"')
 Vendor = Callable[..., FakeServer]
 

@@ -144,7 +144,7 @@ async def test_claude_codes_tool_timeout_ends_the_agent_and_keeps_its_record(
         stage.desk(desk.base_url)
         argv, environ = claude(stage, model.base_url)
         done = await stage.run(argv, {**environ, "MCP_TOOL_TIMEOUT": "3000"})
-        for _ in range(50):
+        for _ in range(600):
             if not desk.open_requests:
                 break
             await asyncio.sleep(0.1)

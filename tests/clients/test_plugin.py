@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 NAMES = ("alpha", "beta")
 PROMPT = "Which city is the capital of Iceland? Answer with its name alone."
-MEETING_SECONDS = 30.0
+MEETING_SECONDS = 60.0
 LAYOUTS = pytest.mark.parametrize("layout", [PROJECT, PLUGIN], ids=["project", "plugin"])
 
 

@@ -109,13 +109,13 @@ def serve() -> Iterator[Callable[[Script], FakeChat]]:
 
     def start(script: Script) -> FakeChat:
         server = FakeChat(script, models=("m", "n"))
-        asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(60)
         started.append(server)
         return server
 
     yield start
     for server in started:
-        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result(10)
+        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result(60)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()

@@ -133,7 +133,7 @@ def start() -> Iterator[Callable[[str, Any], str]]:
 
     def begin(provider: str, script: Any) -> str:
         server = FakeServer(new_wire(provider), script, models=("m",))
-        asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(60)
         started.append(server)
         return server.base_url
 
@@ -141,7 +141,7 @@ def start() -> Iterator[Callable[[str, Any], str]]:
     for server in started:
         assert server.violations == []
         assert server.requests
-        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result(10)
+        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result(60)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()

@@ -490,7 +490,7 @@ async def test_an_evaluation_of_models_elsewhere_does_not_wait_for_the_device(si
     assert child.stdout is not None
     try:
         assert await child.stdout.readline() == b"held\n"
-        async with FakeChat(answering()) as server, asyncio.timeout(30):
+        async with FakeChat(answering()) as server, asyncio.timeout(60):
             run = sitting.run([task(verifiers=(CONTAINS, RUBRIC))], [agent(server.base_url)], repeats=2)
             await sitting.evaluate(run, judges=(agent(server.base_url, "judge"),))
     finally:

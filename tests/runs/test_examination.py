@@ -9,10 +9,7 @@ import pytest
 from aiohttp import web
 from msgspec import structs
 
-from flatfield.clock import SystemClock
 from flatfield.errors import NotReady
-from flatfield.http.services import Services
-from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig
 from flatfield.runs import examination
 from flatfield.runs.examination import Finding, RunningServer, agent_spec, examine, find_servers
@@ -24,16 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from flatfield.clock import Clock
+    from flatfield.http.services import Services
+    from flatfield.testing.idle import IdleTime
     from flatfield.vendors.base import UsualServer
 
 KEY = "sk-planted-0123456789"
 
 
 @pytest.fixture
-async def services(tmp_path: Path) -> AsyncIterator[Services]:
-    clock = SystemClock()
-    async with open_session(clock) as session:
-        yield Services(session=session, clock=clock, environ={}, cache=tmp_path)
+def services_clock(idle_time: IdleTime) -> Clock:
+    """A server that answers is found, however late: its time is over only where none does."""
+    return idle_time
 
 
 def usually(monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> None:

@@ -128,7 +128,7 @@ async def played(
             price=lambda said: said.usage.output_tokens / 1e6 if said.usage else None,
             observe=lambda _turn: None,
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             outcome = await nano.run()
         await opened.close()
     record = TrialRecord(

@@ -308,11 +308,12 @@ async def test_counts_that_are_missing_are_not_zero(services: Services) -> None:
         assert (await (await chat(services, server)).turn((), BUDGET)).usage is None
 
 
+@pytest.mark.usefixtures("idle_time")
 async def test_a_cut_answer_and_what_was_begun_when_time_is_over(services: Services) -> None:
     script: list[Step] = [FakeReply(text="half", finish="length"), Fault(kind="stall")]
     async with fake(script) as server:
         assert (await (await chat(services, server)).turn((), BUDGET)).finish == "length"
-        late = await (await chat(services, server)).turn((), TurnBudget(seconds=0.2, output_tokens=10))
+        late = await (await chat(services, server)).turn((), TurnBudget(seconds=10.0, output_tokens=10))
     assert (late.finish, late.text, late.usage) == ("time", "beginn", None)
 
 

@@ -251,10 +251,11 @@ async def test_bad_arguments_do_not_break_the_conversation(services: Services, a
     assert json.loads(server.requests[1]["input"][1]["arguments"]) == {"invalid_arguments": arguments}
 
 
+@pytest.mark.usefixtures("idle_time")
 async def test_time_over_in_mid_stream_keeps_what_came(services: Services) -> None:
     async with serve([Fault(kind="stall")]) as server:
         chat = await start(services, server)
-        reply = await chat.turn((), TurnBudget(seconds=0.2, output_tokens=100))
+        reply = await chat.turn((), TurnBudget(seconds=10.0, output_tokens=100))
     assert (reply.finish, reply.text, reply.usage) == ("time", "beginn", None)
 
 

@@ -162,16 +162,18 @@ async def test_a_final_error_inside_the_stream_is_final(services: Services, cloc
             await conversation(services, server, clock).turn((), BUDGET)
 
 
+@pytest.mark.usefixtures("idle_time")
 async def test_a_stalled_stream_is_tried_again(services: Services, clock: Clock) -> None:
-    policy = RetryPolicy(stall_seconds=0.05)
+    policy = RetryPolicy(stall_seconds=5.0)
     async with FakeServer(ChatWire(), [Fault(kind="stall"), FakeReply(text="ok")]) as server:
         reply = await conversation(services, server, clock, policy).turn((), BUDGET)
     assert reply.attempts == 2
 
 
+@pytest.mark.usefixtures("idle_time")
 async def test_time_over_in_mid_stream_keeps_what_came(services: Services, clock: Clock) -> None:
     async with FakeServer(ChatWire(), [Fault(kind="stall")]) as server:
-        reply = await conversation(services, server, clock).turn((), TurnBudget(seconds=0.1, output_tokens=10))
+        reply = await conversation(services, server, clock).turn((), TurnBudget(seconds=10.0, output_tokens=10))
     assert (reply.finish, reply.text) == ("time", "beginn")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 NAMES = [(rule, name.replace("*", "a")) for rule in table().name for name in rule.names if not rule.beside]
 IDS = [name for _, name in NAMES]
 SEALED = [name for rule, name in NAMES if rule.sealed]
+RACE_SECONDS = 30.0
+"""So long two threads may need until each has come in the other's way."""
 SECRET = "the-secret-of-the-user"
 KEY = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\n"
 
@@ -262,7 +266,7 @@ def test_no_path_of_text_and_links_reaches_a_protected_folder(data: st.DataObjec
 
 
 def race(root: Path, swap: Callable[[], None], path: str, times: int = 400) -> None:
-    """Write on a path while another thread swaps what it means."""
+    """Write on a path while another thread swaps what it means: so often, and until both ways were met."""
     ended = threading.Event()
 
     def swapping() -> None:
@@ -273,8 +277,12 @@ def race(root: Path, swap: Callable[[], None], path: str, times: int = 400) -> N
     with guarded(root) as files:
         thread.start()
         try:
-            outcomes = set()
-            for _ in range(times):
+            outcomes: set[str] = set()
+            ends = time.monotonic() + RACE_SECONDS
+            for count in itertools.count():
+                is_met = "written" in outcomes and len(outcomes) > 1
+                if count >= times and (is_met or time.monotonic() > ends):
+                    break
                 try:
                     files.write_bytes(path, b"evil")
                     outcomes.add("written")

@@ -67,7 +67,7 @@ def test_an_interrupted_evaluation_keeps_what_is_finished_and_resume_does_the_re
     lines = [running.stderr.readline() for _ in range(QUICK)]
     assert [line.split()[0] for line in lines] == ["[1/6]", "[2/6]"]
     running.send_signal(number)
-    out, err = running.communicate(timeout=30)
+    out, err = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "stopping: what runs is ended, what is finished is kept" in err
     assert "interrupted: 2 of 6 trials done, 0 failed, 4 left; go on with: flatfield eval --resume 20" in err
@@ -84,7 +84,7 @@ def test_an_interrupted_evaluation_keeps_what_is_finished_and_resume_does_the_re
 
 def read_until(descriptor: int, text: bytes, seen: bytes = b"") -> bytes:
     """What the terminal showed until it showed `text`."""
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 60
     while text not in seen:
         assert time.monotonic() < ends, seen
         seen += os.read(descriptor, 65536)
@@ -114,7 +114,7 @@ def test_ctrl_c_in_a_terminal_ends_the_live_table_cleanly(project: Path, hanging
     running.send_signal(signal.SIGINT)
     shown += read_all(descriptor)
     os.close(descriptor)
-    assert running.wait(10) == 130
+    assert running.wait(60) == 130
     text = shown.decode()
     assert "last event" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
@@ -133,7 +133,7 @@ def test_a_terminal_that_closes_costs_no_record(cli: Cli, project: Path, hanging
     read_until(descriptor, b"2/6")
     os.close(descriptor)
     running.send_signal(signal.SIGHUP)  # as a shell does whose terminal has closed
-    assert running.wait(30) == 130
+    assert running.wait(60) == 130
     trials = Store(project / ".flatfield").trials(Store(project / ".flatfield").load_run().id)
     assert sum(trial.failure is None for trial in trials) == QUICK
     assert {trial.failure.kind for trial in trials if trial.failure} == {"interrupted"}
@@ -166,7 +166,7 @@ def test_a_command_that_was_told_to_outlive_its_terminal_does(project: Path, han
         pass
     running.send_signal(signal.SIGHUP)
     running.send_signal(signal.SIGTERM)
-    _, err = running.communicate(timeout=30)
+    _, err = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "stopping: what runs is ended" in err
     assert "ended at once" not in err

@@ -55,7 +55,7 @@ def killed(project: Path, serve: Serve) -> Hanging:
         [sys.executable, "-m", "flatfield", *arguments],
         cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as running:  # fmt: skip
-        assert model.all_hang.wait(60)
+        assert model.all_hang.wait(100)
         running.kill()
     model.mended = True
     return model

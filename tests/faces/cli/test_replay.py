@@ -80,7 +80,7 @@ async def test_ctrl_c_ends_it(folder: Path) -> None:
     while b"[1/45]" not in await process.stderr.readline():
         pass
     process.send_signal(signal.SIGINT)
-    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 130
     assert b"Final Ranking" not in out
 

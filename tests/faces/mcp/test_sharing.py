@@ -103,7 +103,7 @@ async def test_the_sdks_client_is_told_and_begins_anew(
             assert await caller.open() == 200
             with pytest.raises(MCPError, match="Session"):
                 await client.list_tools()
-            async with asyncio.timeout(20), Client(url, mode="legacy") as again:
+            async with asyncio.timeout(60), Client(url, mode="legacy") as again:
                 assert await again.list_tools()
 
 

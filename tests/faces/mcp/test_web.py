@@ -86,7 +86,7 @@ async def test_a_client_without_a_stream_of_its_own_is_asked_for_its_roots_on_th
         ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
         async with session.post(url, json=ready, headers=known) as reply:
             assert reply.status == 202
-        async with asyncio.timeout(4), session.post(url, json=call, headers=known) as stream:
+        async with asyncio.timeout(60), session.post(url, json=call, headers=known) as stream:
             while b"roots/list" not in (line := await stream.content.readline()):
                 assert line
             asked = json.loads(line.removeprefix(b"data: "))
@@ -123,7 +123,7 @@ async def test_elsewhere_than_on_loopback_a_token_is_made_and_shown_once(folder:
     assert process.stderr is not None
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             where = (await process.stderr.readline()).decode()
             token = (await process.stderr.readline()).decode().strip().removeprefix("clients send: ")
         url = where.split()[2].rstrip(";").replace("0.0.0.0", "127.0.0.1")

@@ -53,7 +53,9 @@ def test_the_rest_of_the_report_is_there_too(published: RunResult, aimed: RunRes
     assert own["weights"] == {"performance": 0.5, "speed": 0.25, "cost": 0.25}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=30, deadline=None
+)
 @given(answer=st.text())
 def test_any_answer_comes_back_as_it_was(
     make_result: Callable[..., RunResult], trial: Callable[..., Any], answer: str

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FAKE = Path(__file__).parent.parent / "fake_llama"
-GONE_SECONDS = 10
+GONE_SECONDS = 60
 
 # A program for tests that end it rudely: it says its server's pid and, if it may clean up, whether that still lives.
 PROGRAM = """

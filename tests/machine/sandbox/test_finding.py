@@ -25,6 +25,8 @@ from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from flatfield.testing.idle import IdleTime
+
 needs_bwrap = pytest.mark.needs("bwrap")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends files to another user")
 
@@ -191,10 +193,11 @@ async def test_background_processes_end_with_their_command(sandbox: Bubblewrap, 
 
 
 @needs_bwrap
-async def test_all_processes_end_when_time_is_over(sandbox: Bubblewrap, work: Path) -> None:
-    result = await _run(sandbox, f"{SURVIVORS}; echo until then; sleep 600", work, wall_seconds=0.5)
+async def test_all_processes_end_when_time_is_over(sandbox: Bubblewrap, work: Path, idle_time: IdleTime) -> None:
+    idle_time.only(1.5, once=(work / "said").exists)
+    result = await _run(sandbox, f"{SURVIVORS}; echo until then; echo > said; sleep 600", work, wall_seconds=1.0)
     assert (result.exit_code, result.timed_out, result.output) == (None, True, "until then\n")
-    assert 0.5 <= result.seconds < 5
+    assert 1.0 <= result.seconds < 1.5
     assert _all_gone(work)
 
 
@@ -377,9 +380,10 @@ async def test_unsafe_commands_get_a_clean_environment_and_pytest(work: Path, mo
     assert unsafe.user is None
 
 
-async def test_unsafe_commands_end_in_time_with_their_group(work: Path) -> None:
-    command = "exec 9>lock; flock 9; sleep 600 & echo x; sleep 600"
-    result = await _run(UnsafeSandbox(os.environ), command, work, wall_seconds=0.3)
+async def test_unsafe_commands_end_in_time_with_their_group(work: Path, idle_time: IdleTime) -> None:
+    idle_time.only(1.5, once=(work / "said").exists)
+    command = "exec 9>lock; flock 9; sleep 600 & echo x; echo > said; sleep 600"
+    result = await _run(UnsafeSandbox(os.environ), command, work, wall_seconds=1.0)
     assert (result.exit_code, result.timed_out, result.output) == (None, True, "x\n")
     assert _all_gone(work)
 

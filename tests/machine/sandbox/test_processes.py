@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,9 @@ from hypothesis import strategies as st
 from flatfield.errors import NotReady
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.processes import MARKED, CommandOutput, HeadAndTail, Start, run_to_end
+
+if TYPE_CHECKING:
+    from flatfield.testing.idle import IdleTime
 
 
 @given(st.lists(st.text("abcdefghij", max_size=300), max_size=30), st.integers(2, 400))
@@ -55,11 +59,25 @@ async def test_exit_code_and_both_streams_in_their_order(tmp_path: Path) -> None
     assert await _shell("echo $A; echo two >&2; exit 7", tmp_path) == (7, "1\ntwo\n")
 
 
-async def test_a_commands_time_begins_with_it_and_the_mark_that_tells_so_is_not_shown(tmp_path: Path) -> None:
-    late = ("/bin/sh", "-c", 'echo before; sleep 0.3; exec /bin/sh -c "$0" sh "$1"', MARKED, "sleep 0.1; echo done")
-    ended = await run_to_end(lambda _: late, Start(cwd=tmp_path, environ={}), SandboxLimits())
+async def test_a_commands_time_begins_with_it_and_the_mark_that_tells_so_is_not_shown(
+    tmp_path: Path, idle_time: IdleTime
+) -> None:
+    """Time passes here by the test's hand alone: 100 seconds before the command begins, and 7 while it runs."""
+    idle_time.only(0.0)
+    before = 'echo before; echo > up; until test -e go; do sleep 0.01; done; exec /bin/sh -c "$0" sh "$1"'
+    command = "echo > begun; until test -e end; do sleep 0.01; done; echo done"
+    late, limits = ("/bin/sh", "-c", before, MARKED, command), SandboxLimits(wall_seconds=1000.0)
+    run = asyncio.create_task(run_to_end(lambda _: late, Start(cwd=tmp_path, environ={}), limits))
+    for sign, seconds, answer in (("up", 100.0, "go"), ("begun", 7.0, "end")):
+        while not (tmp_path / sign).exists():  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # what was written before the sign is read
+        await asyncio.sleep(0)
+        idle_time.seconds += seconds
+        (tmp_path / answer).touch()
+    ended = await run
     assert ended.output == "before\ndone\n"
-    assert 0.05 < ended.seconds < 0.3
+    assert ended.seconds == pytest.approx(7.0, abs=0.1)
 
 
 async def test_only_the_first_mark_is_ours(tmp_path: Path) -> None:
@@ -86,12 +104,17 @@ async def test_standard_input_is_empty(tmp_path: Path) -> None:
     assert await _shell("cat; echo end", tmp_path) == (0, "end\n")
 
 
-async def test_over_time_the_output_until_then_is_kept(tmp_path: Path) -> None:
-    assert await _shell("echo begun; exec sleep 600", tmp_path, seconds=0.2) == (None, "begun\n")
+async def test_over_time_the_output_until_then_is_kept(tmp_path: Path, idle_time: IdleTime) -> None:
+    idle_time.only(21.0, once=(tmp_path / "said").exists)
+    assert await _shell("echo begun; echo > said; exec sleep 600", tmp_path) == (None, "begun\n")
 
 
-async def test_a_flood_is_read_until_time_is_over(tmp_path: Path) -> None:
-    code, output = await _shell("yes flood", tmp_path, seconds=0.3)
+async def test_a_flood_is_read_until_time_is_over(tmp_path: Path, idle_time: IdleTime) -> None:
+    run = asyncio.create_task(_shell("yes flood | head -c 1000000; echo > floods; exec yes flood", tmp_path))
+    while not (tmp_path / "floods").exists():  # noqa: ASYNC110 - another process makes it
+        await asyncio.sleep(0)
+    idle_time.seconds += 21.0
+    code, output = await run
     assert code is None
     assert output.startswith("flood\nflood\n")
     assert "bytes of output are left out here" in output

@@ -22,13 +22,13 @@ async def test_a_cancellation_comes_when_the_work_is_done(fails: bool) -> None:
 
     def work() -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
         ended.set()
         if fails:
             raise OSError("too late to matter")
 
     task = asyncio.create_task(to_the_end(work))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, 60)
     task.cancel()
     await asyncio.sleep(0)
     task.cancel()
@@ -45,11 +45,11 @@ async def test_what_must_not_be_lost_comes_out_of_a_cancellation_too() -> None:
 
     def work(value: int) -> int:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return value
 
     task = asyncio.create_task(whatever_comes(work, 7))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, 60)
     for _ in range(2):
         task.cancel()
         await asyncio.sleep(0)

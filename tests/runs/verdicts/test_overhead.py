@@ -22,6 +22,8 @@ from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flatfield.testing.idle import IdleTime
+
 PRICES = Prices({"fake-model": Price(input_mtok=1.0, output_mtok=2.0, source="test")})
 CONTAINS = VerifierSpec(kind="answer", options={"contains": "42"})
 RUBRIC = VerifierSpec(kind="rubric", options={"value": ["It is polite."]})
@@ -60,6 +62,12 @@ class Served:
             self._clock.seconds += 250.0
         text = json.dumps({"reason": "r", "evidence": [], "letter": "B"})
         return FakeReply(text=text, usage=MILLIONS) if self._hard else FakeReply(text=text)
+
+
+@pytest.fixture(autouse=True)
+async def _time_stands_still(idle_time: IdleTime) -> None:
+    """What checks take is told by the event loop, and is compared, too."""
+    idle_time.only(0.0)
 
 
 async def sat(folder: Path, rounds: int | None, *manners: dict[str, bool]) -> list[tuple[RunResult, Served]]:
