@@ -65,6 +65,15 @@ def command(
         list[str] | None,
         typer.Option(metavar="PATH", help="A protected path in workspaces that agents may change; several times."),
     ] = None,
+    ask_usd: Annotated[
+        float | None, typer.Option(metavar="N", min=0, help="Ask before evaluations of more dollars (1 if not given).")
+    ] = None,
+    ask_minutes: Annotated[
+        float | None, typer.Option(metavar="N", min=0, help="Ask before evaluations of more minutes (60).")
+    ] = None,
+    lop_prompts: Annotated[
+        bool, typer.Option("--lop-prompts", help="Each LOP is a prompt: a slash command in most clients.")
+    ] = False,
     speak: Annotated[
         bool, typer.Option("--speak", help="Say aloud when an agent is done and a run is graded.")
     ] = False,
@@ -81,6 +90,9 @@ def command(
         allow_urls=allow_urls,
         lops=_folders("--lops", lops),
         aloud=speak,
+        ask_usd=desk.ask_usd if ask_usd is None else ask_usd,
+        ask_minutes=desk.ask_minutes if ask_minutes is None else ask_minutes,
+        lop_prompts=lop_prompts,
         allow=tuple(allow or ()),
     )
     if agent is not None:
