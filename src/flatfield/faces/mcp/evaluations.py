@@ -69,10 +69,6 @@ async def begin(run: Run, desk: Desk, project: Project) -> Status:
     Raises:
         NotReady: an agent is not ready; nothing was spent.
     """
-    if reasons := await _unready(run, desk, project):
-        raise NotReady(
-            f"nothing was started: {'; '.join(reasons)}; leave them out of agents (list_agents shows who is ready)"
-        )
     async with store_of(project) as store:
         await store.save_run(run)
     return await _carried_out(run, desk, project)
@@ -104,12 +100,20 @@ async def _carried_out(run: Run, desk: Desk, project: Project) -> Status:
     return status(run.id, desk)
 
 
-async def _unready(run: Run, desk: Desk, project: Project) -> list[str]:
-    """Why which agents cannot begin, as far as that is seen without asking a model."""
+async def check_ready(run: Run, desk: Desk, project: Project) -> None:
+    """Refuse a run that could not begin, as far as that is seen without asking a model.
+
+    Raises:
+        NotReady: an agent or a judge is not ready.
+    """
     from flatfield.faces.mcp.listing import glances
 
     judges = select_agents(run.evaluation.judge, project.roster) if run.evaluation.judge else ()
-    return [why for why in (await glances((*run.agents, *judges), desk, project)).values() if why]
+    found = await glances((*run.agents, *judges), desk, project)
+    if reasons := [f"{name}: {why}" for name, why in found.items() if why]:
+        raise NotReady(
+            f"nothing was started: {'; '.join(reasons)}; leave them out of agents (list_agents shows who is ready)"
+        )
 
 
 async def watch(run: str, wait_seconds: float, desk: Desk, tell: Callable[[Status], Awaitable[None]]) -> Status:

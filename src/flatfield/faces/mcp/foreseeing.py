@@ -59,8 +59,8 @@ def planned(run: Run, found: Forecast) -> Plan:
     return Plan(
         answer=f"{in_short(found)}: {many(len(run.agents), 'agent')} on {many(len(run.tasks), 'task')}.",
         trials=found.trials,
-        usd=found.usd,
-        most_usd=found.most_usd,
+        usd=_rounded(found.usd),
+        most_usd=_rounded(found.most_usd),
         minutes=round(found.wall_seconds / 60, 2),
         agents=[_expected(line) for line in found.agents],
         judges=[_expected(line) for line in found.judges if line.trials],
@@ -72,7 +72,11 @@ def planned(run: Run, found: Forecast) -> Plan:
 def _expected(line: Line) -> Expected:
     known = ", ".join(BASES[kind] for kind in line.known)
     active = round(line.active_seconds, 1)
-    return Expected(name=line.name, trials=line.trials, usd=line.usd, active_seconds=active, known_from=known)
+    return Expected(name=line.name, trials=line.trials, usd=_rounded(line.usd), active_seconds=active, known_from=known)
+
+
+def _rounded(usd: float | None) -> float | None:
+    return None if usd is None else round(usd, 6)
 
 
 def in_short(found: Forecast) -> str:
@@ -111,7 +115,9 @@ def too_much(run: Run, found: Forecast, desk: Desk, project: Project) -> TooMuch
     unknown = [line.name for line in lines if line.trials and line.usd is None and line.name not in near]
     usd = math.inf if unknown else _known_usd(found)
     if min(usd, math.inf if budget is None else budget) > desk.ask_usd:
-        why = f"nobody knows the price of {', '.join(unknown)}" if unknown else f"more than {dollars(desk.ask_usd)}"
+        why = (
+            f"nobody knows the price of {', '.join(unknown)}" if unknown else f"it is more than {dollars(desk.ask_usd)}"
+        )
         return TooMuch(why, f"budget_usd of at most {desk.ask_usd:g}")
     if min(found.wall_seconds, math.inf if budget_seconds is None else budget_seconds) > desk.ask_minutes * 60:
         return TooMuch(
@@ -127,7 +133,7 @@ async def refusal(
     ahead = too_much(run, found, desk, project)
     if ahead is None:
         return None
-    agreed = await _agreed(context, f"Start this evaluation? {in_short(found)}: {ahead.why}.")
+    agreed = await _agreed(context, f"Start this evaluation? {in_short(found)}; {ahead.why}.")
     if isinstance(agreed, InputRequiredResult):
         return agreed
     if agreed is None:

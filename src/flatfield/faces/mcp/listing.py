@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -36,7 +37,8 @@ SHOWN_NAMES = 12
 MOST_AGENTS = 60
 """Rows where nothing is asked for, names in a line, and rows where something is."""
 MOST_TASKS = 60
-_WORDS = 60
+_WORDS, _REASON = 60, 80
+"""Characters of a description, and of why agents cannot begin."""
 _SAMPLE = 1000
 """Tokens of a small request, as a price may rise with its size."""
 _SHOWN_TAGS = 3
@@ -51,7 +53,7 @@ async def agents_of(match: str, desk: Desk, project: Project) -> Agents:
     async with _open_pool(desk, project) as pool:
         reasons = await _glances(chosen, desk, pool)
         cost = await asyncio.to_thread(_costs, chosen, desk.prices_of(project), pool)
-    ranked = sorted(chosen, key=lambda agent: _place(agent, reasons, trials))
+    ranked = _ranked(chosen, reasons, trials)
     shown = ranked[:MOST_AGENTS] if match else [one for one in ranked if not reasons[one.name]][:SHOWN_AGENTS]
     rows = [_row(agent, reasons[agent.name], cost[agent.name], trials.get(agent.name)) for agent in shown]
     others = [agent for agent in ranked if agent not in shown]
@@ -70,13 +72,22 @@ def _experience(project: Project) -> dict[str, Experience]:
     return experience(store_of(project), project.roster)
 
 
-def _place(
-    agent: AgentConfig, reasons: Mapping[str, str], trials: Mapping[str, Experience]
-) -> tuple[bool, bool, bool, float, str]:
-    """Ready first, then one's own, then the best by own trials; controls last of their kind."""
-    known = trials.get(agent.name)
-    best = -known.performance if known else 1.0
-    return bool(reasons[agent.name]), is_control(agent), agent.source == SHIPPED, best, agent.name
+def _ranked(
+    agents: Sequence[AgentConfig], reasons: Mapping[str, str], trials: Mapping[str, Experience]
+) -> list[AgentConfig]:
+    """Ready ones, one's own, the best by own trials; else of each provider the newest, then the next. Controls last."""
+    of_provider: Counter[str] = Counter()
+    turns: dict[str, int] = {}
+    for agent in reversed(agents):  # a roster has older models first
+        turns[agent.name] = of_provider[agent.provider]
+        of_provider[agent.provider] += 1
+
+    def place(agent: AgentConfig) -> tuple[bool, bool, bool, float, int]:
+        known = trials.get(agent.name)
+        untried = 1.0 - known.performance if known else 2.0
+        return bool(reasons[agent.name]), is_control(agent), agent.source == SHIPPED, untried, turns[agent.name]
+
+    return sorted(agents, key=place)
 
 
 def _row(agent: AgentConfig, why_not: str, price: str, known: Experience | None) -> AgentRow:
@@ -103,7 +114,7 @@ def _others(agents: Sequence[AgentConfig], reasons: Mapping[str, str]) -> list[O
     """Who has no row, by why not, a line each."""
     grouped: dict[str, list[str]] = {}
     for agent in agents:
-        grouped.setdefault(reasons[agent.name] or "ready too", []).append(agent.name)
+        grouped.setdefault(one_line(reasons[agent.name] or "ready too", _REASON), []).append(agent.name)
     return [Others(why=why, agents=_some(names)) for why, names in grouped.items()]
 
 
@@ -128,7 +139,7 @@ async def _glances(agents: Sequence[AgentConfig], desk: Desk, pool: ProviderPool
             async with asyncio.timeout(GLANCE_SECONDS):
                 await pool.glance(agent)
         except FlatfieldError as error:
-            return str(error)
+            return str(error).removeprefix(f"agent {agent.name!r}: ")
         except TimeoutError:
             return f"its server did not answer within {GLANCE_SECONDS:g} seconds"
         return ""

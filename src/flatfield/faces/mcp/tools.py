@@ -192,6 +192,7 @@ class _Tools:
         desk, project = self._desk, self._desk.project()
         roots = await client_roots(context)
         run = await asyncio.to_thread(evaluations.plan, wanted, desk, project, roots)
+        await evaluations.check_ready(run, desk, project)
         found = await foreseeing.forecast_of(run, desk, project)
         if not confirm and (refused := await foreseeing.refusal(context, run, found, desk, project)) is not None:
             return refused if isinstance(refused, InputRequiredResult) else evaluations.not_started(run, refused)
