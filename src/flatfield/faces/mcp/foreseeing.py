@@ -121,7 +121,7 @@ def too_much(run: Run, found: Forecast, desk: Desk, project: Project) -> TooMuch
         return TooMuch(why, f"budget_usd of at most {desk.ask_usd:g}")
     if min(found.wall_seconds, math.inf if budget_seconds is None else budget_seconds) > desk.ask_minutes * 60:
         return TooMuch(
-            f"more than {desk.ask_minutes:g} minutes", f"budget_seconds of at most {desk.ask_minutes * 60:g}"
+            f"it is more than {desk.ask_minutes:g} minutes", f"budget_seconds of at most {desk.ask_minutes * 60:g}"
         )
     return None
 

@@ -51,7 +51,9 @@ async def agents_of(match: str, desk: Desk, project: Project) -> Agents:
         raise FlatfieldError(f"no agent matches {match!r}; list_agents without match shows who is ready")
     trials = await asyncio.to_thread(_experience, project)
     async with _open_pool(desk, project) as pool:
-        reasons = await _glances(chosen, desk, pool)
+        today = desk.clock.utc().date()
+        old = {agent.name: "retired by its vendor" for agent in chosen if retirement(agent, today)}
+        reasons = await _glances([agent for agent in chosen if agent.name not in old], pool) | old
         cost = await asyncio.to_thread(_costs, chosen, desk.prices_of(project), pool)
     ranked = _ranked(chosen, reasons, trials)
     shown = ranked[:MOST_AGENTS] if match else [one for one in ranked if not reasons[one.name]][:SHOWN_AGENTS]
@@ -126,15 +128,11 @@ def _some(names: Sequence[str]) -> str:
 async def glances(agents: Sequence[AgentConfig], desk: Desk, project: Project) -> dict[str, str]:
     """Why each cannot begin, "" where it can, as far as keys, servers and files tell: nothing is spent."""
     async with _open_pool(desk, project) as pool:
-        return await _glances(agents, desk, pool)
+        return await _glances(agents, pool)
 
 
-async def _glances(agents: Sequence[AgentConfig], desk: Desk, pool: ProviderPool) -> dict[str, str]:
-    today = desk.clock.utc().date()
-
+async def _glances(agents: Sequence[AgentConfig], pool: ProviderPool) -> dict[str, str]:
     async def look(agent: AgentConfig) -> str:
-        if agent.source == SHIPPED and retirement(agent, today):
-            return "retired by its vendor"
         try:
             async with asyncio.timeout(GLANCE_SECONDS):
                 await pool.glance(agent)
