@@ -10,8 +10,8 @@ npm's gpt-tokenizer, for o200k (GPT-5's):
       import {countTokens} from 'gpt-tokenizer/encoding/o200k_base'; import fs from 'fs';
       console.log(countTokens(fs.readFileSync(0, 'utf8')))"
 
-Each tool is counted as one line of JSON without spaces, {"name":…,"description":…,"inputSchema":…}, as clients hand it on
-more or less. Without COMMAND the bytes alone are printed, which a test guards.
+Each tool is counted as one line of JSON without spaces, {"name":…,"description":…,"inputSchema":…}, as clients
+hand it on, more or less. Without COMMAND the bytes alone are printed, which a test guards.
 """
 
 from __future__ import annotations

@@ -140,7 +140,10 @@ async def test_it_is_cancelled_as_ctrl_c_does_and_can_go_on(connected: Any, conf
         ({"lops": ["../x.md"]}, "lies outside"),
         ({"lops": ["suite:basik"]}, "suite:"),
         ({"lops": ["oslo.md"], "agents": ["openai-chat:q@http://127.0.0.1:1/v1"]}, "--allow-urls"),
-        ({"lops": ["oslo.md"], "agents": ["nobody"]}, "there is no agent 'nobody'; list_agents shows them"),
+        (
+            {"lops": ["oslo.md"], "agents": ["nobody"]},
+            "there is no agent 'nobody'; did you mean 'noop'?; list_agents shows them",
+        ),
         ({"lops": ["oslo.md"], "agents": "gpt5, noop"}, "there is no agent 'gpt5'; did you mean 'gpt-5'?"),
         ({"lops": ["oslo.md"]}, "nobody is named for oslo: give agents (list_agents"),
         ({"lops": ["my oslo.md"], "agents": ["noop"]}, "there is no file or folder my oslo.md"),
@@ -189,7 +192,7 @@ async def test_paths_with_spaces_and_agents_with_commas(connected: Any, folder: 
         compared = (await client.call_tool("compare", {"a": "oracle", "b": "noop"})).structured_content
         wrong = await client.call_tool("pick", {"task": "nowhere"})
     assert "About $0" in started.structured_content["said"]
-    assert "evaluation_status(run=" in started.structured_content["said"]
+    assert f"Run {started.structured_content['run']} is" in started.structured_content["said"]
     assert (status["title"], status["trials_measured"]) == ("my tasks/a lop.md, bergen.md", 4)
     assert [each["agent"] for each in status["agents"]] == ["oracle", "noop"]
     assert picked["task"] == "bergen"

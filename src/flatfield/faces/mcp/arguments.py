@@ -78,8 +78,8 @@ def _alone(given: object) -> object:
 def files_of(given: Sequence[str], is_there: Callable[[str], bool]) -> tuple[str, ...]:
     """The files, folders and suites that texts name: one each, or several with commas or spaces between them.
 
-    A text that is there as it is, is one. Words are put together to the longest name that is there; where none is, the
-    text stays whole, to be told of as it was written.
+    A text that is there as it is, is one. Words are put together to the longest names that are there; where one is not,
+    the text stays whole, to be told of as it was written.
     """
     found: list[str] = []
     for text in given:
@@ -95,14 +95,14 @@ def _words(text: str, is_there: Callable[[str], bool]) -> list[str]:
     except ValueError:
         return [text]  # a quote that is not closed
     found: list[str] = []
-    known = False
     while words:
         ends = range(len(words), 0, -1)
         end = next((end for end in ends if is_there(" ".join(words[:end]))), None)
-        known = known or end is not None or words[0].startswith(SUITE_PREFIX)
+        if end is None and not words[0].startswith(SUITE_PREFIX):
+            return [text]
         found.append(" ".join(words[: end or 1]))
         words = words[end or 1 :]
-    return found if known else [text]
+    return found
 
 
 PromptText = Annotated[str, Field(description="What to do, in plain words.")]
