@@ -103,7 +103,7 @@ async def test_a_client_that_can_ask_asks(asking: Any, mode: Any, answer: Elicit
 
     asked: list[str] = []
 
-    async def ask(_: Any, params: Any) -> ElicitResult:
+    async def ask(context: Any, params: Any) -> ElicitResult:
         asked.append(params.message)
         return answer
 
