@@ -365,12 +365,13 @@ class ReportTraits(Struct, frozen=True, kw_only=True):
     """What a report format's file states about it, so that nobody else asks for its name.
 
     `media_type` is that of its text. `on_terminal`: it is drawn on a terminal, by `show(result, console)`, and is of no
-    use to an MCP client. `is_json`: it is what `--json` stands for.
+    use to an MCP client. `is_json`: it is what `--json` stands for. `is_prose`: people read its text as it is.
     """
 
     media_type: str = "text/plain"
     on_terminal: bool = False
     is_json: bool = False
+    is_prose: bool = False
 
 
 # ---------------------------------------------------------------------------- one turn

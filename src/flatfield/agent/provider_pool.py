@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from flatfield import plugins
 from flatfield.agent.destinations import sends
 from flatfield.agent.tiny import Watched, served_unlisted
 from flatfield.errors import NotListed, NotReady
+from flatfield.http.proxies import is_loopback
 from flatfield.http.secrecy import scrubbed
 from flatfield.plugins import traits_or_usual
 from flatfield.tasks.roster import remark
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Self
 
@@ -80,6 +83,27 @@ class ProviderPool:
             told = remark(agent, self._services.clock.utc().date())
             raise NotReady(scrubbed(f"{error} ({told})" if told else str(error), {}, self.secrets)) from None
 
+    async def glance(self, agent: AgentConfig) -> None:
+        """As `check`, but spends nothing at all: a model that its server does not list counts as not there.
+
+        Where the vendor's own server is asked, having a key is enough.
+
+        Raises:
+            NotFound: there is no provider of that name.
+            NotReady: it could not run now.
+            NotTrusted: its program may not be run, or its key may not go where it asks.
+        """
+        environ = self._services.environ
+        if names := _keys_alone(agent, environ):
+            if not any(environ.get(name, "").strip() for name in names):
+                raise NotReady(f"{' or '.join(names)} is not set")
+            return
+        self._allow(agent)
+        try:
+            await self.of(agent).check(agent)
+        except NotReady as error:
+            raise NotReady(scrubbed(str(error), {}, self.secrets)) from None
+
     async def _checked(self, agent: AgentConfig) -> str:
         try:
             await self.of(agent).check(agent)
@@ -103,3 +127,12 @@ class ProviderPool:
     def _allow(self, agent: AgentConfig) -> None:
         access = self._services.access
         access.allow(access.of_agent(agent, sends(agent, self._services.environ)))
+
+
+def _keys_alone(agent: AgentConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Which variables may hold the key, where the vendor's own server, far away, is asked and needs nothing else."""
+    vendor = traits_or_usual(agent.provider)
+    moved = agent.base_url or agent.headers or environ.get(vendor.url_variable, "").strip()
+    if moved or not vendor.url or vendor.own_server or is_loopback(urlsplit(vendor.url).hostname or ""):
+        return ()
+    return (agent.api_key_env,) if agent.api_key_env else vendor.key_variables

@@ -53,7 +53,7 @@ def sections(found: Forecast, run: Run) -> tuple[Section, ...]:
         title="Judging: the evaluation's overhead, in no agent's cost",
         tables=(_table("judge", judges),),
     )
-    comparing = Section(title="Telling two agents apart", points=tuple(_separating(found.separation)))
+    comparing = Section(title="Telling two agents apart", points=tuple(separating(found.separation)))
     whole = Section(title="In all", points=tuple(_whole(found)))
     return (first, *((judging,) if judges else ()), whole, comparing)
 
@@ -151,7 +151,8 @@ def _budget(found: Forecast, usd: float) -> Iterator[str]:
         yield f"{what}within the budget of {dollars(found.budget_usd)}"
 
 
-def _separating(found: Separation) -> Iterator[str]:
+def separating(found: Separation) -> Iterator[str]:
+    """What the plan could tell apart, and what it would take to tell more; the variances last."""
     these = "this task" if found.tasks == 1 else f"these {found.tasks} tasks"
     goal = f"to find a difference of {found.difference:g} in performance (power 80%, 95% interval)"
     if found.repeats_needed is not None:

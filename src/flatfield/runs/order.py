@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from flatfield.records import Anchors, Task
     from flatfield.tasks.access import Access
 
+_JUDGED = "name a judge with --judge"
 _ANYWAY = "--ungraded measures speed and cost alone"
 _SHOWN_VERSIONS = ("genai-prices", "aiohttp", "msgspec", "xllamacpp")
 
@@ -73,9 +74,10 @@ def new_run(
     )
 
 
-def ungradable(run: Run) -> tuple[Mistake, ...]:
+def ungradable(run: Run, judged: str = _JUDGED, anyway: str = _ANYWAY) -> tuple[Mistake, ...]:
     """The tasks whose performance nothing would grade although agents work on them: no check, and no judge that could.
 
+    `judged` says how a judge is named, `anyway` how a run begins all the same, "": it cannot.
     The controls' work costs nothing, so they may do any task.
     """
     found: list[Mistake] = []
@@ -85,9 +87,11 @@ def ungradable(run: Run) -> tuple[Mistake, ...]:
         if not working or checked or (run.evaluation.judge and rubric_of(task)):
             continue
         check = f"write `{EXAMPLE}` in its front matter"
-        fix = f"name a judge with --judge, or {check}" if rubric_of(task) else check
+        fix = f"{judged}, or {check}" if rubric_of(task) else check
         problem = "nothing checks what an agent does here" + (", and no judge is named" if rubric_of(task) else "")
-        found.append(Mistake(path=task.path or task.id, line=1, problem=problem, fix=f"{fix} ({_ANYWAY})"))
+        found.append(
+            Mistake(path=task.path or task.id, line=1, problem=problem, fix=f"{fix} ({anyway})" if anyway else fix)
+        )
     return tuple(found)
 
 

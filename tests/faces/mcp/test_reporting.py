@@ -116,3 +116,25 @@ async def test_a_format_that_says_nothing_of_it_is_cut_at_a_lines_end(
     text = reporting.report_of(load().run.id, "tally", published).text
     assert 0 < len(text) <= 20
     assert text.endswith("\n")
+
+
+async def test_decision_and_scorecards_are_kept_whatever_the_size(connected: Any, published: Desk) -> None:
+    async with connected(published) as client:
+        told = {form: await client.call_tool("report", {"format": form}) for form in ("markdown", "json")}
+        one = (await client.call_tool("pick", {"task": "3_file_operations"})).structured_content
+    for form, result in told.items():
+        found = result.structured_content
+        assert found["answer"] == found["decision"]["answer"], form
+        assert found["decision"]["recommended"] == found["scorecards"][0]["agent"] == "gpt-5-nano"
+        assert len(found["scorecards"]) == 9
+        assert found["scorecards"][0]["overall"].startswith("A ")
+    text = told["markdown"].content[0].text
+    assert text.startswith(f"{told['markdown'].structured_content['answer']}\n\n# ")
+    assert "text" not in told["markdown"].structured_content
+    shortened = json.loads(told["json"].content[0].text)
+    assert not told["json"].structured_content["complete"]
+    assert shortened["decision"]["recommended"] == "gpt-5-nano"
+    assert len(shortened["scorecards"]) == 9
+    assert one["task"] == "3_file_operations"
+    assert one["recommended"] == "gpt-5-mini"
+    assert "one trial" in one["answer"]

@@ -77,6 +77,15 @@ def command(
             "--ignore-base-urls", help="Leave out ANTHROPIC_BASE_URL and the like: they are the client's, not agents'."
         ),
     ] = False,
+    ask_usd: Annotated[
+        float | None, typer.Option(metavar="N", min=0, help="Ask before evaluations of more dollars (1 if not given).")
+    ] = None,
+    ask_minutes: Annotated[
+        float | None, typer.Option(metavar="N", min=0, help="Ask before evaluations of more minutes (60).")
+    ] = None,
+    lop_prompts: Annotated[
+        bool, typer.Option("--lop-prompts", help="Each LOP is a prompt: a slash command in most clients.")
+    ] = False,
     speak: Annotated[
         bool, typer.Option("--speak", help="Say aloud when an agent is done and a run is graded.")
     ] = False,
@@ -95,6 +104,9 @@ def command(
         allow_urls=allow_urls,
         lops=_folders("--lops", lops),
         aloud=speak,
+        ask_usd=desk.ask_usd if ask_usd is None else ask_usd,
+        ask_minutes=desk.ask_minutes if ask_minutes is None else ask_minutes,
+        lop_prompts=lop_prompts,
         allow=tuple(allow or ()),
         parallel=desk.parallel if parallel is None else parallel,
     )

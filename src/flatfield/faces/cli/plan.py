@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -23,12 +22,6 @@ from flatfield.faces.cli.common import (
 )
 from flatfield.faces.cli.trusting import Trust, access_of
 from flatfield.faces.storing import store_of
-
-if TYPE_CHECKING:
-    from flatfield.faces.cli.environment import Environment
-    from flatfield.records import Run
-    from flatfield.runs.forecast.forecasting import Forecast
-    from flatfield.tasks.project import Project
 
 EPILOG = examples(
     "flatfield plan suite:basic --agents gpt-5-mini,local:smollm2-135m",
@@ -66,7 +59,9 @@ def command(
     From past runs in the store, else from prices and the sizes of the tasks; each figure says when it is a guess. No
     key is needed, and nothing is asked of any server.
     """
+    from flatfield.runs.forecast.foresee import Terms, foresee
     from flatfield.runs.order import ungradable
+    from flatfield.tasks.agents import select_agents
 
     options: dict[str, object] = {
         "agents": comma_list(agents, "--agents"),
@@ -83,7 +78,9 @@ def command(
     access = access_of(project, environ, everything=trust)
     run = asked_run(files or [], project, access, chosen, settings(context).arguments)
     notes([str(mistake) for mistake in ungradable(run)])
-    found = asyncio.run(predicted(run, project, environ, separate))
+    judges = select_agents(run.evaluation.judge, project.roster) if run.evaluation.judge else ()
+    terms = Terms(environ=environ, prices=prices_of(project), lanes=project.lanes, source=Path.cwd())
+    found = asyncio.run(foresee(run, judges, store_of(project), terms, separate))
     if as_json:
         print_json(found)
         return
@@ -93,23 +90,3 @@ def command(
     screen = open_console()
     for section in sections(found, run):
         draw(section, screen, full=full)
-
-
-async def predicted(run: Run, project: Project, environ: Environment, separate: float = SEPARATE) -> Forecast:
-    """The run's forecast, with the project's prices, lanes and earlier runs."""
-    from flatfield.agent.provider_pool import ProviderPool
-    from flatfield.clock import SystemClock
-    from flatfield.http.services import Services
-    from flatfield.http.transport import open_session
-    from flatfield.machine.models import cache_folder
-    from flatfield.runs.forecast.forecasting import forecast
-    from flatfield.runs.forecast.history import Desk
-    from flatfield.tasks.agents import select_agents
-
-    judges = select_agents(run.evaluation.judge, project.roster) if run.evaluation.judge else ()
-    clock, store = SystemClock(), store_of(project)
-    async with open_session(clock, environ) as session:
-        services = Services(session=session, clock=clock, environ=environ, cache=cache_folder(os.environ))
-        async with ProviderPool(services) as pool:
-            desk = Desk(pool=pool, prices=prices_of(project), lanes=project.lanes, source=Path.cwd())
-            return await asyncio.to_thread(forecast, run, judges, store, desk, separate)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import shlex
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from flatfield.faces.mcp.reporting import formats
+from flatfield.tasks.loading import SUITE_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 class GivenLimits(BaseModel):
@@ -22,7 +27,7 @@ class GivenLimits(BaseModel):
 
 
 class GivenWeights(BaseModel):
-    """How much each grade counts; what is left out counts 0."""
+    """How much each grade counts."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,13 +37,13 @@ class GivenWeights(BaseModel):
 
 
 class GivenConstraints(BaseModel):
-    """What an agent must keep to; what is left out is no limit."""
+    """Limits, per trial."""
 
     model_config = ConfigDict(extra="forbid")
 
     min_performance: Literal["S", "A", "B", "C", "D", "F"] | None = None
-    max_seconds: float | None = Field(None, gt=0, description="mean active seconds per trial")
-    max_cost_usd: float | None = Field(None, ge=0, description="mean dollars per trial")
+    max_seconds: float | None = Field(None, gt=0)
+    max_cost_usd: float | None = Field(None, ge=0)
 
 
 def _format(given: str) -> str:
@@ -58,8 +63,46 @@ def _with_formats(schema: dict[str, Any]) -> None:
 
 
 def _listed(given: object) -> object:
-    """A name alone is a list of one: a model that means one often leaves the list out."""
+    """A list, with commas or not; a name alone is a list of one: a model that means one often leaves the list out."""
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        return given
+    return [part.strip() for text in texts for part in text.split(",") if part.strip()]
+
+
+def _alone(given: object) -> object:
+    """A path alone is a list of one; it may hold commas and spaces, so that only who sees the files can part it."""
     return [given] if isinstance(given, str) else given
+
+
+def files_of(given: Sequence[str], is_there: Callable[[str], bool]) -> tuple[str, ...]:
+    """The files, folders and suites that texts name: one each, or several with commas or spaces between them.
+
+    A text that is there as it is, is one. Words are put together to the longest names that are there; where one is not,
+    the text stays whole, to be told of as it was written.
+    """
+    found: list[str] = []
+    for text in given:
+        parts = [text] if is_there(text) else text.replace("\n", ",").split(",")
+        for part in filter(None, map(str.strip, parts)):
+            found += [part] if is_there(part) else _words(part, is_there)
+    return tuple(dict.fromkeys(found))
+
+
+def _words(text: str, is_there: Callable[[str], bool]) -> list[str]:
+    try:
+        words = shlex.split(text) if "'" in text or '"' in text else text.split()
+    except ValueError:
+        return [text]  # a quote that is not closed
+    found: list[str] = []
+    while words:
+        ends = range(len(words), 0, -1)
+        end = next((end for end in ends if is_there(" ".join(words[:end]))), None)
+        if end is None and not words[0].startswith(SUITE_PREFIX):
+            return [text]
+        found.append(" ".join(words[: end or 1]))
+        words = words[end or 1 :]
+    return found
 
 
 PromptText = Annotated[str, Field(description="What to do, in plain words.")]
@@ -73,34 +116,29 @@ ContinueTrial = Annotated[
     str | None, Field(description="A trial's id: go on with its agent, folder and conversation.", min_length=1)
 ]
 Trial = Annotated[str, Field(description="Its trial id or the beginning; empty: the latest.")]
-WaitSeconds = Annotated[float, Field(description="Wait for its end so long.", ge=0, le=3600)]
+AgentWait = Annotated[float, Field(description="Wait for its end so long.", ge=0, le=3600)]
 Cancel = Annotated[bool, Field(description="End it now.")]
-Lops = Annotated[
-    list[str], BeforeValidator(_listed), Field(description="LOP files, folders, or suite:NAME.", min_length=1)
-]
-AgentNames = Annotated[
-    list[str] | None, BeforeValidator(_listed), Field(description="Names or globs; else those that the files name.")
-]
-Hop = Annotated[str | None, Field(description="A HOP file: how to evaluate.")]
-Repeats = Annotated[int | None, Field(description="Trials per agent and task.", gt=0)]
-Judges = Annotated[
-    list[str] | None, BeforeValidator(_listed), Field(description="Agents that grade what has a rubric.")
-]
-Budget = Annotated[
-    float | None, Field(description="Start nothing that could bring its cost above so many dollars.", ge=0)
-]
-BudgetIgnores = Annotated[
-    list[str] | None,
-    BeforeValidator(_listed),
-    Field(description="Agents that the dollars let go on though nobody knows what they cost."),
-]
-BudgetSeconds = Annotated[
-    float | None, Field(description="Start nothing that would not have ended in so many seconds.", ge=0)
-]
-RunId = Annotated[str, Field(description="The run's id or its beginning.", min_length=1)]
-RunOrNewest = Annotated[str, Field(description="The run's id or its beginning; empty: the newest.")]
-Format = Annotated[
-    str, AfterValidator(_format), Field(description="How it is written.", json_schema_extra=_with_formats)
-]
-WeightsGiven = Annotated[GivenWeights | None, Field(description="How much each grade counts.")]
-ConstraintsGiven = Annotated[GivenConstraints | None, Field(description="What the agent must keep to.")]
+PlainLops = Annotated[list[str], BeforeValidator(_alone)]
+PlainNames = Annotated[list[str] | None, BeforeValidator(_listed)]
+PlainCount = Annotated[int | None, Field(gt=0)]
+Lops = Annotated[PlainLops, Field(description="LOP files, folders, suite:NAME")]
+AgentNames = Annotated[PlainNames, Field(description="names or globs; else the files' own")]
+Hop = Annotated[str | None, Field(description="HOP file: how to evaluate")]
+Repeats = Annotated[PlainCount, Field(description="trials per agent and task")]
+Judges = Annotated[PlainNames, Field(description="agents that grade rubrics")]
+Budget = Annotated[float | None, Field(description="most dollars", ge=0)]
+BudgetIgnores = Annotated[PlainNames, Field(description="agents whose price may be unknown")]
+BudgetSeconds = Annotated[float | None, Field(description="most seconds", ge=0)]
+Confirm = Annotated[bool, Field(description="the user agreed")]
+Resume = Annotated[str, Field(description="a stopped run, instead of lops")]
+RunId = Annotated[str, Field(description="its id", min_length=1)]
+RunOrNewest = Annotated[str, Field(description="else the newest")]
+WaitSeconds = Annotated[float, Field(description="for its end, 600 at most", ge=0, le=600)]
+Format = Annotated[str, AfterValidator(_format), Field(description="of the text", json_schema_extra=_with_formats)]
+TaskOrTag = Annotated[str, Field(description="task or tag; else all")]
+WeightsGiven = GivenWeights | None
+ConstraintsGiven = GivenConstraints | None
+Match = Annotated[str, Field(description="glob or part of a name; * for all")]
+Within = Annotated[str, Field(description="suite:NAME or folder")]
+Side = Annotated[str, Field(description="agent, cloud, local, last")]
+Against = Annotated[str, Field(description="another run")]

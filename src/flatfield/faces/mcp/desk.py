@@ -40,7 +40,8 @@ class Desk:
     `lops` are folders whose LOPs and HOPs may be evaluated too; `aloud`: evaluations that it starts speak for
     themselves. `access_of` decides what a project's files may do; `held` are its agents as they were when that was last
     allowed, `waits` says of some of them why they are not used as their files say now. `allow` are protected paths and
-    globs in workspaces that agents may change. So many agents work at once: `parallel`.
+    globs in workspaces that agents may change. An evaluation of more than `ask_usd` dollars or `ask_minutes` is asked
+    about; `lop_prompts`: each LOP is a prompt, a client's slash command. So many agents work at once: `parallel`.
     """
 
     cwd: Path
@@ -60,6 +61,9 @@ class Desk:
     waits: dict[str, str] = field(default_factory=dict)
     allow: tuple[str, ...] = ()
     parallel: int = AGENTS_AT_ONCE
+    ask_usd: float = 1.0
+    ask_minutes: float = 60.0
+    lop_prompts: bool = False
 
     def project(self) -> Project:
         """The project in force, read anew: a roster may change while the server runs.

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from flatfield.errors import FlatfieldError, InvalidFiles, NotReady
-from flatfield.faces.mcp.answers import Progress, Status
+from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, NotReady
+from flatfield.faces.mcp.arguments import files_of
 from flatfield.faces.mcp.catalogue import SUITES
 from flatfield.faces.mcp.desk import ADDRESS_REFUSED
+from flatfield.faces.mcp.reporting import stored
+from flatfield.faces.mcp.run_answers import Progress, Status
 from flatfield.faces.storing import store_of
+from flatfield.faces.wording import dollars, many
 from flatfield.records import Evaluation
 from flatfield.runs.claim import holder
 from flatfield.runs.order import new_run, ungradable
@@ -26,19 +29,24 @@ from flatfield.runs.plan import how_often
 from flatfield.tasks.access import folder_of, is_broad
 from flatfield.tasks.agents import select_agents
 from flatfield.tasks.loading import SUITE_PREFIX, load
+from flatfield.tasks.source import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.run_answers import RunState
     from flatfield.records import Run
     from flatfield.tasks.project import Project
 
 START_SECONDS = 20.0
 """How long it is watched whether a run begins: one that is not ready has said so by then, or is asking servers."""
 CANCEL_SECONDS = 15.0
+TELL_SECONDS = 5.0
+"""How often a client that waits is told how far the run is."""
 _POLL_SECONDS = 0.05
+_WATCH_SECONDS = 0.5
 _SHOWN_LINES = 12
 
 
@@ -55,25 +63,75 @@ class Wanted(Struct, frozen=True, kw_only=True):
     budget_seconds: float | None = None
 
 
-async def start(wanted: Wanted, desk: Desk, client_roots: Sequence[Path]) -> Status:
-    """Plan a run, store it, and start a process that carries it out.
+async def begin(run: Run, desk: Desk, project: Project) -> Status:
+    """Store a planned run, and start a process that carries it out.
 
     Raises:
-        FlatfieldError: files have mistakes, lie outside what is allowed, or the run is not ready; nothing was spent.
+        NotReady: an agent is not ready; nothing was spent.
     """
-    project = desk.project()
-    run = _planned(wanted, desk, project, client_roots)
     async with store_of(project) as store:
         await store.save_run(run)
+    return await _carried_out(run, desk, project)
+
+
+async def resume(run: str, desk: Desk) -> Status:
+    """Go on with a run that stopped.
+
+    Raises:
+        NotFound: there is no such run.
+        FlatfieldError: it is running, or has nothing left to do.
+    """
+    found = status(run, desk)
+    if found.state != "stopped":
+        raise FlatfieldError(f"run {found.run} is {found.state}: there is nothing to go on with; ask its report")
+    project = desk.project()
+    return await _carried_out(stored(desk, found.run)[1], desk, project)
+
+
+async def _carried_out(run: Run, desk: Desk, project: Project) -> Status:
     log = _log(project, run)
     process = await asyncio.to_thread(_started, run, desk, project, log)
     waited = 0.0
-    while process.returncode is None and waited < START_SECONDS and not _begun(store.load_run(run.id)):
+    while process.returncode is None and waited < START_SECONDS and not _begun(run, project):
         await desk.clock.sleep(_POLL_SECONDS)
         waited += _POLL_SECONDS
     if process.returncode == 2:
         raise NotReady(f"run {run.id} could not begin: {_said(log)}")
     return status(run.id, desk)
+
+
+async def check_ready(run: Run, desk: Desk, project: Project) -> None:
+    """Refuse a run that could not begin, as far as that is seen without asking a model.
+
+    Raises:
+        NotReady: an agent or a judge is not ready.
+    """
+    from flatfield.faces.mcp.listing import glances
+
+    judges = select_agents(run.evaluation.judge, project.roster) if run.evaluation.judge else ()
+    found = await glances((*run.agents, *judges), desk, project)
+    if reasons := [f"{name}: {why}" for name, why in found.items() if why]:
+        raise NotReady(
+            f"nothing was started: {'; '.join(reasons)}; leave them out of agents (list_agents shows who is ready)"
+        )
+
+
+async def watch(run: str, wait_seconds: float, desk: Desk, tell: Callable[[Status], Awaitable[None]]) -> Status:
+    """How far a run has come, as soon as it does not run any more; at the latest after so many seconds.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    folder = store_of(desk.project()).path.parent
+    found = await asyncio.to_thread(status, run, desk)
+    told = began = desk.clock.now()
+    while found.state == "running" and (left := began + wait_seconds - desk.clock.now()) > 0:
+        await desk.clock.sleep(min(_WATCH_SECONDS, left))
+        if holder(found.run, folder) is None or desk.clock.now() - told >= TELL_SECONDS:
+            told = desk.clock.now()
+            found = await asyncio.to_thread(status, found.run, desk)
+            await tell(found)
+    return found
 
 
 def status(run: str, desk: Desk) -> Status:
@@ -83,21 +141,23 @@ def status(run: str, desk: Desk) -> Status:
         NotFound: there is no such run.
     """
     project = desk.project()
-    store = store_of(project)
-    found = store.load_run(run or None)
+    store, found = stored(desk, run)
     trials = store.trials(found.id)
     planned = sum(how_often(found).values())
     running = holder(found.id, store.path.parent) is not None
     measured = [trial for trial in trials if trial.failure is None]
     ended = [trial for trial in trials if trial.failure is None or trial.failure.kind != "interrupted"]
+    state: RunState = "running" if running else "finished" if len(ended) >= planned else "stopped"
+    spent = store.spent_usd(found.id)
     return Status(
+        said=_in_short(found.id, state, f"{len(ended)} of {many(planned, 'trial')} done", spent),
         run=found.id,
         title=found.evaluation.title,
-        state="running" if running else "finished" if len(ended) >= planned else "stopped",
+        state=state,
         trials_planned=planned,
         trials_done=len(ended),
         trials_measured=len(measured),
-        spent_usd=store.spent_usd(found.id),
+        spent_usd=spent,
         agents=[
             Progress(
                 agent=agent.name,
@@ -115,6 +175,32 @@ def status(run: str, desk: Desk) -> Status:
     )
 
 
+def _in_short(run: str, state: RunState, done: str, spent: float | None) -> str:
+    money = "" if spent is None else f", {dollars(spent)} spent"
+    then = {
+        "running": f"evaluation_status(run={run!r}, wait_seconds=50) waits for it",
+        "finished": f"report(run={run!r}) has its grades",
+        "stopped": f"evaluate(resume={run!r}) goes on with it",
+    }
+    return f"Run {run} is {state}: {done}{money}. {then[state]}."
+
+
+def not_started(run: Run, said: str) -> Status:
+    """What is told of a run that was planned only."""
+    return Status(
+        said=said,
+        run="",
+        title=run.evaluation.title,
+        state="not started",
+        trials_planned=sum(how_often(run).values()),
+        trials_done=0,
+        trials_measured=0,
+        spent_usd=None,
+        agents=[],
+        report="",
+    )
+
+
 async def cancel(run: str, desk: Desk) -> Status:
     """End a running evaluation as Ctrl-C does: what is finished is kept, and it can be resumed.
 
@@ -122,8 +208,7 @@ async def cancel(run: str, desk: Desk) -> Status:
         NotFound: there is no such run.
         FlatfieldError: it does not run, or did not end in time.
     """
-    store = store_of(desk.project())
-    found = store.load_run(run or None)
+    store, found = stored(desk, run)
     process = holder(found.id, store.path.parent)
     if process is None:
         raise FlatfieldError(f"run {found.id} is not running: there is nothing to cancel")
@@ -131,53 +216,88 @@ async def cancel(run: str, desk: Desk) -> Status:
     waited = 0.0
     while holder(found.id, store.path.parent) == process:
         if waited >= CANCEL_SECONDS:
-            raise FlatfieldError(f"run {found.id} (process {process}) is still ending; ask for its status again")
+            raise FlatfieldError(f"run {found.id} (process {process}) is still ending; call evaluation_status again")
         await desk.clock.sleep(_POLL_SECONDS)
         waited += _POLL_SECONDS
     return status(found.id, desk)
 
 
-def _begun(run: Run) -> bool:
-    """Whether all was found ready: then the run is stored anew, with the prices that it is carried out with."""
-    return "prices" in run.versions
+def _begun(run: Run, project: Project) -> bool:
+    """Whether all was found ready: then the run is stored anew, with the prices that it is carried out with.
+
+    One that is gone on with has them already: it has begun when a process holds it.
+    """
+    store = store_of(project)
+    if "prices" in run.versions:
+        return holder(run.id, store.path.parent) is not None
+    return "prices" in store.load_run(run.id).versions
 
 
-def _planned(wanted: Wanted, desk: Desk, project: Project, client_roots: Sequence[Path]) -> Run:
-    files = (*wanted.lops, *((wanted.hop,) if wanted.hop else ()))
-    if not wanted.lops:
-        raise FlatfieldError("lops is empty: name LOP files, folders, or suite:basic")
+def plan(wanted: Wanted, desk: Desk, project: Project, client_roots: Sequence[Path]) -> Run:
+    """The run that is asked for; nothing is stored, and nothing is started.
+
+    Raises:
+        FlatfieldError: files have mistakes or lie outside what is allowed, or agents are not configured.
+    """
+    lops = files_of(wanted.lops, lambda text: (desk.cwd / text).expanduser().exists())
+    if not lops:
+        raise FlatfieldError("lops is empty: name LOP files, folders, or suite:basic (list_tasks shows what there is)")
+    files = (*lops, *((wanted.hop,) if wanted.hop else ()))
     for file in files:
-        _allowed(file, desk, client_roots)
-    for name in (*(wanted.agents or ()), *(wanted.judge or ())):
-        if "://" in name and not desk.allow_urls:
-            raise FlatfieldError(ADDRESS_REFUSED)
+        check_allowed(file, desk, client_roots)
+    if not desk.allow_urls and any("://" in name for name in (*(wanted.agents or ()), *(wanted.judge or ()))):
+        raise FlatfieldError(ADDRESS_REFUSED)
     access = desk.access_of(project)
     loaded = load(files, desk.cwd, access=access)
     if not loaded.tasks:
-        raise FlatfieldError("there is no LOP in what lops names: an evaluation needs at least one task")
+        raise FlatfieldError("there is no LOP in what lops names: an evaluation needs one (list_tasks shows them)")
     chosen = {
         name: value
         for name in ("agents", "repeats", "judge", "budget_usd", "budget_ignores", "budget_seconds")
         if (value := getattr(wanted, name)) is not None
     }
-    evaluation = structs.replace(
-        loaded.evaluation or Evaluation(title=", ".join(wanted.lops)), **chosen, typed=tuple(chosen)
-    )
+    evaluation = structs.replace(loaded.evaluation or Evaluation(title=", ".join(lops)), **chosen, typed=tuple(chosen))
+    named = evaluation.agents or tuple(name for task in loaded.tasks for name in task.agents)
+    _check_known((*named, *evaluation.judge), project)
+    if not evaluation.agents and (silent := [task.id for task in loaded.tasks if not task.agents]):
+        raise NotFound(f"nobody is named for {', '.join(silent)}: give agents (list_agents shows who is ready)")
     here = folder_of(str(desk.cwd))
     judges = select_agents(evaluation.judge, project.roster, here) if evaluation.judge else ()
-    lops = loaded.tasks
+    tasks = loaded.tasks
     if wanted.repeats is not None:
-        lops = tuple(structs.replace(task, repeats=None) for task in lops)
+        tasks = tuple(structs.replace(task, repeats=None) for task in tasks)
     # Who is named by a client's model is nobody that the user typed.
-    run = new_run(evaluation, lops, project.roster, desk.clock.utc(), command=_command(wanted), writer=here)
-    if mistakes := ungradable(run):
+    command = _command(structs.replace(wanted, lops=lops))
+    run = new_run(evaluation, tasks, project.roster, desk.clock.utc(), command=command, writer=here)
+    if mistakes := ungradable(run, "name a judge with the argument judge", ""):
         raise InvalidFiles(mistakes)
     run = structs.replace(run, source=str(desk.cwd.resolve()))
     access.allow(wants_of(run.tasks, (*run.agents, *judges), desk.environ_of(project), access))
     return run
 
 
-def _allowed(file: str, desk: Desk, client_roots: Sequence[Path]) -> None:
+def _check_known(names: Sequence[str], project: Project) -> None:
+    """Refuse names of nobody, all of them at once; what is no name is told of by those who read it.
+
+    Raises:
+        NotFound: there are such.
+    """
+    unknown = [name for name in dict.fromkeys(names) if ":" not in name and not _is_known(name, project)]
+    if unknown:
+        known = [agent.name for agent in project.roster]
+        told = "; ".join(f"there is no agent {name!r}{did_you_mean(name, known)}" for name in unknown)
+        glob = " (a glob begins as their names do, such as claude-*)" if any("*" in name for name in unknown) else ""
+        raise NotFound(f"{told}; list_agents shows them{glob}")
+
+
+def _is_known(name: str, project: Project) -> bool:
+    try:
+        return bool(select_agents((name,), project.roster))
+    except NotFound:
+        return False
+
+
+def check_allowed(file: str, desk: Desk, client_roots: Sequence[Path]) -> None:
     """Refuse what lies outside the folders that clients may name.
 
     Raises:
@@ -260,7 +380,7 @@ def _of_judges(run: Run, desk: Desk, project: Project) -> tuple[str, ...]:
 def _unfinished(run: Run, project: Project, *, running: bool, missing: int) -> list[str]:
     if running or missing <= 0:
         return []
-    notes = [f"{missing} trials are missing; go on with: flatfield eval --resume {run.id}"]
+    notes = [f"{missing} trials are missing; go on with evaluate(resume={run.id!r})"]
     log = project.data / "logs" / f"{run.id}.log"
     if log.is_file() and (said := _said(log)):
         notes.append(f"it last said: {said}")

@@ -1,4 +1,4 @@
-"""The server's prompts: an evaluation of named LOPs, and one for each LOP that it knows."""
+"""The server's prompts: an evaluation of named LOPs, and, where they are asked for, one for each LOP that it knows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from flatfield.errors import FlatfieldError
+from flatfield.faces.mcp.arguments import files_of
 from flatfield.faces.mcp.catalogue import offers
 
 if TYPE_CHECKING:
@@ -19,26 +20,31 @@ if TYPE_CHECKING:
 STEPS = """\
 Evaluate these tasks with flatfield: {lops}
 
-1. Call evaluate with lops={listed}. If the user named agents, repeats, a judge or a budget, pass them on.
-2. Call evaluation_status with the run's id until its state is no longer "running". Wait a while between calls; tell the
-   user how far it is when that changes.
-3. Call report with the run's id, and show the user its Results Summary and Final Ranking as they are.
-4. Call pick with the run's id, and end with its recommendation, its reasons and how sure it is.
+1. Call evaluate with lops={listed}{agents}. If the user named agents, repeats, a judge or a budget, pass them on. If it
+   is not started because the user has to agree, tell the user the forecast, and call it again as it says once he does.
+2. Call evaluation_status with the run's id and wait_seconds=50 until its state is no longer "running". Tell the user
+   how far it is when that changes.
+3. Call report with the run's id. Show the user its answer first, then a table of its scorecards, then what is to be
+   said with the answer (caveats), as they are.
+4. End with the reasons of its decision, and how sure it is. For other weights or limits, call pick.
 
 Grades come from flatfield's verifiers and judge: report them, do not change them, and do not grade yourself.
 """
 
 
 def add(server: MCPServer, desk: Desk) -> None:
-    """Register `hop_evaluate`, and one prompt for each LOP."""
+    """Register `hop_evaluate`, and one prompt for each LOP where the server was started so."""
 
     @server.prompt(title="Evaluate LOPs")
     def hop_evaluate(
-        lops: Annotated[str, Field(description="LOP files, folders or suite:NAME, with spaces between them")],
+        lops: Annotated[str, Field(description="LOP files, folders or suite:NAME, with commas or spaces between them")],
+        agents: Annotated[str, Field(description="agents' names or globs, with commas; else as the files say")] = "",
     ) -> str:
         """Evaluate agents on LOPs, watch the run, and show what came of it."""
-        return _steps(lops.split())
+        return _steps([*files_of([lops], lambda text: (desk.cwd / text).expanduser().exists())], agents)
 
+    if not desk.lop_prompts:
+        return
     try:
         known = offers(desk.project().folder, desk.lops)
     except FlatfieldError:
@@ -56,5 +62,6 @@ def _one(argument: str) -> Callable[[], str]:
     return prompt
 
 
-def _steps(lops: list[str]) -> str:
-    return STEPS.format(lops=", ".join(lops), listed=lops)
+def _steps(lops: list[str], agents: str = "") -> str:
+    named = [name.strip() for name in agents.split(",") if name.strip()]
+    return STEPS.format(lops=", ".join(lops), listed=lops, agents=f" and agents={named}" if named else "")

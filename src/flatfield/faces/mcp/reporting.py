@@ -1,14 +1,15 @@
-"""Reports and decisions of stored runs, as long as a client's model can take them."""
+"""Reports, decisions and comparisons of stored runs, as long as a client's model can take them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import structs, to_builtins
+from mcp_types import CallToolResult, ResourceLink, TextContent
+from msgspec import to_builtins
 
 from flatfield import plugins
-from flatfield.errors import FlatfieldError
-from flatfield.faces.mcp.answers import Choice, Report
+from flatfield.errors import FlatfieldError, NotFound
+from flatfield.faces.mcp.run_answers import Card, Choice, Compared, Comparisons, Decided, Report, brief
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import beginning
 from flatfield.records import Weights
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from flatfield.faces.mcp.desk import Desk
-    from flatfield.records import ReportTraits
+    from flatfield.records import Comparison, Decision, Grade, ReportTraits, Run, RunResult, Scorecard
+    from flatfield.runs.store.store import Store
 
 LONGEST_CHARACTERS = 20_000
 """What of a report is returned by the tool: clients cut long results themselves, at 25,000 tokens or less."""
+MOST_CARDS = 40
+MOST_LISTED = 20
+"""So many scorecards, and so many reasons or agents of one kind, are in a structured answer."""
 
 
 def formats() -> Mapping[str, ReportTraits]:
@@ -32,36 +37,157 @@ def formats() -> Mapping[str, ReportTraits]:
     return {name: traits for name, traits in found.items() if not traits.on_terminal}
 
 
+def stored(desk: Desk, run: str) -> tuple[Store, Run]:
+    """The store, and the run with this id or beginning in it; "": the newest evaluation.
+
+    Raises:
+        NotFound: there is none.
+    """
+    store = store_of(desk.project())
+    try:
+        return store, store.load_run(run or None)
+    except NotFound:
+        if any(run or not one.delegated for one in store.runs()):
+            raise
+        why = "no evaluation is stored here yet: start one with evaluate (list_tasks shows what it can be given)"
+        raise NotFound(why) from None
+
+
+def _result(desk: Desk, run: str, weights: Weights | None = None, task: str = "") -> RunResult:
+    store, found = stored(desk, run)
+    return load_result(store, found.id, weights=weights, task=task or None)
+
+
 def report_of(run: str, form: str, desk: Desk) -> Report:
-    """The report of a run; a long one is shortened by its format's `shorter(text, characters)`, else to its beginning.
+    """The report of a run.
+
+    A long text is shortened by its format's `shorter(text, characters)`, else to its beginning; decision and scorecards
+    are there whatever its length.
 
     Raises:
         NotFound: there is no such run.
     """
-    result = load_result(store_of(desk.project()), run or None)
-    module = plugins.load("report", form)
-    text: str = module.render(result)
-    complete = len(text) <= LONGEST_CHARACTERS
-    shorter: Callable[[str, int], str] = getattr(module, "shorter", beginning)
+    result = _result(desk, run)
+    decision = decide(result, Constraints())
+    text, complete = _written(result, form)
+    cards = _cards(result, decision)
     return Report(
+        answer=decision.answer,
         run=result.run.id,
+        title=result.run.evaluation.title,
+        decision=Decided.model_validate(_decided(decision)),
+        scorecards=cards[:MOST_CARDS],
+        left_out=max(len(cards) - MOST_CARDS, 0),
+        text=text,
         format=form,
-        text=text if complete else shorter(text, LONGEST_CHARACTERS),
         complete=complete,
         resource=f"flatfield://runs/{result.run.id}/report/{form}",
     )
 
 
-def choose(run: str, weights: Mapping[str, float] | None, constraints: Mapping[str, Any], desk: Desk) -> Choice:
-    """The recommendation for a run.
+def told(report: Report) -> CallToolResult:
+    """A report as a tool's result: some clients show its text alone, some its structure alone.
+
+    Prose stands once, in the text, behind the answer; the structure has decision and scorecards. What is no prose, and
+    was asked for by its format, stands in both.
+    """
+    prose = plugins.report_traits(report.format).is_prose
+    text = f"{report.answer}\n\n{report.text}" if prose else report.text
+    link = ResourceLink(type="resource_link", uri=report.resource, name=f"report of {report.run}")
+    structured = brief(report.model_copy(update={"text": ""}) if prose else report).structured_content
+    return CallToolResult(content=[TextContent(type="text", text=text), link], structured_content=structured)
+
+
+def _written(result: RunResult, form: str) -> tuple[str, bool]:
+    """The report's text, and whether that is all of it."""
+    module = plugins.load("report", form)
+    text: str = module.render(result)
+    if len(text) <= LONGEST_CHARACTERS:
+        return text, True
+    shorter: Callable[[str, int], str] = getattr(module, "shorter", beginning)
+    return shorter(text, LONGEST_CHARACTERS), False
+
+
+def _decided(decision: Decision) -> dict[str, Any]:
+    """A decision, its lists as long as a model reads them."""
+    found: dict[str, Any] = to_builtins(decision)
+    return {name: value[:MOST_LISTED] if isinstance(value, list) else value for name, value in found.items()}
+
+
+def _cards(result: RunResult, decision: Decision) -> list[Card]:
+    """The scorecards, best first; the recommended one stands first, then as the report ranks them."""
+    order = {name: at for at, name in enumerate(result.grading.order)}
+    cards = sorted(
+        result.grading.scorecards,
+        key=lambda card: (card.agent != decision.recommended, card.control, order.get(card.agent, len(order))),
+    )
+    return [_card(card) for card in cards]
+
+
+def _card(card: Scorecard) -> Card:
+    seconds = card.active_seconds / card.ran if card.active_seconds is not None and card.ran else None
+    usd = card.known_usd / card.priced if card.known_usd is not None and card.priced else None
+    return Card(
+        agent=card.agent,
+        overall=_grade(card.overall),
+        performance=_grade(card.performance),
+        speed=_grade(card.speed),
+        cost=_grade(card.cost),
+        ranks=list(card.rank) if card.rank else None,
+        trials=card.trials,
+        measured=card.measured,
+        seconds=None if seconds is None else float(f"{seconds:.3g}"),
+        usd=None if usd is None else float(f"{usd:.3g}"),
+        wrong_claims=card.wrong_claims,
+    )
+
+
+def _grade(grade: Grade) -> str | None:
+    return None if grade.letter is None or grade.score is None else f"{grade.letter} {grade.score:.2f}"
+
+
+def choose(
+    run: str, weights: Mapping[str, float] | None, constraints: Mapping[str, Any], desk: Desk, task: str = ""
+) -> Choice:
+    """The recommendation for a run, or for those of its tasks that have this id or tag.
 
     Raises:
-        NotFound: there is no such run.
+        NotFound: there is no such run or task.
         FlatfieldError: all weights are 0.
     """
     if weights is not None and not any(weights.values()):
         raise FlatfieldError("weights are all 0: at least one must be above")
     wanted = Constraints(**constraints, weights=Weights(**weights) if weights is not None else None)
-    result = load_result(store_of(desk.project()), run or None, weights=wanted.weights)
-    decision = decide(result, structs.replace(wanted))
-    return Choice.model_validate(to_builtins(decision))
+    result = _result(desk, run, wanted.weights, task)
+    return Choice.model_validate({**_decided(decide(result, wanted)), "task": task})
+
+
+def compared(a: str, b: str, run: str, against: str, desk: Desk) -> Comparisons:
+    """Two sides, or what people usually ask of a run.
+
+    Raises:
+        NotFound: a run or an agent is not there, or nothing was done by both sides.
+        FlatfieldError: what is asked for is no comparison.
+    """
+    from flatfield.faces.comparing import comparisons
+
+    store, now = stored(desk, run)
+    found = comparisons(store, a or None, b or None, now.id, against or None)
+    return Comparisons(comparisons=[_compared(each) for each in found[:MOST_LISTED]])
+
+
+def _compared(found: Comparison) -> Compared:
+    from flatfield.faces.compared import sentence
+
+    return Compared(
+        sentence=sentence(found),
+        first=found.first,
+        second=found.second,
+        verdict=found.verdict,
+        difference=round(found.difference, 4),
+        interval=[round(found.interval.low, 4), round(found.interval.high, 4)] if found.interval else None,
+        probability=found.probability,
+        tasks=len(found.tasks),
+        trials=list(found.trials),
+        left_out=len(found.left_out),
+    )

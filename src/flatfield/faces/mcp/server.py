@@ -9,13 +9,13 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import ValidationError
 
 from flatfield import __version__
-from flatfield.faces.mcp import prompts, resources, tools
+from flatfield.faces.mcp import completing, prompts, resources, schemas, tools
 from flatfield.faces.mcp.at_work import AtWork
 from flatfield.faces.mcp.sharing import Running
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
-    from mcp_types import CallToolResult, InputRequiredResult
+    from mcp_types import CallToolResult, InputRequiredResult, Tool
 
     from flatfield.faces.mcp.desk import Desk
 
@@ -23,7 +23,8 @@ INSTRUCTIONS = """\
 flatfield hands work to nano agents: small coding agents with file tools, on any model, in the cloud or on this device.
 prompt_nano_agent runs one in a folder and returns its answer with what it used. evaluate runs several agents on tasks
 (LOPs) in the background; watch it with evaluation_status, read it with report, and let pick say which agent to use.
-list_agents shows who is configured. Agents change files in their workspace and may cost money."""
+list_agents shows who is ready, list_tasks what there is to do, plan what it would cost. Agents change files in their
+workspace and may cost money."""
 
 
 class Server(MCPServer):
@@ -36,6 +37,10 @@ class Server(MCPServer):
         super().__init__(name, **given)
         self.running = Running()
         self.at_work = AtWork()
+
+    async def list_tools(self) -> list[Tool]:
+        """The tools as clients are told of them."""
+        return [schemas.told(tool) for tool in await super().list_tools()]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -75,4 +80,5 @@ def build(desk: Desk) -> Server:
     server.at_work = tools.add(server, desk)
     resources.add(server, desk)
     prompts.add(server, desk)
+    completing.add(server, desk)
     return server

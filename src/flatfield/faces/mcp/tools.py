@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import CallToolResult, ResourceLink, TextContent, ToolAnnotations
+from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import BaseModel
 
 from flatfield.agent.files.changed import Beside
 from flatfield.errors import FlatfieldError
 from flatfield.faces.mcp import arguments as given
-from flatfield.faces.mcp import evaluations
-from flatfield.faces.mcp.answers import AgentRow, Agents, Choice, Delegated, Report, Status
+from flatfield.faces.mcp import evaluations, foreseeing, listing, reporting
+from flatfield.faces.mcp.answers import Delegated
 from flatfield.faces.mcp.at_work import AtWork, Call
 from flatfield.faces.mcp.delegating import Shared, delegate, planned, still_working, trial_of
 from flatfield.faces.mcp.ordering import Asked, order_of
-from flatfield.faces.mcp.reporting import choose, report_of
 from flatfield.faces.mcp.roots import client_roots
+from flatfield.faces.mcp.run_answers import Agents, Choice, Comparisons, Plan, Report, Status, Tasks, brief, seen
 from flatfield.faces.wording import printable
 from flatfield.http.services import Kept
 from flatfield.runs.traffic.lanes import Lanes
@@ -47,11 +47,14 @@ def add(server: MCPServer, desk: Desk) -> AtWork:
         (tools.prompt_nano_agent, "Prompt a nano agent", works),
         (tools.agent_result, "Result of an agent", ends),
         (tools.list_agents, "List agents", reads),
+        (tools.list_tasks, "List tasks", reads),
+        (tools.plan, "Forecast an evaluation", reads),
         (tools.evaluate, "Start an evaluation", starts),
         (tools.evaluation_status, "Watch an evaluation", reads),
         (tools.cancel_evaluation, "Cancel an evaluation", ends),
         (tools.report, "Report of an evaluation", reads),
         (tools.pick, "Pick an agent", reads),
+        (tools.compare, "Compare agents or runs", reads),
     ):
         server.add_tool(function, title=title, annotations=hints)
     return tools.at_work
@@ -71,18 +74,10 @@ def _foreseen(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
 
 
 def _plain(answer: R) -> R:
-    """The answer with what others wrote in it made visible: clients print it on terminals. A report is so already."""
-    if isinstance(answer, CallToolResult):
+    """The answer with what others wrote in it made visible. A result that was put together here is so already."""
+    if isinstance(answer, CallToolResult | InputRequiredResult):
         return answer
-    return type(answer).model_validate(_seen(answer.model_dump()))
-
-
-def _seen(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, str):
-        return printable(value)
-    if isinstance(value, dict):
-        return {_seen(key): _seen(item) for key, item in value.items()}
-    return list(map(_seen, value)) if isinstance(value, list) else value
+    return type(answer).model_validate(seen(answer.model_dump()))
 
 
 def _telling(context: Context[Any, Any]) -> Callable[[str], Awaitable[None]]:
@@ -148,7 +143,7 @@ class _Tools:
         self,
         context: Context[Any, Any],
         trial: given.Trial = "",
-        wait_seconds: given.WaitSeconds = 0,
+        wait_seconds: given.AgentWait = 0,
         cancel: given.Cancel = False,  # noqa: FBT002 - as above
     ) -> Delegated:
         """Result of an agent in the background, or of one whose call was cut or cancelled."""
@@ -158,18 +153,43 @@ class _Tools:
         return await self.at_work.result(trial, wait_seconds, project, _telling(context))
 
     @_foreseen
-    async def list_agents(self) -> Agents:
-        """List the agents that prompt_nano_agent and evaluate can be given."""
+    async def list_agents(self, match: given.Match = "") -> Annotated[CallToolResult, Agents]:
+        """Who can work: ready ones first, with price and what they are good at."""
+        return brief(await listing.agents_of(match, self._desk, self._desk.project()))
+
+    @_foreseen
+    async def list_tasks(
+        self, context: Context[Any, Any], within: given.Within = ""
+    ) -> Annotated[CallToolResult, Tasks]:
+        """The LOPs, suites and HOPs that evaluate can be given."""
+        if within:
+            evaluations.check_allowed(within, self._desk, await client_roots(context))
+        return brief(await asyncio.to_thread(listing.tasks_of, within, self._desk, self._desk.project()))
+
+    @_foreseen
+    async def plan(
+        self,
+        context: Context[Any, Any],
+        lops: given.PlainLops,
+        agents: given.PlainNames = None,
+        hop: str | None = None,
+        repeats: given.PlainCount = None,
+        judge: given.PlainNames = None,
+    ) -> Plan:
+        """What evaluate would take: dollars, minutes. Arguments as there."""
+        wanted = evaluations.Wanted(
+            lops=tuple(lops), agents=_some(agents), hop=hop, repeats=repeats, judge=_some(judge)
+        )
         project = self._desk.project()
-        fields = tuple(AgentRow.model_fields)
-        rows = [AgentRow(**{name: getattr(one, name) for name in fields}) for one in project.roster]
-        return Agents(agents=rows, notes=list(project.notes))
+        roots = await client_roots(context)
+        run = await asyncio.to_thread(evaluations.plan, wanted, self._desk, project, roots)
+        return foreseeing.planned(run, await foreseeing.forecast_of(run, self._desk, project))
 
     @_foreseen
     async def evaluate(
         self,
         context: Context[Any, Any],
-        lops: given.Lops,
+        lops: given.Lops = (),  # type: ignore[assignment]  # a list for those who give one
         agents: given.AgentNames = None,
         hop: given.Hop = None,
         repeats: given.Repeats = None,
@@ -177,32 +197,48 @@ class _Tools:
         budget_usd: given.Budget = None,
         budget_ignores: given.BudgetIgnores = None,
         budget_seconds: given.BudgetSeconds = None,
-    ) -> Status:
-        """Run agents on tasks and grade what each did: performance, speed and cost. Returns at once, with the run's id.
-
-        It goes on in the background, also when the client leaves: ask evaluation_status, then report.
-        """
-        await self._shared.kept.let_go()  # an evaluation loads its models itself, and wants the memory
+        confirm: given.Confirm = False,  # noqa: FBT002 - arguments come by name
+        resume: given.Resume = "",
+    ) -> Status | InputRequiredResult:
+        """Run agents on tasks in the background and grade them. Then evaluation_status, report."""
+        if resume:
+            await self._shared.kept.let_go()
+            return await evaluations.resume(resume, self._desk)
         wanted = evaluations.Wanted(
             lops=tuple(lops),
-            agents=tuple(agents) if agents else None,
+            agents=_some(agents),
             hop=hop,
             repeats=repeats,
-            judge=tuple(judge) if judge else None,
+            judge=_some(judge),
             budget_usd=budget_usd,
-            budget_ignores=tuple(budget_ignores) if budget_ignores else None,
+            budget_ignores=_some(budget_ignores),
             budget_seconds=budget_seconds,
         )
-        return await evaluations.start(wanted, self._desk, await client_roots(context))
+        desk, project = self._desk, self._desk.project()
+        roots = await client_roots(context)
+        run = await asyncio.to_thread(evaluations.plan, wanted, desk, project, roots)
+        await evaluations.check_ready(run, desk, project)
+        found = await foreseeing.forecast_of(run, desk, project)
+        if not confirm and (refused := await foreseeing.refusal(context, run, found, desk, project)) is not None:
+            return refused if isinstance(refused, InputRequiredResult) else evaluations.not_started(run, refused)
+        await self._shared.kept.let_go()  # an evaluation loads its models itself, and wants the memory
+        begun = await evaluations.begin(run, desk, project)
+        return begun.model_copy(update={"said": f"{foreseeing.in_short(found)}. {begun.said}"})
 
     @_foreseen
-    async def evaluation_status(self, run: given.RunOrNewest = "") -> Status:
-        """Say how far an evaluation has come, and what it has cost until now."""
-        return await asyncio.to_thread(evaluations.status, run, self._desk)
+    async def evaluation_status(
+        self, context: Context[Any, Any], run: given.RunOrNewest = "", wait_seconds: given.WaitSeconds = 0
+    ) -> Status:
+        """How far an evaluation is, and what it cost until now."""
+
+        async def tell(status: Status) -> None:
+            await context.report_progress(status.trials_done, status.trials_planned, printable(status.said))
+
+        return await evaluations.watch(run, wait_seconds, self._desk, tell)
 
     @_foreseen
     async def cancel_evaluation(self, run: given.RunId) -> Status:
-        """End a running evaluation; what is finished is kept, and `flatfield eval --resume` goes on with it."""
+        """End an evaluation; evaluate(resume) goes on with it."""
         return await evaluations.cancel(run, self._desk)
 
     @_foreseen
@@ -211,24 +247,34 @@ class _Tools:
         run: given.RunOrNewest = "",
         format: given.Format = "markdown",  # noqa: A002 - the tool's argument is called so
     ) -> Annotated[CallToolResult, Report]:
-        """Grades, figures and evidence of an evaluation. A long report is shortened; the linked resource is whole."""
-        found = await asyncio.to_thread(report_of, run, format, self._desk)
-        text = TextContent(type="text", text=found.model_dump_json())
-        link = ResourceLink(type="resource_link", uri=found.resource, name=f"report of {found.run}")
-        return CallToolResult(content=[text, link], structured_content=found.model_dump(mode="json"))
+        """An evaluation's answer, grades and figures; the linked resource has all of it."""
+        return reporting.told(await asyncio.to_thread(reporting.report_of, run, format, self._desk))
 
     @_foreseen
     async def pick(
         self,
         run: given.RunOrNewest = "",
+        task: given.TaskOrTag = "",
         weights: given.WeightsGiven = None,
         constraints: given.ConstraintsGiven = None,
     ) -> Choice:
-        """Recommend an agent from an evaluation: which, why, how sure that is, and who was left out."""
+        """Which agent to use, why, how sure that is."""
         return await asyncio.to_thread(
-            choose,
+            reporting.choose,
             run,
             weights.model_dump() if weights else None,
             constraints.model_dump(exclude_none=True) if constraints else {},
             self._desk,
+            task,
         )
+
+    @_foreseen
+    async def compare(
+        self, a: given.Side = "", b: str = "", run: given.RunOrNewest = "", against: given.Against = ""
+    ) -> Comparisons:
+        """Who did more of the work, how surely, at what cost. No sides: the usual ones."""
+        return await asyncio.to_thread(reporting.compared, a, b, run, against, self._desk)
+
+
+def _some(names: list[str] | None) -> tuple[str, ...] | None:
+    return tuple(names) if names else None

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from flatfield.records import Comparison, RunResult, Task, TrialRecord
 
 TRAITS = ReportTraits(media_type="application/json", is_json=True)
+FIRST = ("run", "title", "decision", "scorecards")
+"""What a shortened report keeps before all else."""
 
 
 def render(result: RunResult) -> str:
@@ -60,11 +62,12 @@ def render(result: RunResult) -> str:
 
 
 def shorter(text: str, characters: int) -> str:
-    """The report with its smallest values, as many as there is room for; `left_out` names the others."""
-    report: dict[str, msgspec.Raw] = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    """The report with its decision and scorecards, then its smallest values; `left_out` names those without room."""
+    dense = msgspec.json.format(text, indent=-1)
+    report: dict[str, msgspec.Raw] = msgspec.json.decode(dense, type=dict[str, msgspec.Raw])
     kept: dict[str, msgspec.Raw] = {}
     room = characters - sum(len(name) + 8 for name in report)
-    for name, value in sorted(report.items(), key=lambda item: len(bytes(item[1]))):
+    for name, value in sorted(report.items(), key=lambda item: (item[0] not in FIRST, len(bytes(item[1])))):
         if len(bytes(value)) <= room:
             kept[name] = value
             room -= len(bytes(value))

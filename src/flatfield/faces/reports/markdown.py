@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flatfield.faces.blocks import Section, Table
     from flatfield.records import RunResult
 
-TRAITS = ReportTraits(media_type="text/markdown")
+TRAITS = ReportTraits(media_type="text/markdown", is_prose=True)
 
 
 def render(result: RunResult) -> str:

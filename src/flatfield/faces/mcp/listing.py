@@ -1,0 +1,225 @@
+"""Lists agents, those that can begin first, and tasks: short enough for a client's model to read whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flatfield.errors import FlatfieldError, InvalidFiles
+from flatfield.faces.mcp.catalogue import hops, offers, suite_files
+from flatfield.faces.mcp.run_answers import AgentRow, Agents, Others, Suite, TaskRow, Tasks
+from flatfield.faces.storing import store_of
+from flatfield.faces.wording import one_line, rate
+from flatfield.records import Usage
+from flatfield.tasks.agents import is_control
+from flatfield.tasks.loading import SUITE_PREFIX, load, suites
+from flatfield.tasks.roster import SHIPPED, retirement
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from flatfield.agent.provider_pool import ProviderPool
+    from flatfield.faces.mcp.catalogue import Offer
+    from flatfield.faces.mcp.desk import Desk
+    from flatfield.records import AgentConfig, Task
+    from flatfield.runs.experience import Experience
+    from flatfield.scoring.prices.pricing import Prices
+    from flatfield.tasks.project import Project
+
+GLANCE_SECONDS = 2.0
+"""How long a server is given to say that it is there."""
+SHOWN_AGENTS = 8
+SHOWN_NAMES = 12
+MOST_AGENTS = 60
+"""Rows where nothing is asked for, names in a line, and rows where something is."""
+MOST_TASKS = 60
+_WORDS, _REASON = 60, 80
+"""Characters of a description, and of why agents cannot begin."""
+_SAMPLE = 1000
+"""Tokens of a small request, as a price may rise with its size."""
+_SHOWN_TAGS = 3
+
+
+async def agents_of(match: str, desk: Desk, project: Project) -> Agents:
+    """The roster, or those of it that match: ready ones first, with their prices and what they are good at."""
+    chosen = [agent for agent in project.roster if _matches(agent, match)]
+    if not chosen:
+        raise FlatfieldError(f"no agent matches {match!r}; list_agents without match shows who is ready")
+    trials = await asyncio.to_thread(_experience, project)
+    async with _open_pool(desk, project) as pool:
+        today = desk.clock.utc().date()
+        old = {agent.name: "retired by its vendor" for agent in chosen if retirement(agent, today)}
+        reasons = await _glances([agent for agent in chosen if agent.name not in old], pool) | old
+        cost = await asyncio.to_thread(_costs, chosen, desk.prices_of(project), pool)
+    ranked = _ranked(chosen, reasons, trials)
+    shown = ranked[:MOST_AGENTS] if match else [one for one in ranked if not reasons[one.name]][:SHOWN_AGENTS]
+    rows = [_row(agent, reasons[agent.name], cost[agent.name], trials.get(agent.name)) for agent in shown]
+    others = [agent for agent in ranked if agent not in shown]
+    return Agents(agents=rows, others=_others(others, reasons), notes=list(project.notes))
+
+
+def _matches(agent: AgentConfig, match: str) -> bool:
+    wanted = match.strip().lower()
+    names = [name.lower() for name in (agent.name, agent.provider, agent.model)]
+    return not wanted or any(fnmatchcase(name, wanted) or wanted in name for name in names)
+
+
+def _experience(project: Project) -> dict[str, Experience]:
+    from flatfield.runs.experience import experience
+
+    return experience(store_of(project), project.roster)
+
+
+def _ranked(
+    agents: Sequence[AgentConfig], reasons: Mapping[str, str], trials: Mapping[str, Experience]
+) -> list[AgentConfig]:
+    """Ready ones, one's own, the best by own trials; else of each provider the newest, then the next. Controls last."""
+    of_provider: Counter[str] = Counter()
+    turns: dict[str, int] = {}
+    for agent in reversed(agents):  # a roster has older models first
+        turns[agent.name] = of_provider[agent.provider]
+        of_provider[agent.provider] += 1
+
+    def place(agent: AgentConfig) -> tuple[bool, bool, bool, float, int]:
+        known = trials.get(agent.name)
+        untried = 1.0 - known.performance if known else 2.0
+        return bool(reasons[agent.name]), is_control(agent), agent.source == SHIPPED, untried, turns[agent.name]
+
+    return sorted(agents, key=place)
+
+
+def _row(agent: AgentConfig, why_not: str, price: str, known: Experience | None) -> AgentRow:
+    return AgentRow(
+        name=agent.name,
+        ready=not why_not,
+        provider=agent.provider,
+        model="" if agent.model == agent.name else agent.model,
+        price=price,
+        good_at=_good_at(known) if known else "",
+        source="" if agent.source == SHIPPED else agent.source,
+        description=one_line(agent.description, _WORDS),
+        why_not=why_not,
+    )
+
+
+def _good_at(known: Experience) -> str:
+    """`0.92 on 24 trials; code 1.00, tool-use 0.83`."""
+    tags = ", ".join(f"{tag} {score:.2f}" for tag, score in known.tags[:_SHOWN_TAGS])
+    return f"{known.performance:.2f} on {known.trials} trials{f'; {tags}' if tags else ''}"
+
+
+def _others(agents: Sequence[AgentConfig], reasons: Mapping[str, str]) -> list[Others]:
+    """Who has no row, by why not, a line each."""
+    grouped: dict[str, list[str]] = {}
+    for agent in agents:
+        grouped.setdefault(one_line(reasons[agent.name] or "ready too", _REASON), []).append(agent.name)
+    return [Others(why=why, agents=_some(names)) for why, names in grouped.items()]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN_NAMES} more (list_agents(match=…))" if len(names) > SHOWN_NAMES else ""
+    return f"{', '.join(names[:SHOWN_NAMES])}{more}"
+
+
+async def glances(agents: Sequence[AgentConfig], desk: Desk, project: Project) -> dict[str, str]:
+    """Why each cannot begin, "" where it can, as far as keys, servers and files tell: nothing is spent."""
+    async with _open_pool(desk, project) as pool:
+        return await _glances(agents, pool)
+
+
+async def _glances(agents: Sequence[AgentConfig], pool: ProviderPool) -> dict[str, str]:
+    async def look(agent: AgentConfig) -> str:
+        try:
+            async with asyncio.timeout(GLANCE_SECONDS):
+                await pool.glance(agent)
+        except FlatfieldError as error:
+            return str(error).removeprefix(f"agent {agent.name!r}: ")
+        except TimeoutError:
+            return f"its server did not answer within {GLANCE_SECONDS:g} seconds"
+        return ""
+
+    found = await asyncio.gather(*map(look, agents))
+    return {agent.name: why for agent, why in zip(agents, found, strict=True)}
+
+
+@asynccontextmanager
+async def _open_pool(desk: Desk, project: Project) -> AsyncIterator[ProviderPool]:
+    from flatfield.agent.provider_pool import ProviderPool
+    from flatfield.http.services import Services
+    from flatfield.http.transport import open_session
+    from flatfield.machine.models import cache_folder
+
+    environ = desk.environ_of(project)
+    async with open_session(desk.clock, environ) as session:
+        services = Services(
+            session=session,
+            clock=desk.clock,
+            environ=environ,
+            cache=cache_folder(environ),
+            access=desk.access_of(project),
+        )
+        async with ProviderPool(services) as pool:
+            yield pool
+
+
+def _costs(agents: Sequence[AgentConfig], prices: Prices, pool: ProviderPool) -> dict[str, str]:
+    prices.prepare()
+    return {agent.name: _price(agent, prices, pool) for agent in agents}
+
+
+def _price(agent: AgentConfig, prices: Prices, pool: ProviderPool) -> str:
+    """`$0.25/$2`: dollars per million tokens, input and output; "" where no price is known or nothing is asked."""
+    if is_control(agent):
+        return ""
+    on_device = pool.of(agent).on_device(agent)
+    used = Usage(input_tokens=_SAMPLE), Usage(output_tokens=_SAMPLE)
+    each = [prices.usd(agent, usage, on_device) for usage in used]
+    known = [rate(round(usd * 1_000_000 / _SAMPLE, 4)) for usd in each if usd is not None]
+    return "/".join(dict.fromkeys(known)) if len(known) == len(each) else ""
+
+
+def tasks_of(within: str, desk: Desk, project: Project) -> Tasks:
+    """The project's LOPs one by one and the suites in a line each; or those of one suite or folder.
+
+    Raises:
+        FlatfieldError: there is no such suite or folder, or files in it have mistakes.
+    """
+    if within:
+        found = load((within,), desk.cwd, access=desk.access_of(project))
+        rows = [_task(task, desk.cwd) for task in found.tasks]
+        return Tasks(tasks=rows[:MOST_TASKS], notes=[*found.notes, *_beyond(len(rows))])
+    own = [offer for offer in offers(project.folder, desk.lops) if not offer.suite]
+    return Tasks(
+        tasks=[_read(offer, desk, project) for offer in own[:MOST_TASKS]],
+        suites=[Suite(lop=f"{SUITE_PREFIX}{name}", tasks=len(suite_files(name))) for name in suites()],
+        hops=[*hops(project.folder, desk.lops)],
+        notes=_beyond(len(own)),
+    )
+
+
+def _beyond(count: int) -> list[str]:
+    return [f"{count - MOST_TASKS} more are not shown: name a folder"] if count > MOST_TASKS else []
+
+
+def _read(offer: Offer, desk: Desk, project: Project) -> TaskRow:
+    try:
+        (task,) = load((str(offer.path),), desk.cwd, access=desk.access_of(project)).tasks
+    except InvalidFiles as error:
+        first = error.mistakes[0]
+        return TaskRow(lop=offer.argument, problem=f"line {first.line}: {first.problem}")
+    except (FlatfieldError, ValueError) as error:
+        return TaskRow(lop=offer.argument, problem=one_line(str(error), _WORDS * 2))
+    return _row_of(task, offer.argument)
+
+
+def _task(task: Task, cwd: Path) -> TaskRow:
+    path = Path(task.generated_from or task.path)
+    return _row_of(task, path.relative_to(cwd).as_posix() if path.is_relative_to(cwd) else str(path))
+
+
+def _row_of(task: Task, lop: str) -> TaskRow:
+    return TaskRow(lop=lop, title=one_line(task.title, _WORDS), level=task.level, tags=list(task.tags))
