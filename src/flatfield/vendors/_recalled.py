@@ -6,15 +6,15 @@ import zlib
 from typing import TYPE_CHECKING, TypeVar
 
 from flatfield.errors import ProviderError
-from flatfield.http.replies import RETRIED, Passing, Reader, reread
-from flatfield.http.transport import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flatfield.http.replies import Reader
+    from flatfield.http.transport import Exchange
     from flatfield.records import Turn, Wire
 
-R = TypeVar("R", bound=Reader)
+R = TypeVar("R", bound="Reader")
 FAULTS = range(400, 500)
 
 
@@ -34,6 +34,9 @@ class Recalled:
         Raises:
             ProviderError: it was refused then; or the record does not hold it whole.
         """
+        from flatfield.http.replies import Passing, reread  # aiohttp comes with it
+        from flatfield.http.transport import Exchange
+
         if not self._wires[turn - 1]:
             raise ProviderError(f"the record of turn {turn} holds no more exchanges")
         wire = self._wires[turn - 1].pop(0)
@@ -58,4 +61,6 @@ class Recalled:
 
 def _counts(wire: Wire) -> bool:
     """Whether an attempt was the last of its request: answered, or refused for good."""
+    from flatfield.http.replies import RETRIED
+
     return not wire.failure or (wire.status in FAULTS and wire.status not in RETRIED)

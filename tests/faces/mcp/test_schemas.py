@@ -7,7 +7,7 @@ from typing import Any
 
 from flatfield.faces.mcp.schemas import given, untitled
 
-MOST_BYTES = 5_000
+MOST_BYTES = 5_100
 """`bench/mcp_tokens.py` counts o200k's tokens: this JSON has more than four bytes a token, and may take 1,200."""
 
 

@@ -20,10 +20,10 @@ class GivenLimits(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    turns: int | None = Field(None, gt=0, description="20 if not given")
-    seconds: float | None = Field(None, gt=0, description="active seconds, 300 if not given")
-    output_tokens: int | None = Field(None, gt=0, description="16000 if not given")
-    cost_usd: float | None = Field(None, gt=0, description="no limit if not given")
+    turns: int | None = Field(None, gt=0, description="else 20")
+    seconds: float | None = Field(None, gt=0, description="active; else 300")
+    output_tokens: int | None = Field(None, gt=0, description="else 16000")
+    cost_usd: float | None = Field(None, gt=0)
 
 
 class GivenWeights(BaseModel):
@@ -105,19 +105,17 @@ def _words(text: str, is_there: Callable[[str], bool]) -> list[str]:
     return found
 
 
-PromptText = Annotated[str, Field(description="What to do, in plain words.")]
-Model = Annotated[str | None, Field(description="A configured model, e.g. gpt-oss:20b.")]
-Provider = Annotated[str | None, Field(description="Whose model, e.g. openai, anthropic, ollama.")]
-AgentName = Annotated[str | None, Field(description="A configured agent's name, instead of model.")]
-Folder = Annotated[str | None, Field(description="The folder to work in; else the server's.")]
-LimitsGiven = Annotated[GivenLimits | None, Field(description="What it may use at most.")]
-Background = Annotated[bool, Field(description="Return at once, with a trial id for agent_result.")]
-ContinueTrial = Annotated[
-    str | None, Field(description="A trial's id: go on with its agent, folder and conversation.", min_length=1)
-]
-Trial = Annotated[str, Field(description="Its trial id or the beginning; empty: the latest.")]
-AgentWait = Annotated[float, Field(description="Wait for its end so long.", ge=0, le=3600)]
-Cancel = Annotated[bool, Field(description="End it now.")]
+PromptText = Annotated[str, Field(description="what to do")]
+Model = Annotated[str | None, Field(description="configured model, e.g. gpt-oss:20b")]
+Provider = Annotated[str | None, Field(description="whose model, e.g. ollama")]
+AgentName = Annotated[str | None, Field(description="configured agent, instead of model")]
+Folder = Annotated[str | None, Field(description="folder to work in")]
+LimitsGiven = Annotated[GivenLimits | None, Field(description="most it may use")]
+Background = Annotated[bool, Field(description="return at once; then agent_result")]
+ContinueTrial = Annotated[str | None, Field(description="go on with this trial's agent and conversation", min_length=1)]
+Trial = Annotated[str, Field(description="trial id; else the latest")]
+AgentWait = Annotated[float, Field(description="for its end", ge=0, le=3600)]
+Cancel = Annotated[bool, Field(description="end it now")]
 PlainLops = Annotated[list[str], BeforeValidator(_alone)]
 PlainNames = Annotated[list[str] | None, BeforeValidator(_listed)]
 PlainCount = Annotated[int | None, Field(gt=0)]
