@@ -31,7 +31,7 @@ def test_loading_makes_one_run_however_often(cli: Cli) -> None:
 def test_an_unknown_example_is_a_sentence(cli: Cli) -> None:
     ended = cli("examples", "load", "nope")
     assert ended.returncode == 2
-    assert ended.stderr.startswith("flatfield: there is no example 'nope'; there are: nano-agent-2025-08")
+    assert ended.stderr.startswith("flatfield: there is no example 'nope'; there are: desk-2026-11, nano-agent-2025-08")
 
 
 def test_the_help_names_what_can_be_loaded(cli: Cli, install: Callable[..., Path]) -> None:
