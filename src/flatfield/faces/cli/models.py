@@ -68,8 +68,9 @@ def _show_local(entries: Sequence[ModelEntry], *, full: bool) -> None:
         )
         limit = " (its container's limit)" if memory.is_limited else ""
         wrapped(f"memory here: {memory.total_bytes / 1e9:.1f} GB{limit}{free}", screen)
-    if missing := [entry.name for entry in entries if not entry.pulled and entry.fits != "no"]:
-        write(f"fetch one: flatfield models pull {missing[0]}\n")
+    if missing := [entry for entry in entries if not entry.pulled and entry.fits != "no"]:
+        ablest = max(missing, key=lambda entry: entry.size_bytes)  # of what fits, the largest does the most work
+        write(f"fetch one: flatfield models pull {ablest.name}\n")
 
 
 def _row(entry: ModelEntry) -> tuple[str, ...]:
