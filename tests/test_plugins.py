@@ -59,7 +59,9 @@ def test_names_are_those_that_users_write(kind: str, some: set[str]) -> None:
 
 @pytest.mark.parametrize("name", ["openia-chat", "openai_chat", "_chat_reader", "../tools", "", "os"])
 def test_what_there_is_not_is_told_with_what_there_is(name: str) -> None:
-    with pytest.raises(NotFound, match=f"there is no provider {name!r}(; did you mean .*)?; there are: .*openai-chat"):
+    with pytest.raises(
+        NotFound, match=rf"there is no provider {name!r}( \(did you mean .*\?\))?; there are: .*openai-chat"
+    ):
         plugins.load("provider", name)
 
 

@@ -56,7 +56,7 @@ def load(kind: str, name: str) -> ModuleType:
     if name not in known(kind):
         called = provider_called(name) if kind == "provider" else None
         meant = called or next(iter(get_close_matches(name, known(kind), n=1)), None)
-        hint = f"; did you mean {meant!r}?" if meant else ""
+        hint = f" (did you mean {meant!r}?)" if meant else ""
         raise NotFound(f"there is no {kind} {name!r}{hint}; there are: {', '.join(known(kind))}")
     point = known(kind)[name]
     try:

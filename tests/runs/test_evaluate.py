@@ -148,7 +148,7 @@ async def test_all_that_is_not_ready_is_said_at_once_and_nothing_is_started(sitt
         assert [request["max_tokens"] for request in server.requests] == [TOKENS], "asked for the unlisted model"
     text = str(caught.value)
     for part in ("NO_SUCH_KEY", "'gone': no server answers at http://127.0.0.1:1/v1", "does not serve 'other'",
-                 "agent 'lost' (agents/lost.md): there is no provider 'nobody'; there are: ", "openai-chat",
+                 "agent 'lost' (agents/lost.md): there is no provider 'nobody'", "; there are: ", "openai-chat",
                  "as judge: agent 'judge' needs a key: set the environment variable NO_JUDGE_KEY"):  # fmt: skip
         assert part in text
     assert "'good'" not in text

@@ -159,7 +159,7 @@ async def test_it_is_kept_with_the_request() -> None:
     transport: Any = Mock(post=AsyncMock(return_value=exchange))
     for tier, model in (("flex", ""), ("", ""), ("", "m-2")):
         dialect: Any = Tiered(tier, model)
-        opening: Any = Mock(tools=())
+        opening: Any = Mock(tools=(), earlier=(), later=())
         reply = await base.Talk(opening, transport, dialect).turn((), TurnBudget(seconds=1, output_tokens=7))
         assert reply.request == Sent(model="m", output_cap_tokens=7, service_tier=tier, answered_by=model)
         assert dialect.sent == Sent(model="m")

@@ -23,9 +23,16 @@ LAST = "last"
 
 
 def comparisons(
-    store: Store, a: str | None, b: str | None, run: str | None, against: str | None
+    store: Store,
+    a: str | None,
+    b: str | None,
+    run: str | None,
+    against: str | None,
+    called: str = "against",
 ) -> Sequence[Comparison]:
     """One or more; without `a` and `b` what people usually ask. None for `run`: the newest.
+
+    `called`: what the face calls the other run.
 
     Raises:
         FlatfieldError: what is asked for is no comparison.
@@ -34,7 +41,7 @@ def comparisons(
     if against in NEWEST:
         b, against = b or LAST, None  # the newest run is compared already: against the one before it
     if LAST in (a, b) and against is not None:
-        raise FlatfieldError("`last` and `against` both name another run: leave one of them out")
+        raise FlatfieldError(f"`last` and {called} both name another run: leave one of them out")
     first, second = (None if name == LAST else name for name in (a, b))
     if a is None and against is None:
         result = load_result(store, run)
@@ -43,7 +50,7 @@ def comparisons(
     if LAST in (a, b):
         against = earlier_run(store, now.run)
         if against is None:
-            raise NotFound(f"no earlier run has an agent and a task of run {now.run.id}: name one as `against`")
+            raise NotFound(f"no earlier run has an agent and a task of run {now.run.id}: name one with {called}")
     then = now if against is None else _field(store, against)
     if first is None and second is None:
         why = f"runs {now.run.id} and {then.run.id} share no agent that was measured on an unchanged task of both"
@@ -52,7 +59,7 @@ def comparisons(
         meant = side_of(now, first or "")
         others = [agent.name for agent in now.run.agents if agent.name not in meant.agents]
         raise FlatfieldError(f"compare {meant.name} with what? name a second one: {', '.join((*others, *Group, LAST))}")
-    return [_pair(now, then, first or second or "", second or first or "")]
+    return [_pair(now, then, first or second or "", second or first or "", called)]
 
 
 def _field(store: Store, run: str | None) -> Field:
@@ -60,10 +67,10 @@ def _field(store: Store, run: str | None) -> Field:
     return read_field(found, settled(store.trials(found.id)).trials, counted_verdicts(store, found)[0])
 
 
-def _pair(now: Field, then: Field, first: str, second: str) -> Comparison:
+def _pair(now: Field, then: Field, first: str, second: str, called: str) -> Comparison:
     sides = side_of(now, first), side_of(then, second)
     if now is then and sides[0].agents == sides[1].agents:
-        raise FlatfieldError(f"{first} and {second} are the same here: name another agent, or another run as `against`")
+        raise FlatfieldError(f"{first} and {second} are the same here: name another agent, or another run by {called}")
     found = compare(*sides)
     if found is None:
         raise NotFound(

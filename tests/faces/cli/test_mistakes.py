@@ -154,7 +154,7 @@ MISTAKES = (
     toml('[agents.a]\nprovder = "openai"', "flatfield.toml:2: agent a has no key `provder`; did you mean `provider`?"),
     toml(
         '[agents.a]\nprovider = "opnai"\nmodel = "x"',
-        "there is no provider 'opnai'; did you mean 'openai'?; there are: anthropic",
+        "there is no provider 'opnai' (did you mean 'openai'?); there are: anthropic",
     ),
     toml('[agents.a]\nprovider = "openai"', "flatfield.toml:1: agent a has no model; write model = "),
     toml('[agents.a\nprovider = "openai"', "flatfield.toml:1: this is not TOML: Expected ']' at the end of a table"),

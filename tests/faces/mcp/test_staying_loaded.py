@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FAKE = Path(__file__).parents[2] / "machine" / "fake_llama"
-NOWHERE = {"lops": ["nowhere.md"]}
+LOP = """---
+verify: [{answer: {contains: "x"}}]
+---
+
+## Variables
+
+PROMPT: "Say x."
+"""
+EVALUATION = {"lops": ["say.md"], "agents": ["noop"], "confirm": True}
 
 
 @pytest.fixture
@@ -30,6 +38,7 @@ def desk(folder: Path, make_desk: Callable[..., Any], monkeypatch: pytest.Monkey
     )
     places = {"FLATFIELD_CACHE": str(folder.parent / "cache"), "HOME": str(folder.parent)}
     environ = {**os.environ, **places, "PYTHONPATH": str(FAKE), "FAKE_LLAMA_FIFO": ""}
+    (folder / "say.md").write_text(LOP)
     return make_desk(environ_of=lambda _: environ), environ
 
 
@@ -42,15 +51,17 @@ async def test_it_is_loaded_once_for_all_prompts_and_anew_after_an_evaluation(
 ) -> None:
     async with connected(desk[0]) as client:
         answers = [await asked(client), await asked(client)]
-        assert (await client.call_tool("evaluate", NOWHERE)).is_error
+        assert (await client.call_tool("evaluate", {**EVALUATION, "lops": ["nowhere.md"]})).is_error
         answers.append(await asked(client))
-        await client.call_tool("evaluate", NOWHERE)
+        assert not (await client.call_tool("evaluate", EVALUATION)).is_error
+        answers.append(await asked(client))
+        await client.call_tool("evaluate", EVALUATION)
     told = [answer.structured_content for answer in answers]
-    assert [each["error"] for each in told] == [None] * 3
+    assert [each["error"] for each in told] == [None] * 4
     store = Store(folder / ".flatfield")
     replies = [store.trial(each["metadata"]["trial"]).turns[0].reply for each in told]
-    assert [reply.load_seconds > 0 for reply in replies] == [True, False, True]
-    assert [reply.text for reply in replies] == ["false"] * 3  # each began with an empty prompt cache
+    assert [reply.load_seconds > 0 for reply in replies] == [True, False, False, True]
+    assert [reply.text for reply in replies] == ["false"] * 4  # each began with an empty prompt cache
 
 
 async def test_an_evaluation_takes_no_model_from_a_prompt_at_work(
@@ -62,7 +73,7 @@ async def test_an_evaluation_takes_no_model_from_a_prompt_at_work(
     async with connected(desk[0]) as client:
         prompt = asyncio.ensure_future(asked(client, "wait"))
         pid = int(await asyncio.to_thread(fifo.read_text))
-        await client.call_tool("evaluate", NOWHERE)
+        await client.call_tool("evaluate", EVALUATION)
         os.kill(pid, signal.SIGKILL)  # it is still there, and what ends the prompt
         answer = await prompt
     assert not answer.structured_content["success"]

@@ -56,7 +56,7 @@ def command(
     from flatfield.faces.compared import sentence
     from flatfield.faces.comparing import comparisons
 
-    found = comparisons(settings(context).store(), a, b, run, against)
+    found = comparisons(settings(context).store(), a, b, run, against, "--against RUN")
     if as_json:
         from msgspec.structs import asdict
 

@@ -111,7 +111,10 @@ def command(
         parallel=desk.parallel if parallel is None else parallel,
     )
     if agent is not None:
-        desk.chosen(desk.project(), agent, None, None)
+        try:
+            desk.chosen(desk.project(), agent, None, None)
+        except FlatfieldError as error:
+            raise FlatfieldError(f"--agent {agent}: {error}") from None
     if http is None:
         if allow_host or allow_origin:
             raise FlatfieldError("--allow-host and --allow-origin are for --http: leave them out, or add --http")

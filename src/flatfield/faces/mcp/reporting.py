@@ -11,7 +11,7 @@ from flatfield import plugins
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.mcp.run_answers import Card, Choice, Compared, Comparisons, Decided, Report, brief
 from flatfield.faces.storing import store_of
-from flatfield.faces.wording import beginning
+from flatfield.faces.wording import beginning, printable
 from flatfield.records import Weights
 from flatfield.runs.results import load_result
 from flatfield.scoring.decision import Constraints, decide
@@ -92,7 +92,7 @@ def told(report: Report) -> CallToolResult:
     was asked for by its format, stands in both.
     """
     prose = plugins.report_traits(report.format).is_prose
-    text = f"{report.answer}\n\n{report.text}" if prose else report.text
+    text = f"{printable(report.answer)}\n\n{report.text}" if prose else report.text
     link = ResourceLink(type="resource_link", uri=report.resource, name=f"report of {report.run}")
     structured = brief(report.model_copy(update={"text": ""}) if prose else report).structured_content
     return CallToolResult(content=[TextContent(type="text", text=text), link], structured_content=structured)

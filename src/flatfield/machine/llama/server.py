@@ -195,15 +195,19 @@ async def start_server(spec: ServerSpec, services: Services) -> LocalServer:
     began_seconds = services.clock.now()
     api_key = secrets.token_urlsafe(32)
     stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server, `end` closes it
-    process = await asyncio.create_subprocess_exec(
-        *_command(spec),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=stderr,
-        env=with_mark({"OMP_WAIT_POLICY": "PASSIVE", **without_keys(services.environ)}),
-        # A session of its own: Ctrl-C in the terminal reaches the parent only, and the parent decides.
-        start_new_session=True,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *_command(spec),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            env=with_mark({"OMP_WAIT_POLICY": "PASSIVE", **without_keys(services.environ)}),
+            # A session of its own: Ctrl-C in the terminal reaches the parent only, and the parent decides.
+            start_new_session=True,
+        )
+    except BaseException:
+        stderr.close()
+        raise
     try:
         said = await _announced(spec, process, stderr, api_key)
         server = LocalServer(spec, process, stderr, (said.url.rstrip("/"), api_key))
