@@ -13,7 +13,8 @@ import yaml
 
 from flatfield import __version__
 from flatfield.faces.claude_code.layout import PLUGIN, PROJECT, Layout
-from flatfield.faces.claude_code.parts import HOOKS, LINEUP, TOOL_MILLISECONDS, files, marketplace
+from flatfield.faces.claude_code.parts import CALL_HOOKS, HOOKS, LINEUP, TOOL_MILLISECONDS, files, marketplace
+from flatfield.faces.speech.hooks import EVENTS
 from flatfield.records import AgentConfig
 from flatfield.runs.proof.checking import check_tasks
 from flatfield.tasks.access import everything
@@ -151,14 +152,26 @@ def test_the_server_is_awaited_and_given_time(layout: Layout) -> None:
 
 
 @LAYOUTS
-def test_hooks_speak_in_the_background(layout: Layout) -> None:
+def test_hooks_hand_over_what_is_to_be_said(layout: Layout) -> None:
     path = "hooks/hooks.json" if layout is PLUGIN else ".claude/settings.json"
     hooks = json.loads(files(AGENTS, layout, "'/a b/flatfield'")[path])["hooks"]
-    assert set(hooks) == set(HOOKS)
-    for entries in hooks.values():
+    assert set(hooks) == {*HOOKS, *CALL_HOOKS} == set(EVENTS)
+    for name, entries in hooks.items():
         (hook,) = entries[0]["hooks"]
         assert hook["command"] == "'/a b/flatfield' speak --hook"
-        assert hook["async"] is True
+        assert "async" not in hook, "Claude Code ends those with itself, and its last words with them"
+        calls = [layout.tool, layout.tool.replace("prompt_nano_agent", "agent_result")]
+        assert entries[0].get("matcher", "").split("|") == (calls if name in CALL_HOOKS else [""])
+
+
+@LAYOUTS
+def test_who_hands_work_out_waits_for_a_slow_server_first(layout: Layout) -> None:
+    made = files(AGENTS, layout)
+    hop = made[f"{layout.root}commands/perf/hop_evaluate_nano_agents.md"]
+    for text in (hop, made[f"{layout.root}skills/nano-agents/SKILL.md"]):
+        assert "call `WaitForMcpServers`" in text
+        assert "ask `ToolSearch` for" in text
+    assert hop.index("WaitForMcpServers") < hop.index("Start one sub-agent")
 
 
 @pytest.mark.needs("bwrap")

@@ -10,7 +10,6 @@ from typer.testing import CliRunner, Result
 
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.app import app
-from flatfield.faces.cli.speech import hook_sentence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,29 +55,49 @@ def test_a_text_is_said(voice: Path) -> None:
     assert voice.read_text() == "the tests are green\n"
 
 
+RESULT = {"success": True, "result": "", "execution_time_seconds": 12.3, "metadata": {"agent": "gpt-5-mini"}}
+CALL = {"hook_event_name": "PostToolUse", "tool_response": json.dumps(RESULT)}
+WRAPPER = {
+    "hook_event_name": "SubagentStop",
+    "agent_type": "nano-agent-x",
+    "last_assistant_message": json.dumps(RESULT),
+}
+
+
+@pytest.fixture
+def aside(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a process of its own would be started for."""
+    asked: list[str] = []
+    monkeypatch.setattr("flatfield.faces.speech.aside.say_aside", asked.append)
+    return asked
+
+
 @pytest.mark.parametrize(
     ("event", "said"),
-    [
-        ({"hook_event_name": "Stop"}, "I am done"),
-        ({"hook_event_name": "SubagentStop", "agent_type": "nano-agent-gpt-5-mini"}, "gpt-5 mini is done"),
-        ({"hook_event_name": "SubagentStop", "agent_type": "flatfield:nano-agent-my-qwen"}, "my qwen is done"),
-        ({"hook_event_name": "SubagentStop"}, "A sub-agent is done"),
-        ({"hook_event_name": "Notification", "message": "I wait for you"}, "I wait for you"),
-        ({"hook_event_name": "Notification"}, "I need you"),
-    ],
+    [({"hook_event_name": "Stop"}, ["I am done"]), (CALL, ["gpt-5 mini: done in 12 seconds"]), (WRAPPER, [])],
 )
-def test_hooks_are_spoken_of(event: dict[str, str], said: str, voice: Path) -> None:
-    assert hook_sentence(json.dumps(event)) == said
-    assert run("speak", "--hook", stdin=json.dumps(event)).exit_code == 0
-    assert voice.read_text() == f"{said}\n"
+def test_hooks_are_spoken_of_aside(event: dict[str, str], said: list[str], voice: Path, aside: list[str]) -> None:
+    result = run("speak", "--hook", stdin=json.dumps(event))
+    assert (result.exit_code, result.stdout, aside) == (0, "", said)
+    assert voice.read_text() == "", "nothing is waited for"
 
 
 @pytest.mark.parametrize("event", ["", "no json", "[]", "{}", '{"hook_event_name": "PreToolUse"}'])
-def test_a_hook_never_ends_with_2_which_would_keep_an_assistant_going(event: str, voice: Path) -> None:
+def test_a_hook_never_fails_nor_says_what_an_assistant_would_obey(event: str, voice: Path, aside: list[str]) -> None:
     result = run("speak", "--hook", stdin=event)
-    assert result.exit_code == 1
+    assert (result.exit_code, result.stdout, aside) == (0, "", [])
     assert len(result.stderr.strip().splitlines()) == 1
-    assert voice.read_text() == ""
+
+
+def test_a_hook_that_cannot_be_heard_fails_nothing(
+    voice: Path, aside: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in (("--to", "no/such/folder/said.wav"), ()):
+        result = run("speak", "--hook", *words, stdin=json.dumps(CALL))
+        assert (result.exit_code, result.stdout) == (0, "")
+        aside.clear()
+        monkeypatch.setenv("PATH", "")
+    assert "install espeak-ng" in result.stderr
 
 
 @pytest.mark.parametrize("words", [["speak"], ["speak", "a", "--hook"]])

@@ -9,6 +9,7 @@ from msgspec import Struct
 NAME = "flatfield"
 """What the plugin, its marketplace and the MCP server are called."""
 _TOOL = "prompt_nano_agent"
+_RESULT_TOOL = "agent_result"
 
 
 class Layout(Struct, frozen=True, kw_only=True):
@@ -22,6 +23,11 @@ class Layout(Struct, frozen=True, kw_only=True):
     tool: str
     type_prefix: str
     command: str
+
+    @property
+    def ending_tools(self) -> tuple[str, str]:
+        """The tools whose results tell how an agent ended."""
+        return self.tool, self.tool.removesuffix(_TOOL) + _RESULT_TOOL
 
 
 PLUGIN = Layout(

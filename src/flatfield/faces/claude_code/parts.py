@@ -33,7 +33,9 @@ LINEUP = (
 TOOL_MILLISECONDS = 1_800_000
 """How long Claude Code waits for one call, waiting for a free model included; progress does not prolong it."""
 HOOK_SECONDS = 60
+"""Enough to start on a busy machine; the speaking itself is not waited for."""
 HOOKS = ("Stop", "SubagentStop", "Notification")
+CALL_HOOKS = ("PostToolUse", "PostToolUseFailure")
 DESCRIPTION = "Hand work to nano agents on any model, and find out which model does it best"
 _PAGES = Path(__file__).parent / "pages"
 _OWNER = {"name": "The flatfield authors"}
@@ -59,11 +61,13 @@ def files(
     server = _server(program, layout, ignores_base_urls=ignores_base_urls)
     made |= _commands(agents, layout)
     made[f"{layout.root}skills/nano-agents/SKILL.md"] = _filled("SKILL.md", agents, layout)
-    hooks = {"hooks": _hooks(program)}
+    hooks = {"hooks": _hooks(program, layout)}
     if layout.kind == "project":
         return made | {".claude/settings.json": _json(hooks), ".mcp.json": _json(server)}
     return made | {
-        "hooks/hooks.json": _json({"description": "Says when Claude Code is done or waits.", **hooks}),
+        "hooks/hooks.json": _json(
+            {"description": "Says when an agent or Claude Code is done, and when it waits.", **hooks}
+        ),
         ".mcp.json": _json(server),
         ".claude-plugin/plugin.json": _json(_manifest()),
         ".claude-plugin/marketplace.json": marketplace("./"),
@@ -131,11 +135,15 @@ def _server(program: str, layout: Layout, *, ignores_base_urls: bool) -> dict[st
     return {"mcpServers": {NAME: server}}
 
 
-def _hooks(program: str) -> dict[str, Any]:
-    """Each event is spoken of in the background: nothing waits for a voice."""
+def _hooks(program: str, layout: Layout) -> dict[str, Any]:
+    """Each event is handed over to a speaker that nothing waits for.
+
+    They are no background hooks of Claude Code's: those end with it, and its last words with them.
+    """
     command = f"{shlex.join(shlex.split(program))} speak --hook"
-    hook = {"type": "command", "command": command, "async": True, "timeout": HOOK_SECONDS}
-    return {event: [{"hooks": [hook]}] for event in HOOKS}
+    hooks = [{"type": "command", "command": command, "timeout": HOOK_SECONDS}]
+    calls = {event: [{"matcher": "|".join(layout.ending_tools), "hooks": hooks}] for event in CALL_HOOKS}
+    return {event: [{"hooks": hooks}] for event in HOOKS} | calls
 
 
 def _json(value: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,11 +23,8 @@ SpeakTo = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what w
 EPILOG = examples(
     'flatfield speak "the tests are green"',
     'flatfield speak "the tests are green" --to said.wav',
-    "flatfield speak --hook < event.json     what an assistant's hook tells: Stop, SubagentStop, Notification",
+    "flatfield speak --hook < event.json     what an assistant's hook tells, from its result",
 )
-HOOK_FAILED = 1
-"""Assistants take a hook's exit code 2 for an order: a Stop hook that fails with it keeps them from stopping."""
-_HOOKS = {"Stop": "I am done", "SubagentStop": "A sub-agent is done", "Notification": "I need you"}
 
 
 class Voice(NamedTuple):
@@ -72,32 +68,32 @@ def command(
         asyncio.run(_say(text, to))
         return
     try:
-        asyncio.run(_say(hook_sentence(sys.stdin.read()), to))
-    except FlatfieldError as error:
+        _tell(to)
+    except (FlatfieldError, OSError) as error:
         note(str(error))
-        raise typer.Exit(HOOK_FAILED) from None
 
 
-def hook_sentence(event: str) -> str:
-    """What is said of an assistant's hook event.
+def _tell(to: Path | None) -> None:
+    """Say what the event on stdin tells, in a process that outlives the assistant's own end.
+
+    An assistant reads a hook's stdout and takes its exit code 2 for an order: there is neither, whatever happens.
 
     Raises:
-        FlatfieldError: it is no hook event.
+        FlatfieldError: it is no event that is spoken of, or cannot be said.
+        OSError: no process can be started for it.
     """
-    try:
-        told = json.loads(event)
-    except ValueError:
-        raise FlatfieldError("stdin holds no JSON: --hook reads what an assistant hands to its hooks") from None
-    if not isinstance(told, dict):
-        raise FlatfieldError("stdin holds no hook event: a JSON object with hook_event_name")
-    name = str(told.get("hook_event_name", ""))
-    if name not in _HOOKS:
-        raise FlatfieldError(f"hook_event_name {name!r} is not one that is spoken of; there are: {', '.join(_HOOKS)}")
-    if name == "SubagentStop" and (agent := told.get("agent_type")):
-        from flatfield.faces.speech.sentences import spoken_name
+    from flatfield.faces.speech.aside import say_aside
+    from flatfield.faces.speech.hooks import hook_sentence
+    from flatfield.faces.speech.speaker import MUTE
+    from flatfield.faces.speech.voices import find_voice
 
-        return f"{spoken_name(str(agent))} is done"
-    return str(told.get("message") or _HOOKS[name]) if name == "Notification" else _HOOKS[name]
+    text = hook_sentence(sys.stdin.buffer.read())
+    if to is not None and text:
+        asyncio.run(_say(text, to))
+    elif text and find_voice() is None:
+        note(MUTE)
+    elif text:
+        say_aside(text)
 
 
 async def _say(text: str, path: Path | None) -> None:

@@ -7,7 +7,7 @@ import fcntl
 import os
 import tempfile
 import wave
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from flatfield.faces.speech.sentences import plain
 from flatfield.faces.speech.voices import find_voice
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from flatfield.faces.speech.voices import Voice, Words
 
@@ -27,7 +27,7 @@ LAST_WORDS_SECONDS = 20.0
 WAITING_SENTENCES = 20
 """What is to be said beyond this many is left out: it would be old news."""
 _ASK_AGAIN_SECONDS = 0.05
-_MUTE = "nothing here can speak or show a notification: install espeak-ng (Debian: apt-get install espeak-ng)"
+MUTE = "nothing here can speak or show a notification: install espeak-ng (Debian: apt-get install espeak-ng)"
 _UNWRITTEN = "nothing here can write speech to a file: install espeak-ng (Debian: apt-get install espeak-ng)"
 
 
@@ -42,7 +42,7 @@ class Speaker:
         self._path = path
         self._lock = lock or Path(tempfile.gettempdir()) / f"flatfield-voice-{os.getuid()}.lock"
         self._waiting: asyncio.Queue[str] = asyncio.Queue(WAITING_SENTENCES)
-        self.problems: list[str] = [] if voice is not None else [_MUTE if path is None else _UNWRITTEN]
+        self.problems: list[str] = [] if voice is not None else [MUTE if path is None else _UNWRITTEN]
 
     def say(self, text: str) -> None:
         """Have it said some time soon."""
@@ -114,12 +114,25 @@ async def speaking(
 @asynccontextmanager
 async def _turn(path: Path) -> AsyncIterator[None]:
     """Wait until no other process of this user speaks, and keep them waiting meanwhile."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
+    with _opened(path) as descriptor:
         # A thread that waited for the lock could not be cancelled, and would hold up the end.
         while not _is_free(descriptor):  # noqa: ASYNC110 - another process has it: nobody here could set an event
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
         yield
+
+
+@contextmanager
+def free_turn(path: Path) -> Iterator[bool]:
+    """Take a turn if nobody has it, and say whether it was taken."""
+    with _opened(path) as descriptor:
+        yield _is_free(descriptor)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
 
