@@ -27,7 +27,7 @@ WRITE = Task(
     title="write",
     prompt=f"Create the file arvika.txt with this one line in it:\n\n{LINE}",
     tools=("write_file",),
-    verifiers=(VerifierSpec(kind="file", options={"path": "arvika.txt", "equals": f"{LINE}\n"}),),
+    verifiers=(VerifierSpec(kind="file", options={"path": "arvika.txt", "matches": rf"\A{LINE}\n?\Z"}),),
 )
 LIMITS = Limits(turns=4, seconds=500, output_tokens=400)
 
