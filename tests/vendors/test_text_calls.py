@@ -178,10 +178,20 @@ def test_what_a_model_copied_from_the_schema_is_none_of_its_arguments() -> None:
     assert read(f'{{"name": "read_file", "arguments": {{"file_path": "a.txt", {echo}}}}}') == ONE
 
 
+@pytest.mark.parametrize("form", ["{}", "```json\n{}\n```", " {}\n"])
+def test_a_call_of_a_tool_that_there_is_not_is_said(form: str) -> None:
+    """It stays the answer, as a task may ask for just that; but it is never one in silence."""
+    text = form.format('{"name": "rename_key", "arguments": {"raven": "basalt"}}')
+    assert read(text) == []
+    assert looks_like_call(text, NAMES)
+    assert not looks_like_call(f"An example: {text}", NAMES)
+
+
 def test_json_that_is_the_right_answer_stays_one() -> None:
     """A task may ask for just such an object; only one that is a call of an offered tool is read as one."""
     assert read(CALL, (WRITE, LIST)) == []
-    assert not looks_like_call('{"name": "Ada", "arguments": {"for": 1}}', NAMES)
+    assert not looks_like_call('{"name": "Ada", "age": 36}', NAMES)
+    assert not looks_like_call('{"name": "Ada", "arguments": ["for"]}', NAMES)
     assert looks_like_call('{"name": "read_file", "arguments": {"mode": "r"}}', NAMES)
 
 

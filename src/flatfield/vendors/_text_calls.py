@@ -40,6 +40,7 @@ _IN_PROSE = re.compile(r"\S.*(?<!`)`\Z", re.DOTALL)
 """What stands before JSON or a mark that a text only names, `like this`, in a sentence."""
 _IN_CODE = re.compile(r"""(?:(?<!=)[=(]|["']\s*:|\breturn)\s*\Z""")
 """What stands before JSON that is a value in a program or in other JSON."""
+_ALONE = re.compile(r"\s*(?:```\w*\s*)?(\{.*\})\s*(?:```\s*)?", re.DOTALL)
 _LOOKED_BACK = 200
 _HALF = re.compile("[\ud800-\udfff]")
 _BARE = re.compile(
@@ -69,11 +70,25 @@ def read_calls(text: str, tools: Sequence[ToolSpec], turn: int) -> tuple[ToolCal
 
 
 def looks_like_call(text: str, names: Collection[str]) -> bool:
-    """Whether a text has the marks of a call, or one of a tool that was offered, be it one that cannot be read."""
+    """Whether a text has a call's marks, a call of a tool that was offered, or is nothing but a call of any tool."""
     named = _BARE.search(text) or _PYTHON_WHOLE.match(text)
     if OPENS_CALL.search(text) or (named is not None and named[1] in names):
         return True
-    return any(written.name in names for written in _written(text))
+    return any(written.name in names for written in _written(text)) or _is_call_alone(text)
+
+
+def _is_call_alone(text: str) -> bool:
+    """Whether a text is one JSON object, in a fence or not, with a name and arguments and no more."""
+    inner = _ALONE.fullmatch(text)
+    if inner is None or len(text) > MOST_CHARACTERS:
+        return False
+    try:
+        value = json_text.decoded(inner[1])
+    except ValueError:
+        return False
+    if not isinstance(value, dict) or len(value) != 2 or not isinstance(value.get("name"), str):
+        return False
+    return isinstance(value.get("arguments", value.get("parameters")), dict)
 
 
 def _written(text: str) -> Iterator[Written]:

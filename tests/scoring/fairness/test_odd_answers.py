@@ -33,7 +33,7 @@ def test_a_call_written_as_text(text: str) -> None:
     [
         "42",
         "",
-        '{"name": "Ada", "arguments": {"for": 1}}',
+        '{"name": "Ada", "arguments": [1]}',
         "I called read_file.",
         '{"tool": "hammer", "input": {"n": 1}}',
     ],
