@@ -100,13 +100,15 @@ async def _forecast(run: Run, plans: Sequence[TrialPlan], how: How) -> float | N
     """Say what is ahead where that is more than a cent or a minute; seconds that it will take, None: not known."""
     from flatfield.faces.forecasts import in_short
     from flatfield.faces.storing import store_of
-    from flatfield.runs.forecast.foresee import Terms, foresee
+    from flatfield.runs.forecast.foresee import ForecastTerms, foresee
     from flatfield.runs.plan import plan
     from flatfield.tasks.agents import is_control
 
     if not plans or all(is_control(agent) for agent in run.agents):
         return None
-    terms = Terms(environ=how.environ, prices=prices_of(how.project), lanes=how.project.lanes, source=Path.cwd())
+    terms = ForecastTerms(
+        environ=how.environ, prices=prices_of(how.project), lanes=how.project.lanes, source=Path.cwd()
+    )
     try:
         found = await foresee(run, how.judges, store_of(how.project), terms)
     except FlatfieldError:  # whatever it is, it is told when the run begins

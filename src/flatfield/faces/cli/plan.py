@@ -59,7 +59,7 @@ def command(
     From past runs in the store, else from prices and the sizes of the tasks; each figure says when it is a guess. No
     key is needed, and nothing is asked of any server.
     """
-    from flatfield.runs.forecast.foresee import Terms, foresee
+    from flatfield.runs.forecast.foresee import ForecastTerms, foresee
     from flatfield.runs.order import ungradable
     from flatfield.tasks.agents import select_agents
 
@@ -78,8 +78,8 @@ def command(
     access = access_of(project, environ, everything=trust)
     run = asked_run(files or [], project, access, chosen, settings(context).arguments)
     notes([str(mistake) for mistake in ungradable(run)])
-    judges = select_agents(run.evaluation.judge, project.roster) if run.evaluation.judge else ()
-    terms = Terms(environ=environ, prices=prices_of(project), lanes=project.lanes, source=Path.cwd())
+    judges = select_agents(run.evaluation.judge, project.roster)
+    terms = ForecastTerms(environ=environ, prices=prices_of(project), lanes=project.lanes, source=Path.cwd())
     found = asyncio.run(foresee(run, judges, store_of(project), terms, separate))
     if as_json:
         print_json(found)

@@ -108,7 +108,7 @@ async def check_ready(run: Run, desk: Desk, project: Project) -> None:
     """
     from flatfield.faces.mcp.listing import glances
 
-    judges = select_agents(run.evaluation.judge, project.roster) if run.evaluation.judge else ()
+    judges = select_agents(run.evaluation.judge, project.roster)
     found = await glances((*run.agents, *judges), desk, project)
     if reasons := [f"{name}: {why}" for name, why in found.items() if why]:
         raise NotReady(
@@ -262,7 +262,7 @@ def plan(wanted: Wanted, desk: Desk, project: Project, client_roots: Sequence[Pa
     if not evaluation.agents and (silent := [task.id for task in loaded.tasks if not task.agents]):
         raise NotFound(f"nobody is named for {', '.join(silent)}: give agents (list_agents shows who is ready)")
     here = folder_of(str(desk.cwd))
-    judges = select_agents(evaluation.judge, project.roster, here) if evaluation.judge else ()
+    judges = select_agents(evaluation.judge, project.roster, here)
     tasks = loaded.tasks
     if wanted.repeats is not None:
         tasks = tuple(structs.replace(task, repeats=None) for task in tasks)
@@ -371,7 +371,7 @@ def _of_judges(run: Run, desk: Desk, project: Project) -> tuple[str, ...]:
     if run.imported or (not run.evaluation.judge and store_of(project).verdicts(run.id)):
         return ()  # it was graded elsewhere, or later
     try:
-        judges = select_agents(run.evaluation.judge, project.roster) if run.evaluation.judge else ()
+        judges = select_agents(run.evaluation.judge, project.roster)
     except FlatfieldError:
         return ()  # an old run's judge may not be configured any more
     return grading_notes(run, judges, desk.environ_of(project))

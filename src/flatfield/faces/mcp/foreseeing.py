@@ -44,11 +44,11 @@ async def forecast_of(run: Run, desk: Desk, project: Project) -> Forecast:
         FlatfieldError: a workspace is not there, or too large.
     """
     from flatfield.faces.storing import store_of
-    from flatfield.runs.forecast.foresee import Terms, foresee
+    from flatfield.runs.forecast.foresee import ForecastTerms, foresee
     from flatfield.tasks.agents import select_agents
 
-    judges = select_agents(run.evaluation.judge, project.roster) if run.evaluation.judge else ()
-    terms = Terms(
+    judges = select_agents(run.evaluation.judge, project.roster)
+    terms = ForecastTerms(
         environ=desk.environ_of(project), prices=desk.prices_of(project), lanes=project.lanes, source=desk.cwd
     )
     return await foresee(run, judges, store_of(project), terms)

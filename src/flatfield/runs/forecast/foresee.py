@@ -28,7 +28,7 @@ DIFFERENCE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Terms:
+class ForecastTerms:
     """What a prediction counts with; `source` is the folder that plain LOPs copy."""
 
     environ: Mapping[str, str]
@@ -38,7 +38,7 @@ class Terms:
 
 
 async def foresee(
-    run: Run, judges: Sequence[AgentConfig], store: Store, terms: Terms, difference: float = DIFFERENCE
+    run: Run, judges: Sequence[AgentConfig], store: Store, terms: ForecastTerms, difference: float = DIFFERENCE
 ) -> Forecast:
     """What the run will probably take. No key is needed.
 
