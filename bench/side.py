@@ -117,8 +117,8 @@ def converser(services: Services, load: Load) -> Callable[[Opening], Awaitable[C
     from flatfield import plugins
     from flatfield.vendors.base import Address
     from flatfield.vendors.local import conversation as local
-    from flatfield.vendors.openai_chat.address import Endpoint
     from flatfield.vendors.openai_chat.conversation import open_chat
+    from flatfield.vendors.openai_chat.traits import Endpoint
 
     if load.provider != "local":
         converse: Callable[[Opening], Awaitable[Conversation]]

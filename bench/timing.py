@@ -35,7 +35,7 @@ from bench.harness import PROVIDERS
 from bench.side import Load, converser
 from flatfield.agent.lag import measured_lag
 from flatfield.clock import SystemClock
-from flatfield.http.post import Post
+from flatfield.http.retrying import Post
 from flatfield.http.services import Services
 from flatfield.http.transport import Transport, open_session
 from flatfield.machine.llama.server import LocalServers, ServerSpec, usable_threads

@@ -18,8 +18,7 @@ from flatfield import plugins
 from flatfield.clock import SystemClock
 from flatfield.http.services import Services
 from flatfield.machine.models import cache_folder
-from flatfield.testing.clock import FakeClock
-from flatfield.testing.idle import IdleTime
+from flatfield.testing.clocks import FakeClock, IdleTime
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

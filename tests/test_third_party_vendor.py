@@ -18,10 +18,10 @@ from flatfield.faces.cli.environment import read_environment
 from flatfield.records import AgentConfig, Price, Sent, Traits, Usage
 from flatfield.runs import examination
 from flatfield.runs.examination import RunningServer, agent_spec
-from flatfield.scoring.fairness.acceptance import accepts_effort, accepts_temperature
+from flatfield.scoring.fairness.strict import accepts_effort, accepts_temperature
 from flatfield.scoring.judge.blinding import Blinder
-from flatfield.scoring.judge.makers import maker_of
-from flatfield.scoring.judge.room import is_small
+from flatfield.scoring.judge.judge import maker_of
+from flatfield.scoring.judge.prompt import is_small
 from flatfield.scoring.prices.listing import listings, vendor_rates
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.agents import Roster, select_agents

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.records import ToolResult, TurnBudget
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
     from flatfield.vendors.base import Opening
 
 AGENT = AgentConfig(name="a", provider="p", model="m")

@@ -11,7 +11,7 @@ from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import NotReady
 from flatfield.http.services import Services
 from flatfield.records import AgentConfig
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from flatfield.clock import Clock
     from flatfield.http.services import Services
-    from flatfield.testing.idle import IdleTime
+    from flatfield.testing.clocks import IdleTime
     from flatfield.testing.server import Step
 
 ASKED = [traits.name for traits in plugins.all_traits() if traits.asks_server and not traits.is_scaffold]

@@ -18,7 +18,7 @@ from flatfield.clock import SystemClock
 from flatfield.errors import NotFound, NotReady, ToolError
 from flatfield.plugins import default_tools
 from flatfield.records import ToolCall, ToolResult, ToolSpec
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 
 
 class Probe:

@@ -12,7 +12,7 @@ from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.workspace import changes, open_workspace, prepare, snapshot
 from flatfield.errors import NotFound
 from flatfield.machine.protocols import CommandResult, Sandbox, SandboxLimits
-from flatfield.machine.sandbox.lending import adopt
+from flatfield.machine.sandbox.ownership import adopt
 from flatfield.records import FileChange, Task
 
 

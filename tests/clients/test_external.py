@@ -17,7 +17,7 @@ import pytest
 
 from flatfield.records import AgentConfig
 from flatfield.testing.server import FakeReply
-from flatfield.vendors.scaffold.finding import external_of
+from flatfield.vendors.scaffold.delegation import external_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -32,7 +32,7 @@ from flatfield.runs.results import load_result
 from flatfield.runs.store.store import Store
 from flatfield.scoring.judge.judge import judge
 from flatfield.scoring.prices.pricing import Prices
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from flatfield.faces.live import LiveView
 from flatfield.records import Check, Event, EventKind, Failure, TrialPlan, TrialRecord
 
 if TYPE_CHECKING:
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
 
 LONG = "openai-chat:qwen3-coder-30b-a3b-instruct@127.0.0.1:8080"
 

@@ -28,7 +28,7 @@ from flatfield.tasks.importers.nano_agent_2025_08 import load as load_published
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
 
 BEGAN = datetime(2026, 1, 2, 10, 0, tzinfo=UTC)
 

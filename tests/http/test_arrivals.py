@@ -12,7 +12,7 @@ import pytest
 
 from flatfield.clock import SystemClock
 from flatfield.http.arrivals import TimedSocket, arrived
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:
     from flatfield.clock import Clock

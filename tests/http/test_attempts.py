@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec import Struct
 
-from flatfield.http.attempts import Attempts, used
-from flatfield.http.post import Post
 from flatfield.http.replies import Marks
+from flatfield.http.retrying import Attempts, Post, used
 from flatfield.http.tape import FAILED_BYTES, Tape, rebuilt
 from flatfield.records import Abandoned, Usage
 

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from flatfield.http.keys import Needles, is_placeholder
-from flatfield.http.secrecy import Scrubber, Secrets
+from flatfield.http.secrecy import Needles, Scrubber, Secrets, is_placeholder
 
 PLACEHOLDERS = (
     "sk-no-key-required", "lm-studio", "not-needed", "EMPTY", "none", "ollama", "dummy", "your-api-key-here", "no-key",

@@ -12,18 +12,18 @@ import pytest
 import trustme
 
 from flatfield.errors import NotReady, ProviderError
-from flatfield.http.post import Post
-from flatfield.http.proxies import proxy_for
+from flatfield.http.connecting import proxy_for
+from flatfield.http.retrying import Post
 from flatfield.http.transport import Transport, open_session
 from flatfield.testing.server import FakeReply, FakeServer
-from flatfield.testing.wires.openai_chat.wire import ChatWire
+from flatfield.testing.wires.openai_chat import ChatWire
 from flatfield.vendors.openai_chat.reader import ChatReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
 
 BOTH = {"HTTP_PROXY": "http://plain:1", "HTTPS_PROXY": "http://secure:2"}
 

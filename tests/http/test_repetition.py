@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from flatfield.http.repetition import LONGEST_UNIT_CHARACTERS, REPEATED_CHARACTERS, Repetition
+from flatfield.http.replies import LONGEST_UNIT_CHARACTERS, REPEATED_CHARACTERS, Repetition
 
 
 def heard(text: str, piece: int = 7) -> bool:

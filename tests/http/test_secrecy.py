@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from flatfield.http.keys import is_placeholder
-from flatfield.http.secrecy import Scrubber, Secrets, scrubbed, shown_url
+from flatfield.http.secrecy import Scrubber, Secrets, is_placeholder, scrubbed, shown_url
 from flatfield.records import Check, Failure, FileChange, Reply, Sent, ToolCall, ToolResult, TrialRecord, Turn, Verdict
 
 if TYPE_CHECKING:

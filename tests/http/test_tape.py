@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from flatfield.errors import StoreError
-from flatfield.http.keys import Needles
-from flatfield.http.secrecy import Scrubber, Secrets
+from flatfield.http.secrecy import Needles, Scrubber, Secrets
 from flatfield.http.tape import Tape, rebuilt
 from flatfield.records import Reply
 from flatfield.runs.store.codec import decode, encode

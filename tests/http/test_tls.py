@@ -12,18 +12,18 @@ import pytest
 import trustme
 
 from flatfield.errors import NotReady, ProviderError
-from flatfield.http.post import Post
-from flatfield.http.tls import trusted
+from flatfield.http.connecting import trusted
+from flatfield.http.retrying import Post
 from flatfield.http.transport import Transport, open_session
 from flatfield.testing.server import FakeReply, FakeServer
-from flatfield.testing.wires.openai_chat.wire import ChatWire
+from flatfield.testing.wires.openai_chat import ChatWire
 from flatfield.vendors.openai_chat.reader import ChatReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
 
 OTHER = trustme.CA()
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")

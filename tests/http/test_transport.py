@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from flatfield.errors import ContextTooLong, ProviderError
-from flatfield.http.post import Post
 from flatfield.http.replies import DRAIN_SECONDS, EVENTS_PER_TOKEN, FREE_EVENTS, Passing, retry_after_seconds
-from flatfield.http.retrying import RetryPolicy
+from flatfield.http.retrying import Post, RetryPolicy
 from flatfield.http.transport import LARGE_BODY_BYTES, Exchange, Transport, open_session
 from flatfield.records import Abandoned, Usage
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     import aiohttp
     from aiohttp.connector import Connection
 
-    from flatfield.testing.idle import IdleTime
+    from flatfield.testing.clocks import IdleTime
 
     Handler = Callable[["Wire"], Awaitable[None]]
 

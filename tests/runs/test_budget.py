@@ -15,7 +15,7 @@ from flatfield.records import Failure, Reply, Sent, TrialRecord, Turn
 from flatfield.runs.budget import Budget, Terms
 
 if TYPE_CHECKING:
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
 
 FREE = Terms(most_usd=0.0, priced=True, can_be_held=True)
 UNBOUNDED = Terms(priced=True, can_be_held=True)

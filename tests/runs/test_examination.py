@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from flatfield.clock import Clock
     from flatfield.http.services import Services
-    from flatfield.testing.idle import IdleTime
+    from flatfield.testing.clocks import IdleTime
     from flatfield.vendors.base import UsualServer
 
 KEY = "sk-planted-0123456789"

@@ -24,7 +24,7 @@ from flatfield.testing.wires import new_wire
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
 
 
 def step_of(request: dict[str, Any]) -> tuple[str, ProbeStep | None, str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.records import TrialRecord
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
 
     Run = Callable[[], Awaitable[TrialRecord]]
 

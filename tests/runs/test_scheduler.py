@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.clock import Clock
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
 
 DEVICE = Lane(name="device", width=1)
 Execute = Callable[[TrialPlan], Awaitable[TrialRecord]]

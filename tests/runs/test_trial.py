@@ -40,7 +40,7 @@ from flatfield.runs import trial
 from flatfield.runs.trial import Assignment, Ground, run_trial, tool_names
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
-from flatfield.tasks.limits import limits_for
+from flatfield.tasks.hop import limits_for
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 from flatfield.vendors.base import Lane
 
@@ -49,8 +49,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.machine.protocols import Sandbox
-    from flatfield.testing.clock import FakeClock
-    from flatfield.testing.idle import IdleTime
+    from flatfield.testing.clocks import FakeClock, IdleTime
 
 MODEL = "secret-model"
 READ = ("read_file", '{"file_path": "a.txt"}')

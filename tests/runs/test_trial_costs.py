@@ -23,7 +23,7 @@ from flatfield.records import (
 )
 from flatfield.runs.trial import Assignment, Ground, TrialWork
 from flatfield.scoring.prices.pricing import AS_REPORTED, Prices
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.records import Check, TrialRecord, Trouble
-from flatfield.scoring.settling import settled
+from flatfield.scoring.performance import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.tasks import frontmatter
-from flatfield.tasks.located import plain
-from flatfield.tasks.source import Findings
+from flatfield.tasks.source import Findings, plain
 
 
 def read(matter: str) -> object:

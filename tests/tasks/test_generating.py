@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flatfield.errors import FlatfieldError, InvalidFiles
-from flatfield.tasks import digest, filling, frontmatter, generating
+from flatfield.tasks import digest, frontmatter, generating
 from flatfield.tasks.access import everything
-from flatfield.tasks.located import plain
 from flatfield.tasks.lop import read_task
-from flatfield.tasks.source import Findings
+from flatfield.tasks.source import Findings, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -222,7 +221,7 @@ def test_every_value_is_read_back_as_it_was(value: object) -> None:
     text = '---\ngenerate: make.py::build\nkey: "{{value}}"\n---\nbody\n'
     found = Findings("x.md")
     matter = frontmatter.read(text, found)
-    written = filling.filled(text, matter, {"value": value}, head="made", extra={})
+    written = generating.filled(text, matter, {"value": value}, head="made", extra={})
     back = plain(frontmatter.read(written, found))
     assert not found.mistakes
     assert back == {"key": value}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.errors import InvalidFiles
+from flatfield.tasks.agents import filled, is_secret, variables
 from flatfield.tasks.config import read_config
-from flatfield.tasks.headers import filled, is_secret, variables
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ import pytest
 
 from flatfield.tasks import markdown, source
 from flatfield.tasks.agents import is_name, parse_agent, wrapper_name
-from flatfield.tasks.letters import lettered
 from flatfield.tasks.lop import read_task
+from flatfield.tasks.source import lettered
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,7 @@ import tomllib
 import pytest
 
 from flatfield.tasks import toml
-from flatfield.tasks.located import plain
-from flatfield.tasks.source import Findings
+from flatfield.tasks.source import Findings, plain
 
 DOCUMENT = '''# a comment
 top = 1

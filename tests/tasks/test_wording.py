@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flatfield.records import Task
-from flatfield.tasks.wording import check_prompt
+from flatfield.tasks.lop import check_prompt
 
 
 def notes(prompt: str) -> tuple[str, ...]:

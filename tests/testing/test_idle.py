@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flatfield.testing.idle import IdleTime
+    from flatfield.testing.clocks import IdleTime
 
 
 async def test_nobody_waits_for_a_limit_and_it_strikes_at_its_time(idle_time: IdleTime) -> None:

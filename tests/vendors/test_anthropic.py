@@ -14,7 +14,7 @@ from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.json_text import halves_marked
 from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget, Usage
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
-from flatfield.testing.wires.anthropic.wire import AnthropicWire
+from flatfield.testing.wires.anthropic import AnthropicWire
 from flatfield.vendors.anthropic import create
 from flatfield.vendors.anthropic.reader import MessageReader
 from flatfield.vendors.base import Opening
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from flatfield.http.services import Services
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
     from flatfield.vendors.base import Conversation
 
 READ = ToolSpec(

@@ -20,7 +20,7 @@ from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, ToolSpec, TrialRecord
 from flatfield.runs.store.codec import decode, encode
 from flatfield.runs.sums import sums
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 from flatfield.testing.server import FakeReply, FakeServer
 from flatfield.testing.wires import new_wire
 from flatfield.vendors.base import Opening

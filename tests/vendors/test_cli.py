@@ -27,14 +27,13 @@ from flatfield.scoring.judge.reply import UnusableReply
 from flatfield.scoring.judge.request import Bench, Question
 from flatfield.scoring.prices.pricing import AS_REPORTED, Prices
 from flatfield.vendors.base import SYSTEM_PROMPT, Opening
-from flatfield.vendors.scaffold import finding as _scaffolds
+from flatfield.vendors.scaffold import delegation as _scaffolds
 from flatfield.vendors.scaffold.base import Job
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from flatfield.testing.clock import FakeClock
-    from flatfield.testing.idle import IdleTime
+    from flatfield.testing.clocks import FakeClock, IdleTime
 
 RECORDED = Path(__file__).parent / "scaffolds"
 FILES = {"claude-code": "jsonl", "codex": "jsonl", "gemini-cli": "json", "opencode": "jsonl"}

@@ -24,7 +24,7 @@ from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, T
 from flatfield.runs.store.codec import decode, encode
 from flatfield.testing.server import FakeReply, FakeServer, Fault, HostedWire, Step
 from flatfield.testing.wires import new_wire
-from flatfield.vendors import _json_protocol as json_protocol
+from flatfield.vendors import _tool_protocols as json_protocol
 from flatfield.vendors.base import Opening
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
     from flatfield.http.tape import Exchanged
     from flatfield.records import Reply, TurnBudget
-    from flatfield.testing.clock import FakeClock
-    from flatfield.testing.idle import IdleTime
+    from flatfield.testing.clocks import FakeClock, IdleTime
     from flatfield.vendors.base import Conversation, Provider
 
     Price = Callable[[Reply], float | None]

@@ -11,14 +11,14 @@ from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.http.transport import Transport
 from flatfield.records import AgentConfig, Task, TurnBudget, Usage
 from flatfield.testing.server import FakeReply, FakeServer, Fault
-from flatfield.testing.wires.gemini.wire import GeminiWire
+from flatfield.testing.wires.gemini import GeminiWire
 from flatfield.vendors.base import Address, Opening, Talk
 from flatfield.vendors.gemini import conversation as gemini
 
 if TYPE_CHECKING:
     from flatfield.clock import Clock
     from flatfield.http.services import Services
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
 
 BUDGET = TurnBudget(seconds=30.0, output_tokens=1000)
 CALLS = (("read_file", '{"file_path": "é🙂.txt"}'), ("read_file", '{"file_path": "b"}'))

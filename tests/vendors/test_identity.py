@@ -10,7 +10,7 @@ from flatfield.plugins import load
 from flatfield.records import AgentConfig
 from flatfield.testing.server import FakeServer
 from flatfield.testing.wires import new_wire
-from flatfield.testing.wires.openai_chat.wire import ChatWire
+from flatfield.testing.wires.openai_chat import ChatWire
 
 if TYPE_CHECKING:
     from flatfield.http.services import Services

@@ -16,7 +16,7 @@ from flatfield.agent.workspace import open_workspace
 from flatfield.clock import SystemClock
 from flatfield.plugins import default_tools
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, Traits
-from flatfield.vendors import _json_protocol as json_protocol
+from flatfield.vendors import _tool_protocols as json_protocol
 from flatfield.vendors import base
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def test_any_text_is_an_answer_or_one_call(text: str) -> None:
 
 def test_results_name_their_tool_and_nonsense_is_told_the_form() -> None:
     good = ToolResult(call_id="step_1", name="read_file", text="content")
-    assert json_protocol.results_text([good]) == f"read_file returned:\ncontent\n\n{json_protocol.GO_ON}"
+    assert json_protocol.results_text([good]) == f"read_file returned:\ncontent\n\n{json_protocol.GO_ON_IN_JSON}"
     nonsense = ToolResult(call_id="step_2", name="", text="there is no tool ''", ok=False)
     assert json_protocol.results_text([nonsense]).startswith("Reply with")
 

@@ -14,7 +14,7 @@ from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget, Usage
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
-from flatfield.testing.wires.ollama.wire import OllamaModel, OllamaWire
+from flatfield.testing.wires.ollama import OllamaModel, OllamaWire
 from flatfield.vendors.base import Opening
 from flatfield.vendors.ollama import create
 from flatfield.vendors.ollama.models import OllamaModels
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
     from flatfield.vendors.base import Conversation
 
 READ = ToolSpec(

@@ -9,7 +9,7 @@ import pytest
 from flatfield.errors import NotReady
 from flatfield.records import AgentConfig
 from flatfield.vendors.base import Lane
-from flatfield.vendors.ollama import host as _ollama_host
+from flatfield.vendors.ollama import traits as _ollama_host
 
 
 def agent(model: str = "qwen3:8b", **settings: Any) -> AgentConfig:

@@ -13,7 +13,7 @@ from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.http.services import Services
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget, Usage
 from flatfield.testing.server import FakeReply, FakeServer, Fault
-from flatfield.testing.wires.openai.wire import OpenAIWire
+from flatfield.testing.wires.openai import OpenAIWire
 from flatfield.vendors import openai as provider_module
 from flatfield.vendors.base import Opening
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flatfield.records import Reply
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
     from flatfield.vendors.base import Conversation
 
 

@@ -20,19 +20,19 @@ from flatfield.http.services import Services
 from flatfield.http.transport import Transport, open_session
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget, Usage
 from flatfield.testing.server import FakeReply, FakeServer, Fault
-from flatfield.testing.wires.openai_chat.wire import ChatWire
+from flatfield.testing.wires.openai_chat import ChatWire
 from flatfield.vendors import openai_chat as openai_chat_vendor
 from flatfield.vendors.base import Address, Opening, Talk, Told
-from flatfield.vendors.openai_chat.address import Endpoint
 from flatfield.vendors.openai_chat.conversation import ChatMessages
 from flatfield.vendors.openai_chat.reader import ChatReader
+from flatfield.vendors.openai_chat.traits import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from flatfield.clock import Clock
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
 
 READ = ToolSpec(
     name="read_file",

@@ -25,7 +25,7 @@ from flatfield.vendors.base import (
     with_version,
     without_version,
 )
-from flatfield.vendors.gemini.address import catalogue as gemini_catalogue
+from flatfield.vendors.gemini.traits import catalogue as gemini_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -14,7 +14,7 @@ from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.plugins import load
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, Turn, TurnBudget
-from flatfield.scoring.fairness.odd_answers import AS_TEXT, UNFIT, oddity
+from flatfield.scoring.fairness.received import AS_TEXT, UNFIT, oddity
 from flatfield.testing.server import FakeReply, FakeServer
 from flatfield.testing.wires import new_wire
 from flatfield.vendors._text_calls import MOST_CHARACTERS, looks_like_call, read_calls
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.records import Reply
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
 
 TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from flatfield import plugins
 from flatfield.errors import NotReady
 from flatfield.tasks.access import Sends
-from flatfield.tasks.headers import variables
+from flatfield.tasks.agents import variables
 
 if TYPE_CHECKING:
     from flatfield.records import AgentConfig

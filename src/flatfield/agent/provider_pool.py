@@ -10,7 +10,7 @@ from flatfield import plugins
 from flatfield.agent.destinations import sends
 from flatfield.agent.tiny import Watched, served_unlisted
 from flatfield.errors import NotListed, NotReady
-from flatfield.http.proxies import is_loopback
+from flatfield.http.connecting import is_loopback
 from flatfield.http.secrecy import scrubbed
 from flatfield.plugins import traits_or_usual
 from flatfield.tasks.roster import remark

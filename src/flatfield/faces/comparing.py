@@ -10,7 +10,7 @@ from flatfield.runs.ids import NEWEST
 from flatfield.runs.results import load_result
 from flatfield.runs.verdicts.panel import counted_verdicts
 from flatfield.scoring.comparing import Group, against_earlier, asked_for, compare, read_field, side_of
-from flatfield.scoring.settling import settled
+from flatfield.scoring.performance import settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

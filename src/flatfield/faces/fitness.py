@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flatfield.runs.verdicts.fitness import Examination
-    from flatfield.scoring.judge.fitness import Criterion, Fitness, Outcome
-    from flatfield.scoring.judge.labelled_set import LabelledSet
-    from flatfield.scoring.judge.list_fitness import ListFitness
+    from flatfield.scoring.judge.fitness import Criterion, Fitness, LabelledSet, ListFitness, Outcome
 
 WORST = 6
 

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Literal
 
 from flatfield.machine.models import cache_folder
 from flatfield.runs.verdicts.fitness import examination
+from flatfield.scoring.judge.fitness import labelled_set
 from flatfield.scoring.judge.judge import mode_of, rubric_of
-from flatfield.scoring.judge.labelled_set import labelled_set
 from flatfield.scoring.performance import is_verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from flatfield.records import AgentConfig, Run
-    from flatfield.scoring.judge.fitness import Fitness
-    from flatfield.scoring.judge.list_fitness import ListFitness
+    from flatfield.scoring.judge.fitness import Fitness, ListFitness
 
 
 def grading_notes(run: Run, judges: Sequence[AgentConfig], environ: Mapping[str, str]) -> tuple[str, ...]:

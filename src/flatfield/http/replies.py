@@ -15,9 +15,8 @@ import msgspec
 
 from flatfield.errors import ProviderError
 from flatfield.http.arrivals import arrived, descriptor_of
-from flatfield.http.ndjson import LineDecoder
 from flatfield.http.secrecy import shown_url
-from flatfield.http.sse import EventDecoder
+from flatfield.http.streams import EventDecoder, LineDecoder
 from flatfield.http.tape import FAILED_BYTES, SLACK_BYTES
 from flatfield.json_text import halves_marked, shallow
 
@@ -26,6 +25,48 @@ if TYPE_CHECKING:
 
     from flatfield.clock import Clock
     from flatfield.records import Usage
+
+
+# Tells when a model says the same again and again, as small ones do until their output cap.
+
+
+REPEATED_CHARACTERS = 4000
+"""So much of the end of a reply must be one text over and over: more than people ask for as an answer."""
+LONGEST_UNIT_CHARACTERS = 200
+_NEEDLE_CHARACTERS = 48
+_STEP_CHARACTERS = 500
+"""After so much more text it is looked at again."""
+
+
+class Repetition:
+    """Hears the text of a reply as it comes; `found` once its end is one text, repeated twenty times or more."""
+
+    __slots__ = ("_since", "_tail", "found")
+
+    def __init__(self) -> None:
+        self.found = False
+        self._tail = ""
+        self._since = 0
+
+    def hear(self, piece: str) -> None:
+        """Another piece of the text."""
+        self._tail += piece
+        self._since += len(piece)
+        if self._since >= _STEP_CHARACTERS:
+            self._since = 0
+            self._tail = self._tail[-REPEATED_CHARACTERS:]
+            self.found = self.found or is_repetition(self._tail)
+
+
+def is_repetition(text: str) -> bool:
+    """Whether a text's last `REPEATED_CHARACTERS` are one text of at most `LONGEST_UNIT_CHARACTERS`, repeated."""
+    end = text[-REPEATED_CHARACTERS:]
+    if len(end) < REPEATED_CHARACTERS:
+        return False
+    before = end.rfind(end[-_NEEDLE_CHARACTERS:], 0, len(end) - 1)
+    period = len(end) - _NEEDLE_CHARACTERS - before
+    return before >= 0 and period <= LONGEST_UNIT_CHARACTERS and end[period:] == end[:-period]
+
 
 RETRIED = frozenset({408, 409, 429})
 MAX_REPLY_BYTES = 8 * 1024 * 1024

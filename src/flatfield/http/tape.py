@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from flatfield.errors import StoreError
-from flatfield.http.keys import HIDDEN, hidden
-from flatfield.http.secrecy import PUBLIC, Scrubber, Secrets, shown_url
+from flatfield.http.secrecy import HIDDEN, PUBLIC, Scrubber, Secrets, hidden, shown_url
 from flatfield.records import Wire
-from flatfield.tasks.headers import is_secret
+from flatfield.tasks.agents import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from flatfield.http.keys import Needles, Span
+    from flatfield.http.secrecy import Needles, Span
 
 FAILED_BYTES = 64 * 1024
 """How much of the answer to an attempt that failed is kept."""

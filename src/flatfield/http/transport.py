@@ -14,14 +14,12 @@ from msgspec import Struct
 
 from flatfield.errors import Interrupted, ProviderError
 from flatfield.http.arrivals import TimedSocket
-from flatfield.http.attempts import Attempts
-from flatfield.http.proxies import refused_by_proxy
+from flatfield.http.connecting import distrust, refused_by_proxy, trusted
 from flatfield.http.replies import RETRIED, Marks, Passing, Reader, read, refusal
-from flatfield.http.retrying import RetryPolicy
+from flatfield.http.retrying import Attempts, RetryPolicy
 from flatfield.http.secrecy import Secrets, scrubbed, shown_url
 from flatfield.http.services import place_of
 from flatfield.http.tape import Tape
-from flatfield.http.tls import distrust, trusted
 from flatfield.records import CHARACTERS_PER_TOKEN, Abandoned, Leftover, Wire
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from types import SimpleNamespace
 
     from flatfield.clock import Clock
-    from flatfield.http.post import Post
+    from flatfield.http.retrying import Post
     from flatfield.http.services import Pressure
 
 LARGE_BODY_BYTES = 512 * 1024

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.runs.verdicts.panel import counted_verdicts
 from flatfield.scoring.comparing import against_earlier, read_field
-from flatfield.scoring.settling import settled
+from flatfield.scoring.performance import settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -46,12 +46,11 @@ from flatfield.runs.verdicts.judging import Court, judge_missing, purse_of
 from flatfield.runs.witness import Witness
 from flatfield.scoring.forecast import SCAFFOLD_TOKENS, Subject, most_usd
 from flatfield.scoring.judge.judge import rubric_of
-from flatfield.scoring.prices.pricing import Prices
-from flatfield.scoring.prices.unknown import unknown_costs
-from flatfield.scoring.verifying.verify import wants
+from flatfield.scoring.prices.pricing import Prices, unknown_costs
+from flatfield.scoring.verifying.verification import wants
 from flatfield.tasks.access import nobody
 from flatfield.tasks.agents import fingerprint, is_control, select_agents
-from flatfield.tasks.limits import limits_for
+from flatfield.tasks.hop import limits_for
 from flatfield.tasks.roster import context_tokens
 from flatfield.vendors.base import Lane
 

@@ -16,14 +16,13 @@ from flatfield import json_text, plugins
 from flatfield.agent.probes import worded
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import FlatfieldError, NotFound, NotReady, StoreError
-from flatfield.http.proxies import proxy_for
+from flatfield.http.connecting import proxy_for
 from flatfield.http.secrecy import shown_url
 from flatfield.machine.models import list_models
-from flatfield.machine.sandbox.describing import described
-from flatfield.machine.sandbox.finding import find_sandbox
+from flatfield.machine.sandbox.finding import described, find_sandbox
 from flatfield.runs.probing import known_protocol, leaves_open
 from flatfield.runs.store.store import Store
-from flatfield.scoring.fairness.odd_answers import oddities
+from flatfield.scoring.fairness.received import oddities
 from flatfield.tasks.roster import SHIPPED, known_models
 from flatfield.vendors.base import UsualServer  # noqa: TC001 - msgspec
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from flatfield.runs.verdicts.panel import counted_verdicts
-from flatfield.scoring.performance import measure
+from flatfield.scoring.performance import measure, settled
 from flatfield.scoring.scales import mean
-from flatfield.scoring.settling import settled
 from flatfield.tasks.agents import is_same
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from flatfield.runs.device import device
 from flatfield.runs.ids import new_run_id
 from flatfield.runs.plan import repeats
 from flatfield.scoring.grading import control_names
-from flatfield.scoring.judge.comparative import is_comparative
-from flatfield.scoring.judge.judge import rubric_of
+from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.tasks.access import Want, folder_of, project_of
 from flatfield.tasks.agents import fingerprint, is_control, is_same, listed, select_agents
 from flatfield.tasks.lop import EXAMPLE, read_task

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.agent.destinations import sends
 from flatfield.errors import FlatfieldError
-from flatfield.scoring.verifying.verify import wants
+from flatfield.scoring.verifying.verification import wants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -15,7 +15,7 @@ from msgspec import structs
 from flatfield import json_text, plugins
 from flatfield.agent.probes import all_probes, find_protocol, offered_tools, worded
 from flatfield.errors import FlatfieldError
-from flatfield.http.proxies import is_loopback
+from flatfield.http.connecting import is_loopback
 from flatfield.records import Probed
 from flatfield.tasks.cache import replace_whole
 from flatfield.vendors.base import base_url

@@ -13,7 +13,7 @@ from flatfield.runs.plan import roster
 from flatfield.runs.verdicts.panel import counted_verdicts
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import grade
-from flatfield.scoring.settling import settled
+from flatfield.scoring.performance import settled
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

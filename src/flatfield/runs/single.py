@@ -27,7 +27,7 @@ from flatfield.http.transport import open_session
 from flatfield.machine.models import cache_folder
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.finding import find_sandbox
-from flatfield.machine.sandbox.lending import journal_of, settle
+from flatfield.machine.sandbox.ownership import journal_of, settle
 from flatfield.records import Evaluation, Event, Run, Task, TrialPlan
 from flatfield.runs.ids import new_run_id
 from flatfield.runs.order import versions

@@ -22,8 +22,8 @@ from flatfield.agent.toolbox import failed_in_short, open_tools
 from flatfield.agent.workspace import SANDBOX_ROOT, Snapshot, Workspace, changes, snapshot
 from flatfield.errors import FlatfieldError, NotFound, NotReady, ProviderError
 from flatfield.machine.protocols import SandboxLimits
-from flatfield.machine.sandbox.lending import adopt
-from flatfield.machine.sandbox.packages import with_packages
+from flatfield.machine.sandbox.interpreter import with_packages
+from flatfield.machine.sandbox.ownership import adopt
 from flatfield.records import Event, Failure, Limits, TrialRecord, Turn
 from flatfield.runs.store.threads import to_the_end, whatever_comes
 from flatfield.runs.store.underway import LOST, Begun
@@ -31,7 +31,7 @@ from flatfield.runs.sums import queue_seconds, sums
 from flatfield.runs.traffic.quiet import verify_quietly
 from flatfield.runs.witness import with_testimony
 from flatfield.scoring.fairness.conditions import turn_conditions
-from flatfield.scoring.fairness.odd_answers import oddity
+from flatfield.scoring.fairness.received import oddity
 from flatfield.scoring.prices.pricing import tier_context
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.tasks.access import nobody

@@ -16,9 +16,8 @@ from flatfield.runs.scheduler import Summary
 from flatfield.runs.verdicts.panel import counted_verdicts
 from flatfield.scoring.front import MARGIN, Order, Pair, order_of
 from flatfield.scoring.grading import control_names, grade
-from flatfield.scoring.judge.comparative import is_comparative
-from flatfield.scoring.judge.judge import rubric_of
-from flatfield.scoring.settling import settled
+from flatfield.scoring.judge.judge import is_comparative, rubric_of
+from flatfield.scoring.performance import settled
 from flatfield.scoring.statistics.intervals import LEAST
 
 if TYPE_CHECKING:

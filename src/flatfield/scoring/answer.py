@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from flatfield.scoring.performance import places
-from flatfield.scoring.prices.unknown import unknown_costs
+from flatfield.scoring.prices.pricing import unknown_costs
 from flatfield.scoring.standing import does_the_job, known
 
 if TYPE_CHECKING:

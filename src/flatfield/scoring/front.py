@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from flatfield.scoring.decision import Constraints, decide
-from flatfield.scoring.overall import counts_dearest
 from flatfield.scoring.performance import measure
 from flatfield.scoring.scales import HOLDS, blended, mean
+from flatfield.scoring.scorecards import counts_dearest
 from flatfield.scoring.statistics.intervals import LEAST, t_quantile
 from flatfield.scoring.statistics.paired import Estimate, Z, standard_error, t_cdf, unpaired
 from flatfield.scoring.work import MEASURES, task_scores

@@ -17,14 +17,11 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from flatfield.records import Grading
-from flatfield.scoring.cells import Setting, build_cell
-from flatfield.scoring.fairness.answered import others
 from flatfield.scoring.fairness.conditions import conditions
-from flatfield.scoring.fairness.odd_answers import oddities
-from flatfield.scoring.overall import counts_dearest, task_blends
+from flatfield.scoring.fairness.received import oddities, others
 from flatfield.scoring.performance import measure
 from flatfield.scoring.scales import HOLDS, mean
-from flatfield.scoring.scorecards import Sheet, build_scorecard
+from flatfield.scoring.scorecards import Setting, Sheet, build_cell, build_scorecard, counts_dearest, task_blends
 from flatfield.scoring.standing import above_of, best_first, known
 from flatfield.scoring.statistics.bootstrap import bootstrap
 from flatfield.scoring.statistics.paired import Estimate

@@ -3,18 +3,101 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from flatfield import plugins
-from flatfield.records import MIDPOINTS
+from flatfield.records import MIDPOINTS, SkillScore
 from flatfield.scoring.scales import BANDS, exact, letter_of, mean, weighted_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flatfield.records import AgentConfig, Check, Run, Task, TrialRecord, Verdict
+
+
+# Decides what a verifier's own trouble with a trial says, which one trial alone cannot show.
+
+
+CheckPlace = tuple[str, str, int]
+"""A task, its digest, and which of its checks."""
+
+
+class Settled(Struct, frozen=True, kw_only=True):
+    """The trials with their checks settled, and a sentence for each check that came to nothing on any of them."""
+
+    trials: tuple[TrialRecord, ...]
+    broken: tuple[str, ...]
+
+
+def settled(trials: Sequence[TrialRecord]) -> Settled:
+    """Give a check that had trouble of its own a 0 where the same check came to a score on another trial of the task.
+
+    Then it is the agent's work that it stumbled over: what is not measured never helps. Where it stumbled over the work
+    of all, two trials or more, the check is broken, and measures nobody. Over the one trial that there is: a 0 if what
+    it read had another shape than it knows, else nobody can tell.
+    """
+    found: dict[CheckPlace, list[Check]] = defaultdict(list)
+    for trial in trials:
+        for place, check in _places(trial):
+            if check.score is not None or check.trouble:
+                found[place].append(check)
+    stumbled = {place: all(check.score is None for check in checks) for place, checks in found.items()}
+    broken = [
+        f"the check {checks[0].label} of task {place[0]} came to no score on any of {len(checks)} trials"
+        f" ({checks[0].reason}): it is broken, so nobody is measured by it; correct it and regrade"
+        for place, checks in found.items()
+        if stumbled[place] and len(checks) > 1
+    ]
+    alone = {place for place, checks in found.items() if len(checks) == 1}
+
+    def settle(trial: TrialRecord) -> TrialRecord:
+        checks = tuple(
+            _settle(check, others_did=not stumbled.get(place, True), alone=place in alone)
+            for place, check in _places(trial)
+        )
+        return replace(trial, checks=checks) if checks != trial.checks else trial
+
+    return Settled(trials=tuple(map(settle, trials)), broken=tuple(broken))
+
+
+def _places(trial: TrialRecord) -> list[tuple[CheckPlace, Check]]:
+    return [((trial.task, trial.task_digest, index), check) for index, check in enumerate(trial.checks)]
+
+
+def _settle(check: Check, *, others_did: bool, alone: bool) -> Check:
+    if check.score is not None or not check.trouble:
+        return check
+    if others_did:
+        return replace(check, score=0.0, reason=f"{check.reason}; 0, for on other trials it came to a score")
+    if alone and check.trouble == "data":
+        return replace(check, score=0.0, reason=f"{check.reason}; 0, for what the agent left has another shape")
+    return check
+
+
+# What an agent is good at: the scores of its checks, skill by skill.
+
+
+def skill_scores(trials: Iterable[TrialRecord]) -> tuple[SkillScore, ...]:
+    """For each skill, by name: the mean of the measured checks that name it, each with its weight.
+
+    Trials that the harness failed are left out, and so are checks that were not measured: they are not zeros.
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
+    for trial in trials:
+        for check in verified(trial.checks) if trial.failure is None else ():
+            if check.skill is not None and check.score is not None:
+                found.setdefault(check.skill, []).append((check.score, check.weight))
+    means = ((skill, weighted_mean(found[skill]), len(found[skill])) for skill in sorted(found))
+    return tuple(
+        SkillScore(skill=skill, score=score, letter=letter_of(score), n=n)
+        for skill, score, n in means
+        if score is not None
+    )
+
 
 NOT_ALL = 0.94
 """The most that a trial's score is where a check is not full or was not measured: just below the best letter."""

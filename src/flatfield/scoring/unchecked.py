@@ -8,8 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flatfield.records import Interval
-from flatfield.scoring.overall import counts_dearest
 from flatfield.scoring.scales import blended, capped, exact, letter_of, mean
+from flatfield.scoring.scorecards import counts_dearest
 from flatfield.scoring.work import task_scores
 
 if TYPE_CHECKING:

@@ -17,15 +17,63 @@ import msgspec
 from flatfield import plugins
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import AgentConfig
-from flatfield.tasks import fields, source
-from flatfield.tasks.letters import lettered, replaced
+from flatfield.tasks import source
 from flatfield.tasks.roster import SHIPPED
+from flatfield.tasks.source import lettered, replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from flatfield.records import Mistake, Run
-    from flatfield.tasks.located import Node
+    from flatfield.tasks.source import Findings, Node
+
+
+# An agent's own headers: which of them hold keys, and the variables that their values name.
+
+
+_SECRET = re.compile(r"auth|cookie|key|passw|secret|signature|token", re.IGNORECASE)
+_VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def is_secret(header: str) -> bool:
+    """Whether a header's name says that it holds a key: authorization, x-api-key, cookie, any token or secret."""
+    return _SECRET.search(header) is not None
+
+
+def variables(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables that values name as `${NAME}`, each once."""
+    return tuple(dict.fromkeys(name for value in headers.values() for name in _VARIABLE.findall(value)))
+
+
+def filled(headers: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """The headers as they are sent, with what the variables hold.
+
+    Raises:
+        KeyError: a variable is not set, or empty; its argument is the variable's name.
+    """
+
+    def value_of(match: re.Match[str]) -> str:
+        value = environ.get(match[1], "").strip()
+        if not value:
+            raise KeyError(match[1])
+        return value
+
+    return {name: _VARIABLE.sub(value_of, value) for name, value in headers.items()}
+
+
+def look_at(node: Node, headers: Mapping[str, str], found: Findings) -> None:
+    """Finds keys that stand in the file, where runs would keep them, and variables that cannot be any."""
+    for name, value in headers.items():
+        line = (node.map or {})[name].line
+        named = _VARIABLE.findall(value)
+        if any(not _VARIABLE.fullmatch(variable) for variable in named):
+            found.add(line, f"the header `{name}` names what cannot be an environment variable", "write ${NAME}")
+        elif is_secret(name) and not named:
+            # The value must not be printed: it may be the key.
+            fix = f'name the variable that holds it: {name} = "${{NAME}}", after a word such as Bearer if it needs one'
+            found.add(line, f"the header `{name}` holds a key, which would be stored with every run", fix)
+
 
 _NAME = re.compile(r"[^\W_][\w.:@+-]*")
 _NO_NAME = re.compile(r"[^\w.:@+-]+")
@@ -35,29 +83,29 @@ _NO_LETTERS = re.compile(r"[\W_]+")
 def _output(node: Node, name: str, found: source.Findings) -> str | None:
     """In which form the command of an external agent reports: one that some vendor reads."""
     outputs = dict.fromkeys(output for vendor in plugins.all_traits() for output in vendor.outputs)
-    chosen: str | None = fields.choice(*outputs)(node, name, found)
+    chosen: str | None = source.choice(*outputs)(node, name, found)
     return chosen
 
 
-SETTINGS: dict[str, fields.Reader] = {
-    "provider": fields.text(),
-    "model": fields.text(),
-    "base_url": fields.text(),
-    "api_key_env": fields.text(),
-    "headers": fields.text_map,
-    "temperature": fields.number(least=0),
-    "max_output_tokens": fields.integer(1),
-    "reasoning_effort": fields.text(),
-    "context_tokens": fields.integer(1),
-    "gpu_layers": fields.integer(0),
-    "protocol": fields.choice("auto", "native", "text", "json"),
-    "on_device": fields.boolean,
-    "usd_per_hour": fields.number(least=0),
-    "system_prompt": fields.text(empty=True),
-    "tools": fields.tools,
-    "command": fields.texts(empty=False),
+SETTINGS: dict[str, source.Reader] = {
+    "provider": source.text(),
+    "model": source.text(),
+    "base_url": source.text(),
+    "api_key_env": source.text(),
+    "headers": source.text_map,
+    "temperature": source.number(least=0),
+    "max_output_tokens": source.integer(1),
+    "reasoning_effort": source.text(),
+    "context_tokens": source.integer(1),
+    "gpu_layers": source.integer(0),
+    "protocol": source.choice("auto", "native", "text", "json"),
+    "on_device": source.boolean,
+    "usd_per_hour": source.number(least=0),
+    "system_prompt": source.text(empty=True),
+    "tools": source.tools,
+    "command": source.texts(empty=False),
     "output": _output,
-    "description": fields.text(empty=True),
+    "description": source.text(empty=True),
 }
 """What `[agents.NAME]` in flatfield.toml may hold."""
 

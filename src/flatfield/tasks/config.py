@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield import plugins
 from flatfield.records import AgentConfig, LaneLimits, Price
-from flatfield.tasks import agents, fields, source, toml
-from flatfield.tasks.headers import look_at
-from flatfield.tasks.located import shown
+from flatfield.tasks import agents, source, toml
+from flatfield.tasks.agents import look_at
+from flatfield.tasks.source import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flatfield.tasks.located import Node
-    from flatfield.tasks.source import Findings
+    from flatfield.tasks.source import Findings, Node
 
 _TABLES = {
     "agents": "write one table [agents.NAME] for each agent",
@@ -27,14 +26,14 @@ _TABLES = {
 _ALLOW = "allow"
 _EXAMPLE = 'allow = ["AGENTS.md", "docs/**/CLAUDE.md"]'
 _NEEDED = ("input_mtok", "output_mtok")
-RATES: dict[str, fields.Reader] = {
-    name: fields.number(least=0)
+RATES: dict[str, source.Reader] = {
+    name: source.number(least=0)
     for name in ("input_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok", "output_mtok")
 }
 """What a price may hold, in USD per million tokens."""
 
-LANE_LIMITS: dict[str, fields.Reader] = {
-    name: fields.integer(1) for name in ("concurrent", "requests_per_minute", "tokens_per_minute")
+LANE_LIMITS: dict[str, source.Reader] = {
+    name: source.integer(1) for name in ("concurrent", "requests_per_minute", "tokens_per_minute")
 }
 """What a lane may hold."""
 _HOST = re.compile(
@@ -96,7 +95,7 @@ def _allow(root: Node, found: Findings) -> tuple[str, ...]:
     node = (root.map or {}).get(_ALLOW)
     if node is None:
         return ()
-    paths: tuple[str, ...] = fields.texts()(node, f"`{_ALLOW}`", found) or ()
+    paths: tuple[str, ...] = source.texts()(node, f"`{_ALLOW}`", found) or ()
     for item in node.items or ():
         path = item.value if isinstance(item.value, str) else ""
         if path.startswith(("/", "~")) or "\\" in path or "\0" in path:
@@ -114,7 +113,7 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
     before = len(found.mistakes)
     if not agents.is_name(name):
         found.add(node.line, f"{name!r} cannot be an agent's name", "use letters, digits and . _ : @ + - only")
-    given = fields.read_map(node, agents.SETTINGS, found, what=what)
+    given = source.read_map(node, agents.SETTINGS, found, what=what)
     entries = node.map or {}
     if node.map is not None and "provider" not in entries:
         there = ", ".join(plugins.names("provider"))
@@ -164,7 +163,7 @@ def _price(name: str, node: Node, where: str, found: Findings) -> Price | None:
     if inner is not None:  # [prices.gpt-5.5] is a table in a table
         found.add(node.line, f"{what} holds another table", f'put the whole name in quotes: [prices."{inner}"]')
         return None
-    given = fields.read_map(node, RATES, found, what=what)
+    given = source.read_map(node, RATES, found, what=what)
     for key in _NEEDED:
         if node.map is not None and key not in node.map:
             found.add(node.line, f"{what} has no {key}", f"write {key} = …, in USD per million tokens")
@@ -187,7 +186,7 @@ def _lane(name: str, node: Node, where: str, found: Findings) -> LaneLimits | No
         servers = [provider for provider in providers if _asks_server(provider)]
         fix = f"{source.right_key(name, servers)}, or the host and port of a server"
         found.add(node.line, f"{name!r} is neither a provider nor a host", fix)
-    given = fields.read_map(node, LANE_LIMITS, found, what=what)
+    given = source.read_map(node, LANE_LIMITS, found, what=what)
     if node.map is not None and not node.map:
         found.add(node.line, f"{what} says nothing", f"write {', '.join(LANE_LIMITS)}, or remove the table")
     return LaneLimits(source=where, **given) if len(found.mistakes) == before else None

@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flatfield.tasks.located import Node
-from flatfield.tasks.source import Lines, closest
+from flatfield.tasks.source import Lines, Node, closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,6 +10,7 @@ import ast
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,14 +24,86 @@ from msgspec import Struct
 from flatfield.children.starting import with_mark
 from flatfield.errors import FlatfieldError, InvalidFiles
 from flatfield.records import Mistake
-from flatfield.tasks import digest, filling, frontmatter
-from flatfield.tasks.located import Node  # noqa: TC001 - msgspec
-from flatfield.tasks.source import Findings, decode, slug
+from flatfield.tasks import digest, frontmatter
+from flatfield.tasks.source import Findings, Lines, Node, decode, plain, right_key, slug
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flatfield.tasks.access import Access
+
+
+# Fills the `{{name}}` of a LOP that is generated with its values, and writes it down as a plain LOP.
+
+
+KEY = "generate"
+"""The key of the front matter that names the function which makes the task."""
+
+_PLACEHOLDER = re.compile(r"\{\{([A-Za-z_][A-Za-z0-9_]*)\}\}")
+
+
+def check(text: str, values: Mapping[str, Any], line: int, found: Findings) -> None:
+    """Note each placeholder of a LOP that has no value, and each value that it has no placeholder for.
+
+    `line` is where the function is named.
+    """
+    lines = Lines.of(text)
+    used = set()
+    for match in _PLACEHOLDER.finditer(text):
+        used.add(match[1])
+        if match[1] not in values:
+            fix = right_key(match[1], values) if values else "let the function return it"
+            found.add(lines.number(match.start()), f"`{match[0]}` has no value", fix)
+    for name in values:
+        if name not in used:
+            found.add(
+                line, f"the value `{name}` is never used", f"write `{{{{{name}}}}}` somewhere, or do not return it"
+            )
+
+
+def filled(text: str, matter: Node, values: Mapping[str, Any], *, head: str, extra: Mapping[str, Any]) -> str:
+    """The LOP with its values and without the key `generate`; `head` is a comment, `extra` more front matter.
+
+    In the front matter a text that is one placeholder becomes its value, whatever that is (a number, a list, a map); a
+    placeholder inside a longer text, and in the body, becomes the value's text.
+    """
+    entries = {key: _value(plain(entry), values) for key, entry in (matter.map or {}).items() if key != KEY}
+    body = text[frontmatter.split(text).body_start :]
+    return f"---\n# {head}\n{_yaml({**extra, **entries})}---\n{_text(body, values)}"
+
+
+def _value(value: object, values: Mapping[str, Any]) -> object:
+    if isinstance(value, dict):
+        return {_text(key, values): _value(entry, values) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_value(item, values) for item in value]
+    if not isinstance(value, str):
+        return value
+    whole = _PLACEHOLDER.fullmatch(value)
+    return values[whole[1]] if whole else _text(value, values)
+
+
+def _text(text: str, values: Mapping[str, Any]) -> str:
+    return _PLACEHOLDER.sub(lambda match: str(values[match[1]]), text)
+
+
+def _yaml(value: object) -> str:
+    """YAML that our reader takes for the same value: texts in quotes or as blocks, unless they are plain words."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
+            return True
+
+    def text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
+        word = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", data) and isinstance(frontmatter.scalar(data), str)
+        # An empty last line would be read as another number of line ends.
+        style = "|" if "\n" in data.rstrip("\n") and not data.endswith("\n\n") else None if word else '"'
+        return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    Dumper.add_representer(str, text)
+    return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=10**6)
+
 
 TIMEOUT_SECONDS = 60.0
 LIMIT_BYTES = 64 * 1024**2
@@ -56,7 +129,7 @@ class _Maker(Struct, frozen=True, kw_only=True):
 
 def generates(text: str) -> bool:
     """Whether a LOP is one that is made by a function."""
-    return frontmatter.has_key(frontmatter.split(text).matter, filling.KEY)
+    return frontmatter.has_key(frontmatter.split(text).matter, KEY)
 
 
 def maker_file(path: Path, text: str) -> Path:
@@ -106,11 +179,11 @@ def _maker(path: Path, shown: str, text: str) -> _Maker:
     found = Findings(shown)
     matter = frontmatter.read(text, found)
     found.settle()
-    node = (matter.map or {}).get(filling.KEY)
-    line = matter.keys.get(filling.KEY, 1)
+    node = (matter.map or {}).get(KEY)
+    line = matter.keys.get(KEY, 1)
     name, _, function = str(node.value if node else "").partition("::")
     if Path(name).name != name or not name.endswith(".py") or not function.isidentifier():
-        found.add(line, f"`{filling.KEY}` is not FILE.py::FUNCTION", _SHAPE)
+        found.add(line, f"`{KEY}` is not FILE.py::FUNCTION", _SHAPE)
     elif not (path.parent / name).is_file():
         found.add(line, f"there is no file {name} beside {path.name}", _SHAPE)
     found.settle()
@@ -228,10 +301,10 @@ def _last(output: bytes) -> str:
 
 def _write(maker: _Maker, values: dict[str, Any], head: str, folder: Path) -> None:
     found = Findings(str(maker.lop))
-    filling.check(maker.text, values, maker.line, found)
+    check(maker.text, values, maker.line, found)
     found.settle()
     extra = {} if "id" in (maker.matter.map or {}) else {"id": default_id(maker.lop)}
-    lop = filling.filled(maker.text, maker.matter, values, head=head, extra=extra)
+    lop = filled(maker.text, maker.matter, values, head=head, extra=extra)
     (folder / maker.lop.name).write_bytes(lop.encode())
 
 

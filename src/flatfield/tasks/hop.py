@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.records import Evaluation, Weights
-from flatfield.tasks import fields, frontmatter, markdown, source
+from msgspec.structs import replace
+
+from flatfield.records import Evaluation, Limits, Weights
+from flatfield.tasks import frontmatter, markdown, source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flatfield.tasks.located import Node
-    from flatfield.tasks.source import Findings
+    from flatfield.records import Task
+    from flatfield.tasks.source import Findings, Node
+
+
+# Which limits a trial has: the task's, with those that its evaluation sets in their place.
+
+
+def limits_for(task: Task, evaluation: Evaluation) -> Limits:
+    """The task's limits, with those that the HOP sets in their place: a HOP says how all its tasks are run."""
+    known = {name: value for name, value in evaluation.limits.items() if name in Limits.__struct_fields__}
+    return replace(task.limits, **known)
+
 
 ARGUMENTS = "$ARGUMENTS"
 """Where Claude Code puts what follows the command: in a HOP, the LOP."""
@@ -58,7 +70,7 @@ def read_evaluation(path: Path) -> Evaluation:
     text = source.decode(source.read_bytes(path), str(path))
     foreign = foreign_keys(text, path)
     matter = frontmatter.read(text, found, drop=lambda key: key in frontmatter.CLAUDE_KEYS or key in foreign)
-    given = fields.read_map(matter, _READERS, found, what="the front matter")
+    given = source.read_map(matter, _READERS, found, what="the front matter")
     body_start = frontmatter.split(text).body_start
     title = given.pop("title", None) or markdown.parse(text, body_start, source.Findings("")).title or path.stem
     found.settle()
@@ -66,27 +78,27 @@ def read_evaluation(path: Path) -> Evaluation:
 
 
 def _weights(node: Node, name: str, found: Findings) -> Weights | None:
-    readers = dict.fromkeys(("performance", "speed", "cost"), fields.number(least=0))
+    readers = dict.fromkeys(("performance", "speed", "cost"), source.number(least=0))
     before = len(found.mistakes)
-    weights = Weights(**fields.read_map(node, readers, found, what=name))
+    weights = Weights(**source.read_map(node, readers, found, what=name))
     if len(found.mistakes) == before and weights.performance + weights.speed + weights.cost <= 0:
         found.add(node.line, f"{name} are all 0", "give at least one of performance, speed, cost a weight above 0")
         return None
     return weights
 
 
-_READERS: dict[str, fields.Reader] = {
-    "title": fields.text(),
-    "agents": fields.texts(single=True, empty=False),
-    "repeats": fields.integer(1),
-    "seed": fields.integer(0),
-    "jobs": fields.integer(1),
-    "limits": fields.nested(fields.LIMITS),
-    "budget_usd": fields.number(above=0),
-    "budget_ignores": fields.texts(single=True),
-    "budget_seconds": fields.number(above=0),
-    "judge": fields.texts(single=True, empty=False),
-    "judge_weight": fields.number(least=0, most=1),
+_READERS: dict[str, source.Reader] = {
+    "title": source.text(),
+    "agents": source.texts(single=True, empty=False),
+    "repeats": source.integer(1),
+    "seed": source.integer(0),
+    "jobs": source.integer(1),
+    "limits": source.nested(source.LIMITS),
+    "budget_usd": source.number(above=0),
+    "budget_ignores": source.texts(single=True),
+    "budget_seconds": source.number(above=0),
+    "judge": source.texts(single=True, empty=False),
+    "judge_weight": source.number(least=0, most=1),
     "weights": _weights,
-    "names": fields.choice("neutral", "actual"),
+    "names": source.choice("neutral", "actual"),
 }

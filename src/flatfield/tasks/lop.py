@@ -13,27 +13,69 @@ import msgspec
 from flatfield import plugins
 from flatfield.errors import NotFound
 from flatfield.records import Limits, Targets, Task
-from flatfield.tasks import (
-    digest,
-    fields,
-    filling,
-    frontmatter,
-    generating,
-    markdown,
-    sabotages,
-    solution,
-    source,
-    verify,
-)
+from flatfield.tasks import digest, frontmatter, generating, markdown, solution, source, verify
 from flatfield.tasks.access import is_broad, nobody, project_of
 from flatfield.tasks.cache import cache_folder
-from flatfield.tasks.letters import lettered
+from flatfield.tasks.source import Lines, lettered
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flatfield.tasks.access import Access
-    from flatfield.tasks.located import Node
     from flatfield.tasks.markdown import Prompt
-    from flatfield.tasks.source import Findings
+    from flatfield.tasks.source import Findings, Node
+
+
+# Points out lines of a prompt that talk about the harness instead of the task.
+
+
+_WORDINGS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"\bjson response structure\b",
+        r"\b(respond|reply|answer)\b.{0,30}\b(entire|complete|full|whole|exact)\b.{0,20}\b(json|response|structure)\b",
+        r"\bmcp__\w",
+        r"\b(nano[- ]agent|sub[- ]?agent)s?\b.{0,40}\b(tool|server|response|mcp|prompt)\b",
+        r"\bmcp server\b",
+        r"\bprompt_nano_agent\b",
+        r"\bexecution_time_seconds\b",
+        r"\b(not|never|don't)\b.{0,15}\b(change|alter|modify)\b.{0,15}\b(this|the) prompt\b",
+        r"\bflatfield\b",
+    )
+)
+
+
+def check_prompt(task: Task) -> tuple[str, ...]:
+    """One note for each line of the prompt that speaks of the harness, and one for quotes that are likely not meant.
+
+    The prompt is sent unchanged all the same.
+    """
+    lines = Lines.of(task.prompt)
+    harness = (
+        f"line {index + 1} of the prompt of {task.id} talks about the harness, not the task: "
+        f"{_short(lines.line(index))!r}; it is sent unchanged, but you may want to take it out"
+        for index in range(len(lines))
+        if any(wording.search(lines.line(index)) for wording in _WORDINGS)
+    )
+    return (*_quotes(task), *harness)
+
+
+def _quotes(task: Task) -> Iterator[str]:
+    """A value stands between one quote and one quote: of three, as programs write them, two are part of it."""
+    ends = [
+        where for where, has in (("begins", task.prompt.startswith('""')), ("ends", task.prompt.endswith('""'))) if has
+    ]
+    if ends:
+        yield (
+            f"the prompt of {task.id} {' and '.join(ends)} with two quotes, which are sent to the model: a value"
+            ' stands between one `"` and one `"`, also over several lines; take the others out'
+        )
+
+
+def _short(line: str) -> str:
+    line = line.strip()
+    return line if len(line) <= 100 else f"{line[:97]}…"
+
 
 _ID = re.compile(r"[^\W_][\w.-]*")
 
@@ -100,7 +142,7 @@ def _read(path: Path, data: bytes, text: str, home: Path | None = None) -> Task:
 
 def foreign_keys(text: str, path: Path) -> tuple[str, ...]:
     """Keys of a LOP's front matter that are somebody else's, and are passed over."""
-    return frontmatter.foreign_keys(text, path, (*_READERS, filling.KEY))
+    return frontmatter.foreign_keys(text, path, (*_READERS, generating.KEY))
 
 
 def looks_like_task(text: str) -> bool:
@@ -162,12 +204,12 @@ def _front_matter(matter: Node, path: Path, found: Findings, home: Path | None) 
     """`id`, `title`, the Task's other fields under "fields", and under "named" what the LOP names on disk."""
     folder = path.parent
     readers = {**_READERS, "workspace": _workspace(path, home), "packages": _packages(path)}
-    given = fields.read_map(matter, readers, found, what="the front matter")
+    given = source.read_map(matter, readers, found, what="the front matter")
     verifiers = verify.read(given.pop("verify", None), folder, found)
     allowed = given["tools"] if "tools" in given else plugins.default_tools()
-    steps = solution.read(given.pop("solution", None), folder, allowed, found)
-    base = sabotages.Base(solution=steps, verifiers=verifiers, allowed=allowed, folder=folder)
-    spoiled = sabotages.read(given.pop("sabotages", None), base, found)
+    steps = solution.read_solution(given.pop("solution", None), folder, allowed, found)
+    base = solution.Base(solution=steps, verifiers=verifiers, allowed=allowed, folder=folder)
+    spoiled = solution.read_sabotages(given.pop("sabotages", None), base, found)
     named = [*verify.named_paths(verifiers, folder), *steps.folders, *spoiled.folders]
     if "workspace" in given:
         named.append(Path(given["workspace"]))
@@ -181,7 +223,7 @@ def _front_matter(matter: Node, path: Path, found: Findings, home: Path | None) 
 
 
 def _id(node: Node, name: str, found: Findings) -> str | None:
-    value = fields.text()(node, name, found)
+    value = source.text()(node, name, found)
     if value is None:
         return None
     value = unicodedata.normalize("NFC", value)
@@ -195,9 +237,9 @@ def _id(node: Node, name: str, found: Findings) -> str | None:
     return None
 
 
-def _workspace(path: Path, home: Path | None) -> fields.Reader:
+def _workspace(path: Path, home: Path | None) -> source.Reader:
     def read(node: Node, name: str, found: Findings) -> str | None:
-        value = fields.text()(node, name, found)
+        value = source.text()(node, name, found)
         if value is None:
             return None
         folder = (path.parent / value).resolve()
@@ -220,11 +262,11 @@ def _workspace(path: Path, home: Path | None) -> fields.Reader:
     return read
 
 
-def _packages(path: Path) -> fields.Reader:
+def _packages(path: Path) -> source.Reader:
     """A folder of unpacked packages and wheels beside the LOP; it may hold nothing else, so not the LOP either."""
 
     def read(node: Node, name: str, found: Findings) -> str | None:
-        value = fields.text()(node, name, found)
+        value = source.text()(node, name, found)
         if value is None:
             return None
         folder, top = (path.parent / value).resolve(), path.parent.resolve()
@@ -242,7 +284,7 @@ def _packages(path: Path) -> fields.Reader:
 
 def _files(node: Node, name: str, found: Findings) -> dict[str, str] | None:
     """Inline files: relative path → text."""
-    files = fields.text_map(node, name, found)
+    files = source.text_map(node, name, found)
     for key in files or {}:
         parts = PurePosixPath(key).parts
         line = node.keys[key]
@@ -257,18 +299,18 @@ def _kept(node: Node, name: str, found: Findings) -> Node:  # noqa: ARG001 - has
     return node
 
 
-_READERS: dict[str, fields.Reader] = {
+_READERS: dict[str, source.Reader] = {
     "id": _id,
-    "title": fields.text(),
-    "level": fields.integer(0),
-    "tags": fields.texts(single=True),
+    "title": source.text(),
+    "level": source.integer(0),
+    "tags": source.texts(single=True),
     "workspace": _kept,
     "packages": _kept,
     "files": _files,
-    "tools": fields.tools,
-    "limits": fields.nested(fields.LIMITS),
-    "targets": fields.nested({"seconds": fields.number(above=0), "cost_usd": fields.number(above=0)}),
-    "repeats": fields.integer(1),
+    "tools": source.tools,
+    "limits": source.nested(source.LIMITS),
+    "targets": source.nested({"seconds": source.number(above=0), "cost_usd": source.number(above=0)}),
+    "repeats": source.integer(1),
     "verify": _kept,
     "solution": _kept,
     "sabotages": _kept,

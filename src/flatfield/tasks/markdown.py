@@ -9,8 +9,7 @@ from functools import cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from flatfield.tasks.letters import lettered
-from flatfield.tasks.source import Findings, Lines, closest
+from flatfield.tasks.source import Findings, Lines, closest, lettered
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

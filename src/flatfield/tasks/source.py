@@ -1,21 +1,71 @@
-"""One file that a user wrote: its text with every character kept, its lines, and the mistakes found in it."""
+"""One file that a user wrote: its text and lines, its values with the line of each, and all mistakes found in it."""
 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import unicodedata
 from bisect import bisect_right
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from flatfield import plugins
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import Mistake
-from flatfield.tasks.letters import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+
+# What a letter of any script is, with its marks: names of agents and tasks are made of them.
+
+
+_MARKS = frozenset({"Mn", "Mc"})
+_UNSEEN = re.compile("[\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Marks that nobody sees, so that two names would look alike."""
+_JOINERS = frozenset("\u200c\u200d")
+"""Nobody sees them either, but between the letters of Persian and Indic words they are part of the spelling."""
+
+
+def lettered(text: str) -> str:
+    """The text, as long as it was, with a plain letter for what is written as part of one.
+
+    To a pattern a letter has no marks (vowel signs, tones, dots), which most scripts of India and beyond cannot do
+    without. So it is matched against this text, and what it finds is cut from the real one.
+    """
+    if text.isascii():
+        return text
+    found: list[str] = []
+    for at, char in enumerate(text):
+        behind_letter = at > 0 and found[-1].isalnum()
+        joins = char in _JOINERS and _joined(text[at - 1 : at]) and _joined(text[at + 1 : at + 2])
+        found.append("x" if behind_letter and (joins or _is_mark(char)) else char)
+    return "".join(found)
+
+
+def replaced(pattern: re.Pattern[str], by: str, text: str) -> str:
+    """The text with what a pattern finds in it replaced, where a letter is one with its marks."""
+    parts: list[str] = []
+    end = 0
+    for match in pattern.finditer(lettered(text)):
+        parts += [text[end : match.start()], by]
+        end = match.end()
+    return "".join([*parts, text[end:]])
+
+
+def _joined(char: str) -> bool:
+    return not char.isascii() and (char.isalpha() or _is_mark(char))
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char) in _MARKS and not _UNSEEN.match(char)
+
+
+# One file that a user wrote: its text with every character kept, its lines, and the mistakes found in it.
+
 
 # Not str.splitlines: that also splits at form feeds and U+2028, which neither editors nor markdown-it count as lines.
 NEWLINE = re.compile(r"\r\n?|\n")
@@ -150,3 +200,209 @@ def names_in(folder: Path) -> list[str]:
 def slug(name: str) -> str:
     """A file's name as an id: what is no letter of any script, digit, `.`, `_` or `-` becomes `-`."""
     return replaced(_NO_ID, "-", unicodedata.normalize("NFC", name)).strip("-._") or "task"
+
+
+# Values as users wrote them, each with the line it stands on; what YAML and TOML both turn into.
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A scalar, a list of nodes or a map of nodes.
+
+    `line` is the value's own; `keys` holds the line of each key of a map; `raw` is a scalar's own text where the
+    format has one (YAML: `title: 2024` may be meant as text).
+    """
+
+    line: int
+    value: object
+    raw: str = ""
+    keys: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def map(self) -> dict[str, Node] | None:
+        """Its entries when it is a map."""
+        return self.value if isinstance(self.value, dict) else None
+
+    @property
+    def items(self) -> list[Node] | None:
+        """Its items when it is a list."""
+        return self.value if isinstance(self.value, list) else None
+
+
+def plain(node: Node) -> object:
+    """The value without its lines."""
+    if node.map is not None:
+        return {key: plain(entry) for key, entry in node.map.items()}
+    if node.items is not None:
+        return [plain(item) for item in node.items]
+    return node.value
+
+
+def shown(node: Node) -> str:
+    """What stands there, in a few words, for a mistake's sentence."""
+    if node.map is not None:
+        return "a map"
+    if node.items is not None:
+        return "a list"
+    if node.value is None:
+        return "empty"
+    if isinstance(node.value, bool):
+        return "true" if node.value else "false"
+    text = repr(node.value) if isinstance(node.value, str) else str(node.value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+# Turns located values into typed ones, field by field, so that every mistake is found with its line.
+
+
+Reader = Callable[[Node, str, "Findings"], Any]
+"""Takes a node and its name; returns the value, or None after noting a mistake."""
+
+
+def read_map(
+    node: Node, readers: Mapping[str, Reader], found: Findings, *, what: str, skip: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Read each entry of a map with its reader; unknown keys are mistakes with the closest right key as fix.
+
+    Entries with a mistake are left out of the result.
+    """
+    if node.map is None:
+        found.add(node.line, f"{what} is {shown(node)}, not a map", f"write `key: value` with {', '.join(readers)}")
+        return {}
+    values: dict[str, Any] = {}
+    for key, entry in node.map.items():
+        if key in skip:
+            continue
+        if key not in readers:
+            found.add(node.keys[key], f"{what} has no key `{key}`", right_key(key, readers))
+            continue
+        value = readers[key](entry, f"`{key}`", found)
+        if value is not None:
+            values[key] = value
+    return values
+
+
+def text(*, empty: bool = False) -> Reader:
+    """Text; a number or word that YAML would read as something else counts as its own text."""
+
+    def read(node: Node, name: str, found: Findings) -> str | None:
+        value = node.value if isinstance(node.value, str) else node.raw
+        if value or (empty and isinstance(node.value, str)):
+            return value
+        found.add(node.line, f"{name} is {shown(node)}, not text", f'write text, such as {name.strip("`")}: "…"')
+        return None
+
+    return read
+
+
+def integer(least: int | None = None) -> Reader:
+    """A whole number, `least` or more."""
+
+    def read(node: Node, name: str, found: Findings) -> int | None:
+        if isinstance(node.value, int) and not isinstance(node.value, bool) and (least is None or node.value >= least):
+            return node.value
+        bound = "" if least is None else f", {least} or more"
+        found.add(node.line, f"{name} is {shown(node)}", f"write a whole number{bound}")
+        return None
+
+    return read
+
+
+def number(*, above: float | None = None, least: float | None = None, most: float | None = None) -> Reader:
+    """A finite number within the bounds."""
+
+    def read(node: Node, name: str, found: Findings) -> float | None:
+        value = node.value
+        if (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and abs(value) < 1e300
+            and math.isfinite(value)
+        ):
+            low = (above is None or value > above) and (least is None or value >= least)
+            if low and (most is None or value <= most):
+                return float(value)
+        bounds = ((" above {}", above), (" of at least {}", least), (" of at most {}", most))
+        wanted = ",".join(form.format(f"{bound:g}") for form, bound in bounds if bound is not None)
+        found.add(node.line, f"{name} is {shown(node)}", f"write a number{wanted}")
+        return None
+
+    return read
+
+
+def boolean(node: Node, name: str, found: Findings) -> bool | None:
+    """True or false."""
+    if isinstance(node.value, bool):
+        return node.value
+    found.add(node.line, f"{name} is {shown(node)}", "write true or false")
+    return None
+
+
+def choice(*options: str) -> Reader:
+    """One of a few words."""
+
+    def read(node: Node, name: str, found: Findings) -> str | None:
+        if isinstance(node.value, str) and node.value in options:
+            return node.value
+        found.add(node.line, f"{name} is {shown(node)}", f"write one of: {', '.join(options)}")
+        return None
+
+    return read
+
+
+def texts(*, single: bool = False, empty: bool = True) -> Reader:
+    """A list of texts as a tuple; with `single`, one text alone will do."""
+
+    def read(node: Node, name: str, found: Findings) -> tuple[str, ...] | None:
+        if single and isinstance(node.value, str) and node.value:
+            return (node.value,)
+        if node.items is None or not (node.items or empty):
+            what = shown(node) if node.items is None else "an empty list"
+            found.add(node.line, f"{name} is {what}", f"write a list, such as {name.strip('`')}: [a, b]")
+            return None
+        values = [text()(item, f"an item of {name}", found) for item in node.items]
+        return tuple(value for value in values if value is not None)
+
+    return read
+
+
+def nested(readers: Mapping[str, Reader]) -> Reader:
+    """A map whose entries have readers of their own."""
+
+    def read(node: Node, name: str, found: Findings) -> dict[str, Any] | None:
+        return read_map(node, readers, found, what=name) or None
+
+    return read
+
+
+def text_map(node: Node, name: str, found: Findings) -> dict[str, str] | None:
+    """A map of texts, such as headers."""
+    if node.map is None:
+        found.add(node.line, f"{name} is {shown(node)}, not a map", "write `name: text` entries")
+        return None
+    values = {key: text(empty=True)(entry, f"`{key}` in {name}", found) for key, entry in node.map.items()}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def tools(node: Node, name: str, found: Findings) -> tuple[str, ...] | None:
+    """A list of tools that exist, each once."""
+    values: tuple[str, ...] | None = texts()(node, name, found)
+    if values is None or node.items is None:
+        return None
+    known = plugins.names("tool")
+    for index, item in enumerate(node.items):
+        name_of = item.value if isinstance(item.value, str) else item.raw
+        if name_of and name_of not in known:
+            found.add(item.line, f"there is no tool `{name_of}`", right_key(name_of, known))
+        elif name_of in values[:index]:
+            found.add(item.line, f"the tool `{name_of}` stands twice", "keep it once")
+    return values
+
+
+LIMITS: dict[str, Reader] = {
+    "turns": integer(1),
+    "seconds": number(above=0),
+    "output_tokens": integer(1),
+    "cost_usd": number(above=0),
+}
+"""What `limits:` may hold, in a LOP and in a HOP."""

@@ -6,8 +6,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING
 
-from flatfield.tasks.located import Node
-from flatfield.tasks.source import Lines
+from flatfield.tasks.source import Lines, Node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,22 +8,20 @@ import msgspec
 
 from flatfield import plugins
 from flatfield.records import VerifierSpec
-from flatfield.tasks import fields
-from flatfield.tasks.located import plain, shown
-from flatfield.tasks.source import right_key
+from flatfield.tasks import source
+from flatfield.tasks.source import plain, right_key, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import ModuleType
 
-    from flatfield.tasks.located import Node
-    from flatfield.tasks.source import Findings
+    from flatfield.tasks.source import Findings, Node
 
-_BESIDE: dict[str, fields.Reader] = {
-    "weight": fields.number(above=0),
-    "full_at": fields.number(above=0, most=1),
-    "skill": fields.text(),
+_BESIDE: dict[str, source.Reader] = {
+    "weight": source.number(above=0),
+    "full_at": source.number(above=0, most=1),
+    "skill": source.text(),
 }
 """What may stand beside the kind in an item's map."""
 _LABEL_CHARACTERS = 80

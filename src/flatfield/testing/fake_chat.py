@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flatfield.testing.server import FakeReply, FakeServer, Fault
-from flatfield.testing.wires.openai_chat.wire import ChatWire
+from flatfield.testing.wires.openai_chat import ChatWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,6 +7,7 @@ fenced, and Python that is nothing but calls.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,13 +15,276 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flatfield import json_text
 from flatfield.records import ToolCall
 from flatfield.signatures import signature
-from flatfield.vendors._call_forms import MADE_UP, OPENS_CALL, Written, calls_of, json_at, marked_calls, python_calls
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from flatfield.records import ToolSpec
-    from flatfield.vendors._call_forms import Marked
+
+
+# The forms in which open models write tool calls as text, and where such calls stand: the one place that knows
+# them.
+#
+# A server whose parser is not the model's leaves them in the reply. JSON with a name and arguments between a
+# model's own marks (Hermes, Qwen, Llama, older Mistral, Granite, Phi, Nemotron); a name in front of JSON (Harmony
+# of gpt-oss, newer Mistral, DeepSeek, Kimi, Llama's `<function=…>`); parameters as tags (Qwen3-Coder, MiniMax,
+# DeepSeek 3.2, GLM); braces (Gemma 4); calls as Python writes them (Llama, Liquid, Gemma).
+
+
+MOST_OPENINGS = 200
+"""So many marks of a call are looked behind."""
+_NAMES = ("name", "tool", "tool_name", "function")
+_ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input")
+_RESULTS = ("result", "output", "response")
+"""An object that has one of these beside a name tells of a call that was made: it is none itself."""
+
+MARKUP = (
+    r"(?:<[|｜]{1,2}[\w/▁](?:[\w/▁.\- ]{0,38}[\w▁])?[|｜]{1,2}>"  # <|im_end|>, <|eot_id|>, <｜end▁of▁sentence｜>
+    r"|</?[|｜]{1,2} ?DSML[|｜]{1,2} ?\w{1,40}(?: [^<>]{0,200})?>"
+    r"|<\|(?:turn|channel|think|tool|tool_call|tool_response|image|audio|video)>"
+    r"|<(?:turn|channel|think|tool|tool_call|tool_response|image|audio|video)\|>"
+    r"|</?(?:start_of_turn|end_of_turn|bos|eos|sop|eop|start_function_call|end_function_call|start_function_response"
+    r"|end_function_response|escape|extra_id_\d+|unused\d+|SPECIAL_\d+)>"
+    r"|<\|\"\|>"
+    r"|</?(?:seed|minimax):\w{1,40}>"
+    r"|</?(?:tool_calls?|TOOLCALL|tool_response|tool_sep|function_calls?|arg_key|arg_value)>"
+    r"|<(?:function|parameter)=[^<>\n]{1,80}>"
+    r"|\[/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|AVAILABLE_TOOLS|gMASK)\]"
+    r"|<</?SYS>>"
+    r"|\]~!?b[\]\[]|\[e~\["
+    r"|</s>(?=\s*(?:\Z|<s>|\[/?INST\]))|<s>(?=\s*\[INST\]))"
+)
+"""`<s>` is HTML too: only at the end of a text or beside another token is it a template's."""
+
+_CHANNEL = "(?:commentary|analysis)"
+_ADDRESSED = rf"<\|start\|>\s*assistant\s+to=|(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*{_CHANNEL}\s+to="
+"""What stands before a name in Harmony: gpt-oss calls in either channel."""
+
+OPENS_CALL = re.compile(
+    r"<tool_calls?>|<TOOLCALL>|<function_calls?>|<\|tool_calls?\|>|<\|tool_call>|<\|tool_call_start\|>|\[TOOL_CALLS\]"
+    r"|<\|python_(?:tag|start)\|>|<function=|<invoke name=|<(?:minimax|seed):tool_call>|<start_function_call>"
+    rf"|{_ADDRESSED}|<\|tool_calls_section_begin\|>"
+    r"|<\|tool_call_begin\|>|<｜tool▁calls?▁begin｜>|<[|｜]{1,2} ?DSML[|｜]{1,2}|```tool_code\b|<\|action_start\|>"
+)
+MADE_UP = re.compile(
+    r"<tool_response>|<\|im_start\|>|<\|start_header_id\|>|<\|tool_response>|\[TOOL_RESULTS\]|<\|start\|>\s*functions[.]"
+)
+"""From here on a model writes the harness's part: what it calls after that rests on a result that it made up."""
+_FENCE = r"```(?:json|tool_code|python)?"
+_WRAPPING = re.compile(
+    rf"(?:\s|{_FENCE}|{_ADDRESSED}|function(?=<｜)"
+    rf"|(?!<function=|<[|｜]+ ?DSML[|｜]+ ?invoke){MARKUP})*"
+)
+_NAME = r"(?:functions[.])?(?P<name>[A-Za-z_][\w.\-]*?)"
+_NAMED = re.compile(
+    rf"{_NAME}(?::\d+)?\s*(?:\[CALL_ID\]\s*\w+|\[ARGS\]|<\|constrain\|>\s*json|(?<=<\|channel\|>){_CHANNEL}"
+    rf"|(?<=\s)\w+(?=<\|message\|>)|{_FENCE}|\s|(?!<arg_key>){MARKUP})*"
+    r"(?=\{)"
+)
+_BLOCK = re.compile(
+    r"""<(?:[|｜]{1,2} ?DSML[|｜]{1,2} ?)?(?:function=(?P<function>[\w.\-]+)|invoke name="(?P<invoke>[\w.\-]+)")>"""
+    r"""(?P<body>.*?)</(?:[|｜]{1,2} ?DSML[|｜]{1,2} ?)?(?:function|invoke)>""",
+    re.DOTALL,
+)
+_PARAMETER = re.compile(
+    r"""<(?:[|｜]{1,2} ?DSML[|｜]{1,2} ?)?parameter(?:=| name=)"?(?P<name>[\w.\-]+)"?[^<>]*>(?P<value>.*?)"""
+    r"""</(?:[|｜]{1,2} ?DSML[|｜]{1,2} ?)?parameter>""",
+    re.DOTALL,
+)
+_KEYED = re.compile(
+    rf"{_NAME}\s*(?:<tool_sep>\s*)?(?P<body>(?:<arg_key>.*?</arg_key>\s*<arg_value>.*?</arg_value>\s*)+|(?=</tool_call>))",
+    re.DOTALL,
+)
+_KEY = re.compile(r"<arg_key>(?P<name>.*?)</arg_key>\s*<arg_value>(?P<value>.*?)</arg_value>", re.DOTALL)
+_BRACED = re.compile(r"call:(?P<name>[\w.\-]+)\{(?P<body>.*?)\}(?=<)", re.DOTALL)
+_FIELD = re.compile(
+    r"""(?P<name>\w+):(?:<\|"\|>(?P<quoted>.*?)<\|"\|>|<escape>(?P<escaped>.*?)<escape>|(?P<bare>[^,{}]*))""", re.DOTALL
+)
+_PYTHONIC = re.compile(r"\[?\s*(?:default_api\.)?(?P<call>[A-Za-z_]\w*(?:\.call)?\([^\n]*\))\s*\]?")
+
+
+_CLOSING = re.compile(rf"(?:\s*(?:```|(?!{OPENS_CALL.pattern}|{MADE_UP.pattern}){MARKUP}))*")
+
+
+class Written(NamedTuple):
+    """A call as it was written; `values` by argument, those in `positional` by their place.
+
+    `values` None: none were written. `are_texts`: they are, whatever the tool's schema says.
+    """
+
+    name: str
+    values: dict[str, Any] | None
+    positional: tuple[Any, ...] = ()
+    are_texts: bool = False
+
+
+class Marked(NamedTuple):
+    """Calls that stand between a model's marks, and where, the marks included."""
+
+    start: int
+    end: int
+    calls: tuple[Written, ...]
+
+
+def marked_calls(text: str) -> Iterator[Marked]:
+    """All calls between marks, in the text's order."""
+    done = 0
+    for _ in range(MOST_OPENINGS):
+        opened = OPENS_CALL.search(text, done)
+        if opened is None:
+            return
+        wrapped = _WRAPPING.match(text, opened.start())
+        begin = wrapped.end() if wrapped else opened.start()
+        found = _calls_at(text, begin)
+        if found is None:
+            done = max(opened.end(), begin)
+            continue
+        closed = _CLOSING.match(text, found[1])
+        done = closed.end() if closed else found[1]
+        yield Marked(opened.start(), done, found[0])
+
+
+def json_at(text: str, start: int) -> tuple[Any, int] | None:
+    """The JSON value that begins there, and where it ends; None without one. Strings may hold raw line breaks."""
+    try:
+        value, end = json.JSONDecoder(strict=False).raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None
+    return None if json_text.is_deeper(text[start:end]) else (value, end)
+
+
+def calls_of(value: object) -> Iterator[Written]:
+    """The calls that a JSON value is: one, a list of them, or what APIs wrap around."""
+    if isinstance(value, list):
+        for item in value:
+            yield from calls_of(item) if isinstance(item, dict) else ()
+        return
+    if not isinstance(value, dict):
+        return
+    if any(key in value for key in _RESULTS):
+        return
+    if isinstance(value.get("tool_calls"), list):
+        yield from calls_of(value["tool_calls"])
+    elif isinstance(inner := value.get("function"), dict):
+        yield from calls_of(inner)
+    elif (name := next((value[key] for key in _NAMES if isinstance(value.get(key), str)), None)) is not None:
+        arguments = next((value[key] for key in _ARGUMENTS if key in value), None)
+        given = _as_object(arguments)
+        if given is not None or arguments is None:
+            yield Written(name.removeprefix("functions."), given)
+
+
+def python_calls(code: str) -> tuple[Written, ...]:
+    """Calls as Python writes them, of literals only; none where any of it is other code."""
+    try:
+        tree = ast.parse(code.strip())
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
+    calls = tuple(map(_python_call, _expressions(tree)))
+    return () if None in calls else tuple(call for call in calls if call is not None)
+
+
+def _calls_at(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+    """The calls that begin there, in whichever form, and where they end."""
+    for read in (_from_json, _from_block, _from_keys, _from_braces, _from_name, _from_python):
+        if found := read(text, start):
+            return found
+    return None
+
+
+def _from_json(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+    """`{"name": …, "arguments": {…}}`, or a list of such."""
+    read = json_at(text, start) if text[start : start + 1] in {"{", "["} else None
+    calls = tuple(calls_of(read[0])) if read else ()
+    return (calls, read[1]) if read and calls else None
+
+
+def _from_name(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+    """`name{…}`, with one token or other between them."""
+    named = _NAMED.match(text, start)
+    read = json_at(text, named.end()) if named else None
+    if named is None or read is None or not isinstance(read[0], dict):
+        return None
+    return (Written(named["name"], read[0]),), read[1]
+
+
+def _from_block(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+    """`<function=name>…</function>` and `<invoke name="name">…</invoke>`, with parameters or with JSON."""
+    block = _BLOCK.match(text, start)
+    if block is None:
+        return None
+    name, read = block["function"] or block["invoke"], json_at(block["body"].strip(), 0)
+    if read and isinstance(read[0], dict):
+        return (Written(name, read[0]),), block.end()
+    values = {each["name"]: _unbroken(each["value"]) for each in _PARAMETER.finditer(block["body"])}
+    return (Written(name, values, are_texts=True),), block.end()
+
+
+def _unbroken(value: str) -> str:
+    """A value without the line breaks that a template puts on either side of it."""
+    return value[1:].removesuffix("\n") if value.startswith("\n") else value
+
+
+def _from_keys(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+    """`name<arg_key>…</arg_key><arg_value>…</arg_value>`."""
+    keyed = _KEYED.match(text, start)
+    if keyed is None:
+        return None
+    values = {each["name"]: each["value"] for each in _KEY.finditer(keyed["body"])}
+    return (Written(keyed["name"], values, are_texts=True),), keyed.end()
+
+
+def _from_braces(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+    """`call:name{key:value}`, its texts between tokens that stand for quotation marks."""
+    braced = _BRACED.match(text, start)
+    if braced is None:
+        return None
+    fields = _FIELD.finditer(braced["body"])
+    values = {each["name"]: next(part for part in each.groups()[1:] if part is not None) for each in fields}
+    return (Written(braced["name"], values, are_texts=True),), braced.end()
+
+
+def _from_python(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+    """`name(key="value")`, also several in a list, or as `name.call(…)`."""
+    found = _PYTHONIC.match(text, start)
+    calls = python_calls(found[0]) if found else ()
+    return (calls, found.end()) if found and calls else None
+
+
+def _expressions(tree: ast.Module) -> Iterator[ast.AST]:
+    for statement in tree.body:
+        value: ast.AST = statement.value if isinstance(statement, ast.Expr) else statement
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "print" and value.args:
+            value = value.args[0]  # as Gemma is taught
+        yield from value.elts if isinstance(value, ast.List | ast.Tuple) else (value,)
+
+
+def _python_call(node: ast.AST) -> Written | None:
+    if not isinstance(node, ast.Call) or not (name := _python_name(node.func)):
+        return None
+    try:
+        values = {word.arg or "": ast.literal_eval(word.value) for word in node.keywords}
+        return Written(name, values, tuple(map(ast.literal_eval, node.args)))
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return None
+
+
+def _python_name(function: ast.expr) -> str:
+    """`read_file`, also of `functions.read_file` and of `read_file.call`, as Llama has it."""
+    if isinstance(function, ast.Attribute):
+        return _python_name(function.value) if function.attr == "call" else function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _as_object(arguments: object) -> dict[str, Any] | None:
+    """Arguments as an object; one that was written as a JSON text once more is that object."""
+    if isinstance(arguments, str):
+        try:
+            arguments = json_text.decoded(arguments)
+        except ValueError:
+            return None
+    return arguments if isinstance(arguments, dict) else None
+
 
 MOST_CHARACTERS = 256 * 1024
 """Of a longer text nothing is read: no model writes so long a call."""

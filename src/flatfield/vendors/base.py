@@ -15,59 +15,57 @@ from msgspec import Struct, structs
 
 from flatfield import json_text
 from flatfield.errors import ContextTooLong, ProviderError
-from flatfield.http.post import Post
-from flatfield.http.proxies import proxy_for
+from flatfield.http.connecting import proxy_for
+from flatfield.http.retrying import Post
 from flatfield.records import (
     AgentConfig,
-    DeviceWork,
     Finish,
     Leftover,
     Reply,
     Sent,
-    Task,
-    ToolCall,
     ToolResult,
     ToolSpec,
     Traits,
-    Turn,
     TurnBudget,
     Usage,
 )
-from flatfield.vendors._address import (
+from flatfield.vendors._ready import (
     CONCURRENT_TRIALS,
     THIS_DEVICE,
     Address,
+    Catalogue,
     Lane,
+    Listed,
+    answered,
     api_key,
     api_lane,
     base_url,
     brings,
-    device_lane,
-    is_own,
-    own_headers,
-    server_lane,
-)
-from flatfield.vendors._call_forms import MARKUP, OPENS_CALL, marked_calls
-from flatfield.vendors._ready import (
-    Catalogue,
-    Listed,
-    answered,
     closest,
+    device_lane,
     entries,
     entry,
+    is_own,
     listed_ids,
+    own_headers,
     ready,
+    server_lane,
     with_version,
     without_version,
 )
 from flatfield.vendors._reasoning import REASONING_TAGS, parted
 from flatfield.vendors._recalled import Recalled
-from flatfield.vendors._sent import Settings, digest, sent_by
-from flatfield.vendors._text_calls import looks_like_call
+from flatfield.vendors._text_calls import MARKUP, OPENS_CALL, looks_like_call, marked_calls
 from flatfield.vendors._tool_protocols import (
     CallsInText,
+    Later,
+    Opening,
+    Settings,
+    Told,
+    digest,
     held_schema,
     native_tools,
+    sent_by,
     told_system,
     uses_json,
 )
@@ -148,37 +146,6 @@ SYSTEM_PROMPT = (
 # ---------------------------------------------------------------------------- the seams
 
 
-class Later(Struct, frozen=True, kw_only=True):
-    """A further prompt, which is said when so many turns are over."""
-
-    after_turns: int
-    prompt: str
-
-
-class Opening(Struct, frozen=True, kw_only=True):
-    """What one trial's conversation starts from. `task` is for the oracle only: no real model's provider reads it.
-
-    `response_schema` is a JSON Schema object for the reply's text, for providers that can constrain it, else ignored.
-    `workspace`: the absolute path of the folder that the trial works in, for providers that run a scaffold of their own
-    there (None: there is none, nothing is to be edited); `workspace_user`: the host uid that it belongs to when that is
-    not ours. `is_probe`: nothing of it is measured, so that a model on this device may use what it has read before.
-    `earlier` are turns that were had before, in another trial: they are asked for again one by one, and answered from
-    their record; `later` are the prompts that came, and come, after `prompt`.
-    """
-
-    agent: AgentConfig
-    system_prompt: str
-    prompt: str
-    tools: tuple[ToolSpec, ...]
-    task: Task
-    response_schema: dict[str, Any] | None = None
-    workspace: str | None = None
-    workspace_user: int | None = None
-    is_probe: bool = False
-    earlier: tuple[Turn, ...] = ()
-    later: tuple[Later, ...] = ()
-
-
 class Conversation(Protocol):
     """One trial's conversation with one model, kept in the vendor's native form."""
 
@@ -248,24 +215,6 @@ class UsualServer(Struct, frozen=True, kw_only=True):
     base_url: str
     provider: str
     address: str = ""
-
-
-class Told(Struct, frozen=True, kw_only=True):
-    """What a reply says; `service_tier` and `answered_by` "" where it does not say. `paused`: the turn goes on.
-
-    `device`: what the server says that it took on its device, where it says so.
-    """
-
-    text: str
-    calls: tuple[ToolCall, ...]
-    finish: Finish
-    usage: Usage | None
-    reasoning: str = ""
-    service_tier: str = ""
-    answered_by: str = ""
-    reported_cost_usd: float | None = None
-    paused: bool = False
-    device: DeviceWork | None = None
 
 
 class Dialect(Protocol):

@@ -10,7 +10,7 @@ from flatfield.agent.toolbox import open_tools
 from flatfield.agent.workspace import open_workspace
 from flatfield.plugins import default_tools
 from flatfield.records import ToolCall, ToolResult
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 
 Use = Callable[..., Awaitable[str]]
 

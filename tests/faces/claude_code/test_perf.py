@@ -14,7 +14,7 @@ from flatfield.agent.workspace import changes, open_workspace, snapshot
 from flatfield.records import TrialRecord
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.scoring.verifying.reading import Files, NotThere
-from flatfield.scoring.verifying.verify import verify
+from flatfield.scoring.verifying.verification import verify
 from flatfield.tasks.lop import read_task
 
 if TYPE_CHECKING:

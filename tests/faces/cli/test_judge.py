@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.records import AgentConfig
 from flatfield.scoring.judge.blinding import Blinder
-from flatfield.scoring.judge.labelled_set import Case, labelled_set
-from flatfield.scoring.judge.prompt import Writer
-from flatfield.scoring.judge.room import Room, room
+from flatfield.scoring.judge.fitness import Case, labelled_set
+from flatfield.scoring.judge.prompt import Room, Writer, room
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:

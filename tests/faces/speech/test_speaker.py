@@ -20,7 +20,7 @@ from flatfield.faces.speech.voices import Voice, find_voice
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.testing.idle import IdleTime
+    from flatfield.testing.clocks import IdleTime
 
 WRITE = """
 python3 - "$2" <<'END'

@@ -18,7 +18,7 @@ import pytest
 from flatfield.errors import NotReady
 from flatfield.http.services import Services
 from flatfield.machine.llama.server import LocalServers, ServerSpec, start_server, usable_threads
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,8 @@ import pytest
 
 from flatfield.errors import NotReady
 from flatfield.machine.memory import Memory
-from flatfield.machine.models import PullOptions, capacity, pull, pulling
-from flatfield.machine.models.capacity import SPARE_DISK_BYTES, fit, memory_need, require_memory
-from flatfield.machine.models.known import KNOWN
+from flatfield.machine.models import PullOptions, known, pull, pulling
+from flatfield.machine.models.known import KNOWN, SPARE_DISK_BYTES, fit, memory_need, require_memory
 from flatfield.machine.models.wheel import peak_bytes
 
 if TYPE_CHECKING:
@@ -125,4 +124,4 @@ async def test_memory_is_asked_before_disk_and_anyway_goes_on(tmp_path: Path, mo
     with pytest.raises(NotReady, match="is no web address"):
         await pull(LARGE.name, PullOptions(anyway=True, say=said.append), cache=tmp_path, environ=environ)
     assert len(said) == 1
-    assert capacity.memory_need(LARGE.name, 0).file_bytes == LARGE.size_bytes
+    assert known.memory_need(LARGE.name, 0).file_bytes == LARGE.size_bytes

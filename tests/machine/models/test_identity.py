@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.machine.models.identity import END_BYTES, file_identity
+from flatfield.machine.models.pulling import END_BYTES, file_identity
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.machine.models.known import KnownModel
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
 
     Progress = Callable[[int, int | None], None]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
     from tests.machine.models.conftest import Seen
 
 ENDS = (1_000_000, 1_900_000)

@@ -19,14 +19,14 @@ from flatfield.children.starting import began
 from flatfield.errors import NotReady
 from flatfield.machine.protocols import Mount, SandboxLimits
 from flatfield.machine.sandbox import container as module
+from flatfield.machine.sandbox.bubblewrap import REFUSED
 from flatfield.machine.sandbox.container import Container, abandoned, owner_prefix
 from flatfield.machine.sandbox.finding import IMAGE, find_sandbox
-from flatfield.machine.sandbox.system_calls import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flatfield.testing.idle import IdleTime
+    from flatfield.testing.clocks import IdleTime
 
 LIMITS = SandboxLimits()
 DRIVER = """

@@ -18,14 +18,13 @@ import pytest
 from flatfield.errors import NotReady
 from flatfield.machine.protocols import CommandResult, Sandbox, SandboxLimits
 from flatfield.machine.sandbox.bubblewrap import Bubblewrap
-from flatfield.machine.sandbox.examining import examine
-from flatfield.machine.sandbox.finding import find_sandbox
+from flatfield.machine.sandbox.finding import examine, find_sandbox
 from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flatfield.testing.idle import IdleTime
+    from flatfield.testing.clocks import IdleTime
 
 needs_bwrap = pytest.mark.needs("bwrap")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends files to another user")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.machine.protocols import SandboxLimits
-from flatfield.machine.sandbox import guard
-from flatfield.machine.sandbox.guard import Guard, Stop
+from flatfield.machine.sandbox import processes
+from flatfield.machine.sandbox.processes import Guard, Stop
 from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 async def test_a_disk_that_is_nearly_full_is_the_hosts_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "reserve_bytes", lambda _disk: 1 << 62)
-    monkeypatch.setattr(guard, "WALK_BYTES", -(1 << 62))
+    monkeypatch.setattr(processes, "reserve_bytes", lambda _disk: 1 << 62)
+    monkeypatch.setattr(processes, "WALK_BYTES", -(1 << 62))
     result = await UnsafeSandbox(os.environ).run("sleep 30", tmp_path, SandboxLimits(wall_seconds=20))
     assert (result.exit_code, result.timed_out, result.host_short) == (None, False, True)
     assert result.stopped == "the disk that the workspace lies on is nearly full"
@@ -37,5 +37,5 @@ async def test_its_own_limits_are_the_commands_matter(
 ) -> None:
     for name in "abc":
         (tmp_path / name).write_text("x" * 5000)
-    monkeypatch.setattr(guard, "WALK_SECONDS", 0)
+    monkeypatch.setattr(processes, "WALK_SECONDS", 0)
     assert await Guard(tmp_path, limits, private_tmp=False).exceeded(os.getpid()) == Stop(reason=reason)

@@ -13,7 +13,7 @@ import pytest
 from flatfield.errors import FlatfieldError
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.finding import find_sandbox
-from flatfield.machine.sandbox.packages import unpack, with_packages
+from flatfield.machine.sandbox.interpreter import unpack, with_packages
 from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 
 if TYPE_CHECKING:
@@ -76,6 +76,6 @@ def test_what_is_no_wheel_is_named(home: Path, source: Path) -> None:
 
 
 def test_too_many_files_are_refused(home: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flatfield.machine.sandbox.packages.LIMIT_FILES", 1)
+    monkeypatch.setattr("flatfield.machine.sandbox.interpreter.LIMIT_FILES", 1)
     with pytest.raises(FlatfieldError, match=r"packages of .* are more than 512 MB or 1 files; leave out"):
         unpack(source, home / "packages")

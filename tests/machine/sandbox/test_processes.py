@@ -17,7 +17,7 @@ from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.processes import MARKED, CommandOutput, HeadAndTail, Start, run_to_end
 
 if TYPE_CHECKING:
-    from flatfield.testing.idle import IdleTime
+    from flatfield.testing.clocks import IdleTime
 
 
 @given(st.lists(st.text("abcdefghij", max_size=300), max_size=30), st.integers(2, 400))

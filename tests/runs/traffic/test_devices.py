@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flatfield.runs.traffic.devices import POLL_SECONDS, Devices, shared_devices
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.runs.traffic.pace import LONGEST_PAUSE_SECONDS, MINUTE_SECONDS, Pace, Sending
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.records import TrialRecord
-    from flatfield.testing.clock import FakeClock
+    from flatfield.testing.clocks import FakeClock
 
 HOSTED = Lane(name="vendor:api.example", width=16, place="api.example")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flatfield.records import LaneLimits
 from flatfield.runs.traffic.servers import Quarters, Server, limits_of, narrower
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

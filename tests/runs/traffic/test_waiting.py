@@ -13,7 +13,7 @@ import pytest
 
 from flatfield.http.retrying import RetryPolicy
 from flatfield.runs.traffic.lanes import Lanes
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from flatfield.errors import FlatfieldError, NotReady
 from flatfield.records import AgentConfig, LaneLimits
 from flatfield.runs.verdicts.courtroom import Bar, courtroom
 from flatfield.runs.verdicts.fitness import Desk, Examination, examination, examine, examine_lists
-from flatfield.scoring.judge.labelled_set import labelled_set
+from flatfield.scoring.judge.fitness import labelled_set
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import nobody
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault

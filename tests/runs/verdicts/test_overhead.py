@@ -16,13 +16,13 @@ from flatfield.runs.results import load_result
 from flatfield.runs.store.store import Store
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
-from flatfield.testing.clock import FakeClock
+from flatfield.testing.clocks import FakeClock
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flatfield.testing.idle import IdleTime
+    from flatfield.testing.clocks import IdleTime
 
 PRICES = Prices({"fake-model": Price(input_mtok=1.0, output_mtok=2.0, source="test")})
 CONTAINS = VerifierSpec(kind="answer", options={"contains": "42"})

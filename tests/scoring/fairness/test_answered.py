@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flatfield.records import Reply, Sent, TrialRecord, Turn
-from flatfield.scoring.fairness.answered import is_other, others
+from flatfield.scoring.fairness.received import is_other, others
 
 
 @pytest.mark.parametrize(

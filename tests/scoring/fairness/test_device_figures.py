@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flatfield.records import DeviceWork, Reply, Sent, TrialRecord, Turn, Usage
-from flatfield.scoring.fairness.device_figures import device_figures
+from flatfield.scoring.fairness.conditions import device_figures
 
 
 def turn(device: DeviceWork | None, *, load_seconds: float = 0.0, tokens: tuple[int, int] = (100, 10)) -> Turn:

@@ -26,7 +26,7 @@ from flatfield.records import (
 )
 from flatfield.runs.store.older import upgraded
 from flatfield.scoring.fairness.manifest import manifest
-from flatfield.scoring.fairness.requests import digest
+from flatfield.scoring.fairness.received import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flatfield.records import Reply, Sent, ToolCall, TrialRecord, Turn
-from flatfield.scoring.fairness.odd_answers import AS_TEXT, IN_REASONING, REPEATS, oddities, oddity
+from flatfield.scoring.fairness.received import AS_TEXT, IN_REASONING, REPEATS, oddities, oddity
 
 
 def ended(text: str, reasoning: str = "", **fields: object) -> tuple[Turn, ...]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flatfield.scoring.judge.comparative import is_comparative
+from flatfield.scoring.judge.judge import is_comparative
 
 
 @pytest.mark.parametrize(

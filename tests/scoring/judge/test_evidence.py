@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flatfield.scoring.judge.evidence import found_quotes, quotes_of
-from flatfield.scoring.judge.reply import UnusableReply, read_item, with_evidence
+from flatfield.scoring.judge.reply import UnusableReply, found_quotes, quotes_of, read_item, with_evidence
 
 SHOWN = 'work: final answer\nIt is the “cache”, and\n  nothing else — really.\nx = {"a": 1}\n... left as it was'
 

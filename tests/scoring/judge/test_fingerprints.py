@@ -10,8 +10,7 @@ import pytest
 from flatfield.records import AgentConfig, FileChange, Reply, Task, ToolCall, ToolResult, Turn
 from flatfield.scoring.judge.blinding import Blinder
 from flatfield.scoring.judge.fingerprints import Forms
-from flatfield.scoring.judge.prompt import Writer
-from flatfield.scoring.judge.room import room
+from flatfield.scoring.judge.prompt import Writer, room
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import structs
 
-from flatfield.scoring.judge.fitness import Fitness, Outcome, confusion, fitness
-from flatfield.scoring.judge.labelled_set import labelled_set
+from flatfield.scoring.judge.fitness import Fitness, Outcome, confusion, fitness, labelled_set
 from flatfield.scoring.judge.reply import LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flatfield.records import Letter
-    from flatfield.scoring.judge.labelled_set import Case
+    from flatfield.scoring.judge.fitness import Case
 
     Grader = Callable[[Case], Letter | None]
 

@@ -7,11 +7,10 @@ from collections import Counter
 import pytest
 
 from flatfield.scoring.judge.blinding import STAND_IN, Blinder
-from flatfield.scoring.judge.comparative import is_comparative
-from flatfield.scoring.judge.labelled_set import Case, LabelledSet, labelled_set
-from flatfield.scoring.judge.prompt import Writer
+from flatfield.scoring.judge.fitness import Case, LabelledSet, labelled_set
+from flatfield.scoring.judge.judge import is_comparative
+from flatfield.scoring.judge.prompt import Room, Writer
 from flatfield.scoring.judge.reply import LETTERS
-from flatfield.scoring.judge.room import Room
 
 SIZE = Room(task=8_000, answer=18_000, files=30_000, calls=12_000)
 

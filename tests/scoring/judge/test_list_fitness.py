@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.records import MIDPOINTS, Placed
-from flatfield.scoring.judge.fitness import Outcome
-from flatfield.scoring.judge.labelled_set import labelled_set
-from flatfield.scoring.judge.list_fitness import ListFitness, is_hopeless_at_lists, list_fitness
+from flatfield.scoring.judge.fitness import ListFitness, Outcome, is_hopeless_at_lists, labelled_set, list_fitness
 from flatfield.scoring.judge.reply import LETTERS
 from flatfield.scoring.scales import letter_of, mean
 
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flatfield.records import Letter
-    from flatfield.scoring.judge.labelled_set import Case
+    from flatfield.scoring.judge.fitness import Case
 
     Grader = Callable[[Case, int], Letter]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from flatfield.records import AgentConfig
-from flatfield.scoring.judge.makers import maker_of
+from flatfield.scoring.judge.judge import maker_of
 
 
 @pytest.mark.parametrize(

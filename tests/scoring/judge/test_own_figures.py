@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from flatfield.scoring.judge.own_figures import without_own_figures
+from flatfield.scoring.judge.blinding import without_own_figures
 
 OWN = [
     ("It took 3.2 s and cost $0.02.", "It […]."),

@@ -12,8 +12,7 @@ import pytest
 
 from flatfield.errors import FlatfieldError
 from flatfield.records import AgentConfig, Usage
-from flatfield.scoring.prices.data import DataFile
-from flatfield.scoring.prices.pricing import Prices
+from flatfield.scoring.prices.pricing import DataFile, Prices
 
 if TYPE_CHECKING:
     from pathlib import Path

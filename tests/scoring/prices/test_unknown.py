@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flatfield.records import AgentConfig, Reply, Sent, TrialRecord, Turn, Usage
-from flatfield.scoring.prices.unknown import unknown_costs
+from flatfield.scoring.prices.pricing import unknown_costs
 
 SERVED = AgentConfig(name="served", provider="openai-chat", model="m")
 SCAFFOLD = AgentConfig(name="scaffold", provider="cli", model="good", command=("good",))

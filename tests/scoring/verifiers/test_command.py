@@ -22,7 +22,7 @@ from flatfield.scoring.verifiers.command import check_options, create, parse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flatfield.testing.idle import IdleTime
+    from flatfield.testing.clocks import IdleTime
 
 PYTEST = "python -m pytest -q"
 HIDDEN = {

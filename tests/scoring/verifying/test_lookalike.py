@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.scoring.verifying.lookalike import drawn, look_alike, twin_of
+from flatfield.scoring.verifying.matching import drawn, look_alike, twin_of
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from flatfield.scoring.verifying.naming import MOST_CHARACTERS, is_name, named
+from flatfield.scoring.verifying.matching import MOST_CHARACTERS, is_name, named
 
 OTHERS = ("Mercury", "Venus", "Earth", "Mars", "Saturn", "Uranus", "Neptune", "Pluto")
 ASKED = "Which planet of our solar system has the largest mass? Answer with its name only."

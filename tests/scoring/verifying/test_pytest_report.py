@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.scoring.verifying.pytest_report import counted, programs, read_report, runs_pytest, skipped_by_author
+from flatfield.scoring.verifying.pytest_run import counted, programs, read_report, runs_pytest, skipped_by_author
 
 
 @pytest.mark.parametrize(

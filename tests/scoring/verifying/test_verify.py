@@ -11,7 +11,7 @@ import pytest
 from flatfield import plugins
 from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 from flatfield.records import Check, Task, VerifierSpec, VerifierTraits
-from flatfield.scoring.verifying.verify import verify
+from flatfield.scoring.verifying.verification import verify
 from flatfield.tasks.verify import label
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from flatfield.plugins import default_tools
 from flatfield.records import Check, Task, ToolCall, TrialRecord, VerifierSpec
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.scoring.verifying.reading import Files, NotJson, NotThere
-from flatfield.scoring.verifying.verify import verify
+from flatfield.scoring.verifying.verification import verify
 from flatfield.tasks.lop import read_task
 
 Leave = Callable[..., Awaitable[VerifyContext]]

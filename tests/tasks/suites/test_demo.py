@@ -12,7 +12,7 @@ from flatfield.plugins import load as load_plugin
 from flatfield.records import Task
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.tasks.loading import load
-from flatfield.vendors import _json_protocol as json_protocol
+from flatfield.vendors import _tool_protocols as json_protocol
 from flatfield.vendors.base import SYSTEM_PROMPT
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from flatfield.plugins import default_tools
 from flatfield.records import Check, Sabotage, Task, ToolCall, TrialRecord, VerifierSpec
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.scoring.verifying.reading import Files, NotJson, NotThere
-from flatfield.scoring.verifying.verify import verify
+from flatfield.scoring.verifying.verification import verify
 from flatfield.tasks import digest
 from flatfield.tasks.lop import read_task
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
-from flatfield.testing.wires.anthropic.blocks import blocks
-from flatfield.testing.wires.anthropic.wire import AnthropicWire
+from flatfield.testing.wires.anthropic import AnthropicWire
+from flatfield.testing.wires.anthropic.rules import blocks
 
 TOOL: dict[str, Any] = {
     "name": "read_file",

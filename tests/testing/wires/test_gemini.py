@@ -8,7 +8,7 @@ import pytest
 
 from flatfield.records import ToolSpec
 from flatfield.testing.server import FakeReply, FakeServer, Fault
-from flatfield.testing.wires.gemini.wire import GeminiWire
+from flatfield.testing.wires.gemini import GeminiWire
 
 READ = ToolSpec(
     name="read_file",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flatfield.testing.server import FakeReply
-from flatfield.testing.wires.openai.wire import OpenAIWire
+from flatfield.testing.wires.openai import OpenAIWire
 
 HEADERS = {"Content-Type": "application/json"}
 USER = {"role": "user", "content": "Do it."}

@@ -11,7 +11,7 @@ from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget
 from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
-from flatfield.testing.wires.openai_chat.wire import ChatWire
+from flatfield.testing.wires.openai_chat import ChatWire
 from flatfield.vendors import openai_chat
 from flatfield.vendors.base import Opening
 

@@ -18,7 +18,7 @@ from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.listing import all_files, git_files, git_ignored, git_missing, git_sparse, in_git
 from flatfield.agent.files.removing import discard
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.machine.sandbox.packages import LIMIT_BYTES, LIMIT_FILES
+from flatfield.machine.sandbox.interpreter import LIMIT_BYTES, LIMIT_FILES
 from flatfield.tasks.access import is_broad
 
 if TYPE_CHECKING:

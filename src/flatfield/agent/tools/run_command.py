@@ -13,7 +13,7 @@ from flatfield.agent.files.stamping import Looks
 from flatfield.agent.protocols import ToolText
 from flatfield.errors import NotReady, ToolError
 from flatfield.machine.protocols import Mounting
-from flatfield.machine.sandbox.guard import workspace_holds
+from flatfield.machine.sandbox.processes import workspace_holds
 from flatfield.records import ToolSpec, ToolTraits
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flatfield import plugins
 from flatfield.errors import FlatfieldError
 from flatfield.tasks.access import folder_of
-from flatfield.tasks.headers import variables
+from flatfield.tasks.agents import variables
 
 if TYPE_CHECKING:
     from flatfield.tasks.project import Project

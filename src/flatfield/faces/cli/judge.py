@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig
     from flatfield.runs.verdicts.courtroom import Bar
     from flatfield.runs.verdicts.fitness import Examination
-    from flatfield.scoring.judge.fitness import Outcome
-    from flatfield.scoring.judge.labelled_set import Case, LabelledSet
+    from flatfield.scoring.judge.fitness import Case, LabelledSet, Outcome
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.project import Project
 
@@ -85,7 +84,7 @@ def check(
     from flatfield.runs.permission import wants_of
     from flatfield.runs.verdicts.courtroom import Bar
     from flatfield.runs.verdicts.fitness import examination
-    from flatfield.scoring.judge.labelled_set import labelled_set
+    from flatfield.scoring.judge.fitness import labelled_set
 
     project = settings(context).project()
     notes(project.notes)

@@ -18,8 +18,8 @@ from flatfield.faces.cli.completing import agents
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flatfield.scoring.prices.data import DataFile
     from flatfield.scoring.prices.listing import Listing, Rates
+    from flatfield.scoring.prices.pricing import DataFile
 
 
 class _Showing(TyperGroup):
@@ -66,8 +66,8 @@ def show(
 
     Your own price comes first and is the one that counts; then what vendors ask.
     """
-    from flatfield.scoring.prices.data import load
     from flatfield.scoring.prices.listing import listings
+    from flatfield.scoring.prices.pricing import load
 
     project = settings(context).project()
     agent = next((each for each in project.roster if each.name == model), None)
@@ -108,7 +108,7 @@ def update(
 
 def _file() -> DataFile:
     from flatfield.machine.models import cache_folder
-    from flatfield.scoring.prices.data import DataFile
+    from flatfield.scoring.prices.pricing import DataFile
 
     return DataFile(cache_folder(os.environ))
 
@@ -124,7 +124,7 @@ async def _download(url: str) -> bytes:
     import aiohttp
 
     from flatfield.clock import SystemClock
-    from flatfield.http.proxies import proxy_for
+    from flatfield.http.connecting import proxy_for
     from flatfield.http.secrecy import shown_url
     from flatfield.http.transport import open_session
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from flatfield.faces.forecasts import BASES, separating
 from flatfield.faces.mcp.run_answers import Expected, Plan
 from flatfield.faces.wording import dollars, many, seconds
-from flatfield.http.proxies import is_loopback
+from flatfield.http.connecting import is_loopback
 
 if TYPE_CHECKING:
     from typing import Any

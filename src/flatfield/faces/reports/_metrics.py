@@ -8,14 +8,13 @@ from flatfield.faces.blocks import Section, Table
 from flatfield.faces.reports._ranking import controls, ranked
 from flatfield.faces.reports._summary import numbers
 from flatfield.faces.wording import UNKNOWN, count, dollars, letter, scaled, seconds, wrong_but_confident
-from flatfield.scoring.fairness.conditions import output_tokens_per_second
-from flatfield.scoring.fairness.device_figures import device_figures
+from flatfield.scoring.fairness.conditions import device_figures, output_tokens_per_second
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.records import Cell, RunResult, ScaleGrade, Scorecard, TrialRecord
-    from flatfield.scoring.fairness.device_figures import DeviceFigures
+    from flatfield.scoring.fairness.conditions import DeviceFigures
 
 ON_DEVICE = (
     "On this device: tokens of prompts read and of replies written a second as the model's server counts them, without"

@@ -12,8 +12,7 @@ from flatfield.records import ReportTraits
 from flatfield.scoring.chain import chain_of, chains, is_scaffolds
 from flatfield.scoring.comparing import asked_for
 from flatfield.scoring.decision import Constraints, decide
-from flatfield.scoring.fairness.conditions import abandoned_sum, output_tokens_per_second
-from flatfield.scoring.fairness.device_figures import device_figures
+from flatfield.scoring.fairness.conditions import abandoned_sum, device_figures, output_tokens_per_second
 from flatfield.scoring.passing import passing
 from flatfield.scoring.performance import trial_scores
 from flatfield.scoring.published import compare_published

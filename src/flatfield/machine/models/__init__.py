@@ -1,7 +1,6 @@
 """On-device models: which there are, bringing them here, checking them."""
 
-from flatfield.machine.models.checking import ModelCheck, check_model
-from flatfield.machine.models.pulling import PullOptions, pull
+from flatfield.machine.models.pulling import ModelCheck, PullOptions, check_model, pull
 from flatfield.machine.models.store import ModelEntry, find_model, list_models
 from flatfield.tasks.cache import cache_folder
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 from flatfield.errors import NotFound, NotReady
-from flatfield.http.proxies import proxy_for
+from flatfield.http.connecting import proxy_for
 from flatfield.machine.models.incoming import CHUNK_BYTES, Expected, Incoming, part_path
 
 if TYPE_CHECKING:

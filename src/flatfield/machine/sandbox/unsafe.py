@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.children.starting import end_marked, new_mark, with_mark
 from flatfield.machine.sandbox.bubblewrap import result_of
-from flatfield.machine.sandbox.guard import Guard
-from flatfield.machine.sandbox.processes import MARKED, Start, run_to_end
+from flatfield.machine.sandbox.processes import MARKED, Guard, Start, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

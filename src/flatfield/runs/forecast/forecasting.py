@@ -17,8 +17,7 @@ from flatfield.runs.traffic.lanes import bottleneck
 from flatfield.runs.traffic.servers import limits_of
 from flatfield.scoring.forecast import VERDICT_SECONDS as GUESSED_VERDICT_SECONDS
 from flatfield.scoring.forecast import Expected, Job, Subject, expect, guessed_verdict, total
-from flatfield.scoring.judge.comparative import is_comparative
-from flatfield.scoring.judge.judge import rubric_of
+from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
 from flatfield.scoring.scales import mean
 from flatfield.scoring.statistics.power import (
@@ -29,7 +28,7 @@ from flatfield.scoring.statistics.power import (
     tasks_needed,
 )
 from flatfield.tasks.agents import fingerprint, is_control
-from flatfield.tasks.limits import limits_for
+from flatfield.tasks.hop import limits_for
 from flatfield.tasks.roster import context_tokens
 
 if TYPE_CHECKING:

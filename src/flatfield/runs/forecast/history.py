@@ -10,8 +10,7 @@ from msgspec import Struct
 
 from flatfield.scoring.forecast import Past, total
 from flatfield.scoring.grading import control_names
-from flatfield.scoring.performance import measure
-from flatfield.scoring.settling import settled
+from flatfield.scoring.performance import measure, settled
 from flatfield.tasks.agents import as_configured, fingerprint
 
 if TYPE_CHECKING:

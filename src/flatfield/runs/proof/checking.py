@@ -15,7 +15,7 @@ from flatfield.runs.proof.proving import Play, play
 from flatfield.runs.proof.sabotaging import derived, sabotaged
 from flatfield.runs.solution_seconds import SolutionSeconds, folder_in
 from flatfield.scoring.performance import is_verified
-from flatfield.scoring.verifying.verify import wants
+from flatfield.scoring.verifying.verification import wants
 from flatfield.vendors import noop, oracle
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from flatfield.records import Sabotage, Task, TrialRecord  # noqa: TC001 - msgsp
 from flatfield.runs.solution_seconds import slowest
 from flatfield.scoring.performance import checks_score, verified
 from flatfield.scoring.scales import HOLDS
-from flatfield.tasks.wording import check_prompt
+from flatfield.tasks.lop import check_prompt
 from flatfield.vendors import noop, oracle
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from flatfield.records import SolutionStep
-from flatfield.scoring.verifying.verify import wanted_paths
+from flatfield.scoring.verifying.verification import wanted_paths
 from flatfield.tasks.solution import writing
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from flatfield import plugins
-from flatfield.scoring.verifying.verify import verify
+from flatfield.scoring.verifying.verification import verify
 from flatfield.vendors.base import THIS_DEVICE
 
 if TYPE_CHECKING:

@@ -13,10 +13,22 @@ from flatfield import json_text
 from flatfield.errors import FlatfieldError
 from flatfield.records import Evaluation, Run
 from flatfield.runs.verdicts.judging import in_lane
-from flatfield.scoring.judge.fitness import Fitness, Outcome, fitness, is_hopeless, outcome
+from flatfield.scoring.judge.fitness import (
+    LISTS_SEED,
+    RUN,
+    Case,
+    Fitness,
+    LabelledSet,
+    ListFitness,
+    Outcome,
+    fitness,
+    is_hopeless,
+    is_hopeless_at_lists,
+    labelled_set,
+    list_fitness,
+    outcome,
+)
 from flatfield.scoring.judge.judge import judge
-from flatfield.scoring.judge.labelled_set import LISTS_SEED, RUN, Case, LabelledSet, labelled_set
-from flatfield.scoring.judge.list_fitness import ListFitness, is_hopeless_at_lists, list_fitness
 from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
 from flatfield.tasks.agents import fingerprint
 from flatfield.tasks.cache import replace_whole

@@ -11,8 +11,7 @@ from msgspec import structs
 from flatfield.records import Event
 from flatfield.runs.verdicts.originals import with_originals
 from flatfield.scoring.forecast import total
-from flatfield.scoring.judge.comparative import is_comparative
-from flatfield.scoring.judge.judge import judge, rubric_of
+from flatfield.scoring.judge.judge import is_comparative, judge, rubric_of
 from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
 
 if TYPE_CHECKING:

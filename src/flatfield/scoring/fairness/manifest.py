@@ -12,18 +12,27 @@ from msgspec import structs
 
 from flatfield.agent.probes import worded
 from flatfield.records import ManifestRow
-from flatfield.scoring.fairness import circumstances, requests
-from flatfield.scoring.fairness.properties import CAP, NOT_SENT, PROPERTIES, SETTINGS
-from flatfield.scoring.fairness.received import differ
+from flatfield.scoring.fairness import conditions
+from flatfield.scoring.fairness.received import (
+    CAP,
+    NOT_ACCEPTED,
+    NOT_SENT,
+    PROPERTIES,
+    SETTINGS,
+    differ,
+    headers,
+    output_cap,
+    parameter,
+    system_prompt,
+)
 from flatfield.scoring.grading import control_names
-from flatfield.tasks.limits import limits_for
+from flatfield.tasks.hop import limits_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flatfield.records import AgentConfig, Run, TrialRecord
-    from flatfield.scoring.fairness.properties import Heading, Property
-    from flatfield.scoring.fairness.received import Received
+    from flatfield.scoring.fairness.received import Heading, Property, Received
 
     Own = Mapping[str, Sequence[TrialRecord]]
     Take = Callable[[AgentConfig, Sequence[TrialRecord]], Received]
@@ -79,7 +88,7 @@ class _Table:
 
 def _of_requests(table: _Table) -> Iterator[ManifestRow]:
     for item in PROPERTIES:
-        received = table.take(lambda agent, trials, item=item: requests.parameter(item, agent, trials))  # type: ignore[misc]
+        received = table.take(lambda agent, trials, item=item: parameter(item, agent, trials))  # type: ignore[misc]
         if item.configured in SETTINGS:
             yield _setting_row(table, item, received)
             continue
@@ -91,12 +100,12 @@ def _of_requests(table: _Table) -> Iterator[ManifestRow]:
 
 def _of_settings(table: _Table) -> Iterator[ManifestRow]:
     limits = {task.id: limits_for(task, table.run.evaluation).output_tokens for task in table.run.tasks}
-    received = table.take(lambda agent, trials: requests.output_cap(agent, trials, limits))
+    received = table.take(lambda agent, trials: output_cap(agent, trials, limits))
     yield _setting_row(table, CAP, received)
-    extra = table.take(requests.headers)
+    extra = table.take(headers)
     why = [f"{a.name} sends headers of its own" for a in table.compared(extra) if extra[a.name].values != {"none"}]
     yield table.row("model", "extra headers", extra, why)
-    prompts = table.take(lambda _agent, trials: requests.system_prompt(trials))
+    prompts = table.take(lambda _agent, trials: system_prompt(trials))
     yield table.row("prompt", "system prompt (digest)", prompts, list(_prompt_reasons(table, prompts)))
 
 
@@ -104,32 +113,32 @@ def _of_circumstances(table: _Table) -> Iterator[ManifestRow]:
     run, take = table.run, table.take
     by_task = {task.id: limits_for(task, run.evaluation) for task in run.tasks}
     rows: tuple[tuple[Heading, str, dict[str, Received], str], ...] = (
-        ("context", "limits per trial", take(lambda _, trials: circumstances.limits(trials, by_task)), ""),
-        ("context", "scaffold", take(lambda _, trials: circumstances.scaffold(run, trials)), SCAFFOLD_WHY),
+        ("context", "limits per trial", take(lambda _, trials: conditions.limits(trials, by_task)), ""),
+        ("context", "scaffold", take(lambda _, trials: conditions.scaffold(run, trials)), SCAFFOLD_WHY),
         (
             "context",
             "warm cache",
-            take(lambda _, trials: circumstances.warmth(trials)),
+            take(lambda _, trials: conditions.warmth(trials)),
             "another trial, of this run or an earlier one, had left input in the vendor's cache: cheaper and faster",
         ),
         (
             "model",
             "on device",
-            take(lambda agent, trials: circumstances.device(run, agent, trials)),
+            take(lambda agent, trials: conditions.device(run, agent, trials)),
             "a model on the user's own device is as fast as the device; it costs $0 at the API",
         ),
         (
             "model",
             "prices",
-            take(lambda agent, trials: circumstances.prices(run, agent, trials)),
+            take(lambda agent, trials: conditions.prices(run, agent, trials)),
             "each model has its vendor's price; an agent whose price nobody knows has no cost grade",
         ),
-        ("model", "versions", take(lambda _, trials: circumstances.versions(run, trials)), ""),
-        ("prompt", "specialised", take(circumstances.specialised), OWN_WHY),
+        ("model", "versions", take(lambda _, trials: conditions.versions(run, trials)), ""),
+        ("prompt", "specialised", take(conditions.specialised), OWN_WHY),
         (
             "prompt",
             "task prompts (digest)",
-            take(lambda _, trials: circumstances.prompts(trials)),
+            take(lambda _, trials: conditions.prompts(trials)),
             "a task's prompt must be the same for all: these records are not comparable",
         ),
     )
@@ -150,7 +159,7 @@ def _choices(table: _Table, item: Property, received: Mapping[str, Received]) ->
     chosen: dict[str, list[str]] = {}
     for agent in table.compared(received):
         configured = getattr(agent, item.configured)
-        accepted = not any(value.startswith((NOT_SENT, requests.NOT_ACCEPTED)) for value in received[agent.name].values)
+        accepted = not any(value.startswith((NOT_SENT, NOT_ACCEPTED)) for value in received[agent.name].values)
         if configured is None:
             chosen.setdefault(f"not set for {{}}, so {_left(item)}", []).append(agent.name)
         elif accepted:
@@ -172,7 +181,7 @@ def _unsent(table: _Table, item: Property, received: Mapping[str, Received]) -> 
         values = received[agent.name].values
         if configured is None:
             continue
-        if any(value.startswith(requests.NOT_ACCEPTED) for value in values):
+        if any(value.startswith(NOT_ACCEPTED) for value in values):
             yield f"{agent.name} does not accept {item.label}: {configured} is configured, but was not sent"
         elif NOT_SENT in values:
             some = " in every turn" if len(values) > 1 else ""

@@ -1,14 +1,161 @@
-"""What one agent received of one property: each value with the turns that carried it, task by task."""
+"""What one agent received and gave back, as its records show it: requests, answers, values turn by turn."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
 
+from flatfield import plugins
+from flatfield.http.secrecy import PUBLIC, shown_url
+from flatfield.vendors.base import looks_like_call
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from flatfield.records import AgentConfig, Sent, TrialRecord, Turn
+
+
+# Which parameters of a request the fairness manifest shows, and why agents may differ in them.
+
+
+DEFAULT = "vendor's default"
+NOT_SENT = "not sent"
+UNKNOWN = "not known"
+
+Heading = Literal["context", "model", "prompt"]
+
+
+class Property(Struct, frozen=True, kw_only=True):
+    """One row: the field `name` of `Sent`, the configuration's field behind it, and why agents may differ.
+
+    `absent` is what a request means that says nothing of it.
+    """
+
+    heading: Heading
+    label: str
+    name: str
+    configured: str = ""
+    absent: str = UNKNOWN
+    why: str = ""
+
+
+PROPERTIES = (
+    Property(
+        heading="context",
+        label="tools",
+        name="tools",
+        why="the agents' `tools` settings take tools away, or the tasks offer different ones",
+    ),
+    Property(
+        heading="context",
+        label="tool schemas (digest)",
+        name="tools_digest",
+        why="other tools have other schemas",
+    ),
+    Property(
+        heading="context",
+        label="tool protocol",
+        name="protocol",
+        configured="protocol",
+        why="some models write their calls as text or as json; grades are of model and protocol",
+    ),
+    Property(
+        heading="context",
+        label="tool template",
+        name="tool_template",
+        absent="the API's own",
+        why="a local model's chat template, or one brought for it, writes its tools into the prompt",
+    ),
+    Property(
+        heading="context",
+        label="context length (tokens)",
+        name="context_tokens",
+        configured="context_tokens",
+        absent="the model's own",
+        why="models have different contexts; a local one has what it was loaded with",
+    ),
+    Property(heading="model", label="API", name="api", configured="provider", why="each vendor's own API is spoken"),
+    Property(heading="model", label="model", name="model", configured="model", why="this is what the run compares"),
+    Property(
+        heading="model",
+        label="answered by",
+        name="answered_by",
+        absent="not reported",
+        why="the version that the API says it answered with; a retired name may be answered by a successor",
+    ),
+    Property(
+        heading="model",
+        label="API version",
+        name="api_version",
+        absent="in the address, or none",
+        why="an API whose version is a header: some settings are taken in one version only",
+    ),
+    Property(
+        heading="model",
+        label="service tier",
+        name="service_tier",
+        absent="not reported",
+        why="which tier the API says it served at: tiers differ in speed and price",
+    ),
+    Property(
+        heading="model",
+        label="address",
+        name="base_url",
+        configured="base_url",
+        absent="the vendor's",
+        why="each model is asked where it is served",
+    ),
+    Property(
+        heading="model",
+        label="model file (digest)",
+        name="model_file",
+        absent="not on this device",
+        why="a model on this device is the file that it was read from",
+    ),
+    Property(
+        heading="model",
+        label="layers on a GPU",
+        name="gpu_layers",
+        absent="not told",
+        why="a model on this device is as fast as what it runs on; gpu_layers says how much of it goes to the GPU",
+    ),
+    Property(heading="model", label="temperature", name="temperature", configured="temperature", absent=DEFAULT),
+    Property(
+        heading="model",
+        label="reasoning effort",
+        name="reasoning_effort",
+        configured="reasoning_effort",
+        absent=DEFAULT,
+    ),
+    Property(
+        heading="model",
+        label="thinking, as sent",
+        name="thinking",
+        absent="nothing but the effort",
+        why="some APIs take a budget or a switch for what others take as a word of effort",
+    ),
+    Property(heading="model", label="streaming", name="stream", why="an API that cannot stream its replies"),
+)
+
+CAP = Property(
+    heading="model",
+    label="output cap (tokens)",
+    name="output_cap_tokens",
+    configured="max_output_tokens",
+    absent=NOT_SENT,
+)
+"""What a trial's first turn is sent; later turns are sent what is left of it."""
+
+SETTINGS = frozenset({"temperature", "reasoning_effort", "max_output_tokens", "context_tokens"})
+"""Fields of the configuration that an API may not accept."""
+
+
+# What one agent received of one property: each value with the turns that carried it, task by task.
+
 
 DID_NOT_RUN = "did not run"
 MANY = 3
@@ -90,3 +237,212 @@ def _by_turns(tasks: Iterable[Mapping[str, int]]) -> str:
 
 def _tasks(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= NAMED_TASKS else f"{len(names)} tasks"
+
+
+# Reads what the recorded requests of one agent carried: parameters, output caps, system prompts, headers.
+
+
+NOT_ACCEPTED = "not accepted"
+ITS_NAME = "a line with its name"
+FLOOR_TOKENS = 16
+"""Some APIs refuse a smaller output cap, so that a trial's last turn is sent this much though less is left."""
+_NAME_LINE = re.compile(r"(?:^|\n)Your model name is [^\n]+\.$")
+
+
+def ran(trials: Sequence[TrialRecord]) -> bool:
+    """Whether an agent did anything that can be compared."""
+    return any(trial.turns or trial.imported for trial in trials)
+
+
+def parameter(item: Property, agent: AgentConfig, trials: Sequence[TrialRecord]) -> Received:
+    """One parameter of all turns; from the configuration, and said so, where no request is on record."""
+    configured = getattr(agent, item.configured) if item.configured else None
+    readings = [(trial.task, _reading(item, turn.reply.request, configured)) for trial, turn in _sent(trials)]
+    return taken(readings, _otherwise(item, configured, trials))
+
+
+def output_cap(agent: AgentConfig, trials: Sequence[TrialRecord], limits: Mapping[str, int]) -> Received:
+    """The caps of first turns, and of later turns that were sent neither that nor what was left of it.
+
+    `limits`: the output tokens that a trial may use, by task.
+    """
+    readings = [(trial.task, value) for trial in trials for value in _caps(trial, agent, limits.get(trial.task, 0))]
+    return taken(readings, _otherwise(CAP, agent.max_output_tokens, trials))
+
+
+def system_prompt(trials: Sequence[TrialRecord]) -> Received:
+    """Digests of what all turns of a trial have before its task: with the line that names the agent told apart."""
+    return taken(((trial.task, _system(trial, turn)) for trial, turn in _sent(trials)), _known(trials))
+
+
+def headers(agent: AgentConfig, trials: Sequence[TrialRecord]) -> Received:
+    """Extra headers by name; their values may be keys, so those are not shown."""
+    own = {name.lower() for name in agent.headers}
+    usual = set(PUBLIC) | set(plugins.traits_or_usual(agent.provider).key_headers)
+    readings = [
+        (trial.task, _names(wire.headers, own, usual))
+        for trial in trials
+        for turn in trial.turns
+        for wire in turn.reply.wire
+    ]
+    configured = f"{', '.join(sorted(agent.headers))} (configured)" if agent.headers else "none"
+    return taken(readings, configured if ran(trials) else None)
+
+
+def digest(text: str) -> str:
+    """The first 12 hex digits of SHA-256, as providers tell long texts apart."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _sent(trials: Sequence[TrialRecord]) -> Iterator[tuple[TrialRecord, Turn]]:
+    return ((trial, turn) for trial in trials for turn in trial.turns if turn.reply.request.is_on_record)
+
+
+def _known(trials: Sequence[TrialRecord]) -> str | None:
+    return UNKNOWN if ran(trials) else None
+
+
+def _otherwise(item: Property, configured: object, trials: Sequence[TrialRecord]) -> str | None:
+    if not ran(trials):
+        return None
+    if configured is None:
+        return item.absent
+    return f"{shown_url(str(configured)) if item.configured == 'base_url' else configured} (configured)"
+
+
+def _reading(item: Property, request: Sent, configured: object) -> str:
+    """What one request says; a setting that it lacks though it is configured was not sent."""
+    if item.configured and item.configured in request.not_accepted:
+        return NOT_ACCEPTED if configured is None else f"{NOT_ACCEPTED} ({configured} is configured)"
+    value = getattr(request, item.name)
+    if value in (None, ""):
+        return item.absent if configured is None else NOT_SENT
+    return _worded(shown_url(value) if item.configured == "base_url" and "://" in str(value) else value)
+
+
+def _worded(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_worded(each)}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_worded, value)) or "none"
+    return str(value)
+
+
+def _caps(trial: TrialRecord, agent: AgentConfig, limit_tokens: int) -> Iterator[str]:
+    first: int | None = None
+    left: int | None = limit_tokens or None
+    for turn in trial.turns:
+        request, usage = turn.reply.request, turn.reply.usage
+        if not request.is_on_record:
+            continue
+        value = request.output_cap_tokens
+        if value is None:
+            yield _reading(CAP, request, agent.max_output_tokens)
+            continue
+        first = value if first is None else first
+        own = usage.output_tokens if usage else 0
+        known = left is None or left - own <= value <= max(left, FLOOR_TOKENS)
+        yield str(first) if value == first or (value < first and known) else f"{value} after {first}"
+        left = None if left is None or usage is None else left - own
+
+
+def _system(trial: TrialRecord, turn: Turn) -> str:
+    if turn.reply.scaffold is not None:
+        return turn.reply.request.system_words or UNKNOWN
+    sent = turn.reply.request.system
+    if not sent:
+        return UNKNOWN
+    shared = _NAME_LINE.sub("", trial.system_prompt)
+    parts = [digest(shared) if shared else "none", *([ITS_NAME] if shared != trial.system_prompt else [])]
+    if sent != digest(trial.system_prompt):
+        json = turn.reply.request.protocol == "json"
+        parts.append("the json protocol's instructions" if json else f"sent as {sent}")
+    return " + ".join(parts)
+
+
+def _names(sent: Mapping[str, str], own: set[str], usual: set[str]) -> str:
+    """The headers that are the agent's own, or not those that every request to its vendor has."""
+    extra = {name.lower(): value for name, value in sent.items() if name.lower() not in usual or name.lower() in own}
+    shown = [f"{name}: {value}" if name in PUBLIC else name for name, value in sorted(extra.items())]
+    return ", ".join(shown) or "none"
+
+
+# Tells whether another model answered than the one that was asked for, as far as the replies say.
+
+
+_VERSION = re.compile(r"(?:[-@]\d{4}-?\d{2}-?\d{2}|-\d{3}|-latest|:latest|\.gguf)$")
+"""What APIs add to the name of the very model that was asked for."""
+
+
+def is_other(asked: str, answered: str) -> bool:
+    """Whether two names are those of different models; "" says nothing. A date, a folder or a tag makes none."""
+    return bool(asked and answered) and _plain(asked) != _plain(answered)
+
+
+def others(trials: Sequence[TrialRecord]) -> Iterator[str]:
+    """Which agents' models were answered for by others, in how many trials."""
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for trial in trials:
+        for turn in trial.turns:
+            sent = turn.reply.request
+            if is_other(sent.model, sent.answered_by):
+                found.setdefault((trial.agent, sent.model, sent.answered_by), set()).add(trial.id)
+    for (agent, asked, answered), ids in found.items():
+        trials_text = f"{len(ids)} trial{'' if len(ids) == 1 else 's'}"
+        yield f"{agent} asked for {asked} and was answered by {answered} in {trials_text}: that is what was measured"
+
+
+def _plain(name: str) -> str:
+    segment = re.split(r"[/\\]", name.strip().lower())[-1]
+    while (shorter := _VERSION.sub("", segment)) != segment:
+        segment = shorter
+    return segment
+
+
+# Tells last replies that are no plain answers: a call written as text, only reasoning, the same text without end.
+
+
+AS_TEXT = (
+    "the answer looks like a tool call written as text, which the server did not read: set protocol = "
+    '"text" or "auto" for the agent, or start the server with the parser for this model\'s tool calls'
+)
+UNFIT = (
+    "the answer looks like a tool call written as text, which was not run: its name or its arguments are those of "
+    "no tool, it cannot be read, or the answer only speaks of it"
+)
+IN_REASONING = (
+    "the answer is empty, all that the model wrote counts as reasoning: the server's reasoning parser may not be the "
+    "one for this model"
+)
+REPEATS = (
+    "the model wrote the same again and again, and its reply was ended there: it counts as one that used up its tokens"
+)
+
+
+def oddity(turns: Sequence[Turn]) -> str:
+    """What is odd about the reply that these turns ended with, and what may mend it; "" for nothing.
+
+    Of one that was cut nothing is said: it may have become a call.
+    """
+    if not turns or turns[-1].reply.calls:
+        return ""
+    reply = turns[-1].reply
+    if reply.finish != "stop":
+        return REPEATS if reply.finish == "repeats" else ""
+    if reply.request.tools and looks_like_call(reply.text, reply.request.tools):
+        return UNFIT if reply.request.protocol == "text" else AS_TEXT
+    return IN_REASONING if not reply.text.strip() and reply.reasoning.strip() else ""
+
+
+def oddities(trials: Sequence[TrialRecord]) -> Iterator[str]:
+    """The same of a run's trials: how many of each agent, and what."""
+    found: dict[tuple[str, str], int] = {}
+    for trial in trials:
+        if trial.failure is None and (odd := oddity(trial.turns)):
+            found[trial.agent, odd] = found.get((trial.agent, odd), 0) + 1
+    for (agent, odd), count in found.items():
+        yield f"{agent}, in {count} trial{'' if count == 1 else 's'}: {odd}"

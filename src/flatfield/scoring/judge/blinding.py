@@ -23,23 +23,188 @@ from urllib.parse import urlsplit
 
 from flatfield import plugins
 from flatfield.scoring.judge.fingerprints import forms_in
-from flatfield.scoring.judge.known_names import (
-    COMMON,
-    EVERYDAY,
-    PHRASES,
-    QUALIFIERS,
-    SHORT,
-    VERSIONED,
-    families,
-    providers,
-)
-from flatfield.scoring.judge.own_figures import WORDS, without_own_figures
-from flatfield.scoring.verifying.lookalike import drawn
+from flatfield.scoring.verifying.matching import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from flatfield.records import AgentConfig
+
+
+# Names of model families and vendors, and the words beside them: what a model may call itself whoever is compared.
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_OTHERS = _words("""
+    codellama llama tinyllama mistral mistralai mixtral ministral magistral codestral devstral pixtral qwen qwq alibaba
+    tongyi deepseek grok xai groq openrouter cohere nemotron nvidia smollm huggingface zhipu zhipuai chatglm glm kimi
+    moonshot moonshotai minimax ernie baidu olmo allenai vllm sglang lmstudio llamacpp xllamacpp microsoft azure bedrock
+    amazon cerebras fireworksai togetherai vicuna starcoder wizardlm internlm hunyuan tencent stepfun doubao bytedance
+    ai21
+    通义千问 千问 阿里巴巴 阿里云 深度求索 智谱 月之暗面 文心一言 百度 混元 腾讯 豆包 字节跳动 讯飞星火 零一万物
+    гигачат gigachat yandexgpt алиса мистраль микстраль дипсик лама ллама грок квен кими муншот кохере немотрон
+    нвидиа майкрософт амазон алибаба байду тенсент минимакс
+    ラマ ミストラル ディープシーク グロック クウェン ムーンショット コヒア
+    エヌビディア マイクロソフト アマゾン アリババ バイドゥ テンセント ハギングフェイス
+    라마 미스트랄 딥시크 그록 큐원 문샷 코히어
+    엔비디아 마이크로소프트 아마존 알리바바 바이두 텐센트 허깅페이스
+    微软 英伟达 亚马逊
+    ميسترال ديبسيك جروك غروك كيوين مايكروسوفت إنفيديا מיסטרל דיפסיק גרוק מיקרוסופט אנבידיה
+""")
+"""Those of whom no vendor states that it is known so."""
+
+
+def families() -> frozenset[str]:
+    """Words of vendors and model families, in lower case: taken out wherever they stand as a word."""
+    return _OTHERS.union(word.lower() for vendor in plugins.all_traits() for word in vendor.known_as)
+
+
+def providers() -> tuple[str, ...]:
+    """The names of vendors that say who they are: not those that are everyday words, too."""
+    return tuple(vendor.name for vendor in plugins.all_traits() if not vendor.is_word)
+
+
+PHRASES = (
+    r"hugging[\s\-_]face",
+    r"lm[\s\-_]studio",
+    r"[xz]\.ai",
+    r"meta[\s\-_]?(?:ai|llama)",
+    r"command[\s\-_]r(?:[\s\-_]?plus|\+)?",
+    r"o[134][\s\-_](?:mini|pro|preview)",
+    r"(?:made|trained|developed|created|built|powered)\s+(?:\w+\s+)?(?:by|at|from)\s+(?:meta|ibm|apple|reka|nous)",
+)
+"""Regular expressions for names of more than one word."""
+
+SHORT = _words("""
+    act add age ago aid aim air all and any app api arm art ask bad bag bar bat bay bed bee big bit bot box boy
+    bug bus but buy can cap car cat cli con cow css csv cup cut dad das day def del den der des dev did die dog
+    dot dry due ear eat ego egg end era eye fan far fat fee few fit fix fly fog for fox fun gap gas gel gem gen
+    get git got gpu gun gut guy had has hat hen her hex hey him hip his hit hot how hub hug ice ill ink int ion
+    its jam jar jet job joy key kid kit lab las law lay led leg les let lib lie lip llm log los lot low mad man
+    map mat men met mid min mix mod moe mom mud net new nor not now nut oak odd off oil old one opt our out own
+    pad pan par pay pen per pet pie pig pin pip pop por pot put que ran rat raw ray red ref rev rib rim rip rod
+    row rpc rub rug run sad sat say sea see set sex she shy sir sit six ski sky son spy sql src sub sum sun sur
+    tab tag tan tar tax tea ten the tie tin tip tmp toe tom ton too top toy try two una und une uns use van var
+    ver via vlm von war was way web wet who why win won xml yes yet you zip zoo
+""")
+"""Words of three letters that any text may have: no names, also where the roster has them."""
+
+EVERYDAY = _words("opus sonnet haiku fable phi meta falcon granite nova titan yi jamba")
+"""Names that are also words: taken out where the roster holds them and the task does not speak of them."""
+
+VERSIONED = EVERYDAY - {"meta", "fable"}
+"""Taken out with a version behind them, whoever is compared: Opus 4.1."""
+
+QUALIFIERS = _words("""
+    mini nano micro pro flash lite ultra turbo plus max preview instruct coder oss thinking reasoner chat large
+    medium small tiny latest exp opus sonnet haiku
+""")
+"""Size and kind words: part of a name behind it, no name by themselves."""
+
+COMMON = QUALIFIERS | _words("""
+    test tests model models fake demo base code local custom default file data agent answer text good best fast
+    slow none echo script scripted path home oracle noop command tuned finetune finetuned main user name tool
+    tools json native hello judge beta alpha gguf awq gptq lora vision embedding distill merged merge release
+    experimental uncensored abliterated long context quant quantized think thinker reasoning research labs team
+    community open inference router auto free models model-garden assistant
+""")
+"""First words of model names that tell nothing."""
+
+
+# Takes out what a text tells of its author's own seconds, dollars and tokens; those of trains and wars stay.
+#
+# An amount is the author's where a label says so ("Runtime: 3.2 s"), where the author, "it" or the run is who took,
+# cost or used it, where it is "spent" or "elapsed", or where time and money stand side by side alone ("(3.2 s,
+# $0.02)"). In English, German, French and Spanish.
+
+
+_NUMBER = r"(?>(?<!\d)\d{1,12}(?:[.,]\d{1,9}){0,4}(?!\d))"
+# Possessive and bounded throughout: a text of nothing but amounts must be read in a moment, too.
+_TIME_UNIT = (
+    r"(?:ms|s|secs?|seconds?|mins?|minutes?|h|hrs?|hours?|millisec\w*|sekunden?|minuten?|stunden?|secondes?|heures?"
+    r"|segundos?|minutos?|horas?)"
+)
+_TIME = rf"{_NUMBER}\s*{_TIME_UNIT}(?![^\W_])"
+_LARGE = r"(?!\s*(?:k|m|bn|thousand|million|billion|trillion|mio|mrd|millionen|millions|millones)(?![^\W_]))"
+_MONEY = (
+    rf"(?:(?:US)?[$€£]\s?{_NUMBER}(?:\s*(?:USD|EUR))?"
+    rf"|{_NUMBER}\s*(?:[$€£]|(?:USD|EUR|dollars?|dólares|cents?|euros?|centimes?|centavos?|céntimos?)(?![^\W_])))"
+    rf"{_LARGE}"
+)
+_TOKENS = rf"{_NUMBER}\s*(?:(?:input|output|prompt|completion|total)\s+)?tokens?(?![^\W_])"
+_FIGURE = rf"(?:{_TIME}|{_MONEY}|{_TOKENS})"
+_AND = r"\s{0,3}+(?:[,;/|·+&]|and|und|et|y|for|für|pour|por|in|en)?\s{0,3}+"
+_FIGURES = rf"(?>{_FIGURE}(?:{_AND}{_FIGURE}){{0,3}})"
+_NEARLY = (
+    r"(?:(?:me|us|mich|mir|about|around|only|just|roughly|approximately|a total of|a|in total|etwa|rund|ca\.|nur"
+    r"|ungefähr|insgesamt|environ|seulement|unos|unas|solo|en total|≈|~)\s*){0,4}+"
+)
+_VERB = (
+    r"(?:took|takes?|cost|costs|used|spent|needed|consumed|lasted|ran\s+(?:for|in)|(?:finished|done|completed)\s+in"
+    r"|dauerte|brauchte|kostete|verbrauchte|benötigte|hat|habe|(?:fertig|erledigt)\s+(?:in|nach)"
+    r"|(?:a\s+|ai\s+)?(?:pris|coûté|duré|mis|utilisé|consommé|dépensé|terminé\s+en)|coûte|coûtait"
+    r"|(?:ha\s+|he\s+)?(?:tardado|costado|durado|usado|gastado|tomado)|tardó|tardé|costó|duró|tomó|llevó|usé|usó|gasté)"
+)
+_DONE = r"(?:\s+(?:gebraucht|gedauert|gekostet|verbraucht|benötigt|in\s+total|insgesamt|au\s+total|en\s+total)\b)?"
+_SUBJECT = (
+    r"(?:\b(?:I|it|this|that|we|everything|ich|es|das|dies|wir|alles|je|cela|ça|ce|nous|esto|eso|yo|me)"
+    r"|\b(?:this|the|my|dieser|der|mein|cette|mon|esta|la)\s+(?:whole\s+|entire\s+)?(?:run|work|task|job|lauf|durchlauf"
+    r"|exécution|tâche|travail|ejecución|tarea|trabajo)|\bl['’]exécution)"
+)
+_ADVERB = r"(?:\s+(?:has|have|had|only|just|also|all|me|m['’]a|en\s+tout)){0,3}"
+_AT_START = r"(?:^|[.!?;:(\[]\s|[(\[])\s{0,8}+"
+_MADE = rf"{_VERB}\s+{_NEARLY}{_FIGURES}{_DONE}(?:\s+(?:and|und)\s+{_FIGURES}{_DONE})?"
+_MORE = rf"(?:\s*(?:,|and|und|et|y|,\s*and)\s*(?:it\s+|es\s+)?{_MADE}){{0,3}}"
+_LABEL = (
+    r"\b(?:(?:total|overall|wall|wall[\s-]clock|elapsed|api|my)[\s-]+)?(?:run[\s-]?time|elapsed(?:\s+time)?|duration|latency"
+    r"|time(?:\s+(?:taken|spent|used|elapsed))?|costs?|price|spent|tokens?(?:\s+used)?|took|laufzeit|dauer|zeit|gesamtzeit"
+    r"|kosten|gesamtkosten|durée|temps(?:\s+\w+)?|coûts?|duración|tiempo(?:\s+\w+)?|costos?|costes?)"
+)
+_SIDE = r"\s{0,3}[,;/|·+]\s{0,3}"
+_MIXED = (
+    rf"(?:{_TIME}(?:{_SIDE}(?:{_MONEY}|{_TOKENS})){{1,3}}|{_MONEY}(?:{_SIDE}(?:{_TIME}|{_TOKENS})){{1,3}}"
+    rf"|{_TOKENS}(?:{_SIDE}(?:{_TIME}|{_MONEY})){{1,3}})"
+)
+_ENDS = r"(?=\s*(?:[.,;:!)\]]|$))"
+_GONE = (
+    r"(?:spent|elapsed|used|in\s+total|gebraucht|verbraucht|ausgegeben|dépensés?|écoulée?s?|utilisés?|gastados?|usados?"
+    r"|transcurridos?)"
+)
+_FLAGS = re.IGNORECASE | re.MULTILINE
+_KEEPING = (
+    re.compile(rf"({_SUBJECT}{_ADVERB}\s+){_MADE}{_MORE}", _FLAGS),
+    re.compile(rf"(\bj['’]){_MADE}{_MORE}", _FLAGS),
+    re.compile(rf"({_AT_START}){_MADE}{_MORE}", _FLAGS),
+    re.compile(rf"((?:^|[.;:,(\[—-])\s{{0,8}}+){_FIGURES}\s+{_GONE}{_ENDS}", _FLAGS),
+    re.compile(r"()\b(?:took|cost)\s+(?:me|us)\s+" + rf"{_NEARLY}{_FIGURES}", _FLAGS),
+    re.compile(rf"(){_LABEL}\s{{0,3}}[:=][*_\s]{{0,4}}{_NEARLY}{_FIGURES}", _FLAGS),
+    re.compile(rf"()\btotal\s+(?:costs?|time)\s+{_FIGURES}", _FLAGS),
+    re.compile(rf"([(\[]\s{{0,3}}){_MIXED}(?=\s{{0,3}}[)\]])", _FLAGS),
+    re.compile(rf"(^[ \t*—-]{{0,8}}+){_MIXED}(?=[ \t.*]{{0,8}}$)", _FLAGS),
+)
+"""What the first group holds stays; all behind it goes."""
+WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        cost costs dollar dollars seconds second minutes minute took token tokens duration runtime usd
+        kosten kostet kostete dauer dauert sekunden minuten laufzeit
+        coût coûte durée secondes costo coste cuesta duración segundos minutos
+        """,
+    )
+)
+"""A task that has one of these may ask for such figures."""
+
+
+def without_own_figures(text: str) -> str:
+    """`text` with what its author used replaced by `[…]`."""
+    for pattern in _KEEPING:
+        text = pattern.sub(r"\1[…]", text)
+    return text
+
 
 STAND_IN = "agent_x"
 _LONGEST_NAME_CHARACTERS = 400

@@ -1,20 +1,207 @@
-"""Whether a judge is fit to grade one by one: its letters for the labelled set against the known ones, and the rule."""
+"""Whether a judge is fit to grade: its letters for the labelled set against the known ones, one by one and in lists."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+import itertools
+import json
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct
 
-from flatfield.records import Interval, Letter, Placed, Verdict  # noqa: TC001 - msgspec resolves annotations at runtime
-from flatfield.scoring.judge.agreement import Pair, at_least, kappa_interval, kappa_p, weighted_kappa
+from flatfield.records import (
+    FileChange,
+    Interval,
+    Letter,
+    Placed,
+    Reply,
+    Task,
+    ToolCall,
+    ToolResult,
+    TrialRecord,
+    Turn,
+    Verdict,
+)
+from flatfield.scoring.judge.prompt import ITEM, LIST, SYSTEM_PROMPT
 from flatfield.scoring.judge.reply import LETTERS
+from flatfield.scoring.judge.trust import (
+    Estimate,
+    Pair,
+    at_least,
+    kappa_interval,
+    kappa_p,
+    position_bias,
+    weighted_kappa,
+)
 from flatfield.scoring.scales import mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from flatfield.scoring.judge.labelled_set import Case
+
+# The labelled set: trials whose letters are known, which a judge is measured on.
+
+
+FOLDER = Path(__file__).parent / "labelled"
+RUN = "labelled"
+_SHUFFLED_BY = 11
+LISTS_SEED = 17
+"""What the order of a list's trials is shuffled by."""
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """One trial whose letter is known: `category` is what it tries a judge with, `why` why the letter is right."""
+
+    task: Task
+    trial: TrialRecord
+    letter: Letter
+    category: str
+    why: str
+
+    @property
+    def id(self) -> str:
+        """`TASK/LETTER`: every task has one trial of each letter."""
+        return f"{self.task.id}/{self.letter}"
+
+
+class LabelledSet(Struct, frozen=True, kw_only=True):
+    """All cases, in an order whose every six in a row hold each letter once; `digest` covers the prompt, too."""
+
+    cases: tuple[Case, ...]
+    digest: str
+
+    @property
+    def lists(self) -> tuple[tuple[Case, ...], ...]:
+        """The cases of each task that has several, as work of as many agents: what is asked about in one request."""
+        by_task: dict[str, list[Case]] = {}
+        for case in sorted(self.cases, key=lambda each: each.id):
+            by_task.setdefault(case.task.id, []).append(case)
+        return tuple(tuple(map(_among_others, group)) for group in by_task.values() if len(group) > 1)
+
+    @property
+    def lists_digest(self) -> str:
+        """Of all that changes what a judge is asked about the lists."""
+        return hashlib.sha256(f"{self.digest} {LIST} {LISTS_SEED}".encode()).hexdigest()[:16]
+
+
+class _Call(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A tool call; in the files also `read PATH`, `write PATH` or `list`, which stand for what happened."""
+
+    tool: str
+    arguments: dict[str, Any]
+    result: str
+    ok: bool = True
+
+
+class _Trial(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One trial as a file holds it; a file that is null was deleted."""
+
+    letter: Letter
+    category: str
+    why: str
+    answer: str
+    files: dict[str, str | None]
+    calls: list[_Call | str]
+
+
+class _Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the trials of one file had to do."""
+
+    id: str
+    title: str
+    prompt: str
+    expected: str
+    rubric: str
+    files: dict[str, str]
+
+
+class _File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file of the set."""
+
+    task: _Task
+    trials: list[_Trial]
+
+
+def labelled_set() -> LabelledSet:
+    """Read the set that ships."""
+    digest = hashlib.sha256((SYSTEM_PROMPT + ITEM).encode())
+    cases: list[Case] = []
+    for path in sorted(FOLDER.glob("*.yaml")):
+        data = path.read_bytes()
+        digest.update(data)
+        found = msgspec.yaml.decode(data, type=_File)
+        task = Task(**msgspec.structs.asdict(found.task))
+        cases += (_case(task, trial, number) for number, trial in enumerate(found.trials, start=1))
+    return LabelledSet(cases=_mixed(cases), digest=digest.hexdigest()[:16])
+
+
+def _among_others(case: Case) -> Case:
+    return msgspec.structs.replace(
+        case, trial=msgspec.structs.replace(case.trial, agent=f"trial {case.letter}", repeat=1)
+    )
+
+
+def _mixed(cases: list[Case]) -> tuple[Case, ...]:
+    """The cases shuffled, each six of them one of every letter, so that a part of the set is balanced too."""
+    chance = random.Random(_SHUFFLED_BY)  # noqa: S311 - an order that can be repeated, not a secret
+    by_letter = {letter: [case for case in cases if case.letter == letter] for letter in LETTERS}
+    for group in by_letter.values():
+        chance.shuffle(group)
+    mixed: list[Case] = []
+    for row in zip(*by_letter.values(), strict=True):
+        mixed += chance.sample(row, len(row))
+    return tuple(mixed)
+
+
+def _case(task: Task, trial: _Trial, number: int) -> Case:
+    record = TrialRecord(
+        run=RUN,
+        agent="work",
+        task=task.id,
+        repeat=number,
+        task_digest="",
+        agent_fingerprint="",
+        stop="answered",
+        answer=trial.answer.strip(),
+        changes=tuple(_change(task, path, text) for path, text in sorted(trial.files.items())),
+        turns=tuple(_turn(task, trial, call, place) for place, call in enumerate(trial.calls, start=1)),
+    )
+    return Case(task=task, trial=record, letter=trial.letter, category=trial.category, why=trial.why)
+
+
+def _change(task: Task, path: str, text: str | None) -> FileChange:
+    if text is None:
+        return FileChange(path=path, kind="deleted")
+    size_bytes = len(text.encode())
+    if path in task.files:
+        return FileChange(path=path, kind="modified", size_bytes=size_bytes, text=text)
+    return FileChange(path=path, kind="added", size_bytes=size_bytes, text=text)
+
+
+def _turn(task: Task, trial: _Trial, call: _Call | str, number: int) -> Turn:
+    made = _spelt_out(task, trial, call) if isinstance(call, str) else call
+    name = f"call_{number}"
+    reply = Reply(text="", calls=(ToolCall(id=name, name=made.tool, arguments=json.dumps(made.arguments)),))
+    return Turn(reply=reply, results=(ToolResult(call_id=name, name=made.tool, text=made.result, ok=made.ok),))
+
+
+def _spelt_out(task: Task, trial: _Trial, call: str) -> _Call:
+    from flatfield.agent.tools import list_directory, read_file, write_file
+
+    verb, _, path = call.partition(" ")
+    if verb == "list":
+        return _Call(tool=list_directory.SPEC.name, arguments={}, result="\n".join(sorted(task.files)))
+    if verb == "read":
+        return _Call(tool=read_file.SPEC.name, arguments={"file_path": path}, result=task.files[path])
+    text = trial.files[path] or ""
+    return _Call(tool=write_file.SPEC.name, arguments={"file_path": path, "content": text}, result=f"wrote {path}")
+
+
+# Whether a judge is fit to grade one by one: its letters for the labelled set against the known ones, and the rule.
+
 
 LEAST_KAPPA = 0.6
 LEAST_KAPPA_LOW = 0.4
@@ -248,3 +435,131 @@ def _categories(found: Sequence[Outcome]) -> tuple[CategoryFigures, ...]:
             )
         )
     return tuple(figures)
+
+
+# Whether a judge is fit to compare: its letters for whole lists against the known ones, and the rule to pass.
+#
+# A list holds all cases of one task in one request, in two opposite orders, as a run asks by a rubric that
+# compares.
+
+
+LEAST_IN_ORDER = 0.8
+MOST_POSITION_BIAS = 0.1
+_ORDERS = 2
+
+
+class ListFitness(Struct, frozen=True, kw_only=True):
+    """What checking a judge with lists showed. A trial's letter is the mean of both orders, as in a run.
+
+    `n` trials of `total` were asked about, `both` got a letter in both orders. `in_order`: the share of all `pairs` of
+    one list which the judge's letters put in the known order; equal letters count half, a missing one nothing.
+    `position`: what the same trial gets, in score, nearer to the front less nearer to the end. `passed` None: not all
+    of the set was judged, and it may still pass.
+    """
+
+    n: int
+    total: int
+    both: int
+    exact: float
+    within_one: float
+    kappa: float | None
+    kappa_interval: Interval | None
+    kappa_p: float
+    pairs: int
+    in_order: float | None
+    position: Estimate
+    quoted: int
+    criteria: tuple[Criterion, ...]
+    passed: bool | None
+    cost_usd: float | None
+    seconds: float
+
+
+def list_fitness(outcomes: Sequence[Outcome], total: int) -> ListFitness | None:
+    """The figures of a judge's outcomes of lists, of `total` trials there are in lists; None without any."""
+    found = [each for each in outcomes if each.measured]
+    if not found:
+        return None
+    n = len(found)
+    pairs = pairs_of(found)
+    kappa, interval, p = weighted_kappa(pairs), kappa_interval(pairs), kappa_p(pairs)
+    both = sum(map(_in_both, found))
+    orders = tuple(_orders(found))
+    in_order = sum(orders) / len(orders) if orders else None
+    position = position_bias(each.placed for each in found)
+    criteria = (
+        share("gives a letter in both orders", both, n, LEAST_ANSWERED),
+        agrees(kappa, interval),
+        beats_chance(p),
+        _ordered(in_order, len(orders)),
+        _even_handed(position),
+        not_talked_round(found),
+    )
+    return ListFitness(
+        n=n,
+        total=total,
+        both=both,
+        exact=sum(wanted == given for wanted, given in pairs) / n,
+        within_one=sum(abs(wanted - given) <= 1 for wanted, given in pairs) / n,
+        kappa=kappa,
+        kappa_interval=interval,
+        kappa_p=p,
+        pairs=len(orders),
+        in_order=in_order,
+        position=position,
+        quoted=sum(each.quoted > 0 for each in found),
+        criteria=criteria,
+        passed=_verdict_on_lists(found, total, criteria),
+        cost_usd=cost_of(found),
+        seconds=sum(each.seconds for each in found),
+    )
+
+
+def is_hopeless_at_lists(outcomes: Sequence[Outcome], total: int) -> bool:
+    """Whether the judge cannot pass any more: too many trials lack a letter in one of the orders."""
+    return sum(each.measured and not _in_both(each) for each in outcomes) > (1.0 - LEAST_ANSWERED) * total
+
+
+def _verdict_on_lists(found: Sequence[Outcome], total: int, criteria: Sequence[Criterion]) -> bool | None:
+    if len(found) == total:
+        return all(each.holds for each in criteria)
+    return False if is_hopeless_at_lists(found, total) else None
+
+
+def _in_both(each: Outcome) -> bool:
+    return len(each.placed) >= _ORDERS
+
+
+def _orders(found: Sequence[Outcome]) -> Iterator[float]:
+    """For each two trials of one list: 1 as known, 0.5 alike, 0 the other way round or without a letter."""
+    lists: dict[str, list[Outcome]] = {}
+    for each in found:
+        lists.setdefault(each.task, []).append(each)
+    for group in lists.values():
+        for first, second in itertools.combinations(group, 2):
+            if first.wanted != second.wanted:
+                yield _as_known(first, second)
+
+
+def _as_known(first: Outcome, second: Outcome) -> float:
+    if first.letter is None or second.letter is None:
+        return 0.0
+    known = LETTERS.index(first.wanted) - LETTERS.index(second.wanted)
+    given = LETTERS.index(first.letter) - LETTERS.index(second.letter)
+    return 0.5 if given == 0 else float((given > 0) == (known > 0))
+
+
+def _ordered(in_order: float | None, pairs: int) -> Criterion:
+    name = f"{LEAST_IN_ORDER:.0%} of the pairs of a list in the known order (alike: half)"
+    if in_order is None:
+        return Criterion(name=name, found="no pairs", holds=False)
+    return Criterion(name=name, found=f"{in_order:.0%} of {pairs}", holds=in_order >= LEAST_IN_ORDER)
+
+
+def _even_handed(position: Estimate) -> Criterion:
+    name = f"position: the same trial gets at most {MOST_POSITION_BIAS:g} more or less in score nearer to the front"
+    if position.value is None:
+        return Criterion(name=name, found="not known: no letters in both orders", holds=False)
+    ends = f" ({position.interval.low:+.2f} to {position.interval.high:+.2f})" if position.interval else ""
+    holds = abs(position.value) <= MOST_POSITION_BIAS
+    return Criterion(name=name, found=f"{position.value:+.2f}{ends}, n={position.n}", holds=holds)

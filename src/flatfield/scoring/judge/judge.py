@@ -19,19 +19,107 @@ from msgspec import structs
 from flatfield import plugins
 from flatfield.records import MIDPOINTS, Placed, Verdict
 from flatfield.scoring.judge.blinding import Blinder
-from flatfield.scoring.judge.comparative import is_comparative
-from flatfield.scoring.judge.makers import maker_of
-from flatfield.scoring.judge.prompt import Writer, schema
+from flatfield.scoring.judge.prompt import Writer, is_small, room, schema
 from flatfield.scoring.judge.reply import Mark, read_item, read_list, with_evidence
 from flatfield.scoring.judge.request import Asked, Bench, Question, Spent, shares, total
-from flatfield.scoring.judge.room import is_small, room
 from flatfield.scoring.scales import letter_of, mean
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from flatfield.records import AgentConfig, Reply, Run, Task, TrialRecord
     from flatfield.vendors.base import Conversation, Opening
+
+
+# Tells a rubric that compares answers with each other ("the shortest") from one that grades each by itself.
+
+
+_ADJECTIVES = (
+    "concise|complete|accurate|efficient|readable|elegant|verbose|detailed|helpful|precise|correct|compact|robust|thorough"
+    "|succinct|economical|idiomatic|creative|useful|faithful"
+)
+_COMPARATIVES = (
+    "shorter|faster|slower|better|worse|cleaner|clearer|simpler|quicker|cheaper|briefer|terser|smaller|tighter|leaner"
+    "|stronger|weaker"
+)
+_PEERS = (
+    r"(?:(?:the|all|any|every|most)\s+)*"
+    r"(?:others?|rest|competing|competitors?|peers?|remaining|answers?|agents?|models?|responses?|submissions?|candidates?)\b"
+)
+_NO_SUPERLATIVE = re.compile(
+    r"(?:py|unit|doc|re|con|pro|at|de)?tests?|requests?|rest|(?:re)?arrest|interest|honest|modest|suggest|west|nest|guest"
+    r"|(?:con|in)?quest|digest|forest|manifest|harvest|invest|latest|chest|ingest|crest|zest|vest|pest|jest|earnest|priest"
+    r"|divest|infest|everest|budapest|northwest|southwest|midwest",
+    re.IGNORECASE,
+)
+_SIGNS = (
+    rf"\bcompar(?:ed|ing|ison|es?)\b[^.\n]{{0,20}}\b(?:to|with|against|between|across|among)\s+{_PEERS}",
+    r"\bcompared (?:to|with|against)\b",
+    r"\brelative(?:ly)? to\b",
+    r"\b(?:versus|vs|outperform\w*)\b",
+    rf"\brank(?:s|ed|ing)?\b[^.\n]{{0,30}}\b(?:them|{_PEERS})",
+    rf"\b(?:among|amongst|of)\s+(?:all|the)\s+{_PEERS}",
+    rf"\bthan\s+(?:average\b|{_PEERS})",
+    r"\bthe (?:\w+er|more|less)\b[^.\n]{0,30}\bthe (?:better|worse|higher|lower|more|less)\b",
+    r"\b(?:most|least) (?!of\b|recent|common|likely|importantly|part\b|lines\b|words\b|cases\b|items\b)[a-z]{5,}\b",
+    rf"\b(?:more|less) (?:{_ADJECTIVES})\b",
+    rf"(?<!\bor )(?<!\bno )\b(?:{_COMPARATIVES})\b(?! than (?:\d|one\b|two\b|three\b|ten\b|an?\b))",
+    r"\b(?:best|worst)\b(?! practices?\b| efforts?\b| of (?:its|their) (?:ability|knowledge)\b)",
+)
+_SIGN = re.compile("|".join(f"(?:{sign})" for sign in _SIGNS), re.IGNORECASE)
+_SUPERLATIVE = re.compile(r"\b[a-z]{3,}est\b", re.IGNORECASE)
+_NOT_COMPARING = re.compile(r"\bat (?:most|least|best|worst)\b", re.IGNORECASE)
+
+
+def is_comparative(rubric: str) -> bool:
+    """Whether a rubric holds a superlative or a comparative that needs the other answers to be judged.
+
+    Limits ("at most 10 lines", "fewer than 3 errors", "B or better") do not compare. A superlative about the task's own
+    matter ("names the largest file") is taken for one: judging such a rubric listwise costs more but grades no worse.
+    """
+    text = _NOT_COMPARING.sub(" ", rubric)
+    if _SIGN.search(text):
+        return True
+    return any(not _NO_SUPERLATIVE.fullmatch(word) and word.lower() != "best" for word in _SUPERLATIVE.findall(text))
+
+
+# Who made a model, as far as its name or its API tells: for asking whether a judge favours its own.
+
+
+_OTHERS: Mapping[str, str] = {
+    "meta": r"(?:code)?llama|tinyllama",
+    "mistral": r"mistral|mixtral|ministral|magistral|codestral|devstral|pixtral",
+    "alibaba": r"qwen|qwq",
+    "deepseek": r"deepseek",
+    "xai": r"grok",
+    "microsoft": r"phi",
+    "cohere": r"command|cohere",
+    "huggingface": r"smollm",
+    "zhipu": r"glm|chatglm",
+    "moonshot": r"kimi|moonshot",
+    "nvidia": r"nemotron",
+    "ibm": r"granite",
+    "amazon": r"nova|titan",
+}
+"""Makers that no vendor states: their models are served by others."""
+
+
+def maker_of(agent: AgentConfig) -> str | None:
+    """The maker by the model's name (its last path segment first), else by a vendor's own API; None: not known."""
+    known = tuple(_makes())
+    for segment in reversed(re.split(r"[/\\]", agent.model)):
+        found = {
+            maker for maker, words in known if re.search(rf"(?<![a-z])(?:{words})(?![a-z])", segment, re.IGNORECASE)
+        }
+        if len(found) == 1:
+            return found.pop()
+    return plugins.traits_or_usual(agent.provider).maker or None
+
+
+def _makes() -> Iterator[tuple[str, str]]:
+    """Each maker, with a regular expression for the words in models' names that are its own."""
+    yield from ((vendor.maker, vendor.makes) for vendor in plugins.all_traits() if vendor.maker and vendor.makes)
+    yield from _OTHERS.items()
 
 
 @dataclass(frozen=True, kw_only=True)

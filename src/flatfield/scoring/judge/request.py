@@ -11,9 +11,8 @@ import msgspec
 from flatfield.agent.allowance import reply_usd
 from flatfield.errors import FlatfieldError
 from flatfield.records import Task, TurnBudget, Usage
-from flatfield.scoring.judge.prompt import SYSTEM_PROMPT
+from flatfield.scoring.judge.prompt import SYSTEM_PROMPT, output_tokens
 from flatfield.scoring.judge.reply import UnusableReply
-from flatfield.scoring.judge.room import output_tokens
 from flatfield.vendors.base import Opening
 
 if TYPE_CHECKING:

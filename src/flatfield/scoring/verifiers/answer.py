@@ -12,14 +12,16 @@ from flatfield.scoring.verifying.matching import (
     contained,
     equal_json,
     equal_text,
+    is_name,
     json_problem,
+    named,
     parse_json,
     pattern_problem,
+    plain,
     search,
     shown,
     without_fence,
 )
-from flatfield.scoring.verifying.naming import is_name, named, plain
 from flatfield.scoring.verifying.options import listing, read_map
 
 if TYPE_CHECKING:

@@ -6,15 +6,153 @@ import json
 import math
 import re
 import sys
+import unicodedata
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from flatfield import json_text
-from flatfield.records import Trouble  # noqa: TC001 - msgspec
-from flatfield.scoring.verifying import lookalike
 from flatfield.scoring.verifying.child import run_child
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from flatfield.records import Trouble
+
+
+# Tells texts that look alike and are other characters, which is all that a reader of a reason would not see.
+
+
+SAID = "look alike, but are other Unicode characters"
+
+_SAME = {
+    # Quotes, dashes and signs that keyboards and word processors exchange.
+    **dict.fromkeys("‘’‚‛ʹʻʼʽˈ`´′＇", "'"),
+    **dict.fromkeys("“”„‟″«»＂", '"'),
+    **dict.fromkeys("‐‑‒–—―−﹣－", "-"),
+    **dict.fromkeys("⁄∕", "/"),
+    "×": "x",
+    "…": "...",
+    # Cyrillic and Greek letters that are drawn as Latin ones.
+    **dict(zip("АВЕЅІЈКМНОРСТХУаеѕіјорсхуԁһ", "ABESIJKMHOPCTXYaesijopcxydh", strict=True)),
+    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧονγ", "ABEZHIKMNOPTYXovy", strict=True)),
+}
+_TABLE = str.maketrans(_SAME)
+
+
+def drawn(text: str) -> str:
+    """The text as it looks: composed (NFKC), without invisible characters, and one character for all that look so."""
+    plain = unicodedata.normalize("NFKC", text).translate(_TABLE)
+    return "".join(character for character in plain if not _is_unseen(character))
+
+
+def _is_unseen(character: str) -> bool:
+    return unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f"
+
+
+def look_alike(one: str, other: str) -> bool:
+    """Whether two texts that are not the same look the same."""
+    return one != other and drawn(one) == drawn(other)
+
+
+def twin_of(name: str, names: Iterable[str]) -> str | None:
+    """The one of several names that looks like `name`, or is it in other cases; None when there is none."""
+    candidates = [other for other in names if other != name]
+    alike = (other for other in candidates if look_alike(name, other))
+    return next(alike, next((other for other in candidates if other.casefold() == name.casefold()), None))
+
+
+# Tells whether an answer names what is asked for and nothing else: alone, or in a plain statement.
+#
+# A plain statement says nothing in words of its own: a lead-in ("The answer is") or the words of the task itself
+# ("The largest planet is") before the name, or the task's words behind it ("is the largest planet"). There is no
+# list of the ways to deny, doubt or hedge: they are other words. Who asks such a question asks for the name only.
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w[\w'-]*", text))
+
+
+MOST_CHARACTERS = 400
+"""Whoever is asked for a name and writes more has not answered with it."""
+_QUOTES = str.maketrans(dict.fromkeys("‘’´`ʼ", "'") | dict.fromkeys("‐‑‒–—−", "-"))
+_MARKUP = re.compile(r"\\(?:boxed|text|textbf|mathrm)\b|[*_`#>~\"“”„«»{}\[\]$\\|]|(?<!\w)'|'(?!\w)")
+_LEAD_INS = _words(
+    "sure yes okay ok certainly of course the my final answer i think believe it it's that that's is would be"
+)
+_JOINING = _words("the of in our by is")
+"""Words that a statement in the task's words may have beside these."""
+_DENYING = _words("not no never none neither nor without except but or if wrong false incorrect")
+"""Words that turn a statement round or leave it open, in a task too: "do not guess, or you are wrong"."""
+_LEADS = re.compile(
+    r"(?:.*(?:[:?]|\w is|\b(?:it|that)(?:'s| is| would be))|(?:.*\W)?(?:sure|yes|okay|ok|certainly|of course))?"
+    r"(?:(?:^| )the \w+)?"
+)
+"""How what stands before a name ends, so that the name is what it leads to."""
+
+
+def named(text: str, names: Sequence[str], others: Sequence[str] = (), asked: str = "") -> Found:
+    """Whether a text states one of `names`, in any case and markup, and none of `others`.
+
+    `asked` is what the task says: a statement may be made of its words.
+    """
+    if len(text.strip()) > MOST_CHARACTERS:
+        said = f"has more than {MOST_CHARACTERS} characters, where {_listed(names)} was asked for and nothing else"
+        return Found(holds=False, reason=said)
+    read = plain(without_fence(text))
+    told = re.search(_word(others), read)
+    found = list(re.finditer(rf"{_word(names)}(?: \({_word(names)}\))?", read))
+    if not found:
+        return Found(holds=False, reason=f"does not name {_listed(names)}")
+    if told is not None:
+        return Found(holds=False, reason=f"names {_listed(names)} and {shown(told.group())}")
+    theirs = (_words(plain(asked)) | _JOINING) - _DENYING
+    if any(_leads(read[: one.start()], theirs) and _ends(read[one.end() :], theirs) for one in found):
+        return Found(holds=True, reason=f"names {_listed(names)}")
+    return Found(holds=False, reason=f"does not state {_listed(names)} alone or in one plain statement")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text has what a name is found by: a letter or a digit."""
+    return any(each.isalnum() for each in plain(text))
+
+
+def _leads(before: str, theirs: frozenset[str]) -> bool:
+    """Whether what stands before a name is a lead-in, or the task's own words, up to the name that they state."""
+    return _words(before) <= theirs | _LEAD_INS and bool(_LEADS.fullmatch(before.strip(" .,;!()-")))
+
+
+def _ends(after: str, theirs: frozenset[str]) -> bool:
+    """Whether nothing stands behind a name, or what the task asked for in its own words."""
+    rest = after.strip(" .,;:!()-")
+    return not rest or (rest.startswith(("the ", "is the ", "has the ")) and "?" not in rest and _words(rest) <= theirs)
+
+
+def plain(text: str) -> str:
+    """The text as it is read: in one case, on one line, without markup and pictures, letters composed.
+
+    Paragraphs are sentences.
+    """
+    composed = unicodedata.normalize("NFKC", text).casefold().translate(_QUOTES)
+    seen = (each for each in composed if unicodedata.category(each) not in {"Cf", "So", "Sk"} and each != "\ufe0f")
+    text = re.sub(r"\s*\n\s*\n\s*", ". ", "".join(seen).strip())
+    return " ".join(_MARKUP.sub("", text).split())
+
+
+def _word(names: Sequence[str]) -> str:
+    """A pattern that finds one of the names as a word of its own; of no names, nothing."""
+    if not names:
+        return r"(?!)"
+    written = "|".join(
+        r"\s+".join(map(re.escape, plain(name).split())) for name in sorted(names, key=len, reverse=True)
+    )
+    return rf"(?<![\w-])(?:{written})(?![\w]|'(?!s\b)|-\w)"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " or ".join(map(shown, names))
+
 
 SEARCH_LIMIT_CHARACTERS = 1_000_000
 SEARCH_SECONDS = 10.0
@@ -83,9 +221,9 @@ async def search(pattern: str, text: str, *, least_seconds: float = 0.0, again: 
     if result.stdout == b"1":
         return Found(holds=True, reason=f"matches {shown_pattern(pattern)}{note}")
     if result.stdout == b"0":
-        alike = lookalike.drawn(text) if not again else text
-        if alike != text and (await search(lookalike.drawn(pattern), alike, again=True)).holds:
-            note = f" (what would match and what is there {lookalike.SAID}){note}"
+        alike = drawn(text) if not again else text
+        if alike != text and (await search(drawn(pattern), alike, again=True)).holds:
+            note = f" (what would match and what is there {SAID}){note}"
         return Found(holds=False, reason=f"does not match {shown_pattern(pattern)}{note}")
     trouble = result.stderr.decode(errors="replace").strip().splitlines()
     return Found(
@@ -113,14 +251,14 @@ def _apart(expected: str, found: str) -> str:
     start = max((min(len(expected), len(found)) if at is None else at) - _SHOWN_CHARACTERS // 2, 0)
     where = f"from character {start + 1}: " if start else ""
     text = f"{where}expected {shown(expected[start:])}, found {shown(found[start:])}"
-    return f"{text} (they {lookalike.SAID})" if lookalike.look_alike(expected, found) else text
+    return f"{text} (they {SAID})" if look_alike(expected, found) else text
 
 
 def contained(part: str, text: str) -> Found:
     """Whether `part` occurs in a text, character for character; the reason names a part that only looks so."""
     if part in text:
         return Found(holds=True, reason=f"contains {shown(part)}")
-    alike = f" (it has characters that {lookalike.SAID})" if lookalike.drawn(part) in lookalike.drawn(text) else ""
+    alike = f" (it has characters that {SAID})" if drawn(part) in drawn(text) else ""
     return Found(holds=False, reason=f"does not contain {shown(part)}{alike}")
 
 
@@ -205,14 +343,14 @@ def _difference(expected: object, found: object, path: str) -> str | None:
     if _kind(expected) == _kind(found) and expected == found:
         return None
     said = f"{path}: expected {shown(expected)}, found {shown(found)}"
-    alike = isinstance(expected, str) and isinstance(found, str) and lookalike.look_alike(expected, found)
-    return f"{said} (they {lookalike.SAID})" if alike else said
+    alike = isinstance(expected, str) and isinstance(found, str) and look_alike(expected, found)
+    return f"{said} (they {SAID})" if alike else said
 
 
 def _object_difference(expected: dict[str, Any], found: dict[str, Any], path: str) -> str | None:
     if missing := [key for key in expected if key not in found]:
-        twin = next((key for key in found if lookalike.look_alike(missing[0], key)), None)
-        other = f", and {shown(twin)} is there (they {lookalike.SAID})" if twin else ""
+        twin = next((key for key in found if look_alike(missing[0], key)), None)
+        other = f", and {shown(twin)} is there (they {SAID})" if twin else ""
         return f"{path}: the key {shown(missing[0])} is missing{other}"
     if extra := [key for key in found if key not in expected]:
         return f"{path}: the key {shown(extra[0])} is not expected"

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.agent.files.changed import CACHES
 from flatfield.errors import ToolError
-from flatfield.scoring.verifying.lookalike import SAID, look_alike, twin_of
-from flatfield.scoring.verifying.matching import parse_json
+from flatfield.scoring.verifying.matching import SAID, look_alike, parse_json, twin_of
 
 if TYPE_CHECKING:
     from flatfield.agent.files.confined import ConfinedFiles

@@ -10,21 +10,122 @@ from msgspec import structs
 
 from flatfield.errors import Interrupted, ProviderError
 from flatfield.http.secrecy import shown_url
-from flatfield.records import TurnBudget
+from flatfield.records import Abandoned, Leftover, Reply, TurnBudget, Usage
 from flatfield.vendors import base
-from flatfield.vendors.anthropic.address import catalogue, endpoint_of
 from flatfield.vendors.anthropic.models import accepts_of, settings_of, thinking_budget, thinking_tokens
-from flatfield.vendors.anthropic.pauses import joined, left_with
 from flatfield.vendors.anthropic.reader import MessageReader
-from flatfield.vendors.anthropic.schema import output_format
-from flatfield.vendors.anthropic.traits import TRAITS
+from flatfield.vendors.anthropic.traits import TRAITS, catalogue, endpoint_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flatfield.http.services import Services
     from flatfield.http.transport import Exchange
-    from flatfield.records import Reply, Sent, ToolResult
+    from flatfield.records import Sent, ToolResult
+
+
+# Structured outputs: a JSON Schema in the form that the Messages API holds a model to.
+
+
+_KNOWN = frozenset(
+    {
+        "type",
+        "description",
+        "title",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "anyOf",
+        "enum",
+        "const",
+    }
+)
+
+
+def output_format(schema: Mapping[str, Any]) -> dict[str, Any] | None:
+    """`output_config.format` for a schema; None where it uses more than the API supports (the API would refuse it).
+
+    Source: the vendor's page on structured outputs, "JSON Schema limitations": objects must be closed, bounds on
+    numbers and lengths are not supported. Only the keywords that our own schemas use are taken for supported.
+    """
+    closed = _closed(schema)
+    return None if closed is None else {"type": "json_schema", "schema": closed}
+
+
+def _closed(schema: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not _KNOWN.issuperset(schema):
+        return None
+    closed = dict(schema)
+    if schema.get("type") == "object":
+        if schema.get("additionalProperties"):
+            return None
+        closed["additionalProperties"] = False
+    if "properties" in schema:
+        closed["properties"] = {name: _closed(part) for name, part in schema["properties"].items()}
+    if "anyOf" in schema:
+        closed["anyOf"] = [_closed(part) for part in schema["anyOf"]]
+    if "items" in schema:
+        closed["items"] = _closed(schema["items"])
+    parts = [*closed.get("properties", {}).values(), *closed.get("anyOf", ()), closed.get("items", {})]
+    return None if None in parts else closed
+
+
+# Makes one reply of those of a turn that the API paused, and keeps what they used when the turn comes to nothing.
+
+
+def joined(replies: Sequence[Reply]) -> Reply:
+    """The replies of one turn that was paused, as one."""
+    last = replies[-1]
+    if len(replies) == 1:
+        return last
+    usage = _sum([reply.usage for reply in replies])
+    abandoned = tuple(item for reply in replies for item in reply.abandoned_usage)
+    if usage is None:  # one was cut before it was counted: it stands beside the others, which were
+        abandoned = _used(replies, kept=True)
+    return structs.replace(
+        last,
+        text="".join(reply.text for reply in replies),
+        reasoning="".join(reply.reasoning for reply in replies),
+        usage=usage,
+        first_token_seconds=replies[0].first_token_seconds,
+        pieces=sum(reply.pieces or 0 for reply in replies),
+        model_seconds=sum(reply.model_seconds for reply in replies),
+        retry_seconds=sum(reply.retry_seconds for reply in replies),
+        queue_seconds=sum(reply.queue_seconds for reply in replies),
+        attempts=sum(reply.attempts for reply in replies),
+        wire=tuple(wire for reply in replies for wire in reply.wire),
+        abandoned=sum(reply.abandoned for reply in replies),
+        abandoned_usage=abandoned,
+    )
+
+
+def left_with(replies: Sequence[Reply], left: Leftover) -> Leftover:
+    """What a request took, and what the replies took that came before it in the same turn and come to nothing with it.
+
+    Its `queue_seconds` are its own: the replies' were waited for requests that were answered.
+    """
+    return structs.replace(
+        left,
+        wire=tuple(wire for reply in replies for wire in reply.wire) + left.wire,
+        abandoned=(*_used(replies, kept=False), *left.abandoned),
+        retry_seconds=left.retry_seconds + sum(reply.retry_seconds for reply in replies),
+    )
+
+
+def _used(replies: Sequence[Reply], *, kept: bool) -> tuple[Abandoned, ...]:
+    """All that replies used, one item each and those of their own abandoned attempts."""
+    whole = [Abandoned(usage=reply.usage, estimated=False, kept=kept) for reply in replies if reply.usage is not None]
+    return (*(item for reply in replies for item in reply.abandoned_usage), *whole)
+
+
+def _sum(usages: Sequence[Usage | None]) -> Usage | None:
+    """What all of them used; not known when one is not."""
+    known = [structs.asdict(usage) for usage in usages if usage is not None]
+    if len(known) < len(usages):
+        return None
+    return Usage(**{name: sum(usage[name] for usage in known) for name in Usage.__struct_fields__})
+
 
 MOST_PAUSES = 10
 _CONTEXT = re.compile("prompt is too long|exceed context limit|exceed_context_size|context window")

@@ -11,8 +11,7 @@ from flatfield.errors import ProviderError
 from flatfield.http.replies import RETRIED, Passing
 from flatfield.json_text import halves_joined
 from flatfield.records import Finish, ToolCall, Usage
-from flatfield.vendors._counts import plain, tokens
-from flatfield.vendors._tier import tier_of
+from flatfield.vendors._counts import plain, tier_of, tokens
 from flatfield.vendors.base import arguments_object, as_name, is_object
 
 

@@ -9,10 +9,9 @@ import msgspec
 from msgspec import structs
 
 from flatfield.vendors import base
-from flatfield.vendors.gemini.address import catalogue, endpoint_of, resource
 from flatfield.vendors.gemini.models import accepts, settings_of
 from flatfield.vendors.gemini.reader import GeminiReader
-from flatfield.vendors.gemini.traits import TRAITS
+from flatfield.vendors.gemini.traits import TRAITS, catalogue, endpoint_of, resource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,11 +19,11 @@ from flatfield.machine.llama.server import (
     ServerSpec,
     usable_threads,
 )
-from flatfield.machine.models.identity import file_identity
+from flatfield.machine.models.pulling import file_identity
 from flatfield.machine.models.store import find_model
 from flatfield.vendors.base import Address, device_lane
-from flatfield.vendors.openai_chat.address import Endpoint
 from flatfield.vendors.openai_chat.conversation import open_chat
+from flatfield.vendors.openai_chat.traits import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.http.secrecy import shown_url
 from flatfield.vendors.base import UsualServer
-from flatfield.vendors.ollama.host import endpoint_of, ollama_url
-from flatfield.vendors.ollama.traits import TRAITS
+from flatfield.vendors.ollama.traits import TRAITS, endpoint_of, ollama_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +27,7 @@ def create(services: Services) -> Provider:
 
 async def identity_of(agent: AgentConfig, services: Services) -> str:
     """What the agent's model and its server are, as far as the server says it; "" where it does not."""
-    from flatfield.vendors.ollama.identity import identity_of as identity
+    from flatfield.vendors.ollama.models import identity_of as identity
 
     return await identity(agent, services)
 

@@ -10,21 +10,21 @@ from msgspec import structs
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.records import Abandoned, Leftover
 from flatfield.vendors import base
-from flatfield.vendors.ollama.host import OllamaServer, endpoint_of, lane, on_device
 from flatfield.vendors.ollama.models import (
     KEEP_ALIVE,
     Held,
     Loading,
     ModelFacts,
     OllamaModels,
+    catalogue,
     context_window,
+    expect_abilities,
     runner_options,
     think_value,
     was_cut,
 )
 from flatfield.vendors.ollama.reader import OllamaReader, is_overflow
-from flatfield.vendors.ollama.readiness import catalogue, expect_abilities
-from flatfield.vendors.ollama.traits import TRAITS
+from flatfield.vendors.ollama.traits import TRAITS, OllamaServer, endpoint_of, lane, on_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

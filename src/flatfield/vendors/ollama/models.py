@@ -9,19 +9,21 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from flatfield import json_text
-from flatfield.errors import ProviderError
-from flatfield.http.post import Post
-from flatfield.http.proxies import proxy_for
-from flatfield.http.retrying import RetryPolicy
+from flatfield.errors import NotReady, ProviderError
+from flatfield.http.connecting import proxy_for
+from flatfield.http.retrying import Post, RetryPolicy
 from flatfield.http.secrecy import shown_url
 from flatfield.http.transport import Transport
 from flatfield.machine.llama import DEFAULT_CONTEXT_TOKENS
+from flatfield.vendors import base
 from flatfield.vendors.ollama.reader import LoadReader
+from flatfield.vendors.ollama.traits import endpoint_of, is_cloud_model
 
 if TYPE_CHECKING:
     from flatfield.http.services import Services
     from flatfield.records import AgentConfig
-    from flatfield.vendors.ollama.host import OllamaServer
+    from flatfield.vendors.ollama.traits import OllamaServer
+
 
 ASK_SECONDS = 10.0
 HELD_SECONDS = 2.0
@@ -274,3 +276,81 @@ def read_facts(body: bytes) -> ModelFacts:
         family=(shown.details.family if shown.details else None) or "",
         remote=bool(shown.remote_host),
     )
+
+
+# How Ollama servers list their models, and whether a model can do what an agent asks of it.
+
+
+class _Model(Struct):
+    name: str = ""
+
+
+def catalogue(*, remote: bool) -> base.Catalogue:
+    """The models that are pulled, a name without a tag as `NAME:latest`; `remote`: nothing is pulled there."""
+    return base.Catalogue(
+        kind="Ollama",
+        path="/api/tags",
+        read=lambda body: [base.Listed(id=model.name) for model in base.entries(body, "models", _Model)],
+        form="its base_url has no version, as in http://127.0.0.1:11434",
+        server="Ollama",
+        start="start it with `ollama serve`, or correct the address",
+        is_certain=True,
+        alike=lambda model: frozenset({model, f"{model}:latest"}),
+        single=lambda model: ("/api/show", msgspec.json.encode({"model": model})),
+        absent=_not_served if remote else _not_pulled,
+    )
+
+
+def expect_abilities(agent: AgentConfig, facts: ModelFacts) -> None:
+    """Servers that do not tell what a model can do are given the benefit of the doubt.
+
+    Raises:
+        NotReady: the model cannot do what the agent asks of it.
+    """
+    can = facts.capabilities
+    if can and "completion" not in can:
+        raise NotReady(
+            f"agent {agent.name!r}: {agent.model} is no chat model (it can: {', '.join(can)}); choose another"
+        )
+    if can and "tools" not in can and agent.protocol in {"native", "text"} and agent.tools != ():
+        raise NotReady(
+            f"agent {agent.name!r}: Ollama has no tool calls for {agent.model} (it can: {', '.join(can)}); "
+            'set protocol = "auto" or "json" for this agent'
+        )
+    if agent.context_tokens and facts.context_tokens and agent.context_tokens > facts.context_tokens:
+        raise NotReady(
+            f"agent {agent.name!r}: context_tokens is {agent.context_tokens}, but {agent.model} has "
+            f"{facts.context_tokens}; set it to that or less"
+        )
+
+
+def _not_pulled(model: str, where: str, names: str) -> str:
+    return f"{model!r} is not pulled at {where}: run `ollama pull {model}` (pulled: {names or 'nothing'})"
+
+
+def _not_served(model: str, where: str, names: str) -> str:
+    fix = f"; run `ollama pull {model}`" if is_cloud_model(model) else ""
+    return f"{where} does not serve {model!r}; it serves: {names}{fix}"
+
+
+# What a model and its Ollama server are: the digest of the model, which covers its template, and the version.
+
+
+async def identity_of(agent: AgentConfig, services: Services) -> str:
+    """Digest and version as words; "" where the server does not tell them."""
+    server, models = endpoint_of(agent, services.environ), OllamaModels(services)
+    version = (await _told(models, server, "/api/version")).get("version")
+    listed = (await _told(models, server, "/api/tags")).get("models")
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    names = {agent.model, f"{agent.model}:latest"}
+    digest = next((entry.get("digest") for entry in entries if names & {entry.get("name"), entry.get("model")}), None)
+    return f"Ollama {version}, {digest}" if version and digest else ""
+
+
+async def _told(models: OllamaModels, server: OllamaServer, path: str) -> dict[str, Any]:
+    try:
+        status, body = await models.request(server, path)
+        value = json_text.decoded(body) if status == 200 else None
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

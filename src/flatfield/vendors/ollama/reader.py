@@ -9,8 +9,7 @@ import msgspec
 from msgspec import Raw, Struct, field, structs
 
 from flatfield.errors import ProviderError
-from flatfield.http.repetition import Repetition
-from flatfield.http.replies import Passing
+from flatfield.http.replies import Passing, Repetition
 from flatfield.records import DeviceWork, Finish, ToolCall, Usage
 from flatfield.vendors._counts import plain, tokens
 from flatfield.vendors.base import arguments_object

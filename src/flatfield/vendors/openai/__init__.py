@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.vendors.openai.address import endpoint_of
-from flatfield.vendors.openai.traits import TRAITS
+from flatfield.vendors.openai.traits import TRAITS, endpoint_of
 
 if TYPE_CHECKING:
     from flatfield.http.services import Services

@@ -8,11 +8,9 @@ import msgspec
 from msgspec import structs
 
 from flatfield.vendors import base
-from flatfield.vendors.openai import models, schema
-from flatfield.vendors.openai.address import catalogue, endpoint_of, is_llama_list
-from flatfield.vendors.openai.errors import CONTEXT, is_policy_error
-from flatfield.vendors.openai.reader import ResponsesReader
-from flatfield.vendors.openai.traits import TRAITS
+from flatfield.vendors.openai import models
+from flatfield.vendors.openai.reader import CONTEXT, ResponsesReader, is_policy_error
+from flatfield.vendors.openai.traits import TRAITS, catalogue, endpoint_of, is_llama_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +110,7 @@ class Responses:
             finish = "length"
         text = reader.text
         if self._json and exchange.cut is None and finish == "stop":
-            text = schema.step_text(text)
+            text = models.step_text(text)
         return base.Told(
             text=text,
             calls=calls,
@@ -139,9 +137,9 @@ def _texts(opening: base.Opening) -> dict[str, Any]:
     if system := base.told_system(opening):
         fields["instructions"] = system
     if base.uses_json(opening):
-        fields["text"] = schema.step_format(opening.tools)
+        fields["text"] = models.step_format(opening.tools)
     elif opening.response_schema is not None:
-        fields["text"] = schema.reply_format(opening.response_schema)
+        fields["text"] = models.reply_format(opening.response_schema)
     if tools := base.native_tools(opening):
         fields["tools"] = [_function(tool) for tool in tools]
     return fields
@@ -154,7 +152,7 @@ def _function(tool: ToolSpec) -> dict[str, Any]:
         "name": tool.name,
         "description": tool.description,
         "parameters": tool.parameters,
-        "strict": schema.is_strict(tool.parameters),
+        "strict": models.is_strict(tool.parameters),
     }
 
 
@@ -166,7 +164,7 @@ def _shown(opening: base.Opening, settings: base.Settings) -> dict[str, Any]:
     if base.held_schema(opening) is not None:
         shown["response_format"] = "json_schema"
     if tools := base.native_tools(opening):
-        shown["strict_tools"] = [tool.name for tool in tools if schema.is_strict(tool.parameters)]
+        shown["strict_tools"] = [tool.name for tool in tools if models.is_strict(tool.parameters)]
     return shown
 
 

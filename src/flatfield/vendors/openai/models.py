@@ -1,14 +1,21 @@
-"""Which settings OpenAI's models accept, as data: the API refuses a request with one that its model does not take."""
+"""What OpenAI's models accept, as data: settings, and JSON Schemas that the API holds a model to."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from flatfield import json_text
+from flatfield.vendors import _tool_protocols as json_protocol
 from flatfield.vendors.base import Settings
 
 if TYPE_CHECKING:
-    from flatfield.records import AgentConfig
+    from collections.abc import Mapping, Sequence
+
+    from flatfield.records import AgentConfig, ToolSpec
+
 
 SMALLEST_CAP_TOKENS = 16
 """The API refuses a smaller `max_output_tokens`: "integer below minimum value. Expected a value >= 16"."""
@@ -49,3 +56,96 @@ def settings_of(agent: AgentConfig) -> Settings:
             name for name, sent in left_out.items() if sent is None and getattr(agent, name) is not None
         ),
     )
+
+
+# Structured Outputs: which JSON Schemas the API holds a model to strictly, and the forms it wants them in.
+
+
+_KNOWN = frozenset(
+    {
+        "type",
+        "description",
+        "title",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "anyOf",
+        "enum",
+        "const",
+    }
+)
+_WRAPPER = "step"
+
+
+def is_strict(schema: Mapping[str, Any]) -> bool:
+    """Whether `strict: true` is allowed: an object whose objects, at any depth, are closed and require all they have.
+
+    Source: the guide to Structured Outputs, "Supported schemas". Only the keywords that our schemas use are taken for
+    supported; a schema with others is sent with `strict: false`.
+    """
+    return schema.get("type") == "object" and _is_strict_inside(schema)
+
+
+def _is_strict_inside(schema: Mapping[str, Any]) -> bool:
+    if not _KNOWN.issuperset(schema) or not {"type", "anyOf"}.intersection(schema):
+        return False
+    inner = [*schema.get("anyOf", ())]
+    if "object" in _types(schema):
+        properties = schema.get("properties", {})
+        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != set(properties):
+            return False
+        inner += properties.values()
+    if "array" in _types(schema):
+        inner.append(schema.get("items", {}))
+    return all(_is_strict_inside(part) for part in inner)
+
+
+def _types(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    named = schema.get("type", ())
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
+def reply_format(schema: dict[str, Any]) -> dict[str, Any]:
+    """`text` for a reply in a schema, strict where that is allowed."""
+    return {"format": {"type": "json_schema", "name": "reply", "schema": schema, "strict": is_strict(schema)}}
+
+
+def step_format(tools: Sequence[ToolSpec]) -> dict[str, Any]:
+    """`text` for one step of the json protocol: the root must be an object, so the choice of steps lies in one."""
+    step = _closed(json_protocol.schema(tools))
+    wrapped = {"type": "object", "properties": {_WRAPPER: step}, "required": [_WRAPPER], "additionalProperties": False}
+    return reply_format(wrapped)
+
+
+def _closed(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with its optional properties required and nullable: how strict schemas say "optional"."""
+    closed = dict(schema)
+    if isinstance(closed.get("const"), str):
+        closed.setdefault("type", "string")
+    if "anyOf" in closed:
+        closed["anyOf"] = [_closed(part) for part in closed["anyOf"]]
+    if "items" in closed:
+        closed["items"] = _closed(closed["items"])
+    if "properties" in closed:
+        required = set(closed.get("required", ()))
+        closed["required"] = list(closed["properties"])
+        closed["properties"] = {
+            name: _closed(part) if name in required else {"anyOf": [_closed(part), {"type": "null"}]}
+            for name, part in closed["properties"].items()
+        }
+    return closed
+
+
+def step_text(text: str) -> str:
+    """A reply in `step_format` as the json protocol has it; to the tools, arguments that are null are left out.
+
+    A text in any other form, as of a server that ignores the format, is returned as it is.
+    """
+    try:
+        reply = json_text.decoded(text.strip())
+    except ValueError:
+        return text
+    if not isinstance(reply, dict) or reply.keys() != {_WRAPPER}:
+        return text
+    return msgspec.json.encode(reply[_WRAPPER]).decode()

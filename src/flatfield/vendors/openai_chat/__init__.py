@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.vendors.base import UsualServer
-from flatfield.vendors.openai_chat.address import endpoint_of
-from flatfield.vendors.openai_chat.traits import TRAITS
+from flatfield.vendors.openai_chat.traits import TRAITS, endpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +28,7 @@ def create(services: Services) -> Provider:
 
 async def identity_of(agent: AgentConfig, services: Services) -> str:
     """What the agent's model and its server are, as far as the server says it; "" where it does not."""
-    from flatfield.vendors.openai_chat.identity import identity_of as identity
+    from flatfield.vendors.openai_chat.traits import identity_of as identity
 
     return await identity(agent, services)
 

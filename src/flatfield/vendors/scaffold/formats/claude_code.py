@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from flatfield.records import ModelUse, Usage
-from flatfield.vendors._tier import tier_of
+from flatfield.vendors._counts import tier_of
 from flatfield.vendors.scaffold.base import Report, Scaffold, amount, count, dollars, events, inner
 
 if TYPE_CHECKING:

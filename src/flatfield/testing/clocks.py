@@ -1,4 +1,4 @@
-"""Time that passes only while nothing happens: limits strike in tests at the same moment on every machine."""
+"""Time for tests: a clock that they set, and a loop whose time passes only while nothing happens."""
 
 from __future__ import annotations
 
@@ -9,6 +9,35 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+# A clock that tests set: time moves only when somebody sleeps or a test says so.
+
+
+class FakeClock:
+    """`seconds` is now; `slept` lists every wait that was asked for, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self.seconds
+
+    def utc(self) -> datetime:
+        """A wall clock that moves with `seconds`."""
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        """Move on at once."""
+        self.slept.append(seconds)
+        self.seconds += seconds
+        await asyncio.sleep(0)
+
+
+# Time that passes only while nothing happens: limits strike in tests at the same moment on every machine.
+
 
 QUIET_SECONDS = 0.02
 """With no socket readable for so long, all that this process could do has been done."""

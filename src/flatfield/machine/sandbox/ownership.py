@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Change = Callable[[os.stat_result, int, str], None]
 
+
 MAX_DEPTH = 200
 """Folders below this depth were made by a command (it owns them already); a copied workspace is never so deep."""
 
