@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _SECRET = re.compile(r"auth|cookie|key|passw|secret|signature|token", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def is_secret(header: str) -> bool:
@@ -67,7 +67,7 @@ def look_at(node: Node, headers: Mapping[str, str], found: Findings) -> None:
     for name, value in headers.items():
         line = (node.map or {})[name].line
         named = _VARIABLE.findall(value)
-        if any(not _VARIABLE.fullmatch(variable) for variable in named):
+        if any(not _VARIABLE_NAME.fullmatch(variable) for variable in named):
             found.add(line, f"the header `{name}` names what cannot be an environment variable", "write ${NAME}")
         elif is_secret(name) and not named:
             # The value must not be printed: it may be the key.
