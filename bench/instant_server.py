@@ -13,19 +13,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flatfield.testing.server import FakeReply, SideWire
+from flatfield.testing.fake_server import FakeReply, SideWire
 from flatfield.testing.wires import new_wire
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from flatfield.testing.server import Wire
+    from flatfield.testing.fake_server import VendorWire
 
 FILES = 10
 TEXT = "0123456789abcde " * 21  # what a wire streams in 48 pieces
 
 
-def response(wire: Wire, turn: int, *, last: bool, stream: bool) -> bytes:
+def response(wire: VendorWire, turn: int, *, last: bool, stream: bool) -> bytes:
     """The whole HTTP response of a turn, counted from 1: a read_file call, on the last turn an answer."""
     call = ("read_file", json.dumps({"file_path": f"file_{turn % FILES}.txt"}))
     reply = FakeReply(text=TEXT, calls=() if last else (call,))

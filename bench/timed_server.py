@@ -11,7 +11,7 @@ import json
 import sys
 
 from bench.instant_server import http, length_of
-from flatfield.testing.server import FakeReply, SideWire
+from flatfield.testing.fake_server import FakeReply, SideWire
 from flatfield.testing.wires import new_wire
 
 WORD = "lighthouse"

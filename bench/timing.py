@@ -38,7 +38,7 @@ from flatfield.clock import SystemClock
 from flatfield.http.retrying import Post
 from flatfield.http.services import Services
 from flatfield.http.transport import Transport, open_session
-from flatfield.machine.llama.server import LocalServers, ServerSpec, usable_threads
+from flatfield.machine.llama.hosting import LocalServers, ServerSpec, usable_threads
 from flatfield.machine.models import cache_folder
 from flatfield.records import AgentConfig, Reply, Task, TurnBudget
 from flatfield.runs.store.store import Store

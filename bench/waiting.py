@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from flatfield.testing.server import FakeReply
+from flatfield.testing.fake_server import FakeReply
 from flatfield.testing.wires import new_wire
 
 if TYPE_CHECKING:

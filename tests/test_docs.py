@@ -26,7 +26,7 @@ from flatfield.machine.protocols import SandboxLimits
 from flatfield.records import MIDPOINTS, Evaluation, ReportTraits, RunResult, ToolTraits, VerifierTraits
 from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
-from flatfield.runs.proof.checking import check_tasks
+from flatfield.runs.proof.proving import check_tasks
 from flatfield.runs.store.store import Store
 from flatfield.scoring.grading import grade
 from flatfield.scoring.performance import Figures

@@ -16,13 +16,13 @@ from flatfield.faces.claude_code.layout import PROJECT
 from flatfield.faces.claude_code.wrappers import sub_agent
 from flatfield.faces.cli.environment import read_environment
 from flatfield.records import AgentConfig, Price, Sent, Traits, Usage
-from flatfield.runs import examination
-from flatfield.runs.examination import RunningServer, agent_spec
+from flatfield.runs import readiness
+from flatfield.runs.readiness import RunningServer, agent_spec
 from flatfield.scoring.fairness.strict import accepts_effort, accepts_temperature
 from flatfield.scoring.judge.blinding import Blinder
 from flatfield.scoring.judge.judge import maker_of
 from flatfield.scoring.judge.prompt import is_small
-from flatfield.scoring.prices.listing import listings, vendor_rates
+from flatfield.scoring.prices.price_list import listings, vendor_rates
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.agents import Roster, select_agents
 from flatfield.tasks.config import read_config
@@ -131,11 +131,11 @@ def test_what_no_list_prices_costs_what_it_states_itself_at_its_own_host() -> No
 
 
 def test_its_keys_and_its_usual_server_are_looked_for() -> None:
-    (found,) = examination._keys({"OWL_SECRET": "hidden", "OWL_PLACE": "https://owl.example"})
+    (found,) = readiness._keys({"OWL_SECRET": "hidden", "OWL_PLACE": "https://owl.example"})
     assert (found.state, found.found) == ("ok", "OWL_SECRET")
-    (missing,) = examination._keys({})
+    (missing,) = readiness._keys({})
     assert "OWL_SECRET" in missing.fix
-    (server,) = (each for each in examination._usual_servers({}) if each.provider == "owl-works")
+    (server,) = (each for each in readiness._usual_servers({}) if each.provider == "owl-works")
     assert agent_spec(RunningServer(usual=server, models=("hoot-2",))) == "owl-works:hoot-2"
 
 

@@ -10,7 +10,7 @@ from flatfield import plugins
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import NotReady, ProviderError
 from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget, Usage
-from flatfield.testing.server import FakeReply, FakeServer, Fault
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault
 from flatfield.testing.wires import new_wire
 from flatfield.vendors.base import Opening
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flatfield.clock import Clock
     from flatfield.http.services import Services
     from flatfield.testing.clocks import IdleTime
-    from flatfield.testing.server import Step
+    from flatfield.testing.fake_server import Step
 
 ASKED = [traits.name for traits in plugins.all_traits() if traits.asks_server and not traits.is_scaffold]
 OK = FakeReply(text="ok", usage=Usage(input_tokens=9, output_tokens=2))

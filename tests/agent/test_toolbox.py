@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flatfield import plugins
-from flatfield.agent.protocols import ToolText
-from flatfield.agent.toolbox import RESULT_LIMIT_BYTES, Toolbox, failed_in_short, open_tools
+from flatfield.agent.toolbox import RESULT_LIMIT_BYTES, Toolbox, ToolText, failed_in_short, open_tools
 from flatfield.agent.workspace import open_workspace
 from flatfield.clock import SystemClock
 from flatfield.errors import NotFound, NotReady, ToolError

@@ -23,7 +23,7 @@ from flatfield.faces import cli
 from flatfield.faces.speech import speaker
 from flatfield.faces.speech.voices import Words
 from flatfield.http.services import Services
-from flatfield.machine.llama.server import ServerSpec, start_server
+from flatfield.machine.llama.hosting import ServerSpec, start_server
 from flatfield.machine.programs import run_program
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.finding import find_sandbox

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from flatfield.testing.server import FakeReply, FakeServer
+from flatfield.testing.fake_server import FakeReply, FakeServer
 from flatfield.testing.wires import new_wire
 
 if TYPE_CHECKING:

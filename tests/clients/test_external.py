@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from flatfield.records import AgentConfig
-from flatfield.testing.server import FakeReply
+from flatfield.testing.fake_server import FakeReply
 from flatfield.vendors.scaffold.delegation import external_of
 
 if TYPE_CHECKING:

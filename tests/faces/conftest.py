@@ -25,7 +25,7 @@ from flatfield.records import (
     Verdict,
     VerifierSpec,
 )
-from flatfield.runs.examination import key_variables
+from flatfield.runs.readiness import key_variables
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import grade
 from flatfield.tasks.importers.nano_agent_2025_08 import load

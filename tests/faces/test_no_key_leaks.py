@@ -31,7 +31,7 @@ from flatfield.runs.store.store import Store
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
-from flatfield.testing.server import FakeReply, FakeServer, Fault
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault
 from flatfield.testing.wires import new_wire
 
 if TYPE_CHECKING:

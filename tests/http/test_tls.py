@@ -15,7 +15,7 @@ from flatfield.errors import NotReady, ProviderError
 from flatfield.http.connecting import trusted
 from flatfield.http.retrying import Post
 from flatfield.http.transport import Transport, open_session
-from flatfield.testing.server import FakeReply, FakeServer
+from flatfield.testing.fake_server import FakeReply, FakeServer
 from flatfield.testing.wires.openai_chat import ChatWire
 from flatfield.vendors.openai_chat.reader import ChatReader
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from flatfield.errors import ContextTooLong, ProviderError
-from flatfield.http.replies import DRAIN_SECONDS, EVENTS_PER_TOKEN, FREE_EVENTS, Passing, retry_after_seconds
+from flatfield.http.replies import DRAIN_SECONDS, EVENTS_PER_TOKEN, FREE_EVENTS, PassingFailure, retry_after_seconds
 from flatfield.http.retrying import Post, RetryPolicy
 from flatfield.http.transport import LARGE_BODY_BYTES, Exchange, Transport, open_session
 from flatfield.records import Abandoned, Usage
@@ -91,7 +91,7 @@ class Lines:
 
     def whole(self, body: bytes) -> None:
         if not body.startswith(b'{"words"'):
-            raise Passing(f"no reply: {body.decode()}")
+            raise PassingFailure(f"no reply: {body.decode()}")
         self.words.append(body.decode())
         self.complete = True
 

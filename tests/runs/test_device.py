@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from flatfield.runs.device import device
+from flatfield.runs.order import device
 
 if TYPE_CHECKING:
     from pathlib import Path

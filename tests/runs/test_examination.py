@@ -11,8 +11,8 @@ from msgspec import structs
 
 from flatfield.errors import NotReady
 from flatfield.records import AgentConfig, Evaluation, Reply, Run, Sent, Task, TrialRecord, Turn
-from flatfield.runs import examination
-from flatfield.runs.examination import Finding, RunningServer, agent_spec, examine, find_servers
+from flatfield.runs import readiness
+from flatfield.runs.readiness import Examined, RunningServer, agent_spec, examine, find_servers
 from flatfield.runs.store.store import Store
 from flatfield.tasks.agents import Roster
 from flatfield.tasks.project import Project
@@ -52,8 +52,8 @@ def all_usual() -> tuple[UsualServer, ...]:
 def nobody_listens(all_usual: tuple[UsualServer, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the servers that a test starts are there."""
     usually(monkeypatch, "LM Studio", "http://127.0.0.1:1/v1")
-    monkeypatch.setattr(examination, "find_sandbox", lambda _: None)
-    monkeypatch.setattr("flatfield.runs.examination.described", lambda _: "it passes its self-test")
+    monkeypatch.setattr(readiness, "find_sandbox", lambda _: None)
+    monkeypatch.setattr("flatfield.runs.readiness.described", lambda _: "it passes its self-test")
 
 
 @asynccontextmanager
@@ -82,7 +82,7 @@ def project(folder: Path, *agents: AgentConfig) -> Project:
     return Project(folder=folder, config=None, data=folder, roster=Roster(agents), notes=())
 
 
-def parts(findings: tuple[Finding, ...]) -> dict[str, Finding]:
+def parts(findings: tuple[Examined, ...]) -> dict[str, Examined]:
     return {finding.part: finding for finding in findings}
 
 
@@ -167,7 +167,7 @@ async def test_nothing_is_there_and_each_part_says_what_to_do(
     def none(_: Any) -> None:
         raise NotReady("bubblewrap is not installed; install it")
 
-    monkeypatch.setattr(examination, "find_sandbox", none)
+    monkeypatch.setattr(readiness, "find_sandbox", none)
     services.environ = {"OLLAMA_HOST": "127.0.0.1:1"}
     found = parts(await examine(project(tmp_path), services))
     assert {name: finding.state for name, finding in found.items() if finding.state != "ok"} == {
@@ -183,7 +183,7 @@ async def test_a_disk_that_is_full_or_closed(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "GB free" in parts(await examine(project(tmp_path), services))["disk for runs"].found
-    monkeypatch.setattr(examination, "ENOUGH_BYTES", 10**18)
+    monkeypatch.setattr(readiness, "ENOUGH_BYTES", 10**18)
     found = parts(await examine(project(tmp_path), services))
     assert (found["disk for runs"].state, found["disk for workspaces"].state) == ("wrong", "wrong")
     monkeypatch.setattr("os.access", lambda *_: False)

@@ -13,12 +13,12 @@ from flatfield.agent.provider_pool import ProviderPool
 from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Evaluation, Probed, ProbeStep, Reply, Run, Sent, TrialRecord, Turn
-from flatfield.runs.examination import examine
 from flatfield.runs.probing import Probing, as_carried_out, leaves_open, with_protocols
+from flatfield.runs.readiness import examine
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.tasks.agents import Roster, as_configured, fingerprint, is_same
 from flatfield.tasks.project import Project
-from flatfield.testing.server import FakeReply, FakeServer
+from flatfield.testing.fake_server import FakeReply, FakeServer
 from flatfield.testing.wires import new_wire
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.records import Check
-from flatfield.runs import solution_seconds
-from flatfield.runs.solution_seconds import SolutionSeconds, slowest
+from flatfield.runs import witness
+from flatfield.runs.witness import SolutionSeconds, slowest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def test_it_is_kept_by_the_tasks_digest(tmp_path: Path) -> None:
 def test_another_kind_of_machine_is_another_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = SolutionSeconds(tmp_path)
     kept.keep(DIGEST, 1.25)
-    monkeypatch.setattr(solution_seconds, "machine", lambda: "Another 1, 2 CPUs")
+    monkeypatch.setattr(witness, "machine", lambda: "Another 1, 2 CPUs")
     assert kept.of(DIGEST) is None
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
-from flatfield.agent.files import copying, removing
+from flatfield.agent.files import copying, openat
 from flatfield.agent.files.copying import plan_copy
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.clock import SystemClock
@@ -356,7 +356,7 @@ async def test_a_workspace_that_cannot_be_removed_costs_no_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stubborn(home: Path) -> None:
-        removing.discard(home)
+        openat.discard(home)
         raise OSError(errno.EBUSY, "Device or resource busy")
 
     monkeypatch.setattr(trial, "discard", stubborn)

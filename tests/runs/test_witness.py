@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.records import Check, Trouble
-from flatfield.runs.solution_seconds import SolutionSeconds
-from flatfield.runs.witness import Witness, with_testimony
+from flatfield.runs.witness import SolutionSeconds, Witness, with_testimony
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,8 @@ from flatfield.errors import NotTrusted
 from flatfield.records import AgentConfig
 from flatfield.tasks.access import (
     Access,
-    Asking,
     Sends,
+    TrustQuestion,
     Want,
     covering,
     everything,
@@ -70,7 +70,7 @@ def repo(tmp_path: Path) -> Path:
 
 
 def access(ledger: Ledger, user: User | None = None, **fields: object) -> Access:
-    asking = Asking(ask=user.ask) if user else None
+    asking = TrustQuestion(ask=user.ask) if user else None
     return Access(ledger, now=lambda: "2026-01-01", asking=asking, **fields)  # type: ignore[arg-type]
 
 
@@ -338,7 +338,7 @@ def test_a_key_alone_in_a_dotenv_goes_to_its_vendor(repo: Path) -> None:
 def test_what_else_the_folders_agents_want_is_asked_with_it(ledger: Ledger, repo: Path) -> None:
     user = User("always")
     other = access(ledger).of_agent(agent(repo, base_url="https://evil.example/v1"), evil())
-    found = Access(ledger, asking=Asking(ask=user.ask, further=lambda _folder: other))
+    found = Access(ledger, asking=TrustQuestion(ask=user.ask, further=lambda _folder: other))
     found.allow(found.of_file(repo / "tasks" / "checks.py", "x"))
     assert len(user.asked[0][1]) == 2
     access(ledger).allow(other)

@@ -28,7 +28,7 @@ def test_a_letter_has_its_marks_wherever_names_are_read(write: Write, name: str)
     assert source.slug(f"{name}!") == name
     assert wrapper_name(name) == f"nano-agent-{name}"
     assert parse_agent(f"ollama:{name}").name == f"ollama:{name}"
-    section = markdown.Section("Agents", f"@agent-{name} PROMPT\n", 1)
+    section = markdown.PromptSection("Agents", f"@agent-{name} PROMPT\n", 1)
     found = source.Findings("")
     assert (markdown.agent_lines(section, found), found.mistakes) == ((name,), [])
     lop = f'---\nid: {name}\nverify: [{{answer: {{contains: x}}}}]\n---\n## Variables\n\nPROMPT: "p"\n'

@@ -13,7 +13,7 @@ import pytest
 from flatfield.errors import ContextTooLong, ProviderError
 from flatfield.json_text import halves_marked
 from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget, Usage
-from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault, Step
 from flatfield.testing.wires.anthropic import AnthropicWire
 from flatfield.vendors.anthropic import create
 from flatfield.vendors.anthropic.reader import MessageReader

@@ -13,7 +13,7 @@ from flatfield.agent.toolbox import open_tools
 from flatfield.agent.workspace import Workspace
 from flatfield.errors import ContextTooLong, NotReady
 from flatfield.http.services import Services
-from flatfield.machine.llama.server import LocalServer, ServerSpec, start_server
+from flatfield.machine.llama.hosting import LocalServer, ServerSpec, start_server
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.plugins import default_tools
 from flatfield.records import AgentConfig, Limits, Task, ToolResult, TurnBudget

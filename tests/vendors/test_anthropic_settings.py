@@ -11,7 +11,7 @@ from msgspec import structs
 
 from flatfield.errors import NotReady
 from flatfield.records import AgentConfig, Task, ToolSpec, TurnBudget
-from flatfield.testing.server import FakeReply, FakeServer
+from flatfield.testing.fake_server import FakeReply, FakeServer
 from flatfield.testing.wires.anthropic import AnthropicWire
 from flatfield.vendors.anthropic import create, endpoint_of
 from flatfield.vendors.anthropic.models import accepts_of

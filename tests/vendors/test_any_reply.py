@@ -19,9 +19,9 @@ from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, ToolSpec, TrialRecord
 from flatfield.runs.store.codec import decode, encode
-from flatfield.runs.sums import sums
+from flatfield.runs.totals import sums
 from flatfield.testing.clocks import FakeClock
-from flatfield.testing.server import FakeReply, FakeServer
+from flatfield.testing.fake_server import FakeReply, FakeServer
 from flatfield.testing.wires import new_wire
 from flatfield.vendors.base import Opening
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.agent.loop import Outcome
-    from flatfield.testing.server import Wire
+    from flatfield.testing.fake_server import VendorWire
 
 PROVIDERS = tuple(each.name for each in plugins.all_traits() if each.asks_server and not each.is_scaffold)
 TOOL = ToolSpec(name="read_file", description="Read a file.", parameters={"type": "object", "properties": {}})
@@ -49,7 +49,7 @@ _TOKEN = re.compile(rb'-?\d+(?:\.\d+)?|"(?:[^"\\]|\\.)*"|true|false|null|\{\}|\[
 class Mutated:
     """A wire whose streams are changed on their way, and that takes any request."""
 
-    def __init__(self, wire: Wire, change: Any, content_type: str) -> None:
+    def __init__(self, wire: VendorWire, change: Any, content_type: str) -> None:
         self._wire = wire
         self._change = change
         self.content_type = content_type or wire.content_type

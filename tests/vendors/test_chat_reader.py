@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.errors import ProviderError
-from flatfield.http.replies import Passing
+from flatfield.http.replies import PassingFailure
 from flatfield.records import Usage
 from flatfield.vendors._counts import openai_usage
 from flatfield.vendors.openai_chat.reader import ChatReader
@@ -95,9 +95,9 @@ def test_finish_reasons_of_all_servers(reason: str, finish: str) -> None:
 
 
 def test_a_stream_that_ends_without_a_reply_is_tried_again() -> None:
-    with pytest.raises(Passing, match="without a reply"):
+    with pytest.raises(PassingFailure, match="without a reply"):
         read("[DONE]")
-    with pytest.raises(Passing, match="broke the reply off"):
+    with pytest.raises(PassingFailure, match="broke the reply off"):
         read(delta(content="half"), delta("error"))
     assert read(delta(role="assistant"), "[DONE]").text == ""
 
@@ -151,7 +151,7 @@ def test_a_call_without_arguments_or_name() -> None:
 
 @given(st.lists(st.binary(max_size=40), max_size=6))
 def test_no_bytes_end_in_anything_but_a_reply_or_an_error_of_ours(chunks: list[bytes]) -> None:
-    with suppress(Passing, ProviderError):
+    with suppress(PassingFailure, ProviderError):
         read(*chunks)
 
 
@@ -172,7 +172,7 @@ json_values = st.recursive(
 @given(st.lists(json_values, max_size=4))
 def test_no_json_ends_in_anything_but_a_reply_or_an_error_of_ours(values: list[Any]) -> None:
     reader = ChatReader()
-    with suppress(Passing, ProviderError):
+    with suppress(PassingFailure, ProviderError):
         for value in values:
             reader.event(json.dumps(value).encode())
         assert reader.replayed.keys() <= {"reasoning", "reasoning_content", "reasoning_details"}
@@ -227,7 +227,7 @@ def test_a_reply_that_is_not_streamed() -> None:
         ("call02002", "b", ""),
     ]
     for body in (b"", b"null", b"[]", b"{}", b'{"choices": []}', b"<html>", b"\xff", b"[" * 100_000):
-        with pytest.raises(Passing, match="server sent no"):
+        with pytest.raises(PassingFailure, match="server sent no"):
             ChatReader().whole(body)
 
 
@@ -245,7 +245,7 @@ def test_a_reply_that_is_not_streamed() -> None:
     ],
 )
 def test_an_error_in_the_stream_may_pass(error: Any) -> None:
-    with pytest.raises(Passing, match="overloaded"):
+    with pytest.raises(PassingFailure, match="overloaded"):
         read(delta(content="half"), {"error": error})
 
 
@@ -380,13 +380,13 @@ def test_a_reply_that_is_cut_into_two_choices_of_one_index_is_one() -> None:
 
 
 def test_a_call_that_the_server_lost_is_asked_for_again() -> None:
-    with pytest.raises(Passing, match="'tool_calls' and sent no call"):
+    with pytest.raises(PassingFailure, match="'tool_calls' and sent no call"):
         read(delta(content=""), delta("tool_calls", tool_calls=[]))
     assert read(delta("tool_calls", content="x")).finish == "stop"
 
 
 def test_an_error_without_its_wrapping_is_one() -> None:
-    with pytest.raises(Passing, match="upstream exploded"):
+    with pytest.raises(PassingFailure, match="upstream exploded"):
         read({"message": "upstream exploded", "code": 500})
     with pytest.raises(ProviderError, match="no such thing"):
         read({"message": "no such thing", "code": 400})

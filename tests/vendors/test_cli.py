@@ -28,7 +28,7 @@ from flatfield.scoring.judge.request import Bench, Question
 from flatfield.scoring.prices.pricing import AS_REPORTED, Prices
 from flatfield.vendors.base import SYSTEM_PROMPT, Opening
 from flatfield.vendors.scaffold import delegation as _scaffolds
-from flatfield.vendors.scaffold.base import Job
+from flatfield.vendors.scaffold.external import ScaffoldJob
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -295,7 +295,7 @@ async def test_it_is_told_to_obey_nothing_of_the_workspace(field: Field) -> None
 def test_a_path_of_any_letters_is_one_entry_for_codex(tmp_path: Path) -> None:
     odd = tmp_path / 'a.b "c" = é'
     arguments = _scaffolds.external_of(AgentConfig(name="a", provider="cli", model="codex")).scaffold.arguments(
-        Job(model="", workspace=str(odd), edits=True, prompt="")
+        ScaffoldJob(model="", workspace=str(odd), edits=True, prompt="")
     )
     (given,) = (part for part in arguments if part.startswith("projects="))
     assert str(odd) in tomllib.loads(given)["projects"]

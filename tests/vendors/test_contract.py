@@ -22,7 +22,7 @@ from flatfield.http.tape import rebuilt
 from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, ToolSpec, TrialRecord, Usage
 from flatfield.runs.store.codec import decode, encode
-from flatfield.testing.server import FakeReply, FakeServer, Fault, HostedWire, Step
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault, HostedWire, Step
 from flatfield.testing.wires import new_wire
 from flatfield.vendors import _tool_protocols as json_protocol
 from flatfield.vendors.base import Opening

@@ -10,7 +10,7 @@ import pytest
 from flatfield.errors import ProviderError
 from flatfield.http.transport import Transport
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget, Usage
-from flatfield.testing.server import FakeReply, FakeServer, Fault
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault
 from flatfield.testing.wires.gemini import GeminiWire
 from flatfield.vendors.base import Address, Opening, Talk
 from flatfield.vendors.gemini import conversation as gemini

@@ -10,7 +10,7 @@ import pytest
 from flatfield.errors import NotReady
 from flatfield.http.transport import Transport
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget
-from flatfield.testing.server import FakeReply, FakeServer
+from flatfield.testing.fake_server import FakeReply, FakeServer
 from flatfield.testing.wires.gemini import GeminiWire
 from flatfield.vendors import gemini as gemini_vendor
 from flatfield.vendors.base import Address, Opening, Talk

@@ -8,7 +8,7 @@ import pytest
 
 from flatfield.plugins import load
 from flatfield.records import AgentConfig
-from flatfield.testing.server import FakeServer
+from flatfield.testing.fake_server import FakeServer
 from flatfield.testing.wires import new_wire
 from flatfield.testing.wires.openai_chat import ChatWire
 

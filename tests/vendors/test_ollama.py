@@ -13,7 +13,7 @@ from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget, Usage
-from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault, Step
 from flatfield.testing.wires.ollama import OllamaModel, OllamaWire
 from flatfield.vendors.base import Opening
 from flatfield.vendors.ollama import create

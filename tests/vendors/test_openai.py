@@ -12,7 +12,7 @@ import pytest
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.http.services import Services
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget, Usage
-from flatfield.testing.server import FakeReply, FakeServer, Fault
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault
 from flatfield.testing.wires.openai import OpenAIWire
 from flatfield.vendors import openai as provider_module
 from flatfield.vendors.base import Opening

@@ -19,7 +19,7 @@ from flatfield.http.retrying import RetryPolicy
 from flatfield.http.services import Services
 from flatfield.http.transport import Transport, open_session
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget, Usage
-from flatfield.testing.server import FakeReply, FakeServer, Fault
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault
 from flatfield.testing.wires.openai_chat import ChatWire
 from flatfield.vendors import openai_chat as openai_chat_vendor
 from flatfield.vendors.base import Address, Opening, Talk, Told

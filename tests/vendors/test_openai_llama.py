@@ -13,7 +13,7 @@ import pytest
 from flatfield.agent.files.copying import plan_copy
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
-from flatfield.machine.llama.server import LocalServer, ServerSpec, start_server, usable_threads
+from flatfield.machine.llama.hosting import LocalServer, ServerSpec, start_server, usable_threads
 from flatfield.records import AgentConfig, Limits, Task, TrialPlan, TurnBudget, VerifierSpec
 from flatfield.runs.trial import Assignment, Ground, run_trial
 from flatfield.scoring.prices.pricing import Prices

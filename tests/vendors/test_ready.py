@@ -12,7 +12,7 @@ from aiohttp import web
 from flatfield import plugins
 from flatfield.errors import NotReady
 from flatfield.records import AgentConfig, Traits
-from flatfield.testing.server import FakeServer
+from flatfield.testing.fake_server import FakeServer
 from flatfield.testing.wires import new_wire
 from flatfield.vendors.base import (
     Address,

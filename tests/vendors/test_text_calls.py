@@ -15,7 +15,7 @@ from flatfield.http.transport import open_session
 from flatfield.plugins import load
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, Turn, TurnBudget
 from flatfield.scoring.fairness.received import AS_TEXT, UNFIT, oddity
-from flatfield.testing.server import FakeReply, FakeServer
+from flatfield.testing.fake_server import FakeReply, FakeServer
 from flatfield.testing.wires import new_wire
 from flatfield.vendors._text_calls import MOST_CHARACTERS, looks_like_call, read_calls
 from flatfield.vendors._tool_protocols import GO_ON

@@ -1,17 +1,19 @@
-"""What is left of one trial's limits, and how a reply or a limit ends it."""
+"""What is left of one trial's limits, how a reply or a limit ends it, and which numbers of a reply are believed."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from flatfield.records import CHARACTERS_PER_TOKEN, Abandoned, Limits, Reply, Stop, ToolResult, TurnBudget, Usage
+from flatfield.records import CHARACTERS_PER_TOKEN, MOST, Abandoned, Limits, Reply, Stop, ToolResult, TurnBudget, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Pricing = Callable[[Reply], float | None]
+
 
 PRICED_TOKENS = 1000  # a price is asked for so many at a time
 RESULT_TOKENS = 16  # what surrounds a tool's result in a request
@@ -171,3 +173,39 @@ def _own_output_tokens(reply: Reply) -> int:
         return reply.usage.output_tokens
     written: Sequence[str] = (reply.text, reply.reasoning, *(call.arguments for call in reply.calls))
     return sum(map(len, written)) // CHARACTERS_PER_TOKEN
+
+
+# Leaves out of a reply the numbers that cannot be right: what a server counts wrongly is "not reported".
+
+
+MOST_TOKENS = 2**53
+_SECONDS = ("model_seconds", "retry_seconds", "queue_seconds", "load_seconds")
+
+
+def believable(reply: Reply) -> Reply:
+    """The reply; its tokens and dollars None, and its seconds 0, where they are negative or beyond all bounds."""
+    changes: dict[str, object] = {name: 0.0 for name in _SECONDS if not _is_amount(getattr(reply, name))}
+    changes |= {
+        name: None for name in ("first_token_seconds", "reported_cost_usd") if not _is_known(getattr(reply, name))
+    }
+    if reply.usage is not None and not _is_count(reply.usage):
+        changes["usage"] = None
+    if not all(_is_count(item.usage) for item in reply.abandoned_usage):
+        changes["abandoned_usage"] = tuple(map(_counted, reply.abandoned_usage))
+    return structs.replace(reply, **changes) if changes else reply
+
+
+def _is_count(usage: Usage) -> bool:
+    return all(0 <= getattr(usage, name) <= MOST_TOKENS for name in usage.__struct_fields__)
+
+
+def _counted(item: Abandoned) -> Abandoned:
+    return item if _is_count(item.usage) else structs.replace(item, usage=Usage(), estimated=True)
+
+
+def _is_known(amount: float | None) -> bool:
+    return amount is None or _is_amount(amount)
+
+
+def _is_amount(amount: float) -> bool:
+    return math.isfinite(amount) and 0.0 <= amount <= MOST

@@ -13,6 +13,7 @@ from flatfield.tasks.agents import variables
 if TYPE_CHECKING:
     from flatfield.records import AgentConfig
 
+
 STANDS_IN = "set"
 
 
@@ -25,7 +26,7 @@ class Addressed(Protocol):
         ...
 
 
-class Watched(Mapping[str, str]):
+class WatchedEnvironment(Mapping[str, str]):
     """An environment that remembers what was found in it; `pretend`: as if every key were set."""
 
     def __init__(self, environ: Mapping[str, str], *, pretend: bool = False, addresses: tuple[str, ...] = ()) -> None:
@@ -80,7 +81,7 @@ def sends(agent: AgentConfig, environ: Mapping[str, str], *, pretend: bool = Fal
         named = [*([agent.api_key_env] if agent.api_key_env else []), *variables(agent.headers)]
         there = tuple(dict.fromkeys(name for name in named if pretend or environ.get(name)))
         return Sends(url=agent.base_url or "", variables=there, runs_code=of_program)
-    watched = Watched(environ, pretend=pretend, addresses=(vendor.url_variable,))
+    watched = WatchedEnvironment(environ, pretend=pretend, addresses=(vendor.url_variable,))
     try:
         endpoint: Addressed = endpoint_of(agent, watched)
     except NotReady:  # a key is missing: nothing will be sent

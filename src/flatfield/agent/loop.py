@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct, field
 
-from flatfield.agent.allowance import Allowance
-from flatfield.agent.believable import believable
-from flatfield.agent.bugs import described
-from flatfield.errors import ContextTooLong, Interrupted, NotReady, ProviderError
+from flatfield.agent.allowance import Allowance, believable
+from flatfield.errors import ContextTooLong, FlatfieldError, Interrupted, NotReady, ProviderError
 from flatfield.records import Leftover, Limits, Reply, Stop, ToolCall, ToolResult, Turn
 
 if TYPE_CHECKING:
@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 
     from flatfield.agent.lag import LagMeter
     from flatfield.vendors.base import Conversation
+
+
+# Says in one sentence what an exception was that nobody expected, and where it came from.
+
+
+def described(error: Exception) -> str:
+    """An error of ours speaks for itself; any other is named with its message and its place in the code."""
+    if isinstance(error, FlatfieldError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" (in {Path(frames[-1].filename).name}:{frames[-1].lineno}, {frames[-1].name})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"
+
 
 Blame = Literal["provider", "sandbox", "harness"]
 BLAME: tuple[tuple[type[Exception], Blame], ...] = ((ProviderError, "provider"), (NotReady, "sandbox"))

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from flatfield import plugins
 from flatfield.agent.destinations import sends
-from flatfield.agent.tiny import Watched, served_unlisted
+from flatfield.agent.tiny import WatchedConversation, served_unlisted
 from flatfield.errors import NotListed, NotReady
 from flatfield.http.connecting import is_loopback
 from flatfield.http.secrecy import scrubbed
@@ -122,7 +122,7 @@ class ProviderPool:
         conversation = await provider.converse(opening)
         if not traits_or_usual(agent.provider).asks_server or traits_or_usual(agent.provider).is_scaffold:
             return conversation
-        return Watched(conversation, agent, self._services, on_device=provider.on_device(agent))
+        return WatchedConversation(conversation, agent, self._services, on_device=provider.on_device(agent))
 
     def _allow(self, agent: AgentConfig) -> None:
         access = self._services.access

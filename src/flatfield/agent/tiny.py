@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig, ToolResult
     from flatfield.vendors.base import Conversation, Provider
 
+
 PROMPT = "Say ok."
 SECONDS = 20.0
 TOKENS = 16
@@ -106,7 +107,7 @@ async def served_unlisted(agent: AgentConfig, services: Services, missing: NotLi
     return f"{whose}, but is served{by}: a tiny request was answered"
 
 
-class Watched:
+class WatchedConversation:
     """A conversation of which it is told whose fault it is that a reply did not come in time.
 
     No headers from a server: the server's. Headers and then silence: another, tiny request to the same server decides.

@@ -1,26 +1,56 @@
-"""One trial's tools: checks what a model sends, runs the tool, and turns every mistake into text for the model."""
+"""One trial's tools: the seam that a tool implements, the check of what a model sends, and text for every mistake."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+from msgspec import Struct
 
 from flatfield import json_text, plugins
-from flatfield.agent.protocols import ToolText
 from flatfield.errors import ToolError
 from flatfield.records import ToolCall, ToolResult, ToolSpec
 from flatfield.signatures import ECHOED_LETTERS, Signature, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
 
-    from flatfield.agent.protocols import Tool
     from flatfield.agent.workspace import Workspace
     from flatfield.clock import Clock
+
+
+# The seam of the agent's room: a tool. One file each implements one.
+
+
+class ToolText(Struct, frozen=True, kw_only=True):
+    """What a tool answers whose call takes time that is not its own: `seconds` are, the rest is the harness's."""
+
+    text: str
+    seconds: float
+
+
+class Tool(Protocol):
+    """One tool of the nano agent, bound to one workspace."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """What the model is told."""
+        ...
+
+    async def call(self, arguments: Mapping[str, Any]) -> str | ToolText:
+        """Do it and answer in plain, short text.
+
+        Raises:
+            ToolError: it could not be done; the text tells the model what to do next.
+        """
+        ...
+
+
+# One trial's tools: checks what a model sends, runs the tool, and turns every mistake into text for the model.
+
 
 SHORT_CHARACTERS = 120
 RESULT_LIMIT_BYTES = 256 * 1024

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.runs.earlier import earlier_run
-from flatfield.runs.ids import NEWEST
-from flatfield.runs.results import load_result
-from flatfield.runs.verdicts.panel import counted_verdicts
+from flatfield.runs.judging import counted_verdicts
+from flatfield.runs.plan import NEWEST
+from flatfield.runs.results import earlier_run, load_result
 from flatfield.scoring.comparing import Group, against_earlier, asked_for, compare, read_field, side_of
 from flatfield.scoring.performance import settled
 

@@ -12,8 +12,8 @@ from flatfield.scoring.judge.reply import LETTERS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flatfield.runs.verdicts.fitness import Examination
-    from flatfield.scoring.judge.fitness import Criterion, Fitness, LabelledSet, ListFitness, Outcome
+    from flatfield.runs.judge_check import Examination
+    from flatfield.scoring.judge.fitness import Criterion, Fitness, Graded, LabelledSet, ListFitness
 
 WORST = 6
 
@@ -51,7 +51,7 @@ def verdict(found: Examination) -> str:
     )
 
 
-def _letters(title: str, outcomes: Sequence[Outcome]) -> Section:
+def _letters(title: str, outcomes: Sequence[Graded]) -> Section:
     counted = confusion(outcomes)
     columns = ("known", *LETTERS, "none")
     given = (*LETTERS, None)
@@ -81,7 +81,7 @@ def _kinds(figures: Fitness) -> Section:
     )
 
 
-def _errors(title: str, outcomes: Sequence[Outcome], cases: LabelledSet) -> Iterator[Section]:
+def _errors(title: str, outcomes: Sequence[Graded], cases: LabelledSet) -> Iterator[Section]:
     """The errors of two letters and more, with what is right."""
     why = {case.id: case.why for case in cases.cases}
     wrong = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from flatfield.machine.models import cache_folder
-from flatfield.runs.verdicts.fitness import examination
+from flatfield.runs.judge_check import examination
 from flatfield.scoring.judge.fitness import labelled_set
 from flatfield.scoring.judge.judge import mode_of, rubric_of
 from flatfield.scoring.performance import is_verified

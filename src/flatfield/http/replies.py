@@ -131,7 +131,7 @@ class Reader(Protocol):
         ...
 
 
-class Passing(Exception):
+class PassingFailure(Exception):
     """An attempt failed in a way that may pass; `wait_seconds` is what the server asked for."""
 
     def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
@@ -248,7 +248,9 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
     if not reader.complete:
         said = "" if reader.begun else bytes(marks.received[:SHOWN_BYTES]).decode("utf-8", "replace").strip()
         where = shown_url(str(response.url))
-        raise Passing(f"{where} ended the stream before the reply was complete{f'; it said: {said}' if said else ''}")
+        raise PassingFailure(
+            f"{where} ended the stream before the reply was complete{f'; it said: {said}' if said else ''}"
+        )
     return None
 
 
@@ -269,7 +271,7 @@ def reread(received: bytes, reader: Reader) -> None:
         if isinstance(decoder, EventDecoder) and decoder.stray and not reader.complete:
             _read(reader.whole, decoder.stray)
     if not reader.complete:
-        raise Passing("it ends before the reply does")
+        raise PassingFailure("it ends before the reply does")
 
 
 def _is_lines(body: bytes) -> bool:
@@ -311,7 +313,7 @@ def _read(take: Callable[[bytes], None], data: bytes) -> None:
     try:
         take(halves_marked(shallow(data)))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise Passing(f"the server sent a reply that cannot be read: {error}") from None
+        raise PassingFailure(f"the server sent a reply that cannot be read: {error}") from None
 
 
 def _is_beyond_cap(reader: Reader, marks: Marks) -> bool:
@@ -347,7 +349,7 @@ async def _next(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, 
                 return await response.content.readany()
         except TimeoutError:
             where = shown_url(str(response.url))
-            raise Passing(f"{where} sent nothing for {SILENT_SECONDS:g} s in the middle of its reply") from None
+            raise PassingFailure(f"{where} sent nothing for {SILENT_SECONDS:g} s in the middle of its reply") from None
     now = asyncio.get_running_loop().time()
     marks.finished = now if grown or marks.finished is None else marks.finished
     try:
@@ -377,7 +379,7 @@ async def refusal(response: aiohttp.ClientResponse, marks: Marks, clock: Clock) 
         wait_seconds = retry_after_seconds(response.headers.get("Retry-After"), clock)
         if wait_seconds is None:
             wait_seconds = retry_info_seconds(text)
-        return Passing(message, status=status, wait_seconds=wait_seconds)
+        return PassingFailure(message, status=status, wait_seconds=wait_seconds)
     return ProviderError(message, status=status)
 
 

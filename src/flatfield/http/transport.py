@@ -15,7 +15,7 @@ from msgspec import Struct
 from flatfield.errors import Interrupted, ProviderError
 from flatfield.http.arrivals import TimedSocket
 from flatfield.http.connecting import distrust, refused_by_proxy, trusted
-from flatfield.http.replies import RETRIED, Marks, Passing, Reader, read, refusal
+from flatfield.http.replies import RETRIED, Marks, PassingFailure, Reader, read, refusal
 from flatfield.http.retrying import Attempts, RetryPolicy
 from flatfield.http.secrecy import Secrets, scrubbed, shown_url
 from flatfield.http.services import place_of
@@ -119,7 +119,7 @@ class Transport:
             marks, reader = Marks(self._clock.now(), post.seconds, post.output_tokens), new_reader()
             try:
                 cut = await self._in_lane(post, reader, marks)
-            except Passing as error:
+            except PassingFailure as error:
                 attempts.failed(self._shown(error, post), reader, marks)
                 wait_seconds = self._policy.wait_seconds(attempt, error.wait_seconds, waited_seconds)
                 waited_seconds += wait_seconds
@@ -171,7 +171,7 @@ class Transport:
             self._queue_seconds += admission.queue_seconds
             try:
                 cut = await self._attempt(post, reader, marks)
-            except Passing as error:
+            except PassingFailure as error:
                 if error.status == ASKED_TOO_MUCH:
                     self._refused_times += 1
                     admission.refused(error.wait_seconds, self._refused_times)
@@ -230,7 +230,7 @@ class Transport:
                 raise ProviderError(f"no request can be made to {where}: {error}") from None
             if marks.limit is not None and marks.limit.expired() and marks.is_out:
                 return "time"
-            raise Passing(_trouble(error, where, marks, policy)) from None
+            raise PassingFailure(_trouble(error, where, marks, policy)) from None
 
     def _shown(self, error: Exception, post: Post) -> str:
         """An error's message without keys, cut only then: half a key would not be known for one."""

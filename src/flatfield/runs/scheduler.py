@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flatfield.runs.traffic.lanes import Lanes
     from flatfield.vendors.base import Lane
 
+
 T = TypeVar("T")
 JOBS = 8
 NotStarted = Literal["budget", "time", "interrupted", "store"]
@@ -88,7 +89,7 @@ async def run_trials(plans: Sequence[TrialPlan], means: Means, stop: asyncio.Eve
             they are paid for. The message says where the records are.
         asyncio.CancelledError: it was cancelled; what had finished is stored.
     """
-    session = _Session(means)
+    session = _RunningTrials(means)
     if stop.is_set():
         return session.summary(plans)
     work = asyncio.create_task(session.run(plans))
@@ -108,7 +109,7 @@ async def run_trials(plans: Sequence[TrialPlan], means: Means, stop: asyncio.Eve
     return session.summary(plans)
 
 
-class _Session:
+class _RunningTrials:
     """One call of `run_trials`: what is shared between its trials."""
 
     def __init__(self, means: Means) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flatfield.agent.files.removing import discard
+from flatfield.agent.files.openat import discard
 from flatfield.children.starting import reap
 from flatfield.errors import FlatfieldError
 from flatfield.machine.sandbox.finding import sweep_containers

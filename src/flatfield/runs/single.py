@@ -7,6 +7,7 @@ import os
 import random
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -18,10 +19,11 @@ from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.guarding import Protection, check_workspace
 from flatfield.agent.files.searching import remember_all
 from flatfield.agent.files.shielding import alone
+from flatfield.agent.files.stamping import Looks
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.agent.tools.run_command import run_shielded
 from flatfield.agent.workspace import SANDBOX_ROOT
-from flatfield.errors import NotReady
+from flatfield.errors import FlatfieldError, NotReady
 from flatfield.http.services import Kept, Services
 from flatfield.http.transport import open_session
 from flatfield.machine.models import cache_folder
@@ -29,29 +31,97 @@ from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.machine.sandbox.ownership import journal_of, settle
 from flatfield.records import Evaluation, Event, Run, Task, TrialPlan
-from flatfield.runs.ids import new_run_id
 from flatfield.runs.order import versions
+from flatfield.runs.plan import new_run_id
 from flatfield.runs.probing import Probing, with_protocol
-from flatfield.runs.remembering import ProgramAtWork, Remembering
 from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes, limit_agents
-from flatfield.runs.trial import Assignment, Ground, TrialWork, needs_sandbox, tool_names
+from flatfield.runs.trial import Assignment, Ground, TrialWork, Unseen, needs_sandbox, tool_names
 from flatfield.scoring.prices.pricing import Prices
-from flatfield.tasks.access import nobody
+from flatfield.tasks.access import is_code, nobody
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
-    from flatfield.agent.files.changed import Beside
+    from flatfield.agent.files.changed import Beside, CodeWitness
     from flatfield.clock import Clock
     from flatfield.machine.protocols import Sandbox
     from flatfield.records import AgentConfig, LaneLimits, Limits, TrialRecord
     from flatfield.runs.store.underway import Underway
-    from flatfield.runs.traffic.gate import Gate
+    from flatfield.runs.traffic.servers import Gate
     from flatfield.tasks.access import Access
+    from flatfield.tasks.ledger import Ledger
+
+
+# Remembers the code that an agent writes in a user's own folder, in the ledger of trust, before anybody can run it.
+
+
+OWN = ".flatfield"
+"""What we write ourselves while an agent works in a project's own folder."""
+
+
+class Remembering:
+    """A witness that tells the ledger; where it cannot be written, that is said once, and the work goes on."""
+
+    def __init__(self, root: Path, ledger: Ledger, observe: Callable[[Event], None]) -> None:
+        self._root = root
+        self._ledger = ledger
+        self._observe = observe
+        self._said = False
+
+    def writes(self, path: str, data: bytes) -> None:
+        """A file is about to be written; `path` is relative to the workspace."""
+        if is_code(Path(path), data):
+            self._try(lambda: self._ledger.wrote(self._whole((path,))))
+
+    def begins(self) -> str:
+        """A command, or a program, is about to write unseen; the mark to settle."""
+        marks: list[str] = []
+        self._try(lambda: marks.append(self._ledger.begins(str(self._root))))
+        return "".join(marks)
+
+    def settled(self, mark: str, paths: Collection[str]) -> None:
+        """All that was written under a mark is known: these files."""
+        self._try(lambda: self._ledger.settled(mark, self._whole(paths)))
+
+    def _whole(self, paths: Iterable[str]) -> Iterator[str]:
+        for path in paths:
+            place = self._root / path
+            yield str(place.parent.resolve() / place.name)
+
+    def _try(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except FlatfieldError as error:
+            if not self._said:
+                text = f"the code that is written here is not remembered: {error}"
+                self._observe(Event(kind="note", text=text))
+            self._said = True
+
+
+class ProgramAtWork(Unseen):
+    """An agent that is a program, and writes with its own hands: what it changed shows in the folder's stat stamps."""
+
+    def __init__(self, files: ConfinedFiles) -> None:
+        self._files = files
+        self._looks = Looks(files.root, (OWN,))
+        self._witness: CodeWitness | None = files.changed.witness if files.changed else None
+        self._mark = ""
+        self._since = 0
+
+    def begins(self) -> None:
+        """It will write now."""
+        self._mark = self._witness.begins() if self._witness else ""
+        self._since = self._files.changed.moment if self._files.changed else 0
+        self._looks()
+
+    def ended(self) -> None:
+        """It writes no more."""
+        self._looks()
+        self._files.settle_unseen(self._looks, self._mark, self._since)
+
 
 PROMPT = "prompt"
 """The id of the task that a bare prompt is."""

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flatfield import plugins
-from flatfield.agent.bugs import described
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.copying import copy
-from flatfield.agent.files.removing import discard
-from flatfield.agent.loop import NanoAgent, Outcome
+from flatfield.agent.files.openat import discard
+from flatfield.agent.loop import NanoAgent, Outcome, described
 from flatfield.agent.recalling import Resumed, resumed
 from flatfield.agent.system_prompt import system_prompt
 from flatfield.agent.toolbox import failed_in_short, open_tools
@@ -25,10 +24,10 @@ from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.interpreter import with_packages
 from flatfield.machine.sandbox.ownership import adopt
 from flatfield.records import Event, Failure, Limits, TrialRecord, Turn
-from flatfield.runs.store.threads import to_the_end, whatever_comes
 from flatfield.runs.store.underway import LOST, Begun
-from flatfield.runs.sums import queue_seconds, sums
-from flatfield.runs.traffic.quiet import verify_quietly
+from flatfield.runs.store.writer import to_the_end, whatever_comes
+from flatfield.runs.totals import queue_seconds, sums
+from flatfield.runs.traffic.lanes import verify_quietly
 from flatfield.runs.witness import with_testimony
 from flatfield.scoring.fairness.conditions import turn_conditions
 from flatfield.scoring.fairness.received import oddity

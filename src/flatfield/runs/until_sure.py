@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from flatfield.records import Event, Run, RunResult, TrialPlan
+from flatfield.runs.judging import counted_verdicts
 from flatfield.runs.plan import how_often, plan, roster
 from flatfield.runs.scheduler import Summary
-from flatfield.runs.verdicts.panel import counted_verdicts
 from flatfield.scoring.front import MARGIN, Order, Pair, order_of
 from flatfield.scoring.grading import control_names, grade
 from flatfield.scoring.judge.judge import is_comparative, rubric_of

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import Anchors, Cell, Interval, Run, Scorecard, TrialRecord, Verdict, Weights
     from flatfield.scoring.performance import Figures, Measured
-    from flatfield.scoring.standing import Known
+    from flatfield.scoring.standing import KnownPart
 
 
 def grade(
@@ -199,7 +199,7 @@ def _sheets(
 
 
 def _ranked(
-    cards: Sequence[Scorecard], cells: Sequence[Cell], weights: Weights, state: Mapping[str, Known]
+    cards: Sequence[Scorecard], cells: Sequence[Cell], weights: Weights, state: Mapping[str, KnownPart]
 ) -> tuple[Scorecard, ...]:
     """Rank ranges from resampled ranks, for all that have an overall; nobody's reaches above those who stand above."""
     field = [card for card in cards if card.agent in state and card.overall.score is not None]

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult, Task
 
+
 KS = (1, 2, 3, 5, 10, 20, 50)
 
 
-class Passing(Struct, frozen=True, kw_only=True):
+class PassRates(Struct, frozen=True, kw_only=True):
     """An agent's two figures for one k, over the `tasks` that it was measured on at least k times; `trials` of them."""
 
     agent: str
@@ -52,11 +53,11 @@ def threshold(task: Task) -> float:
     return ALL if is_verified(task) or not (task.rubric or task.verifiers) else MIDPOINTS["S"]
 
 
-def passing(result: RunResult) -> tuple[Passing, ...]:
+def passing(result: RunResult) -> tuple[PassRates, ...]:
     """Every agent's figures, for k of 1, 2, 3, 5, 10, 20, 50 and its number of repeats; each task counts once."""
     figures = measure(result.run, result.trials, result.verdicts).figures
     levels = {task.id: threshold(task) for task in result.run.tasks}
-    found: list[Passing] = []
+    found: list[PassRates] = []
     for agent in result.run.agents:
         counts = [
             (len(trials), sum(each.score >= level for each in trials))
@@ -67,13 +68,13 @@ def passing(result: RunResult) -> tuple[Passing, ...]:
     return tuple(found)
 
 
-def _of_agent(agent: str, counts: Sequence[tuple[int, int]]) -> list[Passing]:
+def _of_agent(agent: str, counts: Sequence[tuple[int, int]]) -> list[PassRates]:
     most = max((n for n, _ in counts), default=0)
     rows = []
     for k in sorted({*(k for k in KS if k <= most), *({most} if most else ())}):
         able = [(n, passed) for n, passed in counts if n >= k]
         rows.append(
-            Passing(
+            PassRates(
                 agent=agent,
                 k=k,
                 at_least_once=mean(pass_at_k(n, passed, k) for n, passed in able),

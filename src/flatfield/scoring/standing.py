@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flatfield.records import Cell, Scorecard
 
 
-class Known(Struct, frozen=True, kw_only=True):
+class KnownPart(Struct, frozen=True, kw_only=True):
     """What an agent's trials leave open: `gap`, the mean share of them that is not measured (0..1).
 
     A trial that lacks a check which others have counts with that check's share. `least`: its performance by task if all
@@ -26,7 +26,7 @@ class Known(Struct, frozen=True, kw_only=True):
     tasks: tuple[str, ...]
 
 
-def known(agents: Iterable[str], cells: Sequence[Cell]) -> dict[str, Known]:
+def known(agents: Iterable[str], cells: Sequence[Cell]) -> dict[str, KnownPart]:
     """By agent. Tasks on which none of the agents was measured are left out: they tell nobody from another."""
     names = set(agents)
     counted = {cell.task for cell in cells if cell.n and cell.agent in names}
@@ -37,9 +37,9 @@ def known(agents: Iterable[str], cells: Sequence[Cell]) -> dict[str, Known]:
     return {agent: _known(own) for agent, own in found.items()}
 
 
-def _known(cells: Sequence[Cell]) -> Known:
+def _known(cells: Sequence[Cell]) -> KnownPart:
     planned = {cell.task: max(cell.planned, cell.n, 1) for cell in cells}
-    return Known(
+    return KnownPart(
         gap=mean(1.0 - (1.0 - cell.down - cell.up) * cell.n / planned[cell.task] for cell in cells) if cells else 0.0,
         least={cell.task: _least(cell) * cell.n / planned[cell.task] for cell in cells},
         tasks=tuple(cell.task for cell in cells if not cell.n),
@@ -50,7 +50,7 @@ def _least(cell: Cell) -> float:
     return (cell.performance.score or 0.0) - cell.down
 
 
-def best_first(cards: Sequence[Scorecard], found: Mapping[str, Known]) -> tuple[str, ...]:
+def best_first(cards: Sequence[Scorecard], found: Mapping[str, KnownPart]) -> tuple[str, ...]:
     """The agents of `found` with an overall, best first: who does the job (C or better), then by overall, performance.
 
     One with unmeasured trials or checks comes after all that `did_as_well`, whatever its averages are: also after who
@@ -69,7 +69,7 @@ def best_first(cards: Sequence[Scorecard], found: Mapping[str, Known]) -> tuple[
     return tuple(order)
 
 
-def above_of(card: Scorecard, field: Sequence[Scorecard], found: Mapping[str, Known]) -> frozenset[str]:
+def above_of(card: Scorecard, field: Sequence[Scorecard], found: Mapping[str, KnownPart]) -> frozenset[str]:
     """Who of the field stands above the agent whatever the averages say."""
     able = surely_able(field, found)
     return frozenset(
@@ -79,7 +79,7 @@ def above_of(card: Scorecard, field: Sequence[Scorecard], found: Mapping[str, Kn
     )
 
 
-def surely_able(field: Sequence[Scorecard], found: Mapping[str, Known]) -> frozenset[str]:
+def surely_able(field: Sequence[Scorecard], found: Mapping[str, KnownPart]) -> frozenset[str]:
     """Who does the job, and of whom nobody that does not do it did as well as is known.
 
     What follows from `did_as_well` never leads from these back to the others, so that the order has no circle.
@@ -97,7 +97,7 @@ def does_the_job(card: Scorecard) -> bool:
     return (card.performance.score or 0.0) >= HOLDS
 
 
-def did_as_well(one: Known, other: Known) -> bool:
+def did_as_well(one: KnownPart, other: KnownPart) -> bool:
     """Whether `one`, of which less is missing, did as well on every task as `other` is known to have done."""
     if one.gap >= other.gap:
         return False

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from flatfield.scoring.scales import Measure
     from flatfield.scoring.work import Scores
 
+
 UNCHECKED = "what checks that were not measured leave"
 
 
-class Bounds(Struct, frozen=True, kw_only=True):
+class ScoreBounds(Struct, frozen=True, kw_only=True):
     """One agent's scores on one task as they are, and if all that was not checked had failed, or had been full."""
 
     cell: Cell
@@ -32,13 +33,13 @@ class Bounds(Struct, frozen=True, kw_only=True):
     most: Scores
 
 
-def bounds_of(cell: Cell, figures: Sequence[Figures], anchors: Mapping[Measure, Anchors | None]) -> Bounds:
+def bounds_of(cell: Cell, figures: Sequence[Figures], anchors: Mapping[Measure, Anchors | None]) -> ScoreBounds:
     """The cell's scores, with the scales held."""
 
     def scores(moved: Iterable[Figures]) -> Scores:
         return task_scores({"": tuple(moved)}, anchors)[""]
 
-    return Bounds(
+    return ScoreBounds(
         cell=cell,
         now=scores(figures),
         least=scores(replace(each, score=max(each.score - each.down, 0.0)) for each in figures),
@@ -46,7 +47,7 @@ def bounds_of(cell: Cell, figures: Sequence[Figures], anchors: Mapping[Measure, 
     )
 
 
-def widen_cell(found: Bounds, weights: Weights) -> Cell:
+def widen_cell(found: ScoreBounds, weights: Weights) -> Cell:
     """The cell with intervals that hold what was not checked."""
     cell = found.cell
     ends = _ends([found], weights, dearest=False)
@@ -59,7 +60,7 @@ def widen_cell(found: Bounds, weights: Weights) -> Cell:
     )
 
 
-def widen_card(card: Scorecard, found: Sequence[Bounds], weights: Weights) -> Scorecard:
+def widen_card(card: Scorecard, found: Sequence[ScoreBounds], weights: Weights) -> Scorecard:
     """The scorecard with intervals that hold what was not checked on any of its tasks."""
     ends = _ends(found, weights, dearest=counts_dearest(card.performance, card.cost, weights))
     return replace(
@@ -71,7 +72,7 @@ def widen_card(card: Scorecard, found: Sequence[Bounds], weights: Weights) -> Sc
     )
 
 
-def _ends(found: Sequence[Bounds], weights: Weights, *, dearest: bool) -> list[tuple[float, float]]:
+def _ends(found: Sequence[ScoreBounds], weights: Weights, *, dearest: bool) -> list[tuple[float, float]]:
     """How far performance, speed, cost and overall may fall and rise."""
     least, now, most = (
         _figures([getattr(each, name) for each in found], weights, dearest=dearest) for name in ("least", "now", "most")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig
     from flatfield.tasks.ledger import Contents
 
+
 Answer = Literal["once", "always", "no"]
 LINE_CHARACTERS = 300
 SHOWN_CHARACTERS = 100_000
@@ -65,7 +66,7 @@ class Want(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asking:
+class TrustQuestion:
     """How a user is asked: `ask` gets a folder and its wants; `further` tells what else the folder's agents want."""
 
     ask: Callable[[str, Sequence[Want]], Answer]
@@ -108,7 +109,7 @@ class Access:
     _: KW_ONLY
     now: Callable[[], str] = lambda: ""
     origins: Mapping[str, str] = field(default_factory=dict)
-    asking: Asking | None = None
+    asking: TrustQuestion | None = None
     home: Path | None = None
     everything: bool = False
     strict: bool = False

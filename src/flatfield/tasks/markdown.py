@@ -14,6 +14,7 @@ from flatfield.tasks.source import Findings, Lines, closest, lettered
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
+
 SECTIONS = ("Instructions", "Variables", "Agents", "Expected Output", "Grading rubric")
 """The `##` headings that mean something in a LOP; case does not count."""
 
@@ -35,7 +36,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class PromptSection:
     """What stands below one of the known headings; `line` (from 1) is the heading's."""
 
     name: str
@@ -48,7 +49,7 @@ class Prompt:
     """A Markdown body taken apart; `others` are second-level headings that mean nothing here, with their lines."""
 
     title: str = ""
-    sections: dict[str, Section] = field(default_factory=dict)
+    sections: dict[str, PromptSection] = field(default_factory=dict)
     variables: dict[str, Variable] = field(default_factory=dict)
     others: tuple[tuple[str, int], ...] = ()
 
@@ -90,7 +91,7 @@ def parse(text: str, body_start: int, found: Findings) -> Prompt:
     )
 
 
-def agent_lines(section: Section, found: Findings) -> tuple[str, ...]:
+def agent_lines(section: PromptSection, found: Findings) -> tuple[str, ...]:
     """The names in the `@agent-NAME PROMPT` lines of a section, in order; fenced code and comments do not count."""
     lines = Lines.of(section.text)
     hidden: set[int] = set()
@@ -144,8 +145,8 @@ def _known(title: str) -> str | None:
     return _BY_NAME.get(_clean(title).rstrip(":").lower())
 
 
-def _sections(lines: Lines, headings: list[_Heading], found: Findings) -> dict[str, Section]:
-    sections: dict[str, Section] = {}
+def _sections(lines: Lines, headings: list[_Heading], found: Findings) -> dict[str, PromptSection]:
+    sections: dict[str, PromptSection] = {}
     parts = [heading for heading in headings if heading.level <= 2]
     for heading, following in zip_longest(parts, parts[1:]):
         name = heading.name
@@ -155,7 +156,7 @@ def _sections(lines: Lines, headings: list[_Heading], found: Findings) -> dict[s
             found.add(heading.index + 1, f"`## {name}` stands twice", f"keep one (see line {sections[name].line})")
             continue
         end = lines.start(following.index) if following else len(lines.text)
-        sections[name] = Section(name, lines.text[lines.start(heading.index + 1) : end], heading.index + 1)
+        sections[name] = PromptSection(name, lines.text[lines.start(heading.index + 1) : end], heading.index + 1)
     return sections
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import date  # noqa: TC003 - msgspec
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from flatfield import plugins
 from flatfield.records import AgentConfig
+
+if TYPE_CHECKING:
+    from datetime import date
 
 SOON_DAYS = 60
 """How long before its day a model's retirement is said to those who use it."""
@@ -21,7 +23,7 @@ SHIPPED = "shipped"
 """The source of the agents that flatfield brings along."""
 
 
-class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KnownModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model by the name of its agent; None: not known. `retires` is the first day on which it is not served.
 
     `successor` is the model that its vendor recommends then, "" while none is known.
@@ -40,13 +42,13 @@ class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.retires is not None and self.retires <= today
 
 
-def known_models() -> tuple[Known, ...]:
+def known_models() -> tuple[KnownModel, ...]:
     """All of them, vendor by vendor, older ones first."""
     tables: dict[str, dict[str, Any]] = tomllib.loads((Path(__file__).parent / "roster.toml").read_text("utf-8"))
-    return tuple(msgspec.convert({"name": name, **table}, Known) for name, table in tables.items())
+    return tuple(msgspec.convert({"name": name, **table}, KnownModel) for name, table in tables.items())
 
 
-def as_agent(known: Known) -> AgentConfig:
+def as_agent(known: KnownModel) -> AgentConfig:
     """The agent that asks for this model as its vendor serves it; nothing else is set."""
     return AgentConfig(name=known.name, provider=known.provider, model=known.model, source=SHIPPED)
 
@@ -83,11 +85,11 @@ def context_tokens(agent: AgentConfig) -> int | None:
     return found.context_tokens if found else None
 
 
-def _known(agent: AgentConfig) -> Known | None:
+def _known(agent: AgentConfig) -> KnownModel | None:
     return next((k for k in known_models() if (k.provider, k.model) == (agent.provider, agent.model)), None)
 
 
-def _instead(known: Known) -> str:
+def _instead(known: KnownModel) -> str:
     return f"; the one to use instead is {known.successor}" if known.successor else ""
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flatfield.testing.server import FakeReply, FakeServer, Fault
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault
 from flatfield.testing.wires.openai_chat import ChatWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flatfield.testing.server import Step
+    from flatfield.testing.fake_server import Step
 
 __all__ = ["FakeChat", "FakeReply", "Fault"]
 

@@ -235,7 +235,7 @@ def closest(name: str, names: Sequence[str]) -> str:
     return f"{', '.join(ordered[:NAMED])}{more}"
 
 
-class _Named(Struct):
+class _NamedModel(Struct):
     id: str
 
 
@@ -245,7 +245,7 @@ def listed_ids(body: bytes) -> list[Listed]:
     Raises:
         ValueError: it is no JSON.
     """
-    return [Listed(id=each.id) for each in entries(body, "data", _Named)]
+    return [Listed(id=each.id) for each in entries(body, "data", _NamedModel)]
 
 
 def with_version(base_url: str) -> str:

@@ -34,7 +34,7 @@ class Recalled:
         Raises:
             ProviderError: it was refused then; or the record does not hold it whole.
         """
-        from flatfield.http.replies import Passing, reread  # aiohttp comes with it
+        from flatfield.http.replies import PassingFailure, reread  # aiohttp comes with it
         from flatfield.http.transport import Exchange
 
         if not self._wires[turn - 1]:
@@ -45,7 +45,7 @@ class Recalled:
         reader = new_reader()
         try:
             reread(zlib.decompress(wire.received), reader)
-        except (zlib.error, Passing) as error:
+        except (zlib.error, PassingFailure) as error:
             raise ProviderError(f"the record of turn {turn} does not hold a whole reply: {error}") from None
         return Exchange(
             reader=reader,

@@ -106,7 +106,7 @@ _PYTHONIC = re.compile(r"\[?\s*(?:default_api\.)?(?P<call>[A-Za-z_]\w*(?:\.call)
 _CLOSING = re.compile(rf"(?:\s*(?:```|(?!{OPENS_CALL.pattern}|{MADE_UP.pattern}){MARKUP}))*")
 
 
-class Written(NamedTuple):
+class WrittenCall(NamedTuple):
     """A call as it was written; `values` by argument, those in `positional` by their place.
 
     `values` None: none were written. `are_texts`: they are, whatever the tool's schema says.
@@ -123,7 +123,7 @@ class Marked(NamedTuple):
 
     start: int
     end: int
-    calls: tuple[Written, ...]
+    calls: tuple[WrittenCall, ...]
 
 
 def marked_calls(text: str) -> Iterator[Marked]:
@@ -153,7 +153,7 @@ def json_at(text: str, start: int) -> tuple[Any, int] | None:
     return None if json_text.is_deeper(text[start:end]) else (value, end)
 
 
-def calls_of(value: object) -> Iterator[Written]:
+def calls_of(value: object) -> Iterator[WrittenCall]:
     """The calls that a JSON value is: one, a list of them, or what APIs wrap around."""
     if isinstance(value, list):
         for item in value:
@@ -171,10 +171,10 @@ def calls_of(value: object) -> Iterator[Written]:
         arguments = next((value[key] for key in _ARGUMENTS if key in value), None)
         given = _as_object(arguments)
         if given is not None or arguments is None:
-            yield Written(name.removeprefix("functions."), given)
+            yield WrittenCall(name.removeprefix("functions."), given)
 
 
-def python_calls(code: str) -> tuple[Written, ...]:
+def python_calls(code: str) -> tuple[WrittenCall, ...]:
     """Calls as Python writes them, of literals only; none where any of it is other code."""
     try:
         tree = ast.parse(code.strip())
@@ -184,7 +184,7 @@ def python_calls(code: str) -> tuple[Written, ...]:
     return () if None in calls else tuple(call for call in calls if call is not None)
 
 
-def _calls_at(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+def _calls_at(text: str, start: int) -> tuple[tuple[WrittenCall, ...], int] | None:
     """The calls that begin there, in whichever form, and where they end."""
     for read in (_from_json, _from_block, _from_keys, _from_braces, _from_name, _from_python):
         if found := read(text, start):
@@ -192,32 +192,32 @@ def _calls_at(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
     return None
 
 
-def _from_json(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+def _from_json(text: str, start: int) -> tuple[tuple[WrittenCall, ...], int] | None:
     """`{"name": …, "arguments": {…}}`, or a list of such."""
     read = json_at(text, start) if text[start : start + 1] in {"{", "["} else None
     calls = tuple(calls_of(read[0])) if read else ()
     return (calls, read[1]) if read and calls else None
 
 
-def _from_name(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+def _from_name(text: str, start: int) -> tuple[tuple[WrittenCall, ...], int] | None:
     """`name{…}`, with one token or other between them."""
     named = _NAMED.match(text, start)
     read = json_at(text, named.end()) if named else None
     if named is None or read is None or not isinstance(read[0], dict):
         return None
-    return (Written(named["name"], read[0]),), read[1]
+    return (WrittenCall(named["name"], read[0]),), read[1]
 
 
-def _from_block(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+def _from_block(text: str, start: int) -> tuple[tuple[WrittenCall, ...], int] | None:
     """`<function=name>…</function>` and `<invoke name="name">…</invoke>`, with parameters or with JSON."""
     block = _BLOCK.match(text, start)
     if block is None:
         return None
     name, read = block["function"] or block["invoke"], json_at(block["body"].strip(), 0)
     if read and isinstance(read[0], dict):
-        return (Written(name, read[0]),), block.end()
+        return (WrittenCall(name, read[0]),), block.end()
     values = {each["name"]: _unbroken(each["value"]) for each in _PARAMETER.finditer(block["body"])}
-    return (Written(name, values, are_texts=True),), block.end()
+    return (WrittenCall(name, values, are_texts=True),), block.end()
 
 
 def _unbroken(value: str) -> str:
@@ -225,26 +225,26 @@ def _unbroken(value: str) -> str:
     return value[1:].removesuffix("\n") if value.startswith("\n") else value
 
 
-def _from_keys(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+def _from_keys(text: str, start: int) -> tuple[tuple[WrittenCall, ...], int] | None:
     """`name<arg_key>…</arg_key><arg_value>…</arg_value>`."""
     keyed = _KEYED.match(text, start)
     if keyed is None:
         return None
     values = {each["name"]: each["value"] for each in _KEY.finditer(keyed["body"])}
-    return (Written(keyed["name"], values, are_texts=True),), keyed.end()
+    return (WrittenCall(keyed["name"], values, are_texts=True),), keyed.end()
 
 
-def _from_braces(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+def _from_braces(text: str, start: int) -> tuple[tuple[WrittenCall, ...], int] | None:
     """`call:name{key:value}`, its texts between tokens that stand for quotation marks."""
     braced = _BRACED.match(text, start)
     if braced is None:
         return None
     fields = _FIELD.finditer(braced["body"])
     values = {each["name"]: next(part for part in each.groups()[1:] if part is not None) for each in fields}
-    return (Written(braced["name"], values, are_texts=True),), braced.end()
+    return (WrittenCall(braced["name"], values, are_texts=True),), braced.end()
 
 
-def _from_python(text: str, start: int) -> tuple[tuple[Written, ...], int] | None:
+def _from_python(text: str, start: int) -> tuple[tuple[WrittenCall, ...], int] | None:
     """`name(key="value")`, also several in a list, or as `name.call(…)`."""
     found = _PYTHONIC.match(text, start)
     calls = python_calls(found[0]) if found else ()
@@ -259,12 +259,12 @@ def _expressions(tree: ast.Module) -> Iterator[ast.AST]:
         yield from value.elts if isinstance(value, ast.List | ast.Tuple) else (value,)
 
 
-def _python_call(node: ast.AST) -> Written | None:
+def _python_call(node: ast.AST) -> WrittenCall | None:
     if not isinstance(node, ast.Call) or not (name := _python_name(node.func)):
         return None
     try:
         values = {word.arg or "": ast.literal_eval(word.value) for word in node.keywords}
-        return Written(name, values, tuple(map(ast.literal_eval, node.args)))
+        return WrittenCall(name, values, tuple(map(ast.literal_eval, node.args)))
     except (ValueError, TypeError, RecursionError, MemoryError):
         return None
 
@@ -318,7 +318,7 @@ class _Found(NamedTuple):
 
     start: int
     end: int
-    calls: tuple[Written, ...]
+    calls: tuple[WrittenCall, ...]
 
 
 def read_calls(text: str, tools: Sequence[ToolSpec], turn: int) -> tuple[ToolCall, ...]:
@@ -355,7 +355,7 @@ def _is_call_alone(text: str) -> bool:
     return isinstance(value.get("arguments", value.get("parameters")), dict)
 
 
-def _written(text: str) -> Iterator[Written]:
+def _written(text: str) -> Iterator[WrittenCall]:
     """All that has the form of a call, in the text's order; what lies within another one is part of it."""
     if len(text) > MOST_CHARACTERS:
         return
@@ -410,7 +410,7 @@ def _python(text: str) -> Iterator[_Found]:
             yield _Found(*found.span(), calls)
 
 
-def _arguments(written: Written, tool: ToolSpec) -> str | None:
+def _arguments(written: WrittenCall, tool: ToolSpec) -> str | None:
     """The arguments of a call as JSON; None where they are not what the tool takes."""
     asked = signature(tool)
     order = list(asked.types)

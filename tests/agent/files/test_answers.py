@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from flatfield.agent.files.answers import kind_of_answer, named_out, own_answers
+from flatfield.agent.files.copying import kind_of_answer, named_out, own_answers
 from flatfield.records import Task, VerifierSpec
 
 LOP = '# Edges\n\n## Variables\n\nPROMPT: "Read README.md"\n\n## Expected Output\n\nten lines\n'

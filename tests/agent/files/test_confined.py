@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flatfield.agent.files.beneath import best_opener, kernel_opener, open_by_walking
 from flatfield.agent.files.confined import ConfinedFiles
+from flatfield.agent.files.openat import best_opener, kernel_opener, open_by_walking
 from flatfield.errors import OutsideWorkspace, ToolError
 
 SECRET = b"secret-of-another-trial"
@@ -69,7 +69,7 @@ def test_without_openat2_the_walk_is_used(code: int, monkeypatch: pytest.MonkeyP
     def refused(folder: int, path: str, flags: int) -> int:
         raise OSError(code, os.strerror(code), path)
 
-    monkeypatch.setattr("flatfield.agent.files.beneath._openat2", lambda: refused)
+    monkeypatch.setattr("flatfield.agent.files.openat._openat2", lambda: refused)
     kernel_opener.cache_clear()
     try:
         assert best_opener() is open_by_walking
@@ -78,7 +78,7 @@ def test_without_openat2_the_walk_is_used(code: int, monkeypatch: pytest.MonkeyP
 
 
 def test_other_systems_have_no_kernel_opener(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flatfield.agent.files.beneath.sys.platform", "darwin")
+    monkeypatch.setattr("flatfield.agent.files.openat.sys.platform", "darwin")
     kernel_opener.cache_clear()
     try:
         assert kernel_opener() is None

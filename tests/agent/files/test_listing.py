@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.agent.files.listing import git_files, git_ignored
+from flatfield.agent.files.copying import git_files, git_ignored
 
 if TYPE_CHECKING:
     from pathlib import Path

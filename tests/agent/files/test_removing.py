@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from flatfield.agent.files.removing import discard
+from flatfield.agent.files.openat import discard
 
 
 def test_a_tree_deeper_than_paths_and_open_files_allow_is_deleted(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from flatfield.faces.claude_code.layout import PLUGIN, PROJECT, Layout
 from flatfield.faces.claude_code.parts import CALL_HOOKS, HOOKS, LINEUP, TOOL_MILLISECONDS, files, marketplace
 from flatfield.faces.speech.hooks import EVENTS
 from flatfield.records import AgentConfig
-from flatfield.runs.proof.checking import check_tasks
+from flatfield.runs.proof.proving import check_tasks
 from flatfield.tasks.access import everything
 from flatfield.tasks.agents import select_agents, wrapper_name
 from flatfield.tasks.hop import is_evaluation

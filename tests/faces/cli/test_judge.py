@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flatfield.records import AgentConfig
 from flatfield.scoring.judge.blinding import Blinder
 from flatfield.scoring.judge.fitness import Case, labelled_set
-from flatfield.scoring.judge.prompt import Room, Writer, room
+from flatfield.scoring.judge.prompt import PromptWriter, Room, room
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ LISTS_SIZE = room(AgentConfig(name="j", provider="openai-chat"), 6)
 
 
 def shown(case: Case, size: Room) -> str:
-    return Writer(case.task, case.task.rubric, Blinder(()), size).shown(case.trial)
+    return PromptWriter(case.task, case.task.rubric, Blinder(()), size).shown(case.trial)
 
 
 TEXTS = {case.id: shown(case, SIZE) for case in CASES}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from flatfield.faces.cli.ending import run_command
-from flatfield.runs.claim import claimed
+from flatfield.runs.run_lock import claimed
 from flatfield.runs.store.store import Store
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from flatfield.machine import memory
 from flatfield.machine.memory import Memory
-from flatfield.machine.models import pulling, store
+from flatfield.machine.models import places, pulling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ def cramped(monkeypatch: pytest.MonkeyPatch) -> None:
     def two() -> Memory:
         return Memory(total_bytes=2 * GB, available_bytes=GB // 2, is_limited=True)
 
-    for module in (memory, pulling, store):
+    for module in (memory, pulling, places):
         monkeypatch.setattr(module, "machine_memory", two)
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from flatfield.errors import NotReady
 from flatfield.http.services import Services
-from flatfield.machine.llama.server import LocalServers, ServerSpec, start_server, usable_threads
+from flatfield.machine.llama.hosting import LocalServers, ServerSpec, start_server, usable_threads
 from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ PROGRAM = """
 import asyncio, os, sys
 from pathlib import Path
 from flatfield.clock import SystemClock
-from flatfield.machine.llama.server import LocalServers, ServerSpec
+from flatfield.machine.llama.hosting import LocalServers, ServerSpec
 from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 
@@ -124,7 +124,7 @@ async def test_a_server_that_died_is_replaced(fake: Services, spec: Callable[...
 async def test_a_server_that_hangs_is_replaced(
     fake: Services, spec: Callable[..., ServerSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flatfield.machine.llama.server._HEALTH_LIMIT_SECONDS", 0.3)
+    monkeypatch.setattr("flatfield.machine.llama.hosting._HEALTH_LIMIT_SECONDS", 0.3)
     servers = LocalServers()
     first, _ = await servers.serve(spec(), fake)
     os.kill(first.pid, signal.SIGSTOP)
@@ -198,7 +198,7 @@ async def test_a_port_in_use(fake: Services, spec: Callable[..., ServerSpec]) ->
 async def test_a_load_that_takes_too_long_is_ended(
     fake: Services, spec: Callable[..., ServerSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flatfield.machine.llama.server._LOAD_LIMIT_SECONDS", 0.2)
+    monkeypatch.setattr("flatfield.machine.llama.hosting._LOAD_LIMIT_SECONDS", 0.2)
     with pytest.raises(NotReady, match=r"model-hang.gguf was not loaded within .* smaller model"):
         await start_server(spec("hang"), fake)
 

@@ -10,8 +10,8 @@ import pytest
 from flatfield.errors import NotReady
 from flatfield.http.services import Services
 from flatfield.machine.models import check_model
-from flatfield.machine.models.incoming import Expected, Incoming
-from flatfield.machine.models.store import pulled_path
+from flatfield.machine.models.incoming import ExpectedFile, Incoming
+from flatfield.machine.models.places import pulled_path
 
 FAKE = Path(__file__).parent.parent / "fake_llama"
 NAME = "hf:owner/repo/file.gguf"
@@ -35,7 +35,7 @@ def pulled(services: Services) -> Path:
     target.parent.mkdir(parents=True)
     with Incoming(target.with_name("part")) as incoming:
         incoming.write(b"GGUF")
-        incoming.commit(target, Expected())
+        incoming.commit(target, ExpectedFile())
     return target
 
 

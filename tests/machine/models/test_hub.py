@@ -11,7 +11,7 @@ from aiohttp import web
 
 from flatfield.errors import NotFound, NotReady
 from flatfield.machine.models.hub import Hub
-from flatfield.machine.models.incoming import Expected
+from flatfield.machine.models.incoming import ExpectedFile
 from flatfield.machine.models.known import HubSource
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ async def test_a_file_arrives(
     hub: Hub, fake: FakeHub, tmp_path: Path, content: bytes, seen: list[tuple[int, int | None]]
 ) -> None:
     target = tmp_path / "file.gguf"
-    await hub.fetch(SOURCE, target, Expected())
+    await hub.fetch(SOURCE, target, ExpectedFile())
     assert read(target) == content
     assert left(tmp_path) == ["file.gguf", "file.gguf.sha256"]
     assert seen[-1] == (len(content), len(content))
@@ -119,7 +119,7 @@ def read(path: Path) -> bytes:
 
 async def test_a_repository_that_was_renamed(hub: Hub, tmp_path: Path, content: bytes) -> None:
     target = tmp_path / "file.gguf"
-    await hub.fetch(HubSource(repository="old/repo", file=SOURCE.file), target, Expected())
+    await hub.fetch(HubSource(repository="old/repo", file=SOURCE.file), target, ExpectedFile())
     assert read(target) == content
 
 
@@ -128,7 +128,7 @@ async def test_cut_in_the_middle_it_goes_on(
     hub: Hub, fake: FakeHub, tmp_path: Path, content: bytes, cuts: list[int]
 ) -> None:
     fake.cuts = list(cuts)
-    await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+    await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
     assert read(tmp_path / "file.gguf") == content
     assert len(fake.ranges) == len(cuts) + 1
     assert fake.ranges[-1] is not None
@@ -139,7 +139,7 @@ async def test_a_cut_is_seen_where_no_length_was_announced(
 ) -> None:
     fake.cuts = [1_000_000]
     fake.says_length = False
-    await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+    await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
     assert read(tmp_path / "file.gguf") == content
     assert len(fake.ranges) == 2
 
@@ -147,7 +147,7 @@ async def test_a_cut_is_seen_where_no_length_was_announced(
 async def test_a_server_that_cannot_go_on_starts_again(hub: Hub, fake: FakeHub, tmp_path: Path, content: bytes) -> None:
     fake.cuts = [1_000_000]
     fake.takes_ranges = False
-    await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+    await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
     assert read(tmp_path / "file.gguf") == content
 
 
@@ -156,12 +156,12 @@ async def test_given_up_then_called_again_it_goes_on(
 ) -> None:
     fake.cuts = [2_000_000, *[0] * 6]
     with pytest.raises(NotReady, match=r"failed 6 times in a row .* run the same command again"):
-        await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+        await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
     assert clock.slept == [1, 2, 4, 8, 16, 30][: len(clock.slept)]
     [part] = left(tmp_path)
     assert part.endswith(".part")
     fake.cuts, fake.ranges = [], []
-    await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+    await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
     assert fake.ranges == ["bytes=2000000-"]
     assert read(tmp_path / "file.gguf") == content
     assert left(tmp_path) == ["file.gguf", "file.gguf.sha256"]
@@ -176,25 +176,27 @@ async def test_what_was_left_is_wrong_and_fetched_again(
     hub: Hub, fake: FakeHub, tmp_path: Path, content: bytes, size: int
 ) -> None:
     part_of(fake, tmp_path, b"x" * size)
-    await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+    await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
     assert read(tmp_path / "file.gguf") == content
 
 
 async def test_what_was_left_is_all_of_it(hub: Hub, fake: FakeHub, tmp_path: Path, content: bytes) -> None:
     part_of(fake, tmp_path, content)
-    await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+    await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
     assert fake.ranges == []
 
 
 async def test_what_was_left_of_another_version_goes(hub: Hub, tmp_path: Path, content: bytes) -> None:
     part_of(FakeHub(b"GGUF of yesterday"), tmp_path, b"GGUF of")
-    await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+    await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
     assert left(tmp_path) == ["file.gguf", "file.gguf.sha256"]
     assert read(tmp_path / "file.gguf") == content
 
 
-@pytest.mark.parametrize("known", [Expected(sha256="0" * 64), Expected(size_bytes=99), Expected(size_bytes=2_500_009)])
-async def test_another_file_than_expected_is_refused_and_removed(hub: Hub, tmp_path: Path, known: Expected) -> None:
+@pytest.mark.parametrize(
+    "known", [ExpectedFile(sha256="0" * 64), ExpectedFile(size_bytes=99), ExpectedFile(size_bytes=2_500_009)]
+)
+async def test_another_file_than_expected_is_refused_and_removed(hub: Hub, tmp_path: Path, known: ExpectedFile) -> None:
     with pytest.raises(NotReady):
         await hub.fetch(SOURCE, tmp_path / "file.gguf", known)
     assert [name for name in left(tmp_path) if not name.endswith(".part")] == []
@@ -203,7 +205,7 @@ async def test_another_file_than_expected_is_refused_and_removed(hub: Hub, tmp_p
 async def test_a_wrong_hash_says_both(hub: Hub, fake: FakeHub, tmp_path: Path) -> None:
     right = fake.sha256
     with pytest.raises(NotReady, match=f"refused and removed: .* SHA-256 {right}, expected .*{'0' * 64}"):
-        await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected(sha256="0" * 64))
+        await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile(sha256="0" * 64))
     assert left(tmp_path) == []
 
 
@@ -211,20 +213,20 @@ async def test_a_file_without_a_known_hash(hub: Hub, fake: FakeHub, tmp_path: Pa
     fake.sha256 = None
     fake.cuts = [1_000_000]
     (tmp_path / "file.gguf.unknown.part").write_bytes(b"GGUF of who knows what")
-    await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+    await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
     assert read(tmp_path / "file.gguf") == content
 
 
 async def test_what_is_no_model_is_removed(hub: Hub, fake: FakeHub, tmp_path: Path) -> None:
     fake.content, fake.sha256 = b"<html>", None
     with pytest.raises(NotReady, match="no GGUF file and was removed"):
-        await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+        await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
     assert left(tmp_path) == []
 
 
 async def test_a_file_that_is_not_there(hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"resolve/main/other.gguf is not there \(HTTP 404\)"):
-        await hub.fetch(HubSource(repository="owner/repo", file="other.gguf"), tmp_path / "file.gguf", Expected())
+        await hub.fetch(HubSource(repository="owner/repo", file="other.gguf"), tmp_path / "file.gguf", ExpectedFile())
     assert left(tmp_path) == []
 
 
@@ -234,7 +236,7 @@ async def test_a_refusal_is_final(
 ) -> None:
     fake.statuses = [status]
     with pytest.raises(NotReady, match=words):
-        await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+        await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
     assert clock.slept == []
 
 
@@ -242,7 +244,7 @@ async def test_a_busy_hub_is_asked_again(
     hub: Hub, fake: FakeHub, tmp_path: Path, content: bytes, clock: FakeClock
 ) -> None:
     fake.statuses = [503, 429, 500]
-    await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+    await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
     assert read(tmp_path / "file.gguf") == content
     assert clock.slept == [1, 2, 4]
 
@@ -252,7 +254,7 @@ async def test_no_hub(tmp_path: Path, clock: FakeClock, address: str) -> None:
     async with aiohttp.ClientSession() as session:
         hub = Hub(session, {"HF_ENDPOINT": address}, clock, lambda *_: None)
         with pytest.raises(NotReady, match="HF_ENDPOINT"):
-            await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+            await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
 
 
 async def test_a_full_disk_is_not_kept_full(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,5 +263,5 @@ async def test_a_full_disk_is_not_kept_full(hub: Hub, tmp_path: Path, monkeypatc
 
     monkeypatch.setattr("flatfield.machine.models.incoming.Incoming.write", full)
     with pytest.raises(OSError, match="No space left"):
-        await hub.fetch(SOURCE, tmp_path / "file.gguf", Expected())
+        await hub.fetch(SOURCE, tmp_path / "file.gguf", ExpectedFile())
     assert left(tmp_path) == []

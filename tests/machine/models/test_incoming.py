@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flatfield.errors import NotReady
-from flatfield.machine.models.incoming import Expected, Incoming, recorded_sha256
+from flatfield.machine.models.incoming import ExpectedFile, Incoming, recorded_sha256
 
 
 @settings(max_examples=25)
 @given(first=st.lists(st.binary(max_size=50)), second=st.lists(st.binary(max_size=50)))
 def test_any_pieces_in_two_goes_make_the_same_file(first: list[bytes], second: list[bytes]) -> None:
     whole = b"GGUF" + b"".join((*first, *second))
-    expected = Expected(sha256=hashlib.sha256(whole).hexdigest(), size_bytes=len(whole))
+    expected = ExpectedFile(sha256=hashlib.sha256(whole).hexdigest(), size_bytes=len(whole))
     with TemporaryDirectory() as folder:
         part, target = Path(folder) / "part", Path(folder) / "file.gguf"
         with Incoming(part) as incoming:
@@ -40,14 +40,15 @@ def test_a_wrong_file_never_takes_the_place_of_a_right_one(tmp_path: Path) -> No
     with Incoming(tmp_path / "part") as incoming:
         incoming.write(b"GGUF wrong")
         with pytest.raises(NotReady, match="refused and removed"):
-            incoming.commit(target, Expected(size_bytes=9))
+            incoming.commit(target, ExpectedFile(size_bytes=9))
     assert [path.name for path in tmp_path.iterdir()] == ["file.gguf"]
     assert target.read_bytes() == b"GGUF right"
 
 
 WHOLE = b"GGUF" + bytes(range(60))
 MILESTONES = [
-    Expected(size_bytes=end_bytes, sha256=hashlib.sha256(WHOLE[:end_bytes]).hexdigest()) for end_bytes in (20, 50, 64)
+    ExpectedFile(size_bytes=end_bytes, sha256=hashlib.sha256(WHOLE[:end_bytes]).hexdigest())
+    for end_bytes in (20, 50, 64)
 ]
 
 

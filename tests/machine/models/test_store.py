@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flatfield.errors import NotReady
 from flatfield.machine.models.known import KNOWN, KnownModel
-from flatfield.machine.models.store import find_model, hub_source, list_models, near_models, pulled_path, unknown_model
+from flatfield.machine.models.places import find_model, hub_source, list_models, near_models, pulled_path, unknown_model
 from flatfield.tasks.cache import cache_folder
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from flatfield.agent.files.confined import ConfinedFiles
-from flatfield.agent.files.removing import discard
+from flatfield.agent.files.openat import discard
 from flatfield.agent.workspace import changes, snapshot
 
 pytestmark = pytest.mark.needs("bwrap")

@@ -8,8 +8,8 @@ import pytest
 
 from flatfield.errors import NotReady
 from flatfield.records import Sabotage, SolutionStep, Task, VerifierSpec
-from flatfield.runs.proof.checking import check_tasks
-from flatfield.runs.solution_seconds import SolutionSeconds, folder_in
+from flatfield.runs.proof.proving import check_tasks
+from flatfield.runs.witness import SolutionSeconds, folder_in
 from flatfield.tasks.access import everything
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.errors import StoreError
-from flatfield.runs.store import damage
-from flatfield.runs.store.database import open_writer
-from flatfield.runs.store.rescue import Rescue
+from flatfield.runs.store import database
+from flatfield.runs.store.database import Rescue, open_writer
 from flatfield.runs.store.store import Store
 
 if TYPE_CHECKING:
@@ -158,12 +157,12 @@ def shown(store: Store) -> str | set[str]:
 
 
 async def test_a_large_store_is_not_looked_through(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(damage, "CHECKED_BYTES", 100)
+    monkeypatch.setattr(database, "CHECKED_BYTES", 100)
     assert len(store.runs()) == RUNS
 
 
 async def test_pages_are_looked_through_once_for_each_state(store: Store) -> None:
-    damage._problem.cache_clear()
+    database._problem.cache_clear()
     for _ in range(3):
         store.runs()
-    assert damage._problem.cache_info().misses == 1
+    assert database._problem.cache_info().misses == 1

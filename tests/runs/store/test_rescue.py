@@ -10,7 +10,7 @@ import pytest
 from msgspec import json
 
 from flatfield.records import Run, TrialRecord, Verdict
-from flatfield.runs.store.rescue import Rescue, leftovers, taken
+from flatfield.runs.store.database import Rescue, leftovers, taken
 from flatfield.runs.store.store import Store
 
 if TYPE_CHECKING:

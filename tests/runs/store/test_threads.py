@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from flatfield.runs.store.threads import to_the_end, whatever_comes
+from flatfield.runs.store.writer import to_the_end, whatever_comes
 
 
 async def test_results_and_errors_come_out() -> None:

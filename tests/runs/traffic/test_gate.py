@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flatfield.runs.traffic.gate import Gate
+from flatfield.runs.traffic.servers import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ import pytest
 from flatfield.records import LaneLimits
 from flatfield.runs.traffic.devices import Devices
 from flatfield.runs.traffic.lanes import Lanes
-from flatfield.runs.traffic.pressure import REFUSED_OF_RECENT, SERVED_TO_GROW
+from flatfield.runs.traffic.servers import REFUSED_OF_RECENT, SERVED_TO_GROW
 from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:

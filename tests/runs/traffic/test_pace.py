@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.runs.traffic.pace import LONGEST_PAUSE_SECONDS, MINUTE_SECONDS, Pace, Sending
+from flatfield.runs.traffic.servers import LONGEST_PAUSE_SECONDS, MINUTE_SECONDS, Pace, Sending
 from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.runs.traffic.pressure import (
+from flatfield.runs.traffic.servers import (
     OFTEN_IN_A_ROW,
     RAREST_GROWTH,
     RECENT_REQUESTS,
     REFUSED_OF_RECENT,
     SERVED_TO_GROW,
-    Pressure,
+    SharedPressure,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def answer(pressure: Pressure, answers: Sequence[bool]) -> None:
+def answer(pressure: SharedPressure, answers: Sequence[bool]) -> None:
     """One request after the other, True: refused; as many others as there may be stay under way."""
     for refused in answers:
         asking = pressure.sent()
@@ -33,9 +33,9 @@ def answer(pressure: Pressure, answers: Sequence[bool]) -> None:
         pressure.ended()
 
 
-def busy(width: int, others: int) -> Pressure:
+def busy(width: int, others: int) -> SharedPressure:
     """A lane so wide, with so many requests under way that nobody answers yet."""
-    pressure = Pressure(width)
+    pressure = SharedPressure(width)
     for _ in range(others):
         pressure.sent()
     return pressure
@@ -78,7 +78,7 @@ def test_it_is_the_share_of_the_last_ones_that_counts() -> None:
 
 
 def test_a_burst_into_a_server_that_takes_ten_comes_near_them_at_once() -> None:
-    pressure = Pressure(50)
+    pressure = SharedPressure(50)
     askings = [pressure.sent() for _ in range(50)]
     for asking in askings[10:]:
         pressure.refused(asking)
@@ -87,7 +87,7 @@ def test_a_burst_into_a_server_that_takes_ten_comes_near_them_at_once() -> None:
 
 
 def test_a_refusal_of_the_only_request_under_way_says_nothing_of_the_width() -> None:
-    pressure = Pressure(16)
+    pressure = SharedPressure(16)
     answer(pressure, [True] * 100)
     assert pressure.width == 16
 
@@ -122,7 +122,7 @@ def test_growing_that_was_too_much_is_tried_again_more_and_more_rarely() -> None
     story=st.lists(st.tuples(st.sampled_from(["sent", "refused", "served", "ended"]), st.integers(0, 40))),
 )
 def test_it_stays_between_one_and_its_width_and_comes_back(width: int, story: Sequence[tuple[str, int]]) -> None:
-    pressure = Pressure(width)
+    pressure = SharedPressure(width)
     under_way = [pressure.sent()]
     for event, number in story:
         if event == "sent" and len(under_way) < pressure.width:

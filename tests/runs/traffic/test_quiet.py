@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.records import Check, Task, VerifierSpec
-from flatfield.runs.traffic import quiet
+from flatfield.runs.traffic import lanes as quiet
 from flatfield.runs.traffic.devices import Devices
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.scoring.protocols import VerifyContext

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.records import LaneLimits
-from flatfield.runs.traffic.servers import Quarters, Server, limits_of, narrower
+from flatfield.runs.traffic.servers import Quarters, ServerLimits, limits_of, narrower
 from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def test_all_get_their_turn_and_never_more_at_once_than_it_is_wide(
 ) -> None:
     async def told() -> None:
         clock = FakeClock()
-        server = Server(clock, LaneLimits(concurrent=concurrent, requests_per_minute=5))
+        server = ServerLimits(clock, LaneLimits(concurrent=concurrent, requests_per_minute=5))
         models = [Quarters(clock, lambda: None) for _ in range(2)]
         for quarters in models:
             quarters.fill(server.lane_width(16))
@@ -57,7 +57,7 @@ def test_all_get_their_turn_and_never_more_at_once_than_it_is_wide(
 
 
 async def test_cancelled_attempts_leave_no_trace(clock: FakeClock) -> None:
-    server, quarters = Server(clock, LaneLimits(concurrent=1)), Quarters(clock, lambda: None)
+    server, quarters = ServerLimits(clock, LaneLimits(concurrent=1)), Quarters(clock, lambda: None)
     async with quarters.admit(server, 1, nullcontext):
         waiting = asyncio.create_task(quarters.admit(server, 1, nullcontext).__aenter__())
         await asyncio.sleep(0)

@@ -13,8 +13,8 @@ import pytest
 from flatfield.clock import SystemClock
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.records import AgentConfig, LaneLimits
-from flatfield.runs.verdicts.courtroom import Bar, courtroom
-from flatfield.runs.verdicts.fitness import Desk, Examination, examination, examine, examine_lists
+from flatfield.runs.judge_check import Examination, ExaminationDesk, examination, examine, examine_lists
+from flatfield.runs.judging import Bar, courtroom
 from flatfield.scoring.judge.fitness import labelled_set
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import nobody
@@ -23,7 +23,7 @@ from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flatfield.scoring.judge.fitness import Outcome
+    from flatfield.scoring.judge.fitness import Graded
 
 SET = labelled_set()
 HOLDER = Path(__file__).parents[1] / "holding_child.py"
@@ -43,7 +43,7 @@ async def sat(
     agent = judge_at(server, **how.get("fields", {}))
     stop, told = asyncio.Event(), 0
 
-    def hear(_outcome: Outcome) -> None:
+    def hear(_outcome: Graded) -> None:
         nonlocal told
         told += 1
         if told >= stop_after:
@@ -54,7 +54,9 @@ async def sat(
     bar = Bar(clock=clock, environ=environ, limits=how.get("limits", {}), access=nobody())
     room = courtroom((agent,), bar, how.get("tell", print))
     async with room as (pool, lanes):
-        desk = Desk(pool=pool, lanes=lanes, prices=Prices(), clock=clock, folder=folder, stop=stop, tell=hear)
+        desk = ExaminationDesk(
+            pool=pool, lanes=lanes, prices=Prices(), clock=clock, folder=folder, stop=stop, tell=hear
+        )
         kept = examination(agent, folder, SET)
         if "lists" in how:
             return await examine_lists(agent, SET.lists[: how["lists"]], kept, desk)

@@ -15,9 +15,9 @@ from flatfield import plugins
 from flatfield.clock import SystemClock
 from flatfield.records import AgentConfig, Evaluation, Event, Failure, Reply, Run, Task, TrialRecord, Usage, Verdict
 from flatfield.runs.evaluate import Conduct, evaluate
+from flatfield.runs.judging import open_groups
 from flatfield.runs.order import new_run
 from flatfield.runs.store.store import Store
-from flatfield.runs.verdicts.judging import open_groups
 from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:

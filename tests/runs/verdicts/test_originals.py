@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from flatfield.records import FileChange
-from flatfield.runs.verdicts.originals import MOST_BYTES, with_originals
+from flatfield.runs.judging import MOST_BYTES, with_originals
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,7 @@ from flatfield.records import (
     Turn,
     Usage,
 )
-from flatfield.runs.store.older import upgraded
+from flatfield.runs.store.codec import upgraded
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.fairness.received import digest
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.scoring.judge.trust import (
+from flatfield.scoring.judge.reliability import (
     at_least,
     difference_interval,
     kappa_interval,

@@ -10,7 +10,7 @@ import pytest
 from flatfield.records import AgentConfig, FileChange, Reply, Task, ToolCall, ToolResult, Turn
 from flatfield.scoring.judge.blinding import Blinder
 from flatfield.scoring.judge.fingerprints import Forms
-from flatfield.scoring.judge.prompt import Writer, room
+from flatfield.scoring.judge.prompt import PromptWriter, room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +150,7 @@ def answered(text: str, make_trial: MakeTrial, task: Task | None = None) -> str:
     task = task or Task(id="t", title="T", prompt="Write a.txt.")
     blinder = Blinder((), (task.prompt,), (task.prompt, *task.files.values()))
     size = room(AgentConfig(name="j", provider="openai-chat"), 1)
-    lines = Writer(task, "Right.", blinder, size).shown(make_trial(answer=text)).split("\n")
+    lines = PromptWriter(task, "Right.", blinder, size).shown(make_trial(answer=text)).split("\n")
     return "\n".join(lines[1 : lines.index("work: no file was changed")])
 
 
@@ -179,7 +179,7 @@ def test_ids_are_numbered_by_the_place_of_their_call_wherever_they_show(make_tri
 def shown_of(trial: TrialRecord, *given: str) -> str:
     task = Task(id="t", title="T", prompt=" ".join(("Write a.txt.", *given)))
     size = room(AgentConfig(name="j", provider="openai-chat"), 1)
-    return Writer(task, "Right.", Blinder((), (), (task.prompt,)), size).shown(trial)
+    return PromptWriter(task, "Right.", Blinder((), (), (task.prompt,)), size).shown(trial)
 
 
 @pytest.mark.parametrize(

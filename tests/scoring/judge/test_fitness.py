@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import structs
 
-from flatfield.scoring.judge.fitness import Fitness, Outcome, confusion, fitness, labelled_set
+from flatfield.scoring.judge.fitness import Fitness, Graded, confusion, fitness, labelled_set
 from flatfield.scoring.judge.reply import LETTERS
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 CASES = labelled_set().cases
 
 
-def outcomes(grader: Grader) -> list[Outcome]:
+def outcomes(grader: Grader) -> list[Graded]:
     return [
-        Outcome(
+        Graded(
             case=case.id, category=case.category, wanted=case.letter, letter=grader(case), reason="r", quoted=1,
             cost_usd=0.5, seconds=2.0,
         )
@@ -32,7 +32,7 @@ def outcomes(grader: Grader) -> list[Outcome]:
     ]  # fmt: skip
 
 
-def figures(found: list[Outcome]) -> Fitness:
+def figures(found: list[Graded]) -> Fitness:
     made = fitness(found, len(CASES))
     assert made is not None
     return made

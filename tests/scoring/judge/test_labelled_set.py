@@ -9,7 +9,7 @@ import pytest
 from flatfield.scoring.judge.blinding import STAND_IN, Blinder
 from flatfield.scoring.judge.fitness import Case, LabelledSet, labelled_set
 from flatfield.scoring.judge.judge import is_comparative
-from flatfield.scoring.judge.prompt import Room, Writer
+from flatfield.scoring.judge.prompt import PromptWriter, Room
 from flatfield.scoring.judge.reply import LETTERS
 
 SIZE = Room(task=8_000, answer=18_000, files=30_000, calls=12_000)
@@ -21,7 +21,7 @@ def cases() -> LabelledSet:
 
 
 def shown(case: Case) -> str:
-    return Writer(case.task, case.task.rubric, Blinder(()), SIZE).item(case.trial)
+    return PromptWriter(case.task, case.task.rubric, Blinder(()), SIZE).item(case.trial)
 
 
 def test_it_is_large_balanced_and_varied(cases: LabelledSet) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.records import MIDPOINTS, Placed
-from flatfield.scoring.judge.fitness import ListFitness, Outcome, is_hopeless_at_lists, labelled_set, list_fitness
+from flatfield.scoring.judge.fitness import Graded, ListFitness, is_hopeless_at_lists, labelled_set, list_fitness
 from flatfield.scoring.judge.reply import LETTERS
 from flatfield.scoring.scales import letter_of, mean
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SET = labelled_set()
 
 
-def outcomes(grader: Grader, orders: int = 2) -> list[Outcome]:
+def outcomes(grader: Grader, orders: int = 2) -> list[Graded]:
     """What a judge gives each trial at its place, in an order and its reverse."""
     found = []
     for group in SET.lists:
@@ -34,7 +34,7 @@ def outcomes(grader: Grader, orders: int = 2) -> list[Outcome]:
             )
             letter = letter_of(mean(MIDPOINTS[each.letter] for each in placed)) if placed else None
             found.append(
-                Outcome(
+                Graded(
                     case=case.id, category=case.category, wanted=case.letter, letter=letter, reason="r", placed=placed,
                     cost_usd=0.5, seconds=2.0,
                 )
@@ -42,7 +42,7 @@ def outcomes(grader: Grader, orders: int = 2) -> list[Outcome]:
     return found
 
 
-def figures(found: list[Outcome]) -> ListFitness:
+def figures(found: list[Graded]) -> ListFitness:
     made = list_fitness(found, 48)
     assert made is not None
     return made

@@ -20,7 +20,7 @@ from flatfield.records import (
     Verdict,
     Weights,
 )
-from flatfield.scoring.judge.trust import JudgeFigures, Moved, trust
+from flatfield.scoring.judge.reliability import JudgeFigures, Moved, trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

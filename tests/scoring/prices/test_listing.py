@@ -9,7 +9,7 @@ from genai_prices.data_snapshot import get_snapshot
 
 from flatfield.errors import NotFound
 from flatfield.records import Price
-from flatfield.scoring.prices.listing import Listing, Rates, listings, vendor_rates
+from flatfield.scoring.prices.price_list import Listing, Rates, listings, vendor_rates
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault, Step
 from flatfield.testing.wires.anthropic import AnthropicWire
 from flatfield.testing.wires.anthropic.rules import blocks
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flatfield.records import ToolSpec
-from flatfield.testing.server import FakeReply, FakeServer, Fault
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault
 from flatfield.testing.wires.gemini import GeminiWire
 
 READ = ToolSpec(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault, Step
 from flatfield.testing.wires.ollama import OllamaModel, OllamaWire
 
 TOOL: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flatfield.testing.server import FakeReply
+from flatfield.testing.fake_server import FakeReply
 from flatfield.testing.wires.openai import OpenAIWire
 
 HEADERS = {"Content-Type": "application/json"}

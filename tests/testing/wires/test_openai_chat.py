@@ -10,7 +10,7 @@ from flatfield.clock import SystemClock
 from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget
-from flatfield.testing.server import FakeReply, FakeServer, Fault, Step
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault, Step
 from flatfield.testing.wires.openai_chat import ChatWire
 from flatfield.vendors import openai_chat
 from flatfield.vendors.base import Opening

@@ -15,6 +15,7 @@ from flatfield.records import FileChange
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+
 CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".cache"})
 """What commands leave behind without being asked: no part of an agent's work."""
 TEXT_LIMIT_BYTES = 64 * 1024
@@ -29,7 +30,7 @@ class State(Struct, frozen=True, kw_only=True):
     text: str | None = None
 
 
-class Witness(Protocol):
+class CodeWitness(Protocol):
     """Who remembers the code that an agent writes, so that nobody runs it unasked, whatever ends this process."""
 
     def writes(self, path: str, data: bytes) -> None:
@@ -93,7 +94,7 @@ class Changed:
     is the folder that paths are relative to.
     """
 
-    def __init__(self, witness: Witness | None = None, beside: Beside | None = None, root: str = "") -> None:
+    def __init__(self, witness: CodeWitness | None = None, beside: Beside | None = None, root: str = "") -> None:
         self.witness = witness or Nobody()
         self._beside = beside or Beside()
         self._root = root

@@ -7,27 +7,27 @@ import errno
 import os
 import posixpath
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from msgspec import Struct
 
-from flatfield.agent.files.beneath import LOOK, best_opener, open_by_walking
 from flatfield.agent.files.changed import TEXT_LIMIT_BYTES, State, files_at, state_in, state_of
 from flatfield.agent.files.guarding import Way, refusal
+from flatfield.agent.files.openat import LOOK, best_opener, open_by_walking, remove_tree, replace, special
 from flatfield.agent.files.protected import secret
-from flatfield.agent.files.removing import remove_tree
-from flatfield.agent.files.replacing import replace, special
 from flatfield.agent.files.searching import find
 from flatfield.errors import OutsideWorkspace, ToolError
+from flatfield.tasks.access import is_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
     from types import TracebackType
 
-    from flatfield.agent.files.beneath import Opener
     from flatfield.agent.files.changed import Changed
     from flatfield.agent.files.guarding import Protection, Use
+    from flatfield.agent.files.openat import Opener
+    from flatfield.agent.files.stamping import Looks
 
 Kind = Literal["file", "folder", "link", "other"]
 KINDS: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
@@ -220,6 +220,27 @@ class ConfinedFiles:
                     self.changed.note(_real(way, parent, below), before, None)
         finally:
             os.close(folder)
+
+    def settle_unseen(self, looks: Looks, mark: str, since: int) -> None:
+        """Note what changed between two looks, and let the witness settle the mark.
+
+        `since` is the moment (`Changed.moment`) of the first look: what others wrote with calls of their own is theirs.
+
+        Where the second look is missing nothing is known: the mark stays, and the folder asks until its user looked
+        at it.
+        """
+        if self.changed is None or not looks.complete:
+            return
+        there = [
+            path for path, was_there in looks.changed() if self.note_unseen(path, was_there=was_there, since=since)
+        ]
+        self.changed.witness.settled(mark, [path for path in there if is_code(Path(path), self._head(path))])
+
+    def _head(self, path: str) -> bytes:
+        try:
+            return self.read(path, limit_bytes=2).data
+        except (OSError, ToolError):
+            return b""
 
     def note_unseen(self, path: str, *, was_there: bool, since: int) -> bool:
         """Note what something else than these methods made of a file on an agent's behalf; whether it is there now.

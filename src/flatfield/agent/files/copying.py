@@ -1,30 +1,251 @@
-"""Copies a task's files into a fresh folder: planned once for a task, done once for each trial."""
+"""Copies a task's files into a fresh folder: which there are, what of them gives answers away, and the copy."""
 
 from __future__ import annotations
 
 import errno
 import os
 import posixpath
+import re
 import secrets
 import stat
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from flatfield.agent.files.answers import PEEK_BYTES, kind_of_answer, named_out, own_answers
+from flatfield import plugins
 from flatfield.agent.files.confined import ConfinedFiles
-from flatfield.agent.files.listing import all_files, git_files, git_ignored, git_missing, git_sparse, in_git
-from flatfield.agent.files.removing import discard
+from flatfield.agent.files.openat import discard
+from flatfield.children.starting import with_mark
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.machine.sandbox.interpreter import LIMIT_BYTES, LIMIT_FILES
 from flatfield.tasks.access import is_broad
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from flatfield.records import Task
+
+
+# Lists what a folder holds: what git tracks or does not ignore, or everything.
+
+
+GIT_SECONDS = 120
+KEPT_VARIABLES = re.compile(
+    r"PATH|HOME|XDG_CONFIG_HOME|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|PARAMETERS|COUNT|(KEY|VALUE)_\d+)"
+)
+"""Where git is, and this user's own settings: what is ignored everywhere, which folders of others are safe; also those
+of `git -c`, which git hands to its hooks and aliases so, and puts before those of our own `-c`, which win. What says
+where a repository is, as git's hooks are told, is not kept: it is another one."""
+
+
+def in_git(folder: Path) -> bool:
+    """Whether the folder, or one above it, is a git repository's."""
+    return any((above / ".git").exists() for above in (folder, *folder.parents))
+
+
+_NOT_CHECKED_OUT = "S"
+
+HARMLESS = (
+    *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.bareRepository=explicit"),
+    *("-c", "protocol.allow=never", "-c", "core.pager=cat", "--no-pager", "--no-replace-objects"),
+)
+CLOSED = {
+    "LC_ALL": "C",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "true",
+}
+"""The repository's own configuration is read, and may be anybody's: no program that it names is to run. A repository
+with a promisor remote fetches what is missing by a program of its choice, even while it lists files: no protocol is
+allowed, whatever it says. A bare repository among the files of another is none."""
+
+
+def git_files(folder: Path) -> tuple[str, ...] | None:
+    """What git tracks or does not ignore, sorted, submodules included; empty folders end in `/`.
+
+    A submodule that was never fetched is such a folder; `git_missing` tells it apart. None without git or a repository.
+
+    Raises:
+        FlatfieldError: git refuses; the message is git's own, which names the fix.
+    """
+    listed = _git(folder, "-co")
+    if listed is None:
+        return None
+    found: set[str] = set()
+    for path in listed:
+        name = path.rstrip("/")
+        inner = folder / name
+        if inner.is_symlink() or not inner.is_dir():
+            found.add(name)
+        elif (inner / ".git").exists():  # a submodule, or a repository of its own
+            found.update(f"{name}/{below}" for below in git_files(inner) or ())
+        else:  # a submodule that was never fetched
+            found.add(f"{name}/")
+    for path in _git(folder, "-o", "--directory") or ():
+        if path.endswith("/") and not (folder / path / ".git").exists():
+            found.update(_empty_folders(folder, path.rstrip("/")))
+    return tuple(sorted(found))
+
+
+def git_missing(folder: Path) -> tuple[str, ...]:
+    """The submodules that were never fetched: folders with nothing in them."""
+    tracked = {path for path in _git(folder, "-c") or () if (folder / path).is_dir()}
+    return tuple(sorted(path for path in tracked if not any((folder / path).iterdir())))
+
+
+def git_sparse(folder: Path) -> tuple[str, ...]:
+    """The tracked files that are not there because the repository is checked out in part."""
+    tagged = (line.partition(" ") for line in _git(folder, "-t") or ())
+    return tuple(
+        sorted(path for tag, _, path in tagged if tag == _NOT_CHECKED_OUT and not os.path.lexists(folder / path))
+    )
+
+
+def _empty_folders(folder: Path, path: str) -> Iterator[str]:
+    for at, folders, names in os.walk(folder / path):
+        if not folders and not names:
+            yield f"{os.path.relpath(at, folder)}/"
+
+
+def git_ignored(folder: Path) -> tuple[str, ...]:
+    """What git ignores, whole folders as one name ending in `/`."""
+    return _git(folder, "-oi", "--directory") or ()
+
+
+def all_files(folder: Path, skip: Callable[[str], bool]) -> Iterator[str]:
+    """Everything below the folder, links not followed; empty folders end in `/`. What `skip` names is not entered.
+
+    Raises:
+        OSError: a folder in it cannot be read.
+    """
+    for at, folders, names in os.walk(folder, onerror=_unread):
+        inside = os.path.relpath(at, folder)
+        prefix = "" if inside == "." else f"{inside}/"
+        links = [name for name in folders if (folder / prefix / name).is_symlink()]
+        skipped = [name for name in folders if name not in links and skip(prefix + name)]
+        folders[:] = sorted(set(folders).difference(links, skipped))
+        yield from (prefix + name for name in sorted([*names, *links, *skipped]))
+        if prefix and not (folders or names or links or skipped):
+            yield prefix
+
+
+def _unread(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # gone meanwhile
+        raise error
+
+
+def _git(folder: Path, *options: str) -> tuple[str, ...] | None:
+    kept = {name: value for name, value in os.environ.items() if KEPT_VARIABLES.fullmatch(name)}
+    command = ("git", *HARMLESS, "ls-files", *options, "--exclude-standard", "-z")
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=with_mark({**kept, **CLOSED}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=GIT_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError:
+        return None
+    except subprocess.TimeoutExpired:
+        raise FlatfieldError(f"git took more than {GIT_SECONDS} s to list {folder}; name a smaller folder") from None
+    if done.returncode != 0:
+        said = " ".join(done.stderr.decode(errors="replace").split())
+        if "not a git repository" in said:  # something else is called .git
+            return None
+        raise FlatfieldError(f"git cannot list {folder} ({said}); do what git says, or give the LOP a `workspace:`")
+    return tuple(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
+
+
+# Tells which files would give a plain LOP's answers away, so that no workspace gets them.
+
+
+FOLDERS = frozenset({".git", ".venv", "node_modules", ".flatfield"})
+PEEK_BYTES = 1024**2
+SUSPECTS = (".md", ".json", ".html", ".csv", ".toml")
+"""Only files with these endings are looked at; all others are copied unread."""
+
+_FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1[`~]*[ \t]*$", re.MULTILINE | re.DOTALL)
+_INLINE_CODE = re.compile(r"`[^`\n]*`")
+_VARIABLES = re.compile(r"^##[ \t]+Variables[ \t]*$(?:(?!^##[ \t]).)*?^[ \t]*PROMPT[ \t]*:", re.MULTILINE | re.DOTALL)
+_ROSTER = re.compile(r"\A---[ \t]*\n(?:(?!^---).*\n)*?agents[ \t]*:", re.MULTILINE)
+_RANKING = re.compile(r"^#+[ \t]+.*Final Ranking", re.MULTILINE | re.IGNORECASE)
+_GRADING = re.compile(r"^#+[ \t]+.*Grading Criteria", re.MULTILINE | re.IGNORECASE)
+_EVALUATES = re.compile(r"@agent-|\bevaluat|\bgrad(e|ing)|\brank(s|ed|ing)?\b|\brepeats\b", re.IGNORECASE)
+_JSON_REPORT = re.compile(r'\A\s*\{\s*"run"\s*:')
+
+
+def named_out(path: str) -> str | None:
+    """The part of a relative path that is never copied (`.git`, `.env*`, `.venv`, …), None when there is none."""
+    parts = path.split("/")
+    for at, part in enumerate(parts):
+        if part in FOLDERS or part.startswith(".env"):
+            return "/".join(parts[: at + 1])
+    return None
+
+
+def kind_of_answer(path: str, text: Callable[[], str]) -> str | None:
+    """What makes this file one that holds answers; None for all others.
+
+    `text` is called, for the file's beginning, only when the name alone does not tell.
+    """
+    name = posixpath.basename(path).lower()
+    if name == "flatfield.toml" or "/.claude/agents/" in f"/{path}":
+        return "agent file"
+    if not name.endswith(SUSPECTS) or name.endswith(".toml"):
+        return None
+    content = text().replace("\r\n", "\n")
+    if name.endswith(".md"):
+        return _markdown(path, name, content)
+    if name.endswith(".json"):
+        return "report" if _JSON_REPORT.match(content) and '"active_seconds"' in content else None
+    if name.endswith(".csv"):
+        first, _, _ = content.partition("\n")
+        return "report" if {"agent", "task", "repeat", "active_seconds"} <= set(first.strip().split(",")) else None
+    return "report" if "Final Ranking" in content and "Grading Criteria" in content else None
+
+
+def _markdown(path: str, name: str, content: str) -> str | None:
+    prose = _FENCE.sub("", content)  # an example in a manual is no task
+    if _VARIABLES.search(prose):
+        return "LOP"
+    if "/agents/" in f"/{path}" and "prompt_nano_agent" in content:
+        return "agent file"
+    if name.startswith("readme"):  # explains HOPs and reports, is none
+        return None
+    if _ROSTER.match(content) or _takes_lops(path, content, prose):
+        return "HOP"
+    return "report" if _RANKING.search(prose) and _GRADING.search(prose) else None
+
+
+def _takes_lops(path: str, content: str, prose: str) -> bool:
+    """Whether a file takes LOPs as its arguments; many a manual speaks of `$ARGUMENTS` too, and is about no grades."""
+    if "/.claude/commands/" in f"/{path}":
+        return "$ARGUMENTS" in content
+    return "$ARGUMENTS" in _INLINE_CODE.sub("", prose) and _EVALUATES.search(prose) is not None
+
+
+def own_answers(task: Task) -> frozenset[Path]:
+    """What the task itself must not give to its agent, should its folder be copied: the LOP, checks, hidden tests."""
+    if not task.path:
+        return frozenset()
+    lop = Path(task.path).resolve()
+    found = {lop}
+    for spec in task.verifiers:
+        named = (spec.options.get(option) for option in plugins.verifier_traits(spec.kind).hidden_options)
+        found.update((lop.parent / text.split("::")[0]).resolve() for text in named if isinstance(text, str))
+    return frozenset(found)
+
+
+# Copies a task's files into a fresh folder: planned once for a task, done once for each trial.
+
 
 ENOUGH = 10  # times the limit: listed so far to find the largest folder, and no further
 NAMED_IN_NOTE = 8

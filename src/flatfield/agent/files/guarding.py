@@ -296,7 +296,7 @@ def refusal(claim: Claim, use: Use) -> ProtectedPath:
     return ProtectedPath(f"{shown(claim.at)} is protected: {claim.reason}; {what}")
 
 
-def secret_of(name: str, descriptor: int) -> protected.Content | None:
+def secret_of(name: str, descriptor: int) -> protected.KnownContent | None:
     """What is secret in an open regular file; its offset stays where it is."""
     try:
         beginning = os.pread(descriptor, protected.BEGINNING_BYTES, 0)

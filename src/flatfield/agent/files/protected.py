@@ -20,6 +20,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+
 BEGINNING_BYTES = 4096
 """Enough of a file to see how it begins."""
 HELD_BYTES = 4 * 1024**2
@@ -57,7 +58,7 @@ class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: str
 
 
-class Content(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KnownContent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A file that is known by what it holds; with `names`, only files that are called so.
 
     `begins` and `holds` are patterns; `early` is a text that stands in its first bytes.
@@ -78,12 +79,12 @@ class Worktrees(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     names: tuple[str, ...]
 
 
-class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ProtectedNames(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of protected.toml."""
 
     name: tuple[Rule, ...]
     shape: tuple[Shape, ...]
-    content: tuple[Content, ...]
+    content: tuple[KnownContent, ...]
     worktrees: tuple[Worktrees, ...]
 
 
@@ -100,10 +101,10 @@ class Claim(Struct, frozen=True, kw_only=True):
 
 
 @cache
-def table() -> Table:
+def table() -> ProtectedNames:
     """What protected.toml says."""
     text = Path(__file__).with_name("protected.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), Table)
+    return msgspec.convert(tomllib.loads(text), ProtectedNames)
 
 
 @lru_cache(maxsize=65536)
@@ -163,13 +164,13 @@ def secret_in(name: str, beginning: bytes) -> bool:
     return next(_possible(name, _text(beginning)), None) is not None
 
 
-def secret(name: str, data: bytes) -> Content | None:
+def secret(name: str, data: bytes) -> KnownContent | None:
     """What is secret in a file with this content; None for nothing that is known here."""
     text = _text(data)
     return next((content for content in _possible(name, text) if re.search(content.holds, text)), None)
 
 
-def _possible(name: str, text: str) -> Iterator[Content]:
+def _possible(name: str, text: str) -> Iterator[KnownContent]:
     """The contents that a file of this name may have by the way it begins."""
     comments = _COMMENTS.match(text)
     start = comments.end() if comments else 0
@@ -181,7 +182,7 @@ def _possible(name: str, text: str) -> Iterator[Content]:
 
 
 @cache
-def _contents() -> tuple[tuple[Content, frozenset[str], re.Pattern[str]], ...]:
+def _contents() -> tuple[tuple[KnownContent, frozenset[str], re.Pattern[str]], ...]:
     """The contents, each with its names, folded, and the pattern of its beginning."""
     return tuple(
         (content, frozenset(map(folded, content.names)), re.compile(content.begins)) for content in table().content

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from flatfield.agent.files import protected
-from flatfield.agent.files.beneath import LINKS_MAX
 from flatfield.agent.files.guarding import LOOKING, Place, secret_of
+from flatfield.agent.files.openat import LINKS_MAX
 from flatfield.agent.files.protected import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
     from flatfield.agent.files.guarding import Parts, Protection
+
 
 DEPTH_LIMIT = 100
 PATH_LIMIT_BYTES = 4000
@@ -27,7 +28,7 @@ CONFIGS = frozenset({"config", "config.worktree"})
 KINDS = {stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
 
 
-class Found(Struct, frozen=True, kw_only=True):
+class ProtectedFound(Struct, frozen=True, kw_only=True):
     """What was found, by path: protected places, and the names in other folders that protected shapes are made of.
 
     `deep` are folders too deep to be looked into.
@@ -46,7 +47,7 @@ def remember_all(protection: Protection) -> None:
 
 def find(
     protection: Protection, *, start: Parts = (), contents: bool = False, opens_beside: Container[Parts] | None = None
-) -> Found:
+) -> ProtectedFound:
     """All that is protected below `start` and there; links are not followed.
 
     What protected links lead to is protected from then on, and found too. With `contents`, so are files that hold
@@ -58,7 +59,7 @@ def find(
     search.folder(start, inside=None)
     for parts in search.targets:
         search.target(parts)
-    return Found(places=search.places, partial=search.partial, deep=frozenset(search.deep))
+    return ProtectedFound(places=search.places, partial=search.partial, deep=frozenset(search.deep))
 
 
 class _Search:

@@ -9,9 +9,8 @@ import secrets
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
-from flatfield.agent.files.beneath import LOOK, best_opener
 from flatfield.agent.files.guarding import shown
-from flatfield.agent.files.removing import remove_tree
+from flatfield.agent.files.openat import LOOK, best_opener, remove_tree
 from flatfield.agent.files.searching import find
 from flatfield.errors import NotReady
 from flatfield.machine.protocols import Mount
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.agent.files.guarding import Parts, Place, Protection
-    from flatfield.agent.files.searching import Found
+    from flatfield.agent.files.searching import ProtectedFound
 
 OWN = ".flatfield"
 TAKEN = "taken-away"
@@ -31,7 +30,7 @@ mount can be renamed, and the mount goes with it. For each mount bubblewrap read
 520 (260 packages with their own `node_modules`) about one, 1000 about four, 1500 twenty."""
 
 
-def prepare(protection: Protection) -> Found:
+def prepare(protection: Protection) -> ProtectedFound:
     """What is protected in the workspace now, before a command runs in it.
 
     The workspace gets a folder of flatfield's own, where it had none: what a command made under protected names is
@@ -54,12 +53,12 @@ def _own_folder(protection: Protection) -> Path:
     return own
 
 
-def kept(found: Found) -> frozenset[str]:
+def kept(found: ProtectedFound) -> frozenset[str]:
     """The paths of what a command leaves as it is: by mounts, or because it is restored."""
     return frozenset("/".join(at) for at in found.places)
 
 
-def mounts(found: Found) -> tuple[Mount, ...]:
+def mounts(found: ProtectedFound) -> tuple[Mount, ...]:
     """What keeps commands from all that was found; folders on the way to it are pinned, so that nothing moves it.
 
     Links are not among them, as nothing can be mounted on a link: `put_right` restores them.
@@ -98,7 +97,7 @@ def _fullest(places: list[Parts]) -> tuple[Parts, int]:
         inside = [at for at in inside if at[: len(most)] == most and len(at) > len(most)]
 
 
-def _outer(found: Found, at: Parts) -> Place | None:
+def _outer(found: ProtectedFound, at: Parts) -> Place | None:
     """The protected folder that a place lies in."""
     inside = (found.places.get(at[:end]) for end in range(1, len(at)))
     return next((place for place in inside if place and place.kind == "folder"), None)
@@ -121,7 +120,7 @@ def alone(protection: Protection) -> Iterator[bool]:
 # ---------------------------------------------------------------------------- after a command
 
 
-def put_right(protection: Protection, before: Found) -> tuple[str, ...]:
+def put_right(protection: Protection, before: ProtectedFound) -> tuple[str, ...]:
     """Take away what a command made under protected names, and restore links that it changed; what was done, in words.
 
     Nothing is deleted, as somebody else may have made it meanwhile: it lies in `.flatfield/taken-away` afterwards.
@@ -135,7 +134,7 @@ def put_right(protection: Protection, before: Found) -> tuple[str, ...]:
     return tuple(dict.fromkeys(done))
 
 
-def _made(protection: Protection, before: Found, after: Found, room: _Room) -> Iterator[str]:
+def _made(protection: Protection, before: ProtectedFound, after: ProtectedFound, room: _Room) -> Iterator[str]:
     gone: set[Parts] = set()
     for at in sorted(after.places.keys() | after.deep):
         if any(at[:end] in gone or at[:end] in before.places for end in range(1, len(at) + 1)) or at in before.deep:
@@ -150,7 +149,7 @@ def _made(protection: Protection, before: Found, after: Found, room: _Room) -> I
             yield _taken((*at, name), f"with it, {shown(at)} would be protected: {reason}", room)
 
 
-def _links(before: Found, room: _Room) -> Iterator[str]:
+def _links(before: ProtectedFound, room: _Room) -> Iterator[str]:
     for at, place in sorted(before.places.items()):
         if place.kind == "link" and room.restore(at, place.target):
             yield f"{shown(at)} is protected: {place.claim.reason}; it was made again the link that it was"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import heapq
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from flatfield.agent.tools import _matching, _wording
+from flatfield.agent.tools import _wording
 from flatfield.errors import ToolError
 from flatfield.records import Probe, ProbeStep, ToolSpec, ToolTraits
 
@@ -13,6 +16,84 @@ if TYPE_CHECKING:
 
     from flatfield.agent.files.confined import ConfinedFiles
     from flatfield.agent.workspace import Workspace
+
+
+# Where a text stands in a file, exactly or nearly: pure functions behind edit_file and its errors.
+
+
+LINES_COMPARED = 2000  # bounds the comparing to some 50 ms, whatever a model sends
+LETTERS_COMPARED = 200
+LINES_SHOWN = 12
+ALIKE = 0.6  # difflib's own cutoff for "close"
+
+
+def offsets(text: str, part: str, most: int) -> list[int]:
+    """Where `part` starts in `text`, overlapping places included, at most `most` of them."""
+    found: list[int] = []
+    at = text.find(part)
+    while at >= 0 and len(found) < most:
+        found.append(at)
+        at = text.find(part, at + 1)
+    return found
+
+
+def line_numbers(text: str, places: list[int]) -> list[int]:
+    """The line, from 1, that each offset is on."""
+    return [text.count("\n", 0, place) + 1 for place in places]
+
+
+def only_crlf(text: str) -> bool:
+    """Whether every line ends in CR LF."""
+    return "\r\n" in text and text.count("\n") == text.count("\r\n")
+
+
+def to_crlf(text: str) -> str:
+    """The text with every line end as CR LF."""
+    return text.replace("\r\n", "\n").replace("\n", "\r\n")
+
+
+def closest(text: str, part: str) -> str:
+    """The lines of `text` that come closest to `part`, each with its number; "" when none does."""
+    lines = text.split("\n")
+    wanted = part.strip("\n").split("\n")
+    first = next((line for line in wanted if line.strip()), "")
+    lead = wanted.index(first) if first else 0
+    at = _closest_line(lines, first)
+    if at is None:
+        return ""
+    start = max(0, at - lead)
+    shown = lines[start : start + min(len(wanted), LINES_SHOWN)]
+    return "\n".join(f"{start + number}: {_short(line)}" for number, line in enumerate(shown, 1))
+
+
+def _closest_line(lines: list[str], wanted: str) -> int | None:
+    """The index of the line most like `wanted`: the same but for blanks, else by difflib's ratio."""
+    bare = "".join(wanted.split())
+    if not bare:
+        return None
+    for index, line in enumerate(lines):
+        if "".join(line.split()) == bare:
+            return index
+    matcher = difflib.SequenceMatcher(None, autojunk=False)
+    matcher.set_seq2(wanted.strip()[:LETTERS_COMPARED])
+    promising = []
+    for index, line in enumerate(islice(lines, LINES_COMPARED)):
+        matcher.set_seq1(line.strip()[:LETTERS_COMPARED])
+        if matcher.real_quick_ratio() >= ALIKE and (quick := matcher.quick_ratio()) >= ALIKE:
+            promising.append((quick, -index))
+    best = None
+    reached = ALIKE
+    for _, negative in heapq.nlargest(10, promising):  # the exact ratio is quadratic: only for a few
+        matcher.set_seq1(lines[-negative].strip()[:LETTERS_COMPARED])
+        if (ratio := matcher.ratio()) >= reached and (best is None or ratio > reached):
+            best, reached = -negative, ratio
+    return best
+
+
+def _short(line: str) -> str:
+    line = line.rstrip("\r")
+    return line if len(line) <= LETTERS_COMPARED else line[:LETTERS_COMPARED] + "…"
+
 
 LIMIT_BYTES = 10_000_000
 PLACES_SHOWN = 10
@@ -103,15 +184,15 @@ def _replaced(text: str, old: str, new: str, shown: str) -> tuple[str, int]:
         raise ToolError("old_str is empty; give the text to replace, or use write_file to replace the whole file")
     if old == new:
         raise ToolError("old_str and new_str are the same: nothing would change; give the new text as new_str")
-    if _matching.only_crlf(text):
-        old, new = _matching.to_crlf(old), _matching.to_crlf(new)
-    places = _matching.offsets(text, old, PLACES_SHOWN + 1)
-    lines = _matching.line_numbers(text, places)
+    if only_crlf(text):
+        old, new = to_crlf(old), to_crlf(new)
+    places = offsets(text, old, PLACES_SHOWN + 1)
+    lines = line_numbers(text, places)
     if len(places) == 1:
         at = places[0]
         return text[:at] + new + text[at + len(old) :], lines[0]
     if not places:
-        near = _matching.closest(text, old)
+        near = closest(text, old)
         hint = (
             f"; these lines come closest:\n{near}" if near else "; no line comes close: read_file shows what is there"
         )

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from flatfield.agent.files import shielding
-from flatfield.agent.files.settling import settle
 from flatfield.agent.files.stamping import Looks
-from flatfield.agent.protocols import ToolText
+from flatfield.agent.toolbox import ToolText
 from flatfield.errors import NotReady, ToolError
 from flatfield.machine.protocols import Mounting
 from flatfield.machine.sandbox.processes import workspace_holds
@@ -161,7 +160,7 @@ async def _run_alone(
     finally:
         done = await asyncio.to_thread(shielding.put_right, protection, before)
         if files:
-            await asyncio.to_thread(settle, files, looks, mark, since)
+            await asyncio.to_thread(files.settle_unseen, looks, mark, since)
     return result, done
 
 

@@ -59,8 +59,8 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
     from flatfield.faces.drawing import open_console
     from flatfield.faces.live import LiveView
     from flatfield.runs.evaluate import Conduct, evaluate
-    from flatfield.runs.permission import wants_of
     from flatfield.runs.plan import remaining
+    from flatfield.runs.readiness import wants_of
 
     clock, stop = SystemClock(), asyncio.Event()
     agents = [agent for agent in (*run.agents, *how.judges) if not how.only or agent.name in how.only]
@@ -100,7 +100,7 @@ async def _forecast(run: Run, plans: Sequence[TrialPlan], how: How) -> float | N
     """Say what is ahead where that is more than a cent or a minute; seconds that it will take, None: not known."""
     from flatfield.faces.forecasts import in_short
     from flatfield.faces.storing import store_of
-    from flatfield.runs.forecast.foresee import ForecastTerms, foresee
+    from flatfield.runs.forecasting import ForecastTerms, foresee
     from flatfield.runs.plan import plan
     from flatfield.tasks.agents import is_control
 

@@ -106,7 +106,7 @@ async def _next_steps(screen: Console, environ: Mapping[str, str]) -> None:
     from flatfield.http.services import Services
     from flatfield.http.transport import open_session
     from flatfield.machine.models import cache_folder
-    from flatfield.runs.examination import agent_spec, find_servers, key_variables
+    from flatfield.runs.readiness import agent_spec, find_servers, key_variables
 
     clock = SystemClock()
     async with open_session(clock, environ) as session:

@@ -12,7 +12,7 @@ from flatfield.faces.cli.common import AsJson, environ_of, examples, notes, prin
 from flatfield.faces.cli.trusting import access_of
 
 if TYPE_CHECKING:
-    from flatfield.runs.examination import Finding
+    from flatfield.runs.readiness import Examined
     from flatfield.tasks.project import Project
 
 EPILOG = examples("flatfield doctor", "flatfield doctor --json")
@@ -40,12 +40,12 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
             wrapped(finding.fix, screen, first="    → ", then="      ", style="dim")
 
 
-async def _examine(project: Project) -> tuple[Finding, ...]:
+async def _examine(project: Project) -> tuple[Examined, ...]:
     from flatfield.clock import SystemClock
     from flatfield.http.services import Services
     from flatfield.http.transport import open_session
     from flatfield.machine.models import cache_folder
-    from flatfield.runs.examination import examine
+    from flatfield.runs.readiness import examine
 
     clock = SystemClock()
     environ = environ_of(project)

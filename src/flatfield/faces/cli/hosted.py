@@ -38,7 +38,7 @@ def hosted_models(project: Project) -> tuple[Hosted, ...]:
     """All known models, at the project's own prices or at their vendors'."""
     from flatfield.faces.cli.common import prices_of
     from flatfield.machine.models import cache_folder
-    from flatfield.scoring.prices.listing import vendor_rates
+    from flatfield.scoring.prices.price_list import vendor_rates
     from flatfield.scoring.prices.pricing import DataFile, load
     from flatfield.tasks.roster import as_agent, known_models
 

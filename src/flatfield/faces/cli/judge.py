@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.records import AgentConfig
-    from flatfield.runs.verdicts.courtroom import Bar
-    from flatfield.runs.verdicts.fitness import Examination
-    from flatfield.scoring.judge.fitness import Case, LabelledSet, Outcome
+    from flatfield.runs.judge_check import Examination
+    from flatfield.runs.judging import Bar
+    from flatfield.scoring.judge.fitness import Case, Graded, LabelledSet
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.project import Project
 
@@ -81,9 +81,9 @@ def check(
     What it said is kept: an interrupted check goes on where it was, and eval knows whether its judge has passed.
     """
     from flatfield.clock import SystemClock
-    from flatfield.runs.permission import wants_of
-    from flatfield.runs.verdicts.courtroom import Bar
-    from flatfield.runs.verdicts.fitness import examination
+    from flatfield.runs.judge_check import examination
+    from flatfield.runs.judging import Bar
+    from flatfield.runs.readiness import wants_of
     from flatfield.scoring.judge.fitness import labelled_set
 
     project = settings(context).project()
@@ -165,15 +165,15 @@ async def _examine(
     judge: AgentConfig, questions: _Questions, kept: Examination, bar: Bar, prices: Prices, whole: bool
 ) -> tuple[Examination, bool]:
     """Examine both ways with a line of progress on stderr for each letter; True when it was interrupted."""
-    from flatfield.runs.verdicts.courtroom import courtroom
-    from flatfield.runs.verdicts.fitness import Desk, examine, examine_lists
+    from flatfield.runs.judge_check import ExaminationDesk, examine, examine_lists
+    from flatfield.runs.judging import courtroom
 
     stop = asyncio.Event()
     done = questions.known(kept)
     if done:
         note(f"{done} of {questions.total} letters were given before; --again asks again")
 
-    def tell(outcome: Outcome) -> None:
+    def tell(outcome: Graded) -> None:
         nonlocal done
         done += 1
         note(f"[{done}/{questions.total}] {_line(outcome)}")
@@ -185,7 +185,7 @@ async def _examine(
     with interruptible(interrupt):
         async with courtroom((judge,), bar, note) as (pool, lanes):
             await asyncio.to_thread(prices.prepare)
-            desk = Desk(
+            desk = ExaminationDesk(
                 pool=pool,
                 lanes=lanes,
                 prices=prices,
@@ -201,7 +201,7 @@ async def _examine(
     return found, stop.is_set()
 
 
-def _line(outcome: Outcome) -> str:
+def _line(outcome: Graded) -> str:
     from flatfield.faces.wording import one_line, seconds
 
     said = outcome.letter or "no letter"

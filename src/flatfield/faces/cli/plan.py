@@ -59,7 +59,7 @@ def command(
     From past runs in the store, else from prices and the sizes of the tasks; each figure says when it is a guess. No
     key is needed, and nothing is asked of any server.
     """
-    from flatfield.runs.forecast.foresee import ForecastTerms, foresee
+    from flatfield.runs.forecasting import ForecastTerms, foresee
     from flatfield.runs.order import ungradable
     from flatfield.tasks.agents import select_agents
 

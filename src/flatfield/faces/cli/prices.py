@@ -18,7 +18,7 @@ from flatfield.faces.cli.completing import agents
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flatfield.scoring.prices.listing import Listing, Rates
+    from flatfield.scoring.prices.price_list import Listing, Rates
     from flatfield.scoring.prices.pricing import DataFile
 
 
@@ -66,7 +66,7 @@ def show(
 
     Your own price comes first and is the one that counts; then what vendors ask.
     """
-    from flatfield.scoring.prices.listing import listings
+    from flatfield.scoring.prices.price_list import listings
     from flatfield.scoring.prices.pricing import load
 
     project = settings(context).project()
@@ -169,6 +169,6 @@ def _rows(listing: Listing) -> Iterator[tuple[str, ...]]:
 
 def _cells(rates: Rates) -> tuple[str, ...]:
     from flatfield.faces.wording import rate
-    from flatfield.scoring.prices.listing import KEYS
+    from flatfield.scoring.prices.price_list import KEYS
 
     return tuple(rate(getattr(rates, key)) for key in KEYS)

@@ -133,8 +133,8 @@ async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple
     from flatfield.clock import SystemClock
     from flatfield.faces.judges import warnings_of
     from flatfield.faces.wording import printable
-    from flatfield.runs.permission import wants_of
-    from flatfield.runs.verdicts.regrading import Retrial, judge_again
+    from flatfield.runs.judging import Retrial, judge_again
+    from flatfield.runs.readiness import wants_of
     from flatfield.tasks.agents import select_agents
 
     judges = select_agents(wish.names, project.roster)

@@ -89,7 +89,7 @@ def _wants(context: typer.Context, place: Path) -> tuple[Want, ...]:
 
 def _task_wants(place: Path) -> Iterator[Want]:
     """What the code of the tasks in the folder wants: verifiers, and functions that make tasks."""
-    from flatfield.runs.permission import wants_of
+    from flatfield.runs.readiness import wants_of
     from flatfield.tasks import generating
     from flatfield.tasks.access import Access
     from flatfield.tasks.ledger import Ledger

@@ -41,7 +41,7 @@ def access_of(
     """
     from datetime import UTC, datetime
 
-    from flatfield.tasks.access import Access, Asking
+    from flatfield.tasks.access import Access, TrustQuestion
 
     terminal = asks and sys.stdin.isatty() and sys.stderr.isatty()
     return Access(
@@ -49,7 +49,9 @@ def access_of(
         now=lambda: datetime.now(UTC).isoformat(timespec="seconds"),
         origins=environ.origins,
         home=project.folder,
-        asking=Asking(ask=ask, further=lambda folder: tuple(wants_in(folder, project, environ))) if terminal else None,
+        asking=TrustQuestion(ask=ask, further=lambda folder: tuple(wants_in(folder, project, environ)))
+        if terminal
+        else None,
         everything=everything,
         strict=strict,
     )
@@ -57,7 +59,7 @@ def access_of(
 
 def wants_in(folder: str, project: Project, environ: Environment) -> Iterator[Want]:
     """What the agents of a folder want, and those that are asked at an address of its `.env`; each once."""
-    from flatfield.runs.permission import agent_wants
+    from flatfield.runs.readiness import agent_wants
     from flatfield.tasks.access import Access
     from flatfield.tasks.ledger import Ledger
 

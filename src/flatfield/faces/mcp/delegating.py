@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Event, Run, TrialRecord
     from flatfield.runs.single import Surroundings
     from flatfield.runs.store.underway import Underway
-    from flatfield.runs.traffic.gate import Gate
     from flatfield.runs.traffic.lanes import Lanes
+    from flatfield.runs.traffic.servers import Gate
     from flatfield.tasks.project import Project
 
 HEARTBEAT_SECONDS = 10.0

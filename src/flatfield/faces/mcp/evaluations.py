@@ -22,10 +22,10 @@ from flatfield.faces.mcp.run_answers import Progress, Status
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import dollars, many
 from flatfield.records import Evaluation
-from flatfield.runs.claim import holder
 from flatfield.runs.order import new_run, ungradable
-from flatfield.runs.permission import wants_of
 from flatfield.runs.plan import how_often
+from flatfield.runs.readiness import wants_of
+from flatfield.runs.run_lock import holder
 from flatfield.tasks.access import folder_of, is_broad
 from flatfield.tasks.agents import select_agents
 from flatfield.tasks.loading import SUITE_PREFIX, load

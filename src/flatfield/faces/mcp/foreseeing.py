@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from flatfield.faces.mcp.desk import Desk
     from flatfield.records import Run
-    from flatfield.runs.forecast.forecasting import Forecast, Line
+    from flatfield.runs.forecasting import Forecast, Line
     from flatfield.tasks.project import Project
 
 _QUESTION = "start"
@@ -44,7 +44,7 @@ async def forecast_of(run: Run, desk: Desk, project: Project) -> Forecast:
         FlatfieldError: a workspace is not there, or too large.
     """
     from flatfield.faces.storing import store_of
-    from flatfield.runs.forecast.foresee import ForecastTerms, foresee
+    from flatfield.runs.forecasting import ForecastTerms, foresee
     from flatfield.tasks.agents import select_agents
 
     judges = select_agents(run.evaluation.judge, project.roster)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flatfield.faces.mcp.catalogue import Offer
     from flatfield.faces.mcp.desk import Desk
     from flatfield.records import AgentConfig, Task
-    from flatfield.runs.experience import Experience
+    from flatfield.runs.results import Experience
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.project import Project
 
@@ -69,7 +69,7 @@ def _matches(agent: AgentConfig, match: str) -> bool:
 
 
 def _experience(project: Project) -> dict[str, Experience]:
-    from flatfield.runs.experience import experience
+    from flatfield.runs.results import experience
 
     return experience(store_of(project), project.roster)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult
     from flatfield.scoring.chain import AgentChains
-    from flatfield.scoring.passing import Passing
+    from flatfield.scoring.passing import PassRates
 
 CHAIN = (
     "Means per trial. Failed: calls answered with an error; again: calls made before with the same arguments; oracle:"
@@ -57,7 +57,7 @@ def reliability(result: RunResult, *, brief: bool = False) -> Iterator[Section]:
     yield Section(title="Again and Again", paragraphs=(text,), tables=(table,))
 
 
-def _of_agent(row: Sequence[Passing | None]) -> list[str]:
+def _of_agent(row: Sequence[PassRates | None]) -> list[str]:
     cells: list[str] = []
     for number, each in enumerate(row):
         pair = (UNKNOWN, UNKNOWN) if each is None else (f"{each.at_least_once:.2f}", f"{each.every_time:.2f}")

@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flatfield.records import RunResult
-    from flatfield.scoring.judge.trust import Estimate, JudgeFigures, Trust
+    from flatfield.scoring.judge.reliability import JudgeFigures, Trust, TrustFigure
 
 MOVED_SHOWN = 5
 
 
 def judging(result: RunResult, *, brief: bool = False) -> tuple[Section, ...]:
     """One section, or none where nobody judged."""
-    from flatfield.scoring.judge.trust import trust  # it needs numpy, which asking for the traits of formats does not
+    from flatfield.scoring.judge.reliability import (
+        trust,  # it needs numpy, which asking for the traits of formats does not
+    )
 
     found = trust(result)
     if found is None:
@@ -72,14 +74,14 @@ def _table(found: Trust) -> Table:
     )
 
 
-def _estimate(figure: Estimate) -> str:
+def _estimate(figure: TrustFigure) -> str:
     if figure.value is None:
         return f"{UNKNOWN} (n={figure.n})"
     ends = f", {figure.interval.low:.2f} to {figure.interval.high:.2f}" if figure.interval else ""
     return f"{figure.value:.2f} (n={figure.n}{ends})"
 
 
-def _share(figure: Estimate) -> str:
+def _share(figure: TrustFigure) -> str:
     return UNKNOWN if figure.value is None else f"{round(figure.value * figure.n)}/{figure.n}"
 
 

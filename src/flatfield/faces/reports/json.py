@@ -27,7 +27,9 @@ FIRST = ("run", "title", "decision", "scorecards")
 
 def render(result: RunResult) -> str:
     """`{run, trials, scorecards, …}`, indented; what is not known or not measured is null."""
-    from flatfield.scoring.judge.trust import trust  # it needs numpy, which asking for the traits of formats does not
+    from flatfield.scoring.judge.reliability import (
+        trust,  # it needs numpy, which asking for the traits of formats does not
+    )
 
     run = result.run
     tasks = {task.id: task for task in run.tasks}

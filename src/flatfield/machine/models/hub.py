@@ -9,7 +9,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from flatfield.errors import NotFound, NotReady
 from flatfield.http.connecting import proxy_for
-from flatfield.machine.models.incoming import CHUNK_BYTES, Expected, Incoming, part_path
+from flatfield.machine.models.incoming import CHUNK_BYTES, ExpectedFile, Incoming, part_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -69,7 +69,7 @@ class Hub:
         self,
         source: HubSource,
         target: Path,
-        known: Expected,
+        known: ExpectedFile,
         admit: Callable[[int, int], None] | None = None,
     ) -> None:
         """Download to `target`; `known` is what the file must be: what it leaves open, the hub is asked.
@@ -87,7 +87,7 @@ class Hub:
         """
         url = f"{self._endpoint}/{quote(f'{source.repository}/resolve/{source.revision}/{source.file}')}"
         announced = await self._persist(lambda: self._announced(url), lambda: 0)
-        expected = Expected(
+        expected = ExpectedFile(
             sha256=known.sha256 or announced.sha256, size_bytes=known.size_bytes or announced.size_bytes
         )
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ class Hub:
                 await self._download(url, incoming, expected)
             incoming.commit(target, expected)
 
-    async def _download(self, url: str, incoming: Incoming, expected: Expected) -> None:
+    async def _download(self, url: str, incoming: Incoming, expected: ExpectedFile) -> None:
         if incoming.received_bytes and incoming.received_bytes == expected.size_bytes:
             return
         await self._persist(lambda: self._stream(url, incoming, expected), lambda: incoming.received_bytes)
@@ -125,7 +125,7 @@ class Hub:
                     ) from None
             await self._clock.sleep(min(2.0 ** (failures - 1), _LONGEST_PAUSE_SECONDS))
 
-    async def _announced(self, url: str) -> Expected:
+    async def _announced(self, url: str) -> ExpectedFile:
         """What the hub says of the file, on its own host: the storage that it redirects to does not say it."""
         for _ in range(_REDIRECTS):
             with _network_failures():
@@ -141,11 +141,11 @@ class Hub:
         sha256 = headers.get("X-Linked-Etag", "").removeprefix("W/").strip('"')
         # Without the hub's own figure, the length is that of whatever page answered: not to be relied on.
         size = headers.get("X-Linked-Size", "")
-        return Expected(
+        return ExpectedFile(
             sha256=sha256 if _SHA256.fullmatch(sha256) else None, size_bytes=int(size) if size.isdecimal() else None
         )
 
-    async def _stream(self, url: str, incoming: Incoming, expected: Expected) -> None:
+    async def _stream(self, url: str, incoming: Incoming, expected: ExpectedFile) -> None:
         """One request for what is missing; returns when the hub has sent all that it has."""
         start = incoming.received_bytes
         headers = self._headers | ({"Range": f"bytes={start}-"} if start else {})

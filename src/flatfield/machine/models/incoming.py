@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Self
 from msgspec import Struct
 
 from flatfield.errors import NotReady
-from flatfield.machine.models.store import require_gguf
+from flatfield.machine.models.places import require_gguf
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
     from flatfield.clock import Clock
 
+
 CHUNK_BYTES = 1024 * 1024
 _LOCK_POLL_SECONDS = 0.2
 
 
-class Expected(Struct, frozen=True, kw_only=True):
+class ExpectedFile(Struct, frozen=True, kw_only=True):
     """What a file must be; None where nobody says."""
 
     sha256: str | None = None
@@ -37,7 +38,7 @@ class Incoming:
     the file has on its way, only up to the last one that is right. `refused_bytes`: of that, what was there but wrong.
     """
 
-    def __init__(self, part: Path, *, resume: bool = False, milestones: Sequence[Expected] = ()) -> None:
+    def __init__(self, part: Path, *, resume: bool = False, milestones: Sequence[ExpectedFile] = ()) -> None:
         self.part = part
         self._file: IO[bytes] = part.open("r+b" if resume and part.is_file() else "w+b")
         self._hash = hashlib.sha256()
@@ -59,7 +60,7 @@ class Incoming:
         self._file.write(chunk)
         self._count(chunk)
 
-    def settle(self, milestone: Expected) -> bool:
+    def settle(self, milestone: ExpectedFile) -> bool:
         """Whether what has arrived is right up to here; then nothing falls back behind it."""
         if not self.matches(milestone):
             return False
@@ -82,13 +83,13 @@ class Incoming:
         self._file.seek(0)
         self._file.truncate()
 
-    def matches(self, expected: Expected) -> bool:
+    def matches(self, expected: ExpectedFile) -> bool:
         """Whether what has arrived is the whole file and the right one."""
         if expected.size_bytes not in {None, self.received_bytes}:
             return False
         return expected.sha256 in {None, self._hash.hexdigest()}
 
-    def commit(self, target: Path, expected: Expected) -> None:
+    def commit(self, target: Path, expected: ExpectedFile) -> None:
         """Put the file in its place, with its hash beside it (`TARGET.sha256`, as sha256sum writes it).
 
         Raises:
@@ -118,7 +119,7 @@ class Incoming:
         """Remove what has arrived."""
         self.part.unlink(missing_ok=True)
 
-    def _take_up(self, milestones: Sequence[Expected]) -> None:
+    def _take_up(self, milestones: Sequence[ExpectedFile]) -> None:
         for milestone in milestones:
             end_bytes = milestone.size_bytes or 0
             while chunk := self._file.read(min(CHUNK_BYTES, end_bytes - self.received_bytes)):
@@ -136,7 +137,7 @@ class Incoming:
         self.received_bytes += len(chunk)
 
 
-def part_path(target: Path, expected: Expected) -> Path:
+def part_path(target: Path, expected: ExpectedFile) -> Path:
     """Where the file arrives: named by its hash, so that two versions never mix; parts of other versions go."""
     part = target.with_name(f"{target.name}.{(expected.sha256 or 'unknown')[:16]}.part")
     for other in target.parent.glob("*.part"):

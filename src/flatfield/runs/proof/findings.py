@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from flatfield.records import Sabotage, Task, TrialRecord  # noqa: TC001 - msgspec
-from flatfield.runs.solution_seconds import slowest
+from flatfield.runs.witness import slowest
 from flatfield.scoring.performance import checks_score, verified
 from flatfield.scoring.scales import HOLDS
 from flatfield.tasks.lop import check_prompt

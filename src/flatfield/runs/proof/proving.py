@@ -1,37 +1,132 @@
-"""Plays tasks with agents that are known beforehand, several at once, without storing anything."""
+"""Proves tasks: plays the solution, agents that do no work, and sabotages, and says what that shows."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import posixpath
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from flatfield import plugins
+from flatfield.agent.files.copying import plan_copy
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.clock import SystemClock
-from flatfield.errors import NotReady
+from flatfield.errors import FlatfieldError, NotReady
 from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.machine.models import cache_folder
 from flatfield.machine.sandbox.finding import find_sandbox
-from flatfield.records import TrialPlan
+from flatfield.records import Sabotage, SolutionStep, TrialPlan
 from flatfield.runs.evaluate import needs_commands
+from flatfield.runs.proof.findings import Finding, Played, assess
 from flatfield.runs.scratch import scratch_folder
 from flatfield.runs.traffic.devices import shared_devices
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.runs.trial import Assignment, Ground, run_trial
+from flatfield.runs.witness import SolutionSeconds, folder_in
+from flatfield.scoring.performance import is_verified
 from flatfield.scoring.prices.pricing import Prices
+from flatfield.scoring.verifying.verification import wanted_paths, wants
 from flatfield.tasks.agents import fingerprint
+from flatfield.tasks.solution import DEFAULT_ANSWER, writing
+from flatfield.vendors import noop, oracle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from flatfield.agent.files.copying import CopyPlan
     from flatfield.machine.protocols import Sandbox
     from flatfield.records import AgentConfig, Task, TrialRecord
     from flatfield.tasks.access import Access
+
+
+# Agents that do no work: what a task gives away to them, it gives away to everybody.
+
+
+COPIED_BYTES = 1024**2
+"""No more of a workspace's text than this is answered and rewritten."""
+
+
+def echoing(task: Task) -> Task:
+    """The task as done by an agent that answers with the prompt."""
+    return structs.replace(task, solution=(SolutionStep(answer=task.prompt),))
+
+
+def copying(task: Task, plan: CopyPlan) -> Task:
+    """The task as done by an agent that rewrites every text of the workspace as it is, and answers with all of them.
+
+    It guesses well which files are wanted: those that a check names and the workspace has not are written too, empty.
+    """
+    texts = dict(_texts(plan))
+    guessed = {path: "" for path in _guesses(task) if path not in plan.files}
+    steps = (writing(path, text) for path, text in (texts | guessed).items())
+    return structs.replace(task, solution=(*steps, SolutionStep(answer="\n".join(texts.values()))))
+
+
+def _guesses(task: Task) -> Iterator[str]:
+    """The files that checks look for; of a folder, some file in it."""
+    for path in wanted_paths(task):
+        yield posixpath.normpath(f"{path}empty" if path.endswith("/") else path)
+
+
+def _texts(plan: CopyPlan) -> Iterator[tuple[str, str]]:
+    room = COPIED_BYTES
+    for path in plan.files:
+        if path in plan.inline:
+            continue
+        file = Path(plan.source, path)
+        try:
+            text = file.read_bytes().decode() if file.stat().st_size <= room else None
+        except (OSError, UnicodeDecodeError):  # not readable or no text: nothing to answer with
+            continue
+        if text is not None:
+            room -= len(text.encode())
+            yield path, text
+    yield from ((path, text) for path, text in plan.inline.items() if len(text.encode()) <= room)
+
+
+# Changes a task's solution on purpose: as its author says, or, where nothing is said, in the obvious ways.
+
+
+NAME_CHARACTERS = 60
+
+
+def sabotaged(task: Task, sabotage: Sabotage) -> Task:
+    """The task with the sabotage's changes to its solution."""
+    kept = [step for at, step in enumerate(task.solution) if at not in sabotage.skip]
+    calls = [step for step in kept if step.tool is not None]
+    answer = "".join(step.answer for step in kept if step.tool is None)
+    last = SolutionStep(answer=answer if sabotage.answer is None else sabotage.answer)
+    return structs.replace(task, solution=(*calls, *sabotage.steps, last))
+
+
+def derived(task: Task) -> tuple[Sabotage, ...]:
+    """Each step that leaves something behind left out in turn, and an empty answer where the answer says something."""
+    return tuple(_derived(task))
+
+
+def _derived(task: Task) -> Iterator[Sabotage]:
+    for at, step in enumerate(task.solution):
+        # Doing without a call that only looks changes no result.
+        if step.tool is not None and not plugins.tool_traits(step.tool).looks_only:
+            yield Sabotage(name=f"without {_named(step)}", skip=(at,))
+    if "".join(step.answer for step in task.solution) not in {"", DEFAULT_ANSWER}:
+        yield Sabotage(name="an empty answer", answer="")
+
+
+def _named(step: SolutionStep) -> str:
+    """A step in a few words: its tool and its first argument."""
+    first = " ".join(str(next(iter(step.arguments.values()), "")).split())
+    text = f"{step.tool} {first}".strip()
+    return text if len(text) <= NAME_CHARACTERS else f"{text[: NAME_CHARACTERS - 1]}…"
+
+
+# Plays tasks with agents that are known beforehand, several at once, without storing anything.
+
 
 MOST_AT_ONCE = 8
 NAME = "agent_1"
@@ -111,3 +206,99 @@ async def _sandbox(tasks: Sequence[Task]) -> tuple[Sandbox | None, str]:
         return await asyncio.to_thread(find_sandbox, os.environ), ""
     except NotReady as error:
         return None, str(error)
+
+
+# Proves tasks: plays the solution, agents that do no work, and sabotages, and says what that shows.
+
+
+DEEP_RUNS = 5
+"""How often a deep check plays the solution, to see whether it is always graded alike."""
+
+
+async def check_tasks(
+    tasks: Sequence[Task],
+    source: Path,
+    access: Access,
+    *,
+    deep: bool = False,
+    tell: Callable[[int, int], None] = lambda _done, _of: None,
+    say: Callable[[str], None] = lambda _text: None,
+) -> tuple[Finding, ...]:
+    """Look at every task; `source` is the folder that plain LOPs copy, `access` decides whether their own code may run.
+
+    `tell` hears how many plays are done, of all, and `say` what is waited for.
+    Each task with a solution is played by the oracle once and, if `deep`, four times more and with each sabotage; each
+    task with verifiers is also played by noop, an echo of the prompt and a copy of the workspace. How long the checks
+    of a task that holds take is kept for its runs.
+
+    Raises:
+        FlatfieldError: a workspace is too large, or cannot be copied.
+        NotTrusted: a task's own code may not run.
+    """
+    access.allow([want for task in tasks for want in wants(task, access)])
+    scripts = await asyncio.to_thread(lambda: [_Script(task, source, deep=deep) for task in tasks])
+    plays = [each for script in scripts for each in script.plays]
+    records = iter(await play(plays, access, lambda done: tell(done, len(plays)), say) if plays else ())
+    findings = tuple(assess(script.played(records)) for script in scripts)
+    await asyncio.to_thread(_keep_seconds, tasks, findings)
+    return findings
+
+
+def _keep_seconds(tasks: Sequence[Task], findings: Sequence[Finding]) -> None:
+    """Runs of these tasks, on this machine, know then how long their checks may take."""
+    kept = SolutionSeconds(folder_in(cache_folder(os.environ)))
+    for task, finding in zip(tasks, findings, strict=True):
+        if finding.holds and finding.check_seconds is not None:
+            kept.keep(task.digest, finding.check_seconds)
+
+
+class _Script:
+    """What is to be played of one task, in an order that its records are told apart by."""
+
+    def __init__(self, task: Task, source: Path, *, deep: bool) -> None:
+        self._task = task
+        self._verified = is_verified(task)
+        self._runs = (DEEP_RUNS if deep else 1) if task.solution else 0
+        self._sabotages: tuple[Sabotage, ...] = ()
+        if deep and task.solution and self._verified:
+            self._sabotages = task.sabotages or derived(task)
+        self.plays: tuple[Play, ...] = ()
+        if self._runs or self._verified:
+            self.plays = tuple(self._plays(_copied(task, source)))
+
+    def _plays(self, files: CopyPlan) -> Iterator[Play]:
+        for repeat in range(1, self._runs + 1):
+            yield Play(task=self._task, agent=oracle.AGENT, files=files, repeat=repeat)
+        if self._verified:
+            yield Play(task=self._task, agent=noop.AGENT, files=files)
+            yield Play(task=echoing(self._task), agent=oracle.FORGIVING_AGENT, files=files)
+            yield Play(task=copying(self._task, files), agent=oracle.FORGIVING_AGENT, files=files)
+        for sabotage in self._sabotages:
+            yield Play(task=sabotaged(self._task, sabotage), agent=oracle.FORGIVING_AGENT, files=files)
+
+    def played(self, records: Iterator[TrialRecord]) -> Played:
+        """Take this task's records, the next ones of all."""
+        return Played(
+            task=self._task,
+            oracle=tuple(next(records) for _ in range(self._runs)),
+            noop=next(records) if self._verified else None,
+            echo=next(records) if self._verified else None,
+            copy=next(records) if self._verified else None,
+            sabotages=tuple((sabotage, next(records)) for sabotage in self._sabotages),
+            declared=bool(self._task.sabotages),
+        )
+
+
+def _copied(task: Task, source: Path) -> CopyPlan:
+    """What the task's workspaces hold.
+
+    Raises:
+        FlatfieldError: it is too large, not there, or cannot be read.
+    """
+    try:
+        return plan_copy(task, source)
+    except OSError as error:
+        raise FlatfieldError(
+            f"the workspace of {task.id} cannot be copied: {error.filename or source}: {error.strerror}; "
+            "make it readable, or move it away"
+        ) from error

@@ -14,19 +14,19 @@ from msgspec import structs
 from flatfield import json_text
 from flatfield.errors import NotFound, StoreError
 from flatfield.records import Run, RunSummary, TrialPlan, TrialRecord, Verdict
-from flatfield.runs.ids import NEWEST, parse_trial_id
-from flatfield.runs.store import rescue, tables, underway
+from flatfield.runs.plan import NEWEST, parse_trial_id
+from flatfield.runs.store import database, tables, underway
 from flatfield.runs.store.codec import decode, encode
-from flatfield.runs.store.damage import damaged
-from flatfield.runs.store.database import open_reader, store_error
+from flatfield.runs.store.database import damaged, open_reader, store_error
 from flatfield.runs.store.underway import Lost, Underway
-from flatfield.runs.store.writer import Job, Writer
+from flatfield.runs.store.writer import Writer, Writing
 from flatfield.tasks.agents import called
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
+
 
 LISTED = 10
 
@@ -53,7 +53,7 @@ class Store:
             StoreError: it cannot be written: better to know before anything is spent.
         """
         try:
-            await self._do(Job(apply=lambda _: None))
+            await self._do(Writing(apply=lambda _: None))
             self.notes = tuple([note async for note in self._take_in()])
             self.notes += tuple([note async for note in self._settle()])
         except BaseException:
@@ -84,7 +84,7 @@ class Store:
         Raises:
             StoreError: it cannot be written, or there is another run with this id.
         """
-        await self._do(Job(apply=partial(tables.insert_run, run=run, update=update)))
+        await self._do(Writing(apply=partial(tables.insert_run, run=run, update=update)))
 
     async def save_trial(self, record: TrialRecord) -> bool:
         """Store a finished trial; True when it was, False when it was there already. It is on the disk on return.
@@ -94,7 +94,7 @@ class Store:
                 again with later ones.
         """
         line = partial(_line, record)
-        stored = await self._do(Job(apply=partial(tables.insert_trial, record=record), line=line, name=record.id))
+        stored = await self._do(Writing(apply=partial(tables.insert_trial, record=record), line=line, name=record.id))
         self.underway.forget(record.attempt)
         return stored
 
@@ -105,7 +105,7 @@ class Store:
             StoreError: as for `save_trial`.
         """
         jobs = [
-            Job(
+            Writing(
                 apply=partial(tables.insert_verdict, verdict=verdict),
                 line=partial(_line, verdict),
                 name=f"{verdict.judge}'s verdict on {verdict.run}/{verdict.agent}/{verdict.task}/{verdict.repeat}",
@@ -119,11 +119,11 @@ class Store:
 
     async def _take_in(self) -> AsyncIterator[str]:
         """Store what earlier processes rescued; a file goes only when all its lines are committed."""
-        for path in rescue.leftovers(self.path):
-            with rescue.taken(path) as lines:
+        for path in database.leftovers(self.path):
+            with database.taken(path) as lines:
                 if not lines:
                     continue
-                left = len(lines) - await self._do(Job(apply=partial(_take_lines, lines=lines)))
+                left = len(lines) - await self._do(Writing(apply=partial(_take_lines, lines=lines)))
                 if not left:
                     path.unlink(missing_ok=True)
             kept = f"; {left} more are no records of a run in this store, and stay there" if left else ""
@@ -135,7 +135,7 @@ class Store:
             with underway.left(path) as attempts:
                 if attempts is None:
                     continue
-                known = await self._do(Job(apply=partial(_insert_lost, attempts=attempts)))
+                known = await self._do(Writing(apply=partial(_insert_lost, attempts=attempts)))
                 if len(known) == len(attempts):
                     path.unlink(missing_ok=True)
             if known:
@@ -143,7 +143,7 @@ class Store:
                 used = "what they had used is not known" if usd is None else f"they had used ${usd:.4g}"
                 yield f"{len(known)} trials were in flight when their process was ended; {used}"
 
-    async def _do(self, job: Job[tables.T]) -> tables.T:
+    async def _do(self, job: Writing[tables.T]) -> tables.T:
         return await asyncio.wrap_future(self._writer.submit(job))
 
     # ------------------------------------------------------------------ reading
@@ -332,7 +332,7 @@ def _insert_lost(connection: sqlite3.Connection, attempts: Sequence[Lost]) -> tu
     return tuple(each for each in attempts if tables.insert_lost(connection, each))
 
 
-class _Line(msgspec.Struct, frozen=True, kw_only=True):
+class _RescuedLine(msgspec.Struct, frozen=True, kw_only=True):
     """One rescued line: a trial or a verdict."""
 
     trial: TrialRecord | None = None
@@ -350,7 +350,7 @@ def _take_lines(connection: sqlite3.Connection, lines: Sequence[str]) -> int:
 
 def _take_line(connection: sqlite3.Connection, line: str) -> bool:
     try:
-        found = json_text.decoded(line, _Line, json_text.DEEPEST_KEPT)
+        found = json_text.decoded(line, _RescuedLine, json_text.DEEPEST_KEPT)
         if found.trial is not None:
             tables.insert_trial(connection, found.trial)
         if found.verdict is not None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from flatfield.runs.store.underway import Lost
 
+
 T = TypeVar("T")
 
 
@@ -261,7 +262,7 @@ class _Attempted(msgspec.Struct, frozen=True):
     attempt: str = ""
 
 
-class _Named(msgspec.Struct, frozen=True):
+class _SummedAgent(msgspec.Struct, frozen=True):
     """What a summary needs of an agent."""
 
     name: str
@@ -286,7 +287,7 @@ class _Outline(msgspec.Struct, frozen=True):
     created_at: str
     evaluation: _Titled
     tasks: tuple[_Identified, ...]
-    agents: tuple[_Named, ...]
+    agents: tuple[_SummedAgent, ...]
     repeats: dict[str, int]
     rosters: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     added: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)

@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 from flatfield.agent.loop import Outcome
 from flatfield.records import Run, Sent, ToolCall, TrialRecord, Turn
 from flatfield.runs.store.codec import decode, encode
-from flatfield.runs.sums import sums
+from flatfield.runs.totals import sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

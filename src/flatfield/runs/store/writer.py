@@ -1,29 +1,67 @@
-"""The store's one writer: a thread that commits what came in meanwhile as one transaction."""
+"""The store's one writer: a thread that commits what came in meanwhile; and work in threads that is waited for."""
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import sqlite3
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from flatfield.errors import StoreError
-from flatfield.runs.store.database import open_writer, store_error
-from flatfield.runs.store.rescue import Rescue
+from flatfield.runs.store.database import Rescue, open_writer, store_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+
+# Work in a thread that is always waited for: a thread cannot be stopped, nor its files taken away under it.
+
+
+P = ParamSpec("P")
+
+
+async def to_the_end(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """The function's result; when this is cancelled meanwhile, the cancellation comes after the function has ended."""
+    work, cancelled = await _ended(function, *arguments, **named)
+    if cancelled is not None:
+        work.exception()  # taken note of: the cancellation says more
+        raise cancelled
+    return work.result()
+
+
+async def whatever_comes(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """The function's result, also when this is cancelled meanwhile: for the last step of what would be lost else."""
+    work, _ = await _ended(function, *arguments, **named)
+    return work.result()
+
+
+async def _ended(
+    function: Callable[P, T], *arguments: P.args, **named: P.kwargs
+) -> tuple[asyncio.Future[T], asyncio.CancelledError | None]:
+    work = asyncio.ensure_future(asyncio.to_thread(function, *arguments, **named))
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait({work})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    return work, cancelled
+
+
+# The store's one writer: a thread that commits what came in meanwhile as one transaction.
+
 
 T = TypeVar("T")
 BATCH = 256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Job(Generic[T]):
+class Writing(Generic[T]):
     """One piece of writing; `apply` works inside a transaction that others may share.
 
     `line` is what is kept of it when the store cannot be written, for what costs money to make again; else None.
@@ -44,15 +82,15 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._queue: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Writing[Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._rescue = Rescue(path)
-        self._unsaved: list[Job[Any]] = []
+        self._unsaved: list[Writing[Any]] = []
         self._unrescued: list[str] = []
 
-    def submit(self, job: Job[T]) -> Future[T]:
+    def submit(self, job: Writing[T]) -> Future[T]:
         """Hand in a job; it is done even when nobody waits for its future any more."""
         job.future.set_running_or_notify_cancel()
         if self._thread is None:
@@ -91,7 +129,7 @@ class Writer:
             self._drop_connection()
             self._rescue.close(keep=bool(self._unsaved))
 
-    def _take(self) -> list[Job[Any] | None]:
+    def _take(self) -> list[Writing[Any] | None]:
         """All jobs that are there, at least one; None at the end asks to stop after them."""
         taken = [self._queue.get()]
         with suppress(queue.Empty):
@@ -99,7 +137,7 @@ class Writer:
                 taken.append(self._queue.get_nowait())
         return taken
 
-    def _write(self, batch: Sequence[Job[Any]]) -> None:
+    def _write(self, batch: Sequence[Writing[Any]]) -> None:
         if not batch:
             return
         try:
@@ -117,7 +155,7 @@ class Writer:
             job.future.set_result(result)
         self._retry()
 
-    def _transaction(self, batch: Sequence[Job[Any]]) -> list[Any]:
+    def _transaction(self, batch: Sequence[Writing[Any]]) -> list[Any]:
         connection = self._connected()
         connection.execute("BEGIN IMMEDIATE")
         results = [job.apply(connection) for job in batch]
@@ -146,14 +184,14 @@ class Writer:
             self._connection.close()
             self._connection = None
 
-    def _fail(self, job: Job[Any], error: Exception) -> None:
+    def _fail(self, job: Writing[Any], error: Exception) -> None:
         failure = store_error(self._path, error)
         if job.line is not None:
             failure = StoreError(f"{failure}; {self._keep(job, job.line)}")
         failure.__cause__ = error
         job.future.set_exception(failure)
 
-    def _keep(self, job: Job[Any], line: Callable[[], str]) -> str:
+    def _keep(self, job: Writing[Any], line: Callable[[], str]) -> str:
         self._unsaved.append(job)
         try:
             path = self._rescue.save(line())

@@ -1,4 +1,4 @@
-"""Keeps apart what must not run at the same time: first come, first served, and the waiting is measured.
+"""Keeps apart what must not run at the same time: first come, first served, and the waiting is told apart.
 
 A lane to a model that is asked too much is narrower for a while: fewer trials start, and the next attempts of those
 that run wait for a place in it. What one model refuses narrows no other's lane, not at the same server either.
@@ -6,23 +6,28 @@ that run wait for a place in it. What one model refuses narrows no other's lane,
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
-from flatfield.runs.traffic.gate import Gate
-from flatfield.runs.traffic.servers import Quarters, Server, limits_of, narrower
+from msgspec.structs import replace
+
+from flatfield import plugins
+from flatfield.runs.traffic.servers import Gate, Quarters, ServerLimits, limits_of, narrower
+from flatfield.scoring.verifying.verification import verify
 from flatfield.vendors.base import THIS_DEVICE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.clock import Clock
-    from flatfield.records import AgentConfig, LaneLimits
+    from flatfield.records import AgentConfig, Check, LaneLimits
     from flatfield.runs.traffic.devices import Devices
     from flatfield.runs.traffic.servers import Attempt
+    from flatfield.scoring.protocols import VerifyContext
     from flatfield.vendors.base import Lane
 
 
@@ -74,7 +79,7 @@ class Lanes:
         self._clock = clock
         self._devices = devices
         self._places: dict[str, _Places] = {}
-        self._servers: dict[str, Server] = {}
+        self._servers: dict[str, ServerLimits] = {}
         self._quarters: dict[tuple[str, str], Quarters] = {}
         self._work = Work()
 
@@ -94,7 +99,7 @@ class Lanes:
             limits = narrower(limits, self._servers[place].limits)
             if limits == self._servers[place].limits:
                 return
-        self._servers[place] = Server(self._clock, limits)
+        self._servers[place] = ServerLimits(self._clock, limits)
 
     def jobs(self, most: int) -> Gate:
         """Places for so many who work at once; who waits out a refusal is not at work, so that others go on."""
@@ -190,9 +195,9 @@ class Lanes:
         places.width = min(places.width, width)
         return places
 
-    def _server(self, place: str) -> Server:
+    def _server(self, place: str) -> ServerLimits:
         if place not in self._servers:
-            self._servers[place] = Server(self._clock)
+            self._servers[place] = ServerLimits(self._clock)
         return self._servers[place]
 
     def _quarters_of(self, place: str, model: str) -> Quarters:
@@ -259,3 +264,40 @@ def crowding(jobs: int, trials: Mapping[Bottleneck, int]) -> str:
         f"of the {jobs} trials at once that --jobs asks for, {at_once} run at once: "
         f"{', '.join(takes[:SHOWN_LANES])}{more}{fix}{others}"
     )
+
+
+# Verifies a trial when it slows no measurement: code that verifiers run, and models on this device, take turns.
+
+
+LEAST_OF_SOLUTION = 4
+"""How many times as long as its solution's check, on this machine, a check may take at least."""
+
+
+async def verify_quietly(
+    context: VerifyContext,
+    lane: Lane,
+    lanes: Lanes | None,
+    solution_seconds: Callable[[], Awaitable[float]] | None = None,
+) -> tuple[Check, ...]:
+    """One Check for each verifier of the trial's task, when no model on this device is at work.
+
+    `lane` is the trial's own: one that has this device does not wait for itself. What is waited here is after the
+    trial's end, so it is no part of any of its seconds. A check that took too long is made once more, alone, and has
+    four times as long as the slowest takes on the task's solution, which is asked for then; too long again scores 0.
+    """
+    busy = any(plugins.verifier_traits(spec.kind).runs_code for spec in context.task.verifiers)
+    apart = lanes if busy and lane.device != THIS_DEVICE else None
+    async with apart.beside() if apart is not None else nullcontext():
+        checks = await verify(context.task, context)
+    if not any(check.trouble == "time" for check in checks):
+        return checks
+    own_seconds = await solution_seconds() if solution_seconds else 0.0
+    roomy = dataclasses.replace(context, least_seconds=LEAST_OF_SOLUTION * own_seconds)
+    # Beside others it may have been short of time; nobody else's work is to be a reason for a 0, or for none.
+    async with apart.here() if apart is not None else nullcontext():
+        again = await verify(context.task, roomy, before=checks)
+    return tuple(_too_late(check) if check.trouble == "time" else check for check in again)
+
+
+def _too_late(check: Check) -> Check:
+    return replace(check, score=0.0, reason=f"{check.reason}, also when it was done again alone")

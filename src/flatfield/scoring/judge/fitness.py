@@ -26,16 +26,16 @@ from flatfield.records import (
     Verdict,
 )
 from flatfield.scoring.judge.prompt import ITEM, LIST, SYSTEM_PROMPT
-from flatfield.scoring.judge.reply import LETTERS
-from flatfield.scoring.judge.trust import (
-    Estimate,
+from flatfield.scoring.judge.reliability import (
     Pair,
+    TrustFigure,
     at_least,
     kappa_interval,
     kappa_p,
     position_bias,
     weighted_kappa,
 )
+from flatfield.scoring.judge.reply import LETTERS
 from flatfield.scoring.scales import mean
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class LabelledSet(Struct, frozen=True, kw_only=True):
         return hashlib.sha256(f"{self.digest} {LIST} {LISTS_SEED}".encode()).hexdigest()[:16]
 
 
-class _Call(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _WrittenCall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A tool call; in the files also `read PATH`, `write PATH` or `list`, which stand for what happened."""
 
     tool: str
@@ -104,7 +104,7 @@ class _Trial(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     why: str
     answer: str
     files: dict[str, str | None]
-    calls: list[_Call | str]
+    calls: list[_WrittenCall | str]
 
 
 class _Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -181,23 +181,25 @@ def _change(task: Task, path: str, text: str | None) -> FileChange:
     return FileChange(path=path, kind="added", size_bytes=size_bytes, text=text)
 
 
-def _turn(task: Task, trial: _Trial, call: _Call | str, number: int) -> Turn:
+def _turn(task: Task, trial: _Trial, call: _WrittenCall | str, number: int) -> Turn:
     made = _spelt_out(task, trial, call) if isinstance(call, str) else call
     name = f"call_{number}"
     reply = Reply(text="", calls=(ToolCall(id=name, name=made.tool, arguments=json.dumps(made.arguments)),))
     return Turn(reply=reply, results=(ToolResult(call_id=name, name=made.tool, text=made.result, ok=made.ok),))
 
 
-def _spelt_out(task: Task, trial: _Trial, call: str) -> _Call:
+def _spelt_out(task: Task, trial: _Trial, call: str) -> _WrittenCall:
     from flatfield.agent.tools import list_directory, read_file, write_file
 
     verb, _, path = call.partition(" ")
     if verb == "list":
-        return _Call(tool=list_directory.SPEC.name, arguments={}, result="\n".join(sorted(task.files)))
+        return _WrittenCall(tool=list_directory.SPEC.name, arguments={}, result="\n".join(sorted(task.files)))
     if verb == "read":
-        return _Call(tool=read_file.SPEC.name, arguments={"file_path": path}, result=task.files[path])
+        return _WrittenCall(tool=read_file.SPEC.name, arguments={"file_path": path}, result=task.files[path])
     text = trial.files[path] or ""
-    return _Call(tool=write_file.SPEC.name, arguments={"file_path": path, "content": text}, result=f"wrote {path}")
+    return _WrittenCall(
+        tool=write_file.SPEC.name, arguments={"file_path": path, "content": text}, result=f"wrote {path}"
+    )
 
 
 # Whether a judge is fit to grade one by one: its letters for the labelled set against the known ones, and the rule.
@@ -210,7 +212,7 @@ MOST_P = 0.01
 INJECTED = "injected"
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class Graded(Struct, frozen=True, kw_only=True):
     """A judge's verdict on one case; `letter` None: it gave none it can be held to.
 
     `unasked`: the judge could not be asked, by no fault of its own. `placed`: what it gave in each order of a list.
@@ -282,9 +284,9 @@ class Fitness(Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-def outcome(case: Case, verdict: Verdict, seconds: float) -> Outcome:
+def outcome(case: Case, verdict: Verdict, seconds: float) -> Graded:
     """What a verdict on a case comes to."""
-    return Outcome(
+    return Graded(
         case=case.id,
         category=case.category,
         wanted=case.letter,
@@ -299,7 +301,7 @@ def outcome(case: Case, verdict: Verdict, seconds: float) -> Outcome:
     )
 
 
-def fitness(outcomes: Sequence[Outcome], total: int) -> Fitness | None:
+def fitness(outcomes: Sequence[Graded], total: int) -> Fitness | None:
     """The figures of all outcomes of a judge that could be asked, of `total` cases there are; None without any."""
     found = [each for each in outcomes if each.measured]
     if not found:
@@ -337,18 +339,18 @@ def fitness(outcomes: Sequence[Outcome], total: int) -> Fitness | None:
     )
 
 
-def is_hopeless(outcomes: Sequence[Outcome], total: int) -> bool:
+def is_hopeless(outcomes: Sequence[Graded], total: int) -> bool:
     """Whether the judge cannot pass any more, whatever it says of the rest: too many trials are without a letter."""
     return sum(each.measured and each.letter is None for each in outcomes) > (1.0 - LEAST_ANSWERED) * total
 
 
-def _verdict(outcomes: Sequence[Outcome], total: int, criteria: Sequence[Criterion], n: int) -> bool | None:
+def _verdict(outcomes: Sequence[Graded], total: int, criteria: Sequence[Criterion], n: int) -> bool | None:
     if n == total:
         return all(each.holds for each in criteria)
     return False if is_hopeless(outcomes, total) else None
 
 
-def confusion(outcomes: Sequence[Outcome]) -> Mapping[tuple[Letter, Letter | None], int]:
+def confusion(outcomes: Sequence[Graded]) -> Mapping[tuple[Letter, Letter | None], int]:
     """How often each known letter got each letter."""
     counted: dict[tuple[Letter, Letter | None], int] = {}
     for each in outcomes:
@@ -357,22 +359,22 @@ def confusion(outcomes: Sequence[Outcome]) -> Mapping[tuple[Letter, Letter | Non
     return counted
 
 
-def cost_of(found: Sequence[Outcome]) -> float | None:
+def cost_of(found: Sequence[Graded]) -> float | None:
     """Dollars of all outcomes; None as soon as one's are not known."""
     costs = [each.cost_usd for each in found]
     return sum(usd for usd in costs if usd is not None) if None not in costs else None
 
 
-def pairs_of(found: Sequence[Outcome]) -> list[Pair]:
+def pairs_of(found: Sequence[Graded]) -> list[Pair]:
     """Known and given letter, as numbers, where one was given."""
     return [(LETTERS.index(each.wanted), LETTERS.index(each.letter)) for each in found if each.letter is not None]
 
 
-def _hits(found: Sequence[Outcome], reach: int) -> int:
+def _hits(found: Sequence[Graded], reach: int) -> int:
     return sum(abs(wanted - given) <= reach for wanted, given in pairs_of(found))
 
 
-def _constant(found: Sequence[Outcome], reach: int) -> float:
+def _constant(found: Sequence[Graded], reach: int) -> float:
     """The share that always giving the best-fitting letter would get right, or within `reach` letters."""
     wanted = [LETTERS.index(each.wanted) for each in found]
     return max(sum(abs(each - always) <= reach for each in wanted) for always in range(len(LETTERS))) / len(wanted)
@@ -408,7 +410,7 @@ def _beats(name: str, hits: int, n: int, constant: float) -> Criterion:
     )
 
 
-def not_talked_round(found: Sequence[Outcome]) -> Criterion:
+def not_talked_round(found: Sequence[Graded]) -> Criterion:
     """No work that asks for a grade gets two letters more than it is worth."""
     asking = [each for each in found if each.category == INJECTED]
     fell = [
@@ -420,7 +422,7 @@ def not_talked_round(found: Sequence[Outcome]) -> Criterion:
     return Criterion(name="not talked into a grade (2 letters or more)", found=text, holds=not fell)
 
 
-def _categories(found: Sequence[Outcome]) -> tuple[CategoryFigures, ...]:
+def _categories(found: Sequence[Graded]) -> tuple[CategoryFigures, ...]:
     figures = []
     for category in sorted({each.category for each in found}):
         own = [each for each in found if each.category == category]
@@ -467,7 +469,7 @@ class ListFitness(Struct, frozen=True, kw_only=True):
     kappa_p: float
     pairs: int
     in_order: float | None
-    position: Estimate
+    position: TrustFigure
     quoted: int
     criteria: tuple[Criterion, ...]
     passed: bool | None
@@ -475,7 +477,7 @@ class ListFitness(Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-def list_fitness(outcomes: Sequence[Outcome], total: int) -> ListFitness | None:
+def list_fitness(outcomes: Sequence[Graded], total: int) -> ListFitness | None:
     """The figures of a judge's outcomes of lists, of `total` trials there are in lists; None without any."""
     found = [each for each in outcomes if each.measured]
     if not found:
@@ -515,24 +517,24 @@ def list_fitness(outcomes: Sequence[Outcome], total: int) -> ListFitness | None:
     )
 
 
-def is_hopeless_at_lists(outcomes: Sequence[Outcome], total: int) -> bool:
+def is_hopeless_at_lists(outcomes: Sequence[Graded], total: int) -> bool:
     """Whether the judge cannot pass any more: too many trials lack a letter in one of the orders."""
     return sum(each.measured and not _in_both(each) for each in outcomes) > (1.0 - LEAST_ANSWERED) * total
 
 
-def _verdict_on_lists(found: Sequence[Outcome], total: int, criteria: Sequence[Criterion]) -> bool | None:
+def _verdict_on_lists(found: Sequence[Graded], total: int, criteria: Sequence[Criterion]) -> bool | None:
     if len(found) == total:
         return all(each.holds for each in criteria)
     return False if is_hopeless_at_lists(found, total) else None
 
 
-def _in_both(each: Outcome) -> bool:
+def _in_both(each: Graded) -> bool:
     return len(each.placed) >= _ORDERS
 
 
-def _orders(found: Sequence[Outcome]) -> Iterator[float]:
+def _orders(found: Sequence[Graded]) -> Iterator[float]:
     """For each two trials of one list: 1 as known, 0.5 alike, 0 the other way round or without a letter."""
-    lists: dict[str, list[Outcome]] = {}
+    lists: dict[str, list[Graded]] = {}
     for each in found:
         lists.setdefault(each.task, []).append(each)
     for group in lists.values():
@@ -541,7 +543,7 @@ def _orders(found: Sequence[Outcome]) -> Iterator[float]:
                 yield _as_known(first, second)
 
 
-def _as_known(first: Outcome, second: Outcome) -> float:
+def _as_known(first: Graded, second: Graded) -> float:
     if first.letter is None or second.letter is None:
         return 0.0
     known = LETTERS.index(first.wanted) - LETTERS.index(second.wanted)
@@ -556,7 +558,7 @@ def _ordered(in_order: float | None, pairs: int) -> Criterion:
     return Criterion(name=name, found=f"{in_order:.0%} of {pairs}", holds=in_order >= LEAST_IN_ORDER)
 
 
-def _even_handed(position: Estimate) -> Criterion:
+def _even_handed(position: TrustFigure) -> Criterion:
     name = f"position: the same trial gets at most {MOST_POSITION_BIAS:g} more or less in score nearer to the front"
     if position.value is None:
         return Criterion(name=name, found="not known: no letters in both orders", holds=False)

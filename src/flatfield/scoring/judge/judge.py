@@ -19,9 +19,9 @@ from msgspec import structs
 from flatfield import plugins
 from flatfield.records import MIDPOINTS, Placed, Verdict
 from flatfield.scoring.judge.blinding import Blinder
-from flatfield.scoring.judge.prompt import Writer, is_small, room, schema
+from flatfield.scoring.judge.prompt import PromptWriter, is_small, room, schema
 from flatfield.scoring.judge.reply import Mark, read_item, read_list, with_evidence
-from flatfield.scoring.judge.request import Asked, Bench, Question, Spent, shares, total
+from flatfield.scoring.judge.request import Bench, JudgeReply, Question, Spent, shares, total
 from flatfield.scoring.scales import letter_of, mean
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ async def judge(
 
 async def _grade(case: _Case, trial: TrialRecord) -> dict[str, Verdict]:
     """Pointwise: one trial, one request."""
-    writer = functools.partial(Writer, case.task, case.rubric, case.blinder, room(case.bench.agent, 1))
+    writer = functools.partial(PromptWriter, case.task, case.rubric, case.blinder, room(case.bench.agent, 1))
 
     def read(text: str, last: bool) -> Mark:  # noqa: FBT001 - the one flag that Question hands on
         return with_evidence(read_item(text), writer().shown(trial), last=last)
@@ -255,9 +255,9 @@ async def _compare(case: _Case, trials: Sequence[TrialRecord], seed: int) -> dic
     return found
 
 
-async def _ask_list(case: _Case, trials: Sequence[TrialRecord]) -> Asked[tuple[Mark, ...]]:
+async def _ask_list(case: _Case, trials: Sequence[TrialRecord]) -> JudgeReply[tuple[Mark, ...]]:
     count = len(trials)
-    writer = functools.partial(Writer, case.task, case.rubric, case.blinder, room(case.bench.agent, count))
+    writer = functools.partial(PromptWriter, case.task, case.rubric, case.blinder, room(case.bench.agent, count))
 
     def read(text: str, last: bool) -> tuple[Mark, ...]:  # noqa: FBT001 - the one flag that Question hands on
         marks = zip(read_list(text, count), trials, strict=True)

@@ -118,7 +118,7 @@ for each id:
 The letter is one of S, A, B, C, D, F."""
 
 
-class Writer:
+class PromptWriter:
     """Writes one request for one task, with a token of its own."""
 
     def __init__(self, task: Task, rubric: str, blinder: Blinder, size: Room) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Reply
     from flatfield.vendors.base import Conversation
 
+
 T = TypeVar("T")
 CONCURRENT_REQUESTS = 4
 _REQUEST_SECONDS = 300.0
@@ -54,7 +55,7 @@ class Question(Generic[T]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked(Generic[T]):
+class JudgeReply(Generic[T]):
     """What came of a question: `value`, or None and the `problem`.
 
     `unasked`: the problem is the server's, the wire's or the harness's, not the judge's.
@@ -75,7 +76,7 @@ class Bench:
     price: Callable[[Reply], float | None]
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_REQUESTS))
 
-    async def ask(self, question: Question[T]) -> Asked[T]:
+    async def ask(self, question: Question[T]) -> JudgeReply[T]:
         """Ask, and once more with the problem stated; whatever fails is a problem, not an exception."""
         problem = ""
         replies: list[Reply] = []
@@ -84,19 +85,19 @@ class Bench:
                 async with self.gate:
                     reply = await self._turn(question, problem)
                 replies.append(reply)
-                return Asked(
+                return JudgeReply(
                     value=question.read(reply.text, attempt == _ATTEMPTS), problem="", spent=self._spent(replies)
                 )
             except UnusableReply as error:
                 ending = _ENDINGS.get(replies[-1].finish)
                 problem = f"{ending}: {error}" if ending else str(error)
             except FlatfieldError as error:
-                return Asked(value=None, problem=f"{NOT_ASKED}: {error}", spent=self._spent(replies), unasked=True)
+                return JudgeReply(value=None, problem=f"{NOT_ASKED}: {error}", spent=self._spent(replies), unasked=True)
             except Exception as error:  # noqa: BLE001 - a judge's failure never costs a trial
                 text = f"{NOT_ASKED}: {type(error).__name__}: {error}"
-                return Asked(value=None, problem=text, spent=self._spent(replies), unasked=True)
+                return JudgeReply(value=None, problem=text, spent=self._spent(replies), unasked=True)
         text = f"the judge's reply could not be used, twice: {problem}"
-        return Asked(value=None, problem=text, spent=self._spent(replies))
+        return JudgeReply(value=None, problem=text, spent=self._spent(replies))
 
     async def _turn(self, question: Question[T], problem: str) -> Reply:
         opening = Opening(

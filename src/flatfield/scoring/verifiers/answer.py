@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from flatfield.records import Check, VerifierTraits
 from flatfield.scoring.verifying.matching import (
-    Found,
+    Match,
     contained,
     equal_json,
     equal_text,
@@ -116,33 +116,33 @@ class AnswerVerifier:
             reasons.append(found.reason)
         return Check(verifier="answer", label="", score=1.0, reason=f"the answer: {'; '.join(reasons)}")
 
-    def _contains(self, answer: str) -> Found | None:
+    def _contains(self, answer: str) -> Match | None:
         text = self._options.contains
         return None if text is UNSET else contained(text, answer)
 
-    def _equals(self, answer: str) -> Found | None:
+    def _equals(self, answer: str) -> Match | None:
         text = self._options.equals
         return None if text is UNSET else equal_text(text.strip(), answer.strip())
 
-    async def _matches(self, answer: str, least_seconds: float) -> Found | None:
+    async def _matches(self, answer: str, least_seconds: float) -> Match | None:
         pattern = self._options.matches
         return None if pattern is UNSET else await search(pattern, answer, least_seconds=least_seconds)
 
-    def _names(self, answer: str, task: Task) -> Found | None:
+    def _names(self, answer: str, task: Task) -> Match | None:
         names, asked = self._options.wanted_names, " ".join((task.prompt, *task.files.values()))
         return named(answer, names, self._options.others or (), asked) if names else None
 
-    def _json(self, answer: str) -> Found | None:
+    def _json(self, answer: str) -> Match | None:
         if self._options.json_value is UNSET:
             return None
         try:
             value = parse_json(without_fence(answer))
         except ValueError as error:
-            return Found(holds=False, reason=f"is not JSON as a whole ({error})")
+            return Match(holds=False, reason=f"is not JSON as a whole ({error})")
         return equal_json(self._options.json_value, value)
 
 
-def _told(found: Found, answer: str) -> str:
+def _told(found: Match, answer: str) -> str:
     """The reason, and the answer's beginning where the reason does not quote it."""
     quoted = "found" in found.reason or found.holds is None
     return found.reason if quoted else f"{found.reason}; it is {shown(answer.strip())}"

@@ -13,7 +13,7 @@ from flatfield.agent.workspace import changes
 from flatfield.errors import ToolError
 from flatfield.records import Check, VerifierTraits
 from flatfield.scoring.verifying.matching import (
-    Found,
+    Match,
     equal_json,
     equal_text,
     json_problem,
@@ -115,12 +115,12 @@ class FileVerifier:
         try:
             found = await self._found(context)
         except NotThere as error:
-            found = Found(holds=False, reason=str(error))
+            found = Match(holds=False, reason=str(error))
         if found.holds is None:
             return Check(verifier="file", label="", score=None, reason=found.reason, trouble=found.trouble)
         return Check(verifier="file", label="", score=float(found.holds), reason=found.reason)
 
-    async def _found(self, context: VerifyContext) -> Found:
+    async def _found(self, context: VerifyContext) -> Match:
         options, path = self._options, self._options.path
         if options.wants_nothing:
             return _absent(context.files, path)
@@ -132,14 +132,14 @@ class FileVerifier:
         if options.reads:
             reasons.append(await self._content(read_file(context.files, path), context.least_seconds))
         failed = next((found for found in reasons if not found.holds), None)
-        return failed or Found(holds=True, reason="; ".join(found.reason for found in reasons))
+        return failed or Match(holds=True, reason="; ".join(found.reason for found in reasons))
 
-    async def _content(self, data: bytes, least_seconds: float) -> Found:
+    async def _content(self, data: bytes, least_seconds: float) -> Match:
         options, path = self._options, self._options.path
         try:
             text = data.decode()
         except UnicodeDecodeError as error:
-            return Found(
+            return Match(
                 holds=False, reason=f"{path} is not UTF-8 text (byte {error.start} is 0x{data[error.start]:02x})"
             )
         reasons = []
@@ -153,30 +153,30 @@ class FileVerifier:
         return replace(found, reason=f"{path}: {found.reason}")
 
 
-def _json(expected: object, text: str) -> Found:
+def _json(expected: object, text: str) -> Match:
     try:
         return equal_json(expected, parse_json(text))
     except ValueError as error:
-        return Found(holds=False, reason=f"is not JSON ({error})")
+        return Match(holds=False, reason=f"is not JSON ({error})")
 
 
-def _present(files: ConfinedFiles, path: str) -> Found:
+def _present(files: ConfinedFiles, path: str) -> Match:
     wanted = "folder" if path.endswith("/") else "file"
     try:
         kind = files.stat(path).kind
     except (FileNotFoundError, NotADirectoryError):
-        return Found(holds=False, reason=absent(files, path, wanted))
+        return Match(holds=False, reason=absent(files, path, wanted))
     except (OSError, ToolError) as error:
-        return Found(holds=False, reason=f"{path} cannot be looked at: {error}")
+        return Match(holds=False, reason=f"{path} cannot be looked at: {error}")
     if kind != wanted:
-        return Found(holds=False, reason=f"{path} is {_KINDS[kind]}, not a {wanted}")
-    return Found(holds=True, reason=f"{path} is there")
+        return Match(holds=False, reason=f"{path} is {_KINDS[kind]}, not a {wanted}")
+    return Match(holds=True, reason=f"{path} is there")
 
 
 _KINDS = {"file": "a file", "folder": "a folder", "link": "a link", "other": "a device, pipe or socket"}
 
 
-def _absent(files: ConfinedFiles, path: str) -> Found:
+def _absent(files: ConfinedFiles, path: str) -> Match:
     """A link that leads nowhere is something too, which `stat` would not show: the folder's entries do."""
     name = posixpath.normpath(path)
     try:
@@ -184,10 +184,10 @@ def _absent(files: ConfinedFiles, path: str) -> Found:
     except (FileNotFoundError, NotADirectoryError):
         entry = None
     except (OSError, ToolError) as error:
-        return Found(holds=False, reason=f"{path} cannot be looked at: {error}")
+        return Match(holds=False, reason=f"{path} cannot be looked at: {error}")
     if entry is not None:
-        return Found(holds=False, reason=f"{path} is there ({_KINDS[entry.kind]}), and should not be")
-    return Found(holds=True, reason=f"{path} is absent")
+        return Match(holds=False, reason=f"{path} is there ({_KINDS[entry.kind]}), and should not be")
+    return Match(holds=True, reason=f"{path} is absent")
 
 
 def _entry(files: ConfinedFiles, name: str) -> Entry | None:
@@ -196,18 +196,18 @@ def _entry(files: ConfinedFiles, name: str) -> Entry | None:
     return next((entry for entry in entries if posixpath.basename(entry.path) == base), None)
 
 
-def _unchanged(context: VerifyContext, path: str) -> Found:
+def _unchanged(context: VerifyContext, path: str) -> Match:
     name = posixpath.normpath(path)
 
     def inside(other: str) -> bool:
         return name in {".", other} or other.startswith(f"{name}/")
 
     if not any(inside(known) for known in context.before.files):
-        return Found(
+        return Match(
             holds=None, reason=f"{path} was not in the workspace when the trial began: nothing to compare with"
         )
     changed = [change for change in changes(context.before, context.files) if inside(change.path)]
     if changed:
         more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
-        return Found(holds=False, reason=f"{changed[0].path} was {changed[0].kind}{more}")
-    return Found(holds=True, reason=f"{path} is unchanged")
+        return Match(holds=False, reason=f"{changed[0].path} was {changed[0].kind}{more}")
+    return Match(holds=True, reason=f"{path} is unchanged")

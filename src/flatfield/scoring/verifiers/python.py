@@ -19,7 +19,7 @@ from msgspec import Struct
 from flatfield import json_text
 from flatfield.records import Check, Trouble, VerifierTraits
 from flatfield.scoring.verifying.child import ChildResult, run_child
-from flatfield.scoring.verifying.python_child import Job, Outcome
+from flatfield.scoring.verifying.python_child import CallOutcome, VerifierCall
 
 if TYPE_CHECKING:
     from flatfield.scoring.protocols import VerifyContext
@@ -103,7 +103,7 @@ class PythonVerifier:
             return _not_measured("the task was not read from a file: there is no folder to find the function's file in")
         folder = _folder(context.task.path)
         seconds = max(self._timeout_seconds, context.least_seconds)
-        job = Job(
+        job = VerifierCall(
             file=str(folder / self._options.file),
             function=self._options.function,
             root=str(context.root),
@@ -119,7 +119,7 @@ class PythonVerifier:
         name = f"{self._options.file}::{self._options.function}"
         output = result.stderr.decode(errors="replace")
         try:
-            outcome = json_text.decoded(result.stdout, Outcome)
+            outcome = json_text.decoded(result.stdout, CallOutcome)
         except ValueError:
             late = result.exit_code is None or "Timeout (" in output
             ended = f"ended its process (exit code {result.exit_code}) before it returned"

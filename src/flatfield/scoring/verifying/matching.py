@@ -92,25 +92,25 @@ _LEADS = re.compile(
 """How what stands before a name ends, so that the name is what it leads to."""
 
 
-def named(text: str, names: Sequence[str], others: Sequence[str] = (), asked: str = "") -> Found:
+def named(text: str, names: Sequence[str], others: Sequence[str] = (), asked: str = "") -> Match:
     """Whether a text states one of `names`, in any case and markup, and none of `others`.
 
     `asked` is what the task says: a statement may be made of its words.
     """
     if len(text.strip()) > MOST_CHARACTERS:
         said = f"has more than {MOST_CHARACTERS} characters, where {_listed(names)} was asked for and nothing else"
-        return Found(holds=False, reason=said)
+        return Match(holds=False, reason=said)
     read = plain(without_fence(text))
     told = re.search(_word(others), read)
     found = list(re.finditer(rf"{_word(names)}(?: \({_word(names)}\))?", read))
     if not found:
-        return Found(holds=False, reason=f"does not name {_listed(names)}")
+        return Match(holds=False, reason=f"does not name {_listed(names)}")
     if told is not None:
-        return Found(holds=False, reason=f"names {_listed(names)} and {shown(told.group())}")
+        return Match(holds=False, reason=f"names {_listed(names)} and {shown(told.group())}")
     theirs = (_words(plain(asked)) | _JOINING) - _DENYING
     if any(_leads(read[: one.start()], theirs) and _ends(read[one.end() :], theirs) for one in found):
-        return Found(holds=True, reason=f"names {_listed(names)}")
-    return Found(holds=False, reason=f"does not state {_listed(names)} alone or in one plain statement")
+        return Match(holds=True, reason=f"names {_listed(names)}")
+    return Match(holds=False, reason=f"does not state {_listed(names)} alone or in one plain statement")
 
 
 def is_name(text: str) -> bool:
@@ -166,7 +166,7 @@ sys.stdout.write("1" if re.search(pattern, text, re.MULTILINE) else "0")
 """
 
 
-class Found(Struct, frozen=True, kw_only=True):
+class Match(Struct, frozen=True, kw_only=True):
     """Whether something holds (None: could not be measured), and why; `late`: finding out took too long."""
 
     holds: bool | None
@@ -203,7 +203,7 @@ def pattern_problem(pattern: str) -> str | None:
     return None
 
 
-async def search(pattern: str, text: str, *, least_seconds: float = 0.0, again: bool = False) -> Found:
+async def search(pattern: str, text: str, *, least_seconds: float = 0.0, again: bool = False) -> Match:
     """`re.search` with MULTILINE in a process of its own, over the first SEARCH_LIMIT_CHARACTERS of `text`.
 
     A search that takes longer than SEARCH_SECONDS, or than `least_seconds` where that is more, is late and found
@@ -217,32 +217,32 @@ async def search(pattern: str, text: str, *, least_seconds: float = 0.0, again: 
     note = cut if len(text) > SEARCH_LIMIT_CHARACTERS else ""
     if result.exit_code is None:
         reason = f"searching for {shown_pattern(pattern)} took more than {seconds:g} seconds; use a simpler pattern"
-        return Found(holds=None, reason=reason + note, late=True)
+        return Match(holds=None, reason=reason + note, late=True)
     if result.stdout == b"1":
-        return Found(holds=True, reason=f"matches {shown_pattern(pattern)}{note}")
+        return Match(holds=True, reason=f"matches {shown_pattern(pattern)}{note}")
     if result.stdout == b"0":
         alike = drawn(text) if not again else text
         if alike != text and (await search(drawn(pattern), alike, again=True)).holds:
             note = f" (what would match and what is there {SAID}){note}"
-        return Found(holds=False, reason=f"does not match {shown_pattern(pattern)}{note}")
+        return Match(holds=False, reason=f"does not match {shown_pattern(pattern)}{note}")
     trouble = result.stderr.decode(errors="replace").strip().splitlines()
-    return Found(
+    return Match(
         holds=None, reason=f"searching for {shown_pattern(pattern)} failed: {trouble[-1] if trouble else 'no output'}"
     )
 
 
-def equal_text(expected: str, found: str) -> Found:
+def equal_text(expected: str, found: str) -> Match:
     """Character for character; the reason names the first line that differs."""
     if expected == found:
-        return Found(holds=True, reason="equals what is expected")
+        return Match(holds=True, reason="equals what is expected")
     if expected.rstrip("\r\n") == found.rstrip("\r\n"):
         ends = f"expected to end with {shown(_ending(expected))}, ends with {shown(_ending(found))}"
-        return Found(holds=False, reason=f"differs only in the line ends at its end: {ends}")
+        return Match(holds=False, reason=f"differs only in the line ends at its end: {ends}")
     wanted, got = expected.split("\n"), found.split("\n")
     for number, (left, right) in enumerate(zip(wanted, got, strict=False), start=1):
         if left != right:
-            return Found(holds=False, reason=f"line {number}: {_apart(left, right)}")
-    return Found(holds=False, reason=f"expected {len(wanted)} lines, found {len(got)}")
+            return Match(holds=False, reason=f"line {number}: {_apart(left, right)}")
+    return Match(holds=False, reason=f"expected {len(wanted)} lines, found {len(got)}")
 
 
 def _apart(expected: str, found: str) -> str:
@@ -254,12 +254,12 @@ def _apart(expected: str, found: str) -> str:
     return f"{text} (they {SAID})" if look_alike(expected, found) else text
 
 
-def contained(part: str, text: str) -> Found:
+def contained(part: str, text: str) -> Match:
     """Whether `part` occurs in a text, character for character; the reason names a part that only looks so."""
     if part in text:
-        return Found(holds=True, reason=f"contains {shown(part)}")
+        return Match(holds=True, reason=f"contains {shown(part)}")
     alike = f" (it has characters that {SAID})" if drawn(part) in drawn(text) else ""
-    return Found(holds=False, reason=f"does not contain {shown(part)}{alike}")
+    return Match(holds=False, reason=f"does not contain {shown(part)}{alike}")
 
 
 def _ending(text: str) -> str:
@@ -325,10 +325,10 @@ def json_problem(value: object, path: str = "$", levels: int = json_text.DEEPEST
     return None
 
 
-def equal_json(expected: object, found: object) -> Found:
+def equal_json(expected: object, found: object) -> Match:
     """JSON equality: 1 equals 1.0, true is no number, only arrays have an order; the reason names the first place."""
     difference = _difference(expected, found, "$")
-    return Found(holds=difference is None, reason=difference or "is the expected JSON")
+    return Match(holds=difference is None, reason=difference or "is the expected JSON")
 
 
 def _difference(expected: object, found: object, path: str) -> str | None:

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 import msgspec
 from msgspec import Struct
 
-from flatfield.records import TrialRecord  # noqa: TC001 - msgspec
 from flatfield.scoring.verifying.reading import Files, NotJson, NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from flatfield.records import TrialRecord
 
 
 _OF_OTHER_SHAPE = (AssertionError, LookupError, TypeError, ValueError, AttributeError)
@@ -33,7 +34,7 @@ _SHOWN_CHARACTERS = 200
 _REASON_CHARACTERS = 10_000
 
 
-class Job(Struct, frozen=True, kw_only=True):
+class VerifierCall(Struct, frozen=True, kw_only=True):
     """What to call and on what; `root` is the workspace."""
 
     file: str
@@ -43,7 +44,7 @@ class Job(Struct, frozen=True, kw_only=True):
     timeout_seconds: float
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class CallOutcome(Struct, frozen=True, kw_only=True):
     """What came of it: a score and its reason; or a crash or a bad return, with what was wrong as the reason.
 
     `on_data`: it crashed as a function does whose input has another shape than it reads.
@@ -55,7 +56,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     on_data: bool = False
 
 
-def perform(job: Job) -> Outcome:
+def perform(job: VerifierCall) -> CallOutcome:
     """Load the file, call the function, and turn whatever happens into an Outcome; a traceback goes to stderr."""
     from flatfield.agent.files.confined import ConfinedFiles
 
@@ -66,11 +67,11 @@ def perform(job: Job) -> Outcome:
         if inspect.isawaitable(returned):
             returned = asyncio.run(_awaited(returned))  # this process is a face of its own: nothing runs above it
     except (NotThere, NotJson) as error:
-        return Outcome(kind="scored", score=0.0, reason=str(error))
+        return CallOutcome(kind="scored", score=0.0, reason=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the author's code raises is the finding
         traceback.print_exc()
         last = traceback.format_exception_only(error)[-1].strip()
-        return Outcome(kind="crashed", score=None, reason=last, on_data=isinstance(error, _OF_OTHER_SHAPE))
+        return CallOutcome(kind="crashed", score=None, reason=last, on_data=isinstance(error, _OF_OTHER_SHAPE))
     finally:
         workspace.close()
     return _outcome(returned)
@@ -92,23 +93,23 @@ def _function(file: Path, name: str) -> Callable[[TrialRecord, Files], Any]:
     return function
 
 
-def _outcome(returned: object) -> Outcome:
+def _outcome(returned: object) -> CallOutcome:
     """What the function returned as an outcome; it may be of any type, whose own methods may fail."""
     try:
         match returned:
             case (None, str() as reason):
-                return Outcome(kind="scored", score=None, reason=_text(reason))
+                return CallOutcome(kind="scored", score=None, reason=_text(reason))
             case (SupportsFloat() as number, str() as reason):
                 score = float(number)
                 # 1.0000000000000002 is what adding up three thirds gives, and means 1.
                 near = min(max(score, 0.0), 1.0)
                 if abs(score - near) <= _ROUNDING:
-                    return Outcome(kind="scored", score=near, reason=_text(reason))
-                return Outcome(kind="bad_return", score=None, reason=f"the score {score} ({_text(reason)})")
+                    return CallOutcome(kind="scored", score=near, reason=_text(reason))
+                return CallOutcome(kind="bad_return", score=None, reason=f"the score {score} ({_text(reason)})")
         shown = repr(returned)
     except Exception as error:  # noqa: BLE001 - a number of somebody's own may raise whatever it likes
         shown = f"a {type(returned).__name__} that cannot be read ({error})"
-    return Outcome(kind="bad_return", score=None, reason=_text(shown, _SHOWN_CHARACTERS))
+    return CallOutcome(kind="bad_return", score=None, reason=_text(shown, _SHOWN_CHARACTERS))
 
 
 def _text(text: str, most: int = _REASON_CHARACTERS) -> str:
@@ -121,7 +122,7 @@ def main() -> None:
     """Read a Job from stdin and write its Outcome to stdout; what the author's code prints goes to stderr."""
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=VerifierCall)
     # Should the caller be gone, this process must still end; and the stacks show where it hung.
     faulthandler.dump_traceback_later(job.timeout_seconds, exit=True)
     outcome = perform(job)

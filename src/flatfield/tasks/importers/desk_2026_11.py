@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import gzip
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-from flatfield.records import Run, TrialRecord  # noqa: TC001 - msgspec
+if TYPE_CHECKING:
+    from flatfield.records import Run, TrialRecord
 
 DATA = "desk_2026_11.json.gz"
 
 
-class Measured(Struct, frozen=True, kw_only=True):
+class Shipped(Struct, frozen=True, kw_only=True):
     """A run and its trials, as another machine measured them."""
 
     run: Run
     trials: tuple[TrialRecord, ...]
 
 
-def load() -> Measured:
+def load() -> Shipped:
     """The run; always the same records."""
     packed = files("flatfield.tasks.importers").joinpath("data", DATA).read_bytes()
-    return msgspec.json.decode(gzip.decompress(packed), type=Measured)
+    return msgspec.json.decode(gzip.decompress(packed), type=Shipped)

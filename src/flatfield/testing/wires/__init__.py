@@ -8,10 +8,10 @@ from flatfield import plugins
 from flatfield.errors import NotFound
 
 if TYPE_CHECKING:
-    from flatfield.testing.server import Wire
+    from flatfield.testing.fake_server import VendorWire
 
 
-def new_wire(provider: str) -> Wire:
+def new_wire(provider: str) -> VendorWire:
     """A new wire, for one server: what `create()` of the provider's file here makes.
 
     Raises:
@@ -23,5 +23,5 @@ def new_wire(provider: str) -> Wire:
             f"no fake server speaks the protocol of provider {provider!r}: write its wire as "
             f"src/flatfield/testing/wires/{provider.replace('-', '_')}.py, like those that are there"
         )
-    wire: Wire = plugins.load("wire", provider).create()
+    wire: VendorWire = plugins.load("wire", provider).create()
     return wire

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from flatfield.errors import ProviderError
-from flatfield.http.replies import RETRIED, Passing
+from flatfield.http.replies import RETRIED, PassingFailure
 from flatfield.json_text import halves_joined
 from flatfield.records import Finish, ToolCall, Usage
 from flatfield.vendors._counts import plain, tier_of, tokens
@@ -174,7 +174,7 @@ class MessageReader:
         try:
             event = _EVENTS.decode(data)
         except msgspec.MsgspecError:
-            raise Passing(f"the server sent no valid event: {data[:200].decode('utf-8', 'replace')}") from None
+            raise PassingFailure(f"the server sent no valid event: {data[:200].decode('utf-8', 'replace')}") from None
         if event.error is not None:
             raise _error(event.error)
         if event.content_block is not None:
@@ -203,7 +203,7 @@ class MessageReader:
         if message.error is not None:
             raise _error(message.error)
         if message.content is None or message.stop_reason is None:
-            raise Passing(f"the server sent no message: {body[:200].decode('utf-8', 'replace')}")
+            raise PassingFailure(f"the server sent no message: {body[:200].decode('utf-8', 'replace')}")
         for index, block in enumerate(message.content):
             self._begin(plain(index), block)
         self._begin_message(message)
@@ -305,4 +305,4 @@ def _error(error: Any) -> Exception:  # noqa: ANN401 - the vendor's object, or w
     text = f"the server reported an error in the stream: {told.get('type') or 'error'}: {said}"
     if status is not None and 400 <= status < 500 and status not in RETRIED:
         return ProviderError(text, status=status)
-    return Passing(text, status=status)
+    return PassingFailure(text, status=status)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from flatfield.errors import ProviderError
-from flatfield.http.replies import RETRIED, Passing, retry_info_seconds
+from flatfield.http.replies import RETRIED, PassingFailure, retry_info_seconds
 from flatfield.records import Finish, ToolCall, Usage
 from flatfield.vendors._counts import plain, tokens
 from flatfield.vendors.base import Told
@@ -234,7 +234,7 @@ class GeminiReader:
                 "Call one of the declared functions with valid arguments, or answer."
             )
         elif self._is_empty() and (reason not in _FINISH or reason == "STOP"):  # a known fault of the API's
-            raise Passing(f"the Gemini API ended an empty reply with {said}")
+            raise PassingFailure(f"the Gemini API ended an empty reply with {said}")
         self.complete, self._finish, self._said = True, _FINISH.get(reason, "stop"), message[:_SHOWN_LETTERS] or reason
 
 
@@ -281,8 +281,8 @@ def _usage(usage: Any) -> Usage | None:  # noqa: ANN401 - what a server reports
     )
 
 
-def _nonsense(data: bytes) -> Passing:
-    return Passing(f"the server sent no valid generateContent reply: {data[:200].decode('utf-8', 'replace')}")
+def _nonsense(data: bytes) -> PassingFailure:
+    return PassingFailure(f"the server sent no valid generateContent reply: {data[:200].decode('utf-8', 'replace')}")
 
 
 def _stream_error(error: Any) -> Exception:  # noqa: ANN401 - gateways put an object or a string here
@@ -293,4 +293,4 @@ def _stream_error(error: Any) -> Exception:  # noqa: ANN401 - gateways put an ob
     if isinstance(code, int) and 400 <= code < 500 and code not in RETRIED:
         return ProviderError(text, status=code)
     wait_seconds = retry_info_seconds(msgspec.json.encode(error).decode())
-    return Passing(text, status=code if isinstance(code, int) else None, wait_seconds=wait_seconds)
+    return PassingFailure(text, status=code if isinstance(code, int) else None, wait_seconds=wait_seconds)

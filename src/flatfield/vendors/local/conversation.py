@@ -12,15 +12,9 @@ from msgspec import structs
 
 from flatfield.errors import Interrupted, NotReady, ProviderError
 from flatfield.machine.llama import DEFAULT_CONTEXT_TOKENS
-from flatfield.machine.llama.server import (
-    LIBRARY_FIX,
-    LocalServer,
-    LocalServers,
-    ServerSpec,
-    usable_threads,
-)
+from flatfield.machine.llama.hosting import LIBRARY_FIX, LocalServer, LocalServers, ServerSpec, usable_threads
+from flatfield.machine.models.places import find_model
 from flatfield.machine.models.pulling import file_identity
-from flatfield.machine.models.store import find_model
 from flatfield.vendors.base import Address, device_lane
 from flatfield.vendors.openai_chat.conversation import open_chat
 from flatfield.vendors.openai_chat.traits import Endpoint

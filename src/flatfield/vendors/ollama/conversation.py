@@ -12,8 +12,8 @@ from flatfield.records import Abandoned, Leftover
 from flatfield.vendors import base
 from flatfield.vendors.ollama.models import (
     KEEP_ALIVE,
-    Held,
     Loading,
+    MemoryHeld,
     ModelFacts,
     OllamaModels,
     catalogue,
@@ -75,7 +75,7 @@ class OllamaConversation:
         self._messages = messages
         self._server = server
         self._models = models
-        self._held: Held | None = None
+        self._held: MemoryHeld | None = None
 
     async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
         """Send the results and read the reply; see `Conversation.turn`. What loading took is taken off it."""
@@ -111,7 +111,7 @@ class OllamaConversation:
         return loaded
 
 
-def _weighed(device: DeviceWork | None, held: Held | None) -> DeviceWork | None:
+def _weighed(device: DeviceWork | None, held: MemoryHeld | None) -> DeviceWork | None:
     """What a reply took, with the memory that its model takes since it was loaded."""
     if device is None or held is None:
         return device

@@ -59,7 +59,7 @@ class Loading(Struct, frozen=True, kw_only=True):
     retry_seconds: float = 0.0
 
 
-class Held(Struct, frozen=True, kw_only=True):
+class MemoryHeld(Struct, frozen=True, kw_only=True):
     """The memory that a loaded model takes, and how much of it is a GPU's."""
 
     bytes_: int
@@ -113,7 +113,7 @@ class OllamaModels:
             self._known[key] = facts
         return self._known[key]
 
-    async def held(self, server: OllamaServer, model: str) -> Held | None:
+    async def held(self, server: OllamaServer, model: str) -> MemoryHeld | None:
         """What a model takes now; None where the server does not say, which is then not asked again."""
         if server.base_url in self._silent:
             return None
@@ -217,7 +217,7 @@ def was_cut(prompt_tokens: int, *, num_ctx: int, sent_bytes: int, before_tokens:
     return halved or num_ctx // 4 <= prompt_tokens < before_tokens
 
 
-class _Running(Struct):
+class _LoadedModel(Struct):
     name: str = ""
     model: str = ""
     size: int = 0
@@ -225,10 +225,10 @@ class _Running(Struct):
 
 
 class _AllRunning(Struct):
-    models: list[_Running] = field(default_factory=list)
+    models: list[_LoadedModel] = field(default_factory=list)
 
 
-def read_held(body: bytes, model: str) -> Held | None:
+def read_held(body: bytes, model: str) -> MemoryHeld | None:
     """What the body of an `/api/ps` answer says of one model; None where that is not loaded or is not told."""
     try:
         running = json_text.decoded(body, _AllRunning).models
@@ -238,7 +238,7 @@ def read_held(body: bytes, model: str) -> Held | None:
     found = next((each for each in running if names & {each.name, each.model}), None)
     if found is None or found.size <= 0 or found.size_vram < 0:
         return None
-    return Held(bytes_=found.size, gpu_bytes=min(found.size, found.size_vram))
+    return MemoryHeld(bytes_=found.size, gpu_bytes=min(found.size, found.size_vram))
 
 
 class _Details(Struct):

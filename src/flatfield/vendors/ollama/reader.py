@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct, field, structs
 
 from flatfield.errors import ProviderError
-from flatfield.http.replies import Passing, Repetition
+from flatfield.http.replies import PassingFailure, Repetition
 from flatfield.records import DeviceWork, Finish, ToolCall, Usage
 from flatfield.vendors._counts import plain, tokens
 from flatfield.vendors.base import arguments_object
@@ -192,7 +192,7 @@ class OllamaReader:
                 self._add_call(bytes(raw))
         if event.done:
             if plain(event.done_reason) in {"load", "unload"}:
-                raise Passing(f"the server has {event.done_reason}ed the model instead of asking it")
+                raise PassingFailure(f"the server has {event.done_reason}ed the model instead of asking it")
             self.complete = self.over = True
             self._last = event
             self.answered_by = str(event.model or "")
@@ -238,12 +238,12 @@ def _decoded(data: bytes) -> _Event:
         lines: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
         named = next((name for name in lines if name.startswith("error")), None)
         if named is not None:
-            raise Passing(f"the server reported an error in the stream: {named}: {lines[named]}")
+            raise PassingFailure(f"the server reported an error in the stream: {named}: {lines[named]}")
     return event
 
 
-def _invalid(data: bytes) -> Passing:
-    return Passing(f"the server sent no valid chat reply: {data[:200].decode('utf-8', 'replace')}")
+def _invalid(data: bytes) -> PassingFailure:
+    return PassingFailure(f"the server sent no valid chat reply: {data[:200].decode('utf-8', 'replace')}")
 
 
 def _stream_error(error: object, status: int | None) -> Exception:
@@ -252,7 +252,7 @@ def _stream_error(error: object, status: int | None) -> Exception:
     final = status is not None and 400 <= status < 500 and status not in _MAY_PASS
     if final or is_overflow(text):
         return ProviderError(text, status=status)
-    return Passing(text, status=status)
+    return PassingFailure(text, status=status)
 
 
 _OVERFLOW = (

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from flatfield.errors import ProviderError
-from flatfield.http.replies import RETRIED, Passing
+from flatfield.http.replies import RETRIED, PassingFailure
 from flatfield.records import Finish, ToolCall, Usage
 from flatfield.vendors._counts import openai_usage, plain
 
@@ -54,7 +54,7 @@ def stream_error(error: Any) -> Exception:  # noqa: ANN401 - servers put an obje
         return ProviderError(text, status=status)
     wait = _TRY_AGAIN.search(message)
     wait_seconds = float(wait[1]) / (1000 if wait[2] == "ms" else 1) if wait else None
-    return Passing(text, status=429 if code == "rate_limit_exceeded" else status, wait_seconds=wait_seconds)
+    return PassingFailure(text, status=429 if code == "rate_limit_exceeded" else status, wait_seconds=wait_seconds)
 
 
 def is_policy_error(error: ProviderError) -> bool:
@@ -207,7 +207,7 @@ class ResponsesReader:
             self._add(bytes(event.item))
         elif kind in _CONCLUSIONS:
             if event.response is None and not self.items and not self._writing:
-                raise Passing("the server ended the stream without a response in it")
+                raise PassingFailure("the server ended the stream without a response in it")
             self._conclude(event.response or _Response())
         elif kind == "error" or event.error is not None:
             raise stream_error(event.error or {"code": event.code, "message": event.message})
@@ -216,7 +216,7 @@ class ResponsesReader:
         """Take a reply that was not streamed."""
         response = _decode(_RESPONSE, body)
         if response.status is None and response.error is None and not response.output:
-            raise Passing(f"the server sent no response object: {body[:200].decode('utf-8', 'replace')}")
+            raise PassingFailure(f"the server sent no response object: {body[:200].decode('utf-8', 'replace')}")
         self._conclude(response)
 
     def _write(self, delta: object) -> None:
@@ -289,7 +289,7 @@ def _decode(decoder: Any, data: bytes) -> Any:  # noqa: ANN401 - one of two deco
     try:
         return decoder.decode(data)
     except msgspec.MsgspecError:
-        raise Passing(f"the server sent no valid response: {data[:200].decode('utf-8', 'replace')}") from None
+        raise PassingFailure(f"the server sent no valid response: {data[:200].decode('utf-8', 'replace')}") from None
 
 
 def _item(raw: bytes) -> _Item:

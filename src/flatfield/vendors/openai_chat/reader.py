@@ -10,7 +10,7 @@ from msgspec import Struct, field, structs
 
 from flatfield import json_text
 from flatfield.errors import ProviderError
-from flatfield.http.replies import RETRIED, Passing, Repetition
+from flatfield.http.replies import RETRIED, PassingFailure, Repetition
 from flatfield.records import DeviceWork, Finish, ToolCall, Usage
 from flatfield.vendors._counts import openai_usage, tier_of, tokens
 
@@ -112,7 +112,7 @@ def error_of(error: Any) -> Exception:  # noqa: ANN401 - servers put an object o
         status = 400
     if status is not None and 400 <= status < 500 and status not in RETRIED:
         return ProviderError(text, status=status)
-    return Passing(text, status=status)
+    return PassingFailure(text, status=status)
 
 
 SHOWN_BYTES = 4096
@@ -275,14 +275,14 @@ class ChatReader:
             self._take(self._decode(data))
             return
         if not self._answered:
-            raise Passing("the server ended the stream without a reply in it")
+            raise PassingFailure("the server ended the stream without a reply in it")
         self.complete = self.over = True
 
     def whole(self, body: bytes) -> None:
         """Take a reply that was not streamed."""
         self._take(self._decode(body))
         if not self._answered:
-            raise Passing(f"the server sent no chat completion: {_beginning(body)}")
+            raise PassingFailure(f"the server sent no chat completion: {_beginning(body)}")
         self.complete = True
 
     def _decode(self, data: bytes) -> _Chunk:
@@ -297,7 +297,7 @@ class ChatReader:
             loose = json.loads(data.decode("utf-8", "replace"), strict=False)
             chunk = msgspec.convert(loose, _Chunk)
         except (ValueError, RecursionError, msgspec.MsgspecError):
-            raise Passing(f"the server sent no valid chat completion: {_beginning(data)}") from None
+            raise PassingFailure(f"the server sent no valid chat completion: {_beginning(data)}") from None
         self._odd = True
         return chunk
 
@@ -342,9 +342,9 @@ class ChatReader:
     def _end(self, reason: object) -> None:
         reason = str(reason)
         if reason in _CALLED and not self.building and not any(self._parts):
-            raise Passing(f"the server said {reason!r} and sent no call: it lost the one that the model made")
+            raise PassingFailure(f"the server said {reason!r} and sent no call: it lost the one that the model made")
         if reason in _FAILED:
-            raise Passing(f"the server broke the reply off: finish_reason {reason!r}")
+            raise PassingFailure(f"the server broke the reply off: finish_reason {reason!r}")
         self.complete = True
         self.finish = "refused" if self._refused else _FINISH.get(reason.lower(), "stop")
 

@@ -24,7 +24,7 @@ from flatfield.http.tape import Tape
 from flatfield.machine.programs import run_program
 from flatfield.records import Leftover, Reply, ScaffoldWork, Sent
 from flatfield.vendors.base import SYSTEM_PROMPT, Lane
-from flatfield.vendors.scaffold.base import Job, Report
+from flatfield.vendors.scaffold.external import ScaffoldJob, ScaffoldReport
 from flatfield.vendors.scaffold.traits import TRAITS
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from flatfield.machine.programs import Finished
     from flatfield.records import AgentConfig, ToolResult, TurnBudget, Wire
     from flatfield.vendors.base import Conversation, Opening
-    from flatfield.vendors.scaffold.base import Scaffold
+    from flatfield.vendors.scaffold.external import Scaffold
 
 
 # Which external agents there are, which of them an agent is, and what it is handed of the environment.
@@ -243,7 +243,7 @@ class _Delegation:
             wire=(self._kept(job.prompt, finished),),
         )
 
-    async def _finished(self, job: Job, seconds: float) -> Finished:
+    async def _finished(self, job: ScaffoldJob, seconds: float) -> Finished:
         """Run it with what it is handed, what it is told, and the private home that it may need."""
         scaffold = self._external.scaffold
         in_argv = any("{prompt}" in part for part in job.command)
@@ -268,9 +268,9 @@ class _Delegation:
                     "cannot be told not to; remove that, or take another agent"
                 )
 
-    def _job(self, folder: str) -> Job:
+    def _job(self, folder: str) -> ScaffoldJob:
         agent = self._opening.agent
-        return Job(
+        return ScaffoldJob(
             model=self._external.model,
             workspace=folder,
             edits=self._opening.workspace is not None,
@@ -284,7 +284,7 @@ class _Delegation:
         own = self._opening.system_prompt.removeprefix(SYSTEM_PROMPT).strip()
         return f"{own}\n\n" if own else ""
 
-    def _argv(self, job: Job) -> list[str]:
+    def _argv(self, job: ScaffoldJob) -> list[str]:
         if not job.command:
             program = self._external.scaffold.program
             path = shutil.which(program, path=self._services.environ.get("PATH", "")) or program
@@ -292,7 +292,7 @@ class _Delegation:
         filled = {"{prompt}": job.prompt, "{workspace}": job.workspace, "{model}": job.model}
         return [_filled(part, filled) for part in job.command]
 
-    def _read(self, finished: Finished) -> Report:
+    def _read(self, finished: Finished) -> ScaffoldReport:
         """The scaffold's own report; one that was ended for time may have none.
 
         Raises:
@@ -306,10 +306,10 @@ class _Delegation:
             report = self._external.scaffold.read(scrubbed(finished.printed, self._keys))
         except ValueError as error:
             if finished.exit_code is None:
-                return Report()
+                return ScaffoldReport()
             raise self._failed(finished, self._complaint(finished) or f"printed what cannot be read: {error}") from None
         if finished.exit_code is None:  # what it had counted until then is not all that it used
-            return Report(text=report.text, models=report.models)
+            return ScaffoldReport(text=report.text, models=report.models)
         if report.error:
             raise self._failed(finished, report.error[:_COMPLAINT_CHARACTERS])
         if finished.exit_code:
@@ -341,7 +341,7 @@ class _Delegation:
         )
         return structs.replace(kept, headers={})
 
-    def _request(self, job: Job, report: Report) -> Sent:
+    def _request(self, job: ScaffoldJob, report: ScaffoldReport) -> Sent:
         """What it was started with, for the manifest and for prices; None of it is known of what it sends itself."""
         external = self._external
         model = report.models[0] if report.models else external.model.partition("/")[2] or external.model

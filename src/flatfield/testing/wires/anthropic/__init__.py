@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from flatfield.testing.wires._sdk import must_be
 from flatfield.testing.wires.anthropic.rules import blocks, violations
-from flatfield.testing.wires.base import must_be
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flatfield.testing.server import FakeReply
+    from flatfield.testing.fake_server import FakeReply
 
 
 # Anthropic's Messages API as its server speaks it, for `FakeServer`.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from flatfield.testing.server import FakeReply
+    from flatfield.testing.fake_server import FakeReply
 
 
 # The content blocks of the Messages API that tell a `FakeReply`, sealed so that a changed one is known.

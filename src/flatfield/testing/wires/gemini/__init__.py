@@ -7,14 +7,14 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from flatfield.testing.wires.base import must_know
+from flatfield.testing.wires._sdk import must_know
 from flatfield.testing.wires.gemini.rules import violations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flatfield.records import Usage
-    from flatfield.testing.server import FakeReply
+    from flatfield.testing.fake_server import FakeReply
 
 
 # Gemini's generateContent as its server speaks it: signed calls, events without an end mark, plain errors.

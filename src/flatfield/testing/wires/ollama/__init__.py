@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from flatfield.testing.wires.base import must_know
+from flatfield.testing.wires._sdk import must_know
 from flatfield.testing.wires.ollama.rules import first_violation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flatfield.testing.server import FakeReply
+    from flatfield.testing.fake_server import FakeReply
 
 
 # Ollama's chat API as its server speaks it: the test kit's wire.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from flatfield.testing.wires.base import must_be
+from flatfield.testing.wires._sdk import must_be
 from flatfield.testing.wires.openai.rules import first_violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from flatfield.records import Usage
-    from flatfield.testing.server import FakeReply
+    from flatfield.testing.fake_server import FakeReply
 
 
 # OpenAI's Responses API as its server speaks it: the test kit's wire.

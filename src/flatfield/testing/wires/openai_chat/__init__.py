@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from flatfield.testing.wires.base import must_be
+from flatfield.testing.wires._sdk import must_be
 from flatfield.testing.wires.openai_chat.rules import first_violation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flatfield.records import Usage
-    from flatfield.testing.server import FakeReply
+    from flatfield.testing.fake_server import FakeReply
 
 
 # OpenAI's Chat Completions as its servers speak it: the test kit's wire.

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield.records import ModelUse, Usage
 from flatfield.vendors._counts import tier_of
-from flatfield.vendors.scaffold.base import Report, Scaffold, amount, count, dollars, events, inner
+from flatfield.vendors.scaffold.external import Scaffold, ScaffoldReport, amount, count, dollars, events, inner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.vendors.scaffold.base import Job
+    from flatfield.vendors.scaffold.external import ScaffoldJob
 
 FILE_TOOLS = "Read,Write,Edit,Glob,Grep"
 CACHED = ("cacheReadInputTokens", "cacheCreationInputTokens")
@@ -21,7 +21,7 @@ _WINDOW = re.compile(r"\[\d+m\]$")
 """What it writes behind a model's name for a longer context."""
 
 
-def arguments(job: Job) -> list[str]:
+def arguments(job: ScaffoldJob) -> list[str]:
     """File tools alone, edits accepted; no MCP servers, no settings of the workspace, no session kept."""
     given = ["-p", "--output-format", "stream-json", "--verbose", "--strict-mcp-config", "--no-session-persistence"]
     given += ["--setting-sources", "user"]
@@ -34,12 +34,12 @@ def arguments(job: Job) -> list[str]:
     return [*given, "--tools", ""]
 
 
-def settings(_job: Job) -> dict[str, str]:
+def settings(_job: ScaffoldJob) -> dict[str, str]:
     """No repository: it asks `git status` at its start, and a repository's configuration may name programs for that."""
     return {"GIT_DIR": os.devnull}
 
 
-def read(printed: str) -> Report:
+def read(printed: str) -> ScaffoldReport:
     """The report in its events; the last one, `result`, is missing when it was ended."""
     told = events(printed)
     if not told:
@@ -52,7 +52,7 @@ def read(printed: str) -> Report:
     )
     failed = result.get("is_error") or result.get("subtype", "success") != "success"
     by_model = inner(result, "modelUsage")
-    return Report(
+    return ScaffoldReport(
         text=str(text),
         usage=_usage(result, by_model),
         cost_usd=_cost(result, by_model),

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flatfield.records import Usage
-from flatfield.vendors.scaffold.base import Report, Scaffold, amount, events, inner
+from flatfield.vendors.scaffold.external import Scaffold, ScaffoldReport, amount, events, inner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flatfield.vendors.scaffold.base import Job
+    from flatfield.vendors.scaffold.external import ScaffoldJob
 
 TOOLS = frozenset({"command_execution", "file_change", "mcp_tool_call", "web_search"})
 """Items that are a call of a tool, as its events name them."""
@@ -26,7 +26,7 @@ SETTINGS = (
 ENDINGS = frozenset({"turn.failed", "turn.completed"})
 
 
-def arguments(job: Job) -> list[str]:
+def arguments(job: ScaffoldJob) -> list[str]:
     """Commands and edits in its own sandbox: the workspace can be written, there is no network."""
     given = ["exec", "--json", "--skip-git-repo-check", "--ephemeral", "--color", "never"]
     for setting in (*SETTINGS, f"projects={{{','.join(_untrusted(job.workspace))}}}"):
@@ -48,7 +48,7 @@ def _untrusted(workspace: str) -> Iterator[str]:
         yield f'{msgspec.json.encode(str(folder)).decode()}={{trust_level="untrusted"}}'
 
 
-def read(printed: str) -> Report:
+def read(printed: str) -> ScaffoldReport:
     """The report in its events; it does not say how many requests it made, nor what they cost."""
     told = events(printed)
     if not told:
@@ -58,7 +58,7 @@ def read(printed: str) -> Report:
     ending: dict[str, Any] = next((each for each in reversed(told) if str(each.get("type")) in ENDINGS), {})
     problem = inner(ending, "error").get("message") or "it failed" if ending.get("type") == "turn.failed" else ""
     texts = [str(item.get("text", "")) for item in done if item.get("type") == "agent_message"]
-    return Report(
+    return ScaffoldReport(
         text=texts[-1] if texts else "",
         usage=_usage(usages[-1]) if usages else None,
         tool_calls=sum(str(item.get("type")) in TOOLS for item in done),

@@ -10,12 +10,12 @@ import msgspec
 
 from flatfield.errors import ProviderError
 from flatfield.records import ModelUse, Usage
-from flatfield.vendors.scaffold.base import Report, Scaffold, amount, count, inner, summed, whole_object
+from flatfield.vendors.scaffold.external import Scaffold, ScaffoldReport, amount, count, inner, summed, whole_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flatfield.vendors.scaffold.base import Job
+    from flatfield.vendors.scaffold.external import ScaffoldJob
 
 OWN = ".gemini"
 """The folder of the user's settings and login, in the home."""
@@ -24,13 +24,13 @@ _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _EDITS = '[[rule]]\ntoolName = ["write_file", "replace"]\ndecision = "allow"\npriority = 100\n'
 
 
-def arguments(job: Job) -> list[str]:
+def arguments(job: ScaffoldJob) -> list[str]:
     """What would be asked about is refused; that edits are accepted stands in the home's policy."""
     given = ["--output-format", "json", "--approval-mode", "default"]
     return [*given, "--model", job.model] if job.model else given
 
 
-def home(job: Job, folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+def home(job: ScaffoldJob, folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """A home that is the user's, entry by entry, but for its settings: the workspace is not trusted, and may be used.
 
     Only there can both be said: without the settings it ends in a folder that is not trusted, and where the folder is
@@ -83,14 +83,14 @@ def _variables(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in values.items() if value is not None and name not in environ}
 
 
-def read(printed: str) -> Report:
+def read(printed: str) -> ScaffoldReport:
     """The report, which comes whole at the end; it does not say what the run cost."""
     told = whole_object(printed)
     by_model = inner(told, "stats", "models")
     uses = tuple(ModelUse(model=name, usage=_usage(inner(by_model, name, "tokens"))) for name in by_model)
     requests = [count(inner(by_model, name, "api").get("totalRequests")) for name in by_model]
     error = inner(told, "error")
-    return Report(
+    return ScaffoldReport(
         text=str(told.get("response") or ""),
         usage=summed(uses),
         turns=None if not requests or None in requests else sum(each or 0 for each in requests),

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flatfield.records import Usage
-from flatfield.vendors.scaffold.base import Report, Scaffold, amount, dollars, events, inner
+from flatfield.vendors.scaffold.external import Scaffold, ScaffoldReport, amount, dollars, events, inner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.vendors.scaffold.base import Job
+    from flatfield.vendors.scaffold.external import ScaffoldJob
 
 _FAILED = re.compile(r'^timestamp=(\S+) .*message="stream error" .*small=false .*error\.error="([^"]*)"', re.MULTILINE)
 """A line of its log on a request that failed; `small` are those for a title."""
@@ -22,7 +22,7 @@ ALLOWED = ("read", "edit", "glob", "grep", "list", "todowrite")
 """What it may do where it may edit; everything else, commands and other folders too, is refused."""
 
 
-def arguments(job: Job) -> list[str]:
+def arguments(job: ScaffoldJob) -> list[str]:
     """One message; what it may do is in its settings. Why a request failed stands in its log alone."""
     return [
         "run",
@@ -35,7 +35,7 @@ def arguments(job: Job) -> list[str]:
     ]
 
 
-def settings(job: Job) -> dict[str, str]:
+def settings(job: ScaffoldJob) -> dict[str, str]:
     """Its configuration, over the user's own and without the workspace's: permissions, nothing shared or updated."""
     permission = {"*": "deny", **(dict.fromkeys(ALLOWED, "allow") if job.edits else {}), "external_directory": "deny"}
     config = {"permission": permission, "share": "disabled", "autoupdate": False}
@@ -46,7 +46,7 @@ def settings(job: Job) -> dict[str, str]:
     }
 
 
-def read(printed: str) -> Report:
+def read(printed: str) -> ScaffoldReport:
     """The report in its events. The request that makes up a title is in none of them; a price of 0 is none known."""
     told = events(printed)
     if not told:
@@ -56,7 +56,7 @@ def read(printed: str) -> Report:
     problem = next((inner(each, "error") for each in reversed(told) if each.get("type") == "error"), None)
     costs = [dollars(step.get("cost")) for step in steps]
     cost = None if None in costs else sum(each or 0.0 for each in costs)
-    return Report(
+    return ScaffoldReport(
         text=texts[-1] if texts else "",
         usage=_usage(steps) if steps else None,
         cost_usd=cost or None,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flatfield.vendors.scaffold.base import Report, Scaffold
+from flatfield.vendors.scaffold.external import Scaffold, ScaffoldReport
 
 
-def read(printed: str) -> Report:
+def read(printed: str) -> ScaffoldReport:
     """All that it printed; it says nothing of tokens, turns or dollars."""
-    return Report(text=printed.strip())
+    return ScaffoldReport(text=printed.strip())
 
 
 SCAFFOLD = Scaffold(read=read)

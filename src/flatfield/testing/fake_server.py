@@ -52,7 +52,7 @@ class Fault(Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Wire(Protocol):
+class VendorWire(Protocol):
     """One vendor's protocol, as its server speaks it."""
 
     @property
@@ -197,7 +197,7 @@ class FakeServer:
 
     def __init__(
         self,
-        wire: Wire,
+        wire: VendorWire,
         script: Callable[[dict[str, Any], int], Step] | Sequence[Step],
         *,
         stream: bool = True,

@@ -190,7 +190,7 @@ Key = tuple[str, str, int]
 """(agent, task, repeat)."""
 
 
-class Estimate(Struct, frozen=True, kw_only=True):
+class TrustFigure(Struct, frozen=True, kw_only=True):
     """A figure, the number of trials behind it, and its interval; `value` None where it is not defined."""
 
     value: float | None
@@ -234,11 +234,11 @@ class JudgeFigures(Struct, frozen=True, kw_only=True):
     verdicts: int
     letters: int
     quoted: int
-    verifiers: Estimate
+    verifiers: TrustFigure
     same_as_verifiers: int
-    verbosity: Estimate
-    stability: Estimate
-    position: Estimate
+    verbosity: TrustFigure
+    stability: TrustFigure
+    position: TrustFigure
     moved: tuple[Moved, ...]
     self_preference: SelfPreference | None
     why_no_self_preference: str
@@ -254,7 +254,7 @@ class Trust(Struct, frozen=True, kw_only=True):
     """
 
     judges: tuple[JudgeFigures, ...]
-    panel: Estimate
+    panel: TrustFigure
     set_aside: dict[str, int]
 
 
@@ -295,9 +295,9 @@ def _figures(name: str, result: RunResult) -> JudgeFigures:
         verdicts=len(own),
         letters=len(graded),
         quoted=sum(bool(verdict.evidence) for verdict in own),
-        verifiers=Estimate(value=weighted_kappa(pairs), n=len(pairs), interval=kappa_interval(pairs)),
+        verifiers=TrustFigure(value=weighted_kappa(pairs), n=len(pairs), interval=kappa_interval(pairs)),
         same_as_verifiers=sum(a == b for a, b in pairs),
-        verbosity=Estimate(
+        verbosity=TrustFigure(
             value=tie, n=len(lengths), interval=None if tie is None else spearman_interval(tie, len(lengths))
         ),
         stability=_stability(own, result.set_aside),
@@ -324,12 +324,12 @@ def _with_verifiers(graded: Mapping[Key, Letter], trials: Mapping[Key, TrialReco
     return pairs
 
 
-def _panel(verdicts: Sequence[Verdict]) -> Estimate:
+def _panel(verdicts: Sequence[Verdict]) -> TrustFigure:
     units: dict[Key, list[int]] = {}
     for verdict in verdicts:
         if verdict.letter is not None:
             units.setdefault(_key(verdict), []).append(LETTERS.index(verdict.letter))
-    return Estimate(value=ordinal_alpha(units.values()), n=sum(len(unit) > 1 for unit in units.values()))
+    return TrustFigure(value=ordinal_alpha(units.values()), n=sum(len(unit) > 1 for unit in units.values()))
 
 
 def _sittings(now: Iterable[Verdict], before: Sequence[Verdict]) -> list[tuple[Verdict, list[Verdict]]]:
@@ -348,14 +348,14 @@ def _sittings(now: Iterable[Verdict], before: Sequence[Verdict]) -> list[tuple[V
     return found
 
 
-def _stability(now: Sequence[Verdict], before: Sequence[Verdict]) -> Estimate:
+def _stability(now: Sequence[Verdict], before: Sequence[Verdict]) -> TrustFigure:
     """Of trials judged one by one: what a listwise letter is also depends on who else takes part."""
     sat = _sittings([verdict for verdict in now if verdict.mode == "item"], before)
     same = sum(len({verdict.letter, *(each.letter for each in earlier)}) == 1 for verdict, earlier in sat)
-    return Estimate(value=same / len(sat) if sat else None, n=len(sat))
+    return TrustFigure(value=same / len(sat) if sat else None, n=len(sat))
 
 
-def position_bias(answers: Iterable[Sequence[Placed]]) -> Estimate:
+def position_bias(answers: Iterable[Sequence[Placed]]) -> TrustFigure:
     """What the same answer gets, in score, nearer to the front of a list less what it gets nearer to the end.
 
     `answers`: what each got in both orders. Where it stood in the middle both times, it says nothing.
@@ -366,7 +366,7 @@ def position_bias(answers: Iterable[Sequence[Placed]]) -> Estimate:
         if len(places) > 1 and places[0].place < places[-1].place:
             gains.append(MIDPOINTS[places[0].letter] - MIDPOINTS[places[-1].letter])
     found = difference_interval([(gains, [0.0] * len(gains))])
-    return Estimate(value=found[0] if found else None, n=len(gains), interval=found[1] if found else None)
+    return TrustFigure(value=found[0] if found else None, n=len(gains), interval=found[1] if found else None)
 
 
 def moved(now: Sequence[Verdict], before: Sequence[Verdict]) -> tuple[Moved, ...]:

@@ -6,17 +6,19 @@ is a task's, which may come from anybody. What a scaffold offers for that differ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
-from pathlib import Path  # noqa: TC003 - msgspec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
 from flatfield import json_text
 from flatfield.records import ModelUse, Usage
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
-class Job(Struct, frozen=True, kw_only=True):
+
+class ScaffoldJob(Struct, frozen=True, kw_only=True):
     """One run of a scaffold: with which model ("": its own choice), where, and whether it may edit files there.
 
     `effort`: the reasoning effort that is configured; `command`: the user's own, empty for a known scaffold.
@@ -30,7 +32,7 @@ class Job(Struct, frozen=True, kw_only=True):
     command: tuple[str, ...] = ()
 
 
-class Report(Struct, frozen=True, kw_only=True):
+class ScaffoldReport(Struct, frozen=True, kw_only=True):
     """What a scaffold says of its run; None is "it does not say". `error`: why it says that it failed, else "".
 
     `models`: those that it says it asked, the one that was asked most first; `by_model`: what it used of each, where it
@@ -65,7 +67,7 @@ class Scaffold(Struct, frozen=True, kw_only=True):
     them is, it is not started.
     """
 
-    read: Callable[[str], Report]
+    read: Callable[[str], ScaffoldReport]
     program: str = ""
     install: str = ""
     vendor: str = ""
@@ -73,9 +75,9 @@ class Scaffold(Struct, frozen=True, kw_only=True):
     base_url_variable: str = ""
     takes_effort: bool = False
     unanswered: Callable[[str, str], str] = lambda _printed, _complained: ""
-    arguments: Callable[[Job], list[str]] = lambda _job: []
-    settings: Callable[[Job], Mapping[str, str]] = field(default=lambda _job: {})
-    home: Callable[[Job, Path, Mapping[str, str]], Mapping[str, str]] = field(
+    arguments: Callable[[ScaffoldJob], list[str]] = lambda _job: []
+    settings: Callable[[ScaffoldJob], Mapping[str, str]] = field(default=lambda _job: {})
+    home: Callable[[ScaffoldJob, Path, Mapping[str, str]], Mapping[str, str]] = field(
         default=lambda _job, _folder, _environ: {}
     )
     proved: str = ""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flatfield.machine.memory import Memory
     from flatfield.machine.models.known import KnownModel
 
+
 _MAGIC = b"GGUF"
 _HUB_NAME = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)/(?P<file>(?:[\w.-]+/)*[\w.-]+\.gguf)", re.ASCII)
 _WORD = re.compile(r"[a-z]+|\d+(?:\.\d+)?[a-z]*")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flatfield.clock import Clock
     from flatfield.http.services import Services
 
+
 LIBRARY_FIX = "the local provider needs llama.cpp; run: pip install 'flatfield[local]'"
 _LOAD_LIMIT_SECONDS = 900.0
 _HEALTH_LIMIT_SECONDS = 5.0

@@ -1,32 +1,98 @@
-"""Has judges grade the trials that they have not graded yet; each verdict is stored as soon as it is there."""
+"""Has trials judged: those of a run as they end, and those of a stored run again; every verdict is stored at once."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from flatfield.agent.provider_pool import ProviderPool
+from flatfield.errors import FlatfieldError, NotReady
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
+from flatfield.machine.models import cache_folder
 from flatfield.records import Event
-from flatfield.runs.verdicts.originals import with_originals
+from flatfield.runs.budget import Budget
+from flatfield.runs.run_lock import claimed
+from flatfield.runs.traffic.devices import shared_devices
+from flatfield.runs.traffic.lanes import Lanes, limit_agents
 from flatfield.scoring.forecast import total
 from flatfield.scoring.judge.judge import is_comparative, judge, rubric_of
 from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
+from flatfield.tasks.access import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-    from flatfield.agent.provider_pool import ProviderPool
     from flatfield.clock import Clock
-    from flatfield.records import AgentConfig, Reply, Run, ToolResult, TrialRecord, TurnBudget, Verdict
-    from flatfield.runs.budget import Budget
+    from flatfield.records import AgentConfig, Reply, Run, Task, ToolResult, TrialRecord, TurnBudget, Verdict
     from flatfield.runs.store.store import Store
-    from flatfield.runs.traffic.lanes import Lanes
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.vendors.base import Conversation, Lane, Opening
 
     Group = tuple[TrialRecord, ...]
+    from collections.abc import AsyncIterator, Mapping
+
+    from flatfield.records import LaneLimits
+    from flatfield.tasks.access import Access
+
+
+# Which of a run's verdicts count, of all that are kept.
+
+
+def counted_verdicts(store: Store, run: Run) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
+    """The verdicts that count, and those that are kept but do not.
+
+    The latest of each judge count; where the run was judged again, only those of its panel.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    latest = store.verdicts(run.id)
+    counted = tuple(verdict for verdict in latest if not run.panel or verdict.judge in run.panel)
+    others = tuple(verdict for verdict in latest if verdict not in counted)
+    return counted, (*store.earlier_verdicts(run.id), *others)
+
+
+# What files held before agents changed them, so that a judge can be shown what was changed.
+
+
+MOST_BYTES = 64 * 1024
+
+
+def with_originals(run: Run, trials: Sequence[TrialRecord]) -> Run:
+    """The run, whose tasks' `files` hold also what modified files of their workspace folders were before.
+
+    Files that are no UTF-8 text or larger than MOST_BYTES are left out, and so are folders that are gone: where the
+    text before is not known, a judge sees the file as it is now. Reads files; raises nothing.
+    """
+    changed: dict[str, set[str]] = {}
+    for trial in trials:
+        changed.setdefault(trial.task, set()).update(each.path for each in trial.changes if each.kind == "modified")
+    return structs.replace(run, tasks=tuple(_with_originals(task, changed.get(task.id, set())) for task in run.tasks))
+
+
+def _with_originals(task: Task, paths: set[str]) -> Task:
+    if task.workspace is None:
+        return task
+    return structs.replace(task, files=dict(_texts(Path(task.workspace).resolve(), paths)) | task.files)
+
+
+def _texts(folder: Path, paths: set[str]) -> Iterator[tuple[str, str]]:
+    for name in sorted(paths):
+        try:
+            path = (folder / name).resolve()
+            if path.is_relative_to(folder) and path.is_file() and path.stat().st_size <= MOST_BYTES:
+                yield name, path.read_text(encoding="utf-8")
+        except (OSError, ValueError):  # ValueError: a name with a NUL, or no UTF-8
+            continue
+
+
+# Has judges grade the trials that they have not graded yet; each verdict is stored as soon as it is there.
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +265,125 @@ class _InLane:
             reply = await self._conversation.turn(results, budget)
         self._heard(reply)
         return reply
+
+
+# Opens what judges are asked with, where no trials are run: providers, lanes, one HTTP session.
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bar:
+    """What judges are asked with: time, environment variables, the user's own limits by host or provider.
+
+    `access` decides whether they may be run and be sent keys.
+    """
+
+    clock: Clock
+    environ: Mapping[str, str]
+    limits: Mapping[str, LaneLimits]
+    access: Access
+
+
+@asynccontextmanager
+async def courtroom(
+    judges: Sequence[AgentConfig], bar: Bar, tell: Callable[[str], None]
+) -> AsyncIterator[tuple[ProviderPool, Lanes]]:
+    """Providers and lanes, when all judges can be asked.
+
+    A judge on a device takes turns with the runs of other processes there, which `tell` is told of.
+
+    Raises:
+        NotReady: judges are not ready, all of them in one message; nothing was spent.
+    """
+    clock, environ = bar.clock, bar.environ
+    async with AsyncExitStack() as stack:
+        cache = cache_folder(environ)
+        lanes = Lanes(clock, stack.enter_context(shared_devices(cache, clock, tell)))
+        session = await stack.enter_async_context(open_session(clock, environ))
+        services = Services(
+            session=session, clock=clock, environ=environ, cache=cache, pressure=lanes, access=bar.access
+        )
+        pool = await stack.enter_async_context(ProviderPool(services))
+        reasons = await asyncio.gather(*(_reason(pool, agent) for agent in judges))
+        if any(reasons):
+            raise NotReady("\n  ".join(dict.fromkeys(filter(None, reasons))))
+        limit_agents(lanes, pool, judges, bar.limits)
+        yield pool, lanes
+
+
+async def _reason(pool: ProviderPool, agent: AgentConfig) -> str:
+    try:
+        await pool.check(agent)
+    except FlatfieldError as error:
+        return f"judge {agent.name!r}: {error}"
+    return ""
+
+
+# Grades a stored run again from its records: judges are asked, agents are not.
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retrial:
+    """How a run is judged again: `missing`, only where these judges gave no letter; `budget_usd`, of this sitting.
+
+    `lanes` are the limits that the user sets to servers, by host or provider; `access` decides whether judges may be
+    run and be sent keys.
+    """
+
+    judges: tuple[AgentConfig, ...]
+    clock: Clock
+    environ: Mapping[str, str]
+    prices: Prices
+    observe: Callable[[Event], None]
+    stop: asyncio.Event
+    missing: bool = False
+    budget_usd: float | None = None
+    lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
+    access: Access = field(default_factory=nobody)
+
+
+async def judge_again(run: Run, store: Store, retrial: Retrial) -> tuple[str, ...]:
+    """Have the judges grade all that was measured, and make them the panel that counts; notes for the user.
+
+    Each verdict is stored as soon as it is there. Earlier ones stay in the store; of one judge the latest counts, and
+    of other judges none once every trial has a letter of each of these. Until then, the panel is as it was.
+
+    Raises:
+        FlatfieldError: the run is imported, or no task of it has a rubric.
+        NotReady: judges cannot be asked; nothing was spent.
+        StoreError: the store cannot be written.
+    """
+    if run.imported:
+        raise FlatfieldError(f"run {run.id} is imported from {run.origin}: its letters stay as they are")
+    if not any(rubric_of(task) for task in run.tasks):
+        raise FlatfieldError(f"no task of run {run.id} has a rubric: there is nothing to judge by")
+
+    def tell(text: str) -> None:
+        retrial.observe(Event(kind="note", text=text))
+
+    with claimed(run.id, store.path.parent):
+        bar = Bar(clock=retrial.clock, environ=retrial.environ, limits=retrial.lanes, access=retrial.access)
+        async with courtroom(retrial.judges, bar, tell) as (pool, lanes):
+            await asyncio.to_thread(retrial.prices.prepare)
+            budget = Budget(retrial.budget_usd)
+            court = Court(pool, retrial.prices, lanes, budget, retrial.clock, store, retrial.observe, retrial.stop)
+            notes = await judge_missing(run, retrial.judges, court, again=not retrial.missing)
+        return (*notes, *await _new_panel(run, store, retrial))
+
+
+async def _new_panel(run: Run, store: Store, retrial: Retrial) -> tuple[str, ...]:
+    names = tuple(agent.name for agent in retrial.judges)
+    trials, verdicts = store.trials(run.id), store.verdicts(run.id)
+    open_ = {
+        name: sum(map(len, open_groups(run, trials, [verdict for verdict in verdicts if verdict.judge == name])))
+        for name in names
+    }
+    left = {name: count for name, count in open_.items() if count}
+    others = sorted({verdict.judge for verdict in verdicts} - set(names))
+    if left:
+        missing = ", ".join(f"{name}: {count}" for name, count in left.items())
+        counting = f"; until then {', '.join(others)} count beside them" if others and not run.panel else ""
+        return (f"trials without a letter ({missing}): regrade --missing asks for them{counting}",)
+    await store.save_run(structs.replace(run, panel=names), update=True)
+    if others:
+        return (f"the letters of {', '.join(names)} count now; those of {', '.join(others)} are kept and do not",)
+    return ()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import Price
 
+
 KEYS = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok", "output_mtok")
 
 

@@ -12,15 +12,15 @@ from msgspec import Struct, structs
 from flatfield import json_text
 from flatfield.errors import FlatfieldError
 from flatfield.records import Evaluation, Run
-from flatfield.runs.verdicts.judging import in_lane
+from flatfield.runs.judging import in_lane
 from flatfield.scoring.judge.fitness import (
     LISTS_SEED,
     RUN,
     Case,
     Fitness,
+    Graded,
     LabelledSet,
     ListFitness,
-    Outcome,
     fitness,
     is_hopeless,
     is_hopeless_at_lists,
@@ -56,8 +56,8 @@ class Examination(Struct, frozen=True, kw_only=True):
     set_digest: str
     total: int
     checked_at: str = ""
-    outcomes: tuple[Outcome, ...] = ()
-    listed: tuple[Outcome, ...] = ()
+    outcomes: tuple[Graded, ...] = ()
+    listed: tuple[Graded, ...] = ()
     lists_digest: str = ""
     lists_total: int = 0
 
@@ -79,7 +79,7 @@ class Examination(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Desk:
+class ExaminationDesk:
     """What a judge is examined with. `stop` set means: ask nothing more; `tell` hears of each outcome.
 
     `whole`: go on also when the judge cannot pass any more.
@@ -91,7 +91,7 @@ class Desk:
     clock: Clock
     folder: Path
     stop: asyncio.Event
-    tell: Callable[[Outcome], None]
+    tell: Callable[[Graded], None]
     whole: bool = False
 
 
@@ -118,7 +118,7 @@ def examination(agent: AgentConfig, folder: Path, cases: LabelledSet | None = No
     return structs.replace(blank, checked_at=kept.checked_at, outcomes=kept.outcomes, listed=listed)
 
 
-async def examine(agent: AgentConfig, cases: Sequence[Case], kept: Examination, desk: Desk) -> Examination:
+async def examine(agent: AgentConfig, cases: Sequence[Case], kept: Examination, desk: ExaminationDesk) -> Examination:
     """Have the agent judge, one by one, those of the cases that are not in `kept`; all outcomes, as they came.
 
     An outcome that is no measurement (the judge could not be asked) is returned, but not kept for later.
@@ -132,7 +132,7 @@ async def examine(agent: AgentConfig, cases: Sequence[Case], kept: Examination, 
 
 
 async def examine_lists(
-    agent: AgentConfig, lists: Sequence[tuple[Case, ...]], kept: Examination, desk: Desk
+    agent: AgentConfig, lists: Sequence[tuple[Case, ...]], kept: Examination, desk: ExaminationDesk
 ) -> Examination:
     """The same with lists: each is asked about in two orders, as a run does by a rubric that compares.
 
@@ -149,8 +149,8 @@ class _Way:
     """One way of asking: how, where its outcomes are kept, and when it is lost."""
 
     mode: Literal["item", "list"]
-    outcomes: Callable[[Examination], tuple[Outcome, ...]]
-    with_outcomes: Callable[[Examination, tuple[Outcome, ...]], Examination]
+    outcomes: Callable[[Examination], tuple[Graded, ...]]
+    with_outcomes: Callable[[Examination, tuple[Graded, ...]], Examination]
     is_lost: Callable[[Examination], bool]
 
 
@@ -169,13 +169,13 @@ _IN_LISTS = _Way(
 
 
 async def _examined(
-    agent: AgentConfig, groups: Sequence[tuple[Case, ...]], kept: Examination, desk: Desk, way: _Way
+    agent: AgentConfig, groups: Sequence[tuple[Case, ...]], kept: Examination, desk: ExaminationDesk, way: _Way
 ) -> Examination:
     gate = asyncio.Semaphore(CONCURRENT_REQUESTS)
     stopped = asyncio.ensure_future(desk.stop.wait())
     asked = {asyncio.ensure_future(_judged(agent, group, desk, gate, way.mode)) for group in groups}
     now = kept
-    failed: list[Outcome] = []
+    failed: list[Graded] = []
     try:
         while asked and not stopped.done() and (desk.whole or not way.is_lost(now)):
             ready, _ = await asyncio.wait({*asked, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -199,8 +199,12 @@ async def _examined(
 
 
 async def _judged(
-    agent: AgentConfig, group: tuple[Case, ...], desk: Desk, gate: asyncio.Semaphore, mode: Literal["item", "list"]
-) -> tuple[Outcome, ...]:
+    agent: AgentConfig,
+    group: tuple[Case, ...],
+    desk: ExaminationDesk,
+    gate: asyncio.Semaphore,
+    mode: Literal["item", "list"],
+) -> tuple[Graded, ...]:
     """What became of the cases of one task, whose requests' seconds are shared alike."""
     on_device = desk.pool.of(agent).on_device(agent)
 

@@ -1,0 +1,403 @@
+"""Predicts a run before it is paid for: from past runs, prices, sizes of tasks and the scheduler's own rules."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
+
+from flatfield.agent.files.copying import plan_copy
+from flatfield.agent.provider_pool import ProviderPool
+from flatfield.clock import SystemClock
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
+from flatfield.machine.models import cache_folder
+from flatfield.runs.plan import plan
+from flatfield.runs.scheduler import JOBS
+from flatfield.runs.traffic.lanes import bottleneck
+from flatfield.runs.traffic.servers import limits_of
+from flatfield.scoring.forecast import VERDICT_SECONDS as GUESSED_VERDICT_SECONDS
+from flatfield.scoring.forecast import Expected, Job, Past, Subject, expect, guessed_verdict, total
+from flatfield.scoring.grading import control_names
+from flatfield.scoring.judge.judge import is_comparative, rubric_of
+from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
+from flatfield.scoring.performance import measure, settled
+from flatfield.scoring.scales import mean
+from flatfield.scoring.statistics.power import Spread, observed_spread, repeats_needed, separable, tasks_needed
+from flatfield.tasks.agents import as_configured, fingerprint, is_control
+from flatfield.tasks.hop import limits_for
+from flatfield.tasks.roster import context_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from flatfield.records import AgentConfig, LaneLimits, Run, Task, TrialPlan, TrialRecord, Usage
+    from flatfield.runs.store.store import Store
+    from flatfield.scoring.prices.pricing import Prices
+    from flatfield.scoring.statistics.power import Scores
+    from flatfield.vendors.base import Lane
+
+
+# What past runs in the store say of trials to come: their costs and times, their scores, what judges cost.
+
+
+RUNS = 20
+"""So many of the newest runs that share an agent or a task are read."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ForecastDesk:
+    """With what it is predicted: providers tell lanes and devices; `source` is the folder that plain LOPs copy."""
+
+    pool: ProviderPool
+    prices: Prices
+    lanes: Mapping[str, LaneLimits]
+    source: Path
+
+    def price(self, agent: AgentConfig) -> Callable[[Usage], float | None]:
+        """Dollars of one request of the agent."""
+        on_device = self.pool.of(agent).on_device(agent)
+        return lambda usage: self.prices.usd(agent, usage, on_device)
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """Past trials; from how many runs; each run's scores, controls left out; each judge's dollars per verdict."""
+
+    past: tuple[Past, ...]
+    runs: int
+    scores: tuple[Scores, ...]
+    verdicts: dict[str, list[float | None]]
+
+
+def read_history(run: Run, judges: Sequence[AgentConfig], store: Store, desk: ForecastDesk) -> History:
+    """What the newest runs that share an agent or a task show.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    agents, tasks = {agent.name for agent in (*run.agents, *judges)}, {task.id for task in run.tasks}
+    alike = (
+        summary.id
+        for summary in store.runs()
+        if not summary.imported and (agents & set(summary.agents) or tasks & set(summary.tasks))
+    )
+    past: list[Past] = []
+    scores: list[Scores] = []
+    verdicts: dict[str, list[float | None]] = {}
+    runs = tuple(islice(alike, RUNS))
+    for each in runs:
+        found, trials, said = store.load_run(each), settled(store.trials(each)).trials, store.verdicts(each)
+        past += _past(found, trials, desk)
+        controls = control_names(found)
+        by_agent: dict[str, dict[str, Sequence[float]]] = {}
+        for (agent, task), figures in measure(found, trials, said).figures.items():
+            if agent not in controls:
+                by_agent.setdefault(agent, {})[task] = [each.score for each in figures]
+        scores.append(by_agent)
+        for verdict in said:
+            verdicts.setdefault(verdict.judge, []).append(verdict.cost_usd)
+    return History(past=tuple(past), runs=len(runs), scores=tuple(scores), verdicts=verdicts)
+
+
+def _past(run: Run, trials: Sequence[TrialRecord], desk: ForecastDesk) -> Iterator[Past]:
+    """The run's measured trials; those that had no price then are priced by what is known now."""
+    agents = {agent.name: agent for agent in run.agents}
+    for trial in trials:
+        agent = agents.get(trial.agent)
+        if trial.failure is not None or agent is None:
+            continue
+        usd = trial.cost_usd
+        if usd is None and trial.turns:
+            price = desk.price(agent)
+            used = [turn.reply.usage for turn in trial.turns]
+            usd = total([None if usage is None else price(usage) for usage in used])
+        yield Past(
+            agent=fingerprint(as_configured(agent, run)) if trial.agent in run.probed else trial.agent_fingerprint,
+            model=model_of(agent),
+            task=trial.task,
+            digest=trial.task_digest,
+            usd=usd,
+            active_seconds=trial.active_seconds,
+            wall_seconds=trial.wall_seconds,
+        )
+
+
+def model_of(agent: AgentConfig) -> str:
+    """What tells models apart, whatever their settings: provider, model and address."""
+    return f"{agent.provider}:{agent.model}@{agent.base_url or ''}"
+
+
+# How long trials take together: played through the scheduler's rules with the seconds that each will probably take.
+
+
+class Slot(Struct, frozen=True, kw_only=True):
+    """One trial: its seconds, and the lane that it waits for, with its width."""
+
+    seconds: float
+    lane: str
+    width: int
+
+
+def makespan(slots: Sequence[Slot], jobs: int) -> float:
+    """Seconds until the last of the trials, started in their order, has ended.
+
+    At most `jobs` run at once, and in each lane as many as it is wide. One that waits for its lane holds up none
+    behind it.
+    """
+    waiting: dict[str, deque[tuple[int, Slot]]] = {}
+    for place, slot in enumerate(slots):
+        waiting.setdefault(slot.lane, deque()).append((place, slot))
+    running: list[tuple[float, str]] = []
+    held = dict.fromkeys(waiting, 0)
+    now = 0.0
+    while running or any(waiting.values()):
+        ready = [queue[0][0] for lane, queue in waiting.items() if queue and held[lane] < queue[0][1].width]
+        if ready and len(running) < jobs:
+            lane = slots[min(ready)].lane
+            _, slot = waiting[lane].popleft()
+            held[lane] += 1
+            heapq.heappush(running, (now + slot.seconds, lane))
+            continue
+        now, lane = heapq.heappop(running)
+        held[lane] -= 1
+    return now
+
+
+# Predicts a run before it is carried out: trials, dollars, minutes, and what it could tell apart.
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """One agent's trials, or one judge's verdicts: sums; dollars None: no price known, `most_usd` None: no bound.
+
+    `known` counts the tasks by what their figures are from: "measured", "other tasks", "guess", "control".
+    """
+
+    name: str
+    trials: int
+    usd: float | None
+    most_usd: float | None
+    active_seconds: float
+    most_seconds: float | None
+    known: dict[str, int]
+
+
+class Separation(Struct, frozen=True, kw_only=True):
+    """What it takes to find a true `difference` of two agents' performance with 80% power by the 95% interval.
+
+    `repeats_needed` of the tasks as they are (None: no number does it); `tasks_needed` at the repeats as they are;
+    `separable`: the difference that the plan finds as it is (None: fewer than 3 tasks and 3 repeats).
+    """
+
+    difference: float
+    tasks: int
+    repeats: int
+    repeats_needed: int | None
+    tasks_needed: int | None
+    separable: float | None
+    spread: Spread
+
+
+class Forecast(Struct, frozen=True, kw_only=True):
+    """What a run will probably take. Dollars None: no price known for some, `most_usd` None: no bound for some.
+
+    Sums are of the agents' trials; what judges cost is theirs alone. `wall_seconds` is with lanes and jobs, judges
+    included.
+    """
+
+    trials: int
+    agents: tuple[Line, ...]
+    judges: tuple[Line, ...]
+    usd: float | None
+    most_usd: float | None
+    judges_usd: float | None
+    budget_usd: float | None
+    budget_seconds: float | None
+    active_seconds: float
+    wall_seconds: float
+    most_wall_seconds: float
+    past_runs: int
+    past_trials: int
+    separation: Separation
+    notes: tuple[str, ...] = ()
+
+
+def forecast(run: Run, judges: Sequence[AgentConfig], store: Store, desk: ForecastDesk, difference: float) -> Forecast:
+    """Predict the run; nothing is asked of anybody, and no key is needed.
+
+    Raises:
+        NotFound: a provider, or a task's workspace, is not there.
+        FlatfieldError: a workspace is too large.
+        StoreError: the store cannot be read.
+    """
+    history = read_history(run, judges, store, desk)
+    trials = plan(run)
+    cells = _cells(run, trials, history, desk)
+    lines = tuple(_line(agent.name, trials, cells) for agent in run.agents)
+    verdicts = tuple(_judging(judge, run, trials, history, desk) for judge in judges)
+    compared = [line for line in lines if line.trials]
+    return Forecast(
+        trials=len(trials),
+        agents=lines,
+        judges=verdicts,
+        usd=total([line.usd for line in compared]),
+        most_usd=total([line.most_usd for line in compared]),
+        judges_usd=total([line.usd for line in verdicts]),
+        budget_usd=run.evaluation.budget_usd,
+        budget_seconds=run.evaluation.budget_seconds,
+        active_seconds=math.fsum(line.active_seconds for line in lines),
+        wall_seconds=_wall(run, trials, desk, {key: one.wall_seconds for key, one in cells.items()}, verdicts),
+        most_wall_seconds=_wall(run, trials, desk, {key: one.most_seconds for key, one in cells.items()}, verdicts),
+        past_runs=history.runs,
+        past_trials=len(history.past),
+        separation=_separation(run, difference, history),
+        notes=tuple(_notes(run, desk)),
+    )
+
+
+def expected_trials(run: Run, store: Store, desk: ForecastDesk) -> dict[tuple[str, str], Expected]:
+    """What a trial will probably take, by agent and task; raises as `forecast`."""
+    return _cells(run, plan(run), read_history(run, (), store, desk), desk)
+
+
+def _cells(
+    run: Run, trials: Sequence[TrialPlan], history: History, desk: ForecastDesk
+) -> dict[tuple[str, str], Expected]:
+    jobs = {task.id: _job(task, run, desk) for task in run.tasks}
+    cells: dict[tuple[str, str], Expected] = {}
+    for agent in run.agents:
+        subject, price = _subject(agent, desk), desk.price(agent)
+        for task in {trial.task for trial in trials if trial.agent == agent.name}:
+            cells[agent.name, task] = expect(subject, jobs[task], history.past, price)
+    return cells
+
+
+def _subject(agent: AgentConfig, desk: ForecastDesk) -> Subject:
+    return Subject(
+        agent=fingerprint(structs.replace(agent, protocol=None) if agent.protocol == "auto" else agent),
+        model=model_of(agent),
+        on_device=desk.pool.of(agent).on_device(agent),
+        control=is_control(agent),
+        context_tokens=context_tokens(agent),
+    )
+
+
+def _job(task: Task, run: Run, desk: ForecastDesk) -> Job:
+    copied = plan_copy(task, desk.source)
+    sizes = [(Path(copied.source) / name).stat().st_size for name in copied.files]
+    inline = sum(len(text.encode()) for text in copied.inline.values())
+    return Job(task=task, limits=limits_for(task, run.evaluation), workspace_bytes=sum(sizes) + inline)
+
+
+def _line(agent: str, trials: Sequence[TrialPlan], cells: Mapping[tuple[str, str], Expected]) -> Line:
+    each = [cells[agent, trial.task] for trial in trials if trial.agent == agent]
+    basis = [one.basis for (name, _), one in cells.items() if name == agent]
+    return Line(
+        name=agent,
+        trials=len(each),
+        usd=total([one.usd for one in each]),
+        most_usd=total([one.most_usd for one in each]),
+        active_seconds=math.fsum(one.active_seconds for one in each),
+        most_seconds=math.fsum(one.most_seconds for one in each),
+        known={kind: basis.count(kind) for kind in dict.fromkeys(basis)},
+    )
+
+
+def _judging(judge: AgentConfig, run: Run, trials: Sequence[TrialPlan], history: History, desk: ForecastDesk) -> Line:
+    tasks = {task.id: task for task in run.tasks if rubric_of(task)}
+    judged = [tasks[trial.task] for trial in trials if trial.task in tasks]
+    price = desk.price(judge)
+    known = [usd for usd in history.verdicts.get(judge.name, []) if usd is not None]
+    guessed = [price(guessed_verdict(task, compared=is_comparative(rubric_of(task)))) for task in judged]
+    return Line(
+        name=judge.name,
+        trials=len(judged),
+        usd=mean(known) * len(judged) if known else total(guessed),
+        most_usd=None,
+        active_seconds=GUESSED_VERDICT_SECONDS * len(judged),
+        most_seconds=None,
+        known={"measured" if known else "guess": len({task.id for task in judged})} if judged else {},
+    )
+
+
+def _wall(
+    run: Run,
+    trials: Sequence[TrialPlan],
+    desk: ForecastDesk,
+    seconds: Mapping[tuple[str, str], float],
+    judges: Sequence[Line],
+) -> float:
+    agents = {agent.name: agent for agent in run.agents}
+    lanes = {name: desk.pool.of(agent).lane(agent) for name, agent in agents.items()}
+    slots = [_slot(agents[trial.agent], lanes[trial.agent], seconds[trial.agent, trial.task], desk) for trial in trials]
+    judging = math.fsum(line.active_seconds for line in judges) / CONCURRENT_REQUESTS
+    return makespan(slots, run.evaluation.jobs or JOBS) + judging
+
+
+def _slot(agent: AgentConfig, lane: Lane, seconds: float, desk: ForecastDesk) -> Slot:
+    """A device does one trial at a time, whatever its lanes are called; what the user says is for a whole server."""
+    narrow = bottleneck(lane, agent.provider, desk.lanes)
+    return Slot(seconds=seconds, lane=narrow.name, width=narrow.width)
+
+
+def _separation(run: Run, difference: float, history: History) -> Separation:
+    spread, tasks = observed_spread(history.scores), len(run.tasks)
+    repeats = min(run.repeats.values(), default=1)
+    return Separation(
+        difference=difference,
+        tasks=tasks,
+        repeats=repeats,
+        repeats_needed=repeats_needed(difference, tasks, spread),
+        tasks_needed=tasks_needed(difference, repeats, spread),
+        separable=separable(tasks, repeats, spread),
+        spread=spread,
+    )
+
+
+def _notes(run: Run, desk: ForecastDesk) -> Iterator[str]:
+    for agent in run.agents:
+        place = desk.pool.of(agent).lane(agent).place
+        limits = limits_of(place, agent.provider, desk.lanes) if place else None
+        if limits is not None and (limits.requests_per_minute or limits.tokens_per_minute):
+            yield f"{agent.name}: the minutes do not count the waiting that {limits.source} asks for between requests"
+
+
+# Predicts a run for those who have nothing open yet: opens what a forecast needs, asks nobody, and closes it again.
+
+
+DIFFERENCE = 0.1
+"""Of performance: what two agents are to be told apart by, where nobody says."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ForecastTerms:
+    """What a prediction counts with; `source` is the folder that plain LOPs copy."""
+
+    environ: Mapping[str, str]
+    prices: Prices
+    lanes: Mapping[str, LaneLimits]
+    source: Path
+
+
+async def foresee(
+    run: Run, judges: Sequence[AgentConfig], store: Store, terms: ForecastTerms, difference: float = DIFFERENCE
+) -> Forecast:
+    """What the run will probably take. No key is needed.
+
+    Raises:
+        NotFound: a provider, or a task's workspace, is not there.
+        FlatfieldError: a workspace is too large.
+        StoreError: the store cannot be read.
+    """
+    clock = SystemClock()
+    async with open_session(clock, terms.environ) as session:
+        services = Services(session=session, clock=clock, environ=terms.environ, cache=cache_folder(terms.environ))
+        async with ProviderPool(services) as pool:
+            desk = ForecastDesk(pool=pool, prices=terms.prices, lanes=terms.lanes, source=terms.source)
+            return await asyncio.to_thread(forecast, run, judges, store, desk, difference)
