@@ -23,14 +23,14 @@ import sys
 from pathlib import Path
 
 from flatfield.clock import SystemClock
-from flatfield.faces.mcp.desk import Desk
+from flatfield.faces.mcp.desk import ServerDesk
 from flatfield.faces.mcp.server import build
 from flatfield.scoring.prices.pricing import Prices
 
 
 def told() -> dict[str, str]:
     """What clients are told of each tool, by its name."""
-    desk = Desk(
+    desk = ServerDesk(
         cwd=Path.cwd(),
         clock=SystemClock(),
         environ_of=lambda _: {},

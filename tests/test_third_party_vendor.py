@@ -12,8 +12,7 @@ from genai_prices.data_snapshot import get_snapshot
 
 from flatfield import plugins
 from flatfield.errors import InvalidFiles, NotFound, NotReady
-from flatfield.faces.claude_code.layout import PROJECT
-from flatfield.faces.claude_code.wrappers import sub_agent
+from flatfield.faces.claude_code.parts import PROJECT, sub_agent
 from flatfield.faces.cli.environment import read_environment
 from flatfield.records import AgentConfig, Price, Sent, Traits, Usage
 from flatfield.runs import readiness

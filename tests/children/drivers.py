@@ -21,7 +21,7 @@ from flatfield.children import starting
 from flatfield.clock import SystemClock
 from flatfield.faces import cli
 from flatfield.faces.speech import speaker
-from flatfield.faces.speech.voices import Words
+from flatfield.faces.speech.speaker import Words
 from flatfield.http.services import Services
 from flatfield.machine.llama.hosting import ServerSpec, start_server
 from flatfield.machine.programs import run_program

@@ -30,7 +30,7 @@ from mcp_types import (
 from pydantic import BaseModel, Field
 
 from flatfield.faces.mcp.door import Listening
-from flatfield.faces.mcp.server import Server
+from flatfield.faces.mcp.server import AnsweringServer
 from flatfield.faces.mcp.web import PATH, bound, config
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -60,7 +60,7 @@ class Person(BaseModel):
     email: str = Field(description="User's email address")
 
 
-def add_contents(server: Server) -> None:
+def add_contents(server: AnsweringServer) -> None:
     """Tools that return each kind of content."""
 
     @server.tool(structured_output=False)
@@ -95,7 +95,7 @@ def add_contents(server: Server) -> None:
         raise RuntimeError("This tool intentionally returns an error for testing")
 
 
-def add_talking(server: Server) -> None:
+def add_talking(server: AnsweringServer) -> None:
     """Tools that talk to the client before they answer."""
 
     @server.tool(structured_output=False)
@@ -155,7 +155,7 @@ def add_talking(server: Server) -> None:
         return f"Elicitation completed: action={result.action}"
 
 
-def add_schema(server: Server) -> None:
+def add_schema(server: AnsweringServer) -> None:
     """A tool whose schema uses keywords of JSON Schema 2020-12, which must come through as they are."""
 
     @server.tool(structured_output=False)
@@ -179,7 +179,7 @@ def add_schema(server: Server) -> None:
     }
 
 
-def add_resources(server: Server) -> None:
+def add_resources(server: AnsweringServer) -> None:
     """Static resources, a template, subscriptions, and the level of log messages."""
 
     @server.resource("test://static-text", mime_type="text/plain")
@@ -211,7 +211,7 @@ def add_resources(server: Server) -> None:
     low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, taken)
 
 
-def add_prompts(server: Server) -> None:
+def add_prompts(server: AnsweringServer) -> None:
     """Prompts of each form, and completion."""
 
     @server.prompt()
@@ -239,9 +239,9 @@ def add_prompts(server: Server) -> None:
         return Completion(values=["paris", "park", "party"], total=3, has_more=False)
 
 
-def fixtures() -> Server:
+def fixtures() -> AnsweringServer:
     """A server of ours with the suite's fixtures."""
-    server = Server("conformance", version="1", log_level="ERROR")
+    server = AnsweringServer("conformance", version="1", log_level="ERROR")
     for add in (add_contents, add_talking, add_schema, add_resources, add_prompts):
         add(server)
     return server
@@ -250,13 +250,13 @@ def fixtures() -> Server:
 def plain() -> Any:
     """flatfield's own server, as `flatfield mcp --http` builds it."""
     from flatfield.clock import SystemClock
-    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.desk import ServerDesk
     from flatfield.faces.mcp.server import build
     from flatfield.scoring.prices.pricing import Prices
 
     folder = Path.cwd()
     return build(
-        Desk(
+        ServerDesk(
             cwd=folder,
             clock=SystemClock(),
             environ_of=lambda _: {"HOME": str(folder)},

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import Struct
 
-from flatfield.faces.cli import with_values
+from flatfield.faces.cli import commands, with_values
 from flatfield.faces.cli.ending import run_command
 from flatfield.records import (
     AgentConfig,
@@ -89,7 +89,7 @@ def cli(project: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
 
     def run(*arguments: str) -> CompletedProcess[str]:
         capsys.readouterr()
-        code = run_command(with_values(arguments))
+        code = run_command(with_values(arguments), commands)
         said = capsys.readouterr()
         return CompletedProcess(arguments, code, said.out, said.err)
 

@@ -23,7 +23,7 @@ from msgspec import Struct, structs
 from flatfield import plugins
 from flatfield.errors import FlatfieldError
 from flatfield.faces.mcp import evaluations
-from flatfield.faces.mcp.desk import Desk
+from flatfield.faces.mcp.desk import ServerDesk
 from flatfield.faces.mcp.reporting import choose, report_of
 from flatfield.faces.replaying import play, timeline
 from flatfield.records import AgentConfig, Evaluation, Reply, Run, Task, TrialRecord, Verdict, VerifierSpec, Wire
@@ -245,7 +245,7 @@ def look(cli: Cli, project: Path, trial: TrialRecord | None) -> None:
         remaining(result.run, result.trials)
     for verdict in asyncio.run(judge(result.run, result.trials, AgentConfig(name="j", provider="x"), grading, free)):
         assert verdict.letter == "B", verdict.reason
-    desk = Desk(
+    desk = ServerDesk(
         cwd=project,
         clock=FakeClock(),
         environ_of=lambda _: {},

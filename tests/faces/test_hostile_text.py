@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 
 from flatfield import plugins
 from flatfield.clock import SystemClock
-from flatfield.faces.mcp.desk import Desk
+from flatfield.faces.mcp.desk import ServerDesk
 from flatfield.faces.mcp.server import build
 from flatfield.records import (
     AgentConfig,
@@ -178,7 +178,7 @@ def test_markdown_has_no_link_image_tag_or_mention_of_theirs(cli: Cli, hostile: 
 
 
 async def test_no_mcp_answer_holds_a_control_character(hostile: Path) -> None:
-    desk = Desk(
+    desk = ServerDesk(
         cwd=hostile,
         clock=SystemClock(),
         environ_of=lambda _: {},

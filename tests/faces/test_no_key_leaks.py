@@ -21,8 +21,8 @@ import pytest
 from flatfield import plugins
 from flatfield.agent.files.changed import Beside
 from flatfield.clock import SystemClock
-from flatfield.faces.mcp.delegating import Order, Shared, delegate, planned
-from flatfield.faces.mcp.desk import Desk
+from flatfield.faces.mcp.delegating import Delegation, Shared, delegate, planned
+from flatfield.faces.mcp.desk import ServerDesk
 from flatfield.faces.mcp.reporting import report_of
 from flatfield.http.services import Kept
 from flatfield.http.tape import rebuilt
@@ -171,7 +171,7 @@ def agents(start: Callable[[str, Any], str]) -> str:
     return "\n".join(lines)
 
 
-async def delegated(agent: str, folder: Path, desk: Desk) -> str:
+async def delegated(agent: str, folder: Path, desk: ServerDesk) -> str:
     """What an MCP client is told, while a prompt is worked on and at its end."""
     said: list[str] = []
 
@@ -179,7 +179,7 @@ async def delegated(agent: str, folder: Path, desk: Desk) -> str:
         said.append(text)
 
     project = desk.project()
-    order = Order(prompt="Look.", agent=desk.chosen(project, agent, None, None), folder=folder, limits=Limits())
+    order = Delegation(prompt="Look.", agent=desk.chosen(project, agent, None, None), folder=folder, limits=Limits())
     traffic = Lanes(desk.clock)
     shared = Shared(traffic=traffic, kept=Kept(), places=traffic.jobs(1), beside=Beside())
     answer = await delegate(order, planned(order, desk), desk, project, shared, tell)
@@ -249,7 +249,7 @@ def test_no_key_is_told_anywhere(
         outputs.append(cli("run", "Look.", "--agent", agent, "--workspace", str(project)))
         outputs.append(cli("run", "Look.", "--agent", agent, "--workspace", str(project), "--json"))
     outputs += [cli("pick", id_, "--json"), cli("compare"), cli("replay", id_, "--speed", "10000"), cli("runs")]
-    desk = Desk(
+    desk = ServerDesk(
         cwd=project,
         clock=SystemClock(),
         environ_of=lambda _: os.environ,

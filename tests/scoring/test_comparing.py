@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.errors import NotFound
-from flatfield.faces.compared import claims, points, sentence
+from flatfield.faces.comparisons import claims, points, sentence
 from flatfield.records import AgentConfig, Check, Comparison, Evaluation, Run, Task, TrialRecord
 from flatfield.scoring.comparing import Field, against_earlier, compare, read_field, side_of
 

@@ -26,6 +26,7 @@ from flatfield.runs.store.store import Store
 from flatfield.scoring.fairness.received import oddities
 from flatfield.scoring.verifying.verification import wants
 from flatfield.tasks.roster import SHIPPED, known_models, notice
+from flatfield.vendors.base import UsualServer  # noqa: TC001 - msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Probed, Task
     from flatfield.tasks.access import Access, Want
     from flatfield.tasks.project import Project
-    from flatfield.vendors.base import UsualServer
 
 
 # What a run wants before it begins: to run its tasks' code and its agents' programs, and to send keys.

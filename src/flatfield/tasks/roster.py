@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import date  # noqa: TC003 - msgspec
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from flatfield import plugins
 from flatfield.records import AgentConfig
-
-if TYPE_CHECKING:
-    from datetime import date
 
 SOON_DAYS = 60
 """How long before its day a model's retirement is said to those who use it."""
@@ -23,7 +21,7 @@ SHIPPED = "shipped"
 """The source of the agents that flatfield brings along."""
 
 
-class KnownModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RosterModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model by the name of its agent; None: not known. `retires` is the first day on which it is not served.
 
     `successor` is the model that its vendor recommends then, "" while none is known.
@@ -42,13 +40,13 @@ class KnownModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.retires is not None and self.retires <= today
 
 
-def known_models() -> tuple[KnownModel, ...]:
+def known_models() -> tuple[RosterModel, ...]:
     """All of them, vendor by vendor, older ones first."""
     tables: dict[str, dict[str, Any]] = tomllib.loads((Path(__file__).parent / "roster.toml").read_text("utf-8"))
-    return tuple(msgspec.convert({"name": name, **table}, KnownModel) for name, table in tables.items())
+    return tuple(msgspec.convert({"name": name, **table}, RosterModel) for name, table in tables.items())
 
 
-def as_agent(known: KnownModel) -> AgentConfig:
+def as_agent(known: RosterModel) -> AgentConfig:
     """The agent that asks for this model as its vendor serves it; nothing else is set."""
     return AgentConfig(name=known.name, provider=known.provider, model=known.model, source=SHIPPED)
 
@@ -85,11 +83,11 @@ def context_tokens(agent: AgentConfig) -> int | None:
     return found.context_tokens if found else None
 
 
-def _known(agent: AgentConfig) -> KnownModel | None:
+def _known(agent: AgentConfig) -> RosterModel | None:
     return next((k for k in known_models() if (k.provider, k.model) == (agent.provider, agent.model)), None)
 
 
-def _instead(known: KnownModel) -> str:
+def _instead(known: RosterModel) -> str:
     return f"; the one to use instead is {known.successor}" if known.successor else ""
 
 

@@ -12,8 +12,17 @@ import pytest
 import yaml
 
 from flatfield import __version__
-from flatfield.faces.claude_code.layout import PLUGIN, PROJECT, Layout
-from flatfield.faces.claude_code.parts import CALL_HOOKS, HOOKS, LINEUP, TOOL_MILLISECONDS, files, marketplace
+from flatfield.faces.claude_code.parts import (
+    CALL_HOOKS,
+    HOOKS,
+    LINEUP,
+    PLUGIN,
+    PROJECT,
+    TOOL_MILLISECONDS,
+    Layout,
+    files,
+    marketplace,
+)
 from flatfield.faces.speech.hooks import EVENTS
 from flatfield.records import AgentConfig
 from flatfield.runs.proof.proving import check_tasks

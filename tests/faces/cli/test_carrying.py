@@ -16,7 +16,7 @@ import msgspec
 import pytest
 import typer
 
-from flatfield.faces.cli.carrying import leave, quiet_collector
+from flatfield.faces.cli.carry_out import leave, quiet_collector
 from flatfield.records import Evaluation, Failure, RunResult, Task, Verdict
 from flatfield.runs.scheduler import Summary
 from flatfield.runs.store.store import Store

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.errors import FlatfieldError, InvalidFiles, StoreError
-from flatfield.faces.cli import doctor, ending, with_values
+from flatfield.faces.cli import commands, doctor, ending, with_values
 from flatfield.records import Mistake
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def test_a_terminal_of_few_characters_gets_question_marks(project: Path) -> None
 def test_nothing_can_be_said_without_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     monkeypatch.setattr(sys, "stdout", None)
-    assert ending.run_command(["-h"]) == 2
+    assert ending.run_command(["-h"], commands) == 2
 
 
 @pytest.mark.parametrize(

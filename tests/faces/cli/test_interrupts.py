@@ -10,13 +10,12 @@ import sys
 
 import pytest
 
-from flatfield.faces.cli import interrupts
-from flatfield.faces.cli.beside import forgiving
-from flatfield.faces.cli.interrupts import interruptible
+from flatfield.faces.cli import ending
+from flatfield.faces.cli.ending import forgiving, interruptible
 
 STUCK = """
 import asyncio, threading
-from flatfield.faces.cli.interrupts import interruptible
+from flatfield.faces.cli.ending import interruptible
 
 async def main():
     with interruptible(lambda: print("asked", flush=True)):
@@ -57,7 +56,7 @@ async def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
 
 async def test_one_hangup_may_come_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     now, left = [100.0], []
-    monkeypatch.setattr(interrupts, "_leave", lambda: left.append(now[0]))
+    monkeypatch.setattr(ending, "_leave", lambda: left.append(now[0]))
     asked = asyncio.Event()
     with interruptible(asked.set, lambda: now[0]):
         os.kill(os.getpid(), signal.SIGHUP)

@@ -10,16 +10,16 @@ from typer.testing import CliRunner
 
 from flatfield.faces.cli import mcp
 from flatfield.faces.cli.app import app
-from flatfield.faces.mcp.desk import AGENTS_AT_ONCE, Desk
+from flatfield.faces.mcp.desk import AGENTS_AT_ONCE, ServerDesk
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Desk]:
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[ServerDesk]:
     """The desks that were served."""
-    desks: list[Desk] = []
+    desks: list[ServerDesk] = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(mcp, "_serve_stdio", desks.append)
     return desks
@@ -31,7 +31,7 @@ def start(*options: str) -> Any:
     return result
 
 
-def test_so_many_agents_work_at_once(served: list[Desk]) -> None:
+def test_so_many_agents_work_at_once(served: list[ServerDesk]) -> None:
     start()
     start("--parallel", "40")
     assert [desk.parallel for desk in served] == [AGENTS_AT_ONCE, 40]
@@ -39,7 +39,7 @@ def test_so_many_agents_work_at_once(served: list[Desk]) -> None:
     assert CliRunner().invoke(app, ["mcp", "--parallel", "0"]).exit_code == 2
 
 
-def test_a_clients_own_addresses_can_be_left_out(served: list[Desk], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clients_own_addresses_can_be_left_out(served: list[ServerDesk], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "OLLAMA_HOST"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "k")

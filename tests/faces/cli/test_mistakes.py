@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from flatfield.faces.cli import commands
 from flatfield.faces.cli.ending import run_command
 from flatfield.runs.run_lock import claimed
 from flatfield.runs.store.store import Store
@@ -379,7 +380,7 @@ def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     full = os.fdopen(os.open("/dev/full", os.O_WRONLY), "w", encoding="utf-8")
     monkeypatch.setattr("sys.stdout", full)
     monkeypatch.setattr("sys.stderr", said)
-    assert run_command(["runs"]) == 2
+    assert run_command(["runs"], commands) == 2
     monkeypatch.undo()
     full.close()
     assert "standard output cannot be written: No space left on device; send it elsewhere" in said.getvalue()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.clock import SystemClock
-from flatfield.faces.mcp.desk import Desk
+from flatfield.faces.mcp.desk import ServerDesk
 from flatfield.scoring.prices.pricing import Prices
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def make_desk(folder: Path) -> Callable[..., Desk]:
-    def make(**fields: Any) -> Desk:
+def make_desk(folder: Path) -> Callable[..., ServerDesk]:
+    def make(**fields: Any) -> ServerDesk:
         values: dict[str, Any] = {
             "cwd": folder,
             "clock": SystemClock(),
@@ -53,15 +53,15 @@ def make_desk(folder: Path) -> Callable[..., Desk]:
             "prices_of": lambda _: Prices(),
             "announce": lambda _: None,
         }
-        return Desk(**(values | fields))
+        return ServerDesk(**(values | fields))
 
     return make
 
 
 @pytest.fixture
-def connected(make_desk: Callable[..., Desk]) -> Open:
+def connected(make_desk: Callable[..., ServerDesk]) -> Open:
     @asynccontextmanager
-    async def open_client(desk: Desk | None = None, **options: Any) -> AsyncIterator[Client]:
+    async def open_client(desk: ServerDesk | None = None, **options: Any) -> AsyncIterator[Client]:
         from mcp import Client
 
         from flatfield.faces.mcp.server import build
@@ -99,13 +99,13 @@ def serving() -> Serve:
         import uvicorn
 
         from flatfield.faces.mcp.door import Listening
-        from flatfield.faces.mcp.server import Server, build
+        from flatfield.faces.mcp.server import AnsweringServer, build
         from flatfield.faces.mcp.web import bound, config
 
         opened: socket.socket
         with bound(Listening(host="127.0.0.1", port=0)) as opened:
             port = opened.getsockname()[1]
-            made = desk if isinstance(desk, Server) else build(desk)
+            made = desk if isinstance(desk, AnsweringServer) else build(desk)
             server = uvicorn.Server(config(made, Listening(host="127.0.0.1", port=port, **fields), bounds))
             server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the test's own stay
             task = asyncio.create_task(server.serve(sockets=[opened]))

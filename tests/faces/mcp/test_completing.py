@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.desk import ServerDesk
 
 RUN = load().run.id
 TRIAL = "flatfield://trials/{run}/{agent}/{task}/{repeat}"
 
 
 @pytest.fixture
-async def published(make_desk: Callable[[], Desk], folder: Path) -> Desk:
+async def published(make_desk: Callable[[], ServerDesk], folder: Path) -> ServerDesk:
     desk = make_desk()
     async with store_of(desk.project()) as store:
         await store.save_run(load().run)
@@ -41,7 +41,7 @@ async def published(make_desk: Callable[[], Desk], folder: Path) -> Desk:
     ],
 )
 async def test_the_prompts_arguments(
-    connected: Any, published: Desk, argument: str, value: str, found: list[str]
+    connected: Any, published: ServerDesk, argument: str, value: str, found: list[str]
 ) -> None:
     async with connected(published) as client:
         ref = PromptReference(type="ref/prompt", name="hop_evaluate")
@@ -61,7 +61,7 @@ async def test_the_prompts_arguments(
     ],
 )
 async def test_addresses(
-    connected: Any, published: Desk, uri: str, typed: dict[str, str], given: dict[str, str], found: list[str]
+    connected: Any, published: ServerDesk, uri: str, typed: dict[str, str], given: dict[str, str], found: list[str]
 ) -> None:
     async with connected(published) as client:
         ref = ResourceTemplateReference(type="ref/resource", uri=uri)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from mcp import Client
 from uvicorn.server import ServerState
 
-from flatfield.faces.mcp.connections import Bounds, Connection, Phase, Register
 from flatfield.faces.mcp.door import LARGEST_HEAD_BYTES
-from flatfield.faces.mcp.server import Server
+from flatfield.faces.mcp.server import AnsweringServer
+from flatfield.faces.mcp.sharing import Connection, ConnectionBounds, Phase, Register
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,8 @@ HALF_BODY = (
     b"POST /mcp HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
     b"Accept: application/json, text/event-stream\r\nContent-Length: 1000\r\n\r\n{"
 )
-PATIENT = Bounds(head_seconds=1000, body_seconds=1000, kept_seconds=1000)
-HASTY = Bounds(head_seconds=0.4, body_seconds=0.4, kept_seconds=1)
+PATIENT = ConnectionBounds(head_seconds=1000, body_seconds=1000, kept_seconds=1000)
+HASTY = ConnectionBounds(head_seconds=0.4, body_seconds=0.4, kept_seconds=1)
 CHUNKED = b"POST /mcp HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\n\r\n180000\r\n"
 MUCH = b"x" * 0x180000
 
@@ -74,7 +74,7 @@ async def test_idle_connections_make_room(make_desk: MakeDesk, serving: Any, wir
 
 
 async def test_a_call_that_is_worked_on_is_never_pushed_out(serving: Any, wires: Any) -> None:
-    server, begun, go = Server("t", version="1", log_level="ERROR"), asyncio.Event(), asyncio.Event()
+    server, begun, go = AnsweringServer("t", version="1", log_level="ERROR"), asyncio.Event(), asyncio.Event()
 
     @server.tool()
     async def wait() -> str:
@@ -83,7 +83,10 @@ async def test_a_call_that_is_worked_on_is_never_pushed_out(serving: Any, wires:
         await go.wait()
         return "done"
 
-    async with serving(server, Bounds(connections=4, head_seconds=1000)) as url, Client(url, mode="legacy") as client:
+    async with (
+        serving(server, ConnectionBounds(connections=4, head_seconds=1000)) as url,
+        Client(url, mode="legacy") as client,
+    ):
         call = asyncio.create_task(client.call_tool("wait", {}))
         await begun.wait()
         async with wires(url, 30) as others:
@@ -209,7 +212,7 @@ async def working(_scope: Any, _receive: Any, _send: Any) -> None:
 class Line:
     """A connection whose clock and transport are the test's."""
 
-    def __init__(self, bounds: Bounds, app: Any = answering) -> None:
+    def __init__(self, bounds: ConnectionBounds, app: Any = answering) -> None:
         self.loop, self.socket = Loop(), Socket()
         config = uvicorn.Config(app, ws="none", log_level="critical", lifespan="off")
         given = {"config": config, "server_state": ServerState(), "app_state": {}, "_loop": self.loop}
@@ -230,7 +233,7 @@ class Line:
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
-BOUNDS = Bounds(head_seconds=10, body_seconds=20, kept_seconds=5, unread_seconds=30, parting_seconds=2)
+BOUNDS = ConnectionBounds(head_seconds=10, body_seconds=20, kept_seconds=5, unread_seconds=30, parting_seconds=2)
 
 
 async def test_bytes_that_trickle_in_buy_no_time() -> None:
@@ -332,7 +335,7 @@ def admitted(register: Register, peer: str, phase: Phase, since: float = 0.0) ->
 
 
 def test_those_leave_first_that_are_worked_on_least_and_of_these_the_oldest() -> None:
-    register = Register(Bounds(connections=6))
+    register = Register(ConnectionBounds(connections=6))
     phases = (Phase.KEPT, Phase.WORKING, Phase.BODY, Phase.HEAD, Phase.HEAD, Phase.LISTENING)
     opened = [admitted(register, "127.0.0.1", phase, since) for since, phase in enumerate(phases)]
     left = []
@@ -344,7 +347,7 @@ def test_those_leave_first_that_are_worked_on_least_and_of_these_the_oldest() ->
 
 
 def test_one_address_cannot_push_others_out() -> None:
-    register = Register(Bounds(connections=12, per_peer=5))
+    register = Register(ConnectionBounds(connections=12, per_peer=5))
     quiet = [admitted(register, f"10.0.0.{number}", Phase.HEAD, 0) for number in range(6)]
     loud = [admitted(register, "10.9.9.9", Phase.KEPT, 100 + number) for number in range(50)]
     assert not any(each.evicted for each in quiet if each)
@@ -354,7 +357,7 @@ def test_one_address_cannot_push_others_out() -> None:
 
 
 def test_on_loopback_all_clients_share_an_address() -> None:
-    register = Register(Bounds(connections=100, per_peer=5))
+    register = Register(ConnectionBounds(connections=100, per_peer=5))
     assert all(admitted(register, "127.0.0.1", Phase.WORKING) for _ in range(100))
     assert admitted(register, "127.0.0.1", Phase.WORKING) is None
     assert admitted(register, "10.0.0.1", Phase.HEAD) is None
@@ -362,7 +365,7 @@ def test_on_loopback_all_clients_share_an_address() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["127.0.0.1", "10.0.0.1", "10.0.0.2"]), st.sampled_from(Phase)), max_size=60))
 def test_there_are_never_more_and_none_that_is_worked_on_leaves(arrivals: list[tuple[str, Phase]]) -> None:
-    register = Register(Bounds(connections=10, per_peer=4))
+    register = Register(ConnectionBounds(connections=10, per_peer=4))
     opened = [admitted(register, peer, phase, since) for since, (peer, phase) in enumerate(arrivals)]
     alive = [each for each in opened if each and not each.evicted]
     assert len(alive) <= 10

@@ -11,20 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.desk import ServerDesk
 
 LOP = '---\nverify: [{answer: {contains: Oslo}}]\n---\n# A capital\n\n## Variables\n\nPROMPT: "Which capital?"\n'
 MANY = {"lops": ["oslo.md"], "agents": ["dear"], "repeats": 10}
 
 
 @pytest.fixture
-def asking(make_desk: Callable[..., Desk], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Desk]:
+def asking(
+    make_desk: Callable[..., ServerDesk], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., ServerDesk]:
     """A desk with one agent at a server that is never asked: what would be started is noted instead."""
     from flatfield.faces.mcp import evaluations
 
     begun: list[str] = []
 
-    async def begin(run: Any, desk: Desk, project: Any) -> Any:
+    async def begin(run: Any, desk: ServerDesk, project: Any) -> Any:
         begun.append(run.id)
         return evaluations.not_started(run, "begun")
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.desk import ServerDesk
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
 MOST_BYTES = 2_600
@@ -30,7 +30,7 @@ PROMPT: "Which capital?"
 """
 
 
-def with_keys(make_desk: Callable[..., Desk], folder: Path, *names: str) -> Desk:
+def with_keys(make_desk: Callable[..., ServerDesk], folder: Path, *names: str) -> ServerDesk:
     environ = {"FLATFIELD_CACHE": str(folder.parent / "cache"), "HOME": str(folder.parent)}
     return make_desk(environ_of=lambda _: environ | dict.fromkeys(names, "some-key-of-somebody"))
 
@@ -43,7 +43,7 @@ async def told(client: Any, tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 async def test_who_has_a_key_stands_first_and_the_others_say_what_they_lack(
-    connected: Any, make_desk: Callable[..., Desk], folder: Path
+    connected: Any, make_desk: Callable[..., ServerDesk], folder: Path
 ) -> None:
     async with connected(with_keys(make_desk, folder, "OPENAI_API_KEY")) as client:
         found = await told(client, "list_agents")
@@ -55,13 +55,17 @@ async def test_who_has_a_key_stands_first_and_the_others_say_what_they_lack(
     assert "claude-opus-4" in lacking["retired by its vendor"]
 
 
-async def test_all_providers_with_a_key_are_seen(connected: Any, make_desk: Callable[..., Desk], folder: Path) -> None:
+async def test_all_providers_with_a_key_are_seen(
+    connected: Any, make_desk: Callable[..., ServerDesk], folder: Path
+) -> None:
     async with connected(with_keys(make_desk, folder, *KEYS)) as client:
         found = await told(client, "list_agents")
     assert {row["provider"] for row in found["agents"]} == {"openai", "anthropic", "gemini"}
 
 
-async def test_the_shipped_roster_takes_few_words(connected: Any, make_desk: Callable[..., Desk], folder: Path) -> None:
+async def test_the_shipped_roster_takes_few_words(
+    connected: Any, make_desk: Callable[..., ServerDesk], folder: Path
+) -> None:
     for keys in ((), KEYS[:1], KEYS):
         async with connected(with_keys(make_desk, folder, *keys)) as client:
             text = (await client.call_tool("list_agents", {})).content[0].text

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.desk import ServerDesk
 
     Install = Callable[..., Path]
 
@@ -38,7 +38,7 @@ DRAWN = "from flatfield.records import ReportTraits\nTRAITS = ReportTraits(on_te
 
 
 @pytest.fixture
-async def published(make_desk: Callable[[], Desk]) -> Desk:
+async def published(make_desk: Callable[[], ServerDesk]) -> ServerDesk:
     desk, found = make_desk(), load()
     async with store_of(desk.project()) as store:
         await store.save_run(found.run)
@@ -70,7 +70,7 @@ async def test_our_formats_are_those_that_are_no_drawing(connected: Any) -> None
 
 
 async def test_a_format_of_a_third_party_is_offered_with_its_media_type(
-    connected: Any, published: Desk, install: Install
+    connected: Any, published: ServerDesk, install: Install
 ) -> None:
     install("flatfield.reports", "tally", TALLY)
     install("flatfield.reports", "drawn", DRAWN)
@@ -93,7 +93,7 @@ async def test_a_format_that_there_is_not_is_told_with_those_that_there_are(conn
 
 
 async def test_each_format_is_shortened_in_its_own_way(
-    published: Desk, install: Install, monkeypatch: pytest.MonkeyPatch
+    published: ServerDesk, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reporting, "LONGEST_CHARACTERS", 3000)
     install("flatfield.reports", "tally", SHORTER)
@@ -109,7 +109,7 @@ async def test_each_format_is_shortened_in_its_own_way(
 
 
 async def test_a_format_that_says_nothing_of_it_is_cut_at_a_lines_end(
-    published: Desk, install: Install, monkeypatch: pytest.MonkeyPatch
+    published: ServerDesk, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reporting, "LONGEST_CHARACTERS", 20)
     install("flatfield.reports", "tally", TALLY)
@@ -118,7 +118,7 @@ async def test_a_format_that_says_nothing_of_it_is_cut_at_a_lines_end(
     assert text.endswith("\n")
 
 
-async def test_decision_and_scorecards_are_kept_whatever_the_size(connected: Any, published: Desk) -> None:
+async def test_decision_and_scorecards_are_kept_whatever_the_size(connected: Any, published: ServerDesk) -> None:
     async with connected(published) as client:
         told = {form: await client.call_tool("report", {"format": form}) for form in ("markdown", "json")}
         one = (await client.call_tool("pick", {"task": "3_file_operations"})).structured_content

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.desk import ServerDesk
 
 LOP = '# Capital\n\n## Instructions\n\nx\n\n## Variables\n\nPROMPT: "Which capital?"\n\n## Expected Output\n\nOslo\n'
 
@@ -68,7 +68,7 @@ async def test_lops_are_resources(connected: Any, folder: Path) -> None:
 
 
 async def test_each_lop_is_a_prompt_only_where_that_is_asked_for(
-    connected: Any, folder: Path, make_desk: Callable[..., Desk]
+    connected: Any, folder: Path, make_desk: Callable[..., ServerDesk]
 ) -> None:
     (folder / "capital.md").write_text(LOP)
     async with connected() as client:

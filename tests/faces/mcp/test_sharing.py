@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp import Client, MCPError
 
-from flatfield.faces.mcp.server import Server
+from flatfield.faces.mcp.server import AnsweringServer
 from flatfield.faces.mcp.sharing import CALLS, SESSIONS, Calls, Running, Sessions, is_listening
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Waiting:
     """A server with one tool, which waits until the test lets it go; `begun` counts its calls."""
 
     def __init__(self) -> None:
-        self.server = Server("t", version="1", log_level="ERROR")
+        self.server = AnsweringServer("t", version="1", log_level="ERROR")
         self.begun, self.go = asyncio.Semaphore(0), asyncio.Event()
 
         @self.server.tool()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.faces.speech.voices import Voice
+from flatfield.faces.speech.speaker import Voice
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from flatfield.faces.speech.announcing import Announcer, finished, graded, letters
+from flatfield.faces.speech.sentences import Announcer, finished, graded, letters
 from flatfield.records import Event, Failure, RunResult, TrialPlan, TrialRecord
 from flatfield.scoring.grading import grade
 from flatfield.tasks.importers.nano_agent_2025_08 import load as load_published

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.faces.speech import speaker as module
-from flatfield.faces.speech.speaker import WAITING_SENTENCES, Speaker, speaking
-from flatfield.faces.speech.voices import Voice, find_voice
+from flatfield.faces.speech.speaker import WAITING_SENTENCES, Speaker, Voice, find_voice, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flatfield.faces.speech.voices import Voice, find_voice
+from flatfield.faces.speech.speaker import Voice, find_voice
 
 TEXT = 'it\'s $(done) & "well"'
 ORDER = ("say", "spd-say", "espeak-ng", "powershell.exe", "notify-send", "osascript")

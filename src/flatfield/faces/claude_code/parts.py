@@ -5,17 +5,116 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from flatfield import __version__
-from flatfield.faces.claude_code.layout import NAME, Layout
-from flatfield.faces.claude_code.wrappers import WRAPPER_MODEL, sub_agent
+from msgspec import Struct
+
+from flatfield import __version__, plugins
+from flatfield.records import AgentConfig
 from flatfield.tasks.agents import wrapper_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.records import AgentConfig
+
+# The two ways in which Claude Code takes what we write: as a plugin of its own, or as files of a project.
+
+
+NAME = "flatfield"
+"""What the plugin, its marketplace and the MCP server are called."""
+_TOOL = "prompt_nano_agent"
+_RESULT_TOOL = "agent_result"
+
+
+class Layout(Struct, frozen=True, kw_only=True):
+    """Where the parts go, and what Claude Code calls the tool, the sub-agents and the commands there.
+
+    `root` stands before the folders of agents, commands and skills; `type_prefix` before the name of a sub-agent.
+    """
+
+    kind: Literal["plugin", "project"]
+    root: str
+    tool: str
+    type_prefix: str
+    command: str
+
+    @property
+    def ending_tools(self) -> tuple[str, str]:
+        """The tools whose results tell how an agent ended."""
+        return self.tool, self.tool.removesuffix(_TOOL) + _RESULT_TOOL
+
+
+PLUGIN = Layout(
+    kind="plugin",
+    root="",
+    tool=f"mcp__plugin_{NAME}_{NAME}__{_TOOL}",
+    type_prefix=f"{NAME}:",
+    command=f"{NAME}:perf:hop_evaluate_nano_agents",
+)
+PROJECT = Layout(
+    kind="project",
+    root=".claude/",
+    tool=f"mcp__{NAME}__{_TOOL}",
+    type_prefix="",
+    command="perf:hop_evaluate_nano_agents",
+)
+
+
+# Sub-agents of Claude Code that hand their prompt to one nano agent, and give back what it returns.
+
+
+WRAPPER_MODEL = "inherit"
+"""Claude Code's own model that passes the prompt on: the conversation's, as a router may serve no other one."""
+_IN_CALL = frozenset({"name", "provider", "model", "description", "source"})
+
+
+def sub_agent(agent: AgentConfig, layout: Layout, wrapper_model: str = WRAPPER_MODEL) -> str:
+    """The sub-agent's file; `wrapper_model` is Claude Code's name of the model that passes the prompt on.
+
+    A model without settings is named by `model` and `provider`, so that flatfield reads the file as an agent of its
+    own; one with settings, which stand in flatfield.toml, by its name there.
+    """
+    about = f"Hands its prompt to a nano agent on {agent.model or agent.name} ({agent.provider}), and returns its JSON."
+    return f"""---
+name: {wrapper_name(agent.name)}
+description: {json.dumps(about, ensure_ascii=False)}
+model: {wrapper_model}
+color: {plugins.traits_or_usual(agent.provider).color}
+tools: {layout.tool}
+---
+
+# Nano agent on {agent.model or agent.name}
+
+You pass a prompt on. You do not do the work, improve the prompt, or judge the result.
+
+## Execute
+
+Call the tool once. PROMPT is all of the text that you were given, word for word:
+
+{layout.tool}(agentic_prompt=PROMPT, {_whom(agent)})
+
+## Response
+
+Your answer is the JSON that the tool returned, every field of it, unchanged: success, result, error, metadata,
+execution_time_seconds. Nothing stands before or after it, and no code fence around it. If the call itself fails, answer
+with {{"success": false, "result": "", "error": "what the tool said"}}.
+"""
+
+
+def _whom(agent: AgentConfig) -> str:
+    unset = AgentConfig(name="", provider="")
+    plain = all(
+        getattr(agent, field) == getattr(unset, field)
+        for field in AgentConfig.__struct_fields__
+        if field not in _IN_CALL
+    )
+    if plain and agent.model:
+        return f"model={json.dumps(agent.model)}, provider={json.dumps(agent.provider)}"
+    return f"agent={json.dumps(agent.name)}"
+
+
+# Every file of the plugin, or of a project, as text: what stands in it depends on the agents alone.
+
 
 DEFAULT_PROGRAM = "flatfield"
 LINEUP = (

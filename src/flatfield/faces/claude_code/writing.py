@@ -13,18 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+
 SHARED = frozenset({".mcp.json", ".claude/settings.json"})
 """Files that hold what others wrote too: ours is added to it."""
 
 
-class Written(Struct, frozen=True, kw_only=True):
+class WrittenFiles(Struct, frozen=True, kw_only=True):
     """Paths that were written, and those that were there already as they should be."""
 
     written: tuple[str, ...]
     unchanged: tuple[str, ...]
 
 
-def write(files: Mapping[str, str], folder: Path, *, force: bool = False) -> Written:
+def write(files: Mapping[str, str], folder: Path, *, force: bool = False) -> WrittenFiles:
     """Write every file under `folder`; `force` replaces what differs.
 
     Raises:
@@ -48,7 +49,7 @@ def write(files: Mapping[str, str], folder: Path, *, force: bool = False) -> Wri
         raise FlatfieldError(f"{error.filename} cannot be written: {error.strerror}; choose another --dir") from None
     except UnicodeDecodeError:
         raise FlatfieldError(f"a file in {folder} is no UTF-8 text; move it away, or choose another --dir") from None
-    return Written(written=tuple(path for path in texts if path not in unchanged), unchanged=unchanged)
+    return WrittenFiles(written=tuple(path for path in texts if path not in unchanged), unchanged=unchanged)
 
 
 def _text(path: Path, name: str, text: str, *, force: bool) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import typer
+
 _ALONE = {
     "--resume": (re.compile(r"^(\d{4,8}(-\d{1,6}(-\w{0,4})?)?|last|newest|latest)$"), "newest"),
     "--install-completion": (re.compile(r"^[a-z]"), "this"),
@@ -21,14 +23,20 @@ _ALONE = {
 
 def main() -> None:
     """The entry point of `flatfield` and `python -m flatfield`."""
-    from flatfield.faces.cli.beside import forgiving
     from flatfield.faces.cli.completing import VARIABLE, answer
-    from flatfield.faces.cli.ending import run_command
+    from flatfield.faces.cli.ending import forgiving, run_command
 
     if VARIABLE in os.environ:
-        answer()
+        answer(commands())
     sys.stderr = forgiving(sys.stderr)
-    sys.exit(run_command(with_values(sys.argv[1:])))
+    sys.exit(run_command(with_values(sys.argv[1:]), commands))
+
+
+def commands() -> typer.Typer:
+    """The commands; what only completes or fails early need not have them imported."""
+    from flatfield.faces.cli.app import app
+
+    return app
 
 
 def with_values(arguments: Sequence[str]) -> list[str]:

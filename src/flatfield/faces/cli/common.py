@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.project import Project
 
+
 _NAMES = re.compile(r"\{(\w+) names\}")
 WEIGHTS = "performance=0.5,speed=0.25,cost=0.25"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -64,7 +65,7 @@ def _named(match: re.Match[str]) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class CommandSettings:
     """What stands before the command (`--config FILE`), and all arguments as they were given."""
 
     config: Path | None = None
@@ -102,10 +103,10 @@ def prices_of(project: Project) -> Prices:
     return Prices(project.prices, cache=cache_folder(os.environ))
 
 
-def settings(context: typer.Context) -> Settings:
+def settings(context: typer.Context) -> CommandSettings:
     """The settings that the top of the command line left in the context."""
     found = context.obj
-    return found if isinstance(found, Settings) else Settings()
+    return found if isinstance(found, CommandSettings) else CommandSettings()
 
 
 def examples(*lines: str, after: str = "") -> str:

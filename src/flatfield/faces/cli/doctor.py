@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from flatfield.faces.cli.common import AsJson, environ_of, examples, notes, print_json, settings
-from flatfield.faces.cli.trusting import access_of
+from flatfield.faces.cli.trust import access_of
 
 if TYPE_CHECKING:
     from flatfield.runs.readiness import Examined

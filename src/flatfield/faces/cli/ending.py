@@ -1,28 +1,167 @@
-"""How a command ends: its exit code, and the one sentence that is said when something went wrong."""
+"""How a command ends: signals, exit codes, the one sentence that says what went wrong, and what is said beside it."""
 
 from __future__ import annotations
 
+import asyncio
+import io
 import os
+import signal
 import sys
+import time
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 import typer
 
 from flatfield.errors import FlatfieldError, InvalidFiles
-from flatfield.faces.cli.codes import BAD_INPUT, BUG, INTERRUPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import FrameType
+
+
+# The exit codes of all commands.
+
+
+GATE_FAILED = 1
+BAD_INPUT = 2
+NOT_MEASURED = 3
+BUG = 70
+"""A bug in flatfield: EX_SOFTWARE of sysexits.h."""
+INTERRUPTED = 130
+
+
+# Signals while something runs: the first one ends it cleanly, the second one at once; a terminal may be gone.
+
+
+ALWAYS = (signal.SIGINT, signal.SIGTERM)
+UNLESS_IGNORED = (signal.SIGHUP, signal.SIGQUIT)
+"""Who starts a command with `nohup` or in the background has these ignored on purpose."""
+ONE_HANGUP_SECONDS = 5.0
+"""A terminal that closes may say so twice: the shell once, the kernel once when the shell has ended."""
+_SHOW_CURSOR = "\x1b[?25h"
+_STDERR = 2
+_OUTPUTS = (1, _STDERR)
+
+
+@contextmanager
+def interruptible(stop: Callable[[], object], now: Callable[[], float] = time.monotonic) -> Iterator[None]:
+    """Inside a running event loop: call `stop` on the first signal, leave the process on the second.
+
+    What was stored stays stored, and child processes end with this one. When the terminal is gone, what is written to
+    it goes nowhere from then on, so that what runs can be ended and stored all the same.
+    """
+    loop = asyncio.get_running_loop()
+    ended = [number for number in UNLESS_IGNORED if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.getsignal(number) for number in ended}
+    hung_up_at: float | None = None
+
+    def first(number: signal.Signals) -> None:
+        nonlocal hung_up_at
+        if number is signal.SIGHUP:
+            hung_up_at = now()
+        _forget_lost_outputs()
+        for each in (*ALWAYS, *ended):
+            loop.remove_signal_handler(each)
+            signal.signal(each, second)
+        stop()
+
+    def second(number: int, _frame: FrameType | None) -> None:
+        same = hung_up_at is not None and now() - hung_up_at < ONE_HANGUP_SECONDS
+        if number != signal.SIGHUP or not same:
+            _leave()
+
+    for number in (*ALWAYS, *ended):
+        loop.add_signal_handler(number, first, number)
+    try:
+        yield
+    finally:
+        for number in (*ALWAYS, *ended):
+            loop.remove_signal_handler(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _forget_lost_outputs() -> None:
+    """Let what is written to a terminal that is gone, or to a pipe that nobody reads, go nowhere."""
+    for number in _OUTPUTS:
+        try:
+            os.write(number, b"")
+        except OSError:
+            with suppress(OSError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+
+
+def _leave() -> NoReturn:
+    """End without waiting for anything: the loop may be the very thing that hangs."""
+    with suppress(OSError):
+        cursor = _SHOW_CURSOR if os.isatty(_STDERR) else ""
+        os.write(_STDERR, f"{cursor}\nflatfield: ended at once; what was finished is stored\n".encode())
+    os._exit(INTERRUPTED)
+
+
+# What is said beside the result: when nobody is left to read it, that costs no result.
+
+
+def forgiving(stream: TextIO | None) -> TextIO:
+    """The stream, but what cannot be written to it is dropped: its terminal or its reader is gone, or it is closed."""
+    if stream is None:
+        stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - lives as long as the process
+    return cast("TextIO", _Forgiving(stream))
+
+
+class _Forgiving:
+    """All that a text stream is, but writing never fails."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write it, or drop it."""
+        with suppress(OSError, ValueError):
+            return self._stream.write(text)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write them, or drop them."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Flush as far as that goes."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def fileno(self) -> int:
+        """The descriptor.
+
+        Raises:
+            io.UnsupportedOperation: there is none any more.
+        """
+        try:
+            return self._stream.fileno()
+        except ValueError as error:
+            raise io.UnsupportedOperation(str(error)) from None
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
+        return getattr(self._stream, name)
+
+
+# How a command ends: its exit code, and the one sentence that is said when something went wrong.
+
 
 DEBUG = "FLATFIELD_DEBUG"
 # Typer's base of usage errors: older ones have it from click, newer ones bring their own.
 _USAGE: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
-def run_command(arguments: Sequence[str]) -> int:
+def run_command(arguments: Sequence[str], load: Callable[[], typer.Typer]) -> int:
     """Run one command and return its exit code; nothing but SystemExit of the interpreter leaves it."""
     if sys.stdout is None:
         return _say("standard output is closed: open it, or send it to a file or to /dev/null", BAD_INPUT)
@@ -30,7 +169,7 @@ def run_command(arguments: Sequence[str]) -> int:
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     for stream in (sys.stdout, sys.stderr):
         _tolerant(stream)
-    code = _guarded(arguments)
+    code = _guarded(arguments, load)
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -45,19 +184,19 @@ def _tolerant(stream: TextIO | None) -> None:
         reconfigure(errors="replace")
 
 
-def _guarded(arguments: Sequence[str]) -> int:
-    from flatfield.faces.cli.app import app
-    from flatfield.faces.cli.common import Settings
+def _guarded(arguments: Sequence[str], load: Callable[[], typer.Typer]) -> int:
+    from flatfield.faces.cli.common import CommandSettings
 
+    command = None
     try:
-        command = typer.main.get_command(app)
-        obj = Settings(arguments=tuple(arguments))
+        command = typer.main.get_command(load())
+        obj = CommandSettings(arguments=tuple(arguments))
         with command.make_context("flatfield", list(arguments), obj=obj) as context:
             command.invoke(context)
     except typer.Exit as leaving:
         return leaving.exit_code
     except _USAGE as error:
-        return _misused(error, arguments)
+        return _misused(error, command, arguments)
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", INTERRUPTED)
     except SystemExit:  # rich's answer to a closed pipe
@@ -67,27 +206,25 @@ def _guarded(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _misused(error: Exception, arguments: Sequence[str]) -> int:
+def _misused(error: Exception, command: Any, arguments: Sequence[str]) -> int:  # noqa: ANN401 - typer's own type
     """An unknown option, a missing argument: the sentence, and where help is."""
     context = getattr(error, "ctx", None)
     text = str(getattr(error, "format_message", lambda: error)())
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(f"{text}\n")
         return BAD_INPUT
-    path = context.command_path if context else _path(arguments)
+    path = context.command_path if context else _path(command, arguments)
     text = _bad_number(getattr(error, "param", None), arguments) or text.rstrip(".") + _commands(context, text)
     return _say(f"{text}; see: {path} --help", BAD_INPUT)
 
 
-def _path(arguments: Sequence[str]) -> str:
+def _path(command: Any, arguments: Sequence[str]) -> str:  # noqa: ANN401 - the same
     """The command that was meant, where the error does not say it."""
-    from flatfield.faces.cli.app import app
-
-    command, words = typer.main.get_command(app), ["flatfield"]
+    words = ["flatfield"]
     for argument in arguments:
         if argument not in getattr(command, "commands", {}):
             break
-        command = command.commands[argument]  # type: ignore[attr-defined]
+        command = command.commands[argument]
         words.append(argument)
     return " ".join(words)
 

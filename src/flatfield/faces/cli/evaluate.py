@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError, InvalidFiles
-from flatfield.faces.cli.asked import Agents, Files, Judge, Seed, asked_run
 from flatfield.faces.cli.common import (
     AsJson,
     WeightsOption,
@@ -25,14 +24,15 @@ from flatfield.faces.cli.common import (
 )
 from flatfield.faces.cli.completing import agents as agents_known
 from flatfield.faces.cli.completing import runs
-from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
-from flatfield.faces.cli.trusting import Trust, access_of
+from flatfield.faces.cli.run_options import Agents, Files, Judge, Seed, asked_run
+from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo, heard
+from flatfield.faces.cli.trust import Trust, access_of
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.faces.cli.carrying import How
+    from flatfield.faces.cli.carry_out import CarriedOut
     from flatfield.records import AgentConfig, Evaluation, Run, RunResult
     from flatfield.runs.store.store import Store
     from flatfield.tasks.access import Access
@@ -128,7 +128,7 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Run agents on tasks and grade what each one did."""
-    from flatfield.faces.cli.carrying import How
+    from flatfield.faces.cli.carry_out import CarriedOut
     from flatfield.runs.order import ungradable
 
     options: dict[str, object] = {
@@ -162,7 +162,7 @@ def command(
         raise InvalidFiles(mistakes)
     if strict_fair:
         _refuse_unfair(run)
-    how = How(
+    how = CarriedOut(
         project=project,
         environ=environ,
         access=access,
@@ -174,12 +174,12 @@ def command(
     named_by = "" if "judge" in chosen else str(project.folder) if resume or extend else run.evaluation.path
     judges = _judges(run.evaluation, project, named_by)
     _warn_of_judge(run, judges)
-    asyncio.run(_carried_out(run, store, replace(how, judges=judges), Voice(speak, speak_to), as_json=as_json))
+    asyncio.run(_carried_out(run, store, replace(how, judges=judges), HeardVoice(speak, speak_to), as_json=as_json))
 
 
-async def _carried_out(run: Run, store: Store, how: How, voice: Voice, *, as_json: bool) -> None:
+async def _carried_out(run: Run, store: Store, how: CarriedOut, voice: HeardVoice, *, as_json: bool) -> None:
     """Carry the run out, show what came of it, and leave with its exit code when all is said."""
-    from flatfield.faces.cli.carrying import carry_out, leave
+    from flatfield.faces.cli.carry_out import carry_out, leave
     from flatfield.runs.results import load_result
 
     async with heard(voice) as speaker:
@@ -187,14 +187,14 @@ async def _carried_out(run: Run, store: Store, how: How, voice: Voice, *, as_jso
         result = load_result(store, run.id)
         _show(result, how.project, as_json=as_json)
         if speaker is not None and not stopped:
-            from flatfield.faces.speech.announcing import graded
+            from flatfield.faces.speech.sentences import graded
 
             speaker.say(graded(result))
     leave(result, summary, stopped=stopped)
 
 
 def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
-    from flatfield.faces.cli.carrying import write_markdown
+    from flatfield.faces.cli.carry_out import write_markdown
     from flatfield.faces.drawing import open_console
     from flatfield.faces.reports import json, terminal
 

@@ -13,7 +13,7 @@ import typer
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.common import AsJson, comma_list, examples, note, notes, print_json, settings, write
 from flatfield.faces.cli.completing import agents as known_agents
-from flatfield.faces.cli.trusting import ledger_of
+from flatfield.faces.cli.trust import ledger_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,8 +81,7 @@ def claude_code(
     as_json: AsJson = False,
 ) -> None:
     """Write sub-agents, commands, a skill, hooks and the MCP server's entry, as a plugin or into a project."""
-    from flatfield.faces.claude_code.layout import PLUGIN, PROJECT
-    from flatfield.faces.claude_code.parts import files
+    from flatfield.faces.claude_code.parts import PLUGIN, PROJECT, files
     from flatfield.faces.claude_code.writing import write as put
 
     if not shlex.split(program):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.codes import GATE_FAILED, INTERRUPTED, NOT_MEASURED
 from flatfield.faces.cli.common import (
     AsJson,
     Full,
@@ -24,8 +23,8 @@ from flatfield.faces.cli.common import (
     write,
 )
 from flatfield.faces.cli.completing import agents
-from flatfield.faces.cli.interrupts import interruptible
-from flatfield.faces.cli.trusting import Trust, access_of
+from flatfield.faces.cli.ending import GATE_FAILED, INTERRUPTED, NOT_MEASURED, interruptible
+from flatfield.faces.cli.trust import Trust, access_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -228,7 +227,7 @@ def _shown(found: Examination) -> dict[str, Any]:
 
 def _print(found: Examination, cases: LabelledSet, *, full: bool) -> None:
     from flatfield.faces.drawing import draw, open_console
-    from flatfield.faces.fitness import fitness_sections, verdict
+    from flatfield.faces.judges import fitness_sections, verdict
 
     console = open_console()
     for section in fitness_sections(found, cases):

@@ -16,16 +16,16 @@ import typer
 
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli.common import environ_of, examples, note, prices_of, settings
-from flatfield.faces.cli.interrupts import interruptible
-from flatfield.faces.cli.speech import Voice, heard
-from flatfield.faces.cli.trusting import access_of
+from flatfield.faces.cli.ending import interruptible
+from flatfield.faces.cli.speech import HeardVoice, heard
+from flatfield.faces.cli.trust import access_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.desk import ServerDesk
     from flatfield.faces.mcp.door import Listening
-    from flatfield.faces.mcp.server import Server
+    from flatfield.faces.mcp.server import AnsweringServer
 
 TOKEN = "FLATFIELD_MCP_TOKEN"  # noqa: S105 - the name of the variable that holds it
 LAST_WORDS_SECONDS = 2.0
@@ -143,11 +143,11 @@ def _folders(option: str, given: list[Path] | None) -> tuple[Path, ...]:
     return folders
 
 
-def _desk(context: typer.Context, *, stdio: bool) -> Desk:
+def _desk(context: typer.Context, *, stdio: bool) -> ServerDesk:
     from flatfield.clock import SystemClock
-    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.desk import ServerDesk
 
-    return Desk(
+    return ServerDesk(
         cwd=Path.cwd(),
         clock=SystemClock(),
         environ_of=environ_of,
@@ -159,7 +159,7 @@ def _desk(context: typer.Context, *, stdio: bool) -> Desk:
     )
 
 
-def _serve_stdio(desk: Desk) -> None:
+def _serve_stdio(desk: ServerDesk) -> None:
     if sys.stdin.isatty():
         note("flatfield mcp speaks JSON-RPC on stdin and stdout: let an MCP client start it, or use --http")
     import asyncio
@@ -168,7 +168,7 @@ def _serve_stdio(desk: Desk) -> None:
 
     stopped = False
 
-    async def serve(server: Server) -> None:
+    async def serve(server: AnsweringServer) -> None:
         with _closable_stdin() as close, interruptible(lambda: stop(close)):
             await server.run_stdio_async()
 
@@ -215,9 +215,9 @@ def _feed(given: int, called: int, fed: int) -> None:
     os.close(fed)
 
 
-async def _served(desk: Desk, serve: Callable[[Server], Awaitable[None]]) -> None:
+async def _served(desk: ServerDesk, serve: Callable[[AnsweringServer], Awaitable[None]]) -> None:
     """Build the server and let it serve, with a voice where one is wanted."""
-    async with heard(Voice(desk.aloud), last_words_seconds=LAST_WORDS_SECONDS) as speaker:
+    async with heard(HeardVoice(desk.aloud), last_words_seconds=LAST_WORDS_SECONDS) as speaker:
         server = _built(desk if speaker is None else replace(desk, announce=speaker.say))
         try:
             await serve(server)
@@ -225,7 +225,7 @@ async def _served(desk: Desk, serve: Callable[[Server], Awaitable[None]]) -> Non
             await server.at_work.end()
 
 
-def _built(desk: Desk) -> Server:
+def _built(desk: ServerDesk) -> AnsweringServer:
     """The server, built with the collector off: it would walk the SDK's thousands of new objects again and again."""
     import gc
 
@@ -252,7 +252,7 @@ def _listening(http: str, hosts: tuple[str, ...], origins: tuple[str, ...]) -> L
     return listening
 
 
-def _serve_http(desk: Desk, listening: Listening) -> None:
+def _serve_http(desk: ServerDesk, listening: Listening) -> None:
     import asyncio
 
     from msgspec import structs

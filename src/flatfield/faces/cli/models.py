@@ -1,23 +1,117 @@
-"""`flatfield models`: models that are known, and on-device ones, fetched and checked."""
+"""`flatfield models`: known models with their prices, and on-device ones, fetched and checked."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
+from msgspec import Struct
 
-from flatfield.faces.cli.codes import INTERRUPTED
+from flatfield import plugins
 from flatfield.faces.cli.common import AsJson, Full, examples, note, print_json, print_table, settings, write
+from flatfield.faces.cli.ending import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flatfield.faces.blocks import Table
     from flatfield.machine.models import ModelCheck, ModelEntry
+    from flatfield.tasks.project import Project
+
+
+# The known models with their prices and dates, for `flatfield models list`.
+
+
+ON_DEVICE = "on device"
+
+
+class Hosted(Struct, frozen=True, kw_only=True):
+    """A known model; None: not known. Prices are in USD per million tokens."""
+
+    name: str
+    provider: str
+    model: str
+    context_tokens: int | None
+    input_mtok: float | None
+    output_mtok: float | None
+    released: date | None
+    retires: date | None
+    retired: bool
+
+
+def hosted_models(project: Project) -> tuple[Hosted, ...]:
+    """All known models, at the project's own prices or at their vendors'."""
+    from flatfield.faces.cli.common import prices_of
+    from flatfield.machine.models import cache_folder
+    from flatfield.scoring.prices.price_list import vendor_rates
+    from flatfield.scoring.prices.pricing import DataFile, load
+    from flatfield.tasks.roster import as_agent, known_models
+
+    now = datetime.now(UTC)
+    own, data = prices_of(project), load(DataFile(cache_folder(os.environ)))
+    found = []
+    for known in known_models():
+        price = own.own(as_agent(known)) or vendor_rates(known.provider, known.model, data, now)
+        found.append(
+            Hosted(
+                name=known.name,
+                provider=known.provider,
+                model=known.model,
+                context_tokens=known.context_tokens,
+                input_mtok=price.input_mtok if price else None,
+                output_mtok=price.output_mtok if price else None,
+                released=known.released,
+                retires=known.retires,
+                retired=known.is_retired(now.date()),
+            )
+        )
+    return tuple(found)
+
+
+def table(models: Sequence[Hosted]) -> Table:
+    """One row a model."""
+    from flatfield.faces.blocks import Table
+
+    columns = ("name", "provider", "context", "in/out $/M", "released", "retires")
+    right = frozenset({"context", "in/out $/M"})
+    return Table(
+        columns=columns,
+        rows=tuple(map(_hosted_row, models)),
+        right=right,
+        names=frozenset({"name"}),
+        drop=("released", "provider"),
+    )
+
+
+def _hosted_row(model: Hosted) -> tuple[str, ...]:
+    from flatfield.faces.wording import UNKNOWN, rate
+
+    retires = model.retires.isoformat() if model.retires else UNKNOWN
+    prices = f"{rate(model.input_mtok)}/{rate(model.output_mtok)}"
+    here = plugins.traits_or_usual(model.provider).is_usually_on_device
+    return (
+        model.name,
+        model.provider,
+        UNKNOWN if model.context_tokens is None else _short(model.context_tokens),
+        ON_DEVICE if here else UNKNOWN if model.input_mtok is None else prices,
+        f"{model.released:%Y-%m}" if model.released else UNKNOWN,
+        f"retired {retires}" if model.retired else retires,
+    )
+
+
+def _short(tokens: int) -> str:
+    """`131k`, `1.05M`."""
+    return f"{tokens / 1_000_000:.3g}M" if tokens >= 1_000_000 else f"{tokens / 1000:.3g}k"
+
+
+# `flatfield models`: models that are known, and on-device ones, fetched and checked.
+
 
 app = typer.Typer(
     help="List known models; fetch and check on-device ones.",
@@ -34,17 +128,16 @@ def list_(context: typer.Context, full: Full = False, as_json: AsJson = False) -
     Prices are in USD per million tokens, yours of flatfield.toml where there are any. Memory is what a model is
     estimated to take at work: its file, 8,192 tokens of context, and llama.cpp's buffers; fits, whether it is here.
     """
-    from flatfield.faces.cli import hosted
     from flatfield.machine.models import cache_folder, list_models
     from flatfield.vendors.local import TRAITS as LOCAL
 
     entries = list_models(cache_folder(os.environ))
-    known = hosted.hosted_models(settings(context).project())
+    known = hosted_models(settings(context).project())
     if as_json:
         local = [{"provider": LOCAL.name, **msgspec.structs.asdict(entry)} for entry in entries]
         print_json([*local, *known])
         return
-    print_table(hosted.table(known), full=full)
+    print_table(table(known), full=full)
     write("\n")
     _show_local(entries, full=full)
 

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from flatfield.faces.cli.asked import Agents, Files, Judge, Seed, asked_run
 from flatfield.faces.cli.common import (
     AsJson,
     Full,
@@ -20,7 +19,8 @@ from flatfield.faces.cli.common import (
     print_json,
     settings,
 )
-from flatfield.faces.cli.trusting import Trust, access_of
+from flatfield.faces.cli.run_options import Agents, Files, Judge, Seed, asked_run
+from flatfield.faces.cli.trust import Trust, access_of
 from flatfield.faces.storing import store_of
 
 EPILOG = examples(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.codes import INTERRUPTED, NOT_MEASURED
 from flatfield.faces.cli.common import (
     AsJson,
     RunArgument,
@@ -24,8 +23,8 @@ from flatfield.faces.cli.common import (
     settings,
     write,
 )
-from flatfield.faces.cli.interrupts import interruptible
-from flatfield.faces.cli.trusting import Trust, access_of
+from flatfield.faces.cli.ending import INTERRUPTED, NOT_MEASURED, interruptible
+from flatfield.faces.cli.trust import Trust, access_of
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def _leave(said: tuple[str, ...], progress: str) -> None:
 def _written(result: RunResult, project: Project) -> str:
     import os
 
-    from flatfield.faces.cli.carrying import write_markdown
+    from flatfield.faces.cli.carry_out import write_markdown
 
     return os.path.relpath(write_markdown(result, project), Path.cwd())
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import NotFound
-from flatfield.faces.cli.codes import INTERRUPTED
 from flatfield.faces.cli.common import RunArgument, examples, note, settings
-from flatfield.faces.cli.interrupts import interruptible
-from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
+from flatfield.faces.cli.ending import INTERRUPTED, interruptible
+from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo, heard
 
 if TYPE_CHECKING:
     from flatfield.records import RunResult
@@ -41,19 +40,19 @@ def command(
         raise NotFound(f"run {result.run.id} has no trials to play back: name another, see flatfield runs")
     if result.run.imported:
         note(BANNER)
-    if asyncio.run(_play(result, speed, Voice(speak, speak_to))):
+    if asyncio.run(_play(result, speed, HeardVoice(speak, speak_to))):
         raise typer.Exit(INTERRUPTED)
     screen = open_console()
     terminal.show_ranking(result, screen)
 
 
-async def _play(result: RunResult, speed: float, voice: Voice) -> bool:
+async def _play(result: RunResult, speed: float, voice: HeardVoice) -> bool:
     """Play it, with whoever is to be heard; True when it was interrupted."""
     from flatfield.clock import SystemClock
     from flatfield.faces.drawing import open_console
     from flatfield.faces.live import LiveView
     from flatfield.faces.replaying import FasterClock, plans, play, timeline
-    from flatfield.faces.speech.announcing import Announcer, graded, letters
+    from flatfield.faces.speech.sentences import Announcer, graded, letters
     from flatfield.records import Event
 
     clock = FasterClock(SystemClock(), speed)

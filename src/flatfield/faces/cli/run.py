@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.cli.codes import INTERRUPTED, NOT_MEASURED
 from flatfield.faces.cli.common import (
     AsJson,
     environ_of,
@@ -22,9 +21,9 @@ from flatfield.faces.cli.common import (
     write_answer,
 )
 from flatfield.faces.cli.completing import agents
-from flatfield.faces.cli.interrupts import interruptible
-from flatfield.faces.cli.speech import Speak, SpeakTo, Voice, heard
-from flatfield.faces.cli.trusting import Trust, access_of
+from flatfield.faces.cli.ending import INTERRUPTED, NOT_MEASURED, interruptible
+from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo, heard
+from flatfield.faces.cli.trust import Trust, access_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +88,7 @@ def command(
     access = access_of(project, environ, everything=trust)
     access.allow(wants_of((), (config,), environ, access))
     around = _around(project, environ, access, allow or ())
-    record = asyncio.run(_work(task, config, folder, around, Voice(speak, speak_to), as_json))
+    record = asyncio.run(_work(task, config, folder, around, HeardVoice(speak, speak_to), as_json))
     if record.stop == "cancelled":
         raise typer.Exit(INTERRUPTED)
     if record.failure is not None:
@@ -151,19 +150,19 @@ def _around(project: Project, environ: Environment, access: Access, allow: Seque
 
 
 async def _work(
-    task: Task, config: AgentConfig, folder: Path, around: Surroundings, voice: Voice, as_json: bool
+    task: Task, config: AgentConfig, folder: Path, around: Surroundings, voice: HeardVoice, as_json: bool
 ) -> TrialRecord:
     """Run the agent, show what came of it, and have it said where that is wanted."""
     async with heard(voice) as speaker:
         record = await _run(task, config, folder, around)
         if as_json:
-            from flatfield.faces.exchanges import without_exchanges
+            from flatfield.faces.transcript import without_exchanges
 
             print_json(without_exchanges(record))
         else:
             _print(record)
         if speaker is not None:
-            from flatfield.faces.speech.announcing import finished
+            from flatfield.faces.speech.sentences import finished
 
             speaker.say(finished(config.name, (record,)))
     return record

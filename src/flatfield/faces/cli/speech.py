@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from flatfield.faces.speech.speaker import Speaker
 
+
 Speak = Annotated[bool, typer.Option("--speak", help="Say aloud when an agent is done and when the run is graded.")]
 SpeakTo = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what would be said to a WAV file instead.")]
 EPILOG = examples(
@@ -27,7 +28,7 @@ EPILOG = examples(
 )
 
 
-class Voice(NamedTuple):
+class HeardVoice(NamedTuple):
     """Whether a command is to be heard, and the WAV file that it speaks to, if any."""
 
     aloud: bool
@@ -35,7 +36,7 @@ class Voice(NamedTuple):
 
 
 @asynccontextmanager
-async def heard(voice: Voice, *, last_words_seconds: float | None = None) -> AsyncIterator[Speaker | None]:
+async def heard(voice: HeardVoice, *, last_words_seconds: float | None = None) -> AsyncIterator[Speaker | None]:
     """A speaker where one was asked for; what it could not say is noted, and fails nothing.
 
     Raises:
@@ -84,8 +85,7 @@ def _tell(to: Path | None) -> None:
     """
     from flatfield.faces.speech.aside import say_aside
     from flatfield.faces.speech.hooks import hook_sentence
-    from flatfield.faces.speech.speaker import MUTE
-    from flatfield.faces.speech.voices import find_voice
+    from flatfield.faces.speech.speaker import MUTE, find_voice
 
     text = hook_sentence(sys.stdin.buffer.read())
     if to is not None and text:
@@ -97,6 +97,6 @@ def _tell(to: Path | None) -> None:
 
 
 async def _say(text: str, path: Path | None) -> None:
-    async with heard(Voice(aloud=True, path=path)) as speaker:
+    async with heard(HeardVoice(aloud=True, path=path)) as speaker:
         if speaker is not None:
             speaker.say(text)

@@ -67,8 +67,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print one trial: every message, tool call, timing and token."""
-    from flatfield.faces.exchanges import exchanges, rebuilt_of, without_exchanges
-    from flatfield.faces.transcript import transcript
+    from flatfield.faces.transcript import exchanges, rebuilt_of, transcript, without_exchanges
 
     store = settings(context).store()
     record = store.trial(trial)

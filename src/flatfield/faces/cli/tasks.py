@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flatfield.errors import NotFound
-from flatfield.faces.cli.codes import GATE_FAILED
 from flatfield.faces.cli.common import AsJson, Full, examples, note, notes, print_json, print_table, settings, write
 from flatfield.faces.cli.completing import tasks
-from flatfield.faces.cli.trusting import Trust, access_of
+from flatfield.faces.cli.ending import GATE_FAILED
+from flatfield.faces.cli.trust import Trust, access_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

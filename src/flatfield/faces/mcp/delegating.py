@@ -8,34 +8,113 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import anyio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from flatfield import plugins
-from flatfield.errors import FlatfieldError, StoreError
+from flatfield.errors import FlatfieldError, NotFound, StoreError
 from flatfield.faces.allowing import allowed
 from flatfield.faces.mcp.answers import Delegated, Metadata
 from flatfield.faces.storing import store_of
 from flatfield.records import Limits
+from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from flatfield.agent.files.changed import Beside
-    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.desk import ServerDesk
     from flatfield.http.services import Kept
     from flatfield.records import AgentConfig, Event, Run, TrialRecord
     from flatfield.runs.single import Surroundings
+    from flatfield.runs.store.store import Store
     from flatfield.runs.store.underway import Underway
     from flatfield.runs.traffic.lanes import Lanes
     from flatfield.runs.traffic.servers import Gate
     from flatfield.tasks.project import Project
 
+
+# Makes an order of what a call asks for: who works, where, on what, and which earlier trials that goes on with.
+
+
+MOST = 50
+"""So many trials one conversation may have: each is read again."""
+
+
+class CallNames(Struct, frozen=True, kw_only=True):
+    """What a call names; `limits` None are the usual ones."""
+
+    prompt: str
+    model: str | None = None
+    provider: str | None = None
+    agent: str | None = None
+    workspace: str | None = None
+    limits: Mapping[str, float | None] | None = None
+    continue_trial: str | None = None
+
+
+def order_of(asked: CallNames, desk: ServerDesk, project: Project, client_roots: Sequence[Path]) -> Delegation:
+    """The order that a call means.
+
+    Raises:
+        FlatfieldError: it names nobody, somebody who is not there, or what does not go together; it says what is valid.
+    """
+    if not asked.prompt.strip():
+        raise FlatfieldError("agentic_prompt is empty: say what to do")
+    limits = limits_of(asked.limits or {})
+    if asked.continue_trial is None:
+        agent = desk.chosen(project, asked.agent, asked.provider, asked.model)
+        folder = desk.workspace(asked.workspace, client_roots)
+        return Delegation(prompt=asked.prompt, agent=agent, folder=folder, limits=limits)
+    if any(each is not None for each in (asked.model, asked.provider, asked.agent, asked.workspace)):
+        raise FlatfieldError("continue_trial goes on with its own agent in its own folder: name no other")
+    store = store_of(project)
+    trials = _chain(asked.continue_trial, store)
+    run = store.load_run(trials[-1].run)
+    if not run.delegated:
+        raise FlatfieldError("continue_trial is for trials of prompt_nano_agent: an evaluation's workspace is gone")
+    return Delegation(
+        prompt=asked.prompt,
+        agent=_agent(run, desk, project),
+        folder=desk.workspace(run.source, client_roots),
+        limits=limits,
+        earlier=trials,
+    )
+
+
+def _chain(trial: str, store: Store) -> tuple[TrialRecord, ...]:
+    """The trial with all that it went on with, oldest first."""
+    chain: list[TrialRecord] = []
+    wanted = trial
+    while wanted:
+        if len(chain) >= MOST:
+            raise FlatfieldError(f"this conversation has {MOST} prompts: begin a new one with what matters of it")
+        try:
+            chain.append(store.trial(wanted))
+        except NotFound:
+            raise FlatfieldError(
+                "continue_trial names no trial that has ended; agent_result waits for one, and shows the latest"
+            ) from None
+        wanted = chain[-1].continues
+    return tuple(reversed(chain))
+
+
+def _agent(run: Run, desk: ServerDesk, project: Project) -> AgentConfig:
+    """The run's agent as it is configured now, with the tool protocol that it had."""
+    then = run.agents[0]
+    now = desk.chosen(project, then.name, None, None)
+    if now.protocol in {None, "auto"}:
+        now = structs.replace(now, protocol=then.protocol)
+    if fingerprint(now) != fingerprint(then):
+        raise FlatfieldError(f"agent {then.name} is configured in another way since that trial: begin a new one")
+    return now
+
+
 HEARTBEAT_SECONDS = 10.0
 """How often a client is told that the agent is still at work: some take silence for death."""
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class Delegation(Struct, frozen=True, kw_only=True):
     """One prompt, who works on it, where, and how much it may use; `earlier`: which trials it goes on with."""
 
     prompt: str
@@ -78,7 +157,7 @@ class Shared:
     beside: Beside
 
 
-def planned(order: Order, desk: Desk) -> Run:
+def planned(order: Delegation, desk: ServerDesk) -> Run:
     """The run that an order is; its one trial is `trial_of` it."""
     from flatfield.runs.single import delegated_run, prompt_task
 
@@ -92,14 +171,19 @@ def trial_of(run: Run) -> str:
 
 
 async def delegate(
-    order: Order, run: Run, desk: Desk, project: Project, shared: Shared, tell: Callable[[str], Awaitable[None]]
+    order: Delegation,
+    run: Run,
+    desk: ServerDesk,
+    project: Project,
+    shared: Shared,
+    tell: Callable[[str], Awaitable[None]],
 ) -> Delegated:
     """Run the agent and store its record; when cancelled, end the agent, store what it did, and be cancelled.
 
     Raises:
         FlatfieldError: the agent is not ready, or the store cannot be written; nothing was spent.
     """
-    from flatfield.faces.speech.announcing import finished
+    from flatfield.faces.speech.sentences import finished
     from flatfield.runs.store.underway import Underway
 
     access = desk.access_of(project)
@@ -115,7 +199,7 @@ async def delegate(
     return answer if problem is None else answer.model_copy(update={"error": _and(answer.error, problem)})
 
 
-def _surroundings(run: Run, desk: Desk, project: Project, shared: Shared) -> Surroundings:
+def _surroundings(run: Run, desk: ServerDesk, project: Project, shared: Shared) -> Surroundings:
     from flatfield.runs.single import Surroundings
 
     return Surroundings(
@@ -135,7 +219,7 @@ def _surroundings(run: Run, desk: Desk, project: Project, shared: Shared) -> Sur
 
 
 async def _worked(
-    order: Order, run: Run, project: Project, around: Surroundings, tell: Callable[[str], Awaitable[None]]
+    order: Delegation, run: Run, project: Project, around: Surroundings, tell: Callable[[str], Awaitable[None]]
 ) -> tuple[TrialRecord, str | None]:
     """The record, and why it could not be stored."""
     from flatfield.runs.single import run_here

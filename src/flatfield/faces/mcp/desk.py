@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from mcp.shared.message import ServerMessageMetadata
+from mcp_types import ListRootsRequest, ListRootsResult
 
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.mcp.near_names import meant, offer
@@ -18,11 +23,38 @@ from flatfield.tasks.roster import SHIPPED
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from mcp.server.mcpserver import Context
+
     from flatfield.clock import Clock
     from flatfield.records import AgentConfig
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
+
+
+# Asks a client for its roots: the folders that it works in.
+
+
+PATIENCE_SECONDS = 5.0
+"""How long a client is given to answer; one that never does has none."""
+
+
+async def client_roots(context: Context[Any, Any]) -> tuple[Path, ...]:
+    """The folders that the client works in; none where it does not tell, or cannot be asked."""
+    session = context.session
+    capabilities = session.client_capabilities
+    if capabilities is None or capabilities.roots is None or not session.can_send_request:
+        return ()
+    # Asked on the call's own stream: over HTTP a client may have no other open, and would never hear of it.
+    call = ServerMessageMetadata(related_request_id=context.request_id)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            listed = await session.send_request(ListRootsRequest(), ListRootsResult, metadata=call)
+    except Exception:  # noqa: BLE001 - whatever a client answers to it, it has then told no roots
+        return ()
+    parts = [urlsplit(str(root.uri)) for root in listed.roots]
+    return tuple(Path(unquote(part.path)) for part in parts if part.scheme == "file" and part.path)
+
 
 AGENTS_AT_ONCE = 16
 ADDRESS_REFUSED = (
@@ -32,7 +64,7 @@ ADDRESS_REFUSED = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Desk:
+class ServerDesk:
     """One server's means: where it was started, what the user allowed, and the time.
 
     `roots` are the folders of `--root`; `agent` is who works when a call names nobody; `environ_of` reads what

@@ -9,26 +9,99 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flatfield.errors import FlatfieldError, InvalidFiles
-from flatfield.faces.mcp.catalogue import hops, offers, suite_files
-from flatfield.faces.mcp.run_answers import AgentRow, Agents, Others, Suite, TaskRow, Tasks
+from msgspec import Struct
+
+from flatfield import tasks
+from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
+from flatfield.faces.mcp.answers import AgentRow, Agents, Others, Suite, TaskRow, Tasks
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import one_line, rate
 from flatfield.records import Usage
 from flatfield.tasks.agents import is_control
+from flatfield.tasks.hop import is_evaluation
 from flatfield.tasks.loading import SUITE_PREFIX, load, suites
+from flatfield.tasks.lop import looks_like_task
 from flatfield.tasks.roster import SHIPPED, retirement
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from flatfield.agent.provider_pool import ProviderPool
-    from flatfield.faces.mcp.catalogue import Offer
-    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.desk import ServerDesk
     from flatfield.records import AgentConfig, Task
     from flatfield.runs.results import Experience
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.project import Project
+
+
+# The LOPs that a server offers: those of the project's folder and the built-in suites'.
+
+
+FOLDERS = (".", "tasks", "lops", ".claude/commands/perf", "commands/perf")
+"""Where LOPs of a project are looked for, beside its flatfield.toml."""
+SUITES = Path(tasks.__file__).parent / "suites"
+
+
+class Offer(Struct, frozen=True, kw_only=True):
+    """One LOP: its name here, what `evaluate` is to be given to run it, its file, and whether a suite has it."""
+
+    name: str
+    argument: str
+    path: Path
+    suite: bool = False
+
+
+def offers(folder: Path, further: Sequence[Path] = ()) -> tuple[Offer, ...]:
+    """Every LOP by its file's name: the project's, then those of further folders; of two with one name the first."""
+    found: dict[str, Offer] = {}
+    for path in _files(folder, further):
+        if _is(looks_like_task, path):
+            found.setdefault(path.stem, Offer(name=path.stem, argument=_shown(path, folder), path=path))
+    for path in (path for suite in suites() for path in suite_files(suite)):
+        name = path.parent.name if path.stem == "task" else path.stem
+        if name not in found:
+            found[name] = Offer(name=name, argument=str(path), path=path, suite=True)
+    return tuple(found.values())
+
+
+def suite_files(suite: str) -> tuple[Path, ...]:
+    """The LOPs of a built-in suite."""
+    files = sorted((*(SUITES / suite).glob("*.md"), *(SUITES / suite).glob("*/*.md")))
+    return tuple(path for path in files if _is(looks_like_task, path))
+
+
+def hops(folder: Path, further: Sequence[Path] = ()) -> tuple[str, ...]:
+    """The HOPs in the same places, as `evaluate` is given them."""
+    return tuple(_shown(path, folder) for path in _files(folder, further) if _is(is_evaluation, path))
+
+
+def _files(folder: Path, further: Sequence[Path]) -> Iterator[Path]:
+    for place in (*(folder / name for name in FOLDERS), *further):
+        yield from sorted(place.glob("*.md")) if place.is_dir() else ()
+
+
+def _shown(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+def lop_text(folder: Path, name: str, further: Sequence[Path] = ()) -> str:
+    """The text of the LOP of that name.
+
+    Raises:
+        NotFound: there is none; the message lists what there is.
+    """
+    known = {offer.name: offer for offer in offers(folder, further)}
+    if name not in known:
+        raise NotFound(f"there is no LOP {name!r}; there are: {', '.join(known)}")
+    return known[name].path.read_text(encoding="utf-8")
+
+
+def _is(kind: Callable[[str], bool], path: Path) -> bool:
+    try:
+        return kind(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return False
+
 
 GLANCE_SECONDS = 2.0
 """How long a server is given to say that it is there."""
@@ -44,7 +117,7 @@ _SAMPLE = 1000
 _SHOWN_TAGS = 3
 
 
-async def agents_of(match: str, desk: Desk, project: Project) -> Agents:
+async def agents_of(match: str, desk: ServerDesk, project: Project) -> Agents:
     """The roster, or those of it that match: ready ones first, with their prices and what they are good at."""
     chosen = [agent for agent in project.roster if _matches(agent, match)]
     if not chosen:
@@ -125,7 +198,7 @@ def _some(names: Sequence[str]) -> str:
     return f"{', '.join(names[:SHOWN_NAMES])}{more}"
 
 
-async def glances(agents: Sequence[AgentConfig], desk: Desk, project: Project) -> dict[str, str]:
+async def glances(agents: Sequence[AgentConfig], desk: ServerDesk, project: Project) -> dict[str, str]:
     """Why each cannot begin, "" where it can, as far as keys, servers and files tell: nothing is spent."""
     async with _open_pool(desk, project) as pool:
         return await _glances(agents, pool)
@@ -147,7 +220,7 @@ async def _glances(agents: Sequence[AgentConfig], pool: ProviderPool) -> dict[st
 
 
 @asynccontextmanager
-async def _open_pool(desk: Desk, project: Project) -> AsyncIterator[ProviderPool]:
+async def _open_pool(desk: ServerDesk, project: Project) -> AsyncIterator[ProviderPool]:
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.http.services import Services
     from flatfield.http.transport import open_session
@@ -182,7 +255,7 @@ def _price(agent: AgentConfig, prices: Prices, pool: ProviderPool) -> str:
     return "/".join(dict.fromkeys(known)) if len(known) == len(each) else ""
 
 
-def tasks_of(within: str, desk: Desk, project: Project) -> Tasks:
+def tasks_of(within: str, desk: ServerDesk, project: Project) -> Tasks:
     """The project's LOPs one by one and the suites in a line each; or those of one suite or folder.
 
     Raises:
@@ -205,7 +278,7 @@ def _beyond(count: int) -> list[str]:
     return [f"{count - MOST_TASKS} more are not shown: name a folder"] if count > MOST_TASKS else []
 
 
-def _read(offer: Offer, desk: Desk, project: Project) -> TaskRow:
+def _read(offer: Offer, desk: ServerDesk, project: Project) -> TaskRow:
     try:
         (task,) = load((str(offer.path),), desk.cwd, access=desk.access_of(project)).tasks
     except InvalidFiles as error:

@@ -9,7 +9,7 @@ from msgspec import to_builtins
 
 from flatfield import plugins
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.mcp.run_answers import Card, Choice, Compared, Comparisons, Decided, Report, brief
+from flatfield.faces.mcp.answers import Card, Choice, Compared, Comparisons, Decided, ReportAnswer, brief
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import beginning, printable
 from flatfield.records import Weights
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.desk import ServerDesk
     from flatfield.records import Comparison, Decision, Grade, ReportTraits, Run, RunResult, Scorecard
     from flatfield.runs.store.store import Store
 
@@ -37,7 +37,7 @@ def formats() -> Mapping[str, ReportTraits]:
     return {name: traits for name, traits in found.items() if not traits.on_terminal}
 
 
-def stored(desk: Desk, run: str) -> tuple[Store, Run]:
+def stored(desk: ServerDesk, run: str) -> tuple[Store, Run]:
     """The store, and the run with this id or beginning in it; "": the newest evaluation.
 
     Raises:
@@ -53,12 +53,12 @@ def stored(desk: Desk, run: str) -> tuple[Store, Run]:
         raise NotFound(why) from None
 
 
-def _result(desk: Desk, run: str, weights: Weights | None = None, task: str = "") -> RunResult:
+def _result(desk: ServerDesk, run: str, weights: Weights | None = None, task: str = "") -> RunResult:
     store, found = stored(desk, run)
     return load_result(store, found.id, weights=weights, task=task or None)
 
 
-def report_of(run: str, form: str, desk: Desk) -> Report:
+def report_of(run: str, form: str, desk: ServerDesk) -> ReportAnswer:
     """The report of a run.
 
     A long text is shortened by its format's `shorter(text, characters)`, else to its beginning; decision and scorecards
@@ -71,7 +71,7 @@ def report_of(run: str, form: str, desk: Desk) -> Report:
     decision = decide(result, Constraints())
     text, complete = _written(result, form)
     cards = _cards(result, decision)
-    return Report(
+    return ReportAnswer(
         answer=decision.answer,
         run=result.run.id,
         title=result.run.evaluation.title,
@@ -85,7 +85,7 @@ def report_of(run: str, form: str, desk: Desk) -> Report:
     )
 
 
-def told(report: Report) -> CallToolResult:
+def told(report: ReportAnswer) -> CallToolResult:
     """A report as a tool's result: some clients show its text alone, some its structure alone.
 
     Prose stands once, in the text, behind the answer; the structure has decision and scorecards. What is no prose, and
@@ -147,7 +147,7 @@ def _grade(grade: Grade) -> str | None:
 
 
 def choose(
-    run: str, weights: Mapping[str, float] | None, constraints: Mapping[str, Any], desk: Desk, task: str = ""
+    run: str, weights: Mapping[str, float] | None, constraints: Mapping[str, Any], desk: ServerDesk, task: str = ""
 ) -> Choice:
     """The recommendation for a run, or for those of its tasks that have this id or tag.
 
@@ -162,14 +162,14 @@ def choose(
     return Choice.model_validate({**_decided(decide(result, wanted)), "task": task})
 
 
-def compared(a: str, b: str, run: str, against: str, desk: Desk) -> Comparisons:
+def compared(a: str, b: str, run: str, against: str, desk: ServerDesk) -> Comparisons:
     """Two sides, or what people usually ask of a run.
 
     Raises:
         NotFound: a run or an agent is not there, or nothing was done by both sides.
         FlatfieldError: what is asked for is no comparison.
     """
-    from flatfield.faces.comparing import comparisons
+    from flatfield.faces.comparisons import comparisons
 
     store, now = stored(desk, run)
     found = comparisons(store, a or None, b or None, now.id, against or None)
@@ -177,7 +177,7 @@ def compared(a: str, b: str, run: str, against: str, desk: Desk) -> Comparisons:
 
 
 def _compared(found: Comparison) -> Compared:
-    from flatfield.faces.compared import sentence
+    from flatfield.faces.comparisons import sentence
 
     return Compared(
         sentence=sentence(found),

@@ -9,7 +9,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import ValidationError
 
 from flatfield import __version__
-from flatfield.faces.mcp import completing, prompts, resources, schemas, tools
+from flatfield.faces.mcp import resources, schemas, tools
 from flatfield.faces.mcp.at_work import AtWork
 from flatfield.faces.mcp.sharing import Running
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
     from mcp_types import CallToolResult, InputRequiredResult, Tool
 
-    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.desk import ServerDesk
+
 
 INSTRUCTIONS = """\
 flatfield hands work to nano agents: small coding agents with file tools, on any model, in the cloud or on this device.
@@ -27,7 +28,7 @@ list_agents shows who is ready, list_tasks what there is to do, plan what it wou
 workspace and may cost money."""
 
 
-class Server(MCPServer):
+class AnsweringServer(MCPServer):
     """An MCP server whose answers to wrong arguments say what is valid, and repeat nothing that was sent.
 
     `running` knows the calls that are being worked on, `at_work` the agents, also those that nobody waits for.
@@ -74,11 +75,13 @@ def _wrong(tool: str, error: ValidationError) -> str:
     return f"{tool} cannot take these arguments: {'; '.join(said)}"
 
 
-def build(desk: Desk) -> Server:
+def build(desk: ServerDesk) -> AnsweringServer:
     """The server with all its tools, resources and prompts."""
-    server = Server("flatfield", title="flatfield", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
+    server = AnsweringServer(
+        "flatfield", title="flatfield", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
+    )
     server.at_work = tools.add(server, desk)
-    resources.add(server, desk)
-    prompts.add(server, desk)
-    completing.add(server, desk)
+    resources.add_resources(server, desk)
+    resources.add_prompts(server, desk)
+    resources.add_completions(server, desk)
     return server

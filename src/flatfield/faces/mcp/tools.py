@@ -14,13 +14,22 @@ from pydantic import BaseModel
 from flatfield.agent.files.changed import Beside
 from flatfield.errors import FlatfieldError
 from flatfield.faces.mcp import arguments as given
-from flatfield.faces.mcp import evaluations, foreseeing, listing, reporting
-from flatfield.faces.mcp.answers import Delegated
+from flatfield.faces.mcp import evaluations, listing, reporting
+from flatfield.faces.mcp.answers import (
+    Agents,
+    Choice,
+    Comparisons,
+    Delegated,
+    Plan,
+    ReportAnswer,
+    Status,
+    Tasks,
+    brief,
+    seen,
+)
 from flatfield.faces.mcp.at_work import AtWork, Call
-from flatfield.faces.mcp.delegating import Shared, delegate, planned, still_working, trial_of
-from flatfield.faces.mcp.ordering import Asked, order_of
-from flatfield.faces.mcp.roots import client_roots
-from flatfield.faces.mcp.run_answers import Agents, Choice, Comparisons, Plan, Report, Status, Tasks, brief, seen
+from flatfield.faces.mcp.delegating import CallNames, Shared, delegate, order_of, planned, still_working, trial_of
+from flatfield.faces.mcp.desk import client_roots
 from flatfield.faces.wording import printable
 from flatfield.http.services import Kept
 from flatfield.runs.traffic.lanes import Lanes
@@ -30,13 +39,13 @@ if TYPE_CHECKING:
 
     from mcp.server import MCPServer
 
-    from flatfield.faces.mcp.desk import Desk
+    from flatfield.faces.mcp.desk import ServerDesk
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=BaseModel)
 
 
-def add(server: MCPServer, desk: Desk) -> AtWork:
+def add(server: MCPServer, desk: ServerDesk) -> AtWork:
     """Register every tool; the agents that they set to work."""
     tools = _Tools(desk)
     reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -95,7 +104,7 @@ def _telling(context: Context[Any, Any]) -> Callable[[str], Awaitable[None]]:
 class _Tools:
     """The tools over one desk; each method's name, arguments and docstring are what clients see."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ServerDesk) -> None:
         self._desk = desk
         traffic = Lanes(desk.clock)
         self._shared = Shared(traffic=traffic, kept=Kept(), places=traffic.jobs(desk.parallel), beside=Beside())
@@ -118,7 +127,7 @@ class _Tools:
 
         It cannot leave the folder, change what others execute or obey there (.git, settings, CI), or read secrets.
         """
-        asked = Asked(
+        asked = CallNames(
             prompt=agentic_prompt,
             model=model,
             provider=provider,
@@ -183,7 +192,7 @@ class _Tools:
         project = self._desk.project()
         roots = await client_roots(context)
         run = await asyncio.to_thread(evaluations.plan, wanted, self._desk, project, roots)
-        return foreseeing.planned(run, await foreseeing.forecast_of(run, self._desk, project))
+        return evaluations.planned(run, await evaluations.forecast_of(run, self._desk, project))
 
     @_foreseen
     async def evaluate(
@@ -218,12 +227,12 @@ class _Tools:
         roots = await client_roots(context)
         run = await asyncio.to_thread(evaluations.plan, wanted, desk, project, roots)
         await evaluations.check_ready(run, desk, project)
-        found = await foreseeing.forecast_of(run, desk, project)
-        if not confirm and (refused := await foreseeing.refusal(context, run, found, desk, project)) is not None:
+        found = await evaluations.forecast_of(run, desk, project)
+        if not confirm and (refused := await evaluations.refusal(context, run, found, desk, project)) is not None:
             return refused if isinstance(refused, InputRequiredResult) else evaluations.not_started(run, refused)
         await self._shared.kept.let_go()  # an evaluation loads its models itself, and wants the memory
         begun = await evaluations.begin(run, desk, project)
-        return begun.model_copy(update={"said": f"{foreseeing.in_short(found)}. {begun.said}"})
+        return begun.model_copy(update={"said": f"{evaluations.in_short(found)}. {begun.said}"})
 
     @_foreseen
     async def evaluation_status(
@@ -246,7 +255,7 @@ class _Tools:
         self,
         run: given.RunOrNewest = "",
         format: given.Format = "markdown",  # noqa: A002 - the tool's argument is called so
-    ) -> Annotated[CallToolResult, Report]:
+    ) -> Annotated[CallToolResult, ReportAnswer]:
         """An evaluation's answer, grades and figures; the linked resource has all of it."""
         return reporting.told(await asyncio.to_thread(reporting.report_of, run, format, self._desk))
 

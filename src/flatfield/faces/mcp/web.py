@@ -10,9 +10,8 @@ import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.mcp.connections import Bounds, protocol
 from flatfield.faces.mcp.door import LARGEST_BODY_BYTES, LARGEST_HEAD_BYTES, Bodies, Door, Listening, allowed
-from flatfield.faces.mcp.sharing import CALLS, SESSIONS, Calls, Sessions
+from flatfield.faces.mcp.sharing import CALLS, SESSIONS, Calls, ConnectionBounds, Sessions, protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from flatfield.faces.mcp.server import Server
+    from flatfield.faces.mcp.server import AnsweringServer
 
     Interruptible = Callable[[Callable[[], object]], AbstractContextManager[None]]
     """Meanwhile, calls what it is given when the process is asked to end."""
@@ -44,7 +43,7 @@ def bound(listening: Listening) -> socket.socket:
         ) from None
 
 
-def app(server: Server, listening: Listening) -> ASGIApp:
+def app(server: AnsweringServer, listening: Listening) -> ASGIApp:
     """The web application, guarded; `listening.port` is the one that it has in the end.
 
     Raises:
@@ -60,13 +59,13 @@ def app(server: Server, listening: Listening) -> ASGIApp:
     return Door(Bodies(Calls(Sessions(inner, SESSIONS, server.running), CALLS)), allowed(listening))
 
 
-def config(server: Server, listening: Listening, bounds: Bounds | None = None) -> uvicorn.Config:
+def config(server: AnsweringServer, listening: Listening, bounds: ConnectionBounds | None = None) -> uvicorn.Config:
     """How uvicorn serves it.
 
     Raises:
         FlatfieldError: as `app` does.
     """
-    bounds = bounds or Bounds()
+    bounds = bounds or ConnectionBounds()
     return uvicorn.Config(
         app(server, listening),
         http=protocol(bounds),
@@ -91,7 +90,9 @@ class _WithoutSignals(uvicorn.Server):
         yield
 
 
-async def serve(server: Server, listening: Listening, opened: socket.socket, interruptible: Interruptible) -> None:
+async def serve(
+    server: AnsweringServer, listening: Listening, opened: socket.socket, interruptible: Interruptible
+) -> None:
     """Serve until it is interrupted: then calls have some seconds to finish, and are cancelled."""
     web = _WithoutSignals(config(server, listening))
 

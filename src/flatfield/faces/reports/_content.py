@@ -4,22 +4,70 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flatfield.faces.blocks import Section
+from flatfield.faces.comparisons import sentence
 from flatfield.faces.reports._chains import long_chain, reliability
-from flatfield.faces.reports._comparisons import comparisons
 from flatfield.faces.reports._criteria import criteria
 from flatfield.faces.reports._judging import judging
 from flatfield.faces.reports._manifest import manifest_section
 from flatfield.faces.reports._metrics import metrics, tasks_apart
-from flatfield.faces.reports._notes import notes
 from flatfield.faces.reports._published import published_section
 from flatfield.faces.reports._ranking import full_ranking, grades, places, targets
 from flatfield.faces.reports._responses import responses
 from flatfield.faces.reports._skills import skills
 from flatfield.faces.reports._summary import letters
+from flatfield.faces.wording import many
+from flatfield.scoring.comparing import asked_for
 
 if TYPE_CHECKING:
-    from flatfield.faces.blocks import Section
+    from collections.abc import Iterator
+
     from flatfield.records import RunResult
+
+
+# The comparisons that people ask for, one sentence each.
+
+
+def comparisons(result: RunResult, *, brief: bool = False) -> Iterator[Section]:
+    """The two best, cloud against local, each agent against the last run; the compact form has what changed since."""
+    found = asked_for(result)
+    earlier = result.earlier
+    shown = [each for each in earlier if each.verdict in {"first", "second"}] if brief else list(earlier)
+    points = [sentence(each) for each in (*found, *shown)]
+    quiet = len(earlier) - len(shown)
+    if quiet:
+        run = earlier[0].second_run
+        points.append(f"No difference to run {run} that could be told from chance for {many(quiet, 'agent')}.")
+    if points:
+        text = (
+            'The work is performance, in points of 100. Any two: flatfield compare A B. "Better" is performance alone.'
+        )
+        yield Section(title="In One Sentence", paragraphs=(text,), points=tuple(points))
+
+
+# What else is to be known of a run: remarks, failures, versions, and how to run it again.
+
+
+def notes(result: RunResult) -> Section:
+    """The notes, those on grading among them."""
+    run = result.run
+    versions = ", ".join(f"{name} {value}" for name, value in run.versions.items())
+    return Section(
+        title="Notes",
+        points=(
+            *run.notes,
+            *result.grading.notes,
+            *_judging(result),
+            f"run {run.id} of {run.created_at}, seed {run.evaluation.seed}" + (f"; {versions}" if versions else ""),
+            f"reproduce: {run.command}" if run.command else "imported figures: there is nothing to run again",
+        ),
+    )
+
+
+def _judging(result: RunResult) -> Iterator[str]:
+    failed = [verdict for verdict in result.verdicts if verdict.letter is None]
+    if failed:
+        yield f"{many(len(failed), 'verdict')} without a letter; the first: {failed[0].reason}"
 
 
 def whole(result: RunResult) -> tuple[Section, ...]:

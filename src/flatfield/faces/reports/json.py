@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from flatfield.faces.compared import sentence
+from flatfield.faces.comparisons import sentence
 from flatfield.faces.plain_json import json_of
 from flatfield.records import ReportTraits
 from flatfield.scoring.chain import chain_of, chains, is_scaffolds

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from flatfield import json_text
+from flatfield.records import Trouble  # noqa: TC001 - msgspec
 from flatfield.scoring.verifying.child import run_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from flatfield.records import Trouble
 
 
 # Tells texts that look alike and are other characters, which is all that a reader of a reason would not see.

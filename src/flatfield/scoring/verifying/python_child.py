@@ -19,12 +19,11 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 import msgspec
 from msgspec import Struct
 
+from flatfield.records import TrialRecord  # noqa: TC001 - msgspec
 from flatfield.scoring.verifying.reading import Files, NotJson, NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from flatfield.records import TrialRecord
 
 
 _OF_OTHER_SHAPE = (AssertionError, LookupError, TypeError, ValueError, AttributeError)

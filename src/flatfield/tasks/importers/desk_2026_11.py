@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import gzip
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from flatfield.records import Run, TrialRecord
+from flatfield.records import Run, TrialRecord  # noqa: TC001 - msgspec
 
 DATA = "desk_2026_11.json.gz"
 

@@ -6,16 +6,14 @@ is a task's, which may come from anybody. What a scaffold offers for that differ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
+from pathlib import Path  # noqa: TC003 - msgspec
+from typing import Any
 
 from msgspec import Struct, field
 
 from flatfield import json_text
 from flatfield.records import ModelUse, Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
 
 class ScaffoldJob(Struct, frozen=True, kw_only=True):

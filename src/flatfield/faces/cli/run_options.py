@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
+
 Files = Annotated[
     list[str] | None,
     typer.Argument(

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.codes import INTERRUPTED, NOT_MEASURED
 from flatfield.faces.cli.common import note, notes, prices_of
-from flatfield.faces.cli.interrupts import interruptible
+from flatfield.faces.cli.ending import INTERRUPTED, NOT_MEASURED, interruptible
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -29,11 +28,12 @@ if TYPE_CHECKING:
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
+
 PULSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class How:
+class CarriedOut:
     """How a run is carried out: in which project, who judges, what the flags say, and whose trials `only` are done.
 
     `environ` is what providers look keys and addresses up in, `access` decides what may run and be sent keys.
@@ -53,7 +53,7 @@ class How:
     speaker: Speaker | None = None
 
 
-async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
+async def carry_out(run: Run, store: Store, how: CarriedOut) -> tuple[Summary, bool]:
     """Run with live progress on stderr; True when it was interrupted. Ctrl-C ends it cleanly, a second one at once."""
     from flatfield.clock import SystemClock
     from flatfield.faces.drawing import open_console
@@ -96,7 +96,7 @@ async def carry_out(run: Run, store: Store, how: How) -> tuple[Summary, bool]:
     return summary, stop.is_set()
 
 
-async def _forecast(run: Run, plans: Sequence[TrialPlan], how: How) -> float | None:
+async def _forecast(run: Run, plans: Sequence[TrialPlan], how: CarriedOut) -> float | None:
     """Say what is ahead where that is more than a cent or a minute; seconds that it will take, None: not known."""
     from flatfield.faces.forecasts import in_short
     from flatfield.faces.storing import store_of
@@ -151,7 +151,7 @@ def _telling(
     """What is told of events: the display, and whoever speaks."""
     if speaker is None:
         return show
-    from flatfield.faces.speech.announcing import Announcer
+    from flatfield.faces.speech.sentences import Announcer
 
     announcer = Announcer(plans, speaker.say)
 
