@@ -21,12 +21,12 @@ from flatfield.clock import SystemClock
 from flatfield.errors import InvalidFiles
 from flatfield.faces.cli import with_values
 from flatfield.faces.cli.app import app
-from flatfield.faces.mcp.reporting import formats as mcp_formats
+from flatfield.faces.mcp.schemas import formats as mcp_formats
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.records import MIDPOINTS, Evaluation, ReportTraits, RunResult, ToolTraits, VerifierTraits
 from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
-from flatfield.runs.proof.proving import check_tasks
+from flatfield.runs.proof import check_tasks
 from flatfield.runs.store.store import Store
 from flatfield.scoring.grading import grade
 from flatfield.scoring.performance import Figures

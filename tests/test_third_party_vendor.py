@@ -13,14 +13,14 @@ from genai_prices.data_snapshot import get_snapshot
 from flatfield import plugins
 from flatfield.errors import InvalidFiles, NotFound, NotReady
 from flatfield.faces.claude_code.parts import PROJECT, sub_agent
-from flatfield.faces.cli.environment import read_environment
+from flatfield.faces.cli.common import read_environment
 from flatfield.records import AgentConfig, Price, Sent, Traits, Usage
 from flatfield.runs import readiness
 from flatfield.runs.readiness import RunningServer, agent_spec
-from flatfield.scoring.fairness.strict import accepts_effort, accepts_temperature
+from flatfield.scoring.fairness.manifest import accepts_effort, accepts_temperature
 from flatfield.scoring.judge.blinding import Blinder
 from flatfield.scoring.judge.judge import maker_of
-from flatfield.scoring.judge.prompt import is_small
+from flatfield.scoring.judge.request import is_small
 from flatfield.scoring.prices.price_list import listings, vendor_rates
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.agents import Roster, select_agents

@@ -30,8 +30,7 @@ from mcp_types import (
 from pydantic import BaseModel, Field
 
 from flatfield.faces.mcp.door import Listening
-from flatfield.faces.mcp.server import AnsweringServer
-from flatfield.faces.mcp.web import PATH, bound, config
+from flatfield.faces.mcp.server import PATH, AnsweringServer, bound, config
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SILENCE = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAA="

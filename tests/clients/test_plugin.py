@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.faces.claude_code.parts import PLUGIN, PROJECT, Layout, files
-from flatfield.faces.claude_code.writing import write
+from flatfield.faces.claude_code.parts import PLUGIN, PROJECT, Layout, files, write
 from flatfield.tasks.config import read_config
 from flatfield.testing.fake_chat import FakeChat, FakeReply
 

@@ -22,12 +22,12 @@ from msgspec import Struct, structs
 
 from flatfield import plugins
 from flatfield.errors import FlatfieldError
+from flatfield.faces.live import play, timeline
 from flatfield.faces.mcp import evaluations
 from flatfield.faces.mcp.desk import ServerDesk
 from flatfield.faces.mcp.reporting import choose, report_of
-from flatfield.faces.replaying import play, timeline
 from flatfield.records import AgentConfig, Evaluation, Reply, Run, Task, TrialRecord, Verdict, VerifierSpec, Wire
-from flatfield.runs.plan import remaining
+from flatfield.runs.order import remaining
 from flatfield.runs.results import load_result
 from flatfield.runs.store.store import Store
 from flatfield.scoring.judge.judge import judge

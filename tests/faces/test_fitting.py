@@ -8,8 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from flatfield.faces.blocks import Table
-from flatfield.faces.drawing import draw_table, plain_console
-from flatfield.faces.fitting import ELLIPSIS, GAP, columns_of, cut_middle, fit, wrap
+from flatfield.faces.drawing import ELLIPSIS, GAP, columns_of, cut_middle, draw_table, fit, plain_console, wrap
 from flatfield.tasks.agents import short_names
 
 LETTERS = st.sampled_from("abcdefgh-0123模型比é")

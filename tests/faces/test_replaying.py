@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.faces.replaying import GAP_SECONDS, FasterClock, Moment, plans, play, timeline
+from flatfield.faces.live import GAP_SECONDS, FasterClock, Moment, plans, play, timeline
 from flatfield.records import (
     Evaluation,
     Event,

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.http.streams import LineDecoder
+from flatfield.http.replies import LineDecoder
 
 STREAM = '{"a": "é🙂\u2028\x85"}\n\n{"b": "x\\ny"}\r\n \n[1]\n{"last": true}'.encode()
 LINES = ['{"a": "é🙂\u2028\x85"}'.encode(), b'{"b": "x\\ny"}\r', b"[1]", b'{"last": true}']

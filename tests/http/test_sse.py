@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.http.streams import EventDecoder
+from flatfield.http.replies import EventDecoder
 
 STREAM = (
     'data: {"a": "é🙂"}\n\n: ping\n\nevent: x\ndata: one\ndata: two\n\nid: 3\r\ndata:tight\r\n\r\ndata: [DONE]\n\n'

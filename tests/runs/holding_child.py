@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from flatfield.clock import SystemClock
-from flatfield.runs.traffic.devices import Devices
+from flatfield.runs.traffic.lanes import Devices
 
 
 async def main(folder: str, device: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.errors import NotReady, StoreError
-from flatfield.runs.run_lock import claimed
+from flatfield.runs.scratch import claimed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HOLD = """
 import sys
 from pathlib import Path
-from flatfield.runs.run_lock import claimed
+from flatfield.runs.scratch import claimed
 with claimed("r1", Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

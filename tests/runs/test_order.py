@@ -10,8 +10,7 @@ from msgspec import structs
 
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
 from flatfield.records import AgentConfig, Anchors, Evaluation, Run, Task, VerifierSpec
-from flatfield.runs.order import extended, new_run, reread, resolve_agents, unchanged, ungradable, updated
-from flatfield.runs.plan import plan
+from flatfield.runs.order import extended, new_run, plan, reread, resolve_agents, unchanged, ungradable, updated
 from flatfield.runs.store.codec import decode, encode
 from flatfield.tasks.access import everything
 from flatfield.tasks.lop import read_task

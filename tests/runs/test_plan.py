@@ -12,7 +12,7 @@ from msgspec import structs
 
 from flatfield.errors import InvalidFiles
 from flatfield.records import AgentConfig, Evaluation, Failure, Run, Task, TrialPlan, TrialRecord
-from flatfield.runs.plan import plan, remaining, repeats, roster, unmeasured
+from flatfield.runs.order import plan, remaining, repeats, roster, unmeasured
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from flatfield.errors import NotFound
 from flatfield.records import Check, Failure, Run, TrialRecord, Weights
-from flatfield.runs.plan import plan, unmeasured
+from flatfield.runs.order import plan, unmeasured
 from flatfield.runs.results import load_result
 from flatfield.runs.store.store import Store
 from flatfield.tasks.agents import fingerprint

@@ -24,8 +24,7 @@ from flatfield.records import (
     Weights,
 )
 from flatfield.runs.evaluate import Conduct, evaluate
-from flatfield.runs.order import new_run
-from flatfield.runs.plan import how_often, plan, remaining
+from flatfield.runs.order import how_often, new_run, plan, remaining
 from flatfield.runs.store.store import Store
 from flatfield.runs.until_sure import next_step
 from flatfield.scoring.front import ERROR, looks_at, order_of, share

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.records import AgentConfig, Check, Evaluation, Run, RunResult, Task, TrialRecord, VerifierSpec
+from flatfield.scoring.chain import pass_at_k, pass_hat_k, passing, threshold
 from flatfield.scoring.grading import grade
-from flatfield.scoring.passing import pass_at_k, pass_hat_k, passing, threshold
 
 if TYPE_CHECKING:
     from collections.abc import Callable

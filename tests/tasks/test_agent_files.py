@@ -9,10 +9,9 @@ from msgspec.structs import replace
 
 from flatfield.errors import FlatfieldError
 from flatfield.records import AgentConfig
-from flatfield.tasks.agent_files import as_sub_agent, as_toml, write_sub_agents
 from flatfield.tasks.config import read_config
 from flatfield.tasks.project import shipped
-from flatfield.tasks.sub_agents import read_agent_file
+from flatfield.tasks.sub_agents import as_sub_agent, as_toml, read_agent_file, write_sub_agents
 
 if TYPE_CHECKING:
     from pathlib import Path

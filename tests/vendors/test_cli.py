@@ -22,8 +22,8 @@ from flatfield.http.tape import rebuilt
 from flatfield.http.transport import open_session
 from flatfield.machine.programs import Finished
 from flatfield.records import AgentConfig, Price, Reply, Task, Turn, TurnBudget, Usage
-from flatfield.scoring.judge.prompt import SYSTEM_PROMPT as JUDGES_PROMPT
 from flatfield.scoring.judge.reply import UnusableReply
+from flatfield.scoring.judge.request import SYSTEM_PROMPT as JUDGES_PROMPT
 from flatfield.scoring.judge.request import Bench, Question
 from flatfield.scoring.prices.pricing import AS_REPORTED, Prices
 from flatfield.vendors.base import SYSTEM_PROMPT, Opening

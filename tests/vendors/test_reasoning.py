@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.vendors._reasoning import parted
+from flatfield.vendors._text_calls import parted
 
 
 @pytest.mark.parametrize(

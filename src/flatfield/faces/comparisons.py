@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.wording import dollars, many, seconds, times, wrong_but_confident
 from flatfield.runs.judging import counted_verdicts
-from flatfield.runs.plan import NEWEST
+from flatfield.runs.order import NEWEST
 from flatfield.runs.results import earlier_run, load_result
 from flatfield.scoring.comparing import Group, against_earlier, asked_for, compare, read_field, side_of
 from flatfield.scoring.performance import settled

@@ -1,13 +1,17 @@
-"""The store of a project's runs, the same for every face."""
+"""What every face opens of a project: the store of its runs, and what its user opened to agents."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.errors import NotFound
+from flatfield.errors import FlatfieldError, NotFound, NotTrusted
+from flatfield.tasks.access import Want, project_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flatfield.runs.store.store import Store
+    from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
 
@@ -23,3 +27,26 @@ def store_of(project: Project) -> Store:
     if folder.exists() and not folder.is_dir():
         raise NotFound(f"{folder} is not a folder: runs are stored in it; move it away")
     return Store(folder)
+
+
+# What a user opened to agents that work in a folder of theirs, the same for every face.
+
+
+def allowed(project: Project, given: Sequence[str], access: Access) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The paths of `--allow`, relative to the workspace, and those of a trusted project, absolute; and notes.
+
+    Raises:
+        FlatfieldError: one of `given` names nothing, or cannot be a path.
+    """
+    for path in given:
+        if not path.strip() or "\0" in path:
+            raise FlatfieldError(f"--allow {path!r} names nothing: write a path in the workspace, such as AGENTS.md")
+    if not project.allow:
+        return tuple(given), ()
+    names = ", ".join(project.allow)
+    want = Want(folder=str(project_of(project.folder.resolve())), what=f"open {names} to agents", detail=names)
+    try:
+        access.allow((want,))
+    except NotTrusted as error:
+        return tuple(given), (f"`allow` of flatfield.toml opens nothing: {error}",)
+    return (*given, *(str(project.folder / path) for path in project.allow)), ()

@@ -6,6 +6,9 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from flatfield.json_text import escaped, plain
 from flatfield.scoring.answer import graded
 from flatfield.scoring.performance import checks_score
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flatfield.records import Grade, ScaleGrade, TrialRecord
+
 
 UNKNOWN = "–"
 DIGITS = 3
@@ -148,3 +152,15 @@ def middle_cut(text: str, limit: int) -> str:
 def beginning(text: str, characters: int) -> str:
     """The text's beginning, cut at a line's end."""
     return text if len(text) <= characters else text[: text.rfind("\n", 0, characters) + 1]
+
+
+# Writes JSON that looks as it reads: nothing in it moves a cursor, changes a colour or turns the text around.
+
+
+def json_of(value: object) -> str:
+    """Any value as indented JSON, records included; unseen characters as escapes, which say the same."""
+    try:
+        data = msgspec.json.encode(value)
+    except (UnicodeEncodeError, RecursionError, ValueError, TypeError):
+        data = msgspec.json.encode(plain(value))
+    return escaped(msgspec.json.format(data, indent=2).decode())

@@ -29,16 +29,13 @@ from flatfield.records import Event, Failure, Usage
 from flatfield.runs.budget import Budget, Terms
 from flatfield.runs.forecasting import ForecastDesk, expected_trials
 from flatfield.runs.judging import Court, judge_missing, purse_of
-from flatfield.runs.order import updated, versions
-from flatfield.runs.plan import remaining, unmeasured
+from flatfield.runs.order import remaining, unmeasured, updated, versions
 from flatfield.runs.probing import Probing, with_protocols
 from flatfield.runs.readiness import notices, readiness
-from flatfield.runs.run_lock import claimed
 from flatfield.runs.scheduler import JOBS, Means, run_trials
-from flatfield.runs.scratch import scratch_folder
+from flatfield.runs.scratch import claimed, scratch_folder
 from flatfield.runs.totals import priced_now
-from flatfield.runs.traffic.devices import shared_devices
-from flatfield.runs.traffic.lanes import Lanes, bottleneck, crowding, limit_agents
+from flatfield.runs.traffic.lanes import Lanes, bottleneck, crowding, limit_agents, shared_devices
 from flatfield.runs.trial import Assignment, Ground, needs_sandbox, run_trial
 from flatfield.runs.until_sure import Rounds, until_sure
 from flatfield.runs.witness import SolutionSeconds, Witness, folder_in

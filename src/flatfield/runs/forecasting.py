@@ -19,7 +19,7 @@ from flatfield.clock import SystemClock
 from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.machine.models import cache_folder
-from flatfield.runs.plan import plan
+from flatfield.runs.order import plan
 from flatfield.runs.scheduler import JOBS
 from flatfield.runs.traffic.lanes import bottleneck
 from flatfield.runs.traffic.servers import limits_of

@@ -17,9 +17,8 @@ from flatfield.http.transport import open_session
 from flatfield.machine.models import cache_folder
 from flatfield.records import Event
 from flatfield.runs.budget import Budget
-from flatfield.runs.run_lock import claimed
-from flatfield.runs.traffic.devices import shared_devices
-from flatfield.runs.traffic.lanes import Lanes, limit_agents
+from flatfield.runs.scratch import claimed
+from flatfield.runs.traffic.lanes import Lanes, limit_agents, shared_devices
 from flatfield.scoring.forecast import total
 from flatfield.scoring.judge.judge import is_comparative, judge, rubric_of
 from flatfield.scoring.judge.request import CONCURRENT_REQUESTS

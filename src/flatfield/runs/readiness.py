@@ -13,9 +13,8 @@ import aiohttp
 from msgspec import Struct
 
 from flatfield import json_text, plugins
-from flatfield.agent.destinations import sends
 from flatfield.agent.probes import worded
-from flatfield.agent.provider_pool import ProviderPool
+from flatfield.agent.provider_pool import ProviderPool, sends
 from flatfield.errors import FlatfieldError, NotFound, NotReady, StoreError
 from flatfield.http.connecting import proxy_for
 from flatfield.http.secrecy import shown_url

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from flatfield.errors import NotFound
 from flatfield.records import RunResult
 from flatfield.runs.judging import counted_verdicts
-from flatfield.runs.plan import roster
+from flatfield.runs.order import roster
 from flatfield.scoring.comparing import against_earlier, read_field
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import grade

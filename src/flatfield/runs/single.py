@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from flatfield import plugins
-from flatfield.agent.destinations import runs_code
 from flatfield.agent.files.changed import Changed
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.guarding import Protection, check_workspace
 from flatfield.agent.files.searching import remember_all
 from flatfield.agent.files.shielding import alone
 from flatfield.agent.files.stamping import Looks
-from flatfield.agent.provider_pool import ProviderPool
+from flatfield.agent.provider_pool import ProviderPool, runs_code
 from flatfield.agent.tools.run_command import run_shielded
 from flatfield.agent.workspace import SANDBOX_ROOT
 from flatfield.errors import FlatfieldError, NotReady
@@ -31,11 +30,9 @@ from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.machine.sandbox.ownership import journal_of, settle
 from flatfield.records import Evaluation, Event, Run, Task, TrialPlan
-from flatfield.runs.order import versions
-from flatfield.runs.plan import new_run_id
+from flatfield.runs.order import new_run_id, versions
 from flatfield.runs.probing import Probing, with_protocol
-from flatfield.runs.traffic.devices import shared_devices
-from flatfield.runs.traffic.lanes import Lanes, limit_agents
+from flatfield.runs.traffic.lanes import Lanes, limit_agents, shared_devices
 from flatfield.runs.trial import Assignment, Ground, TrialWork, Unseen, needs_sandbox, tool_names
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import is_code, nobody

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from flatfield.records import Event, Run, RunResult, TrialPlan
 from flatfield.runs.judging import counted_verdicts
-from flatfield.runs.plan import how_often, plan, roster
+from flatfield.runs.order import how_often, plan, roster
 from flatfield.runs.scheduler import Summary
 from flatfield.scoring.front import MARGIN, Order, Pair, order_of
 from flatfield.scoring.grading import control_names, grade

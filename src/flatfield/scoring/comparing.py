@@ -13,9 +13,9 @@ from flatfield.records import Comparison, Interval
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.performance import Figures, is_wrong_claim, measure
 from flatfield.scoring.scales import exact, mean
+from flatfield.scoring.standing import UNCHECKED
 from flatfield.scoring.statistics.intervals import LEAST, bounds
 from flatfield.scoring.statistics.paired import Estimate, paired, unpaired
-from flatfield.scoring.unchecked import UNCHECKED
 from flatfield.tasks.agents import called
 
 if TYPE_CHECKING:

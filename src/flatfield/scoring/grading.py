@@ -22,11 +22,10 @@ from flatfield.scoring.fairness.received import oddities, others
 from flatfield.scoring.performance import measure
 from flatfield.scoring.scales import HOLDS, mean
 from flatfield.scoring.scorecards import Setting, Sheet, build_cell, build_scorecard, counts_dearest, task_blends
-from flatfield.scoring.standing import above_of, best_first, known
+from flatfield.scoring.standing import above_of, best_first, bounds_of, known, widen_card, widen_cell
 from flatfield.scoring.statistics.bootstrap import bootstrap
 from flatfield.scoring.statistics.paired import Estimate
 from flatfield.scoring.statistics.ranks import Contender, rank_ranges
-from flatfield.scoring.unchecked import bounds_of, widen_card, widen_cell
 from flatfield.scoring.work import MEASURES, per_work, relative_score, scales_of
 from flatfield.tasks.agents import is_control
 

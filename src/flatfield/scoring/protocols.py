@@ -1,13 +1,17 @@
-"""The seam of the scoring room: what a verifier is given, and what it must be able to do."""
+"""The seam of the scoring room: what a verifier is given, what it must be able to do, how its options are read."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import msgspec
 
 from flatfield.tasks.access import nobody
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from flatfield.agent.files.confined import ConfinedFiles
@@ -48,3 +52,43 @@ class Verifier(Protocol):
         did wrong is a score; what the harness could not do is None.
         """
         ...
+
+
+# Reads what a task's author wrote under a verifier into its Options, with one sentence for each mistake.
+
+
+T = TypeVar("T")
+_PLACE = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<found>[^`]*)` - at `\$\.(?P<key>\w+)`")
+
+
+def read_map(value: object, shape: type[T], kind: str) -> T:
+    """`value` as the Struct `shape`; `kind` is the verifier's name, for the message.
+
+    Raises:
+        ValueError: it is no map, has a key that is not known, lacks one, or a value of the wrong type.
+    """
+    keys = [field.encode_name for field in msgspec.structs.fields(shape)]  # type: ignore[arg-type]
+    listed = listing(keys)
+    if not isinstance(value, dict):
+        raise ValueError(f"`{kind}` takes a map, such as `{kind}: {{{keys[0]}: …}}`; its keys are {listed}")  # noqa: TRY004 - loaders expect it
+    unknown = [str(key) for key in value if key not in keys]
+    if unknown:
+        raise ValueError(f"`{kind}` has no key `{unknown[0]}`; its keys are {listed}")
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise ValueError(_sentence(str(error), kind)) from error
+
+
+def _sentence(message: str, kind: str) -> str:
+    words = {"str": "text (in quotes)", "bool": "true or false", "int": "a number", "float": "a number"}
+    if match := _PLACE.search(message):
+        wanted = words.get(match["wanted"], match["wanted"])
+        return f"`{kind}`: `{match['key']}` takes {wanted}"
+    return f"`{kind}`: {message[0].lower()}{message[1:]}"
+
+
+def listing(names: Sequence[str]) -> str:
+    """`a`, `b` and `c`."""
+    quoted = [f"`{name}`" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"

@@ -53,9 +53,8 @@ from flatfield.vendors._ready import (
     with_version,
     without_version,
 )
-from flatfield.vendors._reasoning import REASONING_TAGS, parted
 from flatfield.vendors._recalled import Recalled
-from flatfield.vendors._text_calls import MARKUP, OPENS_CALL, looks_like_call, marked_calls
+from flatfield.vendors._text_calls import MARKUP, OPENS_CALL, REASONING_TAGS, looks_like_call, marked_calls, parted
 from flatfield.vendors._tool_protocols import (
     CallsInText,
     Later,

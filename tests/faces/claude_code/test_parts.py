@@ -25,7 +25,7 @@ from flatfield.faces.claude_code.parts import (
 )
 from flatfield.faces.speech.hooks import EVENTS
 from flatfield.records import AgentConfig
-from flatfield.runs.proof.proving import check_tasks
+from flatfield.runs.proof import check_tasks
 from flatfield.tasks.access import everything
 from flatfield.tasks.agents import select_agents, wrapper_name
 from flatfield.tasks.hop import is_evaluation

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.claude_code.writing import _merged, write
+from flatfield.faces.claude_code.parts import _merged, write
 
 FILES = {"a/one.md": "1\n", ".mcp.json": json.dumps({"mcpServers": {"flatfield": {"command": "flatfield"}}})}
 JSON = st.recursive(

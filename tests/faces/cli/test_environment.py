@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.environment import Environment, read_environment
+from flatfield.faces.cli.common import Environment, read_environment
 from flatfield.records import AgentConfig
 from flatfield.tasks.agents import Roster
 from flatfield.tasks.project import Project

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flatfield.records import AgentConfig
 from flatfield.scoring.judge.blinding import Blinder
 from flatfield.scoring.judge.fitness import Case, labelled_set
-from flatfield.scoring.judge.prompt import PromptWriter, Room, room
+from flatfield.scoring.judge.request import PromptWriter, Room, room
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 from flatfield.faces.cli import commands
 from flatfield.faces.cli.ending import run_command
-from flatfield.runs.run_lock import claimed
+from flatfield.runs.scratch import claimed
 from flatfield.runs.store.store import Store
 
 if TYPE_CHECKING:

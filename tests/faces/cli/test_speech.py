@@ -68,7 +68,7 @@ WRAPPER = {
 def aside(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What a process of its own would be started for."""
     asked: list[str] = []
-    monkeypatch.setattr("flatfield.faces.speech.aside.say_aside", asked.append)
+    monkeypatch.setattr("flatfield.faces.speech.speaker.say_aside", asked.append)
     return asked
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import flatfield
-from flatfield.faces.cli.environment import read_environment
+from flatfield.faces.cli.common import read_environment
 from flatfield.tasks.ledger import Contents, Ledger
 from flatfield.tasks.project import find_project
 from flatfield.testing.fake_chat import FakeReply

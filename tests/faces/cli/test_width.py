@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.faces.fitting import ELLIPSIS, columns_of
+from flatfield.faces.drawing import ELLIPSIS, columns_of
 from flatfield.records import (
     AgentConfig,
     Check,

@@ -99,8 +99,7 @@ def serving() -> Serve:
         import uvicorn
 
         from flatfield.faces.mcp.door import Listening
-        from flatfield.faces.mcp.server import AnsweringServer, build
-        from flatfield.faces.mcp.web import bound, config
+        from flatfield.faces.mcp.server import AnsweringServer, bound, build, config
 
         opened: socket.socket
         with bound(Listening(host="127.0.0.1", port=0)) as opened:

@@ -12,7 +12,7 @@ import pytest
 
 from flatfield.faces.mcp import evaluations
 from flatfield.faces.storing import store_of
-from flatfield.runs.run_lock import claimed
+from flatfield.runs.scratch import claimed
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 

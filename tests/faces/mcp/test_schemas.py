@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flatfield.faces.mcp.schemas import given, untitled
+from flatfield.faces.mcp.schemas import given_to_clients, untitled
 
 MOST_BYTES = 5_100
 """`bench/mcp_tokens.py` counts o200k's tokens: this JSON has more than four bytes a token, and may take 1,200."""
@@ -49,7 +49,7 @@ def test_what_may_be_left_out_is_told_without_null_and_without_bounds() -> None:
         "properties": {"limits": {"anyOf": [{"$ref": "#/$defs/L"}, {"type": "null"}], "description": "at most"}},
     }
     inner = {"properties": {"turns": {"type": "integer"}}, "type": "object", "description": "at most"}
-    assert given(schema) == {"properties": {"limits": inner}}
+    assert given_to_clients(schema) == {"properties": {"limits": inner}}
 
 
 async def test_null_and_bounds_are_taken_as_before(connected: Any) -> None:

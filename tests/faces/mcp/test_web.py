@@ -15,7 +15,7 @@ import pytest
 
 from flatfield.errors import FlatfieldError
 from flatfield.faces.mcp.door import LARGEST_BODY_BYTES, Listening, is_loopback
-from flatfield.faces.mcp.web import bound
+from flatfield.faces.mcp.server import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable

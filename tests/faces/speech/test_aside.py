@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.faces.speech.aside import OLD_SECONDS, Queue, speak_all
-from flatfield.faces.speech.speaker import WAITING_SENTENCES, free_turn
+from flatfield.faces.speech.speaker import OLD_SECONDS, WAITING_SENTENCES, Queue, free_turn, speak_all
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ASK = "from flatfield.faces.speech.aside import say_aside; import sys; [say_aside(text) for text in sys.argv[1:]]"
+ASK = "from flatfield.faces.speech.speaker import say_aside; import sys; [say_aside(text) for text in sys.argv[1:]]"
 
 
 @pytest.fixture

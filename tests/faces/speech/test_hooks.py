@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.mcp.answers import Delegated, Metadata
+from flatfield.faces.mcp.schemas import Delegated, Metadata
 from flatfield.faces.speech.hooks import EVENTS, REASON_CHARACTERS, hook_sentence
 
 DONE = "gpt-5 mini: done in 12 seconds, a third of a cent"

@@ -10,8 +10,7 @@ import pytest
 from aiohttp import web
 
 from flatfield.errors import NotFound, NotReady
-from flatfield.machine.models.hub import Hub
-from flatfield.machine.models.incoming import ExpectedFile
+from flatfield.machine.models.incoming import ExpectedFile, Hub
 from flatfield.machine.models.known import HubSource
 
 if TYPE_CHECKING:

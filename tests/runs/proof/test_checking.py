@@ -8,7 +8,7 @@ import pytest
 
 from flatfield.errors import NotReady
 from flatfield.records import Sabotage, SolutionStep, Task, VerifierSpec
-from flatfield.runs.proof.proving import check_tasks
+from flatfield.runs.proof import check_tasks
 from flatfield.runs.witness import SolutionSeconds, folder_in
 from flatfield.tasks.access import everything
 
@@ -76,7 +76,7 @@ async def test_without_a_sandbox_a_command_proves_nothing(tmp_path: Path, monkey
     def none(_: Any) -> None:
         raise NotReady("bubblewrap is not installed")
 
-    monkeypatch.setattr("flatfield.runs.proof.proving.find_sandbox", none)
+    monkeypatch.setattr("flatfield.runs.proof.find_sandbox", none)
     command = VerifierSpec(kind="command", options={"run": "grep 1 out"})
     (finding,) = await check_tasks([task("c", command)], tmp_path, everything())
     assert not finding.holds

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.records import Check, Failure, Reply, Sabotage, SolutionStep, Task, ToolResult, TrialRecord, Turn
-from flatfield.runs.proof.findings import Played, assess
+from flatfield.runs.proof import Played, assess
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.agent.files.copying import plan_copy
 from flatfield.records import SolutionStep, Task, VerifierSpec
-from flatfield.runs.proof import proving
+from flatfield.runs import proof
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_an_echo_answers_with_the_prompt() -> None:
-    assert proving.echoing(Task(id="t", title="T", prompt="Do.")).solution == (SolutionStep(answer="Do."),)
+    assert proof.echoing(Task(id="t", title="T", prompt="Do.")).solution == (SolutionStep(answer="Do."),)
 
 
 def test_a_copy_rewrites_every_text_and_answers_with_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,9 +23,9 @@ def test_a_copy_rewrites_every_text_and_answers_with_all(tmp_path: Path, monkeyp
     (tmp_path / "b.txt").write_text("replaced")
     (tmp_path / "c.bin").write_bytes(b"\xff")
     (tmp_path / "long.txt").write_text("x" * 50)
-    monkeypatch.setattr(proving, "COPIED_BYTES", 20)
+    monkeypatch.setattr(proof, "COPIED_BYTES", 20)
     task = Task(id="t", title="T", prompt="p", workspace=str(tmp_path), files={"b.txt": "two", "big.txt": "y" * 50})
-    *steps, said = proving.copying(task, plan_copy(task, tmp_path)).solution
+    *steps, said = proof.copying(task, plan_copy(task, tmp_path)).solution
     assert [tuple(step.arguments.values()) for step in steps] == [("a.txt", "one\r\n"), ("b.txt", "two")]
     assert said.answer == "one\r\n\ntwo"
 
@@ -44,7 +44,7 @@ def test_a_copy_guesses_which_files_are_wanted(tmp_path: Path) -> None:
         *(VerifierSpec(kind="file", options=options) for options in wanted),
     )
     task = Task(id="t", title="T", prompt="p", workspace=str(tmp_path), verifiers=verifiers)
-    *steps, said = proving.copying(task, plan_copy(task, tmp_path)).solution
+    *steps, said = proof.copying(task, plan_copy(task, tmp_path)).solution
     assert [tuple(step.arguments.values()) for step in steps] == [
         ("there.txt", "kept"),
         ("new.txt", ""),

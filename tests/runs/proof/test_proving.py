@@ -13,8 +13,8 @@ import pytest
 from flatfield.agent.files.copying import plan_copy
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.records import AgentConfig, SolutionStep, Task, TrialRecord, VerifierSpec
-from flatfield.runs.proof import proving
-from flatfield.runs.proof.proving import Play, play
+from flatfield.runs import proof
+from flatfield.runs.proof import Play, play
 from flatfield.tasks.access import everything
 
 if TYPE_CHECKING:
@@ -79,14 +79,14 @@ async def test_no_more_are_played_at_once_than_the_machine_has_processors(
             stop="answered",
         )  # fmt: skip
 
-    monkeypatch.setattr(proving, "run_trial", busy)
+    monkeypatch.setattr(proof, "run_trial", busy)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     await play(_plays(tmp_path, *"abcdefgh", files={"x": ""}), everything(), lambda _done: None)
     assert most == 3
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     most = 0
     await play(_plays(tmp_path, *"abcdefghijkl", files={"x": ""}), everything(), lambda _done: None)
-    assert most == proving.MOST_AT_ONCE
+    assert most == proof.MOST_AT_ONCE
 
 
 async def test_a_sandbox_is_looked_for_only_where_commands_are_run(
@@ -95,7 +95,7 @@ async def test_a_sandbox_is_looked_for_only_where_commands_are_run(
     def none(_: Any) -> None:
         raise NotReady("there is none; install it")
 
-    monkeypatch.setattr(proving, "find_sandbox", none)
+    monkeypatch.setattr(proof, "find_sandbox", none)
     (record,) = await play(_plays(tmp_path, "a", files={"x": ""}), everything(), lambda _done: None)
     assert record.failure is None
     command = VerifierSpec(kind="command", options={"run": "true"})
@@ -114,7 +114,7 @@ async def test_a_play_that_breaks_takes_its_workspaces_with_it(
         (ground.scratch / "left").mkdir()
         raise FlatfieldError("it broke")
 
-    monkeypatch.setattr(proving, "run_trial", breaks)
+    monkeypatch.setattr(proof, "run_trial", breaks)
     with pytest.raises(ExceptionGroup) as caught:
         await play(_plays(tmp_path, "a", files={"x": ""}), everything(), lambda _done: None)
     assert caught.group_contains(FlatfieldError, match="it broke")

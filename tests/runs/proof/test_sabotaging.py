@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flatfield.records import Sabotage, SolutionStep, Task
-from flatfield.runs.proof.proving import derived, sabotaged
+from flatfield.runs.proof import derived, sabotaged
 from flatfield.tasks.solution import DEFAULT_ANSWER
 
 READ = SolutionStep(tool="read_file", arguments={"file_path": "a"})

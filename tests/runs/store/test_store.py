@@ -10,7 +10,7 @@ from msgspec import structs
 
 from flatfield.errors import NotFound, StoreError
 from flatfield.records import Failure, Run, TrialPlan, TrialRecord, Usage, Verdict
-from flatfield.runs.plan import plan
+from flatfield.runs.order import plan
 from flatfield.runs.store.store import Store
 
 if TYPE_CHECKING:

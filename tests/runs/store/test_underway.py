@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from flatfield.records import Failure, Reply, Run, ToolCall, TrialPlan, TrialRecord, Turn, Usage
-from flatfield.runs.plan import plan, remaining
+from flatfield.runs.order import plan, remaining
 from flatfield.runs.store import underway as module
 from flatfield.runs.store.store import Store
 from flatfield.runs.store.underway import LOST, Begun, Underway, files, in_flight, left

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flatfield.runs.traffic.devices import POLL_SECONDS, Devices, shared_devices
+from flatfield.runs.traffic.lanes import POLL_SECONDS, Devices, shared_devices
 from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.records import LaneLimits
-from flatfield.runs.traffic.devices import Devices
-from flatfield.runs.traffic.lanes import Lanes
+from flatfield.runs.traffic.lanes import Devices, Lanes
 from flatfield.runs.traffic.servers import REFUSED_OF_RECENT, SERVED_TO_GROW
 from flatfield.vendors.base import Lane
 

@@ -11,8 +11,7 @@ import pytest
 
 from flatfield.records import Check, Task, VerifierSpec
 from flatfield.runs.traffic import lanes as quiet
-from flatfield.runs.traffic.devices import Devices
-from flatfield.runs.traffic.lanes import Lanes
+from flatfield.runs.traffic.lanes import Devices, Lanes
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.vendors.base import Lane, device_lane
 

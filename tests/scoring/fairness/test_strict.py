@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flatfield.records import AgentConfig
-from flatfield.scoring.fairness.strict import avoidable_differences
+from flatfield.scoring.fairness.manifest import avoidable_differences
 
 
 def agent(name: str, model: str = "gpt-5.4", **fields: Any) -> AgentConfig:

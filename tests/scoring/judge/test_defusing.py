@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flatfield.scoring.judge.fingerprints import defused
+from flatfield.scoring.judge.blinding import defused
 
 
 @pytest.mark.parametrize(

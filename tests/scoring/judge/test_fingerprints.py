@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.records import AgentConfig, FileChange, Reply, Task, ToolCall, ToolResult, Turn
-from flatfield.scoring.judge.blinding import Blinder
-from flatfield.scoring.judge.fingerprints import Forms
-from flatfield.scoring.judge.prompt import PromptWriter, room
+from flatfield.scoring.judge.blinding import Blinder, Forms
+from flatfield.scoring.judge.request import PromptWriter, room
 
 if TYPE_CHECKING:
     from collections.abc import Callable

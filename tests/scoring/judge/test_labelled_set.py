@@ -9,8 +9,8 @@ import pytest
 from flatfield.scoring.judge.blinding import STAND_IN, Blinder
 from flatfield.scoring.judge.fitness import Case, LabelledSet, labelled_set
 from flatfield.scoring.judge.judge import is_comparative
-from flatfield.scoring.judge.prompt import PromptWriter, Room
 from flatfield.scoring.judge.reply import LETTERS
+from flatfield.scoring.judge.request import PromptWriter, Room
 
 SIZE = Room(task=8_000, answer=18_000, files=30_000, calls=12_000)
 

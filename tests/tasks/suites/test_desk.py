@@ -11,7 +11,7 @@ import pytest
 
 import flatfield.tasks
 from flatfield.records import Task
-from flatfield.runs.proof.proving import echoing, sabotaged
+from flatfield.runs.proof import echoing, sabotaged
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.tasks.loading import load
 from flatfield.tasks.lop import read_task

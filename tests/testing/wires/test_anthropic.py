@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from flatfield.testing.fake_server import FakeReply, FakeServer, Fault, Step
-from flatfield.testing.wires.anthropic import AnthropicWire
-from flatfield.testing.wires.anthropic.rules import blocks
+from flatfield.testing.wires.anthropic import AnthropicWire, blocks
 
 TOOL: dict[str, Any] = {
     "name": "read_file",

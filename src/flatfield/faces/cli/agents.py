@@ -74,7 +74,7 @@ def list_(context: typer.Context, full: Full = False, as_json: AsJson = False) -
 )
 def show(context: typer.Context, names: Names, as_json: AsJson = False) -> None:
     """Print agents as tables for flatfield.toml, ready to be copied and changed."""
-    from flatfield.tasks.agent_files import as_toml
+    from flatfield.tasks.sub_agents import as_toml
 
     found = _chosen(context, names)
     if as_json:
@@ -99,7 +99,7 @@ def copy(
     as_json: AsJson = False,
 ) -> None:
     """Write agents as files of agents/, which Claude Code takes as sub-agents too; nothing is overwritten."""
-    from flatfield.tasks.agent_files import write_sub_agents
+    from flatfield.tasks.sub_agents import write_sub_agents
 
     target = folder.expanduser() if folder is not None else settings(context).project().folder / "agents"
     written = write_sub_agents(_chosen(context, names), target)

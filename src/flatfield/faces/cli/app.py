@@ -16,7 +16,6 @@ from flatfield.faces.cli import (
     demo,
     doctor,
     evaluate,
-    examples,
     init,
     judge,
     mcp,
@@ -25,7 +24,6 @@ from flatfield.faces.cli import (
     plan,
     prices,
     regrade,
-    replay,
     report,
     run,
     speech,
@@ -111,7 +109,7 @@ app.command("demo", epilog=demo.EPILOG)(demo.command)
 app.command("trust", epilog=trust.EPILOG)(trust.command)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.command)
 app.add_typer(agents.app, name="agents")
-app.command("replay", epilog=replay.EPILOG)(replay.command)
+app.command("replay", epilog=stored.EPILOG)(stored.command)
 app.command("speak", epilog=speech.EPILOG)(speech.command)
 app.command("mcp", epilog=mcp.EPILOG)(mcp.command)
 app.add_typer(init.app, name="init")
@@ -119,4 +117,4 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
 app.add_typer(judge.app, name="judge")
 app.add_typer(prices.app, name="prices")
-app.add_typer(examples.app, name="examples")
+app.add_typer(demo.app, name="examples")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from flatfield.clock import Clock
-    from flatfield.faces.cli.environment import Environment
+    from flatfield.faces.cli.common import Environment
     from flatfield.faces.live import LiveView
     from flatfield.faces.speech.speaker import Speaker
     from flatfield.records import AgentConfig, Event, Run, RunResult, TrialPlan
@@ -59,7 +59,7 @@ async def carry_out(run: Run, store: Store, how: CarriedOut) -> tuple[Summary, b
     from flatfield.faces.drawing import open_console
     from flatfield.faces.live import LiveView
     from flatfield.runs.evaluate import Conduct, evaluate
-    from flatfield.runs.plan import remaining
+    from flatfield.runs.order import remaining
     from flatfield.runs.readiness import wants_of
 
     clock, stop = SystemClock(), asyncio.Event()
@@ -101,7 +101,7 @@ async def _forecast(run: Run, plans: Sequence[TrialPlan], how: CarriedOut) -> fl
     from flatfield.faces.forecasts import in_short
     from flatfield.faces.storing import store_of
     from flatfield.runs.forecasting import ForecastTerms, foresee
-    from flatfield.runs.plan import plan
+    from flatfield.runs.order import plan
     from flatfield.tasks.agents import is_control
 
     if not plans or all(is_control(agent) for agent in run.agents):

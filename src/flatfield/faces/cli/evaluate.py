@@ -211,8 +211,7 @@ def _resumed(
     store: Store, resume: str, files: Sequence[str], chosen: dict[str, object], project: Project, access: Access
 ) -> Run:
     from flatfield.faces.wording import many
-    from flatfield.runs.order import foreign, of_its_store, reread
-    from flatfield.runs.plan import remaining
+    from flatfield.runs.order import foreign, of_its_store, remaining, reread
 
     if files:
         raise FlatfieldError(
@@ -249,8 +248,7 @@ def _extended(
 ) -> tuple[Run, tuple[str, ...]]:
     """The stored run with the agents of `--agents`, and their names; `beside` is what it cannot be given with."""
     from flatfield.faces.wording import many
-    from flatfield.runs.order import extended, foreign, of_its_store, unchanged
-    from flatfield.runs.plan import remaining
+    from flatfield.runs.order import extended, foreign, of_its_store, remaining, unchanged
     from flatfield.runs.results import load_result
     from flatfield.tasks.agents import select_agents
 
@@ -292,7 +290,7 @@ def _most_repeats(asked: int | None, *, until_sure: bool, extending: bool) -> in
 
 
 def _refuse_unfair(run: Run) -> None:
-    from flatfield.scoring.fairness.strict import avoidable_differences
+    from flatfield.scoring.fairness.manifest import avoidable_differences
     from flatfield.scoring.grading import control_names
     from flatfield.tasks.agents import as_configured
 

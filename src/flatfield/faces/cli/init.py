@@ -82,7 +82,7 @@ def claude_code(
 ) -> None:
     """Write sub-agents, commands, a skill, hooks and the MCP server's entry, as a plugin or into a project."""
     from flatfield.faces.claude_code.parts import PLUGIN, PROJECT, files
-    from flatfield.faces.claude_code.writing import write as put
+    from flatfield.faces.claude_code.parts import write as put
 
     if not shlex.split(program):
         raise FlatfieldError("--program is empty: say how flatfield is started, such as flatfield")
@@ -143,7 +143,7 @@ def _kept(wanted: Mapping[str, str], target: Path) -> tuple[str, ...]:
     Raises:
         FlatfieldError: one cannot be read.
     """
-    from flatfield.faces.claude_code.writing import SHARED
+    from flatfield.faces.claude_code.parts import SHARED
 
     there = [path for path in wanted if path not in SHARED and (target / path).is_file()]
     try:

@@ -257,7 +257,7 @@ def _serve_http(desk: ServerDesk, listening: Listening) -> None:
 
     from msgspec import structs
 
-    from flatfield.faces.mcp.web import PATH, bound, serve
+    from flatfield.faces.mcp.server import PATH, bound, serve
 
     with bound(listening) as opened:
         listening = structs.replace(listening, port=opened.getsockname()[1])

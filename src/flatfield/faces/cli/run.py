@@ -28,7 +28,7 @@ from flatfield.faces.cli.trust import Trust, access_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.faces.cli.environment import Environment
+    from flatfield.faces.cli.common import Environment
     from flatfield.records import AgentConfig, Event, Task, TrialRecord
     from flatfield.runs.single import Surroundings
     from flatfield.tasks.access import Access
@@ -132,7 +132,7 @@ def _around(project: Project, environ: Environment, access: Access, allow: Seque
         elif event.kind == "note":
             note(f"note: {event.text}")
 
-    from flatfield.faces.allowing import allowed
+    from flatfield.faces.storing import allowed
 
     opened, said = allowed(project, allow, access)
     notes(said)

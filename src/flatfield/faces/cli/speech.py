@@ -83,9 +83,8 @@ def _tell(to: Path | None) -> None:
         FlatfieldError: it is no event that is spoken of, or cannot be said.
         OSError: no process can be started for it.
     """
-    from flatfield.faces.speech.aside import say_aside
     from flatfield.faces.speech.hooks import hook_sentence
-    from flatfield.faces.speech.speaker import MUTE, find_voice
+    from flatfield.faces.speech.speaker import MUTE, find_voice, say_aside
 
     text = hook_sentence(sys.stdin.buffer.read())
     if to is not None and text:

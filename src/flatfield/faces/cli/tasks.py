@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from flatfield.records import Task
-    from flatfield.runs.proof.findings import Finding, Spoiled
+    from flatfield.runs.proof import Finding, Spoiled
     from flatfield.tasks.access import Access
 
 app = typer.Typer(
@@ -154,7 +154,7 @@ def check(
     solution must be graded alike five times, and every sabotage of it must be noticed. Prompts that talk about the
     harness are pointed out. How long the checks take is kept: in a run on this machine, they may take four times that.
     """
-    from flatfield.runs.proof.proving import check_tasks
+    from flatfield.runs.proof import check_tasks
     from flatfield.runs.readiness import wants_of
 
     access = _access(context, trust=trust)

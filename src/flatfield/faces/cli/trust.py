@@ -16,7 +16,7 @@ from flatfield.faces.cli.common import AsJson, environ_of, examples, note, print
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flatfield.faces.cli.environment import Environment
+    from flatfield.faces.cli.common import Environment
     from flatfield.tasks.access import Access, Answer, Want
     from flatfield.tasks.ledger import Contents, Ledger
     from flatfield.tasks.project import Project

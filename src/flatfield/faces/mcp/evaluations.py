@@ -21,19 +21,17 @@ from pydantic import BaseModel, Field
 
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, NotReady
 from flatfield.faces.forecasts import BASES, separating
-from flatfield.faces.mcp.answers import ExpectedAnswer, Plan, Progress, Status
-from flatfield.faces.mcp.arguments import files_of
 from flatfield.faces.mcp.desk import ADDRESS_REFUSED
 from flatfield.faces.mcp.listing import SUITES
 from flatfield.faces.mcp.reporting import stored
+from flatfield.faces.mcp.schemas import ExpectedAnswer, Plan, Progress, Status, files_of
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import dollars, many, seconds
 from flatfield.http.connecting import is_loopback
 from flatfield.records import Evaluation
-from flatfield.runs.order import new_run, ungradable
-from flatfield.runs.plan import how_often
+from flatfield.runs.order import how_often, new_run, ungradable
 from flatfield.runs.readiness import wants_of
-from flatfield.runs.run_lock import holder
+from flatfield.runs.scratch import holder
 from flatfield.tasks.access import folder_of, is_broad
 from flatfield.tasks.agents import select_agents
 from flatfield.tasks.loading import SUITE_PREFIX, load
@@ -46,8 +44,8 @@ if TYPE_CHECKING:
 
     from mcp.server.mcpserver import Context
 
-    from flatfield.faces.mcp.answers import RunState
     from flatfield.faces.mcp.desk import ServerDesk
+    from flatfield.faces.mcp.schemas import RunState
     from flatfield.records import Run
     from flatfield.runs.forecasting import Forecast, Line
     from flatfield.tasks.project import Project

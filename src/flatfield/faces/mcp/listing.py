@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from flatfield import tasks
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
-from flatfield.faces.mcp.answers import AgentRow, Agents, Others, Suite, TaskRow, Tasks
+from flatfield.faces.mcp.schemas import AgentRow, Agents, Others, Suite, TaskRow, Tasks
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import one_line, rate
 from flatfield.records import Usage

@@ -9,7 +9,7 @@ from msgspec import to_builtins
 
 from flatfield import plugins
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.mcp.answers import Card, Choice, Compared, Comparisons, Decided, ReportAnswer, brief
+from flatfield.faces.mcp.schemas import Card, Choice, Compared, Comparisons, Decided, ReportAnswer, brief
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import beginning, printable
 from flatfield.records import Weights
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from flatfield.faces.mcp.desk import ServerDesk
-    from flatfield.records import Comparison, Decision, Grade, ReportTraits, Run, RunResult, Scorecard
+    from flatfield.records import Comparison, Decision, Grade, Run, RunResult, Scorecard
     from flatfield.runs.store.store import Store
 
 LONGEST_CHARACTERS = 20_000
@@ -29,12 +29,6 @@ LONGEST_CHARACTERS = 20_000
 MOST_CARDS = 40
 MOST_LISTED = 20
 """So many scorecards, and so many reasons or agents of one kind, are in a structured answer."""
-
-
-def formats() -> Mapping[str, ReportTraits]:
-    """The formats of reports that a client can be given, by their names: all but those that are drawn on a terminal."""
-    found = {name: plugins.report_traits(name) for name in plugins.names("report")}
-    return {name: traits for name, traits in found.items() if not traits.on_terminal}
 
 
 def stored(desk: ServerDesk, run: str) -> tuple[Store, Run]:

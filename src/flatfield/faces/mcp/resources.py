@@ -13,14 +13,12 @@ from pydantic import Field
 from flatfield import plugins
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.mcp import evaluations
-from flatfield.faces.mcp.arguments import files_of
 from flatfield.faces.mcp.listing import hops, lop_text, offers
-from flatfield.faces.mcp.reporting import formats
-from flatfield.faces.plain_json import json_of
+from flatfield.faces.mcp.schemas import files_of, formats
 from flatfield.faces.storing import store_of
 from flatfield.faces.transcript import transcript
-from flatfield.faces.wording import printable
-from flatfield.runs.plan import how_often, roster
+from flatfield.faces.wording import json_of, printable
+from flatfield.runs.order import how_often, roster
 from flatfield.runs.results import load_result
 from flatfield.tasks.agents import is_control
 from flatfield.tasks.loading import SUITE_PREFIX, suites

@@ -1,14 +1,27 @@
-"""The tools as clients are told of them: what a model needs, in few words, as every session pays for them."""
+"""What the tools are given and return, as pydantic models, and in how few words clients are told of it."""
 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+import shlex
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from mcp_types import CallToolResult, TextContent
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from flatfield import plugins
+from flatfield.faces.wording import printable
+from flatfield.tasks.loading import SUITE_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from mcp_types import Tool
+
+    from flatfield.records import ReportTraits
+
 
 _NAMES = frozenset({"properties", "$defs"})
 """Keys whose maps have names of our own as keys."""
@@ -21,13 +34,13 @@ def told(tool: Tool) -> Tool:
     return tool.model_copy(
         update={
             "description": inspect.cleandoc(tool.description or ""),
-            "input_schema": given(tool.input_schema),
+            "input_schema": given_to_clients(tool.input_schema),
             "output_schema": None if tool.output_schema is None else untitled(tool.output_schema),
         }
     )
 
 
-def given(schema: Mapping[str, Any]) -> dict[str, Any]:
+def given_to_clients(schema: Mapping[str, Any]) -> dict[str, Any]:
     """An input schema: no titles, nothing named elsewhere, no null for what may be left out, no bounds.
 
     All of it is still checked, and null is taken for what is left out.
@@ -68,3 +81,382 @@ def _short(value: Any, known: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any p
         for key, part in found.items()
         if key not in _REFUSED and (key != "default" or part)
     }
+
+
+# What the tools are given, as pydantic models and annotated types: the SDK makes input schemas of them.
+
+
+def formats() -> Mapping[str, ReportTraits]:
+    """The formats of reports that a client can be given, by their names: all but those that are drawn on a terminal."""
+    found = {name: plugins.report_traits(name) for name in plugins.names("report")}
+    return {name: traits for name, traits in found.items() if not traits.on_terminal}
+
+
+class GivenLimits(BaseModel):
+    """What the agent may use at most; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    turns: int | None = Field(None, gt=0, description="else 20")
+    seconds: float | None = Field(None, gt=0, description="active; else 300")
+    output_tokens: int | None = Field(None, gt=0, description="else 16000")
+    cost_usd: float | None = Field(None, gt=0)
+
+
+class GivenWeights(BaseModel):
+    """How much each grade counts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    performance: float = Field(0, ge=0)
+    speed: float = Field(0, ge=0)
+    cost: float = Field(0, ge=0)
+
+
+class GivenConstraints(BaseModel):
+    """Limits, per trial."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_performance: Literal["S", "A", "B", "C", "D", "F"] | None = None
+    max_seconds: float | None = Field(None, gt=0)
+    max_cost_usd: float | None = Field(None, ge=0)
+
+
+def _format(given: str) -> str:
+    """A format that a client can be given.
+
+    Raises:
+        PydanticCustomError: there is no such format; it names those that there are.
+    """
+    names = [f"'{name}'" for name in formats()]
+    if f"'{given}'" not in names:
+        raise PydanticCustomError("format", "Input should be {known}", {"known": " or ".join(names)})
+    return given
+
+
+def _with_formats(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(formats())
+
+
+def _listed(given: object) -> object:
+    """A list, with commas or not; a name alone is a list of one: a model that means one often leaves the list out."""
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        return given
+    return [part.strip() for text in texts for part in text.split(",") if part.strip()]
+
+
+def _alone(given: object) -> object:
+    """A path alone is a list of one; it may hold commas and spaces, so that only who sees the files can part it."""
+    return [given] if isinstance(given, str) else given
+
+
+def files_of(given: Sequence[str], is_there: Callable[[str], bool]) -> tuple[str, ...]:
+    """The files, folders and suites that texts name: one each, or several with commas or spaces between them.
+
+    A text that is there as it is, is one. Words are put together to the longest names that are there; where one is not,
+    the text stays whole, to be told of as it was written.
+    """
+    found: list[str] = []
+    for text in given:
+        parts = [text] if is_there(text) else text.replace("\n", ",").split(",")
+        for part in filter(None, map(str.strip, parts)):
+            found += [part] if is_there(part) else _words(part, is_there)
+    return tuple(dict.fromkeys(found))
+
+
+def _words(text: str, is_there: Callable[[str], bool]) -> list[str]:
+    try:
+        words = shlex.split(text) if "'" in text or '"' in text else text.split()
+    except ValueError:
+        return [text]  # a quote that is not closed
+    found: list[str] = []
+    while words:
+        ends = range(len(words), 0, -1)
+        end = next((end for end in ends if is_there(" ".join(words[:end]))), None)
+        if end is None and not words[0].startswith(SUITE_PREFIX):
+            return [text]
+        found.append(" ".join(words[: end or 1]))
+        words = words[end or 1 :]
+    return found
+
+
+PromptText = Annotated[str, Field(description="what to do")]
+Model = Annotated[str | None, Field(description="configured model, e.g. gpt-oss:20b")]
+Provider = Annotated[str | None, Field(description="whose model, e.g. ollama")]
+AgentName = Annotated[str | None, Field(description="configured agent, instead of model")]
+Folder = Annotated[str | None, Field(description="folder to work in")]
+LimitsGiven = Annotated[GivenLimits | None, Field(description="most it may use")]
+Background = Annotated[bool, Field(description="return at once; then agent_result")]
+ContinueTrial = Annotated[str | None, Field(description="go on with this trial's agent and conversation", min_length=1)]
+Trial = Annotated[str, Field(description="trial id; else the latest")]
+AgentWait = Annotated[float, Field(description="for its end", ge=0, le=3600)]
+Cancel = Annotated[bool, Field(description="end it now")]
+PlainLops = Annotated[list[str], BeforeValidator(_alone)]
+PlainNames = Annotated[list[str] | None, BeforeValidator(_listed)]
+PlainCount = Annotated[int | None, Field(gt=0)]
+Lops = Annotated[PlainLops, Field(description="LOP files, folders, suite:NAME")]
+AgentNames = Annotated[PlainNames, Field(description="names or globs; else the files' own")]
+Hop = Annotated[str | None, Field(description="HOP file: how to evaluate")]
+Repeats = Annotated[PlainCount, Field(description="trials per agent and task")]
+Judges = Annotated[PlainNames, Field(description="agents that grade rubrics")]
+Budget = Annotated[float | None, Field(description="most dollars", ge=0)]
+BudgetIgnores = Annotated[PlainNames, Field(description="agents whose price may be unknown")]
+BudgetSeconds = Annotated[float | None, Field(description="most seconds", ge=0)]
+Confirm = Annotated[bool, Field(description="the user agreed")]
+Resume = Annotated[str, Field(description="a stopped run, instead of lops")]
+RunId = Annotated[str, Field(description="its id", min_length=1)]
+RunOrNewest = Annotated[str, Field(description="else the newest")]
+WaitSeconds = Annotated[float, Field(description="for its end, 600 at most", ge=0, le=600)]
+Format = Annotated[str, AfterValidator(_format), Field(description="of the text", json_schema_extra=_with_formats)]
+TaskOrTag = Annotated[str, Field(description="task or tag; else all")]
+WeightsGiven = GivenWeights | None
+ConstraintsGiven = GivenConstraints | None
+Match = Annotated[str, Field(description="glob or part of a name; * for all")]
+Within = Annotated[str, Field(description="suite:NAME or folder")]
+Side = Annotated[str, Field(description="agent, cloud, local, last")]
+Against = Annotated[str, Field(description="another run")]
+
+
+# What the tools return, as pydantic models: the SDK makes output schemas of them.
+
+
+class Metadata(BaseModel):
+    """How a nano agent got there; null means "not known", never 0."""
+
+    agent: str
+    provider: str
+    model: str
+    answered_by: str | None = Field(default=None, description="the model that answered, as its replies name it")
+    address: str | None = Field(default=None, description="where it was asked, if not at its vendor's own address")
+    stop: str = Field(description="answered, or which limit or failure ended it; working: it has not ended")
+    turns: int | None = None
+    tool_calls: int | None = None
+    files_changed: list[str] = Field(default_factory=list, description="by the agent's own calls, nobody else's")
+    input_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+    active_seconds: float = Field(default=0.0, description="model and tools, without waiting, loading and retries")
+    first_token_seconds: float | None = None
+    trial: str = Field(
+        description="its id: for agent_result and continue_trial; `flatfield show` prints all that happened"
+    )
+
+
+class Delegated(BaseModel):
+    """What a nano agent did with a prompt."""
+
+    success: bool | None = Field(description="null: it is still at work")
+    result: str = Field(description="the agent's final answer")
+    error: str | None = Field(description="why it did not succeed, in one sentence")
+    execution_time_seconds: float = Field(description="the agent's own time: active_seconds")
+    metadata: Metadata
+
+
+# What the tools on agents, tasks and runs return, as pydantic models: the SDK makes output schemas of them.
+
+
+RunState = Literal["running", "finished", "stopped", "not started"]
+
+
+def seen(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """A JSON value with what others wrote in it made visible: clients print it on terminals."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {seen(key): seen(item) for key, item in value.items()}
+    return list(map(seen, value)) if isinstance(value, list) else value
+
+
+def brief(answer: BaseModel) -> CallToolResult:
+    """A tool's result without what says nothing: fields that are as they are when nothing is known."""
+    told = seen(answer.model_dump(mode="json", exclude_defaults=True))
+    text = msgspec.json.encode(told).decode()
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=told)
+
+
+class AgentRow(BaseModel):
+    """One agent that can be handed a prompt."""
+
+    name: str
+    ready: bool = Field(description="its key, model or server is there; no request was made of a model")
+    provider: str
+    model: str = Field(default="", description="left out where it is the name")
+    price: str = Field(default="", description="dollars per million tokens, input/output; left out: not known")
+    good_at: str = Field(default="", description="by this project's own trials")
+    source: str = Field(default="", description="the file it was read from; left out: flatfield brings it along")
+    description: str = ""
+    why_not: str = ""
+
+
+class Others(BaseModel):
+    """Agents that are not listed one by one."""
+
+    why: str
+    agents: str
+
+
+class Agents(BaseModel):
+    """The roster, those that are ready first."""
+
+    agents: list[AgentRow]
+    others: list[Others] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+
+
+class TaskRow(BaseModel):
+    """One LOP, and what evaluate is given to run it."""
+
+    lop: str
+    title: str = ""
+    level: int | None = None
+    tags: list[str] = Field(default_factory=list)
+    problem: str = Field(default="", description="why it cannot be read")
+
+
+class Suite(BaseModel):
+    """A built-in suite."""
+
+    lop: str
+    tasks: int
+
+
+class Tasks(BaseModel):
+    """The LOPs that evaluate can be given, and the HOPs."""
+
+    tasks: list[TaskRow]
+    suites: list[Suite] = Field(default_factory=list)
+    hops: list[str] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+
+
+class Progress(BaseModel):
+    """How far one agent has come in an evaluation."""
+
+    agent: str
+    done: int
+    measured: int
+
+
+class Status(BaseModel):
+    """How far an evaluation has come."""
+
+    said: str = Field(description="the same in one sentence, and what to call next")
+    run: str = Field(description="empty: none was started")
+    title: str
+    state: RunState
+    trials_planned: int
+    trials_done: int
+    trials_measured: int
+    spent_usd: float | None = Field(
+        description="what is known to have been spent, on judges too; null: nothing is known"
+    )
+    agents: list[Progress]
+    notes: list[str] = Field(default_factory=list)
+    report: str = Field(description="the resource that holds its report")
+
+
+class ExpectedAnswer(BaseModel):
+    """What one agent's trials, or one judge's verdicts, will probably take."""
+
+    name: str
+    trials: int
+    usd: float | None = Field(description="null: no price known")
+    active_seconds: float
+    known_from: str
+
+
+class Plan(BaseModel):
+    """What an evaluation will probably take; nothing was asked of anybody."""
+
+    answer: str
+    trials: int
+    usd: float | None = Field(description="null: no price known for some")
+    most_usd: float | None = Field(description="by the limits of the trials; null: no bound")
+    minutes: float
+    agents: list[ExpectedAnswer]
+    judges: list[ExpectedAnswer] = Field(default_factory=list)
+    telling_apart: list[str]
+    notes: list[str] = Field(default_factory=list)
+
+
+class Card(BaseModel):
+    """One agent's grades: letter and score, null where not measured; means per trial."""
+
+    agent: str
+    overall: str | None
+    performance: str | None
+    speed: str | None
+    cost: str | None
+    ranks: list[int] | None = Field(description="best and worst that the certainty allows; null: a control")
+    trials: int
+    measured: int
+    seconds: float | None
+    usd: float | None
+    wrong_claims: int = Field(description="trials that it took for done, and checks say were not")
+
+
+class Excluded(BaseModel):
+    """An agent that a decision left out."""
+
+    agent: str
+    reason: str
+
+
+class Decided(BaseModel):
+    """Which agent to use, why, and how sure that is."""
+
+    answer: str = Field(description="the sentence that every report of the run says too")
+    caveats: list[str] = Field(description="what has to be said with it")
+    recommended: str | None
+    runner_up: str | None
+    reasons: list[str]
+    confidence: str
+    front: list[str]
+    excluded: list[Excluded]
+
+
+class Choice(Decided):
+    """A decision, and of which run it is."""
+
+    run: str
+    task: str = Field(default="", description="the task or tag that it is for; empty: all of the run")
+
+
+class ReportAnswer(BaseModel):
+    """A run's decision and grades. Markdown is the text of the result; other formats are here too."""
+
+    answer: str
+    run: str
+    title: str
+    decision: Decided
+    scorecards: list[Card] = Field(description="best first")
+    left_out: int = Field(default=0, description="so many more scorecards are in the resource alone")
+    text: str = Field(default="", description="the report in the format asked for, where that is not Markdown")
+    format: str
+    complete: bool = Field(description="false: the text is its beginning, the resource holds all of it")
+    resource: str
+
+
+class Compared(BaseModel):
+    """Two sides on the same tasks: `difference` is first minus second, in performance."""
+
+    sentence: str
+    first: str
+    second: str
+    verdict: str
+    difference: float
+    interval: list[float] | None = Field(description="95%; null: too few tasks")
+    probability: float | None = Field(description="of the first being the better")
+    tasks: int
+    trials: list[int]
+    left_out: int = Field(description="tasks that were not done by both, or not the same")
+
+
+class Comparisons(BaseModel):
+    """One or more comparisons."""
+
+    comparisons: list[Compared]

@@ -13,9 +13,21 @@ from pydantic import BaseModel
 
 from flatfield.agent.files.changed import Beside
 from flatfield.errors import FlatfieldError
-from flatfield.faces.mcp import arguments as given
 from flatfield.faces.mcp import evaluations, listing, reporting
-from flatfield.faces.mcp.answers import (
+from flatfield.faces.mcp import schemas as given
+from flatfield.faces.mcp.delegating import (
+    AtWork,
+    Call,
+    CallNames,
+    Shared,
+    delegate,
+    order_of,
+    planned,
+    still_working,
+    trial_of,
+)
+from flatfield.faces.mcp.desk import client_roots
+from flatfield.faces.mcp.schemas import (
     Agents,
     Choice,
     Comparisons,
@@ -27,9 +39,6 @@ from flatfield.faces.mcp.answers import (
     brief,
     seen,
 )
-from flatfield.faces.mcp.at_work import AtWork, Call
-from flatfield.faces.mcp.delegating import CallNames, Shared, delegate, order_of, planned, still_working, trial_of
-from flatfield.faces.mcp.desk import client_roots
 from flatfield.faces.wording import printable
 from flatfield.http.services import Kept
 from flatfield.runs.traffic.lanes import Lanes

@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section
 from flatfield.faces.comparisons import sentence
-from flatfield.faces.reports._chains import long_chain, reliability
-from flatfield.faces.reports._criteria import criteria
+from flatfield.faces.reports._criteria import criteria, published_section
 from flatfield.faces.reports._judging import judging
 from flatfield.faces.reports._manifest import manifest_section
-from flatfield.faces.reports._metrics import metrics, tasks_apart
-from flatfield.faces.reports._published import published_section
-from flatfield.faces.reports._ranking import full_ranking, grades, places, targets
+from flatfield.faces.reports._metrics import long_chain, metrics, reliability, tasks_apart
+from flatfield.faces.reports._ranking import full_ranking, grades, letters, places, skills, targets
 from flatfield.faces.reports._responses import responses
-from flatfield.faces.reports._skills import skills
-from flatfield.faces.reports._summary import letters
 from flatfield.faces.wording import many
 from flatfield.scoring.comparing import asked_for
 

@@ -1,4 +1,4 @@
-"""Who did best: grades, places, targets; the controls in a table of their own."""
+"""Who did best: grades, places and targets, letters by task, skills; the controls in a table of their own."""
 
 from __future__ import annotations
 
@@ -6,12 +6,138 @@ from typing import TYPE_CHECKING
 
 from flatfield.faces.advice import in_short, per_trial
 from flatfield.faces.blocks import Section, Table
-from flatfield.faces.wording import UNKNOWN, dollars, letter, rank, seconds
+from flatfield.faces.drawing import GAP, WIDTH
+from flatfield.faces.wording import UNKNOWN, dollars, letter, one_line, rank, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flatfield.records import RunResult, Scorecard
+    from flatfield.records import Cell, RunResult, Scorecard, SkillScore
+
+
+# Task × agent: one letter each for performance, speed and cost.
+
+
+MOST_TASKS = 9
+"""Tasks side by side in one table of 100 columns; more make more tables, of nearly equal widths."""
+
+
+def letters(result: RunResult, *, brief: bool = False) -> Section:
+    """Performance, speed, cost of each cell; controls, which are on no scale, by performance alone."""
+    tasks = [task.id for task in result.run.tasks]
+    cells = {(cell.task, cell.agent): cell for cell in result.grading.cells}
+    size = _size(len(tasks))
+    parts = [(start, tasks[start : start + size]) for start in range(0, len(tasks), size)]
+    contenders = [card.agent for card in ranked(result)]
+    others = [card.agent for card in controls(result)]
+    text = (
+        "Letters are performance, speed, cost on the relative scale; · stands for not measured. Controls:"
+        " performance alone."
+    )
+    return Section(
+        title="Results Summary" if brief else "Letters by Task",
+        paragraphs=(text,),
+        items=legend(result),
+        tables=(
+            *(_table("agent", part, contenders, cells) for part in parts if contenders),
+            *(_table("control", part, others, cells) for part in parts if others),
+        ),
+    )
+
+
+def legend(result: RunResult) -> tuple[str, ...]:
+    """`T1 = task (level 2)`, in the run's order."""
+    return tuple(
+        f"T{number} = {task.id}" + ("" if task.level is None else f" (level {task.level})")
+        for number, task in enumerate(result.run.tasks, start=1)
+    )
+
+
+def numbers(result: RunResult) -> dict[str, str]:
+    """The short name of each task: T1, T2 and so on."""
+    return {task.id: f"T{number}" for number, task in enumerate(result.run.tasks, start=1)}
+
+
+def _size(tasks: int) -> int:
+    tables = -(-tasks // MOST_TASKS) or 1
+    return -(-tasks // tables) or 1
+
+
+def _table(
+    kind: str, part: tuple[int, Sequence[str]], agents: Sequence[str], cells: dict[tuple[str, str], Cell]
+) -> Table:
+    start, tasks = part
+    columns = (kind, *(f"T{number}" for number in range(start + 1, start + 1 + len(tasks))))
+    read = _three if kind == "agent" else _one
+    rows = tuple((agent, *(read(cells.get((task, agent))) for task in tasks)) for agent in agents)
+    return Table(columns=columns, rows=rows, names=frozenset({kind}), whole=True)
+
+
+def _three(cell: Cell | None) -> str:
+    if cell is None:
+        return ""
+    found = (cell.performance.letter, cell.speed.relative.letter, cell.cost.relative.letter)
+    return " ".join(each or "·" for each in found)
+
+
+def _one(cell: Cell | None) -> str:
+    return "" if cell is None else cell.performance.letter or "·"
+
+
+# What each agent is good at: one column a skill.
+
+
+AGENT_WIDTH = 36
+"""Columns kept for agents' names, which may fold; the rest is the skills'."""
+CELL_WIDTH = len("S 1.00 (9,999)")
+SKILL_CHARACTERS = 30
+
+
+def skills(result: RunResult) -> Iterator[Section]:
+    """Letter, score and number of checks of each agent and skill, where checks name any."""
+    names = skill_names(result)
+    if not names:
+        return
+    groups = (("agent", ranked(result)), ("control", controls(result)))
+    tables = tuple(_skill_table(kind, part, cards) for part in _parts(names) for kind, cards in groups if cards)
+    text = "Letter and weighted mean of the checks that name the skill, and how many of them were measured."
+    yield Section(title="Skills", paragraphs=(text,), tables=tables)
+
+
+def skill_names(result: RunResult) -> tuple[str, ...]:
+    """All skills that were measured in the run, sorted."""
+    return tuple(sorted({each.skill for card in result.grading.scorecards for each in card.skills}))
+
+
+def _parts(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """As many skills side by side as fit."""
+    part: list[str] = []
+    used = AGENT_WIDTH
+    for name in names:
+        width = len(GAP) + max(len(one_line(name, SKILL_CHARACTERS)), CELL_WIDTH)
+        if part and used + width > WIDTH:
+            yield tuple(part)
+            part, used = [], AGENT_WIDTH
+        part.append(name)
+        used += width
+    yield tuple(part)
+
+
+def _skill_table(kind: str, names: Sequence[str], cards: Sequence[Scorecard]) -> Table:
+    columns = (kind, *(one_line(name, SKILL_CHARACTERS) for name in names))
+    rows = []
+    for card in cards:
+        found = {each.skill: each for each in card.skills}
+        rows.append((card.agent, *(_cell(found.get(name)) for name in names)))
+    return Table(columns=columns, rows=tuple(rows), names=frozenset({kind}), whole=True)
+
+
+def _cell(found: SkillScore | None) -> str:
+    return UNKNOWN if found is None else f"{found.letter} {found.score:.2f} ({found.n:,})"
+
+
+# Who did best: grades, places, targets; the controls in a table of their own.
+
 
 GRADES = ("overall", "performance", "speed", "cost")
 NAMES = frozenset({"agent", "control"})

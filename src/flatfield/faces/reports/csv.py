@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from flatfield.faces.reports._escape import csv_cell
-from flatfield.faces.reports._skills import skill_names
+from flatfield.faces.reports._ranking import skill_names
 from flatfield.faces.reports.json import rows
 from flatfield.faces.wording import printable
 from flatfield.records import ReportTraits

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flatfield.faces.comparisons import sentence
-from flatfield.faces.plain_json import json_of
+from flatfield.faces.wording import json_of
 from flatfield.records import ReportTraits
-from flatfield.scoring.chain import chain_of, chains, is_scaffolds
+from flatfield.scoring.chain import chain_of, chains, is_scaffolds, passing
 from flatfield.scoring.comparing import asked_for
 from flatfield.scoring.decision import Constraints, decide
 from flatfield.scoring.fairness.conditions import abandoned_sum, device_figures, output_tokens_per_second
-from flatfield.scoring.passing import passing
 from flatfield.scoring.performance import trial_scores
 from flatfield.scoring.published import compare_published
 

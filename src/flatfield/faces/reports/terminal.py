@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from flatfield.faces.advice import counted, in_short
 from flatfield.faces.drawing import WIDTH, draw, plain_console, wrapped
 from flatfield.faces.reports._content import compact
-from flatfield.faces.reports._ranking import full_ranking
-from flatfield.faces.reports._summary import letters
+from flatfield.faces.reports._ranking import full_ranking, letters
 from flatfield.records import ReportTraits
 
 if TYPE_CHECKING:

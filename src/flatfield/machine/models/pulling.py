@@ -15,8 +15,15 @@ from flatfield.errors import NotFound, NotReady, StoreError
 from flatfield.machine.llama import DEFAULT_CONTEXT_TOKENS
 from flatfield.machine.llama.hosting import LocalServer, ServerSpec, start_server, usable_threads
 from flatfield.machine.memory import machine_memory
-from flatfield.machine.models.hub import Hub
-from flatfield.machine.models.incoming import CHUNK_BYTES, ExpectedFile, Incoming, part_path, recorded_sha256, sole_pull
+from flatfield.machine.models.incoming import (
+    CHUNK_BYTES,
+    ExpectedFile,
+    Hub,
+    Incoming,
+    part_path,
+    recorded_sha256,
+    sole_pull,
+)
 from flatfield.machine.models.known import known_model, require_disk, require_memory
 from flatfield.machine.models.places import (
     arrived_bytes,

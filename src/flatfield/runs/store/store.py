@@ -14,7 +14,7 @@ from msgspec import structs
 from flatfield import json_text
 from flatfield.errors import NotFound, StoreError
 from flatfield.records import Run, RunSummary, TrialPlan, TrialRecord, Verdict
-from flatfield.runs.plan import NEWEST, parse_trial_id
+from flatfield.runs.order import NEWEST, parse_trial_id
 from flatfield.runs.store import database, tables, underway
 from flatfield.runs.store.codec import decode, encode
 from flatfield.runs.store.database import damaged, open_reader, store_error

@@ -25,7 +25,6 @@ from flatfield.records import (
     Turn,
     Verdict,
 )
-from flatfield.scoring.judge.prompt import ITEM, LIST, SYSTEM_PROMPT
 from flatfield.scoring.judge.reliability import (
     Pair,
     TrustFigure,
@@ -36,6 +35,7 @@ from flatfield.scoring.judge.reliability import (
     weighted_kappa,
 )
 from flatfield.scoring.judge.reply import LETTERS
+from flatfield.scoring.judge.request import ITEM, LIST, SYSTEM_PROMPT
 from flatfield.scoring.scales import mean
 
 if TYPE_CHECKING:

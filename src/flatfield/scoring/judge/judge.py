@@ -19,9 +19,19 @@ from msgspec import structs
 from flatfield import plugins
 from flatfield.records import MIDPOINTS, Placed, Verdict
 from flatfield.scoring.judge.blinding import Blinder
-from flatfield.scoring.judge.prompt import PromptWriter, is_small, room, schema
 from flatfield.scoring.judge.reply import Mark, read_item, read_list, with_evidence
-from flatfield.scoring.judge.request import Bench, JudgeReply, Question, Spent, shares, total
+from flatfield.scoring.judge.request import (
+    Bench,
+    JudgeReply,
+    PromptWriter,
+    Question,
+    Spent,
+    is_small,
+    room,
+    schema,
+    shares,
+    total,
+)
 from flatfield.scoring.scales import letter_of, mean
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Struct, UnsetType, field
 
 from flatfield.records import Check, VerifierTraits
+from flatfield.scoring.protocols import listing, read_map
 from flatfield.scoring.verifying.matching import (
     Match,
     contained,
@@ -22,7 +23,6 @@ from flatfield.scoring.verifying.matching import (
     shown,
     without_fence,
 )
-from flatfield.scoring.verifying.options import listing, read_map
 
 if TYPE_CHECKING:
     from flatfield.records import Task

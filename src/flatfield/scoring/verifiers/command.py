@@ -19,7 +19,7 @@ from flatfield.agent.tools.run_command import command_problem
 from flatfield.errors import FlatfieldError
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.records import Check, VerifierTraits
-from flatfield.scoring.verifying.options import read_map
+from flatfield.scoring.protocols import read_map
 from flatfield.scoring.verifying.pytest_run import PytestRun, Reported, programs, runs_pytest
 from flatfield.scoring.verifying.verification import place, read_hidden
 

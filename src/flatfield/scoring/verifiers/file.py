@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from flatfield.agent.workspace import changes
 from flatfield.errors import ToolError
 from flatfield.records import Check, VerifierTraits
+from flatfield.scoring.protocols import listing, read_map
 from flatfield.scoring.verifying.matching import (
     Match,
     equal_json,
@@ -21,7 +22,6 @@ from flatfield.scoring.verifying.matching import (
     pattern_problem,
     search,
 )
-from flatfield.scoring.verifying.options import listing, read_map
 from flatfield.scoring.verifying.reading import NotThere, absent, read_file
 
 if TYPE_CHECKING:

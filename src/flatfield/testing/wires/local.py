@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from flatfield.testing.wires.openai_chat import ChatWire
-from flatfield.testing.wires.openai_chat.rules import LLAMA_CPP
+from flatfield.testing.wires.openai_chat import LLAMA_CPP, ChatWire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
