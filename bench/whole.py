@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -35,6 +36,7 @@ PROVIDER = "openai-chat"
 Figures = dict[str, list[tuple[float, float]]]
 CONCURRENT = 100
 KEPT = "bodies.jsonl"
+PATH = os.pathsep.join((str(HERE.parent / "src"), str(HERE.parent)))
 TASK = """\
 ---
 id: reading
@@ -70,13 +72,13 @@ def ours(base_url: str, trials: int) -> list[str]:
     return ["-m", "flatfield", "eval", "task.md", *options]
 
 
-def run(folder: Path, command: Sequence[str], *, path: str = "") -> tuple[float, float]:
-    """CPU and wall seconds of a whole Python process."""
+def run(folder: Path, command: Sequence[str]) -> tuple[float, float]:
+    """CPU and wall seconds of a whole Python process, with this project's modules."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     ended = subprocess.run(
         [sys.executable, *command],
         cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": path},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": PATH},
         check=False,
         capture_output=True,
         text=True,
@@ -148,7 +150,7 @@ def both(folder: Path, base_url: str, mode: str, trials: int, rounds: int) -> Fi
     loop = ["-m", "bench.whole", "--bare", base_url, "--folder", str(folder), "--trials", str(trials), "--mode", mode]
     figures: Figures = {"bare": [], "flatfield": []}
     for _ in range(rounds):
-        figures["bare"].append(run(folder, loop, path=str(HERE.parent)))
+        figures["bare"].append(run(folder, loop))
         figures["flatfield"].append(run(folder, ours(base_url, trials)))
     return figures
 

@@ -7,6 +7,7 @@ about other programs than ours: which paths are protected, and what Claude Code 
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,13 +146,18 @@ def _texts(node: ast.expr, known: Mapping[str, ast.expr]) -> Iterator[str]:
 # ---------------------------------------------------------------------------- the rule
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def seen(look: Look, names: Collection[str], *folders: str) -> list[str]:
     """Where it is broken, `folders` being where the names are at home."""
     found = []
     for path in sorted(HOUSE.rglob("*.py")):
         place = path.relative_to(HOUSE).as_posix()
         if not place.startswith((*folders, *EXCEPTED)):
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            tree = parsed(path)
             found += [f"{place}:{node.lineno}: {ast.unparse(node)}" for node in look(tree, names)]
     return found
 

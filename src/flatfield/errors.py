@@ -19,16 +19,36 @@ Interrupted is no error but a cancellation, which must go on as one: with it goe
 from __future__ import annotations
 
 import asyncio
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from flatfield.records import Leftover, Mistake
 
 
+class Step(StrEnum):
+    """What helps, where each face has a name of its own for it; the value is the shell's."""
+
+    LIST_AGENTS = "flatfield agents"
+    LIST_TASKS = "flatfield tasks list"
+    EVALUATE = "flatfield eval"
+    REPORT = "flatfield report"
+
+
 class FlatfieldError(Exception):
-    """Base of all errors a user can cause or meet; `str(error)` is one clear sentence."""
+    """Base of all errors a user can cause or meet; `str(error)` is one clear sentence.
+
+    It is put together of its arguments: texts, and steps, which `worded` tells in another face's words.
+    """
+
+    def __str__(self) -> str:
+        return self.worded({})
+
+    def worded(self, words: Mapping[Step, str]) -> str:
+        """The sentence with a face's own words for the steps that it has."""
+        return "".join(words.get(part, part) if isinstance(part, Step) else str(part) for part in self.args)
 
 
 class InvalidFiles(FlatfieldError):

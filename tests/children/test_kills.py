@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 KINDS = ("bubblewrap", "unsafe", "scaffold", "verifier", "speech", "generating", "server")
 PATIENCE_SECONDS = 60.0
 """How long what should go may take on a busy machine; it takes a fraction of a second."""
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are told by /proc")
+pytestmark = [
+    pytest.mark.whole,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are told by /proc"),
+]
 
 
 class Killing:

@@ -32,7 +32,7 @@ FOLDER = os.environ.get("FLATFIELD_TEST_CLIENTS", "")
 collect_ignore_glob = [] if FOLDER else ["*.py"]
 
 MARK = "STAGE_MARK"
-CLIENT_SECONDS = 90.0
+CLIENT_SECONDS = 240.0
 LEAVING_SECONDS = 60.0
 NAMESPACED = re.compile(rb'"name": ?"(mcp__[a-z]+)__([a-z_]+)"')
 Vendor = Callable[..., FakeServer]
@@ -150,8 +150,12 @@ class Lenient:
 
 @pytest.fixture
 def vendor() -> Vendor:
-    """Make a vendor's server: (provider, function of request and number)."""
-    return lambda provider, script: FakeServer(Lenient(new_wire(provider), spaced=provider == "openai"), script)
+    """Make a vendor's server: (provider, function of request and number), and what else a `FakeServer` is given."""
+
+    def make(provider: str, script: Any, **options: Any) -> FakeServer:
+        return FakeServer(Lenient(new_wire(provider), spaced=provider == "openai"), script, **options)
+
+    return make
 
 
 @pytest.fixture

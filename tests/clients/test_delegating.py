@@ -36,6 +36,7 @@ def claude(stage: Any, base_url: str, *more: str) -> tuple[list[str], dict[str, 
     argv = ["claude", "-p", PROMPT, "--mcp-config", str(stage.home / "mcp.json"), "--strict-mcp-config"]
     argv += ["--allowedTools", TOOLS["claude"], "--output-format", "stream-json", "--verbose"]
     keys = {"ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_API_KEY": DUMMY}
+    keys |= {"MCP_CONNECT_TIMEOUT_MS": "120000", "MCP_TIMEOUT": "120000"}  # a busy machine takes its time
     return argv, {**keys, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
 
 
@@ -47,7 +48,7 @@ def codex(stage: Any, base_url: str) -> tuple[list[str], dict[str, str]]:
         f'model_provider = "fake"\n[model_providers.fake]\nname = "fake"\nbase_url = "{base_url}"\n'
         'env_key = "FAKE_API_KEY"\nwire_api = "responses"\n'
         f"[mcp_servers.flatfield]\ncommand = {json.dumps(program)}\nargs = {json.dumps(arguments)}\n"
-        f'env = {{ {environ} }}\nstartup_timeout_sec = 30\nrequired = true\ndefault_tools_approval_mode = "approve"\n',
+        f'env = {{ {environ} }}\nstartup_timeout_sec = 120\nrequired = true\ndefault_tools_approval_mode = "approve"\n',
     )
     return ["codex", "exec", "--skip-git-repo-check", "--json", "-m", "gpt-5", PROMPT], {"FAKE_API_KEY": DUMMY}
 
@@ -69,7 +70,7 @@ def opencode(stage: Any, base_url: str) -> tuple[list[str], dict[str, str]]:
     models = {"fake-model": {"name": "fake", "tool_call": True}}
     options = {"baseURL": base_url, "apiKey": DUMMY}
     fake = {"npm": "@ai-sdk/openai-compatible", "name": "fake", "options": options, "models": models}
-    server = {"type": "local", "command": stage.server(), "environment": stage.server_environ, "timeout": 30_000}
+    server = {"type": "local", "command": stage.server(), "environment": stage.server_environ, "timeout": 120_000}
     config = {"provider": {"fake": fake}, "mcp": {"flatfield": server}, "autoupdate": False}
     stage.write(".config/opencode/opencode.json", config)
     argv = ["opencode", "run", "--format", "json", "-m", "fake/fake-model", PROMPT]

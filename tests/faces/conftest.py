@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 from msgspec import Struct
 
+from flatfield import plugins
 from flatfield.faces.cli import commands, with_values
 from flatfield.faces.cli.ending import run_command
+from flatfield.http import connecting
 from flatfield.records import (
     AgentConfig,
     Check,
@@ -34,7 +38,14 @@ from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 if TYPE_CHECKING:
     from pathlib import Path
 
-VARIABLES = (*key_variables(), "FLATFIELD_CONFIG", "FLATFIELD_DEBUG", "OLLAMA_HOST")
+VARIABLES = (
+    *key_variables(),
+    *connecting.FILES,
+    connecting.FOLDER,
+    "FLATFIELD_CONFIG",
+    "FLATFIELD_DEBUG",
+    "OLLAMA_HOST",
+)
 OSLO = """---
 id: oslo
 title: A capital
@@ -83,9 +94,30 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def put_together() -> Callable[[typer.Typer], Any]:
+    """Putting the command line together takes longer than most commands: done once for all that is installed."""
+    original = typer.main.get_command
+
+    @cache
+    def once(app: typer.Typer, _installed: tuple[str, ...]) -> Any:
+        return original(app)
+
+    def put_together(app: typer.Typer) -> Any:
+        return once(app, (*plugins.names("report"), *plugins.names("importer")))
+
+    return put_together
+
+
 @pytest.fixture
-def cli(project: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
+def cli(
+    project: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    put_together: Callable[[typer.Typer], Any],
+) -> Cli:
     """The command line, in this process, in the project's folder."""
+    monkeypatch.setattr(typer.main, "get_command", put_together)
 
     def run(*arguments: str) -> CompletedProcess[str]:
         capsys.readouterr()

@@ -64,7 +64,7 @@ def test_controls_are_no_contenders_and_are_not_listed(make_result: MakeResult, 
 
 def test_nobody_left_is_said(published: RunResult) -> None:
     said = advice(decide(published, Constraints(max_seconds=0)), published)
-    assert said.title.startswith("No agent to recommend: gpt-5-nano: too slow: 27.1 active seconds")
+    assert said.title.startswith("No agent to recommend: gpt-5-nano: too slow: 27.1 s active")
     assert said.points[0] == "no agent is left: relax a limit, or measure more"
 
 

@@ -10,12 +10,11 @@ import sqlite3
 import types
 import zlib
 from contextlib import closing, suppress
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
-import typer
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct, structs
@@ -26,7 +25,18 @@ from flatfield.faces.live import play, timeline
 from flatfield.faces.mcp import evaluations
 from flatfield.faces.mcp.desk import ServerDesk
 from flatfield.faces.mcp.reporting import choose, report_of
-from flatfield.records import AgentConfig, Evaluation, Reply, Run, Task, TrialRecord, Verdict, VerifierSpec, Wire
+from flatfield.records import (
+    AgentConfig,
+    Evaluation,
+    Reply,
+    Run,
+    RunResult,
+    Task,
+    TrialRecord,
+    Verdict,
+    VerifierSpec,
+    Wire,
+)
 from flatfield.runs.order import remaining
 from flatfield.runs.results import load_result
 from flatfield.runs.store.store import Store
@@ -44,6 +54,8 @@ if TYPE_CHECKING:
     from flatfield.vendors.base import Opening
 
     Cli = Callable[..., CompletedProcess[str]]
+
+pytestmark = pytest.mark.whole
 
 RUN = "20260101-000000-abcd"
 DEEP = '{"a":' * 10_000 + "1" + "}" * 10_000
@@ -218,6 +230,20 @@ def free(_reply: Reply) -> float:
     return 0.0
 
 
+class Whole(Store):
+    """A store whose results keep all that was said."""
+
+    figures = Store.trials
+
+
+def same_without_transcripts(project: Path, result: RunResult) -> None:
+    """No report reads what `Store.figures` leaves out."""
+    whole = load_result(Whole(project / ".flatfield"), RUN)
+    for form in plugins.names("report"):
+        render = plugins.load("report", form).render
+        assert render(result) == render(whole), form
+
+
 def look(cli: Cli, project: Path, trial: TrialRecord | None) -> None:
     """Ask every face; each answers, or says in one sentence what is wrong with what was asked."""
     asked: list[tuple[str, ...]] = [("report", RUN, "--format", form) for form in plugins.names("report")]
@@ -241,6 +267,9 @@ def look(cli: Cli, project: Path, trial: TrialRecord | None) -> None:
     store = Store(project / ".flatfield")
     result = load_result(store, RUN)
     asyncio.run(play(timeline(result), lambda _: None, FakeClock()))
+    same_without_transcripts(project, result)
+    measured = {trial.id: trial.failure is None for trial in store.trials(RUN)}
+    assert {row.id: row.failure is None for row in store.rows(RUN)} == measured
     with suppress(FlatfieldError):  # names that no plan can have
         remaining(result.run, result.trials)
     for verdict in asyncio.run(judge(result.run, result.trials, AgentConfig(name="j", provider="x"), grading, free)):
@@ -263,10 +292,8 @@ def look(cli: Cli, project: Path, trial: TrialRecord | None) -> None:
 
 
 @pytest.fixture
-def show(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Odd, bool], None]:
+def show(cli: Cli, project: Path) -> Callable[[Odd, bool], None]:
     """Stores it and asks every face; `as_is`: past the door that what flatfield itself stores goes through."""
-    # Putting the command line together takes longer than most commands, and is the same each time.
-    monkeypatch.setattr(typer.main, "get_command", cache(typer.main.get_command))
 
     def check(odd: Odd, as_is: bool) -> None:
         folder = project / ".flatfield"

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., CompletedProcess[str]]
 
+pytestmark = pytest.mark.whole
+
 RUN = "20260101-000000-abcd"
 SEEN_WRONGLY = "\x00\x07\x08\x1b\x7f\x80\x9b\u061c\u200e\u200f\u2028\u2029\u202e\u2066\u2069\udcff"
 ATTACK = (

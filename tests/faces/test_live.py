@@ -94,6 +94,15 @@ def test_what_runs_is_counted_and_passed_is_not_half_done(clock: FakeClock) -> N
     ]
 
 
+def test_on_a_usual_terminal_what_runs_stands_beside_the_time(clock: FakeClock) -> None:
+    view = LiveView(console(80)[0], plans("a", "b"), clock)
+    for agent in ("a", "b"):
+        view.observe(event("trial_started", agent))
+    assert table(view, 80)[-1] == "2 running, 0.00 s"
+    view.observe(finished("a"))
+    assert table(view, 80)[-1].startswith("1 running, 0.00 s")
+
+
 async def test_what_is_left_begins_with_the_forecast_and_goes_by_what_was_seen(clock: FakeClock) -> None:
     view = LiveView(console()[0], plans("a", repeats=100), clock, expected_seconds=3000.0)
     assert table(view)[-1] == "0.00 s, about 50 min left"

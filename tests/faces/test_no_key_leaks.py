@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     Cli = Callable[..., CompletedProcess[str]]
     Script = Callable[[dict[str, Any], int], FakeReply | Fault]
 
+pytestmark = pytest.mark.whole
+
 PROVIDERS = tuple(each.name for each in plugins.all_traits() if each.asks_server and not each.is_scaffold)
 KEYS = {f"{name.upper().replace('-', '_')}_PLANTED": f"pL4nted/{name}+key==0123456789" for name in PROVIDERS}
 HEADER_KEY, FILE_KEY = "pL4nted/header+key==0123456789", "pL4nted/dotenv+key==0123456789"

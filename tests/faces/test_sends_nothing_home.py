@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from flatfield.testing.fake_chat import FakeChat
 
+pytestmark = pytest.mark.whole
+
 WITNESS = """import os, sys
 
 EVENTS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "socket.sendmsg")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]
 
+pytestmark = pytest.mark.whole
+
 LOP = """---
 id: required-fields
 title: Which fields

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from flatfield.faces.transcript import transcript
 from flatfield.records import Check, FileChange, Reply, Sent, ToolCall, ToolResult, TrialRecord, Turn, Usage, Verdict
+
+pytestmark = pytest.mark.whole
 
 CALLS = (ToolCall(id="1", name="read_file", arguments='{"file_path":\n"x"}'), ToolCall(id="2", name="ls", arguments=""))
 USAGE = Usage(input_tokens=1200, cache_read_tokens=1000, output_tokens=30, reasoning_tokens=10)

@@ -14,7 +14,8 @@ from flatfield.records import Check, Failure, Grade, Interval, ScaleGrade, Trial
     ("value", "text"),
     [
         (None, "–"), (0.0, "0.00 s"), (0.424, "0.42 s"), (9.996, "10.0 s"), (12.34, "12.3 s"), (119.96, "2 min 0 s"),
-        (200.0, "3 min 20 s"), (3599.9, "60 min 0 s"),
+        (200.0, "3 min 20 s"), (3599.4, "59 min 59 s"), (3599.9, "1 h 0 min"), (7800.0, "2 h 10 min"),
+        (36 * 3600.0, "36 h 0 min"), (99 * 3600.0, "4 days 3 h"), (8_642_137.0, "100 days"), (1e8, "1,157 days"),
     ],
 )  # fmt: skip
 def test_seconds(value: float | None, text: str) -> None:

@@ -9,10 +9,12 @@ import string
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from flatfield.http.secrecy import Needles, Scrubber, Secrets, is_placeholder
+
+pytestmark = pytest.mark.whole
 
 PLACEHOLDERS = (
     "sk-no-key-required", "lm-studio", "not-needed", "EMPTY", "none", "ollama", "dummy", "your-api-key-here", "no-key",
@@ -75,7 +77,6 @@ def test_no_word_is_changed_whatever_keys_are_in_force(text: str, keys: list[str
 
 
 @given(TEXTS, TEXTS, REAL, st.integers(8, 200))
-@settings(max_examples=400)
 def test_nothing_is_left_of_a_real_key(before: str, after: str, key: str, length: int) -> None:
     assert not is_placeholder(key)
     prefix = max((prefix for prefix, _, _ in SHAPES if key.startswith(prefix)), key=len)

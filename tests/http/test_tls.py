@@ -32,10 +32,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.fixture(autouse=True)
 def _refused_handshakes() -> Iterator[None]:
     """What asyncio's server leaves of a handshake that a client breaks off goes now, and not in another test."""
+    gc.freeze()  # what is older, all other tests' modules among it, need not be looked through
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ from flatfield.records import (
 from flatfield.runs.evaluate import Conduct, evaluate, needs_commands
 from flatfield.runs.order import new_run
 from flatfield.runs.results import load_result
+from flatfield.runs.store import tables
 from flatfield.runs.store.store import Store
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.runs.traffic.servers import Attempt
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from flatfield.runs.scheduler import Summary
+
+pytestmark = pytest.mark.whole
 
 CONTAINS = VerifierSpec(kind="answer", options={"contains": "42"})
 RUBRIC = VerifierSpec(kind="rubric", options={"value": ["It is polite."]})
@@ -284,7 +287,7 @@ async def test_each_task_is_done_by_its_own_roster(sitting: Sitting) -> None:
 # ---------------------------------------------------------------------------- resuming
 
 
-async def test_resuming_does_only_what_is_missing(sitting: Sitting) -> None:
+async def test_resuming_does_only_what_is_missing(sitting: Sitting, monkeypatch: pytest.MonkeyPatch) -> None:
     down = True
 
     def script(request: dict[str, Any], _: int) -> FakeReply | Fault:
@@ -302,6 +305,10 @@ async def test_resuming_does_only_what_is_missing(sitting: Sitting) -> None:
         server.requests.clear()
         third = await sitting.evaluate(sitting.stored(run))
         assert (third.measured, server.requests) == ((), [])
+        monkeypatch.setattr(tables, "_trial", None)
+        fourth = await sitting.evaluate(sitting.stored(run))
+        assert fourth.measured == (), "where nothing is missing, no record is read"
+        monkeypatch.undo()
     assert all(record.failure is None for record in sitting.trials(run).values())
 
 

@@ -21,6 +21,8 @@ from flatfield.tasks.access import everything
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.whole
+
 LINE = "12 cables for Ivan in Arvika"
 WRITE = Task(
     id="write",
@@ -30,9 +32,11 @@ WRITE = Task(
     verifiers=(VerifierSpec(kind="file", options={"path": "arvika.txt", "matches": rf"\A{LINE}\n?\Z"}),),
 )
 LIMITS = Limits(turns=4, seconds=500, output_tokens=400)
+FEW = Limits(turns=2, seconds=500, output_tokens=200)
+"""Enough for a call and for what comes of it, whatever that is."""
 
 
-async def trials(model: str, tmp_path: Path, count: int) -> list[TrialRecord]:
+async def trials(model: str, tmp_path: Path, count: int, limits: Limits) -> list[TrialRecord]:
     """So many trials of one agent, one after the other; the model is loaded once."""
     agent = AgentConfig(name="a", provider="local", model=model, protocol="json", temperature=0.0)
     clock = SystemClock()
@@ -56,7 +60,7 @@ async def trials(model: str, tmp_path: Path, count: int) -> list[TrialRecord]:
                         agent=agent,
                         fingerprint="f",
                         task=WRITE,
-                        limits=LIMITS,
+                        limits=limits,
                         model_name="agent_1",
                         files=plan_copy(WRITE, tmp_path),
                     ),
@@ -82,7 +86,7 @@ def look_at(records: list[TrialRecord]) -> None:
 
 @pytest.mark.needs("model")
 async def test_the_smallest_model_goes_through_the_whole_loop(tmp_path: Path) -> None:
-    records = await trials(os.environ["FLATFIELD_TEST_MODEL"], tmp_path, 2)
+    records = await trials(os.environ["FLATFIELD_TEST_MODEL"], tmp_path, 2, FEW)
     look_at(records)
     first, second = ([turn.reply.text for turn in record.turns] for record in records)
     assert first == second, "at temperature 0 an empty cache gives the same answers"
@@ -94,6 +98,6 @@ async def test_the_smallest_model_goes_through_the_whole_loop(tmp_path: Path) ->
 async def test_half_a_billion_parameters_do_a_small_task(tmp_path: Path) -> None:
     """What it writes is in the file, and it ends by itself."""
     path = cache_folder(os.environ) / "models" / "qwen2.5-coder-0.5b.gguf"
-    (record,) = await trials(str(path), tmp_path, 1)
+    (record,) = await trials(str(path), tmp_path, 1, LIMITS)
     look_at([record])
     assert (record.stop, [check.score for check in record.checks]) == ("answered", [1.0])

@@ -272,7 +272,7 @@ async def test_when_the_budget_is_spent_the_rest_is_not_started_and_said_once(
     assert len(summary.measured) == len(memory.stored) == 3
     assert summary.not_started == {plan.id: "budget" for plan in plans[3:]}
     assert len(summary.notes) == 1
-    assert "$0.3 of the budget of $0.35" in summary.notes[0]
+    assert "$0.300 of the budget of $0.350" in summary.notes[0]
     assert [event.text for event in events if event.kind == "note"] == list(summary.notes)
 
 

@@ -12,6 +12,8 @@ import pytest
 from flatfield.machine.sandbox.container import owner_prefix
 from flatfield.runs.scratch import scratch_folder, sweep
 
+pytestmark = pytest.mark.whole
+
 HOLD = (
     "import sys\nfrom flatfield.runs.scratch import scratch_folder\n"
     "with scratch_folder() as folder:\n    (folder / 'work').mkdir()\n"

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 
     from flatfield.machine.protocols import Sandbox
     from flatfield.testing.clocks import FakeClock, IdleTime
+
+pytestmark = pytest.mark.whole
 
 MODEL = "secret-model"
 READ = ("read_file", '{"file_path": "a.txt"}')
@@ -460,6 +463,20 @@ async def test_stopped_at_any_step_leaves_a_record_and_no_workspace(
     assert record.failure.kind == "interrupted"
     before = step in {"copy", "snapshot"}
     assert (record.stop, len(record.turns)) == (("cancelled", 0) if before else ("answered", 2))
+
+
+async def test_a_trial_goes_to_a_thread_three_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trips: list[str] = []
+    for name in ("to_the_end", "whatever_comes"):
+        monkeypatch.setattr(trial, name, partial(counted, trips, getattr(trial, name)))
+    async with field(tmp_path) as here, FakeChat([FakeReply(calls=(READ,)), ANSWER]) as server:
+        assert (await here.run(agent(server.base_url))).failure is None
+    assert trips == ["_laid_out", "_looked_at", "_put_away"]
+
+
+async def counted(trips: list[str], real: Any, step: Any, *arguments: Any) -> Any:
+    trips.append(step.__name__)
+    return await real(step, *arguments)
 
 
 # ---------------------------------------------------------------------------- what holds for a trial

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from flatfield.runs.scheduler import Summary
 
+pytestmark = pytest.mark.whole
+
 WORK_ALONE = Weights(performance=1.0, speed=0.0, cost=0.0)
 
 

@@ -89,10 +89,10 @@ def test_limits_leave_agents_out_and_say_why() -> None:
     found = decide(published(), limits)
     why = reasons_of(found.excluded)
     assert why["claude-3-haiku"] == "performance C (0.65) is below B"
-    assert why["gpt-5"].startswith("too slow: 55.7 active seconds per trial on average, the limit is 40")
+    assert why["gpt-5"].startswith("too slow: 55.7 s active per trial on average, the limit is 40 s")
     assert set(why) | {"gpt-5-nano", "gpt-5-mini"} == {agent.name for agent in published().run.agents}
     dear = decide(published(), Constraints(min_performance="B", max_cost_usd=0.1))
-    assert reasons_of(dear.excluded)["claude-opus-4"].startswith("too dear: $0.39 per trial")
+    assert reasons_of(dear.excluded)["claude-opus-4"].startswith("too dear: $0.390 per trial")
 
 
 def test_other_weights_regrade() -> None:
@@ -211,7 +211,7 @@ def test_a_price_that_is_partly_known_is_said_with_how_far() -> None:
     graded = structs.replace(whole, trials=trials, grading=grade(whole.run, trials, ()))
     found = decide(graded, Constraints())
     assert found.caveats == ("a: cost known on 5 of 6 trials.",)
-    assert any("($0.02 per trial, known on 5 of 6)" in line for line in found.reasons)
+    assert any("($0.0200 per trial, known on 5 of 6)" in line for line in found.reasons)
     assert not found.excluded
 
 
@@ -353,3 +353,32 @@ def test_wrong_claims_of_both_are_told() -> None:
 def test_an_unknown_price_is_said_once() -> None:
     found = decide(result({"one": (1.0, 1.0, None), "other": (0.9, 2.0, None)}), Constraints())
     assert found.reasons[1].endswith("cost no price known")
+
+
+def test_amounts_of_any_size_are_said_as_people_say_them() -> None:
+    found = decide(result({"big": (1.0, 8_642_137.0, 12_374.5), "small": (0.9, 0.004, 0.000012)}), Constraints())
+    said = " ".join(found.reasons)
+    assert "(100 days active per trial), cost" in said
+    assert "($12,374.50 per trial)" in said
+    assert "(0.00 s active per trial), cost" in said
+    assert "($0.0000120 per trial)" in said
+    dear = decide(result({"big": (1.0, 1.0, 12_374.5), "b": (1.0, 1.0, 1.0)}), Constraints(max_cost_usd=1_000_000.0))
+    assert not dear.excluded
+    left = decide(result({"big": (1.0, 1.0, 12_374_000.5)}), Constraints(max_cost_usd=1_000_000.0)).excluded
+    assert left[0].reason == "too dear: $12,374,000.50 per trial on average, the limit is $1,000,000"
+
+
+def test_of_many_agents_a_sentence_names_a_few() -> None:
+    agents: dict[str, Figures] = {f"agent-{number:02}": (1.0, 1.0, None) for number in range(42)}
+    found = decide(result(agents), Constraints())
+    assert found.confidence.startswith(
+        "not separable with n=6 from agent-01, agent-02, agent-03, agent-04, agent-05, agent-06 and 35 more (overall"
+    )
+    (cost,) = (text for text in found.caveats if text.startswith("Cost is left out"))
+    assert "no price is known for agent-00, agent-01, agent-02, agent-03, agent-04, agent-05 and 36 more;" in cost
+
+
+def test_nobody_is_better_at_what_is_not_known_of_the_first() -> None:
+    found = decide(result({"free": (1.0, 1.0, None), "priced": (0.9, 2.0, 0.01)}), Constraints())
+    assert found.recommended == "free"
+    assert not any("better on cost" in line for line in found.reasons)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from flatfield.records import Anchors, Letter
 
+pytestmark = pytest.mark.whole
+
 
 def done(score: float, seconds: float = 1.0, usd: float | None = 0.01) -> Figures:
     return Figures(score=score, seconds=seconds, usd=usd)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Write = Callable[[str, str], Path]
     Made = Callable[..., Path]
 
+pytestmark = pytest.mark.whole
+
 LOP = """---
 generate: make.py::build
 level: 2

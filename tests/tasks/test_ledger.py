@@ -15,6 +15,8 @@ from flatfield.tasks.ledger import Contents, KeyHost, Ledger, TrustedFolder
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.whole
+
 
 def one(folder: str, **fields: object) -> TrustedFolder:
     values = {"folder": folder, "owner": 1, "since": "now"}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Write = Callable[[str, str], Path]
 
+pytestmark = pytest.mark.whole
+
 
 HOP = "# {}\n\n$ARGUMENTS\n"
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Mistakes = Callable[..., list[Mistake]]
 
+pytestmark = pytest.mark.whole
+
 PLAIN = (
     '# Title\n\n## Instructions\n\n- go\n\n## Variables\n\nPROMPT: "Do it."\n\n## Agents\n\n@agent-a PROMPT\n\n'
     "## Expected Output\n\nDone.\n\n## Grading rubric\n\nIs it done?\n"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import ToolSpec
 
-pytestmark = pytest.mark.needs("model")
+pytestmark = [pytest.mark.whole, pytest.mark.needs("model")]
 BUDGET = TurnBudget(seconds=60, output_tokens=16)
 
 

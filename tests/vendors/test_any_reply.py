@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from flatfield.agent.loop import Outcome
     from flatfield.testing.fake_server import VendorWire
 
+pytestmark = pytest.mark.whole
+
 PROVIDERS = tuple(each.name for each in plugins.all_traits() if each.asks_server and not each.is_scaffold)
 TOOL = ToolSpec(name="read_file", description="Read a file.", parameters={"type": "object", "properties": {}})
 REPLY = FakeReply(

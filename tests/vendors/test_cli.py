@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from flatfield.testing.clocks import FakeClock, IdleTime
 
+pytestmark = pytest.mark.whole
+
 RECORDED = Path(__file__).parent / "scaffolds"
 FILES = {"claude-code": "jsonl", "codex": "jsonl", "gemini-cli": "json", "opencode": "jsonl"}
 PROGRAMS = {"claude-code": "claude", "codex": "codex", "gemini-cli": "gemini", "opencode": "opencode"}

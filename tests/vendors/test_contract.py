@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     Price = Callable[[Reply], float | None]
 
+pytestmark = pytest.mark.whole
+
 KEY = "planted-key-0123456789"
 READ = ToolSpec(
     name="read_file",

@@ -20,6 +20,8 @@ from flatfield.vendors.local import create, identity_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+pytestmark = pytest.mark.whole
+
 FAKE = Path(__file__).parents[1] / "machine" / "fake_llama"
 BUDGET = TurnBudget(seconds=30, output_tokens=12)
 TOOL = ToolSpec(name="read_file", description="Read a file.", parameters={"type": "object", "properties": {}})

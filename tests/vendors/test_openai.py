@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from flatfield.testing.clocks import FakeClock
     from flatfield.vendors.base import Conversation
 
+pytestmark = pytest.mark.whole
+
 
 def tool(name: str, *optional: str) -> ToolSpec:
     properties: dict[str, Any] = {"file_path": {"type": "string", "description": "Where."}}

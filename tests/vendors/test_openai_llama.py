@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flatfield.http.services import Services
     from flatfield.records import TrialRecord
 
-pytestmark = pytest.mark.needs("model")
+pytestmark = [pytest.mark.whole, pytest.mark.needs("model")]
 CONTEXT_TOKENS = 1024
 CALL = '<tool_call>\n{"name": "read_file", "arguments": {"file_path": "a.txt"}}\n</tool_call>'
 # A chat template with a place for tools, which the model's own lacks; the model was trained on this way to call one.

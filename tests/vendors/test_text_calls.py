@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from flatfield.records import Reply
     from flatfield.testing.clocks import FakeClock
 
+pytestmark = pytest.mark.whole
+
 TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
 
 

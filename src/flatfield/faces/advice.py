@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
-from flatfield.faces.wording import dollars, letter, many, seconds
+from flatfield.faces.wording import dollars, few, letter, many, seconds
 from flatfield.runs.until_sure import ENDED
 from flatfield.scoring.answer import left_out, named
 from flatfield.scoring.decision import Constraints, decide
@@ -39,7 +39,7 @@ def advice(decision: Decision, result: RunResult) -> Section:
     if decision.recommended is not None:
         points = [f"runner-up: {decision.runner_up or 'none'}", f"confidence: {decision.confidence}", *points]
     if len(decision.front) > 1:
-        points.append(f"beaten on everything by none: {', '.join(decision.front)}")
+        points.append(f"beaten on everything by none: {few(decision.front)}")
     excluded = left_out(decision.excluded, cards)
     points += [f"left out: {excluded}"] if excluded else []
     return Section(title=decision.answer, points=(*decision.caveats, *points))

@@ -68,7 +68,7 @@ def comparisons(
 
 def _field(store: Store, run: str | None) -> Field:
     found = store.load_run(run)
-    return read_field(found, settled(store.trials(found.id)).trials, counted_verdicts(store, found)[0])
+    return read_field(found, settled(store.figures(found.id)).trials, counted_verdicts(store, found)[0])
 
 
 def _pair(now: Field, then: Field, first: str, second: str, called: str) -> Comparison:
@@ -109,6 +109,16 @@ def sentence(found: Comparison) -> str:
     opening = "Too close to call: " if found.verdict == "too close to call" else ""
     closing = "; that is too little to say which is better" if found.verdict == "too few to say" else ""
     return f"{opening}{done}{_amounts(found)}{closing}."
+
+
+def tells_apart(found: Comparison) -> bool:
+    """Whether one side is better, and not by chance."""
+    return found.verdict in {"first", "second"}
+
+
+def no_difference(run: str, agents: int) -> str:
+    """What is said of so many agents that did as well in an earlier run."""
+    return f"No difference to run {run} that could be told from chance for {many(agents, 'agent')}."
 
 
 def points(share: float) -> str:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
-from flatfield.faces.wording import UNKNOWN, dollars, many, rounded, seconds
+from flatfield.faces.wording import UNKNOWN, dollars, few, many, rounded, seconds
 from flatfield.scoring.forecast import GUESSED, GUESSED_VERDICT
 
 if TYPE_CHECKING:
@@ -18,26 +18,39 @@ if TYPE_CHECKING:
 BASES = {"measured": "measured before", "other tasks": "by other tasks", "guess": "a guess", "control": "a control"}
 
 
+MOST_NAMED = 3
 LEAST_USD, LEAST_SECONDS = 0.01, 60.0
 """What is ahead is said where it is more than one of these."""
 
 
-def in_short(found: Forecast, trials: int) -> str:
-    """What so many trials of a run will take, in one sentence; "" where it is neither a cent nor a minute."""
-    share = trials / found.trials if found.trials else 0.0
-    known = math.fsum(line.usd for line in (*found.agents, *found.judges) if line.usd is not None) * share
-    wall_seconds = found.wall_seconds * share
-    if known <= LEAST_USD and wall_seconds <= LEAST_SECONDS:
-        return ""
+def is_worth_saying(found: Forecast, trials: int) -> bool:
+    """Whether so many trials of a run will take more than a cent or a minute."""
+    share = _share(found, trials)
+    return known_usd(found) * share > LEAST_USD or found.wall_seconds * share > LEAST_SECONDS
+
+
+def foretold(found: Forecast, trials: int | None = None) -> str:
+    """What so many trials of a run will take, in one sentence without its full stop; None: all of them."""
+    trials = found.trials if trials is None else trials
+    share = _share(found, trials)
     unknown = [line.name for line in (*found.agents, *found.judges) if line.usd is None and line.trials]
-    most = "" if found.most_usd is None else f" (at most {dollars(found.most_usd * share)})"
-    price = f", beside {many(len(unknown), 'agent')} without a known price" if unknown else ""
+    most = "" if found.most_usd is None else f" (at most {dollars(found.most_usd * share)} by the limits of the trials)"
+    known = known_usd(found) * share
+    money = [f"about {dollars(known)}{most}"] if known or not unknown else []
+    money += [f"an unknown price for {few(unknown, MOST_NAMED)}"] if unknown else []
     guess = all(set(line.known) <= {"guess", "control"} for line in found.agents)
     basis = "a guess" if guess else f"by {many(found.past_trials, 'trial')} of {many(found.past_runs, 'earlier run')}"
-    return (
-        f"forecast: {many(trials, 'trial')}, about {dollars(known)}{most}{price}, about {rounded(wall_seconds)}; "
-        f"{basis}; in full: flatfield plan"
-    )
+    time = rounded(found.wall_seconds * share)
+    return f"forecast: {many(trials, 'trial')}, {' and '.join(money)}, about {time}; {basis}"
+
+
+def known_usd(found: Forecast) -> float:
+    """The dollars of all whose price is known, agents and judges."""
+    return math.fsum(line.usd for line in (*found.agents, *found.judges) if line.usd is not None)
+
+
+def _share(found: Forecast, trials: int) -> float:
+    return trials / found.trials if found.trials else 0.0
 
 
 def sections(found: Forecast, run: Run) -> tuple[Section, ...]:
@@ -106,14 +119,14 @@ def _basis(known: dict[str, int]) -> str:
 def _whole(found: Forecast) -> Iterator[str]:
     known = [line.usd for line in found.agents if line.usd is not None]
     unknown = [line.name for line in found.agents if line.usd is None]
-    without = f"; and what has no price: {', '.join(unknown)}" if unknown else ""
+    without = f"; and what has no price: {few(unknown)}" if unknown else ""
     yield f"dollars: {dollars(sum(known)) if known else UNKNOWN}{without}"
     unbounded = [line.name for line in found.agents if line.most_usd is None]
     if found.most_usd is not None:
         yield f"dollars at most, by the limits of the trials: {dollars(found.most_usd)}"
     elif unbounded:
         yield (
-            f"dollars at most: no bound for {', '.join(unbounded)}: set a price where none is known, and `cost_usd` in "
+            f"dollars at most: no bound for {few(unbounded)}: set a price where none is known, and `cost_usd` in "
             "the limits of the tasks or the HOP"
         )
     if found.judges and not any(line.trials for line in found.judges):

@@ -8,6 +8,7 @@ from flatfield.faces.blocks import Section, Table
 from flatfield.faces.wording import UNKNOWN, dollars, many, one_line, seconds
 from flatfield.machine.models import cache_folder
 from flatfield.runs.judge_check import examination
+from flatfield.saying import few
 from flatfield.scoring.judge.fitness import confusion, labelled_set
 from flatfield.scoring.judge.judge import mode_of, rubric_of
 from flatfield.scoring.judge.reply import LETTERS
@@ -28,7 +29,7 @@ def grading_notes(run: Run, judges: Sequence[AgentConfig], environ: Mapping[str,
         return ("no task has a rubric, so there is nothing for the judge to grade",)
     alone = [task.id for task in rubrics if not is_verified(task)]
     if alone and not judges:
-        return (f"without a judge, performance and overall are not measured on: {', '.join(alone)}",)
+        return (f"without a judge, performance and overall are not measured on: {few(alone)}",)
     return warnings_of(run, judges, environ)
 
 

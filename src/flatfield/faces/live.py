@@ -160,12 +160,13 @@ class LiveView:
             table.add_row(Text(middle_cut(names[agent], width)), *figures, Text(self._event(agent)))
         if more := len(self._planned) - len(shown):
             table.add_row(f"and {more} more", style="dim")
-        running = (str(sum(map(len, self._running.values()))),) if roomy else ()
+        count = str(sum(map(len, self._running.values())))
         spent = dollars(sum(self._spent.values())) if self._spent else UNKNOWN
         done = f"{self._done.total()}/{self._planned.total()}"
         passed = str(self._passed.total()) if self._scored.total() else UNKNOWN
-        table.add_row("all", done, passed, *running, spent, style="bold")
-        return Group(table, Text(self._time(), style="bold"))
+        table.add_row("all", done, passed, *((count,) if roomy else ()), spent, style="bold")
+        beside = "" if roomy else f"{count} running, "
+        return Group(table, Text(f"{beside}{self._time()}", style="bold"))
 
     def _shown(self) -> list[str]:
         """The agents that there is height for: those at work first, then those with most to do; by name."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from flatfield.json_text import escaped, plain
+from flatfield.saying import UNKNOWN, dollars, few, many, rounded, seconds
 from flatfield.scoring.answer import graded
 from flatfield.scoring.performance import checks_score
 
@@ -18,43 +18,30 @@ if TYPE_CHECKING:
     from flatfield.records import Grade, ScaleGrade, TrialRecord
 
 
-UNKNOWN = "–"
-DIGITS = 3
-LEAST_USD = 1e-9
+__all__ = [
+    "UNKNOWN",
+    "beginning",
+    "count",
+    "dollars",
+    "few",
+    "letter",
+    "many",
+    "many_known",
+    "middle_cut",
+    "one_line",
+    "outcome",
+    "plain",
+    "printable",
+    "rank",
+    "rate",
+    "rounded",
+    "scaled",
+    "seconds",
+    "times",
+    "wrong_but_confident",
+]
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def seconds(value: float | None) -> str:
-    """`0.42 s`, `12.3 s`, `3 min 20 s`."""
-    if value is None:
-        return UNKNOWN
-    if value < 9.995:
-        return f"{value:.2f} s"
-    if value < 119.95:
-        return f"{value:.1f} s"
-    whole = round(value)
-    return f"{whole // 60} min {whole % 60} s"
-
-
-def rounded(value: float) -> str:
-    """`40 s`, `6 min`, `2 h 10 min`: as exact as a prediction is."""
-    if value < 90:
-        return f"{max(round(value), 1)} s"
-    minutes = round(value / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def dollars(value: float | None) -> str:
-    """`$0`, `$0.000190`, `$1.25`: three digits below a dollar; unknown prices are "no price", never $0."""
-    if value is None:
-        return "no price"
-    if value == 0:
-        return "$0"
-    if value >= 0.9995:
-        return f"${value:,.2f}"
-    if value < LEAST_USD:
-        return f"< ${LEAST_USD:.9f}"
-    return f"${value:.{max(DIGITS - 1 - math.floor(math.log10(value)), 2)}f}"
 
 
 def rate(usd_per_mtok: float | None) -> str:
@@ -68,11 +55,6 @@ def rate(usd_per_mtok: float | None) -> str:
 def count(value: int | None) -> str:
     """`12,345`."""
     return UNKNOWN if value is None else f"{value:,}"
-
-
-def many(number: int, thing: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def many_known(number: int | None, thing: str) -> str:
@@ -119,7 +101,7 @@ def wrong_but_confident(sides: Iterable[tuple[str, int, int]]) -> str:
     """Who took for done what was not, as a sentence; `sides`: name, wrong claims, claims. "" where nobody claimed."""
     said = [f"{name} {wrong:,} of {claims:,}" for name, wrong, claims in sides if claims]
     text = "Wrong but confident (it answered, and checks say that not all is done)"
-    return f"{text}: {', '.join(said)}." if said else ""
+    return f"{text}: {few(said)}." if said else ""
 
 
 def printable(text: str) -> str:

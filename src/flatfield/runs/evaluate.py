@@ -106,7 +106,7 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         stack.enter_context(claimed(run.id, store.path.parent))
         lanes = _open_lanes(stack, conduct)
         pool = await _open_pool(stack, conduct, lanes)
-        todo = remaining(run, store.trials(run.id), conduct.only)
+        todo = remaining(run, store.rows(run.id), conduct.only)
         _say(todo.notes, conduct)
         needed = _needed(run, todo.plans) if conduct.until_sure is None else run.agents
         judges = _needed_judges(run, conduct)
@@ -186,7 +186,8 @@ def _budget(run: Run, store: Store, conduct: Conduct, pricing: _Pricing, ignored
     agents = {agent.name: agent for agent in run.agents}
     before: list[TrialRecord] = []
     usd = store.spent_usd(run.id) or 0.0
-    for trial in store.trials(run.id):
+    is_limited = run.evaluation.budget_usd is not None or run.evaluation.budget_seconds is not None
+    for trial in store.figures(run.id) if is_limited else ():
         agent = agents.get(trial.agent)
         if agent is None or trial.agent_fingerprint != fingerprint(agent):
             continue
@@ -222,7 +223,7 @@ def _refuse_unknown_costs(run: Run, budget: Budget, store: Store) -> None:
     unknown = [agent for agent in run.agents if agent.name in budget.unknown_agents]
     if unknown:
         names = [agent.name for agent in unknown]
-        reasons = "; ".join(unknown_costs(unknown, store.trials(run.id), budgeted=True))
+        reasons = "; ".join(unknown_costs(unknown, store.figures(run.id), budgeted=True))
         flags = " ".join(f"--budget-ignores {shlex.quote(name)}" for name in names)
         raise NotReady(
             f"what {', '.join(names)} {'costs' if len(names) == 1 else 'cost'} is not known after a first trial, so "

@@ -93,7 +93,7 @@ def read_history(run: Run, judges: Sequence[AgentConfig], store: Store, desk: Fo
     verdicts: dict[str, list[float | None]] = {}
     runs = tuple(islice(alike, RUNS))
     for each in runs:
-        found, trials, said = store.load_run(each), settled(store.trials(each)).trials, store.verdicts(each)
+        found, trials, said = store.load_run(each), settled(store.figures(each)).trials, store.verdicts(each)
         past += _past(found, trials, desk)
         controls = control_names(found)
         by_agent: dict[str, dict[str, Sequence[float]]] = {}

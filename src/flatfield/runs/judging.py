@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import structs
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from flatfield.clock import Clock
     from flatfield.records import AgentConfig, Reply, Run, Task, ToolResult, TrialRecord, TurnBudget, Verdict
     from flatfield.runs.store.store import Store
+    from flatfield.runs.store.tables import TrialRow
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.vendors.base import Conversation, Lane, Opening
 
@@ -94,6 +95,9 @@ def _texts(folder: Path, paths: set[str]) -> Iterator[tuple[str, str]]:
 # Has judges grade the trials that they have not graded yet; each verdict is stored as soon as it is there.
 
 
+Judged = TypeVar("Judged", "TrialRecord", "TrialRow")
+
+
 @dataclass(frozen=True, slots=True)
 class Court:
     """What judges are asked with: the trials' own lanes, so that a device serves one at a time, and their budget.
@@ -122,11 +126,13 @@ async def judge_missing(
         StoreError: a verdict could not be stored; the message says where it was kept instead.
     """
     notes: list[str] = []
-    shown = await asyncio.to_thread(with_originals, run, court.store.trials(run.id))
+    verdicts = () if again else court.store.verdicts(run.id)
+    if not _is_any_open(run, judges, court.store.rows(run.id), verdicts):
+        return ()
+    trials = court.store.trials(run.id)
+    shown = await asyncio.to_thread(with_originals, run, trials)
     for agent in judges:
-        trials, verdicts = court.store.trials(run.id), court.store.verdicts(run.id)
-        done = () if again else [verdict for verdict in verdicts if verdict.judge == agent.name]
-        groups = open_groups(run, trials, done)
+        groups = open_groups(run, trials, _of(agent, verdicts))
         if not groups or court.stop.is_set():
             continue
         count = sum(map(len, groups))
@@ -139,14 +145,25 @@ async def judge_missing(
     return tuple(notes)
 
 
-def open_groups(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]) -> tuple[Group, ...]:
+def _is_any_open(
+    run: Run, judges: Sequence[AgentConfig], rows: Sequence[TrialRow], verdicts: Sequence[Verdict]
+) -> bool:
+    """Whether a judge has anything to grade; what the columns say is enough to know it."""
+    return any(open_groups(run, rows, _of(agent, verdicts)) for agent in judges)
+
+
+def _of(judge: AgentConfig, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    return [verdict for verdict in verdicts if verdict.judge == judge.name]
+
+
+def open_groups(run: Run, trials: Sequence[Judged], verdicts: Sequence[Verdict]) -> tuple[tuple[Judged, ...], ...]:
     """The trials that lack one judge's letter, grouped as they are judged.
 
     A rubric that compares is judged over all trials of a task and repeat at once: where one letter is missing, or an
     answer is new, all of them are asked for again, because letters of different comparisons do not compare.
     """
     done = {(verdict.agent, verdict.task, verdict.repeat) for verdict in verdicts if verdict.letter is not None}
-    groups: list[Group] = []
+    groups: list[tuple[Judged, ...]] = []
     for task in run.tasks:
         rubric = rubric_of(task)
         if not rubric:
@@ -371,7 +388,7 @@ async def judge_again(run: Run, store: Store, retrial: Retrial) -> tuple[str, ..
 
 async def _new_panel(run: Run, store: Store, retrial: Retrial) -> tuple[str, ...]:
     names = tuple(agent.name for agent in retrial.judges)
-    trials, verdicts = store.trials(run.id), store.verdicts(run.id)
+    trials, verdicts = store.rows(run.id), store.verdicts(run.id)
     open_ = {
         name: sum(map(len, open_groups(run, trials, [verdict for verdict in verdicts if verdict.judge == name])))
         for name in names

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from flatfield import __version__, plugins
-from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
+from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, Step
 from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, TrialPlan, TrialRecord
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.tasks.access import Want, folder_of, project_of
-from flatfield.tasks.agents import fingerprint, is_control, is_same, listed, select_agents
+from flatfield.tasks.agents import fingerprint, is_control, is_same, listed, select_agents, together
 from flatfield.tasks.lop import EXAMPLE, read_task
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from flatfield.records import Anchors, Task
+    from flatfield.runs.store.tables import TrialRow
     from flatfield.tasks.access import Access
 
 
@@ -58,7 +59,8 @@ def parse_trial_id(text: str) -> TrialPlan:
     """
     run, agent, task, repeat = (text.split("/") + [""] * 4)[:4]
     if text.count("/") != 3 or not (run and agent and task and repeat.isascii() and repeat.isdigit()):
-        raise NotFound(f"{text!r} is not a trial's id: write RUN/agent/task/repeat, as `flatfield report` shows it")
+        why = f"{text!r} is not a trial's id: write RUN/agent/task/repeat, as `"
+        raise NotFound(why, Step.REPORT, "` shows it, or last")
     return TrialPlan(run=run, agent=agent, task=task, repeat=int(repeat))
 
 
@@ -116,7 +118,7 @@ def how_often(run: Run) -> dict[tuple[str, str], int]:
     }
 
 
-def remaining(run: Run, stored: Sequence[TrialRecord], only: Collection[str] = ()) -> Remaining:
+def remaining(run: Run, stored: Sequence[TrialRecord | TrialRow], only: Collection[str] = ()) -> Remaining:
     """What is missing of a run: not stored, stored as "not measured", or done with another task or agent.
 
     Trials that failed, whatever the reason, are done again: an interrupted one was not finished, and for a missing
@@ -308,19 +310,19 @@ def resolve_agents(
         return Rosters(agents=select_agents(evaluation.agents, roster, writer), by_task={})
     chosen: dict[str, AgentConfig] = {}
     by_task: dict[str, tuple[str, ...]] = {}
-    problems: list[str] = []
+    problems: list[NotFound] = []
     for task in tasks:
         try:
             by_task[task.id] = _take_in(select_agents(task.agents, roster, folder_of(task.path)), chosen)
         except NotFound as error:
-            problems.append(f"{task.path or task.id}: {error}")
+            problems.append(NotFound(f"{task.path or task.id}: ", *error.args))
     if problems:
-        raise NotFound("\n".join(problems))
+        raise together(problems)
     silent = [task.path or task.id for task in tasks if not by_task[task.id]]
     if silent or not tasks:
         where = f" for {', '.join(silent)}" if chosen else ""
         raise NotFound(
-            f"no agents are named{where}: use --agents, or `agents:` in the HOP; configured are: {listed(roster)}"
+            f"no agents are named{where}: use --agents, or `agents:` in the HOP; configured are: ", *listed(roster)
         )
     return Rosters(agents=tuple(chosen.values()), by_task=by_task)
 

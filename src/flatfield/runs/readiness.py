@@ -247,7 +247,7 @@ def _odd_answers(project: Project) -> tuple[Examined, ...]:
     try:
         run = store.load_run()
         few = len(run.agents) * sum(run.repeats.values()) <= LOOKED_AT
-        said = tuple(oddities(store.trials(run.id))) if few else ()
+        said = tuple(oddities(store.figures(run.id))) if few else ()
     except (NotFound, StoreError):
         return ()
     return tuple(Examined(part=f"run {run.id}", state="wrong", found=text) for text in said)

@@ -12,6 +12,7 @@ from flatfield.errors import NotFound
 from flatfield.records import RunResult
 from flatfield.runs.judging import counted_verdicts
 from flatfield.runs.order import roster
+from flatfield.runs.store.figures import unwatched
 from flatfield.scoring.comparing import against_earlier, read_field
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import grade
@@ -62,7 +63,7 @@ def compare_with_earlier(
     if before is None:
         return ()
     earlier = store.load_run(before)
-    then = read_field(earlier, settled(store.trials(before)).trials, counted_verdicts(store, earlier)[0])
+    then = read_field(earlier, settled(store.figures(before)).trials, counted_verdicts(store, earlier)[0])
     return against_earlier(read_field(run, trials, verdicts), then)
 
 
@@ -72,6 +73,7 @@ def compare_with_earlier(
 T = TypeVar("T", "TrialRecord", "Verdict")
 
 
+@unwatched()
 def load_result(
     store: Store,
     run: str | None = None,
@@ -86,7 +88,8 @@ def load_result(
     With `task`, as if it had only the tasks of that id or tag, and who did them. `weights` and `judge_weight` stand in
     for the evaluation's.
 
-    A run that agents were added to is graded on the scales that it had before, unless `anchors_of` names others.
+    A run that agents were added to is graded on the scales that it had before, unless `anchors_of` names others. Its
+    trials are without transcripts (`Store.figures`).
 
     Raises:
         NotFound: there is no such run, or no such task or tag in it.
@@ -99,7 +102,7 @@ def load_result(
         found = structs.replace(found, evaluation=structs.replace(found.evaluation, judge_weight=judge_weight))
     ids = None if task is None else {one.id for one in found.tasks}
     verdicts, set_aside = (_of(ids, each) for each in counted_verdicts(store, found))
-    settling = settled(_of(ids, store.trials(found.id)))
+    settling = settled(_of(ids, store.figures(found.id)))
     trials, found = settling.trials, structs.replace(found, notes=(*found.notes, *settling.broken))
     anchors = found.anchors
     if anchors_of:
@@ -174,7 +177,7 @@ def experience(store: Store, roster: Sequence[AgentConfig]) -> dict[str, Experie
         found = store.load_run(run)
         tags = {task.id: task.tags for task in found.tasks}
         same = _same(found, roster)
-        trials = settled(store.trials(run)).trials
+        trials = settled(store.figures(run)).trials
         for (agent, task), figures in measure(found, trials, counted_verdicts(store, found)[0]).figures.items():
             if agent not in same:
                 continue

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from flatfield.errors import StoreError
 from flatfield.records import Event, Failure, TrialPlan, TrialRecord
 from flatfield.runs.budget import UNKNOWN_TERMS, Terms
+from flatfield.saying import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -249,7 +250,7 @@ class _RunningTrials:
     def _note_budget(self, plan: TrialPlan) -> None:
         budget = self.means.budget
         if not budget.unknown_agents:
-            spent = f"${budget.spent_usd:.4g} of the budget of ${budget.limit_usd:.4g} are spent"
+            spent = f"{dollars(budget.spent_usd)} of the budget of {dollars(budget.limit_usd)} are spent"
             self._note_once("budget", plan, f"no more trials start: {spent}")
         self._not_started[plan.id] = "budget"
 

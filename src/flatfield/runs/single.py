@@ -33,7 +33,7 @@ from flatfield.records import Evaluation, Event, Run, Task, TrialPlan
 from flatfield.runs.order import new_run_id, versions
 from flatfield.runs.probing import Probing, with_protocol
 from flatfield.runs.traffic.lanes import Lanes, limit_agents, shared_devices
-from flatfield.runs.trial import Assignment, Ground, TrialWork, Unseen, needs_sandbox, tool_names
+from flatfield.runs.trial import Assignment, Ground, TrialWork, needs_sandbox, tool_names
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import is_code, nobody
 from flatfield.tasks.agents import fingerprint
@@ -98,7 +98,7 @@ class Remembering:
             self._said = True
 
 
-class ProgramAtWork(Unseen):
+class ProgramAtWork:
     """An agent that is a program, and writes with its own hands: what it changed shows in the folder's stat stamps."""
 
     def __init__(self, files: ConfinedFiles) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -105,14 +106,16 @@ def _unheard(event: Event) -> None:
     """Nobody is told."""
 
 
-class Unseen:
-    """Is told when an agent begins to work in a folder as it is, and when it has ended: here nobody listens."""
+class Unseen(Protocol):
+    """Is told when an agent begins to work in a folder as it is, and when it has ended."""
 
     def begins(self) -> None:
         """It will write now."""
+        ...
 
     def ended(self) -> None:
         """It writes no more."""
+        ...
 
 
 def tool_names(agent: AgentConfig, task: Task) -> tuple[str, ...]:
@@ -160,59 +163,79 @@ class TrialWork:
         if source is None:
             raise ValueError(f"task {task.id!r} came without a plan of its files")
         home = self._ground.scratch / secrets.token_hex(8)
-        record = await self._recorded(self._in_copy(source, home))
+        failure = await self._ended(self._in_copy(source, home))
+        # In a thread: a large record would hold up what others measure. The trial is over, so its record counts.
+        return await whatever_comes(self._put_away, self._record(failure), home)
+
+    def _put_away(self, record: TrialRecord, home: Path) -> TrialRecord:
+        """The record without keys; its workspace is gone."""
         try:
-            await to_the_end(discard, home)
-        except asyncio.CancelledError:
-            pass  # it is gone all the same, and the trial was over: its record counts
+            discard(home)
         except OSError as error:
             note = f"the workspace could not be removed: {error}"
             record = msgspec.structs.replace(record, notes=(*record.notes, note))
-        return record
+        return self._ground.pool.secrets.masked(record)
 
     async def work(self, root: Path, files: ConfinedFiles, unseen: Unseen | None = None) -> TrialRecord:
         """The agent's part in a folder as it is. Its changes are what `files` collected of its own calls.
 
         `unseen` is told when the agent itself, being a program, begins to work there, and when it has ended.
         """
-        return await self._recorded(self._in_place(root, files, unseen or Unseen()))
+        failure = await self._ended(self._in_place(root, files, unseen))
+        return await whatever_comes(self._ground.pool.secrets.masked, self._record(failure))
 
-    async def _recorded(self, steps: Coroutine[None, None, Failure | None]) -> TrialRecord:
+    async def _ended(self, steps: Coroutine[None, None, Failure | None]) -> Failure | None:
         """Take the steps; what ends them early is the record's failure, beside all that was used until then."""
         try:
-            failure = await steps
+            return await steps
         except asyncio.CancelledError:
-            failure = self._interrupted()
+            return self._interrupted()
         except (FlatfieldError, OSError) as error:
-            failure = Failure(kind="workspace", message=f"failed while {self._doing}: {error}")
+            return Failure(kind="workspace", message=f"failed while {self._doing}: {error}")
         except Exception as error:  # noqa: BLE001 - whatever it is, the trial's tokens were used and must be counted
-            failure = Failure(kind="harness", message=f"failed while {self._doing}: {described(error)}")
-        # In a thread: a large record would hold up what others measure. The trial is over, so its record counts.
-        return await whatever_comes(self._ground.pool.secrets.masked, self._record(failure))
+            return Failure(kind="harness", message=f"failed while {self._doing}: {described(error)}")
 
     def _interrupted(self) -> Failure:
         return Failure(kind="interrupted", message=f"stopped while {self._doing}")
 
     async def _in_copy(self, source: CopyPlan, home: Path) -> Failure | None:
-        sandbox = self._ground.sandbox
-        self._owner = sandbox.user if sandbox else None
-        root = await to_the_end(_made, source, home, self._owner)
-        self._sandbox = await to_the_end(with_packages, sandbox, self._assignment.task.packages, home)
-        names = (SANDBOX_ROOT,) if sandbox else ()
-        with ConfinedFiles(root, names=names, owner=self._owner) as files:
-            before = await to_the_end(snapshot, files)
-            failure = await self._worked(root, files, Unseen())
-        # Opened anew: an agent that is a program of its own may have taken the folder away, or put another one there.
-        await to_the_end(_there_again, root, self._owner)
-        with ConfinedFiles(root, names=names, owner=self._owner) as files:
+        with ExitStack() as opened:
+            root, files, before = await to_the_end(self._laid_out, source, home, opened)
+            failure = await self._worked(root, files)
             if failure is None:
                 self._doing = "it was looked at what the agent changed"
-            self._changes = await to_the_end(changes, before, files)
+            files, self._changes = await to_the_end(self._looked_at, files, before, opened)
             if failure is None:
                 await self._verify(self._context(files, root, before))
             return failure
 
-    async def _in_place(self, root: Path, files: ConfinedFiles, unseen: Unseen) -> Failure | None:
+    def _laid_out(self, source: CopyPlan, home: Path, opened: ExitStack) -> tuple[Path, ConfinedFiles, Snapshot]:
+        """A fresh workspace in a new folder `home`, given to the sandbox's user where that is another one."""
+        sandbox = self._ground.sandbox
+        self._owner = sandbox.user if sandbox else None
+        home.mkdir()
+        home.chmod(0o711)
+        root = copy(source, home)
+        if self._owner is not None:
+            adopt(root, self._owner)
+        self._sandbox = with_packages(sandbox, self._assignment.task.packages, home)
+        files = opened.enter_context(self._door(root))
+        return root, files, snapshot(files)
+
+    def _looked_at(
+        self, files: ConfinedFiles, before: Snapshot, opened: ExitStack
+    ) -> tuple[ConfinedFiles, tuple[FileChange, ...]]:
+        """What the agent changed; one that is a program may have taken the folder away, or put another one there."""
+        if not files.is_in_place():
+            _there_again(files.root, self._owner)
+            files = opened.enter_context(self._door(files.root))
+        return files, changes(before, files)
+
+    def _door(self, root: Path) -> ConfinedFiles:
+        names = (SANDBOX_ROOT,) if self._ground.sandbox else ()
+        return ConfinedFiles(root, names=names, owner=self._owner)
+
+    async def _in_place(self, root: Path, files: ConfinedFiles, unseen: Unseen | None) -> Failure | None:
         try:
             failure = await self._worked(root, files, unseen)
         finally:
@@ -221,7 +244,7 @@ class TrialWork:
             await self._verify(self._context(files, root, Snapshot(files={})))
         return failure
 
-    async def _worked(self, root: Path, files: ConfinedFiles, unseen: Unseen) -> Failure | None:
+    async def _worked(self, root: Path, files: ConfinedFiles, unseen: Unseen | None = None) -> Failure | None:
         workspace = Workspace(root=root, files=files, sandbox=self._sandbox, command_limits=SandboxLimits())
         tools = open_tools(tool_names(self._assignment.agent, self._assignment.task), workspace, self._ground.clock)
         self._doing = "the agent was working"
@@ -256,7 +279,7 @@ class TrialWork:
         lanes = None if lane.device == THIS_DEVICE else ground.lanes
         return await TrialWork(its, replace(ground, observe=_unheard, underway=None, witness=None, lanes=lanes)).run()
 
-    async def _converse(self, tools: Toolbox, root: Path, unseen: Unseen) -> Failure | None:
+    async def _converse(self, tools: Toolbox, root: Path, unseen: Unseen | None) -> Failure | None:
         """Let the agent work; what it returns is how the harness failed it."""
         assignment, pool = self._assignment, self._ground.pool
         opening = Opening(
@@ -284,11 +307,13 @@ class TrialWork:
             lag=self._ground.lag,
             purse_usd=assignment.purse_usd,
         )
-        await to_the_end(unseen.begins)
+        if unseen is not None:
+            await to_the_end(unseen.begins)
         try:
             self._outcome = await agent.run(begun.results)
         finally:
-            await to_the_end(unseen.ended)
+            if unseen is not None:
+                await to_the_end(unseen.ended)
         if self._outcome.stop == "error":
             return Failure(kind=self._outcome.failed, message=self._outcome.problem)
         if self._outcome.stop != "cancelled":
@@ -390,13 +415,3 @@ def _there_again(root: Path, user: int | None) -> None:
     root.chmod(0o755)
     if user is not None:
         adopt(root, user)
-
-
-def _made(source: CopyPlan, home: Path, user: int | None) -> Path:
-    """A fresh workspace in a new folder `home`, given to the sandbox's user where that is another one."""
-    home.mkdir()
-    home.chmod(0o711)
-    root = copy(source, home)
-    if user is not None:
-        adopt(root, user)
-    return root

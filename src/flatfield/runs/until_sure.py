@@ -94,7 +94,7 @@ def _hindered(summary: Summary, last: Summary) -> str:
 
 def _decided(store: Store, run: str, max_repeats: int, ended: str) -> Step:
     found = store.load_run(run)
-    trials, (verdicts, _) = settled(store.trials(run)).trials, counted_verdicts(store, found)
+    trials, (verdicts, _) = settled(store.figures(run)).trials, counted_verdicts(store, found)
     grading = grade(found, trials, verdicts, anchors=found.anchors)
     result = RunResult(run=found, trials=trials, verdicts=verdicts, grading=grading)
     return next_step(result, max_repeats, ended=ended)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from flatfield.saying import few, many
 from flatfield.scoring.performance import places
 from flatfield.scoring.prices.pricing import unknown_costs
 from flatfield.scoring.standing import does_the_job, known
@@ -74,8 +75,8 @@ def caveats(result: RunResult, field: Sequence[Scorecard]) -> tuple[str, ...]:
 def unfinished(result: RunResult) -> str:
     """Whose trials are not all done yet; failed ones count as done. "" when all are."""
     waiting = _still_to_come(result)
-    return ", ".join(
-        f"{card.agent} has done {card.trials - waiting[card.agent]:,} of {_many(card.trials)}"
+    return few(
+        f"{card.agent} has done {card.trials - waiting[card.agent]:,} of {many(card.trials, 'trial')}"
         for card in result.grading.scorecards
         if card.agent in waiting
     )
@@ -98,7 +99,7 @@ def without_cost(result: RunResult, grading: Grading) -> Iterator[str]:
             yield f"Cost is left out for all: {reason}."
     if grading.without_scale:
         yield (
-            f"Cost is left out for all: nobody but {', '.join(grading.without_scale)} costs anything, so there is no"
+            f"Cost is left out for all: nobody but {few(grading.without_scale)} costs anything, so there is no"
             " price to compare with; targets: {cost_usd: …} in a task would grade it."
         )
 
@@ -109,7 +110,7 @@ def left_out(excluded: Sequence[Exclusion], cards: dict[str, Scorecard]) -> str:
     for exclusion in excluded:
         if not cards[exclusion.agent].control:
             reasons.setdefault(exclusion.reason, []).append(exclusion.agent)
-    return "; ".join(f"{', '.join(agents)}: {reason}" for reason, agents in reasons.items())
+    return few((f"{few(agents)}: {reason}" for reason, agents in reasons.items()), between="; ")
 
 
 def scored_higher(field: Sequence[Scorecard]) -> list[Scorecard]:
@@ -124,7 +125,7 @@ def _higher(field: Sequence[Scorecard]) -> Iterator[str]:
         if does_the_job(card) < does_the_job(field[0]):
             yield f"{card.agent} has a higher overall, but does not do the job."
         else:
-            some = f"on the {card.measured:,} of {_many(card.trials)} that were measured"
+            some = f"on the {card.measured:,} of {many(card.trials, 'trial')} that were measured"
             what = some if card.measured < card.trials else "by the checks that were measured"
             yield f"{card.agent} scored higher {what}; what is missing never helps."
 
@@ -138,13 +139,13 @@ def _gaps(result: RunResult, field: Sequence[Scorecard]) -> Iterator[str]:
         then = f"; had the others failed, {instead} would be first" if instead else ""
         told = card in higher or lost <= waiting.get(card.agent, 0)
         if lost and (then or not told):
-            yield f"{card.agent}: {card.measured:,} of {_many(card.trials)} measured{then}."
+            yield f"{card.agent}: {card.measured:,} of {many(card.trials, 'trial')} measured{then}."
         elif instead and not lost:
             yield f"{card.agent}: had the checks failed that were not measured, {instead} would be first."
     if field and not does_the_job(field[0]):
         nothing = [card.agent for card in result.grading.scorecards if not card.control and not card.measured]
         if nothing:
-            yield f"Not measured: {', '.join(nothing)}."
+            yield f"Not measured: {few(nothing)}."
 
 
 def _would_be_first(grading: Grading, field: Sequence[Scorecard]) -> str:
@@ -181,12 +182,8 @@ def _part(place: Place, found: Sequence[tuple[str, bool]]) -> str:
         return f"{check} on any trial"
     agents = list(dict.fromkeys(lacking))
     whose = ", ".join(agents[:SHOWN]) + (" and others" if len(agents) > SHOWN else "")
-    return f"{check} on {len(lacking):,} of {_many(len(found))} ({whose})"
+    return f"{check} on {len(lacking):,} of {many(len(found), 'trial')} ({whose})"
 
 
 def _at_least(card: Scorecard, gap: float) -> float:
     return (card.overall.score or 0.0) * (1.0 - gap)
-
-
-def _many(trials: int) -> str:
-    return f"{trials:,} trial" if trials == 1 else f"{trials:,} trials"

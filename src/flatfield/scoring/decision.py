@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from flatfield.records import Decision, Exclusion, Letter, RunResult, Weights
+from flatfield.saying import dollars, few, seconds, written
 from flatfield.scoring.answer import answer, caveats, scored_higher
 from flatfield.scoring.grading import grade
 from flatfield.scoring.scales import BANDS
@@ -137,15 +138,15 @@ def _too_slow(candidate: Candidate, limit: float | None) -> str:
         return ""
     if candidate.seconds is None:
         return "not timed"
-    return f"too slow: {candidate.seconds:.1f} active seconds per trial on average, the limit is {limit:g}"
+    return f"too slow: {seconds(candidate.seconds)} active per trial on average, the limit is {written(limit)} s"
 
 
 def _too_dear(candidate: Candidate, limit: float | None) -> str:
     if limit is None or (candidate.usd is not None and candidate.usd <= limit):
         return ""
     if candidate.usd is None:
-        return f"no price known, so nobody can tell whether it keeps to ${limit:g} per trial"
-    return f"too dear: ${candidate.usd:.4g} per trial on average, the limit is ${limit:g}"
+        return f"no price known, so nobody can tell whether it keeps to ${written(limit)} per trial"
+    return f"too dear: {dollars(candidate.usd)} per trial on average, the limit is ${written(limit)}"
 
 
 def _reasons(field: Sequence[Candidate], grading: Grading, result: RunResult) -> tuple[str, ...]:
@@ -180,24 +181,19 @@ def _wrong_claims(card: Scorecard) -> list[str]:
 
 def _figures(one: Candidate) -> str:
     card = one.card
-    usd = "" if one.usd is None else f"${one.usd:.4g} per trial"
+    usd = "" if one.usd is None else f"{dollars(one.usd)} per trial"
     if 0 < card.priced < card.ran:
         usd += f", known on {card.priced:,} of {card.ran:,}"
     cost = f"{_score(card.cost)} ({usd})" if usd else _score(card.cost)
-    seconds = "not timed" if one.seconds is None else f"{one.seconds:.1f} active seconds per trial"
-    return f"{card.agent}: performance {_score(card.performance)}, speed {_score(card.speed)} ({seconds}), cost {cost}"
+    active = "not timed" if one.seconds is None else f"{seconds(one.seconds)} active per trial"
+    return f"{card.agent}: performance {_score(card.performance)}, speed {_score(card.speed)} ({active}), cost {cost}"
 
 
 def _incomplete(field: Sequence[Candidate]) -> list[str]:
     """Who was not measured on which tasks, those with most missing first."""
     lacking = sorted((one for one in field if one.missing), key=lambda one: -len(one.missing))
-    lines = [f"{one.card.agent} was not measured on {_some(one.missing)}" for one in lacking[:SHOWN]]
+    lines = [f"{one.card.agent} was not measured on {few(one.missing, SHOWN)}" for one in lacking[:SHOWN]]
     return [*lines, f"{len(lacking) - SHOWN} more were not measured on some tasks"] if len(lacking) > SHOWN else lines
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{', '.join(names[:SHOWN])}{more}"
 
 
 def _tradeoffs(field: Sequence[Candidate]) -> list[str]:
@@ -207,7 +203,7 @@ def _tradeoffs(field: Sequence[Candidate]) -> list[str]:
     for name in ("performance", "speed", "cost"):
         best = max(field, key=lambda one: getattr(one.card, name).score or 0.0).card
         mine, other = getattr(first, name), getattr(best, name)
-        if other.score is not None and other.score > (mine.score or 0.0):
+        if mine.score is not None and other.score is not None and other.score > mine.score:
             lines.append(f"{best.agent} is better on {name}: {_score(other)} against {_score(mine)}")
     return lines
 
@@ -226,7 +222,7 @@ def _confidence(field: Sequence[Candidate]) -> str:
     said = f"overall {first.overall.score or 0.0:.2f}, 95% interval {low:.2f} to {high:.2f}, n={first.overall.n}"
     if not open_names:
         return f"separable: no other agent's rank range reaches {first.agent}'s ({said})"
-    return f"not separable with n={first.overall.n} from {', '.join(open_names)} ({said})"
+    return f"not separable with n={first.overall.n} from {few(open_names)} ({said})"
 
 
 def _may_be_ahead(card: Scorecard, first: Scorecard) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from flatfield.records import Grading
+from flatfield.saying import few
 from flatfield.scoring.fairness.conditions import conditions
 from flatfield.scoring.fairness.received import oddities, others
 from flatfield.scoring.performance import measure
@@ -262,7 +263,7 @@ def _failures(trials: Sequence[TrialRecord]) -> tuple[str, ...]:
             hit.setdefault(trial.failure.message, []).append(trial)
     return tuple(
         f"{len(failed)} trial{'s' if len(failed) > 1 else ''} not measured"
-        f" ({', '.join(dict.fromkeys(trial.agent for trial in failed))}): {message}"
+        f" ({few(dict.fromkeys(trial.agent for trial in failed))}): {message}"
         for message, failed in hit.items()
     )
 
@@ -273,5 +274,5 @@ def _anchor_notes(run: Run, found: Sequence[Anchors], frozen: Sequence[Anchors])
     kept, there = set(frozen) == set(run.anchors), {(item.task, item.measure) for item in frozen}
     origin = "as they were before agents were added" if kept else "from another run"
     own = sorted({item.task for item in found if (item.task, item.measure) not in there})
-    missing = f"; {', '.join(own)} had none there and set their own" if own else ""
+    missing = f"; {few(own)} had none there and set their own" if own else ""
     return (f"the relative scale's anchors are frozen {origin}{missing}",)

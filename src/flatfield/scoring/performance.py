@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from flatfield import plugins
 from flatfield.records import MIDPOINTS, SkillScore
+from flatfield.saying import few
 from flatfield.scoring.scales import BANDS, exact, letter_of, mean, weighted_mean
 
 if TYPE_CHECKING:
@@ -372,16 +373,14 @@ def _unjudged(run: Run, judged_tasks: set[str]) -> tuple[str, ...]:
     if not missing:
         return ()
     weight = run.evaluation.judge_weight
-    return (f"judge_weight is {weight:g}, but no judge graded {', '.join(missing)}: their verifiers count alone",)
+    return (f"judge_weight is {weight:g}, but no judge graded {few(missing)}: their verifiers count alone",)
 
 
 def _partly(run: Run, tasks: set[str]) -> tuple[str, ...]:
     named = [task.id for task in run.tasks if task.id in tasks]
     if not named or not 0.0 < run.evaluation.judge_weight < 1.0:
         return ()
-    return (
-        f"the judge gave no letter for some trials of {', '.join(named)}: there the verifiers count alone, for all",
-    )
+    return (f"the judge gave no letter for some trials of {few(named)}: there the verifiers count alone, for all",)
 
 
 def _has_items(task: Task) -> bool:

@@ -183,7 +183,7 @@ class Access:
 
     def _settle(self, folder: str, wants: Sequence[Want], contents: Contents) -> None:
         if self.asking is None:
-            raise NotTrusted(refusal(folder, wants))
+            raise NotTrusted(refusal(folder, wants, strict=self.strict))
         further = [
             want
             for want in self.asking.further(folder)
@@ -192,7 +192,7 @@ class Access:
         asked = (*wants, *further)
         answer = self.asking.ask(folder, asked)
         if answer == "no":
-            raise NotTrusted(refusal(folder, wants))
+            raise NotTrusted(refusal(folder, wants, strict=self.strict))
         self._once.add(asked)
         if answer == "always":
             self.remember(folder, asked)
@@ -231,8 +231,8 @@ def everything() -> Access:
     return Access(Ledger(None), everything=True)
 
 
-def refusal(folder: str, wants: Sequence[Want]) -> str:
-    """Why it is refused, and what to do, in one sentence."""
+def refusal(folder: str, wants: Sequence[Want], *, strict: bool = False) -> str:
+    """Why it is refused, and what to do, in one sentence; strict access is given by the ledger alone."""
     written = tuple(dict.fromkeys(path for want in wants for path in want.written))
     if written:
         why = f"an agent wrote {', '.join(written)}, which nobody has looked at since, and it is to be run"
@@ -240,7 +240,7 @@ def refusal(folder: str, wants: Sequence[Want]) -> str:
         first, more = wants[0].what, len(wants) - 1
         why = f"{folder} is not trusted with what it wants to do: {first}{f' and {more} more' if more else ''}"
     command = f"flatfield trust {shlex.quote(folder)}"
-    return f"{why}; look at it, then run `{command}` (or give --trust, where nobody can be asked)"
+    return f"{why}; look at it, then run `{command}`{'' if strict else ' (or give --trust, where nobody can be asked)'}"
 
 
 def covering(folder: str, contents: Contents) -> TrustedFolder | None:

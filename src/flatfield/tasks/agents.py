@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from flatfield import plugins
-from flatfield.errors import InvalidFiles, NotFound
+from flatfield.errors import InvalidFiles, NotFound, Step
 from flatfield.records import AgentConfig
 from flatfield.tasks import source
+from flatfield.tasks.near_names import did_you_mean
 from flatfield.tasks.roster import SHIPPED
 from flatfield.tasks.source import lettered, replaced
 
@@ -247,15 +248,15 @@ def select_agents(items: Sequence[str], roster: Sequence[AgentConfig], writer: s
         InvalidFiles: an item names an agent whose file has mistakes.
     """
     chosen: dict[str, AgentConfig] = {}
-    problems: list[str] = []
+    problems: list[NotFound] = []
     for item in items:
         try:
             for agent in _select(unicodedata.normalize("NFC", item.strip()), roster, writer):
                 chosen[_free_name(agent, chosen)] = agent
         except NotFound as error:
-            problems.append(str(error))
+            problems.append(error)
     if problems:
-        raise NotFound("\n".join(problems))
+        raise together(problems)
     return tuple(msgspec.structs.replace(agent, name=name) for name, agent in chosen.items())
 
 
@@ -281,12 +282,19 @@ def is_same(one: AgentConfig, agent: AgentConfig, run: Run) -> bool:
     return fingerprint(now) == fingerprint(as_configured(agent, run))
 
 
-def listed(roster: Sequence[AgentConfig]) -> str:
-    """The agents that can be named, in a sentence: one's own by name, those that flatfield brings along by number."""
+def together(errors: Sequence[NotFound]) -> NotFound:
+    """Several errors as one, each in a line."""
+    first, *others = errors
+    return NotFound(*first.args, *(part for each in others for part in ("\n", *each.args)))
+
+
+def listed(roster: Sequence[AgentConfig]) -> tuple[str, ...]:
+    """Who can be named, as parts of an error: one's own by name, those that flatfield brings along by number."""
     own = [agent.name for agent in roster if agent.source != SHIPPED]
     shipped = len(roster) - len(own)
-    parts = [*own, *([f"{shipped} that flatfield brings along (see: flatfield agents)"] if shipped else [])]
-    return ", ".join(parts) or "none"
+    if not shipped:
+        return (", ".join(own) or "none",)
+    return (", ".join([*own, f"{shipped} that flatfield brings along"]), " (see: ", Step.LIST_AGENTS, ")")
 
 
 def _select(item: str, roster: Sequence[AgentConfig], writer: str) -> Iterator[AgentConfig]:
@@ -298,7 +306,6 @@ def _select(item: str, roster: Sequence[AgentConfig], writer: str) -> Iterator[A
     if named is not None:
         yield named
         return
-    names = [agent.name for agent in roster]
     if any(sign in item for sign in "*?["):
         matching = [a for a in roster if fnmatchcase(a.name, item) and not is_control(a)]
         own = [agent for agent in matching if agent.source != SHIPPED]
@@ -308,13 +315,13 @@ def _select(item: str, roster: Sequence[AgentConfig], writer: str) -> Iterator[A
                 "name them, or begin the glob as their names do, such as claude-*"
             )
         if not matching:
-            raise NotFound(f"no agent's name matches {item!r}; there are: {listed(roster)}")
+            raise NotFound(f"no agent's name matches {item!r}; there are: ", *listed(roster))
         yield from own or matching
         return
     if ":" not in item:
-        close = source.did_you_mean(item, names)
-        there = close or f"; there are: {listed(roster)}"
-        raise NotFound(f"there is no agent {item!r}{there} (or write PROVIDER:MODEL[@URL])")
+        close = did_you_mean(item, roster)
+        there = (close,) if close else ("; there are: ", *listed(roster))
+        raise NotFound(f"there is no agent {item!r}", *there, " (or write PROVIDER:MODEL[@URL])")
     agent = parse_agent(item)
     if writer:
         agent = msgspec.structs.replace(agent, folder=writer, source=f"a file of {writer}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from flatfield.errors import InvalidFiles, NotFound
+from flatfield.errors import InvalidFiles, NotFound, Step
 from flatfield.records import Evaluation, Mistake, Task
 from flatfield.tasks import hop, lop, source
 from flatfield.tasks.access import nobody
@@ -44,6 +44,7 @@ class _Reading:
     tasks: list[Task] = field(default_factory=list)
     evaluations: dict[Path, Evaluation | InvalidFiles] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    astray: list[str] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -82,7 +83,8 @@ def load(
     for argument in arguments:
         _find(argument, reading)
     if reading.missing:
-        raise NotFound("\n".join(reading.missing))
+        helps = ("; what there is: `", Step.LIST_TASKS, "`") if reading.astray else ()
+        raise NotFound("\n".join(reading.missing), *helps)
     texts = {path: text for path in reading.named if (text := _text(path, reading)) is not None}
     evaluation = _one_evaluation(reading, asks_how=asks_how)
     for path, text in texts.items():
@@ -122,6 +124,8 @@ def _find(argument: str, reading: _Reading) -> None:
     else:
         close = source.did_you_mean(path.name, source.names_in(path.parent))
         reading.missing.append(f"there is no file or folder {argument}{close}")
+        if not close:
+            reading.astray.append(argument)
 
 
 def _find_in(folder: Path, argument: str, reading: _Reading) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flatfield import plugins
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import Mistake
+from flatfield.saying import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -323,7 +324,7 @@ def number(*, above: float | None = None, least: float | None = None, most: floa
             if low and (most is None or value <= most):
                 return float(value)
         bounds = ((" above {}", above), (" of at least {}", least), (" of at most {}", most))
-        wanted = ",".join(form.format(f"{bound:g}") for form, bound in bounds if bound is not None)
+        wanted = ",".join(form.format(written(bound)) for form, bound in bounds if bound is not None)
         found.add(node.line, f"{name} is {shown(node)}", f"write a number{wanted}")
         return None
 

@@ -267,8 +267,8 @@ class FakeServer:
             self.open_requests -= 1
 
     async def _converse(self, request: web.Request) -> web.StreamResponse:
-        number = len(self.requests)
         sent = json.loads(await request.read())
+        number = len(self.requests)  # after the last wait: those that come at the same time have numbers of their own
         self.requests.append(sent)
         self.headers.append(dict(request.headers))
         problem = self._wire.violation(sent, request.headers, self._sent)

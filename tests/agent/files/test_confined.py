@@ -19,6 +19,8 @@ from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.openat import best_opener, kernel_opener, open_by_walking
 from flatfield.errors import OutsideWorkspace, ToolError
 
+pytestmark = pytest.mark.whole
+
 SECRET = b"secret-of-another-trial"
 RACE_SECONDS = 30.0
 """So long two threads may need until each has come in the other's way."""
@@ -484,3 +486,26 @@ def test_a_race_of_folders_and_links_leaks_nothing(files: ConfinedFiles, root: P
     assert (outside / "secret").read_bytes() == SECRET
     assert harmless > 0  # both sides of the race were seen
     assert refused > 0
+
+
+def test_whether_the_root_is_still_the_folder_that_was_opened(root: Path, tmp_path: Path) -> None:
+    with ConfinedFiles(root) as files:
+        assert files.is_in_place()
+        root.rename(tmp_path / "moved")
+        assert not files.is_in_place()
+        root.symlink_to(tmp_path / "moved")
+        assert not files.is_in_place(), "a link is not the folder itself"
+        root.unlink()
+        root.mkdir()
+        assert not files.is_in_place()
+
+
+@pytest.mark.parametrize("path", ["../outside/secret", "/etc/passwd", "sub", "."])
+def test_a_new_file_is_written_where_any_other_is_and_nowhere_else(root: Path, path: str) -> None:
+    with ConfinedFiles(root) as files:
+        files.write_new("new/er/file", b"x")
+        files.write_new("a.txt", b"y")
+        assert (files.read_bytes("new/er/file"), files.read_bytes("a.txt")) == (b"x", b"y")
+        with pytest.raises((OutsideWorkspace, IsADirectoryError)):
+            files.write_new(path, b"z")
+    assert names(root) == ["a.txt", "new", "sub"]

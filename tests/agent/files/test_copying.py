@@ -44,6 +44,20 @@ def explicit(folder: Path, **more: object) -> Task:
 # ---------------------------------------------------------------------------- an explicit workspace, inline files
 
 
+def test_inline_files_take_the_place_of_copied_ones_and_nothing_half_is_left(tmp_path: Path) -> None:
+    source = fill(tmp_path / "w", "a.txt", "sub/b.sh")
+    (source / "sub/b.sh").chmod(0o755)
+    inline = {"a.txt": "new", "sub/b.sh": "b", "deep/er/c.txt": "c", "./d.txt": "d"}
+    root = copy(plan_copy(explicit(source, files=inline), tmp_path), tmp_path / "trials")
+    assert {path: (root / path).read_text() for path in tree(root)} == {
+        "a.txt": "new",
+        "sub/b.sh": "b",
+        "deep/er/c.txt": "c",
+        "d.txt": "d",
+    }
+    assert stat.S_IMODE((root / "sub/b.sh").stat().st_mode) == 0o755
+
+
 def test_a_workspace_is_copied_whole_with_modes_and_times(tmp_path: Path) -> None:
     source = fill(tmp_path / "w", "a.txt", "sub/run.sh", ".env", ".git/config", "node_modules/x.js", "flatfield.toml")
     (source / "lop.md").write_text(LOP)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from flatfield.records import ToolResult
 
+pytestmark = pytest.mark.whole
+
 NAMES = [(rule, name.replace("*", "a")) for rule in table().name for name in rule.names if not rule.beside]
 IDS = [name for _, name in NAMES]
 SEALED = [name for rule, name in NAMES if rule.sealed]

@@ -14,6 +14,8 @@ from flatfield.agent.files.protected import HELD_BYTES, Claim, claims, completes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.whole
+
 NAMES = [(rule, name) for rule in table().name for name in rule.names]
 UNSEEN = "\u200c\u200d\ufeff\u00ad\u2060\ufe0f\u034f\u202e\U000e0041"
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Run = Callable[..., tuple[str, str]]
 
-pytestmark = pytest.mark.needs("bwrap")
+pytestmark = [pytest.mark.whole, pytest.mark.needs("bwrap")]
 SECRET = "the-secret-of-the-user"
 KINDS = sorted({(rule.kind, rule.sealed) for rule in table().name})
 

@@ -36,6 +36,8 @@ from flatfield.tasks.sub_agents import read_agent_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).parents[3]
 DESK = AgentConfig(name="my.Qwen", provider="openai-chat", model="qwen3", base_url="http://127.0.0.1:8080/v1")
 AGENTS = (*select_agents(LINEUP, shipped()), DESK)

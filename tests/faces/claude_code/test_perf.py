@@ -20,6 +20,8 @@ from flatfield.tasks.lop import read_task
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+pytestmark = pytest.mark.whole
+
 PERF = Path(flatfield.faces.claude_code.__file__).parent / "pages/perf"
 STOCK = '{"model": "m", "shelves": ["attic", "cellar", "lower", "upper"], "items": 9}'
 EDGES = read_task(PERF / "lop_eval_2__basic_read_test.md").solution[-1].answer

@@ -6,18 +6,11 @@ import json
 from pathlib import Path  # noqa: TC003 - pytest
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.claude_code.parts import _merged, write
+from flatfield.faces.claude_code.writing import write
 
 FILES = {"a/one.md": "1\n", ".mcp.json": json.dumps({"mcpServers": {"flatfield": {"command": "flatfield"}}})}
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3, unique_by=repr) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
-    max_leaves=8,
-)
 
 
 def test_it_says_what_it_wrote_and_does_nothing_twice(tmp_path: Path) -> None:
@@ -67,14 +60,3 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a file")
     with pytest.raises(FlatfieldError, match="cannot be written"):
         write(FILES, tmp_path)
-
-
-@given(JSON, JSON)
-def test_merging_twice_is_merging_once(there: object, ours: object) -> None:
-    once = _merged(there, ours, force=False)
-    assert _merged(once, ours, force=False) == once
-
-
-@given(st.dictionaries(st.text(max_size=2), JSON, max_size=3), st.dictionaries(st.text(max_size=2), JSON, max_size=3))
-def test_merging_loses_no_key(there: dict[str, object], ours: dict[str, object]) -> None:
-    assert set(_merged(there, ours, force=False)) == set(there) | set(ours)

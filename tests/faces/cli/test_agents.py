@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., CompletedProcess[str]]
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def original(project: Path, request: pytest.FixtureRequest) -> Path:

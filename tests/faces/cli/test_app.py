@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., CompletedProcess[str]]
 
+pytestmark = pytest.mark.whole
+
 COMMANDS = (
     "", "eval", "run", "report", "pick", "runs", "show", "demo", "doctor", "agents",
     "tasks", "tasks list", "tasks show", "tasks check",

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]
 
+pytestmark = pytest.mark.whole
+
 FLATFIELD = [sys.executable, "-m", "flatfield"]
 QUICK = 2
 """So many requests are answered; all later ones never are, until the server is mended."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., CompletedProcess[str]]
 
+pytestmark = pytest.mark.whole
+
 COMMANDS = (
     ["runs"], ["runs", "--json"], ["report"], ["report", "--format", "json"], ["pick"], ["show", "x/oracle/oslo/1"],
     ["eval", "oslo.md", "--agents", "oracle"], ["compare", "a", "b"], ["regrade"],

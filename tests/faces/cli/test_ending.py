@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., CompletedProcess[str]]
 
+pytestmark = pytest.mark.whole
+
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(_project: object) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]
 
+pytestmark = pytest.mark.whole
+
 NO_PROMPT = "---\nid: x\n---\n# T\n\n## Instructions\n\nnothing\n"
 HOP = "---\nagents: [oracle]\nrepeats: 2\n---\n# My comparison\n\nEvaluate $ARGUMENTS\n"
 

@@ -93,3 +93,27 @@ def test_what_passes_prompts_on_and_where_agents_ask_can_be_said(folder: Path) -
     assert "--ignore-base-urls" in (folder / "here" / ".mcp.json").read_text()
     with pytest.raises(FlatfieldError, match="one word"):
         run("--dir", "there", "--wrapper-model", "two words")
+
+
+def test_older_hooks_in_settings_are_replaced_and_how_they_start_it_is_said_to_stay(folder: Path) -> None:
+    (folder / ".claude").mkdir()
+    old = {"type": "command", "command": "./f/flatfield speak --hook", "async": True, "timeout": 60}
+    (folder / ".claude" / "settings.json").write_text(
+        json.dumps({"model": "opus", "hooks": {"Stop": [{"hooks": [{"type": "command", "command": "x"}, old]}]}})
+    )
+    first = CliRunner().invoke(app, ["init", "claude-code", "--project"])
+    assert "kept as they are, though they differ from what is written now: .claude/settings.json;" in first.stderr
+    text = (folder / ".claude" / "settings.json").read_text()
+    assert "async" not in text
+    assert text.count("./f/flatfield speak --hook") == 5
+    assert run("--project") == "", "a second time changes nothing"
+    run("--project", "--force")
+    assert (folder / ".claude" / "settings.json").read_text().count('"flatfield speak --hook"') == 5
+
+
+def test_broken_settings_are_refused_before_anything_is_written(folder: Path) -> None:
+    (folder / ".claude").mkdir()
+    (folder / ".claude" / "settings.json").write_text('{\n  "model": "opus",\n}\n')
+    with pytest.raises(FlatfieldError, match=r"\.claude/settings\.json:3: this is not JSON"):
+        run("--project")
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["settings.json"]

@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from flatfield.records import AgentConfig
 from flatfield.scoring.judge.blinding import Blinder
 from flatfield.scoring.judge.fitness import Case, labelled_set
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]
+
+pytestmark = pytest.mark.whole
 
 CASES = labelled_set().cases
 SIZE = room(AgentConfig(name="j", provider="openai-chat"), 1)

@@ -65,7 +65,9 @@ MISTAKES = (
     Mistake("eval", "name what to evaluate: LOP files, folders, or suite:basic"),
     Mistake("plan", "name what to evaluate: LOP files, folders, or suite:basic"),
     Mistake("eval olso.md --agents oracle", "there is no file or folder olso.md; did you mean 'oslo.md'?"),
-    Mistake("eval nowhere/ --agents oracle", "there is no file or folder nowhere/"),
+    Mistake(
+        "eval nowhere/ --agents oracle", "there is no file or folder nowhere/; what there is: `flatfield tasks list`"
+    ),
     Mistake("tasks show gone.md", "there is no file or folder gone.md"),
     Mistake("tasks list gone/", "there is no file or folder gone/"),
     Mistake("eval suite:basik --agents oracle", "there is no suite 'basik'; did you mean 'basic'?; there are: basic,"),
@@ -138,8 +140,8 @@ MISTAKES = (
     hop("repeat: 3\nagents: [oracle]", "h.md:2: the front matter has no key `repeat`; did you mean `repeats`?"),
     hop("repeats: three\nagents: [oracle]", "h.md:2: `repeats` is 'three'; write a whole number, 1 or more"),
     hop("agents: []\nrepeats: 2", "h.md:2: `agents` is an empty list; write a list, such as agents: [a, b]"),
-    hop("agents: [nobody]\nrepeats: 1", "there is no agent 'nobody'; did you mean 'noop'?"),
-    hop("agents: [oracle]\njudge: [nobody]", "there is no agent 'nobody'; did you mean 'noop'?"),
+    hop("agents: [nobody]\nrepeats: 1", "there is no agent 'nobody'; there are: "),
+    hop("agents: [oracle]\njudge: [nobody]", "there is no agent 'nobody'; there are: "),
     hop(
         "agents: [oracle]\nweights: {performance: 1, sped: 2}",
         "h.md:3: `weights` has no key `sped`; did you mean `speed`?",
@@ -208,6 +210,8 @@ MISTAKES = (
         "--agents oracle noop names one agent and a file 'noop', which is not there: use commas, --agents oracle,noop",
     ),
     Mistake("eval --agents oracle, noop oslo.md", "use commas, --agents oracle,noop, or give --agents twice"),
+    Mistake("eval oslo.md --agents 'oracle noop'", "several names have commas between them: 'oracle,noop'"),
+    Mistake("show lst", "write RUN/agent/task/repeat, as `flatfield report` shows it, or last"),
     Mistake("plan oslo.md --agents oracle openai:gpt-5 noop", "use commas, --agents oracle,openai:gpt-5,noop"),
     Mistake("eval oslo.md --agents oracle --judge noop oracle", "use commas, --judge noop,oracle"),
     agents("oracel", "there is no agent 'oracel'; did you mean 'oracle'? (or write PROVIDER:MODEL[@URL])"),
@@ -263,7 +267,7 @@ MISTAKES = (
     Mistake("show last", "no trials are stored in"),
     Mistake("pick --min-performance X", "--min-performance 'X' is no letter; use one of S, A, B, C, D, F"),
     Mistake("show", "Missing argument 'TRIAL'; see: flatfield show --help"),
-    Mistake("show a/b", "'a/b' is not a trial's id: write RUN/agent/task/repeat, as `flatfield report` shows it"),
+    Mistake("show a/b", "'a/b' is not a trial's id: write RUN/agent/task/repeat, as `flatfield report`"),
     Mistake(
         "prices nope", "no price is known for 'nope'; set one of your own with [prices.\"nope\"] in flatfield.toml"
     ),
@@ -273,8 +277,8 @@ MISTAKES = (
         "models pull /nowhere.gguf", "model file /nowhere.gguf cannot be read (No such file or directory); give a path"
     ),
     Mistake("models check nope", "there is no model 'nope'; use one of smollm2-135m,"),
-    Mistake("judge check nobody", "there is no agent 'nobody'; did you mean 'noop'?"),
-    Mistake("agents show nobody", "there is no agent 'nobody'; did you mean 'noop'?"),
+    Mistake("judge check nobody", "there is no agent 'nobody'; there are: "),
+    Mistake("agents show nobody", "there is no agent 'nobody'; there are: "),
     Mistake("run ''", "the prompt is empty: say what to do"),
     Mistake("run hi", "say who works: either --agent NAME or --model PROVIDER:MODEL[@URL]"),
     Mistake("run hi --model gpt-5", "--model 'gpt-5' names no provider: write PROVIDER:MODEL[@URL], or --agent for a"),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., CompletedProcess[str]]
 
+pytestmark = pytest.mark.whole
+
 
 GB = 10**9
 

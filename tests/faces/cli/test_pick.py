@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., CompletedProcess[str]]
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def loaded(cli: Cli) -> Cli:

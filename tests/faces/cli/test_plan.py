@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]
 
+pytestmark = pytest.mark.whole
+
 PRICES = "[prices.m]\ninput_mtok = 1000.0\noutput_mtok = 0.0\n"
 
 

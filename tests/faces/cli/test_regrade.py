@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]
 
+pytestmark = pytest.mark.whole
+
 
 def saying(letter: str) -> Callable[[dict[str, Any], int], FakeReply | Fault]:
     def script(request: dict[str, Any], _number: int) -> FakeReply:

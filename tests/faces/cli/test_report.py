@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., CompletedProcess[str]]
 
+pytestmark = pytest.mark.whole
+
 EXAMPLE = "20250815-000000-2025"
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]
 
+pytestmark = pytest.mark.whole
+
 
 def writing(request: dict[str, Any], _number: int) -> FakeReply:
     if request["messages"][-1]["role"] == "tool":

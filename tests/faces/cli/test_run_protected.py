@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]
 
+pytestmark = pytest.mark.whole
+
 SECRET = "the-secret-of-the-user"
 KEY = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\n"
 EVIL = '[agents.mine]\nprovider = "cli"\nmodel = "m"\ncommand = ["sh", "-c", "echo run > /tmp/evil"]\n'

@@ -6,14 +6,16 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from subprocess import CompletedProcess
 
-    import pytest
-
     Cli = Callable[..., CompletedProcess[str]]
+
+pytestmark = pytest.mark.whole
 
 LINE = "tab\there, {braces} $dollars 'quotes' “é” 🙂, and a line that is a good deal longer than a hundred columns are"
 PROMPT = f"{LINE}\r\nnext"

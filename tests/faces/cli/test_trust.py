@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]
 
+pytestmark = pytest.mark.whole
+
 PLANTED = "sk-planted-0123456789"
 MAKE = """from pathlib import Path
 

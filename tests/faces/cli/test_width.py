@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., CompletedProcess[str]]
 
+pytestmark = pytest.mark.whole
+
 RUNS = ("20260101-000000-aaaa", "20260102-000000-bbbb")
 LONG = "an-agent-whose-name-is-longer-than-forty-characters"
 WIDE = "模型比较代理人甲乙丙丁戊己庚辛壬癸"
@@ -146,9 +148,16 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for what the suites' tasks are made of: the same at every width."""
+    return tmp_path_factory.mktemp("made")
+
+
 @pytest.fixture
-def crowded(kept: Path, project: Path) -> Path:
+def crowded(kept: Path, made: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with that store, agents and tasks of long names, and a price that nobody could pay."""
+    monkeypatch.setenv("FLATFIELD_CACHE", str(made))
     (project / ".flatfield").symlink_to(kept)
     agents = [
         f'[agents."{name}"]\nprovider = "openai-chat"\nmodel = "{name}-model"\nbase_url = "http://127.0.0.1:9/v1"'
@@ -238,3 +247,20 @@ def test_all_columns_are_there_where_all_are_asked_for(
 def test_piped_output_is_80_columns_wide(cli: Cli, crowded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS")
     assert too_wide(cli("report").stdout, 80) == []
+
+
+def test_many_agents_that_changed_nothing_are_one_sentence(cli: Cli, crowded: Path) -> None:
+    said = " ".join(cli("compare").stdout.split())
+    assert "No difference to run 20260101-000000-aaaa that could be told from chance for 43 agents." in said
+    assert said.endswith("Each of them: --full")
+    assert said.count("Too close to call") == 1
+    assert cli("compare", "--full").stdout.count("Too close to call") == 44
+
+
+def test_no_sentence_lists_all_of_many_agents(cli: Cli, crowded: Path) -> None:
+    for command in ("pick", "report"):
+        said = " ".join(cli(command).stdout.split())
+        assert "Confidence: not separable" in said or "confidence: not separable" in said
+        assert "and 36 more (overall" in said
+        assert "e+0" not in said
+        assert "144035 min" not in said

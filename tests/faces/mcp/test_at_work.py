@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.whole
+
 WRITES = FakeReply(calls=(("write_file", '{"file_path": "b.txt", "content": "beta"}'),))
 DONE = FakeReply(text="It is done.")
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from flatfield.faces.mcp.desk import ServerDesk
 
+pytestmark = pytest.mark.whole
+
 RUN = load().run.id
 TRIAL = "flatfield://trials/{run}/{agent}/{task}/{repeat}"
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     MakeDesk = Callable[..., Any]
 
+pytestmark = pytest.mark.whole
+
 HALF_HEAD = b"POST /mcp HTTP/1.1\r\nHost: 127."
 HALF_BODY = (
     b"POST /mcp HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"

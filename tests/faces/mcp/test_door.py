@@ -14,6 +14,8 @@ from flatfield.faces.mcp.door import LARGEST_HEAD_BYTES, Allowed, Listening, all
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.whole
+
 PORT = 8747
 HERE = Listening(host="127.0.0.1", port=PORT)
 OWN = (b"127.0.0.1:8747", b"localhost:8747", b"[::1]:8747")
@@ -64,7 +66,6 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @given(st.lists(mutated() | st.binary(max_size=24) | st.sampled_from(OWN), min_size=1, max_size=2))
-@settings(max_examples=2000)
 def test_nothing_but_an_exact_host_comes_in(hosts: list[bytes]) -> None:
     right = len(hosts) == 1 and hosts[0].lower() in OWN
     assert answer(*((b"host", host) for host in hosts)) == (200 if right else 421)
@@ -146,7 +147,6 @@ def test_a_page_of_our_own_or_one_that_the_user_allows_may_call() -> None:
 
 
 @given(st.text(max_size=30) | mutated().map(lambda value: "http://" + value.decode("latin-1")))
-@settings(max_examples=500)
 def test_nothing_but_an_exact_origin_may_call(origin: str) -> None:
     value = origin.encode("utf-8")
     right = value.lower() in {b"http://" + host for host in OWN}

@@ -13,11 +13,14 @@ import pytest
 from flatfield.faces.mcp import evaluations
 from flatfield.faces.storing import store_of
 from flatfield.runs.scratch import claimed
+from flatfield.runs.store.store import Store
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.whole
 
 TASK = """---
 id: {name}
@@ -118,7 +121,9 @@ async def test_it_is_cancelled_as_ctrl_c_does_and_can_go_on(connected: Any, conf
             status = (await client.call_tool("cancel_evaluation", {"run": run["run"]})).structured_content
             again = await client.call_tool("cancel_evaluation", {"run": run["run"]})
             stalls.clear()
-            resumed = (await client.call_tool("evaluate", {"resume": run["run"]})).structured_content
+            other = await client.call_tool("evaluate", {"resume": run["run"], "repeats": 2})
+            budget = {"budget_usd": 5, "budget_ignores": "desk"}
+            resumed = (await client.call_tool("evaluate", {"resume": run["run"], **budget})).structured_content
             done = await ended(client, run["run"])
             nothing = await client.call_tool("evaluate", {"resume": run["run"]})
     assert status["state"] == "stopped"
@@ -126,7 +131,10 @@ async def test_it_is_cancelled_as_ctrl_c_does_and_can_go_on(connected: Any, conf
     assert any("evaluate(resume=" in note for note in status["notes"])
     assert again.is_error
     assert "not running" in again.content[0].text
+    assert "resume keeps what its run was started with: leave out repeats" in other.content[0].text
     assert resumed["run"] == run["run"]
+    evaluation = Store(folder / ".flatfield").load_run(run["run"]).evaluation
+    assert (evaluation.budget_usd, evaluation.budget_ignores) == (5, ("desk",))
     assert (done["state"], done["trials_measured"]) == ("finished", 1)
     assert "nothing to go on with" in nothing.content[0].text
 
@@ -135,14 +143,14 @@ async def test_it_is_cancelled_as_ctrl_c_does_and_can_go_on(connected: Any, conf
     ("arguments", "said"),
     [
         ({"lops": []}, "lops"),
-        ({"lops": ["nowhere.md"]}, "there is no file or folder"),
+        ({"lops": ["nowhere.md"]}, "there is no file or folder nowhere.md; what there is: `list_tasks`"),
         ({"lops": ["/etc/passwd"]}, "lies outside"),
         ({"lops": ["../x.md"]}, "lies outside"),
         ({"lops": ["suite:basik"]}, "suite:"),
         ({"lops": ["oslo.md"], "agents": ["openai-chat:q@http://127.0.0.1:1/v1"]}, "--allow-urls"),
         (
             {"lops": ["oslo.md"], "agents": ["nobody"]},
-            "there is no agent 'nobody'; did you mean 'noop'?; list_agents shows them",
+            "there is no agent 'nobody'; list_agents shows them",
         ),
         ({"lops": ["oslo.md"], "agents": "gpt5, noop"}, "there is no agent 'gpt5'; did you mean 'gpt-5'?"),
         ({"lops": ["oslo.md"]}, "nobody is named for oslo: give agents (list_agents"),
@@ -191,7 +199,7 @@ async def test_paths_with_spaces_and_agents_with_commas(connected: Any, folder: 
         picked = (await client.call_tool("pick", {"task": "bergen"})).structured_content
         compared = (await client.call_tool("compare", {"a": "oracle", "b": "noop"})).structured_content
         wrong = await client.call_tool("pick", {"task": "nowhere"})
-    assert "About $0" in started.structured_content["said"]
+    assert "Forecast: 4 trials, about $0" in started.structured_content["said"]
     assert f"Run {started.structured_content['run']} is" in started.structured_content["said"]
     assert (status["title"], status["trials_measured"]) == ("my tasks/a lop.md, bergen.md", 4)
     assert [each["agent"] for each in status["agents"]] == ["oracle", "noop"]

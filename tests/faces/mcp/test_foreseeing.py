@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from flatfield.faces.mcp.desk import ServerDesk
 
+pytestmark = pytest.mark.whole
+
 LOP = '---\nverify: [{answer: {contains: Oslo}}]\n---\n# A capital\n\n## Variables\n\nPROMPT: "Which capital?"\n'
 MANY = {"lops": ["oslo.md"], "agents": ["dear"], "repeats": 10}
 
@@ -53,8 +55,8 @@ async def said(client: Any, arguments: dict[str, Any]) -> str:
 async def test_plan_tells_dollars_and_minutes_and_starts_nothing(connected: Any, asking: Any, folder: Path) -> None:
     async with connected(asking()) as client:
         found = (await client.call_tool("plan", MANY)).structured_content
-    assert found["answer"].startswith("About $")
-    assert "for 10 trials: 1 agent on 1 task." in found["answer"]
+    assert found["answer"].startswith("Forecast: 10 trials, about $")
+    assert found["answer"].endswith(": 1 agent on 1 task.")
     assert found["usd"] > 0
     assert found["minutes"] > 0
     assert [(line["name"], line["trials"]) for line in found["agents"]] == [("dear", 10)]
@@ -82,7 +84,7 @@ async def test_what_is_above_the_limit_waits_for_the_users_word(
 ) -> None:
     async with connected(asking(**limits)) as client:
         text = await said(client, MANY | arguments)
-    assert text.startswith(f"Not started, as the user has to agree first ({why})." if why else "About ")
+    assert text.startswith(f"Not started, as the user has to agree first ({why})." if why else "Forecast: ")
     assert ("confirm=true" in text) == bool(why)
     assert text.endswith("begun") == (not why)
 
@@ -112,6 +114,6 @@ async def test_a_client_that_can_ask_asks(asking: Any, mode: Any, answer: Elicit
     async with Client(build(asking(ask_usd=0.05)), mode=mode, elicitation_callback=ask) as client:
         text = await said(client, MANY)
     (question,) = asked
-    assert question.startswith("Start this evaluation? About $")
+    assert question.startswith("Start this evaluation? Forecast: 10 trials, about $")
     assert question.endswith("; it is more than $0.0500.")
     assert text.endswith("begun") if begins else text.startswith("Not started: the user did not agree.")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from flatfield.testing.fake_chat import FakeChat, FakeReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pytest
-
     from flatfield.faces.mcp.desk import ServerDesk
+
+pytestmark = pytest.mark.whole
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
 MOST_BYTES = 2_600
@@ -122,3 +124,15 @@ async def test_tasks_are_told_with_what_evaluate_is_given(connected: Any, folder
     assert {"lop": "suite:basic", "tasks": len(suite["tasks"])} in found["suites"]
     assert all(row["title"] and row["tags"] for row in suite["tasks"])
     assert "lies outside" in outside.content[0].text
+
+
+async def test_the_first_of_ones_own_stands_first_as_it_works_where_nobody_is_named(
+    connected: Any, folder: Path
+) -> None:
+    async with FakeChat([], models=("m",)) as server:
+        table = '[agents.a{}]\nprovider = "openai-chat"\nmodel = "m"\nbase_url = "{}"\n'
+        (folder / "flatfield.toml").write_text("".join(table.format(n, server.base_url) for n in range(12)))
+        async with connected() as client:
+            found = await told(client, "list_agents")
+    assert [row["name"] for row in found["agents"]] == [f"a{n}" for n in range(8)]
+    assert found["others"][0]["agents"].startswith("a8, a9, a10, a11")

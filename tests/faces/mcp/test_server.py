@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from flatfield.faces.mcp.desk import ServerDesk
 
+pytestmark = pytest.mark.whole
+
 LOP = '# Capital\n\n## Instructions\n\nx\n\n## Variables\n\nPROMPT: "Which capital?"\n\n## Expected Output\n\nOslo\n'
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mcp import Client, MCPError
 
@@ -18,6 +18,8 @@ from flatfield.faces.mcp.sharing import CALLS, SESSIONS, Calls, Running, Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+pytestmark = pytest.mark.whole
 
 PING = {"jsonrpc": "2.0", "id": 7, "method": "ping"}
 VERSION = {"MCP-Protocol-Version": "2025-06-18"}
@@ -265,7 +267,6 @@ ACTS = st.lists(st.tuples(st.sampled_from(["open", "use", "hold", "end", "releas
 
 
 @given(ACTS)
-@settings(max_examples=200, deadline=None)
 def test_there_are_never_more_sessions_and_none_with_a_call_leaves(acts: list[tuple[str, int]]) -> None:
     async def all_acts() -> None:
         inner = Inner()

@@ -15,6 +15,8 @@ from flatfield.runs.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.whole
+
 FAKE = Path(__file__).parents[2] / "machine" / "fake_llama"
 LOP = """---
 verify: [{answer: {contains: "x"}}]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from flatfield.records import TrialRecord
 
+pytestmark = pytest.mark.whole
+
 MODERN_ENOUGH = "2025-06-18"
 
 

@@ -32,6 +32,8 @@ from flatfield.records import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.whole
+
 SECTIONS = (
     "Grading Criteria",
     "Fairness Manifest",

@@ -89,6 +89,50 @@ def test_a_call_that_failed_says_why() -> None:
     assert called(refused, agent="gpt-5-mini") == "gpt-5 mini: failed: the budget is spent"
 
 
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("agent 'gpt-5-mini': its key was refused", "gpt-5 mini: failed: its key was refused"),
+        ("agent 'other': its key was refused", "gpt-5 mini: failed: agent 'other': its key was refused"),
+        (
+            "http://127.0.0.1:8080/v1 does not serve 'gpt-5-mini'",
+            "gpt-5 mini: failed: 127.0.0.1 does not serve 'gpt-5-mini'",
+        ),
+        (
+            "https://api.example.com/v1/models?x=1: it answered 503",
+            "gpt-5 mini: failed: api.example.com: it answered 503",
+        ),
+        ("http://[::1]:9 is not there", "gpt-5 mini: failed: ::1 is not there"),
+    ],
+)
+def test_a_reason_names_nobody_twice_and_servers_by_their_hosts(error: str, sentence: str) -> None:
+    assert said("PostToolUseFailure", tool_input={"agent": "gpt-5-mini"}, error=error) == sentence
+
+
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        (
+            {"error": "rate_limit", "last_assistant_message": "Too many requests. Wait."},
+            "I could not go on: Too many requests",
+        ),
+        ({"error": "unknown"}, "I could not go on: unknown"),
+        ({}, "I could not go on"),
+        (
+            {
+                "agent_type": "x:nano-agent-gpt-5-mini",
+                "error": "model_not_found",
+                "last_assistant_message": "No such model.",
+            },
+            "gpt-5 mini: failed: No such model",
+        ),
+        ({"agent_type": "reviewer", "error": "overloaded"}, "reviewer: failed: overloaded"),
+    ],
+)
+def test_whose_model_could_not_be_asked_is_heard(event: dict[str, Any], sentence: str) -> None:
+    assert said("StopFailure", **event) == sentence
+
+
 def test_a_long_reason_is_cut_between_words() -> None:
     text = called(result(success=False, error="word " * 200, usd=None))
     assert len(text) < REASON_CHARACTERS + 80

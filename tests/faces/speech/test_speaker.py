@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from flatfield.testing.clocks import IdleTime
 
+pytestmark = pytest.mark.whole
+
 WRITE = """
 python3 - "$2" <<'END'
 import sys, wave

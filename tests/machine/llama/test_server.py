@@ -23,6 +23,8 @@ from flatfield.testing.clocks import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.whole
+
 FAKE = Path(__file__).parent.parent / "fake_llama"
 GONE_SECONDS = 60
 

@@ -13,6 +13,8 @@ from flatfield.machine.models import check_model
 from flatfield.machine.models.incoming import ExpectedFile, Incoming
 from flatfield.machine.models.places import pulled_path
 
+pytestmark = pytest.mark.whole
+
 FAKE = Path(__file__).parent.parent / "fake_llama"
 NAME = "hf:owner/repo/file.gguf"
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int | None], None]
 
+pytestmark = pytest.mark.whole
+
 
 async def pulled(
     name: str, *, cache: Path, environ: Mapping[str, str], progress: Progress, source: str = "hub", clock: Any = None

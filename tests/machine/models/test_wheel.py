@@ -7,13 +7,14 @@ import hashlib
 import os
 import sys
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flatfield.errors import NotFound, NotReady
 from flatfield.machine.models import PullOptions, known, pull
 from flatfield.machine.models.known import HubSource, KnownModel, Wheel
+from flatfield.machine.models.wheel import _largest_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from flatfield.testing.clocks import FakeClock
     from tests.machine.models.conftest import Seen
+
+pytestmark = pytest.mark.whole
 
 ENDS = (1_000_000, 1_900_000)
 
@@ -273,3 +276,19 @@ async def test_without_the_hub_the_wheels_are_named(split: KnownModel, tmp_path:
         await pull("split", PullOptions(), cache=tmp_path, environ=environ, clock=clock)
     with pytest.raises(NotReady, match=r"run the same command again$"):
         await pull("hf:a/b/c.gguf", PullOptions(), cache=tmp_path, environ=environ, clock=clock)
+
+
+def test_a_folder_that_vanishes_while_it_is_looked_at_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pip-download-x").mkdir()
+    (tmp_path / "a.whl").write_bytes(b"12345")
+    look = os.scandir
+
+    def gone(path: str | Path) -> Any:
+        if "pip-download" in str(path):
+            raise FileNotFoundError(str(path))
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", gone)
+    assert _largest_bytes(tmp_path) == 5

@@ -19,7 +19,7 @@ from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.openat import discard
 from flatfield.agent.workspace import changes, snapshot
 
-pytestmark = pytest.mark.needs("bwrap")
+pytestmark = [pytest.mark.whole, pytest.mark.needs("bwrap")]
 MB = 1024**2
 Harness = Any  # conftest.py's, which no test can import
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from flatfield.testing.clocks import IdleTime
 
+pytestmark = pytest.mark.whole
+
 needs_bwrap = pytest.mark.needs("bwrap")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends files to another user")
 

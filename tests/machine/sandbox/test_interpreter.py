@@ -16,6 +16,8 @@ from flatfield.machine.sandbox.interpreter import SandboxPython, first_closed, s
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:

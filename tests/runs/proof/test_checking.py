@@ -15,6 +15,8 @@ from flatfield.tasks.access import everything
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.whole
+
 WRITES = SolutionStep(tool="write_file", arguments={"file_path": "out", "content": "1"})
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import Run
 
-pytestmark = pytest.mark.usefixtures("temporary")
+pytestmark = [pytest.mark.whole, pytest.mark.usefixtures("temporary")]
 RUNS = 40
 
 

@@ -145,9 +145,11 @@ async def test_one_unreadable_trial_or_verdict_costs_no_other(
     assert lost.failure
     assert lost.failure.message.startswith("its record in the store cannot be read (")
     assert [(verdict.judge, verdict.letter) for verdict in store.verdicts(first.run)] == [("x", None), ("y", "A")]
+    assert [row.failure is None for row in store.rows(first.run)] == [False, True], "it is to be done again"
     async with store:
         assert await store.save_trial(first)
     assert store.trials(first.run) == (first, second)
+    assert [row.failure for row in store.rows(first.run)] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     RunMaker = Callable[..., Run]
     RecordMaker = Callable[..., TrialRecord]
 
-pytestmark = pytest.mark.usefixtures("temporary")
+pytestmark = [pytest.mark.whole, pytest.mark.usefixtures("temporary")]
 
 
 @pytest.fixture
@@ -203,6 +203,18 @@ def test_half_a_line_is_passed_over(folder: Path, make_record: RecordMaker) -> N
         path.write_bytes(whole[:-cut])
         (lost,) = in_flight(folder)
         assert lost.trial.turn_count == 1
+    kept.close()
+
+
+def test_a_turn_that_holds_what_cannot_be_is_counted_by_the_rest(folder: Path, make_record: RecordMaker) -> None:
+    kept = Underway(folder)
+    call = ToolCall(id="1", name="read_\ud800", arguments="{}")
+    odd = [turn(seconds=float("inf")), structs.replace(turn(), reply=structs.replace(turn().reply, calls=(call,)))]
+    for each in odd:
+        kept.add("one", partial(begun, make_record(attempt="one")), each)
+    ((found,),) = (in_flight(folder),)
+    assert (found.trial.turn_count, found.trial.cost_usd) == (2, 1.0)
+    assert found.trial.model_seconds == 2.0
     kept.close()
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     RunMaker = Callable[..., Run]
     RecordMaker = Callable[..., TrialRecord]
 
-pytestmark = pytest.mark.usefixtures("temporary")
+pytestmark = [pytest.mark.whole, pytest.mark.usefixtures("temporary")]
 CHILD = Path(__file__).with_name("storing_child.py")
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Refusal = tuple[int, float | None] | None
 
+pytestmark = pytest.mark.whole
+
 TURNS_OF_THE_LOOP = 30
 """So many at most until everybody waits for time to pass."""
 TRIALS, JOBS, REPLY_SECONDS = 200, 50, 0.3

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from flatfield.scoring.judge.fitness import Graded
 
+pytestmark = pytest.mark.whole
+
 SET = labelled_set()
 HOLDER = Path(__file__).parents[1] / "holding_child.py"
 

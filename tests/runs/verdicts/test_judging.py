@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     Letters = dict[str, str | None]
 
+pytestmark = pytest.mark.whole
+
 DESK = [AgentConfig(name=name, provider="desk", model=name) for name in ("one", "two", "judge-a", "judge-b")]
 JUDGES = ("judge-a", "judge-b")
 ITEM = Task(id="item", title="item", prompt="Do it.", digest="1", rubric="It is polite.")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from flatfield.testing.clocks import IdleTime
 
+pytestmark = pytest.mark.whole
+
 PRICES = Prices({"fake-model": Price(input_mtok=1.0, output_mtok=2.0, source="test")})
 CONTAINS = VerifierSpec(kind="answer", options={"contains": "42"})
 RUBRIC = VerifierSpec(kind="rubric", options={"value": ["It is polite."]})

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from flatfield.records import AgentConfig
 from flatfield.scoring.judge.blinding import Blinder
 
+pytestmark = pytest.mark.whole
+
 ROSTER = (
     AgentConfig(name="m2", provider="openai-chat", model="acme/Zog-7B-it"),
     AgentConfig(name="z", provider="openai", model="gpt-5.6-sol"),

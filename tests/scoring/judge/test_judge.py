@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     MakeTrial = Callable[..., TrialRecord]
     Script = Callable[[Opening], str | Reply | Exception]
 
+pytestmark = pytest.mark.whole
+
 AGENTS = (
     AgentConfig(name="opus", provider="anthropic", model="claude-opus-4-1", base_url="https://llm.example.org"),
     AgentConfig(name="mini", provider="openai", model="gpt-5-mini"),

@@ -55,3 +55,10 @@ def test_each_is_told_its_own_and_a_budget_what_helps_a_run_that_goes_on() -> No
 def test_a_turn_whose_cost_is_known_says_nothing_of_the_others() -> None:
     (said,) = unknown_costs([SERVED], [stored("served", None, cost_usd=0.1)])
     assert said.startswith("no price is known")
+
+
+def test_of_many_prices_that_lack_two_tables_are_shown() -> None:
+    many = [AgentConfig(name=f"a{number}", provider="openai-chat", model=f"m{number}") for number in range(13)]
+    (said,) = unknown_costs(many, [])
+    assert said.startswith("no price is known for a0, a1, a2, a3, a4, a5 and 7 more; before the next run, set")
+    assert 'in the tables [prices."openai-chat:m0"], [prices."openai-chat:m1"] and 11 more in flatfield.toml' in said

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from flatfield.testing.clocks import IdleTime
 
+pytestmark = pytest.mark.whole
+
 PYTEST = "python -m pytest -q"
 HIDDEN = {
     "test_sum.py": "from sums import add\n"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     MakeContext = Callable[..., VerifyContext]
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def lop(tmp_path: Path) -> Path:

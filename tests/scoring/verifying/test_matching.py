@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.scoring.verifying import matching
 from flatfield.scoring.verifying.matching import equal_json, equal_text, parse_json, search, without_fence
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.whole
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -14,6 +14,8 @@ from flatfield.tasks.loading import load
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.whole
+
 Leave = Callable[..., Awaitable[VerifyContext]]
 Measure = Callable[..., Awaitable[float]]
 Read = Callable[[str], Task]

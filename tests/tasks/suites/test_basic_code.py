@@ -13,6 +13,8 @@ from flatfield.scoring.protocols import VerifyContext
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.whole
+
 Leave = Callable[..., Awaitable[VerifyContext]]
 Measure = Callable[..., Awaitable[float]]
 Read = Callable[[str], Task]

@@ -16,6 +16,8 @@ from flatfield.scoring.protocols import VerifyContext
 from flatfield.tasks.loading import load
 from flatfield.tasks.lop import read_task
 
+pytestmark = pytest.mark.whole
+
 Leave = Callable[..., Awaitable[VerifyContext]]
 Measure = Callable[..., Awaitable[float]]
 Read = Callable[[str], Task]

@@ -25,6 +25,8 @@ from flatfield.scoring.verifying.verification import verify
 from flatfield.tasks import digest
 from flatfield.tasks.lop import read_task
 
+pytestmark = pytest.mark.whole
+
 SUITE = Path(flatfield.tasks.__file__).parent / "suites" / "engineering"
 TASKS = sorted(path.parent.name for path in SUITE.glob("*/task.md"))
 Play = Callable[[Task, Sabotage | None, bool], Awaitable[dict[int, Check]]]

@@ -18,6 +18,8 @@ from flatfield.scoring.verifying.matching import SEARCH_LIMIT_CHARACTERS, search
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.whole
+
 SHIPPED = Path(flatfield.__file__).parent
 MOST_SECONDS = 0.2
 

@@ -10,6 +10,8 @@ import pytest
 from flatfield.testing.fake_server import FakeReply, FakeServer, Fault, Step
 from flatfield.testing.wires.anthropic import AnthropicWire, blocks
 
+pytestmark = pytest.mark.whole
+
 TOOL: dict[str, Any] = {
     "name": "read_file",
     "description": "Read.",

@@ -356,7 +356,7 @@ def copy(plan: CopyPlan, parent: Path) -> Path:
         if plan.inline:
             with ConfinedFiles(root) as files:
                 for path, text in plan.inline.items():
-                    files.write_bytes(path, text.encode())
+                    files.write_new(path, text.encode())
     except OSError as error:
         discard(root)
         at = _shortened(str(error.filename or root))

@@ -167,6 +167,9 @@ def _open_here(folder: int, name: str, flags: int, *, keep_link: bool) -> int | 
 # Puts a file into an open folder in one step: readers see the old one or the new one, never a half.
 
 
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
 def replace(folder: int, name: str, data: bytes, *, owner: int | None, where: str) -> None:
     """Write `data` to a temporary file in `folder` (a descriptor) and rename it to `name`.
 
@@ -181,21 +184,34 @@ def replace(folder: int, name: str, data: bytes, *, owner: int | None, where: st
     before = _replaceable(folder, name, where)
     mode = stat.S_IMODE(before.st_mode) & 0o777 if before else 0o666
     temporary = f".{secrets.token_hex(8)}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, mode, dir_fd=folder)
+    descriptor = os.open(temporary, NEW, mode, dir_fd=folder)
     try:
-        try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-            _keep(descriptor, before, owner)
-        finally:
-            os.close(descriptor)
+        _fill(descriptor, data, before, owner)
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
         raise
+
+
+def create(folder: int, name: str, data: bytes, *, owner: int | None) -> None:
+    """Write `data` to a new file in `folder` (a descriptor); it belongs to user `owner` when given.
+
+    Raises:
+        FileExistsError: something is there.
+    """
+    _fill(os.open(name, NEW, 0o666, dir_fd=folder), data, None, owner)
+
+
+def _fill(descriptor: int, data: bytes, before: os.stat_result | None, owner: int | None) -> None:
+    """Write a new file whole, and close it."""
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        _keep(descriptor, before, owner)
+    finally:
+        os.close(descriptor)
 
 
 def special(where: str) -> ToolError:
@@ -255,10 +271,12 @@ def remove_tree(parent: int, name: str) -> None:
     """
     top = _open(parent, name)
     try:
-        while names := os.listdir(top):  # noqa: PTH208 - of a descriptor
-            for inner in names:
-                if not _unlinked(top, inner):
+        while names := _listed(top):
+            for inner, is_folder in names:
+                if is_folder:
                     _empty(top, inner)
+                else:
+                    os.unlink(inner, dir_fd=top)
     finally:
         os.close(top)
     os.rmdir(name, dir_fd=parent)
@@ -268,10 +286,12 @@ def _empty(top: int, name: str) -> None:
     """Delete a folder in `top`; the folders in it become folders in `top`."""
     folder = _open(top, name)
     try:
-        for inner in os.listdir(folder):  # noqa: PTH208 - of a descriptor
-            if not _unlinked(folder, inner):
+        for inner, is_folder in _listed(folder):
+            if is_folder:
                 os.close(_open(folder, inner))  # to move a folder one must be allowed to write in it
                 os.rename(inner, secrets.token_hex(8), src_dir_fd=folder, dst_dir_fd=top)
+            else:
+                os.unlink(inner, dir_fd=folder)
     finally:
         os.close(folder)
     os.rmdir(name, dir_fd=top)
@@ -285,9 +305,7 @@ def _open(parent: int, name: str) -> int:
     return os.open(name, OPEN_FOLDER, dir_fd=parent)
 
 
-def _unlinked(folder: int, name: str) -> bool:
-    """Delete what is not a folder; False for a folder."""
-    if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-        return False
-    os.unlink(name, dir_fd=folder)
-    return True
+def _listed(folder: int) -> list[tuple[str, bool]]:
+    """The names in an open folder, and whether each is a folder: the listing says so, none is looked at again."""
+    with os.scandir(folder) as entries:
+        return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]

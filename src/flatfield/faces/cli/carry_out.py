@@ -65,7 +65,7 @@ async def carry_out(run: Run, store: Store, how: CarriedOut) -> tuple[Summary, b
     clock, stop = SystemClock(), asyncio.Event()
     agents = [agent for agent in (*run.agents, *how.judges) if not how.only or agent.name in how.only]
     how.access.allow(wants_of(run.tasks, agents, how.environ, how.access))
-    plans = remaining(run, store.trials(run.id), how.only).plans
+    plans = remaining(run, store.rows(run.id), how.only).plans
     expected_seconds = await _forecast(run, plans, how)
     view = LiveView(open_console(stderr=True), plans, clock, expected_seconds)
 
@@ -98,7 +98,7 @@ async def carry_out(run: Run, store: Store, how: CarriedOut) -> tuple[Summary, b
 
 async def _forecast(run: Run, plans: Sequence[TrialPlan], how: CarriedOut) -> float | None:
     """Say what is ahead where that is more than a cent or a minute; seconds that it will take, None: not known."""
-    from flatfield.faces.forecasts import in_short
+    from flatfield.faces.forecasts import foretold, is_worth_saying
     from flatfield.faces.storing import store_of
     from flatfield.runs.forecasting import ForecastTerms, foresee
     from flatfield.runs.order import plan
@@ -113,8 +113,8 @@ async def _forecast(run: Run, plans: Sequence[TrialPlan], how: CarriedOut) -> fl
         found = await foresee(run, how.judges, store_of(how.project), terms)
     except FlatfieldError:  # whatever it is, it is told when the run begins
         return None
-    if said := in_short(found, len(plans)):
-        note(said)
+    if is_worth_saying(found, len(plans)):
+        note(f"{foretold(found, len(plans))}; in full: flatfield plan")
     return found.wall_seconds * len(plans) / max(len(plan(run)), 1)
 
 

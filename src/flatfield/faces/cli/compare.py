@@ -21,6 +21,8 @@ EPILOG = examples(
     "flatfield compare qwen3 last                   the same for one agent",
     "flatfield compare qwen3 gpt-5 --run 20260102 --against 20251224 --json",
 )
+MANY = 3
+"""More agents than these that did as well as in an earlier run are told in one sentence."""
 SideArgument = Annotated[
     str | None,
     typer.Argument(
@@ -66,11 +68,12 @@ def command(
 
 def _show(found: Sequence[Comparison], *, full: bool) -> None:
     from flatfield.faces.blocks import Table
-    from flatfield.faces.comparisons import claims, sentence, side_by_side
+    from flatfield.faces.comparisons import claims, no_difference, sentence, side_by_side
     from flatfield.faces.drawing import open_console, wrapped
 
-    screen = open_console()
-    for number, each in enumerate(found):
+    screen, quiet = open_console(), () if full else _quiet(found)
+    shown = [each for each in found if each not in quiet]
+    for number, each in enumerate(shown):
         if number:
             screen.print()
         wrapped(sentence(each), screen)
@@ -89,3 +92,14 @@ def _show(found: Sequence[Comparison], *, full: bool) -> None:
                 drop=("trials", "active/trial"),
             )
             print_table(table, full=full)
+    if quiet:
+        screen.print()
+        wrapped(f"{no_difference(quiet[0].second_run, len(quiet))} Each of them: --full", screen, style="dim")
+
+
+def _quiet(found: Sequence[Comparison]) -> Sequence[Comparison]:
+    """Those with an earlier run that tell nothing apart, where they are many."""
+    from flatfield.faces.comparisons import tells_apart
+
+    quiet = [each for each in found if each.kind == "runs" and not tells_apart(each)]
+    return quiet if len(quiet) > MANY else ()

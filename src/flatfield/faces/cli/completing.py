@@ -24,6 +24,23 @@ SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 THIS = "this"
 """The user's own shell."""
 MOST = 200
+BASH = "bash"
+BASH_SCRIPT = r"""_flatfield_completion() {
+    local IFS=$'\n' line=${COMP_LINE:0:COMP_POINT} word
+    COMPREPLY=($(env _TYPER_COMPLETE_ARGS="$line" _TYPER_COMPLETE_FISH_ACTION=get-args \
+        _FLATFIELD_COMPLETE=complete_fish "$1"))
+    COMPREPLY=("${COMPREPLY[@]%%$'\t'*}")
+    word=${line##*[[:space:]]}
+    # bash takes words apart at these: what stands before the last of them is on the line already
+    COMPREPLY=("${COMPREPLY[@]#"${word%"${word##*[:@=]}"}"}")
+    # a folder, or the run of a trial, goes on
+    [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == */ ]] && compopt -o nospace 2>/dev/null
+    return 0
+}
+
+complete -o default -F _flatfield_completion flatfield
+"""
+"""Of our own: typer's reads the words that bash takes apart, and loses `suite:` and what follows."""
 
 
 def agents(context: typer.Context, incomplete: str) -> list[str]:
@@ -86,8 +103,12 @@ def install(context: typer.Context, parameter: typer.CallbackParam, shell: str |
         return
     from typer.completion import install_callback
 
+    name = _known(shell)
     try:
-        install_callback(context, parameter, _known(shell))
+        if name == BASH:
+            _install_bash(Path.home())
+            raise typer.Exit
+        install_callback(context, parameter, name)
     except OSError as error:
         raise FlatfieldError(f"{error.filename} cannot be written: {error.strerror}; see --show-completion") from None
 
@@ -102,7 +123,24 @@ def show(context: typer.Context, parameter: typer.CallbackParam, shell: str | No
         return
     from typer.completion import show_callback
 
-    show_callback(context, parameter, _known(shell))
+    name = _known(shell)
+    if name == BASH:
+        typer.echo(BASH_SCRIPT, nl=False)
+        raise typer.Exit
+    show_callback(context, parameter, name)
+
+
+def _install_bash(home: Path) -> None:
+    """Write the script, and have bash read it when it starts; a second time changes nothing."""
+    script, settings = home / ".bash_completions" / "flatfield.sh", home / ".bashrc"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text(BASH_SCRIPT, encoding="utf-8")
+    line = f"source '{script}'"
+    there = settings.read_text(encoding="utf-8") if settings.is_file() else ""
+    if line not in there.splitlines():
+        gap = "" if not there or there.endswith("\n") else "\n"
+        settings.write_text(f"{there}{gap}{line}\n", encoding="utf-8")
+    typer.echo(f"{BASH} completion installed in {script}; it takes effect in the next terminal")
 
 
 def answer(app: typer.Typer) -> None:

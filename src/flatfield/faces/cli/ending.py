@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 import typer
 
 from flatfield.errors import FlatfieldError, InvalidFiles
+from flatfield.saying import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -247,8 +248,8 @@ def _bad_number(parameter: Any, arguments: Sequence[str]) -> str:  # noqa: ANN40
     if given is None or not is_number:
         return ""
     number = "a whole number" if is_whole else "a number without a unit"
-    bounds = f" from {low:g} to {high:g}" if low is not None and high is not None else ""
-    bounds = bounds or (f", {low:g} or more" if low is not None else "")
+    bounds = f" from {written(low)} to {written(high)}" if low is not None and high is not None else ""
+    bounds = bounds or (f", {written(low)} or more" if low is not None else "")
     return f"{option} is {given!r}: write {number}{bounds}"
 
 

@@ -229,7 +229,7 @@ def _resumed(
     run = of_its_store(run, project.folder, project.roster)
     access.allow(foreign(run, project.folder))
     run = _given_anew(run, chosen)
-    left = remaining(run, store.trials(run.id))
+    left = remaining(run, store.rows(run.id))
     note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
     return run
 
@@ -267,7 +267,7 @@ def _extended(
     run = extended(unchanged(stored, access), added, before.grading.anchors)
     run = _given_anew(run, chosen)
     only = tuple(agent.name for agent in added)
-    left = remaining(run, store.trials(run.id), only)
+    left = remaining(run, store.rows(run.id), only)
     note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")
     notes([text for text in run.notes[len(before.run.notes) :] if text.startswith("the rubric of")])
     return run, only

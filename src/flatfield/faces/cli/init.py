@@ -82,7 +82,7 @@ def claude_code(
 ) -> None:
     """Write sub-agents, commands, a skill, hooks and the MCP server's entry, as a plugin or into a project."""
     from flatfield.faces.claude_code.parts import PLUGIN, PROJECT, files
-    from flatfield.faces.claude_code.parts import write as put
+    from flatfield.faces.claude_code.writing import write as put
 
     if not shlex.split(program):
         raise FlatfieldError("--program is empty: say how flatfield is started, such as flatfield")
@@ -96,6 +96,7 @@ def claude_code(
     wanted = files(chosen, layout, program, wrapper_model=wrapper_model, ignores_base_urls=ignore_base_urls)
     kept = () if force else _kept(wanted, target)
     result = put({path: text for path, text in wanted.items() if path not in kept}, target, force=force)
+    kept = (*kept, *result.kept)
     ledger_of().made(target / path for path in (*result.written, *result.unchanged))
     if as_json:
         print_json({"dir": str(target), "written": result.written, "unchanged": result.unchanged, "kept": kept})
@@ -143,7 +144,7 @@ def _kept(wanted: Mapping[str, str], target: Path) -> tuple[str, ...]:
     Raises:
         FlatfieldError: one cannot be read.
     """
-    from flatfield.faces.claude_code.parts import SHARED
+    from flatfield.faces.claude_code.writing import SHARED
 
     there = [path for path in wanted if path not in SHARED and (target / path).is_file()]
     try:

@@ -16,6 +16,7 @@ from flatfield.faces.cli.common import AsJson, Full, examples, note, notes, prin
 from flatfield.faces.cli.completing import tasks
 from flatfield.faces.cli.ending import GATE_FAILED
 from flatfield.faces.cli.trust import Trust, access_of
+from flatfield.saying import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -127,7 +128,7 @@ def _lines(task: Task) -> Iterator[str]:
         yield f"  none{'; a judge goes by the rubric' if task.rubric else ''}"
     limits = _shown(task)["limits"].items()
     yield "── limits"
-    yield "  " + ", ".join(f"{name} {value:g}" for name, value in limits if value is not None)
+    yield "  " + ", ".join(f"{name} {written(value)}" for name, value in limits if value is not None)
 
 
 @app.command(

@@ -267,10 +267,14 @@ def told(record: TrialRecord, agent: AgentConfig) -> Delegated:
             reasoning_tokens=usage.reasoning_tokens if usage else None,
             cost_usd=record.cost_usd,
             active_seconds=round(record.active_seconds, 3),
-            first_token_seconds=record.first_token_seconds,
+            first_token_seconds=_rounded(record.first_token_seconds),
             trial=record.id,
         ),
     )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def still_working(trial: str, agent: AgentConfig) -> Delegated:

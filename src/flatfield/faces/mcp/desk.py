@@ -14,9 +14,9 @@ from mcp.shared.message import ServerMessageMetadata
 from mcp_types import ListRootsRequest, ListRootsResult
 
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.mcp.near_names import meant, offer
 from flatfield.tasks.access import is_broad, nobody
 from flatfield.tasks.agents import near_provider, select_agents
+from flatfield.tasks.near_names import meant, near
 from flatfield.tasks.project import find_project
 from flatfield.tasks.roster import SHIPPED
 
@@ -163,7 +163,7 @@ class ServerDesk:
                 raise
             found = meant(name, project.roster)[:1]
         if len(found) != 1:
-            raise FlatfieldError(f"agent is no one agent's name; {offer(name, project.roster)}")
+            raise FlatfieldError(f"agent is no one agent's name; {_offer(name, project.roster)}")
         return found[0]
 
     def _default(self, project: Project, provider: str | None) -> AgentConfig:
@@ -229,6 +229,8 @@ def _inside(path: Path, folders: Sequence[Path]) -> bool:
 
 def _by_model(model: str, provider: str | None, roster: Sequence[AgentConfig]) -> AgentConfig:
     """The first agent of the roster with this model (or this name), at this provider when one is given."""
+    if not model:
+        raise FlatfieldError("model is empty: name one, or an agent; list_agents shows which there are")
     alike = [one for one in roster if model in (one.model, one.name) and provider in (None, one.provider)]
     if alike:
         return alike[0]
@@ -240,4 +242,10 @@ def _by_model(model: str, provider: str | None, roster: Sequence[AgentConfig]) -
     providers = sorted({one.provider for one in roster})
     if provider is not None and provider not in providers:
         raise FlatfieldError(f"that is no provider{near_provider(provider)}")
-    raise FlatfieldError(f"no agent is configured for that model; {offer(model, roster, provider)}")
+    raise FlatfieldError(f"no agent is configured for that model; {_offer(model, roster, provider)}")
+
+
+def _offer(name: str, roster: Sequence[AgentConfig], provider: str | None = None) -> str:
+    """What to say behind a name that is none, without repeating it: it might be a key."""
+    shown = ", ".join(f"{one.name} ({one.provider})" for one in near(name, roster, provider))
+    return f"near it: {shown}; list_agents shows all" if shown else "list_agents shows which there are"

@@ -20,13 +20,13 @@ from msgspec import Struct, structs
 from pydantic import BaseModel, Field
 
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, NotReady
-from flatfield.faces.forecasts import BASES, separating
+from flatfield.faces.forecasts import BASES, foretold, known_usd, separating
 from flatfield.faces.mcp.desk import ADDRESS_REFUSED
 from flatfield.faces.mcp.listing import SUITES
 from flatfield.faces.mcp.reporting import stored
 from flatfield.faces.mcp.schemas import ExpectedAnswer, Plan, Progress, Status, files_of
 from flatfield.faces.storing import store_of
-from flatfield.faces.wording import dollars, many, seconds
+from flatfield.faces.wording import dollars, few, many, plain
 from flatfield.http.connecting import is_loopback
 from flatfield.records import Evaluation
 from flatfield.runs.order import how_often, new_run, ungradable
@@ -35,7 +35,7 @@ from flatfield.runs.scratch import holder
 from flatfield.tasks.access import folder_of, is_broad
 from flatfield.tasks.agents import select_agents
 from flatfield.tasks.loading import SUITE_PREFIX, load
-from flatfield.tasks.source import did_you_mean
+from flatfield.tasks.near_names import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from flatfield.faces.mcp.desk import ServerDesk
     from flatfield.faces.mcp.schemas import RunState
-    from flatfield.records import Run
+    from flatfield.records import AgentConfig, Run
     from flatfield.runs.forecasting import Forecast, Line
     from flatfield.tasks.project import Project
 
@@ -85,7 +85,7 @@ async def forecast_of(run: Run, desk: ServerDesk, project: Project) -> Forecast:
 def planned(run: Run, found: Forecast) -> Plan:
     """A forecast as a client reads it."""
     return Plan(
-        answer=f"{in_short(found)}: {many(len(run.agents), 'agent')} on {many(len(run.tasks), 'task')}.",
+        answer=f"{said(found)}: {many(len(run.agents), 'agent')} on {many(len(run.tasks), 'task')}.",
         trials=found.trials,
         usd=_rounded(found.usd),
         most_usd=_rounded(found.most_usd),
@@ -109,21 +109,10 @@ def _rounded(usd: float | None) -> float | None:
     return None if usd is None else round(usd, 6)
 
 
-def in_short(found: Forecast) -> str:
-    """`About $1.20 (at most $4.80) and 12 min 3 s for 45 trials`."""
-    lines = (*found.agents, *(line for line in found.judges if line.trials))
-    unknown = [line.name for line in lines if line.usd is None]
-    known = _known_usd(found)
-    money = dollars(known) if known or not unknown else ""
-    if unknown:
-        money += f"{' and ' if money else ''}an unknown price for {', '.join(unknown)}"
-    elif found.most_usd is not None:
-        money += f" (at most {dollars(found.most_usd)} by the limits of the trials)"
-    return f"About {money} and {seconds(found.wall_seconds)} for {many(found.trials, 'trial')}"
-
-
-def _known_usd(found: Forecast) -> float:
-    return sum(line.usd or 0.0 for line in (*found.agents, *found.judges))
+def said(found: Forecast) -> str:
+    """The forecast as a sentence begins with it."""
+    text = foretold(found)
+    return text[0].upper() + text[1:]
 
 
 class TooMuch(NamedTuple):
@@ -143,16 +132,13 @@ def too_much(run: Run, found: Forecast, desk: ServerDesk, project: Project) -> T
     near = {one.name for one in configs if is_loopback(urlsplit(one.base_url or "").hostname or "")}
     lines = (*found.agents, *found.judges)
     unknown = [line.name for line in lines if line.trials and line.usd is None and line.name not in near]
-    usd = math.inf if unknown else _known_usd(found)
+    usd = math.inf if unknown else known_usd(found)
     if min(usd, math.inf if budget is None else budget) > desk.ask_usd:
-        why = (
-            f"nobody knows the price of {', '.join(unknown)}" if unknown else f"it is more than {dollars(desk.ask_usd)}"
-        )
-        return TooMuch(why, f"budget_usd of at most {desk.ask_usd:g}")
+        why = f"nobody knows the price of {few(unknown)}" if unknown else f"it is more than {dollars(desk.ask_usd)}"
+        return TooMuch(why, f"budget_usd of at most {plain(desk.ask_usd)}")
     if min(found.wall_seconds, math.inf if budget_seconds is None else budget_seconds) > desk.ask_minutes * 60:
-        return TooMuch(
-            f"it is more than {desk.ask_minutes:g} minutes", f"budget_seconds of at most {desk.ask_minutes * 60:g}"
-        )
+        most = f"budget_seconds of at most {plain(desk.ask_minutes * 60)}"
+        return TooMuch(f"it is more than {plain(desk.ask_minutes)} minutes", most)
     return None
 
 
@@ -163,15 +149,15 @@ async def refusal(
     ahead = too_much(run, found, desk, project)
     if ahead is None:
         return None
-    agreed = await _agreed(context, f"Start this evaluation? {in_short(found)}; {ahead.why}.")
+    agreed = await _agreed(context, f"Start this evaluation? {said(found)}; {ahead.why}.")
     if isinstance(agreed, InputRequiredResult):
         return agreed
     if agreed is None:
         return (
-            f"Not started, as the user has to agree first ({ahead.why}). {in_short(found)}. Tell the user; then call "
+            f"Not started, as the user has to agree first ({ahead.why}). {said(found)}. Tell the user; then call "
             f"evaluate again with confirm=true, or with a {ahead.instead}."
         )
-    return None if agreed else f"Not started: the user did not agree. {in_short(found)}."
+    return None if agreed else f"Not started: the user did not agree. {said(found)}."
 
 
 async def _agreed(context: Context[Any, Any], question: str) -> bool | InputRequiredResult | None:
@@ -215,6 +201,8 @@ TELL_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 _WATCH_SECONDS = 0.5
 _SHOWN_LINES = 12
+BUDGETS = frozenset({"budget_usd", "budget_ignores", "budget_seconds"})
+"""What a run that is gone on with may be given anew."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -241,23 +229,25 @@ async def begin(run: Run, desk: ServerDesk, project: Project) -> Status:
     return await _carried_out(run, desk, project)
 
 
-async def resume(run: str, desk: ServerDesk) -> Status:
-    """Go on with a run that stopped.
+async def resume(run: str, wanted: Wanted, desk: ServerDesk) -> Status:
+    """Go on with a run that stopped; its budgets may be others now.
 
     Raises:
         NotFound: there is no such run.
-        FlatfieldError: it is running, or has nothing left to do.
+        FlatfieldError: it is running, or has nothing left to do; or something else is to be another one.
     """
+    if fixed := [name for name in Wanted.__struct_fields__ if name not in BUDGETS and getattr(wanted, name)]:
+        raise FlatfieldError(f"resume keeps what its run was started with: leave out {fixed[0]}")
     found = status(run, desk)
     if found.state != "stopped":
         raise FlatfieldError(f"run {found.run} is {found.state}: there is nothing to go on with; ask its report")
     project = desk.project()
-    return await _carried_out(stored(desk, found.run)[1], desk, project)
+    return await _carried_out(stored(desk, found.run)[1], desk, project, _options(wanted))
 
 
-async def _carried_out(run: Run, desk: ServerDesk, project: Project) -> Status:
+async def _carried_out(run: Run, desk: ServerDesk, project: Project, options: Sequence[str] = ()) -> Status:
     log = _log(project, run)
-    process = await asyncio.to_thread(_started, run, desk, project, log)
+    process = await asyncio.to_thread(_started, run, desk, project, log, options)
     waited = 0.0
     while process.returncode is None and waited < START_SECONDS and not _begun(run, project):
         await desk.clock.sleep(_POLL_SECONDS)
@@ -309,7 +299,7 @@ def status(run: str, desk: ServerDesk) -> Status:
     """
     project = desk.project()
     store, found = stored(desk, run)
-    trials = store.trials(found.id)
+    trials = store.rows(found.id)
     planned = sum(how_often(found).values())
     running = holder(found.id, store.path.parent) is not None
     measured = [trial for trial in trials if trial.failure is None]
@@ -317,7 +307,7 @@ def status(run: str, desk: ServerDesk) -> Status:
     state: RunState = "running" if running else "finished" if len(ended) >= planned else "stopped"
     spent = store.spent_usd(found.id)
     return Status(
-        said=_in_short(found.id, state, f"{len(ended)} of {many(planned, 'trial')} done", spent),
+        said=_standing(found.id, state, f"{len(ended)} of {many(planned, 'trial')} done", spent),
         run=found.id,
         title=found.evaluation.title,
         state=state,
@@ -342,7 +332,7 @@ def status(run: str, desk: ServerDesk) -> Status:
     )
 
 
-def _in_short(run: str, state: RunState, done: str, spent: float | None) -> str:
+def _standing(run: str, state: RunState, done: str, spent: float | None) -> str:
     money = "" if spent is None else f", {dollars(spent)} spent"
     then = {
         "running": f"evaluation_status(run={run!r}, wait_seconds=50) waits for it",
@@ -438,6 +428,7 @@ def plan(wanted: Wanted, desk: ServerDesk, project: Project, client_roots: Seque
     run = new_run(evaluation, tasks, project.roster, desk.clock.utc(), command=command, writer=here)
     if mistakes := ungradable(run, "name a judge with the argument judge", ""):
         raise InvalidFiles(mistakes)
+    _check_ignored(evaluation.budget_ignores, (*run.agents, *judges))
     run = structs.replace(run, source=str(desk.cwd.resolve()))
     access.allow(wants_of(run.tasks, (*run.agents, *judges), desk.environ_of(project), access))
     return run
@@ -451,10 +442,24 @@ def _check_known(names: Sequence[str], project: Project) -> None:
     """
     unknown = [name for name in dict.fromkeys(names) if ":" not in name and not _is_known(name, project)]
     if unknown:
-        known = [agent.name for agent in project.roster]
-        told = "; ".join(f"there is no agent {name!r}{did_you_mean(name, known)}" for name in unknown)
+        told = "; ".join(f"there is no agent {name!r}{did_you_mean(name, project.roster)}" for name in unknown)
         glob = " (a glob begins as their names do, such as claude-*)" if any("*" in name for name in unknown) else ""
         raise NotFound(f"{told}; list_agents shows them{glob}")
+
+
+def _check_ignored(names: Sequence[str], taking_part: Sequence[AgentConfig]) -> None:
+    """Refuse a budget that is to pass over somebody who does not take part.
+
+    Raises:
+        NotFound: there is such a name.
+    """
+    there = [agent.name for agent in taking_part]
+    try:
+        strangers = {agent.name for agent in select_agents(names, taking_part)} - set(there)
+    except NotFound:
+        strangers = set(names)
+    if strangers:
+        raise NotFound(f"budget_ignores names somebody who takes no part; taking part are: {', '.join(there)}")
 
 
 def _is_known(name: str, project: Project) -> bool:
@@ -484,14 +489,18 @@ def check_allowed(file: str, desk: ServerDesk, client_roots: Sequence[Path]) -> 
 
 def _command(wanted: Wanted) -> str:
     """The command line that does the same."""
-    words = ["flatfield", "eval", *((wanted.hop,) if wanted.hop else ()), *wanted.lops]
+    return shlex.join(["flatfield", "eval", *((wanted.hop,) if wanted.hop else ()), *wanted.lops, *_options(wanted)])
+
+
+def _options(wanted: Wanted) -> list[str]:
+    words: list[str] = []
     for name in ("agents", "judge", "budget_ignores"):
         value = getattr(wanted, name)
         words += [f"--{name.replace('_', '-')}", ",".join(value)] if value else []
     for name in ("repeats", "budget_usd", "budget_seconds"):
         value = getattr(wanted, name)
         words += [f"--{name.replace('_', '-')}", str(value)] if value is not None else []
-    return shlex.join(words)
+    return words
 
 
 def _log(project: Project, run: Run) -> Path:
@@ -518,11 +527,11 @@ class _Detached:
         self.returncode = process.wait()
 
 
-def _started(run: Run, desk: ServerDesk, project: Project, log: Path) -> _Detached:
+def _started(run: Run, desk: ServerDesk, project: Project, log: Path, options: Sequence[str]) -> _Detached:
     """The process that carries the run out, talking to the log alone."""
     config = ("--config", str(project.config)) if project.config else ()
     aloud = ("--speak",) if desk.aloud else ()
-    words = (sys.executable, "-P", "-m", "flatfield", *config, "eval", "--resume", run.id, *aloud)
+    words = (sys.executable, "-P", "-m", "flatfield", *config, "eval", "--resume", run.id, *options, *aloud)
     return _Detached(words, desk.cwd, log)
 
 

@@ -15,7 +15,7 @@ from flatfield import tasks
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
 from flatfield.faces.mcp.schemas import AgentRow, Agents, Others, Suite, TaskRow, Tasks
 from flatfield.faces.storing import store_of
-from flatfield.faces.wording import one_line, rate
+from flatfield.faces.wording import many, one_line, rate
 from flatfield.records import Usage
 from flatfield.tasks.agents import is_control
 from flatfield.tasks.hop import is_evaluation
@@ -150,12 +150,16 @@ def _experience(project: Project) -> dict[str, Experience]:
 def _ranked(
     agents: Sequence[AgentConfig], reasons: Mapping[str, str], trials: Mapping[str, Experience]
 ) -> list[AgentConfig]:
-    """Ready ones, one's own, the best by own trials; else of each provider the newest, then the next. Controls last."""
+    """Ready ones, one's own, the best by own trials; else of each provider the newest, then the next. Controls last.
+
+    One's own in the order in which they are configured: the first of them works where nobody is named.
+    """
     of_provider: Counter[str] = Counter()
-    turns: dict[str, int] = {}
-    for agent in reversed(agents):  # a roster has older models first
-        turns[agent.name] = of_provider[agent.provider]
-        of_provider[agent.provider] += 1
+    turns = {agent.name: turn for turn, agent in enumerate(agents) if agent.source != SHIPPED}
+    for agent in reversed(agents):  # what flatfield brings along has older models first
+        if agent.source == SHIPPED:
+            turns[agent.name] = of_provider[agent.provider]
+            of_provider[agent.provider] += 1
 
     def place(agent: AgentConfig) -> tuple[bool, bool, bool, float, int]:
         known = trials.get(agent.name)
@@ -182,7 +186,7 @@ def _row(agent: AgentConfig, why_not: str, price: str, known: Experience | None)
 def _good_at(known: Experience) -> str:
     """`0.92 on 24 trials; code 1.00, tool-use 0.83`."""
     tags = ", ".join(f"{tag} {score:.2f}" for tag, score in known.tags[:_SHOWN_TAGS])
-    return f"{known.performance:.2f} on {known.trials} trials{f'; {tags}' if tags else ''}"
+    return f"{known.performance:.2f} on {many(known.trials, 'trial')}{f'; {tags}' if tags else ''}"
 
 
 def _others(agents: Sequence[AgentConfig], reasons: Mapping[str, str]) -> list[Others]:

@@ -15,6 +15,7 @@ from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.mcp import evaluations
 from flatfield.faces.mcp.listing import hops, lop_text, offers
 from flatfield.faces.mcp.schemas import files_of, formats
+from flatfield.faces.mcp.tools import TOOLS
 from flatfield.faces.storing import store_of
 from flatfield.faces.transcript import transcript
 from flatfield.faces.wording import json_of, printable
@@ -163,9 +164,9 @@ async def _read(work: Callable[[], T]) -> T:
     try:
         return await asyncio.to_thread(work)
     except NotFound as error:
-        raise ResourceNotFoundError(printable(str(error))) from error
+        raise ResourceNotFoundError(printable(error.worded(TOOLS))) from error
     except FlatfieldError as error:
-        raise ResourceError(printable(str(error))) from error
+        raise ResourceError(printable(error.worded(TOOLS))) from error
 
 
 # What a person may write on with, in a prompt's argument or a resource's address: tasks, agents, runs, trials.

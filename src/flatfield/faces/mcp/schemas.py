@@ -242,7 +242,7 @@ class Metadata(BaseModel):
     active_seconds: float = Field(default=0.0, description="model and tools, without waiting, loading and retries")
     first_token_seconds: float | None = None
     trial: str = Field(
-        description="its id: for agent_result and continue_trial; `flatfield show` prints all that happened"
+        description="its id: for agent_result and continue_trial; flatfield://trials/ID holds all that happened"
     )
 
 

@@ -20,11 +20,12 @@ from flatfield.faces.mcp.door import LARGEST_BODY_BYTES, LARGEST_HEAD_BYTES, Bod
 from flatfield.faces.mcp.sharing import CALLS, SESSIONS, Calls, ConnectionBounds, Running, Sessions, protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from mcp.server.mcpserver import Context
     from mcp_types import CallToolResult, InputRequiredResult, Tool
+    from pydantic_core import ErrorDetails
     from starlette.types import ASGIApp
 
     from flatfield.faces.mcp.desk import ServerDesk
@@ -52,10 +53,6 @@ class AnsweringServer(MCPServer):
         self.running = Running()
         self.at_work = AtWork()
 
-    async def list_tools(self) -> list[Tool]:
-        """The tools as clients are told of them."""
-        return [schemas.told(tool) for tool in await super().list_tools()]
-
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
@@ -75,22 +72,35 @@ class AnsweringServer(MCPServer):
                 return await super().call_tool(name, arguments, context)
         except ToolError as error:
             if isinstance(error.__cause__, ValidationError):
-                raise ToolError(_wrong(name, error.__cause__)) from None
+                raise ToolError(_wrong(name, error.__cause__, valid)) from None
             raise type(error)(str(error).removeprefix(f"Error executing tool {name}: ")) from error.__cause__
 
 
-def _wrong(tool: str, error: ValidationError) -> str:
-    """What is wrong with which arguments, without their values."""
-    said = dict.fromkeys(
-        f"{'.'.join(str(part) for part in item['loc']) or 'arguments'}: {item['msg']}"
-        for item in error.errors(include_input=False, include_url=False)
-    )
+class BriefServer(AnsweringServer):
+    """One that tells its tools in few words: for tools whose schemas Python made, as flatfield's own are."""
+
+    async def list_tools(self) -> list[Tool]:
+        """The tools as clients are told of them."""
+        return [schemas.told(tool) for tool in await super().list_tools()]
+
+
+def _wrong(tool: str, error: ValidationError, valid: Mapping[str, Any]) -> str:
+    """What is wrong with which arguments, without their values; `valid` are the properties of its input schema."""
+
+    def told(item: ErrorDetails) -> str:
+        first, *_ = place = item["loc"] or ("arguments",)
+        if item["type"] == "extra_forbidden":
+            keys = valid.get(str(first), {}).get("properties", {})
+            return f"{first} has no such key; it has: {', '.join(keys)}"
+        return f"{'.'.join(map(str, place))}: {item['msg']}"
+
+    said = dict.fromkeys(map(told, error.errors(include_input=False, include_url=False)))
     return f"{tool} cannot take these arguments: {'; '.join(said)}"
 
 
 def build(desk: ServerDesk) -> AnsweringServer:
     """The server with all its tools, resources and prompts."""
-    server = AnsweringServer(
+    server = BriefServer(
         "flatfield", title="flatfield", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
     )
     server.at_work = tools.add(server, desk)

@@ -12,7 +12,7 @@ from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import BaseModel
 
 from flatfield.agent.files.changed import Beside
-from flatfield.errors import FlatfieldError
+from flatfield.errors import FlatfieldError, Step
 from flatfield.faces.mcp import evaluations, listing, reporting
 from flatfield.faces.mcp import schemas as given
 from flatfield.faces.mcp.delegating import (
@@ -50,6 +50,13 @@ if TYPE_CHECKING:
 
     from flatfield.faces.mcp.desk import ServerDesk
 
+TOOLS = {
+    Step.LIST_AGENTS: "list_agents",
+    Step.LIST_TASKS: "list_tasks",
+    Step.EVALUATE: "evaluate",
+    Step.REPORT: "report",
+}
+"""The tools that do what errors tell people to do in a shell."""
 P = ParamSpec("P")
 R = TypeVar("R", bound=BaseModel)
 
@@ -86,7 +93,7 @@ def _foreseen(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         try:
             return _plain(await function(*args, **kwargs))
         except FlatfieldError as error:
-            raise ToolError(printable(str(error))) from error
+            raise ToolError(printable(error.worded(TOOLS))) from error
 
     return wrapped
 
@@ -219,9 +226,6 @@ class _Tools:
         resume: given.Resume = "",
     ) -> Status | InputRequiredResult:
         """Run agents on tasks in the background and grade them. Then evaluation_status, report."""
-        if resume:
-            await self._shared.kept.let_go()
-            return await evaluations.resume(resume, self._desk)
         wanted = evaluations.Wanted(
             lops=tuple(lops),
             agents=_some(agents),
@@ -232,6 +236,9 @@ class _Tools:
             budget_ignores=_some(budget_ignores),
             budget_seconds=budget_seconds,
         )
+        if resume:
+            await self._shared.kept.let_go()
+            return await evaluations.resume(resume, wanted, self._desk)
         desk, project = self._desk, self._desk.project()
         roots = await client_roots(context)
         run = await asyncio.to_thread(evaluations.plan, wanted, desk, project, roots)
@@ -241,7 +248,7 @@ class _Tools:
             return refused if isinstance(refused, InputRequiredResult) else evaluations.not_started(run, refused)
         await self._shared.kept.let_go()  # an evaluation loads its models itself, and wants the memory
         begun = await evaluations.begin(run, desk, project)
-        return begun.model_copy(update={"said": f"{evaluations.in_short(found)}. {begun.said}"})
+        return begun.model_copy(update={"said": f"{evaluations.said(found)}. {begun.said}"})
 
     @_foreseen
     async def evaluation_status(

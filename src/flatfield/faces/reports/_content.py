@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section
-from flatfield.faces.comparisons import sentence
+from flatfield.faces.comparisons import no_difference, sentence, tells_apart
 from flatfield.faces.reports._criteria import criteria, published_section
 from flatfield.faces.reports._judging import judging
 from flatfield.faces.reports._manifest import manifest_section
@@ -28,12 +28,11 @@ def comparisons(result: RunResult, *, brief: bool = False) -> Iterator[Section]:
     """The two best, cloud against local, each agent against the last run; the compact form has what changed since."""
     found = asked_for(result)
     earlier = result.earlier
-    shown = [each for each in earlier if each.verdict in {"first", "second"}] if brief else list(earlier)
+    shown = [each for each in earlier if tells_apart(each)] if brief else list(earlier)
     points = [sentence(each) for each in (*found, *shown)]
     quiet = len(earlier) - len(shown)
     if quiet:
-        run = earlier[0].second_run
-        points.append(f"No difference to run {run} that could be told from chance for {many(quiet, 'agent')}.")
+        points.append(no_difference(earlier[0].second_run, quiet))
     if points:
         text = (
             'The work is performance, in points of 100. Any two: flatfield compare A B. "Better" is performance alone.'

@@ -66,13 +66,13 @@ def criteria(result: RunResult, *, brief: bool = False) -> Section:
         )
         for anchor in result.grading.anchors
     )
-    columns = ("task", "scale", "best", "set by", "worst", "set by ")
+    columns = ("task", "scale", "best", "best by", "worst", "worst by")
     table = Table(
         columns=columns,
         rows=rows,
         right=frozenset({"best", "worst"}),
-        names=frozenset({"task", "set by", "set by "}),
-        drop=("set by ", "set by"),
+        names=frozenset({"task", "best by", "worst by"}),
+        drop=("worst by", "best by"),
     )
     if not brief:
         return Section(title=TITLE, paragraphs=(*TEXT, overall), tables=(table,))

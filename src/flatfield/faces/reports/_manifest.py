@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
+from flatfield.saying import few
 from flatfield.scoring.fairness.received import DID_NOT_RUN
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def manifest_section(result: RunResult, *, brief: bool = False) -> Section:
     different = Table(
         columns=("heading", "differs", "value", "agents"), rows=tuple(_differences(differing)), fold=FOLD, names=NAMES
     )
-    idle = f"{', '.join(sorted(absent - controls))} did not run." if absent - controls else ""
+    idle = f"{few(sorted(absent - controls))} did not run." if absent - controls else ""
     if brief:
         same = f"The same for all agents: {', '.join(row.label for row, _ in shared)}."
         more = f"What they were, and why others differ: flatfield report {result.run.id} --format markdown"

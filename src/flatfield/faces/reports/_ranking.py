@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flatfield.faces.advice import in_short, per_trial
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.drawing import GAP, WIDTH
-from flatfield.faces.wording import UNKNOWN, dollars, letter, one_line, rank, seconds
+from flatfield.faces.wording import UNKNOWN, dollars, few, letter, one_line, rank, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -230,4 +230,4 @@ def _without_overall(result: RunResult) -> tuple[str, ...]:
     for card in ranked(result):
         if card.overall.letter is None:
             reasons.setdefault(card.overall.note or "not measured", []).append(card.agent)
-    return tuple(f"no overall for {', '.join(agents)}: {reason}" for reason, agents in reasons.items())
+    return tuple(f"no overall for {few(agents)}: {reason}" for reason, agents in reasons.items())

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 CALLED = ("PostToolUse", "PostToolUseFailure")
 """Events that tell of one tool's call."""
-EVENTS = ("Stop", "SubagentStop", "Notification", *CALLED)
+EVENTS = ("Stop", "StopFailure", "SubagentStop", "Notification", *CALLED)
 REASON_CHARACTERS = 120
 _DEEPEST = 6
 _WRAPPER = "nano-agent-"
 _WITHIN = ("structuredContent", "content", "text")
 _PATH = re.compile(r"(?<![\w/])(?:~|\.{1,2})?/(?:[\w.@+-]+/)+([\w.@+-]+)")
+_ADDRESS = re.compile(r"https?://([\w.-]+|\[[\da-f:.]+\])(?::\d+)?(?:[/?#][^\s,;:!'\")]*)?")
 _SENTENCE_END = re.compile(r"[.;!?](?:\s|$)|\n")
 
 
@@ -55,6 +56,8 @@ def hook_sentence(event: bytes) -> str:
     name = told.get("hook_event_name", "")
     if name == "Stop":
         return "I am done"
+    if name == "StopFailure":
+        return _cut_short(told)
     if name == "Notification":
         return _text(told, "message") or "I need you"
     if name == "SubagentStop":
@@ -62,6 +65,14 @@ def hook_sentence(event: bytes) -> str:
     if name in CALLED:
         return _call(told)
     raise FlatfieldError(f"hook_event_name {name!r} is not one that is spoken of; there are: {', '.join(EVENTS)}")
+
+
+def _cut_short(told: Mapping[str, Any]) -> str:
+    """A turn that ended because its model could not be asked: the assistant's own, or a sub-agent's."""
+    kind, error = _text(told, "agent_type"), _text(told, "last_assistant_message") or _text(told, "error")
+    if kind:
+        return _failed(kind, error)
+    return f"I could not go on: {reason}" if (reason := _reason(error)) else "I could not go on"
 
 
 def _sub_agent(told: Mapping[str, Any]) -> str:
@@ -102,16 +113,19 @@ def result_sentence(result: _Result, asked: str = "") -> str:
 def _failed(agent: str, error: str, seconds: float = 0.0, usd: float | None = None) -> str:
     """E.g. "gpt-5 mini: failed: the key was refused, after 3 seconds, a tenth of a cent"."""
     parts = [
-        f"{spoken_name(agent)}: failed: {reason}" if (reason := _reason(error)) else f"{spoken_name(agent)}: failed"
+        f"{spoken_name(agent)}: failed: {reason}"
+        if (reason := _reason(error, agent))
+        else f"{spoken_name(agent)}: failed"
     ]
     parts += [f"after {spoken_seconds(seconds)}"] if seconds else []
     parts += [spoken_usd(usd)] if usd else []
     return ", ".join(parts)
 
 
-def _reason(error: str) -> str:
-    """An error's first sentence, as an ear takes it in: files by their names alone, and not too long."""
-    line = _PATH.sub(r"\1", error.strip())
+def _reason(error: str, agent: str = "") -> str:
+    """An error's first sentence, as an ear takes it in: the agent not named again, hosts and files by name alone."""
+    line = _ADDRESS.sub(r"\1", error.strip().removeprefix(f"agent {agent!r}: "))
+    line = _PATH.sub(r"\1", line)
     line = plain(_SENTENCE_END.split(line, maxsplit=1)[0]).rstrip(" ,:")
     return line if len(line) <= REASON_CHARACTERS else line[:REASON_CHARACTERS].rsplit(" ", 1)[0] + ", and so on"
 

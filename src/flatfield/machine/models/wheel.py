@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
@@ -211,9 +212,10 @@ async def _download(
 def _largest_bytes(folder: Path) -> int:
     """How much has arrived: the largest file under the folder; files may vanish while it is looked at."""
     largest = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):
-            largest = max(largest, path.stat().st_size if path.is_file() else 0)
+    for parent, _, names in os.walk(folder):  # unlike a glob, it passes over a folder that has just gone
+        for name in names:
+            with suppress(OSError):
+                largest = max(largest, (Path(parent) / name).lstat().st_size)
     return largest
 
 

@@ -12,20 +12,24 @@ import msgspec
 from msgspec import structs
 
 from flatfield import json_text
-from flatfield.errors import NotFound, StoreError
+from flatfield.errors import NotFound, Step, StoreError
 from flatfield.records import Run, RunSummary, TrialPlan, TrialRecord, Verdict
 from flatfield.runs.order import NEWEST, parse_trial_id
 from flatfield.runs.store import database, tables, underway
 from flatfield.runs.store.codec import decode, encode
 from flatfield.runs.store.database import damaged, open_reader, store_error
+from flatfield.runs.store.figures import Figures, unwatched
 from flatfield.runs.store.underway import Lost, Underway
 from flatfield.runs.store.writer import Writer, Writing
+from flatfield.saying import dollars
 from flatfield.tasks.agents import called
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    from flatfield.runs.store.tables import TrialRow
 
 
 LISTED = 10
@@ -45,6 +49,7 @@ class Store:
         self.notes: tuple[str, ...] = ()
         self.underway = Underway(folder)
         self._writer = Writer(self.path)
+        self._unread: dict[str, frozenset[int]] = {}
 
     async def __aenter__(self) -> Self:
         """Open for writing.
@@ -140,7 +145,7 @@ class Store:
                     path.unlink(missing_ok=True)
             if known:
                 usd = tables.known_sum(each.trial.cost_usd for each in known)
-                used = "what they had used is not known" if usd is None else f"they had used ${usd:.4g}"
+                used = "what they had used is not known" if usd is None else f"they had used {dollars(usd)}"
                 yield f"{len(known)} trials were in flight when their process was ended; {used}"
 
     async def _do(self, job: Writing[tables.T]) -> tables.T:
@@ -175,10 +180,11 @@ class Store:
         with self._reading() as connection:
             known = tables.run_ids(connection) if connection else ()
             if connection is None or not known:
-                raise NotFound(f"no runs are stored in {self.path.parent} yet: start one with `flatfield eval`")
+                raise NotFound(f"no runs are stored in {self.path.parent} yet: start one with `", Step.EVALUATE, "`")
             chosen = tables.newest_run(connection) if run is None or run in NEWEST else _choose(run, known)
             if chosen is None:
-                raise NotFound(f"no evaluation is stored in {self.path.parent} yet: start one with `flatfield eval`")
+                why = f"no evaluation is stored in {self.path.parent} yet: start one with `"
+                raise NotFound(why, Step.EVALUATE, "`")
             try:
                 return decode(tables.run_record(connection, chosen), Run)
             except ValueError as error:
@@ -195,6 +201,31 @@ class Store:
         """
         with self._reading() as connection:
             return tuple(tables.trials(connection, run)) if connection else ()
+
+    def figures(self, run: str) -> tuple[TrialRecord, ...]:
+        """The same without what was said and sent (see `Figures`): of a large run, what memory can hold.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        slim = Figures()
+        with self._reading() as connection, unwatched():
+            return tuple(map(slim.of, tables.trials(connection, run))) if connection else ()
+
+    def rows(self, run: str) -> tuple[TrialRow, ...]:
+        """Which trials of the run are stored, and which of them are measured: without their records.
+
+        Whether the records can be read is looked at once.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with self._reading() as connection:
+            if connection is None:
+                return ()
+            if run not in self._unread:
+                self._unread[run] = tables.unread_trials(connection, run)
+            return tuple(tables.trial_rows(connection, run, self._unread[run]))
 
     def verdicts(self, run: str) -> tuple[Verdict, ...]:
         """The latest verdicts on the run's trials, by task, agent, repeat and judge; without a letter if unreadable.
@@ -249,7 +280,7 @@ class Store:
             newest = tables.newest_trial(connection) if connection else None
             found = tables.trial_record(connection, newest) if connection and newest else None
         if found is None:
-            raise NotFound(f"no trials are stored in {self.path.parent} yet: start some with `flatfield eval`")
+            raise NotFound(f"no trials are stored in {self.path.parent} yet: start some with `", Step.EVALUATE, "`")
         return found
 
     def run_ids(self) -> tuple[str, ...]:

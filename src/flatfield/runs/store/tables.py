@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from flatfield.errors import StoreError
 from flatfield.json_text import plain
-from flatfield.records import Failure, Run, RunSummary, TrialPlan, TrialRecord, Verdict
+from flatfield.records import (
+    Check,
+    Dollars,
+    Failure,
+    Run,
+    RunSummary,
+    Seconds,
+    Stop,
+    TrialPlan,
+    TrialRecord,
+    Usage,
+    Verdict,
+)
 from flatfield.runs.store.codec import encode, readable
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from flatfield.runs.store.underway import Lost
 
@@ -144,13 +156,75 @@ _TRIAL = "record, run, agent, task, repeat, task_digest, agent_fingerprint"
 _VERDICT = "record, run, agent, task, repeat, judge"
 
 
-def trials(connection: sqlite3.Connection, run: str) -> list[TrialRecord]:
-    """The current trials of a run, in a fixed order."""
+class TrialRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the columns say of a trial, without its record; a `failure` has no message here."""
+
+    run: str
+    agent: str
+    task: str
+    repeat: int
+    task_digest: str
+    agent_fingerprint: str
+    failure: Failure | None = None
+    imported: bool = False
+
+    @property
+    def id(self) -> str:
+        """`RUN/agent/task/repeat`."""
+        return f"{self.run}/{self.agent}/{self.task}/{self.repeat}"
+
+
+def trials(connection: sqlite3.Connection, run: str) -> Iterator[TrialRecord]:
+    """The current trials of a run, in a fixed order, one after the other."""
     rows = connection.execute(
         f"SELECT {_TRIAL} FROM trials WHERE run = ? AND superseded = 0 ORDER BY task, agent, repeat",  # noqa: S608 - ours
         (run,),
     )
-    return [_trial(row) for row in rows]
+    return map(_trial, rows)
+
+
+def trial_rows(connection: sqlite3.Connection, run: str, unread: Collection[int]) -> Iterator[TrialRow]:
+    """The same as their columns have them; those of `unread` are not measured, whatever their columns say."""
+    rows = connection.execute(
+        "SELECT id, agent, task, repeat, task_digest, agent_fingerprint, failure FROM trials"
+        " WHERE run = ? AND superseded = 0 ORDER BY task, agent, repeat",
+        (run,),
+    )
+    for row, agent, task, repeat, digest, fingerprint, kind in rows:
+        yield TrialRow(
+            run=run,
+            agent=agent,
+            task=task,
+            repeat=repeat,
+            task_digest=digest,
+            agent_fingerprint=fingerprint,
+            failure=_failed("harness" if row in unread else kind),
+        )
+
+
+def _failed(kind: Any) -> Failure | None:  # noqa: ANN401 - a word of any version
+    return Failure(kind=kind, message="") if kind else None
+
+
+def unread_trials(connection: sqlite3.Connection, run: str) -> frozenset[int]:
+    """The rows of trials that count as measured by their columns, and not by their record: they are to be done again.
+
+    It cannot be read, or held a number that cannot be. What was said in a record is passed over, so that this takes a
+    tenth of what reading the trials does.
+    """
+    rows = connection.execute(
+        f"SELECT id, {_TRIAL} FROM trials WHERE run = ? AND superseded = 0 AND failure IS NULL",  # noqa: S608 - ours
+        (run,),
+    )
+    return frozenset(row for row, *fields in rows if not _is_measured(fields[0]) and _trial(tuple(fields)).failure)
+
+
+def _is_measured(text: str) -> bool:
+    """Whether a record is JSON in which all that grades stand on is what it should be."""
+    try:
+        return msgspec.json.decode(text, type=_Graded).failure is None
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
 
 
 def verdicts(connection: sqlite3.Connection, run: str) -> list[Verdict]:
@@ -254,6 +328,18 @@ class _Kind(msgspec.Struct, frozen=True):
 
     delegated: bool = False
     imported: bool = False
+
+
+class _Graded(msgspec.Struct, frozen=True):
+    """What grades stand on of a trial's record."""
+
+    stop: Stop
+    usage: Usage | None = None
+    cost_usd: Dollars | None = None
+    active_seconds: Seconds = 0.0
+    wall_seconds: Seconds = 0.0
+    checks: tuple[Check, ...] = ()
+    failure: Failure | None = None
 
 
 class _Attempted(msgspec.Struct, frozen=True):

@@ -77,7 +77,7 @@ class Underway:
             turn: the turn; its texts are not kept.
         """
         with suppress(OSError, msgspec.MsgspecError):
-            lines = _encoded(_Line(attempt=attempt, turn=_slim(turn)))
+            lines = _at_once(_Line(attempt=attempt, turn=_slim(turn)))
             if attempt not in self._lines:
                 lines = _encoded(_Line(attempt=attempt, begun=structs.replace(begun(), run=self._run))) + lines
             if self._descriptor < 0:
@@ -157,6 +157,14 @@ def _encoded(line: _Line) -> bytes:
     return encode(line).encode() + b"\n"
 
 
+def _at_once(line: _Line) -> bytes:
+    """The same for what is written with every turn: not read back, as whoever reads it mends what cannot be."""
+    try:
+        return msgspec.json.encode(line, enc_hook=repr) + b"\n"
+    except UnicodeEncodeError:
+        return _encoded(line)
+
+
 def _slim(turn: Turn) -> Turn:
     """The turn without what was said."""
     calls = tuple(ToolCall(id="", name=call.name, arguments="") for call in turn.reply.calls)
@@ -181,7 +189,7 @@ def _read(data: bytes) -> Iterator[Lost]:
 
 def _lines(data: bytes) -> Iterator[_Line]:
     for text in data.split(b"\n")[:-1]:
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        with suppress(msgspec.MsgspecError, ValueError):
             yield decode(text.decode(), _Line)
 
 

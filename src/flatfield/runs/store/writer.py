@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import queue
 import sqlite3
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from flatfield.errors import StoreError
@@ -43,7 +45,8 @@ async def whatever_comes(function: Callable[P, T], *arguments: P.args, **named: 
 async def _ended(
     function: Callable[P, T], *arguments: P.args, **named: P.kwargs
 ) -> tuple[asyncio.Future[T], asyncio.CancelledError | None]:
-    work = asyncio.ensure_future(asyncio.to_thread(function, *arguments, **named))
+    call = partial(contextvars.copy_context().run, function, *arguments, **named)
+    work = asyncio.get_running_loop().run_in_executor(None, call)
     cancelled: asyncio.CancelledError | None = None
     while not work.done():
         try:

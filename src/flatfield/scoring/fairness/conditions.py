@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from flatfield import plugins
+from flatfield.saying import dollars, written
 from flatfield.scoring.fairness.received import UNKNOWN, Received, digest, ran, taken
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def prices(run: Run, agent: AgentConfig, trials: Sequence[TrialRecord]) -> Recei
     if known and len(known) < len(counted):
         text += f"; no price known for {len(counted) - len(known)} of {len(counted)} trials"
     if agent.usd_per_hour is not None:
-        text += f"; ${agent.usd_per_hour:g} per hour of device time"
+        text += f"; ${written(agent.usd_per_hour)} per hour of device time"
     return _one(trials, text)
 
 
@@ -105,8 +106,8 @@ def _one(trials: Sequence[TrialRecord], text: str) -> Received:
 
 
 def _limits(limit: Limits) -> str:
-    dollars = "" if limit.cost_usd is None else f", ${limit.cost_usd:g}"
-    return f"{limit.turns} turns, {limit.seconds:g} s, {limit.output_tokens} output tokens{dollars}"
+    dollars = "" if limit.cost_usd is None else f", ${written(limit.cost_usd)}"
+    return f"{limit.turns} turns, {written(limit.seconds)} s, {limit.output_tokens} output tokens{dollars}"
 
 
 def _is_free(trials: Sequence[TrialRecord]) -> bool:
@@ -279,7 +280,7 @@ def _abandoned(trials: Sequence[TrialRecord]) -> str:
         return ""
     summed = abandoned_sum(trials)
     usd = summed["cost_usd"]
-    cost = "no price known" if usd is None else f"${usd:.6g} of the cost"
+    cost = "no price known" if usd is None else f"{dollars(usd)} of the cost"
     return (
         f"{_many(len(found), 'attempt', 'attempts')} broke off after the first token, which a vendor may bill:"
         f" {cost}, {summed['input_tokens']:,} input and {summed['output_tokens']:,} output tokens"

@@ -14,16 +14,17 @@ from msgspec import Struct
 from flatfield import plugins
 from flatfield.errors import FlatfieldError
 from flatfield.records import Price, Sent, Usage
+from flatfield.saying import few
 from flatfield.tasks.cache import replace_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from genai_prices.data_snapshot import DataSnapshot
     from genai_prices.types import ModelInfo, PriceCalculation
 
-    from flatfield.records import AgentConfig, TrialRecord, Turn
+    from flatfield.records import AgentConfig, Turn
 
 
 # The data of genai-prices: the package's own, or newer that was downloaded into flatfield's cache.
@@ -370,6 +371,15 @@ def own_usd(price: Price, usage: Usage) -> float | None:
 # Says why nobody knows what agents cost, and what changes it: a price, or an agent that tells its tokens.
 
 
+SHOWN = 2
+"""So many tables are shown where there are more to write."""
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from flatfield.records import AgentConfig, TrialRecord
+
+
 def unknown_costs(
     agents: Sequence[AgentConfig], trials: Sequence[TrialRecord], *, budgeted: bool = False
 ) -> Iterator[str]:
@@ -381,11 +391,12 @@ def unknown_costs(
     unpriced = [agent for agent in agents if agent not in silent]
     if unpriced:
         models = dict.fromkeys(f"{agent.provider}:{agent.model}" for agent in unpriced)
-        tables = " and ".join(f'[prices."{model}"]' for model in models)
+        tables = few((f'[prices."{model}"]' for model in models), SHOWN)
+        place = "table" if len(models) == 1 else "tables"
         when = "" if budgeted else "before the next run, "
         device = "" if budgeted else ", or on_device = true for a model on your own device"
         yield (
-            f"no price is known for {_names(unpriced)}; {when}set input_mtok and output_mtok in the table {tables} in"
+            f"no price is known for {_names(unpriced)}; {when}set input_mtok and output_mtok in the {place} {tables} in"
             f" flatfield.toml{device}"
         )
     if silent:
@@ -405,4 +416,4 @@ def _tells_no_tokens(agent: str, trials: Sequence[TrialRecord]) -> bool:
 
 
 def _names(agents: Sequence[AgentConfig]) -> str:
-    return ", ".join(agent.name for agent in agents)
+    return few(agent.name for agent in agents)

@@ -43,7 +43,8 @@ _TABLE = str.maketrans(_SAME)
 def drawn(text: str) -> str:
     """The text as it looks: composed (NFKC), without invisible characters, and one character for all that look so."""
     plain = unicodedata.normalize("NFKC", text).translate(_TABLE)
-    return "".join(character for character in plain if not _is_unseen(character))
+    unseen = filter(_is_unseen, set(plain))  # each character is looked up once, however long the text
+    return plain.translate(dict.fromkeys(map(ord, unseen)))
 
 
 def _is_unseen(character: str) -> bool:

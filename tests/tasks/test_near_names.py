@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flatfield.faces.mcp.near_names import meant, near, offer
 from flatfield.records import AgentConfig
+from flatfield.tasks.near_names import did_you_mean, meant, near
 from flatfield.tasks.roster import SHIPPED
 
 
@@ -22,6 +22,7 @@ ROSTER = (
     agent("claude-haiku-4-5", "anthropic"),
     agent("gpt-oss-20b", "ollama", "gpt-oss:20b"),
     agent("my-opus", "openai-chat", "m", "flatfield.toml"),
+    AgentConfig(name="oracle", provider="oracle", source=SHIPPED),
 )
 
 
@@ -35,14 +36,23 @@ ROSTER = (
         ("gpt-5-mni", ["gpt-5-mini"]),
         ("openai/gpt5-mini", ["gpt-5-mini"]),
         ("haiku", ["claude-haiku-4-5"]),
+        ("oracel", ["oracle"]),
         ("hunter2-key", []),
+        ("nobody", []),
         ("", []),
         ("🙂", []),
     ],
 )
 def test_what_a_name_may_have_meant(name: str, found: list[str]) -> None:
     assert [one.name for one in near(name, ROSTER)] == found
-    assert ("list_agents" in offer(name, ROSTER)) is True
+    offered = did_you_mean(name, ROSTER)
+    assert all(f"{one!r}" in offered for one in found)
+    assert bool(offered) == bool(found)
+
+
+def test_how_it_is_asked() -> None:
+    assert did_you_mean("opus", ROSTER) == "; did you mean 'my-opus', 'claude-opus-5-5' or 'claude-opus-5'?"
+    assert did_you_mean("gpt5-mini", ROSTER) == "; did you mean 'gpt-5-mini'?"
 
 
 def test_of_one_provider_alone_where_that_is_named() -> None:
@@ -64,3 +74,10 @@ def test_of_one_provider_alone_where_that_is_named() -> None:
 )
 def test_only_a_whole_name_behind_its_provider_is_taken(name: str, found: list[str]) -> None:
     assert [one.name for one in meant(name, ROSTER)] == found
+
+
+def test_several_names_with_spaces_between_them_lack_their_commas() -> None:
+    assert did_you_mean("gpt-5-mini my-opus", ROSTER) == (
+        "; several names have commas between them: 'gpt-5-mini,my-opus'"
+    )
+    assert did_you_mean("claude opus 5.5", ROSTER) == "; did you mean 'claude-opus-5-5'?"

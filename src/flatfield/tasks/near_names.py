@@ -1,7 +1,4 @@
-"""Which agents may be meant by a name that is none: offered, and taken only where it can be no other one.
-
-What was asked for is repeated in no answer: it might be a key.
-"""
+"""Which agents may be meant by a name that is none: offered, and taken only where it can be no other one."""
 
 from __future__ import annotations
 
@@ -38,22 +35,27 @@ def near(name: str, roster: Sequence[AgentConfig], provider: str | None = None) 
     """The agents that a name may stand for, the best first: the same letters, all of its words, or nearly so."""
     head = _HEAD.fullmatch(name)
     asked = tuple(_PARTS.findall((head["model"] if head else name).lower()))
-    some = _newest_first([one for one in roster if one.model and provider in (None, one.provider)])
+    some = _newest_first([one for one in roster if provider in (None, one.provider)])
     if not asked:
         return ()
     same = [one for one in some if "".join(asked) in map(_letters, (one.model, one.name))]
     words = Counter(asked)
     holding = [one for one in some if any(words <= Counter(_parts(text)) for text in (one.model, one.name))]
-    plain = {_letters(text): one for one in reversed(some) for text in (one.model, one.name)}
+    plain = {_letters(text): one for one in reversed(some) for text in filter(None, (one.model, one.name))}
     close = [plain[text] for text in difflib.get_close_matches("".join(asked), plain, n=OFFERED, cutoff=ALIKE)]
     return tuple({one.name: one for one in (same or holding or close)}.values())[:OFFERED]
 
 
-def offer(name: str, roster: Sequence[AgentConfig], provider: str | None = None) -> str:
-    """What to say behind a name that is none."""
-    found = near(name, roster, provider)
-    shown = ", ".join(f"{one.name} ({one.provider})" for one in found)
-    return f"near it: {shown}; list_agents shows all" if found else "list_agents shows which there are"
+def did_you_mean(name: str, roster: Sequence[AgentConfig]) -> str:
+    """`; did you mean 'a' or 'b'?`, or nothing when no agent's name comes close.
+
+    Names of several agents with spaces between them lack their commas.
+    """
+    words, known = name.split(), {one.name for one in roster}
+    if len(words) > 1 and known.issuperset(words):
+        return f"; several names have commas between them: {','.join(words)!r}"
+    *others, last = [repr(one.name) for one in near(name, roster)] or [""]
+    return f"; did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else ""
 
 
 def _newest_first(agents: Sequence[AgentConfig]) -> list[AgentConfig]:
