@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.wording import dollars, many, seconds, times, wrong_but_confident
-from flatfield.runs.judging import counted_verdicts
 from flatfield.runs.order import NEWEST
 from flatfield.runs.results import earlier_run, load_result
 from flatfield.scoring.comparing import Group, against_earlier, asked_for, compare, read_field, side_of
@@ -68,7 +67,7 @@ def comparisons(
 
 def _field(store: Store, run: str | None) -> Field:
     found = store.load_run(run)
-    return read_field(found, settled(store.figures(found.id)).trials, counted_verdicts(store, found)[0])
+    return read_field(found, settled(store.figures(found.id)).trials, store.counted_verdicts(found)[0])
 
 
 def _pair(now: Field, then: Field, first: str, second: str, called: str) -> Comparison:

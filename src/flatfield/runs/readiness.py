@@ -1,4 +1,4 @@
-"""What a run needs before the first dollar: permission, agents and judges that can run, and the machine's parts."""
+"""What a run needs before the first dollar: agents and judges that can run, and the machine's parts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from flatfield import json_text, plugins
 from flatfield.agent.probes import worded
-from flatfield.agent.provider_pool import ProviderPool, sends
+from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import FlatfieldError, NotFound, NotReady, StoreError
 from flatfield.http.connecting import proxy_for
 from flatfield.http.secrecy import shown_url
@@ -23,7 +23,6 @@ from flatfield.machine.sandbox.finding import described, find_sandbox
 from flatfield.runs.probing import known_protocol, leaves_open
 from flatfield.runs.store.store import Store
 from flatfield.scoring.fairness.received import oddities
-from flatfield.scoring.verifying.verification import wants
 from flatfield.tasks.roster import SHIPPED, known_models, notice
 from flatfield.vendors.base import UsualServer  # noqa: TC001 - msgspec
 
@@ -32,31 +31,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from flatfield.http.services import Services
-    from flatfield.records import AgentConfig, Probed, Task
-    from flatfield.tasks.access import Access, Want
+    from flatfield.records import AgentConfig, Probed
     from flatfield.tasks.project import Project
-
-
-# What a run wants before it begins: to run its tasks' code and its agents' programs, and to send keys.
-
-
-def wants_of(
-    tasks: Iterable[Task], agents: Iterable[AgentConfig], environ: Mapping[str, str], access: Access
-) -> tuple[Want, ...]:
-    """All of it, each once, so that the user is asked once for each folder."""
-    found = [want for task in tasks for want in wants(task, access)]
-    found += [want for agent in agents for want in agent_wants(agent, environ, access)]
-    return tuple(dict.fromkeys(found))
-
-
-def agent_wants(
-    agent: AgentConfig, environ: Mapping[str, str], access: Access, *, pretend: bool = False
-) -> Iterator[Want]:
-    """What one agent wants; `pretend`: as if every key that it may need were set."""
-    try:
-        yield from access.of_agent(agent, sends(agent, environ, pretend=pretend))
-    except FlatfieldError:  # it cannot run at all, which is said where it is looked at
-        return
 
 
 # Asks before the first dollar whether all agents and judges can run, and what is to be known of their models.

@@ -10,7 +10,6 @@ from msgspec import Struct, structs
 
 from flatfield.errors import NotFound
 from flatfield.records import RunResult
-from flatfield.runs.judging import counted_verdicts
 from flatfield.runs.order import roster
 from flatfield.runs.store.figures import unwatched
 from flatfield.scoring.comparing import against_earlier, read_field
@@ -63,7 +62,7 @@ def compare_with_earlier(
     if before is None:
         return ()
     earlier = store.load_run(before)
-    then = read_field(earlier, settled(store.figures(before)).trials, counted_verdicts(store, earlier)[0])
+    then = read_field(earlier, settled(store.figures(before)).trials, store.counted_verdicts(earlier)[0])
     return against_earlier(read_field(run, trials, verdicts), then)
 
 
@@ -101,7 +100,7 @@ def load_result(
     if judge_weight is not None:
         found = structs.replace(found, evaluation=structs.replace(found.evaluation, judge_weight=judge_weight))
     ids = None if task is None else {one.id for one in found.tasks}
-    verdicts, set_aside = (_of(ids, each) for each in counted_verdicts(store, found))
+    verdicts, set_aside = (_of(ids, each) for each in store.counted_verdicts(found))
     settling = settled(_of(ids, store.figures(found.id)))
     trials, found = settling.trials, structs.replace(found, notes=(*found.notes, *settling.broken))
     anchors = found.anchors
@@ -178,7 +177,7 @@ def experience(store: Store, roster: Sequence[AgentConfig]) -> dict[str, Experie
         tags = {task.id: task.tags for task in found.tasks}
         same = _same(found, roster)
         trials = settled(store.figures(run)).trials
-        for (agent, task), figures in measure(found, trials, counted_verdicts(store, found)[0]).figures.items():
+        for (agent, task), figures in measure(found, trials, store.counted_verdicts(found)[0]).figures.items():
             if agent not in same:
                 continue
             each = [one.score for one in figures]

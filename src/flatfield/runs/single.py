@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from flatfield import plugins
+from flatfield.agent.destinations import runs_code
 from flatfield.agent.files.changed import Changed
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.guarding import Protection, check_workspace
 from flatfield.agent.files.searching import remember_all
 from flatfield.agent.files.shielding import alone
 from flatfield.agent.files.stamping import Looks
-from flatfield.agent.provider_pool import ProviderPool, runs_code
+from flatfield.agent.provider_pool import ProviderPool
 from flatfield.agent.tools.run_command import run_shielded
 from flatfield.agent.workspace import SANDBOX_ROOT
 from flatfield.errors import FlatfieldError, NotReady

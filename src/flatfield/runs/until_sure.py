@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from flatfield.records import Event, Run, RunResult, TrialPlan
-from flatfield.runs.judging import counted_verdicts
 from flatfield.runs.order import how_often, plan, roster
 from flatfield.runs.scheduler import Summary
 from flatfield.scoring.front import MARGIN, Order, Pair, order_of
@@ -94,7 +93,7 @@ def _hindered(summary: Summary, last: Summary) -> str:
 
 def _decided(store: Store, run: str, max_repeats: int, ended: str) -> Step:
     found = store.load_run(run)
-    trials, (verdicts, _) = settled(store.figures(run)).trials, counted_verdicts(store, found)
+    trials, (verdicts, _) = settled(store.figures(run)).trials, store.counted_verdicts(found)
     grading = grade(found, trials, verdicts, anchors=found.anchors)
     result = RunResult(run=found, trials=trials, verdicts=verdicts, grading=grading)
     return next_step(result, max_repeats, ended=ended)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.errors import FlatfieldError
-from flatfield.runs.readiness import agent_wants
+from flatfield.runs.permission import agent_wants
 from flatfield.tasks.access import Access
 from flatfield.tasks.ledger import Ledger
 

@@ -60,7 +60,7 @@ async def carry_out(run: Run, store: Store, how: CarriedOut) -> tuple[Summary, b
     from flatfield.faces.live import LiveView
     from flatfield.runs.evaluate import Conduct, evaluate
     from flatfield.runs.order import remaining
-    from flatfield.runs.readiness import wants_of
+    from flatfield.runs.permission import wants_of
 
     clock, stop = SystemClock(), asyncio.Event()
     agents = [agent for agent in (*run.agents, *how.judges) if not how.only or agent.name in how.only]

@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from flatfield import plugins
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli import completing
 from flatfield.faces.storing import store_of
 from flatfield.tasks.access import folder_of
-from flatfield.tasks.agents import variables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +80,8 @@ def read_environment(project: Project, cwd: Path, real: Mapping[str, str]) -> tu
     Raises:
         FlatfieldError: such a file is there and cannot be read.
     """
+    from flatfield.tasks.agents import variables
+
     named = {name for agent in project.roster for name in (agent.api_key_env, *variables(agent.headers))}
     more: dict[str, str] = {}
     folders: dict[str, str] = {}
@@ -98,6 +98,8 @@ def read_environment(project: Project, cwd: Path, real: Mapping[str, str]) -> tu
 
 def _is_looked_up(name: str) -> bool:
     """Whether vendors look for a key or an address in this variable."""
+    from flatfield import plugins
+
     return _USUAL.fullmatch(name) is not None or any(
         name == vendor.url_variable or name in vendor.key_variables for vendor in plugins.all_traits()
     )

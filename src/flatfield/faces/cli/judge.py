@@ -82,7 +82,7 @@ def check(
     from flatfield.clock import SystemClock
     from flatfield.runs.judge_check import examination
     from flatfield.runs.judging import Bar
-    from flatfield.runs.readiness import wants_of
+    from flatfield.runs.permission import wants_of
     from flatfield.scoring.judge.fitness import labelled_set
 
     project = settings(context).project()

@@ -13,7 +13,6 @@ import msgspec
 import typer
 from msgspec import Struct
 
-from flatfield import plugins
 from flatfield.faces.cli.common import AsJson, Full, examples, note, print_json, print_table, settings, write
 from flatfield.faces.cli.ending import INTERRUPTED
 
@@ -90,6 +89,7 @@ def table(models: Sequence[Hosted]) -> Table:
 
 
 def _hosted_row(model: Hosted) -> tuple[str, ...]:
+    from flatfield import plugins
     from flatfield.faces.wording import UNKNOWN, rate
 
     retires = model.retires.isoformat() if model.retires else UNKNOWN

@@ -133,7 +133,7 @@ async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple
     from flatfield.faces.judges import warnings_of
     from flatfield.faces.wording import printable
     from flatfield.runs.judging import Retrial, judge_again
-    from flatfield.runs.readiness import wants_of
+    from flatfield.runs.permission import wants_of
     from flatfield.tasks.agents import select_agents
 
     judges = select_agents(wish.names, project.roster)

@@ -71,7 +71,7 @@ def command(
     Its tool calls are shown on stderr as they happen, its answer goes to standard output.
     """
     from flatfield.records import Limits
-    from flatfield.runs.readiness import wants_of
+    from flatfield.runs.permission import wants_of
     from flatfield.runs.single import prompt_task
 
     if not prompt.strip():

@@ -155,8 +155,8 @@ def check(
     solution must be graded alike five times, and every sabotage of it must be noticed. Prompts that talk about the
     harness are pointed out. How long the checks take is kept: in a run on this machine, they may take four times that.
     """
+    from flatfield.runs.permission import wants_of
     from flatfield.runs.proof import check_tasks
-    from flatfield.runs.readiness import wants_of
 
     access = _access(context, trust=trust)
     found = _load(files, access, seed)

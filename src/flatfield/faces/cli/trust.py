@@ -66,7 +66,7 @@ def access_of(
 
 def wants_in(folder: str, project: Project, environ: Environment) -> Iterator[Want]:
     """What the agents of a folder want, and those that are asked at an address of its `.env`; each once."""
-    from flatfield.runs.readiness import agent_wants
+    from flatfield.runs.permission import agent_wants
     from flatfield.tasks.access import Access
     from flatfield.tasks.ledger import Ledger
 
@@ -190,7 +190,7 @@ def _wants(context: typer.Context, place: Path) -> tuple[Want, ...]:
 
 def _task_wants(place: Path) -> Iterator[Want]:
     """What the code of the tasks in the folder wants: verifiers, and functions that make tasks."""
-    from flatfield.runs.readiness import wants_of
+    from flatfield.runs.permission import wants_of
     from flatfield.tasks import generating
     from flatfield.tasks.access import Access
     from flatfield.tasks.ledger import Ledger

@@ -110,7 +110,7 @@ class ServerDesk:
         access = self.access_of(project)
         if not access.origins and not any(agent.folder for agent in project.roster):
             return project  # nothing is written here; looking closer would load every vendor's package
-        from flatfield.runs.readiness import agent_wants
+        from flatfield.runs.permission import agent_wants
 
         environ = self.environ_of(project)
         roster: list[AgentConfig] = []

@@ -30,7 +30,7 @@ from flatfield.faces.wording import dollars, few, many, plain
 from flatfield.http.connecting import is_loopback
 from flatfield.records import Evaluation
 from flatfield.runs.order import how_often, new_run, ungradable
-from flatfield.runs.readiness import wants_of
+from flatfield.runs.permission import wants_of
 from flatfield.runs.scratch import holder
 from flatfield.tasks.access import folder_of, is_broad
 from flatfield.tasks.agents import select_agents

@@ -236,6 +236,19 @@ class Store:
         with self._reading() as connection:
             return tuple(tables.verdicts(connection, run)) if connection else ()
 
+    def counted_verdicts(self, run: Run) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
+        """The verdicts that count, and those that are kept but do not.
+
+        The latest of each judge count; where the run was judged again, only those of its panel.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        latest = self.verdicts(run.id)
+        counted = tuple(verdict for verdict in latest if not run.panel or verdict.judge in run.panel)
+        others = tuple(verdict for verdict in latest if verdict not in counted)
+        return counted, (*self.earlier_verdicts(run.id), *others)
+
     def earlier_verdicts(self, run: str) -> tuple[Verdict, ...]:
         """Verdicts that later ones took the place of, or whose trial was done again; oldest first.
 
