@@ -78,7 +78,7 @@ async def test_a_whole_trial(
         assert turn.reply.usage
         assert turn.reply.usage.input_tokens > 0
         assert 0 < turn.reply.usage.output_tokens <= 40
-        assert turn.reply.model_seconds > (turn.reply.first_token_seconds or 0) > 0
+        assert turn.reply.model_seconds >= (turn.reply.first_token_seconds or 0) > 0
         assert server.headers["Authorization"].split()[1] not in str(turn.reply.request)
     # The conversation goes on with all of its history, whatever the small model made of it.
     first = outcome.turns[0].reply.usage
