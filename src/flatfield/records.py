@@ -847,6 +847,16 @@ class Probed(Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class Round(Struct, frozen=True, kw_only=True):
+    """A round of `--until-sure`: how many trials it added, and the pairs of agents that were not told apart before.
+
+    `open_pairs` () is "not known".
+    """
+
+    trials: int
+    open_pairs: tuple[tuple[str, str], ...] = ()
+
+
 class Run(Struct, frozen=True, kw_only=True):
     """One execution of an evaluation: what was planned, with which versions.
 
@@ -855,7 +865,9 @@ class Run(Struct, frozen=True, kw_only=True):
     `anchors`: the ends of its relative scales from before agents were added; kept, so that adding re-letters nobody.
     `began_with`: how many agents were compared before others were added, 0 when none were; it keeps neutral names.
     `delegated`: one prompt that a client handed to one agent; never "the newest run".
-    `added`: by task and agent, the repeats that came to those of its plan because its order was not settled.
+    `begun`: all that it needs was found ready, and its trials may start; `versions` has its prices from then on.
+    `added`: by task and agent, the repeats that came to those of its plan because its order was not settled; `rounds`
+    are those that brought them, and `rounds_ended` what was known when they last ended, in words that are notes too.
     `probed`: by agent, how its tool protocol was found out, where it was.
     `imported`: not measured here; `origin` then says what its figures are, to be read after "imported from".
     """
@@ -878,7 +890,10 @@ class Run(Struct, frozen=True, kw_only=True):
     anchors: tuple[Anchors, ...] = ()
     began_with: int = 0
     panel: tuple[str, ...] = ()
+    begun: bool = False
     added: dict[str, dict[str, int]] = field(default_factory=dict)
+    rounds: tuple[Round, ...] = ()
+    rounds_ended: tuple[str, ...] = ()
     probed: dict[str, Probed] = field(default_factory=dict)
 
     def added_to(self, task: str, agent: str) -> int:
