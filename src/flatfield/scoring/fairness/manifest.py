@@ -85,6 +85,7 @@ class _Table:
             values={name: value.text() for name, value in received.items()},
             differs=differs,
             varies=varies,
+            absent=tuple(name for name, value in received.items() if not value.ran),
             note="; ".join(notes),
         )
 

@@ -157,7 +157,6 @@ SETTINGS = frozenset({"temperature", "reasoning_effort", "max_output_tokens", "c
 # What one agent received of one property: each value with the turns that carried it, task by task.
 
 
-DID_NOT_RUN = "did not run"
 MANY = 3
 NAMED_TASKS = 2
 """So many tasks are named beside a value; more are counted."""
@@ -195,7 +194,7 @@ class Received(Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """One value alone; with its turns where they differ within a task, with its tasks where those differ."""
         if not self.by_task:
-            return DID_NOT_RUN if self.otherwise is None else self.otherwise
+            return "did not run" if self.otherwise is None else self.otherwise
         if self.varies:
             return _by_turns(self.by_task.values())
         tasks: dict[str, list[str]] = {}
