@@ -67,6 +67,15 @@ class Limits(Struct, frozen=True, kw_only=True):
     cost_usd: float | None = None
 
 
+class LimitChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Limits that an evaluation sets in the place of its tasks'; None: the task's holds."""
+
+    turns: int | None = None
+    seconds: float | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
 class Targets(Struct, frozen=True, kw_only=True):
     """What a good trial of a task takes at most; the anchors of the absolute scale."""
 
@@ -230,7 +239,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     repeats: int | None = None
     seed: int = 0
     jobs: int | None = None
-    limits: dict[str, float | int] = field(default_factory=dict)
+    limits: LimitChanges = field(default_factory=LimitChanges)
     budget_usd: float | None = None
     budget_ignores: tuple[str, ...] = ()
     budget_seconds: float | None = None

@@ -57,19 +57,18 @@ def command(
     key is needed, and nothing is asked of any server.
     """
     from flatfield.runs.forecasting import DIFFERENCE, ForecastTerms, foresee
-    from flatfield.runs.order import ungradable
+    from flatfield.runs.order import Chosen, ungradable
     from flatfield.tasks.agents import select_agents
 
-    options: dict[str, object] = {
-        "agents": comma_list(agents, "--agents"),
-        "repeats": repeats,
-        "jobs": jobs,
-        "seed": seed,
-        "judge": comma_list(judge, "--judge"),
-        "budget_usd": budget_usd,
-        "budget_seconds": budget_seconds,
-    }
-    chosen = {name: value for name, value in options.items() if value is not None}
+    chosen = Chosen(
+        agents=comma_list(agents, "--agents"),
+        repeats=repeats,
+        jobs=jobs,
+        seed=seed,
+        judge=comma_list(judge, "--judge"),
+        budget_usd=budget_usd,
+        budget_seconds=budget_seconds,
+    )
     project = settings(context).project()
     environ = environ_of(project)
     access = access_of(project, environ, everything=trust)
