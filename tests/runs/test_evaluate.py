@@ -23,6 +23,7 @@ from flatfield.records import (
     Evaluation,
     Event,
     LaneLimits,
+    LimitChanges,
     Price,
     Run,
     Task,
@@ -537,9 +538,9 @@ async def test_a_budget_that_ignores_nobody_there_is_a_mistake(sitting: Sitting)
         assert server.requests == []
 
 
-@pytest.mark.parametrize(("limits", "least"), [({}, 3), ({"cost_usd": 0.3}, 2)])
+@pytest.mark.parametrize(("limits", "least"), [(LimitChanges(), 3), (LimitChanges(cost_usd=0.3), 2)])
 async def test_with_known_prices_it_is_kept_whatever_runs_at_once(
-    sitting: Sitting, limits: dict[str, float | int], least: int
+    sitting: Sitting, limits: LimitChanges, least: int
 ) -> None:
     """Each trial costs a little more than 0.2 of the budget, and what it costs is known only when it has ended."""
 

@@ -12,13 +12,14 @@ from flatfield.agent.probes import all_probes
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.http.services import Services
 from flatfield.http.transport import open_session
-from flatfield.records import AgentConfig, Evaluation, Probed, ProbeStep, Reply, Run, Sent, TrialRecord, Turn
+from flatfield.records import AgentConfig, Evaluation, Probed, ProbeStep, Reply, Run, Sent, Turn
 from flatfield.runs.probing import Probing, as_carried_out, leaves_open, with_protocols
 from flatfield.runs.readiness import examine
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.tasks.agents import Roster, as_configured, fingerprint, is_same
 from flatfield.tasks.project import Project
 from flatfield.testing.fake_server import FakeReply, FakeServer
+from flatfield.testing.trials import a_trial
 from flatfield.testing.wires import new_wire
 
 if TYPE_CHECKING:
@@ -154,16 +155,7 @@ def test_a_fingerprint_from_before_stays(clock: FakeClock) -> None:
 
 def test_a_delegated_run_says_which_protocol_its_agent_had() -> None:
     turn = Turn(reply=Reply(text="", request=Sent(protocol="text")))
-    record = TrialRecord(
-        run="r",
-        agent="a",
-        task="prompt",
-        repeat=1,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
-        turns=(turn,),
-    )
+    record = a_trial("a", "prompt", turns=(turn,))
     run = run_of(AgentConfig(name="a", provider="local", model="m"))
     assert as_carried_out(run, record).agents[0].protocol == "text"
     fixed = run_of(AgentConfig(name="a", provider="local", model="m", protocol="json"))

@@ -23,6 +23,7 @@ from flatfield.records import (
 from flatfield.scoring.decision import Constraints, decide, within
 from flatfield.scoring.grading import grade
 from flatfield.tasks.importers.nano_agent_2025_08 import load
+from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,14 +56,9 @@ def result(agents: Mapping[str, Figures], tasks: int = 6) -> RunResult:
 
 def record(agent: str, task: str, figures: Figures, n: int) -> TrialRecord:
     score, seconds, usd = figures
-    return TrialRecord(
-        run="r",
-        agent=agent,
-        task=task,
-        repeat=1,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
+    return a_trial(
+        agent,
+        task,
         active_seconds=seconds,
         cost_usd=usd,
         failure=Failure(kind="provider", message="server down") if score is None else None,

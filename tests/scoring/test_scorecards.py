@@ -10,6 +10,7 @@ from msgspec import structs
 from flatfield.records import AgentConfig, Cell, Check, Evaluation, Grading, Run, Scorecard, Task, TrialRecord
 from flatfield.scoring.answer import graded
 from flatfield.scoring.grading import grade
+from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +28,10 @@ def make_run(agents: Sequence[str], tasks: Sequence[str] = ("t",)) -> Run:
 
 
 def trial(agent: str, score: float, seconds: float = 1.0, *, task: str = "t", repeat: int = 1) -> TrialRecord:
-    return TrialRecord(
-        run="r",
-        agent=agent,
-        task=task,
-        repeat=repeat,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
+    return a_trial(
+        agent,
+        task,
+        repeat,
         active_seconds=seconds,
         cost_usd=0.01,
         checks=(Check(verifier="answer", label="answer", score=score, reason="as told"),),

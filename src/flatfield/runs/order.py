@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from random import Random
 
-    from flatfield.records import Anchors, Task
+    from flatfield.records import Anchors, Task, Weights
     from flatfield.runs.store.tables import TrialRow
     from flatfield.tasks.access import Access
+    from flatfield.tasks.loading import Loaded
 
 
 # Decides which trials a run consists of, in which order, and which of them are still to be done.
@@ -228,6 +229,38 @@ def _ram_bytes() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # not every system counts them
         return None
+
+
+class Chosen(Struct, frozen=True, kw_only=True):
+    """What a user sets in the place of what files say of an evaluation; None: as they say."""
+
+    agents: tuple[str, ...] | None = None
+    repeats: int | None = None
+    jobs: int | None = None
+    seed: int | None = None
+    judge: tuple[str, ...] | None = None
+    judge_weight: float | None = None
+    budget_usd: float | None = None
+    budget_ignores: tuple[str, ...] | None = None
+    budget_seconds: float | None = None
+    weights: Weights | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is set, by the names of an evaluation's fields."""
+        return tuple(name for name in self.__struct_fields__ if getattr(self, name) is not None)
+
+    def instead(self, evaluation: Evaluation) -> Evaluation:
+        """The evaluation with what is set in the place of what it says."""
+        return structs.replace(evaluation, **{name: getattr(self, name) for name in self.names})
+
+
+def as_chosen(loaded: Loaded, chosen: Chosen, title: str) -> tuple[Evaluation, tuple[Task, ...]]:
+    """How files are evaluated as the user chose, and their tasks; `title` is for where no HOP gives one."""
+    evaluation = chosen.instead(loaded.evaluation or Evaluation(title=title))
+    once = tuple(structs.replace(task, repeats=None) for task in loaded.tasks)
+    tasks = loaded.tasks if chosen.repeats is None else once
+    return structs.replace(evaluation, typed=chosen.names), tasks
 
 
 _JUDGED = "name a judge with --judge"
@@ -455,13 +488,13 @@ def extended(run: Run, agents: Sequence[AgentConfig], anchors: Sequence[Anchors]
         notes=(
             *run.notes,
             f"{', '.join(added)} added later: on the same tasks, on the scales of the agents before",
-            *_judged_anew(run),
+            *judged_anew(run),
         ),
         began_with=run.began_with or len(known - control_names(run)),
     )
 
 
-def _judged_anew(run: Run) -> Iterator[str]:
+def judged_anew(run: Run) -> Iterator[str]:
     """What adding an agent does change: letters that a judge gave in comparison with the others."""
     compared = [task.id for task in run.tasks if is_comparative(rubric_of(task))]
     if compared and run.evaluation.judge:

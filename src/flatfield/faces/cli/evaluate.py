@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from flatfield.faces.cli.carry_out import CarriedOut
     from flatfield.records import AgentConfig, Evaluation, Run, RunResult
+    from flatfield.runs.order import Chosen
     from flatfield.runs.store.store import Store
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
@@ -129,21 +130,20 @@ def command(
 ) -> None:
     """Run agents on tasks and grade what each one did."""
     from flatfield.faces.cli.carry_out import CarriedOut
-    from flatfield.runs.order import ungradable
+    from flatfield.runs.order import Chosen, ungradable
 
-    options: dict[str, object] = {
-        "agents": comma_list(agents, "--agents"),
-        "repeats": repeats,
-        "jobs": jobs,
-        "seed": seed,
-        "judge": comma_list(judge, "--judge"),
-        "judge_weight": judge_weight,
-        "budget_usd": budget_usd,
-        "budget_ignores": comma_list(budget_ignores, "--budget-ignores"),
-        "budget_seconds": budget_seconds,
-        "weights": parse_weights(weights),
-    }
-    chosen = {name: value for name, value in options.items() if value is not None}
+    chosen = Chosen(
+        agents=comma_list(agents, "--agents"),
+        repeats=repeats,
+        jobs=jobs,
+        seed=seed,
+        judge=comma_list(judge, "--judge"),
+        judge_weight=judge_weight,
+        budget_usd=budget_usd,
+        budget_ignores=comma_list(budget_ignores, "--budget-ignores"),
+        budget_seconds=budget_seconds,
+        weights=parse_weights(weights),
+    )
     most = _most_repeats(max_repeats, until_sure=until_sure, extending=extend is not None)
     project = settings(context).project()
     environ = environ_of(project)
@@ -171,7 +171,7 @@ def command(
         only=only,
         until_sure=most,
     )
-    named_by = "" if "judge" in chosen else str(project.folder) if resume or extend else run.evaluation.path
+    named_by = "" if chosen.judge is not None else str(project.folder) if resume or extend else run.evaluation.path
     judges = _judges(run.evaluation, project, named_by)
     _warn_of_judge(run, judges)
     asyncio.run(_carried_out(run, store, replace(how, judges=judges), HeardVoice(speak, speak_to), as_json=as_json))
@@ -207,9 +207,7 @@ def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
         note(f"\nReport: {os.path.relpath(path)}")
 
 
-def _resumed(
-    store: Store, resume: str, files: Sequence[str], chosen: dict[str, object], project: Project, access: Access
-) -> Run:
+def _resumed(store: Store, resume: str, files: Sequence[str], chosen: Chosen, project: Project, access: Access) -> Run:
     from flatfield.faces.wording import many
     from flatfield.runs.order import foreign, of_its_store, remaining, reread
 
@@ -217,7 +215,7 @@ def _resumed(
         raise FlatfieldError(
             f"--resume goes on with the files of its run: leave {files[0]} out, or name a run as `flatfield runs` does"
         )
-    fixed = sorted(set(chosen) - CHANGEABLE)
+    fixed = sorted(set(chosen.names) - CHANGEABLE)
     if fixed:
         raise FlatfieldError(f"--resume keeps what its run was started with; leave out --{fixed[0].replace('_', '-')}")
     run = store.load_run(None if resume == NEWEST else resume)
@@ -234,42 +232,43 @@ def _resumed(
     return run
 
 
-def _given_anew(run: Run, chosen: dict[str, object]) -> Run:
+def _given_anew(run: Run, chosen: Chosen) -> Run:
     """The run with what a later sitting is told: in place of what it was told before; whom budgets ignore adds up."""
     from msgspec import structs
 
-    evaluation = structs.replace(run.evaluation, **chosen)
+    evaluation = chosen.instead(run.evaluation)
     ignores = tuple(dict.fromkeys((*run.evaluation.budget_ignores, *evaluation.budget_ignores)))
     return structs.replace(run, evaluation=structs.replace(evaluation, budget_ignores=ignores))
 
 
 def _extended(
-    store: Store, asked: str, beside: Sequence[str], chosen: dict[str, object], project: Project, access: Access
+    store: Store, asked: str, beside: Sequence[str], chosen: Chosen, project: Project, access: Access
 ) -> tuple[Run, tuple[str, ...]]:
     """The stored run with the agents of `--agents`, and their names; `beside` is what it cannot be given with."""
+    from msgspec import structs
+
     from flatfield.faces.wording import many
-    from flatfield.runs.order import extended, foreign, of_its_store, remaining, unchanged
+    from flatfield.runs.order import extended, foreign, judged_anew, of_its_store, remaining, unchanged
     from flatfield.runs.results import load_result
     from flatfield.tasks.agents import select_agents
 
     if beside:
         raise FlatfieldError(f"--extend takes tasks, repeats and limits from its run: leave {beside[0]} out")
-    fixed = sorted(set(chosen) - EXTENDING)
+    fixed = sorted(set(chosen.names) - EXTENDING)
     if fixed:
         raise FlatfieldError(f"--extend keeps what its run was started with; leave out --{fixed[0].replace('_', '-')}")
-    names = chosen.pop("agents", None)
-    if not isinstance(names, tuple):
+    if chosen.agents is None:
         raise FlatfieldError("--extend needs --agents: name those to add to the run")
     before = load_result(store, asked)
-    added = select_agents(names, project.roster)
+    added = select_agents(chosen.agents, project.roster)
     stored = of_its_store(before.run, project.folder, project.roster)
     access.allow(foreign(stored, project.folder))
     run = extended(unchanged(stored, access), added, before.grading.anchors)
-    run = _given_anew(run, chosen)
+    run = _given_anew(run, structs.replace(chosen, agents=None))
     only = tuple(agent.name for agent in added)
     left = remaining(run, store.rows(run.id), only)
     note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")
-    notes([text for text in run.notes[len(before.run.notes) :] if text.startswith("the rubric of")])
+    notes(list(judged_anew(stored)))
     return run, only
 
 

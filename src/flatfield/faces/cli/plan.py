@@ -29,9 +29,6 @@ EPILOG = examples(
     "flatfield plan tasks/ --agents gpt-5,gpt-5-mini --separate 0.05 --json",
 )
 
-SEPARATE = 0.1
-"""The difference in performance that is to be found, unless another one is asked for."""
-
 
 def command(
     context: typer.Context,
@@ -48,8 +45,8 @@ def command(
         float | None, typer.Option(metavar="N", min=0, help="Say how far so many seconds would go.")
     ] = None,
     separate: Annotated[
-        float, typer.Option(metavar="D", min=0.001, max=1.0, help="The difference in performance to find (0.1).")
-    ] = SEPARATE,
+        float | None, typer.Option(metavar="D", min=0.001, max=1.0, help="The difference in performance to find (0.1).")
+    ] = None,
     trust: Trust = False,
     full: Full = False,
     as_json: AsJson = False,
@@ -59,20 +56,19 @@ def command(
     From past runs in the store, else from prices and the sizes of the tasks; each figure says when it is a guess. No
     key is needed, and nothing is asked of any server.
     """
-    from flatfield.runs.forecasting import ForecastTerms, foresee
-    from flatfield.runs.order import ungradable
+    from flatfield.runs.forecasting import DIFFERENCE, ForecastTerms, foresee
+    from flatfield.runs.order import Chosen, ungradable
     from flatfield.tasks.agents import select_agents
 
-    options: dict[str, object] = {
-        "agents": comma_list(agents, "--agents"),
-        "repeats": repeats,
-        "jobs": jobs,
-        "seed": seed,
-        "judge": comma_list(judge, "--judge"),
-        "budget_usd": budget_usd,
-        "budget_seconds": budget_seconds,
-    }
-    chosen = {name: value for name, value in options.items() if value is not None}
+    chosen = Chosen(
+        agents=comma_list(agents, "--agents"),
+        repeats=repeats,
+        jobs=jobs,
+        seed=seed,
+        judge=comma_list(judge, "--judge"),
+        budget_usd=budget_usd,
+        budget_seconds=budget_seconds,
+    )
     project = settings(context).project()
     environ = environ_of(project)
     access = access_of(project, environ, everything=trust)
@@ -80,7 +76,7 @@ def command(
     notes([str(mistake) for mistake in ungradable(run)])
     judges = select_agents(run.evaluation.judge, project.roster)
     terms = ForecastTerms(environ=environ, prices=prices_of(project), lanes=project.lanes, source=Path.cwd())
-    found = asyncio.run(foresee(run, judges, store_of(project), terms, separate))
+    found = asyncio.run(foresee(run, judges, store_of(project), terms, separate or DIFFERENCE))
     if as_json:
         print_json(found)
         return

@@ -28,8 +28,7 @@ from flatfield.faces.mcp.schemas import ExpectedAnswer, Plan, Progress, Status, 
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import dollars, few, many, plain
 from flatfield.http.connecting import is_loopback
-from flatfield.records import Evaluation
-from flatfield.runs.order import how_often, new_run, ungradable
+from flatfield.runs.order import Chosen, as_chosen, how_often, new_run, ungradable
 from flatfield.runs.permission import wants_of
 from flatfield.runs.scratch import holder
 from flatfield.tasks.access import folder_of, is_broad
@@ -217,6 +216,18 @@ class Wanted(Struct, frozen=True, kw_only=True):
     budget_ignores: tuple[str, ...] | None = None
     budget_seconds: float | None = None
 
+    @property
+    def chosen(self) -> Chosen:
+        """What of it is set in the place of what the files say."""
+        return Chosen(
+            agents=self.agents,
+            repeats=self.repeats,
+            judge=self.judge,
+            budget_usd=self.budget_usd,
+            budget_ignores=self.budget_ignores,
+            budget_seconds=self.budget_seconds,
+        )
+
 
 async def begin(run: Run, desk: ServerDesk, project: Project) -> Status:
     """Store a planned run, and start a process that carries it out.
@@ -385,9 +396,9 @@ def _begun(run: Run, project: Project) -> bool:
     One that is gone on with has them already: it has begun when a process holds it.
     """
     store = store_of(project)
-    if "prices" in run.versions:
+    if run.begun:
         return holder(run.id, store.path.parent) is not None
-    return "prices" in store.load_run(run.id).versions
+    return store.load_run(run.id).begun
 
 
 def plan(wanted: Wanted, desk: ServerDesk, project: Project, client_roots: Sequence[Path]) -> Run:
@@ -408,21 +419,13 @@ def plan(wanted: Wanted, desk: ServerDesk, project: Project, client_roots: Seque
     loaded = load(files, desk.cwd, access=access)
     if not loaded.tasks:
         raise FlatfieldError("there is no LOP in what lops names: an evaluation needs one (list_tasks shows them)")
-    chosen = {
-        name: value
-        for name in ("agents", "repeats", "judge", "budget_usd", "budget_ignores", "budget_seconds")
-        if (value := getattr(wanted, name)) is not None
-    }
-    evaluation = structs.replace(loaded.evaluation or Evaluation(title=", ".join(lops)), **chosen, typed=tuple(chosen))
+    evaluation, tasks = as_chosen(loaded, wanted.chosen, ", ".join(lops))
     named = evaluation.agents or tuple(name for task in loaded.tasks for name in task.agents)
     _check_known((*named, *evaluation.judge), project)
     if not evaluation.agents and (silent := [task.id for task in loaded.tasks if not task.agents]):
         raise NotFound(f"nobody is named for {', '.join(silent)}: give agents (list_agents shows who is ready)")
     here = folder_of(str(desk.cwd))
     judges = select_agents(evaluation.judge, project.roster, here)
-    tasks = loaded.tasks
-    if wanted.repeats is not None:
-        tasks = tuple(structs.replace(task, repeats=None) for task in tasks)
     # Who is named by a client's model is nobody that the user typed.
     command = _command(structs.replace(wanted, lops=lops))
     run = new_run(evaluation, tasks, project.roster, desk.clock.utc(), command=command, writer=here)

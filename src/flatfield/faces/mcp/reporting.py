@@ -17,10 +17,11 @@ from flatfield.runs.results import load_result
 from flatfield.scoring.decision import Constraints, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any
 
     from flatfield.faces.mcp.desk import ServerDesk
+    from flatfield.faces.mcp.schemas import GivenConstraints, GivenWeights
     from flatfield.records import Comparison, Decision, Grade, Run, RunResult, Scorecard
     from flatfield.runs.store.store import Store
 
@@ -141,7 +142,7 @@ def _grade(grade: Grade) -> str | None:
 
 
 def choose(
-    run: str, weights: Mapping[str, float] | None, constraints: Mapping[str, Any], desk: ServerDesk, task: str = ""
+    run: str, weights: GivenWeights | None, limits: GivenConstraints | None, desk: ServerDesk, task: str = ""
 ) -> Choice:
     """The recommendation for a run, or for those of its tasks that have this id or tag.
 
@@ -149,9 +150,14 @@ def choose(
         NotFound: there is no such run or task.
         FlatfieldError: all weights are 0.
     """
-    if weights is not None and not any(weights.values()):
+    if weights is not None and not (weights.performance or weights.speed or weights.cost):
         raise FlatfieldError("weights are all 0: at least one must be above")
-    wanted = Constraints(**constraints, weights=Weights(**weights) if weights is not None else None)
+    wanted = Constraints(
+        weights=Weights(performance=weights.performance, speed=weights.speed, cost=weights.cost) if weights else None,
+        min_performance=limits.min_performance if limits else None,
+        max_seconds=limits.max_seconds if limits else None,
+        max_cost_usd=limits.max_cost_usd if limits else None,
+    )
     result = _result(desk, run, wanted.weights, task)
     return Choice.model_validate({**_decided(decide(result, wanted)), "task": task})
 

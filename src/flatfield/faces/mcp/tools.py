@@ -287,8 +287,8 @@ class _Tools:
         return await asyncio.to_thread(
             reporting.choose,
             run,
-            weights.model_dump() if weights else None,
-            constraints.model_dump(exclude_none=True) if constraints else {},
+            weights,
+            constraints,
             self._desk,
             task,
         )
