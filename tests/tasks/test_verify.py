@@ -38,7 +38,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(kind: str, name: str) -> object:
         if name == "broken":
             raise ModuleNotFoundError("No module named 'numbers_of_the_beast'")
-        return SimpleNamespace(Options=Options, check_options=_check)
+        return SimpleNamespace(Options=Options, check_options=_check, create=lambda options: options)
 
     monkeypatch.setattr(plugins, "names", lambda kind: ("broken", "gauge") if kind == "verifier" else ("read_file",))
     monkeypatch.setattr(plugins, "load", load)
