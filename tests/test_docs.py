@@ -217,7 +217,7 @@ def test_a_simple_rule_is_about_ten_lines() -> None:
 @pytest.mark.usefixtures("package")
 async def test_the_packages_verifier_that_needs_the_sandbox_works(tmp_path: Path) -> None:
     head = "---\nid: made\nverify:\n  - compiles: {}\nsolution:\n  - write_file: {file_path: a.py, content: 'x = 1'}\n"
-    text = "  - answer: made\n---\n# Made\n\n## Variables\n\nPROMPT: \"Write a.py.\"\n"
+    text = '  - answer: made\n---\n# Made\n\n## Variables\n\nPROMPT: "Write a.py."\n'
     clock = SystemClock()
     task = read_task(written(tmp_path, head + text))
     bad = read_task(written(tmp_path, (head + text).replace("id: made", "id: bad").replace("x = 1", "x ="), "bad.md"))

@@ -117,8 +117,8 @@ def _valid(kind: str, item: Node, folder: Path, found: Findings) -> bool:
     except ImportError as error:
         found.add(line, f"the verifier `{kind}` cannot be loaded: {error}", "install what it needs")
         return False
-    if problem := _unfinished(module):
-        found.add(line, f"the verifier `{kind}` {problem}", "correct its file")
+    if lacking := _unfinished(module):
+        found.add(line, f"the verifier `{kind}` {lacking}", "correct its file")
         return False
     options, sentence = _options(module, plain(node))
     if sentence:
