@@ -5,7 +5,7 @@ Seconds, tokens and dollars are in the fields' names. `None` means "not known" o
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
+from collections.abc import Iterable, Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct, field, structs
@@ -439,6 +439,15 @@ class Usage(Struct, frozen=True, kw_only=True):
     reasoning_tokens: Count = 0
 
 
+def total_usage(usages: Iterable[Usage | None]) -> Usage | None:
+    """The sum; None when one is not known, because a sum of the rest would be too small, and when there are none."""
+    told = list(usages)
+    known = [usage for usage in told if usage is not None]
+    if not known or len(known) < len(told):
+        return None
+    return Usage(**{name: sum(getattr(usage, name) for usage in known) for name in Usage.__struct_fields__})
+
+
 class TurnBudget(Struct, frozen=True, kw_only=True):
     """What is left of the trial's limits for the next turn."""
 
@@ -822,7 +831,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
 class ManifestRow(Struct, frozen=True, kw_only=True):
     """One property, side by side for all agents: what each one really received.
 
-    `varies`: the agents that did not receive the same in all turns and trials of a task.
+    `varies`: the agents that did not receive the same in all turns and trials of a task; `absent`: those that did not
+    run, which their value says too.
     """
 
     heading: Literal["context", "model", "prompt"]
@@ -830,6 +840,7 @@ class ManifestRow(Struct, frozen=True, kw_only=True):
     values: dict[str, str]
     differs: bool = False
     varies: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -847,6 +858,16 @@ class Probed(Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class Round(Struct, frozen=True, kw_only=True):
+    """A round of `--until-sure`: how many trials it added, and the pairs of agents that were not told apart before.
+
+    `open_pairs` () is "not known".
+    """
+
+    trials: int
+    open_pairs: tuple[tuple[str, str], ...] = ()
+
+
 class Run(Struct, frozen=True, kw_only=True):
     """One execution of an evaluation: what was planned, with which versions.
 
@@ -855,7 +876,9 @@ class Run(Struct, frozen=True, kw_only=True):
     `anchors`: the ends of its relative scales from before agents were added; kept, so that adding re-letters nobody.
     `began_with`: how many agents were compared before others were added, 0 when none were; it keeps neutral names.
     `delegated`: one prompt that a client handed to one agent; never "the newest run".
-    `added`: by task and agent, the repeats that came to those of its plan because its order was not settled.
+    `begun`: all that it needs was found ready, and its trials may start; `versions` has its prices from then on.
+    `added`: by task and agent, the repeats that came to those of its plan because its order was not settled; `rounds`
+    are those that brought them, and `rounds_ended` what was known when they last ended, in words that are notes too.
     `probed`: by agent, how its tool protocol was found out, where it was.
     `imported`: not measured here; `origin` then says what its figures are, to be read after "imported from".
     """
@@ -878,12 +901,22 @@ class Run(Struct, frozen=True, kw_only=True):
     anchors: tuple[Anchors, ...] = ()
     began_with: int = 0
     panel: tuple[str, ...] = ()
+    begun: bool = False
     added: dict[str, dict[str, int]] = field(default_factory=dict)
+    rounds: tuple[Round, ...] = ()
+    rounds_ended: tuple[str, ...] = ()
     probed: dict[str, Probed] = field(default_factory=dict)
 
     def added_to(self, task: str, agent: str) -> int:
         """How many repeats came to the plan's for one agent on one task."""
         return self.added.get(task, {}).get(agent, 0)
+
+
+class Imported(Struct, frozen=True, kw_only=True):
+    """A run and its trials, taken over from elsewhere: what an importer returns."""
+
+    run: Run
+    trials: tuple[TrialRecord, ...]
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):

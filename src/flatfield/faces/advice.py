@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.wording import dollars, few, letter, many, seconds
-from flatfield.runs.until_sure import ENDED
 from flatfield.scoring.answer import left_out, named
 from flatfield.scoring.decision import Constraints, decide
 
@@ -23,12 +22,11 @@ def in_short(result: RunResult) -> tuple[str, ...]:
     first = decision.answer
     if decision.runner_up is not None:
         first += f" Runner-up: {named(cards[decision.runner_up])}."
-    ended = [note for note in result.run.notes if note.startswith(ENDED)]
     return (
         first,
         *decision.caveats,
         f"Confidence: {decision.confidence}.",
-        *(f"{note[0].upper()}{note[1:]}." for note in ended[:1]),
+        *(f"{note[0].upper()}{note[1:]}." for note in result.run.rounds_ended[:1]),
     )
 
 

@@ -353,7 +353,7 @@ def _as_carried_out(
     kind = "none" if sandbox is None else sandbox.kind
     run = updated(run, {**versions(), "prices": prices.version(), "sandbox": kind})
     notes = (*run.notes, *(text for plan in copies.values() for text in plan.notes), *crowded)
-    return structs.replace(run, notes=tuple(dict.fromkeys(notes)))
+    return structs.replace(run, notes=tuple(dict.fromkeys(notes)), begun=True)
 
 
 class _Trials:

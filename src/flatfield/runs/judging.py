@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import FlatfieldError, NotReady
@@ -340,8 +340,15 @@ class Retrial:
     access: Access = field(default_factory=nobody)
 
 
-async def judge_again(run: Run, store: Store, retrial: Retrial) -> tuple[str, ...]:
-    """Have the judges grade all that was measured, and make them the panel that counts; notes for the user.
+class Regraded(Struct, frozen=True, kw_only=True):
+    """What judging a run again came to: notes for the user, and how many letters the judges have not given yet."""
+
+    notes: tuple[str, ...]
+    letters_left: int = 0
+
+
+async def judge_again(run: Run, store: Store, retrial: Retrial) -> Regraded:
+    """Have the judges grade all that was measured, and make them the panel that counts.
 
     Each verdict is stored as soon as it is there. Earlier ones stay in the store; of one judge the latest counts, and
     of other judges none once every trial has a letter of each of these. Until then, the panel is as it was.
@@ -366,10 +373,11 @@ async def judge_again(run: Run, store: Store, retrial: Retrial) -> tuple[str, ..
             budget = Budget(retrial.budget_usd)
             court = Court(pool, retrial.prices, lanes, budget, retrial.clock, store, retrial.observe, retrial.stop)
             notes = await judge_missing(run, retrial.judges, court, again=not retrial.missing)
-        return (*notes, *await _new_panel(run, store, retrial))
+        panel = await _new_panel(run, store, retrial)
+        return structs.replace(panel, notes=(*notes, *panel.notes))
 
 
-async def _new_panel(run: Run, store: Store, retrial: Retrial) -> tuple[str, ...]:
+async def _new_panel(run: Run, store: Store, retrial: Retrial) -> Regraded:
     names = tuple(agent.name for agent in retrial.judges)
     trials, verdicts = store.rows(run.id), store.verdicts(run.id)
     open_ = {
@@ -381,8 +389,10 @@ async def _new_panel(run: Run, store: Store, retrial: Retrial) -> tuple[str, ...
     if left:
         missing = ", ".join(f"{name}: {count}" for name, count in left.items())
         counting = f"; until then {', '.join(others)} count beside them" if others and not run.panel else ""
-        return (f"trials without a letter ({missing}): regrade --missing asks for them{counting}",)
+        said = f"trials without a letter ({missing}): regrade --missing asks for them{counting}"
+        return Regraded(notes=(said,), letters_left=sum(left.values()))
     await store.save_run(structs.replace(run, panel=names), update=True)
-    if others:
-        return (f"the letters of {', '.join(names)} count now; those of {', '.join(others)} are kept and do not",)
-    return ()
+    if not others:
+        return Regraded(notes=())
+    said = f"the letters of {', '.join(names)} count now; those of {', '.join(others)} are kept and do not"
+    return Regraded(notes=(said,))

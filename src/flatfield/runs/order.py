@@ -455,13 +455,13 @@ def extended(run: Run, agents: Sequence[AgentConfig], anchors: Sequence[Anchors]
         notes=(
             *run.notes,
             f"{', '.join(added)} added later: on the same tasks, on the scales of the agents before",
-            *_judged_anew(run),
+            *judged_anew(run),
         ),
         began_with=run.began_with or len(known - control_names(run)),
     )
 
 
-def _judged_anew(run: Run) -> Iterator[str]:
+def judged_anew(run: Run) -> Iterator[str]:
     """What adding an agent does change: letters that a judge gave in comparison with the others."""
     compared = [task.id for task in run.tasks if is_comparative(rubric_of(task))]
     if compared and run.evaluation.judge:

@@ -55,8 +55,7 @@ def has_own_key(text: str) -> bool:
 
 def says_how(evaluation: Evaluation) -> bool:
     """Whether a HOP says anything of how to evaluate; a command that only takes `$ARGUMENTS` says nothing."""
-    named = {name: getattr(evaluation, name) for name in ("title", "path", "body")}
-    return evaluation != Evaluation(**named)
+    return evaluation != Evaluation(title=evaluation.title, path=evaluation.path, body=evaluation.body)
 
 
 def read_evaluation(path: Path) -> Evaluation:

@@ -237,7 +237,7 @@ def _extended(
 ) -> tuple[Run, tuple[str, ...]]:
     """The stored run with the agents of `--agents`, and their names; `beside` is what it cannot be given with."""
     from flatfield.faces.wording import many
-    from flatfield.runs.order import extended, foreign, of_its_store, remaining, unchanged
+    from flatfield.runs.order import extended, foreign, judged_anew, of_its_store, remaining, unchanged
     from flatfield.runs.results import load_result
     from flatfield.tasks.agents import select_agents
 
@@ -258,7 +258,7 @@ def _extended(
     only = tuple(agent.name for agent in added)
     left = remaining(run, store.rows(run.id), only)
     common.note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")
-    common.notes([text for text in run.notes[len(before.run.notes) :] if text.startswith("the rubric of")])
+    common.notes(list(judged_anew(stored)))
     return run, only
 
 

@@ -19,9 +19,6 @@ EPILOG = common.examples(
     "flatfield plan tasks/ --agents gpt-5,gpt-5-mini --separate 0.05 --json",
 )
 
-SEPARATE = 0.1
-"""The difference in performance that is to be found, unless another one is asked for."""
-
 
 def command(
     context: typer.Context,
@@ -38,8 +35,8 @@ def command(
         float | None, typer.Option(metavar="N", min=0, help="Say how far so many seconds would go.")
     ] = None,
     separate: Annotated[
-        float, typer.Option(metavar="D", min=0.001, max=1.0, help="The difference in performance to find (0.1).")
-    ] = SEPARATE,
+        float | None, typer.Option(metavar="D", min=0.001, max=1.0, help="The difference in performance to find (0.1).")
+    ] = None,
     trust: Trust = False,
     full: common.Full = False,
     as_json: common.AsJson = False,
@@ -49,7 +46,7 @@ def command(
     From past runs in the store, else from prices and the sizes of the tasks; each figure says when it is a guess. No
     key is needed, and nothing is asked of any server.
     """
-    from flatfield.runs.forecasting import ForecastTerms, foresee
+    from flatfield.runs.forecasting import DIFFERENCE, ForecastTerms, foresee
     from flatfield.runs.order import ungradable
     from flatfield.tasks.agents import select_agents
 
@@ -70,7 +67,7 @@ def command(
     common.notes([str(mistake) for mistake in ungradable(run)])
     judges = select_agents(run.evaluation.judge, project.roster)
     terms = ForecastTerms(environ=environ, prices=common.prices_of(project), lanes=project.lanes, source=Path.cwd())
-    found = asyncio.run(foresee(run, judges, store_of(project), terms, separate))
+    found = asyncio.run(foresee(run, judges, store_of(project), terms, separate or DIFFERENCE))
     if as_json:
         common.print_json(found)
         return

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from flatfield.faces.blocks import Table
     from flatfield.records import Grade, Run, RunResult
+    from flatfield.runs.judging import Regraded
     from flatfield.runs.store.store import Store
     from flatfield.tasks.project import Project
 
@@ -61,11 +62,11 @@ def command(
     project = common.settings(context).project()
     store = store_of(project)
     before = load_result(store, run)
-    said: tuple[str, ...] = ()
+    judged: Regraded | None = None
     stopped = False
     if names is not None:
         wish = _Wish(names=names, missing=missing, budget_usd=budget_usd, trust=trust)
-        said, stopped = asyncio.run(_judge(store.load_run(before.run.id), store, project, wish))
+        judged, stopped = asyncio.run(_judge(store.load_run(before.run.id), store, project, wish))
     after = load_result(store, before.run.id, weights=wanted, judge_weight=judge_weight, anchors_of=anchors)
     if as_json:
         common.write(json.render(after))
@@ -74,7 +75,7 @@ def command(
         terminal.show(after, console)
         _show_changes(before, after)
         common.note(f"\nReport: {_written(after, project)}")
-    _leave(said, _progress(after, names or ()) if stopped else "")
+    _leave(judged, _progress(after, names or ()) if stopped else "")
 
 
 def _progress(result: RunResult, judges: Sequence[str]) -> str:
@@ -88,13 +89,13 @@ def _progress(result: RunResult, judges: Sequence[str]) -> str:
     return f"{done} of {trials * len(judges)} letters given, {failed} failed, {trials * len(judges) - len(given)} left"
 
 
-def _leave(said: tuple[str, ...], progress: str) -> None:
+def _leave(judged: Regraded | None, progress: str) -> None:
     """Leave with the exit code; `progress` says how far an interrupted one came."""
-    common.notes(said)
+    common.notes(judged.notes if judged else ())
     if progress:
         common.note(f"interrupted: {progress}; go on with the same command and --missing")
         raise typer.Exit(INTERRUPTED)
-    if any("without a letter" in text for text in said):
+    if judged is not None and judged.letters_left:
         raise typer.Exit(NOT_MEASURED)
 
 
@@ -115,7 +116,7 @@ class _Wish(NamedTuple):
     trust: bool
 
 
-async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple[tuple[str, ...], bool]:
+async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple[Regraded, bool]:
     from flatfield.clock import SystemClock
     from flatfield.faces.judges import warnings_of
     from flatfield.faces.wording import printable

@@ -385,9 +385,9 @@ def _begun(run: Run, project: Project) -> bool:
     One that is gone on with has them already: it has begun when a process holds it.
     """
     store = store_of(project)
-    if "prices" in run.versions:
+    if run.begun:
         return holder(run.id, store.path.parent) is not None
-    return "prices" in store.load_run(run.id).versions
+    return store.load_run(run.id).begun
 
 
 def plan(wanted: Wanted, desk: ServerDesk, project: Project, client_roots: Sequence[Path]) -> Run:

@@ -130,5 +130,8 @@ class AnswerVerifier:
 
 def _told(found: matching.Match, answer: str) -> str:
     """The reason, and the answer's beginning where the reason does not quote it."""
-    quoted = "found" in found.reason or found.holds is None
-    return found.reason if quoted else f"{found.reason}; it is {matching.shown(answer.strip())}"
+    return (
+        found.reason
+        if found.quotes or found.holds is None
+        else f"{found.reason}; it is {matching.shown(answer.strip())}"
+    )

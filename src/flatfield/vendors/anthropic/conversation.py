@@ -10,7 +10,7 @@ from msgspec import structs
 
 from flatfield.errors import Interrupted, ProviderError
 from flatfield.http.secrecy import shown_url
-from flatfield.records import Abandoned, Leftover, Reply, TurnBudget, Usage
+from flatfield.records import Abandoned, Leftover, Reply, TurnBudget, total_usage
 from flatfield.vendors import base
 from flatfield.vendors.anthropic.models import accepts_of, settings_of, thinking_budget, thinking_tokens
 from flatfield.vendors.anthropic.reader import MessageReader
@@ -79,7 +79,7 @@ def joined(replies: Sequence[Reply]) -> Reply:
     last = replies[-1]
     if len(replies) == 1:
         return last
-    usage = _sum([reply.usage for reply in replies])
+    usage = total_usage(reply.usage for reply in replies)
     abandoned = tuple(item for reply in replies for item in reply.abandoned_usage)
     if usage is None:  # one was cut before it was counted: it stands beside the others, which were
         abandoned = _used(replies, kept=True)
@@ -117,14 +117,6 @@ def _used(replies: Sequence[Reply], *, kept: bool) -> tuple[Abandoned, ...]:
     """All that replies used, one item each and those of their own abandoned attempts."""
     whole = [Abandoned(usage=reply.usage, estimated=False, kept=kept) for reply in replies if reply.usage is not None]
     return (*(item for reply in replies for item in reply.abandoned_usage), *whole)
-
-
-def _sum(usages: Sequence[Usage | None]) -> Usage | None:
-    """What all of them used; not known when one is not."""
-    known = [structs.asdict(usage) for usage in usages if usage is not None]
-    if len(known) < len(usages):
-        return None
-    return Usage(**{name: sum(usage[name] for usage in known) for name in Usage.__struct_fields__})
 
 
 MOST_PAUSES = 10
