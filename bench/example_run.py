@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import structs
 
+from flatfield.records import Imported
 from flatfield.runs.store.store import Store
-from flatfield.tasks.importers.desk_2026_11 import Imported
 
 if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Run, Task, TrialRecord, Turn

@@ -38,7 +38,7 @@ class CallOutcome(Struct, frozen=True, kw_only=True):
     output: str = ""
 
 
-class Rule:
+class FunctionVerifier:
     """A verifier that is one function of its file: `verify(trial, files, options) -> (score, reason)`.
 
     It is called in a thread, so that one that computes for long holds up no other trial.

@@ -16,7 +16,7 @@ import msgspec
 from flatfield import plugins
 from flatfield.errors import FlatfieldError
 from flatfield.records import Check, Trouble
-from flatfield.scoring.verifying.calling import Rule
+from flatfield.scoring.verifying.calling import FunctionVerifier
 from flatfield.tasks.verify import label, read_options
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def build(spec: VerifierSpec) -> Verifier:
     module = plugins.load("verifier", spec.kind)
     options = _options(module, spec.options)
     rule = getattr(module, "verify", None)
-    verifier: Verifier = Rule(rule, options) if rule else module.create(options)
+    verifier: Verifier = FunctionVerifier(rule, options) if rule else module.create(options)
     return verifier
 
 
