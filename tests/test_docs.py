@@ -123,7 +123,7 @@ def test_every_example_can_be_parsed(line: str) -> None:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The five files of docs/internals.md, installed as its pyproject.toml says."""
+    """The six files of docs/internals.md, installed as its pyproject.toml says."""
     project = tomllib.loads(blocks(INTERNALS, "toml")[0])["project"]
     site, groups = tmp_path / "site", project["entry-points"]
     about = site / f"my_flatfield-{project['version']}.dist-info"
@@ -206,6 +206,27 @@ async def test_provider_tool_and_verifier_of_the_package_work(tmp_path: Path) ->
     assert [(check.label, check.score) for check in trial.checks] == [("words at_most", 1.0), ("answer equals", 1.0)]
     with pytest.raises(InvalidFiles, match=r"file\.md:6: `words` has no option `at_mots`"):
         read_task(written(tmp_path, text.replace("at_most", "at_mots")))
+
+
+def test_a_simple_rule_is_about_ten_lines() -> None:
+    (text,) = [block for block in blocks(INTERNALS, "python") if block.startswith('"""`words`')]
+    assert len([line for line in text.splitlines() if line.strip()]) <= 10
+
+
+@pytest.mark.needs("bwrap")
+@pytest.mark.usefixtures("package")
+async def test_the_packages_verifier_that_needs_the_sandbox_works(tmp_path: Path) -> None:
+    head = "---\nid: made\nverify:\n  - compiles: {}\nsolution:\n  - write_file: {file_path: a.py, content: 'x = 1'}\n"
+    text = '  - answer: made\n---\n# Made\n\n## Variables\n\nPROMPT: "Write a.py."\n'
+    clock = SystemClock()
+    task = read_task(written(tmp_path, head + text))
+    bad = read_task(written(tmp_path, (head + text).replace("id: made", "id: bad").replace("x = 1", "x ="), "bad.md"))
+    run = new_run(Evaluation(agents=("oracle:any",)), (task, bad), (), clock.utc(), command="")
+    async with Store(tmp_path / "store") as store:
+        how = Conduct(clock=clock, source=tmp_path, observe=lambda _: None, stop=asyncio.Event())
+        await evaluate(run, store, how)
+    scores = {trial.task: [check.score for check in trial.checks] for trial in store.trials(run.id)}
+    assert scores == {"made": [1.0], "bad": [0.0]}
 
 
 @pytest.mark.usefixtures("package")

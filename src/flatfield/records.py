@@ -24,10 +24,10 @@ Stop = Literal[
 ]
 MIDPOINTS: Mapping[Letter, float] = {"S": 0.975, "A": 0.90, "B": 0.775, "C": 0.60, "D": 0.375, "F": 0.125}
 """What a letter given from outside (a judge, a published table) counts as: the middle of its band."""
-Finish = Literal["stop", "tool_calls", "length", "refused", "time", "context", "repeats"]
+Finish = Literal["stop", "tool_calls", "length", "refused", "time", "context", "repeats", "paused"]
 """Why one reply ended: done, tools asked for, output cap hit, refused, out of time, or the context window is full.
 
-"repeats": it said the same again and again, and was ended.
+"repeats": it said the same again and again, and was ended. "paused": the vendor goes on with it, in the same turn.
 """
 ToolProtocol = Literal["native", "text", "json"]
 """How a model calls tools: as its API has it; as text in its own form, read by us; as JSON that the prompt asks for."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from flatfield import __version__, plugins
-from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, Step
+from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, Remedy
 from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, TrialPlan, TrialRecord
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
@@ -61,7 +61,7 @@ def parse_trial_id(text: str) -> TrialPlan:
     run, agent, task, repeat = (text.split("/") + [""] * 4)[:4]
     if text.count("/") != 3 or not (run and agent and task and repeat.isascii() and repeat.isdigit()):
         why = f"{text!r} is not a trial's id: write RUN/agent/task/repeat, as `"
-        raise NotFound(why, Step.REPORT, "` shows it, or last")
+        raise NotFound(why, Remedy.REPORT, "` shows it, or last")
     return TrialPlan(run=run, agent=agent, task=task, repeat=int(repeat))
 
 

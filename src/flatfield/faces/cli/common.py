@@ -17,7 +17,6 @@ from typer.core import TyperCommand
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli import completing
 from flatfield.faces.storing import store_of
-from flatfield.tasks.access import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +79,7 @@ def read_environment(project: Project, cwd: Path, real: Mapping[str, str]) -> tu
     Raises:
         FlatfieldError: such a file is there and cannot be read.
     """
+    from flatfield.tasks.access import folder_of
     from flatfield.tasks.agents import variables
 
     named = {name for agent in project.roster for name in (agent.api_key_env, *variables(agent.headers))}

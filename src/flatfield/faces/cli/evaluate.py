@@ -10,18 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError, InvalidFiles
-from flatfield.faces.cli.common import (
-    AsJson,
-    WeightsOption,
-    comma_list,
-    environ_of,
-    examples,
-    note,
-    notes,
-    parse_weights,
-    settings,
-    write,
-)
+from flatfield.faces.cli import common
 from flatfield.faces.cli.completing import agents as agents_known
 from flatfield.faces.cli.completing import runs
 from flatfield.faces.cli.run_options import Agents, Files, Judge, Seed, asked_run
@@ -39,7 +28,7 @@ if TYPE_CHECKING:
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
-EPILOG = examples(
+EPILOG = common.examples(
     "flatfield eval suite:basic --agents oracle,noop",
     "flatfield eval hop.md tasks/*.md --repeats 5 --judge claude-sonnet",
     'flatfield eval my-task.md --agents "nano-*,openai-chat:qwen3@http://127.0.0.1:8080/v1"',
@@ -114,7 +103,7 @@ def command(
     budget_usd: Budget = None,
     budget_ignores: BudgetIgnores = None,
     budget_seconds: BudgetSeconds = None,
-    weights: WeightsOption = None,
+    weights: common.WeightsOption = None,
     until_sure: UntilSure = False,
     max_repeats: MaxRepeats = None,
     skip_unready: SkipUnready = False,
@@ -126,27 +115,27 @@ def command(
     trust: Trust = False,
     speak: Speak = False,
     speak_to: SpeakTo = None,
-    as_json: AsJson = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Run agents on tasks and grade what each one did."""
     from flatfield.faces.cli.carry_out import CarriedOut
     from flatfield.runs.order import Chosen, ungradable
 
     chosen = Chosen(
-        agents=comma_list(agents, "--agents"),
+        agents=common.comma_list(agents, "--agents"),
         repeats=repeats,
         jobs=jobs,
         seed=seed,
-        judge=comma_list(judge, "--judge"),
+        judge=common.comma_list(judge, "--judge"),
         judge_weight=judge_weight,
         budget_usd=budget_usd,
-        budget_ignores=comma_list(budget_ignores, "--budget-ignores"),
+        budget_ignores=common.comma_list(budget_ignores, "--budget-ignores"),
         budget_seconds=budget_seconds,
-        weights=parse_weights(weights),
+        weights=common.parse_weights(weights),
     )
     most = _most_repeats(max_repeats, until_sure=until_sure, extending=extend is not None)
-    project = settings(context).project()
-    environ = environ_of(project)
+    project = common.settings(context).project()
+    environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
     store = store_of(project)
     only: tuple[str, ...] = ()
@@ -157,7 +146,7 @@ def command(
     elif resume is not None:
         run = _resumed(store, resume, files or [], chosen, project, access)
     else:
-        run = asked_run(files or [], project, access, chosen, settings(context).arguments)
+        run = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
     if resume is None and not ungraded and (mistakes := ungradable(run)):
         raise InvalidFiles(mistakes)
     if strict_fair:
@@ -199,12 +188,12 @@ def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
     from flatfield.faces.reports import json, terminal
 
     if as_json:
-        write(json.render(result))
+        common.write(json.render(result))
     else:
         terminal.show(result, open_console())
     path = write_markdown(result, project)
     if not as_json:
-        note(f"\nReport: {os.path.relpath(path)}")
+        common.note(f"\nReport: {os.path.relpath(path)}")
 
 
 def _resumed(store: Store, resume: str, files: Sequence[str], chosen: Chosen, project: Project, access: Access) -> Run:
@@ -228,7 +217,7 @@ def _resumed(store: Store, resume: str, files: Sequence[str], chosen: Chosen, pr
     access.allow(foreign(run, project.folder))
     run = _given_anew(run, chosen)
     left = remaining(run, store.rows(run.id))
-    note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
+    common.note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
     return run
 
 
@@ -267,8 +256,8 @@ def _extended(
     run = _given_anew(run, structs.replace(chosen, agents=None))
     only = tuple(agent.name for agent in added)
     left = remaining(run, store.rows(run.id), only)
-    note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")
-    notes(list(judged_anew(stored)))
+    common.note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")
+    common.notes(list(judged_anew(stored)))
     return run, only
 
 
@@ -311,4 +300,4 @@ def _judges(evaluation: Evaluation, project: Project, named_by: str) -> tuple[Ag
 def _warn_of_judge(run: Run, judges: tuple[AgentConfig, ...]) -> None:
     from flatfield.faces.judges import grading_notes
 
-    notes(grading_notes(run, judges, os.environ))
+    common.notes(grading_notes(run, judges, os.environ))

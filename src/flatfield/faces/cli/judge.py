@@ -10,18 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.common import (
-    AsJson,
-    Full,
-    environ_of,
-    examples,
-    note,
-    notes,
-    prices_of,
-    print_json,
-    settings,
-    write,
-)
+from flatfield.faces.cli import common
 from flatfield.faces.cli.completing import agents
 from flatfield.faces.cli.ending import GATE_FAILED, INTERRUPTED, NOT_MEASURED, interruptible
 from flatfield.faces.cli.trust import Trust, access_of
@@ -39,7 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Measure judges before they are trusted.",
-    epilog=examples("flatfield judge check claude-sonnet", "flatfield judge check smollm2-json --limit 6"),
+    epilog=common.examples("flatfield judge check claude-sonnet", "flatfield judge check smollm2-json --limit 6"),
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -52,7 +41,7 @@ def top() -> None:
 
 @app.command(
     "check",
-    epilog=examples(
+    epilog=common.examples(
         "flatfield judge check claude-sonnet",
         "flatfield judge check smollm2-json --limit 6     a quick look, without a verdict",
         "flatfield judge check openai-chat:qwen3@http://127.0.0.1:8080/v1 --json",
@@ -71,8 +60,8 @@ def check(
     whole: Annotated[bool, typer.Option("--all", help="Go on also when it cannot pass any more.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Ask again what was asked before.")] = False,
     trust: Trust = False,
-    full: Full = False,
-    as_json: AsJson = False,
+    full: common.Full = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Have an agent judge trials whose letters are known, and say whether its letters mean anything.
 
@@ -85,10 +74,10 @@ def check(
     from flatfield.runs.permission import wants_of
     from flatfield.scoring.judge.fitness import labelled_set
 
-    project = settings(context).project()
-    notes(project.notes)
+    project = common.settings(context).project()
+    common.notes(project.notes)
     judge = _one(agent, project)
-    environ = environ_of(project)
+    environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
     access.allow(wants_of((), (judge,), environ, access))
     bar = Bar(clock=SystemClock(), environ=environ, limits=project.lanes, access=access)
@@ -99,9 +88,9 @@ def check(
 
         kept = structs.replace(kept, outcomes=(), listed=(), checked_at="")
     questions = _Questions(cases=cases.cases[:limit], lists=_within(cases.lists, limit))
-    found, stopped = asyncio.run(_examine(judge, questions, kept, bar, prices_of(project), whole))
+    found, stopped = asyncio.run(_examine(judge, questions, kept, bar, common.prices_of(project), whole))
     if as_json:
-        print_json(_shown(found))
+        common.print_json(_shown(found))
     elif found.fitness or found.list_fitness:
         _print(found, cases, full=full)
     _leave(found, stopped=stopped)
@@ -134,10 +123,10 @@ def _leave(found: Examination, *, stopped: bool) -> None:
     every = (*found.outcomes, *found.listed)
     failed = [each for each in every if not each.measured]
     if failed:
-        note(f"{len(failed)} trials could not be judged; the first: {failed[0].reason}")
+        common.note(f"{len(failed)} trials could not be judged; the first: {failed[0].reason}")
     if stopped:
         done, total = len(every) - len(failed), found.total + found.lists_total
-        note(f"interrupted: {done} of {total} letters are there and kept; the same command goes on")
+        common.note(f"interrupted: {done} of {total} letters are there and kept; the same command goes on")
         raise typer.Exit(INTERRUPTED)
     if found.passed is None:
         raise typer.Exit(NOT_MEASURED)
@@ -170,19 +159,19 @@ async def _examine(
     stop = asyncio.Event()
     done = questions.known(kept)
     if done:
-        note(f"{done} of {questions.total} letters were given before; --again asks again")
+        common.note(f"{done} of {questions.total} letters were given before; --again asks again")
 
     def tell(outcome: Graded) -> None:
         nonlocal done
         done += 1
-        note(f"[{done}/{questions.total}] {_line(outcome)}")
+        common.note(f"[{done}/{questions.total}] {_line(outcome)}")
 
     def interrupt() -> None:
         stop.set()
-        note("stopping: what was judged is kept; Ctrl-C again ends at once")
+        common.note("stopping: what was judged is kept; Ctrl-C again ends at once")
 
     with interruptible(interrupt):
-        async with courtroom((judge,), bar, note) as (pool, lanes):
+        async with courtroom((judge,), bar, common.note) as (pool, lanes):
             await asyncio.to_thread(prices.prepare)
             desk = ExaminationDesk(
                 pool=pool,
@@ -232,8 +221,8 @@ def _print(found: Examination, cases: LabelledSet, *, full: bool) -> None:
     console = open_console()
     for section in fitness_sections(found, cases):
         draw(section, console, full=full)
-    write("\n")
+    common.write("\n")
     ways = [(found.fitness, found.total), (found.list_fitness, found.lists_total)]
     if any(figures and figures.passed is False and figures.n < total for figures, total in ways):
-        write("Stopped: too many trials are without a letter for it to pass; --all goes on.\n")
-    write(f"{verdict(found)}\n")
+        common.write("Stopped: too many trials are without a letter for it to pass; --all goes on.\n")
+    common.write(f"{verdict(found)}\n")

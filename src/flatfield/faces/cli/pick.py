@@ -7,21 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.common import (
-    AsJson,
-    Full,
-    RunArgument,
-    WeightsOption,
-    examples,
-    parse_weights,
-    print_json,
-    settings,
-)
+from flatfield.faces.cli import common
 
 if TYPE_CHECKING:
     from flatfield.records import Letter
 
-EPILOG = examples(
+EPILOG = common.examples(
     "flatfield pick                                       of the newest run",
     "flatfield pick --min-performance A --max-seconds 30",
     "flatfield pick 20250815 --weights performance=0.8,cost=0.2 --json",
@@ -31,8 +22,8 @@ LETTERS: tuple[Letter, ...] = ("S", "A", "B", "C", "D", "F")
 
 def command(
     context: typer.Context,
-    run: RunArgument = None,
-    weights: WeightsOption = None,
+    run: common.RunArgument = None,
+    weights: common.WeightsOption = None,
     min_performance: Annotated[
         str | None, typer.Option(metavar="LETTER", help="No agent below this performance: S, A, B, C, D or F.")
     ] = None,
@@ -42,8 +33,8 @@ def command(
     max_cost_usd: Annotated[
         float | None, typer.Option(metavar="N", min=0, help="Mean dollars per trial, at most.")
     ] = None,
-    full: Full = False,
-    as_json: AsJson = False,
+    full: common.Full = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Recommend an agent from a run.
 
@@ -55,16 +46,16 @@ def command(
     from flatfield.scoring.decision import Constraints, decide, within
 
     constraints = Constraints(
-        weights=parse_weights(weights),
+        weights=common.parse_weights(weights),
         min_performance=_letter(min_performance),
         max_seconds=max_seconds,
         max_cost_usd=max_cost_usd,
     )
-    result = load_result(settings(context).store(), run, weights=constraints.weights)
+    result = load_result(common.settings(context).store(), run, weights=constraints.weights)
     result = within(result, constraints)
     decision = decide(result, constraints)
     if as_json:
-        print_json(decision)
+        common.print_json(decision)
         return
     screen = open_console()
     if decision.recommended is not None:

@@ -8,22 +8,12 @@ from typing import Annotated
 
 import typer
 
-from flatfield.faces.cli.common import (
-    AsJson,
-    Full,
-    comma_list,
-    environ_of,
-    examples,
-    notes,
-    prices_of,
-    print_json,
-    settings,
-)
+from flatfield.faces.cli import common
 from flatfield.faces.cli.run_options import Agents, Files, Judge, Seed, asked_run
 from flatfield.faces.cli.trust import Trust, access_of
 from flatfield.faces.storing import store_of
 
-EPILOG = examples(
+EPILOG = common.examples(
     "flatfield plan suite:basic --agents gpt-5-mini,local:smollm2-135m",
     "flatfield plan hop.md tasks/*.md --repeats 5 --judge claude-sonnet",
     "flatfield plan tasks/ --agents gpt-5,gpt-5-mini --separate 0.05 --json",
@@ -48,8 +38,8 @@ def command(
         float | None, typer.Option(metavar="D", min=0.001, max=1.0, help="The difference in performance to find (0.1).")
     ] = None,
     trust: Trust = False,
-    full: Full = False,
-    as_json: AsJson = False,
+    full: common.Full = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Predict trials, dollars and minutes before spending.
 
@@ -61,24 +51,24 @@ def command(
     from flatfield.tasks.agents import select_agents
 
     chosen = Chosen(
-        agents=comma_list(agents, "--agents"),
+        agents=common.comma_list(agents, "--agents"),
         repeats=repeats,
         jobs=jobs,
         seed=seed,
-        judge=comma_list(judge, "--judge"),
+        judge=common.comma_list(judge, "--judge"),
         budget_usd=budget_usd,
         budget_seconds=budget_seconds,
     )
-    project = settings(context).project()
-    environ = environ_of(project)
+    project = common.settings(context).project()
+    environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
-    run = asked_run(files or [], project, access, chosen, settings(context).arguments)
-    notes([str(mistake) for mistake in ungradable(run)])
+    run = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
+    common.notes([str(mistake) for mistake in ungradable(run)])
     judges = select_agents(run.evaluation.judge, project.roster)
-    terms = ForecastTerms(environ=environ, prices=prices_of(project), lanes=project.lanes, source=Path.cwd())
+    terms = ForecastTerms(environ=environ, prices=common.prices_of(project), lanes=project.lanes, source=Path.cwd())
     found = asyncio.run(foresee(run, judges, store_of(project), terms, separate or DIFFERENCE))
     if as_json:
-        print_json(found)
+        common.print_json(found)
         return
     from flatfield.faces.drawing import draw, open_console
     from flatfield.faces.forecasts import sections

@@ -7,18 +7,9 @@ from typing import Annotated
 import typer
 
 from flatfield.errors import NotFound
-from flatfield.faces.cli.common import (
-    AsJson,
-    Full,
-    RunArgument,
-    WeightsOption,
-    examples,
-    parse_weights,
-    settings,
-    write,
-)
+from flatfield.faces.cli import common
 
-EPILOG = examples(
+EPILOG = common.examples(
     "flatfield report                                  the newest run",
     "flatfield report --format markdown > report.md",
     "flatfield report 20260102 --weights performance=1",
@@ -34,14 +25,14 @@ def _completed(incomplete: str) -> list[str]:
 
 def command(
     context: typer.Context,
-    run: RunArgument = None,
+    run: common.RunArgument = None,
     format_: Annotated[
         str, typer.Option("--format", metavar="NAME", help="{report names}.", autocompletion=_completed)
     ] = "terminal",
-    weights: WeightsOption = None,
+    weights: common.WeightsOption = None,
     anchors: Annotated[str | None, typer.Option(metavar="RUN", help="Grade on that run's scales.")] = None,
-    full: Full = False,
-    as_json: AsJson = False,
+    full: common.Full = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Print a run's report. Grades are computed anew from its records."""
     from inspect import signature
@@ -53,13 +44,13 @@ def command(
     name = next(name for name in known if plugins.report_traits(name).is_json) if as_json else format_
     if name not in known:
         raise NotFound(f"there is no report format {name!r}; there are: {', '.join(known)}")
-    wanted = parse_weights(weights)
+    wanted = common.parse_weights(weights)
     renderer = plugins.load("report", name)
-    result = load_result(settings(context).store(), run, weights=wanted, anchors_of=anchors)
+    result = load_result(common.settings(context).store(), run, weights=wanted, anchors_of=anchors)
     if plugins.report_traits(name).on_terminal:
         from flatfield.faces.drawing import open_console
 
         is_able = "full" in signature(renderer.show).parameters  # not all that third parties draw has columns
         renderer.show(result, open_console(), **({"full": full} if is_able else {}))
     else:
-        write(renderer.render(result))
+        common.write(renderer.render(result))

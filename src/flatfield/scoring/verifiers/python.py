@@ -18,8 +18,9 @@ from msgspec import Struct
 
 from flatfield import json_text
 from flatfield.records import Check, Trouble, VerifierTraits
+from flatfield.scoring.verifying.calling import CallOutcome, check_of
 from flatfield.scoring.verifying.child import ChildResult, run_child
-from flatfield.scoring.verifying.python_child import CallOutcome, VerifierCall
+from flatfield.scoring.verifying.python_child import VerifierCall
 
 if TYPE_CHECKING:
     from flatfield.scoring.protocols import VerifyContext
@@ -125,13 +126,7 @@ class PythonVerifier:
             ended = f"ended its process (exit code {result.exit_code}) before it returned"
             how = f"took more than {seconds:g} seconds" if late else ended
             return _not_measured(f"{name} {how}", output, trouble="time" if late else "code")
-        if outcome.kind == "crashed":
-            trouble: Trouble = "data" if outcome.on_data else "code"
-            return _not_measured(f"{name} crashed: {outcome.reason}", output, trouble=trouble)
-        if outcome.kind == "bad_return":
-            wanted = "it must return (score, reason), a number in 0..1 and a text"
-            return _not_measured(f"{name} returned {outcome.reason}; {wanted}", output, trouble="code")
-        return Check(verifier="python", label="", score=outcome.score, reason=outcome.reason, output=output)
+        return check_of(outcome, name, output)
 
 
 def _folder(lop: str) -> Path:
