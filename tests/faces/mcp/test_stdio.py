@@ -130,7 +130,12 @@ def test_a_cancelled_agent_on_this_device_leaves_no_model_behind(folder: Path) -
     assert process.returncode == 0
 
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+NUMBERS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    pytest.param(signal.SIGQUIT, marks=pytest.mark.slow),
+)
 
 
 class Slow:
@@ -177,7 +182,7 @@ def test_a_signal_ends_what_is_in_flight_and_its_record_is_stored(
     assert trial.usage.input_tokens == 100
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_over_http_too(folder: Path, serve: Callable[..., FakeChat], number: signal.Signals) -> None:
     model = Slow()
     process = start(folder, "--allow-urls", "--http", "127.0.0.1:0")
