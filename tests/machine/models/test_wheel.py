@@ -108,9 +108,10 @@ class Asked:
         monkeypatch.setattr(sys, "executable", str(self._script))
 
     def does(self, before: str) -> None:
-        """Run a line of shell before each download; `$*` is what pip is asked."""
-        script = f'#!/bin/sh\nfor last; do :; done\necho "$last" >> {self._log}\n{before}\n{self._pip}\n'
-        self._script.write_text(script)
+        """Run a line of shell before each download; `$*` is what pip is asked. Other programs are what they are."""
+        others = f'[ "$3" = pip ] || exec {self._python} "$@"'
+        lines = ("#!/bin/sh", others, "for last; do :; done", f'echo "$last" >> {self._log}', before, self._pip)
+        self._script.write_text("\n".join(lines) + "\n")
         self._script.chmod(0o755)
 
     def is_copied(self) -> None:
