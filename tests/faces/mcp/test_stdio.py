@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from flatfield.records import TrialRecord
 
+    Cli = Callable[..., subprocess.CompletedProcess[str]]
+
 pytestmark = pytest.mark.whole
 
 MODERN_ENOUGH = "2025-06-18"
@@ -223,17 +225,14 @@ async def test_kill_9_leaves_what_finished_turns_used(folder: Path, serve: Calla
     assert trial.failure.kind == "interrupted"
 
 
-def test_what_is_wrong_on_the_command_line_is_one_sentence(folder: Path) -> None:
+def test_what_is_wrong_on_the_command_line_is_one_sentence(folder: Path, cli: Cli) -> None:
     for arguments, said in (
         (("--http", "nowhere"), "write HOST:PORT"),
         (("--root", "nowhere"), "is no directory"),
         (("--agent", "nobody"), "nobody"),
         (("--allow-host", "x"), "add --http"),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "flatfield", "mcp", *arguments],
-            cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = cli("mcp", *arguments)
         assert done.returncode == 2, arguments
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
