@@ -110,10 +110,16 @@ def example_lines() -> list[str]:
     return [line for line in lines if re.match(r"(\.venv/bin/)?flatfield ", line)]
 
 
+@pytest.fixture(scope="module")
+def put_together() -> Any:
+    """The command line, whose putting together takes longer than the parsing of a line."""
+    return typer.main.get_command(app)
+
+
 @pytest.mark.parametrize("line", example_lines())
-def test_every_example_can_be_parsed(line: str) -> None:
+def test_every_example_can_be_parsed(line: str, put_together: Any) -> None:
     words = shlex.split(line.partition(" > ")[0], comments=True)[1:]
-    command: Any = typer.main.get_command(app)
+    command = put_together
     if words[0] == "--config":
         words = words[2:]
     while words and words[0] in getattr(command, "commands", ()):
