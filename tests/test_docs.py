@@ -28,6 +28,7 @@ from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
 from flatfield.runs.proof import check_tasks
 from flatfield.runs.store.store import Store
+from flatfield.runs.world import Outside
 from flatfield.scoring.grading import grade
 from flatfield.scoring.performance import Figures
 from flatfield.scoring.published import compare_published
@@ -199,7 +200,7 @@ async def test_provider_tool_and_verifier_of_the_package_work(tmp_path: Path) ->
     task, clock = read_task(written(tmp_path, text)), SystemClock()
     run = new_run(Evaluation(agents=("first-tool:any",)), (task,), (), clock.utc(), command="")
     async with Store(tmp_path / "store") as store:
-        how = Conduct(clock=clock, source=tmp_path, observe=lambda _: None, stop=asyncio.Event())
+        how = Conduct(outside=Outside(clock=clock), source=tmp_path, observe=lambda _: None, stop=asyncio.Event())
         await evaluate(run, store, how)
     (trial,) = store.trials(run.id)
     assert (trial.answer, trial.tool_calls, trial.cost_usd) == ("3", 1, 0.0)

@@ -18,6 +18,7 @@ from flatfield.faces.cli.common import (
     examples,
     note,
     notes,
+    outside_of,
     parse_weights,
     settings,
     write,
@@ -164,8 +165,7 @@ def command(
         _refuse_unfair(run)
     how = CarriedOut(
         project=project,
-        environ=environ,
-        access=access,
+        outside=outside_of(project, environ, access),
         skip_unready=skip_unready,
         unsafe_commands=unsafe_commands,
         only=only,

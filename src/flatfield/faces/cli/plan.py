@@ -15,7 +15,7 @@ from flatfield.faces.cli.common import (
     environ_of,
     examples,
     notes,
-    prices_of,
+    outside_of,
     print_json,
     settings,
 )
@@ -59,7 +59,7 @@ def command(
     From past runs in the store, else from prices and the sizes of the tasks; each figure says when it is a guess. No
     key is needed, and nothing is asked of any server.
     """
-    from flatfield.runs.forecasting import ForecastTerms, foresee
+    from flatfield.runs.forecasting import foresee
     from flatfield.runs.order import ungradable
     from flatfield.tasks.agents import select_agents
 
@@ -79,8 +79,8 @@ def command(
     run = asked_run(files or [], project, access, chosen, settings(context).arguments)
     notes([str(mistake) for mistake in ungradable(run)])
     judges = select_agents(run.evaluation.judge, project.roster)
-    terms = ForecastTerms(environ=environ, prices=prices_of(project), lanes=project.lanes, source=Path.cwd())
-    found = asyncio.run(foresee(run, judges, store_of(project), terms, separate))
+    outside = outside_of(project, environ, access)
+    found = asyncio.run(foresee(run, judges, store_of(project), outside, Path.cwd(), separate))
     if as_json:
         print_json(found)
         return

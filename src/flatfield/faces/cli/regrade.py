@@ -18,8 +18,8 @@ from flatfield.faces.cli.common import (
     examples,
     note,
     notes,
+    outside_of,
     parse_weights,
-    prices_of,
     settings,
     write,
 )
@@ -129,7 +129,6 @@ class _Wish(NamedTuple):
 
 
 async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple[tuple[str, ...], bool]:
-    from flatfield.clock import SystemClock
     from flatfield.faces.judges import warnings_of
     from flatfield.faces.wording import printable
     from flatfield.runs.judging import Retrial, judge_again
@@ -149,15 +148,11 @@ async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple
 
     retrial = Retrial(
         judges=judges,
-        clock=SystemClock(),
-        environ=environ,
-        prices=prices_of(project),
+        outside=outside_of(project, environ, access),
         observe=lambda event: note(printable(f"judge {event.agent}: {event.text}" if event.agent else event.text)),
         stop=stop,
         missing=wish.missing,
         budget_usd=wish.budget_usd,
-        lanes=project.lanes,
-        access=access,
     )
     with interruptible(interrupt):
         async with store:

@@ -72,14 +72,11 @@ async def forecast_of(run: Run, desk: ServerDesk, project: Project) -> Forecast:
         FlatfieldError: a workspace is not there, or too large.
     """
     from flatfield.faces.storing import store_of
-    from flatfield.runs.forecasting import ForecastTerms, foresee
+    from flatfield.runs.forecasting import foresee
     from flatfield.tasks.agents import select_agents
 
     judges = select_agents(run.evaluation.judge, project.roster)
-    terms = ForecastTerms(
-        environ=desk.environ_of(project), prices=desk.prices_of(project), lanes=project.lanes, source=desk.cwd
-    )
-    return await foresee(run, judges, store_of(project), terms)
+    return await foresee(run, judges, store_of(project), desk.outside(project), desk.cwd)
 
 
 def planned(run: Run, found: Forecast) -> Plan:
