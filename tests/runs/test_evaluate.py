@@ -104,9 +104,8 @@ class Sitting:
         return new_run(evaluation, tasks, agents, SystemClock().utc(), command="test")
 
     async def evaluate(self, run: Run, **conduct: Any) -> Summary:
-        given: dict[str, Any] = {
-            field.name: conduct.pop(field.name) for field in fields(Outside) if field.name in conduct
-        }
+        known = {field.name for field in fields(Outside)} & conduct.keys()
+        given: dict[str, Any] = {name: conduct.pop(name) for name in known}
         values: dict[str, Any] = {"source": self.source, "observe": self.events.append, "stop": self.stop}
         outside = Outside(**{"access": everything(), **given})
         async with self.store:
