@@ -16,19 +16,20 @@ from msgspec import Struct, structs
 
 from flatfield import __version__, plugins
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, Step
-from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, TrialPlan, TrialRecord
+from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, Task, TrialPlan, TrialRecord
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.tasks.access import Want, folder_of, project_of
 from flatfield.tasks.agents import fingerprint, is_control, is_same, listed, select_agents, together
+from flatfield.tasks.loading import load
 from flatfield.tasks.lop import EXAMPLE, read_task
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
     from random import Random
 
-    from flatfield.records import Anchors, Task
+    from flatfield.records import Anchors
     from flatfield.runs.store.tables import TrialRow
     from flatfield.tasks.access import Access
 
@@ -240,6 +241,31 @@ class Rosters(Struct, frozen=True, kw_only=True):
 
     agents: tuple[AgentConfig, ...]
     by_task: dict[str, tuple[str, ...]]
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What files and options ask for: the evaluation with what was chosen beside the files, and its tasks."""
+
+    evaluation: Evaluation
+    tasks: tuple[Task, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_request(files: Sequence[str], folder: Path, chosen: Mapping[str, object], access: Access) -> Request:
+    """Read the files, as they are named in `folder`; `chosen` are fields of the evaluation that count before theirs.
+
+    Raises:
+        FlatfieldError: a file is not there, or has mistakes.
+        NotTrusted: a task is made by a function that may not be run.
+    """
+    seed = chosen.get("seed")
+    loaded = load(files, folder, seed if isinstance(seed, int) else None, access=access)
+    written = loaded.evaluation or Evaluation(title=", ".join(files))
+    tasks = loaded.tasks
+    if "repeats" in chosen:
+        tasks = tuple(structs.replace(task, repeats=None) for task in tasks)
+    evaluation = structs.replace(written, **chosen, typed=tuple(chosen))
+    return Request(evaluation=evaluation, tasks=tuple(tasks), notes=tuple(loaded.notes))
 
 
 def new_run(

@@ -156,13 +156,12 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
 
 def _demo_run(project: Project) -> Run:
     from flatfield.clock import SystemClock
-    from flatfield.records import Evaluation
-    from flatfield.runs.order import new_run
-    from flatfield.tasks.loading import load
+    from flatfield.runs.order import new_run, read_request
+    from flatfield.tasks.access import nobody
 
-    loaded = load([SUITE], Path.cwd())
-    evaluation = loaded.evaluation or Evaluation()
-    return new_run(evaluation, loaded.tasks, project.roster, SystemClock().utc(), command=f"flatfield eval {SUITE}")
+    request = read_request([SUITE], Path.cwd(), {}, nobody())
+    command = f"flatfield eval {SUITE}"
+    return new_run(request.evaluation, request.tasks, project.roster, SystemClock().utc(), command=command)
 
 
 def _show_published(screen: Console, store: Store) -> None:

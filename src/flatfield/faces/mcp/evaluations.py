@@ -28,13 +28,12 @@ from flatfield.faces.mcp.schemas import ExpectedAnswer, Plan, Progress, Status, 
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import dollars, few, many, plain
 from flatfield.http.connecting import is_loopback
-from flatfield.records import Evaluation
-from flatfield.runs.order import how_often, new_run, ungradable
+from flatfield.runs.order import how_often, new_run, read_request, ungradable
 from flatfield.runs.permission import wants_of
 from flatfield.runs.scratch import holder
 from flatfield.tasks.access import folder_of, is_broad
 from flatfield.tasks.agents import select_agents
-from flatfield.tasks.loading import SUITE_PREFIX, load
+from flatfield.tasks.loading import SUITE_PREFIX
 from flatfield.tasks.near_names import did_you_mean
 
 if TYPE_CHECKING:
@@ -402,24 +401,21 @@ def plan(wanted: Wanted, desk: ServerDesk, project: Project, client_roots: Seque
     if not desk.allow_urls and any("://" in name for name in (*(wanted.agents or ()), *(wanted.judge or ()))):
         raise FlatfieldError(ADDRESS_REFUSED)
     access = desk.access_of(project)
-    loaded = load(files, desk.cwd, access=access)
-    if not loaded.tasks:
-        raise FlatfieldError("there is no LOP in what lops names: an evaluation needs one (list_tasks shows them)")
     chosen = {
         name: value
         for name in ("agents", "repeats", "judge", "budget_usd", "budget_ignores", "budget_seconds")
         if (value := getattr(wanted, name)) is not None
     }
-    evaluation = structs.replace(loaded.evaluation or Evaluation(title=", ".join(lops)), **chosen, typed=tuple(chosen))
-    named = evaluation.agents or tuple(name for task in loaded.tasks for name in task.agents)
+    request = read_request(files, desk.cwd, chosen, access)
+    evaluation, tasks = request.evaluation, request.tasks
+    if not tasks:
+        raise FlatfieldError("there is no LOP in what lops names: an evaluation needs one (list_tasks shows them)")
+    named = evaluation.agents or tuple(name for task in tasks for name in task.agents)
     _check_known((*named, *evaluation.judge), project)
-    if not evaluation.agents and (silent := [task.id for task in loaded.tasks if not task.agents]):
+    if not evaluation.agents and (silent := [task.id for task in tasks if not task.agents]):
         raise NotFound(f"nobody is named for {', '.join(silent)}: give agents (list_agents shows who is ready)")
     here = folder_of(str(desk.cwd))
     judges = select_agents(evaluation.judge, project.roster, here)
-    tasks = loaded.tasks
-    if wanted.repeats is not None:
-        tasks = tuple(structs.replace(task, repeats=None) for task in tasks)
     # Who is named by a client's model is nobody that the user typed.
     command = _command(structs.replace(wanted, lops=lops))
     run = new_run(evaluation, tasks, project.roster, desk.clock.utc(), command=command, writer=here)
