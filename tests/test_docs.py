@@ -28,6 +28,7 @@ from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
 from flatfield.runs.proof import check_tasks
 from flatfield.runs.store.store import Store
+from flatfield.runs.world import Outside
 from flatfield.scoring.grading import grade
 from flatfield.scoring.performance import Figures
 from flatfield.scoring.published import compare_published
@@ -205,7 +206,7 @@ async def test_provider_tool_and_verifier_of_the_package_work(tmp_path: Path) ->
     task, clock = read_task(written(tmp_path, text)), SystemClock()
     run = new_run(Evaluation(agents=("first-tool:any",)), (task,), (), clock.utc(), command="")
     async with Store(tmp_path / "store") as store:
-        how = Conduct(clock=clock, source=tmp_path, observe=lambda _: None, stop=asyncio.Event())
+        how = Conduct(outside=Outside(clock=clock), source=tmp_path, observe=lambda _: None, stop=asyncio.Event())
         await evaluate(run, store, how)
     (trial,) = store.trials(run.id)
     assert (trial.answer, trial.tool_calls, trial.cost_usd) == ("3", 1, 0.0)
@@ -229,7 +230,8 @@ async def test_the_packages_verifier_that_needs_the_sandbox_works(tmp_path: Path
     bad = read_task(written(tmp_path, (head + text).replace("id: made", "id: bad").replace("x = 1", "x ="), "bad.md"))
     run = new_run(Evaluation(agents=("oracle:any",)), (task, bad), (), clock.utc(), command="")
     async with Store(tmp_path / "store") as store:
-        how = Conduct(clock=clock, source=tmp_path, observe=lambda _: None, stop=asyncio.Event())
+        outside = Outside(clock=clock)
+        how = Conduct(outside=outside, source=tmp_path, observe=lambda _: None, stop=asyncio.Event())
         await evaluate(run, store, how)
     scores = {trial.task: [check.score for check in trial.checks] for trial in store.trials(run.id)}
     assert scores == {"made": [1.0], "bad": [0.0]}

@@ -90,7 +90,7 @@ async def test_the_doctor_says_what_was_found_and_what_is_set_otherwise(tmp_path
         native = structs.replace(agent, name="n", protocol="native")
         roster = Roster((agent, native, structs.replace(agent, name="t", protocol="text")))
         project = Project(folder=tmp_path, config=None, data=tmp_path, roster=roster, notes=())
-        found = {each.part: each for each in await examine(project, services)}
+        found = {each.part: each for each in await examine(project, ProviderPool(services))}
     assert found["agent a"].found == "ready; calls tools by protocol text, by 6 probes: native 1, text 6"
     assert found["agent n"].found == (
         "ready; its model does not call tools by protocol native: native passes 1 of 6 probes, text 6"
@@ -107,7 +107,7 @@ async def test_the_doctor_says_nothing_of_a_protocol_that_was_not_asked_for(tmp_
         services = Services(session=session, clock=clock, environ={}, cache=tmp_path)
         roster = Roster(tuple(structs.replace(agent, name=name, protocol=name) for name in ("text", "json")))
         project = Project(folder=tmp_path, config=None, data=tmp_path, roster=roster, notes=())
-        found = {each.part: each for each in await examine(project, services)}
+        found = {each.part: each for each in await examine(project, ProviderPool(services))}
     assert {(found[f"agent {name}"].found, found[f"agent {name}"].fix) for name in ("text", "json")} == {("ready", "")}
 
 

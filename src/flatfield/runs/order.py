@@ -16,11 +16,12 @@ from msgspec import Struct, structs
 
 from flatfield import __version__, plugins
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, Remedy
-from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, TrialPlan, TrialRecord
+from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, Task, TrialPlan, TrialRecord
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.tasks.access import Want, folder_of, project_of
 from flatfield.tasks.agents import fingerprint, is_control, is_same, listed, select_agents, together
+from flatfield.tasks.loading import load
 from flatfield.tasks.lop import EXAMPLE, read_task
 
 if TYPE_CHECKING:
@@ -28,10 +29,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from random import Random
 
-    from flatfield.records import Anchors, Task, Weights
+    from flatfield.records import Anchors, Weights
     from flatfield.runs.store.tables import TrialRow
     from flatfield.tasks.access import Access
-    from flatfield.tasks.loading import Loaded
 
 
 # Decides which trials a run consists of, in which order, and which of them are still to be done.
@@ -255,14 +255,6 @@ class Chosen(Struct, frozen=True, kw_only=True):
         return structs.replace(evaluation, **{name: getattr(self, name) for name in self.names})
 
 
-def as_chosen(loaded: Loaded, chosen: Chosen, title: str) -> tuple[Evaluation, tuple[Task, ...]]:
-    """How files are evaluated as the user chose, and their tasks; `title` is for where no HOP gives one."""
-    evaluation = chosen.instead(loaded.evaluation or Evaluation(title=title))
-    once = tuple(structs.replace(task, repeats=None) for task in loaded.tasks)
-    tasks = loaded.tasks if chosen.repeats is None else once
-    return structs.replace(evaluation, typed=chosen.names), tasks
-
-
 _JUDGED = "name a judge with --judge"
 _ANYWAY = "--ungraded measures speed and cost alone"
 _SHOWN_VERSIONS = ("genai-prices", "aiohttp", "msgspec", "xllamacpp")
@@ -273,6 +265,28 @@ class Rosters(Struct, frozen=True, kw_only=True):
 
     agents: tuple[AgentConfig, ...]
     by_task: dict[str, tuple[str, ...]]
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What files and options ask for: the evaluation with what was chosen beside the files, and its tasks."""
+
+    evaluation: Evaluation
+    tasks: tuple[Task, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_request(files: Sequence[str], folder: Path, chosen: Chosen, access: Access) -> Request:
+    """Read the files, as they are named in `folder`; where no HOP gives the evaluation a title, their names do.
+
+    Raises:
+        FlatfieldError: a file is not there, or has mistakes.
+        NotTrusted: a task is made by a function that may not be run.
+    """
+    loaded = load(files, folder, chosen.seed, access=access)
+    evaluation = chosen.instead(loaded.evaluation or Evaluation(title=", ".join(files)))
+    once = tuple(structs.replace(task, repeats=None) for task in loaded.tasks)
+    tasks = tuple(loaded.tasks) if chosen.repeats is None else once
+    return Request(evaluation=structs.replace(evaluation, typed=chosen.names), tasks=tasks, notes=tuple(loaded.notes))
 
 
 def new_run(

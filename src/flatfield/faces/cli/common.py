@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from flatfield.faces.blocks import Table
     from flatfield.records import Weights
     from flatfield.runs.store.store import Store
+    from flatfield.runs.world import Outside
     from flatfield.scoring.prices.pricing import Prices
+    from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
 
@@ -200,6 +202,13 @@ def prices_of(project: Project) -> Prices:
     from flatfield.scoring.prices.pricing import Prices
 
     return Prices(project.prices, cache=cache_folder(os.environ))
+
+
+def outside_of(project: Project, environ: Environment, access: Access) -> Outside:
+    """What a project's runs, judges and forecasts are given from outside."""
+    from flatfield.runs.world import Outside
+
+    return Outside(environ=environ, access=access, prices=prices_of(project), lane_limits=project.lanes)
 
 
 def settings(context: typer.Context) -> CommandSettings:

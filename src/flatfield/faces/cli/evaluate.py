@@ -153,8 +153,7 @@ def command(
         _refuse_unfair(run)
     how = CarriedOut(
         project=project,
-        environ=environ,
-        access=access,
+        outside=common.outside_of(project, environ, access),
         skip_unready=skip_unready,
         unsafe_commands=unsafe_commands,
         only=only,

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
     from flatfield.records import AgentConfig
     from flatfield.runs.judge_check import Examination
-    from flatfield.runs.judging import Bar
+    from flatfield.runs.world import Outside
     from flatfield.scoring.judge.fitness import Case, Graded, LabelledSet
-    from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.project import Project
 
 
@@ -68,9 +67,7 @@ def check(
     It is asked about each by itself, and about all of a task in one request, in two orders, as by rubrics that compare.
     What it said is kept: an interrupted check goes on where it was, and eval knows whether its judge has passed.
     """
-    from flatfield.clock import SystemClock
     from flatfield.runs.judge_check import examination
-    from flatfield.runs.judging import Bar
     from flatfield.runs.permission import wants_of
     from flatfield.scoring.judge.fitness import labelled_set
 
@@ -80,7 +77,7 @@ def check(
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
     access.allow(wants_of((), (judge,), environ, access))
-    bar = Bar(clock=SystemClock(), environ=environ, limits=project.lanes, access=access)
+    outside = common.outside_of(project, environ, access)
     cases = labelled_set()
     kept = examination(judge, _cache(), cases)
     if again:
@@ -88,7 +85,7 @@ def check(
 
         kept = structs.replace(kept, outcomes=(), listed=(), checked_at="")
     questions = _Questions(cases=cases.cases[:limit], lists=_within(cases.lists, limit))
-    found, stopped = asyncio.run(_examine(judge, questions, kept, bar, common.prices_of(project), whole))
+    found, stopped = asyncio.run(_examine(judge, questions, kept, outside, whole))
     if as_json:
         common.print_json(_shown(found))
     elif found.fitness or found.list_fitness:
@@ -150,7 +147,7 @@ def _cache() -> Path:
 
 
 async def _examine(
-    judge: AgentConfig, questions: _Questions, kept: Examination, bar: Bar, prices: Prices, whole: bool
+    judge: AgentConfig, questions: _Questions, kept: Examination, outside: Outside, whole: bool
 ) -> tuple[Examination, bool]:
     """Examine both ways with a line of progress on stderr for each letter; True when it was interrupted."""
     from flatfield.runs.judge_check import ExaminationDesk, examine, examine_lists
@@ -171,18 +168,9 @@ async def _examine(
         common.note("stopping: what was judged is kept; Ctrl-C again ends at once")
 
     with interruptible(interrupt):
-        async with courtroom((judge,), bar, common.note) as (pool, lanes):
-            await asyncio.to_thread(prices.prepare)
-            desk = ExaminationDesk(
-                pool=pool,
-                lanes=lanes,
-                prices=prices,
-                clock=bar.clock,
-                folder=_cache(),
-                stop=stop,
-                tell=tell,
-                whole=whole,
-            )
+        async with courtroom((judge,), outside, common.note) as world:
+            await asyncio.to_thread(outside.prices.prepare)
+            desk = ExaminationDesk(world=world, folder=_cache(), stop=stop, tell=tell, whole=whole)
             found = await examine(judge, questions.cases, kept, desk)
             if not stop.is_set():
                 found = await examine_lists(judge, questions.lists, found, desk)

@@ -46,7 +46,7 @@ def command(
     From past runs in the store, else from prices and the sizes of the tasks; each figure says when it is a guess. No
     key is needed, and nothing is asked of any server.
     """
-    from flatfield.runs.forecasting import DIFFERENCE, ForecastTerms, foresee
+    from flatfield.runs.forecasting import DIFFERENCE, foresee
     from flatfield.runs.order import Chosen, ungradable
     from flatfield.tasks.agents import select_agents
 
@@ -65,8 +65,8 @@ def command(
     run = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
     common.notes([str(mistake) for mistake in ungradable(run)])
     judges = select_agents(run.evaluation.judge, project.roster)
-    terms = ForecastTerms(environ=environ, prices=common.prices_of(project), lanes=project.lanes, source=Path.cwd())
-    found = asyncio.run(foresee(run, judges, store_of(project), terms, separate or DIFFERENCE))
+    outside = common.outside_of(project, environ, access)
+    found = asyncio.run(foresee(run, judges, store_of(project), outside, Path.cwd(), separate or DIFFERENCE))
     if as_json:
         common.print_json(found)
         return

@@ -117,7 +117,6 @@ class _Wish(NamedTuple):
 
 
 async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple[Regraded, bool]:
-    from flatfield.clock import SystemClock
     from flatfield.faces.judges import warnings_of
     from flatfield.faces.wording import printable
     from flatfield.runs.judging import Retrial, judge_again
@@ -137,17 +136,13 @@ async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple
 
     retrial = Retrial(
         judges=judges,
-        clock=SystemClock(),
-        environ=environ,
-        prices=common.prices_of(project),
+        outside=common.outside_of(project, environ, access),
         observe=lambda event: common.note(
             printable(f"judge {event.agent}: {event.text}" if event.agent else event.text)
         ),
         stop=stop,
         missing=wish.missing,
         budget_usd=wish.budget_usd,
-        lanes=project.lanes,
-        access=access,
     )
     with interruptible(interrupt):
         async with store:

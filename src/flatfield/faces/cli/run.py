@@ -113,7 +113,6 @@ def _folder(workspace: Path | None) -> Path:
 
 
 def _around(project: Project, environ: Environment, access: Access, allow: Sequence[str]) -> Surroundings:
-    from flatfield.clock import SystemClock
     from flatfield.runs.single import Surroundings
 
     def observe(event: Event) -> None:
@@ -127,12 +126,8 @@ def _around(project: Project, environ: Environment, access: Access, allow: Seque
     opened, said = allowed(project, allow, access)
     common.notes(said)
     return Surroundings(
-        clock=SystemClock(),
-        environ=environ,
+        outside=common.outside_of(project, environ, access),
         observe=observe,
-        prices=common.prices_of(project),
-        lanes=project.lanes,
-        access=access,
         allow=opened,
         config=project.config,
         homes=(project.folder, Path.cwd()),
@@ -165,7 +160,7 @@ async def _run(task: Task, config: AgentConfig, folder: Path, around: Surroundin
     from flatfield.faces.live import at_work
     from flatfield.runs.single import run_here
 
-    with at_work(open_console(stderr=True), around.clock) as heard:
+    with at_work(open_console(stderr=True), around.outside.clock) as heard:
 
         def observe(event: Event) -> None:
             heard()

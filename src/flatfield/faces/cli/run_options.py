@@ -57,19 +57,17 @@ def asked_run(files: Sequence[str], project: Project, access: Access, chosen: Ch
         NotTrusted: a task is made by a function that may not be run.
     """
     from flatfield.clock import SystemClock
-    from flatfield.runs.order import as_chosen, new_run
-    from flatfield.tasks.loading import load
+    from flatfield.runs.order import new_run, read_request
 
     if not files:
         raise FlatfieldError("name what to evaluate: LOP files, folders, or suite:basic")
     _refuse_spaces(files, arguments, project.roster)
-    loaded = load(files, Path.cwd(), chosen.seed, access=access)
-    notes((*project.notes, *loaded.notes))
-    if not loaded.tasks:
+    request = read_request(files, Path.cwd(), chosen, access)
+    notes((*project.notes, *request.notes))
+    if not request.tasks:
         raise FlatfieldError(f"there is no LOP in {', '.join(files)}: a HOP needs at least one task to evaluate")
-    evaluation, chosen_tasks = as_chosen(loaded, chosen, ", ".join(files))
     command_line = shlex.join(["flatfield", *arguments])
-    return new_run(evaluation, chosen_tasks, project.roster, SystemClock().utc(), command=command_line)
+    return new_run(request.evaluation, request.tasks, project.roster, SystemClock().utc(), command=command_line)
 
 
 def _refuse_spaces(files: Sequence[str], arguments: Sequence[str], roster: Sequence[AgentConfig]) -> None:

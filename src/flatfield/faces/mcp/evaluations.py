@@ -28,12 +28,12 @@ from flatfield.faces.mcp.schemas import ExpectedAnswer, Plan, Progress, Status, 
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import dollars, few, many, plain
 from flatfield.http.connecting import is_loopback
-from flatfield.runs.order import Chosen, as_chosen, how_often, new_run, ungradable
+from flatfield.runs.order import Chosen, how_often, new_run, read_request, ungradable
 from flatfield.runs.permission import wants_of
 from flatfield.runs.scratch import holder
 from flatfield.tasks.access import folder_of, is_broad
 from flatfield.tasks.agents import select_agents
-from flatfield.tasks.loading import SUITE_PREFIX, load
+from flatfield.tasks.loading import SUITE_PREFIX
 from flatfield.tasks.near_names import did_you_mean
 
 if TYPE_CHECKING:
@@ -71,14 +71,11 @@ async def forecast_of(run: Run, desk: ServerDesk, project: Project) -> Forecast:
         FlatfieldError: a workspace is not there, or too large.
     """
     from flatfield.faces.storing import store_of
-    from flatfield.runs.forecasting import ForecastTerms, foresee
+    from flatfield.runs.forecasting import foresee
     from flatfield.tasks.agents import select_agents
 
     judges = select_agents(run.evaluation.judge, project.roster)
-    terms = ForecastTerms(
-        environ=desk.environ_of(project), prices=desk.prices_of(project), lanes=project.lanes, source=desk.cwd
-    )
-    return await foresee(run, judges, store_of(project), terms)
+    return await foresee(run, judges, store_of(project), desk.outside(project), desk.cwd)
 
 
 def planned(run: Run, found: Forecast) -> Plan:
@@ -416,13 +413,13 @@ def plan(wanted: Wanted, desk: ServerDesk, project: Project, client_roots: Seque
     if not desk.allow_urls and any("://" in name for name in (*(wanted.agents or ()), *(wanted.judge or ()))):
         raise FlatfieldError(ADDRESS_REFUSED)
     access = desk.access_of(project)
-    loaded = load(files, desk.cwd, access=access)
-    if not loaded.tasks:
+    request = read_request(files, desk.cwd, wanted.chosen, access)
+    evaluation, tasks = request.evaluation, request.tasks
+    if not tasks:
         raise FlatfieldError("there is no LOP in what lops names: an evaluation needs one (list_tasks shows them)")
-    evaluation, tasks = as_chosen(loaded, wanted.chosen, ", ".join(lops))
-    named = evaluation.agents or tuple(name for task in loaded.tasks for name in task.agents)
+    named = evaluation.agents or tuple(name for task in tasks for name in task.agents)
     _check_known((*named, *evaluation.judge), project)
-    if not evaluation.agents and (silent := [task.id for task in loaded.tasks if not task.agents]):
+    if not evaluation.agents and (silent := [task.id for task in tasks if not task.agents]):
         raise NotFound(f"nobody is named for {', '.join(silent)}: give agents (list_agents shows who is ready)")
     here = folder_of(str(desk.cwd))
     judges = select_agents(evaluation.judge, project.roster, here)

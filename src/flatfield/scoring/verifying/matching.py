@@ -222,14 +222,14 @@ async def search(pattern: str, text: str, *, least_seconds: float = 0.0, again: 
     if result.exit_code is None:
         reason = f"searching for {shown_pattern(pattern)} took more than {seconds:g} seconds; use a simpler pattern"
         return Match(holds=None, reason=reason + note, late=True)
-    if result.stdout == b"1":
+    if result.printed == "1":
         return Match(holds=True, reason=f"matches {shown_pattern(pattern)}{note}")
-    if result.stdout == b"0":
+    if result.printed == "0":
         alike = drawn(text) if not again else text
         if alike != text and (await search(drawn(pattern), alike, again=True)).holds:
             note = f" (what would match and what is there {SAID}){note}"
         return Match(holds=False, reason=f"does not match {shown_pattern(pattern)}{note}")
-    trouble = result.stderr.decode(errors="replace").strip().splitlines()
+    trouble = result.complained.strip().splitlines()
     return Match(
         holds=None, reason=f"searching for {shown_pattern(pattern)} failed: {trouble[-1] if trouble else 'no output'}"
     )
