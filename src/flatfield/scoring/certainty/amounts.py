@@ -1,0 +1,166 @@
+"""The posterior of log-seconds and log-dollars: agent + task + agent × task + noise, with partial pooling.
+
+Source: the two-way layout with random tasks and interaction: Searle, Casella & McCulloch, Variance Components (1992),
+chapters 4 and 9; draws of variances: scaled inverse chi-squared, Gelman et al., Bayesian Data Analysis (2013), sections
+3.2 and 5.4.
+
+Departures: the additive part is estimated by moments and its error drawn; each agent has a variance of its own, which
+all agents' pooled one counts in with a few degrees of freedom. Without repeats nobody knows how much of what is left is
+noise: a share of it is drawn. What is drawn is the mean logarithm, so the typical amount (the geometric mean); `swell`
+turns it into an expected one, by the same factor for all agents.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray  # noqa: TC002 - msgspec resolves annotations at runtime
+
+from flatfield.scoring.certainty.chance import FREEDOM, Chance
+from flatfield.scoring.certainty.table import Cells  # noqa: TC001 - msgspec
+
+Array = NDArray[np.float64]
+
+POOLED = 2.0
+"""Degrees of freedom that the pooled variances have in each agent's, and USUAL in the pooled ones."""
+USUAL = 0.25
+"""What log-amounts vary by where nobody has seen more than one task: a standard deviation of a factor of 1.6."""
+USUAL_AGENTS = 1.5
+"""Standard deviation of agents' mean logarithms where fewer than two are known."""
+NOISE = (3.0, 1.0)
+"""The beta distribution of noise's share in what agent and task leave unexplained, where nothing was repeated."""
+MOST_SWELL = 1.5
+
+
+class Amounts(Struct, frozen=True, kw_only=True):
+    """Draws (rows) by agent of `next`, the mean logarithm on tasks like these; and what cells are drawn from.
+
+    `expected`: agents × tasks; `error`: by draw and agent; `task_error`: by draw and task; `between` and `noise`:
+    variances by draw and agent; `swell`: by draw, the logarithm of mean over typical amount.
+    """
+
+    next: Array
+    expected: Array
+    error: Array
+    task_error: Array
+    between: Array
+    noise: Array
+    swell: Array
+    cells: Cells
+
+    def draw_cells(self, generator: np.random.Generator, tasks: slice) -> Array:
+        """Draws × agents × these tasks: each agent's mean logarithm on each."""
+        between, noise = self.between[:, :, None], self.noise[:, :, None]
+        count = self.cells.count[None, :, tasks]
+        trust = between * count / (between * count + noise)
+        prior = self.expected[None, :, tasks] + self.error[:, :, None] + self.task_error[:, None, tasks]
+        centre = prior + trust * (self.cells.mean[None, :, tasks] - prior)
+        found: Array = centre + np.sqrt(between * (1.0 - trust)) * generator.standard_normal(centre.shape)
+        return found
+
+
+class _Fit(Struct, frozen=True, kw_only=True):
+    """The additive part: `level` by agent, `shift` by task (mean 0), what is `left`; the variance of shifts, and pooled.
+
+    `uncertain`: the variance of each task's shift around its estimate. `grown`: how much more than what is left varies
+    what the shifts were not fitted to.
+    """
+
+    level: Array
+    shift: Array
+    left: Array
+    tasks: float
+    pooled: float
+    uncertain: Array
+    grown: float
+
+
+def draw_amounts(cells: Cells, chance: Chance) -> Amounts | None:
+    """None where no agent has a known amount. An agent without any is drawn from among the others: nobody is left out."""
+    known = cells.count > 0.0
+    measured = known.any(axis=1)
+    if not measured.any():
+        return None
+    fit = _fit(cells, known)
+    many = known.sum(axis=1).astype(float)
+    noise, between, around = _variances(cells, fit, many, chance)
+    error = np.sqrt(around / np.maximum(many, 1.0)) * chance.generator.standard_normal(around.shape)
+    off_tasks = chance.tasks - chance.tasks.mean(axis=1, keepdims=True)
+    task_error = np.sqrt(fit.uncertain)[None, :] * _turned(off_tasks, chance)
+    scale, all_tasks = chance.scale(many), chance.scale(np.full(len(many), float(known.shape[1])))
+    own = chance.tasks @ fit.left.T + chance.beside(0.0, np.sqrt(fit.pooled))
+    shared = (chance.tasks @ fit.shift)[:, None] + chance.beside(np.sqrt(fit.tasks), 0.0)
+    following = fit.level + scale * own + all_tasks * shared
+    missing = ~measured
+    if missing.any():
+        some = fit.level[measured]
+        apart = float(some.std(ddof=1)) * np.sqrt(1.0 + 1.0 / len(some)) if len(some) > 1 else USUAL_AGENTS
+        unknown = max(apart, 0.3) * chance.generator.standard_t(max(len(some) - 1, 2), size=around.shape)
+        error = np.where(missing, unknown, error)
+        following = np.where(missing, following + unknown, following)
+    return Amounts(
+        next=following,
+        expected=fit.level[:, None] + fit.shift[None, :],
+        error=error,
+        task_error=task_error,
+        between=between,
+        noise=noise,
+        swell=np.minimum(noise.mean(axis=1) / 2.0, MOST_SWELL),
+        cells=cells,
+    )
+
+
+def _turned(values: Array, chance: Chance) -> Array:
+    """Other standard normal draws by task, centred: those of `chance` stand for other tasks, not for errors."""
+    drawn = chance.generator.standard_normal(values.shape)
+    found: Array = drawn - drawn.mean(axis=1, keepdims=True)
+    return found
+
+
+def _fit(cells: Cells, known: NDArray[np.bool_]) -> _Fit:
+    """Levels and shifts by alternating means, the shifts then shrunk by what the agents' disagreement leaves of them."""
+    n_agent, n_task = np.maximum(known.sum(axis=1), 1), np.maximum(known.sum(axis=0), 1)
+    measured = known.any(axis=1)
+    values = np.where(known, cells.mean, 0.0)
+    level, shift = values.sum(axis=1) / n_agent, np.zeros(known.shape[1])
+    alone = int(measured.sum()) < 2
+    for _ in range(0 if alone else 30):
+        shift = np.where(known, values - level[:, None], 0.0).sum(axis=0) / n_task
+        shift -= shift.mean()
+        level = np.where(known, values - shift[None, :], 0.0).sum(axis=1) / n_agent
+    left = np.where(known, values - level[:, None] - shift[None, :], 0.0)
+    used = float(measured.sum()) + (0.0 if alone else float((known.sum(axis=0) > 0).sum()) - 1.0)
+    freedom = max(float(known.sum()) - used, 0.0)
+    pooled = (float((left**2).sum()) + POOLED * USUAL) / (freedom + POOLED)
+    tasks, uncertain, grown = 0.0, np.zeros(len(shift)), 1.0
+    if not alone:
+        seen = float(np.var(shift, ddof=1)) if len(shift) > 1 else USUAL
+        tasks = max(seen - float(np.mean(pooled / n_task)), 0.0)
+        kept = tasks / (tasks + pooled / n_task)
+        shift, uncertain = kept * shift, tasks * (1.0 - kept)
+        grown = 1.0 / (1.0 - min(float(np.mean(kept / n_task)), 0.5))
+        level = np.where(known, values - shift[None, :], 0.0).sum(axis=1) / n_agent
+        left = np.where(known, values - level[:, None] - shift[None, :], 0.0)
+    level = np.where(measured, level, level[measured].mean())
+    return _Fit(level=level, shift=shift, left=left, tasks=tasks, pooled=pooled, uncertain=uncertain, grown=grown)
+
+
+def _variances(cells: Cells, fit: _Fit, many: Array, chance: Chance) -> tuple[Array, Array, Array]:
+    """Draws × agents: a trial's variance, that of agent × task, and that of an observed cell around the additive part."""
+    draws, generator = len(chance.common), chance.generator
+    freedom = np.maximum(many - 1.0, 0.0) + FREEDOM
+    squares = (fit.left**2).sum(axis=1) * fit.grown + FREEDOM * fit.pooled
+    around = squares / (2.0 * generator.standard_gamma(freedom / 2.0, size=(draws, len(many))))
+    repeats = np.maximum(cells.count - 1.0, 0.0).sum(axis=1)
+    within = cells.within.sum(axis=1)
+    share = generator.beta(*NOISE, size=(draws, 1))
+    pooled = (within.sum() + POOLED * share * fit.pooled) / (repeats.sum() + POOLED)
+    chi = 2.0 * generator.standard_gamma((repeats + POOLED) / 2.0, size=(draws, len(many)))
+    drawn = (within + POOLED * pooled) / np.maximum(chi, 1e-6)
+    inverse = np.where(cells.count > 0.0, 1.0 / np.maximum(cells.count, 1.0), 0.0).sum(axis=1) / np.maximum(many, 1.0)
+    inverse = np.where(many > 0.0, inverse, 1.0)
+    # Where hardly anything was repeated, noise is a share of what is seen around the additive part.
+    known = repeats / (repeats + POOLED)
+    noise = known * drawn + (1.0 - known) * around / inverse * share
+    between = np.maximum(around - noise * inverse, 0.02 * around)
+    return noise, between, around
