@@ -22,9 +22,11 @@ from flatfield.scoring.certainty.table import Cells  # noqa: TC001 - msgspec
 Array = NDArray[np.float64]
 
 POOLED = 2.0
-"""Degrees of freedom that the pooled variances have in each agent's, and USUAL in the pooled ones."""
+"""Degrees of freedom that USUAL has in variances pooled over agents."""
 USUAL = 0.25
-"""What log-amounts vary by where nobody has seen more than one task: a standard deviation of a factor of 1.6."""
+"""What log-amounts vary by, beyond agent and task, where nothing is known: a factor of 1.6."""
+USUAL_TASKS = 0.5
+"""What they vary by from task to task, for all agents: a factor of 2."""
 USUAL_AGENTS = 1.5
 """Standard deviation of agents' mean logarithms where fewer than two are known."""
 NOISE = (3.0, 1.0)
@@ -60,8 +62,9 @@ class Amounts(Struct, frozen=True, kw_only=True):
 
 
 class _Fit(Struct, frozen=True, kw_only=True):
-    """The additive part: `level` by agent, `shift` by task (mean 0), what is `left`; the variance of shifts, and pooled.
+    """The additive part: `level` by agent, `shift` by task (mean 0, 0 where one agent is `alone`), and what is `left`.
 
+    `pooled`: the variance of what is left; `others`: by agent, as the others alone show it.
     `uncertain`: the variance of each task's shift around its estimate. `grown`: how much more than what is left varies
     what the shifts were not fitted to.
     """
@@ -69,10 +72,11 @@ class _Fit(Struct, frozen=True, kw_only=True):
     level: Array
     shift: Array
     left: Array
-    tasks: float
     pooled: float
+    others: Array
     uncertain: Array
     grown: float
+    alone: bool
 
 
 def draw_amounts(cells: Cells, chance: Chance) -> Amounts | None:
@@ -87,10 +91,11 @@ def draw_amounts(cells: Cells, chance: Chance) -> Amounts | None:
     error = np.sqrt(around / np.maximum(many, 1.0)) * chance.generator.standard_normal(around.shape)
     off_tasks = chance.tasks - chance.tasks.mean(axis=1, keepdims=True)
     task_error = np.sqrt(fit.uncertain)[None, :] * _turned(off_tasks, chance)
-    scale, all_tasks = chance.scale(many), chance.scale(np.full(len(many), float(known.shape[1])))
-    own = chance.tasks @ fit.left.T + chance.beside(0.0, np.sqrt(fit.pooled))
-    shared = (chance.tasks @ fit.shift)[:, None] + chance.beside(np.sqrt(fit.tasks), 0.0)
-    following = fit.level + scale * own + all_tasks * shared
+    own = chance.tasks @ fit.left.T + chance.beside(0.0, np.sqrt(fit.others))
+    following = fit.level + chance.scale(many, 0) * own
+    if not fit.alone:
+        shared = (chance.tasks @ fit.shift)[:, None] + chance.beside(np.sqrt(USUAL_TASKS), 0.0)
+        following = following + chance.scale(np.full(len(many), float(known.shape[1])), 1) * shared
     missing = ~measured
     if missing.any():
         some = fit.level[measured]
@@ -131,10 +136,14 @@ def _fit(cells: Cells, known: NDArray[np.bool_]) -> _Fit:
     left = np.where(known, values - level[:, None] - shift[None, :], 0.0)
     used = float(measured.sum()) + (0.0 if alone else float((known.sum(axis=0) > 0).sum()) - 1.0)
     freedom = max(float(known.sum()) - used, 0.0)
-    pooled = (float((left**2).sum()) + POOLED * USUAL) / (freedom + POOLED)
-    tasks, uncertain, grown = 0.0, np.zeros(len(shift)), 1.0
+    squares = (left**2).sum(axis=1)
+    usual = USUAL + USUAL_TASKS if alone else USUAL
+    pooled = (float(squares.sum()) + POOLED * usual) / (freedom + POOLED)
+    lent = freedom * (1.0 - known.sum(axis=1) / known.sum())
+    others = (squares.sum() - squares + POOLED * usual) / (lent + POOLED)
+    uncertain, grown = np.zeros(len(shift)), 1.0
     if not alone:
-        seen = float(np.var(shift, ddof=1)) if len(shift) > 1 else USUAL
+        seen = float(np.var(shift, ddof=1)) if len(shift) > 1 else USUAL_TASKS
         tasks = max(seen - float(np.mean(pooled / n_task)), 0.0)
         kept = tasks / (tasks + pooled / n_task)
         shift, uncertain = kept * shift, tasks * (1.0 - kept)
@@ -142,14 +151,23 @@ def _fit(cells: Cells, known: NDArray[np.bool_]) -> _Fit:
         level = np.where(known, values - shift[None, :], 0.0).sum(axis=1) / n_agent
         left = np.where(known, values - level[:, None] - shift[None, :], 0.0)
     level = np.where(measured, level, level[measured].mean())
-    return _Fit(level=level, shift=shift, left=left, tasks=tasks, pooled=pooled, uncertain=uncertain, grown=grown)
+    return _Fit(
+        level=level,
+        shift=shift,
+        left=left,
+        pooled=pooled,
+        others=others,
+        uncertain=uncertain,
+        grown=grown,
+        alone=alone,
+    )
 
 
 def _variances(cells: Cells, fit: _Fit, many: Array, chance: Chance) -> tuple[Array, Array, Array]:
     """Draws × agents: a trial's variance, that of agent × task, and that of an observed cell around the additive part."""
     draws, generator = len(chance.common), chance.generator
     freedom = np.maximum(many - 1.0, 0.0) + FREEDOM
-    squares = (fit.left**2).sum(axis=1) * fit.grown + FREEDOM * fit.pooled
+    squares = (fit.left**2).sum(axis=1) * fit.grown + FREEDOM * fit.others
     around = squares / (2.0 * generator.standard_gamma(freedom / 2.0, size=(draws, len(many))))
     repeats = np.maximum(cells.count - 1.0, 0.0).sum(axis=1)
     within = cells.within.sum(axis=1)

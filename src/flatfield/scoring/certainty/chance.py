@@ -6,8 +6,9 @@ a normal sample's means (Geisser & Cornfield, Journal of the Royal Statistical S
 multiplier bootstrap (Praestgaard & Wellner, Annals of Probability 21 (1993), 2053). The same g_t for all agents and all
 measures keep what goes together together, without an estimate of any covariance.
 
-Departure: FREEDOM degrees of freedom of an inverse-Wishart prior, whose variances are pooled over the agents: with few
-tasks the agents lend each other what they know of how far tasks lie apart, with many it says nothing.
+Departure: what tasks are for all agents and what they are for each beyond that have a prior each, of FREEDOM degrees of
+freedom. That of an agent is what the *other* agents show, for with few tasks they lend each other what they know of how
+far tasks lie apart; that of the common part is fixed, for all agents saw the same tasks. With many tasks neither counts.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ class Chance(Struct, frozen=True, kw_only=True):
     weights: Array
     generator: np.random.Generator
 
-    def scale(self, tasks: Array) -> Array:
-        """Draws × agents: 1 / sqrt(T chi) for agents that were measured on so many tasks; the same for the same T."""
+    def scale(self, tasks: Array, part: int) -> Array:
+        """Draws × agents: 1 / sqrt(T chi) of agents measured on so many tasks; the same for the same T and `part`."""
         found = np.empty((len(self.common), len(tasks)))
         for many in np.unique(tasks):
             counted = max(float(many), 1.0)
-            seeded = np.random.default_rng(int(many))
+            seeded = np.random.default_rng([int(many), part])
             chi = 2.0 * seeded.standard_gamma((counted - 1.0 + FREEDOM) / 2.0, size=len(self.common))
             found[:, tasks == many] = (1.0 / np.sqrt(counted * chi))[:, None]
         return found

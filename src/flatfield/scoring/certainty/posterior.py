@@ -14,7 +14,7 @@ from msgspec import Struct
 from numpy.typing import NDArray  # noqa: TC002 - msgspec resolves annotations at runtime
 
 from flatfield.scoring.certainty.amounts import draw_amounts
-from flatfield.scoring.certainty.chance import Chance, chance_of, order_of
+from flatfield.scoring.certainty.chance import FREEDOM, Chance, chance_of, order_of
 from flatfield.scoring.certainty.rates import draw_rates
 from flatfield.scoring.scales import HOLDS, KNOTS, LEAST_USD, SPREAD
 
@@ -30,6 +30,8 @@ Array = NDArray[np.float64]
 MOST_DRAWS, LEAST_DRAWS, MOST_VALUES = 4000, 1000, 12_000_000
 """Draws of the posterior: as many as make so many values of agent × task, within these limits."""
 AT_ONCE = 1_000_000
+USUAL = {"speed": 0.4, "cost": 0.4, "paid": 0.8, "wait": 0.8}
+"""What values vary by over tasks where nothing is known, as shares of their mean."""
 POSITIONS = np.asarray([position for position, _ in KNOTS])
 SCORES = np.asarray([score for _, score in KNOTS])
 
@@ -134,7 +136,7 @@ def swept(table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale]) -
             sums[name].add(values, g)
     free = table.free[None, :]
     mean = {name: each.total / tasks for name, each in sums.items()}
-    ahead = {name: sums[name].ahead(hyper.chance, tasks) for name in ("speed", "cost", "paid", "wait")}
+    ahead = {name: sums[name].ahead(hyper.chance, tasks, usual) for name, usual in USUAL.items()}
     usd = hyper.usd
     priced = usd is not None or bool(table.free.all())
     these = Means(
@@ -166,27 +168,29 @@ class _Sum:
     def __init__(self, draws: int, agents: int) -> None:
         self.total = np.zeros((draws, agents))
         self._squares = np.zeros((draws, agents))
-        self._shared = np.zeros(draws)
         self._moved = np.zeros((draws, agents))
 
     def add(self, values: Array, g: Array) -> None:
         """Values of draws × agents × tasks; `g`: standard normal draws of those tasks."""
         self.total += values.sum(axis=2)
         self._squares += np.einsum("dat,dat->da", values, values)
-        self._shared += (values.mean(axis=1) ** 2).sum(axis=1)
         self._moved += np.einsum("dat,dt->da", values, g)
 
-    def ahead(self, chance: Chance, tasks: int) -> Array:
-        """The mean over tasks like these (chance.py), with the tasks' deviations of the same draw."""
+    def ahead(self, chance: Chance, tasks: int, usual: float) -> Array:
+        """The mean over tasks like these (chance.py), with the tasks' deviations of the same draw.
+
+        `usual`: the standard deviation of a value over tasks, as a share of the agents' mean, where nothing is known.
+        """
         mean = self.total / tasks
         agents = mean.shape[1]
         grown = tasks / (tasks - 1.0) if tasks > 1 else 1.0
-        own = grown * np.maximum(self._squares / tasks - mean**2, 0.0).mean(axis=1)
-        shared = grown * np.maximum(self._shared / tasks - mean.mean(axis=1) ** 2, 0.0)
-        common = np.clip((shared - own / agents) * agents / max(agents - 1, 1), 0.0, own)
-        beside = chance.beside(np.sqrt(common)[:, None], np.sqrt(np.maximum(own - common, 0.0))[:, None])
+        own = grown * np.maximum(self._squares / tasks - mean**2, 0.0)
+        known = (agents - 1.0) * (tasks - 1.0)
+        fixed = (usual * np.abs(mean).mean(axis=1, keepdims=True)) ** 2
+        others = ((own.sum(axis=1, keepdims=True) - own) * (tasks - 1.0) + FREEDOM * fixed) / (known + FREEDOM)
+        beside = chance.beside(0.0, np.sqrt(others))
         moved = self._moved - mean * chance.tasks.sum(axis=1, keepdims=True)
-        found: Array = mean + chance.scale(np.full(agents, float(tasks))) * (moved + beside)
+        found: Array = mean + chance.scale(np.full(agents, float(tasks)), 0) * (moved + beside)
         return found
 
 

@@ -24,13 +24,17 @@ from flatfield.scoring.certainty.table import Cells  # noqa: TC001 - msgspec
 
 Array = NDArray[np.float64]
 
-LENT = 1.0
-"""What all other agents together say about an agent's rho counts as much as so many agents like it."""
+PRIOR = 0.6
+"""Passes, and fails, that an agent's mean has before any trial: a little more than Jeffreys's half."""
+LENT = 0.5
+"""What all other agents together say about an agent's rho counts as much as so many of them."""
+UNSEEN = 0.5
+"""How many tasks a kind that was not seen counts for beforehand."""
 LEAST_PHI = 0.02
 PRIOR_FREEDOM = 3.0
 """What is known beforehand of the spread of scores, in degrees of freedom."""
-FLAT = (1.0, 1.0)
-FEW_TASKS_APART = (1.0, 2.0)
+TASKS_APART = (1.25, 1.0)
+FEW_TASKS_APART = (1.0, 4.0)
 """The beta priors of rho: for how tasks differ in all, and for how they differ beyond what they are for everybody."""
 TOTAL_CELLS = 2_000_000
 """So many values of a likelihood are worked out at most; grids get coarser beyond."""
@@ -75,12 +79,14 @@ def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.G
     phi = _phi(cells, spread)
     count = order.shape[0]
     alike, times = _alike(cells)
-    total = _posterior(alike, times, np.zeros_like(alike.mean), phi, _centre(cells), FLAT)
-    level, _ = _drawn(total, count, generator)
+    total = _posterior(alike, times, np.zeros_like(alike.mean), phi, TASKS_APART)
+    _, share = _drawn(total, count, generator)
+    moved = moves(cells)
     places = np.argsort(np.argsort(order, axis=0), axis=0)
-    following = np.take_along_axis(np.sort(logistic(level), axis=0), places, axis=0)
-    difficulty = difficulties(cells, phi)
-    own = _posterior(cells, (cells.count > 0.0).astype(float), difficulty, phi, _centre(cells), FEW_TASKS_APART)
+    means = _means(cells, phi, share, moved, generator)
+    following = np.take_along_axis(np.sort(with_unseen(means, cells, generator), axis=0), places, axis=0)
+    difficulty = _logits(cells, moved)
+    own = _posterior(cells, (cells.count > 0.0).astype(float), difficulty, phi, FEW_TASKS_APART)
     level, share = _drawn(own, count, generator)
     between = np.clip(share * phi, 1e-4, 1.0 - 1e-4)
     return Rates(
@@ -91,6 +97,20 @@ def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.G
         difficulty=difficulty,
         cells=cells,
     )
+
+
+def with_unseen(means: Array, cells: Cells, generator: np.random.Generator) -> Array:
+    """The means, where a share of the tasks may be of a kind that was not among those seen: all passed, or all failed.
+
+    The share is Beta(UNSEEN, tasks), as if the tasks' distribution came from a Dirichlet process (Ferguson, Annals of
+    Statistics 1 (1973), 209). Single trials need none of it: there the prior of the mean says it already.
+    """
+    seen = np.maximum((cells.count > 0.0).sum(axis=1), 1)
+    repeats = np.maximum(cells.count.sum(axis=1) / seen, 1.0)
+    weight = np.maximum(UNSEEN * (1.0 - 1.0 / repeats), 1e-3)
+    share = generator.beta(weight, seen, size=means.shape)
+    found: Array = (1.0 - share) * means + share * (generator.random(means.shape) < 0.5)
+    return found
 
 
 def logistic(x: Array) -> Array:
@@ -120,8 +140,25 @@ def _phi(cells: Cells, spread: Array) -> Array:
     return found
 
 
-def difficulties(cells: Cells, phi: Array) -> Array:
-    """Agents × tasks: by how much a task moves an agent's logit, as the *other* agents' scores say.
+def _means(cells: Cells, phi: Array, share: Array, moved: Array, generator: np.random.Generator) -> Array:
+    """Draws × agents of the mean on tasks like these, given rho.
+
+    As many passes and fails as the tasks are worth, with what they make of the trials' variance: a task of n trials is
+    worth 1 / (phi (rho + (1 - rho) / n)). Unlike the mean of the beta-binomial's own posterior, it stays true where the
+    tasks' means are not beta-distributed at all. Where an agent lacks tasks, its mean is moved by what they are for others.
+    """
+    known = cells.count > 0.0
+    repeats = np.maximum(cells.count, 1.0)
+    worth = known / (phi[:, None] * (share[:, :, None] + (1.0 - share[:, :, None]) / repeats[None]))
+    total = worth.sum(axis=2)
+    seen = np.einsum("dat,at->da", worth, cells.mean - moved) / np.maximum(total, 1e-9) + moved.mean(axis=1)
+    mean = np.clip(seen, 0.0, 1.0)
+    found: Array = generator.beta(PRIOR + total * mean, PRIOR + total * (1.0 - mean))
+    return found
+
+
+def moves(cells: Cells) -> Array:
+    """Agents × tasks: by how much a task moves an agent's score, as the *other* agents' scores say.
 
     Deviations from each agent's mean, averaged over the others and shrunk by how reliable that average is. An agent's
     own score is left out, so that nothing is counted twice.
@@ -140,8 +177,15 @@ def difficulties(cells: Cells, phi: Array) -> Array:
     others = known.sum(axis=0)[None, :] - known
     average = (summed[None, :] - off) / np.maximum(others, 1)
     shrunk = average * shared / (shared + own / np.maximum(others, 1))
-    slope = np.maximum(float(np.mean(m * (1.0 - m))), 0.05)
-    found: Array = np.where(others > 0, shrunk / slope, 0.0)
+    found: Array = np.where(others > 0, shrunk, 0.0)
+    return found
+
+
+def _logits(cells: Cells, moved: Array) -> Array:
+    """The moves as logits, by the slope that agents have on average."""
+    known = cells.count > 0.0
+    m = (cells.mean * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    found: Array = moved / np.maximum(float(np.mean(m * (1.0 - m))), 0.05)
     return found
 
 
@@ -154,16 +198,16 @@ class _Grid(Struct, frozen=True, kw_only=True):
 
 
 def _posterior(
-    cells: Cells, times: Array, difficulty: Array, phi: Array, centre: float, prior: tuple[float, float]
+    cells: Cells, times: Array, difficulty: Array, phi: Array, prior: tuple[float, float]
 ) -> _Grid:
     """By agent, the posterior of its level and of rho: a grid first over all levels, then over those that count."""
     shares, log_prior = _shares(prior)
     agents = times.shape[0]
     fine = int(np.clip(TOTAL_CELLS / (times.size * len(shares)), 13, 41))
     coarse = np.linspace(-9.0, 9.0, max(fine, 25))[None, :].repeat(agents, axis=0)
-    mass = _mass(cells, times, difficulty, phi, centre, coarse, shares) + log_prior
+    mass = _mass(cells, times, difficulty, phi, coarse, shares) + log_prior
     levels = _zoomed(coarse, mass, fine)
-    mass = _mass(cells, times, difficulty, phi, centre, levels, shares) + log_prior
+    mass = _mass(cells, times, difficulty, phi, levels, shares) + log_prior
     own = np.exp(mass - mass.max(axis=(1, 2), keepdims=True))
     if agents > 1:
         by_share = np.log(own.sum(axis=1) + 1e-300) - log_prior
@@ -191,7 +235,7 @@ def _zoomed(levels: Array, log_mass: Array, count: int) -> Array:
 
 
 def _mass(
-    cells: Cells, times: Array, difficulty: Array, phi: Array, centre: float, levels: Array, shares: Array
+    cells: Cells, times: Array, difficulty: Array, phi: Array, levels: Array, shares: Array
 ) -> Array:
     """The logarithm of likelihood × prior of the level, agents × levels × shares."""
     between = np.clip(phi[:, None] * shares[None, :], 1e-4, 1.0 - 1e-4)
@@ -204,7 +248,7 @@ def _mass(
     found = rising(up, passed) + rising(down, n - passed) - rising(k, n)
     summed = np.einsum("akrt,at->akr", np.broadcast_to(found, (*found.shape[:3], times.shape[1])), times)
     m = logistic(levels)
-    before = (centre) * np.log(m) + (1.0 - centre) * np.log1p(-m)
+    before = PRIOR * (np.log(m) + np.log1p(-m))
     result: Array = summed + before[:, :, None]
     return result
 

@@ -18,3 +18,10 @@ class Observation(Struct, frozen=True, kw_only=True):
     seconds: float
     usd: float | None = None
     wait_seconds: float | None = None
+
+
+class Money(Struct, frozen=True, kw_only=True):
+    """What matters, in dollars: what a solved task is worth, and what an hour of waiting costs."""
+
+    solved_usd: float
+    hour_usd: float = 0.0
