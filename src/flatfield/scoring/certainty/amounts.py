@@ -27,6 +27,7 @@ USUAL = 0.25
 """What log-amounts vary by, beyond agent and task, where nothing is known: a factor of 1.6."""
 USUAL_TASKS = 0.5
 """What they vary by from task to task, for all agents: a factor of 2."""
+LEAST_SEEN = 0.02
 USUAL_AGENTS = 1.5
 """Standard deviation of agents' mean logarithms where fewer than two are known."""
 NOISE = (3.0, 1.0)
@@ -64,6 +65,7 @@ class Amounts(Struct, frozen=True, kw_only=True):
 class _Fit(Struct, frozen=True, kw_only=True):
     """The additive part: `level` by agent, `shift` by task (mean 0, 0 where one agent is `alone`), and what is `left`.
 
+    `usual`: the prior's variance of shifts, halfway (in logarithms) between what is usual and what is seen;
     `pooled`: the variance of what is left; `others`: by agent, as the others alone show it.
     `uncertain`: the variance of each task's shift around its estimate. `grown`: how much more than what is left varies
     what the shifts were not fitted to.
@@ -74,6 +76,7 @@ class _Fit(Struct, frozen=True, kw_only=True):
     left: Array
     pooled: float
     others: Array
+    usual: float
     uncertain: Array
     grown: float
     alone: bool
@@ -94,7 +97,7 @@ def draw_amounts(cells: Cells, chance: Chance) -> Amounts | None:
     own = chance.tasks @ fit.left.T + chance.beside(0.0, np.sqrt(fit.others))
     following = fit.level + chance.scale(many, 0) * own
     if not fit.alone:
-        shared = (chance.tasks @ fit.shift)[:, None] + chance.beside(np.sqrt(USUAL_TASKS), 0.0)
+        shared = (chance.tasks @ fit.shift)[:, None] + chance.beside(np.sqrt(fit.usual), 0.0)
         following = following + chance.scale(np.full(len(many), float(known.shape[1])), 1) * shared
     missing = ~measured
     if missing.any():
@@ -141,7 +144,7 @@ def _fit(cells: Cells, known: NDArray[np.bool_]) -> _Fit:
     pooled = (float(squares.sum()) + POOLED * usual) / (freedom + POOLED)
     lent = freedom * (1.0 - known.sum(axis=1) / known.sum())
     others = (squares.sum() - squares + POOLED * usual) / (lent + POOLED)
-    uncertain, grown = np.zeros(len(shift)), 1.0
+    uncertain, grown, seen = np.zeros(len(shift)), 1.0, 0.0
     if not alone:
         seen = float(np.var(shift, ddof=1)) if len(shift) > 1 else USUAL_TASKS
         tasks = max(seen - float(np.mean(pooled / n_task)), 0.0)
@@ -157,6 +160,7 @@ def _fit(cells: Cells, known: NDArray[np.bool_]) -> _Fit:
         left=left,
         pooled=pooled,
         others=others,
+        usual=float(np.sqrt(USUAL_TASKS * max(seen, LEAST_SEEN))),
         uncertain=uncertain,
         grown=grown,
         alone=alone,

@@ -68,6 +68,9 @@ def order_of(values: Array, known: NDArray[np.bool_], chance: Chance) -> Array:
     centre = np.where(known, values, 0.0).sum(axis=1, keepdims=True) / n
     off = np.where(known, values - centre, 0.0)
     common, own = shared_variance(off, known)
+    tasks = off.shape[1]
+    # With few tasks what looks common may be chance.
+    common, own = common * (tasks - 1.0) / (tasks + 2.0), own + common * 3.0 / (tasks + 2.0)
     weighted = np.sqrt(chance.weights)
     drawn = (weighted * chance.tasks) @ off.T + chance.beside(np.sqrt(common), np.sqrt(own))
     size = chance.weights @ (off**2).T + FREEDOM * (common + own)

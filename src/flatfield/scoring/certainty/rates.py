@@ -28,12 +28,10 @@ PRIOR = 0.6
 """Passes, and fails, that an agent's mean has before any trial: a little more than Jeffreys's half."""
 LENT = 0.5
 """What all other agents together say about an agent's rho counts as much as so many of them."""
-UNSEEN = 0.5
-"""How many tasks a kind that was not seen counts for beforehand."""
 LEAST_PHI = 0.02
 PRIOR_FREEDOM = 3.0
 """What is known beforehand of the spread of scores, in degrees of freedom."""
-TASKS_APART = (1.25, 1.0)
+TASKS_APART = (1.15, 1.0)
 FEW_TASKS_APART = (1.0, 4.0)
 """The beta priors of rho: for how tasks differ in all, and for how they differ beyond what they are for everybody."""
 TOTAL_CELLS = 2_000_000
@@ -84,10 +82,10 @@ def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.G
     moved = moves(cells)
     places = np.argsort(np.argsort(order, axis=0), axis=0)
     means = _means(cells, phi, share, moved, generator)
-    following = np.take_along_axis(np.sort(with_unseen(means, cells, generator), axis=0), places, axis=0)
+    following = np.take_along_axis(np.sort(means, axis=0), places, axis=0)
     difficulty = _logits(cells, moved)
     own = _posterior(cells, (cells.count > 0.0).astype(float), difficulty, phi, FEW_TASKS_APART)
-    level, share = _drawn(own, count, generator)
+    level, share = _together(*_drawn(own, count, generator), cells, order, generator)
     between = np.clip(share * phi, 1e-4, 1.0 - 1e-4)
     return Rates(
         next=following,
@@ -97,20 +95,6 @@ def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.G
         difficulty=difficulty,
         cells=cells,
     )
-
-
-def with_unseen(means: Array, cells: Cells, generator: np.random.Generator) -> Array:
-    """The means, where a share of the tasks may be of a kind that was not among those seen: all passed, or all failed.
-
-    The share is Beta(UNSEEN, tasks), as if the tasks' distribution came from a Dirichlet process (Ferguson, Annals of
-    Statistics 1 (1973), 209). Single trials need none of it: there the prior of the mean says it already.
-    """
-    seen = np.maximum((cells.count > 0.0).sum(axis=1), 1)
-    repeats = np.maximum(cells.count.sum(axis=1) / seen, 1.0)
-    weight = np.maximum(UNSEEN * (1.0 - 1.0 / repeats), 1e-3)
-    share = generator.beta(weight, seen, size=means.shape)
-    found: Array = (1.0 - share) * means + share * (generator.random(means.shape) < 0.5)
-    return found
 
 
 def logistic(x: Array) -> Array:
@@ -138,6 +122,22 @@ def _phi(cells: Cells, spread: Array) -> Array:
     wider = np.where(mixed >= 1.0 - 1e-9, 1.0, freedom / (freedom - 2.0))
     found: Array = np.clip(mixed * wider, LEAST_PHI, 1.0)
     return found
+
+
+def _together(
+    level: Array, share: Array, cells: Cells, order: Array, generator: np.random.Generator
+) -> tuple[Array, Array]:
+    """The same pairs in the order in which levels go with the means on tasks like these.
+
+    Both are off by the same noise, the means by the choice of tasks too: they correlate as much as noise makes of all.
+    """
+    repeats = cells.count.sum(axis=1) / np.maximum((cells.count > 0.0).sum(axis=1), 1)
+    noise = (1.0 - share.mean(axis=0)) / np.maximum(repeats, 1.0)
+    part = noise / (noise + share.mean(axis=0))
+    mixed = np.sqrt(part) * order + np.sqrt(1.0 - part) * generator.standard_normal(order.shape)
+    places, sorted_ = np.argsort(np.argsort(mixed, axis=0), axis=0), np.argsort(level, axis=0)
+    chosen = np.take_along_axis(sorted_, places, axis=0)
+    return np.take_along_axis(level, chosen, axis=0), np.take_along_axis(share, chosen, axis=0)
 
 
 def _means(cells: Cells, phi: Array, share: Array, moved: Array, generator: np.random.Generator) -> Array:
