@@ -57,8 +57,14 @@ class Amounts(Struct, frozen=True, kw_only=True):
         count = self.cells.count[None, :, tasks]
         trust = between * count / (between * count + noise)
         prior = self.expected[None, :, tasks] + self.error[:, :, None] + self.task_error[:, None, tasks]
-        centre = prior + trust * (self.cells.mean[None, :, tasks] - prior)
-        found: Array = centre + np.sqrt(between * (1.0 - trust)) * generator.standard_normal(centre.shape)
+        found: Array = self.cells.mean[None, :, tasks] - prior
+        found *= trust
+        found += prior
+        np.subtract(1.0, trust, out=trust)
+        trust *= between
+        np.sqrt(trust, out=trust)
+        trust *= generator.standard_normal(found.shape, dtype=np.float32)
+        found += trust
         return found
 
 

@@ -19,7 +19,7 @@ from flatfield.scoring.certainty.rates import draw_rates
 from flatfield.scoring.scales import HOLDS, KNOTS, LEAST_USD, SPREAD
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from flatfield.scoring.certainty.amounts import Amounts
     from flatfield.scoring.certainty.rates import Rates
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-MOST_DRAWS, LEAST_DRAWS, MOST_VALUES = 4000, 1000, 12_000_000
+MOST_DRAWS, LEAST_DRAWS, MOST_VALUES = 4000, 600, 12_000_000
 """Draws of the posterior: as many as make so many values of agent × task, within these limits."""
-AT_ONCE = 1_000_000
+AT_ONCE = 250_000
 USUAL = {"speed": 0.4, "cost": 0.4, "paid": 0.8, "wait": 0.8}
 """What values vary by over tasks where nothing is known, as shares of their mean."""
 POSITIONS = np.asarray([position for position, _ in KNOTS])
@@ -160,6 +160,31 @@ def swept(table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale]) -
         expected_wait_seconds=np.maximum(ahead["wait"], 0.0),
     )
     return Posterior(agents=table.agents, tasks=table.tasks, these=these, next=following)
+
+
+def draw_tasks(
+    table: Table, scales: Mapping[tuple[str, str], Scale], *, seed: int = 0
+) -> Iterator[tuple[str, Means]]:
+    """Each task with the draws of its cells, as means over this task alone."""
+    agents, tasks = table.score.count.shape
+    hyper = hyper_of(table, chance_of(agents, tasks, draws_for(agents, tasks), seed))
+    graded, free = has_cost_scale(table, scales), table.free[None, :]
+    for column, task in enumerate(table.tasks):
+        drawn = {name: values[:, :, 0] for name, values in draw_part(table, hyper, scales, slice(column, column + 1)).items()}
+        usd = np.where(free, 0.0, np.exp(drawn["usd"])) if "usd" in drawn else None
+        yield (
+            task,
+            Means(
+                performance=drawn["score"],
+                speed=drawn["speed"],
+                cost=drawn["cost"] if graded else None,
+                solved=drawn["solved"],
+                seconds=np.exp(drawn["seconds"]),
+                usd=usd,
+                expected_usd=drawn.get("paid"),
+                expected_wait_seconds=drawn["wait"],
+            ),
+        )
 
 
 class _Sum:

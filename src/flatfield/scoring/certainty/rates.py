@@ -58,9 +58,11 @@ class Rates(Struct, frozen=True, kw_only=True):
         n = self.cells.count[None, :, tasks] * self.weight[:, :, None]
         passed = n * self.cells.mean[None, :, tasks]
         k = self.k[:, :, None]
-        up = generator.standard_gamma(np.maximum(k * expected + passed, 1e-3))
-        down = generator.standard_gamma(np.maximum(k * (1.0 - expected) + n - passed, 1e-3))
-        found: Array = up / np.maximum(up + down, 1e-300)
+        expected *= k
+        passed += expected
+        n += k
+        n -= passed
+        found: Array = generator.beta(np.maximum(passed, 1e-3), np.maximum(n, 1e-3))
         return found
 
 
@@ -147,11 +149,13 @@ def _means(cells: Cells, phi: Array, share: Array, moved: Array, generator: np.r
     worth 1 / (phi (rho + (1 - rho) / n)). Unlike the mean of the beta-binomial's own posterior, it stays true where the
     tasks' means are not beta-distributed at all. Where an agent lacks tasks, its mean is moved by what they are for others.
     """
-    known = cells.count > 0.0
-    repeats = np.maximum(cells.count, 1.0)
-    worth = known / (phi[:, None] * (share[:, :, None] + (1.0 - share[:, :, None]) / repeats[None]))
-    total = worth.sum(axis=2)
-    seen = np.einsum("dat,at->da", worth, cells.mean - moved) / np.maximum(total, 1e-9) + moved.mean(axis=1)
+    total, summed = np.zeros_like(share), np.zeros_like(share)
+    for repeats in np.unique(cells.count[cells.count > 0.0]):
+        mine = cells.count == repeats
+        worth = 1.0 / (phi * (share + (1.0 - share) / repeats))
+        total += worth * mine.sum(axis=1)
+        summed += worth * np.where(mine, cells.mean - moved, 0.0).sum(axis=1)
+    seen = summed / np.maximum(total, 1e-9) + moved.mean(axis=1)
     mean = np.clip(seen, 0.0, 1.0)
     found: Array = generator.beta(PRIOR + total * mean, PRIOR + total * (1.0 - mean))
     return found
@@ -204,8 +208,9 @@ def _posterior(
     shares, log_prior = _shares(prior)
     agents = times.shape[0]
     fine = int(np.clip(TOTAL_CELLS / (times.size * len(shares)), 13, 41))
-    coarse = np.linspace(-9.0, 9.0, max(fine, 25))[None, :].repeat(agents, axis=0)
-    mass = _mass(cells, times, difficulty, phi, coarse, shares) + log_prior
+    coarse = np.linspace(-9.0, 9.0, 31)[None, :].repeat(agents, axis=0)
+    some = slice(None, None, len(shares) // 2)
+    mass = _mass(cells, times, difficulty, phi, coarse, shares[some]) + log_prior[some]
     levels = _zoomed(coarse, mass, fine)
     mass = _mass(cells, times, difficulty, phi, levels, shares) + log_prior
     own = np.exp(mass - mass.max(axis=(1, 2), keepdims=True))

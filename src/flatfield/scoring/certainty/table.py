@@ -49,12 +49,6 @@ class Table(Struct, frozen=True, kw_only=True):
     spread: Array
     free: NDArray[np.bool_]
 
-    @property
-    def missing(self) -> NDArray[np.bool_]:
-        """Agents × tasks: where an agent has no measured trial of a task that some agent was measured on."""
-        found: NDArray[np.bool_] = self.score.count == 0.0
-        return found
-
 
 def table_of(observations: Iterable[Observation], agents: Sequence[str], tasks: Sequence[str]) -> Table:
     """The table of these agents; tasks that nobody was measured on are left out, for they tell nothing."""
@@ -65,15 +59,14 @@ def table_of(observations: Iterable[Observation], agents: Sequence[str], tasks: 
     columns = {name: i for i, name in enumerate(kept)}
     a = np.asarray([rows[one.agent] for one in found], dtype=np.intp)
     t = np.asarray([columns[one.task] for one in found], dtype=np.intp)
-    nan = math.nan
     values = np.asarray(
         [
             (
                 one.score,
                 float(one.solved),
-                one.seconds,
-                one.seconds if one.wait_seconds is None else one.wait_seconds,
-                nan if one.usd is None else one.usd,
+                _known(one.seconds),
+                _known(one.seconds if one.wait_seconds is None else one.wait_seconds),
+                _known(one.usd),
             )
             for one in found
         ],
@@ -82,8 +75,14 @@ def table_of(observations: Iterable[Observation], agents: Sequence[str], tasks: 
     return tabulate(a, t, values, tuple(agents), kept)
 
 
-def tabulate(a: NDArray[np.intp], t: NDArray[np.intp], values: Array, agents: tuple[str, ...], tasks: tuple[str, ...]) -> Table:
-    """The table of trials: their agents' and tasks' places, and score, solved, seconds, wait and dollars (NaN: unknown)."""
+def _known(amount: float | None) -> float:
+    return math.nan if amount is None else amount
+
+
+def tabulate(
+    a: NDArray[np.intp], t: NDArray[np.intp], values: Array, agents: tuple[str, ...], tasks: tuple[str, ...]
+) -> Table:
+    """The table of trials: agents' and tasks' places; score, solved, seconds, wait and dollars (NaN: not known)."""
     shape = (len(agents), len(tasks))
     score, solved, seconds, wait, usd = values.T
     count = np.bincount(a, minlength=shape[0])
@@ -97,14 +96,15 @@ def tabulate(a: NDArray[np.intp], t: NDArray[np.intp], values: Array, agents: tu
         solved=_cells(a, t, solved, shape),
         log_seconds=_cells(a, t, np.log(np.maximum(seconds, LEAST_SECONDS)), shape),
         log_wait=_cells(a, t, np.log(np.maximum(wait, LEAST_SECONDS)), shape),
-        log_usd=_cells(a[priced], t[priced], np.log(np.maximum(usd[priced], LEAST_USD / 10.0)), shape),
+        log_usd=_cells(a, t, np.log(np.maximum(usd, LEAST_USD / 10.0)), shape),
         spread=spread,
         free=(np.bincount(a[priced], minlength=shape[0]) > 0) & ~dear,
     )
 
 
 def _cells(a: NDArray[np.intp], t: NDArray[np.intp], values: Array, shape: tuple[int, int]) -> Cells:
-    place = a * shape[1] + t
+    known = ~np.isnan(values)
+    place, values = (a * shape[1] + t)[known], values[known]
     size = shape[0] * shape[1]
     count = np.bincount(place, minlength=size).astype(float)
     mean = np.bincount(place, weights=values, minlength=size) / np.maximum(count, 1.0)
