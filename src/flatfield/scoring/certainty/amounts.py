@@ -109,7 +109,7 @@ def draw_amounts(cells: Cells, chance: Chance) -> Amounts | None:
     if missing.any():
         some = fit.level[measured]
         apart = float(some.std(ddof=1)) * np.sqrt(1.0 + 1.0 / len(some)) if len(some) > 1 else USUAL_AGENTS
-        unknown = max(apart, 0.3) * chance.generator.standard_t(max(len(some) - 1, 2), size=around.shape)
+        unknown = max(apart, 0.3) * chance.generator.standard_normal(around.shape)
         error = np.where(missing, unknown, error)
         following = np.where(missing, following + unknown, following)
     return Amounts(

@@ -29,7 +29,9 @@ PRIOR = 0.6
 LENT = 0.5
 """What all other agents together say about an agent's rho counts as much as so many of them."""
 LEAST_PHI = 0.02
-PRIOR_FREEDOM = 3.0
+USUAL_PHI, USUAL_FREEDOM = 0.3, 1.0
+"""What graded scores vary by, of the largest variance that there can be, and in how many degrees of freedom that counts."""
+PRIOR_FREEDOM = 2.5
 """What is known beforehand of the spread of scores, in degrees of freedom."""
 TASKS_APART = (1.15, 1.0)
 FEW_TASKS_APART = (1.0, 4.0)
@@ -105,22 +107,20 @@ def logistic(x: Array) -> Array:
     return found
 
 
-def _centre(cells: Cells) -> float:
-    """The grand mean, with one trial of 1/2 more: where the prior of all means has its centre."""
-    done = float((cells.count * cells.mean).sum())
-    return (done + 0.5) / (float(cells.count.sum()) + 1.0)
-
-
 def _phi(cells: Cells, spread: Array) -> Array:
     """By agent, the variance of its trials over the largest that its mean allows; 1 where all is 0 or 1."""
     n = cells.count.sum(axis=1)
-    m = ((cells.count * cells.mean).sum(axis=1) + _centre(cells)) / (n + 1.0)
+    m = (cells.count * cells.mean).sum(axis=1) / np.maximum(n, 1.0)
     largest = m * (1.0 - m)
-    total = (n * spread).sum() / max(float((n * largest).sum()), 1e-12)
-    pooled = 1.0 - min(float(total), 1.0)
-    own = 1.0 - np.minimum(spread / np.maximum(largest, 1e-12), 1.0)
-    freedom = np.maximum(n - 1.0, 0.0) + PRIOR_FREEDOM
-    mixed = (np.maximum(n - 1.0, 0.0) * own + PRIOR_FREEDOM * pooled) / freedom
+    varies = np.maximum(largest - spread, 0.0) * n / np.maximum(n - 1.0, 1.0)
+    own = np.clip(varies / np.maximum(largest, 1e-12), LEAST_PHI, 1.0)
+    own = np.where(spread <= 1e-12, 1.0, own)
+    freedom = np.maximum(n - 1.0, 0.0)
+    known = freedom.sum() + USUAL_FREEDOM
+    usual = 1.0 if (spread <= 1e-12).all() else USUAL_PHI
+    pooled = np.exp(((freedom * np.log(own)).sum() + USUAL_FREEDOM * np.log(usual)) / known)
+    mixed = (freedom * own + PRIOR_FREEDOM * pooled) / (freedom + PRIOR_FREEDOM)
+    freedom = freedom + PRIOR_FREEDOM
     wider = np.where(mixed >= 1.0 - 1e-9, 1.0, freedom / (freedom - 2.0))
     found: Array = np.clip(mixed * wider, LEAST_PHI, 1.0)
     return found
@@ -251,6 +251,10 @@ def _mass(
     passed = n * cells.mean[:, None, None, :]
     up, down = k * expected, k * (1.0 - expected)
     found = rising(up, passed) + rising(down, n - passed) - rising(k, n)
+    # Of scores that are counted as fractions of passes, how they are counted depends on rho: it is a density in them.
+    if (phi < 1.0).any():
+        found += np.where(n > 0.0, _lgamma(n + 1.0) + np.log(np.maximum(n, 1e-300)), 0.0)
+        found -= _lgamma(passed + 1.0) + _lgamma(n - passed + 1.0)
     summed = np.einsum("akrt,at->akr", np.broadcast_to(found, (*found.shape[:3], times.shape[1])), times)
     m = logistic(levels)
     before = PRIOR * (np.log(m) + np.log1p(-m))
