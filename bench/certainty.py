@@ -1,14 +1,14 @@
-"""Whether what `scoring.certainty` says is so: coverage, P(best), regret, wrong orders and power, on made-up and real data.
+"""Whether what `scoring.certainty` says is so: coverage, P(best), regret, wrong orders and power.
 
     python -m bench.certainty [--quick] [--part coverage|choice|power|real] [--times N] [--evidence FOLDER]
 
-Truths are made up by four families, none of which is the posterior's own prior; trials are drawn from them, and what
+Truths are made up by five families, none of which is the posterior's own prior; trials are drawn from them, and what
 the posterior says is held against the truth. `probit`: a task's difficulty moves all agents' probit by an amount that
 each agent feels differently; `lost`: a share of the tasks is lost to everybody, others to some; `flat`: each agent's
-chance on a task is uniform around its mean, tasks have nothing in common; `even`: all tasks are alike. `graded`: as `flat`, but a trial's score is one of six letters' midpoints, around its
-chance. Seconds and
-dollars: one trial in ten takes four times as long (`probit`, `lost`), or their logarithms have heavy tails (`flat`,
-`even`); tasks differ by a factor of up to 30.
+chance on a task is uniform around its mean, tasks have nothing in common; `even`: all tasks are alike; `graded`: as
+`flat`, but a trial's score is one of six letters' midpoints, around its chance. Seconds and dollars: one trial in ten
+takes four times as long (`probit`, `lost`), or their logarithms have heavy tails (the others); tasks differ by a factor
+of up to 30.
 
 The next task's truth is the mean over 3,000 other tasks of the same family; the utility's is what the grades' rules
 make of the true means. On real data the truth is what the agent did on all the other tasks.
@@ -28,14 +28,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from flatfield.records import MIDPOINTS, Weights
-from flatfield.scoring.certainty.posterior import Means, posterior_of, relative_scores
+from flatfield.scoring.certainty.posterior import Means, Scale, posterior_of, relative_scores
 from flatfield.scoring.certainty.table import Table, tabulate
 from flatfield.scoring.certainty.utility import TIE, utility
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from flatfield.scoring.certainty.posterior import Posterior
 
 Array = NDArray[np.float64]
 FAMILIES = ("probit", "lost", "flat", "even", "graded")
@@ -75,7 +74,7 @@ class Truth(Struct, frozen=True, kw_only=True):
     def means(self) -> Means:
         """As a posterior with one draw that knows everything."""
         nobody = np.zeros(len(self.chance), dtype=bool)
-        frozen = [None] * self.chance.shape[1]
+        frozen: list[Scale | None] = [None] * self.chance.shape[1]
         work = np.log(np.maximum(self.chance, 1e-9))
         score = self.chance[None]
         speed = relative_scores((self.seconds - work)[None], score, nobody, frozen)
@@ -121,8 +120,8 @@ def noise(family: str, shape: tuple[int, ...], r: np.random.Generator) -> Array:
     """What one trial adds to the logarithm of its amount, 0 on average."""
     if family in {"probit", "lost"}:
         slow = r.random(shape) < 0.1
-        return np.where(slow, np.log(4.0), 0.0) - 0.1 * np.log(4.0) + 0.25 * r.standard_normal(shape)
-    return 0.3 * r.standard_t(3, shape)
+        return np.asarray(np.where(slow, np.log(4.0), 0.0) - 0.1 * np.log(4.0) + 0.25 * r.standard_normal(shape))
+    return np.asarray(0.3 * r.standard_t(3, shape))
 
 
 class World:
@@ -180,7 +179,7 @@ def letters(chance: Array, r: np.random.Generator) -> Array:
     around = np.clip(chance, points[0], points[-1]) + room * r.uniform(-1.0, 1.0, chance.shape)
     upper = np.searchsorted(points, around).clip(1, len(points) - 1)
     low, high = points[upper - 1], points[upper]
-    return np.where(r.random(chance.shape) < (around - low) / (high - low), high, low)
+    return np.asarray(np.where(r.random(chance.shape) < (around - low) / (high - low), high, low))
 
 
 def table_of(places: tuple[NDArray[np.intp], NDArray[np.intp], Array], agents: int, tasks: int) -> Table:
@@ -192,13 +191,13 @@ def table_of(places: tuple[NDArray[np.intp], NDArray[np.intp], Array], agents: i
     return tabulate(a, column, values, tuple(f"agent {i}" for i in range(agents)), names)
 
 
-def raw_utility(table: Table, values: tuple[NDArray[np.intp], NDArray[np.intp], Array], weights: Weights) -> Array:
+def raw_utility(table: Table, weights: Weights) -> Array:
     """What the highest mean is taken of: the grades' own rules on the trials' averages, of what was measured."""
     known = table.score.count > 0.0
     score = np.where(known, table.score.mean, 0.0)
     n = np.maximum(known.sum(axis=1), 1)
     nobody = np.zeros(len(known), dtype=bool)
-    frozen = [None] * known.shape[1]
+    frozen: list[Scale | None] = [None] * known.shape[1]
     with np.errstate(divide="ignore"):
         work = np.log(score)
     parts = [score.sum(axis=1) / n]
@@ -218,7 +217,7 @@ def raw_utility(table: Table, values: tuple[NDArray[np.intp], NDArray[np.intp], 
         expected_usd=None,
         expected_wait_seconds=parts[1][None],
     )
-    return utility(means, weights)[0]
+    return np.asarray(utility(means, weights)[0])
 
 
 # ---------------------------------------------------------------------------- what is counted
@@ -249,9 +248,21 @@ def simulate(setting: Setting, times: int, seed: int, tally: Tally) -> None:
         for name, said, true in (("these", found.these, these.means()), ("next", found.next, like.means())):
             _hold(tally, setting, name, said, true, world.rates)
         for weights, label in ((Weights(performance=1.0, speed=0.0, cost=0.0), "performance"), (WEIGHTS, "overall")):
-            _differ(tally, setting, f"next difference, {label}", utility(found.next, weights), utility(like.means(), weights)[0])
-            _choose(tally, setting, label, utility(found.next, weights), utility(like.means(), weights)[0],
-                    raw_utility(table, drawn, weights))
+            _differ(
+                tally,
+                setting,
+                f"next difference, {label}",
+                utility(found.next, weights),
+                utility(like.means(), weights)[0],
+            )
+            _choose(
+                tally,
+                setting,
+                label,
+                utility(found.next, weights),
+                utility(like.means(), weights)[0],
+                raw_utility(table, weights),
+            )
 
 
 def _hold(tally: Tally, setting: Setting, name: str, said: Means, true: Means, rates: Array) -> None:
@@ -344,12 +355,16 @@ def _print_choice(tally: Tally) -> None:
         values = np.asarray(rows)
         off = values[:, 0] - values[:, 1]
         error = 2.0 * off.std() / np.sqrt(len(off))
-        print(f"| {name} | {label} | {values[:, 0].mean():.4f} | {values[:, 1].mean():.4f} |"
-              f" {off.mean():+.4f} ± {error:.4f} | {values[:, 2].mean():.4f} |")
+        print(
+            f"| {name} | {label} | {values[:, 0].mean():.4f} | {values[:, 1].mean():.4f} |"
+            f" {off.mean():+.4f} ± {error:.4f} | {values[:, 2].mean():.4f} |"
+        )
     for label, pairs in tally.apart.items():
         told, wrong = np.asarray(pairs, dtype=float).T
-        print(f"\n{label}: told apart {told.mean():.1%} of {len(told)} pairs, wrongly {wrong.mean():.2%} of all,"
-              f" {wrong.sum() / max(told.sum(), 1):.2%} of those told apart")
+        print(
+            f"\n{label}: told apart {told.mean():.1%} of {len(told)} pairs, wrongly {wrong.mean():.2%} of all,"
+            f" {wrong.sum() / max(told.sum(), 1):.2%} of those told apart"
+        )
 
 
 # ---------------------------------------------------------------------------- power
@@ -370,8 +385,10 @@ def power(times: int) -> None:
                 low, high = np.percentile(means[:, 0] - means[:, 1], [2.5, 97.5])
                 ours += bool(low > 0.0 or high < 0.0)
                 theirs += permutation(table, r) <= 0.05
-            print(f"| {family} {rates[0]:g} / {rates[1]:g} | {tasks} × {repeats} | {ours / times:.1%} |"
-                  f" {theirs / times:.1%} | {ours / max(theirs, 1):.2f} |")
+            print(
+                f"| {family} {rates[0]:g} / {rates[1]:g} | {tasks} × {repeats} | {ours / times:.1%} |"
+                f" {theirs / times:.1%} | {ours / max(theirs, 1):.2f} |"
+            )
 
 
 def permutation(table: Table, r: np.random.Generator, draws: int = 999) -> float:
@@ -391,8 +408,10 @@ def permutation(table: Table, r: np.random.Generator, draws: int = 999) -> float
 
 def real(folder: Path, times: int) -> None:
     """From some tasks of a published benchmark to the rest of them."""
-    print("\n| benchmark | tasks | interval holds | said best (0.7-0.9): true | regret of the pick |"
-          " of the highest mean | difference ± 2 se |")
+    print(
+        "\n| benchmark | tasks | interval holds | said best (0.7-0.9): true | regret of the pick |"
+        " of the highest mean | difference ± 2 se |"
+    )
     print("|---|---:|---:|---:|---:|---:|---:|")
     for benchmark in ("swe-bench", "swt-bench", "gaia"):
         agents, solved, usd = read_trials(folder / "openhands_index_trials.csv", benchmark)
@@ -428,7 +447,8 @@ def _real(benchmark: str, agents: Sequence[str], solved: Array, usd: Array, coun
     off = values[:, 0] - values[:, 1]
     told = f"{sure[:, 0].mean():.0%}: {sure[:, 1].mean():.0%} of {len(sure)}" if len(sure) else "never"
     print(
-        f"| {benchmark} | {count} | {np.mean(held):.1%} | {told} | {values[:, 0].mean():.4f} | {values[:, 1].mean():.4f} |"
+        f"| {benchmark} | {count} | {np.mean(held):.1%} | {told} |"
+        f" {values[:, 0].mean():.4f} | {values[:, 1].mean():.4f} |"
         f" {off.mean():+.4f} ± {2.0 * off.std() / np.sqrt(len(off)):.4f} |",
         flush=True,
     )
@@ -456,7 +476,7 @@ def _normal(x: Array) -> Array:
     t = 1.0 / (1.0 + 0.3275911 * z)
     series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
     upper = 1.0 - 0.5 * series * np.exp(-z * z)
-    return np.where(x >= 0.0, upper, 1.0 - upper)
+    return np.asarray(np.where(x >= 0.0, upper, 1.0 - upper))
 
 
 def _probit(p: Array) -> Array:

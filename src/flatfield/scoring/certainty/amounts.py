@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray  # noqa: TC002 - msgspec resolves annotations at runtime
+from numpy.typing import NDArray
 
 from flatfield.scoring.certainty.chance import FREEDOM, Chance
 from flatfield.scoring.certainty.table import Cells  # noqa: TC001 - msgspec
@@ -33,17 +33,21 @@ USUAL_AGENTS = 1.5
 NOISE = (3.0, 1.0)
 """The beta distribution of noise's share in what agent and task leave unexplained, where nothing was repeated."""
 MOST_SWELL = 1.5
+MOST_WIDE = 16.0
+"""Drawn variances are at most so many times the estimate: an amount's expected value needs a bound."""
+MOST_AHEAD = 2.5
+"""And expected amounts at most this far, as a logarithm, beyond the most that was seen."""
 
 
 class Amounts(Struct, frozen=True, kw_only=True):
     """Draws (rows) by agent of `next`, the mean logarithm on tasks like these; and what cells are drawn from.
 
-    `expected`: agents × tasks; `error`: by draw and agent; `task_error`: by draw and task; `between` and `noise`:
+    `additive`: agents × tasks; `error`: by draw and agent; `task_error`: by draw and task; `between` and `noise`:
     variances by draw and agent; `swell`: by draw, the logarithm of mean over typical amount.
     """
 
     next: Array
-    expected: Array
+    additive: Array
     error: Array
     task_error: Array
     between: Array
@@ -56,7 +60,7 @@ class Amounts(Struct, frozen=True, kw_only=True):
         between, noise = self.between[:, :, None], self.noise[:, :, None]
         count = self.cells.count[None, :, tasks]
         trust = between * count / (between * count + noise)
-        prior = self.expected[None, :, tasks] + self.error[:, :, None] + self.task_error[:, None, tasks]
+        prior = self.additive[None, :, tasks] + self.error[:, :, None] + self.task_error[:, None, tasks]
         found: Array = self.cells.mean[None, :, tasks] - prior
         found *= trust
         found += prior
@@ -67,12 +71,18 @@ class Amounts(Struct, frozen=True, kw_only=True):
         found += trust
         return found
 
+    def expected(self, logarithms: Array) -> Array:
+        """The expected amounts of cells with these mean logarithms."""
+        most = float(self.cells.mean[self.cells.count > 0.0].max()) + MOST_AHEAD
+        found: Array = np.exp(np.minimum(logarithms + self.swell[:, None, None], most))
+        return found
+
 
 class _Fit(Struct, frozen=True, kw_only=True):
     """The additive part: `level` by agent, `shift` by task (mean 0, 0 where one agent is `alone`), and what is `left`.
 
-    `usual`: the prior's variance of shifts, halfway (in logarithms) between what is usual and what is seen;
-    `pooled`: the variance of what is left; `others`: by agent, as the others alone show it.
+    `usual`: the prior's variance of shifts, halfway (in logarithms) from what is usual to what is seen; `pooled`: the
+    variance of what is left; `others`: by agent, as the others alone show it.
     `uncertain`: the variance of each task's shift around its estimate. `grown`: how much more than what is left varies
     what the shifts were not fitted to.
     """
@@ -89,7 +99,7 @@ class _Fit(Struct, frozen=True, kw_only=True):
 
 
 def draw_amounts(cells: Cells, chance: Chance) -> Amounts | None:
-    """None where no agent has a known amount. An agent without any is drawn from among the others: nobody is left out."""
+    """None where no agent has a known amount. One without any is drawn from among the others: nobody is left out."""
     known = cells.count > 0.0
     measured = known.any(axis=1)
     if not measured.any():
@@ -114,7 +124,7 @@ def draw_amounts(cells: Cells, chance: Chance) -> Amounts | None:
         following = np.where(missing, following + unknown, following)
     return Amounts(
         next=following,
-        expected=fit.level[:, None] + fit.shift[None, :],
+        additive=fit.level[:, None] + fit.shift[None, :],
         error=error,
         task_error=task_error,
         between=between,
@@ -132,7 +142,7 @@ def _turned(values: Array, chance: Chance) -> Array:
 
 
 def _fit(cells: Cells, known: NDArray[np.bool_]) -> _Fit:
-    """Levels and shifts by alternating means, the shifts then shrunk by what the agents' disagreement leaves of them."""
+    """Levels and shifts by alternating means, the shifts then shrunk by what agents' disagreement leaves of them."""
     n_agent, n_task = np.maximum(known.sum(axis=1), 1), np.maximum(known.sum(axis=0), 1)
     measured = known.any(axis=1)
     values = np.where(known, cells.mean, 0.0)
@@ -174,11 +184,12 @@ def _fit(cells: Cells, known: NDArray[np.bool_]) -> _Fit:
 
 
 def _variances(cells: Cells, fit: _Fit, many: Array, chance: Chance) -> tuple[Array, Array, Array]:
-    """Draws × agents: a trial's variance, that of agent × task, and that of an observed cell around the additive part."""
+    """Draws × agents: the variances of a trial, of agent × task, and of an observed cell around the additive part."""
     draws, generator = len(chance.common), chance.generator
     freedom = np.maximum(many - 1.0, 0.0) + FREEDOM
     squares = (fit.left**2).sum(axis=1) * fit.grown + FREEDOM * fit.others
     around = squares / (2.0 * generator.standard_gamma(freedom / 2.0, size=(draws, len(many))))
+    around = np.minimum(around, MOST_WIDE * squares / freedom)
     repeats = np.maximum(cells.count - 1.0, 0.0).sum(axis=1)
     within = cells.within.sum(axis=1)
     share = generator.beta(*NOISE, size=(draws, 1))
@@ -190,5 +201,6 @@ def _variances(cells: Cells, fit: _Fit, many: Array, chance: Chance) -> tuple[Ar
     # Where hardly anything was repeated, noise is a share of what is seen around the additive part.
     known = repeats / (repeats + POOLED)
     noise = known * drawn + (1.0 - known) * around / inverse * share
+    noise = np.minimum(noise, MOST_WIDE * (within.sum() + POOLED * fit.pooled) / (repeats.sum() + POOLED))
     between = np.maximum(around - noise * inverse, 0.02 * around)
     return noise, between, around

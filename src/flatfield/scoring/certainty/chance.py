@@ -6,16 +6,17 @@ a normal sample's means (Geisser & Cornfield, Journal of the Royal Statistical S
 multiplier bootstrap (Praestgaard & Wellner, Annals of Probability 21 (1993), 2053). The same g_t for all agents and all
 measures keep what goes together together, without an estimate of any covariance.
 
-Departure: what tasks are for all agents and what they are for each beyond that have a prior each, of FREEDOM degrees of
-freedom. That of an agent is what the *other* agents show, for with few tasks they lend each other what they know of how
-far tasks lie apart; that of the common part is fixed, for all agents saw the same tasks. With many tasks neither counts.
+Departure: what tasks are for all agents, and what they are for each beyond that, have a prior each, of FREEDOM degrees
+of freedom. That of an agent is what the *other* agents show, for with few tasks they lend each other what they know of
+how far tasks lie apart; that of the common part is fixed, for all agents saw the same tasks. With many tasks neither
+counts.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray  # noqa: TC002 - msgspec resolves annotations at runtime
+from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
@@ -23,7 +24,7 @@ FREEDOM = 2.0
 
 
 class Chance(Struct, frozen=True, kw_only=True):
-    """Standard normal draws by task, by agent and alone, draws of the weights of tasks, and a generator for the rest."""
+    """Standard normal draws by task, by agent and alone, draws of tasks' weights, and a generator for the rest."""
 
     tasks: Array
     agents: Array

@@ -78,7 +78,7 @@ def front_probabilities(means: Means) -> Array:
 
 
 def within(means: Means, bounds: Bounds) -> Array:
-    """By agent, how probably it keeps to all limits; an agent whose dollars nobody knows keeps to no limit of dollars."""
+    """By agent, how probably it keeps to all limits; whose dollars nobody knows keeps to no limit of dollars."""
     kept = np.ones_like(means.performance, dtype=bool)
     if bounds.min_performance is not None:
         kept &= means.performance >= bounds.min_performance

@@ -126,7 +126,8 @@ def study(
     kept = [agent for agent in agents if agent in measured]
     if not kept:
         return None
-    table = table_of(found, kept, tasks)
+    # In the order of their names, so that the order in which they are listed changes no draw.
+    table = table_of(found, sorted(kept), sorted(tasks))
     wanted = planned if planned is not None else {(agent, task): 1 for agent in kept for task in table.tasks}
     frozen = _frozen(anchors)
     posterior = posterior_of(table, frozen, seed=seed)
@@ -141,7 +142,7 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
     posterior = found.posterior
     standings, order = _standings(found, asked)
     allowed = [a for a in order if standings[a].allowed]
-    first, pays = _first(found, standings, allowed, asked)
+    first, pays = _first(standings, allowed, asked)
     rivals = [a for a in allowed if a != first]
     pairs: tuple[Paired, ...] = ()
     reached: tuple[Reach, ...] = ()
@@ -200,7 +201,7 @@ def _overall(means: Means) -> Array:
 
 
 def _standings(found: Study, asked: Ask) -> tuple[list[Standing], list[int]]:
-    """By agent, and their order: by mean utility on the next task; who has less missing before whom it did as well as."""
+    """By agent, and their order: by mean utility on the next task; with less missing before whom it did as well as."""
     from flatfield.scoring.certainty import choice
     from flatfield.scoring.certainty.utility import utility
 
@@ -211,8 +212,9 @@ def _standings(found: Study, asked: Ask) -> tuple[list[Standing], list[int]]:
     allowed = [names[a] in among and kept[a] >= asked.bounds.least_probability for a in range(len(names))]
     order = _order(found, values, asked)
     rivals = [a for a in order if allowed[a]]
-    best, share = choice.best_probabilities(values, choice.tie(asked.measure)), choice.best_shares(
-        values, choice.tie(asked.measure)
+    best, share = (
+        choice.best_probabilities(values, choice.tie(asked.measure)),
+        choice.best_shares(values, choice.tie(asked.measure)),
     )
     ranks, front = choice.rank_ranges(values), choice.front_probabilities(posterior.next)
     standings = [
@@ -269,11 +271,13 @@ def _at_least(found: Study, agent: int) -> Array:
 
 def _missing(found: Study, agent: int) -> int:
     name, count = found.table.agents[agent], found.table.score.count[agent]
-    return sum(max(found.planned.get((name, task), 0) - int(n), 0) for task, n in zip(found.table.tasks, count, strict=True))
+    return sum(
+        max(found.planned.get((name, task), 0) - int(n), 0) for task, n in zip(found.table.tasks, count, strict=True)
+    )
 
 
-def _first(found: Study, standings: Sequence[Standing], allowed: Sequence[int], asked: Ask) -> tuple[int | None, bool]:
-    """The first of those allowed, and whether it pays for itself; None where somebody does the job, but is not allowed."""
+def _first(standings: Sequence[Standing], allowed: Sequence[int], asked: Ask) -> tuple[int | None, bool]:
+    """The first of those allowed, and whether it pays; None where it fails, and somebody not allowed does the job."""
     if not allowed:
         return None, True
     first = allowed[0]
@@ -299,7 +303,7 @@ def _if_missing_fail(found: Study, asked: Ask, first: int | None, *, pays: bool)
     if again is None:
         return answer
     standings, order = _standings(replace(again, frozen=found.frozen), asked)
-    then, paying = _first(again, standings, [a for a in order if standings[a].allowed], asked)
+    then, paying = _first(standings, [a for a in order if standings[a].allowed], asked)
     return None if then is None or not paying else names[then]
 
 
@@ -307,7 +311,7 @@ def _levels(means: Means, agent: int, values: Array) -> Levels:
     from flatfield.scoring.certainty.choice import estimate
 
     def of(draws: Array | None) -> Estimate | None:
-        return None if draws is None else estimate(draws[:, agent])
+        return None if draws is None or math.isnan(draws[0, agent]) else estimate(draws[:, agent])
 
     return Levels(
         performance=estimate(means.performance[:, agent]),

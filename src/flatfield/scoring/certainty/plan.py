@@ -40,8 +40,9 @@ def power(
 ) -> float:
     """How probably a pair would be told apart with so many times the repeats (`these`), or the tasks (`next`).
 
-    The difference is what the draws say it may be, its standard error shrinks with the root of `times`; the probability
-    is averaged over the draws. Source: assurance: O'Hagan, Stevens & Campbell, Pharmaceutical Statistics 4 (2005), 187.
+    The difference is what the draws say it may be, its standard error shrinks with the root of `times`; the
+    probability is averaged over the draws. Source: assurance: O'Hagan, Stevens & Campbell, Pharmaceutical Statistics 4
+    (2005), 187.
     """
     means = posterior.these if question == "these" else posterior.next
     values = means.performance if measure is None else utility(means, measure)
@@ -55,8 +56,8 @@ def power(
 def least_difference(tasks: int, repeats: int, question: Question, rate: float = 0.5, rho: float = 0.3) -> float:
     """Before any trial: which difference of two pass rates around `rate` would be told apart in four of five cases.
 
-    `rho`: the share of a trial's variance that tasks make. On these tasks only the trials are chance; on the next, tasks
-    too, of whose difficulty half is the same for both.
+    `rho`: the share of a trial's variance that tasks make. On these tasks only the trials are chance; on the next,
+    tasks too, of whose difficulty half is the same for both.
     """
     noise = (1.0 - rho) / repeats
     between = rho / 2.0 if question == "next" else 0.0
@@ -82,15 +83,19 @@ def purchases(
     if len(allowed) < 2:
         return ()
     values = utility(posterior.next, measure)
-    found = [one for one in _offers(posterior, table, values, utility(posterior.these, measure), allowed) if one.gain > 1e-6]
+    found = [
+        one for one in _offers(posterior, table, values, utility(posterior.these, measure), allowed) if one.gain > 1e-6
+    ]
     return tuple(sorted(found, key=lambda one: -one.gain / _price(one))[:most])
 
 
-def _offers(posterior: Posterior, table: Table, values: Array, these: Array, allowed: Sequence[int]) -> Iterator[Purchase]:
+def _offers(
+    posterior: Posterior, table: Table, values: Array, these: Array, allowed: Sequence[int]
+) -> Iterator[Purchase]:
     means, tasks = values.mean(axis=0), len(table.tasks)
-    seconds = posterior.next.seconds.mean(axis=0)
+    seconds = np.median(posterior.next.seconds, axis=0)
     paid = posterior.next.expected_usd
-    usd = [None if paid is None else float(one) for one in (seconds if paid is None else paid.mean(axis=0))]
+    usd = [None if paid is None else float(one) for one in (seconds if paid is None else np.median(paid, axis=0))]
     count = table.score.count
     for a in allowed:
         best = max(float(means[b]) for b in allowed if b != a)
@@ -139,7 +144,9 @@ def _offer(agent: str, usd: float | None, seconds: float) -> Purchase:
     return Purchase(kind="repeats", agents=(agent,), each=1, trials=1, usd=usd, seconds=seconds, gain=0.0)
 
 
-def _bought(one: Purchase, kind: Literal["missing", "repeats", "tasks"], each: int, trials: int, gain: float) -> Purchase:
+def _bought(
+    one: Purchase, kind: Literal["missing", "repeats", "tasks"], each: int, trials: int, gain: float
+) -> Purchase:
     usd = None if one.usd is None else one.usd * trials
     return replace(one, kind=kind, each=each, trials=trials, usd=usd, seconds=one.seconds * trials, gain=gain)
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray  # noqa: TC002 - msgspec resolves annotations at runtime
+from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from flatfield.scoring.certainty.amounts import draw_amounts
 from flatfield.scoring.certainty.chance import FREEDOM, Chance, chance_of, order_of
@@ -19,7 +20,7 @@ from flatfield.scoring.certainty.rates import draw_rates
 from flatfield.scoring.scales import HOLDS, KNOTS, LEAST_USD, SPREAD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flatfield.scoring.certainty.amounts import Amounts
     from flatfield.scoring.certainty.rates import Rates
@@ -116,9 +117,9 @@ def hyper_of(table: Table, chance: Chance) -> Hyper:
     wait = seconds
     if not np.array_equal(table.log_wait.mean, table.log_seconds.mean):
         wait = draw_amounts(table.log_wait, chance) or seconds
-    return Hyper(
-        chance=chance, score=score, solved=solved, seconds=seconds, wait=wait, usd=draw_amounts(table.log_usd, chance)
-    )
+    dear = replace(table.log_usd, count=np.where(table.free[:, None], 0.0, table.log_usd.count))
+    usd = draw_amounts(dear, chance)
+    return Hyper(chance=chance, score=score, solved=solved, seconds=seconds, wait=wait, usd=usd)
 
 
 def swept(table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale]) -> Posterior:
@@ -126,7 +127,9 @@ def swept(table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale]) -
     draws, tasks = hyper.chance.tasks.shape
     agents = len(table.agents)
     step = max(AT_ONCE // (draws * agents), 1)
-    sums = {name: _Sum(draws, agents) for name in ("score", "solved", "seconds", "usd", "speed", "cost", "paid", "wait")}
+    sums = {
+        name: _Sum(draws, agents) for name in ("score", "solved", "seconds", "usd", "speed", "cost", "paid", "wait")
+    }
     graded = has_cost_scale(table, scales)
     for start in range(0, tasks, step):
         part = slice(start, min(start + step, tasks))
@@ -138,21 +141,23 @@ def swept(table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale]) -
     mean = {name: each.total / tasks for name, each in sums.items()}
     ahead = {name: sums[name].ahead(hyper.chance, tasks, usual) for name, usual in USUAL.items()}
     usd = hyper.usd
-    priced = usd is not None or bool(table.free.all())
+    all_free = bool(table.free.all())
+    priced = usd is not None or all_free
+    nothing = np.where(free, 0.0, np.nan) + np.zeros_like(mean["usd"])
     these = Means(
         performance=mean["score"],
         speed=mean["speed"],
         cost=mean["cost"] if graded else None,
         solved=mean["solved"],
         seconds=np.exp(mean["seconds"]),
-        usd=np.where(free, 0.0, np.exp(mean["usd"])) if priced else None,
+        usd=np.where(free, 0.0, np.exp(mean["usd"])) if usd else nothing if free.any() else None,
         expected_usd=mean["paid"] if priced else None,
         expected_wait_seconds=mean["wait"],
     )
     following = Means(
         performance=hyper.score.next,
         speed=np.clip(ahead["speed"], 0.0, 1.0),
-        cost=np.clip(ahead["cost"], 0.0, 1.0) if graded else None,
+        cost=np.where(free, 1.0, np.clip(ahead["cost"], 0.0, 1.0)) if graded else None,
         solved=hyper.solved.next,
         seconds=np.exp(hyper.seconds.next),
         usd=np.where(free, 0.0, np.exp(usd.next)) if usd else these.usd,
@@ -162,15 +167,15 @@ def swept(table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale]) -
     return Posterior(agents=table.agents, tasks=table.tasks, these=these, next=following)
 
 
-def draw_tasks(
-    table: Table, scales: Mapping[tuple[str, str], Scale], *, seed: int = 0
-) -> Iterator[tuple[str, Means]]:
+def draw_tasks(table: Table, scales: Mapping[tuple[str, str], Scale], *, seed: int = 0) -> Iterator[tuple[str, Means]]:
     """Each task with the draws of its cells, as means over this task alone."""
     agents, tasks = table.score.count.shape
     hyper = hyper_of(table, chance_of(agents, tasks, draws_for(agents, tasks), seed))
     graded, free = has_cost_scale(table, scales), table.free[None, :]
     for column, task in enumerate(table.tasks):
-        drawn = {name: values[:, :, 0] for name, values in draw_part(table, hyper, scales, slice(column, column + 1)).items()}
+        drawn = {
+            name: values[:, :, 0] for name, values in draw_part(table, hyper, scales, slice(column, column + 1)).items()
+        }
         usd = np.where(free, 0.0, np.exp(drawn["usd"])) if "usd" in drawn else None
         yield (
             task,
@@ -219,9 +224,7 @@ class _Sum:
         return found
 
 
-def draw_part(
-    table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale], part: slice
-) -> dict[str, Array]:
+def draw_part(table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale], part: slice) -> dict[str, Array]:
     """Draws × agents × some tasks of all measures."""
     generator = hyper.chance.generator
     score = hyper.score.draw_cells(generator, part)
@@ -232,7 +235,7 @@ def draw_part(
         "solved": score if hyper.solved is hyper.score else hyper.solved.draw_cells(generator, part),
     }
     wait = seconds if hyper.wait is hyper.seconds else hyper.wait.draw_cells(generator, part)
-    found["wait"] = np.exp(wait + hyper.wait.swell[:, None, None])
+    found["wait"] = hyper.wait.expected(wait)
     work = np.log(np.maximum(score, 1e-9))
     names = table.tasks[part]
     nobody = np.zeros(len(table.agents), dtype=bool)
@@ -240,21 +243,25 @@ def draw_part(
     if hyper.usd is not None:
         usd = hyper.usd.draw_cells(generator, part)
         found["usd"] = usd
-        found["paid"] = np.where(table.free[None, :, None], 0.0, np.exp(usd + hyper.usd.swell[:, None, None]))
-        if has_cost_scale(table, scales):
-            found["cost"] = relative_scores(
-                usd - work, score, table.free, _frozen(scales, names, "cost"), least=np.log(LEAST_USD)
-            )
+        found["paid"] = np.where(table.free[None, :, None], 0.0, hyper.usd.expected(usd))
+    if has_cost_scale(table, scales):
+        found["cost"] = np.ones_like(score)
+        if hyper.usd is not None:
+            frozen = _frozen(scales, names, "cost")
+            found["cost"] = relative_scores(found["usd"] - work, score, table.free, frozen, least=np.log(LEAST_USD))
     return found
 
 
 def has_cost_scale(table: Table, scales: Mapping[tuple[str, str], Scale]) -> bool:
-    """Whether dollars have a place on a scale: two agents or more have a price above 0, or the scales are frozen."""
-    priced = (table.log_usd.count > 0.0).any(axis=1) & ~table.free
-    if not (priced.any() or table.free.any()):
-        return False
+    """Whether dollars have a place on a scale.
+
+    All agents are free; or two or more have a price above 0, or one where nobody is free, or the scales are frozen.
+    """
+    priced = int(((table.log_usd.count > 0.0).any(axis=1) & ~table.free).sum())
+    if priced == 0:
+        return bool(table.free.all())
     frozen = all((task, "cost") in scales for task in table.tasks)
-    return bool(priced.sum() != 1 or not table.free.any() or frozen)
+    return priced > 1 or not table.free.any() or frozen
 
 
 def _frozen(scales: Mapping[tuple[str, str], Scale], names: tuple[str, ...], measure: str) -> list[Scale | None]:
@@ -265,7 +272,7 @@ def relative_scores(
     amounts: Array,
     score: Array,
     free: NDArray[np.bool_],
-    frozen: list[Scale | None],
+    frozen: Sequence[Scale | None],
     *,
     least: float | None = None,
 ) -> Array:

@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray  # noqa: TC002 - msgspec resolves annotations at runtime
+from numpy.typing import NDArray
 
-from flatfield.scoring.certainty.table import Cells  # noqa: TC001 - msgspec
+from flatfield.scoring.certainty.table import Cells
 
 Array = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ LENT = 0.5
 """What all other agents together say about an agent's rho counts as much as so many of them."""
 LEAST_PHI = 0.02
 USUAL_PHI, USUAL_FREEDOM = 0.3, 1.0
-"""What graded scores vary by, of the largest variance that there can be, and in how many degrees of freedom that counts."""
+"""What graded scores vary by, of the largest variance there can be, and in how many degrees of freedom it counts."""
 PRIOR_FREEDOM = 2.5
 """What is known beforehand of the spread of scores, in degrees of freedom."""
 TASKS_APART = (1.15, 1.0)
@@ -147,7 +147,8 @@ def _means(cells: Cells, phi: Array, share: Array, moved: Array, generator: np.r
 
     As many passes and fails as the tasks are worth, with what they make of the trials' variance: a task of n trials is
     worth 1 / (phi (rho + (1 - rho) / n)). Unlike the mean of the beta-binomial's own posterior, it stays true where the
-    tasks' means are not beta-distributed at all. Where an agent lacks tasks, its mean is moved by what they are for others.
+    tasks' means are not beta-distributed at all. Where an agent lacks tasks, its mean is moved by what they are for
+    others.
     """
     total, summed = np.zeros_like(share), np.zeros_like(share)
     for repeats in np.unique(cells.count[cells.count > 0.0]):
@@ -201,9 +202,7 @@ class _Grid(Struct, frozen=True, kw_only=True):
     mass: Array
 
 
-def _posterior(
-    cells: Cells, times: Array, difficulty: Array, phi: Array, prior: tuple[float, float]
-) -> _Grid:
+def _posterior(cells: Cells, times: Array, difficulty: Array, phi: Array, prior: tuple[float, float]) -> _Grid:
     """By agent, the posterior of its level and of rho: a grid first over all levels, then over those that count."""
     shares, log_prior = _shares(prior)
     agents = times.shape[0]
@@ -236,12 +235,11 @@ def _zoomed(levels: Array, log_mass: Array, count: int) -> Array:
     step = levels[0, 1] - levels[0, 0]
     low = np.where(near, levels, np.inf).min(axis=1) - step
     high = np.where(near, levels, -np.inf).max(axis=1) + step
-    return low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, count)[None, :]
+    found: Array = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, count)[None, :]
+    return found
 
 
-def _mass(
-    cells: Cells, times: Array, difficulty: Array, phi: Array, levels: Array, shares: Array
-) -> Array:
+def _mass(cells: Cells, times: Array, difficulty: Array, phi: Array, levels: Array, shares: Array) -> Array:
     """The logarithm of likelihood × prior of the level, agents × levels × shares."""
     between = np.clip(phi[:, None] * shares[None, :], 1e-4, 1.0 - 1e-4)
     weight = ((1.0 - between) / np.maximum(phi[:, None] * (1.0 - shares[None, :]), 1e-4))[:, None, :, None]
@@ -293,7 +291,7 @@ def _alike(cells: Cells) -> tuple[Cells, Array]:
 
 
 def rising(x: Array, n: Array) -> Array:
-    """log Γ(x + n) - log Γ(x), by Stirling's series from four steps further up."""
+    """The logarithm of Γ(x + n) / Γ(x), by Stirling's series from four steps further up."""
     found: Array = _lgamma(x + n) - _lgamma(x)
     return found
 

@@ -152,11 +152,11 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
 
 class Certainty(Struct, frozen=True, kw_only=True):
-    """What the posterior says: the answer, and how sure it is. `standings`: best first by mean utility on the next task.
+    """What the posterior says: the answer, and how sure it is. `standings`: best first, by utility on the next task.
 
-    `answer`: None where nobody may be recommended, or in money nobody pays for itself (`pays` False). `if_missing_fail`:
-    the answer with every missing trial at 0; the same one where it does not change. `counts_cost`: whether cost is in
-    the utility. `pairs`: the answer with everybody else, on the next task.
+    `answer`: None where nobody may be recommended, or in money nobody pays for itself (`pays` False).
+    `if_missing_fail`: the answer with every missing trial at 0; the same one where it does not change. `counts_cost`:
+    whether cost is in the utility. `pairs`: the answer with everybody else, on the next task.
     """
 
     ask: Ask

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray  # noqa: TC002 - msgspec resolves annotations at runtime
+from numpy.typing import NDArray
 
 from flatfield.scoring.scales import LEAST_USD
 
@@ -109,4 +109,4 @@ def _cells(a: NDArray[np.intp], t: NDArray[np.intp], values: Array, shape: tuple
     count = np.bincount(place, minlength=size).astype(float)
     mean = np.bincount(place, weights=values, minlength=size) / np.maximum(count, 1.0)
     within = np.bincount(place, weights=(values - mean[place]) ** 2, minlength=size)
-    return Cells(count=count.reshape(shape), mean=mean.reshape(shape), within=within.reshape(shape))
+    return Cells(count=count.reshape(shape), mean=mean.reshape(shape), within=within.astype(float).reshape(shape))

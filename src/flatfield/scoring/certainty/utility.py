@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 TIE = 0.01
-"""Whose utility is within this of the best counts as best: a hundredth of the scale, or of what a solved task is worth."""
+"""Whose utility is within this of the best counts as best: a hundredth of the scale, or of a solved task's worth."""
 
 
 def utility(means: Means, measure: Weights | Money) -> Array:
@@ -50,7 +50,7 @@ def overall(means: Means, parts: tuple[float, float, float]) -> Array:
 
 
 def money(means: Means, measure: Money) -> Array:
-    """What a task brings: what is solved is worth, less its dollars and what waiting costs; unknown dollars are none."""
+    """What a task brings: what is solved is worth, less its dollars, where known, and what waiting costs."""
     found = means.solved * measure.solved_usd - means.expected_wait_seconds / 3600.0 * measure.hour_usd
     if means.expected_usd is not None:
         found = found - means.expected_usd
