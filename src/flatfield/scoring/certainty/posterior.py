@@ -136,7 +136,7 @@ def swept(table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale]) -
         g = hyper.chance.tasks[:, part]
         drawn = draw_part(table, hyper, scales, part)
         for name, values in drawn.items():
-            sums[name].add(values, g)
+            sums[name].add(values, g if name in USUAL else None)
     free = table.free[None, :]
     mean = {name: each.total / tasks for name, each in sums.items()}
     ahead = {name: sums[name].ahead(hyper.chance, tasks, usual) for name, usual in USUAL.items()}
@@ -200,9 +200,11 @@ class _Sum:
         self._squares = np.zeros((draws, agents))
         self._moved = np.zeros((draws, agents))
 
-    def add(self, values: Array, g: Array) -> None:
-        """Values of draws × agents × tasks; `g`: standard normal draws of those tasks."""
+    def add(self, values: Array, g: Array | None) -> None:
+        """Values of draws × agents × tasks; `g`: standard normal draws of those tasks (None: the sum is all)."""
         self.total += values.sum(axis=2)
+        if g is None:
+            return
         self._squares += np.einsum("dat,dat->da", values, values)
         self._moved += np.einsum("dat,dt->da", values, g)
 

@@ -80,15 +80,14 @@ def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.G
     """
     phi = _phi(cells, spread)
     count = order.shape[0]
-    alike, times = _alike(cells)
-    total = _posterior(alike, times, np.zeros_like(alike.mean), phi, TASKS_APART)
+    total = _posterior(cells, np.zeros_like(cells.mean), phi, TASKS_APART)
     _, share = _drawn(total, count, generator)
     moved = moves(cells)
     places = np.argsort(np.argsort(order, axis=0), axis=0)
     means = _means(cells, phi, share, moved, generator)
     following = np.take_along_axis(np.sort(means, axis=0), places, axis=0)
     difficulty = _logits(cells, moved)
-    own = _posterior(cells, (cells.count > 0.0).astype(float), difficulty, phi, FEW_TASKS_APART)
+    own = _posterior(cells, difficulty, phi, FEW_TASKS_APART)
     level, share = _together(*_drawn(own, count, generator), cells, order, generator)
     between = np.clip(share * phi, 1e-4, 1.0 - 1e-4)
     return Rates(
@@ -202,9 +201,10 @@ class _Grid(Struct, frozen=True, kw_only=True):
     mass: Array
 
 
-def _posterior(cells: Cells, times: Array, difficulty: Array, phi: Array, prior: tuple[float, float]) -> _Grid:
+def _posterior(cells: Cells, difficulty: Array, phi: Array, prior: tuple[float, float]) -> _Grid:
     """By agent, the posterior of its level and of rho: a grid first over all levels, then over those that count."""
     shares, log_prior = _shares(prior)
+    cells, difficulty, times = _alike(cells, difficulty)
     agents = times.shape[0]
     fine = int(np.clip(TOTAL_CELLS / (times.size * len(shares)), 13, 41))
     coarse = np.linspace(-9.0, 9.0, 31)[None, :].repeat(agents, axis=0)
@@ -278,16 +278,21 @@ def _drawn(grid: _Grid, count: int, generator: np.random.Generator) -> tuple[Arr
     return levels, shares
 
 
-def _alike(cells: Cells) -> tuple[Cells, Array]:
-    """Cells with the same trials and the same score as one column, and how many an agent has of each."""
-    pairs = np.stack([cells.count, np.round(cells.mean, 3)], axis=-1)
-    flat, inverse = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)
-    place = inverse.reshape(cells.count.shape)
-    agents = cells.count.shape[0]
+def _alike(cells: Cells, difficulty: Array) -> tuple[Cells, Array, Array]:
+    """Cells with the same trials, score and difficulty as one column: its cells, its difficulty, and who has how many.
+
+    Only where that makes fewer columns than there are tasks. Scores are told apart to 0.001, difficulties to 0.05.
+    """
+    agents, tasks = cells.count.shape
+    rows = np.stack([cells.count, np.round(cells.mean, 3), np.round(difficulty / 0.05) * 0.05], axis=-1)
+    flat, inverse = np.unique(rows.reshape(-1, 3), axis=0, return_inverse=True)
+    if len(flat) >= tasks:
+        return cells, difficulty, (cells.count > 0.0).astype(float)
+    place = inverse.reshape(agents, tasks)
     times = np.stack([np.bincount(place[a], minlength=len(flat)) for a in range(agents)]).astype(float)
     times[:, flat[:, 0] == 0.0] = 0.0
     column = Cells(count=flat[None, :, 0], mean=flat[None, :, 1], within=np.zeros((1, len(flat))))
-    return column, times
+    return column, flat[None, :, 2], times
 
 
 def rising(x: Array, n: Array) -> Array:
