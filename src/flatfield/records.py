@@ -215,6 +215,23 @@ class Weights(Struct, frozen=True, kw_only=True):
     cost: float = 0.25
 
 
+class Preferences(Struct, frozen=True, kw_only=True):
+    """What matters to who asks which agent to use; `profile` names it in flatfield.toml, "" where it stands in none.
+
+    By weights (None: the run's own), or in money: what a solved task is worth and what an hour of waiting costs, in
+    dollars. Then the limits that an agent has to keep to; None: no such limit.
+    """
+
+    profile: str = ""
+    weights: Weights | None = None
+    solved_usd: float | None = None
+    hour_usd: float | None = None
+    min_performance: Letter | None = None
+    max_seconds: float | None = None
+    max_cost_usd: float | None = None
+    local_only: bool = False
+
+
 class Evaluation(Struct, frozen=True, kw_only=True):
     """A higher order prompt: which agents, how often, how graded.
 
@@ -1106,35 +1123,14 @@ class Comparison(Struct, frozen=True, kw_only=True):
     left_open: tuple[float, float] = (0.0, 0.0)
 
 
-class Exclusion(Struct, frozen=True, kw_only=True):
-    """An agent that a decision left out, and why."""
-
-    agent: str
-    reason: str
-
-
-class Decision(Struct, frozen=True, kw_only=True):
-    """Which agent to use: recommended, runner-up, why, how sure, and what was left out.
-
-    `answer` is the sentence that all faces say; `caveats` are what has to be said with it, a sentence each.
-    """
-
-    run: str
-    recommended: str | None
-    runner_up: str | None
-    reasons: tuple[str, ...]
-    confidence: str
-    front: tuple[str, ...] = ()
-    excluded: tuple[Exclusion, ...] = ()
-    answer: str = ""
-    caveats: tuple[str, ...] = ()
-
-
 class RunResult(Struct, frozen=True, kw_only=True):
     """A run with all that was recorded of it: what reports and decisions are made of.
 
     `verdicts` are those that count; `set_aside` the others: earlier ones, and those of judges outside the panel.
-    `earlier`: each agent against itself in the last run of the same tasks, where there is one.
+    `earlier`: each agent against itself in the last run of the same tasks, where there is one. `preferences`: what
+    matters to who reads it. `frozen`: the ends of its scales, where they are not those of its own agents. `pooled`: the
+    other runs whose trials are in it, the newest first; `not_pooled`: which were not, a sentence each. `read_at`: when
+    it was read, in UTC.
     """
 
     run: Run
@@ -1144,3 +1140,8 @@ class RunResult(Struct, frozen=True, kw_only=True):
     manifest: tuple[ManifestRow, ...] = ()
     earlier: tuple[Comparison, ...] = ()
     set_aside: tuple[Verdict, ...] = ()
+    preferences: Preferences = field(default_factory=lambda: Preferences())
+    frozen: tuple[Anchors, ...] = ()
+    pooled: tuple[str, ...] = ()
+    not_pooled: tuple[str, ...] = ()
+    read_at: str = ""

@@ -1,69 +1,51 @@
-"""A decision in words: whole for `pick`, in two lines for reports."""
+"""The decision on a face: the answer with its advice, and the agents that could be chosen side by side."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
-from flatfield.faces.wording import dollars, few, letter, many, seconds
+from flatfield.faces.wording import dollars, letter, many, seconds
 from flatfield.runs.until_sure import ENDED
-from flatfield.scoring.answer import left_out, named
-from flatfield.scoring.decision import Constraints, decide
+from flatfield.scoring.answer import per_trial as means_of
+from flatfield.scoring.decision import decide
 
 if TYPE_CHECKING:
-    from flatfield.records import Decision, RunResult, Scorecard
+    from flatfield.records import RunResult, Scorecard
+    from flatfield.scoring.decision import Decision
 
 
-def in_short(result: RunResult) -> tuple[str, ...]:
-    """Which agent to use, what has to be said with it, and how sure that is."""
-    decision = decide(result, Constraints())
-    cards = {card.agent: card for card in result.grading.scorecards}
-    if decision.recommended is None:
-        return (decision.answer, *decision.caveats)
-    first = decision.answer
-    if decision.runner_up is not None:
-        first += f" Runner-up: {named(cards[decision.runner_up])}."
+def in_short(result: RunResult) -> Section:
+    """The answer as reports say it: as `pick`, and how adding repeats ended."""
+    found = advice(decide(result))
     ended = [note for note in result.run.notes if note.startswith(ENDED)]
-    return (
-        first,
-        *decision.caveats,
-        f"Confidence: {decision.confidence}.",
-        *(f"{note[0].upper()}{note[1:]}." for note in ended[:1]),
-    )
+    said = tuple(f"{note[0].upper()}{note[1:]}." for note in ended[:1])
+    return Section(title=found.title, points=(*found.points, *said))
 
 
-def advice(decision: Decision, result: RunResult) -> Section:
-    """The decision as `pick` prints it."""
-    cards = {card.agent: card for card in result.grading.scorecards}
-    points = list(decision.reasons)
-    if decision.recommended is not None:
-        points = [f"runner-up: {decision.runner_up or 'none'}", f"confidence: {decision.confidence}", *points]
-    if len(decision.front) > 1:
-        points.append(f"beaten on everything by none: {few(decision.front)}")
-    excluded = left_out(decision.excluded, cards)
-    points += [f"left out: {excluded}"] if excluded else []
-    return Section(title=decision.answer, points=(*decision.caveats, *points))
+def advice(decision: Decision) -> Section:
+    """The answer as a heading, and what is to be said with it."""
+    return Section(title=decision.answer, points=decision.advice)
 
 
 def candidates(decision: Decision, result: RunResult) -> Section:
-    """The agents that could be chosen, side by side."""
-    out = {exclusion.agent for exclusion in decision.excluded}
-    named_cards = {card.agent: card for card in result.grading.scorecards}
-    cards = [named_cards[agent] for agent in result.grading.order if agent not in out]
-    columns = ("agent", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
-    rows = tuple(
-        (
-            card.agent,
-            letter(card.overall),
-            letter(card.performance),
-            card.speed.letter or "–",
-            card.cost.letter or "–",
-            seconds(per_trial(card.active_seconds, card, result)),
-            dollars(card.known_usd / card.priced if card.known_usd is not None and card.priced else None),
-        )
-        for card in cards
+    """The agents that could be chosen, side by side, best first."""
+    cards = {card.agent: card for card in result.grading.scorecards}
+    columns = ("agent", "best", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
+    rows = []
+    for one in decision.standings:
+        if one.allowed:
+            card = cards[one.agent]
+            took, usd = means_of(card)
+            grades = (letter(card.overall), letter(card.performance), card.speed.letter or "–", card.cost.letter or "–")
+            rows.append((card.agent, f"{one.best:.2f}", *grades, seconds(took), dollars(usd)))
+    table = Table(
+        columns=columns,
+        rows=tuple(rows),
+        right=frozenset({"best", *columns[-2:]}),
+        names=frozenset({"agent"}),
+        drop=("speed", "cost", "performance"),
     )
-    table = Table(columns=columns, rows=rows, right=frozenset(columns[-2:]), names=frozenset({"agent"}))
     return Section(title=f"Candidates in run {result.run.id}: {result.run.evaluation.title}", tables=(table,))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
 from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, structs
 
 from flatfield.errors import NotFound
-from flatfield.records import RunResult
+from flatfield.records import Preferences, RunResult
 from flatfield.runs.order import roster
 from flatfield.runs.store.figures import unwatched
 from flatfield.scoring.comparing import against_earlier, read_field
@@ -22,7 +23,7 @@ from flatfield.tasks.agents import is_same
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from flatfield.records import AgentConfig, Anchors, Comparison, Run, TrialRecord, Verdict, Weights
+    from flatfield.records import AgentConfig, Anchors, Comparison, Run, TrialRecord, Verdict
     from flatfield.runs.store.store import Store
 
 
@@ -77,15 +78,15 @@ def load_result(
     store: Store,
     run: str | None = None,
     *,
-    weights: Weights | None = None,
+    preferences: Preferences | None = None,
     judge_weight: float | None = None,
     anchors_of: str | None = None,
     task: str | None = None,
 ) -> RunResult:
     """The run (None: the newest), graded; with `anchors_of`, on the scales of another run.
 
-    With `task`, as if it had only the tasks of that id or tag, and who did them. `weights` and `judge_weight` stand in
-    for the evaluation's.
+    With `task`, as if it had only the tasks of that id or tag, and who did them. The weights of `preferences` and
+    `judge_weight` stand in for the evaluation's.
 
     A run that agents were added to is graded on the scales that it had before, unless `anchors_of` names others. Its
     trials are without transcripts (`Store.figures`).
@@ -94,7 +95,7 @@ def load_result(
         NotFound: there is no such run, or no such task or tag in it.
         StoreError: the store cannot be read.
     """
-    found = store.load_run(run)
+    found, wanted = store.load_run(run), preferences or Preferences()
     if task is not None:
         found = _only(found, task)
     if judge_weight is not None:
@@ -110,10 +111,13 @@ def load_result(
         run=found,
         trials=trials,
         verdicts=verdicts,
-        grading=grade(found, trials, verdicts, weights=weights, anchors=anchors),
+        grading=grade(found, trials, verdicts, weights=wanted.weights, anchors=anchors),
         manifest=manifest(found, trials),
         earlier=compare_with_earlier(store, found, trials, verdicts),
         set_aside=set_aside,
+        preferences=wanted,
+        frozen=anchors,
+        read_at=datetime.now(UTC).isoformat(),
     )
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from flatfield.scoring.decision import Constraints, decide
 from flatfield.scoring.performance import measure
 from flatfield.scoring.scales import HOLDS, blended, mean
 from flatfield.scoring.scorecards import counts_dearest
@@ -73,15 +72,26 @@ def order_of(result: RunResult, max_repeats: int) -> Order:
     larger (for apart) or smaller (for alike) than it is seen: what remains is how the tasks differ, which no repeat
     changes.
     """
-    decision = decide(result, Constraints())
-    out = {one.agent for one in decision.excluded}
-    agents = tuple(agent for agent in result.grading.order if agent not in out)
+    cards = {card.agent: card for card in result.grading.scorecards if not card.control}
+    agents = tuple(agent for agent in result.grading.order if agent in cards)
+    unbeaten = _unbeaten([cards[agent] for agent in agents], result.grading.weights)
     looks = looks_at(mean(result.run.repeats.values()), max_repeats) if result.run.repeats else ()
     view = _View(result, agents)
-    front = [agent for agent in agents if agent in decision.front]
+    front = [agent for agent in agents if agent in unbeaten]
     named = (*pairwise(front), *((front[0], agent) for agent in agents if agent not in front))
     pairs = tuple(_pair(one, other, view, looks) for one, other in named)
     return Order(agents=agents, pairs=pairs, tasks=view.tasks, noise=view.noise, looks=looks)
+
+
+def _unbeaten(cards: Sequence[Scorecard], weights: Weights) -> frozenset[str]:
+    """Agents that no other one matches on every weighted score and beats on one; what is not known counts 0."""
+    parts = [name for name in ("performance", "speed", "cost") if getattr(weights, name) > 0]
+    points = {card.agent: [getattr(card, name).score or 0.0 for name in parts] for card in cards}
+
+    def beaten(mine: list[float], other: list[float]) -> bool:
+        return other != mine and all(theirs >= own for theirs, own in zip(other, mine, strict=True))
+
+    return frozenset(agent for agent, mine in points.items() if not any(beaten(mine, one) for one in points.values()))
 
 
 def looks_at(planned: float, most: int) -> tuple[float, ...]:
