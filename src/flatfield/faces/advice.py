@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
-from flatfield.faces.wording import dollars, letter, many, seconds
+from flatfield.faces.wording import UNKNOWN, dollars, letter, many, seconds
 from flatfield.runs.until_sure import ENDED
 from flatfield.scoring.answer import per_trial as means_of
 from flatfield.scoring.decision import decide
@@ -29,16 +29,21 @@ def advice(decision: Decision) -> Section:
 
 
 def candidates(decision: Decision, result: RunResult) -> Section:
-    """The agents that could be chosen, side by side, best first."""
+    """The contenders side by side, best first; `best` is the probability of it, of those that may be chosen."""
     cards = {card.agent: card for card in result.grading.scorecards}
     columns = ("agent", "best", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
     rows = []
     for one in decision.standings:
-        if one.allowed:
-            card = cards[one.agent]
-            took, usd = means_of(card)
-            grades = (letter(card.overall), letter(card.performance), card.speed.letter or "–", card.cost.letter or "–")
-            rows.append((card.agent, f"{one.best:.2f}", *grades, seconds(took), dollars(usd)))
+        card = cards[one.agent]
+        took, usd = means_of(card)
+        grades = (
+            letter(card.overall),
+            letter(card.performance),
+            card.speed.letter or UNKNOWN,
+            card.cost.letter or UNKNOWN,
+        )
+        best = f"{one.best:.2f}" if one.allowed else UNKNOWN
+        rows.append((card.agent, best, *grades, seconds(took), dollars(usd)))
     table = Table(
         columns=columns,
         rows=tuple(rows),

@@ -73,9 +73,7 @@ def load_pooled(store: Store, preferences: Preferences | None = None, *, task: s
 
 
 def _begun(newest: RunResult) -> _Pool:
-    pool = _Pool(
-        agents={}, tasks={}, planned={}, trials=[], verdicts=[], runs=[], changed=[], apart=0, full=False
-    )
+    pool = _Pool(agents={}, tasks={}, planned={}, trials=[], verdicts=[], runs=[], changed=[], apart=0, full=False)
     _take(newest.run, newest.trials, newest.verdicts, pool)
     return pool
 

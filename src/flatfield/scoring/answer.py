@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flatfield.saying import dollars, few, many, rounded, seconds, written
+from flatfield.scoring.certainty.records import Bounds
 from flatfield.scoring.performance import places
 from flatfield.scoring.prices.pricing import unknown_costs
 
@@ -24,6 +25,8 @@ LONGEST = 60
 """Characters of a check's label that a sentence has room for."""
 NOTHING = 0.0005
 """A loss below this share of the whole is none."""
+LEAST_WITHIN = Bounds().least_probability
+"""Who keeps to the limits with less probability is left out."""
 ON_FRONT = 0.1
 """Who is on the front with less probability is not named."""
 OLD_DAYS = 2.0
@@ -58,7 +61,7 @@ def answer(facts: Facts) -> str:
     first = facts.field[0]
     if not known.pays and first.agent in facts.able:
         loss = dollars(-first.next.utility.mean)
-        return f"Use none of them: none pays for itself; the best, {first.agent}, would lose {loss} per task."
+        return f"Use none of them: none pays for itself; the best, {first.agent}, would lose {loss} a task."
     able = [one.agent for one in facts.standings if one.agent in facts.able]
     if able:
         return f"No agent within the limits does the job: {few(able)} would, but {_left_out(facts, able)}."
@@ -76,7 +79,7 @@ def _how_good(chosen: Standing, facts: Facts) -> str:
         only = f"it is the best of {among} agents{limits} with probability {_p(chosen.best)}"
     if facts.result.preferences.solved_usd is None:
         return only
-    return f"{only}, brings about {_signed_usd(chosen.next.utility.mean)} per task"
+    return f"{only}, brings about {_signed_usd(chosen.next.utility.mean)} a task"
 
 
 def _others(facts: Facts) -> list[Standing]:
@@ -149,11 +152,12 @@ def advice(facts: Facts) -> tuple[str, ...]:
     result = facts.result
     begun = unfinished(result)
     if facts.known is None:
-        return ((f"Not all is done: {begun}.",) if begun else ())
+        return (f"Not all is done: {begun}.",) if begun else ()
     chosen = next((one for one in facts.field if one.agent == facts.recommended), None)
     return (
         *_missing(facts),
         *((f"Not all is done: {begun}.",) if begun else ()),
+        *_asked(facts),
         *(_loss(chosen, facts) if chosen else ()),
         *(_second(chosen, facts) if chosen else ()),
         *(_weights(facts) if chosen else ()),
@@ -177,7 +181,11 @@ def _missing(facts: Facts) -> Iterator[str]:
         return
     instead, now = facts.known.if_missing_fail, facts.known.answer
     lacking = few(
-        (f"{name} {card.trials - card.measured:,}" for name, card in facts.cards.items() if card.trials > card.measured),
+        (
+            f"{name} {card.trials - card.measured:,}"
+            for name, card in facts.cards.items()
+            if card.trials > card.measured
+        ),
         SHOWN,
     )
     head = f"{lost:,} of {many(planned, 'trial')} {'is' if lost == 1 else 'are'} missing ({lacking})"
@@ -190,31 +198,57 @@ def _missing(facts: Facts) -> Iterator[str]:
         yield f"{head}; the answer is the same even if all of them had failed."
 
 
+def _asked(facts: Facts) -> Iterator[str]:
+    """What was asked for, where it is not the run's own weights."""
+    wanted = facts.result.preferences
+    profile = f"Profile {wanted.profile}: " if wanted.profile else ""
+    if wanted.solved_usd is not None:
+        worth = f"a solved task (all its checks passed) is worth ${written(wanted.solved_usd)}"
+        hour = f", an hour of waiting costs ${written(wanted.hour_usd)}" if wanted.hour_usd else ""
+        said = f"{profile}{worth}{hour}."
+        yield said[0].upper() + said[1:]
+    elif wanted.weights is not None:
+        shares = (wanted.weights.performance, wanted.weights.speed, wanted.weights.cost)
+        parts = (
+            f"{name} {round(100 * share / sum(shares))}%"
+            for name, share in zip(("performance", "speed", "cost"), shares, strict=True)
+            if share
+        )
+        yield f"{profile or 'Asked for: '}{few(parts)}."
+    elif profile:
+        yield f"{profile}{_limits(facts)}."
+
+
 def _loss(chosen: Standing, facts: Facts) -> Iterator[str]:
     """What is lost on average, and in a bad case, if another agent is the best."""
     if len(facts.field) < 2:
         return
     lost = chosen.regret
     if lost.worst < NOTHING * _whole(facts):
-        yield "There is nothing to lose: another choice would not be better, even in a bad case (1 of 20)."
+        yield "There is nothing to lose: no other agent would be better, even in a bad case (1 of 20)."
         return
     yield (
-        f"If another agent is really the best, {chosen.agent} costs you something on tasks like these:"
-        f" {_much(lost.mean, facts)} on average, {_much(lost.worst, facts)} in a bad case (1 of 20)."
+        f"What you lose on tasks like these if another agent is really the best: {_much(lost.mean, facts)} on average,"
+        f" {_much(lost.worst, facts)} in a bad case (1 of 20)."
     )
 
 
 def _second(chosen: Standing, facts: Facts) -> Iterator[str]:
     """The runner-up, and what it is better at."""
-    if len(facts.field) < 2:
+    other = runner_up(facts)
+    if other is None:
         return
-    other = facts.field[1]
     better = list(_better(facts.cards[other.agent], facts.cards[chosen.agent]))
     behind = chosen.next.utility.mean - other.next.utility.mean
-    close = "as good as the first" if behind < 0.01 * _whole(facts) else f"{_much(behind, facts)} behind"
-    what = few(better, between=" and ") if better else "better at none of work, time and money"
-    likely = _p(other.best)
-    yield f"Next is {other.agent}: {close}, the best with probability {likely}; it is {what}."
+    close = "as good on average" if behind < 0.01 * _whole(facts) else f"on average {_much(behind, facts)} behind"
+    what = f"it is {few(better, between=' and ')}" if better else "it is better at none of work, time and money"
+    yield f"Next is {other.agent}, the best with probability {_p(other.best)} and {close}; {what}."
+
+
+def runner_up(facts: Facts) -> Standing | None:
+    """Who of the others is most probably the best; None where nobody is recommended or nobody else may be."""
+    others = [one for one in facts.field if one.agent != facts.recommended]
+    return max(others, key=lambda one: one.best) if facts.recommended and others else None
 
 
 def _better(card: Scorecard, than: Scorecard) -> Iterator[str]:
@@ -241,9 +275,9 @@ def _weights(facts: Facts) -> Iterator[str]:
 
 def _turns(one: Reach) -> Iterator[str]:
     if one.below is not None:
-        yield f"{one.weight} counts less than {_percent(one.low)} (now {_percent(one.now)}): then {one.below}"
+        yield f"{one.weight} counts less than {one.low:.0%} (now {one.now:.0%}): then {one.below}"
     if one.above is not None:
-        yield f"{one.weight} counts more than {_percent(one.high)} (now {_percent(one.now)}): then {one.above}"
+        yield f"{one.weight} counts more than {one.high:.0%} (now {one.now:.0%}): then {one.above}"
 
 
 def _front(facts: Facts) -> Iterator[str]:
@@ -251,17 +285,24 @@ def _front(facts: Facts) -> Iterator[str]:
     on = sorted((one for one in standings if one.front >= ON_FRONT), key=lambda one: -one.front)
     if len(standings) > 1 and on:
         named = few(f"{one.agent} ({_p(one.front)})" for one in on)
-        yield f"Beaten by nobody on work, time and money together, with probability: {named}."
+        yield f"Nobody beats these on work, time and money together (with probability): {named}."
 
 
 def _outside(chosen: Standing | None, facts: Facts) -> Iterator[str]:
     """How probably the limits are kept, and who was left out for what."""
-    if limits := _limits(facts):
-        if chosen is not None and chosen.within < 1.0:
-            yield f"{chosen.agent} keeps to the limits ({limits}) with probability {_p(chosen.within)}."
+    limits = _limits(facts)
+    if limits and chosen is not None and chosen.within < 1.0:
+        yield f"{chosen.agent} keeps to the limits ({limits}) with probability {_p(chosen.within)}."
+    if not facts.field:
+        return
+    beyond = {one.agent: one.within for one in facts.standings if one.within < LEAST_WITHIN}
     reasons: dict[str, list[str]] = {}
-    for one in facts.excluded if facts.known else ():
-        reasons.setdefault(one.reason, []).append(one.agent)
+    for one in facts.excluded:
+        if one.agent not in beyond:
+            reasons.setdefault(one.reason, []).append(one.agent)
+    if beyond:
+        kept = few(f"{agent} ({_p(within)})" for agent, within in beyond.items())
+        yield f"Left out, with the probability to keep to the limits: {kept}."
     if reasons:
         yield f"Left out: {few((f'{few(agents)} ({reason})' for reason, agents in reasons.items()))}."
 
@@ -294,17 +335,21 @@ def _costs(facts: Facts) -> Iterator[str]:
 
 def _more(facts: Facts) -> Iterator[str]:
     """The next trials that are worth it most, and the command that does them."""
+    if facts.result.run.imported:
+        second = runner_up(facts)
+        top = ",".join(name for name in (facts.recommended, second and second.agent) if name)
+        yield f"To be surer, measure on your own tasks: flatfield eval TASK.md --agents {top}"
+        return
     if len(facts.field) < 2:
         return
-    if not facts.next_trials:
+    one = facts.next_trials[0] if facts.next_trials else None
+    if one is None or one.gain < NOTHING * _whole(facts):
         yield "More trials would hardly change this."
         return
-    one = facts.next_trials[0]
     amount = f"{many(one.trials, 'trial')}, about {rounded(one.seconds)}"
     amount += f" and {dollars(one.usd)}" if one.usd is not None else "; price not known"
-    does = f"That lowers the average loss by {_much(one.gain, facts)}"
-    command = f": {one.command}" if one.command else " (these figures were not measured here)"
-    yield f"To be surer: {_bought(one)} ({amount}). {does}{command}"
+    gain = f"lowers the average loss by {_much(one.gain, facts)}"
+    yield f"To be surer, {_bought(one)} ({amount}); that {gain}: {one.command}"
 
 
 def _bought(one: NextTrials) -> str:
@@ -328,7 +373,9 @@ def _when(facts: Facts) -> Iterator[str]:
             f" {many(sum(card.measured for card in facts.cards.values()), 'trial')}; name a run to look at it alone."
         )
     yield from result.not_pooled
-    hosted = [trial.started_at for trial in result.trials if trial.agent in facts.cards and trial.agent not in facts.local]
+    hosted = [
+        trial.started_at for trial in result.trials if trial.agent in facts.cards and trial.agent not in facts.local
+    ]
     yield from _hours([datetime.fromisoformat(text) for text in hosted if text])
     yield from _age(facts)
 
@@ -417,11 +464,11 @@ def _whole(facts: Facts) -> float:
 
 
 def _much(amount: float, facts: Facts) -> str:
-    """`1.7 of 100 points`, or `$0.46 per task`."""
+    """`1.7 points` of 100, or `$0.46 a task`."""
     if facts.result.preferences.solved_usd is not None:
-        return f"{_signed_usd(amount)} per task"
+        return f"{_signed_usd(amount)} a task"
     points = amount * 100
-    return f"{points:.1f} of 100 points" if points < 9.95 else f"{points:.0f} of 100 points"
+    return f"{points:.1f} points of 100" if points < 9.95 else f"{points:.0f} points of 100"
 
 
 def _signed_usd(amount: float) -> str:
@@ -432,5 +479,5 @@ def _signed_usd(amount: float) -> str:
 def _p(probability: float) -> str:
     """`0.73`; never 0 or 1, which nothing is."""
     if probability > 0.99:
-        return "above 0.99"
-    return "below 0.01" if probability < 0.01 else f"{probability:.2f}"
+        return ">0.99"
+    return "<0.01" if probability < 0.01 else f"{probability:.2f}"

@@ -95,18 +95,19 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 def decide(result: RunResult) -> Decision:
     """The decision on a run by the preferences that it was read with."""
-    from flatfield.scoring.answer import advice, answer
+    from flatfield.scoring.answer import advice, answer, runner_up
 
     facts = _facts(result)
     known, chosen = facts.known, facts.recommended
     first = next((one for one in facts.field if one.agent == chosen), None)
+    second = runner_up(facts)
     return Decision(
         run=result.run.id,
         runs=(result.run.id, *result.pooled),
         answer=answer(facts),
         advice=advice(facts),
         recommended=chosen,
-        runner_up=next((one.agent for one in facts.field if one.agent != chosen), None) if chosen else None,
+        runner_up=second.agent if second else None,
         probability=first.best if first else None,
         regret=first.regret if first else None,
         unit="score" if result.preferences.solved_usd is None else "usd",
@@ -188,9 +189,7 @@ def _bounds(wanted: Preferences) -> Bounds:
     )
 
 
-def _of_the_field(
-    found: Study, measure: Weights | Money, standings: Sequence[Standing]
-) -> tuple[Standing, ...]:
+def _of_the_field(found: Study, measure: Weights | Money, standings: Sequence[Standing]) -> tuple[Standing, ...]:
     """The standings, with the probability of being the best among those alone that may be recommended."""
     from flatfield.scoring.certainty.choice import best_probabilities, tie
     from flatfield.scoring.certainty.utility import utility
@@ -255,4 +254,6 @@ def _command(one: Purchase, result: RunResult) -> str:
 def planned(result: RunResult, agents: Sequence[str]) -> int:
     """The most repeats of a task that one of the agents has in the plan."""
     run = result.run
-    return max((run.repeats.get(task.id, 1) + run.added_to(task.id, name) for task in run.tasks for name in agents), default=1)
+    return max(
+        (run.repeats.get(task.id, 1) + run.added_to(task.id, name) for task in run.tasks for name in agents), default=1
+    )

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.records import Task
-    from flatfield.tasks.source import Findings, Node
 
 
 # Which limits a trial has: the task's, with those that its evaluation sets in their place.

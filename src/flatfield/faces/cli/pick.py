@@ -21,7 +21,6 @@ from flatfield.faces.cli.common import (
     print_json,
     settings,
 )
-
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:

@@ -121,6 +121,16 @@ class GivenConstraints(BaseModel):
     min_performance: Literal["S", "A", "B", "C", "D", "F"] | None = None
     max_seconds: float | None = Field(None, gt=0)
     max_cost_usd: float | None = Field(None, ge=0)
+    local_only: bool = False
+
+
+class GivenMoney(BaseModel):
+    """Instead of weights, dollars: a solved task's worth, an hour of waiting."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    solved_usd: float = Field(gt=0)
+    hour_usd: float = Field(0, ge=0)
 
 
 def _format(given: str) -> str:
@@ -213,6 +223,8 @@ Format = Annotated[str, AfterValidator(_format), Field(description="of the text"
 TaskOrTag = Annotated[str, Field(description="task or tag; else all")]
 WeightsGiven = GivenWeights | None
 ConstraintsGiven = GivenConstraints | None
+MoneyGiven = GivenMoney | None
+Profile = Annotated[str, Field(description="[profiles.NAME] of flatfield.toml")]
 Match = Annotated[str, Field(description="glob or part of a name; * for all")]
 Within = Annotated[str, Field(description="suite:NAME or folder")]
 Side = Annotated[str, Field(description="agent, cloud, local, last")]
@@ -406,17 +418,51 @@ class Excluded(BaseModel):
     reason: str
 
 
+class Lost(BaseModel):
+    """What is lost if another agent is really the best."""
+
+    mean: float
+    worst: float = Field(description="in all but 1 of 20 cases")
+
+
+class Contender(BaseModel):
+    """One agent as the decision sees it, on tasks like these."""
+
+    agent: str
+    best: float = Field(description="probability of being the best of those that may be chosen")
+    performance: float
+    seconds: float
+    usd: float | None
+    front: float = Field(description="probability that nobody beats it on work, time and money together")
+    within: float = Field(description="probability to keep to the limits")
+    allowed: bool
+
+
+class MoreTrials(BaseModel):
+    """Trials that lower the loss most for their price."""
+
+    command: str
+    trials: int
+    usd: float | None
+    gain: float
+
+
 class Decided(BaseModel):
-    """Which agent to use, why, and how sure that is."""
+    """Which agent to use, how sure that is, and what would change it."""
 
     answer: str = Field(description="the sentence that every report of the run says too")
-    caveats: list[str] = Field(description="what has to be said with it")
+    advice: list[str] = Field(description="what has to be said with it, the most important first")
     recommended: str | None
     runner_up: str | None
-    reasons: list[str]
-    confidence: str
+    probability: float | None
+    regret: Lost | None = Field(description="in `unit`")
+    unit: str = Field(description="score: overall, 0 to 1; usd: dollars per task")
+    if_missing_fail: str | None = Field(description="who it is if all that is missing had failed")
+    contenders: list[Contender] = Field(description="best first")
     front: list[str]
+    next_trials: list[MoreTrials]
     excluded: list[Excluded]
+    runs: list[str] = Field(description="whose trials it stands on")
 
 
 class Choice(Decided):

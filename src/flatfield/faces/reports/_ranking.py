@@ -172,10 +172,11 @@ def grades(result: RunResult) -> Section:
     """Each agent's four grades."""
     rows = tuple((card.agent, *_four(card)) for card in ranked(result))
     table = Table(columns=("agent", *GRADES), rows=rows, names=NAMES)
+    said = in_short(result)
     return Section(
         title="Results Summary",
-        paragraphs=in_short(result),
-        points=_without_overall(result),
+        paragraphs=(said.title,),
+        points=(*said.points, *_without_overall(result)),
         tables=(table, *control_table(result)),
     )
 

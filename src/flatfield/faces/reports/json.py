@@ -11,7 +11,7 @@ from flatfield.faces.wording import json_of
 from flatfield.records import ReportTraits
 from flatfield.scoring.chain import chain_of, chains, is_scaffolds, passing
 from flatfield.scoring.comparing import asked_for
-from flatfield.scoring.decision import Constraints, decide
+from flatfield.scoring.decision import decide
 from flatfield.scoring.fairness.conditions import abandoned_sum, device_figures, output_tokens_per_second
 from flatfield.scoring.performance import trial_scores
 from flatfield.scoring.published import compare_published
@@ -40,7 +40,7 @@ def render(result: RunResult) -> str:
         "command": run.command,
         "seed": run.evaluation.seed,
         "versions": run.versions,
-        "decision": decide(result, Constraints()),
+        "decision": decide(result),
         "trials": rows(result),
         "scorecards": result.grading.scorecards,
         "cells": result.grading.cells,
