@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +13,7 @@ from flatfield.scoring.certainty.records import Ask, Bounds, Money
 from flatfield.scoring.grading import grade
 from flatfield.scoring.scales import letter_of
 from flatfield.tasks.importers.nano_agent_2025_08 import load
-
-sys.path.insert(0, str(Path(__file__).parent))
-from made_up import observations, studied  # noqa: E402
+from tests.scoring.certainty.made_up import observations, studied
 
 PERFORMANCE = Weights(performance=1.0, speed=0.0, cost=0.0)
 
@@ -68,7 +64,9 @@ def test_a_clear_lead_is_clear() -> None:
     assert found.standings[0].best > 0.99
     assert found.standings[0].regret.worst < 0.01
     assert found.pairs[0].apart
-    assert compare(studied({"good": [[1.0] * 3] * 8, "bad": [[0.0] * 3] * 8}), "bad", "good", "these").probability < 0.01
+    assert (
+        compare(studied({"good": [[1.0] * 3] * 8, "bad": [[0.0] * 3] * 8}), "bad", "good", "these").probability < 0.01
+    )
 
 
 def test_equal_agents_share_being_best() -> None:
@@ -97,7 +95,10 @@ def test_whether_missing_trials_could_change_the_answer_is_said() -> None:
 def test_nobody_who_fails_is_recommended_where_another_does_the_job() -> None:
     scores = {"able": [[1.0]] * 10, "cheap": [[1.0], *[[0.0]] * 9]}
     amounts = {"seconds": {"able": 500.0, "cheap": 1.0}, "usd": {"able": 5.0, "cheap": 0.01}}
-    assert certainty(studied(scores, **amounts), Ask(measure=Weights(performance=0.1, speed=1.0, cost=1.0))).answer == "able"
+    assert (
+        certainty(studied(scores, **amounts), Ask(measure=Weights(performance=0.1, speed=1.0, cost=1.0))).answer
+        == "able"
+    )
     limited = certainty(studied(scores, **amounts), Ask(bounds=Bounds(max_usd=0.5)))
     assert limited.answer is None
     assert {one.agent: one.allowed for one in limited.standings} == {"able": False, "cheap": True}
@@ -189,7 +190,8 @@ def test_power_grows_with_trials() -> None:
     found = studied({"a": [[1.0, 1.0], [1.0, 0.0], [1.0, 1.0]], "b": [[1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]})
     powers = [power(found.posterior, (0, 1), "these", times) for times in (1.0, 2.0, 8.0, 100.0)]
     assert powers == sorted(powers)
-    assert powers[0] < 0.8 < 0.9 < powers[-1]
+    assert powers[0] < 0.8
+    assert powers[-1] > 0.9
     assert least_difference(25, 5, "these") < least_difference(25, 5, "next") < least_difference(5, 5, "next")
 
 
