@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-MOST_DRAWS, LEAST_DRAWS, MOST_VALUES = 4000, 600, 12_000_000
+MOST_DRAWS, LEAST_DRAWS, MOST_VALUES = 4000, 500, 10_000_000
 """Draws of the posterior: as many as make so many values of agent × task, within these limits."""
 AT_ONCE = 250_000
 USUAL = {"speed": 0.4, "cost": 0.4, "paid": 0.8, "wait": 0.8}
