@@ -112,6 +112,7 @@ def test_limits_are_met_with_a_probability() -> None:
     assert asked.answer == "quick"
     assert by_name["quick"].within > 0.95
     assert by_name["slow"].within < 0.05
+    assert [by_name["quick"].best, by_name["slow"].best] == [1.0, 0.0]
     surer = certainty(found, Ask(bounds=Bounds(min_performance=0.7, least_probability=0.95)))
     assert 0.2 < {one.agent: one for one in surer.standings}["quick"].within < 0.8
     assert surer.answer is None

@@ -151,10 +151,7 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
         others = [a for a in order if a != first]
         pairs = tuple(choice.paired(posterior, first, other, "next", asked.measure) for other in others)
         if isinstance(asked.measure, Weights):
-            reached = tuple(
-                replace(one, below=_name(found, one.below), above=_name(found, one.above))
-                for one in choice.reaches(posterior.next, asked.measure, first, rivals)
-            )
+            reached = choice.reaches(posterior, asked.measure, first, rivals)
         bought = plan.purchases(posterior, found.table, asked.measure, allowed, SHOWN)
     return Certainty(
         ask=asked,
@@ -186,24 +183,21 @@ def compare(
 def cells(found: Study) -> dict[tuple[str, str], Levels]:
     """Every agent on every task, for letters with their range: the trials are chance, the task is fixed."""
     from flatfield.scoring.certainty.posterior import draw_tasks
-
-    return {
-        (agent, task): _levels(means, a, _overall(means))
-        for task, means in draw_tasks(found.table, found.frozen, seed=found.seed)
-        for a, agent in enumerate(found.table.agents)
-    }
-
-
-def _overall(means: Means) -> Array:
     from flatfield.scoring.certainty.utility import utility
 
-    return utility(means, Weights())
+    levels: dict[tuple[str, str], Levels] = {}
+    for task, means in draw_tasks(found.table, found.frozen, seed=found.seed):
+        values = utility(means, Weights())
+        levels |= {(agent, task): _levels(means, a, values) for a, agent in enumerate(found.table.agents)}
+    return levels
 
 
 def _standings(found: Study, asked: Ask) -> tuple[list[Standing], list[int]]:
     """By agent, and their order: by mean utility on the next task; with less missing before whom it did as well as."""
+    import numpy as np
+
     from flatfield.scoring.certainty import choice
-    from flatfield.scoring.certainty.utility import utility
+    from flatfield.scoring.certainty.utility import tie_of, utility
 
     posterior, names = found.posterior, found.posterior.agents
     values, here = utility(posterior.next, asked.measure), utility(posterior.these, asked.measure)
@@ -212,10 +206,9 @@ def _standings(found: Study, asked: Ask) -> tuple[list[Standing], list[int]]:
     allowed = [names[a] in among and kept[a] >= asked.bounds.least_probability for a in range(len(names))]
     order = _order(found, values, asked)
     rivals = [a for a in order if allowed[a]]
-    best, share = (
-        choice.best_probabilities(values, choice.tie(asked.measure)),
-        choice.best_shares(values, choice.tie(asked.measure)),
-    )
+    among_allowed = np.where(np.asarray(allowed), values, -np.inf) if any(allowed) else values
+    tie = tie_of(asked.measure)
+    best, share = choice.best_probabilities(among_allowed, tie), choice.best_shares(among_allowed, tie)
     ranks, front = choice.rank_ranges(values), choice.front_probabilities(posterior.next)
     standings = [
         Standing(
@@ -331,7 +324,3 @@ def _frozen(anchors: Sequence[Anchors]) -> dict[tuple[str, str], Scale]:
         for one in anchors
         if one.best > 0.0 and one.worst > 0.0
     }
-
-
-def _name(found: Study, place: str | None) -> str | None:
-    return None if place is None else found.posterior.agents[int(place)]
