@@ -200,3 +200,28 @@ def test_observations_leave_out_what_was_not_measured() -> None:
     assert len(published().observations) == 45
     assert {one.solved for one in published().observations} == {True, False}
     assert len(observations({"a": [[1.0], []]})) == 1
+
+
+def test_frozen_scales_keep_an_agents_score_when_another_is_added() -> None:
+    from flatfield.records import Anchors
+
+    scores = {"a": [[1.0] * 4] * 6, "b": [[1.0] * 4] * 6}
+    seconds = {"a": 20.0, "b": 60.0, "quick": 1.0}
+    found = observations({**scores, "quick": scores["a"]}, seconds)
+    tasks = sorted({one.task for one in found})
+    anchors = [Anchors(task=task, measure="speed", best=20.0, worst=160.0) for task in tasks]
+    two, three = study(found, ["a", "b"], tasks, None, anchors), study(found, list(seconds), tasks, None, anchors)
+    own = study(found, list(seconds), tasks)
+    assert two is not None
+    assert three is not None
+    assert own is not None
+    speeds = [certainty(one).standings for one in (two, three, own)]
+    before, after, relative = (next(s for s in each if s.agent == "a").these.speed.mean for each in speeds)
+    assert after == pytest.approx(before, abs=0.05)
+    assert relative < before - 0.3
+
+
+def test_an_imported_run_is_studied_by_its_records() -> None:
+    found = published()
+    assert found.posterior.agents == tuple(sorted(found.posterior.agents))
+    assert set(found.planned.values()) == {1}

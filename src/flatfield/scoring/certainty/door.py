@@ -10,7 +10,6 @@ import math
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from flatfield.records import Weights
 from flatfield.scoring.certainty.records import (
@@ -118,18 +117,27 @@ def study(
         anchors: frozen ends of scales, instead of those that each draw's agents set.
         seed: of chance; the same seed and observations give the same draws.
     """
+    return _studied(tuple(observations), (agents, tasks), planned, _frozen(anchors), seed)
+
+
+def _studied(
+    observations: tuple[Observation, ...],
+    names: tuple[Sequence[str], Sequence[str]],
+    planned: Mapping[tuple[str, str], int] | None,
+    frozen: Mapping[tuple[str, str], Scale],
+    seed: int,
+) -> Study | None:
     from flatfield.scoring.certainty.posterior import posterior_of
     from flatfield.scoring.certainty.table import table_of
 
+    agents, tasks = names
     found = tuple(one for one in observations if one.agent in set(agents))
     measured = {one.agent for one in found}
-    kept = [agent for agent in agents if agent in measured]
-    if not kept:
+    if not measured:
         return None
     # In the order of their names, so that the order in which they are listed changes no draw.
-    table = table_of(found, sorted(kept), sorted(tasks))
-    wanted = planned if planned is not None else {(agent, task): 1 for agent in kept for task in table.tasks}
-    frozen = _frozen(anchors)
+    table = table_of(found, sorted(measured), sorted(tasks))
+    wanted = planned if planned is not None else {(agent, task): 1 for agent in measured for task in table.tasks}
     posterior = posterior_of(table, frozen, seed=seed)
     return Study(observations=found, table=table, posterior=posterior, planned=wanted, frozen=frozen, seed=seed)
 
@@ -292,10 +300,10 @@ def _if_missing_fail(found: Study, asked: Ask, first: int | None, *, pays: bool)
     answer = None if first is None or not pays else names[first]
     if not lacking:
         return answer
-    again = study((*found.observations, *lacking), names, found.table.tasks, {}, seed=found.seed)
+    again = _studied((*found.observations, *lacking), (names, found.table.tasks), {}, found.frozen, found.seed)
     if again is None:
         return answer
-    standings, order = _standings(replace(again, frozen=found.frozen), asked)
+    standings, order = _standings(again, asked)
     then, paying = _first(standings, [a for a in order if standings[a].allowed], asked)
     return None if then is None or not paying else names[then]
 
