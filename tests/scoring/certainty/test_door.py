@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +13,7 @@ from flatfield.scoring.certainty.records import Ask, Bounds, Money
 from flatfield.scoring.grading import grade
 from flatfield.scoring.scales import letter_of
 from flatfield.tasks.importers.nano_agent_2025_08 import load
-
-sys.path.insert(0, str(Path(__file__).parent))
-from made_up import observations, studied  # noqa: E402
+from tests.scoring.certainty.made_up import observations, studied
 
 PERFORMANCE = Weights(performance=1.0, speed=0.0, cost=0.0)
 
@@ -68,7 +64,9 @@ def test_a_clear_lead_is_clear() -> None:
     assert found.standings[0].best > 0.99
     assert found.standings[0].regret.worst < 0.01
     assert found.pairs[0].apart
-    assert compare(studied({"good": [[1.0] * 3] * 8, "bad": [[0.0] * 3] * 8}), "bad", "good", "these").probability < 0.01
+    assert (
+        compare(studied({"good": [[1.0] * 3] * 8, "bad": [[0.0] * 3] * 8}), "bad", "good", "these").probability < 0.01
+    )
 
 
 def test_equal_agents_share_being_best() -> None:
@@ -97,7 +95,10 @@ def test_whether_missing_trials_could_change_the_answer_is_said() -> None:
 def test_nobody_who_fails_is_recommended_where_another_does_the_job() -> None:
     scores = {"able": [[1.0]] * 10, "cheap": [[1.0], *[[0.0]] * 9]}
     amounts = {"seconds": {"able": 500.0, "cheap": 1.0}, "usd": {"able": 5.0, "cheap": 0.01}}
-    assert certainty(studied(scores, **amounts), Ask(measure=Weights(performance=0.1, speed=1.0, cost=1.0))).answer == "able"
+    assert (
+        certainty(studied(scores, **amounts), Ask(measure=Weights(performance=0.1, speed=1.0, cost=1.0))).answer
+        == "able"
+    )
     limited = certainty(studied(scores, **amounts), Ask(bounds=Bounds(max_usd=0.5)))
     assert limited.answer is None
     assert {one.agent: one.allowed for one in limited.standings} == {"able": False, "cheap": True}
@@ -111,6 +112,7 @@ def test_limits_are_met_with_a_probability() -> None:
     assert asked.answer == "quick"
     assert by_name["quick"].within > 0.95
     assert by_name["slow"].within < 0.05
+    assert [by_name["quick"].best, by_name["slow"].best] == [1.0, 0.0]
     surer = certainty(found, Ask(bounds=Bounds(min_performance=0.7, least_probability=0.95)))
     assert 0.2 < {one.agent: one for one in surer.standings}["quick"].within < 0.8
     assert surer.answer is None
@@ -189,7 +191,8 @@ def test_power_grows_with_trials() -> None:
     found = studied({"a": [[1.0, 1.0], [1.0, 0.0], [1.0, 1.0]], "b": [[1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]})
     powers = [power(found.posterior, (0, 1), "these", times) for times in (1.0, 2.0, 8.0, 100.0)]
     assert powers == sorted(powers)
-    assert powers[0] < 0.8 < 0.9 < powers[-1]
+    assert powers[0] < 0.8
+    assert powers[-1] > 0.9
     assert least_difference(25, 5, "these") < least_difference(25, 5, "next") < least_difference(5, 5, "next")
 
 
@@ -197,3 +200,28 @@ def test_observations_leave_out_what_was_not_measured() -> None:
     assert len(published().observations) == 45
     assert {one.solved for one in published().observations} == {True, False}
     assert len(observations({"a": [[1.0], []]})) == 1
+
+
+def test_frozen_scales_keep_an_agents_score_when_another_is_added() -> None:
+    from flatfield.records import Anchors
+
+    scores = {"a": [[1.0] * 4] * 6, "b": [[1.0] * 4] * 6}
+    seconds = {"a": 20.0, "b": 60.0, "quick": 1.0}
+    found = observations({**scores, "quick": scores["a"]}, seconds)
+    tasks = sorted({one.task for one in found})
+    anchors = [Anchors(task=task, measure="speed", best=20.0, worst=160.0) for task in tasks]
+    two, three = study(found, ["a", "b"], tasks, None, anchors), study(found, list(seconds), tasks, None, anchors)
+    own = study(found, list(seconds), tasks)
+    assert two is not None
+    assert three is not None
+    assert own is not None
+    speeds = [certainty(one).standings for one in (two, three, own)]
+    before, after, relative = (next(s for s in each if s.agent == "a").these.speed.mean for each in speeds)
+    assert after == pytest.approx(before, abs=0.05)
+    assert relative < before - 0.3
+
+
+def test_an_imported_run_is_studied_by_its_records() -> None:
+    found = published()
+    assert found.posterior.agents == tuple(sorted(found.posterior.agents))
+    assert set(found.planned.values()) == {1}

@@ -25,7 +25,10 @@ from flatfield.scoring.certainty.table import Cells
 Array = NDArray[np.float64]
 
 PRIOR = 0.6
-"""Passes, and fails, that an agent's mean has before any trial: a little more than Jeffreys's half."""
+"""Passes, and fails, that an agent's mean on these tasks has before any trial: a little more than Jeffreys's half."""
+MOST_PRIOR = 0.85
+"""And its mean on the next, with many tasks; with three it is PRIOR. So single pass/fail trials have about the exact
+coverage that they should, on average over all rates, and nowhere one far below (bench/certainty.py)."""
 LENT = 0.5
 """What all other agents together say about an agent's rho counts as much as so many of them."""
 LEAST_PHI = 0.02
@@ -157,7 +160,8 @@ def _means(cells: Cells, phi: Array, share: Array, moved: Array, generator: np.r
         summed += worth * np.where(mine, cells.mean - moved, 0.0).sum(axis=1)
     seen = summed / np.maximum(total, 1e-9) + moved.mean(axis=1)
     mean = np.clip(seen, 0.0, 1.0)
-    found: Array = generator.beta(PRIOR + total * mean, PRIOR + total * (1.0 - mean))
+    prior = MOST_PRIOR * total / (total + 1.2)
+    found: Array = generator.beta(prior + total * mean, prior + total * (1.0 - mean))
     return found
 
 
