@@ -1089,15 +1089,23 @@ class Grading(Struct, frozen=True, kw_only=True):
     asked: Weights | None = None
 
 
-class Comparison(Struct, frozen=True, kw_only=True):
-    """Two sides on the same tasks: `first` minus `second`, in performance (-1..1), with a 95% interval.
+class Odds(Struct, frozen=True, kw_only=True):
+    """How sure a difference is: its 95% interval, and the probability that it is above 0."""
 
-    `kind` "runs": the same agent in two runs. `probability`: of the first being the better; None with the interval
-    where there are too few tasks and trials, and alone where checks were not measured: `left_open` is how much lower
-    and higher the difference may be for these, and the interval holds it. `tasks`: ids of those that both did,
-    unchanged; `left_out`: of those that one did otherwise or not at all. `trials`: how many of each side were measured
-    on them; `claims` and `wrong_claims` are those of a scorecard. Scores are means over tasks; seconds and dollars too,
-    of means per trial; dollars over the tasks where both sides' are known, if any.
+    low: float
+    high: float
+    probability: float
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """Two sides on the same tasks: `first` minus `second`, in performance (-1..1).
+
+    `kind` "runs": the same agent in two runs. `these`: how sure the difference is on these tasks, `next`: on the next
+    task like these; `p_value`: how probable one as large would be if the two were the same, by permuting the trials of
+    each task. `left_open` is how much lower and higher the difference may be for checks that were not measured.
+    `tasks`: ids of those that both did, unchanged; `left_out`: of those that one did otherwise or not at all. `trials`:
+    how many of each side were measured on them; `claims` and `wrong_claims` are those of a scorecard. Scores are means
+    over tasks; seconds and dollars too, of means per trial; dollars over the tasks where both sides' are known, if any.
     """
 
     kind: Literal["agents", "groups", "runs"]
@@ -1108,12 +1116,13 @@ class Comparison(Struct, frozen=True, kw_only=True):
     tasks: tuple[str, ...]
     left_out: tuple[str, ...]
     trials: tuple[int, int]
-    verdict: Literal["first", "second", "too close to call", "too few to say"]
+    verdict: Literal["first", "second", "too close to call"]
     first_score: float
     second_score: float
     difference: float
-    interval: Interval | None = None
-    probability: float | None = None
+    these: Odds
+    next: Odds
+    p_value: float
     first_seconds: float | None = None
     second_seconds: float | None = None
     first_usd: float | None = None
@@ -1140,7 +1149,7 @@ class RunResult(Struct, frozen=True, kw_only=True):
     manifest: tuple[ManifestRow, ...] = ()
     earlier: tuple[Comparison, ...] = ()
     set_aside: tuple[Verdict, ...] = ()
-    preferences: Preferences = field(default_factory=lambda: Preferences())
+    preferences: Preferences = field(default_factory=Preferences)
     frozen: tuple[Anchors, ...] = ()
     pooled: tuple[str, ...] = ()
     not_pooled: tuple[str, ...] = ()

@@ -1,11 +1,10 @@
-"""Which agent to use: the posterior of a run asked with what matters to the user, and the advice that follows from it."""
+"""Which agent to use: a run's posterior, asked with what matters to the user, and the advice that follows from it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from flatfield import plugins
 from flatfield.scoring.certainty.door import certainty, study_run
@@ -77,8 +76,7 @@ class Decision(Struct, frozen=True, kw_only=True):
 class Facts(Struct, frozen=True, kw_only=True):
     """What the words are made from. `able`: who does the job (C or better), `known`: None where nothing is measured.
 
-    `standings`: all contenders, best first; `field`: who of them may be recommended, each with the probability of being
-    the best of the field.
+    `standings`: all contenders, best first; `field`: who of them may be recommended.
     """
 
     result: RunResult
@@ -152,9 +150,10 @@ def _facts(result: RunResult) -> Facts:
     found = study_run(result, result.frozen or result.run.anchors)
     among = tuple(name for name in cards if name in local) if result.preferences.local_only else tuple(cards)
     able = frozenset(name for name, card in cards.items() if (card.performance.score or 0.0) >= HOLDS)
-    asked = Ask(measure=measure_of(result), bounds=_bounds(result.preferences), among=among)
-    known = _asked(found, asked, able) if found else None
-    standings = _of_the_field(found, asked.measure, known.standings) if found and known else ()
+    bounds = _bounds(result.preferences)
+    doing = _among(found, bounds, among, able) if found else among
+    known = certainty(found, Ask(measure=measure_of(result), bounds=bounds, among=doing)) if found else None
+    standings = known.standings if known else ()
     field = tuple(one for one in standings if one.allowed)
     chosen = known.answer if known else None
     recommended = chosen if chosen in able else None
@@ -172,13 +171,13 @@ def _facts(result: RunResult) -> Facts:
     )
 
 
-def _asked(found: Study, asked: Ask, able: frozenset[str]) -> Certainty:
-    """The answer among those that do the job, where anybody within the limits does; else among all."""
-    known = certainty(found, asked)
-    doing = tuple(one.agent for one in known.standings if one.allowed and one.agent in able)
-    if not doing or all(one.agent in able for one in known.standings if one.allowed):
-        return known
-    return certainty(found, Ask(measure=asked.measure, bounds=asked.bounds, among=doing))
+def _among(found: Study, bounds: Bounds, among: Sequence[str], able: frozenset[str]) -> tuple[str, ...]:
+    """Who may be recommended: of those within the limits who do the job, or all where none of them does."""
+    from flatfield.scoring.certainty.choice import within
+
+    kept = dict(zip(found.posterior.agents, within(found.posterior.next, bounds).tolist(), strict=True))
+    doing = tuple(name for name in among if name in able and kept.get(name, 0.0) >= bounds.least_probability)
+    return doing or tuple(among)
 
 
 def _bounds(wanted: Preferences) -> Bounds:
@@ -187,19 +186,6 @@ def _bounds(wanted: Preferences) -> Bounds:
         max_seconds=wanted.max_seconds,
         max_usd=wanted.max_cost_usd,
     )
-
-
-def _of_the_field(found: Study, measure: Weights | Money, standings: Sequence[Standing]) -> tuple[Standing, ...]:
-    """The standings, with the probability of being the best among those alone that may be recommended."""
-    from flatfield.scoring.certainty.choice import best_probabilities, tie
-    from flatfield.scoring.certainty.utility import utility
-
-    names = [one.agent for one in standings if one.allowed]
-    if not names:
-        return tuple(standings)
-    values = utility(found.posterior.next, measure)[:, [found.posterior.agents.index(name) for name in names]]
-    best = dict(zip(names, best_probabilities(values, tie(measure)).tolist(), strict=True))
-    return tuple(replace(one, best=best[one.agent]) if one.allowed else one for one in standings)
 
 
 def _excluded(

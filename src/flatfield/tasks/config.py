@@ -1,4 +1,4 @@
-"""Reads flatfield.toml: `allow`, and tables `[agents.NAME]`, `[prices."MODEL"]`, `[lanes."PROVIDER"]`, `[profiles.NAME]`."""
+"""Reads flatfield.toml: `allow`, and the tables of agents, prices, lanes and profiles."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ _HOST = re.compile(
 class Config:
     """What a flatfield.toml says: agents in its order, prices by "PROVIDER:MODEL" or by model, and lanes' limits.
 
-    `lanes` are by host and port, by host, or by provider. `profiles`: what matters, by name. `allow` are protected paths and globs, relative to the file's
-    folder, that are open to agents which work in a user's own folder.
+    `lanes` are by host and port, by host, or by provider. `profiles`: what matters, by name. `allow` are protected
+    paths and globs, relative to the file's folder, that are open to agents which work in a user's own folder.
     """
 
     agents: tuple[AgentConfig, ...] = ()

@@ -36,8 +36,8 @@ class Project:
     `config` is None without a flatfield.toml. `data` is the folder of the store, reports and logs: `.flatfield` beside
     flatfield.toml, else in the current directory; where that is `/` or the home folder, a place of flatfield's own. The
     roster holds each name once, by precedence; `notes` say which agents are hidden by others, and which files were
-    passed over. `prices`, `lanes` and `profiles` are the user's own; so is `allow`, the protected paths and globs, relative to
-    `folder`, that agents may write and read.
+    passed over. `prices`, `lanes` and `profiles` are the user's own; so is `allow`, the protected paths and globs,
+    relative to `folder`, that agents may write and read.
     """
 
     folder: Path

@@ -176,7 +176,7 @@ def _grade(grade: Grade) -> str | None:
 
 
 def choose(run: str, wanted: Preferences, desk: ServerDesk, task: str = "") -> Choice:
-    """The recommendation for a run, or for those of its tasks that have this id or tag; "": from all runs like the newest.
+    """The recommendation for a run, or for those of its tasks that have this id or tag. "": of all runs together.
 
     Raises:
         NotFound: there is no such run or task.
@@ -244,8 +244,10 @@ def _compared(found: Comparison) -> Compared:
         second=found.second,
         verdict=found.verdict,
         difference=round(found.difference, 4),
-        interval=[round(found.interval.low, 4), round(found.interval.high, 4)] if found.interval else None,
-        probability=found.probability,
+        interval=[round(found.these.low, 4), round(found.these.high, 4)],
+        probability=round(found.these.probability, 4),
+        next_probability=round(found.next.probability, 4),
+        p_value=round(found.p_value, 4),
         tasks=len(found.tasks),
         trials=list(found.trials),
         left_out=len(found.left_out),

@@ -495,8 +495,10 @@ class Compared(BaseModel):
     second: str
     verdict: str
     difference: float
-    interval: list[float] | None = Field(description="95%; null: too few tasks")
-    probability: float | None = Field(description="of the first being the better")
+    interval: list[float] = Field(description="95%, on these tasks")
+    probability: float = Field(description="of the first being the better on these tasks")
+    next_probability: float = Field(description="the same on the next task like these")
+    p_value: float = Field(description="of a permutation test within these tasks")
     tasks: int
     trials: list[int]
     left_out: int = Field(description="tasks that were not done by both, or not the same")
