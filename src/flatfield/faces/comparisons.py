@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.wording import dollars, many, seconds, times, wrong_but_confident
+from flatfield.faces.wording import dollars, likely, many, seconds, times, wrong_but_confident
 from flatfield.runs.order import NEWEST
 from flatfield.runs.results import earlier_run, load_result
 from flatfield.scoring.comparing import Group, against_earlier, asked_for, compare, read_field, side_of
@@ -149,14 +149,9 @@ def _how_sure(found: Comparison) -> str:
     checks = f", give or take {points(max(down, up))} for checks that were not measured" if down or up else ""
     p = "p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.2g}"
     return (
-        f"(on these tasks {ends} with 95 %{checks}, better with probability {_p(found.these.probability)}; on the next"
-        f" task like these with {_p(found.next.probability)}; permutation test {p}; {_sample(found)})"
+        f"(on these tasks {ends} with 95 %{checks}, better with probability {likely(found.these.probability)};"
+        f" on the next task like these with {likely(found.next.probability)}; permutation test {p}; {_sample(found)})"
     )
-
-
-def _p(probability: float) -> str:
-    likely = min(max(probability, 0.01), 0.99)
-    return f"{'>' if probability > likely else '<' if probability < likely else ''}{likely:.2f}"
 
 
 def _sample(found: Comparison) -> str:

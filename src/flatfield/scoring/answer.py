@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flatfield.saying import dollars, few, many, rounded, seconds, written
+from flatfield.saying import dollars, few, likely, many, rounded, seconds, written
 from flatfield.scoring.certainty.records import Bounds
 from flatfield.scoring.performance import places
 from flatfield.scoring.prices.pricing import unknown_costs
@@ -27,6 +27,7 @@ NOTHING = 0.0005
 """A loss below this share of the whole is none."""
 LEAST_WITHIN = Bounds().least_probability
 """Who keeps to the limits with less probability is left out."""
+EITHER = ": as far as this shows, take either"
 ON_FRONT = 0.1
 """Who is on the front with less probability is not named."""
 OLD_DAYS = 2.0
@@ -76,7 +77,7 @@ def _how_good(chosen: Standing, facts: Facts) -> str:
         some = " that does the job" if any(one.agent not in facts.able for one in _others(facts)) else ""
         only = f"it is the only agent{limits or some or ' that was measured'}"
     else:
-        only = f"it is the best of {among} agents{limits} with probability {_p(chosen.best)}"
+        only = f"it is the best of {among} agents{limits} with probability {likely(chosen.best)}"
     if facts.result.preferences.solved_usd is None:
         return only
     return f"{only}, brings about {_signed_usd(chosen.next.utility.mean)} a task"
@@ -108,7 +109,7 @@ def _work(card: Scorecard) -> str:
     share = card.performance.score or 0.0
     if share >= 1.0:
         return "all of the work"
-    return "nothing of the work" if share <= 0.0 else f"{_percent(share)} of the work"
+    return "none of the work" if share <= 0.0 else f"{_percent(share)} of the work"
 
 
 def _percent(share: float) -> str:
@@ -122,7 +123,9 @@ def _nearest(facts: Facts) -> str:
     if not inside:
         return "none of those measured runs on this device"
     one = max(inside, key=lambda one: one.within)
-    return f"none keeps to the limits ({_limits(facts)}); {one.agent} comes nearest, with probability {_p(one.within)}"
+    return (
+        f"none keeps to the limits ({_limits(facts)}); {one.agent} comes nearest, with probability {likely(one.within)}"
+    )
 
 
 def _limits(facts: Facts) -> str:
@@ -239,10 +242,17 @@ def _second(chosen: Standing, facts: Facts) -> Iterator[str]:
     if other is None:
         return
     better = list(_better(facts.cards[other.agent], facts.cards[chosen.agent]))
-    behind = chosen.next.utility.mean - other.next.utility.mean
-    close = "as good on average" if behind < 0.01 * _whole(facts) else f"on average {_much(behind, facts)} behind"
     what = f"it is {few(better, between=' and ')}" if better else "it is better at none of work, time and money"
-    yield f"Next is {other.agent}, the best with probability {_p(other.best)} and {close}; {what}."
+    probably = f"the best with probability {likely(other.best)}"
+    if _as_good(chosen, other, facts):
+        yield f"{other.agent} is as good on average, and {probably}{f'; {what}' if better else EITHER}."
+        return
+    behind = _much(chosen.next.utility.mean - other.next.utility.mean, facts)
+    yield f"Next is {other.agent}, {probably} and on average {behind} behind; {what}."
+
+
+def _as_good(chosen: Standing, other: Standing, facts: Facts) -> bool:
+    return chosen.next.utility.mean - other.next.utility.mean < 0.01 * _whole(facts)
 
 
 def runner_up(facts: Facts) -> Standing | None:
@@ -264,7 +274,8 @@ def _better(card: Scorecard, than: Scorecard) -> Iterator[str]:
 
 def _weights(facts: Facts) -> Iterator[str]:
     """How far each weight can move before another agent is the answer."""
-    if facts.known is None or not facts.known.reaches or len(facts.field) < 2:
+    other = runner_up(facts)
+    if facts.known is None or not facts.known.reaches or other is None or _as_good(facts.field[0], other, facts):
         return
     turns = [text for one in facts.known.reaches for text in _turns(one)]
     if turns:
@@ -284,7 +295,7 @@ def _front(facts: Facts) -> Iterator[str]:
     standings = facts.standings
     on = sorted((one for one in standings if one.front >= ON_FRONT), key=lambda one: -one.front)
     if len(standings) > 1 and on:
-        named = few(f"{one.agent} ({_p(one.front)})" for one in on)
+        named = few(f"{one.agent} ({likely(one.front)})" for one in on)
         yield f"Nobody beats these on work, time and money together (with probability): {named}."
 
 
@@ -292,7 +303,7 @@ def _outside(chosen: Standing | None, facts: Facts) -> Iterator[str]:
     """How probably the limits are kept, and who was left out for what."""
     limits = _limits(facts)
     if limits and chosen is not None and chosen.within < 1.0:
-        yield f"{chosen.agent} keeps to the limits ({limits}) with probability {_p(chosen.within)}."
+        yield f"{chosen.agent} keeps to the limits ({limits}) with probability {likely(chosen.within)}."
     if not facts.field:
         return
     beyond = {one.agent: one.within for one in facts.standings if one.within < LEAST_WITHIN}
@@ -301,10 +312,15 @@ def _outside(chosen: Standing | None, facts: Facts) -> Iterator[str]:
         if one.agent not in beyond:
             reasons.setdefault(one.reason, []).append(one.agent)
     if beyond:
-        kept = few(f"{agent} ({_p(within)})" for agent, within in beyond.items())
+        kept = few(f"{agent} ({likely(within)})" for agent, within in beyond.items())
         yield f"Left out, with the probability to keep to the limits: {kept}."
     if reasons:
         yield f"Left out: {few((f'{few(agents)} ({reason})' for reason, agents in reasons.items()))}."
+    if facts.result.preferences.solved_usd is not None:
+        for one in facts.standings:
+            if one.agent not in beyond and one.agent not in facts.able and one.next.utility.mean > 0.0:
+                brings = _signed_usd(one.next.utility.mean)
+                yield f"{one.agent} would bring about {brings} a task, though it does not do the job."
 
 
 def _claims(card: Scorecard) -> Iterator[str]:
@@ -340,6 +356,8 @@ def _more(facts: Facts) -> Iterator[str]:
         top = ",".join(name for name in (facts.recommended, second and second.agent) if name)
         yield f"To be surer, measure on your own tasks: flatfield eval TASK.md --agents {top}"
         return
+    if len(facts.cards) == 1:
+        yield f"To compare it with another one: flatfield eval --extend {facts.result.run.id} --agents OTHER"
     if len(facts.field) < 2:
         return
     one = facts.next_trials[0] if facts.next_trials else None
@@ -373,40 +391,39 @@ def _when(facts: Facts) -> Iterator[str]:
             f" {many(sum(card.measured for card in facts.cards.values()), 'trial')}; name a run to look at it alone."
         )
     yield from result.not_pooled
-    hosted = [
-        trial.started_at for trial in result.trials if trial.agent in facts.cards and trial.agent not in facts.local
-    ]
-    yield from _hours([datetime.fromisoformat(text) for text in hosted if text])
     yield from _age(facts)
 
 
-def _hours(moments: Sequence[datetime]) -> Iterator[str]:
-    if moments:
-        first, last = min(moments), max(moments)
-        until = f"{last:%H:%M}" if first.date() == last.date() else f"{last:%Y-%m-%d %H:%M}"
-        yield (
-            f"Hosted agents were timed from {first:%Y-%m-%d %H:%M} to {until} UTC; at other hours they may be slower or"
-            " faster."
-        )
-
-
 def _age(facts: Facts) -> Iterator[str]:
-    """How long ago it was measured, and what to type to see whether it is still so."""
+    """When it was measured, which hosted agents' seconds depend on, and what to type to see whether it is still so."""
     result = facts.result
     moments = [datetime.fromisoformat(trial.started_at) for trial in result.trials if trial.started_at]
-    if not (moments and result.read_at):
+    if not moments:
         return
-    days = (datetime.fromisoformat(result.read_at) - max(moments)).total_seconds() / 86_400
-    if days < OLD_DAYS:
+    hosted = any(name not in facts.local for name in facts.cards)
+    days = _days(max(moments), result.read_at)
+    if days < OLD_DAYS and not hosted:
         return
+    ago = f" {many(int(days), 'day')} ago" if days >= OLD_DAYS else ""
+    hours = "; hosted agents may be slower or faster at other hours" if hosted else ""
+    yield f"Measured{ago}: {_span(min(moments), max(moments))} UTC{hours}."
     top = [one.agent for one in facts.field[:2]]
-    again = ""
     if days >= STALE_DAYS and facts.recommended:
         from flatfield.scoring.decision import planned
 
         more = planned(result, top) + 1
-        again = f" Still true? flatfield eval --resume {result.run.id} --repeats {more} --agents {','.join(top)}"
-    yield f"Measured {many(int(days), 'day')} ago.{again}"
+        yield f"Still true? flatfield eval --resume {result.run.id} --repeats {more} --agents {','.join(top)}"
+
+
+def _days(moment: datetime, now: str) -> float:
+    return (datetime.fromisoformat(now) - moment).total_seconds() / 86_400 if now else 0.0
+
+
+def _span(first: datetime, last: datetime) -> str:
+    """`2026-01-02 10:15 to 10:40`."""
+    begun = f"{first:%Y-%m-%d %H:%M}"
+    ended = f"{last:%H:%M}" if first.date() == last.date() else f"{last:%Y-%m-%d %H:%M}"
+    return begun if ended in begun else f"{begun} to {ended}"
 
 
 # What trials and checks lack.
@@ -474,10 +491,3 @@ def _much(amount: float, facts: Facts) -> str:
 def _signed_usd(amount: float) -> str:
     shown = f"${abs(amount):,.2f}" if abs(amount) >= 0.1 else dollars(abs(amount))
     return f"-{shown}" if amount < 0 else shown
-
-
-def _p(probability: float) -> str:
-    """`0.73`; never 0 or 1, which nothing is."""
-    if probability > 0.99:
-        return ">0.99"
-    return "<0.01" if probability < 0.01 else f"{probability:.2f}"

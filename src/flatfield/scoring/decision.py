@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from flatfield import plugins
+from flatfield.saying import likely
 from flatfield.scoring.certainty.door import certainty, study_run
 from flatfield.scoring.certainty.records import Ask, Bounds, Money, Reach, Regret, Standing
 from flatfield.scoring.scales import BANDS, HOLDS
@@ -203,7 +204,7 @@ def _excluded(
         elif name not in among:
             reason = "does not run on this device"
         elif standing.within < Bounds().least_probability:
-            reason = f"keeps to the limits with probability {standing.within:.2f}"
+            reason = f"keeps to the limits with probability {likely(standing.within)}"
         elif name not in able:
             reason = "does not do the job"
         else:
