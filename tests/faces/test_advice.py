@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -74,6 +75,7 @@ def every_face(result: RunResult) -> dict[str, str]:
         "pick": advice(decision).title,
         "pick --json, mcp": decision.answer,
     }
+    said["markdown"] = re.sub(r"\\([^\w\s])", r"\1", said["markdown"])  # as it is shown
     return {face: " ".join(text.split()) for face, text in said.items()}
 
 

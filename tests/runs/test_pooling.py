@@ -117,3 +117,11 @@ async def test_preferences_are_those_that_were_asked_for(keep: Callable[..., Awa
     wanted = Preferences(weights=Weights(performance=1.0, speed=0.0, cost=0.0))
     found = load_pooled(store, wanted)
     assert (found.preferences, found.grading.weights.performance) == (wanted, 1.0)
+
+
+async def test_of_one_task_older_runs_add_that_task_alone(keep: Callable[..., Awaitable[Store]]) -> None:
+    await keep(1, {"a": {"t": [0.0], "u": [0.0]}})
+    await keep(2, {"a": {"u": [0.0]}})
+    store = await keep(3, {"a": {"t": [1.0], "v": [1.0]}})
+    found = load_pooled(store, task="t")
+    assert ({one.task for one in found.trials}, len(found.pooled)) == ({"t"}, 1)

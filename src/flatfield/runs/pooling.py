@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from flatfield.errors import NotFound
 from flatfield.records import Preferences, RunResult, TrialRecord, Verdict
 from flatfield.runs.order import how_often
-from flatfield.runs.results import load_result
+from flatfield.runs.results import load_result, only
 from flatfield.runs.store.figures import unwatched
 from flatfield.saying import few, many
 from flatfield.scoring.grading import grade
@@ -66,7 +67,7 @@ def load_pooled(store: Store, preferences: Preferences | None = None, *, task: s
         if len(pool.trials) + summary.stored > MOST_TRIALS:
             pool.full = True
             break
-        _add(store, summary.id, pool)
+        _add(store, summary.id, task, pool)
     if len(pool.runs) > 1:
         return _graded(newest, pool)
     return replace(newest, not_pooled=tuple(_left_out(pool)))
@@ -78,11 +79,15 @@ def _begun(newest: RunResult) -> _Pool:
     return pool
 
 
-def _add(store: Store, run: str, pool: _Pool) -> None:
+def _add(store: Store, run: str, task: str | None, pool: _Pool) -> None:
     """Take in what belongs to the pool of an older run; nothing where it shares no agent and no task with it."""
     older = store.load_run(run)
+    try:
+        older = older if task is None else only(older, task)
+    except NotFound:
+        return
     agents = {fingerprint(agent) for agent in older.agents if not is_control(agent)}
-    if agents & set(pool.agents) or {task.digest for task in older.tasks} & set(pool.tasks):
+    if agents & set(pool.agents) or {one.digest for one in older.tasks} & set(pool.tasks):
         _take(older, settled(store.figures(run)).trials, store.counted_verdicts(older)[0], pool)
     else:
         pool.apart += 1

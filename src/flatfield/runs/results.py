@@ -97,7 +97,7 @@ def load_result(
     """
     found, wanted = store.load_run(run), preferences or Preferences()
     if task is not None:
-        found = _only(found, task)
+        found = only(found, task)
     if judge_weight is not None:
         found = structs.replace(found, evaluation=structs.replace(found.evaluation, judge_weight=judge_weight))
     ids = None if task is None else {one.id for one in found.tasks}
@@ -126,8 +126,12 @@ def _of(tasks: Collection[str] | None, records: Sequence[T]) -> tuple[T, ...]:
     return tuple(one for one in records if tasks is None or one.task in tasks)
 
 
-def _only(run: Run, task: str) -> Run:
-    """The run with the tasks of this id, else of this tag, and the agents that did them."""
+def only(run: Run, task: str) -> Run:
+    """The run with the tasks of this id, else of this tag, and the agents that did them.
+
+    Raises:
+        NotFound: it has none; the message lists what it has.
+    """
     chosen = [one for one in run.tasks if task == one.id] or [one for one in run.tasks if task in one.tags]
     if not chosen:
         tags = sorted({tag for one in run.tasks for tag in one.tags})

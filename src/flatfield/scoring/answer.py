@@ -141,6 +141,8 @@ def _limits(facts: Facts) -> str:
 
 
 def _unmeasured(facts: Facts) -> str:
+    if not facts.cards and facts.result.run.agents:
+        return "only controls took part"
     reasons: dict[str, list[str]] = {}
     for name, card in facts.cards.items():
         reasons.setdefault(card.performance.note or "not measured", []).append(name)
