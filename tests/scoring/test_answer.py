@@ -71,7 +71,7 @@ GOOD, HALF, BAD = [[1.0] * 3] * 6, [[1.0, 1.0, 0.0]] * 6, [[0.0, 0.0, 0.0]] * 6
 
 
 def said(found: RunResult, start: str) -> str:
-    (line,) = (line for line in decide(found).advice if line.startswith(start))
+    (line,) = (line for line in (*decide(found).advice, *decide(found).details) if line.startswith(start))
     return line
 
 

@@ -247,8 +247,7 @@ def test_whatever_was_measured_nobody_who_fails_is_recommended(
     roster: Sequence[tuple[list[Score], float, float | None]], wanted: dict[str, Any]
 ) -> None:
     agents: dict[str, Figures] = {
-        f"a{n}": ((lambda task, scores=scores: scores[task]), seconds, usd)
-        for n, (scores, seconds, usd) in enumerate(roster)
+        f"a{n}": (scores.__getitem__, seconds, usd) for n, (scores, seconds, usd) in enumerate(roster)
     }
     found = decide(result(agents, tasks=3, **wanted))
     scores = {one.agent: one.performance.score for one in result(agents, tasks=3).grading.scorecards}

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 def in_short(result: RunResult) -> Section:
-    """The answer as reports say it: as `pick`, and how adding repeats ended."""
-    found = advice(decide(result))
+    """The answer as reports say it: its advice, and how adding repeats ended."""
+    found = decide(result)
     ended = [note for note in result.run.notes if note.startswith(ENDED)]
     said = tuple(f"{note[0].upper()}{note[1:]}." for note in ended[:1])
-    return Section(title=found.title, points=(*found.points, *said))
+    return Section(title=found.answer, points=(*found.advice, *said))
 
 
 def advice(decision: Decision) -> Section:
-    """The answer as a heading, and what is to be said with it."""
-    return Section(title=decision.answer, points=decision.advice)
+    """The answer as a heading, and all that there is to say of it."""
+    return Section(title=decision.answer, points=(*decision.advice, *decision.details))
 
 
 def candidates(decision: Decision, result: RunResult) -> Section:

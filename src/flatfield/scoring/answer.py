@@ -166,14 +166,18 @@ def advice(facts: Facts) -> tuple[str, ...]:
         *(_loss(chosen, facts) if chosen else ()),
         *(_second(chosen, facts) if chosen else ()),
         *(_weights(facts) if chosen else ()),
-        *_front(facts),
         *_outside(chosen, facts),
-        *(_claims(facts.cards[chosen.agent]) if chosen else ()),
         *unchecked(result),
         *_costs(facts),
         *(_more(facts) if chosen else ()),
         *_when(facts),
     )
+
+
+def details(facts: Facts) -> tuple[str, ...]:
+    """What else is worth knowing: the front, and whether the agent can be believed."""
+    chosen = facts.cards.get(facts.recommended or "")
+    return (*_front(facts), *(_claims(chosen) if chosen else ()))
 
 
 def _missing(facts: Facts) -> Iterator[str]:
@@ -319,10 +323,10 @@ def _outside(chosen: Standing | None, facts: Facts) -> Iterator[str]:
     if reasons:
         yield f"Left out: {few((f'{few(agents)} ({reason})' for reason, agents in reasons.items()))}."
     if facts.result.preferences.solved_usd is not None:
-        for one in facts.standings:
-            if one.agent not in beyond and one.agent not in facts.able and one.next.utility.mean > 0.0:
-                brings = _signed_usd(one.next.utility.mean)
-                yield f"{one.agent} would bring about {brings} a task, though it does not do the job."
+        for other in facts.standings:
+            if other.agent not in beyond and other.agent not in facts.able and other.next.utility.mean > 0.0:
+                brings = _signed_usd(other.next.utility.mean)
+                yield f"{other.agent} would bring about {brings} a task, though it does not do the job."
 
 
 def _claims(card: Scorecard) -> Iterator[str]:
@@ -353,10 +357,12 @@ def _costs(facts: Facts) -> Iterator[str]:
 
 def _more(facts: Facts) -> Iterator[str]:
     """The next trials that are worth it most, and the command that does them."""
+    from flatfield.scoring.decision import agents_option
+
     if facts.result.run.imported:
         second = runner_up(facts)
-        top = ",".join(name for name in (facts.recommended, second and second.agent) if name)
-        yield f"To be surer, measure on your own tasks: flatfield eval TASK.md --agents {top}"
+        top = [name for name in (facts.recommended, second and second.agent) if name]
+        yield f"To be surer, measure on your own tasks: flatfield eval TASK.md {agents_option(top)}"
         return
     if len(facts.cards) == 1:
         yield f"To compare it with another one: flatfield eval --extend {facts.result.run.id} --agents OTHER"
@@ -411,10 +417,10 @@ def _age(facts: Facts) -> Iterator[str]:
     yield f"Measured{ago}: {_span(min(moments), max(moments))} UTC{hours}."
     top = [one.agent for one in facts.field[:2]]
     if days >= STALE_DAYS and facts.recommended:
-        from flatfield.scoring.decision import planned
+        from flatfield.scoring.decision import agents_option, planned
 
         more = planned(result, top) + 1
-        yield f"Still true? flatfield eval --resume {result.run.id} --repeats {more} --agents {','.join(top)}"
+        yield f"Still true? flatfield eval --resume {result.run.id} --repeats {more} {agents_option(top)}"
 
 
 def _days(moment: datetime, now: str) -> float:

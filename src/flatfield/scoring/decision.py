@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from flatfield.scoring.certainty.door import Study
     from flatfield.scoring.certainty.records import Certainty, Purchase
 
+LONGEST = 40
+"""Characters of names that stand in one word of a command."""
 ON_FRONT = 0.5
 """Who is on the front with this probability is named as being on it."""
 
@@ -50,6 +52,8 @@ class NextTrials(Struct, frozen=True, kw_only=True):
 class Decision(Struct, frozen=True, kw_only=True):
     """Which agent to use. `answer` is the sentence that all faces say; `advice` what is to be said with it, in order.
 
+    `details`: what else is worth knowing of it where there is room.
+
     `recommended` None: nobody does the job, keeps to the limits, or pays for itself. `probability`: that nobody who may
     be recommended is better by more than a hundredth. `regret` is what is lost if somebody is, in `unit`: overall score
     in 0..1, or dollars per task. `if_missing_fail`: who it would be if all that is missing had failed. `standings`: all
@@ -61,6 +65,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     runs: tuple[str, ...]
     answer: str
     advice: tuple[str, ...]
+    details: tuple[str, ...]
     recommended: str | None
     runner_up: str | None
     probability: float | None
@@ -94,7 +99,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 def decide(result: RunResult) -> Decision:
     """The decision on a run by the preferences that it was read with."""
-    from flatfield.scoring.answer import advice, answer, runner_up
+    from flatfield.scoring.answer import advice, answer, details, runner_up
 
     facts = _facts(result)
     known, chosen = facts.known, facts.recommended
@@ -105,6 +110,7 @@ def decide(result: RunResult) -> Decision:
         runs=(result.run.id, *result.pooled),
         answer=answer(facts),
         advice=advice(facts),
+        details=details(facts),
         recommended=chosen,
         runner_up=second.agent if second else None,
         probability=first.best if first else None,
@@ -228,14 +234,21 @@ def _next(one: Purchase, result: RunResult) -> NextTrials:
 
 def _command(one: Purchase, result: RunResult) -> str:
     """What to type for these trials; "" where the run was not measured here."""
-    run, agents = result.run, ",".join(one.agents)
+    run = result.run
     if run.imported:
         return ""
     if one.kind == "missing":
         return f"flatfield eval --resume {run.id}"
     if one.kind == "tasks":
-        return f"flatfield eval NEW-TASK.md --agents {agents}"
-    return f"flatfield eval --resume {run.id} --repeats {planned(result, one.agents) + one.each} --agents {agents}"
+        return f"flatfield eval NEW-TASK.md {agents_option(one.agents)}"
+    repeats = planned(result, one.agents) + one.each
+    return f"flatfield eval --resume {run.id} --repeats {repeats} {agents_option(one.agents)}"
+
+
+def agents_option(names: Sequence[str]) -> str:
+    """`--agents a,b`, or the option once for each where that would be a long word, which no line could break."""
+    joined = ",".join(names)
+    return f"--agents {joined}" if len(joined) <= LONGEST else " ".join(f"--agents {name}" for name in names)
 
 
 def planned(result: RunResult, agents: Sequence[str]) -> int:

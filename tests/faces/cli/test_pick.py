@@ -40,6 +40,7 @@ def test_weights_change_the_choice(loaded: Cli) -> None:
         "runs",
         "answer",
         "advice",
+        "details",
         "recommended",
         "runner_up",
         "probability",

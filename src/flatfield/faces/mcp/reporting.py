@@ -110,7 +110,7 @@ def _decided(decision: Decision) -> dict[str, Any]:
     """A decision, its lists as long as a model reads them."""
     return {
         "answer": decision.answer,
-        "advice": list(decision.advice),
+        "advice": [*decision.advice, *decision.details],
         "recommended": decision.recommended,
         "runner_up": decision.runner_up,
         "probability": decision.probability,
@@ -190,35 +190,33 @@ def choose(run: str, wanted: Preferences, desk: ServerDesk, task: str = "") -> C
 
 
 def preferences_of(
-    profile: str,
-    weights: Mapping[str, float] | None,
-    money: Mapping[str, float] | None,
-    limits: Mapping[str, Any],
-    desk: ServerDesk,
+    profile: str, weights: Mapping[str, float] | None, constraints: Mapping[str, Any], desk: ServerDesk
 ) -> Preferences:
     """What matters: the profile's, and in its place what was given.
 
     Raises:
         NotFound: there is no such profile.
-        FlatfieldError: all weights are 0, or weights and money are given.
+        FlatfieldError: all weights are 0, or weights and money are given, or an hour's price alone.
     """
     if weights is not None and not any(weights.values()):
         raise FlatfieldError("weights are all 0: at least one must be above")
-    if weights is not None and money is not None:
-        raise FlatfieldError("weights and money are two ways to say what matters: keep one")
+    if weights is not None and "solved_usd" in constraints:
+        raise FlatfieldError("weights and solved_usd are two ways to say what matters: keep one")
     found = Preferences()
     if profile:
         profiles = desk.project().profiles
         if profile not in profiles:
-            raise NotFound(
-                f"there is no profile {profile!r} in flatfield.toml; there are: {', '.join(profiles) or 'none'}"
-            )
+            there = ", ".join(profiles) or "none"
+            raise NotFound(f"there is no profile {profile!r} in flatfield.toml; there are: {there}")
         found = profiles[profile]
     if weights is not None:
         found = replace(found, weights=Weights(**weights), solved_usd=None, hour_usd=None)
-    if money is not None:
-        found = replace(found, weights=None, **money)
-    return replace(found, **limits)
+    if "solved_usd" in constraints:
+        found = replace(found, weights=None)
+    found = replace(found, **constraints)
+    if found.hour_usd is not None and found.solved_usd is None:
+        raise FlatfieldError("hour_usd needs solved_usd: what a solved task is worth, in dollars")
+    return found
 
 
 def compared(a: str, b: str, run: str, against: str, desk: ServerDesk) -> Comparisons:

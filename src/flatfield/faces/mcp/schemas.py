@@ -114,7 +114,7 @@ class GivenWeights(BaseModel):
 
 
 class GivenConstraints(BaseModel):
-    """Limits, per trial."""
+    """Limits, per trial; dollars instead of weights."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -122,15 +122,8 @@ class GivenConstraints(BaseModel):
     max_seconds: float | None = Field(None, gt=0)
     max_cost_usd: float | None = Field(None, ge=0)
     local_only: bool = False
-
-
-class GivenMoney(BaseModel):
-    """Instead of weights, dollars: a solved task's worth, an hour of waiting."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    solved_usd: float = Field(gt=0)
-    hour_usd: float = Field(0, ge=0)
+    solved_usd: float | None = Field(None, gt=0, description="a solved task's worth")
+    hour_usd: float | None = Field(None, ge=0, description="of waiting")
 
 
 def _format(given: str) -> str:
@@ -223,8 +216,7 @@ Format = Annotated[str, AfterValidator(_format), Field(description="of the text"
 TaskOrTag = Annotated[str, Field(description="task or tag; else all")]
 WeightsGiven = GivenWeights | None
 ConstraintsGiven = GivenConstraints | None
-MoneyGiven = GivenMoney | None
-Profile = Annotated[str, Field(description="[profiles.NAME] of flatfield.toml")]
+Profile = Annotated[str, Field(description="of flatfield.toml")]
 Match = Annotated[str, Field(description="glob or part of a name; * for all")]
 Within = Annotated[str, Field(description="suite:NAME or folder")]
 Side = Annotated[str, Field(description="agent, cloud, local, last")]

@@ -281,7 +281,6 @@ class _Tools:
         run: given.RunOrNewest = "",
         task: given.TaskOrTag = "",
         weights: given.WeightsGiven = None,
-        money: given.MoneyGiven = None,
         constraints: given.ConstraintsGiven = None,
         profile: given.Profile = "",
     ) -> Choice:
@@ -289,7 +288,6 @@ class _Tools:
         wanted = reporting.preferences_of(
             profile,
             weights.model_dump() if weights else None,
-            money.model_dump() if money else None,
             constraints.model_dump(exclude_unset=True, exclude_none=True) if constraints else {},
             self._desk,
         )

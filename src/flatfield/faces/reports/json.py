@@ -30,7 +30,7 @@ def render(result: RunResult) -> str:
         trust,  # it needs numpy, which asking for the traits of formats does not
     )
 
-    run = result.run
+    run, decided = result.run, msgspec.structs.asdict(decide(result))
     tasks = {task.id: task for task in run.tasks}
     value = {
         "run": run.id,
@@ -40,7 +40,8 @@ def render(result: RunResult) -> str:
         "command": run.command,
         "seed": run.evaluation.seed,
         "versions": run.versions,
-        "decision": decide(result),
+        "decision": {name: part for name, part in decided.items() if name != "standings"},
+        "standings": decided["standings"],
         "trials": rows(result),
         "scorecards": result.grading.scorecards,
         "cells": result.grading.cells,
