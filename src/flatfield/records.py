@@ -939,8 +939,10 @@ class Interval(Struct, frozen=True, kw_only=True):
 
 
 class Grade(Struct, frozen=True, kw_only=True):
-    """A score in 0..1 and its letter; both None for "not measured". `at_worst` is the worst letter in the interval.
+    """A score in 0..1 and its letter; both None for "not measured".
 
+    `interval` is on these tasks, `at_worst` and `at_best` are the letters at its ends; `next_interval`, of an agent's
+    means over tasks, is on the next tasks like these. `n` is the number of trials.
     `lacks`: what a cost that has none is without: a known price, or a scale, where nobody else costs anything.
     """
 
@@ -949,6 +951,8 @@ class Grade(Struct, frozen=True, kw_only=True):
     n: int = 0
     interval: Interval | None = None
     at_worst: Letter | None = None
+    at_best: Letter | None = None
+    next_interval: Interval | None = None
     note: str = ""
     lacks: Literal["price", "scale"] | None = None
 
@@ -1134,13 +1138,15 @@ class RunResult(Struct, frozen=True, kw_only=True):
     """A run with all that was recorded of it: what reports and decisions are made of.
 
     `verdicts` are those that count; `set_aside` the others: earlier ones, and those of judges outside the panel.
-    `earlier`: each agent against itself in the last run of the same tasks, where there is one.
+    `earlier`: each agent against itself in the last run of the same tasks, where there is one. `study`: the posterior
+    that the grades' ranges come from (`scoring.certainty.door.Study`), so that it is made once.
     """
 
     run: Run
     trials: tuple[TrialRecord, ...]
     verdicts: tuple[Verdict, ...]
     grading: Grading
+    study: object | None = None
     manifest: tuple[ManifestRow, ...] = ()
     earlier: tuple[Comparison, ...] = ()
     set_aside: tuple[Verdict, ...] = ()

@@ -63,7 +63,7 @@ def many_known(number: int | None, thing: str) -> str:
 
 
 def letter(grade: Grade) -> str:
-    """`S (n=5, ≥ C)`: the letter, how many trials it stands on, and the worst letter inside the interval."""
+    """`A (B–S)`: the letter and its range on these tasks; `A (one trial)`."""
     return graded(grade)
 
 

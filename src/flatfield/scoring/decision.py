@@ -9,7 +9,8 @@ from msgspec import Struct, structs
 from flatfield.records import Decision, Exclusion, Letter, RunResult, Weights
 from flatfield.saying import dollars, few, seconds, written
 from flatfield.scoring.answer import answer, caveats, scored_higher
-from flatfield.scoring.grading import grade
+from flatfield.scoring.certainty.door import study_run
+from flatfield.scoring.grading import Terms, grade_drawn
 from flatfield.scoring.scales import BANDS
 from flatfield.scoring.standing import does_the_job, known
 
@@ -92,9 +93,9 @@ def within(result: RunResult, constraints: Constraints) -> RunResult:
 
 
 def _regraded(result: RunResult, weights: Weights, among: Sequence[str] | None) -> RunResult:
-    found = grade(
-        result.run, result.trials, result.verdicts, weights=weights, anchors=result.grading.anchors, among=among
-    )
+    terms = Terms(weights=weights, anchors=result.grading.anchors, among=None if among is None else frozenset(among))
+    study = study_run(result, result.run.anchors)
+    found = grade_drawn(result.run, result.trials, result.verdicts, terms, study)
     return structs.replace(result, grading=structs.replace(found, notes=result.grading.notes))
 
 
