@@ -927,15 +927,11 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Interval(Struct, frozen=True, kw_only=True):
-    """A 95% interval and the method that made it.
-
-    `chance` False: chance is not in it, for there are too few values; it is what checks that were not measured leave.
-    """
+    """A 95% interval and the method that made it; of a grade, the question that it answers."""
 
     low: float
     high: float
     method: str
-    chance: bool = True
 
 
 class Grade(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
-from flatfield.faces.wording import dollars, few, letter, many, seconds
+from flatfield.faces.wording import count, dollars, few, letter, many, seconds
 from flatfield.runs.until_sure import ENDED
 from flatfield.scoring.answer import left_out, named
 from flatfield.scoring.decision import Constraints, decide
@@ -50,10 +50,11 @@ def candidates(decision: Decision, result: RunResult) -> Section:
     out = {exclusion.agent for exclusion in decision.excluded}
     named_cards = {card.agent: card for card in result.grading.scorecards}
     cards = [named_cards[agent] for agent in result.grading.order if agent not in out]
-    columns = ("agent", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
+    columns = ("agent", "n", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
     rows = tuple(
         (
             card.agent,
+            count(card.measured),
             letter(card.overall),
             letter(card.performance),
             card.speed.letter or "–",
@@ -63,7 +64,7 @@ def candidates(decision: Decision, result: RunResult) -> Section:
         )
         for card in cards
     )
-    table = Table(columns=columns, rows=rows, right=frozenset(columns[-2:]), names=frozenset({"agent"}))
+    table = Table(columns=columns, rows=rows, right=frozenset({"n", *columns[-2:]}), names=frozenset({"agent"}))
     return Section(title=f"Candidates in run {result.run.id}: {result.run.evaluation.title}", tables=(table,))
 
 

@@ -68,12 +68,13 @@ def letter(grade: Grade) -> str:
 
 
 def scaled(scale: ScaleGrade) -> str:
-    """`B · 2.3×`: the letter and how many times the best; the dollars alone where they have no letter."""
+    """`B (C–A) · 2.3×`: letter, its range and how many times the best; the dollars alone where they have no letter."""
     if scale.relative.letter is None:
         return UNKNOWN if scale.per_work is None else dollars(scale.per_work)
+    said = scale.relative.letter if scale.relative.n == 1 else graded(scale.relative)
     if scale.per_work == 0:
-        return f"{scale.relative.letter} · 0"
-    return scale.relative.letter if scale.ratio is None else f"{scale.relative.letter} · {times(scale.ratio)}"
+        return f"{said} · 0"
+    return said if scale.ratio is None else f"{said} · {times(scale.ratio)}"
 
 
 def times(ratio: float) -> str:

@@ -216,8 +216,8 @@ def _confidence(field: Sequence[Candidate]) -> str:
     first = field[0].card
     if len(field) == 1:
         return f"no comparison: {first.agent} is the only agent left (n={first.overall.n})"
-    if first.overall.interval is None or not first.overall.interval.chance:
-        return f"not separable with n={first.overall.n}: too few tasks and repeats for an interval"
+    if first.overall.interval is None:
+        return f"not separable with n={first.overall.n}: nothing is known of chance"
     open_names = [one.card.agent for one in field[1:] if _may_be_ahead(one.card, first)]
     low, high = first.overall.interval.low, first.overall.interval.high
     said = f"overall {first.overall.score or 0.0:.2f}, 95% interval {low:.2f} to {high:.2f}, n={first.overall.n}"

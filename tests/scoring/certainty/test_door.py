@@ -68,7 +68,9 @@ def test_a_clear_lead_is_clear() -> None:
     assert found.standings[0].best > 0.99
     assert found.standings[0].regret.worst < 0.01
     assert found.pairs[0].apart
-    assert compare(studied({"good": [[1.0] * 3] * 8, "bad": [[0.0] * 3] * 8}), "bad", "good", "these").probability < 0.01
+    assert (
+        compare(studied({"good": [[1.0] * 3] * 8, "bad": [[0.0] * 3] * 8}), "bad", "good", "these").probability < 0.01
+    )
 
 
 def test_equal_agents_share_being_best() -> None:
@@ -97,7 +99,10 @@ def test_whether_missing_trials_could_change_the_answer_is_said() -> None:
 def test_nobody_who_fails_is_recommended_where_another_does_the_job() -> None:
     scores = {"able": [[1.0]] * 10, "cheap": [[1.0], *[[0.0]] * 9]}
     amounts = {"seconds": {"able": 500.0, "cheap": 1.0}, "usd": {"able": 5.0, "cheap": 0.01}}
-    assert certainty(studied(scores, **amounts), Ask(measure=Weights(performance=0.1, speed=1.0, cost=1.0))).answer == "able"
+    assert (
+        certainty(studied(scores, **amounts), Ask(measure=Weights(performance=0.1, speed=1.0, cost=1.0))).answer
+        == "able"
+    )
     limited = certainty(studied(scores, **amounts), Ask(bounds=Bounds(max_usd=0.5)))
     assert limited.answer is None
     assert {one.agent: one.allowed for one in limited.standings} == {"able": False, "cheap": True}

@@ -78,7 +78,9 @@ def test_probabilities_sum_right(scores: dict[str, list[list[float]]]) -> None:
 
 @given(evaluations(), st.randoms(use_true_random=False))
 @LAWS
-def test_the_order_of_agents_tasks_and_trials_changes_nothing(scores: dict[str, list[list[float]]], random: object) -> None:
+def test_the_order_of_agents_tasks_and_trials_changes_nothing(
+    scores: dict[str, list[list[float]]], random: object
+) -> None:
     found = observations(scores)
     agents, tasks = list(scores), sorted({one.task for one in found})
     before = study(found, agents, tasks)
