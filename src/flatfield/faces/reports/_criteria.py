@@ -33,9 +33,9 @@ TEXT = (
     ),
     (
         "A (B–S): what the trials came to is an A, and the letters that chance allows on these tasks (95%) go from B to"
-        " S. n is the number of trials. Trials that the harness failed are not zeros: they are not measured, listed, and in no average."
-        " A check that was measured on other trials of the task and not on this one counts anything between 0 and 1"
-        " in the interval."
+        " S. n is the number of trials. Those that the harness failed are not zeros: they are not measured, listed, and"
+        " in no average. A check that was measured on other trials of the task and not on this one counts anything"
+        " between 0 and 1 in the range."
     ),
 )
 
