@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from flatfield.runs.store.store import Store
 
 MAX_REPEATS = 30
+UNSETTLED = frozenset({"open", "out of reach", "at the most repeats"})
+"""How a pair stands that is neither told apart nor shown to be worth no more."""
 ROUND, ENDED = "round ", "until sure: "
 """How the notes begin that a run keeps of what was decided."""
 CAVEAT = (
@@ -209,7 +211,7 @@ def _ending(order: Order, max_repeats: int, ended: str) -> Iterator[str]:
         yield f"{order.agents[0]} has nobody to be told apart from" if order.agents else "no agent has an overall score"
         return
     these = "this task" if len(order.tasks) == 1 else f"these {len(order.tasks)} tasks"
-    unsettled = [pair for pair in order.pairs if pair.standing in {"open", "at the most repeats"}]
+    unsettled = [pair for pair in order.pairs if pair.standing in UNSETTLED]
     yield ended or (f"the lead is not settled on {these}" if unsettled else f"the lead is settled on {these}")
     for pair in unsettled:
         yield _known(pair, max_repeats)
@@ -217,7 +219,8 @@ def _ending(order: Order, max_repeats: int, ended: str) -> Iterator[str]:
         if pair.standing == "alike":
             yield f"{pair.first} and {pair.second} are alike: whichever is chosen loses less than {ALIKE:g} on average"
         elif pair.standing == "worth no more":
-            yield f"{pair.first} leads {pair.second} (p = {_p(pair.probability)}); being wrong would cost next to nothing"
+            lead = f"{pair.first} leads {pair.second} (p = {_p(pair.probability)})"
+            yield f"{lead}, and being wrong would cost next to nothing"
     behind = [pair for pair in order.pairs if pair.standing == "apart"]
     if behind:
         yield f"{behind[0].first} is ahead of {', '.join(f'{pair.second}{_sure(pair)}' for pair in behind)}"
@@ -229,6 +232,9 @@ def _known(pair: Pair, max_repeats: int) -> str:
     if pair.standing == "at the most repeats":
         both = f"{pair.first} and {pair.second} are not told apart{_sure(pair)}"
         return f"{both} after {max_repeats} repeats, the most that were asked for"
+    if pair.standing == "out of reach":
+        both = f"{pair.first} and {pair.second} are not told apart{_sure(pair)}"
+        return f"{both}, and {max_repeats} repeats would hardly do it"
     return _undecided(pair)
 
 

@@ -40,7 +40,10 @@ GROWTH = 4 / 3
 WIDTH = 2.0 * NormalDist().inv_cdf(0.975)
 """Standard errors that a 95% interval spans."""
 
-State = Literal["apart", "alike", "worth no more", "open", "at the most repeats"]
+LEAST_POWER = 0.2
+"""Where all repeats that there may be would tell two apart with less probability than this, no more are bought."""
+
+State = Literal["apart", "alike", "worth no more", "open", "out of reach", "at the most repeats"]
 
 
 class Pair(Struct, frozen=True, kw_only=True):
@@ -78,7 +81,8 @@ def order_of(result: RunResult, max_repeats: int) -> Order:
     """How sure the lead is on these tasks.
 
     A pair is `apart` when the leader is better with a probability of 1 minus the look's share of ERROR; `alike` when
-    whichever is chosen loses less than ALIKE; `worth no more` when being wrong costs less than LEAST_REGRET.
+    whichever is chosen loses less than ALIKE; `worth no more` when being wrong costs less than LEAST_REGRET; `out of
+    reach` when all repeats that there may be would hardly tell.
     """
     run, grading = result.run, result.grading
     looks = looks_at(mean(run.repeats.values()), max_repeats) if run.repeats else ()
@@ -162,6 +166,18 @@ class _Field:
         smooth = NormalDist().cdf(float(plain.mean()) / error) if error > 0.0 else drawn
         return min(drawn, smooth) if drawn > 0.5 else drawn
 
+    def power(self, rival: int, times: float, asked: float) -> float:
+        """How probably so many times the repeats tell the leader from a rival, whoever is the better.
+
+        Source: assurance: O'Hagan, Stevens & Campbell, Pharmaceutical Statistics 4 (2005), 187 (`certainty.plan`).
+        """
+        off = self._values[:, self.leader] - self._values[:, rival]
+        error, reach = float(off.std()) / math.sqrt(times), NormalDist().inv_cdf(asked)
+        if error <= 0.0:
+            return 0.0
+        told = (NormalDist().cdf(abs(one) / error - reach) for one in off[:: max(len(off) // 500, 1)].tolist())
+        return mean(told)
+
     def loss(self, one: int, rivals: Sequence[int]) -> float:
         """What choosing one loses against the best of these, on average."""
         import numpy as np
@@ -183,8 +199,11 @@ def _pair(field: _Field, rival: int, repeats: Mapping[str, float], looks: Sequen
         standing = "alike"
     elif regret <= LEAST_REGRET:
         standing = "worth no more"
+    elif reached >= looks[-1] - 1e-9:
+        standing = "at the most repeats"
     else:
-        standing = "open" if reached < looks[-1] - 1e-9 else "at the most repeats"
+        told = field.power(rival, looks[-1] / reached, 1.0 - share(looks, looks[-1]))
+        standing = "open" if told >= LEAST_POWER else "out of reach"
     return Pair(first=first, second=second, standing=standing, probability=probability, asked=asked, regret=regret)
 
 

@@ -17,7 +17,7 @@ from flatfield.scoring.scales import letter_of
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 
 sys.path.insert(0, str(Path(__file__).parent))
-from made_up import observations, studied  # noqa: E402
+from made_up import observations, studied
 
 PERFORMANCE = Weights(performance=1.0, speed=0.0, cost=0.0)
 

@@ -19,7 +19,7 @@ from flatfield.scoring.certainty.table import tabulate
 from flatfield.scoring.certainty.utility import utility
 
 sys.path.insert(0, str(Path(__file__).parent))
-from made_up import observations, studied  # noqa: E402
+from made_up import observations, studied
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
