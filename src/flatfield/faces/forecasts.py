@@ -170,9 +170,9 @@ def separating(found: Separation) -> Iterator[str]:
     before = found.before
     if before is not None:
         yield (
-            f"by {many(before.trials, 'earlier trial')} {before.best} is the best in performance (P = "
-            f"{before.probability:.2f}; being wrong would lose {before.regret:.3f} on average); the planned trials would"
-            f" tell it from {before.runner_up} on {these} with probability {before.power:.2f}"
+            f"by {many(before.trials, 'earlier trial')} {before.best} is the best in performance"
+            f" (P = {before.probability:.2f}; being wrong would lose {before.regret:.3f} on average); the planned trials"
+            f" would tell it from {before.runner_up} on {these} with probability {before.power:.2f}"
         )
     yield (
         f"the plan as it is finds a difference of {_size(found.these)} in performance on {these}, and of "

@@ -25,7 +25,7 @@ from flatfield.runs.scheduler import JOBS
 from flatfield.runs.traffic.lanes import bottleneck
 from flatfield.runs.traffic.servers import limits_of
 from flatfield.scoring.certainty.door import observe
-from flatfield.scoring.certainty.records import Observation
+from flatfield.scoring.certainty.records import Observation  # noqa: TC001 - msgspec
 from flatfield.scoring.forecast import VERDICT_SECONDS as GUESSED_VERDICT_SECONDS
 from flatfield.scoring.forecast import Expected, Job, Past, Subject, expect, guessed_verdict, total
 from flatfield.scoring.grading import control_names
@@ -437,7 +437,7 @@ def _fewest(most: int, reached: Callable[[int], bool]) -> int | None:
     """The least number that reaches it, if `most` does: more of anything never tells less apart."""
     if not reached(most):
         return None
-    return bisect_left(range(1, most + 1), True, key=reached) + 1
+    return bisect_left(range(1, most + 1), 1, key=lambda n: int(reached(n))) + 1
 
 
 def _before(run: Run, observations: Sequence[Observation], repeats: int) -> Before | None:
