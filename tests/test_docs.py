@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
+from flatfield.scoring.statistics.bootstrap import RESAMPLES, TASKS
 from typer.testing import CliRunner
 
 from flatfield import plugins
@@ -32,7 +33,6 @@ from flatfield.scoring.grading import grade
 from flatfield.scoring.performance import Figures
 from flatfield.scoring.published import compare_published
 from flatfield.scoring.scales import BANDS, KNOTS, letter_of
-from flatfield.scoring.statistics.bootstrap import RESAMPLES, TASKS
 from flatfield.scoring.work import MEASURES, find_anchors, per_work, relative_score
 from flatfield.tasks.access import everything
 from flatfield.tasks.config import read_config

@@ -944,20 +944,18 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Interval(Struct, frozen=True, kw_only=True):
-    """A 95% interval and the method that made it.
-
-    `chance` False: chance is not in it, for there are too few values; it is what checks that were not measured leave.
-    """
+    """A 95% interval and the method that made it; of a grade, the question that it answers."""
 
     low: float
     high: float
     method: str
-    chance: bool = True
 
 
 class Grade(Struct, frozen=True, kw_only=True):
-    """A score in 0..1 and its letter; both None for "not measured". `at_worst` is the worst letter in the interval.
+    """A score in 0..1 and its letter; both None for "not measured".
 
+    `interval` is on these tasks, `at_worst` and `at_best` are the letters at its ends; `next_interval`, of an agent's
+    means over tasks, is on the next tasks like these. `n` is the number of trials.
     `lacks`: what a cost that has none is without: a known price, or a scale, where nobody else costs anything.
     """
 
@@ -966,6 +964,8 @@ class Grade(Struct, frozen=True, kw_only=True):
     n: int = 0
     interval: Interval | None = None
     at_worst: Letter | None = None
+    at_best: Letter | None = None
+    next_interval: Interval | None = None
     note: str = ""
     lacks: Literal["price", "scale"] | None = None
 
@@ -1139,13 +1139,15 @@ class RunResult(Struct, frozen=True, kw_only=True):
     `earlier`: each agent against itself in the last run of the same tasks, where there is one. `preferences`: what
     matters to who reads it. `frozen`: the ends of its scales, where they are not those of its own agents. `pooled`: the
     other runs whose trials are in it, the newest first; `not_pooled`: which were not, a sentence each. `read_at`: when
-    it was read, in UTC.
+    it was read, in UTC. `study`: the posterior that the grades' ranges and the decision come from
+    (`scoring.certainty.door.Study`), so that it is made once.
     """
 
     run: Run
     trials: tuple[TrialRecord, ...]
     verdicts: tuple[Verdict, ...]
     grading: Grading
+    study: object | None = None
     manifest: tuple[ManifestRow, ...] = ()
     earlier: tuple[Comparison, ...] = ()
     set_aside: tuple[Verdict, ...] = ()

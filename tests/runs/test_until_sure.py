@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from flatfield.scoring.front import ERROR, looks_at, order_of, share
 from msgspec import structs
 
 from flatfield.clock import SystemClock
@@ -27,7 +28,6 @@ from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import how_often, new_run, plan, remaining
 from flatfield.runs.store.store import Store
 from flatfield.runs.until_sure import next_step
-from flatfield.scoring.front import ERROR, looks_at, order_of, share
 from flatfield.scoring.grading import grade
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything

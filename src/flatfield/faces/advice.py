@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
-from flatfield.faces.wording import UNKNOWN, dollars, letter, many, seconds
+from flatfield.faces.wording import UNKNOWN, count, dollars, letter, many, seconds
 from flatfield.runs.until_sure import ENDED
 from flatfield.scoring.answer import per_trial as means_of
 from flatfield.scoring.decision import decide
@@ -31,7 +31,7 @@ def advice(decision: Decision) -> Section:
 def candidates(decision: Decision, result: RunResult) -> Section:
     """The contenders side by side, best first; `best` is the probability of it, of those that may be chosen."""
     cards = {card.agent: card for card in result.grading.scorecards}
-    columns = ("agent", "best", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
+    columns = ("agent", "n", "best", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
     rows = []
     for one in decision.standings:
         card = cards[one.agent]
@@ -43,11 +43,11 @@ def candidates(decision: Decision, result: RunResult) -> Section:
             card.cost.letter or UNKNOWN,
         )
         best = f"{one.best:.2f}" if one.allowed else UNKNOWN
-        rows.append((card.agent, best, *grades, seconds(took), dollars(usd)))
+        rows.append((card.agent, count(card.measured), best, *grades, seconds(took), dollars(usd)))
     table = Table(
         columns=columns,
         rows=tuple(rows),
-        right=frozenset({"best", *columns[-2:]}),
+        right=frozenset({"n", "best", *columns[-2:]}),
         names=frozenset({"agent"}),
         drop=("speed", "cost", "performance"),
     )

@@ -14,7 +14,8 @@ from flatfield.runs.order import how_often
 from flatfield.runs.results import load_result, only
 from flatfield.runs.store.figures import unwatched
 from flatfield.saying import few, many
-from flatfield.scoring.grading import grade
+from flatfield.scoring.certainty.door import study_trials
+from flatfield.scoring.grading import Terms, grade_drawn
 from flatfield.scoring.performance import settled
 from flatfield.tasks.agents import fingerprint, is_control
 
@@ -155,11 +156,13 @@ def _graded(newest: RunResult, pool: _Pool) -> RunResult:
         anchors=(),
     )
     trials, verdicts = tuple(pool.trials), tuple(pool.verdicts)
+    study = study_trials(run, trials, verdicts)
     return RunResult(
         run=run,
         trials=trials,
         verdicts=verdicts,
-        grading=grade(run, trials, verdicts, weights=newest.preferences.weights),
+        grading=grade_drawn(run, trials, verdicts, Terms(weights=newest.preferences.weights), study),
+        study=study,
         preferences=newest.preferences,
         pooled=tuple(pool.runs[1:]),
         not_pooled=tuple(_left_out(pool)),

@@ -13,9 +13,10 @@ from flatfield.errors import NotFound
 from flatfield.records import Preferences, RunResult
 from flatfield.runs.order import roster
 from flatfield.runs.store.figures import unwatched
+from flatfield.scoring.certainty.door import study_trials
 from flatfield.scoring.comparing import against_earlier, read_field
 from flatfield.scoring.fairness.manifest import manifest
-from flatfield.scoring.grading import grade
+from flatfield.scoring.grading import Terms, grade_drawn
 from flatfield.scoring.performance import measure, settled
 from flatfield.scoring.scales import mean
 from flatfield.tasks.agents import is_same
@@ -107,11 +108,13 @@ def load_result(
     anchors = found.anchors
     if anchors_of:
         found, anchors = _on_scales_of(found, load_result(store, anchors_of))
+    study = study_trials(found, trials, verdicts, anchors)
     return RunResult(
         run=found,
         trials=trials,
         verdicts=verdicts,
-        grading=grade(found, trials, verdicts, weights=wanted.weights, anchors=anchors),
+        grading=grade_drawn(found, trials, verdicts, Terms(weights=wanted.weights, anchors=anchors), study),
+        study=study,
         manifest=manifest(found, trials),
         earlier=compare_with_earlier(store, found, trials, verdicts),
         set_aside=set_aside,

@@ -36,13 +36,14 @@ STALE_DAYS = 14.0
 
 
 def graded(grade: Grade) -> str:
-    """`S (n=5, ≥ C)`: the letter, how many trials it stands on, and the worst letter inside the interval."""
+    """`A (B–S)`: the letter and its range on these tasks; `A (one trial)`."""
     if grade.letter is None:
         return f"no {grade.lacks}" if grade.lacks else "not measured"
-    worst = f", ≥ {grade.at_worst}" if grade.at_worst and grade.interval else ""
     if grade.n == 1:
-        return f"{grade.letter} (one trial{worst if grade.interval and not grade.interval.chance else ''})"
-    return f"{grade.letter} (n={grade.n}{worst})"
+        return f"{grade.letter} (one trial)"
+    if grade.at_worst == grade.at_best:
+        return grade.letter
+    return f"{grade.letter} ({grade.at_worst}–{grade.at_best})"
 
 
 # The first sentence.

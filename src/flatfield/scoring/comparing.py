@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from flatfield.errors import NotFound
 from flatfield.records import Comparison, Odds
 from flatfield.scoring.certainty.door import compare as compare_draws
-from flatfield.scoring.certainty.door import observe, study
+from flatfield.scoring.certainty.door import Study, observe, study
 from flatfield.scoring.decision import on_device
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.performance import Figures, is_wrong_claim, measure
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flatfield.records import Run, RunResult, TrialRecord, Verdict
-    from flatfield.scoring.certainty.door import Study
     from flatfield.scoring.certainty.records import Observation
 
 
@@ -49,6 +48,7 @@ class Field(Struct, frozen=True, kw_only=True):
     figures: Mapping[tuple[str, str], Sequence[Figures]]
     wrong: Mapping[tuple[str, str], Sequence[bool]]
     observations: tuple[Observation, ...]
+    study: Study | None
     local: frozenset[str]
     contenders: tuple[str, ...]
 
@@ -61,8 +61,13 @@ class Side(Struct, frozen=True, kw_only=True):
     agents: tuple[str, ...]
 
 
-def read_field(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]) -> Field:
-    """The run's trials, scored; which agents run on the user's device; and which are no controls."""
+def read_field(
+    run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict], known: object | None = None
+) -> Field:
+    """The run's trials, scored; which agents run on the user's device; and which are no controls.
+
+    `known`: the posterior of its contenders, where it is there already.
+    """
     claims: dict[tuple[str, str], list[bool]] = {}
     for trial in trials:
         if trial.failure is None:
@@ -75,6 +80,7 @@ def read_field(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdi
         figures=measure(run, trials, verdicts).figures,
         wrong=claims,
         observations=observe(run, trials, verdicts),
+        study=known if isinstance(known, Study) else None,
         local=on_device(contenders, trials),
         contenders=tuple(agent.name for agent in contenders),
     )
@@ -170,20 +176,9 @@ def p_value(tasks: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float:
 
 def _odds(first: Side, second: Side, tasks: Sequence[str]) -> tuple[Odds, Odds]:
     """How sure the difference is on these tasks, and on the next one like these."""
-    kept, names = set(tasks), ("first", "second")
-    found: Study | None
-    if _kind(first, second) == "agents":
-        names = (first.agents[0], second.agents[0])
-        agents = list(dict.fromkeys((*first.field.contenders, *names)))
-        found = study([one for one in first.field.observations if one.task in kept], agents, tasks)
-    else:
-        sides = [
-            replace(one, agent=name)
-            for name, side in zip(names, (first, second), strict=True)
-            for one in side.field.observations
-            if one.task in kept and one.agent in side.agents
-        ]
-        found = study(sides, names, tasks)
+    both = _kind(first, second) == "agents"
+    names = (first.agents[0], second.agents[0]) if both else ("first", "second")
+    found = _of_one_run(first.field, names, tasks) if both else _of_two_sides(names, (first, second), tasks)
     if found is None:  # both were measured on these tasks
         raise NotFound(f"{first.name} and {second.name} have no measured trial")
     this = compare_draws(found, *names, "these")
@@ -194,9 +189,29 @@ def _odds(first: Side, second: Side, tasks: Sequence[str]) -> tuple[Odds, Odds]:
     )
 
 
+def _of_one_run(field: Field, names: tuple[str, str], tasks: Sequence[str]) -> Study | None:
+    """The posterior of all contenders on these tasks, with a control where it is one of the two."""
+    ready = field.study
+    if ready is not None and set(ready.table.tasks) == set(tasks) and set(names) <= set(ready.table.agents):
+        return ready
+    agents = list(dict.fromkeys((*field.contenders, *names)))
+    return study([one for one in field.observations if one.task in set(tasks)], agents, tasks)
+
+
+def _of_two_sides(names: tuple[str, str], sides: tuple[Side, Side], tasks: Sequence[str]) -> Study | None:
+    """The posterior of two sides alone, each as if it were one agent."""
+    found = [
+        replace(one, agent=name)
+        for name, side in zip(names, sides, strict=True)
+        for one in side.field.observations
+        if one.task in set(tasks) and one.agent in side.agents
+    ]
+    return study(found, names, tasks)
+
+
 def asked_for(result: RunResult) -> tuple[Comparison, ...]:
     """What people ask of a run: its two best agents against each other, and cloud against local."""
-    field = read_field(result.run, result.trials, result.verdicts)
+    field = read_field(result.run, result.trials, result.verdicts, result.study)
     best = result.grading.order[:2]
     pairs: list[tuple[str, str]] = [(best[0], best[1])] if len(best) > 1 else []
     if field.local and len(field.local) < len(field.contenders) and len(field.contenders) > len(Group):

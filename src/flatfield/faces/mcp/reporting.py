@@ -16,6 +16,7 @@ from flatfield.faces.wording import beginning, printable
 from flatfield.records import Preferences, Weights
 from flatfield.runs.pooling import load_pooled
 from flatfield.runs.results import load_result
+from flatfield.scoring.answer import graded
 from flatfield.scoring.decision import decide
 
 if TYPE_CHECKING:
@@ -172,7 +173,10 @@ def _card(card: Scorecard) -> Card:
 
 
 def _grade(grade: Grade) -> str | None:
-    return None if grade.letter is None or grade.score is None else f"{grade.letter} {grade.score:.2f}"
+    if grade.letter is None or grade.score is None:
+        return None
+    first, *rest = graded(grade).split(" ", 1)
+    return " ".join((first, f"{grade.score:.2f}", *rest))
 
 
 def choose(run: str, wanted: Preferences, desk: ServerDesk, task: str = "") -> Choice:

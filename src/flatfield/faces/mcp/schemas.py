@@ -388,14 +388,16 @@ class Plan(BaseModel):
 
 
 class Card(BaseModel):
-    """One agent's grades: letter and score, null where not measured; means per trial."""
+    """One agent's grades: letter, score and the letter's range on these tasks, null where not measured; means."""
 
     agent: str
     overall: str | None
     performance: str | None
     speed: str | None
     cost: str | None
-    ranks: list[int] | None = Field(description="best and worst that the certainty allows; null: a control")
+    ranks: list[int] | None = Field(
+        description="best and worst that the certainty on these tasks allows; null: a control"
+    )
     trials: int
     measured: int
     seconds: float | None

@@ -27,6 +27,7 @@ from flatfield.scoring.certainty.records import (
 )
 from flatfield.scoring.performance import ALL, device_cost, trial_scores
 from flatfield.scoring.scales import HOLDS
+from flatfield.scoring.work import Scales, scales_of
 from flatfield.tasks.agents import is_control
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flatfield.records import Anchors, Run, RunResult, TrialRecord, Verdict
+    from flatfield.scoring.certainty.ends import Ends
     from flatfield.scoring.certainty.posterior import Means, Posterior, Scale
     from flatfield.scoring.certainty.table import Table
 
@@ -45,15 +47,17 @@ SHOWN = 3
 """So many purchases are offered."""
 
 
-class Study(Struct, frozen=True, kw_only=True):
+class Study(Struct, frozen=True, kw_only=True, eq=False):
     """A posterior with what it is made of. `planned`: trials by (agent, task); those without a measure are missing.
 
-    `frozen`: the scales that are not the draws' own, by (task, "speed" or "cost").
+    `ends`: those of each cell's intervals. `frozen`: the scales that are not the draws' own, by (task, "speed" or
+    "cost").
     """
 
     observations: tuple[Observation, ...]
     table: Table
     posterior: Posterior
+    ends: Ends
     planned: Mapping[tuple[str, str], int]
     frozen: Mapping[tuple[str, str], Scale]
     seed: int
@@ -84,8 +88,25 @@ def observe(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]
 
 
 def study_run(result: RunResult, anchors: Sequence[Anchors] = (), *, seed: int = 0) -> Study | None:
-    """The posterior of a run's contenders (no controls); None where none of their trials is measured."""
-    run = result.run
+    """The posterior of a run's contenders (no controls); None where none of their trials is measured.
+
+    That which the result has already, where it is on the same scales.
+    """
+    ready = result.study
+    if isinstance(ready, Study) and ready.seed == seed and ready.frozen == _frozen(anchors):
+        return ready
+    return study_trials(result.run, result.trials, result.verdicts, anchors, seed=seed)
+
+
+def study_trials(
+    run: Run,
+    trials: Sequence[TrialRecord],
+    verdicts: Sequence[Verdict],
+    anchors: Sequence[Anchors] = (),
+    *,
+    seed: int = 0,
+) -> Study | None:
+    """The posterior of these trials of a run; None where none of its contenders' is measured."""
     controls = frozenset(run.controls) | {agent.name for agent in run.agents if is_control(agent)}
     agents = [agent.name for agent in run.agents if agent.name not in controls]
     planned = {
@@ -94,8 +115,8 @@ def study_run(result: RunResult, anchors: Sequence[Anchors] = (), *, seed: int =
         for agent in agents
         if agent in (run.rosters.get(task.id) or agents)
     }
-    observations = observe(run, result.trials, result.verdicts)
-    return study(observations, agents, [task.id for task in run.tasks], planned, anchors, seed=seed)
+    observations = observe(run, trials, verdicts)
+    return study(observations, agents, [task.id for task in run.tasks], planned, scales_of(run, anchors), seed=seed)
 
 
 def study(
@@ -103,7 +124,7 @@ def study(
     agents: Sequence[str],
     tasks: Sequence[str],
     planned: Mapping[tuple[str, str], int] | None = None,
-    anchors: Sequence[Anchors] = (),
+    scales: Sequence[Anchors] | Scales = (),
     *,
     seed: int = 0,
 ) -> Study | None:
@@ -114,23 +135,26 @@ def study(
         agents: who is compared. One that was not measured at all is left out: nothing is known of it.
         tasks: those that may count, in order.
         planned: trials that there should be by (agent, task); None: one of every task that somebody was measured on.
-        anchors: frozen ends of scales, instead of those that each draw's agents set.
+        scales: frozen ends of scales, instead of those that each draw's agents set, and the tasks' targets.
         seed: of chance; the same seed and observations give the same draws.
     """
-    return _studied(tuple(observations), (agents, tasks), planned, _frozen(anchors), seed)
+    known = scales if isinstance(scales, Scales) else Scales(frozen={(one.task, one.measure): one for one in scales})
+    ends = (_frozen(known.frozen.values()), known.targets)
+    return _studied(tuple(observations), (agents, tasks), planned, ends, seed)
 
 
 def _studied(
     observations: tuple[Observation, ...],
     names: tuple[Sequence[str], Sequence[str]],
     planned: Mapping[tuple[str, str], int] | None,
-    frozen: Mapping[tuple[str, str], Scale],
+    ends: tuple[Mapping[tuple[str, str], Scale], Mapping[tuple[str, str], float]],
     seed: int,
 ) -> Study | None:
+    from flatfield.scoring.certainty.ends import Watch
     from flatfield.scoring.certainty.posterior import posterior_of
     from flatfield.scoring.certainty.table import table_of
 
-    agents, tasks = names
+    (agents, tasks), (frozen, targets) = names, ends
     found = tuple(one for one in observations if one.agent in set(agents))
     measured = {one.agent for one in found}
     if not measured:
@@ -138,8 +162,17 @@ def _studied(
     # In the order of their names, so that the order in which they are listed changes no draw.
     table = table_of(found, sorted(measured), sorted(tasks))
     wanted = planned if planned is not None else {(agent, task): 1 for agent in measured for task in table.tasks}
-    posterior = posterior_of(table, frozen, seed=seed)
-    return Study(observations=found, table=table, posterior=posterior, planned=wanted, frozen=frozen, seed=seed)
+    watch = Watch(len(table.agents), table.tasks, table.free, targets)
+    posterior = posterior_of(table, frozen, seed=seed, watch=watch)
+    return Study(
+        observations=found,
+        table=table,
+        posterior=posterior,
+        ends=watch.found(),
+        planned=wanted,
+        frozen=frozen,
+        seed=seed,
+    )
 
 
 def certainty(found: Study, ask: Ask | None = None) -> Certainty:
@@ -300,7 +333,7 @@ def _if_missing_fail(found: Study, asked: Ask, first: int | None, *, pays: bool)
     answer = None if first is None or not pays else names[first]
     if not lacking:
         return answer
-    again = _studied((*found.observations, *lacking), (names, found.table.tasks), {}, found.frozen, found.seed)
+    again = _studied((*found.observations, *lacking), (names, found.table.tasks), {}, (found.frozen, {}), found.seed)
     if again is None:
         return answer
     standings, order = _standings(again, asked)
@@ -324,7 +357,7 @@ def _levels(means: Means, agent: int, values: Array) -> Levels:
     )
 
 
-def _frozen(anchors: Sequence[Anchors]) -> dict[tuple[str, str], Scale]:
+def _frozen(anchors: Iterable[Anchors]) -> dict[tuple[str, str], Scale]:
     from flatfield.scoring.certainty.posterior import Scale
 
     return {

@@ -28,6 +28,8 @@ LEAST_USD, USD_A_SECOND = 1e-4, 1e-6
 """A trial is never cheaper than this to buy; and of trials at no price the quicker one is bought."""
 CONTENDER = 0.05
 """Who is best with less probability is not measured on new tasks."""
+RATE, RHO = 0.5, 0.3
+"""A pass rate, and the share of a trial's variance that tasks make, where nothing is known."""
 Z = NormalDist().inv_cdf(0.975)
 
 
@@ -53,7 +55,7 @@ def power(
     return float(np.mean([normal(abs(one) / error - Z) for one in off[:: max(len(off) // 500, 1)].tolist()]))
 
 
-def least_difference(tasks: int, repeats: int, question: Question, rate: float = 0.5, rho: float = 0.3) -> float:
+def least_difference(tasks: int, repeats: int, question: Question, rate: float = RATE, rho: float = RHO) -> float:
     """Before any trial: which difference of two pass rates around `rate` would be told apart in four of five cases.
 
     `rho`: the share of a trial's variance that tasks make. On these tasks only the trials are chance; on the next,

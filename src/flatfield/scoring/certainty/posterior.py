@@ -20,7 +20,7 @@ from flatfield.scoring.certainty.rates import draw_rates
 from flatfield.scoring.scales import HOLDS, KNOTS, LEAST_USD, SPREAD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flatfield.scoring.certainty.amounts import Amounts
     from flatfield.scoring.certainty.rates import Rates
@@ -88,7 +88,12 @@ def draws_for(agents: int, tasks: int) -> int:
 
 
 def posterior_of(
-    table: Table, scales: Mapping[tuple[str, str], Scale] | None = None, *, draws: int | None = None, seed: int = 0
+    table: Table,
+    scales: Mapping[tuple[str, str], Scale] | None = None,
+    *,
+    draws: int | None = None,
+    seed: int = 0,
+    watch: Callable[[slice, Mapping[str, Array]], None] | None = None,
 ) -> Posterior:
     """The posterior of a table with at least one measured trial; the same table and seed give the same draws.
 
@@ -97,10 +102,11 @@ def posterior_of(
         scales: frozen scales by (task, "speed" or "cost"); tasks without one get those of each draw.
         draws: instead of as many as fit the size.
         seed: of chance.
+        watch: sees the draws of all cells (`draw_part`), some tasks at a time.
     """
     agents, tasks = table.score.count.shape
     chance = chance_of(agents, tasks, draws or draws_for(agents, tasks), seed)
-    return swept(table, hyper_of(table, chance), dict(scales or {}))
+    return swept(table, hyper_of(table, chance), dict(scales or {}), watch)
 
 
 def hyper_of(table: Table, chance: Chance) -> Hyper:
@@ -122,7 +128,12 @@ def hyper_of(table: Table, chance: Chance) -> Hyper:
     return Hyper(chance=chance, score=score, solved=solved, seconds=seconds, wait=wait, usd=usd)
 
 
-def swept(table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale]) -> Posterior:
+def swept(
+    table: Table,
+    hyper: Hyper,
+    scales: Mapping[tuple[str, str], Scale],
+    watch: Callable[[slice, Mapping[str, Array]], None] | None = None,
+) -> Posterior:
     """All draws of all cells, some tasks at a time, added up to the means."""
     draws, tasks = hyper.chance.tasks.shape
     agents = len(table.agents)
@@ -135,6 +146,8 @@ def swept(table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale]) -
         part = slice(start, min(start + step, tasks))
         g = hyper.chance.tasks[:, part]
         drawn = draw_part(table, hyper, scales, part)
+        if watch is not None:
+            watch(part, drawn)
         for name, values in drawn.items():
             sums[name].add(values, g if name in USUAL else None)
     mean = {name: each.total / tasks for name, each in sums.items()}
