@@ -57,7 +57,7 @@ def test_controls_are_no_contenders_and_are_not_listed(make_result: MakeResult, 
 def test_contenders_that_may_not_be_chosen_have_no_probability(make_result: MakeResult, trial: MakeTrial) -> None:
     result = make_result([trial(agent="a"), trial(agent="b", score=0.0)])
     (table,) = candidates(decide(result), result).tables
-    assert [row[:2] for row in table.rows] == [("a", "1.00"), ("b", "–")]
+    assert [row[:3] for row in table.rows] == [("a", "1", "1.00"), ("b", "1", "–")]
 
 
 def test_counted(published: RunResult, make_result: MakeResult, trial: MakeTrial) -> None:

@@ -11,7 +11,10 @@ from flatfield.scoring.answer import per_trial as means_of
 from flatfield.scoring.decision import decide
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flatfield.records import RunResult, Scorecard
+    from flatfield.scoring.certainty.records import Standing
     from flatfield.scoring.decision import Decision
 
 
@@ -29,11 +32,14 @@ def advice(decision: Decision) -> Section:
 
 
 def candidates(decision: Decision, result: RunResult) -> Section:
-    """The contenders side by side, best first; `best` is the probability of it, of those that may be chosen."""
+    """The contenders side by side; `best` is the probability of it, of those that may be chosen.
+
+    The recommended one first, then as the report ranks them; in money by what they bring.
+    """
     cards = {card.agent: card for card in result.grading.scorecards}
     columns = ("agent", "n", "best", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
     rows = []
-    for one in decision.standings:
+    for one in _in_order(decision, result):
         card = cards[one.agent]
         took, usd = means_of(card)
         grades = (
@@ -52,6 +58,16 @@ def candidates(decision: Decision, result: RunResult) -> Section:
         drop=("speed", "cost", "performance"),
     )
     return Section(title=f"Candidates in run {result.run.id}: {result.run.evaluation.title}", tables=(table,))
+
+
+def _in_order(decision: Decision, result: RunResult) -> Sequence[Standing]:
+    if decision.unit == "usd":
+        return decision.standings
+    places = {agent: place for place, agent in enumerate(result.grading.order)}
+    return sorted(
+        decision.standings,
+        key=lambda one: (one.agent != decision.recommended, places.get(one.agent, len(places))),
+    )
 
 
 def per_trial(total: float | None, card: Scorecard, result: RunResult) -> float | None:

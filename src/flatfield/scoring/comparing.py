@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from flatfield.errors import NotFound
 from flatfield.records import Comparison, Odds
-from flatfield.scoring.certainty.door import compare as compare_draws
 from flatfield.scoring.certainty.door import Study, observe, study
+from flatfield.scoring.certainty.door import compare as compare_draws
 from flatfield.scoring.decision import on_device
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.performance import Figures, is_wrong_claim, measure
