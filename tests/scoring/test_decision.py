@@ -206,6 +206,20 @@ def test_frozen_scales_are_those_of_the_decision() -> None:
     assert max(one.next.utility.mean for one in found.standings) < 0.05
 
 
+def test_unmeasured_checks_never_beat_who_did_as_well() -> None:
+    """`a` is quicker and its second check was not measured; `b` passed both."""
+    both = result({"a": (1.0, 1.0, 0.01), "b": (1.0, 9.0, 0.01)})
+    assert decide(both).recommended == "a"
+    second = Check(verifier="answer", label="y", score=1.0, reason="")
+    trials = tuple(
+        replace(trial, checks=(*trial.checks, replace(second, score=1.0 if trial.agent == "b" else None)))
+        for trial in both.trials
+    )
+    found = decide(replace(both, trials=trials, grading=grade(both.run, trials, ()), study=None))
+    assert found.recommended == "b"
+    assert reasons(found) == {"a": "not all of its checks were measured, and b did as well"}
+
+
 def test_nothing_measured_is_no_agent() -> None:
     found = decide(result({"a": (None, 1.0, 0.0)}))
     assert (found.recommended, found.probability, found.standings) == (None, None, ())

@@ -11,6 +11,8 @@ from flatfield.saying import likely
 from flatfield.scoring.certainty.door import certainty, study_run
 from flatfield.scoring.certainty.records import Ask, Bounds, Money, Reach, Regret, Standing
 from flatfield.scoring.scales import BANDS, HOLDS
+from flatfield.scoring.standing import did_as_well
+from flatfield.scoring.standing import known as known_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,8 +159,9 @@ def _facts(result: RunResult) -> Facts:
     found = study_run(result, result.frozen or result.run.anchors)
     among = tuple(name for name in cards if name in local) if result.preferences.local_only else tuple(cards)
     able = frozenset(name for name, card in cards.items() if (card.performance.score or 0.0) >= HOLDS)
+    unproven = _unproven(result, tuple(able))
     bounds = _bounds(result.preferences)
-    doing = _among(found, bounds, among, able) if found else among
+    doing = _among(found, bounds, among, able - unproven.keys()) if found else among
     known = certainty(found, Ask(measure=measure_of(result), bounds=bounds, among=doing)) if found else None
     standings = known.standings if known else ()
     field = tuple(one for one in standings if one.allowed)
@@ -173,7 +176,7 @@ def _facts(result: RunResult) -> Facts:
         standings=standings,
         field=field,
         recommended=recommended,
-        excluded=tuple(_excluded(cards, standings, among, able)),
+        excluded=tuple(_excluded(cards, standings, among, able, unproven)),
         next_trials=tuple(_next(one, result) for one in known.purchases) if known and recommended else (),
     )
 
@@ -187,6 +190,21 @@ def _among(found: Study, bounds: Bounds, among: Sequence[str], able: frozenset[s
     return doing or tuple(among)
 
 
+def _unproven(result: RunResult, names: Sequence[str]) -> dict[str, str]:
+    """Whose checks were not all measured while somebody of whom less is missing did as well, and who that is.
+
+    What is not measured never helps: such an agent never stands before the other.
+    """
+    state = known_parts(names, result.grading.cells)
+    lacking = {cell.agent for cell in result.grading.cells if cell.down > 0.0}
+    found = {}
+    for name in sorted(lacking & set(names)):
+        better = [one for one in names if one != name and did_as_well(state[one], state[name])]
+        if better:
+            found[name] = min(better)
+    return found
+
+
 def _bounds(wanted: Preferences) -> Bounds:
     return Bounds(
         min_performance=dict(BANDS)[wanted.min_performance] if wanted.min_performance else None,
@@ -196,7 +214,11 @@ def _bounds(wanted: Preferences) -> Bounds:
 
 
 def _excluded(
-    cards: Mapping[str, Scorecard], standings: Sequence[Standing], among: Sequence[str], able: frozenset[str]
+    cards: Mapping[str, Scorecard],
+    standings: Sequence[Standing],
+    among: Sequence[str],
+    able: frozenset[str],
+    unproven: Mapping[str, str],
 ) -> list[Exclusion]:
     """Who may not be recommended, and the first reason for it."""
     kept = {one.agent: one for one in standings}
@@ -213,6 +235,8 @@ def _excluded(
             reason = f"keeps to the limits with probability {likely(standing.within)}"
         elif name not in able:
             reason = "does not do the job"
+        elif name in unproven:
+            reason = f"not all of its checks were measured, and {unproven[name]} did as well"
         else:
             continue
         found.append(Exclusion(agent=name, reason=reason))
