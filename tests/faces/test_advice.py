@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def test_the_published_run_reads_like_advice(published: RunResult) -> None:
     said = in_short(published)
     assert said.title.startswith("Use gpt-5-nano: it is the best of 9 agents with probability 0.")
-    assert said.title.endswith(", and did 89% of the work in 27.1 s and for $0.00337 a trial.")
+    assert said.title.endswith(", and it did 89% of the work in 27.1 s and for $0.00337 a trial.")
     assert 5 <= len(said.points) <= 10
     assert any(point.startswith("Next is claude-3-haiku, the best with probability") for point in said.points)
     assert (
@@ -84,7 +84,7 @@ def test_all_faces_say_the_same_sentence(make_result: MakeResult, trial: MakeTri
     one = "did all of the work in 2.00 s and for $0.0100 a trial (one trial)."
     runs = {
         f"Use a: it is the only agent that was measured, and {one}": [trial(agent="a")],
-        "Use own: it is the only agent that does the job, and did all of the work in 2.00 s a trial (one trial)": [
+        "Use own: it is the only agent that does the job, and it did all of the work in 2.00 s a trial (one trial)": [
             trial(agent="own", more=unpriced),
             trial(agent="b", score=0.0),
         ],
@@ -103,7 +103,7 @@ def test_what_matters_is_the_same_on_all_faces(make_result: MakeResult, trial: M
     result = make_result([trial(agent="a"), trial(agent="b", more={"active_seconds": 9.0})])
     money = replace(result, preferences=Preferences(solved_usd=5.0, hour_usd=80.0))
     sentence = decide(money).answer
-    assert " brings about $" in sentence
+    assert " it brings about $" in sentence
     assert {face for face, text in every_face(money).items() if sentence not in text} == set()
 
 

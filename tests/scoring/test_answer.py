@@ -78,23 +78,25 @@ def said(found: RunResult, start: str) -> str:
 def test_the_sentence_names_the_agent_the_probability_and_what_it_did() -> None:
     found = decide(result({"a": (GOOD, 2.0, 0.01), "b": (HALF, 4.0, 0.05)}))
     assert found.answer == (
-        "Use a: it is the best of 2 agents with probability >0.99, and did all of the work in 2.00 s and for $0.0100 a"
-        " trial."
+        "Use a: it is the best of 2 agents with probability >0.99, and it did all of the work in 2.00 s and for $0.0100"
+        " a trial."
     )
 
 
 def test_an_agent_alone_is_the_only_one_and_may_be_compared() -> None:
     found = decide(result({"a": ([[1.0]], 2.0, 0.01)}))
     assert found.answer == (
-        "Use a: it is the only agent that was measured, and did all of the work in 2.00 s and for $0.0100 a trial (one"
-        " trial)."
+        "Use a: it is the only agent that was measured, and it did all of the work in 2.00 s and for $0.0100 a trial"
+        " (one trial)."
     )
     assert found.advice == ("To compare it with another one: flatfield eval --extend r --agents OTHER",)
 
 
 def test_who_alone_does_the_job_is_the_only_one() -> None:
     found = decide(result({"a": (HALF, 2.0, 0.01), "b": (BAD, 1.0, 0.001)}))
-    assert found.answer.startswith("Use a: it is the only agent that does the job, and did 67% of the work in 2.00 s")
+    assert found.answer.startswith(
+        "Use a: it is the only agent that does the job, and it did 67% of the work in 2.00 s"
+    )
     assert "Left out: b (does not do the job)." in found.advice
 
 
@@ -124,7 +126,7 @@ def test_the_weights_that_would_change_the_answer_are_told() -> None:
 def test_money_says_what_it_counts_and_loses_dollars() -> None:
     money = Preferences(profile="day", solved_usd=5.0, hour_usd=80.0)
     found = decide(result({"a": (GOOD, 2.0, 0.01), "b": (HALF, 4.0, 0.05)}, preferences=money))
-    assert ", brings about $4." in found.answer
+    assert ", it brings about $4." in found.answer
     assert (
         "Profile day: a solved task (all its checks passed) is worth $5, an hour of waiting costs $80." in found.advice
     )
@@ -134,7 +136,7 @@ def test_money_says_what_it_counts_and_loses_dollars() -> None:
 def test_limits_are_kept_with_a_probability() -> None:
     limits = Preferences(max_seconds=10.0, min_performance="C")
     found = decide(result({"a": (HALF, 2.0, 0.01), "b": (GOOD, 90.0, 0.05)}, preferences=limits))
-    assert found.answer.startswith("Use a: it is the only agent within the limits, and did 67%")
+    assert found.answer.startswith("Use a: it is the only agent within the limits, and it did 67%")
     assert "Left out, with the probability to keep to the limits: b (<0.01)." in found.advice
     nobody = decide(result({"a": (HALF, 2.0, 0.01)}, preferences=Preferences(max_cost_usd=0.001)))
     assert nobody.answer == (

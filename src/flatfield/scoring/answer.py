@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flatfield.saying import dollars, few, likely, many, rounded, seconds, written
@@ -30,6 +30,8 @@ LEAST_WITHIN = Bounds().least_probability
 EITHER = ": as far as this shows, take either"
 ON_FRONT = 0.1
 """Who is on the front with less probability is not named."""
+LIKELY = 0.5
+"""With less probability it is not called the best, but the one with which you lose least."""
 OLD_DAYS = 2.0
 """From this age on it is said how old measurements are, and from STALE_DAYS on how to look whether they still hold."""
 STALE_DAYS = 14.0
@@ -57,7 +59,7 @@ def answer(facts: Facts) -> str:
     chosen = next((one for one in facts.field if one.agent == facts.recommended), None)
     if chosen is not None:
         so_far = "So far, use" if unfinished(result) else "Use"
-        return f"{so_far} {chosen.agent}: {_how_good(chosen, facts)}, and {_what_it_did(chosen, facts)}."
+        return f"{so_far} {chosen.agent}: {_how_good(chosen, facts)}, and it {_what_it_did(chosen, facts)}."
     if not facts.field:
         return f"No agent to recommend: {_nearest(facts)}."
     first = facts.field[0]
@@ -78,10 +80,13 @@ def _how_good(chosen: Standing, facts: Facts) -> str:
         some = " that does the job" if any(one.agent not in facts.able for one in _others(facts)) else ""
         only = f"it is the only agent{limits or some or ' that was measured'}"
     else:
-        only = f"it is the best of {among} agents{limits} with probability {likely(chosen.best)}"
+        best = likely(chosen.best)
+        only = f"it is the best of {among} agents{limits} with probability {best}"
+        if chosen.best < LIKELY:
+            only = f"of {among} agents{limits} you lose least with it (it is the best with probability {best})"
     if facts.result.preferences.solved_usd is None:
         return only
-    return f"{only}, brings about {_signed_usd(chosen.next.utility.mean)} a task"
+    return f"{only}, it brings about {_signed_usd(chosen.next.utility.mean)} a task"
 
 
 def _others(facts: Facts) -> list[Standing]:
@@ -406,7 +411,7 @@ def _when(facts: Facts) -> Iterator[str]:
 def _age(facts: Facts) -> Iterator[str]:
     """When it was measured, which hosted agents' seconds depend on, and what to type to see whether it is still so."""
     result = facts.result
-    moments = [datetime.fromisoformat(trial.started_at) for trial in result.trials if trial.started_at]
+    moments = [moment for trial in result.trials if (moment := _moment(trial.started_at))]
     if not moments:
         return
     hosted = any(name not in facts.local for name in facts.cards)
@@ -424,8 +429,18 @@ def _age(facts: Facts) -> Iterator[str]:
         yield f"Still true? flatfield eval --resume {result.run.id} --repeats {more} {agents_option(top)}"
 
 
+def _moment(text: str) -> datetime | None:
+    """A record's moment in UTC; None where it has none, or one that cannot be read."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
 def _days(moment: datetime, now: str) -> float:
-    return (datetime.fromisoformat(now) - moment).total_seconds() / 86_400 if now else 0.0
+    read = _moment(now)
+    return (read - moment).total_seconds() / 86_400 if read else 0.0
 
 
 def _span(first: datetime, last: datetime) -> str:

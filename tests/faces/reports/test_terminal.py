@@ -238,8 +238,8 @@ def test_what_decides_fits_the_last_screen(
     trials = [trial(agent=a, task=t, score=s) for a, s in (("a", 1.0), ("b", 0.5)) for t in ("t1", "t2", "t3")]
     for result in (aimed, make_result([*trials, trial(agent="oracle")], controls=("oracle",))):
         lines = render(result).splitlines()
-        assert len(lines) < 90
-        assert len(lines) - lines.index("Results Summary") <= 30
+        assert len(lines) < 96
+        assert len(lines) - lines.index("Results Summary") <= 36
 
 
 def test_many_anchors_are_left_to_markdown(wide: RunResult, aimed: RunResult) -> None:
@@ -285,7 +285,7 @@ def test_the_published_runs_ranking_can_be_shown_alone(published: RunResult) -> 
     stream = io.StringIO()
     show_ranking(published, Console(file=stream, width=100))
     text = stream.getvalue()
-    assert len(text.splitlines()) < 40
+    assert len(text.splitlines()) <= 40
     assert "Use gpt-5-nano: it is the best of 9 agents with probability 0." in text
 
 

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from flatfield.records import Letter
 
 EPILOG = examples(
-    "flatfield pick                                       of the newest run and older ones like it",
+    "flatfield pick                                 of the newest run and older ones like it",
     "flatfield pick --min-performance A --max-seconds 30",
-    "flatfield pick --solved-usd 5 --hour-usd 80          by what it brings, in dollars per task",
-    "flatfield pick --for overnight                       as flatfield.toml says of [profiles.overnight]",
+    "flatfield pick --solved-usd 5 --hour-usd 80    by what it brings, in dollars per task",
+    "flatfield pick --for overnight                 as [profiles.overnight] of flatfield.toml says",
     "flatfield pick 20250815 --weights performance=0.8,cost=0.2 --json",
 )
 LETTERS: tuple[Letter, ...] = ("S", "A", "B", "C", "D", "F")

@@ -114,7 +114,7 @@ class GivenWeights(BaseModel):
 
 
 class GivenConstraints(BaseModel):
-    """Limits, per trial; dollars instead of weights."""
+    """Per trial; money instead of weights."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -122,8 +122,8 @@ class GivenConstraints(BaseModel):
     max_seconds: float | None = Field(None, gt=0)
     max_cost_usd: float | None = Field(None, ge=0)
     local_only: bool = False
-    solved_usd: float | None = Field(None, gt=0, description="a solved task's worth")
-    hour_usd: float | None = Field(None, ge=0, description="of waiting")
+    solved_usd: float | None = Field(None, gt=0)
+    hour_usd: float | None = Field(None, ge=0)
 
 
 def _format(given: str) -> str:
@@ -216,7 +216,7 @@ Format = Annotated[str, AfterValidator(_format), Field(description="of the text"
 TaskOrTag = Annotated[str, Field(description="task or tag; else all")]
 WeightsGiven = GivenWeights | None
 ConstraintsGiven = GivenConstraints | None
-Profile = Annotated[str, Field(description="of flatfield.toml")]
+Profile = str
 Match = Annotated[str, Field(description="glob or part of a name; * for all")]
 Within = Annotated[str, Field(description="suite:NAME or folder")]
 Side = Annotated[str, Field(description="agent, cloud, local, last")]
