@@ -21,7 +21,6 @@ import csv
 from collections import defaultdict
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
@@ -31,10 +30,6 @@ from flatfield.records import MIDPOINTS, Weights
 from flatfield.scoring.certainty.posterior import Means, Scale, posterior_of, relative_scores
 from flatfield.scoring.certainty.table import Table, tabulate
 from flatfield.scoring.certainty.utility import TIE, utility
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 Array = NDArray[np.float64]
 FAMILIES = ("probit", "lost", "flat", "even", "graded")
@@ -408,19 +403,21 @@ def permutation(table: Table, r: np.random.Generator, draws: int = 999) -> float
 
 
 def real(folder: Path, times: int) -> None:
-    """From some tasks of a published benchmark to the rest of them."""
+    """From some tasks of a published benchmark to the rest of them, of which there have to be many to be the truth."""
     print(
         "\n| benchmark | tasks | interval holds | said best (0.7-0.9): true | regret of the pick |"
         " of the highest mean | difference ± 2 se |"
     )
     print("|---|---:|---:|---:|---:|---:|---:|")
     for benchmark in ("swe-bench", "swt-bench", "gaia"):
-        agents, solved, usd = read_trials(folder / "openhands_index_trials.csv", benchmark)
+        solved, usd = read_trials(folder / "openhands_index_trials.csv", benchmark)
         for count in (10, 25, 50):
-            _real(benchmark, agents, solved, usd, count, times)
+            if solved.shape[1] < 8 * count:
+                continue
+            _real(benchmark, solved, usd, count, times)
 
 
-def _real(benchmark: str, agents: Sequence[str], solved: Array, usd: Array, count: int, times: int) -> None:
+def _real(benchmark: str, solved: Array, usd: Array, count: int, times: int) -> None:
     held: list[float] = []
     regrets: list[tuple[float, float]] = []
     said: list[tuple[float, bool]] = []
@@ -428,17 +425,19 @@ def _real(benchmark: str, agents: Sequence[str], solved: Array, usd: Array, coun
         r = np.random.default_rng([11, count, turn])
         chosen = r.permutation(solved.shape[1])
         mine, rest = chosen[:count], chosen[count:]
-        known = ~np.isnan(solved[:, mine])
-        some = r.choice(np.flatnonzero(known.any(axis=1)), size=AMONG, replace=False)
+        able = np.flatnonzero((~np.isnan(solved[:, mine])).any(axis=1) & (~np.isnan(solved[:, rest])).any(axis=1))
+        some = r.choice(able, size=AMONG, replace=False)
+        seen = solved[np.ix_(some, mine)]
+        known = ~np.isnan(seen)
         a, t = np.nonzero(known)
-        values = np.stack([solved[a, mine[t]]] * 2 + [np.full(len(a), 60.0)] * 2 + [usd[a, mine[t]]], axis=1)
-        table = table_of((a, t, values), len(agents), count)
+        passed, dollars = seen[a, t], usd[np.ix_(some, mine)][a, t]
+        values = np.stack([passed, passed, np.full(len(a), 60.0), np.full(len(a), 60.0), dollars], axis=1)
+        table = table_of((a, t, values), AMONG, count)
         means = posterior_of(table, draws=DRAWS, seed=turn).next.performance
-        true = np.nanmean(solved[:, rest], axis=1)
+        true = np.nanmean(solved[np.ix_(some, rest)], axis=1)
         low, high = np.percentile(means, [2.5, 97.5], axis=0)
-        held.extend(((low <= true) & (true <= high))[known.any(axis=1)].tolist())
-        raw = np.where(known, solved[:, mine], 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-        true, means, raw = true[some], means[:, some], raw[some]
+        held.extend(((low <= true) & (true <= high)).tolist())
+        raw = np.where(known, seen, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
         regrets.append((float(true.max() - true[means.mean(axis=0).argmax()]), float(true.max() - true[raw.argmax()])))
         best = (means >= means.max(axis=1, keepdims=True) - TIE).mean(axis=0)
         said.extend(zip(best.tolist(), (true >= true.max() - TIE).tolist(), strict=True))
@@ -455,8 +454,8 @@ def _real(benchmark: str, agents: Sequence[str], solved: Array, usd: Array, coun
     )
 
 
-def read_trials(path: Path, benchmark: str) -> tuple[list[str], Array, Array]:
-    """Agents, and agents × tasks: solved or not, and dollars; NaN where it is not known. A cost of 0 is not known."""
+def read_trials(path: Path, benchmark: str) -> tuple[Array, Array]:
+    """Agents × tasks: solved or not, and dollars; NaN where it is not known. A cost of 0 is not known."""
     rows = [row for row in csv.DictReader(path.open()) if row["benchmark"] == benchmark]
     agents = sorted({f"{row['agent']}/{row['model']}" for row in rows})
     tasks = sorted({row["instance_id"] for row in rows})
@@ -468,7 +467,7 @@ def read_trials(path: Path, benchmark: str) -> tuple[list[str], Array, Array]:
             solved[at] = float(row["resolved"])
         if row["cost_usd"] and float(row["cost_usd"]) > 0.0:
             usd[at] = float(row["cost_usd"])
-    return agents, solved, usd
+    return solved, usd
 
 
 def _normal(x: Array) -> Array:

@@ -320,7 +320,7 @@ async def test_a_spent_budget_ends_it_and_leaves_no_trial_open(desk: Desk) -> No
     assert 24 < len(desk.store.trials(run.id)) <= 32
     assert summary.not_started == {}
     assert not remaining(stored, desk.store.trials(run.id)).plans
-    assert any("until sure: the budget is spent; a0 and a1 are not told apart yet" in note for note in stored.notes)
+    assert any("until sure: the budget is spent; a0 and a1 are not told apart" in note for note in stored.notes), stored.notes
 
 
 async def test_a_round_whose_trials_fail_is_the_last(desk: Desk) -> None:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from flatfield.scoring.certainty.records import Estimate, Money, Paired, Question, Reach, Regret
-from flatfield.scoring.certainty.utility import overall, shares, tie_of, utility
+from flatfield.scoring.certainty.records import Estimate, Paired, Question, Reach, Regret
+from flatfield.scoring.certainty.utility import overall, shares, utility
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.records import Weights
     from flatfield.scoring.certainty.posterior import Means, Posterior
-    from flatfield.scoring.certainty.records import Bounds
+    from flatfield.scoring.certainty.records import Bounds, Money
 
 Array = NDArray[np.float64]
 
@@ -109,8 +109,9 @@ def paired(
     )
 
 
-def reaches(means: Means, weights: Weights, agent: int, rivals: Sequence[int]) -> tuple[Reach, ...]:
+def reaches(posterior: Posterior, weights: Weights, agent: int, rivals: Sequence[int]) -> tuple[Reach, ...]:
     """How far each weight can move before one of the rivals has the higher mean utility."""
+    means, names = posterior.next, posterior.agents
     now = shares(means, weights)
     found = []
     for i, name in enumerate(NAMES):
@@ -124,8 +125,8 @@ def reaches(means: Means, weights: Weights, agent: int, rivals: Sequence[int]) -
                 now=now[i],
                 low=low,
                 high=high,
-                below=None if below is None else str(below),
-                above=None if above is None else str(above),
+                below=None if below is None else names[below],
+                above=None if above is None else names[above],
             )
         )
     return tuple(found)
@@ -151,8 +152,3 @@ def _with(now: tuple[float, float, float], which: int, value: float) -> tuple[fl
     others = [(1.0 - value) * (now[i] / rest if rest > 0.0 else 0.5) for i in range(3)]
     others[which] = value
     return (others[0], others[1], others[2])
-
-
-def tie(measure: Weights | Money) -> float:
-    """How close to the best counts as best."""
-    return tie_of(measure)

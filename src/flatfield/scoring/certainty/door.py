@@ -10,7 +10,6 @@ import math
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from flatfield.records import Weights
 from flatfield.scoring.certainty.records import (
@@ -139,16 +138,30 @@ def study(
         scales: frozen ends of scales, instead of those that each draw's agents set, and the tasks' targets.
         seed: of chance; the same seed and observations give the same draws.
     """
+<<<<<<< HEAD
     from flatfield.scoring.certainty.ends import Watch
+=======
+    return _studied(tuple(observations), (agents, tasks), planned, _frozen(anchors), seed)
+
+
+def _studied(
+    observations: tuple[Observation, ...],
+    names: tuple[Sequence[str], Sequence[str]],
+    planned: Mapping[tuple[str, str], int] | None,
+    frozen: Mapping[tuple[str, str], Scale],
+    seed: int,
+) -> Study | None:
+>>>>>>> certainty
     from flatfield.scoring.certainty.posterior import posterior_of
     from flatfield.scoring.certainty.table import table_of
 
+    agents, tasks = names
     found = tuple(one for one in observations if one.agent in set(agents))
     measured = {one.agent for one in found}
-    kept = [agent for agent in agents if agent in measured]
-    if not kept:
+    if not measured:
         return None
     # In the order of their names, so that the order in which they are listed changes no draw.
+<<<<<<< HEAD
     table = table_of(found, sorted(kept), sorted(tasks))
     wanted = planned if planned is not None else {(agent, task): 1 for agent in kept for task in table.tasks}
     known = scales if isinstance(scales, Scales) else Scales(frozen={(one.task, one.measure): one for one in scales})
@@ -164,6 +177,12 @@ def study(
         frozen=frozen,
         seed=seed,
     )
+=======
+    table = table_of(found, sorted(measured), sorted(tasks))
+    wanted = planned if planned is not None else {(agent, task): 1 for agent in measured for task in table.tasks}
+    posterior = posterior_of(table, frozen, seed=seed)
+    return Study(observations=found, table=table, posterior=posterior, planned=wanted, frozen=frozen, seed=seed)
+>>>>>>> certainty
 
 
 def certainty(found: Study, ask: Ask | None = None) -> Certainty:
@@ -183,10 +202,7 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
         others = [a for a in order if a != first]
         pairs = tuple(choice.paired(posterior, first, other, "next", asked.measure) for other in others)
         if isinstance(asked.measure, Weights):
-            reached = tuple(
-                replace(one, below=_name(found, one.below), above=_name(found, one.above))
-                for one in choice.reaches(posterior.next, asked.measure, first, rivals)
-            )
+            reached = choice.reaches(posterior, asked.measure, first, rivals)
         bought = plan.purchases(posterior, found.table, asked.measure, allowed, SHOWN)
     return Certainty(
         ask=asked,
@@ -218,24 +234,21 @@ def compare(
 def cells(found: Study) -> dict[tuple[str, str], Levels]:
     """Every agent on every task, for letters with their range: the trials are chance, the task is fixed."""
     from flatfield.scoring.certainty.posterior import draw_tasks
-
-    return {
-        (agent, task): _levels(means, a, _overall(means))
-        for task, means in draw_tasks(found.table, found.frozen, seed=found.seed)
-        for a, agent in enumerate(found.table.agents)
-    }
-
-
-def _overall(means: Means) -> Array:
     from flatfield.scoring.certainty.utility import utility
 
-    return utility(means, Weights())
+    levels: dict[tuple[str, str], Levels] = {}
+    for task, means in draw_tasks(found.table, found.frozen, seed=found.seed):
+        values = utility(means, Weights())
+        levels |= {(agent, task): _levels(means, a, values) for a, agent in enumerate(found.table.agents)}
+    return levels
 
 
 def _standings(found: Study, asked: Ask) -> tuple[list[Standing], list[int]]:
     """By agent, and their order: by mean utility on the next task; with less missing before whom it did as well as."""
+    import numpy as np
+
     from flatfield.scoring.certainty import choice
-    from flatfield.scoring.certainty.utility import utility
+    from flatfield.scoring.certainty.utility import tie_of, utility
 
     posterior, names = found.posterior, found.posterior.agents
     values, here = utility(posterior.next, asked.measure), utility(posterior.these, asked.measure)
@@ -244,10 +257,9 @@ def _standings(found: Study, asked: Ask) -> tuple[list[Standing], list[int]]:
     allowed = [names[a] in among and kept[a] >= asked.bounds.least_probability for a in range(len(names))]
     order = _order(found, values, asked)
     rivals = [a for a in order if allowed[a]]
-    best, share = (
-        choice.best_probabilities(values, choice.tie(asked.measure)),
-        choice.best_shares(values, choice.tie(asked.measure)),
-    )
+    among_allowed = np.where(np.asarray(allowed), values, -np.inf) if any(allowed) else values
+    tie = tie_of(asked.measure)
+    best, share = choice.best_probabilities(among_allowed, tie), choice.best_shares(among_allowed, tie)
     ranks, front = choice.rank_ranges(values), choice.front_probabilities(posterior.next)
     standings = [
         Standing(
@@ -331,10 +343,10 @@ def _if_missing_fail(found: Study, asked: Ask, first: int | None, *, pays: bool)
     answer = None if first is None or not pays else names[first]
     if not lacking:
         return answer
-    again = study((*found.observations, *lacking), names, found.table.tasks, {}, seed=found.seed)
+    again = _studied((*found.observations, *lacking), (names, found.table.tasks), {}, found.frozen, found.seed)
     if again is None:
         return answer
-    standings, order = _standings(replace(again, frozen=found.frozen), asked)
+    standings, order = _standings(again, asked)
     then, paying = _first(standings, [a for a in order if standings[a].allowed], asked)
     return None if then is None or not paying else names[then]
 
@@ -363,7 +375,3 @@ def _frozen(anchors: Iterable[Anchors]) -> dict[tuple[str, str], Scale]:
         for one in anchors
         if one.best > 0.0 and one.worst > 0.0
     }
-
-
-def _name(found: Study, place: str | None) -> str | None:
-    return None if place is None else found.posterior.agents[int(place)]

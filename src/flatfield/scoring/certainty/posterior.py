@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-MOST_DRAWS, LEAST_DRAWS, MOST_VALUES = 4000, 600, 12_000_000
+MOST_DRAWS, LEAST_DRAWS, MOST_VALUES = 4000, 500, 10_000_000
 """Draws of the posterior: as many as make so many values of agent × task, within these limits."""
 AT_ONCE = 250_000
 USUAL = {"speed": 0.4, "cost": 0.4, "paid": 0.8, "wait": 0.8}
@@ -150,34 +150,46 @@ def swept(
             watch(part, drawn)
         for name, values in drawn.items():
             sums[name].add(values, g if name in USUAL else None)
-    free = table.free[None, :]
     mean = {name: each.total / tasks for name, each in sums.items()}
     ahead = {name: sums[name].ahead(hyper.chance, tasks, usual) for name, usual in USUAL.items()}
-    usd = hyper.usd
-    all_free = bool(table.free.all())
-    priced = usd is not None or all_free
-    nothing = np.where(free, 0.0, np.nan) + np.zeros_like(mean["usd"])
-    these = Means(
+    these = _these(table, hyper, mean, graded=graded)
+    following = _next(table, hyper, ahead, these, graded=graded)
+    return Posterior(agents=table.agents, tasks=table.tasks, these=these, next=following)
+
+
+def _these(table: Table, hyper: Hyper, mean: Mapping[str, Array], *, graded: bool) -> Means:
+    """The means over these tasks; an agent that is free costs 0, one of which nobody can tell NaN."""
+    free = table.free[None, :]
+    usd: Array | None = None
+    if hyper.usd is not None:
+        usd = np.where(free, 0.0, np.exp(mean["usd"]))
+    elif free.any():
+        usd = np.where(free, 0.0, np.nan) + np.zeros_like(mean["usd"])
+    return Means(
         performance=mean["score"],
         speed=mean["speed"],
         cost=mean["cost"] if graded else None,
         solved=mean["solved"],
         seconds=np.exp(mean["seconds"]),
-        usd=np.where(free, 0.0, np.exp(mean["usd"])) if usd else nothing if free.any() else None,
-        expected_usd=mean["paid"] if priced else None,
+        usd=usd,
+        expected_usd=mean["paid"] if hyper.usd is not None or free.all() else None,
         expected_wait_seconds=mean["wait"],
     )
-    following = Means(
+
+
+def _next(table: Table, hyper: Hyper, ahead: Mapping[str, Array], these: Means, *, graded: bool) -> Means:
+    """The means over tasks like these: of scores and logarithms by their own posterior, else by `ahead`."""
+    free, usd = table.free[None, :], hyper.usd
+    return Means(
         performance=hyper.score.next,
         speed=np.clip(ahead["speed"], 0.0, 1.0),
         cost=np.where(free, 1.0, np.clip(ahead["cost"], 0.0, 1.0)) if graded else None,
         solved=hyper.solved.next,
         seconds=np.exp(hyper.seconds.next),
-        usd=np.where(free, 0.0, np.exp(usd.next)) if usd else these.usd,
-        expected_usd=np.maximum(ahead["paid"], 0.0) if priced else None,
+        usd=np.where(free, 0.0, np.exp(usd.next)) if usd is not None else these.usd,
+        expected_usd=None if these.expected_usd is None else np.maximum(ahead["paid"], 0.0),
         expected_wait_seconds=np.maximum(ahead["wait"], 0.0),
     )
-    return Posterior(agents=table.agents, tasks=table.tasks, these=these, next=following)
 
 
 def draw_tasks(table: Table, scales: Mapping[tuple[str, str], Scale], *, seed: int = 0) -> Iterator[tuple[str, Means]]:

@@ -25,7 +25,10 @@ from flatfield.scoring.certainty.table import Cells
 Array = NDArray[np.float64]
 
 PRIOR = 0.6
-"""Passes, and fails, that an agent's mean has before any trial: a little more than Jeffreys's half."""
+"""Passes, and fails, that an agent's mean on these tasks has before any trial: a little more than Jeffreys's half."""
+MOST_PRIOR = 0.85
+"""And its mean on the next, with many tasks; with three it is PRIOR. So single pass/fail trials have about the exact
+coverage that they should, on average over all rates, and nowhere one far below (bench/certainty.py)."""
 LENT = 0.5
 """What all other agents together say about an agent's rho counts as much as so many of them."""
 LEAST_PHI = 0.02
@@ -78,7 +81,9 @@ def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.G
             the same tasks move together (Iman & Conover, Communications in Statistics B 11 (1982), 311).
         generator: of chance; the same one gives the same draws.
     """
-    phi = _phi(cells, spread)
+    # Repeats of the same tasks tell what trials vary by, and little about other tasks.
+    by_tasks = np.maximum((cells.count > 0.0).sum(axis=1) - 1.0, 0.0)
+    phi = _phi(cells, spread, by_tasks)
     count = order.shape[0]
     total = _posterior(cells, np.zeros_like(cells.mean), phi, TASKS_APART)
     _, share = _drawn(total, count, generator)
@@ -87,6 +92,7 @@ def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.G
     means = _means(cells, phi, share, moved, generator)
     following = np.take_along_axis(np.sort(means, axis=0), places, axis=0)
     difficulty = _logits(cells, moved)
+    phi = _phi(cells, spread, np.maximum(cells.count.sum(axis=1) - 1.0, by_tasks))
     own = _posterior(cells, difficulty, phi, FEW_TASKS_APART)
     level, share = _together(*_drawn(own, count, generator), cells, order, generator)
     between = np.clip(share * phi, 1e-4, 1.0 - 1e-4)
@@ -106,15 +112,17 @@ def logistic(x: Array) -> Array:
     return found
 
 
-def _phi(cells: Cells, spread: Array) -> Array:
-    """By agent, the variance of its trials over the largest that its mean allows; 1 where all is 0 or 1."""
+def _phi(cells: Cells, spread: Array, freedom: Array) -> Array:
+    """By agent, the variance of its trials over the largest that its mean allows; 1 where all is 0 or 1.
+
+    `freedom`: the degrees of freedom that an agent's own variance has.
+    """
     n = cells.count.sum(axis=1)
     m = (cells.count * cells.mean).sum(axis=1) / np.maximum(n, 1.0)
     largest = m * (1.0 - m)
     varies = np.maximum(largest - spread, 0.0) * n / np.maximum(n - 1.0, 1.0)
     own = np.clip(varies / np.maximum(largest, 1e-12), LEAST_PHI, 1.0)
     own = np.where(spread <= 1e-12, 1.0, own)
-    freedom = np.maximum(n - 1.0, 0.0)
     known = freedom.sum() + USUAL_FREEDOM
     usual = 1.0 if (spread <= 1e-12).all() else USUAL_PHI
     pooled = np.exp(((freedom * np.log(own)).sum() + USUAL_FREEDOM * np.log(usual)) / known)
@@ -157,7 +165,8 @@ def _means(cells: Cells, phi: Array, share: Array, moved: Array, generator: np.r
         summed += worth * np.where(mine, cells.mean - moved, 0.0).sum(axis=1)
     seen = summed / np.maximum(total, 1e-9) + moved.mean(axis=1)
     mean = np.clip(seen, 0.0, 1.0)
-    found: Array = generator.beta(PRIOR + total * mean, PRIOR + total * (1.0 - mean))
+    prior = MOST_PRIOR * total / (total + 1.2)
+    found: Array = generator.beta(prior + total * mean, prior + total * (1.0 - mean))
     return found
 
 

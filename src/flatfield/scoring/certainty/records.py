@@ -84,7 +84,7 @@ class Regret(Struct, frozen=True, kw_only=True):
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """All that is known of one agent. `best`: the probability that nobody is better by more than a hundredth.
+    """All that is known of one agent. `best`: the probability that no allowed one is better by more than a hundredth.
 
     `share`: that of being the best of all, ties shared, so that all agents' sum to 1. `rank`: 95% of its ranks on the
     next tasks; `front`: the probability that nobody matches it on performance, seconds and dollars and beats it on one.
