@@ -241,6 +241,11 @@ def figure(found: dict[str, Any], path: str, agent: str, task: str) -> float:
     return float(value)
 
 
+def test_the_answer_that_the_readme_quotes_is_the_one_of_today(published: dict[str, Any]) -> None:
+    answer = published["decision"]["answer"]
+    assert answer in " ".join((ROOT / "README.md").read_text().split())
+
+
 def test_the_worked_example_is_computed_again(published: dict[str, Any]) -> None:
     known = {"ln": math.log, "sqrt": math.sqrt, "min": min, "max": max, "__builtins__": {}}
     names: dict[str, float] = {}

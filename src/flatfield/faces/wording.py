@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flatfield.json_text import escaped, plain
-from flatfield.saying import UNKNOWN, dollars, few, many, rounded, seconds
+from flatfield.saying import UNKNOWN, dollars, few, likely, many, rounded, seconds
 from flatfield.scoring.answer import graded
 from flatfield.scoring.performance import checks_score
 
@@ -25,6 +25,7 @@ __all__ = [
     "dollars",
     "few",
     "letter",
+    "likely",
     "many",
     "many_known",
     "middle_cut",

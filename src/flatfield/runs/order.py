@@ -126,6 +126,16 @@ def how_often(run: Run) -> dict[tuple[str, str], int]:
     }
 
 
+def with_repeats(run: Run, repeats: int, only: Collection[str] = ()) -> Run:
+    """The run with so many repeats of every task at least; with `only`, of these agents."""
+    added = {task: dict(agents) for task, agents in run.added.items()}
+    for (task, agent), now in how_often(run).items():
+        if now < repeats and (not only or agent in only):
+            of_task = added.setdefault(task, {})
+            of_task[agent] = of_task.get(agent, 0) + repeats - now
+    return structs.replace(run, added=added)
+
+
 def remaining(run: Run, stored: Sequence[TrialRecord | TrialRow], only: Collection[str] = ()) -> Remaining:
     """What is missing of a run: not stored, stored as "not measured", or done with another task or agent.
 

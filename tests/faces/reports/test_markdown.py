@@ -77,7 +77,7 @@ def test_grades_places_and_controls_have_tables_of_their_own(aimed: RunResult) -
 
 def test_the_recommendation_stands_in_the_summary(aimed: RunResult) -> None:
     text = render(aimed)
-    assert "\nUse quick, overall S (n=3, ≥ D). Runner-up: slow, overall B (n=3, ≥ D).\n" in text
+    assert "\nUse quick: it is the best of 2 agents with probability 0." in text
 
 
 def test_anchors_name_their_agents(aimed: RunResult) -> None:

@@ -13,13 +13,7 @@ from flatfield.scoring.certainty.records import Ask, Bounds, Money
 from flatfield.scoring.grading import grade
 from flatfield.scoring.scales import letter_of
 from flatfield.tasks.importers.nano_agent_2025_08 import load
-<<<<<<< HEAD
-
-sys.path.insert(0, str(Path(__file__).parent))
-from made_up import observations, studied
-=======
 from tests.scoring.certainty.made_up import observations, studied
->>>>>>> certainty
 
 PERFORMANCE = Weights(performance=1.0, speed=0.0, cost=0.0)
 

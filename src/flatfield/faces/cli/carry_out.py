@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flatfield.faces.cli.common import Environment
     from flatfield.faces.live import LiveView
     from flatfield.faces.speech.speaker import Speaker
-    from flatfield.records import AgentConfig, Event, Run, RunResult, TrialPlan
+    from flatfield.records import AgentConfig, Event, Preferences, Run, RunResult, TrialPlan
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store.store import Store
     from flatfield.tasks.access import Access
@@ -38,8 +38,8 @@ class CarriedOut:
 
     `environ` is what providers look keys and addresses up in, `access` decides what may run and be sent keys.
 
-    `until_sure`: repeats are added until the order of the front is settled, so many at most. `speaker`, where there is
-    one, says what comes of it.
+    `until_sure`: repeats are added until the order of the front is settled, so many at most. `preferences`: what
+    matters to who reads the report. `speaker`, where there is one, says what comes of it.
     """
 
     project: Project
@@ -50,6 +50,7 @@ class CarriedOut:
     unsafe_commands: bool = False
     only: tuple[str, ...] = ()
     until_sure: int | None = None
+    preferences: Preferences | None = None
     speaker: Speaker | None = None
 
 

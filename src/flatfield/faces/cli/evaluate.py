@@ -12,6 +12,7 @@ import typer
 from flatfield.errors import FlatfieldError, InvalidFiles
 from flatfield.faces.cli.common import (
     AsJson,
+    For,
     WeightsOption,
     comma_list,
     environ_of,
@@ -19,6 +20,7 @@ from flatfield.faces.cli.common import (
     note,
     notes,
     parse_weights,
+    preferences,
     settings,
     write,
 )
@@ -44,12 +46,13 @@ EPILOG = examples(
     'flatfield eval my-task.md --agents "nano-*,openai-chat:qwen3@http://127.0.0.1:8080/v1"',
     "flatfield eval --resume            go on with the newest run",
     "flatfield eval --resume 20260102   go on with the run whose id begins so",
+    "flatfield eval --resume 20260102 --repeats 5 --agents a,b   more repeats, of these agents",
     "flatfield eval --extend 20260102 --agents claude-sonnet   add an agent to that run",
     "flatfield eval hop.md tasks/*.md --until-sure --budget-usd 5",
 )
 NEWEST = "newest"
 BUDGET = frozenset({"budget_usd", "budget_ignores", "budget_seconds"})
-CHANGEABLE = BUDGET | {"jobs", "judge", "judge_weight", "weights"}
+CHANGEABLE = BUDGET | {"agents", "jobs", "judge", "judge_weight", "repeats", "weights"}
 """What a resumed run may be given anew: it changes no trial that is stored."""
 EXTENDING = BUDGET | {"agents", "jobs"}
 """What a run may be given when agents are added: everything else is the same for them as for those before."""
@@ -114,6 +117,7 @@ def command(
     budget_ignores: BudgetIgnores = None,
     budget_seconds: BudgetSeconds = None,
     weights: WeightsOption = None,
+    for_: For = None,
     until_sure: UntilSure = False,
     max_repeats: MaxRepeats = None,
     skip_unready: SkipUnready = False,
@@ -141,11 +145,12 @@ def command(
         "budget_usd": budget_usd,
         "budget_ignores": comma_list(budget_ignores, "--budget-ignores"),
         "budget_seconds": budget_seconds,
-        "weights": parse_weights(weights),
     }
+    project = settings(context).project()
+    wanted = preferences(project, for_, weights=parse_weights(weights))
+    options["weights"] = wanted.weights
     chosen = {name: value for name, value in options.items() if value is not None}
     most = _most_repeats(max_repeats, until_sure=until_sure, extending=extend is not None)
-    project = settings(context).project()
     environ = environ_of(project)
     access = access_of(project, environ, everything=trust)
     store = store_of(project)
@@ -155,7 +160,7 @@ def command(
             store, extend, [*(files or []), *(["--resume"] if resume else [])], chosen, project, access
         )
     elif resume is not None:
-        run = _resumed(store, resume, files or [], chosen, project, access)
+        run, only = _resumed(store, resume, files or [], chosen, project, access)
     else:
         run = asked_run(files or [], project, access, chosen, settings(context).arguments)
     if resume is None and not ungraded and (mistakes := ungradable(run)):
@@ -170,6 +175,7 @@ def command(
         unsafe_commands=unsafe_commands,
         only=only,
         until_sure=most,
+        preferences=wanted,
     )
     named_by = "" if "judge" in chosen else str(project.folder) if resume or extend else run.evaluation.path
     judges = _judges(run.evaluation, project, named_by)
@@ -184,7 +190,7 @@ async def _carried_out(run: Run, store: Store, how: CarriedOut, voice: HeardVoic
 
     async with heard(voice) as speaker:
         summary, stopped = await carry_out(run, store, replace(how, speaker=speaker))
-        result = load_result(store, run.id)
+        result = load_result(store, run.id, preferences=how.preferences)
         _show(result, how.project, as_json=as_json)
         if speaker is not None and not stopped:
             from flatfield.faces.speech.sentences import graded
@@ -209,9 +215,11 @@ def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
 
 def _resumed(
     store: Store, resume: str, files: Sequence[str], chosen: dict[str, object], project: Project, access: Access
-) -> Run:
+) -> tuple[Run, tuple[str, ...]]:
+    """The stored run with what it is told anew, and the agents that go on, where not all do."""
     from flatfield.faces.wording import many
-    from flatfield.runs.order import foreign, of_its_store, remaining, reread
+    from flatfield.runs.order import foreign, of_its_store, remaining, reread, with_repeats
+    from flatfield.tasks.agents import select_agents
 
     if files:
         raise FlatfieldError(
@@ -228,10 +236,14 @@ def _resumed(
     run = reread(run, access)
     run = of_its_store(run, project.folder, project.roster)
     access.allow(foreign(run, project.folder))
+    names, repeats = chosen.pop("agents", None), chosen.pop("repeats", None)
+    only = tuple(agent.name for agent in select_agents(names, run.agents)) if isinstance(names, tuple) else ()
     run = _given_anew(run, chosen)
-    left = remaining(run, store.rows(run.id))
+    if isinstance(repeats, int):
+        run = with_repeats(run, repeats, only)
+    left = remaining(run, store.rows(run.id), only)
     note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
-    return run
+    return run, only
 
 
 def _given_anew(run: Run, chosen: dict[str, object]) -> Run:

@@ -9,14 +9,19 @@ import typer
 from flatfield.errors import NotFound
 from flatfield.faces.cli.common import (
     AsJson,
+    For,
     Full,
+    HourUsd,
     RunArgument,
+    SolvedUsd,
     WeightsOption,
     examples,
     parse_weights,
+    preferences,
     settings,
     write,
 )
+from flatfield.faces.storing import store_of
 
 EPILOG = examples(
     "flatfield report                                  the newest run",
@@ -40,6 +45,9 @@ def command(
     ] = "terminal",
     weights: WeightsOption = None,
     anchors: Annotated[str | None, typer.Option(metavar="RUN", help="Grade on that run's scales.")] = None,
+    solved_usd: SolvedUsd = None,
+    hour_usd: HourUsd = None,
+    for_: For = None,
     full: Full = False,
     as_json: AsJson = False,
 ) -> None:
@@ -53,9 +61,10 @@ def command(
     name = next(name for name in known if plugins.report_traits(name).is_json) if as_json else format_
     if name not in known:
         raise NotFound(f"there is no report format {name!r}; there are: {', '.join(known)}")
-    wanted = parse_weights(weights)
+    project = settings(context).project()
+    wanted = preferences(project, for_, weights=parse_weights(weights), solved_usd=solved_usd, hour_usd=hour_usd)
     renderer = plugins.load("report", name)
-    result = load_result(settings(context).store(), run, weights=wanted, anchors_of=anchors)
+    result = load_result(store_of(project), run, preferences=wanted, anchors_of=anchors)
     if plugins.report_traits(name).on_terminal:
         from flatfield.faces.drawing import open_console
 

@@ -173,10 +173,11 @@ def grades(result: RunResult) -> Section:
     """Each agent's four grades."""
     rows = tuple((card.agent, count(card.measured), *_four(card)) for card in ranked(result))
     table = Table(columns=("agent", "n", *GRADES), rows=rows, right=frozenset({"n"}), names=NAMES)
+    said = in_short(result)
     return Section(
         title="Results Summary",
-        paragraphs=in_short(result),
-        points=_without_overall(result),
+        paragraphs=(said.title,),
+        points=(*said.points, *_without_overall(result)),
         tables=(table, *control_table(result)),
     )
 

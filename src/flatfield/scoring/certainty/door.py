@@ -138,35 +138,31 @@ def study(
         scales: frozen ends of scales, instead of those that each draw's agents set, and the tasks' targets.
         seed: of chance; the same seed and observations give the same draws.
     """
-<<<<<<< HEAD
-    from flatfield.scoring.certainty.ends import Watch
-=======
-    return _studied(tuple(observations), (agents, tasks), planned, _frozen(anchors), seed)
+    known = scales if isinstance(scales, Scales) else Scales(frozen={(one.task, one.measure): one for one in scales})
+    ends = (_frozen(known.frozen.values()), known.targets)
+    return _studied(tuple(observations), (agents, tasks), planned, ends, seed)
 
 
 def _studied(
     observations: tuple[Observation, ...],
     names: tuple[Sequence[str], Sequence[str]],
     planned: Mapping[tuple[str, str], int] | None,
-    frozen: Mapping[tuple[str, str], Scale],
+    ends: tuple[Mapping[tuple[str, str], Scale], Mapping[tuple[str, str], float]],
     seed: int,
 ) -> Study | None:
->>>>>>> certainty
+    from flatfield.scoring.certainty.ends import Watch
     from flatfield.scoring.certainty.posterior import posterior_of
     from flatfield.scoring.certainty.table import table_of
 
-    agents, tasks = names
+    (agents, tasks), (frozen, targets) = names, ends
     found = tuple(one for one in observations if one.agent in set(agents))
     measured = {one.agent for one in found}
     if not measured:
         return None
     # In the order of their names, so that the order in which they are listed changes no draw.
-<<<<<<< HEAD
-    table = table_of(found, sorted(kept), sorted(tasks))
-    wanted = planned if planned is not None else {(agent, task): 1 for agent in kept for task in table.tasks}
-    known = scales if isinstance(scales, Scales) else Scales(frozen={(one.task, one.measure): one for one in scales})
-    frozen = _frozen(known.frozen.values())
-    watch = Watch(len(table.agents), table.tasks, table.free, known.targets)
+    table = table_of(found, sorted(measured), sorted(tasks))
+    wanted = planned if planned is not None else {(agent, task): 1 for agent in measured for task in table.tasks}
+    watch = Watch(len(table.agents), table.tasks, table.free, targets)
     posterior = posterior_of(table, frozen, seed=seed, watch=watch)
     return Study(
         observations=found,
@@ -177,12 +173,6 @@ def _studied(
         frozen=frozen,
         seed=seed,
     )
-=======
-    table = table_of(found, sorted(measured), sorted(tasks))
-    wanted = planned if planned is not None else {(agent, task): 1 for agent in measured for task in table.tasks}
-    posterior = posterior_of(table, frozen, seed=seed)
-    return Study(observations=found, table=table, posterior=posterior, planned=wanted, frozen=frozen, seed=seed)
->>>>>>> certainty
 
 
 def certainty(found: Study, ask: Ask | None = None) -> Certainty:
@@ -343,7 +333,7 @@ def _if_missing_fail(found: Study, asked: Ask, first: int | None, *, pays: bool)
     answer = None if first is None or not pays else names[first]
     if not lacking:
         return answer
-    again = _studied((*found.observations, *lacking), (names, found.table.tasks), {}, found.frozen, found.seed)
+    again = _studied((*found.observations, *lacking), (names, found.table.tasks), {}, (found.frozen, {}), found.seed)
     if again is None:
         return answer
     standings, order = _standings(again, asked)
