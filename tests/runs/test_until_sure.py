@@ -314,13 +314,13 @@ async def test_an_interrupted_round_is_finished_by_resuming(desk: Desk) -> None:
 async def test_a_spent_budget_ends_it_and_leaves_no_trial_open(desk: Desk) -> None:
     prices = Prices({"fake-model": Price(input_mtok=100.0, output_mtok=0.0, source="test")})  # one cent a trial
     async with FakeChat(passing(GOOD)) as good, FakeChat(passing(BAD)) as bad:
-        run = desk.run([good, bad], budget_usd=0.30)
+        run = desk.run([good, bad], budget_usd=0.26)
         summary = await desk.evaluate(run, 20, prices=prices)
     stored = desk.store.load_run(run.id)
-    assert 24 < len(desk.store.trials(run.id)) <= 32
+    assert 24 < len(desk.store.trials(run.id)) <= 28
     assert summary.not_started == {}
     assert not remaining(stored, desk.store.trials(run.id)).plans
-    assert any("until sure: the budget is spent; a0 and a1 are not told apart" in note for note in stored.notes), stored.notes
+    assert any("until sure: the budget is spent; a0 and a1 are not told apart" in note for note in stored.notes)
 
 
 async def test_a_round_whose_trials_fail_is_the_last(desk: Desk) -> None:
