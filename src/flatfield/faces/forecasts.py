@@ -171,7 +171,7 @@ def separating(found: Separation) -> Iterator[str]:
     if before is not None:
         yield (
             f"by {many(before.trials, 'earlier trial')} {before.best} is the best in performance"
-            f" (P = {before.probability:.2f}; being wrong would lose {before.regret:.3f} on average); the planned trials"
+            f" (P = {before.probability:.2f}; being wrong would lose {before.regret:.3f} on average); the planned ones"
             f" would tell it from {before.runner_up} on {these} with probability {before.power:.2f}"
         )
     yield (

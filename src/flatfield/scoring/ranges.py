@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from flatfield.records import Interval
+from flatfield.records import Grade, Interval
 from flatfield.scoring.scales import blended, capped, exact, letter_of
 from flatfield.scoring.scorecards import counts_dearest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from flatfield.records import Cell, Grade, ScaleGrade, Scorecard, Weights
+    from flatfield.records import Cell, ScaleGrade, Scorecard, Weights
     from flatfield.scoring.certainty.door import Study
     from flatfield.scoring.certainty.posterior import Means
 
@@ -36,12 +36,16 @@ def ranged(grade: Grade, ends: tuple[float, float] | None, ahead: tuple[float, f
     if grade.score is None or ends is None:
         return grade
     these = _interval(grade.score, ends, THESE)
-    return replace(
-        grade,
+    return Grade(
+        score=grade.score,
+        letter=grade.letter,
+        n=grade.n,
         interval=these,
         at_worst=letter_of(these.low),
         at_best=letter_of(these.high),
         next_interval=None if ahead is None else _interval(grade.score, ahead, NEXT),
+        note=grade.note,
+        lacks=grade.lacks,
     )
 
 
