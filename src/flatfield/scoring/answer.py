@@ -231,7 +231,8 @@ def _asked(facts: Facts) -> Iterator[str]:
             for name, share in zip(("performance", "speed", "cost"), shares, strict=True)
             if share
         )
-        yield f"{profile or 'Asked for: '}{few(parts)}."
+        limits = f"; {_limits(facts)}" if profile and _limits(facts) else ""
+        yield f"{profile or 'Asked for: '}{few(parts)}{limits}."
     elif profile:
         yield f"{profile}{_limits(facts)}."
 
