@@ -9,7 +9,7 @@ import pytest
 from flatfield.records import AgentConfig, Check, Evaluation, Preferences, Run, Task, TrialRecord, Weights
 from flatfield.runs.pooling import load_pooled
 from flatfield.runs.store.store import Store
-from flatfield.scoring.decision import decide
+from flatfield.scoring.decision import decide, planned
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:
@@ -125,3 +125,10 @@ async def test_of_one_task_older_runs_add_that_task_alone(keep: Callable[..., Aw
     store = await keep(3, {"a": {"t": [1.0], "v": [1.0]}})
     found = load_pooled(store, task="t")
     assert ({one.task for one in found.trials}, len(found.pooled)) == ({"t"}, 1)
+
+
+async def test_repeats_are_counted_in_the_run_that_is_gone_on_with(keep: Callable[..., Awaitable[Store]]) -> None:
+    await keep(1, {"a": {"t": [1.0, 0.0, 1.0]}, "b": {"t": [1.0]}})
+    store = await keep(2, {"a": {"t": [1.0, 0.0]}})
+    found = load_pooled(store)
+    assert (planned(found, ["a"]), planned(found, ["b"])) == (2, 0)

@@ -265,7 +265,10 @@ def _command(one: Purchase, result: RunResult) -> str:
         return f"flatfield eval --resume {run.id}"
     if one.kind == "tasks":
         return f"flatfield eval NEW-TASK.md {agents_option(one.agents)}"
-    repeats = planned(result, one.agents) + one.each
+    now = planned(result, one.agents)
+    if not now:
+        return f"flatfield eval --extend {run.id} {agents_option(one.agents)}"
+    repeats = now + one.each
     return f"flatfield eval --resume {run.id} --repeats {repeats} {agents_option(one.agents)}"
 
 
@@ -276,8 +279,10 @@ def agents_option(names: Sequence[str]) -> str:
 
 
 def planned(result: RunResult, agents: Sequence[str]) -> int:
-    """The most repeats of a task that one of the agents has in the plan."""
+    """The most repeats of a task that one of the agents has in the run (of a pool: has done in it)."""
     run = result.run
+    if result.pooled:
+        return max((one.repeat for one in result.trials if one.run == run.id and one.agent in agents), default=0)
     return max(
         (run.repeats.get(task.id, 1) + run.added_to(task.id, name) for task in run.tasks for name in agents), default=1
     )
