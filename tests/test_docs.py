@@ -30,10 +30,10 @@ from flatfield.runs.proof import check_tasks
 from flatfield.runs.store.store import Store
 from flatfield.runs.world import Outside
 from flatfield.scoring.grading import grade
+from flatfield.scoring.looks import ALIKE, LEAST_POWER, LEAST_REGRET
 from flatfield.scoring.performance import Figures
 from flatfield.scoring.published import compare_published
 from flatfield.scoring.scales import BANDS, KNOTS, letter_of
-from flatfield.scoring.statistics.bootstrap import RESAMPLES, TASKS
 from flatfield.scoring.work import MEASURES, find_anchors, per_work, relative_score
 from flatfield.tasks.access import everything
 from flatfield.tasks.config import read_config
@@ -270,6 +270,11 @@ def figure(found: dict[str, Any], path: str, agent: str, task: str) -> float:
     return float(value)
 
 
+def test_the_answer_that_the_readme_quotes_is_the_one_of_today(published: dict[str, Any]) -> None:
+    answer = published["decision"]["answer"]
+    assert answer in " ".join((ROOT / "README.md").read_text().split())
+
+
 def test_the_worked_example_is_computed_again(published: dict[str, Any]) -> None:
     known = {"ln": math.log, "sqrt": math.sqrt, "min": min, "max": max, "__builtins__": {}}
     names: dict[str, float] = {}
@@ -298,7 +303,7 @@ def test_the_tables_of_the_worked_example_are_the_reports(published: dict[str, A
         blend = 0.5 * scores[0] + 0.25 * scores[1] + 0.25 * scores[2]
         assert [float(text) for text in stated] == pytest.approx([*scores, blend], abs=0.00005)
     card = next(row for row in published["scorecards"] if row["agent"] == "gpt-5-mini")
-    assert (card["overall"]["at_worst"], card["performance"]["at_worst"], card["rank"]) == ("D", "D", [1, 9])
+    assert (card["overall"]["at_worst"], card["performance"]["at_worst"], card["rank"]) == ("C", "C", [1, 7])
 
 
 def test_what_is_said_of_published_figures_is_so() -> None:
@@ -338,8 +343,8 @@ def test_bands_knots_and_constants_are_the_codes() -> None:
     assert ", ".join(bands) in text
     for letter, middle in MIDPOINTS.items():
         assert re.search(rf"\b{letter} {f'{middle:g}'[1:]}0?\b", text), letter
-    assert f"{RESAMPLES:,} resamples" in text
-    assert f"{TASKS} tasks or more" in text
+    assert f"loses less than {ALIKE:g} on average; or when being wrong costs less than {LEAST_REGRET:g}" in text
+    assert f"with a probability below {LEAST_POWER:g}" in text
 
 
 def quoted(text: str) -> set[str]:

@@ -224,6 +224,23 @@ class Weights(Struct, frozen=True, kw_only=True):
     cost: float = 0.25
 
 
+class Preferences(Struct, frozen=True, kw_only=True):
+    """What matters to who asks which agent to use; `profile` names it in flatfield.toml, "" where it stands in none.
+
+    By weights (None: the run's own), or in money: what a solved task is worth and what an hour of waiting costs, in
+    dollars. Then the limits that an agent has to keep to; None: no such limit.
+    """
+
+    profile: str = ""
+    weights: Weights | None = None
+    solved_usd: float | None = None
+    hour_usd: float | None = None
+    min_performance: Letter | None = None
+    max_seconds: float | None = None
+    max_cost_usd: float | None = None
+    local_only: bool = False
+
+
 class Evaluation(Struct, frozen=True, kw_only=True):
     """A higher order prompt: which agents, how often, how graded.
 
@@ -969,20 +986,18 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Interval(Struct, frozen=True, kw_only=True):
-    """A 95% interval and the method that made it.
-
-    `chance` False: chance is not in it, for there are too few values; it is what checks that were not measured leave.
-    """
+    """A 95% interval and the method that made it; of a grade, the question that it answers."""
 
     low: float
     high: float
     method: str
-    chance: bool = True
 
 
 class Grade(Struct, frozen=True, kw_only=True):
-    """A score in 0..1 and its letter; both None for "not measured". `at_worst` is the worst letter in the interval.
+    """A score in 0..1 and its letter; both None for "not measured".
 
+    `interval` is on these tasks, `at_worst` and `at_best` are the letters at its ends; `next_interval`, of an agent's
+    means over tasks, is on the next tasks like these. `n` is the number of trials.
     `lacks`: what a cost that has none is without: a known price, or a scale, where nobody else costs anything.
     """
 
@@ -991,6 +1006,8 @@ class Grade(Struct, frozen=True, kw_only=True):
     n: int = 0
     interval: Interval | None = None
     at_worst: Letter | None = None
+    at_best: Letter | None = None
+    next_interval: Interval | None = None
     note: str = ""
     lacks: Literal["price", "scale"] | None = None
 
@@ -1114,15 +1131,23 @@ class Grading(Struct, frozen=True, kw_only=True):
     asked: Weights | None = None
 
 
-class Comparison(Struct, frozen=True, kw_only=True):
-    """Two sides on the same tasks: `first` minus `second`, in performance (-1..1), with a 95% interval.
+class Odds(Struct, frozen=True, kw_only=True):
+    """How sure a difference is: its 95% interval, and the probability that it is above 0."""
 
-    `kind` "runs": the same agent in two runs. `probability`: of the first being the better; None with the interval
-    where there are too few tasks and trials, and alone where checks were not measured: `left_open` is how much lower
-    and higher the difference may be for these, and the interval holds it. `tasks`: ids of those that both did,
-    unchanged; `left_out`: of those that one did otherwise or not at all. `trials`: how many of each side were measured
-    on them; `claims` and `wrong_claims` are those of a scorecard. Scores are means over tasks; seconds and dollars too,
-    of means per trial; dollars over the tasks where both sides' are known, if any.
+    low: float
+    high: float
+    probability: float
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """Two sides on the same tasks: `first` minus `second`, in performance (-1..1).
+
+    `kind` "runs": the same agent in two runs. `these`: how sure the difference is on these tasks, `next`: on the next
+    task like these; `p_value`: how probable one as large would be if the two were the same, by permuting the trials of
+    each task. `left_open` is how much lower and higher the difference may be for checks that were not measured.
+    `tasks`: ids of those that both did, unchanged; `left_out`: of those that one did otherwise or not at all. `trials`:
+    how many of each side were measured on them; `claims` and `wrong_claims` are those of a scorecard. Scores are means
+    over tasks; seconds and dollars too, of means per trial; dollars over the tasks where both sides' are known, if any.
     """
 
     kind: Literal["agents", "groups", "runs"]
@@ -1133,12 +1158,13 @@ class Comparison(Struct, frozen=True, kw_only=True):
     tasks: tuple[str, ...]
     left_out: tuple[str, ...]
     trials: tuple[int, int]
-    verdict: Literal["first", "second", "too close to call", "too few to say"]
+    verdict: Literal["first", "second", "too close to call"]
     first_score: float
     second_score: float
     difference: float
-    interval: Interval | None = None
-    probability: float | None = None
+    these: Odds
+    next: Odds
+    p_value: float
     first_seconds: float | None = None
     second_seconds: float | None = None
     first_usd: float | None = None
@@ -1148,41 +1174,27 @@ class Comparison(Struct, frozen=True, kw_only=True):
     left_open: tuple[float, float] = (0.0, 0.0)
 
 
-class Exclusion(Struct, frozen=True, kw_only=True):
-    """An agent that a decision left out, and why."""
-
-    agent: str
-    reason: str
-
-
-class Decision(Struct, frozen=True, kw_only=True):
-    """Which agent to use: recommended, runner-up, why, how sure, and what was left out.
-
-    `answer` is the sentence that all faces say; `caveats` are what has to be said with it, a sentence each.
-    """
-
-    run: str
-    recommended: str | None
-    runner_up: str | None
-    reasons: tuple[str, ...]
-    confidence: str
-    front: tuple[str, ...] = ()
-    excluded: tuple[Exclusion, ...] = ()
-    answer: str = ""
-    caveats: tuple[str, ...] = ()
-
-
 class RunResult(Struct, frozen=True, kw_only=True):
     """A run with all that was recorded of it: what reports and decisions are made of.
 
     `verdicts` are those that count; `set_aside` the others: earlier ones, and those of judges outside the panel.
-    `earlier`: each agent against itself in the last run of the same tasks, where there is one.
+    `earlier`: each agent against itself in the last run of the same tasks, where there is one. `preferences`: what
+    matters to who reads it. `frozen`: the ends of its scales, where they are not those of its own agents. `pooled`: the
+    other runs whose trials are in it, the newest first; `not_pooled`: which were not, a sentence each. `read_at`: when
+    it was read, in UTC. `study`: the posterior that the grades' ranges and the decision come from
+    (`scoring.certainty.door.Study`), so that it is made once.
     """
 
     run: Run
     trials: tuple[TrialRecord, ...]
     verdicts: tuple[Verdict, ...]
     grading: Grading
+    study: object | None = None
     manifest: tuple[ManifestRow, ...] = ()
     earlier: tuple[Comparison, ...] = ()
     set_aside: tuple[Verdict, ...] = ()
+    preferences: Preferences = field(default_factory=Preferences)
+    frozen: tuple[Anchors, ...] = ()
+    pooled: tuple[str, ...] = ()
+    not_pooled: tuple[str, ...] = ()
+    read_at: str = ""

@@ -65,6 +65,13 @@ def written(value: float) -> str:
     return text.rstrip("0").rstrip(".")
 
 
+def likely(probability: float) -> str:
+    """`0.73`; never 0 or 1, which nothing is."""
+    if probability > 0.99:
+        return ">0.99"
+    return "<0.01" if probability < 0.01 else f"{probability:.2f}"
+
+
 def many(number: int, thing: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

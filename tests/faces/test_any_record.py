@@ -28,6 +28,7 @@ from flatfield.faces.mcp.reporting import choose, report_of
 from flatfield.records import (
     AgentConfig,
     Evaluation,
+    Preferences,
     Reply,
     Run,
     RunResult,
@@ -283,7 +284,7 @@ def look(cli: Cli, project: Path, trial: TrialRecord | None) -> None:
     )
     asks: list[Callable[[], BaseModel]] = [
         *(partial(report_of, RUN, form, desk) for form in ("markdown", "json", "csv")),
-        partial(choose, RUN, None, None, desk),
+        partial(choose, RUN, Preferences(), desk),
         partial(evaluations.status, RUN, desk),
     ]
     for ask in asks:

@@ -55,7 +55,7 @@ def test_every_trial_once_whatever_the_order_of_the_files(
 def test_the_order_is_shuffled_by_the_seed_and_the_same_on_every_machine() -> None:
     trials = [(t.agent, t.task, t.repeat) for t in plan(run_of(["a", "b"], ["x", "y"], [2, 1], seed=7))]
     assert trials == [
-        ("b", "y", 1), ("b", "x", 1), ("a", "x", 1), ("a", "y", 1), ("b", "x", 2), ("a", "x", 2),
+        ("b", "y", 1), ("a", "x", 1), ("a", "y", 1), ("b", "x", 1), ("a", "x", 2), ("b", "x", 2),
     ]  # fmt: skip
     orders = {plan(run_of(["a", "b"], ["x", "y"], [2, 1], seed)) for seed in range(20)}
     assert len(orders) > 10
@@ -65,6 +65,17 @@ def test_a_run_that_ends_early_has_tried_all_agents_equally_often() -> None:
     trials = plan(run_of(["a", "b", "c"], ["x", "y"], [3, 3], seed=1))
     for end in range(6, len(trials) + 1, 6):
         assert len(set(Counter((t.agent, t.task) for t in trials[:end]).values())) == 1
+
+
+def test_no_agent_gets_the_quiet_hours() -> None:
+    """Whenever one looks into a repeat, all agents have done the same share of it, give or take a trial."""
+    tasks = [f"t{n}" for n in range(12)]
+    for seed in range(5):
+        trials = plan(run_of(["a", "b", "c"], tasks, [2] * 12, seed=seed))
+        for end in range(1, len(trials) + 1):
+            done = Counter({"a": 0, "b": 0, "c": 0}) + Counter(t.agent for t in trials[:end])
+            counts = [done[name] for name in "abc"]
+            assert max(counts) - min(counts) <= 2
 
 
 def test_how_often_is_said_by_the_command_line_then_the_task_then_the_evaluation() -> None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from flatfield.errors import NotFound
-from flatfield.records import Check, Failure, Run, TrialRecord, Weights
+from flatfield.records import Check, Failure, Preferences, Run, TrialRecord, Weights
 from flatfield.runs.order import plan, unmeasured
 from flatfield.runs.results import load_result
 from flatfield.runs.store.store import Store
@@ -51,7 +51,9 @@ async def test_grades_are_computed_from_records(tmp_path: Path, make_run: Callab
     assert speed["fast"] == "S"
     assert speed["slow"] == "F"
     assert result.manifest[0].heading == "context"
-    only_work = load_result(Store(tmp_path), run.id, weights=Weights(performance=1, speed=0, cost=0))
+    only_work = load_result(
+        Store(tmp_path), run.id, preferences=Preferences(weights=Weights(performance=1, speed=0, cost=0))
+    )
     assert {card.overall.letter for card in only_work.grading.scorecards} == {"S"}
 
 

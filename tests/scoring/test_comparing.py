@@ -8,8 +8,12 @@ import pytest
 
 from flatfield.errors import NotFound
 from flatfield.faces.comparisons import claims, points, sentence
-from flatfield.records import AgentConfig, Check, Comparison, Evaluation, Run, Task, TrialRecord
-from flatfield.scoring.comparing import Field, against_earlier, compare, read_field, side_of
+from flatfield.records import AgentConfig, Check, Comparison, Evaluation, Run, RunResult, Task, TrialRecord
+from flatfield.scoring.certainty.door import compare as certainty_compare
+from flatfield.scoring.certainty.door import study_run
+from flatfield.scoring.comparing import Field, against_earlier, compare, p_value, read_field, side_of
+from flatfield.scoring.grading import grade
+from flatfield.tasks.importers.nano_agent_2025_08 import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,30 +64,60 @@ MIXED = [[1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
 def test_a_clear_lead_in_one_sentence(field: Callable[..., Field]) -> None:
     found = pair(field({"good": [[1.0] * 5] * 8, "slow": [[0.2] * 5] * 8}, {"good": 0.031}), "good", "slow")
     assert (found.verdict, found.kind, found.tasks) == ("first", "agents", tuple(f"t{n}" for n in range(8)))
+    assert found.p_value == 0.0001
+    assert 0.5 < found.these.low < 0.8 < found.these.high < 0.95
+    assert found.next.low <= found.these.low
     said = sentence(found)
-    assert said.startswith("good did 80 points more of the work than slow (95 %: 6")
-    assert said.endswith("better with probability >0.99; 8 tasks × 5) at 3.1× the cost and in 0.5× the time.")
+    assert said.startswith("good did 80 points more of the work than slow (on these tasks ")
+    assert "better with probability >0.99; on the next task like these with >0.99; permutation test p < 0.001;" in said
+    assert said.endswith("; 8 tasks × 5) at 3.1× the cost and in 0.5× the time.")
     assert pair(field({"good": [[1.0] * 5] * 8, "slow": [[0.2] * 5] * 8}), "slow", "good").verdict == "second"
 
 
 def test_equals_are_too_close_to_call(field: Callable[..., Field]) -> None:
     found = pair(field({"a": MIXED, "b": MIXED}), "a", "b")
-    assert (found.verdict, found.difference, found.probability) == ("too close to call", 0.0, 0.5)
-    assert sentence(found).startswith("Too close to call: a did as much of the work as b (95 %: -")
+    assert (found.verdict, found.difference, found.p_value) == ("too close to call", 0.0, 1.0)
+    assert 0.4 < found.these.probability < 0.6
+    assert sentence(found).startswith("Too close to call: a did as much of the work as b (on these tasks -")
     assert sentence(found).endswith("at the same cost and in the same time.")
 
 
-def test_one_trial_each_says_too_little(field: Callable[..., Field]) -> None:
+def test_one_trial_each_is_wide_and_says_so(field: Callable[..., Field]) -> None:
     found = pair(field({"a": [[1.0]], "b": [[0.0]]}), "a", "b")
-    assert (found.verdict, found.interval, found.probability) == ("too few to say", None, None)
-    assert "(1 task × 1)" in sentence(found)
-    assert sentence(found).endswith("; that is too little to say which is better.")
+    assert (found.verdict, found.p_value) == ("too close to call", 1.0)
+    assert found.these.high - found.these.low > 0.5
+    assert 0.5 < found.these.probability < 0.99
+    assert "; 1 task × 1)" in sentence(found)
 
 
-def test_one_task_with_repeats_speaks_of_its_trials(field: Callable[..., Field]) -> None:
-    found = pair(field({"a": [[1.0] * 20], "b": [[0.0] * 20]}), "a", "b")
-    assert (found.verdict, found.interval and found.interval.method) == ("first", "of the trials of these tasks")
-    assert pair(field({"a": [[1.0, 1.0, 0.0]], "b": [[0.0] * 3]}), "a", "b").verdict == "too close to call"
+def test_a_difference_that_is_likely_but_not_sure_is_called_so(field: Callable[..., Field]) -> None:
+    found = pair(field({"a": [[1.0, 1.0]] * 3, "b": [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]}), "a", "b")
+    assert (found.verdict, found.these.probability > 0.9) == ("too close to call", True)
+    assert sentence(found).startswith("Likely, not sure: a did 33 points more of the work than b")
+
+
+def test_the_permutation_test_is_that_of_the_books() -> None:
+    """Fisher's: 1 of the 20 splits of three and three is as large to one side, and 1 to the other."""
+    assert p_value([([1.0, 1.0, 1.0], [0.0, 0.0, 0.0])]) == pytest.approx(0.1, abs=0.015)
+    signs = [([1.0], [0.0])] * 5
+    assert p_value(signs) == pytest.approx(2 / 2**5, abs=0.01)
+    assert p_value([([0.5], [0.5])]) == 1.0
+
+
+def test_two_agents_are_compared_as_the_decision_sees_them(published: RunResult) -> None:
+    field = read_field(published.run, published.trials, ())
+    found = pair(field, "gpt-5-nano", "claude-3-haiku")
+    study = study_run(published)
+    assert study is not None
+    seen = certainty_compare(study, "gpt-5-nano", "claude-3-haiku", "next")
+    assert (found.next.low, found.next.high) == (seen.difference.low, seen.difference.high)
+
+
+@pytest.fixture(scope="module")
+def published() -> RunResult:
+    imported = load()
+    grading = grade(imported.run, imported.trials, ())
+    return RunResult(run=imported.run, trials=imported.trials, verdicts=(), grading=grading)
 
 
 def test_cloud_against_local_goes_by_price_and_leaves_controls_out(field: Callable[..., Field]) -> None:
@@ -136,8 +170,8 @@ def test_checks_that_were_not_measured_widen_the_difference(make_trial: Callable
         repeats={},
     )
 
-    def against(second: float | None, repeats: int = 20) -> Comparison:
-        scores: dict[str, tuple[float | None, ...]] = {"a": (1.0, second), "b": (0.5, 0.4)}
+    def against(second: float | None) -> Comparison:
+        scores: dict[str, tuple[float | None, ...]] = {"a": (1.0, second), "b": (0.6, 0.5)}
         trials = [
             make_trial(
                 agent=agent,
@@ -149,19 +183,13 @@ def test_checks_that_were_not_measured_widen_the_difference(make_trial: Callable
                 ),
             )
             for agent in "ab"
-            for task in range(8 if repeats > 1 else 1)
-            for repeat in range(1, repeats + 1)
+            for task in range(8)
+            for repeat in range(1, 21)
         ]
         return pair(read_field(run, trials, ()), "a", "b")
 
     known, lacking = against(0.88), against(None)
-    assert known.difference == lacking.difference == pytest.approx(0.49)
-    assert known.interval is not None
-    assert lacking.interval is not None
+    assert known.difference == lacking.difference == pytest.approx(0.39)
     assert (known.verdict, lacking.verdict) == ("first", "too close to call")
-    assert lacking.interval.low == pytest.approx(known.interval.low - 0.44)
-    assert lacking.probability is None
-    assert "with what checks leave that were not measured; 8 tasks × 20)" in sentence(lacking)
-    alone = against(None, repeats=1)
-    assert (alone.interval, alone.verdict) == (None, "too few to say")
-    assert "(5 to 55 by the checks that were not measured; 1 task × 1)" in sentence(alone)
+    assert list(lacking.left_open) == pytest.approx([0.44, 0.06])
+    assert ", give or take 44 for checks that were not measured, " in sentence(lacking)

@@ -1,12 +1,14 @@
-"""Which agent: the best within the limits, the reasons, the honesty about certainty, and who was left out."""
+"""Which agent: what the posterior says by weights and in money, within limits, and what may never happen."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from msgspec import structs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from flatfield.records import (
     AgentConfig,
@@ -14,21 +16,24 @@ from flatfield.records import (
     Check,
     Evaluation,
     Failure,
+    Preferences,
     Run,
     RunResult,
     Task,
     TrialRecord,
     Weights,
 )
-from flatfield.scoring.decision import Constraints, decide, within
+from flatfield.scoring.decision import Decision, decide, on_device
 from flatfield.scoring.grading import grade
+from flatfield.scoring.scales import HOLDS
 from flatfield.tasks.importers.nano_agent_2025_08 import load
-from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-Figures = tuple[float | None, float, float | None]
+Score = float | None
+Figures = tuple["Score | Callable[[int], Score]", float, float | None]
+"""An agent's score on each task (None: the harness failed), its seconds and its dollars."""
 
 
 @cache
@@ -38,8 +43,7 @@ def published() -> RunResult:
     return RunResult(run=imported.run, trials=imported.trials, verdicts=(), grading=grading)
 
 
-def result(agents: Mapping[str, Figures], tasks: int = 6) -> RunResult:
-    """Each agent with the same score (None: the harness failed), seconds and dollars on every task."""
+def result(agents: Mapping[str, Figures], tasks: int = 6, repeats: int = 1, **wanted: Any) -> RunResult:
     run = Run(
         id="r",
         created_at="",
@@ -48,333 +52,227 @@ def result(agents: Mapping[str, Figures], tasks: int = 6) -> RunResult:
         agents=tuple(
             AgentConfig(name=name, provider="noop" if name == "noop" else "openai", model="m") for name in agents
         ),
-        repeats={},
+        repeats={f"t{n}": repeats for n in range(tasks)},
     )
-    trials = tuple(record(name, f"t{n}", figures, n) for name, figures in agents.items() for n in range(tasks))
-    return RunResult(run=run, trials=trials, verdicts=(), grading=grade(run, trials, ()))
+    trials = tuple(
+        record(name, task, repeat, figures)
+        for name, figures in agents.items()
+        for task in range(tasks)
+        for repeat in range(1, repeats + 1)
+    )
+    preferences = Preferences(**wanted)
+    grading = grade(run, trials, (), weights=preferences.weights)
+    return RunResult(run=run, trials=trials, verdicts=(), grading=grading, preferences=preferences)
 
 
-def record(agent: str, task: str, figures: Figures, n: int) -> TrialRecord:
-    score, seconds, usd = figures
-    return a_trial(
-        agent,
-        task,
+def record(agent: str, task: int, repeat: int, figures: Figures) -> TrialRecord:
+    given_score, seconds, usd = figures
+    score = given_score(task) if callable(given_score) else given_score
+    return TrialRecord(
+        run="r",
+        agent=agent,
+        task=f"t{task}",
+        repeat=repeat,
+        task_digest="",
+        agent_fingerprint="",
+        stop="answered",
         active_seconds=seconds,
+        wall_seconds=seconds,
         cost_usd=usd,
         failure=Failure(kind="provider", message="server down") if score is None else None,
-        checks=(Check(verifier="answer", label="x", score=(score or 0.0) * (1 - n % 2 / 50), reason=""),),
+        checks=() if score is None else (Check(verifier="answer", label="x", score=score, reason=""),),
     )
 
 
-def reasons_of(decision_excluded: Sequence[object]) -> dict[str, str]:
-    return {getattr(item, "agent", ""): getattr(item, "reason", "") for item in decision_excluded}
+def reasons(found: Decision) -> dict[str, str]:
+    return {one.agent: one.reason for one in found.excluded}
 
 
-def test_the_published_run_has_an_answer_worth_reading() -> None:
-    found = decide(published(), Constraints())
+def test_the_published_run_has_an_answer() -> None:
+    found = decide(published())
     assert (found.recommended, found.runner_up) == ("gpt-5-nano", "claude-3-haiku")
-    assert found.front == ("gpt-5-nano", "claude-3-haiku")
-    assert found.confidence.startswith("not separable with n=5 from claude-3-haiku")
-    assert any("performance A (0.89)" in line and "$0.00337 per trial" in line for line in found.reasons)
-    assert any("better on speed" in line for line in found.reasons)
-    assert "imported from published figures, not measured here" in found.reasons
+    assert {"gpt-5-nano", "claude-3-haiku", "gpt-oss-20b"} <= set(found.front)
+    assert found.probability is not None
+    assert 0.6 < found.probability < 0.9
+    assert found.regret is not None
+    assert found.regret.mean < 0.05 < found.regret.worst
+    assert [one.command for one in found.next_trials] == [""] * len(found.next_trials)
+    assert len(found.standings) == 9
 
 
-def test_limits_leave_agents_out_and_say_why() -> None:
-    limits = Constraints(min_performance="B", max_seconds=40.0, max_cost_usd=0.1)
-    found = decide(published(), limits)
-    why = reasons_of(found.excluded)
-    assert why["claude-3-haiku"] == "performance C (0.65) is below B"
-    assert why["gpt-5"].startswith("too slow: 55.7 s active per trial on average, the limit is 40 s")
-    assert set(why) | {"gpt-5-nano", "gpt-5-mini"} == {agent.name for agent in published().run.agents}
-    dear = decide(published(), Constraints(min_performance="B", max_cost_usd=0.1))
-    assert reasons_of(dear.excluded)["claude-opus-4"].startswith("too dear: $0.390 per trial")
+def test_limits_leave_agents_out_with_a_probability() -> None:
+    found = decide(replace(published(), preferences=Preferences(max_seconds=40.0, max_cost_usd=0.02)))
+    assert found.recommended == "gpt-5-nano"
+    assert reasons(found)["claude-opus-4"] == "keeps to the limits with probability <0.01"
+    kept = {one.agent for one in found.standings if one.allowed}
+    assert kept == {"gpt-5-nano", "gpt-5-mini", "claude-3-haiku"}
+    nobody = decide(replace(published(), preferences=Preferences(max_seconds=0.1)))
+    assert (nobody.recommended, nobody.runner_up, len(nobody.excluded)) == (None, None, 9)
 
 
-def test_other_weights_regrade() -> None:
-    fast = decide(published(), Constraints(weights=Weights(performance=0.0, speed=1.0, cost=0.0)))
-    assert fast.recommended == "claude-3-haiku"
-    assert "weighted 0%/100%/0%" in fast.reasons[0]
-    assert fast.front == ("claude-3-haiku",)
+def test_other_weights_give_another_answer() -> None:
+    fast = Preferences(weights=Weights(performance=0.0, speed=1.0, cost=0.0))
+    assert decide(replace(published(), preferences=fast)).recommended == "claude-3-haiku"
 
 
-def test_when_nobody_is_left_it_says_so() -> None:
-    found = decide(published(), Constraints(max_seconds=0.1))
-    assert (found.recommended, found.runner_up, found.front) == (None, None, ())
-    assert len(found.excluded) == 9
-    assert "no agent is left" in found.reasons[0]
+def test_money_counts_what_is_solved_less_what_it_costs() -> None:
+    agents: dict[str, Figures] = {"good": (1.0, 36.0, 0.5), "half": (lambda task: float(task % 2), 3.6, 0.0)}
+    found = decide(result(agents, solved_usd=10.0, hour_usd=10.0))
+    assert (found.recommended, found.unit) == ("good", "usd")
+    first = next(one for one in found.standings if one.agent == "good")
+    assert 10.0 * 0.7 < first.next.utility.mean + 0.5 + 0.1 < 10.0
+    dear = decide(result({"a": (1.0, 36.0, 0.5), "b": (0.9, 36.0, 0.4)}, solved_usd=0.2))
+    assert dear.recommended is None
+    assert dear.answer.startswith("Use none of them: none pays for itself; the best, ")
+
+
+def test_money_recommends_nobody_who_fails_while_another_does_the_job() -> None:
+    agents: dict[str, Figures] = {"cheap": (lambda task: float(task % 3 == 0), 0.1, 0.0001), "good": (1.0, 60.0, 2.0)}
+    found = decide(result(agents, solved_usd=1.0))
+    assert found.recommended is None
+    assert reasons(found) == {"cheap": "does not do the job"}
+    assert any(said.startswith("cheap would bring about $0.3") for said in found.advice)
+
+
+def test_only_local_agents_may_be_chosen_where_that_is_asked_for() -> None:
+    agents: dict[str, Figures] = {"api": (1.0, 2.0, 0.01), "own": (0.8, 20.0, 0.0)}
+    found = decide(result(agents, local_only=True))
+    assert (found.recommended, reasons(found)) == ("own", {"api": "does not run on this device"})
+    none = decide(result({"api": (1.0, 2.0, 0.01)}, local_only=True))
+    assert (none.recommended, none.answer) == (
+        None,
+        "No agent to recommend: none of those measured runs on this device.",
+    )
+
+
+def test_who_runs_on_the_device() -> None:
+    agents = [
+        AgentConfig(name="said", provider="openai", on_device=True),
+        AgentConfig(name="free", provider="openai"),
+        AgentConfig(name="paid", provider="openai"),
+        AgentConfig(name="idle", provider="openai"),
+    ]
+    trials = [record("free", 0, 1, (1.0, 1.0, 0.0)), record("paid", 0, 1, (1.0, 1.0, 0.1))]
+    assert on_device(agents, trials) == {"said", "free"}
 
 
 def test_controls_and_unmeasured_agents_are_left_out_and_unpriced_ones_are_not() -> None:
-    found = decide(
-        result(
-            {"good": (1.0, 1.0, 0.01), "noop": (0.0, 0.1, 0.0), "down": (None, 1.0, 0.0), "unpriced": (1.0, 1.0, None)}
-        ),
-        Constraints(),
+    agents: dict[str, Figures] = {
+        "good": (1.0, 1.0, 0.01),
+        "noop": (0.0, 0.1, 0.0),
+        "down": (None, 1.0, 0.0),
+        "unpriced": (1.0, 1.0, None),
+    }
+    found = decide(result(agents))
+    assert {one.agent for one in found.standings} == {"good", "unpriced"}
+    assert list(reasons(found)) == ["down"]
+
+
+def test_what_is_missing_is_said_first_where_it_matters() -> None:
+    agents: dict[str, Figures] = {"a": (lambda task: 1.0 if task < 2 else None, 1.0, 0.01), "b": (0.8, 2.0, 0.02)}
+    found = decide(result(agents))
+    assert (found.recommended, found.if_missing_fail) == ("a", "b")
+    assert found.advice[0] == (
+        "This may change: 4 of 12 trials are missing (a 4). If all of them had failed, the answer would be: use b."
     )
-    why = reasons_of(found.excluded)
-    assert found.recommended == "good"
-    assert why["noop"] == "a control, not a contender"
-    assert "not measured" in why["down"]
-    assert "unpriced" not in why
-    assert found.answer.startswith("Use good, overall S")
-    (said,) = found.caveats
-    assert said.startswith("Cost is left out for all: no price is known for unpriced;")
-    assert '[prices."openai:m"] in flatfield.toml, or on_device = true' in said
+    (missing,) = (one for one in found.next_trials if one.kind == "missing")
+    assert (missing.command, missing.trials) == ("flatfield eval --resume r", 4)
 
 
-def test_an_unknown_price_is_no_obstacle_where_cost_has_no_weight() -> None:
-    agents: dict[str, Figures] = {"slow": (0.9, 9.0, 0.01), "unpriced": (0.9, 1.0, None)}
-    weights = Weights(performance=0.5, speed=0.5, cost=0.0)
-    assert decide(result(agents), Constraints(weights=weights)).recommended == "unpriced"
-    limited = decide(result(agents), Constraints(weights=weights, max_cost_usd=1.0))
-    assert "no price known" in reasons_of(limited.excluded)["unpriced"]
+def test_more_repeats_come_with_their_command() -> None:
+    agents: dict[str, Figures] = {
+        "a": (lambda task: float(task % 3 > 0), 1.0, 0.01),
+        "b": (lambda task: float(task % 3 > 0), 1.1, 0.01),
+    }
+    found = decide(result(agents, tasks=3, repeats=2))
+    more = {one.kind: one for one in found.next_trials}
+    assert more
+    for one in more.values():
+        agents_named = ",".join(one.agents)
+        wanted = {
+            "repeats": f"flatfield eval --resume r --repeats {2 + one.each} --agents {agents_named}",
+            "tasks": f"flatfield eval NEW-TASK.md --agents {agents_named}",
+        }
+        assert one.command == wanted[one.kind]
 
 
-def test_a_clear_lead_is_called_separable() -> None:
-    found = decide(result({"good": (0.97, 1.0, 0.01), "bad": (0.3, 9.0, 0.09)}), Constraints())
-    assert found.recommended == "good"
-    assert found.confidence.startswith("separable: no other agent's rank range reaches good's")
+def test_frozen_scales_are_those_of_the_decision() -> None:
+    """On a scale that ends far below, both are as slow as can be, and speed tells nobody apart."""
+    agents: dict[str, Figures] = {"slow": (1.0, 90.0, 0.01), "quick": (1.0, 30.0, 0.01)}
+    own = result(agents, weights=Weights(performance=0.0, speed=1.0, cost=0.0))
+    assert decide(own).recommended == "quick"
+    ends = tuple(Anchors(task=f"t{n}", measure="speed", best=0.01, worst=0.1) for n in range(6))
+    found = decide(replace(own, frozen=ends))
+    assert max(one.next.utility.mean for one in found.standings) < 0.05
 
 
-def test_one_trial_each_separates_nobody() -> None:
-    found = decide(result({"good": (1.0, 1.0, 0.01), "bad": (0.1, 9.0, 0.09)}, tasks=1), Constraints())
-    assert found.recommended == "good"
-    assert found.confidence == "not separable with n=1: too few tasks and repeats for an interval"
+def test_unmeasured_checks_never_beat_who_did_as_well() -> None:
+    """`a` is quicker and its second check was not measured; `b` passed both."""
+    both = result({"a": (1.0, 1.0, 0.01), "b": (1.0, 9.0, 0.01)})
+    assert decide(both).recommended == "a"
+    second = Check(verifier="answer", label="y", score=1.0, reason="")
+    trials = tuple(
+        replace(trial, checks=(*trial.checks, replace(second, score=1.0 if trial.agent == "b" else None)))
+        for trial in both.trials
+    )
+    found = decide(replace(both, trials=trials, grading=grade(both.run, trials, ()), study=None))
+    assert found.recommended == "b"
+    assert reasons(found) == {"a": "not all of its checks were measured, and b did as well"}
 
 
-@pytest.mark.parametrize("weights", [Weights(performance=0.0, speed=0.0, cost=0.0)])
-def test_without_any_weight_nobody_is_recommended(weights: Weights) -> None:
-    found = decide(published(), Constraints(weights=weights))
+def test_nothing_measured_is_no_agent() -> None:
+    found = decide(result({"a": (None, 1.0, 0.0)}))
+    assert (found.recommended, found.probability, found.standings) == (None, None, ())
+    assert found.answer == "No agent to recommend: a: not measured: no trial."
+
+
+@pytest.mark.parametrize("scores", [(0.1, 0.2), (0.0, 0.0), (0.3,)])
+def test_where_all_fail_nobody_is_recommended(scores: Sequence[float]) -> None:
+    found = decide(result({name: (score, 1.0, 0.01) for name, score in zip("ab", scores, strict=False)}))
     assert found.recommended is None
-    assert "no weight is above 0" in found.excluded[0].reason
+    assert found.answer.startswith("None does the job: ")
 
 
-def without(whole: RunResult, *lost: tuple[str, str]) -> RunResult:
-    """The run with some trials that the harness failed."""
-    failure = Failure(kind="provider", message="server down")
-    trials = tuple(
-        structs.replace(each, failure=failure) if (each.agent, each.task) in lost else each for each in whole.trials
-    )
-    return RunResult(run=whole.run, trials=trials, verdicts=(), grading=grade(whole.run, trials, ()))
+cells = st.sampled_from([0.0, 0.2, 0.45, 0.5, 0.8, 1.0, None])
+rosters = st.lists(
+    st.tuples(
+        st.lists(cells, min_size=3, max_size=3),
+        st.sampled_from([0.1, 3.0, 200.0]),
+        st.sampled_from([None, 0.0, 0.001, 3.0]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+asked = st.sampled_from(
+    [
+        {},
+        {"solved_usd": 5.0, "hour_usd": 80.0},
+        {"max_seconds": 10.0},
+        {"min_performance": "B"},
+        {"local_only": True},
+        {"weights": Weights(performance=0.0, speed=0.5, cost=0.5)},
+    ]
+)
 
 
-def test_an_agent_with_fewer_tasks_is_compared_on_what_is_known() -> None:
-    found = decide(without(result({"a": (0.9, 1.0, 0.01), "b": (1.0, 1.0, 0.01)}), ("b", "t3")), Constraints())
-    assert (found.recommended, found.runner_up, found.excluded) == ("b", "a", ())
-    assert "b was not measured on t3" in found.reasons
-    assert found.caveats == ("b: 5 of 6 trials measured; had the others failed, a would be first.",)
-
-
-def test_what_is_not_measured_never_helps() -> None:
-    """An agent that fails one task honestly, and a faster one of which the same task is not measured."""
-    whole = result({"honest": (1.0, 2.0, 0.01), "lost": (1.0, 1.0, 0.01)})
-    zero = (Check(verifier="answer", label="x", score=0.0, reason=""),)
-    trials = tuple(
-        structs.replace(each, checks=zero) if (each.agent, each.task) == ("honest", "t3") else each
-        for each in whole.trials
-    )
-    honest = structs.replace(whole, trials=trials)
-    found = without(honest, ("lost", "t3"))
-    assert found.grading.order == ("honest", "lost")
-    ranks = {card.agent: card.rank for card in found.grading.scorecards}
-    assert (ranks["honest"], ranks["lost"]) != (None, None)
-    assert (ranks["honest"] or (9, 9)) <= (ranks["lost"] or (0, 0))
-    assert decide(found, Constraints()).recommended == "honest"
-
-
-def test_who_failed_everything_is_not_recommended_while_another_does_the_job() -> None:
-    found = decide(result({"failing": (0.0, 0.1, 0.0), "own": (1.0, 90.0, None)}), Constraints())
-    assert found.recommended == "own"
-    assert found.answer.startswith("Use own, overall S")
-    dear = decide(result({"failing": (0.0, 0.1, 0.0), "own": (1.0, 90.0, None)}), Constraints(max_cost_usd=0.1))
-    assert dear.recommended is None
-    assert dear.answer == (
-        "No agent within the limits does the job; left out: own: no price known, so nobody can tell whether it keeps to"
-        " $0.1 per trial."
-    )
-
-
-def test_two_servers_of_ones_own_get_a_recommendation() -> None:
-    found = decide(result({"one": (1.0, 1.0, None), "other": (0.9, 2.0, None)}), Constraints())
-    assert (found.recommended, found.runner_up) == ("one", "other")
-    assert "no price is known for one, other" in found.caveats[0]
-
-
-def test_a_price_that_is_partly_known_is_said_with_how_far() -> None:
-    whole = result({"a": (1.0, 1.0, 0.02), "b": (0.9, 2.0, 0.01)})
-    trials = (structs.replace(whole.trials[0], cost_usd=None), *whole.trials[1:])
-    graded = structs.replace(whole, trials=trials, grading=grade(whole.run, trials, ()))
-    found = decide(graded, Constraints())
-    assert found.caveats == ("a: cost known on 5 of 6 trials.",)
-    assert any("($0.0200 per trial, known on 5 of 6)" in line for line in found.reasons)
-    assert not found.excluded
-
-
-NAMES = tuple(f"t{n}" for n in range(6))
-FAILING: Figures = (0.1, 1.0, None)
-
-
-def test_an_unpriced_agent_that_fails_turns_nothing() -> None:
-    agents: dict[str, Figures] = {"dear": (1.0, 10.0, 5.0), "cheap": (1.0, 13.0, 0.01)}
-    alone = decide(result(agents), Constraints())
-    whole = result({**agents, "loser": FAILING})
-    beside = decide(whole, Constraints())
-    assert alone.recommended == beside.recommended == "cheap"
-    assert (alone.answer, alone.caveats) == (beside.answer, beside.caveats)
-    assert (whole.grading.unpriced, whole.grading.weights.cost) == ((), 0.25)
-    (loser,) = (card for card in whole.grading.scorecards if card.agent == "loser")
-    assert (loser.overall.letter, loser.overall.note) == ("F", "no price known: cost counts 0")
-    assert not any(one.agent == "loser" for one in beside.excluded)
-
-
-def test_where_nobody_does_the_job_any_of_them_may_strike_cost_out() -> None:
-    whole = result({"a": (0.3, 1.0, 0.01), "b": (0.2, 1.0, None)})
-    assert (whole.grading.unpriced, whole.grading.weights.cost) == (("b",), 0.0)
-
-
-def test_within_limits_cost_counts_again_where_all_that_are_left_have_a_price() -> None:
-    whole = result({"dear": (1.0, 10.0, 5.0), "cheap": (1.0, 13.0, 0.01), "own": (0.7, 900.0, None)})
-    assert decide(whole, Constraints()).recommended == "dear"
-    assert whole.grading.unpriced == ("own",)
-    for limits in (Constraints(min_performance="A"), Constraints(max_cost_usd=9.0)):
-        found = decide(whole, limits)
-        assert (found.recommended, found.caveats) == ("cheap", ())
-        assert "weighted 50%/25%/25%" in found.reasons[0]
-        assert decide(within(whole, limits), limits) == found
-
-
-def test_weights_that_were_asked_for_hold_within_limits() -> None:
-    whole = result({"dear": (1.0, 10.0, 5.0), "cheap": (1.0, 13.0, 0.01), "own": (0.7, 900.0, None)})
-    weights = Weights(performance=0.0, speed=0.5, cost=0.5)
-    asked = structs.replace(whole, grading=grade(whole.run, whole.trials, (), weights=weights))
-    assert "weighted 0%/50%/50%" in decide(asked, Constraints(min_performance="A")).reasons[0]
-    both = decide(whole, Constraints(min_performance="A", weights=weights))
-    assert "weighted 0%/50%/50%" in both.reasons[0]
-
-
-def test_who_scored_higher_with_gaps_is_told_and_nobody_is_called_the_best() -> None:
-    lost = [("crash", f"t{n}") for n in range(2, 6)]
-    found = decide(without(result({"honest": (0.7, 10.0, 0.01), "crash": (0.7, 2.0, 0.001)}), *lost), Constraints())
-    assert (found.recommended, found.runner_up) == ("honest", "crash")
-    assert found.reasons[0].startswith("honest stands first of 2: ")
-    assert found.caveats == (
-        "crash scored higher on the 2 of 6 trials that were measured; what is missing never helps.",
-    )
-    whole = decide(result({"honest": (0.7, 10.0, 0.01), "crash": (0.6, 20.0, 0.02)}), Constraints())
-    assert whole.reasons[0].startswith("honest has the best overall score of 2: ")
-
-
-def test_who_has_the_higher_overall_and_does_not_do_the_job_is_told() -> None:
-    whole = result({"able": (0.52, 100.0, 0.01), "quick": (0.49, 1.0, 0.01)})
-    frozen = [Anchors(task=name, measure="speed", best=1.0, worst=100.0) for name in NAMES]
-    weights = Weights(performance=0.5, speed=0.5, cost=0.0)
-    graded = grade(whole.run, whole.trials, (), anchors=frozen, weights=weights)
-    found = decide(structs.replace(whole, grading=graded), Constraints())
-    assert found.recommended == "able"
-    assert found.reasons[0].startswith("able stands first of 2: ")
-    assert found.caveats == ("quick has a higher overall, but does not do the job.",)
-
-
-def test_missing_trials_of_the_first_two_are_never_silent() -> None:
-    whole = result({"down": (1.0, 1.0, 0.01), "next": (0.9, 9.0, 0.09), "fails": (0.0, 1.0, 0.01)})
-    lost = [*(("down", name) for name in NAMES[:1]), *(("next", name) for name in NAMES[:2])]
-    found = decide(without(whole, *lost, ("fails", "t0")), Constraints())
-    assert (found.recommended, found.runner_up) == ("down", "next")
-    assert found.caveats == ("down: 5 of 6 trials measured.", "next: 4 of 6 trials measured.")
-
-
-def test_beside_none_does_the_job_stands_who_was_not_measured() -> None:
-    found = decide(result({"fails": (0.0, 1.0, 0.01), "down": (None, 1.0, 0.01)}), Constraints())
-    assert found.answer.startswith("None does the job; the best of them is fails")
-    assert found.caveats == ("Not measured: down.",)
-
-
-def checked(
-    seconds: float, *scores: float | None, agent: str = "a", weights: tuple[float, float] = (1.0, 1.0)
-) -> TrialRecord:
-    checks = tuple(
-        Check(verifier="command", label=label, score=score, reason="", weight=weight)
-        for label, score, weight in zip(("pytest", "lint"), scores, weights, strict=True)
-    )
-    return structs.replace(record(agent, "t0", (1.0, seconds, 0.01), 0), checks=checks)
-
-
-def checked_result(*trials: TrialRecord) -> RunResult:
-    bare = result(dict.fromkeys((each.agent for each in trials), (1.0, 1.0, 0.01)), tasks=1)
-    return RunResult(run=bare.run, trials=trials, verdicts=(), grading=grade(bare.run, trials, ()))
-
-
-@pytest.mark.parametrize("second", [1.0, 0.5, 0.0])
-def test_an_unmeasured_check_never_beats_who_did_as_well(second: float) -> None:
-    found = decide(
-        checked_result(checked(5.0, 1.0, None, agent="lost"), checked(10.0, 1.0, second, agent="whole")), Constraints()
-    )
-    assert (found.recommended, found.runner_up) == ("whole", "lost")
-    assert found.caveats[-1] == "Checks were not measured: lint of t0 on 1 of 2 trials (lost)."
-    assert "lost scored higher by the checks that were measured; what is missing never helps." in found.caveats
-
-
-def test_who_may_do_the_job_by_half_its_checks_is_not_known_to_do_it() -> None:
-    found = decide(
-        checked_result(checked(5.0, 1.0, None, agent="lost"), checked(10.0, 0.9, 0.0, agent="whole")), Constraints()
-    )
-    assert found.recommended == "lost"
-    found = decide(
-        checked_result(checked(5.0, 0.9, None, agent="lost"), checked(10.0, 0.9, 0.0, agent="whole")), Constraints()
-    )
-    assert found.recommended == "whole"
-    assert found.answer.startswith("None is known to do the job; the best of them is whole, overall D")
-
-
-def test_what_unmeasured_checks_could_turn_is_told() -> None:
-    lost, whole = checked(1.0, 1.0, None, agent="lost", weights=(3, 2)), (1.0, 0.25, 1.0)
-    found = decide(checked_result(lost, checked(*whole, agent="whole", weights=(3, 2))), Constraints())
-    assert found.recommended == "lost"
-    assert found.caveats[0] == "lost: had the checks failed that were not measured, whole would be first."
-
-
-def test_checks_that_nobody_was_measured_by_are_one_sentence() -> None:
-    found = decide(checked_result(checked(1.0, 1.0, None), checked(2.0, 1.0, None, agent="b")), Constraints())
-    assert found.recommended == "a"
-    assert found.caveats == ("Checks were not measured: lint of t0 on any trial.",)
-
-
-def test_wrong_claims_of_both_are_told() -> None:
-    found = decide(result({"a": (0.9, 1.0, 0.01), "b": (0.8, 2.0, 0.02)}), Constraints())
-    assert "a took for done what checks say was not in 6 of 6 trials" in found.reasons
-    assert "b took for done what checks say was not in 6 of 6 trials" in found.reasons
-
-
-def test_an_unknown_price_is_said_once() -> None:
-    found = decide(result({"one": (1.0, 1.0, None), "other": (0.9, 2.0, None)}), Constraints())
-    assert found.reasons[1].endswith("cost no price known")
-
-
-def test_amounts_of_any_size_are_said_as_people_say_them() -> None:
-    found = decide(result({"big": (1.0, 8_642_137.0, 12_374.5), "small": (0.9, 0.004, 0.000012)}), Constraints())
-    said = " ".join(found.reasons)
-    assert "(100 days active per trial), cost" in said
-    assert "($12,374.50 per trial)" in said
-    assert "(0.00 s active per trial), cost" in said
-    assert "($0.0000120 per trial)" in said
-    dear = decide(result({"big": (1.0, 1.0, 12_374.5), "b": (1.0, 1.0, 1.0)}), Constraints(max_cost_usd=1_000_000.0))
-    assert not dear.excluded
-    left = decide(result({"big": (1.0, 1.0, 12_374_000.5)}), Constraints(max_cost_usd=1_000_000.0)).excluded
-    assert left[0].reason == "too dear: $12,374,000.50 per trial on average, the limit is $1,000,000"
-
-
-def test_of_many_agents_a_sentence_names_a_few() -> None:
-    agents: dict[str, Figures] = {f"agent-{number:02}": (1.0, 1.0, None) for number in range(42)}
-    found = decide(result(agents), Constraints())
-    assert found.confidence.startswith(
-        "not separable with n=6 from agent-01, agent-02, agent-03, agent-04, agent-05, agent-06 and 35 more (overall"
-    )
-    (cost,) = (text for text in found.caveats if text.startswith("Cost is left out"))
-    assert "no price is known for agent-00, agent-01, agent-02, agent-03, agent-04, agent-05 and 36 more;" in cost
-
-
-def test_nobody_is_better_at_what_is_not_known_of_the_first() -> None:
-    found = decide(result({"free": (1.0, 1.0, None), "priced": (0.9, 2.0, 0.01)}), Constraints())
-    assert found.recommended == "free"
-    assert not any("better on cost" in line for line in found.reasons)
+@given(roster=rosters, wanted=asked)
+@settings(max_examples=25)
+def test_whatever_was_measured_nobody_who_fails_is_recommended(
+    roster: Sequence[tuple[list[Score], float, float | None]], wanted: dict[str, Any]
+) -> None:
+    agents: dict[str, Figures] = {
+        f"a{n}": (scores.__getitem__, seconds, usd) for n, (scores, seconds, usd) in enumerate(roster)
+    }
+    found = decide(result(agents, tasks=3, **wanted))
+    scores = {one.agent: one.performance.score for one in result(agents, tasks=3).grading.scorecards}
+    assert found.answer.endswith(".")
+    for one in found.standings:
+        assert all(0.0 <= p <= 1.0 for p in (one.best, one.share, one.front, one.within))
+    if found.recommended is None:
+        assert not found.answer.startswith(("Use a", "So far, use"))
+    else:
+        assert (scores[found.recommended] or 0.0) >= HOLDS
+        assert f"se {found.recommended}: " in found.answer
+        assert found.regret is not None
+        assert 0.0 <= found.regret.mean <= found.regret.worst + 1e-9 or found.regret.worst == 0.0
+        assert found.recommended not in reasons(found)

@@ -27,7 +27,7 @@ from flatfield.records import (
     VerifierSpec,
     Weights,
 )
-from flatfield.scoring.grading import grade
+from flatfield.scoring.grading import Terms, grade, grade_drawn
 from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
@@ -219,6 +219,11 @@ SCORES = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.8, 1.0])
 FIELD = st.lists(st.tuples(SCORES, AMOUNTS, AMOUNTS | st.just(0.0)), min_size=2, max_size=5)
 
 
+def scored(run: Run, trials: Sequence[TrialRecord], anchors: Sequence[Anchors] = ()) -> Grading:
+    """Without draws: which score and letter a figure gets does not depend on them."""
+    return grade_drawn(run, trials, (), Terms(anchors=tuple(anchors)), None)
+
+
 def field(figures: Sequence[tuple[float, float, float]]) -> tuple[Run, list[TrialRecord]]:
     trials = [trial(f"a{i}", score, seconds, usd) for i, (score, seconds, usd) in enumerate(figures)]
     return make_run([f"a{i}" for i in range(len(figures))]), trials
@@ -228,11 +233,11 @@ def field(figures: Sequence[tuple[float, float, float]]) -> tuple[Run, list[Tria
 @settings(max_examples=60, deadline=None)
 def test_slower_and_dearer_is_never_better(figures: list[tuple[float, float, float]], factor: float) -> None:
     run, trials = field(figures)
-    before = cell(grade(run, trials, ()), "a0")
+    before = cell(scored(run, trials), "a0")
     worse = msgspec.structs.replace(
         trials[0], active_seconds=trials[0].active_seconds * factor, cost_usd=(trials[0].cost_usd or 0.0) * factor
     )
-    after = cell(grade(run, [worse, *trials[1:]], ()), "a0")
+    after = cell(scored(run, [worse, *trials[1:]]), "a0")
     assert (after.speed.relative.score or 0.0) <= (before.speed.relative.score or 0.0)
     assert (after.cost.relative.score or 0.0) <= (before.cost.relative.score or 0.0)
     assert (after.overall.score or 0.0) <= (before.overall.score or 0.0)
@@ -244,9 +249,9 @@ def test_frozen_anchors_reletter_nobody(
     figures: list[tuple[float, float, float]], newcomer: tuple[float, float, float]
 ) -> None:
     run, trials = field(figures)
-    first = grade(run, trials, ())
+    first = scored(run, trials)
     wider, more = field([*figures, newcomer])
-    second = grade(wider, more, (), anchors=first.anchors)
+    second = scored(wider, more, first.anchors)
     for agent in run.agents:
         old, new = cell(first, agent.name), cell(second, agent.name)
         if first.anchors:
@@ -265,13 +270,38 @@ def test_the_order_of_agents_and_tasks_is_no_matter(fields: list[list[tuple[floa
         for agent, (score, seconds, usd) in zip(agents, own, strict=False)
     ]
     one, other = (
-        grade(make_run(agents, tasks), trials, ()),
-        grade(make_run(agents[::-1], tasks[::-1]), trials[::-1], ()),
+        scored(make_run(agents, tasks), trials),
+        scored(make_run(agents[::-1], tasks[::-1]), trials[::-1]),
     )
     assert one.order == other.order
     for agent in agents:
         assert card(one, agent).overall == card(other, agent).overall
         assert [cell(one, agent, task) for task in tasks] == [cell(other, agent, task) for task in tasks]
+
+
+@given(st.lists(FIELD, min_size=1, max_size=3))
+@settings(max_examples=15, deadline=None)
+def test_ranges_hold_their_scores_and_ranks_their_places(fields: list[list[tuple[float, float, float]]]) -> None:
+    """Whatever was measured; and in whatever order agents and tasks are listed."""
+    agents, tasks = [f"a{n}" for n in range(min(map(len, fields)))], [f"t{n}" for n in range(len(fields))]
+    trials = [
+        trial(agent, score, seconds, usd, task=task)
+        for task, own in zip(tasks, fields, strict=True)
+        for agent, (score, seconds, usd) in zip(agents, own, strict=False)
+    ]
+    found = grade(make_run(agents, tasks), trials, ())
+    turned = grade(make_run(agents[::-1], tasks[::-1]), trials[::-1], ())
+    for name in agents:
+        one = card(found, name)
+        for part in (one.performance, one.speed, one.overall):
+            assert (part.interval is None) == (part.score is None)
+            if part.interval is not None and part.score is not None:
+                assert part.interval.low <= part.score <= part.interval.high
+        assert one.performance == card(turned, name).performance
+        place = found.order.index(name) + 1
+        assert one.rank is not None
+        assert one.rank[0] <= place <= one.rank[1]
+        assert one.rank == card(turned, name).rank
 
 
 @given(FIELD)
@@ -280,7 +310,7 @@ def test_letters_and_scores_never_disagree(figures: list[tuple[float, float, flo
     from flatfield.scoring.scales import letter_of
 
     run, trials = field(figures)
-    grading = grade(run, trials, ())
+    grading = scored(run, trials)
     for one in grading.cells:
         for found in (one.performance, one.speed.relative, one.cost.relative, one.overall):
             assert found.score is not None or found.lacks == "scale"
@@ -300,13 +330,13 @@ def test_it_is_no_matter_whether_a_limit_ended_a_trial() -> None:
             trial("a", 0.0, 300.0, repeat=2, stop=stop),
             trial("b", 1.0, 60.0, repeat=1),
         ]
-        return [one.speed.relative.letter for one in grade(run, trials, ()).cells]
+        return [one.speed.relative.letter for one in scored(run, trials).cells]
 
     assert letters("time_limit") == letters("answered") == ["D", "S"]
 
 
 def test_frozen_anchors_are_told() -> None:
     frozen = Anchors(task="t", measure="speed", best=1.0, worst=100.0)
-    grading = grade(make_run(["a"]), [trial("a", 1.0, 10.0)], (), anchors=[frozen])
+    grading = scored(make_run(["a"]), [trial("a", 1.0, 10.0)], [frozen])
     assert cell(grading, "a").speed.position == 0.5
     assert any("frozen" in note and "t had none there" in note for note in grading.notes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.errors import InvalidFiles
-from flatfield.records import AgentConfig, LaneLimits, Price
+from flatfield.records import AgentConfig, LaneLimits, Preferences, Price, Weights
 from flatfield.tasks.config import read_config
 
 if TYPE_CHECKING:
@@ -167,3 +167,48 @@ def test_mistakes_of_lanes(write: Write, text: str, line: int, problem: str, fix
     assert (mistake.path, mistake.line) == ("f.toml", line)
     assert problem in mistake.problem
     assert fix in mistake.fix
+
+
+def test_profiles_say_what_matters(write: Write) -> None:
+    text = (
+        "[profiles.day]\nsolved_usd = 5\nhour_usd = 80\nmax_seconds = 60\n"
+        '[profiles.night]\nweights = {performance = 1, speed = 0, cost = 1}\nmin_performance = "B"\n'
+        "max_cost_usd = 0\nlocal_only = true\n"
+    )
+    assert read_config(write("flatfield.toml", text), "f.toml").profiles == {
+        "day": Preferences(profile="day", solved_usd=5.0, hour_usd=80.0, max_seconds=60.0),
+        "night": Preferences(
+            profile="night",
+            weights=Weights(performance=1.0, speed=0.0, cost=1.0),
+            min_performance="B",
+            max_cost_usd=0.0,
+            local_only=True,
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem", "fix"),
+    [
+        ("[profiles.day]", 1, "the profile day says nothing", "weights, solved_usd"),
+        ("[profiles.day]\nsolved_usd = 0", 2, "`solved_usd` is 0", "a number above 0"),
+        ("[profiles.day]\nhour_usd = 80", 2, "the profile day has hour_usd without solved_usd", "write solved_usd = "),
+        (
+            "[profiles.day]\nweights = {speed = 1}\nsolved_usd = 5",
+            3,
+            "the profile day has weights and money",
+            "keep `weights`, or `solved_usd`",
+        ),
+        ('[profiles.day]\nmin_performance = "E"', 2, "`min_performance` is 'E'", "write one of: S, A, B, C, D, F"),
+        ("[profiles.day]\nweights = {performance = 0, speed = 0, cost = 0}", 2, "`weights` are all 0", "above 0"),
+        ("[profiles.day]\nmax_second = 5", 2, "the profile day has no key `max_second`", "`max_seconds`"),
+        ("profiles = 3", 1, "`profiles` is 3", "write one table [profiles.NAME]"),
+    ],
+)
+def test_mistakes_in_profiles_are_told_with_their_lines(
+    write: Write, text: str, line: int, problem: str, fix: str
+) -> None:
+    with pytest.raises(InvalidFiles) as caught:
+        read_config(write("flatfield.toml", text), "f.toml")
+    (mistake,) = caught.value.mistakes
+    assert (mistake.line, problem in mistake.problem, fix in mistake.fix) == (line, True, True), mistake

@@ -1,68 +1,71 @@
-"""A decision in words: whole for `pick`, in two lines for reports."""
+"""The decision on a face: the answer with its advice, and the agents that could be chosen side by side."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
-from flatfield.faces.wording import dollars, few, letter, many, seconds
-from flatfield.scoring.answer import left_out, named
-from flatfield.scoring.decision import Constraints, decide
+from flatfield.faces.wording import UNKNOWN, count, dollars, letter, many, seconds
+from flatfield.scoring.answer import per_trial as means_of
+from flatfield.scoring.decision import decide
 
 if TYPE_CHECKING:
-    from flatfield.records import Decision, RunResult, Scorecard
+    from collections.abc import Sequence
+
+    from flatfield.records import RunResult, Scorecard
+    from flatfield.scoring.certainty.records import Standing
+    from flatfield.scoring.decision import Decision
 
 
-def in_short(result: RunResult) -> tuple[str, ...]:
-    """Which agent to use, what has to be said with it, and how sure that is."""
-    decision = decide(result, Constraints())
-    cards = {card.agent: card for card in result.grading.scorecards}
-    if decision.recommended is None:
-        return (decision.answer, *decision.caveats)
-    first = decision.answer
-    if decision.runner_up is not None:
-        first += f" Runner-up: {named(cards[decision.runner_up])}."
-    return (
-        first,
-        *decision.caveats,
-        f"Confidence: {decision.confidence}.",
-        *(f"{note[0].upper()}{note[1:]}." for note in result.run.rounds_ended[:1]),
-    )
+def in_short(result: RunResult) -> Section:
+    """The answer as reports say it: its advice, and how adding repeats ended."""
+    found = decide(result)
+    said = tuple(f"{note[0].upper()}{note[1:]}." for note in result.run.rounds_ended[:1])
+    return Section(title=found.answer, points=(*found.advice, *said))
 
 
-def advice(decision: Decision, result: RunResult) -> Section:
-    """The decision as `pick` prints it."""
-    cards = {card.agent: card for card in result.grading.scorecards}
-    points = list(decision.reasons)
-    if decision.recommended is not None:
-        points = [f"runner-up: {decision.runner_up or 'none'}", f"confidence: {decision.confidence}", *points]
-    if len(decision.front) > 1:
-        points.append(f"beaten on everything by none: {few(decision.front)}")
-    excluded = left_out(decision.excluded, cards)
-    points += [f"left out: {excluded}"] if excluded else []
-    return Section(title=decision.answer, points=(*decision.caveats, *points))
+def advice(decision: Decision) -> Section:
+    """The answer as a heading, and all that there is to say of it."""
+    return Section(title=decision.answer, points=(*decision.advice, *decision.details))
 
 
 def candidates(decision: Decision, result: RunResult) -> Section:
-    """The agents that could be chosen, side by side."""
-    out = {exclusion.agent for exclusion in decision.excluded}
-    named_cards = {card.agent: card for card in result.grading.scorecards}
-    cards = [named_cards[agent] for agent in result.grading.order if agent not in out]
-    columns = ("agent", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
-    rows = tuple(
-        (
-            card.agent,
+    """The contenders side by side; `best` is the probability of it, of those that may be chosen.
+
+    The recommended one first, then as the report ranks them; in money by what they bring.
+    """
+    cards = {card.agent: card for card in result.grading.scorecards}
+    columns = ("agent", "n", "best", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
+    rows = []
+    for one in _in_order(decision, result):
+        card = cards[one.agent]
+        took, usd = means_of(card)
+        grades = (
             letter(card.overall),
             letter(card.performance),
-            card.speed.letter or "–",
-            card.cost.letter or "–",
-            seconds(per_trial(card.active_seconds, card, result)),
-            dollars(card.known_usd / card.priced if card.known_usd is not None and card.priced else None),
+            card.speed.letter or UNKNOWN,
+            card.cost.letter or UNKNOWN,
         )
-        for card in cards
+        best = f"{one.best:.2f}" if one.allowed else UNKNOWN
+        rows.append((card.agent, count(card.measured), best, *grades, seconds(took), dollars(usd)))
+    table = Table(
+        columns=columns,
+        rows=tuple(rows),
+        right=frozenset({"n", "best", *columns[-2:]}),
+        names=frozenset({"agent"}),
+        drop=("speed", "cost", "performance"),
     )
-    table = Table(columns=columns, rows=rows, right=frozenset(columns[-2:]), names=frozenset({"agent"}))
     return Section(title=f"Candidates in run {result.run.id}: {result.run.evaluation.title}", tables=(table,))
+
+
+def _in_order(decision: Decision, result: RunResult) -> Sequence[Standing]:
+    if decision.unit == "usd":
+        return decision.standings
+    places = {agent: place for place, agent in enumerate(result.grading.order)}
+    return sorted(
+        decision.standings,
+        key=lambda one: (one.agent != decision.recommended, places.get(one.agent, len(places))),
+    )
 
 
 def per_trial(total: float | None, card: Scorecard, result: RunResult) -> float | None:

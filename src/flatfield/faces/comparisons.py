@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.wording import dollars, many, seconds, times, wrong_but_confident
+from flatfield.faces.wording import dollars, likely, many, seconds, times, wrong_but_confident
 from flatfield.runs.order import NEWEST
 from flatfield.runs.results import earlier_run, load_result
 from flatfield.scoring.comparing import Group, against_earlier, asked_for, compare, read_field, side_of
@@ -91,6 +91,9 @@ def _some(found: Sequence[Comparison], otherwise: str) -> Sequence[Comparison]:
 # A comparison in one plain sentence.
 
 
+CLOSE = "Too close to call: "
+LIKELY = 0.9
+"""From this probability on a difference that is not sure is called likely."""
 ALIKE = 1.05
 """Amounts whose ratio is closer to 1 are called the same."""
 
@@ -105,9 +108,13 @@ def sentence(found: Comparison) -> str:
             f"{'' if found.first == found.second else f'{found.second} '}in run {then}",
         )
     done = f"{names[0]} did {_much(found.difference)} the work {_than(found.difference)} {names[1]} {_how_sure(found)}"
-    opening = "Too close to call: " if found.verdict == "too close to call" else ""
-    closing = "; that is too little to say which is better" if found.verdict == "too few to say" else ""
-    return f"{opening}{done}{_amounts(found)}{closing}."
+    opening = _opening(found) if found.verdict == "too close to call" else ""
+    return f"{opening}{done}{_amounts(found)}."
+
+
+def _opening(found: Comparison) -> str:
+    """How close it is, where the interval does not tell the two apart."""
+    return "Likely, not sure: " if max(found.these.probability, 1.0 - found.these.probability) >= LIKELY else CLOSE
 
 
 def tells_apart(found: Comparison) -> bool:
@@ -136,18 +143,15 @@ def _than(difference: float) -> str:
 
 
 def _how_sure(found: Comparison) -> str:
-    if found.interval is None:
-        down, up = found.left_open
-        ends = f"{points(found.difference - down)} to {points(found.difference + up)}"
-        return (
-            f"({ends} by the checks that were not measured; {_sample(found)})" if down or up else f"({_sample(found)})"
-        )
-    ends = f"{points(found.interval.low)} to {points(found.interval.high)}"
-    if found.probability is None:
-        return f"(95 %: {ends}, with what checks leave that were not measured; {_sample(found)})"
-    likely = min(max(found.probability, 0.01), 0.99)
-    mark = ">" if found.probability > likely else "<" if found.probability < likely else ""
-    return f"(95 %: {ends}; better with probability {mark}{likely:.2f}; {_sample(found)})"
+    """`(on these tasks 62 to 88 with 95 %, better with probability >0.99; on the next like these 0.97; …)`."""
+    ends = f"{points(found.these.low)} to {points(found.these.high)}"
+    down, up = found.left_open
+    checks = f", give or take {points(max(down, up))} for checks that were not measured" if down or up else ""
+    p = "p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.2g}"
+    return (
+        f"(on these tasks {ends} with 95 %{checks}, better with probability {likely(found.these.probability)};"
+        f" on the next task like these with {likely(found.next.probability)}; permutation test {p}; {_sample(found)})"
+    )
 
 
 def _sample(found: Comparison) -> str:

@@ -165,22 +165,30 @@ def _budget(found: Forecast, usd: float) -> Iterator[str]:
 
 
 def separating(found: Separation) -> Iterator[str]:
-    """What the plan could tell apart, and what it would take to tell more; the variances last."""
+    """What earlier trials say, what the plan could tell apart, what it takes to tell more; the assumptions last."""
     these = "this task" if found.tasks == 1 else f"these {found.tasks} tasks"
-    goal = f"to find a difference of {found.difference:g} in performance (power 80%, 95% interval)"
-    if found.repeats_needed is not None:
-        yield f"{goal}: {many(found.repeats_needed, 'repeat')} of {these}, planned {found.repeats}"
-    else:
-        yield f"{goal}, no number of repeats of {these} is enough: tasks differ too much"
-    if found.tasks_needed is not None and found.tasks_needed > found.tasks:
-        yield f"or {many(found.tasks_needed, 'task')} with {many(found.repeats, 'repeat')} each"
-    if found.separable is None:
-        yield "the plan as it is finds no difference: it takes three tasks, or three repeats"
-    else:
-        size = f"{found.separable:.2f}" if found.separable <= 1 else "more than 1: none at all"
-        yield f"the plan as it is finds a difference of {size}"
-    spread = found.spread
+    before = found.before
+    if before is not None:
+        yield (
+            f"by {many(before.trials, 'earlier trial')} {before.best} is the best in performance"
+            f" (P = {before.probability:.2f}; being wrong would lose {before.regret:.3f} on average); the planned ones"
+            f" would tell it from {before.runner_up} on {these} with probability {before.power:.2f}"
+        )
     yield (
-        f"variance of the difference between tasks {spread.tasks:.3f} ({spread.tasks_from}), of a trial within a task "
-        f"{spread.trials:.3f} ({spread.trials_from}); after Miller, Adding Error Bars to Evals (2024)"
+        f"the plan as it is finds a difference of {_size(found.these)} in performance on {these}, and of "
+        f"{_size(found.following)} on the next tasks like these (power 80%, 95% interval)"
     )
+    goal = f"to find a difference of {found.difference:g}"
+    if found.repeats_needed is not None:
+        yield f"{goal} on {these}: {many(found.repeats_needed, 'repeat')}, planned {found.repeats}"
+    if found.tasks_needed is not None:
+        each = many(found.repeats, "repeat")
+        yield f"{goal} on the next tasks like these: {many(found.tasks_needed, 'task')} with {each} each"
+    yield (
+        f"around a pass rate of {found.rate:.2f}, tasks making {found.rho:.0%} of a trial's variance"
+        f" ({found.known_from})"
+    )
+
+
+def _size(difference: float) -> str:
+    return f"{difference:.2f}" if difference < 1.0 else "1: none at all"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flatfield.json_text import escaped, plain
-from flatfield.saying import UNKNOWN, dollars, few, many, rounded, seconds
+from flatfield.saying import UNKNOWN, dollars, few, likely, many, rounded, seconds
 from flatfield.scoring.answer import graded
 from flatfield.scoring.performance import checks_score
 
@@ -25,6 +25,7 @@ __all__ = [
     "dollars",
     "few",
     "letter",
+    "likely",
     "many",
     "many_known",
     "middle_cut",
@@ -63,17 +64,18 @@ def many_known(number: int | None, thing: str) -> str:
 
 
 def letter(grade: Grade) -> str:
-    """`S (n=5, ≥ C)`: the letter, how many trials it stands on, and the worst letter inside the interval."""
+    """`A (B–S)`: the letter and its range on these tasks; `A (one trial)`."""
     return graded(grade)
 
 
 def scaled(scale: ScaleGrade) -> str:
-    """`B · 2.3×`: the letter and how many times the best; the dollars alone where they have no letter."""
+    """`B (C–A) · 2.3×`: letter, its range and how many times the best; the dollars alone where they have no letter."""
     if scale.relative.letter is None:
         return UNKNOWN if scale.per_work is None else dollars(scale.per_work)
+    said = scale.relative.letter if scale.relative.n == 1 else graded(scale.relative)
     if scale.per_work == 0:
-        return f"{scale.relative.letter} · 0"
-    return scale.relative.letter if scale.ratio is None else f"{scale.relative.letter} · {times(scale.ratio)}"
+        return f"{said} · 0"
+    return said if scale.ratio is None else f"{said} · {times(scale.ratio)}"
 
 
 def times(ratio: float) -> str:

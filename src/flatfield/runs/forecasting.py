@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +20,8 @@ from flatfield.runs.scheduler import JOBS
 from flatfield.runs.traffic.lanes import bottleneck
 from flatfield.runs.traffic.servers import limits_of
 from flatfield.runs.world import open_world
+from flatfield.scoring.certainty.door import observe
+from flatfield.scoring.certainty.records import Observation  # noqa: TC001 - msgspec
 from flatfield.scoring.forecast import VERDICT_SECONDS as GUESSED_VERDICT_SECONDS
 from flatfield.scoring.forecast import Expected, Job, Past, Subject, expect, guessed_verdict, total
 from flatfield.scoring.grading import control_names
@@ -26,18 +29,20 @@ from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
 from flatfield.scoring.performance import measure, settled
 from flatfield.scoring.scales import mean
-from flatfield.scoring.statistics.power import Spread, observed_spread, repeats_needed, separable, tasks_needed
-from flatfield.tasks.agents import as_configured, fingerprint, is_control
+from flatfield.tasks.agents import as_configured, fingerprint, is_control, is_same
 from flatfield.tasks.hop import limits_for
 from flatfield.tasks.roster import context_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from flatfield.records import AgentConfig, Run, Task, TrialPlan, TrialRecord, Usage
     from flatfield.runs.store.store import Store
     from flatfield.runs.world import Outside, World
-    from flatfield.scoring.statistics.power import Scores
+    from flatfield.scoring.certainty.records import Question
+
+    Scores = Mapping[str, Mapping[str, Sequence[float]]]
+    """By agent and task: the scores of the trials of one run."""
     from flatfield.vendors.base import Lane
 
 
@@ -62,12 +67,16 @@ class ForecastDesk:
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """Past trials; from how many runs; each run's scores, controls left out; each judge's dollars per verdict."""
+    """Past trials; from how many runs; each run's scores, controls left out; each judge's dollars per verdict.
+
+    `observations`: measured trials of agents and tasks as they are now.
+    """
 
     past: tuple[Past, ...]
     runs: int
     scores: tuple[Scores, ...]
     verdicts: dict[str, list[float | None]]
+    observations: tuple[Observation, ...] = ()
 
 
 def read_history(run: Run, judges: Sequence[AgentConfig], store: Store, desk: ForecastDesk) -> History:
@@ -85,10 +94,12 @@ def read_history(run: Run, judges: Sequence[AgentConfig], store: Store, desk: Fo
     past: list[Past] = []
     scores: list[Scores] = []
     verdicts: dict[str, list[float | None]] = {}
+    observed: list[Observation] = []
     runs = tuple(islice(alike, RUNS))
     for each in runs:
         found, trials, said = store.load_run(each), settled(store.figures(each)).trials, store.verdicts(each)
         past += _past(found, trials, desk)
+        observed += observe(found, _as_now(run, found, trials), said)
         controls = control_names(found)
         by_agent: dict[str, dict[str, Sequence[float]]] = {}
         for (agent, task), figures in measure(found, trials, said).figures.items():
@@ -97,7 +108,16 @@ def read_history(run: Run, judges: Sequence[AgentConfig], store: Store, desk: Fo
         scores.append(by_agent)
         for verdict in said:
             verdicts.setdefault(verdict.judge, []).append(verdict.cost_usd)
-    return History(past=tuple(past), runs=len(runs), scores=tuple(scores), verdicts=verdicts)
+    return History(
+        past=tuple(past), runs=len(runs), scores=tuple(scores), verdicts=verdicts, observations=tuple(observed)
+    )
+
+
+def _as_now(run: Run, then: Run, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials of agents and tasks of an earlier run that this one has too, unchanged."""
+    agents, tasks = {agent.name: agent for agent in run.agents}, {task.id: task.digest for task in run.tasks}
+    same = {a.name for a in then.agents if a.name in agents and is_same(agents[a.name], a, then)}
+    return [trial for trial in trials if trial.agent in same and tasks.get(trial.task) == trial.task_digest]
 
 
 def _past(run: Run, trials: Sequence[TrialRecord], desk: ForecastDesk) -> Iterator[Past]:
@@ -183,19 +203,41 @@ class Line(Struct, frozen=True, kw_only=True):
 
 
 class Separation(Struct, frozen=True, kw_only=True):
-    """What it takes to find a true `difference` of two agents' performance with 80% power by the 95% interval.
+    """What the plan can tell apart: true differences of two agents' performance that are found in four of five cases.
 
-    `repeats_needed` of the tasks as they are (None: no number does it); `tasks_needed` at the repeats as they are;
-    `separable`: the difference that the plan finds as it is (None: fewer than 3 tasks and 3 repeats).
+    `these` and `following`: such a difference on these tasks, and on the next tasks like these, by the plan as it is.
+    `repeats_needed` of these tasks find `difference` on them, `tasks_needed` at the planned repeats find it on the next
+    ones (None: more than there will ever be). `rate`: the pass rate around which that is; `rho`: the share of a trial's
+    variance that tasks make; `known_from`: "assumed", or of how many trials they are. `before`: what earlier trials of
+    these agents on these tasks say already.
     """
 
     difference: float
     tasks: int
     repeats: int
+    these: float
+    following: float
     repeats_needed: int | None
     tasks_needed: int | None
-    separable: float | None
-    spread: Spread
+    rate: float
+    rho: float
+    known_from: str
+    before: Before | None = None
+
+
+class Before(Struct, frozen=True, kw_only=True):
+    """Earlier trials of two or more of the agents on some of the tasks: who is best in performance, and how surely.
+
+    `best` is so with `probability` on the next tasks; choosing it loses `regret` on average. `power`: how probably the
+    planned trials, added to the earlier ones, tell it from `runner_up` on these tasks.
+    """
+
+    trials: int
+    best: str
+    probability: float
+    regret: float
+    runner_up: str
+    power: float
 
 
 class Forecast(Struct, frozen=True, kw_only=True):
@@ -340,17 +382,84 @@ def _slot(agent: AgentConfig, lane: Lane, seconds: float, desk: ForecastDesk) ->
     return Slot(seconds=seconds, lane=narrow.name, width=narrow.width)
 
 
+MOST_REPEATS, MOST_TASKS = 1000, 10_000
+ENOUGH = 10
+"""With fewer degrees of freedom than this, variances are assumed, not observed."""
+
+
 def _separation(run: Run, difference: float, history: History) -> Separation:
-    spread, tasks = observed_spread(history.scores), len(run.tasks)
-    repeats = min(run.repeats.values(), default=1)
+    from flatfield.scoring.certainty.plan import RATE, RHO, least_difference
+
+    tasks, repeats = len(run.tasks), min(run.repeats.values(), default=1)
+    observed = observed_rates(history.scores)
+    rate, rho, known_from = observed or (RATE, RHO, "assumed")
+
+    def found(tasks: int, repeats: int, question: Question) -> float:
+        return least_difference(tasks, repeats, question, rate, rho)
+
     return Separation(
         difference=difference,
         tasks=tasks,
         repeats=repeats,
-        repeats_needed=repeats_needed(difference, tasks, spread),
-        tasks_needed=tasks_needed(difference, repeats, spread),
-        separable=separable(tasks, repeats, spread),
-        spread=spread,
+        these=found(tasks, repeats, "these"),
+        following=found(tasks, repeats, "next"),
+        repeats_needed=_fewest(MOST_REPEATS, lambda n: found(tasks, n, "these") <= difference),
+        tasks_needed=_fewest(MOST_TASKS, lambda n: found(n, repeats, "next") <= difference),
+        rate=rate,
+        rho=rho,
+        known_from=known_from,
+        before=_before(run, history.observations, repeats),
+    )
+
+
+def observed_rates(runs: Iterable[Scores]) -> tuple[float, float, str] | None:
+    """The mean score, the share of a trial's variance that tasks make, and of how many trials; None: too few.
+
+    Within tasks: pooled over all cells of two or more trials, as if one more trial had passed and one more failed.
+    """
+    cells = [scores for run in runs for tasks in run.values() for scores in tasks.values() if len(scores) > 1]
+    freedom = sum(len(scores) - 1 for scores in cells)
+    if freedom < ENOUGH:
+        return None
+    rate = min(max(mean(score for scores in cells for score in scores), 0.05), 0.95)
+    within = math.fsum((score - mean(scores)) ** 2 for scores in cells for score in scores)
+    share = (within + 0.5) / (freedom + 1) / (rate * (1.0 - rate))
+    return rate, min(max(1.0 - share, 0.05), 0.95), f"observed, {sum(map(len, cells))} trials"
+
+
+def _fewest(most: int, reached: Callable[[int], bool]) -> int | None:
+    """The least number that reaches it, if `most` does: more of anything never tells less apart."""
+    if not reached(most):
+        return None
+    return bisect_left(range(1, most + 1), 1, key=lambda n: int(reached(n))) + 1
+
+
+def _before(run: Run, observations: Sequence[Observation], repeats: int) -> Before | None:
+    """What is known of the run's agents on its tasks before it begins; None where it is of one agent or none."""
+    from flatfield.records import Weights
+    from flatfield.scoring.certainty.door import certainty, study
+    from flatfield.scoring.certainty.plan import power
+    from flatfield.scoring.certainty.records import Ask
+
+    controls = control_names(run)
+    found = study(
+        observations, [agent.name for agent in run.agents if agent.name not in controls], [t.id for t in run.tasks]
+    )
+    if found is None or len(found.table.agents) < 2:
+        return None
+    performance = Weights(performance=1.0, speed=0.0, cost=0.0)
+    said = certainty(found, Ask(measure=performance))
+    first, second = said.standings[0], said.standings[1]
+    names = found.table.agents
+    done = mean(one.trials for one in (first, second)) / len(found.table.tasks)
+    pair = names.index(first.agent), names.index(second.agent)
+    return Before(
+        trials=said.trials,
+        best=first.agent,
+        probability=first.best,
+        regret=first.regret.mean,
+        runner_up=second.agent,
+        power=power(found.posterior, pair, "these", (done + repeats) / done, performance),
     )
 
 

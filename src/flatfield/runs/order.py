@@ -88,9 +88,10 @@ def plan(run: Run) -> tuple[TrialPlan, ...]:
     """All trials of a run: each task × its roster × its repeats, in an order shuffled by the evaluation's seed.
 
     Repeats come one after the other, and each holds every agent once on every task of its own: a run that ends early
-    has tried all of them equally often. Within a repeat, (task, agent) pairs sorted by name are sorted again by numbers
-    drawn in this order from one `random.Random(seed).random()`, the generator that Python keeps the same for ever. So
-    the order depends on names, repeats and seed alone, not on the order in which files were given.
+    has tried all of them equally often. Within a repeat, each agent's tasks, sorted by name and then by numbers drawn,
+    are spread evenly over the repeat, the k-th of n at a place drawn between k / n and (k + 1) / n: no agent gets the
+    quiet hours. All numbers come from one `random.Random(seed).random()`, the generator that Python keeps the same for
+    ever. So the order depends on names, repeats and seed alone, not on the order in which files were given.
 
     Raises:
         InvalidFiles: ids would not tell trials apart: a name twice, an empty one, or one with "/".
@@ -100,13 +101,20 @@ def plan(run: Run) -> tuple[TrialPlan, ...]:
         raise InvalidFiles(mistakes)
     draw = random.Random(run.evaluation.seed)  # noqa: S311 - shuffles, keeps no secrets
     often = how_often(run)
-    pairs = sorted(often)
     return tuple(
         TrialPlan(run=run.id, agent=agent, task=task, repeat=repeat)
         for repeat in range(1, max(often.values(), default=0) + 1)
-        for task, agent in sorted(pairs, key=lambda _: draw.random())
-        if repeat <= often[task, agent]
+        for task, agent in _spread([pair for pair in sorted(often) if repeat <= often[pair]], draw)
     )
+
+
+def _spread(pairs: Sequence[tuple[str, str]], draw: random.Random) -> list[tuple[str, str]]:
+    """These (task, agent) pairs in the order in which they are done."""
+    own: dict[str, list[tuple[str, str]]] = {}
+    for pair in sorted(pairs, key=lambda _: draw.random()):
+        own.setdefault(pair[1], []).append(pair)
+    placed = {pair: (k + draw.random()) / len(mine) for _, mine in sorted(own.items()) for k, pair in enumerate(mine)}
+    return sorted(placed, key=placed.__getitem__)
 
 
 def how_often(run: Run) -> dict[tuple[str, str], int]:
@@ -117,6 +125,16 @@ def how_often(run: Run) -> dict[tuple[str, str], int]:
         for task in run.tasks
         for agent in roster(run, task.id)
     }
+
+
+def with_repeats(run: Run, repeats: int, only: Collection[str] = ()) -> Run:
+    """The run with so many repeats of every task at least; with `only`, of these agents."""
+    added = {task: dict(agents) for task, agents in run.added.items()}
+    for (task, agent), now in how_often(run).items():
+        if now < repeats and (not only or agent in only):
+            of_task = added.setdefault(task, {})
+            of_task[agent] = of_task.get(agent, 0) + repeats - now
+    return structs.replace(run, added=added)
 
 
 def remaining(run: Run, stored: Sequence[TrialRecord | TrialRow], only: Collection[str] = ()) -> Remaining:

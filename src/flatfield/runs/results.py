@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
 from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, structs
 
 from flatfield.errors import NotFound
-from flatfield.records import RunResult
+from flatfield.records import Preferences, RunResult
 from flatfield.runs.order import roster
 from flatfield.runs.store.figures import unwatched
+from flatfield.scoring.certainty.door import study_trials
 from flatfield.scoring.comparing import against_earlier, read_field
 from flatfield.scoring.fairness.manifest import manifest
-from flatfield.scoring.grading import grade
+from flatfield.scoring.grading import Terms, grade_drawn
 from flatfield.scoring.performance import measure, settled
 from flatfield.scoring.scales import mean
 from flatfield.tasks.agents import is_same
@@ -22,7 +24,7 @@ from flatfield.tasks.agents import is_same
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from flatfield.records import AgentConfig, Anchors, Comparison, Run, TrialRecord, Verdict, Weights
+    from flatfield.records import AgentConfig, Anchors, Comparison, Run, TrialRecord, Verdict
     from flatfield.runs.store.store import Store
 
 
@@ -77,15 +79,15 @@ def load_result(
     store: Store,
     run: str | None = None,
     *,
-    weights: Weights | None = None,
+    preferences: Preferences | None = None,
     judge_weight: float | None = None,
     anchors_of: str | None = None,
     task: str | None = None,
 ) -> RunResult:
     """The run (None: the newest), graded; with `anchors_of`, on the scales of another run.
 
-    With `task`, as if it had only the tasks of that id or tag, and who did them. `weights` and `judge_weight` stand in
-    for the evaluation's.
+    With `task`, as if it had only the tasks of that id or tag, and who did them. The weights of `preferences` and
+    `judge_weight` stand in for the evaluation's.
 
     A run that agents were added to is graded on the scales that it had before, unless `anchors_of` names others. Its
     trials are without transcripts (`Store.figures`).
@@ -94,9 +96,9 @@ def load_result(
         NotFound: there is no such run, or no such task or tag in it.
         StoreError: the store cannot be read.
     """
-    found = store.load_run(run)
+    found, wanted = store.load_run(run), preferences or Preferences()
     if task is not None:
-        found = _only(found, task)
+        found = only(found, task)
     if judge_weight is not None:
         found = structs.replace(found, evaluation=structs.replace(found.evaluation, judge_weight=judge_weight))
     ids = None if task is None else {one.id for one in found.tasks}
@@ -106,14 +108,19 @@ def load_result(
     anchors = found.anchors
     if anchors_of:
         found, anchors = _on_scales_of(found, load_result(store, anchors_of))
+    study = study_trials(found, trials, verdicts, anchors)
     return RunResult(
         run=found,
         trials=trials,
         verdicts=verdicts,
-        grading=grade(found, trials, verdicts, weights=weights, anchors=anchors),
+        grading=grade_drawn(found, trials, verdicts, Terms(weights=wanted.weights, anchors=anchors), study),
+        study=study,
         manifest=manifest(found, trials),
         earlier=compare_with_earlier(store, found, trials, verdicts),
         set_aside=set_aside,
+        preferences=wanted,
+        frozen=anchors,
+        read_at=datetime.now(UTC).isoformat(),
     )
 
 
@@ -122,8 +129,12 @@ def _of(tasks: Collection[str] | None, records: Sequence[T]) -> tuple[T, ...]:
     return tuple(one for one in records if tasks is None or one.task in tasks)
 
 
-def _only(run: Run, task: str) -> Run:
-    """The run with the tasks of this id, else of this tag, and the agents that did them."""
+def only(run: Run, task: str) -> Run:
+    """The run with the tasks of this id, else of this tag, and the agents that did them.
+
+    Raises:
+        NotFound: it has none; the message lists what it has.
+    """
     chosen = [one for one in run.tasks if task == one.id] or [one for one in run.tasks if task in one.tags]
     if not chosen:
         tags = sorted({tag for one in run.tasks for tag in one.tags})

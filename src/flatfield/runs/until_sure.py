@@ -1,4 +1,4 @@
-"""Adds repeats where they matter, round by round, until the order of the front is settled."""
+"""Adds repeats where the regret of the answer falls, round by round, until its lead is settled on these tasks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from msgspec import Struct, structs
 from flatfield.records import Event, Round, Run, RunResult, TrialPlan
 from flatfield.runs.order import how_often, plan, roster
 from flatfield.runs.scheduler import Summary
-from flatfield.scoring.front import MARGIN, Order, Pair, order_of
-from flatfield.scoring.grading import control_names, grade
+from flatfield.scoring.certainty.door import study_trials
+from flatfield.scoring.grading import Terms, control_names, grade_drawn
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
+from flatfield.scoring.looks import ALIKE, Order, Pair, order_of
 from flatfield.scoring.performance import settled
-from flatfield.scoring.statistics.intervals import LEAST
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from flatfield.runs.store.store import Store
 
 MAX_REPEATS = 30
+UNSETTLED = frozenset({"open", "out of reach", "at the most repeats"})
+"""How a pair stands that is neither told apart nor shown to be worth no more."""
 CAVEAT = (
     "its repeats were added by what was seen: the chance of a wrong order was shared out over all looks, but the other "
     "intervals and probabilities here are as if the repeats had been fixed beforehand, and so a little too sure"
@@ -92,17 +94,18 @@ def _hindered(summary: Summary, last: Summary) -> str:
 def _decided(store: Store, run: str, max_repeats: int, ended: str) -> Step:
     found = store.load_run(run)
     trials, (verdicts, _) = settled(store.figures(run)).trials, store.counted_verdicts(found)
-    grading = grade(found, trials, verdicts, anchors=found.anchors)
-    result = RunResult(run=found, trials=trials, verdicts=verdicts, grading=grading)
+    study = study_trials(found, trials, verdicts, found.anchors)
+    grading = grade_drawn(found, trials, verdicts, Terms(anchors=found.anchors), study)
+    result = RunResult(run=found, trials=trials, verdicts=verdicts, grading=grading, study=study)
     return next_step(result, max_repeats, ended=ended)
 
 
 def next_step(result: RunResult, max_repeats: int = MAX_REPEATS, *, ended: str = "") -> Step:
     """One more round, or the end and what is known by then; with `ended`, the end, for that reason.
 
-    A round brings all agents that hang together by open pairs to the same repeats of each task, and to the next look
-    (`scoring.front.looks_at`). Every task has three repeats first; then each repeat goes to the task on which one more
-    takes away most of the variance of these agents' means.
+    A round brings the leader and the rivals that carry most of the regret to the same repeats of each task, and to the
+    next look (`scoring.looks`). Each repeat goes to the task on which one more takes away most of the variance of these
+    agents' means.
 
     Source: dividing trials among strata by their spread: Neyman, Journal of the Royal Statistical Society 97 (1934),
     558.
@@ -131,25 +134,25 @@ def _another_round(run: Run, trials: tuple[TrialPlan, ...], open_pairs: Sequence
 
 def _wanted(run: Run, order: Order, max_repeats: int) -> dict[tuple[str, str], int]:
     """The repeats of each (task, agent) of which there are to be more."""
-    now = how_often(run)
-    wanted: dict[tuple[str, str], int] = {}
-    for agents in _open_groups(order):
-        tasks = [task for task in order.tasks if all((task, agent) in order.noise for agent in agents)]
-        if not tasks:
-            continue
-        levels = {task: max(now[task, agent] for agent in agents) for task in tasks}
-        reached = sum(min(now[task, agent] for agent in agents) for task in tasks) / len(tasks)
-        look = next((look for look in order.looks if look > reached + 1e-9), order.looks[-1])
-        noise = {task: math.fsum(order.noise[task, agent] for agent in agents) for task in tasks}
-        for task, level in _shared_out(levels, noise, look, max_repeats).items():
-            for agent in _together(run, task, agents):
-                wanted[task, agent] = max(level, wanted.get((task, agent), 0))
+    now, agents = how_often(run), order.buying
+    tasks = [task for task in order.tasks if all((task, agent) in order.noise for agent in agents)]
+    if not agents or not tasks:
+        return {}
+    levels = {task: min(now[task, agent] for agent in agents) for task in tasks}
+    reached = sum(levels.values()) / len(tasks)
+    look = next((look for look in order.looks if look > reached + 1e-9), order.looks[-1])
+    noise = {task: math.fsum(order.noise[task, agent] for agent in agents) for task in tasks}
+    wanted = {
+        (task, agent): level
+        for task, level in _shared_out(levels, noise, look, max_repeats).items()
+        for agent in _together(run, task, agents)
+    }
     return {key: level for key, level in wanted.items() if level > now[key]}
 
 
 def _shared_out(levels: dict[str, int], noise: dict[str, float], look: float, most: int) -> dict[str, int]:
     """The repeats of each task with which their mean reaches the look: never fewer than now, `most` at most."""
-    levels = {task: max(level, min(LEAST, most)) for task, level in levels.items()}
+    levels = dict(levels)
     left = math.ceil(look * len(levels) - 1e-9) - sum(levels.values())
     # One more repeat takes noise / n - noise / (n + 1) away.
     gains = [(-noise[task] / (n * (n + 1)), task) for task, n in levels.items() if n < most]
@@ -164,17 +167,6 @@ def _shared_out(levels: dict[str, int], noise: dict[str, float], look: float, mo
         else:
             heapq.heappop(gains)
     return levels
-
-
-def _open_groups(order: Order) -> tuple[tuple[str, ...], ...]:
-    """Agents that hang together by open pairs."""
-    groups: list[set[str]] = []
-    for pair in order.pairs:
-        if pair.standing == "open":
-            both = {pair.first, pair.second}
-            touched = [group for group in groups if group & both]
-            groups = [group for group in groups if not group & both] + [both.union(*touched)]
-    return tuple(tuple(agent for agent in order.agents if agent in group) for group in groups)
 
 
 def _together(run: Run, task: str, agents: Sequence[str]) -> Sequence[str]:
@@ -212,10 +204,9 @@ def _undecided(pair: Pair) -> str:
 
 
 def _sure(pair: Pair) -> str:
-    if pair.probability is None or pair.asked is None:
-        return " (too few repeats)"
-    wanted = "" if pair.standing == "apart" else f", {_p(pair.asked)} needed"
-    return f" (p = {_p(pair.probability)}{wanted})"
+    if pair.standing == "apart":
+        return f" (p = {_p(pair.probability)})"
+    return f" (p = {_p(pair.probability)}, {_p(pair.asked)} needed; being wrong would cost {_lost(pair.regret)})"
 
 
 def _ending(order: Order, max_repeats: int, ended: str) -> Iterator[str]:
@@ -223,28 +214,37 @@ def _ending(order: Order, max_repeats: int, ended: str) -> Iterator[str]:
     if len(order.agents) < 2:
         yield f"{order.agents[0]} has nobody to be told apart from" if order.agents else "no agent has an overall score"
         return
-    unsettled = [pair for pair in order.pairs if pair.standing not in {"apart", "alike"}]
-    yield ended or ("the order of the front is not settled" if unsettled else "the order of the front is settled")
+    these = "this task" if len(order.tasks) == 1 else f"these {len(order.tasks)} tasks"
+    unsettled = [pair for pair in order.pairs if pair.standing in UNSETTLED]
+    yield ended or (f"the lead is not settled on {these}" if unsettled else f"the lead is settled on {these}")
     for pair in unsettled:
-        yield _known(pair, len(order.tasks), max_repeats)
+        yield _known(pair, max_repeats)
     for pair in order.pairs:
         if pair.standing == "alike":
-            yield f"{pair.first} and {pair.second} are alike: their overall scores differ by less than {MARGIN:g}"
-    for first in dict.fromkeys(pair.first for pair in order.pairs):
-        behind = [pair for pair in order.pairs if pair.first == first and pair.standing == "apart"]
-        if behind:
-            yield f"{first} is ahead of {', '.join(f'{pair.second}{_sure(pair)}' for pair in behind)}"
+            yield f"{pair.first} and {pair.second} are alike: whichever is chosen loses less than {ALIKE:g} on average"
+        elif pair.standing == "worth no more":
+            lead = f"{pair.first} leads {pair.second} (p = {_p(pair.probability)})"
+            yield f"{lead}, and being wrong would cost next to nothing"
+    behind = [pair for pair in order.pairs if pair.standing == "apart"]
+    if behind:
+        yield f"{behind[0].first} is ahead of {', '.join(f'{pair.second}{_sure(pair)}' for pair in behind)}"
+    if not unsettled and order.ahead > ALIKE:
+        yield f"on the next tasks like these it may lose {_lost(order.ahead)} on average: more tasks tell, no repeats"
 
 
-def _known(pair: Pair, tasks: int, max_repeats: int) -> str:
+def _known(pair: Pair, max_repeats: int) -> str:
     if pair.standing == "at the most repeats":
         both = f"{pair.first} and {pair.second} are not told apart{_sure(pair)}"
         return f"{both} after {max_repeats} repeats, the most that were asked for"
     if pair.standing == "out of reach":
-        these = "this task" if tasks == 1 else f"these {tasks} tasks"
         both = f"{pair.first} and {pair.second} are not told apart{_sure(pair)}"
-        return f"{both}, and {max_repeats} repeats of {these} would hardly do it: add tasks"
+        return f"{both}, and {max_repeats} repeats would hardly do it"
     return _undecided(pair)
+
+
+def _lost(regret: float) -> str:
+    """Of overall, on average: `0.012`."""
+    return f"{regret:.1g}" if regret < 0.01 else f"{regret:.2f}"
 
 
 def _p(probability: float) -> str:

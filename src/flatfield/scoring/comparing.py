@@ -6,23 +6,29 @@ from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from flatfield import plugins
 from flatfield.errors import NotFound
-from flatfield.records import Comparison, Interval
+from flatfield.records import Comparison, Odds
+from flatfield.scoring.certainty.door import Study, observe, study
+from flatfield.scoring.certainty.door import compare as compare_draws
+from flatfield.scoring.decision import on_device
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.performance import Figures, is_wrong_claim, measure
 from flatfield.scoring.scales import exact, mean
-from flatfield.scoring.standing import UNCHECKED
-from flatfield.scoring.statistics.intervals import LEAST, bounds
-from flatfield.scoring.statistics.paired import Estimate, paired, unpaired
 from flatfield.tasks.agents import called
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flatfield.records import Run, RunResult, TrialRecord, Verdict
-    from flatfield.scoring.statistics.paired import Difference
+    from flatfield.scoring.certainty.records import Observation
+
+
+NAMED = 3
+"""A group of fewer agents is told by their names."""
+PERMUTED = 9999
+"""So often the trials' sides are drawn anew."""
 
 
 class Group(StrEnum):
@@ -41,6 +47,8 @@ class Field(Struct, frozen=True, kw_only=True):
     run: Run
     figures: Mapping[tuple[str, str], Sequence[Figures]]
     wrong: Mapping[tuple[str, str], Sequence[bool]]
+    observations: tuple[Observation, ...]
+    study: Study | None
     local: frozenset[str]
     contenders: tuple[str, ...]
 
@@ -53,33 +61,27 @@ class Side(Struct, frozen=True, kw_only=True):
     agents: tuple[str, ...]
 
 
-def read_field(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]) -> Field:
+def read_field(
+    run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict], known: object | None = None
+) -> Field:
     """The run's trials, scored; which agents run on the user's device; and which are no controls.
 
-    Local is an agent whose vendor always serves models on the user's device, one with `on_device`, and one whose every
-    trial cost $0: that is only so where the provider says that the model runs there, or a user's own price says $0.
+    `known`: the posterior of its contenders, where it is there already.
     """
-    costs: dict[str, list[float | None]] = {}
     claims: dict[tuple[str, str], list[bool]] = {}
     for trial in trials:
         if trial.failure is None:
-            costs.setdefault(trial.agent, []).append(trial.cost_usd)
             wrong = is_wrong_claim(trial)
             claims.setdefault((trial.agent, trial.task), []).extend([] if wrong is None else [wrong])
     controls = control_names(run)
     contenders = [agent for agent in run.agents if agent.name not in controls]
-    local = [
-        agent.name
-        for agent in contenders
-        if plugins.traits_or_usual(agent.provider).is_on_device
-        or agent.on_device
-        or all(usd == 0.0 for usd in costs.get(agent.name, [None]))
-    ]
     return Field(
         run=run,
         figures=measure(run, trials, verdicts).figures,
         wrong=claims,
-        local=frozenset(local),
+        observations=observe(run, trials, verdicts),
+        study=known if isinstance(known, Study) else None,
+        local=on_device(contenders, trials),
         contenders=tuple(agent.name for agent in contenders),
     )
 
@@ -100,7 +102,7 @@ def side_of(field: Field, name: str) -> Side:
         if not chosen:
             raise NotFound(f"no {name} agent took part in run {field.run.id}; there are: {', '.join(agents)}")
         return Side(
-            name=f"{name} ({', '.join(chosen) if len(chosen) < LEAST else f'{len(chosen)} agents'})",
+            name=f"{name} ({', '.join(chosen) if len(chosen) < NAMED else f'{len(chosen)} agents'})",
             field=field,
             agents=chosen,
         )
@@ -114,22 +116,17 @@ def side_of(field: Field, name: str) -> Side:
 def compare(first: Side, second: Side) -> Comparison | None:
     """The two on the tasks that both were measured on, unchanged between their runs; None where there is none.
 
-    From three tasks up the tasks are the sample, paired (`statistics.paired`); below, the trials are, if each side has
-    three or more of every task: then it says nothing about other tasks than these. The interval holds what checks leave
-    that were not measured; no probability is told then.
+    Who is better is said where the interval on these tasks has no 0 in it, whatever checks lack. Two agents of one run
+    are compared in the posterior of all its contenders, as the decision sees them; other sides in one of their own.
     """
     tasks, left_out = _common(first, second)
     if not tasks:
         return None
     priced = [task for task in tasks if all(_amount(side, (task,), "usd") is not None for side in (first, second))]
     priced = priced or list(tasks)
-    ours, theirs = _scores(first, tasks), _scores(second, tasks)
-    trials = _count(first, tasks), _count(second, tasks)
-    often = min(trials) / len(tasks)
-    apart = paired(ours, theirs, often) if len(tasks) >= LEAST else _by_trials(first, second, tasks)
-    method = f"paired by task, {len(tasks)} tasks" if len(tasks) >= LEAST else "of the trials of these tasks"
+    scores = mean(_scores(first, tasks)), mean(_scores(second, tasks))
+    these, later = _odds(first, second, tasks)
     left_open = _unchecked(first, second, tasks)
-    interval = _interval(apart, method, left_open) if apart else None
     claims = _claims(first, tasks), _claims(second, tasks)
     return Comparison(
         kind=_kind(first, second),
@@ -139,13 +136,14 @@ def compare(first: Side, second: Side) -> Comparison | None:
         second_run=second.field.run.id,
         tasks=tasks,
         left_out=left_out,
-        trials=trials,
-        verdict=_verdict(interval),
-        first_score=mean(ours),
-        second_score=mean(theirs),
-        difference=exact(mean(ours) - mean(theirs)),
-        interval=interval,
-        probability=apart.probability if apart and not any(left_open) else None,
+        trials=(_count(first, tasks), _count(second, tasks)),
+        verdict=_verdict(these, left_open),
+        first_score=scores[0],
+        second_score=scores[1],
+        difference=exact(scores[0] - scores[1]),
+        these=these,
+        next=later,
+        p_value=p_value([(_trials(first, task), _trials(second, task)) for task in tasks]),
         claims=(len(claims[0]), len(claims[1])),
         wrong_claims=(sum(claims[0]), sum(claims[1])),
         left_open=left_open,
@@ -156,9 +154,64 @@ def compare(first: Side, second: Side) -> Comparison | None:
     )
 
 
+def p_value(tasks: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float:
+    """How probable a mean difference as large as this is if the two sides are the same: trials permuted in each task.
+
+    With one trial of a task on each side this is the sign-flip test. It speaks of these tasks alone.
+
+    Sources: Fisher, The Design of Experiments (1935), section 21; the drawn one counts itself: Phipson & Smyth,
+    Statistical Applications in Genetics and Molecular Biology 9 (2010), article 39.
+    """
+    import numpy as np
+
+    chance = np.random.default_rng(0)
+    drawn, seen = np.zeros(PERMUTED), 0.0
+    for ours, theirs in tasks:
+        both = np.asarray([*ours, *theirs], dtype=float)
+        seen += float(np.mean(ours) - np.mean(theirs))
+        mixed = chance.permuted(np.tile(both, (PERMUTED, 1)), axis=1)
+        drawn += mixed[:, : len(ours)].mean(axis=1) - mixed[:, len(ours) :].mean(axis=1)
+    return (1.0 + float((np.abs(drawn) >= abs(seen) - 1e-9).sum())) / (1.0 + PERMUTED)
+
+
+def _odds(first: Side, second: Side, tasks: Sequence[str]) -> tuple[Odds, Odds]:
+    """How sure the difference is on these tasks, and on the next one like these."""
+    both = _kind(first, second) == "agents"
+    names = (first.agents[0], second.agents[0]) if both else ("first", "second")
+    found = _of_one_run(first.field, names, tasks) if both else _of_two_sides(names, (first, second), tasks)
+    if found is None:  # both were measured on these tasks
+        raise NotFound(f"{first.name} and {second.name} have no measured trial")
+    this = compare_draws(found, *names, "these")
+    then = compare_draws(found, *names, "next")
+    return (
+        Odds(low=this.difference.low, high=this.difference.high, probability=this.probability),
+        Odds(low=then.difference.low, high=then.difference.high, probability=then.probability),
+    )
+
+
+def _of_one_run(field: Field, names: tuple[str, str], tasks: Sequence[str]) -> Study | None:
+    """The posterior of all contenders on these tasks, with a control where it is one of the two."""
+    ready = field.study
+    if ready is not None and set(ready.table.tasks) == set(tasks) and set(names) <= set(ready.table.agents):
+        return ready
+    agents = list(dict.fromkeys((*field.contenders, *names)))
+    return study([one for one in field.observations if one.task in set(tasks)], agents, tasks)
+
+
+def _of_two_sides(names: tuple[str, str], sides: tuple[Side, Side], tasks: Sequence[str]) -> Study | None:
+    """The posterior of two sides alone, each as if it were one agent."""
+    found = [
+        replace(one, agent=name)
+        for name, side in zip(names, sides, strict=True)
+        for one in side.field.observations
+        if one.task in set(tasks) and one.agent in side.agents
+    ]
+    return study(found, names, tasks)
+
+
 def asked_for(result: RunResult) -> tuple[Comparison, ...]:
     """What people ask of a run: its two best agents against each other, and cloud against local."""
-    field = read_field(result.run, result.trials, result.verdicts)
+    field = read_field(result.run, result.trials, result.verdicts, result.study)
     best = result.grading.order[:2]
     pairs: list[tuple[str, str]] = [(best[0], best[1])] if len(best) > 1 else []
     if field.local and len(field.local) < len(field.contenders) and len(field.contenders) > len(Group):
@@ -210,18 +263,8 @@ def _count(side: Side, tasks: Iterable[str]) -> int:
     return sum(len(figures) for task in tasks for figures in _measured(side, task))
 
 
-def _by_trials(first: Side, second: Side, tasks: Sequence[str]) -> Difference | None:
-    """With one or two tasks: the sides are independent, each between the means of its tasks' ends."""
-    ends = [_within(side, tasks) for side in (first, second)]
-    return unpaired(ends[0], ends[1]) if ends[0] and ends[1] else None
-
-
-def _within(side: Side, tasks: Sequence[str]) -> Estimate | None:
-    trials = [[f.score for f in figures] for task in tasks for figures in _measured(side, task)]
-    if any(len(scores) < LEAST for scores in trials):
-        return None
-    low, high = zip(*map(bounds, trials), strict=True)
-    return Estimate(value=mean(map(mean, trials)), low=mean(low), high=mean(high))
+def _trials(side: Side, task: str) -> list[float]:
+    return [one.score for figures in _measured(side, task) for one in figures]
 
 
 def _unchecked(first: Side, second: Side, tasks: Sequence[str]) -> tuple[float, float]:
@@ -235,25 +278,15 @@ def _unchecked(first: Side, second: Side, tasks: Sequence[str]) -> tuple[float, 
     return exact(ends[0][0] + ends[1][1]), exact(ends[0][1] + ends[1][0])
 
 
-def _interval(apart: Difference, method: str, left_open: tuple[float, float]) -> Interval:
-    return Interval(
-        low=max(apart.low - left_open[0], -1.0),
-        high=min(apart.high + left_open[1], 1.0),
-        method=f"{method}, and {UNCHECKED}" if any(left_open) else method,
-    )
-
-
 def _claims(side: Side, tasks: Sequence[str]) -> list[bool]:
     """Of each claim to be done on the tasks, whether it was wrong."""
     return [wrong for task in tasks for agent in side.agents for wrong in side.field.wrong.get((agent, task), ())]
 
 
-def _verdict(ends: Interval | None) -> Literal["first", "second", "too close to call", "too few to say"]:
-    if ends is None:
-        return "too few to say"
-    if ends.low > 0.0 or ends.high < 0.0:
-        return "first" if ends.low > 0.0 else "second"
-    return "too close to call"
+def _verdict(these: Odds, left_open: tuple[float, float]) -> Literal["first", "second", "too close to call"]:
+    if these.low - left_open[0] > 0.0:
+        return "first"
+    return "second" if these.high + left_open[1] < 0.0 else "too close to call"
 
 
 def _kind(first: Side, second: Side) -> Literal["agents", "groups", "runs"]:

@@ -1,250 +1,288 @@
-"""Which agent to use: the best overall within the user's limits, why, how sure that is, and who was left out."""
+"""Which agent to use: a run's posterior, asked with what matters to the user, and the advice that follows from it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from flatfield.records import Decision, Exclusion, Letter, RunResult, Weights
-from flatfield.saying import dollars, few, seconds, written
-from flatfield.scoring.answer import answer, caveats, scored_higher
-from flatfield.scoring.grading import grade
-from flatfield.scoring.scales import BANDS
-from flatfield.scoring.standing import does_the_job, known
-
-SHOWN = 3
-"""So many agents or tasks are named where some are missing."""
+from flatfield import plugins
+from flatfield.saying import likely
+from flatfield.scoring.certainty.door import certainty, study_run
+from flatfield.scoring.certainty.records import Ask, Bounds, Money, Reach, Regret, Standing
+from flatfield.scoring.scales import BANDS, HOLDS
+from flatfield.scoring.standing import did_as_well
+from flatfield.scoring.standing import known as known_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from flatfield.records import Grade, Grading, Scorecard
+    from flatfield.records import AgentConfig, Preferences, RunResult, Scorecard, TrialRecord, Weights
+    from flatfield.scoring.certainty.door import Study
+    from flatfield.scoring.certainty.records import Certainty, Purchase
+
+LONGEST = 40
+"""Characters of names that stand in one word of a command."""
+ON_FRONT = 0.5
+"""Who is on the front with this probability is named as being on it."""
 
 
-class Constraints(Struct, frozen=True, kw_only=True):
-    """What the user asks for; None means "no such limit".
+class Exclusion(Struct, frozen=True, kw_only=True):
+    """An agent that may not be recommended, and why."""
 
-    `weights` regrade the run; `max_seconds` is of mean active seconds, `max_cost_usd` of mean dollars per trial.
+    agent: str
+    reason: str
+
+
+class NextTrials(Struct, frozen=True, kw_only=True):
+    """Trials that lower the loss by `gain` on average; `command` does them, "" where the run cannot be gone on with.
+
+    `kind`: what is missing of the agents, `each` more repeats of every task, or `each` new tasks. Dollars None: a price
+    is not known.
     """
 
-    weights: Weights | None = None
-    min_performance: Letter | None = None
-    max_seconds: float | None = None
-    max_cost_usd: float | None = None
-
-
-class Candidate(Struct, frozen=True, kw_only=True):
-    """An agent with its scorecard and its means per trial; dollars over the trials of known price (None: none has one).
-
-    `missing` are the tasks on which it was not measured, though others were.
-    """
-
-    card: Scorecard
-    missing: tuple[str, ...]
-    seconds: float | None
+    kind: Literal["missing", "repeats", "tasks"]
+    agents: tuple[str, ...]
+    each: int
+    trials: int
     usd: float | None
+    seconds: float
+    gain: float
+    command: str
 
 
-def decide(result: RunResult, constraints: Constraints) -> Decision:
-    """The recommendation for one run, regraded as `within` does.
+class Decision(Struct, frozen=True, kw_only=True):
+    """Which agent to use. `answer` is the sentence that all faces say; `advice` what is to be said with it, in order.
 
-    Ranked as `standing.best_first` does: nobody is left out for what is not known of him, except where a limit asks for
-    it. The Pareto front is of the agents that were not excluded, over the scores that have a weight. Nobody who does
-    not do the job is recommended where the limits left out somebody who does.
+    `details`: what else is worth knowing of it where there is room.
+
+    `recommended` None: nobody does the job, keeps to the limits, or pays for itself. `probability`: that nobody who may
+    be recommended is better by more than a hundredth. `regret` is what is lost if somebody is, in `unit`: overall score
+    in 0..1, or dollars per task. `if_missing_fail`: who it would be if all that is missing had failed. `standings`: all
+    contenders, best first. `front`: who is probably beaten on work, time and money together by nobody. `runs`: whose
+    trials it stands on.
     """
-    result = within(result, constraints)
-    grading = result.grading
-    candidates = _candidates(grading)
-    reasons = {one.card.agent: _against(one, constraints) for one in candidates}
-    excluded = tuple(Exclusion(agent=agent, reason=reason) for agent, reason in reasons.items() if reason)
-    by_name = {one.card.agent: one for one in candidates}
-    field = [by_name[agent] for agent in grading.order if not reasons[agent]]
-    cards = [one.card for one in field]
-    why = _reasons(field, grading, result)
-    barred = any(reasons[one.card.agent] and not one.card.control and does_the_job(one.card) for one in candidates)
-    chosen = [] if cards and not does_the_job(cards[0]) and barred else cards
+
+    run: str
+    runs: tuple[str, ...]
+    answer: str
+    advice: tuple[str, ...]
+    details: tuple[str, ...]
+    recommended: str | None
+    runner_up: str | None
+    probability: float | None
+    regret: Regret | None
+    unit: Literal["score", "usd"]
+    if_missing_fail: str | None
+    standings: tuple[Standing, ...]
+    front: tuple[str, ...]
+    reaches: tuple[Reach, ...]
+    next_trials: tuple[NextTrials, ...]
+    excluded: tuple[Exclusion, ...]
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What the words are made from. `able`: who does the job (C or better), `known`: None where nothing is measured.
+
+    `standings`: all contenders, best first; `field`: who of them may be recommended.
+    """
+
+    result: RunResult
+    known: Certainty | None
+    cards: Mapping[str, Scorecard]
+    local: frozenset[str]
+    able: frozenset[str]
+    standings: tuple[Standing, ...]
+    field: tuple[Standing, ...]
+    recommended: str | None
+    excluded: tuple[Exclusion, ...]
+    next_trials: tuple[NextTrials, ...]
+
+
+def decide(result: RunResult) -> Decision:
+    """The decision on a run by the preferences that it was read with."""
+    from flatfield.scoring.answer import advice, answer, details, runner_up
+
+    facts = _facts(result)
+    known, chosen = facts.known, facts.recommended
+    first = next((one for one in facts.field if one.agent == chosen), None)
+    second = runner_up(facts)
     return Decision(
         run=result.run.id,
-        recommended=chosen[0].agent if chosen else None,
-        runner_up=chosen[1].agent if len(chosen) > 1 else None,
-        reasons=why,
-        confidence=_confidence(field),
-        front=_front(field, grading.weights),
-        excluded=excluded,
-        answer=answer(result, cards, excluded, why[0]),
-        caveats=caveats(result, cards),
+        runs=(result.run.id, *result.pooled),
+        answer=answer(facts),
+        advice=advice(facts),
+        details=details(facts),
+        recommended=chosen,
+        runner_up=second.agent if second else None,
+        probability=first.best if first else None,
+        regret=first.regret if first else None,
+        unit="score" if result.preferences.solved_usd is None else "usd",
+        if_missing_fail=known.if_missing_fail if known else None,
+        standings=facts.standings,
+        front=tuple(one.agent for one in facts.standings if one.front >= ON_FRONT),
+        reaches=known.reaches if known and chosen else (),
+        next_trials=facts.next_trials,
+        excluded=facts.excluded,
     )
 
 
-def within(result: RunResult, constraints: Constraints) -> RunResult:
-    """The run as a decision sees it: by the weights asked for, and over those agents alone that the limits leave.
+def on_device(agents: Sequence[AgentConfig], trials: Sequence[TrialRecord]) -> frozenset[str]:
+    """Whose models run on the user's device: always so at their vendor, stated by `on_device`, or every trial cost $0.
 
-    Who is left out takes cost from nobody and stands before nobody. The scales stay those of the run, so that a letter
-    of performance, speed or cost is the same with limits and without.
+    That is only so where the vendor says that the model runs there, or a user's own price says $0.
     """
-    asked = constraints.weights or result.grading.asked or result.grading.weights
-    if constraints.weights is not None:
-        result = _regraded(result, asked, None)
-    contenders = [one for one in _candidates(result.grading) if not one.card.control]
-    left = [one.card.agent for one in contenders if not _beyond(one, constraints)]
-    return _regraded(result, asked, left) if len(left) < len(contenders) else result
-
-
-def _regraded(result: RunResult, weights: Weights, among: Sequence[str] | None) -> RunResult:
-    found = grade(
-        result.run, result.trials, result.verdicts, weights=weights, anchors=result.grading.anchors, among=among
+    costs: dict[str, list[float | None]] = {}
+    for trial in trials:
+        if trial.failure is None:
+            costs.setdefault(trial.agent, []).append(trial.cost_usd)
+    return frozenset(
+        agent.name
+        for agent in agents
+        if plugins.traits_or_usual(agent.provider).is_on_device
+        or agent.on_device
+        or all(usd == 0.0 for usd in costs.get(agent.name, [None]))
     )
-    return structs.replace(result, grading=structs.replace(found, notes=result.grading.notes))
 
 
-def _candidates(grading: Grading) -> list[Candidate]:
-    state = known([card.agent for card in grading.scorecards if not card.control], grading.cells)
-    return [
-        Candidate(
-            card=card,
-            missing=() if card.control else state[card.agent].tasks,
-            seconds=card.active_seconds / card.ran if card.active_seconds is not None and card.ran else None,
-            usd=card.known_usd / card.priced if card.known_usd is not None and card.priced else None,
-        )
-        for card in grading.scorecards
-    ]
+def measure_of(result: RunResult) -> Weights | Money:
+    """What matters: dollars where they are given, else the weights asked for, else the run's own."""
+    wanted = result.preferences
+    if wanted.solved_usd is not None:
+        return Money(solved_usd=wanted.solved_usd, hour_usd=wanted.hour_usd or 0.0)
+    return wanted.weights or result.grading.asked or result.grading.weights
 
 
-def _against(candidate: Candidate, constraints: Constraints) -> str:
-    """Why an agent is left out; "" when it is not."""
-    card = candidate.card
-    if card.control:
-        return "a control, not a contender"
-    if card.performance.score is None:
-        return card.performance.note or "not measured"
-    beyond = _beyond(candidate, constraints)
-    return beyond or (f"no overall: {card.overall.note}" if card.overall.score is None else "")
+def _facts(result: RunResult) -> Facts:
+    cards = {card.agent: card for card in result.grading.scorecards if not card.control}
+    local = on_device(result.run.agents, result.trials)
+    found = study_run(result, result.frozen or result.run.anchors)
+    among = tuple(name for name in cards if name in local) if result.preferences.local_only else tuple(cards)
+    able = frozenset(name for name, card in cards.items() if (card.performance.score or 0.0) >= HOLDS)
+    unproven = _unproven(result, tuple(able))
+    bounds = _bounds(result.preferences)
+    doing = _among(found, bounds, among, able - unproven.keys()) if found else among
+    known = certainty(found, Ask(measure=measure_of(result), bounds=bounds, among=doing)) if found else None
+    standings = known.standings if known else ()
+    field = tuple(one for one in standings if one.allowed)
+    chosen = known.answer if known else None
+    recommended = chosen if chosen in able else None
+    return Facts(
+        result=result,
+        known=known,
+        cards=cards,
+        local=local,
+        able=able,
+        standings=standings,
+        field=field,
+        recommended=recommended,
+        excluded=tuple(_excluded(cards, standings, among, able, unproven)),
+        next_trials=tuple(_next(one, result) for one in known.purchases) if known and recommended else (),
+    )
 
 
-def _beyond(candidate: Candidate, constraints: Constraints) -> str:
-    """Which limit a measured agent does not keep to; "" when it keeps to all."""
-    performance = candidate.card.performance
-    if performance.score is None:
+def _among(found: Study, bounds: Bounds, among: Sequence[str], able: frozenset[str]) -> tuple[str, ...]:
+    """Who may be recommended: of those within the limits who do the job, or all where none of them does."""
+    from flatfield.scoring.certainty.choice import within
+
+    kept = dict(zip(found.posterior.agents, within(found.posterior.next, bounds).tolist(), strict=True))
+    doing = tuple(name for name in among if name in able and kept.get(name, 0.0) >= bounds.least_probability)
+    return doing or tuple(among)
+
+
+def _unproven(result: RunResult, names: Sequence[str]) -> dict[str, str]:
+    """Whose checks were not all measured while somebody of whom less is missing did as well, and who that is.
+
+    What is not measured never helps: such an agent never stands before the other.
+    """
+    state = known_parts(names, result.grading.cells)
+    lacking = {cell.agent for cell in result.grading.cells if cell.down > 0.0}
+    found = {}
+    for name in sorted(lacking & set(names)):
+        better = [one for one in names if one != name and did_as_well(state[one], state[name])]
+        if better:
+            found[name] = min(better)
+    return found
+
+
+def _bounds(wanted: Preferences) -> Bounds:
+    return Bounds(
+        min_performance=dict(BANDS)[wanted.min_performance] if wanted.min_performance else None,
+        max_seconds=wanted.max_seconds,
+        max_usd=wanted.max_cost_usd,
+    )
+
+
+def _excluded(
+    cards: Mapping[str, Scorecard],
+    standings: Sequence[Standing],
+    among: Sequence[str],
+    able: frozenset[str],
+    unproven: Mapping[str, str],
+) -> list[Exclusion]:
+    """Who may not be recommended, and the first reason for it."""
+    kept = {one.agent: one for one in standings}
+    found = []
+    for name, card in cards.items():
+        standing = kept.get(name)
+        if standing is None:
+            reason = card.performance.note or "not measured"
+        elif standing.allowed:
+            continue
+        elif name not in among:
+            reason = "does not run on this device"
+        elif standing.within < Bounds().least_probability:
+            reason = f"keeps to the limits with probability {likely(standing.within)}"
+        elif name not in able:
+            reason = "does not do the job"
+        elif name in unproven:
+            reason = f"not all of its checks were measured, and {unproven[name]} did as well"
+        else:
+            continue
+        found.append(Exclusion(agent=name, reason=reason))
+    return found
+
+
+def _next(one: Purchase, result: RunResult) -> NextTrials:
+    return NextTrials(
+        kind=one.kind,
+        agents=one.agents,
+        each=one.each,
+        trials=one.trials,
+        usd=one.usd,
+        seconds=one.seconds,
+        gain=one.gain,
+        command=_command(one, result),
+    )
+
+
+def _command(one: Purchase, result: RunResult) -> str:
+    """What to type for these trials; "" where the run was not measured here."""
+    run = result.run
+    if run.imported:
         return ""
-    least = dict(BANDS)[constraints.min_performance] if constraints.min_performance else 0.0
-    if performance.score < least:
-        return f"performance {_score(performance)} is below {constraints.min_performance}"
-    return _too_slow(candidate, constraints.max_seconds) or _too_dear(candidate, constraints.max_cost_usd)
+    if one.kind == "missing":
+        return f"flatfield eval --resume {run.id}"
+    if one.kind == "tasks":
+        return f"flatfield eval NEW-TASK.md {agents_option(one.agents)}"
+    now = planned(result, one.agents)
+    if not now:
+        return f"flatfield eval --extend {run.id} {agents_option(one.agents)}"
+    repeats = now + one.each
+    return f"flatfield eval --resume {run.id} --repeats {repeats} {agents_option(one.agents)}"
 
 
-def _too_slow(candidate: Candidate, limit: float | None) -> str:
-    if limit is None or (candidate.seconds is not None and candidate.seconds <= limit):
-        return ""
-    if candidate.seconds is None:
-        return "not timed"
-    return f"too slow: {seconds(candidate.seconds)} active per trial on average, the limit is {written(limit)} s"
+def agents_option(names: Sequence[str]) -> str:
+    """`--agents a,b`, or the option once for each where that would be a long word, which no line could break."""
+    joined = ",".join(names)
+    return f"--agents {joined}" if len(joined) <= LONGEST else " ".join(f"--agents {name}" for name in names)
 
 
-def _too_dear(candidate: Candidate, limit: float | None) -> str:
-    if limit is None or (candidate.usd is not None and candidate.usd <= limit):
-        return ""
-    if candidate.usd is None:
-        return f"no price known, so nobody can tell whether it keeps to ${written(limit)} per trial"
-    return f"too dear: {dollars(candidate.usd)} per trial on average, the limit is ${written(limit)}"
-
-
-def _reasons(field: Sequence[Candidate], grading: Grading, result: RunResult) -> tuple[str, ...]:
-    if not field:
-        if all(card.control for card in grading.scorecards):
-            return ("only controls took part",)
-        return ("no agent is left: relax a limit, or measure more",)
-    first = field[0]
-    weights = grading.weights
-    total = weights.performance + weights.speed + weights.cost
-    shares = "/".join(f"{share / total:.0%}" for share in (weights.performance, weights.speed, weights.cost))
-    weighted = f"performance/speed/cost weighted {shares}"
-    higher = scored_higher([one.card for one in field])
-    place = "stands first" if higher else "has the best overall score"
-    best = f"{first.card.agent} {place} of {len(field)}: {_score(first.card.overall)}, {weighted}"
-    lines = [best, _figures(first), *_wrong_claims(first.card)]
-    if len(field) > 1:
-        lines.append(f"next is {field[1].card.agent}, overall {_score(field[1].card.overall)}; {_figures(field[1])}")
-        lines += [*_wrong_claims(field[1].card), *_tradeoffs(field)]
-    lines += _incomplete(field)
-    if result.run.imported:
-        lines.append(f"imported from {result.run.origin}, not measured here")
-    return tuple(lines)
-
-
-def _wrong_claims(card: Scorecard) -> list[str]:
-    if not card.wrong_claims:
-        return []
-    often = f"{card.wrong_claims:,} of {card.claims:,} trials"
-    return [f"{card.agent} took for done what checks say was not in {often}"]
-
-
-def _figures(one: Candidate) -> str:
-    card = one.card
-    usd = "" if one.usd is None else f"{dollars(one.usd)} per trial"
-    if 0 < card.priced < card.ran:
-        usd += f", known on {card.priced:,} of {card.ran:,}"
-    cost = f"{_score(card.cost)} ({usd})" if usd else _score(card.cost)
-    active = "not timed" if one.seconds is None else f"{seconds(one.seconds)} active per trial"
-    return f"{card.agent}: performance {_score(card.performance)}, speed {_score(card.speed)} ({active}), cost {cost}"
-
-
-def _incomplete(field: Sequence[Candidate]) -> list[str]:
-    """Who was not measured on which tasks, those with most missing first."""
-    lacking = sorted((one for one in field if one.missing), key=lambda one: -len(one.missing))
-    lines = [f"{one.card.agent} was not measured on {few(one.missing, SHOWN)}" for one in lacking[:SHOWN]]
-    return [*lines, f"{len(lacking) - SHOWN} more were not measured on some tasks"] if len(lacking) > SHOWN else lines
-
-
-def _tradeoffs(field: Sequence[Candidate]) -> list[str]:
-    """Who is best at one thing, where that is not the recommended agent."""
-    first = field[0].card
-    lines = []
-    for name in ("performance", "speed", "cost"):
-        best = max(field, key=lambda one: getattr(one.card, name).score or 0.0).card
-        mine, other = getattr(first, name), getattr(best, name)
-        if mine.score is not None and other.score is not None and other.score > mine.score:
-            lines.append(f"{best.agent} is better on {name}: {_score(other)} against {_score(mine)}")
-    return lines
-
-
-def _confidence(field: Sequence[Candidate]) -> str:
-    """How sure the first place is: sure only against agents whose rank ranges do not touch."""
-    if not field:
-        return "none: there is nothing to recommend"
-    first = field[0].card
-    if len(field) == 1:
-        return f"no comparison: {first.agent} is the only agent left (n={first.overall.n})"
-    if first.overall.interval is None or not first.overall.interval.chance:
-        return f"not separable with n={first.overall.n}: too few tasks and repeats for an interval"
-    open_names = [one.card.agent for one in field[1:] if _may_be_ahead(one.card, first)]
-    low, high = first.overall.interval.low, first.overall.interval.high
-    said = f"overall {first.overall.score or 0.0:.2f}, 95% interval {low:.2f} to {high:.2f}, n={first.overall.n}"
-    if not open_names:
-        return f"separable: no other agent's rank range reaches {first.agent}'s ({said})"
-    return f"not separable with n={first.overall.n} from {few(open_names)} ({said})"
-
-
-def _may_be_ahead(card: Scorecard, first: Scorecard) -> bool:
-    return card.rank is None or first.rank is None or card.rank[0] <= first.rank[1]
-
-
-def _front(field: Sequence[Candidate], weights: Weights) -> tuple[str, ...]:
-    """Agents that no other one matches on every weighted score and beats on one; what is not known counts 0."""
-    parts = [
-        name
-        for name, weight in (("performance", weights.performance), ("speed", weights.speed), ("cost", weights.cost))
-        if weight > 0
-    ]
-    points = {one.card.agent: [getattr(one.card, name).score or 0.0 for name in parts] for one in field}
-
-    def beaten(mine: list[float], other: list[float]) -> bool:
-        return other != mine and all(theirs >= own for theirs, own in zip(other, mine, strict=True))
-
-    return tuple(agent for agent, mine in points.items() if not any(beaten(mine, other) for other in points.values()))
-
-
-def _score(found: Grade) -> str:
-    if found.score is None:
-        return found.note or "not measured"
-    return f"{found.letter} ({found.score:.2f})"
+def planned(result: RunResult, agents: Sequence[str]) -> int:
+    """The most repeats of a task that one of the agents has in the run (of a pool: has done in it)."""
+    run = result.run
+    if result.pooled:
+        return max((one.repeat for one in result.trials if one.run == run.id and one.agent in agents), default=0)
+    return max(
+        (run.repeats.get(task.id, 1) + run.added_to(task.id, name) for task in run.tasks for name in agents), default=1
+    )

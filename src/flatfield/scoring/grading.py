@@ -1,41 +1,46 @@
-"""Grades of a run, computed from its records: a cell per task and agent, a scorecard per agent, ranks as ranges.
-
-Which interval a figure gets, stated in its `method`:
-- one cell, from three repeats up: Clopper–Pearson for pass/fail scores (one-sided where all pass or all fail), else
-  Gaffke's bound; speed and cost join the ends of amount and score, taken through the scale with its anchors held.
-- a scorecard of fewer than three tasks: the mean of its cells' ends, if all have an interval.
-- three tasks or more: task means are the sample (Clopper–Pearson or Gaffke, as above); $0 on every task is exact.
-- twenty tasks or more: the bootstrap clustered by task, anchors recomputed, never narrower than that.
-- overall: of the tasks' weighted means, as above, its ends capped as the estimate is; where every task has the same
-  performance, and in a cell, the joint ends of its parts' intervals.
-"""
+"""Grades of a run, computed from its records: a cell per task and agent, a scorecard per agent, ranks as ranges."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from flatfield.records import Grading
+from flatfield.records import Anchors, Grading, Weights
 from flatfield.saying import few
+from flatfield.scoring.certainty.door import study_trials
 from flatfield.scoring.fairness.conditions import conditions
 from flatfield.scoring.fairness.received import oddities, others
 from flatfield.scoring.performance import measure
+from flatfield.scoring.ranges import range_cards, range_cells, rank_ranges
 from flatfield.scoring.scales import HOLDS, mean
-from flatfield.scoring.scorecards import Setting, Sheet, build_cell, build_scorecard, counts_dearest, task_blends
+from flatfield.scoring.scorecards import Setting, Sheet, build_cell, build_scorecard
 from flatfield.scoring.standing import above_of, best_first, bounds_of, known, widen_card, widen_cell
-from flatfield.scoring.statistics.bootstrap import bootstrap
-from flatfield.scoring.statistics.paired import Estimate
-from flatfield.scoring.statistics.ranks import Contender, rank_ranges
 from flatfield.scoring.work import MEASURES, per_work, relative_score, scales_of
 from flatfield.tasks.agents import is_control
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from flatfield.records import Anchors, Cell, Interval, Run, Scorecard, TrialRecord, Verdict, Weights
+    from flatfield.records import Cell, Run, Scorecard, TrialRecord, Verdict
+    from flatfield.scoring.certainty.door import Study
     from flatfield.scoring.performance import Figures, Measured
     from flatfield.scoring.standing import KnownPart
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """By what a run is graded.
+
+    `weights`: instead of the evaluation's; a weight of 0 means that the figure is not needed. `anchors`: frozen
+    anchors, of another run or of this one before agents were added (`run.anchors`), by task and measure; tasks without
+    one get their own. `among`: only these are ranked, and only they may take cost out of the overall (None: all but the
+    controls). All are graded, and scales without frozen anchors are made of all.
+    """
+
+    weights: Weights | None = None
+    anchors: tuple[Anchors, ...] = ()
+    among: frozenset[str] | None = None
 
 
 def grade(
@@ -47,25 +52,30 @@ def grade(
     anchors: Sequence[Anchors] = (),
     among: Collection[str] | None = None,
 ) -> Grading:
+    """All grades of a run (`grade_drawn`), with the posterior of its records."""
+    terms = Terms(weights=weights, anchors=tuple(anchors), among=None if among is None else frozenset(among))
+    return grade_drawn(run, trials, verdicts, terms, study_trials(run, trials, verdicts, anchors))
+
+
+def grade_drawn(
+    run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict], terms: Terms, study: Study | None
+) -> Grading:
     """All grades of a run; nothing but its records goes in, so regrading is free.
 
     Args:
         run: its tasks, agents and evaluation (`judge_weight`, `weights`).
         trials: those that the harness failed, or that nothing measured, are left out of every average.
         verdicts: the judges' letters; several judges of one trial are averaged.
-        weights: instead of the evaluation's; a weight of 0 means that the figure is not needed.
-        anchors: frozen anchors, of another run or of this one before agents were added (`run.anchors`), by task and
-            measure; tasks without one get their own.
-        among: only these are ranked, and only they may take cost out of the overall (None: all but the controls). All
-            are graded, and scales without frozen anchors are made of all.
+        terms: weights, frozen scales, and who is compared.
+        study: the posterior of the same records; None where none of them is measured.
 
     Where the cost of an agent that does the job cannot be graded, because no price is known or nobody else costs
     anything, cost is left out of all overalls, unless nothing else has a weight.
     """
-    asked = weights or run.evaluation.weights
+    asked, anchors = terms.weights or run.evaluation.weights, terms.anchors
     controls = control_names(run)
     ranked = [agent.name for agent in run.agents if agent.name not in controls]
-    chosen = [name for name in ranked if among is None or name in among]
+    chosen = [name for name in ranked if terms.among is None or name in terms.among]
     measured = measure(run, trials, verdicts)
     entries = {t.id: {name: measured.figures.get((name, t.id), ()) for name in ranked} for t in run.tasks}
     sources = scales_of(run, anchors)
@@ -76,12 +86,13 @@ def grade(
     used = without_cost(asked, gaps)
     ran = _finished(trials)
     cells = _cells(run, ran, measured, scales, used)
-    sheets = _sheets(run, ran, cells, bootstrap(entries, used, sources))
     found = tuple(item for item in scales.values() if item is not None)
-    cards = tuple(build_scorecard(sheet, used) for sheet in sheets)
+    cards = tuple(build_scorecard(sheet, used) for sheet in _sheets(run, ran, cells))
     state = known(chosen, cells)
     left_out = gaps if used.cost == 0.0 < asked.cost else {}
-    cards = _ranked(cards, cells, used, state)
+    if study is not None:
+        cells, cards = range_cells(cells, study, used), range_cards(cards, study, used)
+        cards = _ranked(cards, study, used, state)
     cells, cards = _with_unchecked(cells, cards, measured, scales, used)
     return Grading(
         run=run.id,
@@ -177,21 +188,18 @@ def _cells(
     return tuple(cells)
 
 
-def _sheets(
-    run: Run,
-    ran: Mapping[tuple[str, str], list[TrialRecord]],
-    cells: Sequence[Cell],
-    bootstrapped: Mapping[tuple[str, str], Interval],
-) -> list[Sheet]:
+def _sheets(run: Run, ran: Mapping[tuple[str, str], list[TrialRecord]], cells: Sequence[Cell]) -> list[Sheet]:
     controls = control_names(run)
+    own: dict[str, list[Cell]] = {}
+    for cell in cells:
+        own.setdefault(cell.agent, []).append(cell)
     sheets = []
     for agent in run.agents:
         sheet = Sheet(
             agent=agent,
             control=agent.name in controls,
-            cells=tuple(cell for cell in cells if cell.agent == agent.name),
+            cells=tuple(own.get(agent.name, ())),
             trials=tuple(trial for task in run.tasks for trial in ran.get((agent.name, task.id), [])),
-            bootstrapped={figure: ends for (name, figure), ends in bootstrapped.items() if name == agent.name},
             levels={task.id: task.level for task in run.tasks},
         )
         sheets.append(sheet)
@@ -199,28 +207,18 @@ def _sheets(
 
 
 def _ranked(
-    cards: Sequence[Scorecard], cells: Sequence[Cell], weights: Weights, state: Mapping[str, KnownPart]
+    cards: Sequence[Scorecard], study: Study, weights: Weights, state: Mapping[str, KnownPart]
 ) -> tuple[Scorecard, ...]:
-    """Rank ranges from resampled ranks, for all that have an overall; nobody's reaches above those who stand above."""
+    """Rank ranges of all that have an overall: each holds its own place, and none reaches above who stands above."""
     field = [card for card in cards if card.agent in state and card.overall.score is not None]
-    order = best_first(cards, state)
-    blends: dict[str, dict[str, float]] = {card.agent: {} for card in field}
-    dearest = {card.agent: counts_dearest(card.performance, card.cost, weights) for card in field}
-    for cell in cells:
-        found = task_blends([cell], weights, dearest=dearest.get(cell.agent, False))
-        if found and cell.agent in blends:
-            blends[cell.agent][cell.task] = found[0]
-    tasks = dict.fromkeys(cell.task for cell in cells)
-    common = [task for task in tasks if all(task in own for own in blends.values())]
-    contenders = [
-        _contender(card, tuple(blends[card.agent][task] for task in common), state[card.agent].gap) for card in field
-    ]
-    ranks = dict(zip((card.agent for card in field), rank_ranges(contenders), strict=True))
-    for card in sorted(field, key=lambda each: order.index(each.agent)):
+    places = {agent: place for place, agent in enumerate(best_first(cards, state), start=1)}
+    ranks = rank_ranges(field, study, weights, {agent: part.gap for agent, part in state.items()})
+    for card in sorted(field, key=lambda each: places[each.agent]):
+        best, worst = ranks[card.agent]
+        best, worst = min(best, places[card.agent]), max(worst, places[card.agent])
         for other in above_of(card, field, state):
-            pair = zip(ranks[card.agent], ranks[other], strict=True)
-            best, worst = (max(mine, theirs) for mine, theirs in pair)
-            ranks[card.agent] = (best, worst)
+            best, worst = max(best, ranks[other][0]), max(worst, ranks[other][1])
+        ranks[card.agent] = (best, worst)
     return tuple(replace(card, rank=ranks[card.agent]) if card.agent in ranks else card for card in cards)
 
 
@@ -245,14 +243,6 @@ def _with_unchecked(
         tuple(widen_cell(found[c.agent, c.task], weights) if c.down or c.up else c for c in cells),
         tuple(widen_card(card, own[card.agent], weights) if card.agent in lacking else card for card in cards),
     )
-
-
-def _contender(card: Scorecard, tasks: tuple[float, ...], gap: float) -> Contender:
-    ends, score = card.overall.interval, card.overall.score
-    if ends is None or score is None:
-        return Contender(estimate=None)
-    estimate = Estimate(value=score, low=ends.low, high=ends.high)
-    return Contender(estimate=estimate, tasks=tasks, repeats=max(card.overall.n / max(len(tasks), 1), 1.0), gap=gap)
 
 
 def _failures(trials: Sequence[TrialRecord]) -> tuple[str, ...]:

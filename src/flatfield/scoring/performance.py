@@ -153,11 +153,17 @@ def trial_scores(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Ver
     """The score of each measured trial by its id, as grades count it; trials that are not measured are left out."""
     letters = judge_scores(verdicts)
     blended = _blended(run, trials, letters)
+    agents, tasks = {agent.name for agent in run.agents}, {task.id: task for task in run.tasks}
     scores: dict[str, float] = {}
     for trial in trials:
-        found = _measured(run, (trial,), letters, blended, frozenset()).figures.get((trial.agent, trial.task))
-        if found:
-            scores[trial.id] = found[0].score
+        if trial.failure is not None or trial.agent not in agents or trial.task not in tasks:
+            continue
+        weight = run.evaluation.judge_weight if trial.task in blended else 0.0
+        letter = letters.get((trial.agent, trial.task, trial.repeat))
+        by_checks = _verified(tasks[trial.task], trial)
+        score = _blend(checks_score(trial.checks), letter, weight) if by_checks else letter
+        if score is not None:
+            scores[trial.id] = score
     return scores
 
 

@@ -55,7 +55,10 @@ def weighted_mean(scores: Iterable[tuple[float, float]]) -> float | None:
 
 def letter_of(score: float) -> Letter:
     """The letter of a score in 0..1."""
-    return next((letter for letter, least in BANDS if score >= least), "F")
+    for letter, least in BANDS:
+        if score >= least:
+            return letter
+    return "F"
 
 
 def score_at(position: float) -> float:

@@ -196,7 +196,6 @@ def _widen(grade: Grade, by: tuple[float, float]) -> Grade:
     interval = Interval(
         low=exact(max(ends.low - by[0], 0.0)),
         high=exact(min(ends.high + by[1], 1.0)),
-        method=f"{ends.method}, and {UNCHECKED}" if ends.method else f"{UNCHECKED}, too few values for chance",
-        chance=grade.interval is not None,
+        method=f"{ends.method}, and {UNCHECKED}" if ends.method else UNCHECKED,
     )
-    return replace(grade, interval=interval, at_worst=letter_of(interval.low))
+    return replace(grade, interval=interval, at_worst=letter_of(interval.low), at_best=letter_of(interval.high))

@@ -25,7 +25,7 @@ class Scales(Struct, frozen=True, kw_only=True):
     """Where the scales of a run's tasks come from, by task and measure: `frozen` anchors, and the tasks' `targets`."""
 
     frozen: Mapping[tuple[str, str], Anchors]
-    targets: Mapping[tuple[str, str], float]
+    targets: Mapping[tuple[str, str], float] = {}
 
     def of(self, task: str, measure: scales.Measure, entries: Mapping[str, Sequence[Figures]]) -> Anchors | None:
         """The frozen ends of the task's scale, else those that the ranked agents' trials set."""

@@ -1,4 +1,4 @@
-"""Reads flatfield.toml: `allow`, and `[agents.NAME]`, `[prices."MODEL"]` and `[lanes."PROVIDER"]` tables."""
+"""Reads flatfield.toml: `allow`, and the tables of agents, prices, lanes and profiles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flatfield import plugins
-from flatfield.records import AgentConfig, LaneLimits, Price
+from flatfield.records import AgentConfig, LaneLimits, Preferences, Price
 from flatfield.tasks import agents, source, toml
 from flatfield.tasks.agents import look_at
 from flatfield.tasks.source import shown
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _TABLES = {
     "agents": "write one table [agents.NAME] for each agent",
     "prices": 'write one table [prices."MODEL"] each',
+    "profiles": "write one table [profiles.NAME] for each time that asks for other things",
     "lanes": 'write one table [lanes."PROVIDER"] or [lanes."HOST"] each',
 }
 _ALLOW = "allow"
@@ -36,6 +37,16 @@ LANE_LIMITS: dict[str, source.Reader] = {
     name: source.integer(1) for name in ("concurrent", "requests_per_minute", "tokens_per_minute")
 }
 """What a lane may hold."""
+PREFERENCES: dict[str, source.Reader] = {
+    "weights": source.weights,
+    "solved_usd": source.number(above=0),
+    "hour_usd": source.number(least=0),
+    "min_performance": source.choice("S", "A", "B", "C", "D", "F"),
+    "max_seconds": source.number(above=0),
+    "max_cost_usd": source.number(least=0),
+    "local_only": source.boolean,
+}
+"""What a profile may hold."""
 _HOST = re.compile(
     r"localhost(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?|[A-Za-z0-9-]+:\d+"
 )
@@ -46,13 +57,14 @@ _HOST = re.compile(
 class Config:
     """What a flatfield.toml says: agents in its order, prices by "PROVIDER:MODEL" or by model, and lanes' limits.
 
-    `lanes` are by host and port, by host, or by provider. `allow` are protected paths and globs, relative to the file's
-    folder, that are open to agents which work in a user's own folder.
+    `lanes` are by host and port, by host, or by provider. `profiles`: what matters, by name. `allow` are protected
+    paths and globs, relative to the file's folder, that are open to agents which work in a user's own folder.
     """
 
     agents: tuple[AgentConfig, ...] = ()
     prices: dict[str, Price] = field(default_factory=dict)
     lanes: dict[str, LaneLimits] = field(default_factory=dict)
+    profiles: dict[str, Preferences] = field(default_factory=dict)
     allow: tuple[str, ...] = ()
 
 
@@ -73,6 +85,7 @@ def read_config(path: Path, shown_as: str) -> Config:
         name: _price(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "prices", found)
     }
     lanes = {name: _lane(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "lanes", found)}
+    profiles = {name: _profile(name, node, found) for name, node in _entries(root, "profiles", found)}
     allow = _allow(root, found)
     found.settle()
     return Config(
@@ -80,6 +93,7 @@ def read_config(path: Path, shown_as: str) -> Config:
         agents=tuple(agent for agent in read if agent is not None),
         prices={name: price for name, price in prices.items() if price is not None},
         lanes={name: lane for name, lane in lanes.items() if lane is not None},
+        profiles={name: profile for name, profile in profiles.items() if profile is not None},
     )
 
 
@@ -190,3 +204,18 @@ def _lane(name: str, node: Node, where: str, found: Findings) -> LaneLimits | No
     if node.map is not None and not node.map:
         found.add(node.line, f"{what} says nothing", f"write {', '.join(LANE_LIMITS)}, or remove the table")
     return LaneLimits(source=where, **given) if len(found.mistakes) == before else None
+
+
+def _profile(name: str, node: Node, found: Findings) -> Preferences | None:
+    what = f"the profile {name}"
+    before = len(found.mistakes)
+    given = source.read_map(node, PREFERENCES, found, what=what)
+    keys = node.keys if node.map is not None else {}
+    if node.map is not None and not node.map:
+        found.add(node.line, f"{what} says nothing", f"write some of {', '.join(PREFERENCES)}, or remove the table")
+    if "weights" in keys and "solved_usd" in keys:
+        found.add(keys["solved_usd"], f"{what} has weights and money", "keep `weights`, or `solved_usd` and `hour_usd`")
+    if "hour_usd" in keys and "solved_usd" not in keys:
+        fix = "write solved_usd = …, what a solved task is worth in dollars"
+        found.add(keys["hour_usd"], f"{what} has hour_usd without solved_usd", fix)
+    return Preferences(profile=name, **given) if len(found.mistakes) == before else None

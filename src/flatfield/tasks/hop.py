@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.records import Evaluation, LimitChanges, Limits, Weights
+from flatfield.records import Evaluation, LimitChanges, Limits
 from flatfield.tasks import frontmatter, markdown, source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.records import Task
-    from flatfield.tasks.source import Findings, Node
 
 
 # Which limits a trial has: the task's, with those that its evaluation sets in their place.
@@ -79,16 +78,6 @@ def read_evaluation(path: Path) -> Evaluation:
     return Evaluation(title=title, path=str(path.absolute()), body=text[body_start:], **given)
 
 
-def _weights(node: Node, name: str, found: Findings) -> Weights | None:
-    readers = dict.fromkeys(("performance", "speed", "cost"), source.number(least=0))
-    before = len(found.mistakes)
-    weights = Weights(**source.read_map(node, readers, found, what=name))
-    if len(found.mistakes) == before and weights.performance + weights.speed + weights.cost <= 0:
-        found.add(node.line, f"{name} are all 0", "give at least one of performance, speed, cost a weight above 0")
-        return None
-    return weights
-
-
 _READERS: dict[str, source.Reader] = {
     "title": source.text(),
     "agents": source.texts(single=True, empty=False),
@@ -101,6 +90,6 @@ _READERS: dict[str, source.Reader] = {
     "budget_seconds": source.number(above=0),
     "judge": source.texts(single=True, empty=False),
     "judge_weight": source.number(least=0, most=1),
-    "weights": _weights,
+    "weights": source.weights,
     "names": source.choice("neutral", "actual"),
 }

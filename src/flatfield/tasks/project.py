@@ -21,7 +21,7 @@ from flatfield.tasks.sub_agents import read_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flatfield.records import AgentConfig, LaneLimits, Mistake, Price
+    from flatfield.records import AgentConfig, LaneLimits, Mistake, Preferences, Price
 
 CONFIG_NAME = "flatfield.toml"
 CONFIG_VARIABLE = "FLATFIELD_CONFIG"
@@ -36,8 +36,8 @@ class Project:
     `config` is None without a flatfield.toml. `data` is the folder of the store, reports and logs: `.flatfield` beside
     flatfield.toml, else in the current directory; where that is `/` or the home folder, a place of flatfield's own. The
     roster holds each name once, by precedence; `notes` say which agents are hidden by others, and which files were
-    passed over. `prices` and `lanes` are the user's own; so is `allow`, the protected paths and globs, relative to
-    `folder`, that agents may write and read.
+    passed over. `prices`, `lanes` and `profiles` are the user's own; so is `allow`, the protected paths and globs,
+    relative to `folder`, that agents may write and read.
     """
 
     folder: Path
@@ -48,6 +48,7 @@ class Project:
     prices: Mapping[str, Price] = field(default_factory=dict)
     lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
     allow: tuple[str, ...] = ()
+    profiles: Mapping[str, Preferences] = field(default_factory=dict)
 
 
 def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> Project:
@@ -93,6 +94,7 @@ def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> 
         prices=written.prices,
         lanes=written.lanes,
         allow=written.allow,
+        profiles=written.profiles,
     )
 
 

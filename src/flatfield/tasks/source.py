@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatfield import plugins
 from flatfield.errors import InvalidFiles, NotFound
-from flatfield.records import Mistake
+from flatfield.records import Mistake, Weights
 from flatfield.saying import written
 
 if TYPE_CHECKING:
@@ -376,6 +376,17 @@ def nested(readers: Mapping[str, Reader], kind: type[Struct]) -> Reader:
         return kind(**read_map(node, readers, found, what=name))
 
     return read
+
+
+def weights(node: Node, name: str, found: Findings) -> Weights | None:
+    """How much performance, speed and cost count; at least one of them does."""
+    readers = dict.fromkeys(("performance", "speed", "cost"), number(least=0))
+    before = len(found.mistakes)
+    given = Weights(**read_map(node, readers, found, what=name))
+    if len(found.mistakes) == before and given.performance + given.speed + given.cost <= 0:
+        found.add(node.line, f"{name} are all 0", "give at least one of performance, speed, cost a weight above 0")
+        return None
+    return given
 
 
 def text_map(node: Node, name: str, found: Findings) -> dict[str, str] | None:

@@ -33,7 +33,9 @@ def test_two_agents_in_a_sentence_and_a_table(loaded: Cli) -> None:
     done = loaded("compare", "gpt-5-mini", "gpt-5-nano", "--run", "2025")
     assert done.stdout.splitlines()[-1].split() == ["gpt-5-nano", "0.890", "27.1", "s", "$0.00337", "5"]
     said = " ".join(done.stdout.split())
-    assert said.startswith("Too close to call: gpt-5-mini did 8 points less of the work than gpt-5-nano (95 %:")
+    assert said.startswith(
+        "Too close to call: gpt-5-mini did 8 points less of the work than gpt-5-nano (on these tasks -"
+    )
     assert "Wrong but confident (it answered, and checks say that not all is done): gpt-5-mini 4 of 5," in said
     assert max(map(len, done.stdout.splitlines())) <= 80
 
@@ -41,7 +43,9 @@ def test_two_agents_in_a_sentence_and_a_table(loaded: Cli) -> None:
 def test_json_has_the_sentence_and_the_figures(loaded: Cli) -> None:
     (found,) = json.loads(loaded("compare", "cloud", "local", "--run", "2025", "--json").stdout)
     assert (found["kind"], found["verdict"], found["trials"]) == ("groups", "too close to call", [35, 10])
-    assert found["interval"]["low"] < found["difference"] < found["interval"]["high"]
+    assert found["these"]["low"] < found["difference"] < found["these"]["high"]
+    assert found["next"]["low"] < found["these"]["low"]
+    assert 0.0 < found["p_value"] < 1.0
     assert found["sentence"].startswith("Too close to call: cloud (7 agents)")
     assert found["claims"] == [35, 10]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,6 @@ from flatfield.testing.fake_chat import FakeChat, FakeReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from subprocess import CompletedProcess
 
     Cli = Callable[..., CompletedProcess[str]]
@@ -28,7 +28,7 @@ def test_an_evaluation_runs_is_graded_reported_and_stored(cli: Cli, project: Pat
     ended = cli("eval", "oslo.md", "--agents", f"{norway},oracle,noop", "--repeats", "2")
     assert ended.returncode == 0
     assert "3 agents × 1 task, 6 of 6 trials measured" in ended.stdout
-    assert "S (n=2)" in ended.stdout
+    assert re.search(r"2  S \([A-F]–S\)", ended.stdout)
     assert "[6/6]" in ended.stderr
     assert "Report: .flatfield/reports/" in ended.stderr
     (report,) = (project / ".flatfield" / "reports").iterdir()
@@ -145,12 +145,31 @@ def test_resume_does_only_what_is_missing(cli: Cli, norway: str, monkeypatch: py
     assert len(json.loads(cli("runs", "--json").stdout)) == 1
 
 
+def test_resume_adds_repeats_of_the_agents_that_are_named(cli: Cli, norway: str) -> None:
+    cli("eval", "oslo.md", "--agents", f"{norway},oracle")
+    again = cli("eval", "--resume", "--repeats", "3", "--agents", norway, "--json")
+    assert again.returncode == 0, again.stderr
+    assert ": 1 trial done, 2 trials to do" in again.stderr
+    trials = json.loads(again.stdout)["trials"]
+    name = norway.replace("http://", "").removesuffix("/v1")
+    assert sorted((trial["agent"], trial["repeat"]) for trial in trials) == sorted(
+        [("oracle", 1), (name, 1), (name, 2), (name, 3)]
+    )
+
+
+def test_at_the_end_stands_the_answer_by_the_profile(cli: Cli) -> None:
+    Path("flatfield.toml").write_text("[profiles.day]\nsolved_usd = 5\n")
+    ended = cli("eval", "oslo.md", "--agents", "oracle,noop", "--for", "day")
+    assert "No agent to recommend: only controls took part." in ended.stdout
+    assert "there is no profile 'night'" in cli("eval", "oslo.md", "--agents", "oracle", "--for", "night").stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["oslo.md", "--resume"], "leave oslo.md out"),
-        (["--resume", "--repeats", "2"], "--resume keeps what its run was started with; leave out --repeats"),
-        (["--resume", "--agents", "noop"], "leave out --agents"),
+        (["--resume", "--seed", "2"], "--resume keeps what its run was started with; leave out --seed"),
+        (["--resume", "--agents", "nobody"], "nobody"),
         (["--resume", "1999"], "there is no run '1999'"),
     ],
 )

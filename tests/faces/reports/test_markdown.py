@@ -67,17 +67,17 @@ def test_every_trial_has_its_row(aimed: RunResult) -> None:
 def test_grades_places_and_controls_have_tables_of_their_own(aimed: RunResult) -> None:
     text = render(aimed)
     grades = table(text, "Results Summary", "agent")
-    assert grades[1] == ["quick", "S (n=3, ≥ D)", "S (n=3, ≥ D)", "S (n=3, ≥ C)", "S (n=3, ≥ C)"]
-    assert table(text, "Results Summary", "control")[1] == ["oracle", "S (one trial)"]
+    assert grades[1] == ["quick", "3", "S (D–S)", "S (D–S)", "S", "S (B–S)"]
+    assert table(text, "Results Summary", "control")[1] == ["oracle", "1", "S (one trial)"]
     places = table(text, "Final Ranking", "rank")
     assert places[0][2:] == ["overall", "active seconds per trial", "dollars per trial", "highest level held"]
-    assert places[1] == ["1–2", "quick", "S (n=3, ≥ D)", "2.00 s", "$0.0100", "2"]
+    assert places[1] == ["1–2", "quick", "S (D–S)", "2.00 s", "$0.0100", "2"]
     assert not any("oracle" in row for row in (*grades, *places))
 
 
 def test_the_recommendation_stands_in_the_summary(aimed: RunResult) -> None:
     text = render(aimed)
-    assert "\nUse quick, overall S (n=3, ≥ D). Runner-up: slow, overall B (n=3, ≥ D).\n" in text
+    assert "\nUse quick: it is the best of 2 agents with probability 0." in text
 
 
 def test_anchors_name_their_agents(aimed: RunResult) -> None:

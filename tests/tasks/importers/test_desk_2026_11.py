@@ -13,6 +13,7 @@ import pytest
 import flatfield.tasks
 from flatfield.faces.reports import markdown
 from flatfield.records import RunResult
+from flatfield.scoring.answer import graded
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import grade
 from flatfield.tasks.importers import desk_2026_11
@@ -93,10 +94,10 @@ def test_the_readmes_table_is_its_grading(run: Run, trials: tuple[TrialRecord, .
     readme = (TASKS.parents[2] / "README.md").read_text("utf-8")
     table = readme.partition("<!-- table: desk -->")[2].partition("<!-- end -->")[0]
     shown = {
-        cells[1].strip(): [cell.split()[0] for cell in cells[2:6]]
+        cells[1].strip(): [cell.strip() for cell in cells[2:7]]
         for cells in (line.strip("|").split("|") for line in table.strip().splitlines()[2:])
     }
     assert shown == {
-        card.agent: [grade.letter for grade in (card.overall, card.performance, card.speed, card.cost)]
+        card.agent: [str(card.measured), *map(graded, (card.overall, card.performance, card.speed, card.cost))]
         for card in grade(run, trials, ()).scorecards
     }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flatfield.clock import Clock
     from flatfield.faces.live import LiveView
     from flatfield.faces.speech.speaker import Speaker
-    from flatfield.records import AgentConfig, Event, Run, RunResult, TrialPlan
+    from flatfield.records import AgentConfig, Event, Preferences, Run, RunResult, TrialPlan
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store.store import Store
     from flatfield.runs.world import Outside
@@ -35,8 +35,8 @@ PULSE_SECONDS = 10.0
 class CarriedOut:
     """How a run is carried out: in which project, who judges, what the flags say, and whose trials `only` are done.
 
-    `until_sure`: repeats are added until the order of the front is settled, so many at most. `speaker`, where there is
-    one, says what comes of it.
+    `until_sure`: repeats are added until the order of the front is settled, so many at most. `preferences`: what
+    matters to who reads the report. `speaker`, where there is one, says what comes of it.
     """
 
     project: Project
@@ -46,6 +46,7 @@ class CarriedOut:
     unsafe_commands: bool = False
     only: tuple[str, ...] = ()
     until_sure: int | None = None
+    preferences: Preferences | None = None
     speaker: Speaker | None = None
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from flatfield.errors import FlatfieldError
+from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.cli import completing
 from flatfield.faces.storing import store_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.faces.blocks import Table
-    from flatfield.records import Weights
+    from flatfield.records import Preferences, Weights
     from flatfield.runs.store.store import Store
     from flatfield.runs.world import Outside
     from flatfield.scoring.prices.pricing import Prices
@@ -145,6 +145,19 @@ RunArgument = Annotated[
     ),
 ]
 WeightsOption = Annotated[str | None, typer.Option(metavar="WEIGHTS", help=f"How much each counts: {WEIGHTS}")]
+
+
+For = Annotated[
+    str | None,
+    typer.Option("--for", metavar="PROFILE", help="What matters, as [profiles.PROFILE] of flatfield.toml says."),
+]
+SolvedUsd = Annotated[
+    float | None,
+    typer.Option(metavar="N", min=0, help="Choose by money: so many dollars is a solved task worth."),
+]
+HourUsd = Annotated[
+    float | None, typer.Option(metavar="N", min=0, help="With --solved-usd: what an hour of waiting costs.")
+]
 
 
 class NamingCommand(TyperCommand):
@@ -294,6 +307,36 @@ def parse_weights(text: str | None) -> Weights | None:
     if not any(given.values()):
         raise FlatfieldError(f"--weights {text!r}: at least one weight must be above 0")
     return Weights(**(dict.fromkeys(Weights.__struct_fields__, 0.0) | given))
+
+
+def preferences(project: Project, profile: str | None = None, **given: Any) -> Preferences:  # noqa: ANN401 - its fields
+    """What matters: the profile's, and in its place what was given; None is not given.
+
+    Raises:
+        NotFound: there is no such profile.
+        FlatfieldError: weights and money are given, or an hour's price without a solved task's worth.
+    """
+    from msgspec.structs import replace
+
+    from flatfield.records import Preferences
+
+    found = Preferences()
+    if profile is not None:
+        if profile not in project.profiles:
+            there = ", ".join(project.profiles) or "none"
+            raise NotFound(f"there is no profile {profile!r} in flatfield.toml; there are: {there}")
+        found = project.profiles[profile]
+    given = {name: value for name, value in given.items() if value is not None and value is not False}
+    if "weights" in given and given.keys() & {"solved_usd", "hour_usd"}:
+        raise FlatfieldError("--weights and --solved-usd are two ways to say what matters: keep one")
+    if "weights" in given:
+        given |= {"solved_usd": None, "hour_usd": None}
+    if "solved_usd" in given and given["solved_usd"] is not None:
+        given["weights"] = None
+    found = replace(found, **given)
+    if found.hour_usd is not None and not found.solved_usd:
+        raise FlatfieldError("--hour-usd needs --solved-usd above 0: what a solved task is worth, in dollars")
+    return found
 
 
 def _weight(text: str) -> float | None:

@@ -34,12 +34,13 @@ EPILOG = common.examples(
     'flatfield eval my-task.md --agents "nano-*,openai-chat:qwen3@http://127.0.0.1:8080/v1"',
     "flatfield eval --resume            go on with the newest run",
     "flatfield eval --resume 20260102   go on with the run whose id begins so",
+    "flatfield eval --resume 20260102 --repeats 5 --agents a,b   more repeats, of these agents",
     "flatfield eval --extend 20260102 --agents claude-sonnet   add an agent to that run",
     "flatfield eval hop.md tasks/*.md --until-sure --budget-usd 5",
 )
 NEWEST = "newest"
 BUDGET = frozenset({"budget_usd", "budget_ignores", "budget_seconds"})
-CHANGEABLE = BUDGET | {"jobs", "judge", "judge_weight", "weights"}
+CHANGEABLE = BUDGET | {"agents", "jobs", "judge", "judge_weight", "repeats", "weights"}
 """What a resumed run may be given anew: it changes no trial that is stored."""
 EXTENDING = BUDGET | {"agents", "jobs"}
 """What a run may be given when agents are added: everything else is the same for them as for those before."""
@@ -104,6 +105,7 @@ def command(
     budget_ignores: BudgetIgnores = None,
     budget_seconds: BudgetSeconds = None,
     weights: common.WeightsOption = None,
+    for_: common.For = None,
     until_sure: UntilSure = False,
     max_repeats: MaxRepeats = None,
     skip_unready: SkipUnready = False,
@@ -121,6 +123,8 @@ def command(
     from flatfield.faces.cli.carry_out import CarriedOut
     from flatfield.runs.order import Chosen, ungradable
 
+    project = common.settings(context).project()
+    wanted = common.preferences(project, for_, weights=common.parse_weights(weights))
     chosen = Chosen(
         agents=common.comma_list(agents, "--agents"),
         repeats=repeats,
@@ -131,10 +135,9 @@ def command(
         budget_usd=budget_usd,
         budget_ignores=common.comma_list(budget_ignores, "--budget-ignores"),
         budget_seconds=budget_seconds,
-        weights=common.parse_weights(weights),
+        weights=wanted.weights,
     )
     most = _most_repeats(max_repeats, until_sure=until_sure, extending=extend is not None)
-    project = common.settings(context).project()
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
     store = store_of(project)
@@ -144,7 +147,7 @@ def command(
             store, extend, [*(files or []), *(["--resume"] if resume else [])], chosen, project, access
         )
     elif resume is not None:
-        run = _resumed(store, resume, files or [], chosen, project, access)
+        run, only = _resumed(store, resume, files or [], chosen, project, access)
     else:
         run = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
     if resume is None and not ungraded and (mistakes := ungradable(run)):
@@ -158,6 +161,7 @@ def command(
         unsafe_commands=unsafe_commands,
         only=only,
         until_sure=most,
+        preferences=wanted,
     )
     named_by = "" if chosen.judge is not None else str(project.folder) if resume or extend else run.evaluation.path
     judges = _judges(run.evaluation, project, named_by)
@@ -172,7 +176,7 @@ async def _carried_out(run: Run, store: Store, how: CarriedOut, voice: HeardVoic
 
     async with heard(voice) as speaker:
         summary, stopped = await carry_out(run, store, replace(how, speaker=speaker))
-        result = load_result(store, run.id)
+        result = load_result(store, run.id, preferences=how.preferences)
         _show(result, how.project, as_json=as_json)
         if speaker is not None and not stopped:
             from flatfield.faces.speech.sentences import graded
@@ -195,9 +199,15 @@ def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
         common.note(f"\nReport: {os.path.relpath(path)}")
 
 
-def _resumed(store: Store, resume: str, files: Sequence[str], chosen: Chosen, project: Project, access: Access) -> Run:
+def _resumed(
+    store: Store, resume: str, files: Sequence[str], chosen: Chosen, project: Project, access: Access
+) -> tuple[Run, tuple[str, ...]]:
+    """The stored run with what it is told anew, and the agents that go on, where not all do."""
+    from msgspec import structs
+
     from flatfield.faces.wording import many
-    from flatfield.runs.order import foreign, of_its_store, remaining, reread
+    from flatfield.runs.order import foreign, of_its_store, remaining, reread, with_repeats
+    from flatfield.tasks.agents import select_agents
 
     if files:
         raise FlatfieldError(
@@ -214,10 +224,13 @@ def _resumed(store: Store, resume: str, files: Sequence[str], chosen: Chosen, pr
     run = reread(run, access)
     run = of_its_store(run, project.folder, project.roster)
     access.allow(foreign(run, project.folder))
-    run = _given_anew(run, chosen)
-    left = remaining(run, store.rows(run.id))
+    only = tuple(agent.name for agent in select_agents(chosen.agents, run.agents)) if chosen.agents else ()
+    run = _given_anew(run, structs.replace(chosen, agents=None, repeats=None))
+    if chosen.repeats is not None:
+        run = with_repeats(run, chosen.repeats, only)
+    left = remaining(run, store.rows(run.id), only)
     common.note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
-    return run
+    return run, only
 
 
 def _given_anew(run: Run, chosen: Chosen) -> Run:

@@ -54,6 +54,7 @@ def command(
     """
     from flatfield.faces.drawing import open_console
     from flatfield.faces.reports import json, terminal
+    from flatfield.records import Preferences
     from flatfield.runs.results import load_result
 
     wanted, names = common.parse_weights(weights), common.comma_list(judge, "--judge")
@@ -67,7 +68,13 @@ def command(
     if names is not None:
         wish = _Wish(names=names, missing=missing, budget_usd=budget_usd, trust=trust)
         judged, stopped = asyncio.run(_judge(store.load_run(before.run.id), store, project, wish))
-    after = load_result(store, before.run.id, weights=wanted, judge_weight=judge_weight, anchors_of=anchors)
+    after = load_result(
+        store,
+        before.run.id,
+        preferences=Preferences(weights=wanted),
+        judge_weight=judge_weight,
+        anchors_of=anchors,
+    )
     if as_json:
         common.write(json.render(after))
     else:

@@ -8,6 +8,7 @@ import typer
 
 from flatfield.errors import NotFound
 from flatfield.faces.cli import common
+from flatfield.faces.storing import store_of
 
 EPILOG = common.examples(
     "flatfield report                                  the newest run",
@@ -31,6 +32,9 @@ def command(
     ] = "terminal",
     weights: common.WeightsOption = None,
     anchors: Annotated[str | None, typer.Option(metavar="RUN", help="Grade on that run's scales.")] = None,
+    solved_usd: common.SolvedUsd = None,
+    hour_usd: common.HourUsd = None,
+    for_: common.For = None,
     full: common.Full = False,
     as_json: common.AsJson = False,
 ) -> None:
@@ -44,9 +48,12 @@ def command(
     name = next(name for name in known if plugins.report_traits(name).is_json) if as_json else format_
     if name not in known:
         raise NotFound(f"there is no report format {name!r}; there are: {', '.join(known)}")
-    wanted = common.parse_weights(weights)
+    project = common.settings(context).project()
+    wanted = common.preferences(
+        project, for_, weights=common.parse_weights(weights), solved_usd=solved_usd, hour_usd=hour_usd
+    )
     renderer = plugins.load("report", name)
-    result = load_result(common.settings(context).store(), run, weights=wanted, anchors_of=anchors)
+    result = load_result(store_of(project), run, preferences=wanted, anchors_of=anchors)
     if plugins.report_traits(name).on_terminal:
         from flatfield.faces.drawing import open_console
 

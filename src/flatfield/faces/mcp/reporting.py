@@ -6,24 +6,28 @@ from typing import TYPE_CHECKING
 
 from mcp_types import CallToolResult, ResourceLink, TextContent
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from flatfield import plugins
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.mcp.schemas import Card, Choice, Compared, Comparisons, Decided, ReportAnswer, brief
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import beginning, printable
-from flatfield.records import Weights
+from flatfield.records import Preferences, Weights
+from flatfield.runs.pooling import load_pooled
 from flatfield.runs.results import load_result
-from flatfield.scoring.decision import Constraints, decide
+from flatfield.scoring.answer import graded
+from flatfield.scoring.decision import decide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from flatfield.faces.mcp.desk import ServerDesk
-    from flatfield.faces.mcp.schemas import GivenConstraints, GivenWeights
-    from flatfield.records import Comparison, Decision, Grade, Run, RunResult, Scorecard
+    from flatfield.records import Comparison, Grade, Run, RunResult, Scorecard
     from flatfield.runs.store.store import Store
+    from flatfield.scoring.certainty.records import Standing
+    from flatfield.scoring.decision import Decision
 
 LONGEST_CHARACTERS = 20_000
 """What of a report is returned by the tool: clients cut long results themselves, at 25,000 tokens or less."""
@@ -48,9 +52,9 @@ def stored(desk: ServerDesk, run: str) -> tuple[Store, Run]:
         raise NotFound(why) from None
 
 
-def _result(desk: ServerDesk, run: str, weights: Weights | None = None, task: str = "") -> RunResult:
+def _result(desk: ServerDesk, run: str) -> RunResult:
     store, found = stored(desk, run)
-    return load_result(store, found.id, weights=weights, task=task or None)
+    return load_result(store, found.id)
 
 
 def report_of(run: str, form: str, desk: ServerDesk) -> ReportAnswer:
@@ -63,7 +67,7 @@ def report_of(run: str, form: str, desk: ServerDesk) -> ReportAnswer:
         NotFound: there is no such run.
     """
     result = _result(desk, run)
-    decision = decide(result, Constraints())
+    decision = decide(result)
     text, complete = _written(result, form)
     cards = _cards(result, decision)
     return ReportAnswer(
@@ -105,8 +109,39 @@ def _written(result: RunResult, form: str) -> tuple[str, bool]:
 
 def _decided(decision: Decision) -> dict[str, Any]:
     """A decision, its lists as long as a model reads them."""
-    found: dict[str, Any] = to_builtins(decision)
-    return {name: value[:MOST_LISTED] if isinstance(value, list) else value for name, value in found.items()}
+    return {
+        "answer": decision.answer,
+        "advice": [*decision.advice, *decision.details],
+        "recommended": decision.recommended,
+        "runner_up": decision.runner_up,
+        "probability": decision.probability,
+        "regret": to_builtins(decision.regret),
+        "unit": decision.unit,
+        "if_missing_fail": decision.if_missing_fail,
+        "contenders": [_contender(one) for one in decision.standings[:MOST_LISTED]],
+        "front": list(decision.front[:MOST_LISTED]),
+        "next_trials": [
+            {"command": one.command, "trials": one.trials, "usd": one.usd, "gain": one.gain}
+            for one in decision.next_trials
+        ],
+        "excluded": to_builtins(decision.excluded[:MOST_LISTED]),
+        "runs": list(decision.runs[:MOST_LISTED]),
+        "run": decision.run,
+    }
+
+
+def _contender(one: Standing) -> dict[str, Any]:
+    usd = one.next.usd
+    return {
+        "agent": one.agent,
+        "best": round(one.best, 3),
+        "performance": round(one.next.performance.mean, 3),
+        "seconds": float(f"{one.next.seconds.mean:.3g}"),
+        "usd": None if usd is None else float(f"{usd.mean:.3g}"),
+        "front": round(one.front, 3),
+        "within": round(one.within, 3),
+        "allowed": one.allowed,
+    }
 
 
 def _cards(result: RunResult, decision: Decision) -> list[Card]:
@@ -138,28 +173,54 @@ def _card(card: Scorecard) -> Card:
 
 
 def _grade(grade: Grade) -> str | None:
-    return None if grade.letter is None or grade.score is None else f"{grade.letter} {grade.score:.2f}"
+    if grade.letter is None or grade.score is None:
+        return None
+    first, *rest = graded(grade).split(" ", 1)
+    return " ".join((first, f"{grade.score:.2f}", *rest))
 
 
-def choose(
-    run: str, weights: GivenWeights | None, limits: GivenConstraints | None, desk: ServerDesk, task: str = ""
-) -> Choice:
-    """The recommendation for a run, or for those of its tasks that have this id or tag.
+def choose(run: str, wanted: Preferences, desk: ServerDesk, task: str = "") -> Choice:
+    """The recommendation for a run, or for those of its tasks that have this id or tag. "": of all runs together.
 
     Raises:
         NotFound: there is no such run or task.
-        FlatfieldError: all weights are 0.
     """
-    if weights is not None and not (weights.performance or weights.speed or weights.cost):
+    store, found = stored(desk, run)
+    if run:
+        result = load_result(store, found.id, preferences=wanted, task=task or None)
+    else:
+        result = load_pooled(store, wanted, task=task or None)
+    return Choice.model_validate({**_decided(decide(result)), "task": task})
+
+
+def preferences_of(
+    profile: str, weights: Mapping[str, float] | None, constraints: Mapping[str, Any], desk: ServerDesk
+) -> Preferences:
+    """What matters: the profile's, and in its place what was given.
+
+    Raises:
+        NotFound: there is no such profile.
+        FlatfieldError: all weights are 0, or weights and money are given, or an hour's price alone.
+    """
+    if weights is not None and not any(weights.values()):
         raise FlatfieldError("weights are all 0: at least one must be above")
-    wanted = Constraints(
-        weights=Weights(performance=weights.performance, speed=weights.speed, cost=weights.cost) if weights else None,
-        min_performance=limits.min_performance if limits else None,
-        max_seconds=limits.max_seconds if limits else None,
-        max_cost_usd=limits.max_cost_usd if limits else None,
-    )
-    result = _result(desk, run, wanted.weights, task)
-    return Choice.model_validate({**_decided(decide(result, wanted)), "task": task})
+    if weights is not None and "solved_usd" in constraints:
+        raise FlatfieldError("weights and solved_usd are two ways to say what matters: keep one")
+    found = Preferences()
+    if profile:
+        profiles = desk.project().profiles
+        if profile not in profiles:
+            there = ", ".join(profiles) or "none"
+            raise NotFound(f"there is no profile {profile!r} in flatfield.toml; there are: {there}")
+        found = profiles[profile]
+    if weights is not None:
+        found = replace(found, weights=Weights(**weights), solved_usd=None, hour_usd=None)
+    if "solved_usd" in constraints:
+        found = replace(found, weights=None)
+    found = replace(found, **constraints)
+    if found.hour_usd is not None and found.solved_usd is None:
+        raise FlatfieldError("hour_usd needs solved_usd: what a solved task is worth, in dollars")
+    return found
 
 
 def compared(a: str, b: str, run: str, against: str, desk: ServerDesk) -> Comparisons:
@@ -185,8 +246,10 @@ def _compared(found: Comparison) -> Compared:
         second=found.second,
         verdict=found.verdict,
         difference=round(found.difference, 4),
-        interval=[round(found.interval.low, 4), round(found.interval.high, 4)] if found.interval else None,
-        probability=found.probability,
+        interval=[round(found.these.low, 4), round(found.these.high, 4)],
+        probability=round(found.these.probability, 4),
+        next_probability=round(found.next.probability, 4),
+        p_value=round(found.p_value, 4),
         tasks=len(found.tasks),
         trials=list(found.trials),
         left_out=len(found.left_out),

@@ -114,13 +114,16 @@ class GivenWeights(BaseModel):
 
 
 class GivenConstraints(BaseModel):
-    """Limits, per trial."""
+    """Per trial; money instead of weights."""
 
     model_config = ConfigDict(extra="forbid")
 
     min_performance: Literal["S", "A", "B", "C", "D", "F"] | None = None
     max_seconds: float | None = Field(None, gt=0)
     max_cost_usd: float | None = Field(None, ge=0)
+    local_only: bool = False
+    solved_usd: float | None = Field(None, gt=0)
+    hour_usd: float | None = Field(None, ge=0)
 
 
 def _format(given: str) -> str:
@@ -213,6 +216,7 @@ Format = Annotated[str, AfterValidator(_format), Field(description="of the text"
 TaskOrTag = Annotated[str, Field(description="task or tag; else all")]
 WeightsGiven = GivenWeights | None
 ConstraintsGiven = GivenConstraints | None
+Profile = str
 Match = Annotated[str, Field(description="glob or part of a name; * for all")]
 Within = Annotated[str, Field(description="suite:NAME or folder")]
 Side = Annotated[str, Field(description="agent, cloud, local, last")]
@@ -384,14 +388,16 @@ class Plan(BaseModel):
 
 
 class Card(BaseModel):
-    """One agent's grades: letter and score, null where not measured; means per trial."""
+    """One agent's grades: letter, score and the letter's range on these tasks, null where not measured; means."""
 
     agent: str
     overall: str | None
     performance: str | None
     speed: str | None
     cost: str | None
-    ranks: list[int] | None = Field(description="best and worst that the certainty allows; null: a control")
+    ranks: list[int] | None = Field(
+        description="best and worst that the certainty on these tasks allows; null: a control"
+    )
     trials: int
     measured: int
     seconds: float | None
@@ -406,17 +412,51 @@ class Excluded(BaseModel):
     reason: str
 
 
+class Lost(BaseModel):
+    """What is lost if another agent is really the best."""
+
+    mean: float
+    worst: float = Field(description="in all but 1 of 20 cases")
+
+
+class Contender(BaseModel):
+    """One agent as the decision sees it, on tasks like these."""
+
+    agent: str
+    best: float = Field(description="probability of being the best of those that may be chosen")
+    performance: float
+    seconds: float
+    usd: float | None
+    front: float = Field(description="probability that nobody beats it on work, time and money together")
+    within: float = Field(description="probability to keep to the limits")
+    allowed: bool
+
+
+class MoreTrials(BaseModel):
+    """Trials that lower the loss most for their price."""
+
+    command: str
+    trials: int
+    usd: float | None
+    gain: float
+
+
 class Decided(BaseModel):
-    """Which agent to use, why, and how sure that is."""
+    """Which agent to use, how sure that is, and what would change it."""
 
     answer: str = Field(description="the sentence that every report of the run says too")
-    caveats: list[str] = Field(description="what has to be said with it")
+    advice: list[str] = Field(description="what has to be said with it, the most important first")
     recommended: str | None
     runner_up: str | None
-    reasons: list[str]
-    confidence: str
+    probability: float | None
+    regret: Lost | None = Field(description="in `unit`")
+    unit: str = Field(description="score: overall, 0 to 1; usd: dollars per task")
+    if_missing_fail: str | None = Field(description="who it is if all that is missing had failed")
+    contenders: list[Contender] = Field(description="best first")
     front: list[str]
+    next_trials: list[MoreTrials]
     excluded: list[Excluded]
+    runs: list[str] = Field(description="whose trials it stands on")
 
 
 class Choice(Decided):
@@ -449,8 +489,10 @@ class Compared(BaseModel):
     second: str
     verdict: str
     difference: float
-    interval: list[float] | None = Field(description="95%; null: too few tasks")
-    probability: float | None = Field(description="of the first being the better")
+    interval: list[float] = Field(description="95%, on these tasks")
+    probability: float = Field(description="of the first being the better on these tasks")
+    next_probability: float = Field(description="the same on the next task like these")
+    p_value: float = Field(description="of a permutation test within these tasks")
     tasks: int
     trials: list[int]
     left_out: int = Field(description="tasks that were not done by both, or not the same")

@@ -282,16 +282,16 @@ class _Tools:
         task: given.TaskOrTag = "",
         weights: given.WeightsGiven = None,
         constraints: given.ConstraintsGiven = None,
+        profile: given.Profile = "",
     ) -> Choice:
-        """Which agent to use, why, how sure that is."""
-        return await asyncio.to_thread(
-            reporting.choose,
-            run,
-            weights,
-            constraints,
+        """Which agent to use, how sure that is, why."""
+        wanted = reporting.preferences_of(
+            profile,
+            weights.model_dump() if weights else None,
+            constraints.model_dump(exclude_unset=True, exclude_none=True) if constraints else {},
             self._desk,
-            task,
         )
+        return await asyncio.to_thread(reporting.choose, run, wanted, self._desk, task)
 
     @_foreseen
     async def compare(

@@ -32,17 +32,17 @@ TEXT = (
         " its cost has no letter."
     ),
     (
-        "S (n=5, ≥ C) is the letter of the estimate, the trials that it stands on, and the worst letter inside its 95%"
-        " interval. Trials that the harness failed are not zeros: they are not measured, listed, and in no average."
-        " A check that was measured on other trials of the task and not on this one counts anything between 0 and 1"
-        " in the interval."
+        "A (B–S): what the trials came to is an A, and the letters that chance allows on these tasks (95%) go from B to"
+        " S. n is the number of trials. Those that the harness failed are not zeros: they are not measured, listed, and"
+        " in no average. A check that was measured on other trials of the task and not on this one counts anything"
+        " between 0 and 1 in the range."
     ),
 )
 
 SHORT = (
     "S from .95, A .85, B .70, C .50, D .25, else F. Speed and cost: active seconds and dollars per work done, on a"
-    " log scale between the best and the worst that did C or better. S (n=5, ≥ C): n trials, the worst letter inside"
-    " the 95% interval."
+    " log scale between the best and the worst that did C or better. A (B–S): an A, and what chance allows on these"
+    " tasks (95%) goes from B to S; n: trials."
 )
 MOST_ANCHORS = 12
 """Rows that a compact report has room for."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flatfield.faces.advice import in_short, per_trial
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.drawing import GAP, WIDTH
-from flatfield.faces.wording import UNKNOWN, dollars, few, letter, one_line, rank, seconds
+from flatfield.faces.wording import UNKNOWN, count, dollars, few, letter, one_line, rank, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -157,25 +157,27 @@ def controls(result: RunResult) -> list[Scorecard]:
 
 def control_table(result: RunResult) -> tuple[Table, ...]:
     """The controls' performance; nothing when none took part."""
-    rows = tuple((card.agent, letter(card.performance)) for card in controls(result))
-    return (Table(columns=("control", "performance"), rows=rows, names=NAMES),) if rows else ()
+    rows = tuple((card.agent, count(card.measured), letter(card.performance)) for card in controls(result))
+    right = frozenset({"n"})
+    return (Table(columns=("control", "n", "performance"), rows=rows, right=right, names=NAMES),) if rows else ()
 
 
 def full_ranking(result: RunResult) -> Section:
     """Places and grades in one table, then the recommendation."""
-    rows = tuple((rank(card.rank), card.agent, *_four(card)) for card in ranked(result))
-    table = Table(columns=("rank", "agent", *GRADES), rows=rows, right=frozenset({"rank"}), names=NAMES)
+    rows = tuple((rank(card.rank), card.agent, count(card.measured), *_four(card)) for card in ranked(result))
+    table = Table(columns=("rank", "agent", "n", *GRADES), rows=rows, right=frozenset({"rank", "n"}), names=NAMES)
     return Section(title="Final Ranking", tables=(*control_table(result), table), points=_without_overall(result))
 
 
 def grades(result: RunResult) -> Section:
     """Each agent's four grades."""
-    rows = tuple((card.agent, *_four(card)) for card in ranked(result))
-    table = Table(columns=("agent", *GRADES), rows=rows, names=NAMES)
+    rows = tuple((card.agent, count(card.measured), *_four(card)) for card in ranked(result))
+    table = Table(columns=("agent", "n", *GRADES), rows=rows, right=frozenset({"n"}), names=NAMES)
+    said = in_short(result)
     return Section(
         title="Results Summary",
-        paragraphs=in_short(result),
-        points=_without_overall(result),
+        paragraphs=(said.title,),
+        points=(*said.points, *_without_overall(result)),
         tables=(table, *control_table(result)),
     )
 
@@ -199,7 +201,7 @@ def places(result: RunResult) -> Section:
     text = (
         f"Overall = {weights.performance:g} × performance + {weights.speed:g} × speed + {weights.cost:g} × cost (the"
         " weights normalised), and never above performance where that is D or F. A rank is a range where the certainty"
-        " allows no more."
+        " on these tasks allows no more."
     )
     return Section(title="Final Ranking", paragraphs=(text,), tables=(table,))
 

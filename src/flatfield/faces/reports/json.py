@@ -11,7 +11,7 @@ from flatfield.faces.wording import json_of
 from flatfield.records import ReportTraits
 from flatfield.scoring.chain import chain_of, chains, is_scaffolds, passing
 from flatfield.scoring.comparing import asked_for
-from flatfield.scoring.decision import Constraints, decide
+from flatfield.scoring.decision import decide
 from flatfield.scoring.fairness.conditions import abandoned_sum, device_figures, output_tokens_per_second
 from flatfield.scoring.performance import trial_scores
 from flatfield.scoring.published import compare_published
@@ -30,7 +30,7 @@ def render(result: RunResult) -> str:
         trust,  # it needs numpy, which asking for the traits of formats does not
     )
 
-    run = result.run
+    run, decided = result.run, msgspec.structs.asdict(decide(result))
     tasks = {task.id: task for task in run.tasks}
     value = {
         "run": run.id,
@@ -40,7 +40,8 @@ def render(result: RunResult) -> str:
         "command": run.command,
         "seed": run.evaluation.seed,
         "versions": run.versions,
-        "decision": decide(result, Constraints()),
+        "decision": {name: part for name, part in decided.items() if name != "standings"},
+        "standings": decided["standings"],
         "trials": rows(result),
         "scorecards": result.grading.scorecards,
         "cells": result.grading.cells,

@@ -45,8 +45,4 @@ def show_ranking(result: RunResult, console: Console) -> None:
 
 
 def _conclude(result: RunResult, console: Console) -> None:
-    console.print()
-    first, *rest = in_short(result)
-    wrapped(first, console, style="bold")
-    for text in rest:
-        wrapped(text, console)
+    draw(in_short(result), console)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from flatfield.scoring.decision import Constraints, decide
+from flatfield.scoring.decision import decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -171,7 +171,7 @@ def graded(result: RunResult) -> str:
     missing = sum(trial.failure is not None for trial in result.trials)
     if missing == len(result.trials):
         return "The evaluation is over: nothing was measured"
-    chosen = decide(result, Constraints()).recommended
+    chosen = decide(result).recommended
     ranked = [card for card in result.grading.scorecards if not card.control]
     best = next((card for card in ranked if card.agent == chosen), None)
     if best is None:

@@ -1,0 +1,154 @@
+"""From draws to a choice: who is best, what being wrong costs, ranks, the front, and what would change the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatfield.scoring.certainty.records import Estimate, Paired, Question, Reach, Regret
+from flatfield.scoring.certainty.utility import overall, shares, utility
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flatfield.records import Weights
+    from flatfield.scoring.certainty.posterior import Means, Posterior
+    from flatfield.scoring.certainty.records import Bounds, Money
+
+Array = NDArray[np.float64]
+
+NAMES: tuple[Literal["performance", "speed", "cost"], ...] = ("performance", "speed", "cost")
+STEPS = 100
+"""In how many steps a weight is moved from 0 to 1."""
+
+
+def estimate(draws: Array) -> Estimate:
+    """Mean and central 95% of one figure's draws."""
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Estimate(mean=float(draws.mean()), low=float(low), high=float(high))
+
+
+def best_probabilities(values: Array, tie: float) -> Array:
+    """By agent, how probably nobody is better by more than `tie`."""
+    found: Array = (values >= values.max(axis=1, keepdims=True) - tie).mean(axis=0)
+    return found
+
+
+def best_shares(values: Array, tie: float) -> Array:
+    """By agent, its share of being best, who is within `tie` of the best sharing it: they sum to 1."""
+    best = (values >= values.max(axis=1, keepdims=True) - tie).astype(float)
+    found: Array = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
+    return found
+
+
+def regret(values: Array, agent: int, rivals: Sequence[int]) -> Regret:
+    """What is lost against the best of the rivals, on average and in all but the worst 5% of draws.
+
+    Source: the expected opportunity loss: Raiffa & Schlaifer, Applied Statistical Decision Theory (1961), chapter 4.
+    """
+    lost = np.maximum(values[:, list(rivals)].max(axis=1) - values[:, agent], 0.0) if rivals else np.zeros(1)
+    return Regret(mean=float(lost.mean()), worst=float(np.percentile(lost, 95.0)))
+
+
+def rank_ranges(values: Array) -> list[tuple[int, int]]:
+    """By agent, the central 95% of its ranks from 1 over the draws.
+
+    Source: Goldstein & Spiegelhalter, Journal of the Royal Statistical Society A 159 (1996), 385.
+    """
+    ranks = np.argsort(np.argsort(-values, axis=1), axis=1) + 1
+    low = np.percentile(ranks, 2.5, axis=0, method="inverted_cdf")
+    high = np.percentile(ranks, 97.5, axis=0, method="inverted_cdf")
+    return [(int(a), int(b)) for a, b in zip(low, high, strict=True)]
+
+
+def front_probabilities(means: Means) -> Array:
+    """By agent, how probably nobody is as good on performance, seconds and dollars and better on one of them."""
+    sides = [means.performance, -means.seconds, *([] if means.usd is None else [-means.usd])]
+    agents = means.performance.shape[1]
+    found = np.empty(agents)
+    for a in range(agents):
+        matched, better = np.ones_like(sides[0], dtype=bool), np.zeros_like(sides[0], dtype=bool)
+        for side in sides:
+            matched &= side >= side[:, a : a + 1]
+            better |= side > side[:, a : a + 1]
+        found[a] = 1.0 - (matched & better).any(axis=1).mean()
+    return found
+
+
+def within(means: Means, bounds: Bounds) -> Array:
+    """By agent, how probably it keeps to all limits; whose dollars nobody knows keeps to no limit of dollars."""
+    kept = np.ones_like(means.performance, dtype=bool)
+    if bounds.min_performance is not None:
+        kept &= means.performance >= bounds.min_performance
+    if bounds.max_seconds is not None:
+        kept &= means.seconds <= bounds.max_seconds
+    if bounds.max_usd is not None:
+        kept &= means.usd <= bounds.max_usd if means.usd is not None else False
+    found: Array = kept.mean(axis=0)
+    return found
+
+
+def paired(
+    posterior: Posterior, first: int, second: int, question: Question, measure: Weights | Money | None = None
+) -> Paired:
+    """First minus second of the same draws, in the measure's utility; in performance without a measure."""
+    means = posterior.these if question == "these" else posterior.next
+    values = means.performance if measure is None else utility(means, measure)
+    off = values[:, first] - values[:, second]
+    found = estimate(off)
+    return Paired(
+        first=posterior.agents[first],
+        second=posterior.agents[second],
+        question=question,
+        what="performance" if measure is None else "utility",
+        difference=found,
+        probability=float((off > 0.0).mean() + 0.5 * (off == 0.0).mean()),
+        apart=found.low > 0.0 or found.high < 0.0,
+    )
+
+
+def reaches(posterior: Posterior, weights: Weights, agent: int, rivals: Sequence[int]) -> tuple[Reach, ...]:
+    """How far each weight can move before one of the rivals has the higher mean utility."""
+    means, names = posterior.next, posterior.agents
+    now = shares(means, weights)
+    found = []
+    for i, name in enumerate(NAMES):
+        if name == "cost" and means.cost is None:
+            continue
+        low, below = _moved(means, now, i, agent, rivals, np.linspace(now[i], 0.0, STEPS + 1)[1:])
+        high, above = _moved(means, now, i, agent, rivals, np.linspace(now[i], 1.0, STEPS + 1)[1:])
+        found.append(
+            Reach(
+                weight=name,
+                now=now[i],
+                low=low,
+                high=high,
+                below=None if below is None else names[below],
+                above=None if above is None else names[above],
+            )
+        )
+    return tuple(found)
+
+
+def _moved(
+    means: Means, now: tuple[float, float, float], which: int, agent: int, rivals: Sequence[int], steps: Array
+) -> tuple[float, int | None]:
+    """The last value of the weight at which the agent is still first, and who is at the next one (None: nobody)."""
+    last = now[which]
+    for value in steps:
+        utilities = overall(means, _with(now, which, float(value))).mean(axis=0)
+        first = max(rivals, key=lambda a: float(utilities[a]), default=agent)
+        if utilities[first] > utilities[agent] + 1e-9:
+            return last, first
+        last = float(value)
+    return last, None
+
+
+def _with(now: tuple[float, float, float], which: int, value: float) -> tuple[float, float, float]:
+    """The shares with one at `value`, the others in proportion; alike where they had none."""
+    rest = 1.0 - now[which]
+    others = [(1.0 - value) * (now[i] / rest if rest > 0.0 else 0.5) for i in range(3)]
+    others[which] = value
+    return (others[0], others[1], others[2])

@@ -1,0 +1,88 @@
+"""The ends of every cell's 95% interval, taken while the posterior's draws go by: they are too many to be kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from flatfield.scoring.certainty.posterior import POSITIONS, SCORES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Array = NDArray[np.float64]
+Measure = tuple[str, bool]
+"""`performance`, `speed` or `cost`, and whether it is placed on the task's own target instead of the relative scale."""
+
+DRAWN = {"performance": "score", "speed": "speed", "cost": "cost"}
+AMOUNTS = {"speed": "seconds", "cost": "usd"}
+DEEP = (0.025, 0.975)
+
+
+class Ends(Struct, frozen=True, kw_only=True):
+    """By measure: agents × tasks × (low, high) of a cell, on this task, in scores; and draws × agents against targets.
+
+    `aimed`: the mean score over the tasks that have a target.
+    """
+
+    cells: Mapping[Measure, Array]
+    aimed: Mapping[str, Array]
+
+
+class Watch:
+    """Sees the draws of some tasks after the others (`posterior.posterior_of`).
+
+    `targets`: by task and measure (speed, cost), in seconds or dollars per work done.
+    """
+
+    def __init__(
+        self, agents: int, tasks: tuple[str, ...], free: NDArray[np.bool_], targets: Mapping[tuple[str, str], float]
+    ) -> None:
+        self._shape, self._tasks, self._free, self._targets = (agents, len(tasks), 2), tasks, free, targets
+        self._cells: dict[Measure, Array] = {}
+        self._sums: dict[str, tuple[Array, int]] = {}
+
+    def __call__(self, part: slice, drawn: Mapping[str, Array]) -> None:
+        """Take what is needed of draws × agents × these tasks."""
+        for measure, name in DRAWN.items():
+            if name in drawn:
+                self._keep((measure, False), part, drawn[name])
+        work = np.log(np.maximum(drawn["score"], 1e-9))
+        for measure, name in AMOUNTS.items():
+            columns = [c for c, task in enumerate(self._tasks[part]) if self._targets.get((task, measure))]
+            if columns and name in drawn:
+                targets = np.log([self._targets[self._tasks[part][c], measure] for c in columns])
+                self._aim(measure, part, columns, drawn[name][:, :, columns] - work[:, :, columns] - targets)
+
+    def found(self) -> Ends:
+        """What was taken."""
+        return Ends(cells=self._cells, aimed={name: total / count for name, (total, count) in self._sums.items()})
+
+    def _keep(self, measure: Measure, part: slice, values: Array) -> None:
+        ends = self._cells.setdefault(measure, np.full(self._shape, np.nan))
+        ends[:, part] = _ends(values)
+
+    def _aim(self, measure: str, part: slice, columns: list[int], over: Array) -> None:
+        """`over`: the logarithm of amount per work done over target."""
+        place = np.interp(over / np.log(2.0) + 1.0, np.arange(len(POSITIONS)), POSITIONS)
+        score = np.interp(place, POSITIONS, SCORES)
+        if measure == "cost":
+            score = np.where(self._free[None, :, None], 1.0, score)
+        ends = self._cells.setdefault((measure, True), np.full(self._shape, np.nan))
+        ends[:, [part.start + column for column in columns]] = _ends(score)
+        total, count = self._sums.get(measure, (np.zeros(score.shape[:2]), 0))
+        self._sums[measure] = total + score.sum(axis=2), count + len(columns)
+
+
+def _ends(values: Array) -> Array:
+    """Agents × tasks × 2 of draws × agents × tasks."""
+    draws = len(values)
+    low, high = (round(share * (draws - 1)) for share in DEEP)
+    # Half the digits are enough for an interval's ends, and half the time.
+    sorted_ = np.moveaxis(values, 0, 2).astype(np.float32, order="C")
+    sorted_.partition((low, high), axis=2)
+    found: Array = sorted_[:, :, [low, high]].astype(float)
+    return found

@@ -1,0 +1,328 @@
+"""One posterior of all measures: draws of every agent's means on these tasks, and on the next task like these.
+
+Each draw is one state of the world that the trials allow: every agent's mean score, seconds and dollars on every task,
+and from these what section "Work done" of the grades makes of them: positions on each task's relative scale, whose ends
+are that draw's own, and their scores. So the same rules that grade the records grade every draw.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from flatfield.scoring.certainty.amounts import draw_amounts
+from flatfield.scoring.certainty.chance import FREEDOM, Chance, chance_of, order_of
+from flatfield.scoring.certainty.rates import draw_rates
+from flatfield.scoring.scales import HOLDS, KNOTS, LEAST_USD, SPREAD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from flatfield.scoring.certainty.amounts import Amounts
+    from flatfield.scoring.certainty.rates import Rates
+    from flatfield.scoring.certainty.table import Table
+
+Array = NDArray[np.float64]
+
+MOST_DRAWS, LEAST_DRAWS, MOST_VALUES = 4000, 500, 10_000_000
+"""Draws of the posterior: as many as make so many values of agent × task, within these limits."""
+AT_ONCE = 250_000
+USUAL = {"speed": 0.4, "cost": 0.4, "paid": 0.8, "wait": 0.8}
+"""What values vary by over tasks where nothing is known, as shares of their mean."""
+POSITIONS = np.asarray([position for position, _ in KNOTS])
+SCORES = np.asarray([score for _, score in KNOTS])
+
+
+class Scale(Struct, frozen=True, kw_only=True):
+    """The ends of one task's scale, in logarithms, where they are frozen."""
+
+    best: float
+    worst: float
+
+
+class Means(Struct, frozen=True, kw_only=True):
+    """Draws × agents of the means over tasks.
+
+    `performance`, `speed`, `cost`: scores in 0..1; `solved`: the share of trials that passes every check. `seconds`,
+    `usd`: typical ones of a trial (the geometric mean). `expected_usd` and `expected_wait_seconds` are arithmetic
+    means, which money is counted in. None where no agent has a known price, or no scale to place it on.
+    """
+
+    performance: Array
+    speed: Array
+    cost: Array | None
+    solved: Array
+    seconds: Array
+    usd: Array | None
+    expected_usd: Array | None
+    expected_wait_seconds: Array
+
+
+class Posterior(Struct, frozen=True, kw_only=True):
+    """Draws of two named means: on `these` tasks, and on tasks like these, of which the `next` will be one."""
+
+    agents: tuple[str, ...]
+    tasks: tuple[str, ...]
+    these: Means
+    next: Means
+
+
+class Hyper(Struct, frozen=True, kw_only=True):
+    """What draws of cells are made from; `usd` None: no price is known."""
+
+    chance: Chance
+    score: Rates
+    solved: Rates
+    seconds: Amounts
+    wait: Amounts
+    usd: Amounts | None
+
+
+def draws_for(agents: int, tasks: int) -> int:
+    """How many draws so large a table gets."""
+    return int(np.clip(MOST_VALUES // max(agents * tasks, 1), LEAST_DRAWS, MOST_DRAWS))
+
+
+def posterior_of(
+    table: Table,
+    scales: Mapping[tuple[str, str], Scale] | None = None,
+    *,
+    draws: int | None = None,
+    seed: int = 0,
+    watch: Callable[[slice, Mapping[str, Array]], None] | None = None,
+) -> Posterior:
+    """The posterior of a table with at least one measured trial; the same table and seed give the same draws.
+
+    Args:
+        table: what was measured.
+        scales: frozen scales by (task, "speed" or "cost"); tasks without one get those of each draw.
+        draws: instead of as many as fit the size.
+        seed: of chance.
+        watch: sees the draws of all cells (`draw_part`), some tasks at a time.
+    """
+    agents, tasks = table.score.count.shape
+    chance = chance_of(agents, tasks, draws or draws_for(agents, tasks), seed)
+    return swept(table, hyper_of(table, chance), dict(scales or {}), watch)
+
+
+def hyper_of(table: Table, chance: Chance) -> Hyper:
+    """Everything above the cells."""
+    order = order_of(table.score.mean, table.score.count > 0.0, chance)
+    score = draw_rates(table.score, table.spread, order, chance.generator)
+    solved = score
+    if not np.array_equal(table.solved.mean, table.score.mean):
+        order = order_of(table.solved.mean, table.solved.count > 0.0, chance)
+        solved = draw_rates(table.solved, np.zeros(len(table.agents)), order, chance.generator)
+    seconds = draw_amounts(table.log_seconds, chance)
+    if seconds is None:
+        raise ValueError("a posterior needs at least one measured trial")
+    wait = seconds
+    if not np.array_equal(table.log_wait.mean, table.log_seconds.mean):
+        wait = draw_amounts(table.log_wait, chance) or seconds
+    dear = replace(table.log_usd, count=np.where(table.free[:, None], 0.0, table.log_usd.count))
+    usd = draw_amounts(dear, chance)
+    return Hyper(chance=chance, score=score, solved=solved, seconds=seconds, wait=wait, usd=usd)
+
+
+def swept(
+    table: Table,
+    hyper: Hyper,
+    scales: Mapping[tuple[str, str], Scale],
+    watch: Callable[[slice, Mapping[str, Array]], None] | None = None,
+) -> Posterior:
+    """All draws of all cells, some tasks at a time, added up to the means."""
+    draws, tasks = hyper.chance.tasks.shape
+    agents = len(table.agents)
+    step = max(AT_ONCE // (draws * agents), 1)
+    sums = {
+        name: _Sum(draws, agents) for name in ("score", "solved", "seconds", "usd", "speed", "cost", "paid", "wait")
+    }
+    graded = has_cost_scale(table, scales)
+    for start in range(0, tasks, step):
+        part = slice(start, min(start + step, tasks))
+        g = hyper.chance.tasks[:, part]
+        drawn = draw_part(table, hyper, scales, part)
+        if watch is not None:
+            watch(part, drawn)
+        for name, values in drawn.items():
+            sums[name].add(values, g if name in USUAL else None)
+    mean = {name: each.total / tasks for name, each in sums.items()}
+    ahead = {name: sums[name].ahead(hyper.chance, tasks, usual) for name, usual in USUAL.items()}
+    these = _these(table, hyper, mean, graded=graded)
+    following = _next(table, hyper, ahead, these, graded=graded)
+    return Posterior(agents=table.agents, tasks=table.tasks, these=these, next=following)
+
+
+def _these(table: Table, hyper: Hyper, mean: Mapping[str, Array], *, graded: bool) -> Means:
+    """The means over these tasks; an agent that is free costs 0, one of which nobody can tell NaN."""
+    free = table.free[None, :]
+    usd: Array | None = None
+    if hyper.usd is not None:
+        usd = np.where(free, 0.0, np.exp(mean["usd"]))
+    elif free.any():
+        usd = np.where(free, 0.0, np.nan) + np.zeros_like(mean["usd"])
+    return Means(
+        performance=mean["score"],
+        speed=mean["speed"],
+        cost=mean["cost"] if graded else None,
+        solved=mean["solved"],
+        seconds=np.exp(mean["seconds"]),
+        usd=usd,
+        expected_usd=mean["paid"] if hyper.usd is not None or free.all() else None,
+        expected_wait_seconds=mean["wait"],
+    )
+
+
+def _next(table: Table, hyper: Hyper, ahead: Mapping[str, Array], these: Means, *, graded: bool) -> Means:
+    """The means over tasks like these: of scores and logarithms by their own posterior, else by `ahead`."""
+    free, usd = table.free[None, :], hyper.usd
+    return Means(
+        performance=hyper.score.next,
+        speed=np.clip(ahead["speed"], 0.0, 1.0),
+        cost=np.where(free, 1.0, np.clip(ahead["cost"], 0.0, 1.0)) if graded else None,
+        solved=hyper.solved.next,
+        seconds=np.exp(hyper.seconds.next),
+        usd=np.where(free, 0.0, np.exp(usd.next)) if usd is not None else these.usd,
+        expected_usd=None if these.expected_usd is None else np.maximum(ahead["paid"], 0.0),
+        expected_wait_seconds=np.maximum(ahead["wait"], 0.0),
+    )
+
+
+def draw_tasks(table: Table, scales: Mapping[tuple[str, str], Scale], *, seed: int = 0) -> Iterator[tuple[str, Means]]:
+    """Each task with the draws of its cells, as means over this task alone."""
+    agents, tasks = table.score.count.shape
+    hyper = hyper_of(table, chance_of(agents, tasks, draws_for(agents, tasks), seed))
+    graded, free = has_cost_scale(table, scales), table.free[None, :]
+    for column, task in enumerate(table.tasks):
+        drawn = {
+            name: values[:, :, 0] for name, values in draw_part(table, hyper, scales, slice(column, column + 1)).items()
+        }
+        usd = np.where(free, 0.0, np.exp(drawn["usd"])) if "usd" in drawn else None
+        yield (
+            task,
+            Means(
+                performance=drawn["score"],
+                speed=drawn["speed"],
+                cost=drawn["cost"] if graded else None,
+                solved=drawn["solved"],
+                seconds=np.exp(drawn["seconds"]),
+                usd=usd,
+                expected_usd=drawn.get("paid"),
+                expected_wait_seconds=drawn["wait"],
+            ),
+        )
+
+
+class _Sum:
+    """Draws × agents: the sum over tasks, and what the mean over other tasks like them is made from."""
+
+    def __init__(self, draws: int, agents: int) -> None:
+        self.total = np.zeros((draws, agents))
+        self._squares = np.zeros((draws, agents))
+        self._moved = np.zeros((draws, agents))
+
+    def add(self, values: Array, g: Array | None) -> None:
+        """Values of draws × agents × tasks; `g`: standard normal draws of those tasks (None: the sum is all)."""
+        self.total += values.sum(axis=2)
+        if g is None:
+            return
+        self._squares += np.einsum("dat,dat->da", values, values)
+        self._moved += np.einsum("dat,dt->da", values, g)
+
+    def ahead(self, chance: Chance, tasks: int, usual: float) -> Array:
+        """The mean over tasks like these (chance.py), with the tasks' deviations of the same draw.
+
+        `usual`: the standard deviation of a value over tasks, as a share of the agents' mean, where nothing is known.
+        """
+        mean = self.total / tasks
+        agents = mean.shape[1]
+        grown = tasks / (tasks - 1.0) if tasks > 1 else 1.0
+        own = grown * np.maximum(self._squares / tasks - mean**2, 0.0)
+        known = (agents - 1.0) * (tasks - 1.0)
+        fixed = (usual * np.abs(mean).mean(axis=1, keepdims=True)) ** 2
+        others = ((own.sum(axis=1, keepdims=True) - own) * (tasks - 1.0) + FREEDOM * fixed) / (known + FREEDOM)
+        beside = chance.beside(0.0, np.sqrt(others))
+        moved = self._moved - mean * chance.tasks.sum(axis=1, keepdims=True)
+        found: Array = mean + chance.scale(np.full(agents, float(tasks)), 0) * (moved + beside)
+        return found
+
+
+def draw_part(table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale], part: slice) -> dict[str, Array]:
+    """Draws × agents × some tasks of all measures."""
+    generator = hyper.chance.generator
+    score = hyper.score.draw_cells(generator, part)
+    seconds = hyper.seconds.draw_cells(generator, part)
+    found = {
+        "score": score,
+        "seconds": seconds,
+        "solved": score if hyper.solved is hyper.score else hyper.solved.draw_cells(generator, part),
+    }
+    wait = seconds if hyper.wait is hyper.seconds else hyper.wait.draw_cells(generator, part)
+    found["wait"] = hyper.wait.expected(wait)
+    work = np.log(np.maximum(score, 1e-9))
+    names = table.tasks[part]
+    nobody = np.zeros(len(table.agents), dtype=bool)
+    found["speed"] = relative_scores(seconds - work, score, nobody, _frozen(scales, names, "speed"))
+    if hyper.usd is not None:
+        usd = hyper.usd.draw_cells(generator, part)
+        found["usd"] = usd
+        found["paid"] = np.where(table.free[None, :, None], 0.0, hyper.usd.expected(usd))
+    if has_cost_scale(table, scales):
+        found["cost"] = np.ones_like(score)
+        if hyper.usd is not None:
+            frozen = _frozen(scales, names, "cost")
+            found["cost"] = relative_scores(found["usd"] - work, score, table.free, frozen, least=np.log(LEAST_USD))
+    return found
+
+
+def has_cost_scale(table: Table, scales: Mapping[tuple[str, str], Scale]) -> bool:
+    """Whether dollars have a place on a scale.
+
+    All agents are free; or two or more have a price above 0, or one where nobody is free, or the scales are frozen.
+    """
+    priced = int(((table.log_usd.count > 0.0).any(axis=1) & ~table.free).sum())
+    if priced == 0:
+        return bool(table.free.all())
+    frozen = all((task, "cost") in scales for task in table.tasks)
+    return priced > 1 or not table.free.any() or frozen
+
+
+def _frozen(scales: Mapping[tuple[str, str], Scale], names: tuple[str, ...], measure: str) -> list[Scale | None]:
+    return [scales.get((name, measure)) for name in names]
+
+
+def relative_scores(
+    amounts: Array,
+    score: Array,
+    free: NDArray[np.bool_],
+    frozen: Sequence[Scale | None],
+    *,
+    least: float | None = None,
+) -> Array:
+    """The score of log-amounts per work done on each draw's own relative scale (`work.find_anchors`, `work.place`).
+
+    Its ends are set by the agents with performance C or better in that draw; if there are none, by all. Beside agents
+    that are `free`, at least two with a price set them. Below `least` nobody is told apart.
+    """
+    counted = ~free[None, :, None] & (score >= HOLDS)
+    enough = 2 if free.any() else 1
+    few = counted.sum(axis=1, keepdims=True) < enough
+    counted = np.where(few, ~free[None, :, None], counted)
+    best = np.where(counted, amounts, np.inf).min(axis=1, keepdims=True)
+    worst = np.where(counted, amounts, -np.inf).max(axis=1, keepdims=True)
+    if free.any():
+        best = np.minimum(best, worst - np.log(SPREAD))
+    for column, scale in enumerate(frozen):
+        if scale is not None:
+            best[:, :, column], worst[:, :, column] = scale.best, scale.worst
+    with np.errstate(invalid="ignore"):
+        place = (amounts - best) / np.maximum(worst - best, np.log(SPREAD))
+    if least is not None:
+        place = np.where(amounts < least, 0.0, place)
+    place = np.where(free[None, :, None], 0.0, place)
+    found: Array = np.interp(place, POSITIONS, SCORES)
+    return found

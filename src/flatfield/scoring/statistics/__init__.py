@@ -1,1 +1,0 @@
-"""Intervals and resampling: how sure a figure is."""

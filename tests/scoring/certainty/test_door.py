@@ -1,0 +1,227 @@
+"""The answer, and how sure it is: on the published runs, with gaps, limits, money and moved weights."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from flatfield.records import RunResult, Weights
+from flatfield.scoring.certainty.door import Study, cells, certainty, compare, study, study_run
+from flatfield.scoring.certainty.plan import least_difference, power
+from flatfield.scoring.certainty.records import Ask, Bounds, Money
+from flatfield.scoring.grading import grade
+from flatfield.scoring.scales import letter_of
+from flatfield.tasks.importers.nano_agent_2025_08 import load
+from tests.scoring.certainty.made_up import observations, studied
+
+PERFORMANCE = Weights(performance=1.0, speed=0.0, cost=0.0)
+
+
+@cache
+def published() -> Study:
+    imported = load()
+    grading = grade(imported.run, imported.trials, ())
+    found = study_run(RunResult(run=imported.run, trials=imported.trials, verdicts=(), grading=grading))
+    assert found is not None
+    return found
+
+
+def test_the_published_nine_have_an_answer() -> None:
+    found = certainty(published())
+    first = found.standings[0]
+    assert (found.answer, found.runner_up) == ("gpt-5-nano", "gpt-5-mini")
+    assert 0.65 < first.best < 0.9
+    assert first.regret.mean < 0.03
+    assert first.rank[0] == 1
+    assert first.front > 0.95
+    assert sum(one.share for one in found.standings) == pytest.approx(1.0)
+    assert all(one.best < 0.02 for one in found.standings if one.agent.startswith(("claude-opus", "gpt-oss")))
+
+
+def test_a_weight_that_moves_far_enough_changes_the_answer() -> None:
+    speed = next(one for one in certainty(published()).reaches if one.weight == "speed")
+    assert speed.above == "claude-3-haiku"
+    moved = 1.0 - speed.high
+    beyond = Weights(performance=moved * 2 / 3, speed=speed.high + 0.03, cost=moved / 3)
+    within = Weights(performance=moved * 2 / 3 + 0.02, speed=speed.high - 0.03, cost=moved / 3 + 0.01)
+    assert certainty(published(), Ask(measure=beyond)).answer == "claude-3-haiku"
+    assert certainty(published(), Ask(measure=within)).answer == "gpt-5-nano"
+
+
+def test_cells_have_letters_with_a_range() -> None:
+    found = cells(published())
+    one = found["gpt-5-nano", "3_file_operations"]
+    assert len(found) == 45
+    assert letter_of(one.performance.high) == "S"
+    assert 0.7 < one.performance.low < 0.85
+    assert found["claude-3-haiku", "1_dummy"].speed.mean > found["gpt-oss-120b", "1_dummy"].speed.mean
+
+
+def test_a_clear_lead_is_clear() -> None:
+    found = certainty(studied({"good": [[1.0] * 3] * 8, "bad": [[0.0, 1.0, 0.0]] * 8}), Ask(measure=PERFORMANCE))
+    assert found.answer == "good"
+    assert found.standings[0].best > 0.99
+    assert found.standings[0].regret.worst < 0.01
+    assert found.pairs[0].apart
+    assert (
+        compare(studied({"good": [[1.0] * 3] * 8, "bad": [[0.0] * 3] * 8}), "bad", "good", "these").probability < 0.01
+    )
+
+
+def test_equal_agents_share_being_best() -> None:
+    same = [[1.0, 0.0], [1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]
+    found = certainty(studied({"a": same, "b": same}), Ask(measure=PERFORMANCE))
+    assert [one.share for one in found.standings] == pytest.approx([0.5, 0.5], abs=0.05)
+    assert not found.pairs[0].apart
+
+
+def test_who_lacks_trials_never_stands_above_who_did_as_well() -> None:
+    found = studied({"gap": [[1.0], [1.0], [1.0], []], "whole": [[1.0]] * 4}, seconds={"gap": 1.0, "whole": 30.0})
+    answered = certainty(found)
+    assert answered.answer == "whole"
+    assert [one.missing for one in answered.standings] == [0, 1]
+
+
+def test_whether_missing_trials_could_change_the_answer_is_said() -> None:
+    scores = {"gap": [[1.0], [1.0], [1.0], [], []], "steady": [[1.0], [1.0], [0.0], [1.0], [1.0]]}
+    found = certainty(studied(scores), Ask(measure=PERFORMANCE))
+    assert found.answer == "gap"
+    assert found.if_missing_fail == "steady"
+    whole = certainty(studied({"a": [[1.0]] * 4, "b": [[0.0]] * 4}))
+    assert (whole.answer, whole.if_missing_fail) == ("a", "a")
+
+
+def test_nobody_who_fails_is_recommended_where_another_does_the_job() -> None:
+    scores = {"able": [[1.0]] * 10, "cheap": [[1.0], *[[0.0]] * 9]}
+    amounts = {"seconds": {"able": 500.0, "cheap": 1.0}, "usd": {"able": 5.0, "cheap": 0.01}}
+    assert (
+        certainty(studied(scores, **amounts), Ask(measure=Weights(performance=0.1, speed=1.0, cost=1.0))).answer
+        == "able"
+    )
+    limited = certainty(studied(scores, **amounts), Ask(bounds=Bounds(max_usd=0.5)))
+    assert limited.answer is None
+    assert {one.agent: one.allowed for one in limited.standings} == {"able": False, "cheap": True}
+
+
+def test_limits_are_met_with_a_probability() -> None:
+    scores = {"quick": [[1.0], [0.0], [1.0], [1.0]], "slow": [[1.0]] * 4}
+    found = studied(scores, seconds={"quick": 2.0, "slow": 100.0})
+    asked = certainty(found, Ask(bounds=Bounds(max_seconds=20.0)))
+    by_name = {one.agent: one for one in asked.standings}
+    assert asked.answer == "quick"
+    assert by_name["quick"].within > 0.95
+    assert by_name["slow"].within < 0.05
+    assert [by_name["quick"].best, by_name["slow"].best] == [1.0, 0.0]
+    surer = certainty(found, Ask(bounds=Bounds(min_performance=0.7, least_probability=0.95)))
+    assert 0.2 < {one.agent: one for one in surer.standings}["quick"].within < 0.8
+    assert surer.answer is None
+
+
+def test_money_weighs_what_is_solved_against_dollars_and_waiting() -> None:
+    scores = {"strong": [[1.0]] * 10, "weak": [[1.0], [0.0]] * 5}
+    found = studied(scores, seconds={"strong": 600.0, "weak": 10.0}, usd={"strong": 1.0, "weak": 0.01})
+    assert certainty(found, Ask(measure=Money(solved_usd=20.0))).answer == "strong"
+    assert certainty(found, Ask(measure=Money(solved_usd=1.0))).answer == "weak"
+    assert certainty(found, Ask(measure=Money(solved_usd=20.0, hour_usd=200.0))).answer == "weak"
+    none = certainty(found, Ask(measure=Money(solved_usd=0.001, hour_usd=10.0)))
+    assert (none.answer, none.pays) == (None, False)
+
+
+def test_half_of_a_task_is_not_solved() -> None:
+    found = studied({"half": [[0.6]] * 8, "whole": [[1.0], [1.0], [0.0], [0.0]] * 2})
+    assert found.posterior.next.solved[:, 0].mean() < 0.1
+    assert certainty(found, Ask(measure=Money(solved_usd=10.0))).answer == "whole"
+
+
+def test_an_unknown_price_excludes_nobody() -> None:
+    scores = {"a": [[1.0]] * 6, "b": [[1.0], [0.0]] * 3, "unpriced": [[1.0]] * 6}
+    found = studied(scores, usd={"a": 0.05, "b": 0.02, "unpriced": None})
+    said = {one.agent: one for one in certainty(found).standings}
+    known, unknown = said["a"].next.usd, said["unpriced"].next.usd
+    assert known is not None
+    assert unknown is not None
+    assert unknown.high / unknown.low > 3 * known.high / known.low
+    assert said["unpriced"].best > 0.05
+    nobody = certainty(studied(scores, usd=dict.fromkeys(scores, None)))
+    assert not nobody.counts_cost
+    assert nobody.standings[0].next.usd is None
+
+
+def test_what_is_free_costs_nothing_and_one_price_beside_it_has_no_scale() -> None:
+    scores = {"free": [[1.0]] * 4, "dear": [[1.0]] * 4, "dearer": [[1.0]] * 4}
+    three = certainty(studied(scores, usd={"free": 0.0, "dear": 0.1, "dearer": 0.3}))
+    costs = {one.agent: one.next.cost for one in three.standings}
+    assert costs["free"] is not None
+    assert costs["free"].low == 1.0
+    assert costs["dear"] is not None
+    assert 0.1 < costs["dear"].mean < 0.9
+    two = certainty(studied({"free": [[1.0]] * 4, "dear": [[1.0]] * 4}, usd={"free": 0.0, "dear": 0.1}))
+    assert not two.counts_cost
+    assert certainty(studied({"x": [[1.0]], "y": [[1.0]]}, usd={"x": 0.0, "y": 0.0})).counts_cost
+
+
+def test_one_trial_of_one_agent_is_an_answer() -> None:
+    found = certainty(studied({"only": [[1.0]]}))
+    assert (found.answer, found.runner_up, found.purchases) == ("only", None, ())
+    assert found.standings[0].next.performance.low < 0.4
+
+
+def test_nothing_measured_is_no_study() -> None:
+    assert study([], ["a"], ["t"]) is None
+
+
+def test_what_to_buy_next_is_for_those_between_whom_it_is_open() -> None:
+    scores = {"a": [[1.0], [0.0], [1.0], [1.0]] * 2, "b": [[1.0], [1.0], [0.0], [1.0]] * 2, "out": [[0.0]] * 8}
+    found = certainty(studied(scores), Ask(measure=PERFORMANCE))
+    assert found.purchases
+    assert all("out" not in one.agents for one in found.purchases)
+    assert all(one.gain > 0.0 and one.trials >= one.each for one in found.purchases)
+    sure = certainty(studied({"a": [[1.0] * 4] * 12, "out": [[0.0] * 4] * 12}), Ask(measure=PERFORMANCE))
+    assert sure.purchases == ()
+
+
+def test_a_gap_is_offered_to_be_filled() -> None:
+    scores = {"a": [[1.0]] * 8, "b": [[1.0]] * 4 + [[]] * 4}
+    kinds = [one.kind for one in certainty(studied(scores), Ask(measure=PERFORMANCE)).purchases]
+    assert "missing" in kinds
+
+
+def test_power_grows_with_trials() -> None:
+    found = studied({"a": [[1.0, 1.0], [1.0, 0.0], [1.0, 1.0]], "b": [[1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]})
+    powers = [power(found.posterior, (0, 1), "these", times) for times in (1.0, 2.0, 8.0, 100.0)]
+    assert powers == sorted(powers)
+    assert powers[0] < 0.8
+    assert powers[-1] > 0.9
+    assert least_difference(25, 5, "these") < least_difference(25, 5, "next") < least_difference(5, 5, "next")
+
+
+def test_observations_leave_out_what_was_not_measured() -> None:
+    assert len(published().observations) == 45
+    assert {one.solved for one in published().observations} == {True, False}
+    assert len(observations({"a": [[1.0], []]})) == 1
+
+
+def test_frozen_scales_keep_an_agents_score_when_another_is_added() -> None:
+    from flatfield.records import Anchors
+
+    scores = {"a": [[1.0] * 4] * 6, "b": [[1.0] * 4] * 6}
+    seconds = {"a": 20.0, "b": 60.0, "quick": 1.0}
+    found = observations({**scores, "quick": scores["a"]}, seconds)
+    tasks = sorted({one.task for one in found})
+    anchors = [Anchors(task=task, measure="speed", best=20.0, worst=160.0) for task in tasks]
+    two, three = study(found, ["a", "b"], tasks, None, anchors), study(found, list(seconds), tasks, None, anchors)
+    own = study(found, list(seconds), tasks)
+    assert two is not None
+    assert three is not None
+    assert own is not None
+    speeds = [certainty(one).standings for one in (two, three, own)]
+    before, after, relative = (next(s for s in each if s.agent == "a").these.speed.mean for each in speeds)
+    assert after == pytest.approx(before, abs=0.05)
+    assert relative < before - 0.3
+
+
+def test_an_imported_run_is_studied_by_its_records() -> None:
+    found = published()
+    assert found.posterior.agents == tuple(sorted(found.posterior.agents))
+    assert set(found.planned.values()) == {1}
