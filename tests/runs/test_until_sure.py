@@ -29,7 +29,7 @@ from flatfield.runs.store.store import Store
 from flatfield.runs.until_sure import next_step
 from flatfield.scoring.certainty.door import study_trials
 from flatfield.scoring.grading import Terms, grade_drawn
-from flatfield.scoring.looks import ERROR, looks_at, order_of, share
+from flatfield.scoring.looks import order_of
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
@@ -188,14 +188,6 @@ def test_repeats_go_to_the_tasks_that_scatter() -> None:
     often = how_often(step.run)
     assert step.trials
     assert often["t0", "a"] == max(often.values()) > often["t3", "a"]
-
-
-def test_looks_are_fixed_beforehand_and_share_the_error() -> None:
-    for planned, most in ((1.0, 30), (2.0, 30), (3.0, 30), (5.0, 12), (3.4, 9), (10.0, 10), (12.0, 10)):
-        looks = looks_at(planned, most)
-        assert looks == tuple(sorted(set(looks)))
-        assert sum(share(looks, look) for look in looks) == pytest.approx(ERROR)
-        assert all(0.0 < share(looks, look) < ERROR + 1e-9 for look in looks)
 
 
 def test_agents_that_are_equal_are_seldom_put_in_order() -> None:
