@@ -83,12 +83,12 @@ def test_all_faces_say_the_same_sentence(make_result: MakeResult, trial: MakeTri
     unpriced, failure = {"cost_usd": None}, Failure(kind="interrupted", message="stopped")
     one = "did all of the work in 2.00 s and for $0.0100 a trial (one trial)."
     runs = {
-        f"Use a: it is the only agent that was measured, and {one}": [trial(agent="a")],
+        f"Use a: it is the only agent that was measured, and it {one}": [trial(agent="a")],
         "Use own: it is the only agent that does the job, and it did all of the work in 2.00 s a trial (one trial)": [
             trial(agent="own", more=unpriced),
             trial(agent="b", score=0.0),
         ],
-        f"So far, use a: it is the only agent that was measured, and {one}": [
+        f"So far, use a: it is the only agent that was measured, and it {one}": [
             trial(agent="a"),
             trial(agent="b", more={"failure": failure}),
         ],

@@ -32,6 +32,8 @@ ON_FRONT = 0.1
 """Who is on the front with less probability is not named."""
 LIKELY = 0.5
 """With less probability it is not called the best, but the one with which you lose least."""
+EDGE = 0.015
+"""Weights that near to 0 or to all would change nothing that somebody asks for."""
 OLD_DAYS = 2.0
 """From this age on it is said how old measurements are, and from STALE_DAYS on how to look whether they still hold."""
 STALE_DAYS = 14.0
@@ -297,9 +299,9 @@ def _weights(facts: Facts) -> Iterator[str]:
 
 
 def _turns(one: Reach) -> Iterator[str]:
-    if one.below is not None:
+    if one.below is not None and one.low > EDGE:
         yield f"{one.weight} counts less than {one.low:.0%} (now {one.now:.0%}): then {one.below}"
-    if one.above is not None:
+    if one.above is not None and one.high < 1.0 - EDGE:
         yield f"{one.weight} counts more than {one.high:.0%} (now {one.now:.0%}): then {one.above}"
 
 

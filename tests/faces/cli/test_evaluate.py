@@ -28,7 +28,7 @@ def test_an_evaluation_runs_is_graded_reported_and_stored(cli: Cli, project: Pat
     ended = cli("eval", "oslo.md", "--agents", f"{norway},oracle,noop", "--repeats", "2")
     assert ended.returncode == 0
     assert "3 agents × 1 task, 6 of 6 trials measured" in ended.stdout
-    assert "S (n=2)" in ended.stdout
+    assert re.search(r"2  S \([A-F]–S\)", ended.stdout)
     assert "[6/6]" in ended.stderr
     assert "Report: .flatfield/reports/" in ended.stderr
     (report,) = (project / ".flatfield" / "reports").iterdir()

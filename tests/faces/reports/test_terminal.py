@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -83,12 +82,12 @@ def test_letters_say_their_certainty(aimed: RunResult) -> None:
     lines = section(render(aimed), "Final Ranking")
     assert lines[0].split() == ["control", "n", "performance"]
     assert row(lines, "oracle").split() == ["oracle", "1", "S", "(one", "trial)"]
-    assert re.search(r"^ *1–2 +quick +3 +S \([CD]–S\)", row(lines, "1–2 quick"))
+    assert "3  S (D–S)" in row(lines, "1–2  quick")
 
 
 def test_cells_say_how_many_times_the_best_and_the_targets_letters(aimed: RunResult) -> None:
     lines = section(render(aimed), "Task by Task")
-    assert re.search(r" D \([DF]–[SABC]\) · 4.2× ", row(lines, "T1 slow"))
+    assert "D (F–S) · 4.2×" in row(lines, "T1 slow")
     assert row(lines, "T1 slow").endswith("C A")
     assert not any("oracle" in line for line in lines)
 
@@ -259,7 +258,7 @@ def test_only_controls_are_no_ranking(make_result: Callable[..., RunResult], tri
 def test_the_weights_in_force_are_said(make_result: Callable[..., RunResult], trial: Callable[..., Any]) -> None:
     weights = Weights(performance=1, speed=0, cost=0)
     text = " ".join(render(make_result([trial()], evaluation=Evaluation(weights=weights))).split())
-    assert "Overall: 1 × performance + 0 × speed + 0 × cost" in text
+    assert "Overall: 1 × performance + 0 × speed + 0 × cost" in " ".join(text.split())
 
 
 def test_a_price_that_is_not_known_is_never_nothing(
