@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import structs
 
+from flatfield.records import Imported
 from flatfield.runs.store.store import Store
-from flatfield.tasks.importers.desk_2026_11 import Shipped
 
 if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Run, Task, TrialRecord, Turn
@@ -30,7 +30,7 @@ def main() -> int:
     store = Store(Path(".flatfield"))
     run, trials = _both(store, asked.run, asked.later)
     name = asked.id or run.id
-    packed = Shipped(run=_run(run, name, asked.origin), trials=tuple(_trial(trial, name) for trial in trials))
+    packed = Imported(run=_run(run, name, asked.origin), trials=tuple(_trial(trial, name) for trial in trials))
     data = msgspec.json.encode(packed)
     named = sorted({folder for folder in (str(Path.home()), str(Path.cwd()), sys.prefix) if folder.encode() in data})
     if named:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import signal
@@ -79,10 +80,18 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             del sys.modules[name]
 
 
+@pytest.fixture(scope="session")
+def data_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """New folders, numbered here: pytest looks through all that there are to number one more, thousands in the end."""
+    above = tmp_path_factory.mktemp("data")
+    return (above / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def own_data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_data_folder(data_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where flatfield keeps what is no project's: each test's own, so that nobody's trust is changed or relied on."""
-    folder = tmp_path_factory.mktemp("data")
+    folder = next(data_folders)
+    folder.mkdir()
     monkeypatch.setenv("XDG_DATA_HOME", str(folder))
     return folder / "flatfield"
 

@@ -28,6 +28,7 @@ from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
 from flatfield.runs.proof import check_tasks
 from flatfield.runs.store.store import Store
+from flatfield.runs.world import Outside
 from flatfield.scoring.grading import grade
 from flatfield.scoring.looks import ALIKE, LEAST_POWER, LEAST_REGRET
 from flatfield.scoring.performance import Figures
@@ -110,10 +111,16 @@ def example_lines() -> list[str]:
     return [line for line in lines if re.match(r"(\.venv/bin/)?flatfield ", line)]
 
 
+@pytest.fixture(scope="module")
+def put_together() -> Any:
+    """The command line, whose putting together takes longer than the parsing of a line."""
+    return typer.main.get_command(app)
+
+
 @pytest.mark.parametrize("line", example_lines())
-def test_every_example_can_be_parsed(line: str) -> None:
+def test_every_example_can_be_parsed(line: str, put_together: Any) -> None:
     words = shlex.split(line.partition(" > ")[0], comments=True)[1:]
-    command: Any = typer.main.get_command(app)
+    command = put_together
     if words[0] == "--config":
         words = words[2:]
     while words and words[0] in getattr(command, "commands", ()):
@@ -123,7 +130,7 @@ def test_every_example_can_be_parsed(line: str) -> None:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The five files of docs/internals.md, installed as its pyproject.toml says."""
+    """The six files of docs/internals.md, installed as its pyproject.toml says."""
     project = tomllib.loads(blocks(INTERNALS, "toml")[0])["project"]
     site, groups = tmp_path / "site", project["entry-points"]
     about = site / f"my_flatfield-{project['version']}.dist-info"
@@ -199,13 +206,35 @@ async def test_provider_tool_and_verifier_of_the_package_work(tmp_path: Path) ->
     task, clock = read_task(written(tmp_path, text)), SystemClock()
     run = new_run(Evaluation(agents=("first-tool:any",)), (task,), (), clock.utc(), command="")
     async with Store(tmp_path / "store") as store:
-        how = Conduct(clock=clock, source=tmp_path, observe=lambda _: None, stop=asyncio.Event())
+        how = Conduct(outside=Outside(clock=clock), source=tmp_path, observe=lambda _: None, stop=asyncio.Event())
         await evaluate(run, store, how)
     (trial,) = store.trials(run.id)
     assert (trial.answer, trial.tool_calls, trial.cost_usd) == ("3", 1, 0.0)
     assert [(check.label, check.score) for check in trial.checks] == [("words at_most", 1.0), ("answer equals", 1.0)]
     with pytest.raises(InvalidFiles, match=r"file\.md:6: `words` has no option `at_mots`"):
         read_task(written(tmp_path, text.replace("at_most", "at_mots")))
+
+
+def test_a_simple_rule_is_about_ten_lines() -> None:
+    (text,) = [block for block in blocks(INTERNALS, "python") if block.startswith('"""`words`')]
+    assert len([line for line in text.splitlines() if line.strip()]) <= 10
+
+
+@pytest.mark.needs("bwrap")
+@pytest.mark.usefixtures("package")
+async def test_the_packages_verifier_that_needs_the_sandbox_works(tmp_path: Path) -> None:
+    head = "---\nid: made\nverify:\n  - compiles: {}\nsolution:\n  - write_file: {file_path: a.py, content: 'x = 1'}\n"
+    text = '  - answer: made\n---\n# Made\n\n## Variables\n\nPROMPT: "Write a.py."\n'
+    clock = SystemClock()
+    task = read_task(written(tmp_path, head + text))
+    bad = read_task(written(tmp_path, (head + text).replace("id: made", "id: bad").replace("x = 1", "x ="), "bad.md"))
+    run = new_run(Evaluation(agents=("oracle:any",)), (task, bad), (), clock.utc(), command="")
+    async with Store(tmp_path / "store") as store:
+        outside = Outside(clock=clock)
+        how = Conduct(outside=outside, source=tmp_path, observe=lambda _: None, stop=asyncio.Event())
+        await evaluate(run, store, how)
+    scores = {trial.task: [check.score for check in trial.checks] for trial in store.trials(run.id)}
+    assert scores == {"made": [1.0], "bad": [0.0]}
 
 
 @pytest.mark.usefixtures("package")

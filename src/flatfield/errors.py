@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flatfield.records import Leftover, Mistake
 
 
-class Step(StrEnum):
+class Remedy(StrEnum):
     """What helps, where each face has a name of its own for it; the value is the shell's."""
 
     LIST_AGENTS = "flatfield agents"
@@ -46,9 +46,9 @@ class FlatfieldError(Exception):
     def __str__(self) -> str:
         return self.worded({})
 
-    def worded(self, words: Mapping[Step, str]) -> str:
+    def worded(self, words: Mapping[Remedy, str]) -> str:
         """The sentence with a face's own words for the steps that it has."""
-        return "".join(words.get(part, part) if isinstance(part, Step) else str(part) for part in self.args)
+        return "".join(words.get(part, part) if isinstance(part, Remedy) else str(part) for part in self.args)
 
 
 class InvalidFiles(FlatfieldError):

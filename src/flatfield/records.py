@@ -5,7 +5,7 @@ Seconds, tokens and dollars are in the fields' names. `None` means "not known" o
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
+from collections.abc import Iterable, Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct, field, structs
@@ -24,10 +24,10 @@ Stop = Literal[
 ]
 MIDPOINTS: Mapping[Letter, float] = {"S": 0.975, "A": 0.90, "B": 0.775, "C": 0.60, "D": 0.375, "F": 0.125}
 """What a letter given from outside (a judge, a published table) counts as: the middle of its band."""
-Finish = Literal["stop", "tool_calls", "length", "refused", "time", "context", "repeats"]
+Finish = Literal["stop", "tool_calls", "length", "refused", "time", "context", "repeats", "paused"]
 """Why one reply ended: done, tools asked for, output cap hit, refused, out of time, or the context window is full.
 
-"repeats": it said the same again and again, and was ended.
+"repeats": it said the same again and again, and was ended. "paused": the vendor goes on with it, in the same turn.
 """
 ToolProtocol = Literal["native", "text", "json"]
 """How a model calls tools: as its API has it; as text in its own form, read by us; as JSON that the prompt asks for."""
@@ -64,6 +64,15 @@ class Limits(Struct, frozen=True, kw_only=True):
     turns: int = 20
     seconds: float = 300.0
     output_tokens: int = 16_000
+    cost_usd: float | None = None
+
+
+class LimitChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Limits that an evaluation sets in the place of its tasks'; None: the task's holds."""
+
+    turns: int | None = None
+    seconds: float | None = None
+    output_tokens: int | None = None
     cost_usd: float | None = None
 
 
@@ -247,7 +256,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     repeats: int | None = None
     seed: int = 0
     jobs: int | None = None
-    limits: dict[str, float | int] = field(default_factory=dict)
+    limits: LimitChanges = field(default_factory=LimitChanges)
     budget_usd: float | None = None
     budget_ignores: tuple[str, ...] = ()
     budget_seconds: float | None = None
@@ -454,6 +463,15 @@ class Usage(Struct, frozen=True, kw_only=True):
     cache_write_1h_tokens: Count = 0
     output_tokens: Count = 0
     reasoning_tokens: Count = 0
+
+
+def total_usage(usages: Iterable[Usage | None]) -> Usage | None:
+    """The sum; None when one is not known, because a sum of the rest would be too small, and when there are none."""
+    told = list(usages)
+    known = [usage for usage in told if usage is not None]
+    if not known or len(known) < len(told):
+        return None
+    return Usage(**{name: sum(getattr(usage, name) for usage in known) for name in Usage.__struct_fields__})
 
 
 class TurnBudget(Struct, frozen=True, kw_only=True):
@@ -839,7 +857,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
 class ManifestRow(Struct, frozen=True, kw_only=True):
     """One property, side by side for all agents: what each one really received.
 
-    `varies`: the agents that did not receive the same in all turns and trials of a task.
+    `varies`: the agents that did not receive the same in all turns and trials of a task; `absent`: those that did not
+    run, which their value says too.
     """
 
     heading: Literal["context", "model", "prompt"]
@@ -847,6 +866,7 @@ class ManifestRow(Struct, frozen=True, kw_only=True):
     values: dict[str, str]
     differs: bool = False
     varies: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -864,6 +884,16 @@ class Probed(Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class Round(Struct, frozen=True, kw_only=True):
+    """A round of `--until-sure`: how many trials it added, and the pairs of agents that were not told apart before.
+
+    `open_pairs` () is "not known".
+    """
+
+    trials: int
+    open_pairs: tuple[tuple[str, str], ...] = ()
+
+
 class Run(Struct, frozen=True, kw_only=True):
     """One execution of an evaluation: what was planned, with which versions.
 
@@ -872,7 +902,9 @@ class Run(Struct, frozen=True, kw_only=True):
     `anchors`: the ends of its relative scales from before agents were added; kept, so that adding re-letters nobody.
     `began_with`: how many agents were compared before others were added, 0 when none were; it keeps neutral names.
     `delegated`: one prompt that a client handed to one agent; never "the newest run".
-    `added`: by task and agent, the repeats that came to those of its plan because its order was not settled.
+    `begun`: all that it needs was found ready, and its trials may start; `versions` has its prices from then on.
+    `added`: by task and agent, the repeats that came to those of its plan because its order was not settled; `rounds`
+    are those that brought them, and `rounds_ended` what was known when they last ended, in words that are notes too.
     `probed`: by agent, how its tool protocol was found out, where it was.
     `imported`: not measured here; `origin` then says what its figures are, to be read after "imported from".
     """
@@ -895,12 +927,22 @@ class Run(Struct, frozen=True, kw_only=True):
     anchors: tuple[Anchors, ...] = ()
     began_with: int = 0
     panel: tuple[str, ...] = ()
+    begun: bool = False
     added: dict[str, dict[str, int]] = field(default_factory=dict)
+    rounds: tuple[Round, ...] = ()
+    rounds_ended: tuple[str, ...] = ()
     probed: dict[str, Probed] = field(default_factory=dict)
 
     def added_to(self, task: str, agent: str) -> int:
         """How many repeats came to the plan's for one agent on one task."""
         return self.added.get(task, {}).get(agent, 0)
+
+
+class Imported(Struct, frozen=True, kw_only=True):
+    """A run and its trials, taken over from elsewhere: what an importer returns."""
+
+    run: Run
+    trials: tuple[TrialRecord, ...]
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):

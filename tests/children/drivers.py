@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flatfield.children import starting
+from flatfield.children.running import Start, run_process
 from flatfield.clock import SystemClock
 from flatfield.faces import cli
 from flatfield.faces.speech import speaker
 from flatfield.faces.speech.speaker import Words
 from flatfield.http.services import Services
 from flatfield.machine.llama.hosting import ServerSpec, start_server
-from flatfield.machine.programs import run_program
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.machine.sandbox.unsafe import UnsafeSandbox
@@ -77,7 +77,9 @@ async def _unsafe(token: str, folder: Path) -> None:
 
 
 async def _scaffold(token: str, folder: Path) -> None:
-    await run_program(("/bin/sh", "-c", lasting(token)), folder, {"PATH": os.environ["PATH"]}, "", 300)
+    await run_process(
+        ("/bin/sh", "-c", lasting(token)), Start(environ={"PATH": os.environ["PATH"]}, cwd=folder), seconds=300
+    )
 
 
 async def _verifier(token: str, folder: Path) -> None:

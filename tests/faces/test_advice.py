@@ -12,7 +12,6 @@ from flatfield.faces.advice import advice, candidates, counted, in_short
 from flatfield.faces.reports import json as json_report
 from flatfield.faces.reports import markdown, terminal
 from flatfield.records import Check, Failure, Preferences
-from flatfield.runs.until_sure import ENDED
 from flatfield.scoring.decision import decide
 
 if TYPE_CHECKING:
@@ -40,9 +39,8 @@ def test_the_published_run_reads_like_advice(published: RunResult) -> None:
 
 def test_how_adding_repeats_ended_is_said_in_reports(make_result: MakeResult, trial: MakeTrial) -> None:
     result = make_result([trial(agent="a"), trial(agent="b")])
-    run = replace(result.run, notes=(f"{ENDED}the order of the front is settled",))
-    ended = f"{ENDED[0].upper()}{ENDED[1:]}the order of the front is settled."
-    assert in_short(replace(result, run=run)).points[-1] == ended
+    run = replace(result.run, rounds_ended=("until sure: the order of the front is settled",))
+    assert in_short(replace(result, run=run)).points[-1] == "Until sure: the order of the front is settled."
 
 
 def test_controls_are_no_contenders_and_are_not_listed(make_result: MakeResult, trial: MakeTrial) -> None:

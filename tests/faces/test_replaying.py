@@ -24,6 +24,7 @@ from flatfield.records import (
     Weights,
 )
 from flatfield.tasks.importers.nano_agent_2025_08 import load as load_published
+from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,14 +41,10 @@ def turn(seconds: float, *, ok: bool = True) -> Turn:
 
 
 def trial(agent: str, repeat: int, start: float | None, wall: float, turns: Sequence[Turn] = ()) -> TrialRecord:
-    return TrialRecord(
-        run="r",
-        agent=agent,
-        task="t",
-        repeat=repeat,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
+    return a_trial(
+        agent,
+        "t",
+        repeat,
         wall_seconds=wall,
         turns=tuple(turns),
         started_at="" if start is None else (BEGAN + timedelta(seconds=start)).isoformat(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import subprocess
 import sys
@@ -43,19 +44,37 @@ COMMANDS = {
 }
 
 
+IN_TURN = """import json, os, sys
+
+from flatfield.faces.cli import main
+
+for arguments in json.loads(sys.argv[1]):
+    with open(os.environ["TASK_WITNESS"], "a") as log:
+        log.write("-- next\\n")
+    sys.argv = ["flatfield", *arguments]
+    try:
+        main()
+    except SystemExit:
+        pass
+"""
+"""One command after the other in one process: what they import is most of what they take. The log tells them apart."""
+
+
 @pytest.fixture
-def witnessed(project: Path, tmp_path: Path) -> Callable[..., list[str]]:
-    """Run a command in a process of its own; the addresses that it, and what it started, wanted."""
+def witnessed(project: Path, tmp_path: Path) -> Callable[..., list[list[str]]]:
+    """Run commands in a process of their own; the addresses that each, and what it started, wanted."""
     (tmp_path / "witness").mkdir()
     (tmp_path / "witness" / "sitecustomize.py").write_text(WITNESS)
     log = tmp_path / "log"
     environ = {**os.environ, "PYTHONPATH": str(tmp_path / "witness"), "TASK_WITNESS": str(log)}
 
-    def run(*arguments: str) -> list[str]:
+    def run(*commands: list[str]) -> list[list[str]]:
         log.write_text("")
-        command = [sys.executable, "-m", "flatfield", *arguments]
-        subprocess.run(command, cwd=project, env=environ, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        return log.read_text().splitlines()
+        command = [sys.executable, "-c", IN_TURN, json.dumps(commands)]
+        subprocess.run(command, cwd=project, env=environ, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        _, *each = log.read_text().split("-- next\n")
+        assert len(each) == len(commands), "all were begun"
+        return [wanted.splitlines() for wanted in each]
 
     return run
 
@@ -70,16 +89,18 @@ def is_here(address: str) -> bool:
         return False
 
 
-def test_the_witness_sees_what_is_looked_up(witnessed: Callable[..., list[str]]) -> None:
-    assert "flatfield.invalid" in witnessed("run", "hi", "--model", "openai-chat:m@http://flatfield.invalid/v1")
+def test_the_witness_sees_what_is_looked_up(witnessed: Callable[..., list[list[str]]]) -> None:
+    (wanted,) = witnessed(["run", "hi", "--model", "openai-chat:m@http://flatfield.invalid/v1"])
+    assert "flatfield.invalid" in wanted
 
 
 @pytest.mark.parametrize("commands", COMMANDS.values(), ids=COMMANDS)
 def test_no_command_asks_anybody_but_the_servers_that_are_named(
-    witnessed: Callable[..., list[str]], serve: Callable[..., FakeChat], commands: tuple[str, ...]
+    witnessed: Callable[..., list[list[str]]], serve: Callable[..., FakeChat], commands: tuple[str, ...]
 ) -> None:
     server = f"openai-chat:m@{serve(lambda _request, _number: FakeReply(text='Oslo')).base_url}"
-    seen = {command: witnessed(*command.replace("SERVER", server).split()) for command in commands}
+    wanted = witnessed(*(command.replace("SERVER", server).split() for command in commands))
+    seen = dict(zip(commands, wanted, strict=True))
     assert [(command, asked) for command, asked in seen.items() if not all(map(is_here, asked))] == []
     asking = [command for command, asked in seen.items() if "SERVER" in command and "127.0.0.1" not in asked]
     assert not asking, "the server that was named was asked"

@@ -6,6 +6,7 @@ import pytest
 
 from flatfield.faces.transcript import transcript
 from flatfield.records import Check, FileChange, Reply, Sent, ToolCall, ToolResult, TrialRecord, Turn, Usage, Verdict
+from flatfield.testing.trials import a_trial
 
 pytestmark = pytest.mark.whole
 
@@ -102,10 +103,8 @@ def test_other_trials_verdicts_are_left_out() -> None:
 
 
 def test_an_imported_trial_shows_what_was_published() -> None:
-    imported = TrialRecord(
-        run="r", agent="a", task="t", repeat=1, task_digest="", agent_fingerprint="", stop="answered", imported=True,
-        published={"cost_usd": 0.5}, answer="x", device_cost_usd=0.1,
-    )  # fmt: skip
+    imported = a_trial(
+        imported=True, published={"cost_usd": 0.5}, answer="x", device_cost_usd=0.1)  # fmt: skip
     lines = transcript(imported).splitlines()
     assert 'imported, not measured here; published: {"cost_usd":0.5}' in lines
     assert lines[-1] == "  cost: no price; device $0.100"

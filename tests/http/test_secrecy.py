@@ -14,6 +14,7 @@ from msgspec import structs
 
 from flatfield.http.secrecy import Scrubber, Secrets, is_placeholder, scrubbed, shown_url
 from flatfield.records import Check, Failure, FileChange, Reply, Sent, ToolCall, ToolResult, TrialRecord, Turn, Verdict
+from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,14 +143,7 @@ def test_a_record_is_masked_in_every_text_and_is_the_same_where_there_is_none() 
     call = ToolCall(id=KEY, name=KEY, arguments=f'{{"{KEY}": 1}}')
     reply = Reply(text=f"a {KEY}", reasoning=KEY, calls=(call,), request=Sent(parameters={"x": [KEY, {KEY: 1}]}))
     result = ToolResult(call_id="1", name="n", text=KEY)
-    record = TrialRecord(
-        run="r",
-        agent="a",
-        task="t",
-        repeat=1,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
+    record = a_trial(
         answer=KEY,
         turns=(Turn(reply=reply, results=(result,)),),
         changes=(FileChange(path=KEY, kind="added", text=f"\ud800{KEY}"),),

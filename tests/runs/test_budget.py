@@ -13,6 +13,7 @@ from msgspec import structs
 
 from flatfield.records import Failure, Reply, Sent, TrialRecord, Turn
 from flatfield.runs.budget import Budget, Terms
+from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
     from flatfield.testing.clocks import FakeClock
@@ -28,18 +29,7 @@ def at_most(usd: float) -> Terms:
 def stored(
     agent: str, cost_usd: float | None, *, wall_seconds: float = 1.0, failure: Failure | None = None
 ) -> TrialRecord:
-    return TrialRecord(
-        run="r",
-        agent=agent,
-        task="t",
-        repeat=1,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
-        cost_usd=cost_usd,
-        wall_seconds=wall_seconds,
-        failure=failure,
-    )
+    return a_trial(agent, cost_usd=cost_usd, wall_seconds=wall_seconds, failure=failure)
 
 
 async def test_without_a_limit_everything_starts() -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from flatfield.records import (
     Evaluation,
     Event,
     LaneLimits,
+    LimitChanges,
     Price,
     Run,
     Task,
@@ -37,6 +39,7 @@ from flatfield.runs.store import tables
 from flatfield.runs.store.store import Store
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.runs.traffic.servers import Attempt
+from flatfield.runs.world import Outside
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
@@ -102,11 +105,12 @@ class Sitting:
         return new_run(evaluation, tasks, agents, SystemClock().utc(), command="test")
 
     async def evaluate(self, run: Run, **conduct: Any) -> Summary:
+        known = {field.name for field in fields(Outside)} & conduct.keys()
+        given: dict[str, Any] = {name: conduct.pop(name) for name in known}
         values: dict[str, Any] = {"source": self.source, "observe": self.events.append, "stop": self.stop}
+        outside = Outside(**{"access": everything(), **given})
         async with self.store:
-            return await evaluate(
-                run, self.store, Conduct(clock=SystemClock(), **({"access": everything()} | values | conduct))
-            )
+            return await evaluate(run, self.store, Conduct(outside=outside, **(values | conduct)))
 
     def stored(self, run: Run) -> Run:
         return self.store.load_run(run.id)
@@ -484,7 +488,7 @@ async def test_more_jobs_than_a_lane_takes_are_said_once_with_the_way_out(
 async def test_a_wide_lane_takes_all_jobs(sitting: Sitting) -> None:
     async with FakeChat(answering()) as server:
         run = sitting.run([task()], [agent(server.base_url)], repeats=20, jobs=100)
-        await sitting.evaluate(run, lanes={"openai-chat": LaneLimits(concurrent=100, source="flatfield.toml:1")})
+        await sitting.evaluate(run, lane_limits={"openai-chat": LaneLimits(concurrent=100, source="flatfield.toml:1")})
     assert not [note for note in sitting.notes if "--jobs" in note]
 
 
@@ -537,9 +541,9 @@ async def test_a_budget_that_ignores_nobody_there_is_a_mistake(sitting: Sitting)
         assert server.requests == []
 
 
-@pytest.mark.parametrize(("limits", "least"), [({}, 3), ({"cost_usd": 0.3}, 2)])
+@pytest.mark.parametrize(("limits", "least"), [(LimitChanges(), 3), (LimitChanges(cost_usd=0.3), 2)])
 async def test_with_known_prices_it_is_kept_whatever_runs_at_once(
-    sitting: Sitting, limits: dict[str, float | int], least: int
+    sitting: Sitting, limits: LimitChanges, least: int
 ) -> None:
     """Each trial costs a little more than 0.2 of the budget, and what it costs is known only when it has ended."""
 

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from msgspec import structs
 
+from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import NotReady
 from flatfield.records import AgentConfig, Evaluation, Reply, Run, Sent, Task, TrialRecord, Turn
 from flatfield.runs import readiness
@@ -91,7 +92,7 @@ async def test_ollama_is_found_where_its_variable_says(services: Services, form:
     async with listing(models("qwen3:8b", "gpt-oss:20b")) as place:
         services.environ = {"OLLAMA_HOST": form.format(place)}
         (server,) = await find_servers(services)
-        finding = parts(await examine(project(services.cache), services))["servers"]
+        finding = parts(await examine(project(services.cache), ProviderPool(services)))["servers"]
     assert (server.usual.name, server.models) == ("Ollama", ("qwen3:8b", "gpt-oss:20b"))
     assert finding.found == f"Ollama with 2 models at http://{place}/v1"
     assert finding.fix == f"use: --agents ollama:qwen3:8b@http://{place}"
@@ -102,7 +103,7 @@ async def test_lm_studio_is_found_and_models_that_cannot_talk_are_passed_over(
 ) -> None:
     async with listing(models("text-embedding-nomic", "qwen3")) as place:
         usually(monkeypatch, "LM Studio", f"http://{place}/v1")
-        finding = parts(await examine(project(services.cache), services))["servers"]
+        finding = parts(await examine(project(services.cache), ProviderPool(services)))["servers"]
     assert finding.fix == f"use: --agents openai-chat:qwen3@http://{place}/v1"
 
 
@@ -110,7 +111,7 @@ async def test_lm_studio_is_found_and_models_that_cannot_talk_are_passed_over(
 async def test_a_server_without_models_is_there(services: Services, body: Any) -> None:
     async with listing(body) as place:
         services.environ = {"OLLAMA_HOST": place}
-        finding = parts(await examine(project(services.cache), services))["servers"]
+        finding = parts(await examine(project(services.cache), ProviderPool(services)))["servers"]
     assert (finding.state, finding.fix) == ("ok", "it serves no model yet")
 
 
@@ -169,7 +170,7 @@ async def test_nothing_is_there_and_each_part_says_what_to_do(
 
     monkeypatch.setattr(readiness, "find_sandbox", none)
     services.environ = {"OLLAMA_HOST": "127.0.0.1:1"}
-    found = parts(await examine(project(tmp_path), services))
+    found = parts(await examine(project(tmp_path), ProviderPool(services)))
     assert {name: finding.state for name, finding in found.items() if finding.state != "ok"} == {
         "keys": "missing", "servers": "missing", "models on this device": "missing", "sandbox": "missing",
     }  # fmt: skip
@@ -182,12 +183,12 @@ async def test_nothing_is_there_and_each_part_says_what_to_do(
 async def test_a_disk_that_is_full_or_closed(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "GB free" in parts(await examine(project(tmp_path), services))["disk for runs"].found
+    assert "GB free" in parts(await examine(project(tmp_path), ProviderPool(services)))["disk for runs"].found
     monkeypatch.setattr(readiness, "ENOUGH_BYTES", 10**18)
-    found = parts(await examine(project(tmp_path), services))
+    found = parts(await examine(project(tmp_path), ProviderPool(services)))
     assert (found["disk for runs"].state, found["disk for workspaces"].state) == ("wrong", "wrong")
     monkeypatch.setattr("os.access", lambda *_: False)
-    assert "cannot be written" in parts(await examine(project(tmp_path), services))["disk for runs"].found
+    assert "cannot be written" in parts(await examine(project(tmp_path), ProviderPool(services)))["disk for runs"].found
 
 
 async def test_agents_and_no_key_is_shown(services: Services, tmp_path: Path) -> None:
@@ -198,7 +199,7 @@ async def test_agents_and_no_key_is_shown(services: Services, tmp_path: Path) ->
         )
         bad = structs.replace(good, name="bad", model="x")
         lost = AgentConfig(name="lost", provider="nobody")
-        findings = await examine(project(tmp_path, good, bad, lost), services)
+        findings = await examine(project(tmp_path, good, bad, lost), ProviderPool(services))
     found = parts(findings)
     assert found["keys"].found == "OPENAI_API_KEY"
     assert [found[f"agent {name}"].state for name in ("good", "bad", "lost")] == ["ok", "missing", "missing"]
@@ -225,10 +226,10 @@ async def test_calls_that_nobody_read_in_the_newest_run_are_said(services: Servi
         answer=call,
         turns=turns,
     )
-    assert not any(part.startswith("run ") for part in parts(await examine(project(tmp_path), services)))
+    assert not any(part.startswith("run ") for part in parts(await examine(project(tmp_path), ProviderPool(services))))
     async with Store(tmp_path) as store:
         await store.save_run(run)
         await store.save_trial(record)
-    found = parts(await examine(project(tmp_path), services))[f"run {run.id}"]
+    found = parts(await examine(project(tmp_path), ProviderPool(services)))[f"run {run.id}"]
     assert found.state == "wrong"
     assert found.found.startswith("a, in 1 trial: the answer looks like a tool call written as text")

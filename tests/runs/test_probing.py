@@ -12,13 +12,14 @@ from flatfield.agent.probes import all_probes
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.http.services import Services
 from flatfield.http.transport import open_session
-from flatfield.records import AgentConfig, Evaluation, Probed, ProbeStep, Reply, Run, Sent, TrialRecord, Turn
+from flatfield.records import AgentConfig, Evaluation, Probed, ProbeStep, Reply, Run, Sent, Turn
 from flatfield.runs.probing import Probing, as_carried_out, leaves_open, with_protocols
 from flatfield.runs.readiness import examine
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.tasks.agents import Roster, as_configured, fingerprint, is_same
 from flatfield.tasks.project import Project
 from flatfield.testing.fake_server import FakeReply, FakeServer
+from flatfield.testing.trials import a_trial
 from flatfield.testing.wires import new_wire
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ async def test_the_doctor_says_what_was_found_and_what_is_set_otherwise(tmp_path
         native = structs.replace(agent, name="n", protocol="native")
         roster = Roster((agent, native, structs.replace(agent, name="t", protocol="text")))
         project = Project(folder=tmp_path, config=None, data=tmp_path, roster=roster, notes=())
-        found = {each.part: each for each in await examine(project, services)}
+        found = {each.part: each for each in await examine(project, ProviderPool(services))}
     assert found["agent a"].found == "ready; calls tools by protocol text, by 6 probes: native 1, text 6"
     assert found["agent n"].found == (
         "ready; its model does not call tools by protocol native: native passes 1 of 6 probes, text 6"
@@ -106,7 +107,7 @@ async def test_the_doctor_says_nothing_of_a_protocol_that_was_not_asked_for(tmp_
         services = Services(session=session, clock=clock, environ={}, cache=tmp_path)
         roster = Roster(tuple(structs.replace(agent, name=name, protocol=name) for name in ("text", "json")))
         project = Project(folder=tmp_path, config=None, data=tmp_path, roster=roster, notes=())
-        found = {each.part: each for each in await examine(project, services)}
+        found = {each.part: each for each in await examine(project, ProviderPool(services))}
     assert {(found[f"agent {name}"].found, found[f"agent {name}"].fix) for name in ("text", "json")} == {("ready", "")}
 
 
@@ -154,16 +155,7 @@ def test_a_fingerprint_from_before_stays(clock: FakeClock) -> None:
 
 def test_a_delegated_run_says_which_protocol_its_agent_had() -> None:
     turn = Turn(reply=Reply(text="", request=Sent(protocol="text")))
-    record = TrialRecord(
-        run="r",
-        agent="a",
-        task="prompt",
-        repeat=1,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
-        turns=(turn,),
-    )
+    record = a_trial("a", "prompt", turns=(turn,))
     run = run_of(AgentConfig(name="a", provider="local", model="m"))
     assert as_carried_out(run, record).agents[0].protocol == "text"
     fixed = run_of(AgentConfig(name="a", provider="local", model="m", protocol="json"))

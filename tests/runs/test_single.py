@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.agent.tiny import TOKENS
-from flatfield.clock import SystemClock
 from flatfield.errors import NotFound, NotReady
 from flatfield.records import AgentConfig, Event, Limits, TrialRecord
 from flatfield.runs.single import Surroundings, run_here
+from flatfield.runs.world import Outside
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def work(folder: Path, config: AgentConfig, prompt: str = "Do it.", events
                ) -> TrialRecord:  # fmt: skip
     told: list[Event] = [] if events is None else events
     environ = {"FLATFIELD_CACHE": str(folder.parent / "cache")}
-    around = Surroundings(clock=SystemClock(), environ=environ, observe=told.append)
+    around = Surroundings(outside=Outside(environ=environ), observe=told.append)
     return await run_here(prompt, config, folder, Limits(turns=3), around)
 
 

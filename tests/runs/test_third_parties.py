@@ -14,6 +14,7 @@ from flatfield.records import AgentConfig, Check, Evaluation, Event, TrialRecord
 from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
 from flatfield.runs.store.store import Store
+from flatfield.runs.world import Outside
 from flatfield.tasks.access import everything
 from flatfield.tasks.lop import read_task
 
@@ -80,7 +81,7 @@ class Sitting:
         run = new_run(Evaluation(agents=(ORACLE.name,)), tasks, (ORACLE,), clock.utc(), command="")
         how: dict[str, Any] = {"source": self.folder, "observe": self.observe, "stop": asyncio.Event()}
         async with store:
-            await evaluate(run, store, Conduct(clock=clock, access=everything(), **how, **conduct))
+            await evaluate(run, store, Conduct(outside=Outside(clock=clock, access=everything()), **how, **conduct))
         (record,) = store.trials(run.id)
         return record
 

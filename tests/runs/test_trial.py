@@ -26,6 +26,7 @@ from flatfield.records import (
     AgentConfig,
     Evaluation,
     Event,
+    LimitChanges,
     Limits,
     Price,
     Reply,
@@ -485,7 +486,7 @@ async def counted(trips: list[str], real: Any, step: Any, *arguments: Any) -> An
 def test_limits_of_the_evaluation_stand_in_the_tasks_place() -> None:
     task = structs.replace(TASK, limits=Limits(turns=3, seconds=9.0, cost_usd=0.5))
     assert limits_for(task, Evaluation()) == task.limits
-    changed = limits_for(task, Evaluation(limits={"turns": 7, "output_tokens": 50}))
+    changed = limits_for(task, Evaluation(limits=LimitChanges(turns=7, output_tokens=50)))
     assert changed == Limits(turns=7, seconds=9.0, output_tokens=50, cost_usd=0.5)
 
 

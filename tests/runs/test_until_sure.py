@@ -27,6 +27,7 @@ from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import how_often, new_run, plan, remaining
 from flatfield.runs.store.store import Store
 from flatfield.runs.until_sure import next_step
+from flatfield.runs.world import Outside
 from flatfield.scoring.certainty.door import study_trials
 from flatfield.scoring.grading import Terms, grade_drawn
 from flatfield.scoring.looks import order_of
@@ -247,13 +248,14 @@ class Desk:
         } | fields
         return new_run(Evaluation(**values), tasks, agents, SystemClock().utc(), command="test")
 
-    async def evaluate(self, run: Run, most: int | None, **conduct: Any) -> Summary:
+    async def evaluate(self, run: Run, most: int | None, prices: Prices | None = None, **conduct: Any) -> Summary:
         values: dict[str, Any] = {"observe": self.events.append, "stop": self.stop} | conduct
+        given = Outside(access=everything(), prices=prices or Prices())
         async with self.store:
             return await evaluate(
                 run,
                 self.store,
-                Conduct(clock=SystemClock(), source=self.folder, until_sure=most, access=everything(), **values),
+                Conduct(outside=given, source=self.folder, until_sure=most, **values),
             )
 
 

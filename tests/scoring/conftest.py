@@ -12,6 +12,7 @@ from flatfield.agent.workspace import snapshot
 from flatfield.records import Task, TrialRecord
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.tasks.access import everything
+from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,15 +31,7 @@ class MakeContext(Protocol):
 
 @pytest.fixture
 def make_trial() -> MakeTrial:
-    plain = TrialRecord(
-        run="20260101-000000-abcd",
-        agent="a",
-        task="t",
-        repeat=1,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
-    )
+    plain = a_trial(run="20260101-000000-abcd")
 
     def make(**fields: Any) -> TrialRecord:
         return msgspec.structs.replace(plain, **fields)

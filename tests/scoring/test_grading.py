@@ -28,6 +28,7 @@ from flatfield.records import (
     Weights,
 )
 from flatfield.scoring.grading import Terms, grade, grade_drawn
+from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,14 +51,9 @@ def make_run(agents: Sequence[str | AgentConfig], tasks: Sequence[str | Task] = 
 def trial(
     agent: str, score: float | None, seconds: float = 1.0, usd: float | None = 0.01, **fields: Any
 ) -> TrialRecord:
-    plain = TrialRecord(
+    plain = a_trial(
+        agent,
         run="20260101-000000-abcd",
-        agent=agent,
-        task="t",
-        repeat=1,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
         active_seconds=seconds,
         wall_seconds=seconds + 1,
         cost_usd=usd,

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from flatfield.records import AgentConfig, Check, Evaluation, Letter, Run, Task, TrialRecord, Verdict, VerifierSpec
 from flatfield.scoring.performance import NOT_ALL, Measured, checks_score, device_cost, is_wrong_claim, measure
+from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +25,7 @@ def check(score: float | None, verifier: str = "answer", weight: float = 1.0) ->
 
 
 def trial(agent: str, *checks: Check) -> TrialRecord:
-    return TrialRecord(
-        run="r", agent=agent, task="t", repeat=1, task_digest="", agent_fingerprint="", stop="answered", checks=checks
-    )
+    return a_trial(agent, checks=checks)
 
 
 def verdict(agent: str, letter: Letter | None, judge: str = "j") -> Verdict:
@@ -96,16 +95,7 @@ def test_without_any_judge_the_verifiers_count_alone_and_that_is_said() -> None:
 
 def test_device_cost_is_seconds_at_the_hourly_price() -> None:
     agent = AgentConfig(name="a", provider="local", usd_per_hour=2.0)
-    record = TrialRecord(
-        run="r",
-        agent="a",
-        task="t",
-        repeat=1,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
-        active_seconds=900,
-    )
+    record = a_trial(active_seconds=900)
     assert device_cost(record, agent) == 0.5
     assert device_cost(record, AgentConfig(name="a", provider="local")) is None
 

@@ -23,6 +23,7 @@ from flatfield.records import (
 from flatfield.scoring.answer import graded
 from flatfield.scoring.certainty.door import study_trials
 from flatfield.scoring.grading import Terms, grade, grade_drawn
+from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,14 +41,10 @@ def make_run(agents: Sequence[str], tasks: Sequence[str] = ("t",)) -> Run:
 
 
 def trial(agent: str, score: float, seconds: float = 1.0, *, task: str = "t", repeat: int = 1) -> TrialRecord:
-    return TrialRecord(
-        run="r",
-        agent=agent,
-        task=task,
-        repeat=repeat,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
+    return a_trial(
+        agent,
+        task,
+        repeat,
         active_seconds=seconds,
         cost_usd=0.01,
         checks=(Check(verifier="answer", label="answer", score=score, reason="as told"),),

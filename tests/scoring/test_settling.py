@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flatfield.records import Check, TrialRecord, Trouble
 from flatfield.scoring.performance import settled
+from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,16 +23,7 @@ def check(score: float | None, trouble: Trouble = "") -> Check:
 
 
 def _trial(check: Check) -> TrialRecord:
-    return TrialRecord(
-        run="r",
-        agent="a",
-        task="t",
-        repeat=1,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
-        checks=(check,),
-    )
+    return a_trial(checks=(check,))
 
 
 def scores(trials: tuple[TrialRecord, ...]) -> list[list[float | None]]:

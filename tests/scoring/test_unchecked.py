@@ -7,6 +7,7 @@ import pytest
 from flatfield.records import AgentConfig, Check, Evaluation, Grading, Run, Scorecard, Task, TrialRecord
 from flatfield.scoring.answer import graded
 from flatfield.scoring.grading import grade
+from flatfield.testing.trials import a_trial
 
 
 def trial(agent: str, task: str, repeat: int, second: float | None) -> TrialRecord:
@@ -14,18 +15,7 @@ def trial(agent: str, task: str, repeat: int, second: float | None) -> TrialReco
     checks = tuple(
         Check(verifier="answer", label=label, score=score, reason="") for label, score in (("x", 1.0), ("y", second))
     )
-    return TrialRecord(
-        run="r",
-        agent=agent,
-        task=task,
-        repeat=repeat,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
-        active_seconds=1.0,
-        cost_usd=0.01,
-        checks=checks,
-    )
+    return a_trial(agent, task, repeat, active_seconds=1.0, cost_usd=0.01, checks=checks)
 
 
 def graded_run(second: dict[str, float | None], tasks: int, repeats: int) -> Grading:

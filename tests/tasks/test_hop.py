@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.records import Evaluation, Weights
+from flatfield.records import Evaluation, LimitChanges, Weights
 from flatfield.tasks.hop import is_evaluation, read_evaluation
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_everything_in_the_front_matter(write: Write) -> None:
     )
     evaluation = read_evaluation(write("my hop.md", text))
     assert evaluation.agents == ("a", "b*")
-    assert (evaluation.repeats, evaluation.seed, evaluation.jobs, evaluation.limits) == (3, 7, 2, {"turns": 4})
+    assert (evaluation.repeats, evaluation.seed, evaluation.jobs, evaluation.limits) == (3, 7, 2, LimitChanges(turns=4))
     assert (evaluation.budget_usd, evaluation.judge, evaluation.judge_weight) == (1.0, ("j",), 0.5)
     assert evaluation.weights == Weights(performance=1.0, cost=0.0)
     assert (evaluation.names, evaluation.title, evaluation.body) == ("actual", "my hop", "Body\r\n")

@@ -38,7 +38,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(kind: str, name: str) -> object:
         if name == "broken":
             raise ModuleNotFoundError("No module named 'numbers_of_the_beast'")
-        return SimpleNamespace(Options=Options, check_options=_check)
+        return SimpleNamespace(Options=Options, check_options=_check, create=lambda options: options)
 
     monkeypatch.setattr(plugins, "names", lambda kind: ("broken", "gauge") if kind == "verifier" else ("read_file",))
     monkeypatch.setattr(plugins, "load", load)
@@ -121,3 +121,33 @@ def test_a_verifier_whose_library_is_missing_is_a_mistake_not_a_crash(
 ) -> None:
     found = mistakes(read_task, lop("verify:\n  - broken: 3"))
     assert [(m.line, m.fix) for m in found] == [(3, "install what it needs")]
+
+
+class Loose(msgspec.Struct):
+    """Says nothing of unknown fields."""
+
+    size: int
+
+
+@pytest.mark.parametrize(
+    ("module", "item", "problem"),
+    [
+        ({"Options": Loose, "verify": len}, "gauge: {size: 1, sise: 2}", "`gauge` has no option `sise`"),
+        ({"Options": Loose, "verify": len}, "gauge: 3", "`gauge`: it takes a map"),
+        ({"verify": len}, "gauge: {size: 1}", "has no `Options`"),
+        ({"Options": dict, "verify": len}, "gauge: {size: 1}", "has no `Options`"),
+        ({"Options": Loose}, "gauge: {size: 1}", "neither `verify(trial, files, options)` nor `create(options)`"),
+    ],
+)
+def test_what_a_simple_verifier_does_not_say_is_asked_for(
+    lop: Callable[..., Path],
+    mistakes: Mistakes,
+    monkeypatch: pytest.MonkeyPatch,
+    module: dict[str, object],
+    item: str,
+    problem: str,
+) -> None:
+    monkeypatch.setattr(plugins, "names", lambda kind: ("gauge",) if kind == "verifier" else ("read_file",))
+    monkeypatch.setattr(plugins, "load", lambda *_: SimpleNamespace(**module))
+    (found,) = mistakes(read_task, lop(f"verify:\n  - {item}"))
+    assert (found.line, problem in found.problem) == (3, True), found

@@ -6,13 +6,16 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 import pytest
+import pytest_asyncio
 
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.loop import NanoAgent
 from flatfield.agent.toolbox import open_tools
 from flatfield.agent.workspace import Workspace
+from flatfield.clock import SystemClock
 from flatfield.errors import ContextTooLong, NotReady
 from flatfield.http.services import Services
+from flatfield.http.transport import open_session
 from flatfield.machine.llama.hosting import LocalServer, ServerSpec, start_server
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.plugins import default_tools
@@ -30,13 +33,15 @@ pytestmark = [pytest.mark.whole, pytest.mark.needs("model")]
 BUDGET = TurnBudget(seconds=60, output_tokens=16)
 
 
-@pytest.fixture
-async def server(services: Services, tmp_path: Path) -> AsyncIterator[LocalServer]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
+    """One for all tests, for loading a model takes longer than most of them."""
     spec = ServerSpec(path=os.environ["FLATFIELD_TEST_MODEL"], alias="small", context_tokens=2048, threads=2)
-    environ = Services(session=services.session, clock=services.clock, environ=os.environ, cache=tmp_path)
-    started = await start_server(spec, environ)
-    yield started
-    await started.stop()
+    clock, cache = SystemClock(), tmp_path_factory.mktemp("cache")
+    async with open_session(clock) as session:
+        started = await start_server(spec, Services(session=session, clock=clock, environ=os.environ, cache=cache))
+        yield started
+        await started.stop()
 
 
 def opening(
@@ -78,7 +83,7 @@ async def test_a_whole_trial(
         assert turn.reply.usage
         assert turn.reply.usage.input_tokens > 0
         assert 0 < turn.reply.usage.output_tokens <= 40
-        assert turn.reply.model_seconds > (turn.reply.first_token_seconds or 0) > 0
+        assert turn.reply.model_seconds >= (turn.reply.first_token_seconds or 0) > 0
         assert server.headers["Authorization"].split()[1] not in str(turn.reply.request)
     # The conversation goes on with all of its history, whatever the small model made of it.
     first = outcome.turns[0].reply.usage

@@ -19,7 +19,7 @@ from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, ToolSpec, TrialRecord
 from flatfield.runs.store.codec import decode, encode
-from flatfield.runs.totals import sums
+from flatfield.runs.totals import with_sums
 from flatfield.testing.clocks import FakeClock
 from flatfield.testing.fake_server import FakeReply, FakeServer
 from flatfield.testing.wires import new_wire
@@ -142,9 +142,8 @@ async def played(
         agent_fingerprint="",
         stop=outcome.stop,
         answer=outcome.answer,
-        **sums(outcome, agent.usd_per_hour),
     )
-    kept = decode(encode(record), TrialRecord)
+    kept = decode(encode(with_sums(record, outcome, agent.usd_per_hour)), TrialRecord)
     assert kept.failure is None, kept.failure
     transcript(kept).encode()
     return outcome

@@ -16,11 +16,11 @@ import pytest
 
 from flatfield import plugins
 from flatfield.agent.allowance import reply_usd
+from flatfield.children.running import Finished
 from flatfield.errors import NotReady, ProviderError
 from flatfield.http.services import Services
 from flatfield.http.tape import rebuilt
 from flatfield.http.transport import open_session
-from flatfield.machine.programs import Finished
 from flatfield.records import AgentConfig, Price, Reply, Task, Turn, TurnBudget, Usage
 from flatfield.scoring.judge.reply import UnusableReply
 from flatfield.scoring.judge.request import SYSTEM_PROMPT as JUDGES_PROMPT
@@ -405,10 +405,10 @@ STEP = '{"type":"text","timestamp":1796023355000,"part":{"text":"Writing."}}'
 async def test_one_that_waits_for_its_vendor_till_its_time_is_over_is_not_measured(
     field: Field, monkeypatch: pytest.MonkeyPatch, name: str, printed: str, complained: str, said: str
 ) -> None:
-    async def killed(*_: Any) -> Finished:
+    async def killed(*_: Any, **_how: Any) -> Finished:
         return Finished(exit_code=None, printed=printed, complained=complained)
 
-    monkeypatch.setattr("flatfield.vendors.scaffold.delegation.run_program", killed)
+    monkeypatch.setattr("flatfield.vendors.scaffold.delegation.run_process", killed)
     agent = AgentConfig(name="a", provider="cli", model=f"{name}/x/m")
     with pytest.raises(ProviderError, match=r"\(ended for time\): its vendor did not answer") as failed:
         await field.turn(agent)

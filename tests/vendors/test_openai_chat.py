@@ -18,11 +18,11 @@ from flatfield.errors import ContextTooLong, NotReady, ProviderError
 from flatfield.http.retrying import RetryPolicy
 from flatfield.http.services import Services
 from flatfield.http.transport import Transport, open_session
-from flatfield.records import AgentConfig, Task, ToolResult, ToolSpec, TurnBudget, Usage
+from flatfield.records import AgentConfig, Reply, Task, ToolResult, ToolSpec, TurnBudget, Usage
 from flatfield.testing.fake_server import FakeReply, FakeServer, Fault
 from flatfield.testing.wires.openai_chat import ChatWire
 from flatfield.vendors import openai_chat as openai_chat_vendor
-from flatfield.vendors.base import Address, Opening, Talk, Told
+from flatfield.vendors.base import Address, Opening, Talk
 from flatfield.vendors.openai_chat.conversation import ChatMessages
 from flatfield.vendors.openai_chat.reader import ChatReader
 from flatfield.vendors.openai_chat.traits import Endpoint
@@ -535,7 +535,7 @@ def test_a_call_that_the_server_could_not_read_is_told_to_the_model() -> None:
     messages = ChatMessages(opening("http://h/v1"), at("http://h/v1"))
     generated = '<function=read_file{"file_path": "a"}</function>'
     slip = messages.meant(refusing({"code": "tool_use_failed", "failed_generation": generated}))
-    assert isinstance(slip, Told)
+    assert isinstance(slip, Reply)
     assert (slip.finish, [call.name for call in slip.calls], slip.usage) == ("tool_calls", [""], None)
     messages.answer([ToolResult(call_id=call.id, name=call.name, text="no tool", ok=False) for call in slip.calls])
     last = json.loads(messages.body(7)[0])["messages"][-1]
@@ -554,7 +554,7 @@ def test_a_call_that_the_server_could_not_read_is_told_to_the_model() -> None:
 def test_a_prompt_that_a_filter_stops_is_refused(code: str) -> None:
     messages = ChatMessages(opening("http://h/v1"), at("http://h/v1"))
     told = messages.meant(refusing({"message": "The response was filtered", "code": code}))
-    assert isinstance(told, Told)
+    assert isinstance(told, Reply)
     assert (told.finish, told.calls) == ("refused", ())
 
 

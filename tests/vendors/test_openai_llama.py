@@ -9,10 +9,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 
 from flatfield.agent.files.copying import plan_copy
 from flatfield.agent.provider_pool import ProviderPool
+from flatfield.clock import SystemClock
 from flatfield.errors import ContextTooLong, NotReady, ProviderError
+from flatfield.http.services import Services
+from flatfield.http.transport import open_session
 from flatfield.machine.llama.hosting import LocalServer, ServerSpec, start_server, usable_threads
 from flatfield.records import AgentConfig, Limits, Task, TrialPlan, TurnBudget, VerifierSpec
 from flatfield.runs.trial import Assignment, Ground, run_trial
@@ -23,7 +27,6 @@ from flatfield.vendors.base import Opening
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from flatfield.http.services import Services
     from flatfield.records import TrialRecord
 
 pytestmark = [pytest.mark.whole, pytest.mark.needs("model")]
@@ -61,23 +64,25 @@ os._exit(0)
 """
 
 
-@pytest.fixture
-async def server(services: Services) -> AsyncIterator[LocalServer]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
+    """One for all tests, for loading a model takes longer than most of them."""
     spec = ServerSpec(
         path=os.environ["FLATFIELD_TEST_MODEL"],
         alias="small",
         context_tokens=CONTEXT_TOKENS,
         threads=usable_threads(),
     )
-    services.environ = dict(os.environ)
-    running = await start_server(spec, services)
-    yield running
-    await running.stop()
+    clock, cache = SystemClock(), tmp_path_factory.mktemp("cache")
+    async with open_session(clock) as session:
+        running = await start_server(spec, Services(session=session, clock=clock, environ=os.environ, cache=cache))
+        yield running
+        await running.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def open_door() -> AsyncIterator[str]:
-    """The base_url of a server that asks for no key, whose chat template has tools."""
+    """The base_url of a server that asks for no key, whose chat template has tools; one for all tests, too."""
     model = os.environ["FLATFIELD_TEST_MODEL"]
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(

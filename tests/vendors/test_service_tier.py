@@ -8,7 +8,7 @@ from unittest.mock import AsyncMock, Mock
 import msgspec
 import pytest
 
-from flatfield.records import AgentConfig, Price, Sent, TurnBudget, Usage
+from flatfield.records import AgentConfig, Price, Reply, Sent, TurnBudget, Usage
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.vendors import base
 from flatfield.vendors.anthropic.reader import MessageReader
@@ -40,7 +40,7 @@ def gemini(tier: Any) -> str:
     usage = {"promptTokenCount": 1, "candidatesTokenCount": 2, "serviceTier": tier}
     candidate = {"content": {"parts": [{"text": "x"}]}, "finishReason": "STOP"}
     reader.event(msgspec.json.encode({"candidates": [candidate], "usageMetadata": usage}))
-    return reader.told(1).service_tier
+    return reader.told(1).request.service_tier
 
 
 def chat(tier: Any) -> str:
@@ -110,7 +110,7 @@ def test_googles_types_of_traffic_are_tiers(usage: dict[str, str], tier: str) ->
     candidate = {"content": {"parts": [{"text": "x"}]}, "finishReason": "STOP"}
     counted = {"promptTokenCount": 1, "candidatesTokenCount": 2, **usage}
     reader.event(msgspec.json.encode({"candidates": [candidate], "usageMetadata": counted}))
-    assert reader.told(1).service_tier == tier
+    assert reader.told(1).request.service_tier == tier
 
 
 @pytest.mark.parametrize("tier", ["priority", "flex", "fast", "inference_geo us"])
@@ -133,7 +133,7 @@ class Tiered:
 
     def __init__(self, tier: str, model: str) -> None:
         self.sent = Sent(model="m")
-        self._told = base.Told(text="x", calls=(), finish="stop", usage=None, service_tier=tier, answered_by=model)
+        self._told = Reply(text="x", request=Sent(service_tier=tier, answered_by=model))
 
     def cap_tokens(self, left_tokens: int) -> int:
         return left_tokens
@@ -141,7 +141,7 @@ class Tiered:
     def body(self, cap_tokens: int) -> tuple[bytes, Sent]:
         return b"{}", msgspec.structs.replace(self.sent, output_cap_tokens=cap_tokens)
 
-    def take(self, *_: Any) -> base.Told:
+    def take(self, *_: Any) -> Reply:
         return self._told
 
 

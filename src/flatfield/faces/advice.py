@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.wording import UNKNOWN, count, dollars, letter, many, seconds
-from flatfield.runs.until_sure import ENDED
 from flatfield.scoring.answer import per_trial as means_of
 from flatfield.scoring.decision import decide
 
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 def in_short(result: RunResult) -> Section:
     """The answer as reports say it: its advice, and how adding repeats ended."""
     found = decide(result)
-    ended = [note for note in result.run.notes if note.startswith(ENDED)]
-    said = tuple(f"{note[0].upper()}{note[1:]}." for note in ended[:1])
+    said = tuple(f"{note[0].upper()}{note[1:]}." for note in result.run.rounds_ended[:1])
     return Section(title=found.answer, points=(*found.advice, *said))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError, NotFound, NotTrusted
-from flatfield.tasks.access import Want, project_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +42,8 @@ def allowed(project: Project, given: Sequence[str], access: Access) -> tuple[tup
             raise FlatfieldError(f"--allow {path!r} names nothing: write a path in the workspace, such as AGENTS.md")
     if not project.allow:
         return tuple(given), ()
+    from flatfield.tasks.access import Want, project_of
+
     names = ", ".join(project.allow)
     want = Want(folder=str(project_of(project.folder.resolve())), what=f"open {names} to agents", detail=names)
     try:

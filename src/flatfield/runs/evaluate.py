@@ -17,12 +17,8 @@ from msgspec import structs
 from flatfield import plugins
 from flatfield.agent.files.copying import plan_copy
 from flatfield.agent.lag import measured_lag
-from flatfield.agent.provider_pool import ProviderPool
 from flatfield.agent.system_prompt import model_names
 from flatfield.errors import FlatfieldError, NotFound, NotReady
-from flatfield.http.services import Services
-from flatfield.http.transport import open_session
-from flatfield.machine.models import cache_folder
 from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 from flatfield.records import Event, Failure, Usage
@@ -35,15 +31,15 @@ from flatfield.runs.readiness import notices, readiness
 from flatfield.runs.scheduler import JOBS, Means, run_trials
 from flatfield.runs.scratch import claimed, scratch_folder
 from flatfield.runs.totals import priced_now
-from flatfield.runs.traffic.lanes import Lanes, bottleneck, crowding, limit_agents, shared_devices
+from flatfield.runs.traffic.lanes import bottleneck, crowding, limit_agents
 from flatfield.runs.trial import Assignment, Ground, needs_sandbox, run_trial
 from flatfield.runs.until_sure import Rounds, until_sure
 from flatfield.runs.witness import SolutionSeconds, Witness, folder_in
+from flatfield.runs.world import Outside, open_world
 from flatfield.scoring.forecast import SCAFFOLD_TOKENS, Subject, most_usd
 from flatfield.scoring.judge.judge import rubric_of
-from flatfield.scoring.prices.pricing import Prices, unknown_costs
+from flatfield.scoring.prices.pricing import unknown_costs
 from flatfield.scoring.verifying.verification import wants
-from flatfield.tasks.access import nobody
 from flatfield.tasks.agents import fingerprint, is_control, select_agents
 from flatfield.tasks.hop import limits_for
 from flatfield.tasks.roster import context_tokens
@@ -53,14 +49,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from flatfield.agent.files.copying import CopyPlan
+    from flatfield.agent.provider_pool import ProviderPool
     from flatfield.clock import Clock
     from flatfield.machine.protocols import Sandbox
-    from flatfield.records import AgentConfig, LaneLimits, Limits, Reply, Run, Sent, Task, TrialPlan, TrialRecord
+    from flatfield.records import AgentConfig, Limits, Reply, Run, Sent, Task, TrialPlan, TrialRecord
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store.store import Store
-    from flatfield.runs.traffic.lanes import Bottleneck
+    from flatfield.runs.traffic.lanes import Bottleneck, Lanes
+    from flatfield.runs.world import World
     from flatfield.scoring.forecast import Expected
-    from flatfield.tasks.access import Access
+    from flatfield.scoring.prices.pricing import Prices
 
 UNREADY_LANE = Lane(name="not ready", width=64)
 
@@ -69,25 +67,19 @@ UNREADY_LANE = Lane(name="not ready", width=64)
 class Conduct:
     """How a run is carried out: what it is told, and what it tells.
 
-    `source` is the folder that plain LOPs copy; `stop` set means: start nothing more and end what runs; `environ` is
-    what providers look their keys and addresses up in; `only`, when it names agents, leaves all others' trials alone;
-    `lanes` are the limits that the user sets to servers, by host or provider; `until_sure`: how many repeats there may
-    be at most when some are added until the order of the front is settled, None to do what is planned; `access` decides
-    what may run code and be sent keys.
+    `source` is the folder that plain LOPs copy; `stop` set means: start nothing more and end what runs; `only`, when it
+    names agents, leaves all others' trials alone; `until_sure`: how many repeats there may be at most when some are
+    added until the order of the front is settled, None to do what is planned.
     """
 
-    clock: Clock
     source: Path
     observe: Callable[[Event], None]
     stop: asyncio.Event
+    outside: Outside = field(default_factory=Outside)
     judges: tuple[AgentConfig, ...] = ()
     skip_unready: bool = False
     unsafe_commands: bool = False
-    prices: Prices = field(default_factory=Prices)
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     only: tuple[str, ...] = ()
-    lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
-    access: Access = field(default_factory=nobody)
     until_sure: int | None = None
 
 
@@ -101,36 +93,36 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         FlatfieldError: a workspace is too large or cannot be read; nothing was spent.
         StoreError: the store cannot be written.
     """
+    outside = conduct.outside
     async with AsyncExitStack() as stack:
         ignored = _ignored(run, conduct)
         stack.enter_context(claimed(run.id, store.path.parent))
-        lanes = _open_lanes(stack, conduct)
-        pool = await _open_pool(stack, conduct, lanes)
+        world = await stack.enter_async_context(open_world(outside, lambda text: _say([text], conduct)))
         todo = remaining(run, store.rows(run.id), conduct.only)
         _say(todo.notes, conduct)
         needed = _needed(run, todo.plans) if conduct.until_sure is None else run.agents
         judges = _needed_judges(run, conduct)
-        conduct.access.allow([want for task in run.tasks for want in wants(task, conduct.access)])
-        not_ready, said = await readiness(pool, needed, judges, skip=conduct.skip_unready)
+        outside.access.allow([want for task in run.tasks for want in wants(task, outside.access)])
+        not_ready, said = await readiness(world.pool, needed, judges, skip=conduct.skip_unready)
         _say(said, conduct)
-        _say(notices((*needed, *judges), conduct.clock.utc().date()), conduct)
+        _say(notices((*needed, *judges), outside.clock.utc().date()), conduct)
         ready = [agent for agent in (*run.agents, *conduct.judges) if agent.name not in not_ready]
-        limit_agents(lanes, pool, ready, conduct.lanes)
-        probing = Probing(pool=pool, lanes=lanes, tell=lambda text: _say([text], conduct))
+        limit_agents(world.lanes, world.pool, ready, outside.lane_limits)
+        probing = Probing(pool=world.pool, lanes=world.lanes, tell=lambda text: _say([text], conduct))
         run = await with_protocols(run, [agent for agent in needed if agent.name not in not_ready], probing)
         run = _from_its_source(run, conduct)
         copies = await asyncio.to_thread(_plan_copies, run)
         shelter = await _sandbox(run.tasks, conduct)
-        crowded = _crowded(run, [plan for plan in todo.plans if plan.agent not in not_ready], pool, conduct)
-        noted, run = run.notes, _as_carried_out(run, copies, shelter[0], conduct.prices, crowded)
+        crowded = _crowded(run, [plan for plan in todo.plans if plan.agent not in not_ready], world)
+        noted, run = run.notes, _as_carried_out(run, copies, shelter[0], outside.prices, crowded)
         _say([text for text in run.notes if text not in noted], conduct)
-        ground = _ground(stack, conduct, pool, lanes, shelter, store)
-        await asyncio.to_thread(conduct.prices.prepare)
+        ground = _ground(stack, conduct, world, shelter, store)
+        await asyncio.to_thread(outside.prices.prepare)
         await store.save_run(run, update=True)
-        budget = _budget(run, store, conduct, _Pricing(pool, conduct.prices), ignored)
-        expected = await asyncio.to_thread(_expected, run, store, conduct, pool)
-        means = _means(run, store, lanes, conduct, _Trials(run, ground, copies, not_ready, budget, expected))
-        court = Court(pool, ground.prices, lanes, budget, conduct.clock, store, ground.observe, conduct.stop)
+        budget = _budget(run, store, _Pricing(world.pool, outside.prices), outside.clock, ignored)
+        expected = await asyncio.to_thread(_expected, run, store, world)
+        means = _means(run, store, world.lanes, conduct, _Trials(run, ground, copies, not_ready, budget, expected))
+        court = Court(world, budget, store, ground.observe, conduct.stop)
         carry = partial(_carried, means, court, conduct.judges)
         rounds = Rounds(store, carry, ground.observe, conduct.stop, conduct.until_sure)
         return await until_sure(run.id, await carry(run, todo.plans), rounds)
@@ -181,7 +173,7 @@ class _Pricing(NamedTuple):
         return self.usd(agent, Usage(input_tokens=1, output_tokens=1)) is not None
 
 
-def _budget(run: Run, store: Store, conduct: Conduct, pricing: _Pricing, ignored: Sequence[str]) -> Budget:
+def _budget(run: Run, store: Store, pricing: _Pricing, clock: Clock, ignored: Sequence[str]) -> Budget:
     """What is left of the run's dollars and minutes; what had no price then is priced by what is known now."""
     agents = {agent.name: agent for agent in run.agents}
     before: list[TrialRecord] = []
@@ -201,17 +193,16 @@ def _budget(run: Run, store: Store, conduct: Conduct, pricing: _Pricing, ignored
         spent_usd=usd,
         ignored=ignored,
         limit_seconds=run.evaluation.budget_seconds,
-        clock=conduct.clock,
+        clock=clock,
         earlier=before,
     )
 
 
-def _expected(run: Run, store: Store, conduct: Conduct, pool: ProviderPool) -> Mapping[tuple[str, str], Expected]:
+def _expected(run: Run, store: Store, world: World) -> Mapping[tuple[str, str], Expected]:
     """What trials will take by agent and task, as `flatfield plan` says it; empty where no minutes are counted."""
     if run.evaluation.budget_seconds is None:
         return {}
-    desk = ForecastDesk(pool=pool, prices=conduct.prices, lanes=conduct.lanes, source=Path(run.source))
-    return expected_trials(run, store, desk)
+    return expected_trials(run, store, ForecastDesk(world=world, source=Path(run.source)))
 
 
 def _refuse_unknown_costs(run: Run, budget: Budget, store: Store) -> None:
@@ -232,48 +223,24 @@ def _refuse_unknown_costs(run: Run, budget: Budget, store: Store) -> None:
         )
 
 
-def _open_lanes(stack: AsyncExitStack, conduct: Conduct) -> Lanes:
-    cache = cache_folder(conduct.environ)
-    devices = stack.enter_context(shared_devices(cache, conduct.clock, lambda text: _say([text], conduct)))
-    return Lanes(conduct.clock, devices)
-
-
 def _ground(
-    stack: AsyncExitStack,
-    conduct: Conduct,
-    pool: ProviderPool,
-    lanes: Lanes,
-    shelter: tuple[Sandbox | None, str],
-    store: Store,
+    stack: AsyncExitStack, conduct: Conduct, world: World, shelter: tuple[Sandbox | None, str], store: Store
 ) -> Ground:
+    outside = world.outside
     return Ground(
-        pool=pool,
-        prices=conduct.prices,
-        clock=conduct.clock,
+        pool=world.pool,
+        prices=outside.prices,
+        clock=outside.clock,
         scratch=stack.enter_context(scratch_folder()),
         sandbox=shelter[0],
         sandbox_reason=shelter[1],
         observe=_harmless(conduct.observe),
         lag=stack.enter_context(measured_lag()),
-        lanes=lanes,
-        access=conduct.access,
+        lanes=world.lanes,
+        access=outside.access,
         underway=store.underway,
-        witness=Witness(SolutionSeconds(folder_in(cache_folder(conduct.environ)))),
+        witness=Witness(SolutionSeconds(folder_in(outside.cache))),
     )
-
-
-async def _open_pool(stack: AsyncExitStack, conduct: Conduct, lanes: Lanes) -> ProviderPool:
-    clock, environ = conduct.clock, conduct.environ
-    session = await stack.enter_async_context(open_session(clock, environ))
-    services = Services(
-        session=session,
-        clock=clock,
-        environ=environ,
-        cache=cache_folder(environ),
-        pressure=lanes,
-        access=conduct.access,
-    )
-    return await stack.enter_async_context(ProviderPool(services))
 
 
 def _means(run: Run, store: Store, lanes: Lanes, conduct: Conduct, trials: _Trials) -> Means:
@@ -334,14 +301,16 @@ def _plan_copies(run: Run) -> dict[str, CopyPlan]:
         ) from error
 
 
-def _crowded(run: Run, plans: Sequence[TrialPlan], pool: ProviderPool, conduct: Conduct) -> tuple[str, ...]:
+def _crowded(run: Run, plans: Sequence[TrialPlan], world: World) -> tuple[str, ...]:
     """A line where the user asked for more jobs than lanes take of what is to be done."""
     if run.evaluation.jobs is None:
         return ()
     agents: dict[str, AgentConfig] = {agent.name: agent for agent in run.agents}
     trials: Counter[Bottleneck] = Counter()
     for name, count in Counter(plan.agent for plan in plans).items():
-        trials[bottleneck(pool.of(agents[name]).lane(agents[name]), agents[name].provider, conduct.lanes)] += count
+        agent = agents[name]
+        lane = world.pool.of(agent).lane(agent)
+        trials[bottleneck(lane, agent.provider, world.outside.lane_limits)] += count
     text = crowding(run.evaluation.jobs, trials)
     return (text,) if text else ()
 
@@ -353,7 +322,7 @@ def _as_carried_out(
     kind = "none" if sandbox is None else sandbox.kind
     run = updated(run, {**versions(), "prices": prices.version(), "sandbox": kind})
     notes = (*run.notes, *(text for plan in copies.values() for text in plan.notes), *crowded)
-    return structs.replace(run, notes=tuple(dict.fromkeys(notes)))
+    return structs.replace(run, notes=tuple(dict.fromkeys(notes)), begun=True)
 
 
 class _Trials:

@@ -15,15 +15,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from flatfield.agent.files.copying import plan_copy
-from flatfield.agent.provider_pool import ProviderPool
-from flatfield.clock import SystemClock
-from flatfield.http.services import Services
-from flatfield.http.transport import open_session
-from flatfield.machine.models import cache_folder
 from flatfield.runs.order import plan
 from flatfield.runs.scheduler import JOBS
 from flatfield.runs.traffic.lanes import bottleneck
 from flatfield.runs.traffic.servers import limits_of
+from flatfield.runs.world import open_world
 from flatfield.scoring.certainty.door import observe
 from flatfield.scoring.certainty.records import Observation  # noqa: TC001 - msgspec
 from flatfield.scoring.forecast import VERDICT_SECONDS as GUESSED_VERDICT_SECONDS
@@ -40,10 +36,10 @@ from flatfield.tasks.roster import context_tokens
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from flatfield.records import AgentConfig, LaneLimits, Run, Task, TrialPlan, TrialRecord, Usage
+    from flatfield.records import AgentConfig, Run, Task, TrialPlan, TrialRecord, Usage
     from flatfield.runs.store.store import Store
+    from flatfield.runs.world import Outside, World
     from flatfield.scoring.certainty.records import Question
-    from flatfield.scoring.prices.pricing import Prices
 
     Scores = Mapping[str, Mapping[str, Sequence[float]]]
     """By agent and task: the scores of the trials of one run."""
@@ -61,15 +57,13 @@ RUNS = 20
 class ForecastDesk:
     """With what it is predicted: providers tell lanes and devices; `source` is the folder that plain LOPs copy."""
 
-    pool: ProviderPool
-    prices: Prices
-    lanes: Mapping[str, LaneLimits]
+    world: World
     source: Path
 
     def price(self, agent: AgentConfig) -> Callable[[Usage], float | None]:
         """Dollars of one request of the agent."""
-        on_device = self.pool.of(agent).on_device(agent)
-        return lambda usage: self.prices.usd(agent, usage, on_device)
+        on_device = self.world.pool.of(agent).on_device(agent)
+        return lambda usage: self.world.outside.prices.usd(agent, usage, on_device)
 
 
 class History(Struct, frozen=True, kw_only=True):
@@ -324,7 +318,7 @@ def _subject(agent: AgentConfig, desk: ForecastDesk) -> Subject:
     return Subject(
         agent=fingerprint(structs.replace(agent, protocol=None) if agent.protocol == "auto" else agent),
         model=model_of(agent),
-        on_device=desk.pool.of(agent).on_device(agent),
+        on_device=desk.world.pool.of(agent).on_device(agent),
         control=is_control(agent),
         context_tokens=context_tokens(agent),
     )
@@ -376,7 +370,7 @@ def _wall(
     judges: Sequence[Line],
 ) -> float:
     agents = {agent.name: agent for agent in run.agents}
-    lanes = {name: desk.pool.of(agent).lane(agent) for name, agent in agents.items()}
+    lanes = {name: desk.world.pool.of(agent).lane(agent) for name, agent in agents.items()}
     slots = [_slot(agents[trial.agent], lanes[trial.agent], seconds[trial.agent, trial.task], desk) for trial in trials]
     judging = math.fsum(line.active_seconds for line in judges) / CONCURRENT_REQUESTS
     return makespan(slots, run.evaluation.jobs or JOBS) + judging
@@ -384,7 +378,7 @@ def _wall(
 
 def _slot(agent: AgentConfig, lane: Lane, seconds: float, desk: ForecastDesk) -> Slot:
     """A device does one trial at a time, whatever its lanes are called; what the user says is for a whole server."""
-    narrow = bottleneck(lane, agent.provider, desk.lanes)
+    narrow = bottleneck(lane, agent.provider, desk.world.outside.lane_limits)
     return Slot(seconds=seconds, lane=narrow.name, width=narrow.width)
 
 
@@ -471,42 +465,34 @@ def _before(run: Run, observations: Sequence[Observation], repeats: int) -> Befo
 
 def _notes(run: Run, desk: ForecastDesk) -> Iterator[str]:
     for agent in run.agents:
-        place = desk.pool.of(agent).lane(agent).place
-        limits = limits_of(place, agent.provider, desk.lanes) if place else None
+        place = desk.world.pool.of(agent).lane(agent).place
+        limits = limits_of(place, agent.provider, desk.world.outside.lane_limits) if place else None
         if limits is not None and (limits.requests_per_minute or limits.tokens_per_minute):
             yield f"{agent.name}: the minutes do not count the waiting that {limits.source} asks for between requests"
 
 
-# Predicts a run for those who have nothing open yet: opens what a forecast needs, asks nobody, and closes it again.
+# Predicts a run for those who have nothing open yet.
 
 
 DIFFERENCE = 0.1
 """Of performance: what two agents are to be told apart by, where nobody says."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ForecastTerms:
-    """What a prediction counts with; `source` is the folder that plain LOPs copy."""
-
-    environ: Mapping[str, str]
-    prices: Prices
-    lanes: Mapping[str, LaneLimits]
-    source: Path
-
-
 async def foresee(
-    run: Run, judges: Sequence[AgentConfig], store: Store, terms: ForecastTerms, difference: float = DIFFERENCE
+    run: Run,
+    judges: Sequence[AgentConfig],
+    store: Store,
+    outside: Outside,
+    source: Path,
+    difference: float = DIFFERENCE,
 ) -> Forecast:
-    """What the run will probably take. No key is needed.
+    """What the run will probably take; `source` is the folder that plain LOPs copy. No key is needed.
 
     Raises:
         NotFound: a provider, or a task's workspace, is not there.
         FlatfieldError: a workspace is too large.
         StoreError: the store cannot be read.
     """
-    clock = SystemClock()
-    async with open_session(clock, terms.environ) as session:
-        services = Services(session=session, clock=clock, environ=terms.environ, cache=cache_folder(terms.environ))
-        async with ProviderPool(services) as pool:
-            desk = ForecastDesk(pool=pool, prices=terms.prices, lanes=terms.lanes, source=terms.source)
-            return await asyncio.to_thread(forecast, run, judges, store, desk, difference)
+    async with open_world(outside) as world:
+        desk = ForecastDesk(world=world, source=source)
+        return await asyncio.to_thread(forecast, run, judges, store, desk, difference)

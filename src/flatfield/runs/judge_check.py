@@ -37,11 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from flatfield.agent.provider_pool import ProviderPool
-    from flatfield.clock import Clock
     from flatfield.records import AgentConfig, Reply
-    from flatfield.runs.traffic.lanes import Lanes
-    from flatfield.scoring.prices.pricing import Prices
+    from flatfield.runs.world import World
 
 
 class Examination(Struct, frozen=True, kw_only=True):
@@ -85,10 +82,7 @@ class ExaminationDesk:
     `whole`: go on also when the judge cannot pass any more.
     """
 
-    pool: ProviderPool
-    lanes: Lanes
-    prices: Prices
-    clock: Clock
+    world: World
     folder: Path
     stop: asyncio.Event
     tell: Callable[[Graded], None]
@@ -182,7 +176,7 @@ async def _examined(
             for task in asked & ready:
                 found = task.result()
                 if all(each.measured for each in found):
-                    stamp = desk.clock.utc().isoformat(timespec="seconds")
+                    stamp = desk.world.outside.clock.utc().isoformat(timespec="seconds")
                     now = structs.replace(way.with_outcomes(now, (*way.outcomes(now), *found)), checked_at=stamp)
                     _write(now, desk.folder)
                 else:
@@ -206,10 +200,10 @@ async def _judged(
     mode: Literal["item", "list"],
 ) -> tuple[Graded, ...]:
     """What became of the cases of one task, whose requests' seconds are shared alike."""
-    on_device = desk.pool.of(agent).on_device(agent)
+    on_device = desk.world.pool.of(agent).on_device(agent)
 
     def price(reply: Reply) -> float | None:
-        return desk.prices.usd(agent, reply.usage, on_device, sent=reply.request)
+        return desk.world.outside.prices.usd(agent, reply.usage, on_device, sent=reply.request)
 
     run = Run(
         id=RUN, created_at="", evaluation=Evaluation(seed=LISTS_SEED), tasks=(group[0].task,), agents=(), repeats={}
@@ -221,11 +215,11 @@ async def _judged(
         seconds += reply.model_seconds
 
     async with gate:
-        converse = in_lane(desk.pool, desk.lanes, agent, count)
+        converse = in_lane(desk.world.pool, desk.world.lanes, agent, count)
         verdicts = await judge(run, [case.trial for case in group], agent, converse, price, mode)
     share = seconds / len(group)
     found = (outcome(case, verdict, share) for case, verdict in zip(group, verdicts, strict=True))
-    return tuple(map(desk.pool.secrets.masked, found))
+    return tuple(map(desk.world.pool.secrets.masked, found))
 
 
 def _path(found: Examination, folder: Path) -> Path:

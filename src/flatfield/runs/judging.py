@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
 
-from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import FlatfieldError, NotReady
-from flatfield.http.services import Services
-from flatfield.http.transport import open_session
-from flatfield.machine.models import cache_folder
 from flatfield.records import Event
 from flatfield.runs.budget import Budget
 from flatfield.runs.scratch import claimed
-from flatfield.runs.traffic.lanes import Lanes, limit_agents, shared_devices
+from flatfield.runs.traffic.lanes import limit_agents
+from flatfield.runs.world import open_world
 from flatfield.scoring.forecast import total
 from flatfield.scoring.judge.judge import is_comparative, judge, rubric_of
 from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
-from flatfield.tasks.access import nobody
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
-    from flatfield.clock import Clock
+    from flatfield.agent.provider_pool import ProviderPool
     from flatfield.records import AgentConfig, Reply, Run, Task, ToolResult, TrialRecord, TurnBudget, Verdict
     from flatfield.runs.store.store import Store
     from flatfield.runs.store.tables import TrialRow
-    from flatfield.scoring.prices.pricing import Prices
+    from flatfield.runs.traffic.lanes import Lanes
+    from flatfield.runs.world import Outside, World
     from flatfield.vendors.base import Conversation, Lane, Opening
 
     Group = tuple[TrialRecord, ...]
-    from collections.abc import AsyncIterator, Mapping
-
-    from flatfield.records import LaneLimits
-    from flatfield.tasks.access import Access
 
 
 # What files held before agents changed them, so that a judge can be shown what was changed.
@@ -88,11 +81,8 @@ class Court:
     `stop` set means: ask nothing more; what has been answered is stored.
     """
 
-    pool: ProviderPool
-    prices: Prices
-    lanes: Lanes
+    world: World
     budget: Budget
-    clock: Clock
     store: Store
     observe: Callable[[Event], None]
     stop: asyncio.Event
@@ -170,11 +160,11 @@ async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Cou
     """The verdicts that were given until all was judged, the budget spent, or the run stopped."""
     gate = asyncio.Semaphore(CONCURRENT_REQUESTS)
     purse = purse_of(agent.name)
-    on_device = court.pool.of(agent).on_device(agent)
-    converse = in_lane(court.pool, court.lanes, agent)
+    on_device = court.world.pool.of(agent).on_device(agent)
+    converse = in_lane(court.world.pool, court.world.lanes, agent)
 
     def price(reply: Reply) -> float | None:
-        return court.prices.usd(agent, reply.usage, on_device, sent=reply.request)
+        return court.world.outside.prices.usd(agent, reply.usage, on_device, sent=reply.request)
 
     async def grade(group: Group) -> tuple[Verdict, ...]:
         async with gate:
@@ -186,9 +176,9 @@ async def _sit(run: Run, agent: AgentConfig, groups: Sequence[Group], court: Cou
             finally:
                 asked = [verdict for verdict in verdicts if verdict.usage is not None or verdict.letter is not None]
                 court.budget.settle(group[0].id, total([verdict.cost_usd for verdict in asked]))
-            now = court.clock.utc().isoformat()
+            now = court.world.outside.clock.utc().isoformat()
             stamped = (structs.replace(verdict, judged_at=now) for verdict in verdicts)
-            return tuple(map(court.pool.secrets.masked, stamped))
+            return tuple(map(court.world.pool.secrets.masked, stamped))
 
     found: list[Verdict] = []
     told = 0
@@ -266,47 +256,26 @@ class _InLane:
         return reply
 
 
-# Opens what judges are asked with, where no trials are run: providers, lanes, one HTTP session.
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bar:
-    """What judges are asked with: time, environment variables, the user's own limits by host or provider.
-
-    `access` decides whether they may be run and be sent keys.
-    """
-
-    clock: Clock
-    environ: Mapping[str, str]
-    limits: Mapping[str, LaneLimits]
-    access: Access
+# Opens the world for judges, where no trials are run.
 
 
 @asynccontextmanager
 async def courtroom(
-    judges: Sequence[AgentConfig], bar: Bar, tell: Callable[[str], None]
-) -> AsyncIterator[tuple[ProviderPool, Lanes]]:
-    """Providers and lanes, when all judges can be asked.
+    judges: Sequence[AgentConfig], outside: Outside, tell: Callable[[str], None]
+) -> AsyncIterator[World]:
+    """The world that judges are asked in, when all of them can be asked.
 
     A judge on a device takes turns with the runs of other processes there, which `tell` is told of.
 
     Raises:
         NotReady: judges are not ready, all of them in one message; nothing was spent.
     """
-    clock, environ = bar.clock, bar.environ
-    async with AsyncExitStack() as stack:
-        cache = cache_folder(environ)
-        lanes = Lanes(clock, stack.enter_context(shared_devices(cache, clock, tell)))
-        session = await stack.enter_async_context(open_session(clock, environ))
-        services = Services(
-            session=session, clock=clock, environ=environ, cache=cache, pressure=lanes, access=bar.access
-        )
-        pool = await stack.enter_async_context(ProviderPool(services))
-        reasons = await asyncio.gather(*(_reason(pool, agent) for agent in judges))
+    async with open_world(outside, tell) as world:
+        reasons = await asyncio.gather(*(_reason(world.pool, agent) for agent in judges))
         if any(reasons):
             raise NotReady("\n  ".join(dict.fromkeys(filter(None, reasons))))
-        limit_agents(lanes, pool, judges, bar.limits)
-        yield pool, lanes
+        limit_agents(world.lanes, world.pool, judges, outside.lane_limits)
+        yield world
 
 
 async def _reason(pool: ProviderPool, agent: AgentConfig) -> str:
@@ -322,26 +291,25 @@ async def _reason(pool: ProviderPool, agent: AgentConfig) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retrial:
-    """How a run is judged again: `missing`, only where these judges gave no letter; `budget_usd`, of this sitting.
-
-    `lanes` are the limits that the user sets to servers, by host or provider; `access` decides whether judges may be
-    run and be sent keys.
-    """
+    """How a run is judged again: `missing`, only where these judges gave no letter; `budget_usd`, of this sitting."""
 
     judges: tuple[AgentConfig, ...]
-    clock: Clock
-    environ: Mapping[str, str]
-    prices: Prices
+    outside: Outside
     observe: Callable[[Event], None]
     stop: asyncio.Event
     missing: bool = False
     budget_usd: float | None = None
-    lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
-    access: Access = field(default_factory=nobody)
 
 
-async def judge_again(run: Run, store: Store, retrial: Retrial) -> tuple[str, ...]:
-    """Have the judges grade all that was measured, and make them the panel that counts; notes for the user.
+class Regraded(Struct, frozen=True, kw_only=True):
+    """What judging a run again came to: notes for the user, and how many letters the judges have not given yet."""
+
+    notes: tuple[str, ...]
+    letters_left: int = 0
+
+
+async def judge_again(run: Run, store: Store, retrial: Retrial) -> Regraded:
+    """Have the judges grade all that was measured, and make them the panel that counts.
 
     Each verdict is stored as soon as it is there. Earlier ones stay in the store; of one judge the latest counts, and
     of other judges none once every trial has a letter of each of these. Until then, the panel is as it was.
@@ -360,16 +328,15 @@ async def judge_again(run: Run, store: Store, retrial: Retrial) -> tuple[str, ..
         retrial.observe(Event(kind="note", text=text))
 
     with claimed(run.id, store.path.parent):
-        bar = Bar(clock=retrial.clock, environ=retrial.environ, limits=retrial.lanes, access=retrial.access)
-        async with courtroom(retrial.judges, bar, tell) as (pool, lanes):
-            await asyncio.to_thread(retrial.prices.prepare)
-            budget = Budget(retrial.budget_usd)
-            court = Court(pool, retrial.prices, lanes, budget, retrial.clock, store, retrial.observe, retrial.stop)
+        async with courtroom(retrial.judges, retrial.outside, tell) as world:
+            await asyncio.to_thread(retrial.outside.prices.prepare)
+            court = Court(world, Budget(retrial.budget_usd), store, retrial.observe, retrial.stop)
             notes = await judge_missing(run, retrial.judges, court, again=not retrial.missing)
-        return (*notes, *await _new_panel(run, store, retrial))
+        panel = await _new_panel(run, store, retrial)
+        return structs.replace(panel, notes=(*notes, *panel.notes))
 
 
-async def _new_panel(run: Run, store: Store, retrial: Retrial) -> tuple[str, ...]:
+async def _new_panel(run: Run, store: Store, retrial: Retrial) -> Regraded:
     names = tuple(agent.name for agent in retrial.judges)
     trials, verdicts = store.rows(run.id), store.verdicts(run.id)
     open_ = {
@@ -381,8 +348,10 @@ async def _new_panel(run: Run, store: Store, retrial: Retrial) -> tuple[str, ...
     if left:
         missing = ", ".join(f"{name}: {count}" for name, count in left.items())
         counting = f"; until then {', '.join(others)} count beside them" if others and not run.panel else ""
-        return (f"trials without a letter ({missing}): regrade --missing asks for them{counting}",)
+        said = f"trials without a letter ({missing}): regrade --missing asks for them{counting}"
+        return Regraded(notes=(said,), letters_left=sum(left.values()))
     await store.save_run(structs.replace(run, panel=names), update=True)
-    if others:
-        return (f"the letters of {', '.join(names)} count now; those of {', '.join(others)} are kept and do not",)
-    return ()
+    if not others:
+        return Regraded(notes=())
+    said = f"the letters of {', '.join(names)} count now; those of {', '.join(others)} are kept and do not"
+    return Regraded(notes=(said,))

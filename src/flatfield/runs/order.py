@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from flatfield import __version__, plugins
-from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, Step
-from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, TrialPlan, TrialRecord
+from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, Remedy
+from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, Task, TrialPlan, TrialRecord
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.tasks.access import Want, folder_of, project_of
 from flatfield.tasks.agents import fingerprint, is_control, is_same, listed, select_agents, together
+from flatfield.tasks.loading import load
 from flatfield.tasks.lop import EXAMPLE, read_task
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from random import Random
 
-    from flatfield.records import Anchors, Task
+    from flatfield.records import Anchors, Weights
     from flatfield.runs.store.tables import TrialRow
     from flatfield.tasks.access import Access
 
@@ -60,7 +61,7 @@ def parse_trial_id(text: str) -> TrialPlan:
     run, agent, task, repeat = (text.split("/") + [""] * 4)[:4]
     if text.count("/") != 3 or not (run and agent and task and repeat.isascii() and repeat.isdigit()):
         why = f"{text!r} is not a trial's id: write RUN/agent/task/repeat, as `"
-        raise NotFound(why, Step.REPORT, "` shows it, or last")
+        raise NotFound(why, Remedy.REPORT, "` shows it, or last")
     return TrialPlan(run=run, agent=agent, task=task, repeat=int(repeat))
 
 
@@ -248,6 +249,30 @@ def _ram_bytes() -> int | None:
         return None
 
 
+class Chosen(Struct, frozen=True, kw_only=True):
+    """What a user sets in the place of what files say of an evaluation; None: as they say."""
+
+    agents: tuple[str, ...] | None = None
+    repeats: int | None = None
+    jobs: int | None = None
+    seed: int | None = None
+    judge: tuple[str, ...] | None = None
+    judge_weight: float | None = None
+    budget_usd: float | None = None
+    budget_ignores: tuple[str, ...] | None = None
+    budget_seconds: float | None = None
+    weights: Weights | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is set, by the names of an evaluation's fields."""
+        return tuple(name for name in self.__struct_fields__ if getattr(self, name) is not None)
+
+    def instead(self, evaluation: Evaluation) -> Evaluation:
+        """The evaluation with what is set in the place of what it says."""
+        return structs.replace(evaluation, **{name: getattr(self, name) for name in self.names})
+
+
 _JUDGED = "name a judge with --judge"
 _ANYWAY = "--ungraded measures speed and cost alone"
 _SHOWN_VERSIONS = ("genai-prices", "aiohttp", "msgspec", "xllamacpp")
@@ -258,6 +283,28 @@ class Rosters(Struct, frozen=True, kw_only=True):
 
     agents: tuple[AgentConfig, ...]
     by_task: dict[str, tuple[str, ...]]
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What files and options ask for: the evaluation with what was chosen beside the files, and its tasks."""
+
+    evaluation: Evaluation
+    tasks: tuple[Task, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_request(files: Sequence[str], folder: Path, chosen: Chosen, access: Access) -> Request:
+    """Read the files, as they are named in `folder`; where no HOP gives the evaluation a title, their names do.
+
+    Raises:
+        FlatfieldError: a file is not there, or has mistakes.
+        NotTrusted: a task is made by a function that may not be run.
+    """
+    loaded = load(files, folder, chosen.seed, access=access)
+    evaluation = chosen.instead(loaded.evaluation or Evaluation(title=", ".join(files)))
+    once = tuple(structs.replace(task, repeats=None) for task in loaded.tasks)
+    tasks = tuple(loaded.tasks) if chosen.repeats is None else once
+    return Request(evaluation=structs.replace(evaluation, typed=chosen.names), tasks=tasks, notes=tuple(loaded.notes))
 
 
 def new_run(
@@ -473,13 +520,13 @@ def extended(run: Run, agents: Sequence[AgentConfig], anchors: Sequence[Anchors]
         notes=(
             *run.notes,
             f"{', '.join(added)} added later: on the same tasks, on the scales of the agents before",
-            *_judged_anew(run),
+            *judged_anew(run),
         ),
         began_with=run.began_with or len(known - control_names(run)),
     )
 
 
-def _judged_anew(run: Run) -> Iterator[str]:
+def judged_anew(run: Run) -> Iterator[str]:
     """What adding an agent does change: letters that a judge gave in comparison with the others."""
     compared = [task.id for task in run.tasks if is_comparative(rubric_of(task))]
     if compared and run.evaluation.judge:

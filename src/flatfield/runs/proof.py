@@ -13,21 +13,16 @@ from msgspec import Struct, structs
 
 from flatfield import plugins
 from flatfield.agent.files.copying import plan_copy
-from flatfield.agent.provider_pool import ProviderPool
-from flatfield.clock import SystemClock
 from flatfield.errors import FlatfieldError, NotReady
-from flatfield.http.services import Services
-from flatfield.http.transport import open_session
 from flatfield.machine.models import cache_folder
 from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.records import Sabotage, SolutionStep, Task, TrialPlan, TrialRecord
 from flatfield.runs.evaluate import needs_commands
 from flatfield.runs.scratch import scratch_folder
-from flatfield.runs.traffic.lanes import Lanes, shared_devices
 from flatfield.runs.trial import Assignment, Ground, run_trial
 from flatfield.runs.witness import SolutionSeconds, folder_in, slowest
+from flatfield.runs.world import Outside, open_world
 from flatfield.scoring.performance import checks_score, is_verified, verified
-from flatfield.scoring.prices.pricing import Prices
 from flatfield.scoring.scales import HOLDS
 from flatfield.scoring.verifying.verification import wanted_paths, wants
 from flatfield.tasks.agents import fingerprint
@@ -431,20 +426,18 @@ def _assignment(each: Play) -> Assignment:
 
 
 async def _ground(stack: AsyncExitStack, tasks: Sequence[Task], access: Access, say: Callable[[str], None]) -> Ground:
-    clock, cache = SystemClock(), cache_folder(os.environ)
-    session = await stack.enter_async_context(open_session(clock, os.environ))
-    services = Services(session=session, clock=clock, environ=os.environ, cache=cache, access=access)
+    world = await stack.enter_async_context(open_world(Outside(access=access), say))
     scratch = stack.enter_context(scratch_folder())
     sandbox, reason = await _sandbox(tasks)
     return Ground(
-        pool=await stack.enter_async_context(ProviderPool(services)),
-        prices=Prices(),
-        clock=clock,
+        pool=world.pool,
+        prices=world.outside.prices,
+        clock=world.outside.clock,
         scratch=scratch,
         sandbox=sandbox,
         sandbox_reason=reason,
         observe=lambda _event: None,
-        lanes=Lanes(clock, stack.enter_context(shared_devices(cache, clock, say))),
+        lanes=world.lanes,
         access=access,
     )
 

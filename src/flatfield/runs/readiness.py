@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from flatfield import json_text, plugins
 from flatfield.agent.probes import worded
-from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import FlatfieldError, NotFound, NotReady, StoreError
 from flatfield.http.connecting import proxy_for
 from flatfield.http.secrecy import shown_url
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
+    from flatfield.agent.provider_pool import ProviderPool
     from flatfield.http.services import Services
     from flatfield.records import AgentConfig, Probed
     from flatfield.tasks.project import Project
@@ -111,10 +111,11 @@ class RunningServer(Struct, frozen=True, kw_only=True):
     models: tuple[str, ...]
 
 
-async def examine(project: Project, services: Services) -> tuple[Examined, ...]:
+async def examine(project: Project, pool: ProviderPool) -> tuple[Examined, ...]:
     """Everything, part by part; nothing is spent but a tiny request of each model that its server does not list."""
+    services = pool.services
     servers = await find_servers(services)  # by itself: loading vendors meanwhile would make them look slow
-    agents, sandbox = await asyncio.gather(_agents(project, services), asyncio.to_thread(_sandbox, services.environ))
+    agents, sandbox = await asyncio.gather(_agents(project, pool), asyncio.to_thread(_sandbox, services.environ))
     return (
         *_keys(services.environ),
         *_servers(servers, services.environ),
@@ -249,22 +250,21 @@ def _disk(folder: Path, what: str) -> Examined:
     return Examined(part=part, state="ok", found=found)
 
 
-async def _agents(project: Project, services: Services) -> tuple[Examined, ...]:
+async def _agents(project: Project, pool: ProviderPool) -> tuple[Examined, ...]:
     """Whether agents could run now: one finding for each of the user's, one a provider for those of known models."""
     known = frozenset(model.name for model in known_models())
     notes: dict[str, str] = {}
     probed: dict[str, Probed | None] = {}
-    async with ProviderPool(services) as pool:
 
-        async def look(agent: AgentConfig) -> str:
-            try:
-                notes[agent.name] = await pool.check(agent)
-                probed[agent.name] = await known_protocol(agent, pool)
-            except FlatfieldError as error:
-                return str(error)
-            return ""
+    async def look(agent: AgentConfig) -> str:
+        try:
+            notes[agent.name] = await pool.check(agent)
+            probed[agent.name] = await known_protocol(agent, pool)
+        except FlatfieldError as error:
+            return str(error)
+        return ""
 
-        reasons = await asyncio.gather(*(look(agent) for agent in project.roster))
+    reasons = await asyncio.gather(*(look(agent) for agent in project.roster))
     own: list[Examined] = []
     shipped: dict[str, dict[str, str]] = {}
     for agent, reason in zip(project.roster, reasons, strict=True):
@@ -273,7 +273,7 @@ async def _agents(project: Project, services: Services) -> tuple[Examined, ...]:
         elif reason:
             own.append(Examined(part=f"agent {agent.name}", state="missing", found="not ready", fix=reason))
         else:
-            found, fix = _calling(agent, probed[agent.name], services.environ)
+            found, fix = _calling(agent, probed[agent.name], pool.services.environ)
             told = "; ".join(filter(None, (notes[agent.name] or "ready", found)))
             own.append(Examined(part=f"agent {agent.name}", state="ok", found=told, fix=fix))
     return (*own, *(_shipped(provider, found) for provider, found in shipped.items()))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,36 +20,34 @@ from flatfield.agent.files.guarding import Protection, check_workspace
 from flatfield.agent.files.searching import remember_all
 from flatfield.agent.files.shielding import alone
 from flatfield.agent.files.stamping import Looks
-from flatfield.agent.provider_pool import ProviderPool
 from flatfield.agent.tools.run_command import run_shielded
 from flatfield.agent.workspace import SANDBOX_ROOT
 from flatfield.errors import FlatfieldError, NotReady
-from flatfield.http.services import Kept, Services
-from flatfield.http.transport import open_session
-from flatfield.machine.models import cache_folder
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.machine.sandbox.ownership import journal_of, settle
 from flatfield.records import Evaluation, Event, Run, Task, TrialPlan
 from flatfield.runs.order import new_run_id, versions
 from flatfield.runs.probing import Probing, with_protocol
-from flatfield.runs.traffic.lanes import Lanes, limit_agents, shared_devices
+from flatfield.runs.traffic.lanes import limit_agents
 from flatfield.runs.trial import Assignment, Ground, TrialWork, needs_sandbox, tool_names
-from flatfield.scoring.prices.pricing import Prices
-from flatfield.tasks.access import is_code, nobody
+from flatfield.runs.world import open_world
+from flatfield.tasks.access import is_code
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from flatfield.agent.files.changed import Beside, CodeWitness
-    from flatfield.clock import Clock
+    from flatfield.agent.provider_pool import ProviderPool
+    from flatfield.http.services import Kept
     from flatfield.machine.protocols import Sandbox
-    from flatfield.records import AgentConfig, LaneLimits, Limits, TrialRecord
+    from flatfield.records import AgentConfig, Limits, TrialRecord
     from flatfield.runs.store.underway import Underway
+    from flatfield.runs.traffic.lanes import Lanes
     from flatfield.runs.traffic.servers import Gate
-    from flatfield.tasks.access import Access
+    from flatfield.runs.world import Outside
     from flatfield.tasks.ledger import Ledger
 
 
@@ -127,25 +125,20 @@ PROMPT = "prompt"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
-    """What a single agent is run with: time, environment variables, prices, who is told, and the run that it is of.
+    """What a single agent is run with, who is told, and the run that it is of.
 
-    `lanes` are the limits that the user sets to servers, by host or provider; `traffic` is what agents of one event
-    loop ask servers through together, None: this one is alone. `access` decides what may run and be sent keys, and
-    remembers the code that the agent writes. `allow` are paths and globs that the user opened, relative to the
+    `outside.access` also remembers the code that the agent writes. `traffic` is what agents of one event loop ask
+    servers through together, None: this one is alone. `allow` are paths and globs that the user opened, relative to the
     workspace or absolute; `config` is the flatfield.toml in force, `homes` are the folders beside whose `agents/`
     agents are read. `underway` keeps what finished turns used, where the record is to be stored. `kept` is what may go
     on running for later prompts of this process. `places` are for those who work at once (`Lanes.jobs` of `traffic`):
     who waits for a lane takes none; None: there is no end of them. `beside` tells agents that work in one folder apart.
     """
 
-    clock: Clock
-    environ: Mapping[str, str]
+    outside: Outside
     observe: Callable[[Event], None]
-    prices: Prices = field(default_factory=Prices)
     run: str = ""
-    lanes: Mapping[str, LaneLimits] = field(default_factory=dict)
     traffic: Lanes | None = None
-    access: Access = field(default_factory=nobody)
     allow: tuple[str, ...] = ()
     config: Path | None = None
     homes: tuple[Path, ...] = ()
@@ -197,12 +190,15 @@ async def run_here(
     """
     check_workspace(folder, around.allow)
     protection = _protection(folder, around)
-    async with AsyncExitStack() as stack:
-        lanes, pool = await _open(stack, around)
+
+    def tell(text: str) -> None:
+        around.observe(Event(kind="note", text=text))
+
+    async with open_world(around.outside, tell, traffic=around.traffic, kept=around.kept) as world:
+        lanes, pool = world.lanes, world.pool
         said = await pool.check(agent)
-        limit_agents(lanes, pool, (agent,), around.lanes)
-        probing = Probing(pool=pool, lanes=lanes, tell=lambda text: around.observe(Event(kind="note", text=text)))
-        agent, _ = await with_protocol(agent, probing)
+        limit_agents(lanes, pool, (agent,), around.outside.lane_limits)
+        agent, _ = await with_protocol(agent, Probing(pool=pool, lanes=lanes, tell=tell))
         assignment = replace(_assignment(prompt, agent, limits, around.run), earlier=earlier)
         commanding = tuple(filter(needs_sandbox, tool_names(agent, assignment.task)))
         sandbox = await _sandbox(protection, commanding) if commanding else None
@@ -230,19 +226,20 @@ async def _place(around: Surroundings) -> AsyncIterator[float]:
     if around.places is None:
         yield 0.0
         return
-    asked = around.clock.now()
+    asked = around.outside.clock.now()
     text = "waiting: as many agents are at work as may be at once"
     await around.places.enter(lambda: around.observe(Event(kind="waiting", text=text)))
     try:
-        yield around.clock.now() - asked
+        yield around.outside.clock.now() - asked
     finally:
         around.places.leave()
 
 
 def _protection(folder: Path, around: Surroundings) -> Protection:
     protection = Protection(folder, allow=around.allow, config=around.config, homes=around.homes)
-    if around.access.ledger.path is not None:
-        protection.claim_place(around.access.ledger.path.parent, "it is flatfield's own: it says what you trust")
+    ledger = around.outside.access.ledger
+    if ledger.path is not None:
+        protection.claim_place(ledger.path.parent, "it is flatfield's own: it says what you trust")
     return protection
 
 
@@ -261,13 +258,13 @@ def _assignment(prompt: str, agent: AgentConfig, limits: Limits, run: str) -> As
 def _ground(pool: ProviderPool, folder: Path, sandbox: Sandbox | None, around: Surroundings) -> Ground:
     return Ground(
         pool=pool,
-        prices=around.prices,
-        clock=around.clock,
+        prices=around.outside.prices,
+        clock=around.outside.clock,
         scratch=folder,
         sandbox=sandbox,
         sandbox_reason="",
         observe=around.observe,
-        access=around.access,
+        access=around.outside.access,
         underway=around.underway,
     )
 
@@ -278,7 +275,7 @@ async def _worked(
     """The agent's work in the folder, with all that it writes collected, and the code among it remembered."""
     await asyncio.to_thread(_look, protection)
     root = protection.root
-    changed = Changed(Remembering(root, around.access.ledger, around.observe), around.beside, str(root))
+    changed = Changed(Remembering(root, around.outside.access.ledger, around.observe), around.beside, str(root))
     names = (SANDBOX_ROOT,) if sandbox else ()
     with ConfinedFiles(root, names=names, protection=protection, changed=changed) as files:
         unseen = ProgramAtWork(files) if runs_code(assignment.agent) else None
@@ -321,25 +318,3 @@ async def _sandbox(protection: Protection, tools: Sequence[str]) -> Sandbox:
     except NotReady as error:
         raise NotReady(f"the agent's tools name {tools[0]}, and commands cannot be run safely here: {error}") from None
     return sandbox
-
-
-async def _open(stack: AsyncExitStack, around: Surroundings) -> tuple[Lanes, ProviderPool]:
-    """What the agent is run through, until the stack is closed."""
-    clock, cache = around.clock, cache_folder(around.environ)
-
-    def tell(text: str) -> None:
-        around.observe(Event(kind="note", text=text))
-
-    devices = stack.enter_context(shared_devices(cache, clock, tell))
-    lanes = (around.traffic or Lanes(clock)).with_devices(devices)
-    session = await stack.enter_async_context(open_session(clock, around.environ))
-    services = Services(
-        session=session,
-        clock=clock,
-        environ=around.environ,
-        cache=cache,
-        pressure=lanes,
-        access=around.access,
-        kept=around.kept,
-    )
-    return lanes, await stack.enter_async_context(ProviderPool(services))

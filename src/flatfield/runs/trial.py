@@ -27,7 +27,7 @@ from flatfield.machine.sandbox.ownership import adopt
 from flatfield.records import Event, Failure, Limits, TrialRecord, Turn
 from flatfield.runs.store.underway import LOST, Begun
 from flatfield.runs.store.writer import to_the_end, whatever_comes
-from flatfield.runs.totals import queue_seconds, sums
+from flatfield.runs.totals import queue_seconds, with_sums
 from flatfield.runs.traffic.lanes import verify_quietly
 from flatfield.runs.witness import with_testimony
 from flatfield.scoring.fairness.conditions import turn_conditions
@@ -366,7 +366,7 @@ class TrialWork:
         assignment = self._assignment
         outcome = self._outcome or Outcome(stop="cancelled" if failure and failure.kind == "interrupted" else "error")
         wall_seconds = self._ground.clock.now() - self._started if self._wall_seconds is None else self._wall_seconds
-        return TrialRecord(
+        record = TrialRecord(
             run=assignment.plan.run,
             agent=assignment.plan.agent,
             task=assignment.plan.task,
@@ -386,8 +386,8 @@ class TrialWork:
             priced=self._ground.prices.described_turns(assignment.agent, outcome.turns),
             attempt=self._attempt,
             continues=assignment.earlier[-1].id if assignment.earlier else "",
-            **sums(outcome, assignment.agent.usd_per_hour),
         )
+        return with_sums(record, outcome, assignment.agent.usd_per_hour)
 
 
 def _notes(outcome: Outcome) -> Iterator[str]:

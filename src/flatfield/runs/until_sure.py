@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from flatfield.records import Event, Run, RunResult, TrialPlan
+from flatfield.records import Event, Round, Run, RunResult, TrialPlan
 from flatfield.runs.order import how_often, plan, roster
 from flatfield.runs.scheduler import Summary
 from flatfield.scoring.certainty.door import study_trials
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 MAX_REPEATS = 30
 UNSETTLED = frozenset({"open", "out of reach", "at the most repeats"})
 """How a pair stands that is neither told apart nor shown to be worth no more."""
-ROUND, ENDED = "round ", "until sure: "
-"""How the notes begin that a run keeps of what was decided."""
 CAVEAT = (
     "its repeats were added by what was seen: the chance of a wrong order was shared out over all looks, but the other "
     "intervals and probabilities here are as if the repeats had been fixed beforehand, and so a little too sure"
@@ -118,14 +116,20 @@ def next_step(result: RunResult, max_repeats: int = MAX_REPEATS, *, ended: str =
     known = {trial.id for trial in plan(run)}
     trials = tuple(trial for trial in plan(more) if trial.id not in known)
     if trials:
-        number = sum(note.startswith(ROUND) for note in run.notes) + 1
-        open_pairs = ", ".join(_undecided(pair) for pair in order.pairs if pair.standing == "open")
-        said: tuple[str, ...] = (f"{ROUND}{number}: {open_pairs}: {len(trials)} more trials",)
-        return Step(run=structs.replace(more, notes=(*run.notes, *said)), trials=trials, said=said)
-    said = (f"{ENDED}{'; '.join(_ending(order, max_repeats, ended))}",)
-    before = tuple(note for note in run.notes if not note.startswith(ENDED))
-    caveat = (f"{ENDED}{CAVEAT}",) if run.added else ()
-    return Step(run=structs.replace(run, notes=(*before, *said, *caveat)), said=said)
+        return _another_round(more, trials, [pair for pair in order.pairs if pair.standing == "open"])
+    said = f"until sure: {'; '.join(_ending(order, max_repeats, ended))}"
+    all_said = (said, f"until sure: {CAVEAT}") if run.added else (said,)
+    before = tuple(note for note in run.notes if note not in run.rounds_ended)
+    return Step(run=structs.replace(run, notes=(*before, *all_said), rounds_ended=all_said), said=(said,))
+
+
+def _another_round(run: Run, trials: tuple[TrialPlan, ...], open_pairs: Sequence[Pair]) -> Step:
+    """The run with a round of these trials, which are of its plan already."""
+    pairs = ", ".join(map(_undecided, open_pairs))
+    said = f"round {len(run.rounds) + 1}: {pairs}: {len(trials)} more trials"
+    this = Round(trials=len(trials), open_pairs=tuple((pair.first, pair.second) for pair in open_pairs))
+    now = structs.replace(run, notes=(*run.notes, said), rounds=(*run.rounds, this))
+    return Step(run=now, trials=trials, said=(said,))
 
 
 def _wanted(run: Run, order: Order, max_repeats: int) -> dict[tuple[str, str], int]:

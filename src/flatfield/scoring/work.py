@@ -10,22 +10,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flatfield.records import Anchors
+from flatfield.scoring import scales
 from flatfield.scoring.performance import Figures  # noqa: TC001 - msgspec resolves annotations at runtime
-from flatfield.scoring.scales import (
-    HOLDS,
-    LEAST_USD,
-    SPREAD,
-    Measure,
-    absolute_position,
-    mean,
-    relative_position,
-    score_at,
-)
 
 if TYPE_CHECKING:
     from flatfield.records import Run
 
-MEASURES: tuple[Measure, ...] = ("speed", "cost")
+MEASURES: tuple[scales.Measure, ...] = ("speed", "cost")
 Scores = tuple[float | None, float | None, float | None]
 """Performance, speed and cost of one agent on one task; None where not measured."""
 
@@ -36,7 +27,7 @@ class Scales(Struct, frozen=True, kw_only=True):
     frozen: Mapping[tuple[str, str], Anchors]
     targets: Mapping[tuple[str, str], float] = {}
 
-    def of(self, task: str, measure: Measure, entries: Mapping[str, Sequence[Figures]]) -> Anchors | None:
+    def of(self, task: str, measure: scales.Measure, entries: Mapping[str, Sequence[Figures]]) -> Anchors | None:
         """The frozen ends of the task's scale, else those that the ranked agents' trials set."""
         target = self.targets.get((task, measure))
         kept = self.frozen.get((task, measure))
@@ -54,14 +45,14 @@ def scales_of(run: Run, anchors: Sequence[Anchors]) -> Scales:
     return Scales(frozen={(item.task, item.measure): item for item in anchors}, targets=targets)
 
 
-def amounts(figures: Sequence[Figures], measure: Measure) -> tuple[list[float], list[float]]:
+def amounts(figures: Sequence[Figures], measure: scales.Measure) -> tuple[list[float], list[float]]:
     """Seconds or dollars of each trial where they are known, and the scores of the same trials."""
     pairs = [(f.seconds if measure == "speed" else f.usd, f.score) for f in figures]
     known = [(amount, score) for amount, score in pairs if amount is not None]
     return [amount for amount, _ in known], [score for _, score in known]
 
 
-def per_work(figures: Sequence[Figures], measure: Measure) -> float | None:
+def per_work(figures: Sequence[Figures], measure: scales.Measure) -> float | None:
     """Active seconds (dollars) of all trials over the sum of their scores.
 
     A trial whose price is not known counts as dear as the others are on average: so neither its work comes free, nor is
@@ -77,7 +68,7 @@ def per_work(figures: Sequence[Figures], measure: Measure) -> float | None:
 
 
 def find_anchors(
-    task: str, measure: Measure, entries: Mapping[str, Sequence[Figures]], target: float | None = None
+    task: str, measure: scales.Measure, entries: Mapping[str, Sequence[Figures]], target: float | None = None
 ) -> Anchors | None:
     """Best and worst amount per work done among ranked agents (`entries`: their trials of this task).
 
@@ -94,7 +85,7 @@ def find_anchors(
     (best, best_agent), (worst, worst_agent) = ranked[0], ranked[-1]
     priced = [(amount, agent) for amount, agent in ranked if amount > 0.0]
     if best <= 0.0 and len(priced) > 1:
-        best, best_agent = min(priced[0], (worst / SPREAD, worst_agent))
+        best, best_agent = min(priced[0], (worst / scales.SPREAD, worst_agent))
     return Anchors(
         task=task,
         measure=measure,
@@ -108,16 +99,16 @@ def find_anchors(
 
 def holds(figures: Sequence[Figures]) -> bool:
     """Whether trials, at least one, are C or better on average."""
-    return mean(f.score for f in figures) >= HOLDS
+    return scales.mean(f.score for f in figures) >= scales.HOLDS
 
 
 def task_scores(
-    entries: Mapping[str, Sequence[Figures]], anchors: Mapping[Measure, Anchors | None]
+    entries: Mapping[str, Sequence[Figures]], anchors: Mapping[scales.Measure, Anchors | None]
 ) -> dict[str, Scores]:
     """Each agent's three scores on one task, on the relative scale between the given anchors."""
     return {
         agent: (
-            mean(f.score for f in figures) if figures else None,
+            scales.mean(f.score for f in figures) if figures else None,
             relative_score(per_work(figures, "speed"), anchors.get("speed")),
             relative_score(per_work(figures, "cost"), anchors.get("cost")),
         )
@@ -130,10 +121,10 @@ def place(amount: float, anchors: Anchors) -> float | None:
 
     On the task's target where the scale says nothing of it, None where there is none.
     """
-    if anchors.measure == "cost" and amount < LEAST_USD:
+    if anchors.measure == "cost" and amount < scales.LEAST_USD:
         return 0.0
-    found = relative_position(amount, anchors.best, anchors.worst)
-    return absolute_position(amount, anchors.target) if found is None and anchors.target is not None else found
+    found = scales.relative_position(amount, anchors.best, anchors.worst)
+    return scales.absolute_position(amount, anchors.target) if found is None and anchors.target is not None else found
 
 
 def relative_score(amount: float | None, anchors: Anchors | None) -> float | None:
@@ -143,9 +134,9 @@ def relative_score(amount: float | None, anchors: Anchors | None) -> float | Non
     if amount is None or anchors is None:
         return None
     position = place(amount, anchors)
-    return None if position is None else score_at(position)
+    return None if position is None else scales.score_at(position)
 
 
-def _sorted(entries: Mapping[str, Sequence[Figures]], measure: Measure) -> list[tuple[float, str]]:
+def _sorted(entries: Mapping[str, Sequence[Figures]], measure: scales.Measure) -> list[tuple[float, str]]:
     found = ((per_work(figures, measure), agent) for agent, figures in entries.items())
     return sorted((amount, agent) for amount, agent in found if amount is not None and math.isfinite(amount))

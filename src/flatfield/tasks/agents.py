@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from flatfield import plugins
-from flatfield.errors import InvalidFiles, NotFound, Step
+from flatfield.errors import InvalidFiles, NotFound, Remedy
 from flatfield.records import AgentConfig
 from flatfield.tasks import source
 from flatfield.tasks.near_names import did_you_mean
@@ -294,7 +294,7 @@ def listed(roster: Sequence[AgentConfig]) -> tuple[str, ...]:
     shipped = len(roster) - len(own)
     if not shipped:
         return (", ".join(own) or "none",)
-    return (", ".join([*own, f"{shipped} that flatfield brings along"]), " (see: ", Step.LIST_AGENTS, ")")
+    return (", ".join([*own, f"{shipped} that flatfield brings along"]), " (see: ", Remedy.LIST_AGENTS, ")")
 
 
 def _select(item: str, roster: Sequence[AgentConfig], writer: str) -> Iterator[AgentConfig]:

@@ -7,13 +7,10 @@ clean environment and a time limit.
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -21,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from flatfield.children.starting import with_mark
+from flatfield.children.running import Start, run_process_blocking
 from flatfield.errors import FlatfieldError, InvalidFiles
 from flatfield.records import Mistake
 from flatfield.tasks import digest, frontmatter
@@ -263,28 +260,13 @@ def _call(maker: _Maker, seed: int, folder: Path) -> dict[str, Any]:
     paths = [str(maker.lop.parent), str(maker.lop.parent.parent)]
     job = {"file": str(maker.file), "function": maker.function, "seed": seed, "folder": str(folder), "paths": paths}
     command = [sys.executable, "-P", "-B", str(_CHILD)]
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=with_mark(_ENVIRONMENT),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as child:
-        try:
-            out, err = child.communicate(json.dumps(job).encode(), timeout=TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            out, err = b"", b""
-        finally:
-            # What the function itself started goes too.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)
+    start = Start(environ=_ENVIRONMENT, cwd=folder, given=json.dumps(job).encode())
+    ran = run_process_blocking(command, start, seconds=TIMEOUT_SECONDS)
     try:
-        outcome = json.loads(out)
+        outcome = json.loads(ran.printed)
     except ValueError:
-        took = child.returncode == -signal.SIGKILL
-        ending = f"took more than {TIMEOUT_SECONDS:g} seconds" if took else f"ended its process: {_last(err)}"
+        late = f"took more than {TIMEOUT_SECONDS:g} seconds"
+        ending = late if ran.exit_code is None else f"ended its process: {_last(ran.complained)}"
         outcome = {"problem": f"{maker.function} {ending}", "line": 1}
     if "problem" in outcome:
         fix = f"correct it: it makes the task with seed {seed}"
@@ -294,8 +276,8 @@ def _call(maker: _Maker, seed: int, folder: Path) -> dict[str, Any]:
     return values
 
 
-def _last(output: bytes) -> str:
-    lines = output.decode(errors="replace").strip().splitlines()
+def _last(output: str) -> str:
+    lines = output.strip().splitlines()
     return lines[-1] if lines else "it said nothing"
 
 

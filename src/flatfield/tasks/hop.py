@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from flatfield.records import Evaluation, Limits
+from flatfield.records import Evaluation, LimitChanges, Limits
 from flatfield.tasks import frontmatter, markdown, source
 
 if TYPE_CHECKING:
@@ -20,8 +18,13 @@ if TYPE_CHECKING:
 
 def limits_for(task: Task, evaluation: Evaluation) -> Limits:
     """The task's limits, with those that the HOP sets in their place: a HOP says how all its tasks are run."""
-    known = {name: value for name, value in evaluation.limits.items() if name in Limits.__struct_fields__}
-    return replace(task.limits, **known)
+    own, theirs = task.limits, evaluation.limits
+    return Limits(
+        turns=own.turns if theirs.turns is None else theirs.turns,
+        seconds=own.seconds if theirs.seconds is None else theirs.seconds,
+        output_tokens=own.output_tokens if theirs.output_tokens is None else theirs.output_tokens,
+        cost_usd=own.cost_usd if theirs.cost_usd is None else theirs.cost_usd,
+    )
 
 
 ARGUMENTS = "$ARGUMENTS"
@@ -54,8 +57,7 @@ def has_own_key(text: str) -> bool:
 
 def says_how(evaluation: Evaluation) -> bool:
     """Whether a HOP says anything of how to evaluate; a command that only takes `$ARGUMENTS` says nothing."""
-    named = {name: getattr(evaluation, name) for name in ("title", "path", "body")}
-    return evaluation != Evaluation(**named)
+    return evaluation != Evaluation(title=evaluation.title, path=evaluation.path, body=evaluation.body)
 
 
 def read_evaluation(path: Path) -> Evaluation:
@@ -82,7 +84,7 @@ _READERS: dict[str, source.Reader] = {
     "repeats": source.integer(1),
     "seed": source.integer(0),
     "jobs": source.integer(1),
-    "limits": source.nested(source.LIMITS),
+    "limits": source.nested(source.LIMITS, LimitChanges),
     "budget_usd": source.number(above=0),
     "budget_ignores": source.texts(single=True),
     "budget_seconds": source.number(above=0),

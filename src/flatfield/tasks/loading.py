@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from flatfield.errors import InvalidFiles, NotFound, Step
+from flatfield.errors import InvalidFiles, NotFound, Remedy
 from flatfield.records import Evaluation, Mistake, Task
 from flatfield.tasks import hop, lop, source
 from flatfield.tasks.access import nobody
@@ -83,7 +83,7 @@ def load(
     for argument in arguments:
         _find(argument, reading)
     if reading.missing:
-        helps = ("; what there is: `", Step.LIST_TASKS, "`") if reading.astray else ()
+        helps = ("; what there is: `", Remedy.LIST_TASKS, "`") if reading.astray else ()
         raise NotFound("\n".join(reading.missing), *helps)
     texts = {path: text for path in reading.named if (text := _text(path, reading)) is not None}
     evaluation = _one_evaluation(reading, asks_how=asks_how)

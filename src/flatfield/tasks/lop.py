@@ -6,13 +6,14 @@ import os
 import re
 import unicodedata
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct, field
 
 from flatfield import plugins
 from flatfield.errors import NotFound
-from flatfield.records import Limits, Targets, Task
+from flatfield.records import Limits, Sabotage, SolutionStep, Targets, Task, VerifierSpec
 from flatfield.tasks import digest, frontmatter, generating, markdown, solution, source, verify
 from flatfield.tasks.access import is_broad, nobody, project_of
 from flatfield.tasks.cache import cache_folder
@@ -121,13 +122,13 @@ def _read(path: Path, data: bytes, text: str, home: Path | None = None) -> Task:
     _check_sections(prompt, agents, plain=plain, found=found)
     found.settle()
     try:
-        whole = digest.of_task(data, path.parent, given["named"])
+        whole = digest.of_task(data, path.parent, given.named)
     except OSError as error:
         raise NotFound(f"{error.filename}, which {path} names, cannot be read: {error.strerror}") from None
     value = prompt.variables["PROMPT"].value
     return Task(
-        id=given.get("id") or generating.default_id(path),
-        title=given.get("title") or prompt.title or path.stem,
+        id=given.id or generating.default_id(path),
+        title=given.title or prompt.title or path.stem,
         prompt=value or "",
         path=str(path.absolute()),
         digest=whole,
@@ -136,7 +137,18 @@ def _read(path: Path, data: bytes, text: str, home: Path | None = None) -> Task:
         agents=agents,
         expected=prompt.text("Expected Output"),
         rubric=prompt.text("Grading rubric"),
-        **given["fields"],
+        level=given.level,
+        tags=given.tags,
+        workspace=given.workspace,
+        files=given.files,
+        packages=given.packages,
+        tools=given.tools,
+        limits=given.limits,
+        targets=given.targets,
+        repeats=given.repeats,
+        verifiers=given.verifiers,
+        solution=given.solution,
+        sabotages=given.sabotages,
     )
 
 
@@ -200,8 +212,27 @@ def _check_sections(prompt: Prompt, agents: tuple[str, ...], *, plain: bool, fou
         found.add(line, "`## Agents` names no agent", "write lines `@agent-NAME PROMPT`, each on its own")
 
 
-def _front_matter(matter: Node, path: Path, found: Findings, home: Path | None) -> dict[str, Any]:
-    """`id`, `title`, the Task's other fields under "fields", and under "named" what the LOP names on disk."""
+class _Matter(Struct, frozen=True, kw_only=True):
+    """What a front matter says of its task, and what it names on disk; `title` "" and `id` "" where it says none."""
+
+    named: tuple[Path, ...]
+    verifiers: tuple[VerifierSpec, ...]
+    solution: tuple[SolutionStep, ...]
+    sabotages: tuple[Sabotage, ...]
+    id: str = ""
+    title: str = ""
+    level: int | None = None
+    tags: tuple[str, ...] = ()
+    workspace: str | None = None
+    packages: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    tools: tuple[str, ...] | None = None
+    limits: Limits = field(default_factory=Limits)
+    targets: Targets = field(default_factory=Targets)
+    repeats: int | None = None
+
+
+def _front_matter(matter: Node, path: Path, found: Findings, home: Path | None) -> _Matter:
     folder = path.parent
     readers = {**_READERS, "workspace": _workspace(path, home), "packages": _packages(path)}
     given = source.read_map(matter, readers, found, what="the front matter")
@@ -210,16 +241,9 @@ def _front_matter(matter: Node, path: Path, found: Findings, home: Path | None) 
     steps = solution.read_solution(given.pop("solution", None), folder, allowed, found)
     base = solution.Base(solution=steps, verifiers=verifiers, allowed=allowed, folder=folder)
     spoiled = solution.read_sabotages(given.pop("sabotages", None), base, found)
-    named = [*verify.named_paths(verifiers, folder), *steps.folders, *spoiled.folders]
-    if "workspace" in given:
-        named.append(Path(given["workspace"]))
-    if "packages" in given:
-        named.append(Path(given["packages"]))
-    result: dict[str, Any] = {"named": named, "id": given.pop("id", None), "title": given.pop("title", None)}
-    given["limits"] = Limits(**given.get("limits", {}))
-    given["targets"] = Targets(**given.get("targets", {}))
-    result["fields"] = {**given, "verifiers": verifiers, "solution": steps.steps, "sabotages": spoiled.items}
-    return result
+    named = (*verify.named_paths(verifiers, folder), *steps.folders, *spoiled.folders)
+    beside = tuple(Path(given[key]) for key in ("workspace", "packages") if key in given)
+    return _Matter(named=(*named, *beside), verifiers=verifiers, solution=steps.steps, sabotages=spoiled.items, **given)
 
 
 def _id(node: Node, name: str, found: Findings) -> str | None:
@@ -308,8 +332,8 @@ _READERS: dict[str, source.Reader] = {
     "packages": _kept,
     "files": _files,
     "tools": source.tools,
-    "limits": source.nested(source.LIMITS),
-    "targets": source.nested({"seconds": source.number(above=0), "cost_usd": source.number(above=0)}),
+    "limits": source.nested(source.LIMITS, Limits),
+    "targets": source.nested({"seconds": source.number(above=0), "cost_usd": source.number(above=0)}, Targets),
     "repeats": source.integer(1),
     "verify": _kept,
     "solution": _kept,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from msgspec import Struct
+
 
 # What a letter of any script is, with its marks: names of agents and tasks are made of them.
 
@@ -367,11 +369,11 @@ def texts(*, single: bool = False, empty: bool = True) -> Reader:
     return read
 
 
-def nested(readers: Mapping[str, Reader]) -> Reader:
-    """A map whose entries have readers of their own."""
+def nested(readers: Mapping[str, Reader], kind: type[Struct]) -> Reader:
+    """A map whose entries have readers of their own, and are the fields of a record."""
 
-    def read(node: Node, name: str, found: Findings) -> dict[str, Any] | None:
-        return read_map(node, readers, found, what=name) or None
+    def read(node: Node, name: str, found: Findings) -> Struct:
+        return kind(**read_map(node, readers, found, what=name))
 
     return read
 

@@ -117,6 +117,9 @@ def _valid(kind: str, item: Node, folder: Path, found: Findings) -> bool:
     except ImportError as error:
         found.add(line, f"the verifier `{kind}` cannot be loaded: {error}", "install what it needs")
         return False
+    if lacking := _unfinished(module):
+        found.add(line, f"the verifier `{kind}` {lacking}", "correct its file")
+        return False
     options, sentence = _options(module, plain(node))
     if sentence:
         before = len(found.mistakes)
@@ -131,11 +134,29 @@ def _valid(kind: str, item: Node, folder: Path, found: Findings) -> bool:
     return problem is None
 
 
+def read_options(module: ModuleType, value: object) -> Any:  # noqa: ANN401 - each verifier has its own Options
+    """A verifier's Options; `value` is what stands below its name.
+
+    Raises:
+        ValueError: one sentence with what is wrong; it may go on with `; ` and what would be right.
+    """
+    if hasattr(module, "parse"):
+        return module.parse(value)
+    known = [field.encode_name for field in msgspec.structs.fields(module.Options)]
+    if not isinstance(value, dict):
+        raise ValueError(f"it takes a map; {_example(module)}")  # noqa: TRY004 - as `parse` raises
+    if unknown := next((key for key in value if key not in known), None):
+        raise ValueError(f"it has no option `{unknown}`; {_example(module)}")
+    try:
+        return msgspec.convert(value, module.Options)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
+
+
 def _options(module: ModuleType, value: object) -> tuple[Any, str]:
     """The verifier's Options, or the sentence it has against the value."""
-    parse = getattr(module, "parse", None)
     try:
-        return (parse(value) if parse else msgspec.convert(value, module.Options)), ""
+        return read_options(module, value), ""
     except (ValueError, msgspec.ValidationError) as error:
         return None, str(error)
 
@@ -163,6 +184,15 @@ def _sentence(kind: str, sentence: str, line: int, otherwise: str, found: Findin
     """Note a verifier's own sentence, `what is wrong; what would be right`."""
     problem, _, fix = sentence.partition("; ")
     found.add(line, problem if f"`{kind}" in problem else f"`{kind}`: {problem}", fix or otherwise)
+
+
+def _unfinished(module: ModuleType) -> str:
+    """What a verifier's file lacks."""
+    options = getattr(module, "Options", None)
+    if not (isinstance(options, type) and issubclass(options, msgspec.Struct)):
+        return "has no `Options`, a msgspec.Struct of what may stand below its name"
+    has_door = callable(getattr(module, "verify", None)) or callable(getattr(module, "create", None))
+    return "" if has_door else "has neither `verify(trial, files, options)` nor `create(options)`"
 
 
 def _example(module: ModuleType) -> str:

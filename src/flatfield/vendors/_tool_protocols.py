@@ -11,7 +11,7 @@ from msgspec import Struct, field, structs
 
 from flatfield import json_text
 from flatfield.http.secrecy import shown_url
-from flatfield.records import AgentConfig, DeviceWork, Finish, Sent, Task, ToolCall, ToolSpec, Turn, Usage
+from flatfield.records import AgentConfig, Reply, Sent, Task, ToolCall, ToolSpec, Turn
 from flatfield.signatures import signature
 from flatfield.vendors._text_calls import read_calls
 
@@ -50,24 +50,6 @@ class Opening(Struct, frozen=True, kw_only=True):
     is_probe: bool = False
     earlier: tuple[Turn, ...] = ()
     later: tuple[Later, ...] = ()
-
-
-class Told(Struct, frozen=True, kw_only=True):
-    """What a reply says; `service_tier` and `answered_by` "" where it does not say. `paused`: the turn goes on.
-
-    `device`: what the server says that it took on its device, where it says so.
-    """
-
-    text: str
-    calls: tuple[ToolCall, ...]
-    finish: Finish
-    usage: Usage | None
-    reasoning: str = ""
-    service_tier: str = ""
-    answered_by: str = ""
-    reported_cost_usd: float | None = None
-    paused: bool = False
-    device: DeviceWork | None = None
 
 
 # The `json` tool protocol: tools for models without native tool calling, as one constrained JSON object a turn.
@@ -210,19 +192,19 @@ class CallsInText:
             return None
         return "\n\n".join((*(f"{each.name} returned:\n{each.text}" for each in results), GO_ON))
 
-    def read(self, told: Told, turn: int) -> Told:
+    def read(self, reply: Reply, turn: int) -> Reply:
         """What a whole reply says, with the calls that its text holds."""
         self._were_text = False
-        if told.finish != "stop" or told.paused:
-            return told
+        if reply.finish != "stop":
+            return reply
         if self._json:
-            text, calls = parse(told.text, turn)
-            return structs.replace(told, text=text, calls=calls)
-        if self._text and not told.calls:
-            calls = read_calls(told.text, self._tools, turn)
+            text, calls = parse(reply.text, turn)
+            return structs.replace(reply, text=text, calls=calls)
+        if self._text and not reply.calls:
+            calls = read_calls(reply.text, self._tools, turn)
             self._were_text = bool(calls)
-            return structs.replace(told, calls=calls)
-        return told
+            return structs.replace(reply, calls=calls)
+        return reply
 
 
 # What every request of a conversation says, as records and the fairness manifest show it.

@@ -60,7 +60,6 @@ from flatfield.vendors._tool_protocols import (
     Later,
     Opening,
     Settings,
-    Told,
     digest,
     held_schema,
     native_tools,
@@ -95,7 +94,6 @@ __all__ = [
     "Provider",
     "Settings",
     "Talk",
-    "Told",
     "Traits",
     "answered",
     "api_key",
@@ -255,11 +253,14 @@ class Dialect(Protocol):
         """Add the results of the last reply's calls, at least one."""
         ...
 
-    def take(self, exchange: Exchange[Any], cap_tokens: int, turn: int) -> Told:
-        """Keep what the model sent as it must go back, and say what it means; `turn` counts from 1."""
+    def take(self, exchange: Exchange[Any], cap_tokens: int, turn: int) -> Reply:
+        """Keep what the model sent as it must go back, and say what it means; `turn` counts from 1.
+
+        Of the reply's `request` it states which model answered and at which tier; what the exchange took is filled in.
+        """
         ...
 
-    def meant(self, error: ProviderError) -> ProviderError | Told | None:
+    def meant(self, error: ProviderError) -> ProviderError | Reply | None:
         """What a failed request means: the error, perhaps of another kind or with its fix; what the model told by it.
 
         None: the dialect has learned from it how the server wants the request, which is to be made again.
@@ -281,8 +282,7 @@ class Talk:
     async def turn(self, results: Sequence[ToolResult], budget: TurnBudget) -> Reply:
         """Send the results and read the reply; see `Conversation.turn`."""
         self.begin(results)
-        reply, _ = await self.ask(budget)
-        return reply
+        return await self.ask(budget)
 
     def begin(self, results: Sequence[ToolResult]) -> None:
         """Another turn begins, with the results of the last one's calls, and with a prompt that comes now."""
@@ -294,8 +294,8 @@ class Talk:
             self._dialect.say("\n\n".join(said))
         self._turns += 1
 
-    async def ask(self, budget: TurnBudget) -> tuple[Reply, Told]:
-        """One request, which is usually a whole turn; its reply, and what that said by itself."""
+    async def ask(self, budget: TurnBudget) -> Reply:
+        """One request, which is usually a whole turn, and its reply."""
         dialect, cap = self._dialect, self._dialect.cap_tokens(budget.output_tokens)
         refused: list[Leftover] = []
         while True:
@@ -320,12 +320,12 @@ class Talk:
                 if isinstance(meant, ProviderError):
                     raise meant.having(left) from None
                 if meant is not None:
-                    return _by_error(meant, left, sent), meant
+                    return _by_error(meant, left, sent)
                 refused.append(error.left)
-        told = _believed(dialect.take(exchange, cap, self._turns))
+        reply = _believed(dialect.take(exchange, cap, self._turns))
         if exchange.cut is None:
-            told = self._calls.read(told, self._turns)
-        return _after(refused, _reply(told, exchange, sent)), told
+            reply = self._calls.read(reply, self._turns)
+        return _after(refused, _with_exchange(reply, exchange, sent))
 
 
 def transport_to(url: str, services: Services) -> Transport:
@@ -345,20 +345,18 @@ def transport_to(url: str, services: Services) -> Transport:
 _CUTS: dict[str, Finish] = {"time": "time", "repeats": "repeats"}
 
 
-def _reply(told: Told, exchange: Exchange[Any], sent: Sent) -> Reply:
-    """The turn's reply: what it says, and what the exchange took."""
-    finish: Finish = told.finish
+def _with_exchange(reply: Reply, exchange: Exchange[Any], sent: Sent) -> Reply:
+    """What a turn's reply says, with what the exchange took."""
+    finish: Finish = reply.finish
     if exchange.cut is not None:
         finish = _CUTS.get(exchange.cut, "length")
-    elif told.calls and finish == "stop":
+    elif reply.calls and finish == "stop":
         finish = "tool_calls"
     # Where the API has counted the reply itself, that count stands alone.
-    abandoned = tuple(item for item in exchange.abandoned if told.usage is None or not item.kept)
-    return Reply(
-        text=told.text,
-        calls=told.calls,
+    abandoned = tuple(item for item in exchange.abandoned if reply.usage is None or not item.kept)
+    return structs.replace(
+        reply,
         finish=finish,
-        usage=told.usage,
         first_token_seconds=exchange.first_token_seconds,
         pieces=exchange.pieces,
         model_seconds=exchange.model_seconds,
@@ -367,23 +365,20 @@ def _reply(told: Told, exchange: Exchange[Any], sent: Sent) -> Reply:
         retry_seconds=exchange.retry_seconds,
         queue_seconds=exchange.queue_seconds,
         attempts=exchange.attempts,
-        reasoning=told.reasoning,
-        request=_served(sent, told),
-        reported_cost_usd=told.reported_cost_usd,
+        request=_served(sent, reply.request),
         abandoned=sum(not item.kept for item in abandoned),
         abandoned_usage=abandoned,
         wire=exchange.wire,
-        device=told.device,
     )
 
 
-def _believed(told: Told) -> Told:
+def _believed(reply: Reply) -> Reply:
     """Without counts that cannot be right (no prompt is of no tokens), with characters whole that came in halves."""
-    usage = told.usage
+    usage = reply.usage
     if usage is not None and not (usage.input_tokens or usage.output_tokens):
         usage = None
-    text, reasoning = json_text.halves_joined(told.text), json_text.halves_joined(told.reasoning)
-    return structs.replace(told, usage=usage, text=text, reasoning=reasoning)
+    text, reasoning = json_text.halves_joined(reply.text), json_text.halves_joined(reply.reasoning)
+    return structs.replace(reply, usage=usage, text=text, reasoning=reasoning)
 
 
 def _with(refused: Sequence[Leftover], left: Leftover) -> Leftover:
@@ -420,12 +415,10 @@ def _after(refused: Sequence[Leftover], reply: Reply) -> Reply:
     )
 
 
-def _by_error(told: Told, left: Leftover, sent: Sent) -> Reply:
+def _by_error(reply: Reply, left: Leftover, sent: Sent) -> Reply:
     """What came as an error is how the model's reply ended, with all that it took."""
-    return Reply(
-        text=told.text,
-        calls=told.calls,
-        finish=told.finish,
+    return structs.replace(
+        reply,
         retry_seconds=left.retry_seconds,
         queue_seconds=left.queue_seconds,
         attempts=max(1, len(left.wire)),
@@ -436,10 +429,11 @@ def _by_error(told: Told, left: Leftover, sent: Sent) -> Reply:
     )
 
 
-def _served(sent: Sent, told: Told) -> Sent:
-    if not told.service_tier and not told.answered_by:
+def _served(sent: Sent, by: Sent) -> Sent:
+    """A request as it was sent, with who says to have answered it, and at which tier."""
+    if not by.service_tier and not by.answered_by:
         return sent
-    return structs.replace(sent, service_tier=told.service_tier, answered_by=told.answered_by)
+    return structs.replace(sent, service_tier=by.service_tier, answered_by=by.answered_by)
 
 
 # ---------------------------------------------------------------------------- what readers and dialects share

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -30,7 +31,7 @@ from flatfield.records import ToolCall
 from flatfield.tasks.access import is_broad
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from flatfield.records import ToolResult
 
@@ -73,16 +74,21 @@ def write(root: Path, path: str, text: str = SECRET) -> Path:
     return place
 
 
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """An event loop for thousands of calls, each of which would else open one."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
 @pytest.fixture
-def tool(root: Path) -> Callable[..., ToolResult]:
+def tool(root: Path, runner: asyncio.Runner) -> Callable[..., ToolResult]:
     """Runs one tool call on the folder as it is, as `flatfield run` would."""
 
     def run(name: str, options: dict[str, object] | None = None, **arguments: str) -> ToolResult:
-        import asyncio
-
         with guarded(root, **(options or {})) as files:
             box = open_tools(default_tools(), Workspace(root=root, files=files), SystemClock())
-            return asyncio.run(box.run(ToolCall(id="1", name=name, arguments=json.dumps(arguments))))
+            return runner.run(box.run(ToolCall(id="1", name=name, arguments=json.dumps(arguments))))
 
     return run
 

@@ -57,7 +57,15 @@ def arguments(server: FakeChat) -> list[str]:
     return ["eval", "oslo.md", "--agents", f"openai-chat:m@{server.base_url}", "--repeats", "6", "--jobs", "3"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+NUMBERS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    pytest.param(signal.SIGQUIT, marks=pytest.mark.slow),
+)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
 def test_an_interrupted_evaluation_keeps_what_is_finished_and_resume_does_the_rest(
     cli: Cli, project: Path, hanging: tuple[Server, FakeChat], number: signal.Signals
 ) -> None:

@@ -122,8 +122,9 @@ def test_a_reader_that_has_enough_is_no_error(project: Path) -> None:
 
 
 def test_a_terminal_of_few_characters_gets_question_marks(project: Path) -> None:
-    done = shell("PYTHONIOENCODING=ascii $FLATFIELD tasks list", project)
+    done = shell("PYTHONIOENCODING=ascii $FLATFIELD tasks list joke.md", project)
     assert (done.returncode, done.stderr) == (0, "")
+    assert "?" in done.stdout, "a dash where there is no level"
     assert "verified by" in done.stdout
 
 

@@ -105,10 +105,10 @@ def test_older_hooks_in_settings_are_replaced_and_how_they_start_it_is_said_to_s
     assert "kept as they are, though they differ from what is written now: .claude/settings.json;" in first.stderr
     text = (folder / ".claude" / "settings.json").read_text()
     assert "async" not in text
-    assert text.count("./f/flatfield speak --hook") == 5
+    assert text.count("./f/flatfield speak --hook") == 6
     assert run("--project") == "", "a second time changes nothing"
     run("--project", "--force")
-    assert (folder / ".claude" / "settings.json").read_text().count('"flatfield speak --hook"') == 5
+    assert (folder / ".claude" / "settings.json").read_text().count('"flatfield speak --hook"') == 6
 
 
 def test_broken_settings_are_refused_before_anything_is_written(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,8 +36,14 @@ def shown(case: Case, size: Room) -> str:
     return PromptWriter(case.task, case.task.rubric, Blinder(()), size).shown(case.trial)
 
 
-TEXTS = {case.id: shown(case, SIZE) for case in CASES}
-LISTED = {case.id: shown(case, LISTS_SIZE) for case in CASES}
+@cache
+def texts() -> dict[str, str]:
+    return {case.id: shown(case, SIZE) for case in CASES}
+
+
+@cache
+def listed() -> dict[str, str]:
+    return {case.id: shown(case, LISTS_SIZE) for case in CASES}
 
 
 def knowing(request: dict[str, Any], _number: int) -> FakeReply | Fault:
@@ -46,7 +53,7 @@ def knowing(request: dict[str, Any], _number: int) -> FakeReply | Fault:
     plain = prompt.replace(f"{marker} ", "")
     if '{"grades":' in prompt:
         return comparing(re.sub(r"(?m)^work_\d+: ", "work: ", plain))
-    known = [each for each in CASES if TEXTS[each.id] in plain and each.task.rubric.strip() in plain]
+    known = [each for each in CASES if texts()[each.id] in plain and each.task.rubric.strip() in plain]
     if not known:
         return FakeReply(text='{"reason": "another trial", "evidence": [], "letter": "S"}')
     (case,) = known
@@ -56,7 +63,7 @@ def knowing(request: dict[str, Any], _number: int) -> FakeReply | Fault:
 
 def comparing(plain: str) -> FakeReply:
     """The same of a list: each of a task's trials stands where its work does."""
-    there = sorted((plain.index(LISTED[each.id]), each) for each in CASES if LISTED[each.id] in plain)
+    there = sorted((plain.index(listed()[each.id]), each) for each in CASES if listed()[each.id] in plain)
     grades = [
         {"id": f"work_{place}", "reason": case.why, "evidence": [], "letter": case.letter}
         for place, (_, case) in enumerate(there, start=1)

@@ -82,7 +82,7 @@ def test_a_resumed_runs_budget_starts_with_it(cli: Cli, killed: Hanging) -> None
     assert killed.mended
     done = cli("eval", "--resume", "--budget-usd", "0.3")
     assert done.returncode == 3
-    assert "no more trials start: $0.3 of the budget of $0.3 are spent" in done.stderr
+    assert "no more trials start: $0.300 of the budget of $0.300 are spent" in done.stderr
     (run,) = json.loads(cli("runs", "--json").stdout)
     assert (run["measured"], run["stored"]) == (0, FLYING)
     trial = json.loads(cli("report", "--format", "json").stdout)["trials"][0]

@@ -56,7 +56,7 @@ def test_a_prompt_is_not_wrapped_as_text(cli: Cli, project: Path) -> None:
 def test_verifiers_limits_and_rubric_are_shown(cli: Cli) -> None:
     text = cli("tasks", "show", "oslo.md", "joke.md").stdout
     assert '  answer {"contains":"Oslo"}, weight 1' in text
-    assert "  turns 20, seconds 300, output_tokens 16000" in text
+    assert "  turns 20, seconds 300, output_tokens 16,000" in text
     assert "is it short" in text
 
 

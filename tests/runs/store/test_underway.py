@@ -103,7 +103,7 @@ async def test_what_was_in_flight_is_said_when_it_is_taken_in(
             fly(store.underway, make_record(each, attempt=f"a{number}"), usd=0.25)
         die(store.underway)
     async with Store(folder) as store:
-        assert store.notes == ("2 trials were in flight when their process was ended; they had used $0.5",)
+        assert store.notes == ("2 trials were in flight when their process was ended; they had used $0.500",)
 
 
 async def test_a_stored_trial_is_not_counted_beside_its_turns(

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flatfield.clock import SystemClock
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.records import AgentConfig, LaneLimits
 from flatfield.runs.judge_check import Examination, ExaminationDesk, examination, examine, examine_lists
-from flatfield.runs.judging import Bar, courtroom
+from flatfield.runs.judging import courtroom
+from flatfield.runs.world import Outside
 from flatfield.scoring.judge.fitness import labelled_set
-from flatfield.scoring.prices.pricing import Prices
-from flatfield.tasks.access import nobody
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 if TYPE_CHECKING:
@@ -51,22 +49,13 @@ async def sat(
         if told >= stop_after:
             stop.set()
 
-    clock = SystemClock()
-    environ = {"FLATFIELD_CACHE": str(folder)}
-    bar = Bar(clock=clock, environ=environ, limits=how.get("limits", {}), access=nobody())
-    room = courtroom((agent,), bar, how.get("tell", print))
-    async with room as (pool, lanes):
-        desk = ExaminationDesk(
-            pool=pool, lanes=lanes, prices=Prices(), clock=clock, folder=folder, stop=stop, tell=hear
-        )
+    outside = Outside(environ={"FLATFIELD_CACHE": str(folder)}, lane_limits=how.get("limits", {}))
+    async with courtroom((agent,), outside, how.get("tell", print)) as world:
+        desk = ExaminationDesk(world=world, folder=folder, stop=stop, tell=hear)
         kept = examination(agent, folder, SET)
         if "lists" in how:
             return await examine_lists(agent, SET.lists[: how["lists"]], kept, desk)
         return await examine(agent, SET.cases[:count], kept, desk)
-
-
-def bar_of(environ: dict[str, str]) -> Bar:
-    return Bar(clock=SystemClock(), environ=environ, limits={}, access=nobody())
 
 
 def judge_at(server: FakeChat, **fields: Any) -> AgentConfig:
@@ -180,7 +169,7 @@ async def test_a_server_that_fails_is_no_verdict_on_the_judge(tmp_path: Path) ->
 async def test_a_judge_that_is_not_ready_is_said_before_anything_is_asked(tmp_path: Path) -> None:
     agent = AgentConfig(name="j", provider="openai", model="gpt-5")
     with pytest.raises(NotReady, match=r"judge 'j'.*OPENAI_API_KEY"):
-        async with courtroom((agent,), bar_of({"FLATFIELD_CACHE": str(tmp_path)}), print):
+        async with courtroom((agent,), Outside(environ={"FLATFIELD_CACHE": str(tmp_path)}), print):
             pass
 
 
@@ -250,5 +239,5 @@ async def test_a_judge_asks_its_server_no_more_at_once_than_the_user_says(tmp_pa
 async def test_a_judge_trusts_the_authorities_that_are_named(tmp_path: Path) -> None:
     environ = {"FLATFIELD_CACHE": str(tmp_path), "SSL_CERT_FILE": str(tmp_path / "none.pem")}
     with pytest.raises(NotReady, match=r"none\.pem"):
-        async with courtroom((), bar_of(environ), print):
+        async with courtroom((), Outside(environ=environ), print):
             pass

@@ -118,7 +118,6 @@ class Sitting:
 
     async def judged(self, run: Run, *judges: str) -> Summary:
         conduct = Conduct(
-            clock=SystemClock(),
             source=self.folder,
             observe=self.events.append,
             stop=self.stop,

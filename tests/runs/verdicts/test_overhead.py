@@ -14,6 +14,7 @@ from flatfield.runs.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
 from flatfield.runs.results import load_result
 from flatfield.runs.store.store import Store
+from flatfield.runs.world import Outside
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
 from flatfield.testing.clocks import FakeClock
@@ -90,13 +91,11 @@ async def sat(folder: Path, rounds: int | None, *manners: dict[str, bool]) -> li
             run = new_run(evaluation, TASKS, agents, clock.utc(), command="test")
             async with Store(folder / f"store {number}") as store:
                 conduct = Conduct(
-                    clock=clock,
+                    outside=Outside(clock=clock, prices=PRICES, access=everything()),
                     source=folder,
                     observe=lambda _event: None,
                     stop=asyncio.Event(),
                     judges=(judge,),
-                    prices=PRICES,
-                    access=everything(),
                     until_sure=rounds,
                 )
                 await evaluate(run, store, conduct)

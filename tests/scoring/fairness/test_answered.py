@@ -6,6 +6,7 @@ import pytest
 
 from flatfield.records import Reply, Sent, TrialRecord, Turn
 from flatfield.scoring.fairness.received import is_other, others
+from flatfield.testing.trials import a_trial
 
 
 @pytest.mark.parametrize(
@@ -33,16 +34,7 @@ def test_names_of_one_model(asked: str, answered: str, other: bool) -> None:
 def test_who_answered_is_said_once_for_each_agent() -> None:
     def trial(agent: str, repeat: int, answered: str) -> TrialRecord:
         turns = (Turn(reply=Reply(text="", request=Sent(model="gpt-5", answered_by=answered))),) * 2
-        return TrialRecord(
-            run="r",
-            agent=agent,
-            task="t",
-            repeat=repeat,
-            task_digest="",
-            agent_fingerprint="",
-            stop="answered",
-            turns=turns,
-        )
+        return a_trial(agent, "t", repeat, turns=turns)
 
     found = list(others([trial("a", 1, "gpt-5-mini"), trial("a", 2, "gpt-5-mini"), trial("b", 1, "gpt-5-2025-08-07")]))
     assert found == ["a asked for gpt-5 and was answered by gpt-5-mini in 2 trials: that is what was measured"]

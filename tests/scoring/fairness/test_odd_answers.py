@@ -6,6 +6,7 @@ import pytest
 
 from flatfield.records import Reply, Sent, ToolCall, TrialRecord, Turn
 from flatfield.scoring.fairness.received import AS_TEXT, IN_REASONING, REPEATS, oddities, oddity
+from flatfield.testing.trials import a_trial
 
 
 def ended(text: str, reasoning: str = "", **fields: object) -> tuple[Turn, ...]:
@@ -59,16 +60,7 @@ def test_a_reply_that_was_ended_is_told_where_it_had_no_end() -> None:
 
 def test_they_are_counted_agent_by_agent() -> None:
     def trial(agent: str, repeat: int, turns: tuple[Turn, ...]) -> TrialRecord:
-        return TrialRecord(
-            run="r",
-            agent=agent,
-            task="t",
-            repeat=repeat,
-            task_digest="",
-            agent_fingerprint="",
-            stop="answered",
-            turns=turns,
-        )
+        return a_trial(agent, "t", repeat, turns=turns)
 
     odd = ended("<tool_call>")
     found = list(oddities([trial("a", 1, odd), trial("a", 2, odd), trial("b", 1, odd), trial("c", 1, ended("42"))]))

@@ -6,6 +6,7 @@ import pytest
 
 from flatfield.records import AgentConfig, Reply, Sent, TrialRecord, Turn, Usage
 from flatfield.scoring.prices.pricing import unknown_costs
+from flatfield.testing.trials import a_trial
 
 SERVED = AgentConfig(name="served", provider="openai-chat", model="m")
 SCAFFOLD = AgentConfig(name="scaffold", provider="cli", model="good", command=("good",))
@@ -13,14 +14,8 @@ SCAFFOLD = AgentConfig(name="scaffold", provider="cli", model="good", command=("
 
 def stored(agent: str, *counts: Usage | None, cost_usd: float | None = None) -> TrialRecord:
     request = Sent(api="x", model="m")
-    return TrialRecord(
-        run="r",
-        agent=agent,
-        task="t",
-        repeat=1,
-        task_digest="",
-        agent_fingerprint="",
-        stop="answered",
+    return a_trial(
+        agent,
         turns=tuple(Turn(reply=Reply(text="", request=request, usage=usage), cost_usd=cost_usd) for usage in counts),
     )
 

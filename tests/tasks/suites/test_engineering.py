@@ -29,6 +29,8 @@ pytestmark = pytest.mark.whole
 
 SUITE = Path(flatfield.tasks.__file__).parent / "suites" / "engineering"
 TASKS = sorted(path.parent.name for path in SUITE.glob("*/task.md"))
+SEEDED = [pytest.param(name, marks=pytest.mark.slow) if at % 5 else name for at, name in enumerate(TASKS)]
+"""Each is made three times, by a program of its own: one of five in `make test`, all in `make test-slow`."""
 Play = Callable[[Task, Sabotage | None, bool], Awaitable[dict[int, Check]]]
 
 
@@ -127,7 +129,7 @@ async def test_the_oracle_scores_1_noop_0_and_every_sabotage_less(name: str, pla
     assert noticed == set(range(len(task.verifiers)))
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", SEEDED)
 def test_a_seed_makes_the_same_files_and_another_one_others(name: str, cache: Path, tmp_path: Path) -> None:
     path = SUITE / name / "task.md"
     made = [read_task(path, seed, cache=folder) for seed, folder in ((0, cache), (0, tmp_path), (1, tmp_path))]

@@ -19,7 +19,7 @@ FIX = "mend it (JSON has no comments, and no comma behind the last item), so tha
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
-class Part(Struct, frozen=True, kw_only=True):
+class JsonPart(Struct, frozen=True, kw_only=True):
     """A value and its place in the text; `head` is where its key begins, where it has one."""
 
     value: Any
@@ -27,9 +27,9 @@ class Part(Struct, frozen=True, kw_only=True):
     start: int
     end: int
     keys: tuple[str, ...] = ()
-    parts: tuple[Part, ...] = ()
+    parts: tuple[JsonPart, ...] = ()
 
-    def part(self, *path: str | int) -> Part:
+    def part(self, *path: str | int) -> JsonPart:
         """What lies at keys and indexes; of a key that is there twice, the last one, as parsers take it."""
         found = self
         for step in path:
@@ -45,7 +45,7 @@ class _Layout(Struct, frozen=True, kw_only=True):
     unit: str
 
 
-def parsed(text: str, path: str) -> Part:
+def parsed(text: str, path: str) -> JsonPart:
     """The text's value, with the place of all that is in it.
 
     Raises:
@@ -62,25 +62,25 @@ def parsed(text: str, path: str) -> Part:
     return _part(text, at, at)
 
 
-def line_of(text: str, part: Part) -> int:
+def line_of(text: str, part: JsonPart) -> int:
     """The line that a part begins in, from 1."""
     return text.count("\n", 0, part.head) + 1
 
 
-def rewritten(text: str, root: Part, value: object) -> str:
+def rewritten(text: str, root: JsonPart, value: object) -> str:
     """The text with `value` in the place of the one that it holds."""
     lead = text[root.start + 1 : root.parts[0].head] if root.parts else "\n  "
     layout = _Layout(newline="\r\n" if "\r\n" in text else "\n", unit=lead.rpartition("\n")[2] if "\n" in lead else "")
     return text[: root.start] + _written(text, root, value, "", layout) + text[root.end :]
 
 
-def _part(text: str, head: int, start: int) -> Part:
+def _part(text: str, head: int, start: int) -> JsonPart:
     decode = json.JSONDecoder().raw_decode
     value, end = decode(text, start)
     if not isinstance(value, dict | list):
-        return Part(value=value, head=head, start=start, end=end)
+        return JsonPart(value=value, head=head, start=start, end=end)
     keys: list[str] = []
-    parts: list[Part] = []
+    parts: list[JsonPart] = []
     at = _skipped(text, start + 1)
     while at < end - 1:
         item = at
@@ -91,7 +91,7 @@ def _part(text: str, head: int, start: int) -> Part:
         parts.append(_part(text, item, at))
         at = _skipped(text, parts[-1].end)
         at = _skipped(text, at + 1) if text[at] == "," else at
-    return Part(value=value, head=head, start=start, end=end, keys=tuple(keys), parts=tuple(parts))
+    return JsonPart(value=value, head=head, start=start, end=end, keys=tuple(keys), parts=tuple(parts))
 
 
 def _skipped(text: str, at: int) -> int:
@@ -99,7 +99,7 @@ def _skipped(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _written(text: str, part: Part | None, value: object, pad: str, layout: _Layout) -> str:
+def _written(text: str, part: JsonPart | None, value: object, pad: str, layout: _Layout) -> str:
     """The text of a value in the place of `part`; `pad` is how far the line that it begins in is indented."""
     if part is None or not isinstance(value, dict | list) or not isinstance(part.value, type(value)):
         return text[part.start : part.end] if part and _same(part.value, value) else _dumped(value, pad, layout)
@@ -116,12 +116,12 @@ def _written(text: str, part: Part | None, value: object, pad: str, layout: _Lay
     return _anew([_with_key(key, each) for key, each in zip(keys, texts, strict=True)], part.value, pad, layout)
 
 
-def _before(part: Part, value: dict[str, Any] | list[Any]) -> list[Part | None]:
+def _before(part: JsonPart, value: dict[str, Any] | list[Any]) -> list[JsonPart | None]:
     """For each item of the new value what it was before: of a list the same item, else the one at its place."""
     if isinstance(value, dict):
         return [part.part(key) if key in part.keys else None for key in value]
     free = list(part.parts)
-    found: list[Part | None] = []
+    found: list[JsonPart | None] = []
     for item in value:
         same = next((old for old in free if _same(old.value, item)), None)
         found.append(same)
@@ -133,7 +133,7 @@ def _before(part: Part, value: dict[str, Any] | list[Any]) -> list[Part | None]:
     return found
 
 
-def _in_place(text: str, part: Part, keys: Sequence[str | None], texts: Sequence[str], lead: str) -> str:
+def _in_place(text: str, part: JsonPart, keys: Sequence[str | None], texts: Sequence[str], lead: str) -> str:
     """All parts where they stand, each with its new text, and behind them what is new."""
     made, at = "", part.start
     for old, new in zip(part.parts, texts, strict=False):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from flatfield.faces.claude_code.json_edits import Part
+    from flatfield.faces.claude_code.json_edits import JsonPart
 
     Merge = Callable[["There", dict[str, Any], bool], "Merged"]
 
@@ -36,7 +36,7 @@ class There(Struct, frozen=True, kw_only=True):
 
     path: str
     text: str
-    root: Part
+    root: JsonPart
 
     def need(self, what: str, *at: str | int, holds: bool) -> None:
         """Refuse the file where something is not what Claude Code takes.

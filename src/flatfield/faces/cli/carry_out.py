@@ -12,20 +12,19 @@ from typing import TYPE_CHECKING
 import typer
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.common import note, notes, prices_of
+from flatfield.faces.cli.common import note, notes
 from flatfield.faces.cli.ending import INTERRUPTED, NOT_MEASURED, interruptible
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from flatfield.clock import Clock
-    from flatfield.faces.cli.common import Environment
     from flatfield.faces.live import LiveView
     from flatfield.faces.speech.speaker import Speaker
     from flatfield.records import AgentConfig, Event, Preferences, Run, RunResult, TrialPlan
     from flatfield.runs.scheduler import Summary
     from flatfield.runs.store.store import Store
-    from flatfield.tasks.access import Access
+    from flatfield.runs.world import Outside
     from flatfield.tasks.project import Project
 
 
@@ -36,15 +35,12 @@ PULSE_SECONDS = 10.0
 class CarriedOut:
     """How a run is carried out: in which project, who judges, what the flags say, and whose trials `only` are done.
 
-    `environ` is what providers look keys and addresses up in, `access` decides what may run and be sent keys.
-
     `until_sure`: repeats are added until the order of the front is settled, so many at most. `preferences`: what
     matters to who reads the report. `speaker`, where there is one, says what comes of it.
     """
 
     project: Project
-    environ: Environment
-    access: Access
+    outside: Outside
     judges: tuple[AgentConfig, ...] = ()
     skip_unready: bool = False
     unsafe_commands: bool = False
@@ -56,16 +52,15 @@ class CarriedOut:
 
 async def carry_out(run: Run, store: Store, how: CarriedOut) -> tuple[Summary, bool]:
     """Run with live progress on stderr; True when it was interrupted. Ctrl-C ends it cleanly, a second one at once."""
-    from flatfield.clock import SystemClock
     from flatfield.faces.drawing import open_console
     from flatfield.faces.live import LiveView
     from flatfield.runs.evaluate import Conduct, evaluate
     from flatfield.runs.order import remaining
     from flatfield.runs.permission import wants_of
 
-    clock, stop = SystemClock(), asyncio.Event()
+    outside, clock, stop = how.outside, how.outside.clock, asyncio.Event()
     agents = [agent for agent in (*run.agents, *how.judges) if not how.only or agent.name in how.only]
-    how.access.allow(wants_of(run.tasks, agents, how.environ, how.access))
+    outside.access.allow(wants_of(run.tasks, agents, outside.environ, outside.access))
     plans = remaining(run, store.rows(run.id), how.only).plans
     expected_seconds = await _forecast(run, plans, how)
     view = LiveView(open_console(stderr=True), plans, clock, expected_seconds)
@@ -79,18 +74,14 @@ async def carry_out(run: Run, store: Store, how: CarriedOut) -> tuple[Summary, b
             notes(store.notes)
             async with _pulse(view, clock):
                 conduct = Conduct(
-                    clock=clock,
+                    outside=outside,
                     source=Path.cwd(),
                     observe=_telling(view.observe, plans, how.speaker),
                     stop=stop,
                     judges=how.judges,
                     skip_unready=how.skip_unready,
                     unsafe_commands=how.unsafe_commands,
-                    prices=prices_of(how.project),
-                    environ=how.environ,
-                    access=how.access,
                     only=how.only,
-                    lanes=how.project.lanes,
                     until_sure=how.until_sure,
                 )
                 summary = await evaluate(run, store, conduct)
@@ -101,17 +92,14 @@ async def _forecast(run: Run, plans: Sequence[TrialPlan], how: CarriedOut) -> fl
     """Say what is ahead where that is more than a cent or a minute; seconds that it will take, None: not known."""
     from flatfield.faces.forecasts import foretold, is_worth_saying
     from flatfield.faces.storing import store_of
-    from flatfield.runs.forecasting import ForecastTerms, foresee
+    from flatfield.runs.forecasting import foresee
     from flatfield.runs.order import plan
     from flatfield.tasks.agents import is_control
 
     if not plans or all(is_control(agent) for agent in run.agents):
         return None
-    terms = ForecastTerms(
-        environ=how.environ, prices=prices_of(how.project), lanes=how.project.lanes, source=Path.cwd()
-    )
     try:
-        found = await foresee(run, how.judges, store_of(how.project), terms)
+        found = await foresee(run, how.judges, store_of(how.project), how.outside, Path.cwd())
     except FlatfieldError:  # whatever it is, it is told when the run begins
         return None
     if is_worth_saying(found, len(plans)):

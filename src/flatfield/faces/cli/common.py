@@ -17,7 +17,6 @@ from typer.core import TyperCommand
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.cli import completing
 from flatfield.faces.storing import store_of
-from flatfield.tasks.access import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +24,9 @@ if TYPE_CHECKING:
     from flatfield.faces.blocks import Table
     from flatfield.records import Preferences, Weights
     from flatfield.runs.store.store import Store
+    from flatfield.runs.world import Outside
     from flatfield.scoring.prices.pricing import Prices
+    from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
 
@@ -80,6 +81,7 @@ def read_environment(project: Project, cwd: Path, real: Mapping[str, str]) -> tu
     Raises:
         FlatfieldError: such a file is there and cannot be read.
     """
+    from flatfield.tasks.access import folder_of
     from flatfield.tasks.agents import variables
 
     named = {name for agent in project.roster for name in (agent.api_key_env, *variables(agent.headers))}
@@ -213,6 +215,13 @@ def prices_of(project: Project) -> Prices:
     from flatfield.scoring.prices.pricing import Prices
 
     return Prices(project.prices, cache=cache_folder(os.environ))
+
+
+def outside_of(project: Project, environ: Environment, access: Access) -> Outside:
+    """What a project's runs, judges and forecasts are given from outside."""
+    from flatfield.runs.world import Outside
+
+    return Outside(environ=environ, access=access, prices=prices_of(project), lane_limits=project.lanes)
 
 
 def settings(context: typer.Context) -> CommandSettings:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import NotFound
-from flatfield.faces.cli.common import AsJson, NamingCommand, environ_of, examples, note, print_json, settings, write
+from flatfield.faces.cli.common import (
+    AsJson,
+    NamingCommand,
+    environ_of,
+    examples,
+    note,
+    outside_of,
+    print_json,
+    settings,
+    write,
+)
 from flatfield.faces.cli.common import examples as shown
 from flatfield.faces.cli.trust import access_of
 from flatfield.faces.storing import store_of
@@ -127,7 +137,8 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
     wrapped(INTRODUCTION, screen)
     run = _demo_run(project)
     environ = environ_of(project)
-    how = CarriedOut(project=project, environ=environ, access=access_of(project, environ, asks=False))
+    outside = outside_of(project, environ, access_of(project, environ, asks=False))
+    how = CarriedOut(project=project, outside=outside)
     summary, stopped = asyncio.run(carry_out(run, store, how))
     result = load_result(store, run.id)
     if as_json:
@@ -145,13 +156,12 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
 
 def _demo_run(project: Project) -> Run:
     from flatfield.clock import SystemClock
-    from flatfield.records import Evaluation
-    from flatfield.runs.order import new_run
-    from flatfield.tasks.loading import load
+    from flatfield.runs.order import Chosen, new_run, read_request
+    from flatfield.tasks.access import nobody
 
-    loaded = load([SUITE], Path.cwd())
-    evaluation = loaded.evaluation or Evaluation()
-    return new_run(evaluation, loaded.tasks, project.roster, SystemClock().utc(), command=f"flatfield eval {SUITE}")
+    request = read_request([SUITE], Path.cwd(), Chosen(), nobody())
+    command = f"flatfield eval {SUITE}"
+    return new_run(request.evaluation, request.tasks, project.roster, SystemClock().utc(), command=command)
 
 
 def _show_published(screen: Console, store: Store) -> None:
@@ -172,18 +182,13 @@ def _show_published(screen: Console, store: Store) -> None:
 
 async def _next_steps(screen: Console, environ: Mapping[str, str]) -> None:
     """What to run next, with what is found on this machine."""
-    from flatfield.clock import SystemClock
     from flatfield.faces.blocks import Section
     from flatfield.faces.drawing import draw
-    from flatfield.http.services import Services
-    from flatfield.http.transport import open_session
-    from flatfield.machine.models import cache_folder
     from flatfield.runs.readiness import agent_spec, find_servers, key_variables
+    from flatfield.runs.world import Outside, open_world
 
-    clock = SystemClock()
-    async with open_session(clock, environ) as session:
-        services = Services(session=session, clock=clock, environ=environ, cache=cache_folder(environ))
-        servers = await find_servers(services)
+    async with open_world(Outside(environ=environ)) as world:
+        servers = await find_servers(world.services)
     points = [
         f"found {server.usual.name} with {len(server.models)} models: run flatfield eval suite:desk --agents"
         f" {agent_spec(server)}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING
 
 import typer
 
-from flatfield.faces.cli.common import AsJson, environ_of, examples, notes, print_json, settings
+from flatfield.faces.cli.common import AsJson, environ_of, examples, notes, outside_of, print_json, settings
 from flatfield.faces.cli.trust import access_of
 
 if TYPE_CHECKING:
@@ -41,17 +40,9 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 async def _examine(project: Project) -> tuple[Examined, ...]:
-    from flatfield.clock import SystemClock
-    from flatfield.http.services import Services
-    from flatfield.http.transport import open_session
-    from flatfield.machine.models import cache_folder
     from flatfield.runs.readiness import examine
+    from flatfield.runs.world import open_world
 
-    clock = SystemClock()
     environ = environ_of(project)
-    access = access_of(project, environ, asks=False)
-    async with open_session(clock, os.environ) as session:
-        services = Services(
-            session=session, clock=clock, environ=environ, cache=cache_folder(os.environ), access=access
-        )
-        return await examine(project, services)
+    async with open_world(outside_of(project, environ, access_of(project, environ, asks=False))) as world:
+        return await examine(project, world.pool)

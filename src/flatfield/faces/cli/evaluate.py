@@ -10,20 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError, InvalidFiles
-from flatfield.faces.cli.common import (
-    AsJson,
-    For,
-    WeightsOption,
-    comma_list,
-    environ_of,
-    examples,
-    note,
-    notes,
-    parse_weights,
-    preferences,
-    settings,
-    write,
-)
+from flatfield.faces.cli import common
 from flatfield.faces.cli.completing import agents as agents_known
 from flatfield.faces.cli.completing import runs
 from flatfield.faces.cli.run_options import Agents, Files, Judge, Seed, asked_run
@@ -36,11 +23,12 @@ if TYPE_CHECKING:
 
     from flatfield.faces.cli.carry_out import CarriedOut
     from flatfield.records import AgentConfig, Evaluation, Run, RunResult
+    from flatfield.runs.order import Chosen
     from flatfield.runs.store.store import Store
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
-EPILOG = examples(
+EPILOG = common.examples(
     "flatfield eval suite:basic --agents oracle,noop",
     "flatfield eval hop.md tasks/*.md --repeats 5 --judge claude-sonnet",
     'flatfield eval my-task.md --agents "nano-*,openai-chat:qwen3@http://127.0.0.1:8080/v1"',
@@ -116,8 +104,8 @@ def command(
     budget_usd: Budget = None,
     budget_ignores: BudgetIgnores = None,
     budget_seconds: BudgetSeconds = None,
-    weights: WeightsOption = None,
-    for_: For = None,
+    weights: common.WeightsOption = None,
+    for_: common.For = None,
     until_sure: UntilSure = False,
     max_repeats: MaxRepeats = None,
     skip_unready: SkipUnready = False,
@@ -129,29 +117,28 @@ def command(
     trust: Trust = False,
     speak: Speak = False,
     speak_to: SpeakTo = None,
-    as_json: AsJson = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Run agents on tasks and grade what each one did."""
     from flatfield.faces.cli.carry_out import CarriedOut
-    from flatfield.runs.order import ungradable
+    from flatfield.runs.order import Chosen, ungradable
 
-    options: dict[str, object] = {
-        "agents": comma_list(agents, "--agents"),
-        "repeats": repeats,
-        "jobs": jobs,
-        "seed": seed,
-        "judge": comma_list(judge, "--judge"),
-        "judge_weight": judge_weight,
-        "budget_usd": budget_usd,
-        "budget_ignores": comma_list(budget_ignores, "--budget-ignores"),
-        "budget_seconds": budget_seconds,
-    }
-    project = settings(context).project()
-    wanted = preferences(project, for_, weights=parse_weights(weights))
-    options["weights"] = wanted.weights
-    chosen = {name: value for name, value in options.items() if value is not None}
+    project = common.settings(context).project()
+    wanted = common.preferences(project, for_, weights=common.parse_weights(weights))
+    chosen = Chosen(
+        agents=common.comma_list(agents, "--agents"),
+        repeats=repeats,
+        jobs=jobs,
+        seed=seed,
+        judge=common.comma_list(judge, "--judge"),
+        judge_weight=judge_weight,
+        budget_usd=budget_usd,
+        budget_ignores=common.comma_list(budget_ignores, "--budget-ignores"),
+        budget_seconds=budget_seconds,
+        weights=wanted.weights,
+    )
     most = _most_repeats(max_repeats, until_sure=until_sure, extending=extend is not None)
-    environ = environ_of(project)
+    environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
     store = store_of(project)
     only: tuple[str, ...] = ()
@@ -162,22 +149,21 @@ def command(
     elif resume is not None:
         run, only = _resumed(store, resume, files or [], chosen, project, access)
     else:
-        run = asked_run(files or [], project, access, chosen, settings(context).arguments)
+        run = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
     if resume is None and not ungraded and (mistakes := ungradable(run)):
         raise InvalidFiles(mistakes)
     if strict_fair:
         _refuse_unfair(run)
     how = CarriedOut(
         project=project,
-        environ=environ,
-        access=access,
+        outside=common.outside_of(project, environ, access),
         skip_unready=skip_unready,
         unsafe_commands=unsafe_commands,
         only=only,
         until_sure=most,
         preferences=wanted,
     )
-    named_by = "" if "judge" in chosen else str(project.folder) if resume or extend else run.evaluation.path
+    named_by = "" if chosen.judge is not None else str(project.folder) if resume or extend else run.evaluation.path
     judges = _judges(run.evaluation, project, named_by)
     _warn_of_judge(run, judges)
     asyncio.run(_carried_out(run, store, replace(how, judges=judges), HeardVoice(speak, speak_to), as_json=as_json))
@@ -205,18 +191,20 @@ def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
     from flatfield.faces.reports import json, terminal
 
     if as_json:
-        write(json.render(result))
+        common.write(json.render(result))
     else:
         terminal.show(result, open_console())
     path = write_markdown(result, project)
     if not as_json:
-        note(f"\nReport: {os.path.relpath(path)}")
+        common.note(f"\nReport: {os.path.relpath(path)}")
 
 
 def _resumed(
-    store: Store, resume: str, files: Sequence[str], chosen: dict[str, object], project: Project, access: Access
+    store: Store, resume: str, files: Sequence[str], chosen: Chosen, project: Project, access: Access
 ) -> tuple[Run, tuple[str, ...]]:
     """The stored run with what it is told anew, and the agents that go on, where not all do."""
+    from msgspec import structs
+
     from flatfield.faces.wording import many
     from flatfield.runs.order import foreign, of_its_store, remaining, reread, with_repeats
     from flatfield.tasks.agents import select_agents
@@ -225,7 +213,7 @@ def _resumed(
         raise FlatfieldError(
             f"--resume goes on with the files of its run: leave {files[0]} out, or name a run as `flatfield runs` does"
         )
-    fixed = sorted(set(chosen) - CHANGEABLE)
+    fixed = sorted(set(chosen.names) - CHANGEABLE)
     if fixed:
         raise FlatfieldError(f"--resume keeps what its run was started with; leave out --{fixed[0].replace('_', '-')}")
     run = store.load_run(None if resume == NEWEST else resume)
@@ -236,52 +224,52 @@ def _resumed(
     run = reread(run, access)
     run = of_its_store(run, project.folder, project.roster)
     access.allow(foreign(run, project.folder))
-    names, repeats = chosen.pop("agents", None), chosen.pop("repeats", None)
-    only = tuple(agent.name for agent in select_agents(names, run.agents)) if isinstance(names, tuple) else ()
-    run = _given_anew(run, chosen)
-    if isinstance(repeats, int):
-        run = with_repeats(run, repeats, only)
+    only = tuple(agent.name for agent in select_agents(chosen.agents, run.agents)) if chosen.agents else ()
+    run = _given_anew(run, structs.replace(chosen, agents=None, repeats=None))
+    if chosen.repeats is not None:
+        run = with_repeats(run, chosen.repeats, only)
     left = remaining(run, store.rows(run.id), only)
-    note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
+    common.note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
     return run, only
 
 
-def _given_anew(run: Run, chosen: dict[str, object]) -> Run:
+def _given_anew(run: Run, chosen: Chosen) -> Run:
     """The run with what a later sitting is told: in place of what it was told before; whom budgets ignore adds up."""
     from msgspec import structs
 
-    evaluation = structs.replace(run.evaluation, **chosen)
+    evaluation = chosen.instead(run.evaluation)
     ignores = tuple(dict.fromkeys((*run.evaluation.budget_ignores, *evaluation.budget_ignores)))
     return structs.replace(run, evaluation=structs.replace(evaluation, budget_ignores=ignores))
 
 
 def _extended(
-    store: Store, asked: str, beside: Sequence[str], chosen: dict[str, object], project: Project, access: Access
+    store: Store, asked: str, beside: Sequence[str], chosen: Chosen, project: Project, access: Access
 ) -> tuple[Run, tuple[str, ...]]:
     """The stored run with the agents of `--agents`, and their names; `beside` is what it cannot be given with."""
+    from msgspec import structs
+
     from flatfield.faces.wording import many
-    from flatfield.runs.order import extended, foreign, of_its_store, remaining, unchanged
+    from flatfield.runs.order import extended, foreign, judged_anew, of_its_store, remaining, unchanged
     from flatfield.runs.results import load_result
     from flatfield.tasks.agents import select_agents
 
     if beside:
         raise FlatfieldError(f"--extend takes tasks, repeats and limits from its run: leave {beside[0]} out")
-    fixed = sorted(set(chosen) - EXTENDING)
+    fixed = sorted(set(chosen.names) - EXTENDING)
     if fixed:
         raise FlatfieldError(f"--extend keeps what its run was started with; leave out --{fixed[0].replace('_', '-')}")
-    names = chosen.pop("agents", None)
-    if not isinstance(names, tuple):
+    if chosen.agents is None:
         raise FlatfieldError("--extend needs --agents: name those to add to the run")
     before = load_result(store, asked)
-    added = select_agents(names, project.roster)
+    added = select_agents(chosen.agents, project.roster)
     stored = of_its_store(before.run, project.folder, project.roster)
     access.allow(foreign(stored, project.folder))
     run = extended(unchanged(stored, access), added, before.grading.anchors)
-    run = _given_anew(run, chosen)
+    run = _given_anew(run, structs.replace(chosen, agents=None))
     only = tuple(agent.name for agent in added)
     left = remaining(run, store.rows(run.id), only)
-    note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")
-    notes([text for text in run.notes[len(before.run.notes) :] if text.startswith("the rubric of")])
+    common.note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")
+    common.notes(list(judged_anew(stored)))
     return run, only
 
 
@@ -324,4 +312,4 @@ def _judges(evaluation: Evaluation, project: Project, named_by: str) -> tuple[Ag
 def _warn_of_judge(run: Run, judges: tuple[AgentConfig, ...]) -> None:
     from flatfield.faces.judges import grading_notes
 
-    notes(grading_notes(run, judges, os.environ))
+    common.notes(grading_notes(run, judges, os.environ))

@@ -10,18 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.common import (
-    AsJson,
-    Full,
-    environ_of,
-    examples,
-    note,
-    notes,
-    prices_of,
-    print_json,
-    settings,
-    write,
-)
+from flatfield.faces.cli import common
 from flatfield.faces.cli.completing import agents
 from flatfield.faces.cli.ending import GATE_FAILED, INTERRUPTED, NOT_MEASURED, interruptible
 from flatfield.faces.cli.trust import Trust, access_of
@@ -31,15 +20,14 @@ if TYPE_CHECKING:
 
     from flatfield.records import AgentConfig
     from flatfield.runs.judge_check import Examination
-    from flatfield.runs.judging import Bar
+    from flatfield.runs.world import Outside
     from flatfield.scoring.judge.fitness import Case, Graded, LabelledSet
-    from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.project import Project
 
 
 app = typer.Typer(
     help="Measure judges before they are trusted.",
-    epilog=examples("flatfield judge check claude-sonnet", "flatfield judge check smollm2-json --limit 6"),
+    epilog=common.examples("flatfield judge check claude-sonnet", "flatfield judge check smollm2-json --limit 6"),
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -52,7 +40,7 @@ def top() -> None:
 
 @app.command(
     "check",
-    epilog=examples(
+    epilog=common.examples(
         "flatfield judge check claude-sonnet",
         "flatfield judge check smollm2-json --limit 6     a quick look, without a verdict",
         "flatfield judge check openai-chat:qwen3@http://127.0.0.1:8080/v1 --json",
@@ -71,27 +59,25 @@ def check(
     whole: Annotated[bool, typer.Option("--all", help="Go on also when it cannot pass any more.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Ask again what was asked before.")] = False,
     trust: Trust = False,
-    full: Full = False,
-    as_json: AsJson = False,
+    full: common.Full = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Have an agent judge trials whose letters are known, and say whether its letters mean anything.
 
     It is asked about each by itself, and about all of a task in one request, in two orders, as by rubrics that compare.
     What it said is kept: an interrupted check goes on where it was, and eval knows whether its judge has passed.
     """
-    from flatfield.clock import SystemClock
     from flatfield.runs.judge_check import examination
-    from flatfield.runs.judging import Bar
     from flatfield.runs.permission import wants_of
     from flatfield.scoring.judge.fitness import labelled_set
 
-    project = settings(context).project()
-    notes(project.notes)
+    project = common.settings(context).project()
+    common.notes(project.notes)
     judge = _one(agent, project)
-    environ = environ_of(project)
+    environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
     access.allow(wants_of((), (judge,), environ, access))
-    bar = Bar(clock=SystemClock(), environ=environ, limits=project.lanes, access=access)
+    outside = common.outside_of(project, environ, access)
     cases = labelled_set()
     kept = examination(judge, _cache(), cases)
     if again:
@@ -99,9 +85,9 @@ def check(
 
         kept = structs.replace(kept, outcomes=(), listed=(), checked_at="")
     questions = _Questions(cases=cases.cases[:limit], lists=_within(cases.lists, limit))
-    found, stopped = asyncio.run(_examine(judge, questions, kept, bar, prices_of(project), whole))
+    found, stopped = asyncio.run(_examine(judge, questions, kept, outside, whole))
     if as_json:
-        print_json(_shown(found))
+        common.print_json(_shown(found))
     elif found.fitness or found.list_fitness:
         _print(found, cases, full=full)
     _leave(found, stopped=stopped)
@@ -134,10 +120,10 @@ def _leave(found: Examination, *, stopped: bool) -> None:
     every = (*found.outcomes, *found.listed)
     failed = [each for each in every if not each.measured]
     if failed:
-        note(f"{len(failed)} trials could not be judged; the first: {failed[0].reason}")
+        common.note(f"{len(failed)} trials could not be judged; the first: {failed[0].reason}")
     if stopped:
         done, total = len(every) - len(failed), found.total + found.lists_total
-        note(f"interrupted: {done} of {total} letters are there and kept; the same command goes on")
+        common.note(f"interrupted: {done} of {total} letters are there and kept; the same command goes on")
         raise typer.Exit(INTERRUPTED)
     if found.passed is None:
         raise typer.Exit(NOT_MEASURED)
@@ -161,7 +147,7 @@ def _cache() -> Path:
 
 
 async def _examine(
-    judge: AgentConfig, questions: _Questions, kept: Examination, bar: Bar, prices: Prices, whole: bool
+    judge: AgentConfig, questions: _Questions, kept: Examination, outside: Outside, whole: bool
 ) -> tuple[Examination, bool]:
     """Examine both ways with a line of progress on stderr for each letter; True when it was interrupted."""
     from flatfield.runs.judge_check import ExaminationDesk, examine, examine_lists
@@ -170,30 +156,21 @@ async def _examine(
     stop = asyncio.Event()
     done = questions.known(kept)
     if done:
-        note(f"{done} of {questions.total} letters were given before; --again asks again")
+        common.note(f"{done} of {questions.total} letters were given before; --again asks again")
 
     def tell(outcome: Graded) -> None:
         nonlocal done
         done += 1
-        note(f"[{done}/{questions.total}] {_line(outcome)}")
+        common.note(f"[{done}/{questions.total}] {_line(outcome)}")
 
     def interrupt() -> None:
         stop.set()
-        note("stopping: what was judged is kept; Ctrl-C again ends at once")
+        common.note("stopping: what was judged is kept; Ctrl-C again ends at once")
 
     with interruptible(interrupt):
-        async with courtroom((judge,), bar, note) as (pool, lanes):
-            await asyncio.to_thread(prices.prepare)
-            desk = ExaminationDesk(
-                pool=pool,
-                lanes=lanes,
-                prices=prices,
-                clock=bar.clock,
-                folder=_cache(),
-                stop=stop,
-                tell=tell,
-                whole=whole,
-            )
+        async with courtroom((judge,), outside, common.note) as world:
+            await asyncio.to_thread(outside.prices.prepare)
+            desk = ExaminationDesk(world=world, folder=_cache(), stop=stop, tell=tell, whole=whole)
             found = await examine(judge, questions.cases, kept, desk)
             if not stop.is_set():
                 found = await examine_lists(judge, questions.lists, found, desk)
@@ -232,8 +209,8 @@ def _print(found: Examination, cases: LabelledSet, *, full: bool) -> None:
     console = open_console()
     for section in fitness_sections(found, cases):
         draw(section, console, full=full)
-    write("\n")
+    common.write("\n")
     ways = [(found.fitness, found.total), (found.list_fitness, found.lists_total)]
     if any(figures and figures.passed is False and figures.n < total for figures, total in ways):
-        write("Stopped: too many trials are without a letter for it to pass; --all goes on.\n")
-    write(f"{verdict(found)}\n")
+        common.write("Stopped: too many trials are without a letter for it to pass; --all goes on.\n")
+    common.write(f"{verdict(found)}\n")

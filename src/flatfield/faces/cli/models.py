@@ -255,12 +255,8 @@ def check(
 
 
 async def _check(name: str) -> ModelCheck:
-    from flatfield.clock import SystemClock
-    from flatfield.http.services import Services
-    from flatfield.http.transport import open_session
-    from flatfield.machine.models import cache_folder, check_model
+    from flatfield.machine.models import check_model
+    from flatfield.runs.world import Outside, open_world
 
-    clock = SystemClock()
-    async with open_session(clock, os.environ) as session:
-        services = Services(session=session, clock=clock, environ=os.environ, cache=cache_folder(os.environ))
-        return await check_model(name, services)
+    async with open_world(Outside()) as world:
+        return await check_model(name, world.services)

@@ -7,26 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.common import (
-    AsJson,
-    For,
-    Full,
-    HourUsd,
-    RunArgument,
-    SolvedUsd,
-    WeightsOption,
-    examples,
-    parse_weights,
-    preferences,
-    print_json,
-    settings,
-)
+from flatfield.faces.cli import common
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
     from flatfield.records import Letter
 
-EPILOG = examples(
+EPILOG = common.examples(
     "flatfield pick                                 of the newest run and older ones like it",
     "flatfield pick --min-performance A --max-seconds 30",
     "flatfield pick --solved-usd 5 --hour-usd 80    by what it brings, in dollars per task",
@@ -38,8 +25,8 @@ LETTERS: tuple[Letter, ...] = ("S", "A", "B", "C", "D", "F")
 
 def command(
     context: typer.Context,
-    run: RunArgument = None,
-    weights: WeightsOption = None,
+    run: common.RunArgument = None,
+    weights: common.WeightsOption = None,
     min_performance: Annotated[
         str | None, typer.Option(metavar="LETTER", help="No agent below this performance: S, A, B, C, D or F.")
     ] = None,
@@ -50,11 +37,11 @@ def command(
         float | None, typer.Option(metavar="N", min=0, help="Dollars of a typical trial, at most.")
     ] = None,
     local_only: Annotated[bool, typer.Option("--local-only", help="Only agents that run on this device.")] = False,
-    solved_usd: SolvedUsd = None,
-    hour_usd: HourUsd = None,
-    for_: For = None,
-    full: Full = False,
-    as_json: AsJson = False,
+    solved_usd: common.SolvedUsd = None,
+    hour_usd: common.HourUsd = None,
+    for_: common.For = None,
+    full: common.Full = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Say which agent to use, how sure that is, what would change it, and what would make it surer.
 
@@ -66,11 +53,11 @@ def command(
     from flatfield.runs.results import load_result
     from flatfield.scoring.decision import decide
 
-    project = settings(context).project()
-    wanted = preferences(
+    project = common.settings(context).project()
+    wanted = common.preferences(
         project,
         for_,
-        weights=parse_weights(weights),
+        weights=common.parse_weights(weights),
         min_performance=_letter(min_performance),
         max_seconds=max_seconds,
         max_cost_usd=max_cost_usd,
@@ -82,7 +69,7 @@ def command(
     result = load_pooled(store, wanted) if run is None else load_result(store, run, preferences=wanted)
     decision = decide(result)
     if as_json:
-        print_json(decision)
+        common.print_json(decision)
         return
     screen = open_console()
     if decision.recommended is not None:

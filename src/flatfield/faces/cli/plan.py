@@ -8,29 +8,16 @@ from typing import Annotated
 
 import typer
 
-from flatfield.faces.cli.common import (
-    AsJson,
-    Full,
-    comma_list,
-    environ_of,
-    examples,
-    notes,
-    prices_of,
-    print_json,
-    settings,
-)
+from flatfield.faces.cli import common
 from flatfield.faces.cli.run_options import Agents, Files, Judge, Seed, asked_run
 from flatfield.faces.cli.trust import Trust, access_of
 from flatfield.faces.storing import store_of
 
-EPILOG = examples(
+EPILOG = common.examples(
     "flatfield plan suite:basic --agents gpt-5-mini,local:smollm2-135m",
     "flatfield plan hop.md tasks/*.md --repeats 5 --judge claude-sonnet",
     "flatfield plan tasks/ --agents gpt-5,gpt-5-mini --separate 0.05 --json",
 )
-
-SEPARATE = 0.1
-"""The difference in performance that is to be found, unless another one is asked for."""
 
 
 def command(
@@ -48,41 +35,40 @@ def command(
         float | None, typer.Option(metavar="N", min=0, help="Say how far so many seconds would go.")
     ] = None,
     separate: Annotated[
-        float, typer.Option(metavar="D", min=0.001, max=1.0, help="The difference in performance to find (0.1).")
-    ] = SEPARATE,
+        float | None, typer.Option(metavar="D", min=0.001, max=1.0, help="The difference in performance to find (0.1).")
+    ] = None,
     trust: Trust = False,
-    full: Full = False,
-    as_json: AsJson = False,
+    full: common.Full = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Predict trials, dollars and minutes before spending.
 
     From past runs in the store, else from prices and the sizes of the tasks; each figure says when it is a guess. No
     key is needed, and nothing is asked of any server.
     """
-    from flatfield.runs.forecasting import ForecastTerms, foresee
-    from flatfield.runs.order import ungradable
+    from flatfield.runs.forecasting import DIFFERENCE, foresee
+    from flatfield.runs.order import Chosen, ungradable
     from flatfield.tasks.agents import select_agents
 
-    options: dict[str, object] = {
-        "agents": comma_list(agents, "--agents"),
-        "repeats": repeats,
-        "jobs": jobs,
-        "seed": seed,
-        "judge": comma_list(judge, "--judge"),
-        "budget_usd": budget_usd,
-        "budget_seconds": budget_seconds,
-    }
-    chosen = {name: value for name, value in options.items() if value is not None}
-    project = settings(context).project()
-    environ = environ_of(project)
+    chosen = Chosen(
+        agents=common.comma_list(agents, "--agents"),
+        repeats=repeats,
+        jobs=jobs,
+        seed=seed,
+        judge=common.comma_list(judge, "--judge"),
+        budget_usd=budget_usd,
+        budget_seconds=budget_seconds,
+    )
+    project = common.settings(context).project()
+    environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
-    run = asked_run(files or [], project, access, chosen, settings(context).arguments)
-    notes([str(mistake) for mistake in ungradable(run)])
+    run = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
+    common.notes([str(mistake) for mistake in ungradable(run)])
     judges = select_agents(run.evaluation.judge, project.roster)
-    terms = ForecastTerms(environ=environ, prices=prices_of(project), lanes=project.lanes, source=Path.cwd())
-    found = asyncio.run(foresee(run, judges, store_of(project), terms, separate))
+    outside = common.outside_of(project, environ, access)
+    found = asyncio.run(foresee(run, judges, store_of(project), outside, Path.cwd(), separate or DIFFERENCE))
     if as_json:
-        print_json(found)
+        common.print_json(found)
         return
     from flatfield.faces.drawing import draw, open_console
     from flatfield.faces.forecasts import sections

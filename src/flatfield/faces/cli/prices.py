@@ -123,17 +123,16 @@ def _read(path: Path) -> bytes:
 async def _download(url: str) -> bytes:
     import aiohttp
 
-    from flatfield.clock import SystemClock
     from flatfield.http.connecting import proxy_for
     from flatfield.http.secrecy import shown_url
-    from flatfield.http.transport import open_session
+    from flatfield.runs.world import Outside, open_world
 
     stays = "the prices stay as they are"
     limit = aiohttp.ClientTimeout(total=DOWNLOAD_SECONDS)
     try:
         async with (
-            open_session(SystemClock(), os.environ) as session,
-            session.get(url, timeout=limit, proxy=proxy_for(url, os.environ)) as response,
+            open_world(Outside()) as world,
+            world.services.session.get(url, timeout=limit, proxy=proxy_for(url, os.environ)) as response,
         ):
             if response.status != 200:
                 raise FlatfieldError(f"{shown_url(url)} answers {response.status}; {stays}")

@@ -9,20 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from flatfield.errors import FlatfieldError
-from flatfield.faces.cli.common import (
-    AsJson,
-    RunArgument,
-    WeightsOption,
-    comma_list,
-    environ_of,
-    examples,
-    note,
-    notes,
-    parse_weights,
-    prices_of,
-    settings,
-    write,
-)
+from flatfield.faces.cli import common
 from flatfield.faces.cli.ending import INTERRUPTED, NOT_MEASURED, interruptible
 from flatfield.faces.cli.trust import Trust, access_of
 from flatfield.faces.storing import store_of
@@ -32,10 +19,11 @@ if TYPE_CHECKING:
 
     from flatfield.faces.blocks import Table
     from flatfield.records import Grade, Run, RunResult
+    from flatfield.runs.judging import Regraded
     from flatfield.runs.store.store import Store
     from flatfield.tasks.project import Project
 
-EPILOG = examples(
+EPILOG = common.examples(
     "flatfield regrade --judge claude-sonnet                another judge for the newest run",
     "flatfield regrade 20260102 --judge claude-sonnet,gpt-5   a panel",
     "flatfield regrade 20260102 --judge claude-sonnet --missing   only what it has no letter for",
@@ -45,19 +33,19 @@ EPILOG = examples(
 
 def command(
     context: typer.Context,
-    run: RunArgument = None,
+    run: common.RunArgument = None,
     judge: Annotated[str | None, typer.Option(metavar="A,B", help="The judges that count from now on.")] = None,
     missing: Annotated[bool, typer.Option("--missing", help="Ask only for letters not given yet.")] = False,
     budget_usd: Annotated[
         float | None, typer.Option(metavar="N", min=0, help="Ask no more when judging has cost so many dollars.")
     ] = None,
-    weights: WeightsOption = None,
+    weights: common.WeightsOption = None,
     judge_weight: Annotated[
         float | None, typer.Option(metavar="W", min=0, max=1, help="How much judges count beside verifiers.")
     ] = None,
     anchors: Annotated[str | None, typer.Option(metavar="RUN", help="Grade on that run's scales.")] = None,
     trust: Trust = False,
-    as_json: AsJson = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Grade a stored run again from its records; no agent is run.
 
@@ -69,17 +57,17 @@ def command(
     from flatfield.records import Preferences
     from flatfield.runs.results import load_result
 
-    wanted, names = parse_weights(weights), comma_list(judge, "--judge")
+    wanted, names = common.parse_weights(weights), common.comma_list(judge, "--judge")
     if names is None and (missing or budget_usd is not None):
         raise FlatfieldError("--missing and --budget-usd are about judges: name them with --judge")
-    project = settings(context).project()
+    project = common.settings(context).project()
     store = store_of(project)
     before = load_result(store, run)
-    said: tuple[str, ...] = ()
+    judged: Regraded | None = None
     stopped = False
     if names is not None:
         wish = _Wish(names=names, missing=missing, budget_usd=budget_usd, trust=trust)
-        said, stopped = asyncio.run(_judge(store.load_run(before.run.id), store, project, wish))
+        judged, stopped = asyncio.run(_judge(store.load_run(before.run.id), store, project, wish))
     after = load_result(
         store,
         before.run.id,
@@ -88,13 +76,13 @@ def command(
         anchors_of=anchors,
     )
     if as_json:
-        write(json.render(after))
+        common.write(json.render(after))
     else:
         console = open_console()
         terminal.show(after, console)
         _show_changes(before, after)
-        note(f"\nReport: {_written(after, project)}")
-    _leave(said, _progress(after, names or ()) if stopped else "")
+        common.note(f"\nReport: {_written(after, project)}")
+    _leave(judged, _progress(after, names or ()) if stopped else "")
 
 
 def _progress(result: RunResult, judges: Sequence[str]) -> str:
@@ -108,13 +96,13 @@ def _progress(result: RunResult, judges: Sequence[str]) -> str:
     return f"{done} of {trials * len(judges)} letters given, {failed} failed, {trials * len(judges) - len(given)} left"
 
 
-def _leave(said: tuple[str, ...], progress: str) -> None:
+def _leave(judged: Regraded | None, progress: str) -> None:
     """Leave with the exit code; `progress` says how far an interrupted one came."""
-    notes(said)
+    common.notes(judged.notes if judged else ())
     if progress:
-        note(f"interrupted: {progress}; go on with the same command and --missing")
+        common.note(f"interrupted: {progress}; go on with the same command and --missing")
         raise typer.Exit(INTERRUPTED)
-    if any("without a letter" in text for text in said):
+    if judged is not None and judged.letters_left:
         raise typer.Exit(NOT_MEASURED)
 
 
@@ -135,8 +123,7 @@ class _Wish(NamedTuple):
     trust: bool
 
 
-async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple[tuple[str, ...], bool]:
-    from flatfield.clock import SystemClock
+async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple[Regraded, bool]:
     from flatfield.faces.judges import warnings_of
     from flatfield.faces.wording import printable
     from flatfield.runs.judging import Retrial, judge_again
@@ -144,31 +131,29 @@ async def _judge(run: Run, store: Store, project: Project, wish: _Wish) -> tuple
     from flatfield.tasks.agents import select_agents
 
     judges = select_agents(wish.names, project.roster)
-    environ = environ_of(project)
+    environ = common.environ_of(project)
     access = access_of(project, environ, everything=wish.trust)
     access.allow(wants_of((), judges, environ, access))
-    notes((*project.notes, *warnings_of(run, judges, environ)))
+    common.notes((*project.notes, *warnings_of(run, judges, environ)))
     stop = asyncio.Event()
 
     def interrupt() -> None:
         stop.set()
-        note("stopping: what was judged is kept; Ctrl-C again ends at once")
+        common.note("stopping: what was judged is kept; Ctrl-C again ends at once")
 
     retrial = Retrial(
         judges=judges,
-        clock=SystemClock(),
-        environ=environ,
-        prices=prices_of(project),
-        observe=lambda event: note(printable(f"judge {event.agent}: {event.text}" if event.agent else event.text)),
+        outside=common.outside_of(project, environ, access),
+        observe=lambda event: common.note(
+            printable(f"judge {event.agent}: {event.text}" if event.agent else event.text)
+        ),
         stop=stop,
         missing=wish.missing,
         budget_usd=wish.budget_usd,
-        lanes=project.lanes,
-        access=access,
     )
     with interruptible(interrupt):
         async with store:
-            notes(store.notes)
+            common.notes(store.notes)
             return await judge_again(run, store, retrial), stop.is_set()
 
 
@@ -176,11 +161,11 @@ def _show_changes(before: RunResult, after: RunResult) -> None:
     from flatfield.faces.drawing import draw_table, open_console
 
     table = _changes(before, after)
-    write("\n")
+    common.write("\n")
     if table.rows:
         draw_table(table, open_console(), more="report --full")
     else:
-        write("No agent's grade changed.\n")
+        common.write("No agent's grade changed.\n")
 
 
 def _changes(before: RunResult, after: RunResult) -> Table:

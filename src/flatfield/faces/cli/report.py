@@ -7,23 +7,10 @@ from typing import Annotated
 import typer
 
 from flatfield.errors import NotFound
-from flatfield.faces.cli.common import (
-    AsJson,
-    For,
-    Full,
-    HourUsd,
-    RunArgument,
-    SolvedUsd,
-    WeightsOption,
-    examples,
-    parse_weights,
-    preferences,
-    settings,
-    write,
-)
+from flatfield.faces.cli import common
 from flatfield.faces.storing import store_of
 
-EPILOG = examples(
+EPILOG = common.examples(
     "flatfield report                                  the newest run",
     "flatfield report --format markdown > report.md",
     "flatfield report 20260102 --weights performance=1",
@@ -39,17 +26,17 @@ def _completed(incomplete: str) -> list[str]:
 
 def command(
     context: typer.Context,
-    run: RunArgument = None,
+    run: common.RunArgument = None,
     format_: Annotated[
         str, typer.Option("--format", metavar="NAME", help="{report names}.", autocompletion=_completed)
     ] = "terminal",
-    weights: WeightsOption = None,
+    weights: common.WeightsOption = None,
     anchors: Annotated[str | None, typer.Option(metavar="RUN", help="Grade on that run's scales.")] = None,
-    solved_usd: SolvedUsd = None,
-    hour_usd: HourUsd = None,
-    for_: For = None,
-    full: Full = False,
-    as_json: AsJson = False,
+    solved_usd: common.SolvedUsd = None,
+    hour_usd: common.HourUsd = None,
+    for_: common.For = None,
+    full: common.Full = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Print a run's report. Grades are computed anew from its records."""
     from inspect import signature
@@ -61,8 +48,10 @@ def command(
     name = next(name for name in known if plugins.report_traits(name).is_json) if as_json else format_
     if name not in known:
         raise NotFound(f"there is no report format {name!r}; there are: {', '.join(known)}")
-    project = settings(context).project()
-    wanted = preferences(project, for_, weights=parse_weights(weights), solved_usd=solved_usd, hour_usd=hour_usd)
+    project = common.settings(context).project()
+    wanted = common.preferences(
+        project, for_, weights=common.parse_weights(weights), solved_usd=solved_usd, hour_usd=hour_usd
+    )
     renderer = plugins.load("report", name)
     result = load_result(store_of(project), run, preferences=wanted, anchors_of=anchors)
     if plugins.report_traits(name).on_terminal:
@@ -71,4 +60,4 @@ def command(
         is_able = "full" in signature(renderer.show).parameters  # not all that third parties draw has columns
         renderer.show(result, open_console(), **({"full": full} if is_able else {}))
     else:
-        write(renderer.render(result))
+        common.write(renderer.render(result))

@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.cli.common import (
-    AsJson,
-    environ_of,
-    examples,
-    note,
-    notes,
-    prices_of,
-    print_json,
-    settings,
-    write_answer,
-)
+from flatfield.faces.cli import common
 from flatfield.faces.cli.completing import agents
 from flatfield.faces.cli.ending import INTERRUPTED, NOT_MEASURED, interruptible
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo, heard
@@ -34,7 +24,7 @@ if TYPE_CHECKING:
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
-EPILOG = examples(
+EPILOG = common.examples(
     'flatfield run "Which Python files are here?" --model local:smollm2-135m',
     'flatfield run "Fix the typo in README.md" --model openai-chat:qwen3@http://127.0.0.1:8080/v1',
     'flatfield run "Summarise notes.txt" --agent nano-agent-gpt-5-mini --workspace ~/project',
@@ -64,7 +54,7 @@ def command(
     trust: Trust = False,
     speak: Speak = False,
     speak_to: SpeakTo = None,
-    as_json: AsJson = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Run one nano agent in a directory.
 
@@ -78,13 +68,13 @@ def command(
         raise FlatfieldError("the prompt is empty: say what to do")
     if (agent is None) == (model is None):
         raise FlatfieldError("say who works: either --agent NAME or --model PROVIDER:MODEL[@URL]")
-    project = settings(context).project()
+    project = common.settings(context).project()
     if agent is not None:
-        notes(project.notes)
+        common.notes(project.notes)
     config = _config(agent, model, project)
     folder = _folder(workspace)
     task = prompt_task(prompt, Limits(turns=turns, seconds=seconds, output_tokens=output_tokens), config)
-    environ = environ_of(project)
+    environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
     access.allow(wants_of((), (config,), environ, access))
     around = _around(project, environ, access, allow or ())
@@ -123,26 +113,21 @@ def _folder(workspace: Path | None) -> Path:
 
 
 def _around(project: Project, environ: Environment, access: Access, allow: Sequence[str]) -> Surroundings:
-    from flatfield.clock import SystemClock
     from flatfield.runs.single import Surroundings
 
     def observe(event: Event) -> None:
         if event.kind == "tool":
-            note(f"  → {event.text}")
+            common.note(f"  → {event.text}")
         elif event.kind == "note":
-            note(f"note: {event.text}")
+            common.note(f"note: {event.text}")
 
     from flatfield.faces.storing import allowed
 
     opened, said = allowed(project, allow, access)
-    notes(said)
+    common.notes(said)
     return Surroundings(
-        clock=SystemClock(),
-        environ=environ,
+        outside=common.outside_of(project, environ, access),
         observe=observe,
-        prices=prices_of(project),
-        lanes=project.lanes,
-        access=access,
         allow=opened,
         config=project.config,
         homes=(project.folder, Path.cwd()),
@@ -158,7 +143,7 @@ async def _work(
         if as_json:
             from flatfield.faces.transcript import without_exchanges
 
-            print_json(without_exchanges(record))
+            common.print_json(without_exchanges(record))
         else:
             _print(record)
         if speaker is not None:
@@ -175,7 +160,7 @@ async def _run(task: Task, config: AgentConfig, folder: Path, around: Surroundin
     from flatfield.faces.live import at_work
     from flatfield.runs.single import run_here
 
-    with at_work(open_console(stderr=True), around.clock) as heard:
+    with at_work(open_console(stderr=True), around.outside.clock) as heard:
 
         def observe(event: Event) -> None:
             heard()
@@ -194,17 +179,17 @@ def _print(record: TrialRecord) -> None:
     from flatfield.faces.wording import count, dollars, many_known, seconds
 
     if record.failure is not None:
-        note(f"not finished: {record.failure.message}")
+        common.note(f"not finished: {record.failure.message}")
     elif record.stop != "answered":
-        note(f"ended by its {record.stop.replace('_', ' ')}")
+        common.note(f"ended by its {record.stop.replace('_', ' ')}")
     if record.answer:
-        write_answer(record.answer)
+        common.write_answer(record.answer)
     tokens = "tokens not reported"
     if record.usage is not None:
         tokens = f"{count(record.usage.input_tokens)} tokens in, {count(record.usage.output_tokens)} out"
     changed = ", ".join(f"{change.path} ({change.kind})" for change in record.changes) or "none"
-    notes(record.notes)
-    note(
+    common.notes(record.notes)
+    common.note(
         f"{many_known(record.turn_count, 'turn')} · {many_known(record.tool_calls, 'tool call')}"
         f" · {seconds(record.active_seconds)} · {tokens} · {dollars(record.cost_usd)}\nfiles changed: {changed}"
     )

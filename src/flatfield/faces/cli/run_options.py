@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.records import AgentConfig, Run
+    from flatfield.runs.order import Chosen
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
@@ -48,36 +49,25 @@ Judge = Annotated[
 ]
 
 
-def asked_run(
-    files: Sequence[str], project: Project, access: Access, chosen: dict[str, object], arguments: Sequence[str]
-) -> Run:
+def asked_run(files: Sequence[str], project: Project, access: Access, chosen: Chosen, arguments: Sequence[str]) -> Run:
     """The new run that files and options ask for.
 
     Raises:
         FlatfieldError: no files, no tasks in them, mistakes in them, or agents that are not configured.
         NotTrusted: a task is made by a function that may not be run.
     """
-    from msgspec import structs
-
     from flatfield.clock import SystemClock
-    from flatfield.records import Evaluation
-    from flatfield.runs.order import new_run
-    from flatfield.tasks.loading import load
+    from flatfield.runs.order import new_run, read_request
 
     if not files:
         raise FlatfieldError("name what to evaluate: LOP files, folders, or suite:basic")
     _refuse_spaces(files, arguments, project.roster)
-    seed = chosen.get("seed")
-    loaded = load(files, Path.cwd(), seed if isinstance(seed, int) else None, access=access)
-    notes((*project.notes, *loaded.notes))
-    if not loaded.tasks:
+    request = read_request(files, Path.cwd(), chosen, access)
+    notes((*project.notes, *request.notes))
+    if not request.tasks:
         raise FlatfieldError(f"there is no LOP in {', '.join(files)}: a HOP needs at least one task to evaluate")
-    evaluation = structs.replace(loaded.evaluation or Evaluation(title=", ".join(files)), **chosen, typed=tuple(chosen))
-    chosen_tasks = loaded.tasks
-    if "repeats" in chosen:
-        chosen_tasks = tuple(structs.replace(task, repeats=None) for task in chosen_tasks)
     command_line = shlex.join(["flatfield", *arguments])
-    return new_run(evaluation, chosen_tasks, project.roster, SystemClock().utc(), command=command_line)
+    return new_run(request.evaluation, request.tasks, project.roster, SystemClock().utc(), command=command_line)
 
 
 def _refuse_spaces(files: Sequence[str], arguments: Sequence[str], roster: Sequence[AgentConfig]) -> None:

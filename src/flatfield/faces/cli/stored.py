@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatfield.errors import NotFound
-from flatfield.faces.cli.common import (
-    AsJson,
-    Full,
-    RunArgument,
-    examples,
-    note,
-    print_json,
-    print_table,
-    settings,
-    write,
-)
+from flatfield.faces.cli import common
 from flatfield.faces.cli.completing import trials
 from flatfield.faces.cli.ending import INTERRUPTED, interruptible
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo, heard
@@ -27,8 +17,8 @@ if TYPE_CHECKING:
     from flatfield.records import RunResult, RunSummary
 
 
-RUNS_EPILOG = examples("flatfield runs", "flatfield runs --json")
-SHOW_EPILOG = examples(
+RUNS_EPILOG = common.examples("flatfield runs", "flatfield runs --json")
+SHOW_EPILOG = common.examples(
     "flatfield show 20260102-101500-ab12/oracle/level-0-fact/1",
     "flatfield show 20260102/oracle/level-0-fact/1 --json     the beginning of the run's id is enough",
     "flatfield show 20260102/oracle/level-0-fact/1 --wire     what went to the API and came back",
@@ -36,22 +26,22 @@ SHOW_EPILOG = examples(
 TITLE_WIDTH = 80
 
 
-def runs(context: typer.Context, full: Full = False, as_json: AsJson = False) -> None:
+def runs(context: typer.Context, full: common.Full = False, as_json: common.AsJson = False) -> None:
     """List the stored runs, newest first."""
     from flatfield.faces.blocks import Table
 
-    store = settings(context).store()
+    store = common.settings(context).store()
     found = store.runs()
     if as_json:
-        print_json(found)
+        common.print_json(found)
     elif not found:
-        write(f"No runs are stored in {store.path.parent} yet: start one with `flatfield eval`.\n")
+        common.write(f"No runs are stored in {store.path.parent} yet: start one with `flatfield eval`.\n")
     else:
         columns = ("run", "what", "agents", "tasks", "measured", "spent")
         rows = tuple(map(_row, found))
         names, cut, right = frozenset({"run"}), frozenset({"what"}), frozenset(columns[2:])
         table = Table(columns=columns, rows=rows, right=right, names=names, cut=cut, drop=("tasks", "agents"))
-        print_table(table, full=full)
+        common.print_table(table, full=full)
 
 
 def _row(summary: RunSummary) -> tuple[str, ...]:
@@ -79,27 +69,27 @@ def show(
     wire: Annotated[
         bool, typer.Option("--wire", help="Print the exact bodies that were sent and received, keys removed.")
     ] = False,
-    as_json: AsJson = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Print one trial: every message, tool call, timing and token."""
     from flatfield.faces.transcript import exchanges, rebuilt_of, transcript, without_exchanges
 
-    store = settings(context).store()
+    store = common.settings(context).store()
     record = store.trial(trial)
     if wire and as_json:
-        print_json(tuple(rebuilt_of(record)))
+        common.print_json(tuple(rebuilt_of(record)))
     elif wire:
-        write(exchanges(record) + "\n")
+        common.write(exchanges(record) + "\n")
     elif as_json:
-        print_json(without_exchanges(record))
+        common.print_json(without_exchanges(record))
     else:
-        write(transcript(record, store.verdicts(record.run)) + "\n")
+        common.write(transcript(record, store.verdicts(record.run)) + "\n")
 
 
 # `flatfield replay`: a stored run as it happened, in quick motion.
 
 
-EPILOG = examples(
+EPILOG = common.examples(
     "flatfield replay                          the newest run, ten times as fast",
     "flatfield replay 20260102 --speed 1 --speak",
     "flatfield examples load nano-agent-2025-08 && flatfield replay 20250815 --speed 30",
@@ -108,7 +98,7 @@ EPILOG = examples(
 
 def command(
     context: typer.Context,
-    run: RunArgument = None,
+    run: common.RunArgument = None,
     speed: Annotated[float, typer.Option(metavar="N", min=0.01, help="How many times as fast as it was.")] = 10.0,
     speak: Speak = False,
     speak_to: SpeakTo = None,
@@ -119,11 +109,11 @@ def command(
     from flatfield.faces.reports import terminal
     from flatfield.runs.results import load_result
 
-    result = load_result(settings(context).store(), run)
+    result = load_result(common.settings(context).store(), run)
     if not result.trials:
         raise NotFound(f"run {result.run.id} has no trials to play back: name another, see flatfield runs")
     if result.run.imported:
-        note(BANNER)
+        common.note(BANNER)
     if asyncio.run(_play(result, speed, HeardVoice(speak, speak_to))):
         raise typer.Exit(INTERRUPTED)
     screen = open_console()

@@ -186,38 +186,32 @@ async def delegate(
         FlatfieldError: the agent is not ready, or the store cannot be written; nothing was spent.
     """
     from flatfield.faces.speech.sentences import finished
+    from flatfield.runs.single import Surroundings
     from flatfield.runs.store.underway import Underway
 
-    access = desk.access_of(project)
-    opened, told_of = allowed(project, desk.allow, access)
+    outside = desk.outside(project)
+    opened, told_of = allowed(project, desk.allow, outside.access)
     for text in told_of:
         await tell(text)
     with closing(Underway(store_of(project).path.parent, run)) as underway:
-        around = replace(_surroundings(run, desk, project, shared), underway=underway, access=access, allow=opened)
+        around = Surroundings(
+            outside=outside,
+            observe=lambda _: None,
+            run=run.id,
+            traffic=shared.traffic,
+            kept=shared.kept,
+            places=shared.places,
+            beside=shared.beside,
+            allow=opened,
+            config=project.config,
+            homes=(project.folder, desk.cwd),
+            underway=underway,
+        )
         async with shared.kept.in_use():
             record, problem = await _worked(order, run, project, around, tell)
     answer = told(record, order.agent)
     desk.announce(finished(order.agent.name, (record,)))
     return answer if problem is None else answer.model_copy(update={"error": _and(answer.error, problem)})
-
-
-def _surroundings(run: Run, desk: ServerDesk, project: Project, shared: Shared) -> Surroundings:
-    from flatfield.runs.single import Surroundings
-
-    return Surroundings(
-        clock=desk.clock,
-        environ=desk.environ_of(project),
-        observe=lambda _: None,
-        prices=desk.prices_of(project),
-        run=run.id,
-        lanes=project.lanes,
-        traffic=shared.traffic,
-        kept=shared.kept,
-        places=shared.places,
-        beside=shared.beside,
-        config=project.config,
-        homes=(project.folder, desk.cwd),
-    )
 
 
 async def _worked(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from flatfield.clock import Clock
     from flatfield.records import AgentConfig
+    from flatfield.runs.world import Outside
     from flatfield.scoring.prices.pricing import Prices
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
@@ -104,6 +105,18 @@ class ServerDesk:
             InvalidFiles, NotFound: as `find_project`.
         """
         return self._settled(find_project(self.cwd, self.config, os.environ))
+
+    def outside(self, project: Project) -> Outside:
+        """What the project's agents, judges and forecasts are given from outside."""
+        from flatfield.runs.world import Outside
+
+        return Outside(
+            clock=self.clock,
+            environ=self.environ_of(project),
+            access=self.access_of(project),
+            prices=self.prices_of(project),
+            lane_limits=project.lanes,
+        )
 
     def _settled(self, project: Project) -> Project:
         """The project with its agents as they may be used: one that wants more than before stays as it was."""

@@ -28,13 +28,12 @@ from flatfield.faces.mcp.schemas import ExpectedAnswer, Plan, Progress, Status, 
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import dollars, few, many, plain
 from flatfield.http.connecting import is_loopback
-from flatfield.records import Evaluation
-from flatfield.runs.order import how_often, new_run, ungradable
+from flatfield.runs.order import Chosen, how_often, new_run, read_request, ungradable
 from flatfield.runs.permission import wants_of
 from flatfield.runs.scratch import holder
 from flatfield.tasks.access import folder_of, is_broad
 from flatfield.tasks.agents import select_agents
-from flatfield.tasks.loading import SUITE_PREFIX, load
+from flatfield.tasks.loading import SUITE_PREFIX
 from flatfield.tasks.near_names import did_you_mean
 
 if TYPE_CHECKING:
@@ -72,14 +71,11 @@ async def forecast_of(run: Run, desk: ServerDesk, project: Project) -> Forecast:
         FlatfieldError: a workspace is not there, or too large.
     """
     from flatfield.faces.storing import store_of
-    from flatfield.runs.forecasting import ForecastTerms, foresee
+    from flatfield.runs.forecasting import foresee
     from flatfield.tasks.agents import select_agents
 
     judges = select_agents(run.evaluation.judge, project.roster)
-    terms = ForecastTerms(
-        environ=desk.environ_of(project), prices=desk.prices_of(project), lanes=project.lanes, source=desk.cwd
-    )
-    return await foresee(run, judges, store_of(project), terms)
+    return await foresee(run, judges, store_of(project), desk.outside(project), desk.cwd)
 
 
 def planned(run: Run, found: Forecast) -> Plan:
@@ -216,6 +212,18 @@ class Wanted(Struct, frozen=True, kw_only=True):
     budget_usd: float | None = None
     budget_ignores: tuple[str, ...] | None = None
     budget_seconds: float | None = None
+
+    @property
+    def chosen(self) -> Chosen:
+        """What of it is set in the place of what the files say."""
+        return Chosen(
+            agents=self.agents,
+            repeats=self.repeats,
+            judge=self.judge,
+            budget_usd=self.budget_usd,
+            budget_ignores=self.budget_ignores,
+            budget_seconds=self.budget_seconds,
+        )
 
 
 async def begin(run: Run, desk: ServerDesk, project: Project) -> Status:
@@ -385,9 +393,9 @@ def _begun(run: Run, project: Project) -> bool:
     One that is gone on with has them already: it has begun when a process holds it.
     """
     store = store_of(project)
-    if "prices" in run.versions:
+    if run.begun:
         return holder(run.id, store.path.parent) is not None
-    return "prices" in store.load_run(run.id).versions
+    return store.load_run(run.id).begun
 
 
 def plan(wanted: Wanted, desk: ServerDesk, project: Project, client_roots: Sequence[Path]) -> Run:
@@ -405,24 +413,16 @@ def plan(wanted: Wanted, desk: ServerDesk, project: Project, client_roots: Seque
     if not desk.allow_urls and any("://" in name for name in (*(wanted.agents or ()), *(wanted.judge or ()))):
         raise FlatfieldError(ADDRESS_REFUSED)
     access = desk.access_of(project)
-    loaded = load(files, desk.cwd, access=access)
-    if not loaded.tasks:
+    request = read_request(files, desk.cwd, wanted.chosen, access)
+    evaluation, tasks = request.evaluation, request.tasks
+    if not tasks:
         raise FlatfieldError("there is no LOP in what lops names: an evaluation needs one (list_tasks shows them)")
-    chosen = {
-        name: value
-        for name in ("agents", "repeats", "judge", "budget_usd", "budget_ignores", "budget_seconds")
-        if (value := getattr(wanted, name)) is not None
-    }
-    evaluation = structs.replace(loaded.evaluation or Evaluation(title=", ".join(lops)), **chosen, typed=tuple(chosen))
-    named = evaluation.agents or tuple(name for task in loaded.tasks for name in task.agents)
+    named = evaluation.agents or tuple(name for task in tasks for name in task.agents)
     _check_known((*named, *evaluation.judge), project)
-    if not evaluation.agents and (silent := [task.id for task in loaded.tasks if not task.agents]):
+    if not evaluation.agents and (silent := [task.id for task in tasks if not task.agents]):
         raise NotFound(f"nobody is named for {', '.join(silent)}: give agents (list_agents shows who is ready)")
     here = folder_of(str(desk.cwd))
     judges = select_agents(evaluation.judge, project.roster, here)
-    tasks = loaded.tasks
-    if wanted.repeats is not None:
-        tasks = tuple(structs.replace(task, repeats=None) for task in tasks)
     # Who is named by a client's model is nobody that the user typed.
     command = _command(structs.replace(wanted, lops=lops))
     run = new_run(evaluation, tasks, project.roster, desk.clock.utc(), command=command, writer=here)

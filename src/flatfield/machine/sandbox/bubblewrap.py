@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flatfield.children.running import Start
 from flatfield.children.starting import mark_arguments
 from flatfield.errors import NotReady
 from flatfield.machine.protocols import CommandResult
 from flatfield.machine.sandbox.interpreter import EMPTY, TOOLS, first_closed
 from flatfield.machine.sandbox.ownership import Lending, journal_of
-from flatfield.machine.sandbox.processes import MARKED, Guard, Start, run_to_end
+from flatfield.machine.sandbox.processes import MARKED, Guard, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flatfield.children.running import Start
 from flatfield.children.starting import UNKNOWN, at_the_end, began, is_over, with_mark
 from flatfield.errors import NotReady
 from flatfield.machine.sandbox.bubblewrap import (
@@ -25,7 +26,7 @@ from flatfield.machine.sandbox.bubblewrap import (
     looked,
     result_of,
 )
-from flatfield.machine.sandbox.processes import MARKED, Guard, Start, run_to_end
+from flatfield.machine.sandbox.processes import MARKED, Guard, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -120,7 +121,11 @@ class Container:
         workspace, lending = await lent(workspace, self.user, self.mounts)
         name = _name()
         argv = self._argv(name, command, workspace, limits)
-        start = Start(cwd=Path("/"), environ=with_mark(self.environ), end=lambda: self._remove([name]))
+        start = Start(
+            cwd=Path("/"),
+            environ=with_mark(self.environ),
+            end=lambda killed: self._remove([name] if killed else []),
+        )
         guard = Guard(workspace, limits, private_tmp=False, kept=kept_paths(self.mounts))
         try:
             await looked(self.look)

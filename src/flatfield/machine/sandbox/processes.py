@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import stat
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flatfield import json_text
+from flatfield.children.running import GRACE_SECONDS, Drain, HeadAndTail, running
 from flatfield.errors import NotReady
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 
+    from flatfield.children.running import Start
     from flatfield.machine.protocols import SandboxLimits
 
 
@@ -244,7 +245,6 @@ def unlinked_bytes(tree: Sequence[int], workspace: Path) -> int:
 # Runs one child process to its end: output bounded, time bounded, everything that it started killed.
 
 
-CHUNK_BYTES = 64 * 1024
 STATUS_BYTES = 4096
 START_MARK = b"\x02\x03\n"
 """What is printed in the moment before a command starts; the first one is ours, whatever the command prints."""
@@ -252,42 +252,6 @@ MARKED = 'printf "\\002\\003\\n"; exec /bin/sh -c "$1"'
 """A shell's program that does so, and becomes the shell of the command that is its first argument."""
 BEFORE_BYTES = 64 * 1024
 """So much may programs that start the command print before it."""
-GRACE_SECONDS = 5.0
-"""How long killed processes are waited for; the kernel needs milliseconds."""
-
-
-class HeadAndTail:
-    """Keeps the first and the last half of a stream within `limit_bytes`, and counts what it dropped between."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._head_bytes = limit_bytes // 2
-        self._tail_bytes = limit_bytes - self._head_bytes
-        self._head = bytearray()
-        self._tail = bytearray()
-        self._cut_bytes = 0
-
-    def add(self, data: bytes) -> None:
-        """Take the next bytes of the stream."""
-        room = self._head_bytes - len(self._head)
-        self._head += data[:room]
-        self._tail += data[room:]
-        excess = len(self._tail) - self._tail_bytes
-        # Trimming only when twice too long keeps a flood of small writes from copying the tail each time.
-        if excess > max(self._tail_bytes, CHUNK_BYTES):
-            self._drop(excess)
-
-    def _drop(self, count: int) -> None:
-        self._cut_bytes += count
-        del self._tail[:count]
-
-    def text(self) -> str:
-        """What was kept, as UTF-8 with replacement characters; a cut is stated where it was made."""
-        if len(self._tail) > self._tail_bytes:
-            self._drop(len(self._tail) - self._tail_bytes)
-        if not self._cut_bytes:
-            return (self._head + self._tail).decode("utf-8", "replace")
-        head, tail = (part.decode("utf-8", "replace") for part in (self._head, self._tail))
-        return f"{head}\n[{self._cut_bytes:,} bytes of output are left out here]\n{tail}"
 
 
 class CommandOutput(HeadAndTail):
@@ -324,42 +288,6 @@ class CommandOutput(HeadAndTail):
         before, self._before = self._before, None
         if before:
             super().add(bytes(before))
-
-
-class Drain:
-    """A pipe whose reading end the event loop empties, so that no writer ever blocks; close it when done."""
-
-    def __init__(self, take: Callable[[bytes], None]) -> None:
-        self._take = take
-        self._read_fd, self.write_fd = os.pipe()
-        os.set_blocking(self._read_fd, False)
-        self.ended = asyncio.Event()
-        asyncio.get_running_loop().add_reader(self._read_fd, self._ready)
-
-    def _ready(self) -> None:
-        data = os.read(self._read_fd, CHUNK_BYTES)
-        if data:
-            self._take(data)
-        else:
-            self._stop_reading()
-
-    def _stop_reading(self) -> None:
-        if self._read_fd >= 0:
-            asyncio.get_running_loop().remove_reader(self._read_fd)
-            os.close(self._read_fd)
-            self._read_fd = -1
-        self.ended.set()
-
-    def close_writer(self) -> None:
-        """Close our copy of the writing end, so that the pipe ends with its last writer."""
-        if self.write_fd >= 0:
-            os.close(self.write_fd)
-            self.write_fd = -1
-
-    def close(self) -> None:
-        """Give both ends back."""
-        self.close_writer()
-        self._stop_reading()
 
 
 class NamespaceWatch:
@@ -427,19 +355,6 @@ class Ended:
     stopped: Stop | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Start:
-    """How a process is started: where, in which environment, with which descriptors beside the usual three.
-
-    `end` ends, blocking, what killing the process's group does not; called when it did not come to its end by itself.
-    """
-
-    cwd: Path
-    environ: Mapping[str, str]
-    kept: tuple[int, ...] = ()
-    end: Callable[[], None] | None = None
-
-
 async def run_to_end(
     argv: Callable[[int], Sequence[str]],
     start: Start,
@@ -463,23 +378,47 @@ async def run_to_end(
     output, watch = CommandOutput(limits.output_bytes), NamespaceWatch()
     with ExitStack() as stack:
         stack.callback(watch.close)
-        news, drain = Drain(watch.add), Drain(output.add)
-        for each in (news, drain):
-            stack.callback(each.close)
-        started = loop.time()
-        process = await _start(argv(news.write_fd), start, drain.write_fd, news.write_fd)
-        news.close_writer()
-        drain.close_writer()
-        try:
-            exit_code, stopped = await _wait(process, lambda: output.since(started) + limits.wall_seconds, exceeded)
+        news = stack.enter_context(closing(Drain(watch.add)))
+        begun = loop.time()
+        words = argv(news.write_fd)
+        async with _watched(words, start, output, watch, news) as process:
+            code, stopped = await _wait(process, lambda: output.since(begun) + limits.wall_seconds, exceeded)
             ended = loop.time()
-        finally:
-            await _end(process, start.end, watch, (news, drain))
-        code = 128 - exit_code if exit_code is not None and exit_code < 0 else exit_code
-        seconds = max(0.0, ended - output.since(started))
     return Ended(
-        exit_code=code, inner_exit_code=watch.exit_code, output=output.text(), seconds=seconds, stopped=stopped
+        exit_code=128 - code if code is not None and code < 0 else code,
+        inner_exit_code=watch.exit_code,
+        output=output.text(),
+        seconds=max(0.0, ended - output.since(begun)),
+        stopped=stopped,
     )
+
+
+@asynccontextmanager
+async def _watched(
+    argv: Sequence[str], start: Start, output: CommandOutput, watch: NamespaceWatch, news: Drain
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The running process; on leaving, it and its namespace are gone.
+
+    Raises:
+        NotReady: it could not be started.
+    """
+
+    async def namespace_gone() -> None:
+        news.close_writer()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                await news.ended.wait()
+                await watch.gone()
+
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(namespace_gone)
+        try:
+            told = replace(start, kept=(news.write_fd, *start.kept))
+            process = await stack.enter_async_context(running(argv, told, output))
+        except OSError as error:
+            raise NotReady(f"{argv[0]} cannot be started: {error.strerror}") from error
+        news.close_writer()
+        yield process
 
 
 async def _wait(
@@ -507,40 +446,3 @@ async def _wait(
         ended.cancel()
         if guard:
             guard.cancel()
-
-
-async def _start(argv: Sequence[str], start: Start, output_fd: int, status_fd: int) -> asyncio.subprocess.Process:
-    try:
-        return await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output_fd,
-            stderr=output_fd,
-            pass_fds=(status_fd, *start.kept),
-            cwd=start.cwd,
-            env=start.environ,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise NotReady(f"{argv[0]} cannot be started: {error.strerror}") from error
-
-
-async def _end(
-    process: asyncio.subprocess.Process,
-    end: Callable[[], None] | None,
-    watch: NamespaceWatch,
-    drains: Sequence[Drain],
-) -> None:
-    """Kill the process's group, wait until its tree is gone, and read what it still had written."""
-    killed = process.returncode is None
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
-    if killed and end is not None:
-        await asyncio.shield(asyncio.to_thread(end))
-    # Something that left the group (possible only without a namespace) may hold a pipe open: wait no longer than this.
-    with suppress(TimeoutError):
-        async with asyncio.timeout(GRACE_SECONDS):
-            await drains[0].ended.wait()
-            await watch.gone()
-            await drains[1].ended.wait()

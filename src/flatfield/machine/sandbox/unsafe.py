@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flatfield.children.running import Start
 from flatfield.children.starting import end_marked, new_mark, with_mark
 from flatfield.machine.sandbox.bubblewrap import result_of
-from flatfield.machine.sandbox.processes import MARKED, Guard, Start, run_to_end
+from flatfield.machine.sandbox.processes import MARKED, Guard, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,9 +67,6 @@ class UnsafeSandbox:
             )
         argv = (*limited, "/bin/sh", "-c", MARKED, "sh", command)
         guard = Guard(workspace, limits, private_tmp=False)
-        start = Start(cwd=workspace, environ=with_mark(environ, mark))
-        try:
-            ended = await run_to_end(lambda _: argv, start, limits, guard.exceeded)
-        finally:
-            await asyncio.shield(asyncio.to_thread(end_marked, mark))
+        start = Start(cwd=workspace, environ=with_mark(environ, mark), end=lambda _: end_marked(mark))
+        ended = await run_to_end(lambda _: argv, start, limits, guard.exceeded)
         return result_of(ended, ended.exit_code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import types
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -11,10 +12,12 @@ import msgspec
 from msgspec import Struct, structs
 
 from flatfield.json_text import DEEPEST_KEPT, is_deeper, plain, shallow
-from flatfield.records import Failure, Run, Sent, TrialRecord, Verdict
+from flatfield.records import Failure, Round, Run, Sent, TrialRecord, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+T = TypeVar("T", bound=Struct)
 
 
 # Reads what older versions kept of a request: one table of all that was sent, by the APIs' own names.
@@ -72,6 +75,23 @@ def upgraded(request: dict[str, Any]) -> dict[str, Any]:
     if isinstance(fields.get("tools"), str):
         fields["tools"] = [fields["tools"]]
     return {**fields, "not_accepted": refused, "parameters": rest}
+
+
+# Reads what older versions kept of a run in its notes and versions alone.
+
+
+_ROUND: Final = re.compile(r"round \d+: .*: (\d+) more trials", re.DOTALL)
+_ROUNDS_ENDED: Final = "until sure: "
+
+
+def with_rounds(run: T) -> T:
+    """A run with its rounds, how they ended and whether it has begun, where an older version wrote it."""
+    if not isinstance(run, Run):
+        return run
+    rounds = tuple(Round(trials=int(found[1])) for found in map(_ROUND.fullmatch, run.notes) if found)
+    ended = tuple(note for note in run.notes if note.startswith(_ROUNDS_ENDED))
+    begun = run.begun or "prices" in run.versions
+    return structs.replace(run, begun=begun, rounds=run.rounds or rounds, rounds_ended=run.rounds_ended or ended)
 
 
 # Reads a record that is not what its type says: the rest of it counts, and what was wrong with it is said.
@@ -156,7 +176,7 @@ class _Mending:
             hint = _hints(kind)[field.name]
             if field.name not in value:
                 if field.required:
-                    fitted[field.name] = self._made_up(kind, field.name, hint, "is missing")
+                    fitted[field.name] = self._made_up(kind, field.name, hint)
                 continue
             try:
                 fitted[field.name] = self.fit(value[field.name], hint, kind.__name__, field.name)
@@ -181,10 +201,12 @@ class _Mending:
         else:
             self._remark(f"{field.name} {problem}", grave=get_origin(_bare(hint)) is not Literal)
 
-    def _made_up(self, kind: type[Struct], name: str, hint: Any, problem: str) -> Any:  # noqa: ANN401 - any value
+    def _made_up(self, kind: type[Struct], name: str, hint: Any, misfit: str = "") -> Any:  # noqa: ANN401 - any value
+        """In the place of a value that must be there; `misfit` "": there is none."""
+        problem = misfit or "is missing"
         word = STAND_IN.get((kind.__name__, name))
         if word is not None:
-            self._remark(f"{name} {problem}: read as {word!r}", grave=problem == "is missing")
+            self._remark(f"{name} {problem}: read as {word!r}", grave=not misfit)
             return word
         if type(None) in _alternatives(hint):
             self._remark(f"{name} {problem}: not known", grave=False)
@@ -246,7 +268,6 @@ def _shown(value: object) -> str:
 # Turns records into JSON text that can always be read again, and reads what other versions wrote.
 
 
-T = TypeVar("T", bound=Struct)
 DIGITS = 20
 """A whole number of so many digits is read as a fraction."""
 
@@ -285,6 +306,10 @@ def decode(text: str, kind: type[T]) -> T:
     Raises:
         ValueError: it is no such record.
     """
+    return with_rounds(_decoded(text, kind))
+
+
+def _decoded(text: str, kind: type[T]) -> T:
     try:
         if MARK not in text:
             return msgspec.json.decode(text, type=kind)

@@ -24,7 +24,7 @@ LONGEST_CHARACTERS = 4096
 """Texts in a call's arguments that are longer become digests: equal ones stay equal, and no path is so long."""
 
 
-class Figures:
+class SlimTrials:
     """Takes trials, one after the other; parts that are equal become one object."""
 
     def __init__(self) -> None:

@@ -12,13 +12,13 @@ import msgspec
 from msgspec import structs
 
 from flatfield import json_text
-from flatfield.errors import NotFound, Step, StoreError
+from flatfield.errors import NotFound, Remedy, StoreError
 from flatfield.records import Run, RunSummary, TrialPlan, TrialRecord, Verdict
 from flatfield.runs.order import NEWEST, parse_trial_id
 from flatfield.runs.store import database, tables, underway
 from flatfield.runs.store.codec import decode, encode
 from flatfield.runs.store.database import damaged, open_reader, store_error
-from flatfield.runs.store.figures import Figures, unwatched
+from flatfield.runs.store.figures import SlimTrials, unwatched
 from flatfield.runs.store.underway import Lost, Underway
 from flatfield.runs.store.writer import Writer, Writing
 from flatfield.saying import dollars
@@ -180,11 +180,11 @@ class Store:
         with self._reading() as connection:
             known = tables.run_ids(connection) if connection else ()
             if connection is None or not known:
-                raise NotFound(f"no runs are stored in {self.path.parent} yet: start one with `", Step.EVALUATE, "`")
+                raise NotFound(f"no runs are stored in {self.path.parent} yet: start one with `", Remedy.EVALUATE, "`")
             chosen = tables.newest_run(connection) if run is None or run in NEWEST else _choose(run, known)
             if chosen is None:
                 why = f"no evaluation is stored in {self.path.parent} yet: start one with `"
-                raise NotFound(why, Step.EVALUATE, "`")
+                raise NotFound(why, Remedy.EVALUATE, "`")
             try:
                 return decode(tables.run_record(connection, chosen), Run)
             except ValueError as error:
@@ -203,12 +203,12 @@ class Store:
             return tuple(tables.trials(connection, run)) if connection else ()
 
     def figures(self, run: str) -> tuple[TrialRecord, ...]:
-        """The same without what was said and sent (see `Figures`): of a large run, what memory can hold.
+        """The same without what was said and sent (see `SlimTrials`): of a large run, what memory can hold.
 
         Raises:
             StoreError: the store cannot be read.
         """
-        slim = Figures()
+        slim = SlimTrials()
         with self._reading() as connection, unwatched():
             return tuple(map(slim.of, tables.trials(connection, run))) if connection else ()
 
@@ -293,7 +293,7 @@ class Store:
             newest = tables.newest_trial(connection) if connection else None
             found = tables.trial_record(connection, newest) if connection and newest else None
         if found is None:
-            raise NotFound(f"no trials are stored in {self.path.parent} yet: start some with `", Step.EVALUATE, "`")
+            raise NotFound(f"no trials are stored in {self.path.parent} yet: start some with `", Remedy.EVALUATE, "`")
         return found
 
     def run_ids(self) -> tuple[str, ...]:

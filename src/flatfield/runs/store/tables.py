@@ -336,6 +336,16 @@ class _Graded(msgspec.Struct, frozen=True):
     stop: Stop
     usage: Usage | None = None
     cost_usd: Dollars | None = None
+    abandoned_cost_usd: Dollars | None = 0.0
+    device_cost_usd: Dollars | None = None
+    reported_cost_usd: Dollars | None = None
+    queue_seconds: Seconds = 0.0
+    retry_seconds: Seconds = 0.0
+    load_seconds: Seconds = 0.0
+    first_token_seconds: Seconds | None = None
+    model_seconds: Seconds = 0.0
+    tools_seconds: Seconds = 0.0
+    sandbox_seconds: Seconds = 0.0
     active_seconds: Seconds = 0.0
     wall_seconds: Seconds = 0.0
     checks: tuple[Check, ...] = ()

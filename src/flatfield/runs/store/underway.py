@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 from flatfield.agent.loop import Outcome
 from flatfield.records import Run, Sent, ToolCall, TrialRecord, Turn
 from flatfield.runs.store.codec import decode, encode
-from flatfield.runs.totals import sums
+from flatfield.runs.totals import with_sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -194,6 +194,6 @@ def _lines(data: bytes) -> Iterator[_Line]:
 
 
 def _lost(begun: Begun, turns: Iterable[Turn]) -> Lost:
-    found = sums(Outcome(stop="cancelled", turns=tuple(turns)), begun.usd_per_hour)
-    seconds = found["active_seconds"] + found["queue_seconds"] + found["retry_seconds"]
-    return Lost(trial=structs.replace(begun.trial, wall_seconds=seconds, **found), run=begun.run)
+    trial = with_sums(begun.trial, Outcome(stop="cancelled", turns=tuple(turns)), begun.usd_per_hour)
+    seconds = trial.active_seconds + trial.queue_seconds + trial.retry_seconds
+    return Lost(trial=structs.replace(trial, wall_seconds=seconds), run=begun.run)

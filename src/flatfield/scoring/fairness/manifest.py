@@ -18,8 +18,6 @@ from flatfield.records import ManifestRow
 from flatfield.scoring.fairness import conditions
 from flatfield.scoring.fairness.received import (
     CAP,
-    NOT_ACCEPTED,
-    NOT_SENT,
     PROPERTIES,
     SETTINGS,
     differ,
@@ -87,6 +85,7 @@ class _Table:
             values={name: value.text() for name, value in received.items()},
             differs=differs,
             varies=varies,
+            absent=tuple(name for name, value in received.items() if not value.ran),
             note="; ".join(notes),
         )
 
@@ -164,10 +163,9 @@ def _choices(table: _Table, item: Property, received: Mapping[str, Received]) ->
     chosen: dict[str, list[str]] = {}
     for agent in table.compared(received):
         configured = getattr(agent, item.configured)
-        accepted = not any(value.startswith((NOT_SENT, NOT_ACCEPTED)) for value in received[agent.name].values)
         if configured is None:
             chosen.setdefault(f"not set for {{}}, so {_left(item)}", []).append(agent.name)
-        elif accepted:
+        elif not (received[agent.name].refused or received[agent.name].unsent):
             chosen.setdefault(f"set to {configured} for {{}}", []).append(agent.name)
     for text, names in chosen.items():
         yield text.format(", ".join(names))
@@ -183,13 +181,12 @@ def _unsent(table: _Table, item: Property, received: Mapping[str, Received]) -> 
     """Settings that an agent's configuration has and that requests did not carry, and whose doing that is."""
     for agent in table.run.agents:
         configured = getattr(agent, item.configured)
-        values = received[agent.name].values
         if configured is None:
             continue
-        if any(value.startswith(NOT_ACCEPTED) for value in values):
+        if received[agent.name].refused:
             yield f"{agent.name} does not accept {item.label}: {configured} is configured, but was not sent"
-        elif NOT_SENT in values:
-            some = " in every turn" if len(values) > 1 else ""
+        elif received[agent.name].unsent:
+            some = " in every turn" if len(received[agent.name].values) > 1 else ""
             yield f"{agent.name}: {configured} is configured, but was not sent{some}: its API has no {item.label}"
 
 

@@ -7,7 +7,7 @@ import re
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from flatfield import plugins
 from flatfield.http.secrecy import PUBLIC, shown_url
@@ -157,7 +157,6 @@ SETTINGS = frozenset({"temperature", "reasoning_effort", "max_output_tokens", "c
 # What one agent received of one property: each value with the turns that carried it, task by task.
 
 
-DID_NOT_RUN = "did not run"
 MANY = 3
 NAMED_TASKS = 2
 """So many tasks are named beside a value; more are counted."""
@@ -166,11 +165,14 @@ NAMED_TASKS = 2
 class Received(Struct, frozen=True, kw_only=True):
     """`by_task`: how many turns carried which value, in the order in which they came.
 
-    `otherwise` is what is said where no turn is on record; None: the agent did not run.
+    `otherwise` is what is said where no turn is on record; None: the agent did not run. `refused`: some turn went
+    without it because the model does not take it; `unsent`: without what is configured, for another reason.
     """
 
     by_task: dict[str, dict[str, int]] = field(default_factory=dict)
     otherwise: str | None = None
+    refused: bool = False
+    unsent: bool = False
 
     @property
     def ran(self) -> bool:
@@ -192,7 +194,7 @@ class Received(Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """One value alone; with its turns where they differ within a task, with its tasks where those differ."""
         if not self.by_task:
-            return DID_NOT_RUN if self.otherwise is None else self.otherwise
+            return "did not run" if self.otherwise is None else self.otherwise
         if self.varies:
             return _by_turns(self.by_task.values())
         tasks: dict[str, list[str]] = {}
@@ -242,7 +244,6 @@ def _tasks(names: list[str]) -> str:
 # Reads what the recorded requests of one agent carried: parameters, output caps, system prompts, headers.
 
 
-NOT_ACCEPTED = "not accepted"
 ITS_NAME = "a line with its name"
 FLOOR_TOKENS = 16
 """Some APIs refuse a smaller output cap, so that a trial's last turn is sent this much though less is left."""
@@ -258,7 +259,8 @@ def parameter(item: Property, agent: AgentConfig, trials: Sequence[TrialRecord])
     """One parameter of all turns; from the configuration, and said so, where no request is on record."""
     configured = getattr(agent, item.configured) if item.configured else None
     readings = [(trial.task, _reading(item, turn.reply.request, configured)) for trial, turn in _sent(trials)]
-    return taken(readings, _otherwise(item, configured, trials))
+    found = taken(readings, _otherwise(item, configured, trials))
+    return _with_unsent(found, item, configured, [turn.reply.request for _, turn in _sent(trials)])
 
 
 def output_cap(agent: AgentConfig, trials: Sequence[TrialRecord], limits: Mapping[str, int]) -> Received:
@@ -267,7 +269,9 @@ def output_cap(agent: AgentConfig, trials: Sequence[TrialRecord], limits: Mappin
     `limits`: the output tokens that a trial may use, by task.
     """
     readings = [(trial.task, value) for trial in trials for value in _caps(trial, agent, limits.get(trial.task, 0))]
-    return taken(readings, _otherwise(CAP, agent.max_output_tokens, trials))
+    found = taken(readings, _otherwise(CAP, agent.max_output_tokens, trials))
+    without = [turn.reply.request for _, turn in _sent(trials) if turn.reply.request.output_cap_tokens is None]
+    return _with_unsent(found, CAP, agent.max_output_tokens, without)
 
 
 def system_prompt(trials: Sequence[TrialRecord]) -> Received:
@@ -310,10 +314,24 @@ def _otherwise(item: Property, configured: object, trials: Sequence[TrialRecord]
     return f"{shown_url(str(configured)) if item.configured == 'base_url' else configured} (configured)"
 
 
+def _with_unsent(found: Received, item: Property, configured: object, requests: Sequence[Sent]) -> Received:
+    """With whether some of these requests went without what is configured, and why."""
+    refused = [_is_refused(item, request) for request in requests]
+    unsent = any(
+        configured is not None and not refuses and getattr(request, item.name) in (None, "")
+        for request, refuses in zip(requests, refused, strict=True)
+    )
+    return structs.replace(found, refused=any(refused), unsent=unsent)
+
+
+def _is_refused(item: Property, request: Sent) -> bool:
+    return bool(item.configured) and item.configured in request.not_accepted
+
+
 def _reading(item: Property, request: Sent, configured: object) -> str:
     """What one request says; a setting that it lacks though it is configured was not sent."""
-    if item.configured and item.configured in request.not_accepted:
-        return NOT_ACCEPTED if configured is None else f"{NOT_ACCEPTED} ({configured} is configured)"
+    if _is_refused(item, request):
+        return "not accepted" if configured is None else f"not accepted ({configured} is configured)"
     value = getattr(request, item.name)
     if value in (None, ""):
         return item.absent if configured is None else NOT_SENT

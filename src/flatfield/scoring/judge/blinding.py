@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -332,18 +333,24 @@ _GONE = (
     r"|transcurridos?)"
 )
 _FLAGS = re.IGNORECASE | re.MULTILINE
-_KEEPING = (
-    re.compile(rf"({_SUBJECT}{_ADVERB}\s+){_MADE}{_MORE}", _FLAGS),
-    re.compile(rf"(\bj['’]){_MADE}{_MORE}", _FLAGS),
-    re.compile(rf"({_AT_START}){_MADE}{_MORE}", _FLAGS),
-    re.compile(rf"((?:^|[.;:,(\[—-])\s{{0,8}}+){_FIGURES}\s+{_GONE}{_ENDS}", _FLAGS),
-    re.compile(r"()\b(?:took|cost)\s+(?:me|us)\s+" + rf"{_NEARLY}{_FIGURES}", _FLAGS),
-    re.compile(rf"(){_LABEL}\s{{0,3}}[:=][*_\s]{{0,4}}{_NEARLY}{_FIGURES}", _FLAGS),
-    re.compile(rf"()\btotal\s+(?:costs?|time)\s+{_FIGURES}", _FLAGS),
-    re.compile(rf"([(\[]\s{{0,3}}){_MIXED}(?=\s{{0,3}}[)\]])", _FLAGS),
-    re.compile(rf"(^[ \t*—-]{{0,8}}+){_MIXED}(?=[ \t.*]{{0,8}}$)", _FLAGS),
-)
-"""What the first group holds stays; all behind it goes."""
+
+
+@cache
+def _keeping() -> tuple[re.Pattern[str], ...]:
+    """What the first group holds stays; all behind it goes. Compiled when a judge first reads: that takes a while."""
+    return (
+        re.compile(rf"({_SUBJECT}{_ADVERB}\s+){_MADE}{_MORE}", _FLAGS),
+        re.compile(rf"(\bj['’]){_MADE}{_MORE}", _FLAGS),
+        re.compile(rf"({_AT_START}){_MADE}{_MORE}", _FLAGS),
+        re.compile(rf"((?:^|[.;:,(\[—-])\s{{0,8}}+){_FIGURES}\s+{_GONE}{_ENDS}", _FLAGS),
+        re.compile(r"()\b(?:took|cost)\s+(?:me|us)\s+" + rf"{_NEARLY}{_FIGURES}", _FLAGS),
+        re.compile(rf"(){_LABEL}\s{{0,3}}[:=][*_\s]{{0,4}}{_NEARLY}{_FIGURES}", _FLAGS),
+        re.compile(rf"()\btotal\s+(?:costs?|time)\s+{_FIGURES}", _FLAGS),
+        re.compile(rf"([(\[]\s{{0,3}}){_MIXED}(?=\s{{0,3}}[)\]])", _FLAGS),
+        re.compile(rf"(^[ \t*—-]{{0,8}}+){_MIXED}(?=[ \t.*]{{0,8}}$)", _FLAGS),
+    )
+
+
 WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -359,7 +366,7 @@ WORDS = frozenset(
 
 def without_own_figures(text: str) -> str:
     """`text` with what its author used replaced by `[…]`."""
-    for pattern in _KEEPING:
+    for pattern in _keeping():
         text = pattern.sub(r"\1[…]", text)
     return text
 

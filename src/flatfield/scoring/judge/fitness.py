@@ -133,7 +133,7 @@ def labelled_set() -> LabelledSet:
         data = path.read_bytes()
         digest.update(data)
         found = msgspec.yaml.decode(data, type=_File)
-        task = Task(**msgspec.structs.asdict(found.task))
+        task = msgspec.convert(found.task, Task, from_attributes=True)
         cases += (_case(task, trial, number) for number, trial in enumerate(found.trials, start=1))
     return LabelledSet(cases=_mixed(cases), digest=digest.hexdigest()[:16])
 

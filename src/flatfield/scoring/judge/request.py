@@ -15,7 +15,7 @@ from msgspec import Struct
 from flatfield import json_text, plugins
 from flatfield.agent.allowance import reply_usd
 from flatfield.errors import FlatfieldError
-from flatfield.records import Task, TurnBudget, Usage
+from flatfield.records import Task, TurnBudget, Usage, total_usage
 from flatfield.scoring.judge.blinding import Forms, defused
 from flatfield.scoring.judge.reply import LETTERS, UnusableReply
 from flatfield.vendors.base import Opening
@@ -376,10 +376,8 @@ class Bench:
 def total(items: Sequence[Spent]) -> Spent:
     """The sum of what several requests took; unknown as soon as one of them is, or when there were none."""
     costs = [item.cost_usd for item in items if item.cost_usd is not None]
-    usages = [item.usage for item in items if item.usage is not None]
-    usage = Usage(**{name: sum(getattr(each, name) for each in usages) for name in Usage.__struct_fields__})
     return Spent(
-        usage=usage if items and len(usages) == len(items) else None,
+        usage=total_usage(item.usage for item in items),
         cost_usd=sum(costs) if items and len(costs) == len(items) else None,
     )
 

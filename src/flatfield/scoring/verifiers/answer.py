@@ -8,21 +8,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from flatfield.records import Check, VerifierTraits
 from flatfield.scoring.protocols import listing, read_map
-from flatfield.scoring.verifying.matching import (
-    Match,
-    contained,
-    equal_json,
-    equal_text,
-    is_name,
-    json_problem,
-    named,
-    parse_json,
-    pattern_problem,
-    plain,
-    search,
-    shown,
-    without_fence,
-)
+from flatfield.scoring.verifying import matching
 
 if TYPE_CHECKING:
     from flatfield.records import Task
@@ -71,9 +57,9 @@ def parse(value: object) -> Options:
         raise ValueError("`answer`: every answer contains the empty text; write the text that `contains` looks for")
     if problem := _names_problem(options):
         raise ValueError(f"`answer`: {problem}")
-    if options.matches is not UNSET and (problem := pattern_problem(options.matches)):
+    if options.matches is not UNSET and (problem := matching.pattern_problem(options.matches)):
         raise ValueError(f"`answer`: {problem}; write the pattern in single quotes")
-    if problem := json_problem(options.json_value):
+    if problem := matching.json_problem(options.json_value):
         raise ValueError(f"`answer`: {problem}")
     return options
 
@@ -82,9 +68,9 @@ def _names_problem(options: Options) -> str | None:
     if options.names is UNSET:
         return None if options.others is UNSET else "`others` stands beside `names`; write the name that is right there"
     names, others = options.wanted_names, options.others or ()
-    if not names or not all(is_name(name) for name in (*names, *others)):
+    if not names or not all(matching.is_name(name) for name in (*names, *others)):
         return "`names` and `others` are names with a letter or digit in them, such as `names: Paris`"
-    both = next((name for name in names for other in others if plain(name) == plain(other)), None)
+    both = next((name for name in names for other in others if matching.plain(name) == matching.plain(other)), None)
     return f"{both} is in `names` and in `others`; leave it out of one" if both else None
 
 
@@ -116,33 +102,36 @@ class AnswerVerifier:
             reasons.append(found.reason)
         return Check(verifier="answer", label="", score=1.0, reason=f"the answer: {'; '.join(reasons)}")
 
-    def _contains(self, answer: str) -> Match | None:
+    def _contains(self, answer: str) -> matching.Match | None:
         text = self._options.contains
-        return None if text is UNSET else contained(text, answer)
+        return None if text is UNSET else matching.contained(text, answer)
 
-    def _equals(self, answer: str) -> Match | None:
+    def _equals(self, answer: str) -> matching.Match | None:
         text = self._options.equals
-        return None if text is UNSET else equal_text(text.strip(), answer.strip())
+        return None if text is UNSET else matching.equal_text(text.strip(), answer.strip())
 
-    async def _matches(self, answer: str, least_seconds: float) -> Match | None:
+    async def _matches(self, answer: str, least_seconds: float) -> matching.Match | None:
         pattern = self._options.matches
-        return None if pattern is UNSET else await search(pattern, answer, least_seconds=least_seconds)
+        return None if pattern is UNSET else await matching.search(pattern, answer, least_seconds=least_seconds)
 
-    def _names(self, answer: str, task: Task) -> Match | None:
+    def _names(self, answer: str, task: Task) -> matching.Match | None:
         names, asked = self._options.wanted_names, " ".join((task.prompt, *task.files.values()))
-        return named(answer, names, self._options.others or (), asked) if names else None
+        return matching.named(answer, names, self._options.others or (), asked) if names else None
 
-    def _json(self, answer: str) -> Match | None:
+    def _json(self, answer: str) -> matching.Match | None:
         if self._options.json_value is UNSET:
             return None
         try:
-            value = parse_json(without_fence(answer))
+            value = matching.parse_json(matching.without_fence(answer))
         except ValueError as error:
-            return Match(holds=False, reason=f"is not JSON as a whole ({error})")
-        return equal_json(self._options.json_value, value)
+            return matching.Match(holds=False, reason=f"is not JSON as a whole ({error})")
+        return matching.equal_json(self._options.json_value, value)
 
 
-def _told(found: Match, answer: str) -> str:
+def _told(found: matching.Match, answer: str) -> str:
     """The reason, and the answer's beginning where the reason does not quote it."""
-    quoted = "found" in found.reason or found.holds is None
-    return found.reason if quoted else f"{found.reason}; it is {shown(answer.strip())}"
+    return (
+        found.reason
+        if found.quotes or found.holds is None
+        else f"{found.reason}; it is {matching.shown(answer.strip())}"
+    )

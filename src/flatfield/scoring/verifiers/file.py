@@ -13,15 +13,7 @@ from flatfield.agent.workspace import changes
 from flatfield.errors import ToolError
 from flatfield.records import Check, VerifierTraits
 from flatfield.scoring.protocols import listing, read_map
-from flatfield.scoring.verifying.matching import (
-    Match,
-    equal_json,
-    equal_text,
-    json_problem,
-    parse_json,
-    pattern_problem,
-    search,
-)
+from flatfield.scoring.verifying import matching
 from flatfield.scoring.verifying.reading import NotThere, absent, read_file
 
 if TYPE_CHECKING:
@@ -82,9 +74,9 @@ def parse(value: object) -> Options:
         raise ValueError("`file`: `unchanged` is true or left out; state what the file must be instead")
     if options.reads and options.path.endswith("/"):
         raise ValueError(f"`file`: {options.path} is a folder, which has no text; leave out the `/` at its end")
-    if options.matches is not UNSET and (problem := pattern_problem(options.matches)):
+    if options.matches is not UNSET and (problem := matching.pattern_problem(options.matches)):
         raise ValueError(f"`file`: {problem}; write the pattern in single quotes")
-    if problem := json_problem(options.json_value):
+    if problem := matching.json_problem(options.json_value):
         raise ValueError(f"`file`: {problem}")
     return options
 
@@ -115,12 +107,12 @@ class FileVerifier:
         try:
             found = await self._found(context)
         except NotThere as error:
-            found = Match(holds=False, reason=str(error))
+            found = matching.Match(holds=False, reason=str(error))
         if found.holds is None:
             return Check(verifier="file", label="", score=None, reason=found.reason, trouble=found.trouble)
         return Check(verifier="file", label="", score=float(found.holds), reason=found.reason)
 
-    async def _found(self, context: VerifyContext) -> Match:
+    async def _found(self, context: VerifyContext) -> matching.Match:
         options, path = self._options, self._options.path
         if options.wants_nothing:
             return _absent(context.files, path)
@@ -132,51 +124,51 @@ class FileVerifier:
         if options.reads:
             reasons.append(await self._content(read_file(context.files, path), context.least_seconds))
         failed = next((found for found in reasons if not found.holds), None)
-        return failed or Match(holds=True, reason="; ".join(found.reason for found in reasons))
+        return failed or matching.Match(holds=True, reason="; ".join(found.reason for found in reasons))
 
-    async def _content(self, data: bytes, least_seconds: float) -> Match:
+    async def _content(self, data: bytes, least_seconds: float) -> matching.Match:
         options, path = self._options, self._options.path
         try:
             text = data.decode()
         except UnicodeDecodeError as error:
-            return Match(
+            return matching.Match(
                 holds=False, reason=f"{path} is not UTF-8 text (byte {error.start} is 0x{data[error.start]:02x})"
             )
         reasons = []
         if options.equals is not UNSET:
-            reasons.append(equal_text(options.equals, text))
+            reasons.append(matching.equal_text(options.equals, text))
         if options.matches is not UNSET:
-            reasons.append(await search(options.matches, text, least_seconds=least_seconds))
+            reasons.append(await matching.search(options.matches, text, least_seconds=least_seconds))
         if options.json_value is not UNSET:
             reasons.append(_json(options.json_value, text))
         found = next((found for found in reasons if not found.holds), reasons[0])
         return replace(found, reason=f"{path}: {found.reason}")
 
 
-def _json(expected: object, text: str) -> Match:
+def _json(expected: object, text: str) -> matching.Match:
     try:
-        return equal_json(expected, parse_json(text))
+        return matching.equal_json(expected, matching.parse_json(text))
     except ValueError as error:
-        return Match(holds=False, reason=f"is not JSON ({error})")
+        return matching.Match(holds=False, reason=f"is not JSON ({error})")
 
 
-def _present(files: ConfinedFiles, path: str) -> Match:
+def _present(files: ConfinedFiles, path: str) -> matching.Match:
     wanted = "folder" if path.endswith("/") else "file"
     try:
         kind = files.stat(path).kind
     except (FileNotFoundError, NotADirectoryError):
-        return Match(holds=False, reason=absent(files, path, wanted))
+        return matching.Match(holds=False, reason=absent(files, path, wanted))
     except (OSError, ToolError) as error:
-        return Match(holds=False, reason=f"{path} cannot be looked at: {error}")
+        return matching.Match(holds=False, reason=f"{path} cannot be looked at: {error}")
     if kind != wanted:
-        return Match(holds=False, reason=f"{path} is {_KINDS[kind]}, not a {wanted}")
-    return Match(holds=True, reason=f"{path} is there")
+        return matching.Match(holds=False, reason=f"{path} is {_KINDS[kind]}, not a {wanted}")
+    return matching.Match(holds=True, reason=f"{path} is there")
 
 
 _KINDS = {"file": "a file", "folder": "a folder", "link": "a link", "other": "a device, pipe or socket"}
 
 
-def _absent(files: ConfinedFiles, path: str) -> Match:
+def _absent(files: ConfinedFiles, path: str) -> matching.Match:
     """A link that leads nowhere is something too, which `stat` would not show: the folder's entries do."""
     name = posixpath.normpath(path)
     try:
@@ -184,10 +176,10 @@ def _absent(files: ConfinedFiles, path: str) -> Match:
     except (FileNotFoundError, NotADirectoryError):
         entry = None
     except (OSError, ToolError) as error:
-        return Match(holds=False, reason=f"{path} cannot be looked at: {error}")
+        return matching.Match(holds=False, reason=f"{path} cannot be looked at: {error}")
     if entry is not None:
-        return Match(holds=False, reason=f"{path} is there ({_KINDS[entry.kind]}), and should not be")
-    return Match(holds=True, reason=f"{path} is absent")
+        return matching.Match(holds=False, reason=f"{path} is there ({_KINDS[entry.kind]}), and should not be")
+    return matching.Match(holds=True, reason=f"{path} is absent")
 
 
 def _entry(files: ConfinedFiles, name: str) -> Entry | None:
@@ -196,18 +188,18 @@ def _entry(files: ConfinedFiles, name: str) -> Entry | None:
     return next((entry for entry in entries if posixpath.basename(entry.path) == base), None)
 
 
-def _unchanged(context: VerifyContext, path: str) -> Match:
+def _unchanged(context: VerifyContext, path: str) -> matching.Match:
     name = posixpath.normpath(path)
 
     def inside(other: str) -> bool:
         return name in {".", other} or other.startswith(f"{name}/")
 
     if not any(inside(known) for known in context.before.files):
-        return Match(
+        return matching.Match(
             holds=None, reason=f"{path} was not in the workspace when the trial began: nothing to compare with"
         )
     changed = [change for change in changes(context.before, context.files) if inside(change.path)]
     if changed:
         more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
-        return Match(holds=False, reason=f"{changed[0].path} was {changed[0].kind}{more}")
-    return Match(holds=True, reason=f"{path} is unchanged")
+        return matching.Match(holds=False, reason=f"{changed[0].path} was {changed[0].kind}{more}")
+    return matching.Match(holds=True, reason=f"{path} is unchanged")

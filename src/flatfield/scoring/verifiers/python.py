@@ -18,10 +18,12 @@ from msgspec import Struct
 
 from flatfield import json_text
 from flatfield.records import Check, Trouble, VerifierTraits
-from flatfield.scoring.verifying.child import ChildResult, run_child
-from flatfield.scoring.verifying.python_child import CallOutcome, VerifierCall
+from flatfield.scoring.verifying.calling import CallOutcome, check_of
+from flatfield.scoring.verifying.child import run_child
+from flatfield.scoring.verifying.python_child import VerifierCall
 
 if TYPE_CHECKING:
+    from flatfield.children.running import Finished
     from flatfield.scoring.protocols import VerifyContext
 
 TIMEOUT_SECONDS = 60.0
@@ -115,23 +117,17 @@ class PythonVerifier:
         result = await run_child(command, msgspec.json.encode(job), timeout_seconds=limit, folder=folder)
         return self._check(result, seconds)
 
-    def _check(self, result: ChildResult, seconds: float) -> Check:
+    def _check(self, result: Finished, seconds: float) -> Check:
         name = f"{self._options.file}::{self._options.function}"
-        output = result.stderr.decode(errors="replace")
+        output = result.complained
         try:
-            outcome = json_text.decoded(result.stdout, CallOutcome)
+            outcome = json_text.decoded(result.printed, CallOutcome)
         except ValueError:
             late = result.exit_code is None or "Timeout (" in output
             ended = f"ended its process (exit code {result.exit_code}) before it returned"
             how = f"took more than {seconds:g} seconds" if late else ended
             return _not_measured(f"{name} {how}", output, trouble="time" if late else "code")
-        if outcome.kind == "crashed":
-            trouble: Trouble = "data" if outcome.on_data else "code"
-            return _not_measured(f"{name} crashed: {outcome.reason}", output, trouble=trouble)
-        if outcome.kind == "bad_return":
-            wanted = "it must return (score, reason), a number in 0..1 and a text"
-            return _not_measured(f"{name} returned {outcome.reason}; {wanted}", output, trouble="code")
-        return Check(verifier="python", label="", score=outcome.score, reason=outcome.reason, output=output)
+        return check_of(outcome, name, output)
 
 
 def _folder(lop: str) -> Path:

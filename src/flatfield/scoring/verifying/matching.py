@@ -167,10 +167,14 @@ sys.stdout.write("1" if re.search(pattern, text, re.MULTILINE) else "0")
 
 
 class Match(Struct, frozen=True, kw_only=True):
-    """Whether something holds (None: could not be measured), and why; `late`: finding out took too long."""
+    """Whether something holds (None: could not be measured), and why.
+
+    `late`: finding out took too long; `quotes`: the reason says what was found in the place of what was wanted.
+    """
 
     holds: bool | None
     reason: str
+    quotes: bool = False
     late: bool = False
 
     @property
@@ -218,14 +222,14 @@ async def search(pattern: str, text: str, *, least_seconds: float = 0.0, again: 
     if result.exit_code is None:
         reason = f"searching for {shown_pattern(pattern)} took more than {seconds:g} seconds; use a simpler pattern"
         return Match(holds=None, reason=reason + note, late=True)
-    if result.stdout == b"1":
+    if result.printed == "1":
         return Match(holds=True, reason=f"matches {shown_pattern(pattern)}{note}")
-    if result.stdout == b"0":
+    if result.printed == "0":
         alike = drawn(text) if not again else text
         if alike != text and (await search(drawn(pattern), alike, again=True)).holds:
             note = f" (what would match and what is there {SAID}){note}"
         return Match(holds=False, reason=f"does not match {shown_pattern(pattern)}{note}")
-    trouble = result.stderr.decode(errors="replace").strip().splitlines()
+    trouble = result.complained.strip().splitlines()
     return Match(
         holds=None, reason=f"searching for {shown_pattern(pattern)} failed: {trouble[-1] if trouble else 'no output'}"
     )
@@ -241,8 +245,8 @@ def equal_text(expected: str, found: str) -> Match:
     wanted, got = expected.split("\n"), found.split("\n")
     for number, (left, right) in enumerate(zip(wanted, got, strict=False), start=1):
         if left != right:
-            return Match(holds=False, reason=f"line {number}: {_apart(left, right)}")
-    return Match(holds=False, reason=f"expected {len(wanted)} lines, found {len(got)}")
+            return Match(holds=False, reason=f"line {number}: {_apart(left, right)}", quotes=True)
+    return Match(holds=False, reason=f"expected {len(wanted)} lines, found {len(got)}", quotes=True)
 
 
 def _apart(expected: str, found: str) -> str:
@@ -327,16 +331,16 @@ def json_problem(value: object, path: str = "$", levels: int = json_text.DEEPEST
 
 def equal_json(expected: object, found: object) -> Match:
     """JSON equality: 1 equals 1.0, true is no number, only arrays have an order; the reason names the first place."""
-    difference = _difference(expected, found, "$")
-    return Match(holds=difference is None, reason=difference or "is the expected JSON")
+    return _difference(expected, found, "$") or Match(holds=True, reason="is the expected JSON")
 
 
-def _difference(expected: object, found: object, path: str) -> str | None:
+def _difference(expected: object, found: object, path: str) -> Match | None:
     if isinstance(expected, dict) and isinstance(found, dict):
         return _object_difference(expected, found, path)
     if isinstance(expected, list) and isinstance(found, list):
         if len(expected) != len(found):
-            return f"{path}: expected {len(expected)} items, found {len(found)}"
+            said = f"{path}: expected {len(expected)} items, found {len(found)}"
+            return Match(holds=False, reason=said, quotes=True)
         pairs = enumerate(zip(expected, found, strict=True))
         places = (_difference(left, right, f"{path}[{index}]") for index, (left, right) in pairs)
         return next((place for place in places if place), None)
@@ -344,16 +348,16 @@ def _difference(expected: object, found: object, path: str) -> str | None:
         return None
     said = f"{path}: expected {shown(expected)}, found {shown(found)}"
     alike = isinstance(expected, str) and isinstance(found, str) and look_alike(expected, found)
-    return f"{said} (they {SAID})" if alike else said
+    return Match(holds=False, reason=f"{said} (they {SAID})" if alike else said, quotes=True)
 
 
-def _object_difference(expected: dict[str, Any], found: dict[str, Any], path: str) -> str | None:
+def _object_difference(expected: dict[str, Any], found: dict[str, Any], path: str) -> Match | None:
     if missing := [key for key in expected if key not in found]:
         twin = next((key for key in found if look_alike(missing[0], key)), None)
         other = f", and {shown(twin)} is there (they {SAID})" if twin else ""
-        return f"{path}: the key {shown(missing[0])} is missing{other}"
+        return Match(holds=False, reason=f"{path}: the key {shown(missing[0])} is missing{other}")
     if extra := [key for key in found if key not in expected]:
-        return f"{path}: the key {shown(extra[0])} is not expected"
+        return Match(holds=False, reason=f"{path}: the key {shown(extra[0])} is not expected")
     places = (_difference(expected[key], found[key], f"{path}.{key}") for key in expected)
     return next((place for place in places if place), None)
 

@@ -6,31 +6,22 @@ name do not meet. Nothing of the workspace is on the import path.
 
 from __future__ import annotations
 
-import asyncio
 import faulthandler
 import importlib.util
-import inspect
 import os
 import sys
-import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from flatfield.records import TrialRecord  # noqa: TC001 - msgspec
-from flatfield.scoring.verifying.reading import Files, NotJson, NotThere
+from flatfield.scoring.verifying.calling import CallOutcome, outcome_of
+from flatfield.scoring.verifying.reading import Files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-_OF_OTHER_SHAPE = (AssertionError, LookupError, TypeError, ValueError, AttributeError)
-"""What is raised by code that takes apart data of another shape than it knows, or that asserts what it should be."""
-_ROUNDING = 1e-9
-_SHOWN_CHARACTERS = 200
-_REASON_CHARACTERS = 10_000
 
 
 class VerifierCall(Struct, frozen=True, kw_only=True):
@@ -43,41 +34,17 @@ class VerifierCall(Struct, frozen=True, kw_only=True):
     timeout_seconds: float
 
 
-class CallOutcome(Struct, frozen=True, kw_only=True):
-    """What came of it: a score and its reason; or a crash or a bad return, with what was wrong as the reason.
-
-    `on_data`: it crashed as a function does whose input has another shape than it reads.
-    """
-
-    kind: Literal["scored", "crashed", "bad_return"]
-    score: float | None
-    reason: str
-    on_data: bool = False
-
-
 def perform(job: VerifierCall) -> CallOutcome:
-    """Load the file, call the function, and turn whatever happens into an Outcome; a traceback goes to stderr."""
+    """Load the file, call the function, and turn whatever happens into an outcome; a traceback goes to stderr."""
     from flatfield.agent.files.confined import ConfinedFiles
 
     workspace = ConfinedFiles(Path(job.root))
     try:
-        function = _function(Path(job.file), job.function)
-        returned = function(job.trial, Files(workspace))
-        if inspect.isawaitable(returned):
-            returned = asyncio.run(_awaited(returned))  # this process is a face of its own: nothing runs above it
-    except (NotThere, NotJson) as error:
-        return CallOutcome(kind="scored", score=0.0, reason=str(error))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the author's code raises is the finding
-        traceback.print_exc()
-        last = traceback.format_exception_only(error)[-1].strip()
-        return CallOutcome(kind="crashed", score=None, reason=last, on_data=isinstance(error, _OF_OTHER_SHAPE))
+        outcome = outcome_of(lambda: _function(Path(job.file), job.function)(job.trial, Files(workspace)))
     finally:
         workspace.close()
-    return _outcome(returned)
-
-
-async def _awaited(awaitable: Any) -> Any:  # noqa: ANN401 - what the author's function returns is not known yet
-    return await awaitable
+    sys.stderr.write(outcome.output)
+    return outcome
 
 
 def _function(file: Path, name: str) -> Callable[[TrialRecord, Files], Any]:
@@ -90,31 +57,6 @@ def _function(file: Path, name: str) -> Callable[[TrialRecord, Files], Any]:
     spec.loader.exec_module(module)
     function: Callable[[TrialRecord, Files], Any] = getattr(module, name)
     return function
-
-
-def _outcome(returned: object) -> CallOutcome:
-    """What the function returned as an outcome; it may be of any type, whose own methods may fail."""
-    try:
-        match returned:
-            case (None, str() as reason):
-                return CallOutcome(kind="scored", score=None, reason=_text(reason))
-            case (SupportsFloat() as number, str() as reason):
-                score = float(number)
-                # 1.0000000000000002 is what adding up three thirds gives, and means 1.
-                near = min(max(score, 0.0), 1.0)
-                if abs(score - near) <= _ROUNDING:
-                    return CallOutcome(kind="scored", score=near, reason=_text(reason))
-                return CallOutcome(kind="bad_return", score=None, reason=f"the score {score} ({_text(reason)})")
-        shown = repr(returned)
-    except Exception as error:  # noqa: BLE001 - a number of somebody's own may raise whatever it likes
-        shown = f"a {type(returned).__name__} that cannot be read ({error})"
-    return CallOutcome(kind="bad_return", score=None, reason=_text(shown, _SHOWN_CHARACTERS))
-
-
-def _text(text: str, most: int = _REASON_CHARACTERS) -> str:
-    """Plain text that can be written as JSON: no subclass, no half characters, not too long."""
-    plain = "".join(text).encode(errors="replace").decode()
-    return plain if len(plain) <= most else plain[: most - 1] + "…"
 
 
 def main() -> None:

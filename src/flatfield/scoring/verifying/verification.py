@@ -16,7 +16,8 @@ import msgspec
 from flatfield import plugins
 from flatfield.errors import FlatfieldError
 from flatfield.records import Check, Trouble
-from flatfield.tasks.verify import label
+from flatfield.scoring.verifying.calling import FunctionVerifier
+from flatfield.tasks.verify import label, read_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -200,15 +201,16 @@ def build(spec: VerifierSpec) -> Verifier:
         ValueError: its options are not what it takes.
     """
     module = plugins.load("verifier", spec.kind)
-    verifier: Verifier = module.create(_options(module, spec.options))
+    options = _options(module, spec.options)
+    rule = getattr(module, "verify", None)
+    verifier: Verifier = FunctionVerifier(rule, options) if rule else module.create(options)
     return verifier
 
 
 def _options(module: ModuleType, options: dict[str, Any]) -> Any:  # noqa: ANN401 - each verifier has its own Options
     """A map stands for itself; `{"value": x}` stands for x, where the verifier reads its options itself."""
-    if not hasattr(module, "parse"):
-        return msgspec.convert(options, module.Options)
-    return module.parse(options["value"] if set(options) == {"value"} else options)
+    is_value = set(options) == {"value"} and hasattr(module, "parse")
+    return read_options(module, options["value"] if is_value else options)
 
 
 def _sound(check: Check) -> Check:

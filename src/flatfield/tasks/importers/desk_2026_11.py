@@ -10,21 +10,13 @@ import gzip
 from importlib.resources import files
 
 import msgspec
-from msgspec import Struct
 
-from flatfield.records import Run, TrialRecord  # noqa: TC001 - msgspec
+from flatfield.records import Imported
 
 DATA = "desk_2026_11.json.gz"
 
 
-class Shipped(Struct, frozen=True, kw_only=True):
-    """A run and its trials, as another machine measured them."""
-
-    run: Run
-    trials: tuple[TrialRecord, ...]
-
-
-def load() -> Shipped:
+def load() -> Imported:
     """The run; always the same records."""
     packed = files("flatfield.tasks.importers").joinpath("data", DATA).read_bytes()
-    return msgspec.json.decode(gzip.decompress(packed), type=Shipped)
+    return msgspec.json.decode(gzip.decompress(packed), type=Imported)

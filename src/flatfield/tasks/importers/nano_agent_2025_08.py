@@ -18,10 +18,8 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any, get_args
 
-from msgspec import Struct
-
 from flatfield import plugins
-from flatfield.records import MIDPOINTS, AgentConfig, Check, Evaluation, Letter, Run, Task, TrialRecord, Usage
+from flatfield.records import MIDPOINTS, AgentConfig, Check, Evaluation, Imported, Letter, Run, Task, TrialRecord, Usage
 from flatfield.tasks.agents import fingerprint
 
 RUN_ID = "20250815-000000-2025"
@@ -31,13 +29,6 @@ MODELS = "nano_agent_2025_08_models.csv"
 PRICED_AT = datetime(2025, 8, 15, tzinfo=UTC)
 NOTE = "published figures, not measured here"
 SECONDS_NOTE = "active seconds are the published wall seconds: start-up, retries and model loading are in them"
-
-
-class Imported(Struct, frozen=True, kw_only=True):
-    """A run and its trials, taken over from elsewhere."""
-
-    run: Run
-    trials: tuple[TrialRecord, ...]
 
 
 def load() -> Imported:

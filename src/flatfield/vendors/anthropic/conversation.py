@@ -10,7 +10,7 @@ from msgspec import structs
 
 from flatfield.errors import Interrupted, ProviderError
 from flatfield.http.secrecy import shown_url
-from flatfield.records import Abandoned, Leftover, Reply, TurnBudget, Usage
+from flatfield.records import Abandoned, Leftover, Reply, Sent, TurnBudget, total_usage
 from flatfield.vendors import base
 from flatfield.vendors.anthropic.models import accepts_of, settings_of, thinking_budget, thinking_tokens
 from flatfield.vendors.anthropic.reader import MessageReader
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from flatfield.http.services import Services
     from flatfield.http.transport import Exchange
-    from flatfield.records import Sent, ToolResult
+    from flatfield.records import ToolResult
 
 
 # Structured outputs: a JSON Schema in the form that the Messages API holds a model to.
@@ -79,7 +79,7 @@ def joined(replies: Sequence[Reply]) -> Reply:
     last = replies[-1]
     if len(replies) == 1:
         return last
-    usage = _sum([reply.usage for reply in replies])
+    usage = total_usage(reply.usage for reply in replies)
     abandoned = tuple(item for reply in replies for item in reply.abandoned_usage)
     if usage is None:  # one was cut before it was counted: it stands beside the others, which were
         abandoned = _used(replies, kept=True)
@@ -119,14 +119,6 @@ def _used(replies: Sequence[Reply], *, kept: bool) -> tuple[Abandoned, ...]:
     return (*(item for reply in replies for item in reply.abandoned_usage), *whole)
 
 
-def _sum(usages: Sequence[Usage | None]) -> Usage | None:
-    """What all of them used; not known when one is not."""
-    known = [structs.asdict(usage) for usage in usages if usage is not None]
-    if len(known) < len(usages):
-        return None
-    return Usage(**{name: sum(usage[name] for usage in known) for name in Usage.__struct_fields__})
-
-
 MOST_PAUSES = 10
 _CONTEXT = re.compile("prompt is too long|exceed context limit|exceed_context_size|context window")
 _CACHED = {"cache_control": {"type": "ephemeral"}}
@@ -158,13 +150,13 @@ class Paused:
         left = budget
         for _ in range(MOST_PAUSES + 1):
             try:
-                reply, told = await self._talk.ask(left)
+                reply = await self._talk.ask(left)
             except Interrupted as stopped:
                 raise Interrupted(left_with(replies, stopped.left)) from None
             except ProviderError as error:
                 raise error.having(left_with(replies, error.left)) from None
             replies.append(reply)
-            if not told.paused:
+            if reply.finish != "paused":
                 return joined(replies)
             used_tokens = reply.usage.output_tokens if reply.usage else 0
             left = TurnBudget(
@@ -230,20 +222,18 @@ class Messages:
         """All results of a turn in one message, as the API wants them."""
         self._append("user", [_result(result) for result in results])
 
-    def take(self, exchange: Exchange[MessageReader], _cap_tokens: int, _turn: int) -> base.Told:
+    def take(self, exchange: Exchange[MessageReader], _cap_tokens: int, _turn: int) -> Reply:
         """Keep the model's blocks, and read them."""
         reader = exchange.reader
         if reader.complete:
             self._append("assistant", reader.content())
-        return base.Told(
+        return Reply(
             text=reader.text,
             calls=reader.calls(),
-            finish=reader.finish,
+            finish="paused" if reader.paused and exchange.cut is None else reader.finish,
             usage=reader.usage,
             reasoning=reader.reasoning,
-            service_tier=reader.service_tier,
-            answered_by=reader.answered_by,
-            paused=reader.paused and exchange.cut is None,
+            request=Sent(service_tier=reader.service_tier, answered_by=reader.answered_by),
         )
 
     def meant(self, error: ProviderError) -> ProviderError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flatfield.errors import ProviderError
     from flatfield.http.services import Services
     from flatfield.http.transport import Exchange
-    from flatfield.records import Sent, ToolResult
+    from flatfield.records import Reply, Sent, ToolResult
 
 _CONTEXT = re.compile("exceeds the maximum number of tokens|model only supports up to|payload size exceeds the limit")
 
@@ -81,14 +81,13 @@ class GeminiContents:
         ids = self._last.native_ids()
         self._append(*(_answer(result, has_id=result.call_id in ids) for result in results))
 
-    def take(self, exchange: Exchange[GeminiReader], _cap_tokens: int, turn: int) -> base.Told:
+    def take(self, exchange: Exchange[GeminiReader], _cap_tokens: int, turn: int) -> Reply:
         """Keep the model's content, and read it."""
         reader = self._last = exchange.reader
         content = reader.content()
         if content is not None:
             self._contents.append(content)
-        # Google answers for retired models with their successors: a grade must not hide that.
-        return structs.replace(reader.told(turn), answered_by=reader.model_version)
+        return reader.told(turn)
 
     def meant(self, error: ProviderError) -> ProviderError:
         """A conversation that is too long, or the error itself."""

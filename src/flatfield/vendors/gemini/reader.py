@@ -9,9 +9,8 @@ from msgspec import Raw, Struct
 
 from flatfield.errors import ProviderError
 from flatfield.http.replies import RETRIED, PassingFailure, retry_info_seconds
-from flatfield.records import Finish, ToolCall, Usage
+from flatfield.records import Finish, Reply, Sent, ToolCall, Usage
 from flatfield.vendors._counts import plain, tokens
-from flatfield.vendors.base import Told
 
 
 class _Call(Struct):
@@ -142,7 +141,7 @@ class GeminiReader:
         if not self.complete:
             raise _nonsense(body)
 
-    def told(self, turn: int) -> Told:
+    def told(self, turn: int) -> Reply:
         """What the reply says; calls without an id of the model's get one of ours, made of `turn`."""
         calls = tuple(
             ToolCall(
@@ -153,13 +152,14 @@ class GeminiReader:
         if self.mistake:
             name = calls[0].name if calls else ""
             calls = (ToolCall(id=f"call_{turn}_0", name=name, arguments=msgspec.json.encode(self._said).decode()),)
-        return Told(
+        return Reply(
             text="".join(self._texts) or (self._said if self._finish == "refused" else ""),
             calls=calls,
             finish=self._finish,
             usage=_usage(self._usage),
             reasoning="".join(self._thoughts),
-            service_tier=_tier(self._usage),
+            # Google answers for retired models with their successors: a grade must not hide that.
+            request=Sent(service_tier=_tier(self._usage), answered_by=self.model_version),
         )
 
     def native_ids(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import structs
 
 from flatfield.errors import ContextTooLong, ProviderError
-from flatfield.records import Abandoned, Leftover
+from flatfield.records import Abandoned, Leftover, Reply, Sent
 from flatfield.vendors import base
 from flatfield.vendors.ollama.models import (
     KEEP_ALIVE,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from flatfield.http.services import Services
     from flatfield.http.transport import Exchange
-    from flatfield.records import AgentConfig, DeviceWork, Reply, Sent, ToolResult, TurnBudget
+    from flatfield.records import AgentConfig, DeviceWork, ToolResult, TurnBudget
 
 
 class OllamaProvider:
@@ -197,7 +197,7 @@ class OllamaMessages:
                 message["tool_call_id"] = result.call_id
             self._append(message)
 
-    def take(self, exchange: Exchange[OllamaReader], cap_tokens: int, turn: int) -> base.Told:
+    def take(self, exchange: Exchange[OllamaReader], cap_tokens: int, turn: int) -> Reply:
         """Keep the model's message, and read it; raises ContextTooLong where the server cut the conversation."""
         reader = exchange.reader
         self._refuse_a_cut(exchange)
@@ -205,14 +205,14 @@ class OllamaMessages:
         self._ids = reader.own_ids()
         self.load_seconds = reader.load_seconds
         reasoning, text = base.parted(reader.text, reader.reasoning)
-        return base.Told(
+        return Reply(
             text=text,
             calls=reader.calls(turn),
             finish=base.ending(reader.finish, reader.usage, cap_tokens, self._num_ctx),
             usage=reader.usage,
             reasoning=reasoning,
             device=None if self._remote else reader.device,
-            answered_by=reader.answered_by,
+            request=Sent(answered_by=reader.answered_by),
         )
 
     def meant(self, error: ProviderError) -> ProviderError:

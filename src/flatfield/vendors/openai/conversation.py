@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import structs
 
+from flatfield.records import Reply, Sent
 from flatfield.vendors import base
 from flatfield.vendors.openai import models
 from flatfield.vendors.openai.reader import CONTEXT, ResponsesReader, is_policy_error
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from flatfield.errors import ProviderError
     from flatfield.http.services import Services
     from flatfield.http.transport import Exchange
-    from flatfield.records import Sent, ToolCall, ToolResult, ToolSpec
+    from flatfield.records import ToolCall, ToolResult, ToolSpec
 
 
 def provider(services: Services) -> base.ApiProvider:
@@ -98,7 +99,7 @@ class Responses:
         for result in results:
             self._append({"type": "function_call_output", "call_id": result.call_id, "output": result.text})
 
-    def take(self, exchange: Exchange[ResponsesReader], cap_tokens: int, turn: int) -> base.Told:
+    def take(self, exchange: Exchange[ResponsesReader], cap_tokens: int, turn: int) -> Reply:
         """Keep the model's items, and read them."""
         reader = exchange.reader
         reader.tell_ids_apart(turn)
@@ -111,20 +112,19 @@ class Responses:
         text = reader.text
         if self._json and exchange.cut is None and finish == "stop":
             text = models.step_text(text)
-        return base.Told(
+        return Reply(
             text=text,
             calls=calls,
             finish=finish,
             usage=reader.usage,
             reasoning=reader.reasoning,
-            service_tier=reader.service_tier,
-            answered_by=reader.answered_by,
+            request=Sent(service_tier=reader.service_tier, answered_by=reader.answered_by),
         )
 
-    def meant(self, error: ProviderError) -> ProviderError | base.Told:
+    def meant(self, error: ProviderError) -> ProviderError | Reply:
         """The vendor's policy stopped the model, the conversation was too long, or the error itself."""
         if is_policy_error(error):
-            return base.Told(text=str(error), calls=(), finish="refused", usage=None)
+            return Reply(text=str(error), finish="refused")
         return base.too_long(error, CONTEXT)
 
     def _append(self, item: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import structs
 
 from flatfield.errors import ContextTooLong, ProviderError
-from flatfield.records import ToolCall
+from flatfield.records import Reply, Sent, ToolCall
 from flatfield.vendors import base
 from flatfield.vendors.openai_chat.reader import ChatReader
 from flatfield.vendors.openai_chat.traits import TRAITS, Endpoint, catalogue, endpoint_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from flatfield.http.services import Services
     from flatfield.http.transport import Exchange
-    from flatfield.records import Reply, Sent, ToolResult, TurnBudget
+    from flatfield.records import ToolResult, TurnBudget
     from flatfield.vendors.base import Opening
 
 
@@ -216,36 +216,35 @@ class ChatMessages:
         for result in results:
             self._append({"role": "tool", "tool_call_id": result.call_id, "content": result.text})
 
-    def take(self, exchange: Exchange[ChatReader], cap_tokens: int, turn: int) -> base.Told:
+    def take(self, exchange: Exchange[ChatReader], cap_tokens: int, turn: int) -> Reply:
         """Keep the model's message, and read it."""
         reader = exchange.reader
         self._is_first = False
         calls = () if self._json else reader.calls(turn)
         self._append(assistant(reader, calls))
         reasoning, text = base.parted(reader.text, reader.reasoning)
-        return base.Told(
+        return Reply(
             text=text,
             calls=calls,
             finish=base.ending(reader.finish, reader.usage, cap_tokens, self._context_tokens),
             usage=reader.usage,
             reasoning=reasoning,
-            service_tier=reader.service_tier,
-            answered_by=reader.answered_by,
+            request=Sent(service_tier=reader.service_tier, answered_by=reader.answered_by),
             reported_cost_usd=reader.reported_cost_usd,
             device=reader.device,
         )
 
-    def meant(self, error: ProviderError) -> ProviderError | base.Told | None:
+    def meant(self, error: ProviderError) -> ProviderError | Reply | None:
         """A filter's refusal, a slip of the model's, another name for the cap, or the error and a way out."""
         if is_filtered(error):
-            return base.Told(text=str(error), calls=(), finish="refused", usage=None)
+            return Reply(text=str(error), finish="refused")
         if (field := other_cap_field(error, self._cap_field)) is not None:
             self._cap_field = field
             return None
         if (written := lost_call(error)) is not None:
             self._mistake = f"Your tool call could not be read and nothing was run: {written}. {CALL_AGAIN}"
             call = ToolCall(id="lost", name="", arguments=written or "{}")
-            return base.Told(text="", calls=(call,), finish="tool_calls", usage=None)
+            return Reply(text="", calls=(call,), finish="tool_calls")
         return explained(error, first_turn=self._is_first)
 
     def _append(self, message: dict[str, Any]) -> None:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
+from flatfield.children.running import Start, run_process
 from flatfield.errors import NotReady, ProviderError
 from flatfield.http.secrecy import scrubbed, without_keys
 from flatfield.http.tape import Tape
-from flatfield.machine.programs import run_program
 from flatfield.records import Leftover, Reply, ScaffoldWork, Sent
 from flatfield.vendors.base import SYSTEM_PROMPT, Lane
 from flatfield.vendors.scaffold.external import ScaffoldJob, ScaffoldReport
@@ -30,8 +30,8 @@ from flatfield.vendors.scaffold.traits import TRAITS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from flatfield.children.running import Finished
     from flatfield.http.services import Services
-    from flatfield.machine.programs import Finished
     from flatfield.records import AgentConfig, ToolResult, TurnBudget, Wire
     from flatfield.vendors.base import Conversation, Opening
     from flatfield.vendors.scaffold.external import Scaffold
@@ -180,10 +180,23 @@ class CliProvider:
         if program not in self._versions:
             path = self._found(program) or program
             environ = environment(self._services.environ, agent, external)
-            told = await run_program([path, "--version"], Path(tempfile.gettempdir()), environ, "", VERSION_SECONDS)
+            told = await _run([path, "--version"], Path(tempfile.gettempdir()), environ, "", VERSION_SECONDS)
             version = _VERSION.search(told.printed)
             self._versions[program] = version.group() if version else ""
         return self._versions[program]
+
+
+async def _run(argv: Sequence[str], cwd: Path, environ: Mapping[str, str], prompt: str, seconds: float) -> Finished:
+    """Run a program to its end, the prompt on its standard input.
+
+    Raises:
+        ProviderError: it could not be started.
+    """
+    try:
+        start = Start(environ=environ, cwd=cwd, given=prompt.encode("utf-8", "surrogateescape"))
+        return await run_process(argv, start, seconds=seconds)
+    except (OSError, ValueError) as error:
+        raise ProviderError(f"{argv[0]} cannot be started: {error}") from None
 
 
 class _Delegation:
@@ -255,7 +268,7 @@ class _Delegation:
             self._services.secrets.add(self._keys.values())
             environ = {**handed, **scaffold.settings(job)}
             prompt = "" if in_argv else job.prompt
-            return await run_program(self._argv(job), Path(job.workspace), environ, prompt, seconds)
+            return await _run(self._argv(job), Path(job.workspace), environ, prompt, seconds)
 
     def _refuse(self, folder: Path) -> None:
         """Raise ProviderError where it would run code of the workspace, or of a folder above that is not the home."""

@@ -6,14 +6,14 @@ is a task's, which may come from anybody. What a scaffold offers for that differ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
+from collections.abc import Callable, Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
 from pathlib import Path  # noqa: TC003 - msgspec
 from typing import Any
 
 from msgspec import Struct, field
 
 from flatfield import json_text
-from flatfield.records import ModelUse, Usage
+from flatfield.records import ModelUse, Usage  # noqa: TC001 - msgspec
 
 
 class ScaffoldJob(Struct, frozen=True, kw_only=True):
@@ -117,15 +117,6 @@ def inner(value: object, *path: str) -> dict[str, Any]:
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
-
-
-def summed(uses: Iterable[ModelUse]) -> Usage | None:
-    """The tokens of several models; None where none are told, or not of all."""
-    told = [use.usage for use in uses]
-    known = [usage for usage in told if usage is not None]
-    if not known or len(known) < len(told):
-        return None
-    return Usage(**{name: sum(getattr(usage, name) for usage in known) for name in Usage.__struct_fields__})
 
 
 def count(value: object) -> int | None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flatfield.errors import ProviderError
-from flatfield.records import ModelUse, Usage
-from flatfield.vendors.scaffold.external import Scaffold, ScaffoldReport, amount, count, inner, summed, whole_object
+from flatfield.records import ModelUse, Usage, total_usage
+from flatfield.vendors.scaffold.external import Scaffold, ScaffoldReport, amount, count, inner, whole_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +92,7 @@ def read(printed: str) -> ScaffoldReport:
     error = inner(told, "error")
     return ScaffoldReport(
         text=str(told.get("response") or ""),
-        usage=summed(uses),
+        usage=total_usage(use.usage for use in uses),
         turns=None if not requests or None in requests else sum(each or 0 for each in requests),
         tool_calls=count(inner(told, "stats", "tools").get("totalCalls")),
         by_model=uses,
