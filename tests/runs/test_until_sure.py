@@ -29,7 +29,7 @@ from flatfield.runs.store.store import Store
 from flatfield.runs.until_sure import next_step
 from flatfield.runs.world import Outside
 from flatfield.scoring.certainty.door import study_trials
-from flatfield.scoring.grading import Terms, grade_drawn
+from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.looks import order_of
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
@@ -82,7 +82,7 @@ class Played:
     def result(self) -> RunResult:
         trials = tuple(sorted(self.trials, key=lambda trial: (trial.task, trial.agent, trial.repeat)))
         study = study_trials(self.run, trials, ())
-        grading = grade_drawn(self.run, trials, (), Terms(), study)
+        grading = grade_drawn(self.run, trials, (), GradingTerms(), study)
         return RunResult(run=self.run, trials=trials, verdicts=(), grading=grading, study=study)
 
     def until_sure(self, most: int = 30) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from flatfield.records import AgentConfig, Check, Evaluation, Run, RunResult, Task, TrialRecord, Weights
 from flatfield.scoring.certainty.door import study_trials
-from flatfield.scoring.grading import Terms, grade_drawn
+from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.looks import ALIKE, ERROR, looks_at, order_of, share
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def played(passes: Mapping[str, int], tasks: int, repeats: int) -> RunResult:
         for repeat in range(1, repeats + 1)
     )
     study = study_trials(run, trials, ())
-    grading = grade_drawn(run, trials, (), Terms(), study)
+    grading = grade_drawn(run, trials, (), GradingTerms(), study)
     return RunResult(run=run, trials=trials, verdicts=(), grading=grading, study=study)
 
 

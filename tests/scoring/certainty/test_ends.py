@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from flatfield.scoring.certainty.ends import Watch
+from flatfield.scoring.certainty.ends import EndsWatch
 
 
 def test_ends_are_the_draws_and_targets_have_their_own() -> None:
     r = np.random.default_rng(1)
     score, seconds = r.uniform(0.2, 1.0, (2000, 2, 4)), r.normal(3.0, 0.4, (2000, 2, 4))
     free = np.asarray([False, True])
-    watch = Watch(2, ("a", "b", "c", "d"), free, {("b", "speed"): 20.0, ("d", "speed"): 20.0, ("d", "cost"): 0.1})
+    watch = EndsWatch(2, ("a", "b", "c", "d"), free, {("b", "speed"): 20.0, ("d", "speed"): 20.0, ("d", "cost"): 0.1})
     for part in (slice(0, 3), slice(3, 4)):
         drawn = {"score": score, "speed": score / 2.0, "seconds": seconds, "usd": seconds}
         watch(part, {name: values[:, :, part] for name, values in drawn.items()})
