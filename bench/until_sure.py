@@ -20,7 +20,7 @@ from flatfield.records import AgentConfig, Check, Evaluation, Run, RunResult, Ta
 from flatfield.runs.order import remaining
 from flatfield.runs.until_sure import MAX_REPEATS, next_step
 from flatfield.scoring.certainty.door import study_trials
-from flatfield.scoring.grading import Terms, grade_drawn
+from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.looks import order_of
 
 Array = NDArray[np.float64]
@@ -95,7 +95,7 @@ def play(setting: Setting, chance: Array, seed: int) -> RunResult:
                 )
         trials = tuple(done.values())
         study = study_trials(run, trials, ())
-        grading = grade_drawn(run, trials, (), Terms(), study)
+        grading = grade_drawn(run, trials, (), GradingTerms(), study)
         result = RunResult(run=run, trials=trials, verdicts=(), grading=grading, study=study)
         step = next_step(result, MAX_REPEATS)
         if not step.trials:

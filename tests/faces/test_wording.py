@@ -40,8 +40,10 @@ def test_no_price_above_nothing_reads_as_nothing(value: float) -> None:
 
 def test_a_letter_says_how_sure_it_is() -> None:
     interval = Interval(low=0.5, high=1.0, method="t")
-    assert wording.letter(Grade(score=1.0, letter="S", n=5, interval=interval, at_worst="C")) == "S (n=5, ≥ C)"
-    assert wording.letter(Grade(score=1.0, letter="S", n=2)) == "S (n=2)"
+    ranged = Grade(score=0.9, letter="A", n=5, interval=interval, at_worst="C", at_best="S")
+    assert wording.letter(ranged) == "A (C–S)"
+    assert wording.letter(Grade(score=1.0, letter="S", n=5, at_worst="S", at_best="S")) == "S"
+    assert wording.letter(Grade(score=1.0, letter="S", n=2)) == "S"
     assert wording.letter(Grade(score=1.0, letter="S", n=1)) == "S (one trial)"
     assert wording.letter(Grade()) == "not measured"
     assert wording.letter(Grade(lacks="price")) == "no price"
@@ -50,6 +52,8 @@ def test_a_letter_says_how_sure_it_is() -> None:
 def test_a_scaled_letter_says_how_many_times_the_best() -> None:
     grade = Grade(score=0.8, letter="B", n=1)
     assert wording.scaled(ScaleGrade(per_work=4.6, ratio=2.3, relative=grade)) == "B · 2.3×"
+    ranged = Grade(score=0.8, letter="B", n=5, at_worst="C", at_best="A")
+    assert wording.scaled(ScaleGrade(per_work=4.6, ratio=2.3, relative=ranged)) == "B (C–A) · 2.3×"
     assert wording.scaled(ScaleGrade(per_work=4.6, ratio=1345.3, relative=grade)) == "B · 1,345×"
     assert wording.scaled(ScaleGrade(per_work=0.0, ratio=0.0, relative=Grade(score=1.0, letter="S"))) == "S · 0"
     assert wording.scaled(ScaleGrade(relative=Grade(score=0.0, letter="F"))) == "F"

@@ -29,8 +29,8 @@ from flatfield.runs.store.store import Store
 from flatfield.runs.until_sure import next_step
 from flatfield.runs.world import Outside
 from flatfield.scoring.certainty.door import study_trials
-from flatfield.scoring.grading import Terms, grade_drawn
-from flatfield.scoring.looks import ERROR, looks_at, order_of, share
+from flatfield.scoring.grading import GradingTerms, grade_drawn
+from flatfield.scoring.looks import order_of
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
@@ -82,7 +82,7 @@ class Played:
     def result(self) -> RunResult:
         trials = tuple(sorted(self.trials, key=lambda trial: (trial.task, trial.agent, trial.repeat)))
         study = study_trials(self.run, trials, ())
-        grading = grade_drawn(self.run, trials, (), Terms(), study)
+        grading = grade_drawn(self.run, trials, (), GradingTerms(), study)
         return RunResult(run=self.run, trials=trials, verdicts=(), grading=grading, study=study)
 
     def until_sure(self, most: int = 30) -> str:
@@ -189,14 +189,6 @@ def test_repeats_go_to_the_tasks_that_scatter() -> None:
     often = how_often(step.run)
     assert step.trials
     assert often["t0", "a"] == max(often.values()) > often["t3", "a"]
-
-
-def test_looks_are_fixed_beforehand_and_share_the_error() -> None:
-    for planned, most in ((1.0, 30), (2.0, 30), (3.0, 30), (5.0, 12), (3.4, 9), (10.0, 10), (12.0, 10)):
-        looks = looks_at(planned, most)
-        assert looks == tuple(sorted(set(looks)))
-        assert sum(share(looks, look) for look in looks) == pytest.approx(ERROR)
-        assert all(0.0 < share(looks, look) < ERROR + 1e-9 for look in looks)
 
 
 def test_agents_that_are_equal_are_seldom_put_in_order() -> None:

@@ -27,7 +27,7 @@ from flatfield.records import (
     VerifierSpec,
     Weights,
 )
-from flatfield.scoring.grading import Terms, grade, grade_drawn
+from flatfield.scoring.grading import GradingTerms, grade, grade_drawn
 from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ FIELD = st.lists(st.tuples(SCORES, AMOUNTS, AMOUNTS | st.just(0.0)), min_size=2,
 
 def scored(run: Run, trials: Sequence[TrialRecord], anchors: Sequence[Anchors] = ()) -> Grading:
     """Without draws: which score and letter a figure gets does not depend on them."""
-    return grade_drawn(run, trials, (), Terms(anchors=tuple(anchors)), None)
+    return grade_drawn(run, trials, (), GradingTerms(anchors=tuple(anchors)), None)
 
 
 def field(figures: Sequence[tuple[float, float, float]]) -> tuple[Run, list[TrialRecord]]:

@@ -22,7 +22,7 @@ from flatfield.records import (
 )
 from flatfield.scoring.answer import graded
 from flatfield.scoring.certainty.door import study_trials
-from flatfield.scoring.grading import Terms, grade, grade_drawn
+from flatfield.scoring.grading import GradingTerms, grade, grade_drawn
 from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
@@ -160,8 +160,8 @@ def test_a_posterior_that_is_there_already_gives_the_same_grades() -> None:
     trials = [trial(a, s, task=t, repeat=r) for a, s in (("a", 1.0), ("b", 0.2)) for t in names for r in (1, 2)]
     run = make_run(["a", "b"], names)
     study = study_trials(run, trials, ())
-    assert grade_drawn(run, trials, (), Terms(), study) == grade(run, trials, ())
-    bare = grade_drawn(run, trials, (), Terms(), None)
+    assert grade_drawn(run, trials, (), GradingTerms(), study) == grade(run, trials, ())
+    bare = grade_drawn(run, trials, (), GradingTerms(), None)
     assert [one.overall.score for one in bare.scorecards] == [
         one.overall.score for one in grade(run, trials, ()).scorecards
     ]

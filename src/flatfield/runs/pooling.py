@@ -15,7 +15,7 @@ from flatfield.runs.results import load_result, only
 from flatfield.runs.store.figures import unwatched
 from flatfield.saying import few, many
 from flatfield.scoring.certainty.door import study_trials
-from flatfield.scoring.grading import Terms, grade_drawn
+from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.performance import settled
 from flatfield.tasks.agents import fingerprint, is_control
 
@@ -161,7 +161,7 @@ def _graded(newest: RunResult, pool: _Pool) -> RunResult:
         run=run,
         trials=trials,
         verdicts=verdicts,
-        grading=grade_drawn(run, trials, verdicts, Terms(weights=newest.preferences.weights), study),
+        grading=grade_drawn(run, trials, verdicts, GradingTerms(weights=newest.preferences.weights), study),
         study=study,
         preferences=newest.preferences,
         pooled=tuple(pool.runs[1:]),

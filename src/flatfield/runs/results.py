@@ -16,7 +16,7 @@ from flatfield.runs.store.figures import unwatched
 from flatfield.scoring.certainty.door import study_trials
 from flatfield.scoring.comparing import against_earlier, read_field
 from flatfield.scoring.fairness.manifest import manifest
-from flatfield.scoring.grading import Terms, grade_drawn
+from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.performance import measure, settled
 from flatfield.scoring.scales import mean
 from flatfield.tasks.agents import is_same
@@ -113,7 +113,7 @@ def load_result(
         run=found,
         trials=trials,
         verdicts=verdicts,
-        grading=grade_drawn(found, trials, verdicts, Terms(weights=wanted.weights, anchors=anchors), study),
+        grading=grade_drawn(found, trials, verdicts, GradingTerms(weights=wanted.weights, anchors=anchors), study),
         study=study,
         manifest=manifest(found, trials),
         earlier=compare_with_earlier(store, found, trials, verdicts),

@@ -14,7 +14,7 @@ from flatfield.records import Event, Round, Run, RunResult, TrialPlan
 from flatfield.runs.order import how_often, plan, roster
 from flatfield.runs.scheduler import Summary
 from flatfield.scoring.certainty.door import study_trials
-from flatfield.scoring.grading import Terms, control_names, grade_drawn
+from flatfield.scoring.grading import GradingTerms, control_names, grade_drawn
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.scoring.looks import ALIKE, Order, Pair, order_of
 from flatfield.scoring.performance import settled
@@ -95,7 +95,7 @@ def _decided(store: Store, run: str, max_repeats: int, ended: str) -> Step:
     found = store.load_run(run)
     trials, (verdicts, _) = settled(store.figures(run)).trials, store.counted_verdicts(found)
     study = study_trials(found, trials, verdicts, found.anchors)
-    grading = grade_drawn(found, trials, verdicts, Terms(anchors=found.anchors), study)
+    grading = grade_drawn(found, trials, verdicts, GradingTerms(anchors=found.anchors), study)
     result = RunResult(run=found, trials=trials, verdicts=verdicts, grading=grading, study=study)
     return next_step(result, max_repeats, ended=ended)
 

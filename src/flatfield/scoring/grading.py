@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flatfield.scoring.standing import KnownPart
 
 
-class Terms(Struct, frozen=True, kw_only=True):
+class GradingTerms(Struct, frozen=True, kw_only=True):
     """By what a run is graded.
 
     `weights`: instead of the evaluation's; a weight of 0 means that the figure is not needed. `anchors`: frozen
@@ -53,12 +53,12 @@ def grade(
     among: Collection[str] | None = None,
 ) -> Grading:
     """All grades of a run (`grade_drawn`), with the posterior of its records."""
-    terms = Terms(weights=weights, anchors=tuple(anchors), among=None if among is None else frozenset(among))
+    terms = GradingTerms(weights=weights, anchors=tuple(anchors), among=None if among is None else frozenset(among))
     return grade_drawn(run, trials, verdicts, terms, study_trials(run, trials, verdicts, anchors))
 
 
 def grade_drawn(
-    run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict], terms: Terms, study: Study | None
+    run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict], terms: GradingTerms, study: Study | None
 ) -> Grading:
     """All grades of a run; nothing but its records goes in, so regrading is free.
 
@@ -101,17 +101,23 @@ def grade_drawn(
         cells=cells,
         scorecards=cards,
         anchors=found,
-        notes=(
-            *measured.notes,
-            *_failures(trials),
-            *conditions(trials),
-            *others(trials),
-            *oddities(trials),
-            *_anchor_notes(run, found, anchors),
-        ),
+        notes=_notes(run, trials, measured, found, anchors),
         order=best_first(cards, state),
         unpriced=tuple(agent for agent, lacks in left_out.items() if lacks == "price"),
         without_scale=tuple(agent for agent, lacks in left_out.items() if lacks == "scale"),
+    )
+
+
+def _notes(
+    run: Run, trials: Sequence[TrialRecord], measured: Measured, found: Sequence[Anchors], frozen: Sequence[Anchors]
+) -> tuple[str, ...]:
+    return (
+        *measured.notes,
+        *_failures(trials),
+        *conditions(trials),
+        *others(trials),
+        *oddities(trials),
+        *_anchor_notes(run, found, frozen),
     )
 
 

@@ -88,13 +88,16 @@ def test_how_far_a_budget_goes(cli: Cli) -> None:
 def test_what_it_takes_to_tell_two_apart(cli: Cli) -> None:
     ended = cli("plan", "suite:basic", "--agents", "gpt-5,gpt-5-mini", "--separate", "0.5", "--repeats", "3")
     said = " ".join(ended.stdout.split())
-    assert "to find a difference of 0.5 in performance (power 80%, 95% interval)" in said
-    assert "0.040 (assumed)" in said
+    assert "the plan as it is finds a difference of 0." in said
+    assert "on the next tasks like these (power 80%, 95% interval)" in said
+    assert "to find a difference of 0.5 on these 6 tasks: " in said
+    assert "around a pass rate of 0.50, tasks making 30% of a trial's variance (assumed)" in said
     easy = planned(cli, "suite:basic", "--agents", "gpt-5", "--separate", "0.9")["separation"]
     hard = planned(cli, "suite:basic", "--agents", "gpt-5", "--separate", "0.1")["separation"]
-    assert easy["repeats_needed"] is not None
-    assert hard["repeats_needed"] is None
+    assert hard["repeats_needed"] > easy["repeats_needed"]
     assert hard["tasks_needed"] > easy["tasks_needed"]
+    assert easy["these"] < easy["following"]
+    assert easy["before"] is None
 
 
 def test_what_cannot_be_planned_is_an_error(cli: Cli) -> None:

@@ -257,7 +257,7 @@ def test_only_controls_are_no_ranking(make_result: Callable[..., RunResult], tri
 
 def test_the_weights_in_force_are_said(make_result: Callable[..., RunResult], trial: Callable[..., Any]) -> None:
     weights = Weights(performance=1, speed=0, cost=0)
-    text = render(make_result([trial()], evaluation=Evaluation(weights=weights)))
+    text = " ".join(render(make_result([trial()], evaluation=Evaluation(weights=weights))).split())
     assert "Overall: 1 × performance + 0 × speed + 0 × cost" in " ".join(text.split())
 
 

@@ -150,7 +150,7 @@ def _studied(
     ends: tuple[Mapping[tuple[str, str], Scale], Mapping[tuple[str, str], float]],
     seed: int,
 ) -> Study | None:
-    from flatfield.scoring.certainty.ends import Watch
+    from flatfield.scoring.certainty.ends import EndsWatch
     from flatfield.scoring.certainty.posterior import posterior_of
     from flatfield.scoring.certainty.table import table_of
 
@@ -162,7 +162,7 @@ def _studied(
     # In the order of their names, so that the order in which they are listed changes no draw.
     table = table_of(found, sorted(measured), sorted(tasks))
     wanted = planned if planned is not None else {(agent, task): 1 for agent in measured for task in table.tasks}
-    watch = Watch(len(table.agents), table.tasks, table.free, targets)
+    watch = EndsWatch(len(table.agents), table.tasks, table.free, targets)
     posterior = posterior_of(table, frozen, seed=seed, watch=watch)
     return Study(
         observations=found,

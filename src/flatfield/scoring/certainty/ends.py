@@ -32,7 +32,7 @@ class Ends(Struct, frozen=True, kw_only=True):
     aimed: Mapping[str, Array]
 
 
-class Watch:
+class EndsWatch:
     """Sees the draws of some tasks after the others (`posterior.posterior_of`).
 
     `targets`: by task and measure (speed, cost), in seconds or dollars per work done.
