@@ -27,8 +27,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from flatfield.records import MIDPOINTS, Weights
-from flatfield.scoring.certainty.posterior import Means, Scale, posterior_of, relative_scores
-from flatfield.scoring.certainty.table import Table, tabulate
+from flatfield.scoring.certainty.posterior import DrawnMeans, Scale, posterior_of, relative_scores
+from flatfield.scoring.certainty.table import SumTable, tabulate
 from flatfield.scoring.certainty.utility import TIE, utility
 
 Array = NDArray[np.float64]
@@ -66,7 +66,7 @@ class Truth(Struct, frozen=True, kw_only=True):
     seconds: Array
     usd: Array
 
-    def means(self) -> Means:
+    def means(self) -> DrawnMeans:
         """As a posterior with one draw that knows everything."""
         nobody = np.zeros(len(self.chance), dtype=bool)
         frozen: list[Scale | None] = [None] * self.chance.shape[1]
@@ -75,7 +75,7 @@ class Truth(Struct, frozen=True, kw_only=True):
         speed = relative_scores((self.seconds - work)[None], score, nobody, frozen)
         cost = relative_scores((self.usd - work)[None], score, nobody, frozen, least=np.log(0.001))
         performance, seconds, usd = (x.mean(axis=1)[None] for x in (self.chance, self.seconds, self.usd))
-        return Means(
+        return DrawnMeans(
             performance=performance,
             speed=speed.mean(axis=2),
             cost=cost.mean(axis=2),
@@ -177,7 +177,7 @@ def letters(chance: Array, r: np.random.Generator) -> Array:
     return np.asarray(np.where(r.random(chance.shape) < (around - low) / (high - low), high, low))
 
 
-def table_of(places: tuple[NDArray[np.intp], NDArray[np.intp], Array], agents: int, tasks: int) -> Table:
+def table_of(places: tuple[NDArray[np.intp], NDArray[np.intp], Array], agents: int, tasks: int) -> SumTable:
     """The trials as a table; columns without a trial go."""
     a, t, values = places
     kept, column = np.unique(t, return_inverse=True)
@@ -186,7 +186,7 @@ def table_of(places: tuple[NDArray[np.intp], NDArray[np.intp], Array], agents: i
     return tabulate(a, column, values, tuple(f"agent {i}" for i in range(agents)), names)
 
 
-def raw_utility(table: Table, weights: Weights) -> Array:
+def raw_utility(table: SumTable, weights: Weights) -> Array:
     """What the highest mean is taken of: the grades' own rules on the trials' averages, of what was measured."""
     known = table.score.count > 0.0
     score = np.where(known, table.score.mean, 0.0)
@@ -202,7 +202,7 @@ def raw_utility(table: Table, weights: Weights) -> Array:
         found = relative_scores(amounts[None], score[None], nobody, frozen)[0]
         found = np.where(np.isfinite(amounts), found, 0.0)
         parts.append((found * there).sum(axis=1) / np.maximum(there.sum(axis=1), 1))
-    means = Means(
+    means = DrawnMeans(
         performance=parts[0][None],
         speed=parts[1][None],
         cost=parts[2][None],
@@ -260,7 +260,7 @@ def simulate(setting: Setting, times: int, seed: int, tally: Tally) -> None:
             )
 
 
-def _hold(tally: Tally, setting: Setting, name: str, said: Means, true: Means, rates: Array) -> None:
+def _hold(tally: Tally, setting: Setting, name: str, said: DrawnMeans, true: DrawnMeans, rates: Array) -> None:
     for question in QUESTIONS:
         draws, truth = _values(said, question), _values(true, question)[0]
         low, high = np.percentile(draws, [2.5, 97.5], axis=0)
@@ -271,7 +271,7 @@ def _hold(tally: Tally, setting: Setting, name: str, said: Means, true: Means, r
                 tally.bands[f"{min(int(rate * 5) / 5, 0.8):.1f}", name].append(float(one))
 
 
-def _values(means: Means, question: str) -> Array:
+def _values(means: DrawnMeans, question: str) -> Array:
     if question == "utility":
         return utility(means, WEIGHTS)
     found = getattr(means, question)
@@ -387,7 +387,7 @@ def power(times: int) -> None:
             )
 
 
-def permutation(table: Table, r: np.random.Generator, draws: int = 999) -> float:
+def permutation(table: SumTable, r: np.random.Generator, draws: int = 999) -> float:
     """The two-sided p-value of the difference of two agents' passes, trials exchanged within tasks."""
     n = table.score.count.astype(int)
     passed = np.rint(table.score.count * table.score.mean).astype(int)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from flatfield.records import AgentConfig, Check, Evaluation, Run, RunResult, Task, TrialRecord, Weights
 from flatfield.runs.order import remaining
 from flatfield.runs.until_sure import MAX_REPEATS, next_step
-from flatfield.scoring.certainty.door import study_trials
+from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.looks import order_of
 

@@ -9,7 +9,8 @@ import pytest
 from flatfield.records import AgentConfig, Check, Evaluation, Preferences, Run, Task, TrialRecord, Weights
 from flatfield.runs.pooling import load_pooled
 from flatfield.runs.store.store import Store
-from flatfield.scoring.decision import decide, planned
+from flatfield.scoring.decision import decide
+from flatfield.scoring.facts import planned
 from flatfield.tasks.agents import fingerprint
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from flatfield.runs.order import how_often, new_run, plan, remaining
 from flatfield.runs.store.store import Store
 from flatfield.runs.until_sure import next_step
 from flatfield.runs.world import Outside
-from flatfield.scoring.certainty.door import study_trials
+from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.looks import order_of
 from flatfield.scoring.prices.pricing import Prices

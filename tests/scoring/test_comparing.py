@@ -9,8 +9,8 @@ import pytest
 from flatfield.errors import NotFound
 from flatfield.faces.comparisons import claims, points, sentence
 from flatfield.records import AgentConfig, Check, Comparison, Evaluation, Run, RunResult, Task, TrialRecord
-from flatfield.scoring.certainty.door import compare as certainty_compare
-from flatfield.scoring.certainty.door import study_run
+from flatfield.scoring.certainty.study import compare as certainty_compare
+from flatfield.scoring.certainty.study import study_run
 from flatfield.scoring.comparing import Field, against_earlier, compare, p_value, read_field, side_of
 from flatfield.scoring.grading import grade
 from flatfield.tasks.importers.nano_agent_2025_08 import load

@@ -23,7 +23,8 @@ from flatfield.records import (
     TrialRecord,
     Weights,
 )
-from flatfield.scoring.decision import Decision, decide, on_device
+from flatfield.scoring.decision import Decision, decide
+from flatfield.scoring.facts import on_device
 from flatfield.scoring.grading import grade
 from flatfield.scoring.scales import HOLDS
 from flatfield.tasks.importers.nano_agent_2025_08 import load

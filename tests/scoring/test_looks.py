@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.records import AgentConfig, Check, Evaluation, Run, RunResult, Task, TrialRecord, Weights
-from flatfield.scoring.certainty.door import study_trials
+from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.looks import ALIKE, ERROR, looks_at, order_of, share
 

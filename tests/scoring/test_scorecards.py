@@ -21,7 +21,7 @@ from flatfield.records import (
     TrialRecord,
 )
 from flatfield.scoring.answer import graded
-from flatfield.scoring.certainty.door import study_trials
+from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.grading import GradingTerms, grade, grade_drawn
 from flatfield.testing.trials import a_trial
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.records import RunResult, Scorecard
-    from flatfield.scoring.certainty.records import Standing
+    from flatfield.scoring.certainty.values import Standing
     from flatfield.scoring.decision import Decision
 
 

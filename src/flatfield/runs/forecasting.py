@@ -20,8 +20,8 @@ from flatfield.runs.scheduler import JOBS
 from flatfield.runs.traffic.lanes import bottleneck
 from flatfield.runs.traffic.servers import limits_of
 from flatfield.runs.world import open_world
-from flatfield.scoring.certainty.door import observe
-from flatfield.scoring.certainty.records import Observation  # noqa: TC001 - msgspec
+from flatfield.scoring.certainty.study import observe
+from flatfield.scoring.certainty.values import Observation  # noqa: TC001 - msgspec
 from flatfield.scoring.forecast import VERDICT_SECONDS as GUESSED_VERDICT_SECONDS
 from flatfield.scoring.forecast import Expected, Job, Past, Subject, expect, guessed_verdict, total
 from flatfield.scoring.grading import control_names
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Run, Task, TrialPlan, TrialRecord, Usage
     from flatfield.runs.store.store import Store
     from flatfield.runs.world import Outside, World
-    from flatfield.scoring.certainty.records import Question
+    from flatfield.scoring.certainty.values import Question
 
     Scores = Mapping[str, Mapping[str, Sequence[float]]]
     """By agent and task: the scores of the trials of one run."""
@@ -437,9 +437,9 @@ def _fewest(most: int, reached: Callable[[int], bool]) -> int | None:
 def _before(run: Run, observations: Sequence[Observation], repeats: int) -> Before | None:
     """What is known of the run's agents on its tasks before it begins; None where it is of one agent or none."""
     from flatfield.records import Weights
-    from flatfield.scoring.certainty.door import certainty, study
     from flatfield.scoring.certainty.plan import power
-    from flatfield.scoring.certainty.records import Ask
+    from flatfield.scoring.certainty.study import certainty, study
+    from flatfield.scoring.certainty.values import Ask
 
     controls = control_names(run)
     found = study(

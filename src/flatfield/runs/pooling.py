@@ -14,7 +14,7 @@ from flatfield.runs.order import how_often
 from flatfield.runs.results import load_result, only
 from flatfield.runs.store.figures import unwatched
 from flatfield.saying import few, many
-from flatfield.scoring.certainty.door import study_trials
+from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.performance import settled
 from flatfield.tasks.agents import fingerprint, is_control

@@ -13,7 +13,7 @@ from flatfield.errors import NotFound
 from flatfield.records import Preferences, RunResult
 from flatfield.runs.order import roster
 from flatfield.runs.store.figures import unwatched
-from flatfield.scoring.certainty.door import study_trials
+from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.comparing import against_earlier, read_field
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import GradingTerms, grade_drawn

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from flatfield.records import Event, Round, Run, RunResult, TrialPlan
 from flatfield.runs.order import how_often, plan, roster
 from flatfield.runs.scheduler import Summary
-from flatfield.scoring.certainty.door import study_trials
+from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.grading import GradingTerms, control_names, grade_drawn
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.scoring.looks import ALIKE, Order, Pair, order_of

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flatfield.saying import dollars, few, likely, many, rounded, seconds, written
-from flatfield.scoring.certainty.records import Bounds
+from flatfield.scoring.certainty.values import Bounds
+from flatfield.scoring.facts import agents_option, planned
 from flatfield.scoring.performance import places
 from flatfield.scoring.prices.pricing import unknown_costs
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flatfield.records import Grade, RunResult, Scorecard
-    from flatfield.scoring.certainty.records import Reach, Standing
-    from flatfield.scoring.decision import Facts, NextTrials
+    from flatfield.scoring.certainty.values import Reach, Standing
+    from flatfield.scoring.facts import Facts, NextTrials
     from flatfield.scoring.performance import Place
 
 SHOWN = 3
@@ -366,8 +367,6 @@ def _costs(facts: Facts) -> Iterator[str]:
 
 def _more(facts: Facts) -> Iterator[str]:
     """The next trials that are worth it most, and the command that does them."""
-    from flatfield.scoring.decision import agents_option
-
     if facts.result.run.imported:
         second = runner_up(facts)
         top = [name for name in (facts.recommended, second and second.agent) if name]
@@ -426,8 +425,6 @@ def _age(facts: Facts) -> Iterator[str]:
     yield f"Measured{ago}: {_span(min(moments), max(moments))} UTC{hours}."
     top = [one.agent for one in facts.field[:2]]
     if days >= STALE_DAYS and facts.recommended:
-        from flatfield.scoring.decision import agents_option, planned
-
         more = planned(result, top) + 1
         yield f"Still true? flatfield eval --resume {result.run.id} --repeats {more} {agents_option(top)}"
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from flatfield.errors import NotFound
 from flatfield.records import Comparison, Odds
-from flatfield.scoring.certainty.door import Study, observe, study
-from flatfield.scoring.certainty.door import compare as compare_draws
-from flatfield.scoring.decision import on_device
+from flatfield.scoring.certainty.study import Study, observe, study
+from flatfield.scoring.certainty.study import compare as compare_draws
+from flatfield.scoring.facts import on_device
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.performance import Figures, is_wrong_claim, measure
 from flatfield.scoring.scales import exact, mean
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flatfield.records import Run, RunResult, TrialRecord, Verdict
-    from flatfield.scoring.certainty.records import Observation
+    from flatfield.scoring.certainty.values import Observation
 
 
 NAMED = 3

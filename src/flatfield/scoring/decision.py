@@ -1,4 +1,4 @@
-"""Which agent to use: a run's posterior, asked with what matters to the user, and the advice that follows from it."""
+"""Which agent to use: the decision that all faces show, made of a run's facts and their words."""
 
 from __future__ import annotations
 
@@ -6,49 +6,15 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from flatfield import plugins
-from flatfield.saying import likely
-from flatfield.scoring.certainty.door import certainty, study_run
-from flatfield.scoring.certainty.records import Ask, Bounds, Money, Reach, Regret, Standing
-from flatfield.scoring.scales import BANDS, HOLDS
-from flatfield.scoring.standing import did_as_well
-from flatfield.scoring.standing import known as known_parts
+from flatfield.scoring.answer import advice, answer, details, runner_up
+from flatfield.scoring.facts import Exclusion, NextTrials, facts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from flatfield.records import RunResult
+    from flatfield.scoring.certainty.values import Reach, Regret, Standing
 
-    from flatfield.records import AgentConfig, Preferences, RunResult, Scorecard, TrialRecord, Weights
-    from flatfield.scoring.certainty.door import Study
-    from flatfield.scoring.certainty.records import Certainty, Purchase
-
-LONGEST = 40
-"""Characters of names that stand in one word of a command."""
 ON_FRONT = 0.5
 """Who is on the front with this probability is named as being on it."""
-
-
-class Exclusion(Struct, frozen=True, kw_only=True):
-    """An agent that may not be recommended, and why."""
-
-    agent: str
-    reason: str
-
-
-class NextTrials(Struct, frozen=True, kw_only=True):
-    """Trials that lower the loss by `gain` on average; `command` does them, "" where the run cannot be gone on with.
-
-    `kind`: what is missing of the agents, `each` more repeats of every task, or `each` new tasks. Dollars None: a price
-    is not known.
-    """
-
-    kind: Literal["missing", "repeats", "tasks"]
-    agents: tuple[str, ...]
-    each: int
-    trials: int
-    usd: float | None
-    seconds: float
-    gain: float
-    command: str
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -81,29 +47,9 @@ class Decision(Struct, frozen=True, kw_only=True):
     excluded: tuple[Exclusion, ...]
 
 
-class Facts(Struct, frozen=True, kw_only=True):
-    """What the words are made from. `able`: who does the job (C or better), `known`: None where nothing is measured.
-
-    `standings`: all contenders, best first; `field`: who of them may be recommended.
-    """
-
-    result: RunResult
-    known: Certainty | None
-    cards: Mapping[str, Scorecard]
-    local: frozenset[str]
-    able: frozenset[str]
-    standings: tuple[Standing, ...]
-    field: tuple[Standing, ...]
-    recommended: str | None
-    excluded: tuple[Exclusion, ...]
-    next_trials: tuple[NextTrials, ...]
-
-
 def decide(result: RunResult) -> Decision:
     """The decision on a run by the preferences that it was read with."""
-    from flatfield.scoring.answer import advice, answer, details, runner_up
-
-    facts = _facts(result)
+    facts = facts_of(result)
     known, chosen = facts.known, facts.recommended
     first = next((one for one in facts.field if one.agent == chosen), None)
     second = runner_up(facts)
@@ -124,165 +70,4 @@ def decide(result: RunResult) -> Decision:
         reaches=known.reaches if known and chosen else (),
         next_trials=facts.next_trials,
         excluded=facts.excluded,
-    )
-
-
-def on_device(agents: Sequence[AgentConfig], trials: Sequence[TrialRecord]) -> frozenset[str]:
-    """Whose models run on the user's device: always so at their vendor, stated by `on_device`, or every trial cost $0.
-
-    That is only so where the vendor says that the model runs there, or a user's own price says $0.
-    """
-    costs: dict[str, list[float | None]] = {}
-    for trial in trials:
-        if trial.failure is None:
-            costs.setdefault(trial.agent, []).append(trial.cost_usd)
-    return frozenset(
-        agent.name
-        for agent in agents
-        if plugins.traits_or_usual(agent.provider).is_on_device
-        or agent.on_device
-        or all(usd == 0.0 for usd in costs.get(agent.name, [None]))
-    )
-
-
-def measure_of(result: RunResult) -> Weights | Money:
-    """What matters: dollars where they are given, else the weights asked for, else the run's own."""
-    wanted = result.preferences
-    if wanted.solved_usd is not None:
-        return Money(solved_usd=wanted.solved_usd, hour_usd=wanted.hour_usd or 0.0)
-    return wanted.weights or result.grading.asked or result.grading.weights
-
-
-def _facts(result: RunResult) -> Facts:
-    cards = {card.agent: card for card in result.grading.scorecards if not card.control}
-    local = on_device(result.run.agents, result.trials)
-    found = study_run(result, result.frozen or result.run.anchors)
-    among = tuple(name for name in cards if name in local) if result.preferences.local_only else tuple(cards)
-    able = frozenset(name for name, card in cards.items() if (card.performance.score or 0.0) >= HOLDS)
-    unproven = _unproven(result, tuple(able))
-    bounds = _bounds(result.preferences)
-    doing = _among(found, bounds, among, able - unproven.keys()) if found else among
-    known = certainty(found, Ask(measure=measure_of(result), bounds=bounds, among=doing)) if found else None
-    standings = known.standings if known else ()
-    field = tuple(one for one in standings if one.allowed)
-    chosen = known.answer if known else None
-    recommended = chosen if chosen in able else None
-    return Facts(
-        result=result,
-        known=known,
-        cards=cards,
-        local=local,
-        able=able,
-        standings=standings,
-        field=field,
-        recommended=recommended,
-        excluded=tuple(_excluded(cards, standings, among, able, unproven)),
-        next_trials=tuple(_next(one, result) for one in known.purchases) if known and recommended else (),
-    )
-
-
-def _among(found: Study, bounds: Bounds, among: Sequence[str], able: frozenset[str]) -> tuple[str, ...]:
-    """Who may be recommended: of those within the limits who do the job, or all where none of them does."""
-    from flatfield.scoring.certainty.choice import within
-
-    kept = dict(zip(found.posterior.agents, within(found.posterior.next, bounds).tolist(), strict=True))
-    doing = tuple(name for name in among if name in able and kept.get(name, 0.0) >= bounds.least_probability)
-    return doing or tuple(among)
-
-
-def _unproven(result: RunResult, names: Sequence[str]) -> dict[str, str]:
-    """Whose checks were not all measured while somebody of whom less is missing did as well, and who that is.
-
-    What is not measured never helps: such an agent never stands before the other.
-    """
-    state = known_parts(names, result.grading.cells)
-    lacking = {cell.agent for cell in result.grading.cells if cell.down > 0.0}
-    found = {}
-    for name in sorted(lacking & set(names)):
-        better = [one for one in names if one != name and did_as_well(state[one], state[name])]
-        if better:
-            found[name] = min(better)
-    return found
-
-
-def _bounds(wanted: Preferences) -> Bounds:
-    return Bounds(
-        min_performance=dict(BANDS)[wanted.min_performance] if wanted.min_performance else None,
-        max_seconds=wanted.max_seconds,
-        max_usd=wanted.max_cost_usd,
-    )
-
-
-def _excluded(
-    cards: Mapping[str, Scorecard],
-    standings: Sequence[Standing],
-    among: Sequence[str],
-    able: frozenset[str],
-    unproven: Mapping[str, str],
-) -> list[Exclusion]:
-    """Who may not be recommended, and the first reason for it."""
-    kept = {one.agent: one for one in standings}
-    found = []
-    for name, card in cards.items():
-        standing = kept.get(name)
-        if standing is None:
-            reason = card.performance.note or "not measured"
-        elif standing.allowed:
-            continue
-        elif name not in among:
-            reason = "does not run on this device"
-        elif standing.within < Bounds().least_probability:
-            reason = f"keeps to the limits with probability {likely(standing.within)}"
-        elif name not in able:
-            reason = "does not do the job"
-        elif name in unproven:
-            reason = f"not all of its checks were measured, and {unproven[name]} did as well"
-        else:
-            continue
-        found.append(Exclusion(agent=name, reason=reason))
-    return found
-
-
-def _next(one: Purchase, result: RunResult) -> NextTrials:
-    return NextTrials(
-        kind=one.kind,
-        agents=one.agents,
-        each=one.each,
-        trials=one.trials,
-        usd=one.usd,
-        seconds=one.seconds,
-        gain=one.gain,
-        command=_command(one, result),
-    )
-
-
-def _command(one: Purchase, result: RunResult) -> str:
-    """What to type for these trials; "" where the run was not measured here."""
-    run = result.run
-    if run.imported:
-        return ""
-    if one.kind == "missing":
-        return f"flatfield eval --resume {run.id}"
-    if one.kind == "tasks":
-        return f"flatfield eval NEW-TASK.md {agents_option(one.agents)}"
-    now = planned(result, one.agents)
-    if not now:
-        return f"flatfield eval --extend {run.id} {agents_option(one.agents)}"
-    repeats = now + one.each
-    return f"flatfield eval --resume {run.id} --repeats {repeats} {agents_option(one.agents)}"
-
-
-def agents_option(names: Sequence[str]) -> str:
-    """`--agents a,b`, or the option once for each where that would be a long word, which no line could break."""
-    joined = ",".join(names)
-    return f"--agents {joined}" if len(joined) <= LONGEST else " ".join(f"--agents {name}" for name in names)
-
-
-def planned(result: RunResult, agents: Sequence[str]) -> int:
-    """The most repeats of a task that one of the agents has in the run (of a pool: has done in it)."""
-    run = result.run
-    if result.pooled:
-        return max((one.repeat for one in result.trials if one.run == run.id and one.agent in agents), default=0)
-    return max(
-        (run.repeats.get(task.id, 1) + run.added_to(task.id, name) for task in run.tasks for name in agents), default=1
     )

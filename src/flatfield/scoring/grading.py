@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from flatfield.records import Anchors, Grading, Weights
 from flatfield.saying import few
-from flatfield.scoring.certainty.door import study_trials
+from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.fairness.conditions import conditions
 from flatfield.scoring.fairness.received import oddities, others
 from flatfield.scoring.performance import measure
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from flatfield.records import Cell, Run, Scorecard, TrialRecord, Verdict
-    from flatfield.scoring.certainty.door import Study
+    from flatfield.scoring.certainty.study import Study
     from flatfield.scoring.performance import Figures, Measured
     from flatfield.scoring.standing import KnownPart
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from flatfield.scoring.certainty.door import study_run
+from flatfield.scoring.certainty.study import study_run
 from flatfield.scoring.ranges import overalls
 from flatfield.scoring.scales import HOLDS, mean
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flatfield.records import Cell, ScaleGrade, Scorecard, Weights
-    from flatfield.scoring.certainty.door import Study
-    from flatfield.scoring.certainty.posterior import Means
+    from flatfield.scoring.certainty.posterior import DrawnMeans
+    from flatfield.scoring.certainty.study import Study
 
     Array = NDArray[np.float64]
 
@@ -122,7 +122,7 @@ def range_cards(cards: Sequence[Scorecard], study: Study, weights: Weights) -> t
     return tuple(map(one, cards))
 
 
-def overalls(cards: Sequence[Scorecard], study: Study, means: Means, weights: Weights) -> Array:
+def overalls(cards: Sequence[Scorecard], study: Study, means: DrawnMeans, weights: Weights) -> Array:
     """Draws × agents of the overall score; a cost that the draws have no scale for counts what its grade does."""
     import numpy as np
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from flatfield.scoring.certainty.door import study
-from flatfield.scoring.certainty.records import Observation
+from flatfield.scoring.certainty.study import study
+from flatfield.scoring.certainty.values import Observation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flatfield.scoring.certainty.door import Study
+    from flatfield.scoring.certainty.study import Study
 
 Passes = dict[str, "Sequence[Sequence[float]]"]
 """By agent, the scores of its trials, task by task; an empty list is a missing cell."""

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flatfield.scoring.certainty.choice import best_probabilities, best_shares, rank_ranges
-from flatfield.scoring.certainty.door import study
-from flatfield.scoring.certainty.posterior import Means, posterior_of
+from flatfield.scoring.certainty.posterior import DrawnMeans, posterior_of
+from flatfield.scoring.certainty.study import study
 from flatfield.scoring.certainty.table import tabulate
 from flatfield.scoring.certainty.utility import utility
 from tests.scoring.certainty.made_up import observations, studied
@@ -39,7 +39,7 @@ def width(draws: NDArray[np.float64]) -> float:
     return float(np.mean(high - low))
 
 
-def all_of(means: Means) -> list[NDArray[np.float64]]:
+def all_of(means: DrawnMeans) -> list[NDArray[np.float64]]:
     parts = [means.performance, means.speed, means.solved, means.seconds, means.expected_wait_seconds]
     return [*parts, *(part for part in (means.cost, means.usd, means.expected_usd) if part is not None)]
 

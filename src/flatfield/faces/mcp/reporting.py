@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flatfield.faces.mcp.desk import ServerDesk
     from flatfield.records import Comparison, Grade, Run, RunResult, Scorecard
     from flatfield.runs.store.store import Store
-    from flatfield.scoring.certainty.records import Standing
+    from flatfield.scoring.certainty.values import Standing
     from flatfield.scoring.decision import Decision
 
 LONGEST_CHARACTERS = 20_000

@@ -412,7 +412,7 @@ class Excluded(BaseModel):
     reason: str
 
 
-class Lost(BaseModel):
+class Loss(BaseModel):
     """What is lost if another agent is really the best."""
 
     mean: float
@@ -449,7 +449,7 @@ class Decided(BaseModel):
     recommended: str | None
     runner_up: str | None
     probability: float | None
-    regret: Lost | None = Field(description="in `unit`")
+    regret: Loss | None = Field(description="in `unit`")
     unit: str = Field(description="score: overall, 0 to 1; usd: dollars per task")
     if_missing_fail: str | None = Field(description="who it is if all that is missing had failed")
     contenders: list[Contender] = Field(description="best first")

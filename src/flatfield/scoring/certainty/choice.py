@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from flatfield.scoring.certainty.records import Estimate, Paired, Question, Reach, Regret
 from flatfield.scoring.certainty.utility import overall, shares, utility
+from flatfield.scoring.certainty.values import Estimate, Paired, Question, Reach, Regret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.records import Weights
-    from flatfield.scoring.certainty.posterior import Means, Posterior
-    from flatfield.scoring.certainty.records import Bounds, Money
+    from flatfield.scoring.certainty.posterior import DrawnMeans, Posterior
+    from flatfield.scoring.certainty.values import Bounds, Money
 
 Array = NDArray[np.float64]
 
@@ -63,7 +63,7 @@ def rank_ranges(values: Array) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(low, high, strict=True)]
 
 
-def front_probabilities(means: Means) -> Array:
+def front_probabilities(means: DrawnMeans) -> Array:
     """By agent, how probably nobody is as good on performance, seconds and dollars and better on one of them."""
     sides = [means.performance, -means.seconds, *([] if means.usd is None else [-means.usd])]
     agents = means.performance.shape[1]
@@ -77,7 +77,7 @@ def front_probabilities(means: Means) -> Array:
     return found
 
 
-def within(means: Means, bounds: Bounds) -> Array:
+def within(means: DrawnMeans, bounds: Bounds) -> Array:
     """By agent, how probably it keeps to all limits; whose dollars nobody knows keeps to no limit of dollars."""
     kept = np.ones_like(means.performance, dtype=bool)
     if bounds.min_performance is not None:
@@ -133,7 +133,7 @@ def reaches(posterior: Posterior, weights: Weights, agent: int, rivals: Sequence
 
 
 def _moved(
-    means: Means, now: tuple[float, float, float], which: int, agent: int, rivals: Sequence[int], steps: Array
+    means: DrawnMeans, now: tuple[float, float, float], which: int, agent: int, rivals: Sequence[int], steps: Array
 ) -> tuple[float, int | None]:
     """The last value of the weight at which the agent is still first, and who is at the next one (None: nobody)."""
     last = now[which]

@@ -10,16 +10,16 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from flatfield.scoring.certainty.records import Purchase, Question
 from flatfield.scoring.certainty.utility import utility
+from flatfield.scoring.certainty.values import Purchase, Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flatfield.records import Weights
     from flatfield.scoring.certainty.posterior import Posterior
-    from flatfield.scoring.certainty.records import Money
-    from flatfield.scoring.certainty.table import Table
+    from flatfield.scoring.certainty.table import SumTable
+    from flatfield.scoring.certainty.values import Money
 
 Array = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ def least_difference(tasks: int, repeats: int, question: Question, rate: float =
 
 
 def purchases(
-    posterior: Posterior, table: Table, measure: Weights | Money, allowed: Sequence[int], most: int = 3
+    posterior: Posterior, table: SumTable, measure: Weights | Money, allowed: Sequence[int], most: int = 3
 ) -> tuple[Purchase, ...]:
     """Which trials would lower the regret of the answer most per dollar, the best first; none that lower it not at all.
 
@@ -92,7 +92,7 @@ def purchases(
 
 
 def _offers(
-    posterior: Posterior, table: Table, values: Array, these: Array, allowed: Sequence[int]
+    posterior: Posterior, table: SumTable, values: Array, these: Array, allowed: Sequence[int]
 ) -> Iterator[Purchase]:
     means, tasks = values.mean(axis=0), len(table.tasks)
     seconds = np.median(posterior.next.seconds, axis=0)

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flatfield.scoring.certainty.amounts import Amounts
-    from flatfield.scoring.certainty.rates import Rates
-    from flatfield.scoring.certainty.table import Table
+    from flatfield.scoring.certainty.rates import DrawnRates
+    from flatfield.scoring.certainty.table import SumTable
+
 
 Array = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ class Scale(Struct, frozen=True, kw_only=True):
     worst: float
 
 
-class Means(Struct, frozen=True, kw_only=True):
+class DrawnMeans(Struct, frozen=True, kw_only=True):
     """Draws × agents of the means over tasks.
 
     `performance`, `speed`, `cost`: scores in 0..1; `solved`: the share of trials that passes every check. `seconds`,
@@ -67,16 +68,16 @@ class Posterior(Struct, frozen=True, kw_only=True):
 
     agents: tuple[str, ...]
     tasks: tuple[str, ...]
-    these: Means
-    next: Means
+    these: DrawnMeans
+    next: DrawnMeans
 
 
 class Hyper(Struct, frozen=True, kw_only=True):
     """What draws of cells are made from; `usd` None: no price is known."""
 
     chance: Chance
-    score: Rates
-    solved: Rates
+    score: DrawnRates
+    solved: DrawnRates
     seconds: Amounts
     wait: Amounts
     usd: Amounts | None
@@ -88,7 +89,7 @@ def draws_for(agents: int, tasks: int) -> int:
 
 
 def posterior_of(
-    table: Table,
+    table: SumTable,
     scales: Mapping[tuple[str, str], Scale] | None = None,
     *,
     draws: int | None = None,
@@ -109,7 +110,7 @@ def posterior_of(
     return swept(table, hyper_of(table, chance), dict(scales or {}), watch)
 
 
-def hyper_of(table: Table, chance: Chance) -> Hyper:
+def hyper_of(table: SumTable, chance: Chance) -> Hyper:
     """Everything above the cells."""
     order = order_of(table.score.mean, table.score.count > 0.0, chance)
     score = draw_rates(table.score, table.spread, order, chance.generator)
@@ -129,7 +130,7 @@ def hyper_of(table: Table, chance: Chance) -> Hyper:
 
 
 def swept(
-    table: Table,
+    table: SumTable,
     hyper: Hyper,
     scales: Mapping[tuple[str, str], Scale],
     watch: Callable[[slice, Mapping[str, Array]], None] | None = None,
@@ -157,7 +158,7 @@ def swept(
     return Posterior(agents=table.agents, tasks=table.tasks, these=these, next=following)
 
 
-def _these(table: Table, hyper: Hyper, mean: Mapping[str, Array], *, graded: bool) -> Means:
+def _these(table: SumTable, hyper: Hyper, mean: Mapping[str, Array], *, graded: bool) -> DrawnMeans:
     """The means over these tasks; an agent that is free costs 0, one of which nobody can tell NaN."""
     free = table.free[None, :]
     usd: Array | None = None
@@ -165,7 +166,7 @@ def _these(table: Table, hyper: Hyper, mean: Mapping[str, Array], *, graded: boo
         usd = np.where(free, 0.0, np.exp(mean["usd"]))
     elif free.any():
         usd = np.where(free, 0.0, np.nan) + np.zeros_like(mean["usd"])
-    return Means(
+    return DrawnMeans(
         performance=mean["score"],
         speed=mean["speed"],
         cost=mean["cost"] if graded else None,
@@ -177,10 +178,10 @@ def _these(table: Table, hyper: Hyper, mean: Mapping[str, Array], *, graded: boo
     )
 
 
-def _next(table: Table, hyper: Hyper, ahead: Mapping[str, Array], these: Means, *, graded: bool) -> Means:
+def _next(table: SumTable, hyper: Hyper, ahead: Mapping[str, Array], these: DrawnMeans, *, graded: bool) -> DrawnMeans:
     """The means over tasks like these: of scores and logarithms by their own posterior, else by `ahead`."""
     free, usd = table.free[None, :], hyper.usd
-    return Means(
+    return DrawnMeans(
         performance=hyper.score.next,
         speed=np.clip(ahead["speed"], 0.0, 1.0),
         cost=np.where(free, 1.0, np.clip(ahead["cost"], 0.0, 1.0)) if graded else None,
@@ -192,7 +193,9 @@ def _next(table: Table, hyper: Hyper, ahead: Mapping[str, Array], these: Means, 
     )
 
 
-def draw_tasks(table: Table, scales: Mapping[tuple[str, str], Scale], *, seed: int = 0) -> Iterator[tuple[str, Means]]:
+def draw_tasks(
+    table: SumTable, scales: Mapping[tuple[str, str], Scale], *, seed: int = 0
+) -> Iterator[tuple[str, DrawnMeans]]:
     """Each task with the draws of its cells, as means over this task alone."""
     agents, tasks = table.score.count.shape
     hyper = hyper_of(table, chance_of(agents, tasks, draws_for(agents, tasks), seed))
@@ -204,7 +207,7 @@ def draw_tasks(table: Table, scales: Mapping[tuple[str, str], Scale], *, seed: i
         usd = np.where(free, 0.0, np.exp(drawn["usd"])) if "usd" in drawn else None
         yield (
             task,
-            Means(
+            DrawnMeans(
                 performance=drawn["score"],
                 speed=drawn["speed"],
                 cost=drawn["cost"] if graded else None,
@@ -251,7 +254,7 @@ class _Sum:
         return found
 
 
-def draw_part(table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale], part: slice) -> dict[str, Array]:
+def draw_part(table: SumTable, hyper: Hyper, scales: Mapping[tuple[str, str], Scale], part: slice) -> dict[str, Array]:
     """Draws × agents × some tasks of all measures."""
     generator = hyper.chance.generator
     score = hyper.score.draw_cells(generator, part)
@@ -279,7 +282,7 @@ def draw_part(table: Table, hyper: Hyper, scales: Mapping[tuple[str, str], Scale
     return found
 
 
-def has_cost_scale(table: Table, scales: Mapping[tuple[str, str], Scale]) -> bool:
+def has_cost_scale(table: SumTable, scales: Mapping[tuple[str, str], Scale]) -> bool:
     """Whether dollars have a place on a scale.
 
     All agents are free; or two or more have a price above 0, or one where nobody is free, or the scales are frozen.

@@ -43,7 +43,7 @@ TOTAL_CELLS = 2_000_000
 """So many values of a likelihood are worked out at most; grids get coarser beyond."""
 
 
-class Rates(Struct, frozen=True, kw_only=True):
+class DrawnRates(Struct, frozen=True, kw_only=True):
     """Draws (rows) by agent: `next`, the mean on tasks like these; and what draws of cells are made from.
 
     `level` is the logit of an agent's mean before a task's `difficulty` (agents × tasks, logits), `k` how closely its
@@ -71,7 +71,7 @@ class Rates(Struct, frozen=True, kw_only=True):
         return found
 
 
-def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.Generator) -> Rates:
+def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.Generator) -> DrawnRates:
     """Draws of all that is unknown of a score.
 
     Args:
@@ -96,7 +96,7 @@ def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.G
     own = _posterior(cells, difficulty, phi, FEW_TASKS_APART)
     level, share = _together(*_drawn(own, count, generator), cells, order, generator)
     between = np.clip(share * phi, 1e-4, 1.0 - 1e-4)
-    return Rates(
+    return DrawnRates(
         next=following,
         level=level,
         k=(1.0 - between) / between,

@@ -14,7 +14,8 @@ from flatfield.scoring.scales import LEAST_USD
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from flatfield.scoring.certainty.records import Observation
+    from flatfield.scoring.certainty.values import Observation
+
 
 Array = NDArray[np.float64]
 LEAST_SECONDS = 1e-3
@@ -32,7 +33,7 @@ class Cells(Struct, frozen=True, kw_only=True):
     within: Array
 
 
-class Table(Struct, frozen=True, kw_only=True):
+class SumTable(Struct, frozen=True, kw_only=True):
     """All measures of a set of trials. Logarithms are natural; dollars below a tenth of LEAST_USD count as that much.
 
     `solved` is 1 for a trial that passed every check, else 0. `spread`: by agent the mean of y (1 - y) over its trials,
@@ -50,7 +51,7 @@ class Table(Struct, frozen=True, kw_only=True):
     free: NDArray[np.bool_]
 
 
-def table_of(observations: Iterable[Observation], agents: Sequence[str], tasks: Sequence[str]) -> Table:
+def table_of(observations: Iterable[Observation], agents: Sequence[str], tasks: Sequence[str]) -> SumTable:
     """The table of these agents; tasks that nobody was measured on are left out, for they tell nothing."""
     rows = {name: i for i, name in enumerate(agents)}
     found = [one for one in observations if one.agent in rows]
@@ -81,7 +82,7 @@ def _known(amount: float | None) -> float:
 
 def tabulate(
     a: NDArray[np.intp], t: NDArray[np.intp], values: Array, agents: tuple[str, ...], tasks: tuple[str, ...]
-) -> Table:
+) -> SumTable:
     """The table of trials: agents' and tasks' places; score, solved, seconds, wait and dollars (NaN: not known)."""
     shape = (len(agents), len(tasks))
     score, solved, seconds, wait, usd = values.T
@@ -89,7 +90,7 @@ def tabulate(
     spread = np.bincount(a, weights=score * (1.0 - score), minlength=shape[0]) / np.maximum(count, 1)
     priced = ~np.isnan(usd)
     dear = np.bincount(a[priced], weights=usd[priced], minlength=shape[0]) > 0.0
-    return Table(
+    return SumTable(
         agents=agents,
         tasks=tasks,
         score=_cells(a, t, score, shape),

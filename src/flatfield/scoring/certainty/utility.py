@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from flatfield.scoring.certainty.records import Money
+from flatfield.scoring.certainty.values import Money
 from flatfield.scoring.scales import HOLDS
 
 if TYPE_CHECKING:
     from flatfield.records import Weights
-    from flatfield.scoring.certainty.posterior import Means
+    from flatfield.scoring.certainty.posterior import DrawnMeans
 
 Array = NDArray[np.float64]
 
@@ -20,7 +20,7 @@ TIE = 0.01
 """Whose utility is within this of the best counts as best: a hundredth of the scale, or of a solved task's worth."""
 
 
-def utility(means: Means, measure: Weights | Money) -> Array:
+def utility(means: DrawnMeans, measure: Weights | Money) -> Array:
     """Draws × agents. By weights: as an overall score (`overall.combine`); in money: dollars per task.
 
     Where nobody's dollars are known, or have no scale, cost has no weight, unless nothing else has any.
@@ -30,7 +30,7 @@ def utility(means: Means, measure: Weights | Money) -> Array:
     return overall(means, shares(means, measure))
 
 
-def shares(means: Means, weights: Weights) -> tuple[float, float, float]:
+def shares(means: DrawnMeans, weights: Weights) -> tuple[float, float, float]:
     """The weights as shares of 1; without cost where it has no scale."""
     cost = weights.cost if means.cost is not None else 0.0
     total = weights.performance + weights.speed + cost
@@ -39,7 +39,7 @@ def shares(means: Means, weights: Weights) -> tuple[float, float, float]:
     return (weights.performance / total, weights.speed / total, cost / total)
 
 
-def overall(means: Means, parts: tuple[float, float, float]) -> Array:
+def overall(means: DrawnMeans, parts: tuple[float, float, float]) -> Array:
     """The weighted mean, never above performance where that is D or F."""
     performance, speed, cost = parts
     blend = performance * means.performance + speed * means.speed
@@ -49,7 +49,7 @@ def overall(means: Means, parts: tuple[float, float, float]) -> Array:
     return found
 
 
-def money(means: Means, measure: Money) -> Array:
+def money(means: DrawnMeans, measure: Money) -> Array:
     """What a task brings: what is solved is worth, less its dollars, where known, and what waiting costs."""
     found = means.solved * measure.solved_usd - means.expected_wait_seconds / 3600.0 * measure.hour_usd
     if means.expected_usd is not None:

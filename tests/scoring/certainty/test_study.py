@@ -7,9 +7,9 @@ from functools import cache
 import pytest
 
 from flatfield.records import RunResult, Weights
-from flatfield.scoring.certainty.door import Study, cells, certainty, compare, study, study_run
 from flatfield.scoring.certainty.plan import least_difference, power
-from flatfield.scoring.certainty.records import Ask, Bounds, Money
+from flatfield.scoring.certainty.study import Study, cells, certainty, compare, study, study_run
+from flatfield.scoring.certainty.values import Ask, Bounds, Money
 from flatfield.scoring.grading import grade
 from flatfield.scoring.scales import letter_of
 from flatfield.tasks.importers.nano_agent_2025_08 import load

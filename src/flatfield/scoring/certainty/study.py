@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from flatfield.records import Weights
-from flatfield.scoring.certainty.records import (
+from flatfield.scoring.certainty.values import (
     Ask,
     Certainty,
     Estimate,
@@ -38,10 +38,11 @@ if TYPE_CHECKING:
 
     from flatfield.records import Anchors, Run, RunResult, TrialRecord, Verdict
     from flatfield.scoring.certainty.ends import Ends
-    from flatfield.scoring.certainty.posterior import Means, Posterior, Scale
-    from flatfield.scoring.certainty.table import Table
+    from flatfield.scoring.certainty.posterior import DrawnMeans, Posterior, Scale
+    from flatfield.scoring.certainty.table import SumTable
 
     Array = NDArray[np.float64]
+
 
 SHOWN = 3
 """So many purchases are offered."""
@@ -55,7 +56,7 @@ class Study(Struct, frozen=True, kw_only=True, eq=False):
     """
 
     observations: tuple[Observation, ...]
-    table: Table
+    table: SumTable
     posterior: Posterior
     ends: Ends
     planned: Mapping[tuple[str, str], int]
@@ -341,7 +342,7 @@ def _if_missing_fail(found: Study, asked: Ask, first: int | None, *, pays: bool)
     return None if then is None or not paying else names[then]
 
 
-def _levels(means: Means, agent: int, values: Array) -> Levels:
+def _levels(means: DrawnMeans, agent: int, values: Array) -> Levels:
     from flatfield.scoring.certainty.choice import estimate
 
     def of(draws: Array | None) -> Estimate | None:
