@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from mcp_types import CallToolResult, TextContent
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from flatfield import plugins
@@ -104,7 +104,7 @@ class GivenLimits(BaseModel):
 
 
 class GivenWeights(BaseModel):
-    """How much each grade counts."""
+    """Shares."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -114,11 +114,11 @@ class GivenWeights(BaseModel):
 
 
 class GivenConstraints(BaseModel):
-    """Per trial; money instead of weights."""
+    """Per trial."""
 
     model_config = ConfigDict(extra="forbid")
 
-    min_performance: Literal["S", "A", "B", "C", "D", "F"] | None = None
+    min_performance: Annotated[Literal["S", "A", "B", "C", "D", "F"], WithJsonSchema({"type": "string"})] | None = None
     max_seconds: float | None = Field(None, gt=0)
     max_cost_usd: float | None = Field(None, ge=0)
     local_only: bool = False
@@ -204,9 +204,9 @@ AgentNames = Annotated[PlainNames, Field(description="names or globs; else the f
 Hop = Annotated[str | None, Field(description="HOP file: how to evaluate")]
 Repeats = Annotated[PlainCount, Field(description="trials per agent and task")]
 Judges = Annotated[PlainNames, Field(description="agents that grade rubrics")]
-Budget = Annotated[float | None, Field(description="most dollars", ge=0)]
+Budget = Annotated[float | None, Field(ge=0)]
 BudgetIgnores = Annotated[PlainNames, Field(description="agents whose price may be unknown")]
-BudgetSeconds = Annotated[float | None, Field(description="most seconds", ge=0)]
+BudgetSeconds = Annotated[float | None, Field(ge=0)]
 Confirm = Annotated[bool, Field(description="the user agreed")]
 Resume = Annotated[str, Field(description="a stopped run, instead of lops")]
 RunId = Annotated[str, Field(description="its id", min_length=1)]
