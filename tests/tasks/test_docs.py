@@ -29,7 +29,7 @@ EXAMPLES = [match.group(2) for match in re.finditer(r"(?ms)^(`{3,4})(?:markdown|
 
 @pytest.fixture
 def examples(write: Write) -> tuple[Task, Task, Evaluation, AgentConfig, tuple[AgentConfig, ...]]:
-    plain, full, evaluation, sub_agent, config = EXAMPLES
+    plain, full, evaluation, sub_agent, config, *_ = EXAMPLES
     assert [is_evaluation(text) for text in (plain, full, evaluation)] == [False, False, True]
     read = read_agent_file(write("a.md", sub_agent))
     assert read is not None

@@ -350,7 +350,6 @@ def done(cli: Cli) -> str:
         ("compare oracle oracle", "oracle and oracle are the same here: name another agent, or another run by"),
         ("compare oracle last", "no earlier run has an agent and a task of run {run}: name one with --against RUN"),
         ("compare cloud local", "no cloud agent took part in run {run}; there are: oracle, noop"),
-        ("eval --resume --agents noop", "--resume keeps what its run was started with; leave out --agents"),
         ("eval --extend {run}", "--extend needs --agents: name those to add to the run"),
         ("eval --extend last --agents oracle", "run {run} has oracle already: name only new agents"),
     ],

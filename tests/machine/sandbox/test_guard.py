@@ -28,8 +28,8 @@ async def test_a_disk_that_is_nearly_full_is_the_hosts_matter(tmp_path: Path, mo
     ("limits", "reason"),
     [
         (SandboxLimits(memory_bytes=1), "its processes used more than 0 MB of memory together"),
-        (SandboxLimits(workspace_files=2), "the workspace holds more than 2 files and folders"),
-        (SandboxLimits(workspace_bytes=1), "the workspace holds more than 0 MB"),
+        (SandboxLimits(workspace_files=2, memory_bytes=1 << 50), "the workspace holds more than 2 files and folders"),
+        (SandboxLimits(workspace_bytes=1, memory_bytes=1 << 50), "the workspace holds more than 0 MB"),
     ],
 )
 async def test_its_own_limits_are_the_commands_matter(

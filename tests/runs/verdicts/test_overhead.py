@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -87,7 +88,7 @@ async def sat(folder: Path, rounds: int | None, *manners: dict[str, bool]) -> li
         agents = [msgspec.convert({"name": name, **here}, AgentConfig) for name in ("a", "b")]
         judge = msgspec.structs.replace(agents[0], name="j")
         for number, clock in enumerate(clocks):
-            evaluation = Evaluation(agents=("a", "b"), repeats=3, jobs=1)
+            evaluation = Evaluation(agents=("a", "b"), repeats=1 if rounds else 3, jobs=1)
             run = new_run(evaluation, TASKS, agents, clock.utc(), command="test")
             async with Store(folder / f"store {number}") as store:
                 conduct = Conduct(
@@ -139,7 +140,7 @@ async def test_a_judge_that_is_slow_refused_and_dear_changes_no_figure_of_any_ag
     assert min(verdict.cost_usd or 0.0 for verdict in hard.verdicts) == pytest.approx(10.0)
     assert max(verdict.cost_usd or 0.0 for verdict in quick.verdicts) < 0.001
     assert differing(hard, quick) == []
-    assert (len(hard.trials) > 12) == (rounds is not None), "with rounds, trials come after letters, too"
+    assert len(hard.trials) > 4 if rounds else len(hard.trials) == 12, "with rounds, trials come after letters, too"
     assert all(abs((trial.active_seconds or 0.0) - 20.0) <= 0.4 for trial in hard.trials)
     assert apart(msgspec.to_builtins(hard.grading), msgspec.to_builtins(quick.grading)) == []
     assert apart(msgspec.to_builtins(hard.manifest), msgspec.to_builtins(quick.manifest)) == []
@@ -154,10 +155,11 @@ async def test_a_judge_that_is_down_makes_no_trial_look_failed(tmp_path: Path, m
     assert not any(trial.failure for trial in down.trials)
     for well, ill in zip(quick.grading.cells, down.grading.cells, strict=True):
         if well.task == "one":
-            assert (
-                apart(msgspec.to_builtins(well), msgspec.to_builtins(msgspec.structs.replace(ill, judge=well.judge)))
-                == []
+            found = apart(
+                msgspec.to_builtins(well), msgspec.to_builtins(msgspec.structs.replace(ill, judge=well.judge))
             )
+            # Ranges learn from the other tasks, of which nothing is known here.
+            assert [one for one in found if not re.search(r"interval|at_worst|at_best", one)] == []
     unjudged = [cell for cell in down.grading.cells if cell.task == "two"]
     assert [cell.performance.score for cell in unjudged] == [None, None]
     assert all("not measured" in cell.performance.note for cell in unjudged)

@@ -37,6 +37,9 @@ USUAL = {"speed": 0.4, "cost": 0.4, "paid": 0.8, "wait": 0.8}
 POSITIONS = np.asarray([position for position, _ in KNOTS])
 SCORES = np.asarray([score for _, score in KNOTS])
 
+MOST_LOGARITHM = 700.0
+"""Of seconds and dollars: e to the 700 is the largest that a float holds, nearly."""
+
 
 class Scale(Struct, frozen=True, kw_only=True):
     """The ends of one task's scale, in logarithms, where they are frozen."""
@@ -163,7 +166,7 @@ def _these(table: SumTable, hyper: Hyper, mean: Mapping[str, Array], *, graded: 
     free = table.free[None, :]
     usd: Array | None = None
     if hyper.usd is not None:
-        usd = np.where(free, 0.0, np.exp(mean["usd"]))
+        usd = np.where(free, 0.0, _amount(mean["usd"]))
     elif free.any():
         usd = np.where(free, 0.0, np.nan) + np.zeros_like(mean["usd"])
     return DrawnMeans(
@@ -171,7 +174,7 @@ def _these(table: SumTable, hyper: Hyper, mean: Mapping[str, Array], *, graded: 
         speed=mean["speed"],
         cost=mean["cost"] if graded else None,
         solved=mean["solved"],
-        seconds=np.exp(mean["seconds"]),
+        seconds=_amount(mean["seconds"]),
         usd=usd,
         expected_usd=mean["paid"] if hyper.usd is not None or free.all() else None,
         expected_wait_seconds=mean["wait"],
@@ -186,8 +189,8 @@ def _next(table: SumTable, hyper: Hyper, ahead: Mapping[str, Array], these: Draw
         speed=np.clip(ahead["speed"], 0.0, 1.0),
         cost=np.where(free, 1.0, np.clip(ahead["cost"], 0.0, 1.0)) if graded else None,
         solved=hyper.solved.next,
-        seconds=np.exp(hyper.seconds.next),
-        usd=np.where(free, 0.0, np.exp(usd.next)) if usd is not None else these.usd,
+        seconds=_amount(hyper.seconds.next),
+        usd=np.where(free, 0.0, _amount(usd.next)) if usd is not None else these.usd,
         expected_usd=None if these.expected_usd is None else np.maximum(ahead["paid"], 0.0),
         expected_wait_seconds=np.maximum(ahead["wait"], 0.0),
     )
@@ -204,7 +207,7 @@ def draw_tasks(
         drawn = {
             name: values[:, :, 0] for name, values in draw_part(table, hyper, scales, slice(column, column + 1)).items()
         }
-        usd = np.where(free, 0.0, np.exp(drawn["usd"])) if "usd" in drawn else None
+        usd = np.where(free, 0.0, _amount(drawn["usd"])) if "usd" in drawn else None
         yield (
             task,
             DrawnMeans(
@@ -212,7 +215,7 @@ def draw_tasks(
                 speed=drawn["speed"],
                 cost=drawn["cost"] if graded else None,
                 solved=drawn["solved"],
-                seconds=np.exp(drawn["seconds"]),
+                seconds=_amount(drawn["seconds"]),
                 usd=usd,
                 expected_usd=drawn.get("paid"),
                 expected_wait_seconds=drawn["wait"],
@@ -328,4 +331,10 @@ def relative_scores(
         place = np.where(amounts < least, 0.0, place)
     place = np.where(free[None, :, None], 0.0, place)
     found: Array = np.interp(place, POSITIONS, SCORES)
+    return found
+
+
+def _amount(logarithm: Array) -> Array:
+    """The amount of a logarithm, kept below what a float can hold: a draw may be of any size."""
+    found: Array = np.exp(np.minimum(logarithm, MOST_LOGARITHM))
     return found
