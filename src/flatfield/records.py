@@ -392,12 +392,15 @@ class ReportTraits(Struct, frozen=True, kw_only=True):
 
     `media_type` is that of its text. `on_terminal`: it is drawn on a terminal, by `show(result, console)`, and is of no
     use to an MCP client. `is_json`: it is what `--json` stands for. `is_prose`: people read its text as it is.
+    `is_file`: a picture or a page, text or bytes, for another program than a terminal to show; of no use to an MCP
+    client either.
     """
 
     media_type: str = "text/plain"
     on_terminal: bool = False
     is_json: bool = False
     is_prose: bool = False
+    is_file: bool = False
 
 
 # ---------------------------------------------------------------------------- one turn

@@ -100,9 +100,9 @@ def facts_of(result: RunResult) -> Facts:
     found = study_run(result, result.frozen or result.run.anchors)
     among = tuple(name for name in cards if name in local) if result.preferences.local_only else tuple(cards)
     able = frozenset(name for name, card in cards.items() if (card.performance.score or 0.0) >= HOLDS)
-    unproven = _unproven(result, tuple(able))
+    lacking = unproven(result, tuple(able))
     bounds = _bounds(result.preferences)
-    doing = _among(found, bounds, among, able - unproven.keys()) if found else among
+    doing = _among(found, bounds, among, able - lacking.keys()) if found else among
     known = certainty(found, Ask(measure=measure_of(result), bounds=bounds, among=doing)) if found else None
     standings = known.standings if known else ()
     field = tuple(one for one in standings if one.allowed)
@@ -117,7 +117,7 @@ def facts_of(result: RunResult) -> Facts:
         standings=standings,
         field=field,
         recommended=recommended,
-        excluded=tuple(_excluded(cards, standings, among, able, unproven)),
+        excluded=tuple(_excluded(cards, standings, among, able, lacking)),
         next_trials=tuple(_next(one, result) for one in known.purchases) if known and recommended else (),
     )
 
@@ -131,7 +131,7 @@ def _among(found: Study, bounds: Bounds, among: Sequence[str], able: frozenset[s
     return doing or tuple(among)
 
 
-def _unproven(result: RunResult, names: Sequence[str]) -> dict[str, str]:
+def unproven(result: RunResult, names: Sequence[str]) -> dict[str, str]:
     """Whose checks were not all measured while somebody of whom less is missing did as well, and who that is.
 
     What is not measured never helps: such an agent never stands before the other.

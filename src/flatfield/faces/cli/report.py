@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +15,7 @@ from flatfield.faces.storing import store_of
 EPILOG = common.examples(
     "flatfield report                                  the newest run",
     "flatfield report --format markdown > report.md",
+    "flatfield report --format html > report.html      a page to send to a colleague",
     "flatfield report 20260102 --weights performance=1",
     "flatfield report --anchors 20251231-120000-ab12   on the scales of another run",
 )
@@ -53,11 +56,27 @@ def command(
         project, for_, weights=common.parse_weights(weights), solved_usd=solved_usd, hour_usd=hour_usd
     )
     renderer = plugins.load("report", name)
-    result = load_result(store_of(project), run, preferences=wanted, anchors_of=anchors)
+    store = store_of(project)
+    result = load_result(store, run, preferences=wanted, anchors_of=anchors)
     if plugins.report_traits(name).on_terminal:
         from flatfield.faces.drawing import open_console
 
         is_able = "full" in signature(renderer.show).parameters  # not all that third parties draw has columns
         renderer.show(result, open_console(), **({"full": full} if is_able else {}))
+        return
+    takes = signature(renderer.render).parameters
+    drawn = renderer.render(result, **({"records": store.each_trial(result.run.id)} if "records" in takes else {}))
+    if plugins.report_traits(name).is_file:
+        _put(drawn if isinstance(drawn, bytes) else drawn.encode(), project.data / "reports" / f"{result.run.id}.{name}")
     else:
-        common.write(renderer.render(result))
+        common.write(drawn)
+
+
+def _put(data: bytes, path: Path) -> None:
+    """Hand a picture or a page on as it is; where nobody takes it but a terminal, keep it at `path` and say so."""
+    if not sys.stdout.isatty():
+        sys.stdout.buffer.write(data)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    common.write(f"{path}\n")

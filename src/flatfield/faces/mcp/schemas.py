@@ -87,9 +87,9 @@ def _short(value: Any, known: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any p
 
 
 def formats() -> Mapping[str, ReportTraits]:
-    """The formats of reports that a client can be given, by their names: all but those that are drawn on a terminal."""
+    """The formats of reports that a client can be given, by their names: texts, which its model can read."""
     found = {name: plugins.report_traits(name) for name in plugins.names("report")}
-    return {name: traits for name, traits in found.items() if not traits.on_terminal}
+    return {name: traits for name, traits in found.items() if not traits.on_terminal and not traits.is_file}
 
 
 class GivenLimits(BaseModel):

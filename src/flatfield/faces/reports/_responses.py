@@ -33,7 +33,7 @@ def responses(result: RunResult, *, brief: bool = False) -> Section:
 
 
 def _all(title: str, trials: list[TrialRecord], result: RunResult) -> Section:
-    said = _by_trial(result)
+    said = verdicts_by_trial(result)
     rows = tuple(
         (
             trial.task,
@@ -57,7 +57,7 @@ def _shortcomings(title: str, trials: list[TrialRecord], result: RunResult) -> S
     if not trials:
         return Section(title=title, paragraphs=("Only controls ran.",))
     scores = trial_scores(result.run, result.trials, result.verdicts)
-    said = _by_trial(result)
+    said = verdicts_by_trial(result)
     short = [trial for trial in trials if trial.failure is None and scores.get(trial.id) != 1.0]
     failed = sum(trial.failure is not None for trial in trials)
     groups: dict[tuple[str, str, str, str], list[str]] = {}
@@ -94,8 +94,8 @@ def _no_finding(trial: TrialRecord) -> str:
     return "all hold" if verified(trial.checks) else "not judged"
 
 
-def findings(trial: TrialRecord, said: ByTrial) -> str:
-    """Every check that is not a whole 1, and what judges said."""
+def findings(trial: TrialRecord, said: ByTrial, characters: int = FINDING_CHARACTERS) -> str:
+    """Every check that is not a whole 1, and what judges said, in so many characters at most."""
     found = [
         f"{check.label}: {check.reason}" for check in verified(trial.checks) if check.score is None or check.score < 1
     ]
@@ -103,10 +103,11 @@ def findings(trial: TrialRecord, said: ByTrial) -> str:
         f"judge {verdict.judge} {verdict.letter or 'gave no grade'}: {verdict.reason}"
         for verdict in said.get((trial.agent, trial.task, trial.repeat), ())
     ]
-    return one_line("; ".join(found), FINDING_CHARACTERS)
+    return one_line("; ".join(found), characters)
 
 
-def _by_trial(result: RunResult) -> ByTrial:
+def verdicts_by_trial(result: RunResult) -> ByTrial:
+    """The verdicts that count, by agent, task and repeat."""
     said: ByTrial = {}
     for verdict in result.verdicts:
         said.setdefault((verdict.agent, verdict.task, verdict.repeat), []).append(verdict)

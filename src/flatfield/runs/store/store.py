@@ -202,6 +202,16 @@ class Store:
         with self._reading() as connection:
             return tuple(tables.trials(connection, run)) if connection else ()
 
+    def each_trial(self, run: str) -> Iterator[TrialRecord]:
+        """The same, one after the other: of a large run memory cannot hold all at once.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with self._reading() as connection:
+            if connection is not None:
+                yield from tables.trials(connection, run)
+
     def figures(self, run: str) -> tuple[TrialRecord, ...]:
         """The same without what was said and sent (see `SlimTrials`): of a large run, what memory can hold.
 

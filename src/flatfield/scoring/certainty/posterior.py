@@ -37,6 +37,8 @@ USUAL = {"speed": 0.4, "cost": 0.4, "paid": 0.8, "wait": 0.8}
 POSITIONS = np.asarray([position for position, _ in KNOTS])
 SCORES = np.asarray([score for _, score in KNOTS])
 
+KEPT_BITS = 16
+"""Of a draw's mantissa: far more than chance leaves to tell, and few enough to hand draws on as they are."""
 MOST_LOGARITHM = 700.0
 """Of seconds and dollars: e to the 700 is the largest that a float holds, nearly."""
 
@@ -158,7 +160,23 @@ def swept(
     ahead = {name: sums[name].ahead(hyper.chance, tasks, usual) for name, usual in USUAL.items()}
     these = _these(table, hyper, mean, graded=graded)
     following = _next(table, hyper, ahead, these, graded=graded)
-    return Posterior(agents=table.agents, tasks=table.tasks, these=these, next=following)
+    return Posterior(agents=table.agents, tasks=table.tasks, these=_rounded(these), next=_rounded(following))
+
+
+def _rounded(means: DrawnMeans) -> DrawnMeans:
+    """The draws with KEPT_BITS each, so that who is handed them (a page) counts with the very same numbers."""
+    return DrawnMeans(**{name: _in_bits(getattr(means, name)) for name in DrawnMeans.__struct_fields__})
+
+
+def _in_bits(draws: Array | None) -> Array | None:
+    """Each number to the nearest that has a mantissa of KEPT_BITS."""
+    if draws is None:
+        return None
+    dropped = np.uint64(52 - KEPT_BITS)
+    bits = np.ascontiguousarray(draws, dtype=np.float64).view(np.uint64)
+    half = np.uint64(1) << (dropped - np.uint64(1))
+    found: Array = (((bits + half) >> dropped) << dropped).view(np.float64)
+    return np.where(np.isfinite(draws), found, draws)
 
 
 def _these(table: SumTable, hyper: Hyper, mean: Mapping[str, Array], *, graded: bool) -> DrawnMeans:

@@ -222,6 +222,18 @@ def compare(
     return paired(found.posterior, names.index(first), names.index(second), question, measure)
 
 
+def surer(found: Study) -> tuple[tuple[str, str], ...]:
+    """Pairs of agents of which the first stands before the second in every order: less is missing of it (`_order`)."""
+    names = found.posterior.agents
+    missing = [_missing(found, a) for a in range(len(names))]
+    return tuple(
+        (one, other)
+        for a, one in enumerate(names)
+        for b, other in enumerate(names)
+        if missing[a] < missing[b] and _did_as_well(found, a, b)
+    )
+
+
 def cells(found: Study) -> dict[tuple[str, str], Levels]:
     """Every agent on every task, for letters with their range: the trials are chance, the task is fixed."""
     from flatfield.scoring.certainty.posterior import draw_tasks

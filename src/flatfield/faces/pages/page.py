@@ -1,0 +1,144 @@
+"""One self-contained file: a run's answer, charts and transcripts, which opens from disk and asks no network for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import importlib.util
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from flatfield.errors import NotReady
+from flatfield.faces.pages.charts import Frame, differences, scatter, timelines
+from flatfield.faces.pages.colors import LETTERS, looks
+from flatfield.faces.pages.payload import packed
+from flatfield.faces.pages.talks import pack, portions
+from flatfield.faces.wording import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from flatfield.records import RunResult, TrialRecord
+
+WIDTHS = (290, 560, 820)
+"""Charts are made as wide as these, in pixels; a page shows the widest that it has room for."""
+LIBRARY_FIX = "pictures and pages need vl-convert-python; run: pip install 'flatfield[pages]'"
+POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'; script-src {}"
+"""No network, no frames, no forms; scripts are those whose digests stand here, and none of them may make code of text."""
+
+
+def document(result: RunResult, records: Iterable[TrialRecord] = ()) -> str:
+    """The page of a run; `records`: its trials with their transcripts, as many as are to be in it."""
+    chosen = looks(result.run.agents)
+    known = packed(result, chosen)
+    told = portions(records)
+    figures = {**known.figures, "charts": specs(known.figures["agents"]), "talksLeftOut": told.left_out}
+    parts = [
+        ("figures", pack(figures)),
+        ("draws", pack_bytes(known.draws)),
+        ("reasons", pack(known.reasons)),
+        ("talks", pack(told.index)),
+    ]
+    return assembled(result.run.evaluation.title, known.figures["said"]["answer"], parts, told.packed)
+
+
+def assembled(
+    title: str, answer: str, parts: Sequence[tuple[str, bytes]], talks: Sequence[bytes] = (), scripts: Sequence[str] = ()
+) -> str:
+    """The file, of packed parts: what is seen first stands first, transcripts last."""
+    code = scripts or (vega(), asset("weigh.js") + asset("page.js"))
+    policy = POLICY.format(" ".join(f"'sha256-{_digest(script)}'" for script in code))
+    return "".join(
+        (
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
+            f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">\n',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
+            '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n',
+            f"<title>{_escaped(title)} · flatfield</title>\n<style>{asset('page.css')}{_letter_styles()}</style>\n",
+            "</head>\n<body>\n",
+            asset("page.html").replace("{{answer}}", _escaped(answer)).replace("{{title}}", _escaped(title)),
+            *(_template(f"data-{name}", data) for name, data in parts),
+            *(f"<script>{script}</script>\n" for script in code),
+            *(_template(f"talk-{number}", data) for number, data in enumerate(talks)),
+            "</body>\n</html>\n",
+        )
+    )
+
+
+def specs(agents: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """All charts, by ground and width: `light` and `dark`, each a list in the order of WIDTHS."""
+    return {
+        "widths": WIDTHS,
+        **{
+            name: [dict(_charts(agents, Frame(width=width, height=_height(width), dark=dark))) for width in WIDTHS]
+            for name, dark in (("light", False), ("dark", True))
+        },
+    }
+
+
+def _charts(agents: Sequence[dict[str, Any]], frame: Frame) -> Iterator[tuple[str, Any]]:
+    yield "usd", scatter(agents, "usd", frame)
+    yield "seconds", scatter(agents, "seconds", frame)
+    yield "differences", differences(frame)
+    yield "timelines", timelines(frame)
+
+
+def _height(width: int) -> int:
+    return min(max(width * 6 // 10, 260), 430)
+
+
+def pack_bytes(data: bytes) -> bytes:
+    """Bytes, compressed as a browser's DecompressionStream reads them."""
+    import zlib
+
+    return zlib.compress(data, 6)
+
+
+def need_library() -> None:
+    """Raise where what pictures and pages are drawn with is not there.
+
+    Raises:
+        NotReady: with the one thing to do.
+    """
+    if importlib.util.find_spec("vl_convert") is None:
+        raise NotReady(LIBRARY_FIX)
+
+
+@cache
+def vega() -> str:
+    """The script that draws charts: Vega, Vega-Lite and Vega-Embed in one, from the library's own copy.
+
+    Raises:
+        NotReady: the library is not there.
+    """
+    need_library()
+    import vl_convert
+
+    bundle: str = vl_convert.javascript_bundle()
+    # Inside of functions, so that its names are its own; what a parser of HTML could take for an end is written otherwise.
+    return f"(()=>{{{bundle}}})();".replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+@cache
+def asset(name: str) -> str:
+    """One of the files that pages are made of."""
+    return resources.files("flatfield.faces.pages").joinpath("assets", name).read_text("utf-8")
+
+
+def _letter_styles() -> str:
+    return "".join(f".letter-{one}{{background:{ground};color:{text}}}" for one, (ground, text) in LETTERS.items())
+
+
+def _template(name: str, data: bytes) -> str:
+    """Compressed data as text that ends no element and runs as nothing: letters, digits, `+`, `/` and `=`."""
+    return f'<template id="{name}">{base64.b64encode(data).decode()}</template>\n'
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _escaped(text: str) -> str:
+    return html.escape(" ".join(printable(text).split()))

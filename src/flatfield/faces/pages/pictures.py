@@ -1,0 +1,153 @@
+"""A run as a picture: the answer, performance against cost or time, and letters by task; drawn without a browser."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from flatfield.faces.pages.charts import GROUNDS, Frame, canvas, scatter
+from flatfield.faces.pages.colors import LETTERS, looks
+from flatfield.faces.pages.page import need_library
+from flatfield.faces.pages.payload import packed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flatfield.faces.pages.charts import Agent, Spec
+    from flatfield.records import RunResult
+
+MOST_TASKS, MOST_AGENTS = 40, 60
+"""Letters of more do not fit into a picture."""
+PNG_SCALE = 2.0
+"""Pixels of a PNG for each of the picture's: sharp on screens that have many."""
+
+
+def as_svg(result: RunResult) -> str:
+    """The picture of a run, as SVG.
+
+    Raises:
+        NotReady: the library that draws it is not there.
+    """
+    need_library()
+    import vl_convert
+
+    drawn: str = vl_convert.vegalite_to_svg(_of(result))
+    return drawn
+
+
+def as_png(result: RunResult) -> bytes:
+    """The picture of a run, as PNG.
+
+    Raises:
+        NotReady: the library that draws it is not there.
+    """
+    need_library()
+    import vl_convert
+
+    drawn: bytes = vl_convert.vegalite_to_png(_of(result), scale=PNG_SCALE)
+    return drawn
+
+
+def _of(result: RunResult) -> Spec:
+    figures = packed(result, looks(result.run.agents)).figures
+    names = {agent["name"] for agent in figures["agents"]}
+    ranked = [name for name in result.grading.order if name in names]
+    return picture(figures, [*ranked, *sorted(names.difference(ranked))])
+
+
+def picture(figures: Mapping[str, Any], order: Sequence[str]) -> Spec:
+    """What a picture of a run shows, on a light ground: the answer above, the scatter, and letters by task."""
+    agents, frame = figures["agents"], Frame(width=620, height=330)
+    parts = [
+        {**part, "title": {"text": title, "anchor": "start", "fontSize": 13}}
+        for part, title in (
+            (scatter(agents, "usd", frame), "Performance against cost"),
+            (None if _priced(agents) > 1 else scatter(agents, "seconds", frame), "Performance against time"),
+        )
+        if part
+    ]
+    grid = letter_grid(figures, order)
+    datasets = {}
+    for number, part in enumerate(parts):
+        datasets |= _renamed(part, number)
+    config = canvas(frame)["config"]
+    for part in (*parts, *([grid] if grid else [])):
+        for key in ("config", "background", "params"):
+            part.pop(key, None)
+    return {
+        "background": GROUNDS[False]["ground"],
+        "padding": 18,
+        "title": {
+            "text": textwrap.wrap(figures["said"]["answer"], 96),
+            "subtitle": f"{figures['run']['title']} · {figures['run']['counted']}",
+            "anchor": "start",
+            "fontSize": 15,
+            "subtitleFontSize": 12,
+            "subtitleColor": GROUNDS[False]["faint"],
+            "offset": 14,
+        },
+        "datasets": datasets,
+        "params": [{"name": "hot", "value": ""}],
+        "config": {**config, "concat": {"spacing": 26}},
+        "vconcat": [*parts, *([grid] if grid else [])] or [_nothing()],
+        "resolve": {"scale": {"color": "independent", "x": "independent", "y": "independent"}},
+    }
+
+
+def _priced(agents: Sequence[Agent]) -> int:
+    return len({agent["typical"]["usd"][0] for agent in agents if agent["typical"]["usd"]})
+
+
+def _renamed(part: Spec, number: int) -> dict[str, Any]:
+    """Take a part's datasets out of it, under names that no other part has."""
+    datasets = part.pop("datasets")
+    for layer in part["layer"]:
+        layer["data"] = {"name": f"{layer['data']['name']}{number}"}
+    return {f"{name}{number}": rows for name, rows in datasets.items()}
+
+
+def _nothing() -> Spec:
+    return {
+        "data": {"values": [{}]},
+        "width": 620,
+        "height": 40,
+        "mark": {"type": "text", "text": "Nothing is measured yet.", "align": "left", "x": 0, "fontSize": 13},
+    }
+
+
+def letter_grid(figures: Mapping[str, Any], order: Sequence[str]) -> Spec | None:
+    """Performance letters, agents by tasks; None where they are too many for a picture, or none."""
+    cells, tasks = figures["cells"], [task["id"] for task in figures["tasks"]]
+    if not order or not tasks or len(tasks) > MOST_TASKS or len(order) > MOST_AGENTS:
+        return None
+    short = {agent["name"]: agent["short"] for agent in figures["agents"]}
+    rows = [
+        {"task": task, "agent": short[name], "letter": cells["performance"][place * len(cells["agents"]) + column]}
+        for place, task in enumerate(tasks)
+        for column, name in enumerate(cells["agents"])
+        if name in order
+    ]
+    x = {"field": "task", "type": "nominal", "sort": None, "axis": {"title": None, "labelAngle": -40, "labelLimit": 150}}
+    y = {"field": "agent", "type": "nominal", "sort": [short[name] for name in order], "axis": {"title": None}}
+    known = list(LETTERS)
+    fill = {
+        "field": "letter",
+        "type": "nominal",
+        "scale": {"domain": [*known, "·", " "], "range": [*(LETTERS[one][0] for one in known), "#ece8df", "#00000000"]},
+        "legend": None,
+    }
+    ink = {**fill, "scale": {**fill["scale"], "range": [*(LETTERS[one][1] for one in known), "#5c6570", "#00000000"]}}
+    return {
+        "title": {"text": "Performance by task", "anchor": "start", "fontSize": 13},
+        "data": {"values": rows},
+        "width": {"step": min(34.0, 620.0 / len(tasks))},
+        "height": {"step": 22},
+        "layer": [
+            {"mark": {"type": "rect", "cornerRadius": 3, "stroke": "#fffdf9", "strokeWidth": 2}, "encoding": {"x": x, "y": y, "color": fill}},
+            {
+                "mark": {"type": "text", "fontWeight": 700, "fontSize": 11},
+                "encoding": {"x": x, "y": y, "text": {"field": "letter"}, "color": ink},
+            },
+        ],
+        "resolve": {"scale": {"color": "independent"}},
+    }
