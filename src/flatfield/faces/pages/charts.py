@@ -152,17 +152,20 @@ def _layers(x: Spec, y: Spec, frame: Frame) -> Iterator[Spec]:
             "description": {"field": "said"},
         },
     }
-    yield {
-        "data": {"name": "labels"},
-        "mark": {"type": "text", "align": {"expr": "datum.align"}, "baseline": "middle", "fontSize": 12, "aria": False},
-        "encoding": {
-            "x": x,
-            "y": y,
-            "text": {"field": "label"},
-            "color": {"value": tint["text"]},
-            "opacity": _dim(lit, 1),
-        },
-    }
+    written = {"type": "text", "align": {"expr": "datum.align"}, "baseline": "middle", "fontSize": 12, "aria": False}
+    halo = {"stroke": tint["ground"], "strokeWidth": 3.5, "strokeJoin": "round", "opacity": 0.85}
+    for beneath in (halo, {}):
+        yield {
+            "data": {"name": "labels"},
+            "mark": {**written, **beneath},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "text": {"field": "label"},
+                "color": {"value": tint["ground" if beneath else "text"]},
+                **({} if beneath else {"opacity": _dim(lit, 1)}),
+            },
+        }
 
 
 def _dim(lit: Spec, usual: float) -> Spec:
@@ -324,12 +327,10 @@ def _labels(points: Sequence[Point], axis: Axis, bottom: float, frame: Frame) ->
 def _places(x: float, y: float, width: float) -> Iterator[tuple[Box, str, float]]:
     """Where a label may stand, the best place first: its box, its alignment, and its anchor."""
     half = LINE / 2
-    for lift in (0.0, -13.0, 13.0, -22.0, 22.0):
-        side = 11.0 if abs(lift) < 20 else 2.0
+    for lift in (-12.0, 13.0, -22.0, 24.0, 0.0):
+        side = 11.0 if lift == 0.0 else 5.0
         yield Box(left=x + side, top=y + lift - half, right=x + side + width, bottom=y + lift + half), "left", x + side
         yield Box(left=x - side - width, top=y + lift - half, right=x - side, bottom=y + lift + half), "right", x - side
-    for lift in (-16.0, 16.0):
-        yield Box(left=x - width / 2, top=y + lift - half, right=x + width / 2, bottom=y + lift + half), "center", x
 
 
 # Two agents task by task, and where the time of turns went; the page gives them their rows.

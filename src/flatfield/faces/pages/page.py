@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult, TrialRecord
 
-WIDTHS = (290, 560, 820)
+WIDTHS = (290, 560, 760, 1060)
 """Charts are made as wide as these, in pixels; a page shows the widest that it has room for."""
 LIBRARY_FIX = "pictures and pages need vl-convert-python; run: pip install 'flatfield[pages]'"
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'; script-src {}"
@@ -86,7 +86,7 @@ def _charts(agents: Sequence[dict[str, Any]], frame: Frame) -> Iterator[tuple[st
 
 
 def _height(width: int) -> int:
-    return min(max(width * 6 // 10, 260), 430)
+    return min(max(width * 6 // 10, 270), 440)
 
 
 def pack_bytes(data: bytes) -> bytes:

@@ -42,7 +42,7 @@ THESE = ("performance", "speed", "cost")
 REASON_CHARACTERS, ANSWER_CHARACTERS = 600, 400
 MOST_ROWS = 1500
 """A table with more rows is no reading: the page has the same in its grid."""
-SHOWN_ELSEWHERE = frozenset({"Agent Responses", "Results Summary", "Letters by Task", "Fairness Manifest"})
+SHOWN_ELSEWHERE = frozenset({"Agent Responses", "Results Summary", "Letters by Task", "Fairness Manifest", "Final Ranking"})
 
 
 class Packed(Struct, frozen=True, kw_only=True):

@@ -61,8 +61,8 @@ def picture(figures: Mapping[str, Any], order: Sequence[str]) -> Spec:
     parts = [
         {**part, "title": {"text": title, "anchor": "start", "fontSize": 13}}
         for part, title in (
-            (scatter(agents, "usd", frame), "Performance against cost"),
-            (None if _priced(agents) > 1 else scatter(agents, "seconds", frame), "Performance against time"),
+            (scatter(agents, "usd", frame) if _priced(agents) > 1 else None, "Performance against cost"),
+            (scatter(agents, "seconds", frame) if _priced(agents) < 2 else None, "Performance against time"),
         )
         if part
     ]
