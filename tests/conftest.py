@@ -113,6 +113,8 @@ def _missing(part: str) -> str | None:
     if part == "espeak-ng":
         there = shutil.which("espeak-ng") or shutil.which("say")
         return None if there else "espeak-ng is not installed (Debian: apt-get install espeak-ng)"
+    if part == "chromium":
+        return None if shutil.which("chromium") else "Chromium is not installed (Debian: apt-get install chromium)"
     if part == "model":
         path = os.environ["FLATFIELD_TEST_MODEL"]
         return None if Path(path).is_file() else "no model file: `make test` fetches it"

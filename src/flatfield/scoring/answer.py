@@ -89,7 +89,7 @@ def _how_good(chosen: Standing, facts: Facts) -> str:
             only = f"of {among} agents{limits} you lose least with it (it is the best with probability {best})"
     if facts.result.preferences.solved_usd is None:
         return only
-    return f"{only}, it brings about {_signed_usd(chosen.next.utility.mean)} a task"
+    return f"{only}, it brings about {signed_usd(chosen.next.utility.mean)} a task"
 
 
 def _others(facts: Facts) -> list[Standing]:
@@ -335,7 +335,7 @@ def _outside(chosen: Standing | None, facts: Facts) -> Iterator[str]:
     if facts.result.preferences.solved_usd is not None:
         for other in facts.standings:
             if other.agent not in beyond and other.agent not in facts.able and other.next.utility.mean > 0.0:
-                brings = _signed_usd(other.next.utility.mean)
+                brings = signed_usd(other.next.utility.mean)
                 yield f"{other.agent} would bring about {brings} a task, though it does not do the job."
 
 
@@ -507,11 +507,11 @@ def _whole(facts: Facts) -> float:
 def _much(amount: float, facts: Facts) -> str:
     """`1.7 points` of 100, or `$0.46 a task`."""
     if facts.result.preferences.solved_usd is not None:
-        return f"{_signed_usd(amount)} a task"
+        return f"{signed_usd(amount)} a task"
     points = amount * 100
     return f"{points:.1f} points of 100" if points < 9.95 else f"{points:.0f} points of 100"
 
 
-def _signed_usd(amount: float) -> str:
+def signed_usd(amount: float) -> str:
     shown = f"${abs(amount):,.2f}" if abs(amount) >= 0.1 else dollars(abs(amount))
     return f"-{shown}" if amount < 0 else shown

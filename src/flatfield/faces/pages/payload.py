@@ -13,7 +13,7 @@ from flatfield.faces.wording import letter, one_line, outcome, printable, rank
 from flatfield.records import Weights
 from flatfield.saying import dollars, seconds
 from flatfield.scoring.answer import graded, per_trial, unfinished, what_it_did
-from flatfield.scoring.certainty.study import Study, surer
+from flatfield.scoring.certainty.study import study_run, surer
 from flatfield.scoring.decision import decide
 from flatfield.scoring.facts import facts_of, unproven
 from flatfield.scoring.grading import GradingTerms, grade_drawn
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from flatfield.faces.pages.colors import Look
     from flatfield.records import Cell, Grade, Grading, Preferences, RunResult, Scorecard
     from flatfield.scoring.certainty.posterior import DrawnMeans
+    from flatfield.scoring.certainty.study import Study
     from flatfield.scoring.facts import Facts
     from flatfield.scoring.standing import KnownPart, ScoreBounds
 
@@ -56,7 +57,7 @@ class Packed(Struct, frozen=True, kw_only=True):
 def packed(result: RunResult, looks: Mapping[str, Look]) -> Packed:
     """A run as a page's data, by the preferences that it was read with."""
     facts = facts_of(result)
-    study = result.study if isinstance(result.study, Study) else None
+    study = study_run(result, result.frozen or result.run.anchors)
     cards = [card for card in result.grading.scorecards if not card.control]
     state = known([card.agent for card in cards], result.grading.cells)
     agents = _agents(cards, facts, study, state, looks)

@@ -111,8 +111,8 @@ const sameAsk = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 function showTable() {
   const { data, ask, shown } = page, { decision, grading } = shown;
   const money = Boolean(ask.money);
-  const columns = ["rank", "agent", "best", money ? "$ a task" : "overall", "performance", "speed", "cost", "s/trial", "$/trial"];
-  const right = new Set(["rank", "s/trial", "$/trial"]);
+  const columns = ["rank", "agent", "n", "best", money ? "$ a task" : "overall", "performance", "speed", "cost", "s/trial", "$/trial"];
+  const right = new Set(["rank", "n", "s/trial", "$/trial"]);
   fill(byId("table").tHead, el("tr", {}, ...columns.map((name) => el("th", { scope: "col", class: right.has(name) ? "num" : null, text: name }))));
   fill(byId("table").tBodies[0], ...shown.rows.map((a) => tableRow(a, money)));
   const fig = decision ? `best: the probability that nobody who may be recommended is better by more than a hundredth on the next task like these, over ${grouped(String(page.draws.count))} draws. A (B–S): the letter, and its range on these tasks (95%).` : "Nothing is measured yet.";
@@ -131,6 +131,7 @@ function tableRow(a, money) {
   const cells = [
     el("td", { class: "num", text: rank === null ? "–" : rank[0] === rank[1] ? String(rank[0]) : `${rank[0]}–${rank[1]}` }),
     el("th", { scope: "row", title: agent.name }, name),
+    el("td", { class: "num", text: grouped(String(agent.n)) }),
     el("td", { "data-of": "best" }, ...best),
     el("td", { "data-of": "overall" }, ...overall.filter(Boolean)),
     el("td", {}, ...graded2(agent.performance.said).filter(Boolean)),
@@ -339,7 +340,7 @@ function listenToControls() {
 async function draw(name, kind, rows) {
   // The widest chart that there is room for, on the ground that is in force.
   const holder = byId(name), charts = page.data.charts;
-  const wanted = Math.max(charts.widths.findLastIndex((width) => width + 150 <= holder.clientWidth || width === charts.widths[0]), 0);
+  const wanted = Math.max(charts.widths.findLastIndex((width) => width + 80 <= holder.clientWidth || width === charts.widths[0]), 0);
   const spec = structuredClone(charts[isDark() ? "dark" : "light"][wanted][kind]);
   if (!spec) return;
   if (rows) spec.data.values = rows;

@@ -1,0 +1,183 @@
+"""What tests of pages share: runs to show, and a real browser that says everything it did not like."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec import Struct
+from msgspec.structs import replace
+
+from flatfield.faces.pages.page import document
+from flatfield.records import Check, Failure, Preferences, Reply, RunResult, ToolCall, ToolResult, Turn, Weights
+from flatfield.scoring.certainty.study import study_trials
+from flatfield.scoring.grading import GradingTerms, grade_drawn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+    from flatfield.records import TrialRecord
+
+PROBLEMS = ("warning", "error")
+
+
+@pytest.fixture
+def certain() -> Callable[[RunResult], RunResult]:
+    """The result as `load_result` gives it: with the posterior that its ranges come from."""
+
+    def made(result: RunResult) -> RunResult:
+        study = study_trials(result.run, result.trials, result.verdicts)
+        grading = grade_drawn(result.run, result.trials, result.verdicts, GradingTerms(), study)
+        return replace(result, study=study, grading=grading)
+
+    return made
+
+
+@pytest.fixture
+def asked() -> Callable[[RunResult, Preferences], RunResult]:
+    """The same run, read by other preferences, as `load_result` does it."""
+
+    def made(result: RunResult, wanted: Preferences) -> RunResult:
+        terms = GradingTerms(weights=wanted.weights, anchors=result.frozen or result.run.anchors)
+        grading = grade_drawn(result.run, result.trials, result.verdicts, terms, result.study)  # type: ignore[arg-type]
+        return replace(result, preferences=wanted, grading=grading)
+
+    return made
+
+
+@pytest.fixture
+def motley(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any], certain: Callable[[RunResult], RunResult]
+) -> RunResult:
+    """Everything that makes a run awkward: gaps, checks not measured, no price, $0, a failing agent, a control."""
+    half = (
+        Check(verifier="answer", label="one", score=1.0, reason="fine"),
+        Check(verifier="file", label="two", score=None, reason="no sandbox"),
+    )
+    both = (half[0], replace(half[1], score=1.0))
+    trials = [
+        *(_trial(trial, "quick", t, r, score=0.9 - 0.1 * (t == 2), seconds=3.0 + r, usd=0.002) for t in (1, 2, 3) for r in (1, 2)),
+        *(_trial(trial, "thorough", t, r, score=1.0 - 0.2 * (r == 2), seconds=30.0 + t, usd=0.05) for t in (1, 2, 3) for r in (1, 2)),
+        *(_trial(trial, "gappy", t, 1, score=1.0, seconds=9.0, usd=0.01) for t in (1, 2)),
+        trial(agent="gappy", task="t3", more={"failure": Failure(kind="provider", message="503")}),
+        *(_trial(trial, "home", t, r, score=0.7, seconds=60.0, usd=0.0) for t in (1, 2, 3) for r in (1, 2)),
+        *(_trial(trial, "weak", t, r, score=0.2, seconds=1.0, usd=None) for t in (1, 2, 3) for r in (1, 2)),
+        *(_trial(trial, "half", t, 1, score=1.0, seconds=20.0, usd=0.02, checks=half if t == 1 else both) for t in (1, 2, 3)),
+        *(_trial(trial, "whole", t, 1, score=1.0, seconds=22.0, usd=0.03, checks=both) for t in (1, 2, 3)),
+        *(_trial(trial, "oracle", t, 1, score=1.0, seconds=0.1, usd=0.0) for t in (1, 2, 3)),
+    ]
+    result = make_result(trials, controls=("oracle",))
+    agents = tuple(
+        replace(agent, on_device=True) if agent.name == "home" else agent for agent in result.run.agents
+    )
+    return certain(replace(result, run=replace(result.run, agents=agents)))
+
+
+def _trial(trial: Callable[..., Any], agent: str, task: int, repeat: int, **given: Any) -> Any:
+    seconds, checks = given["seconds"], given.get("checks")
+    more = {"active_seconds": seconds, "wall_seconds": seconds * 1.2, "cost_usd": given["usd"]}
+    more |= {} if checks is None else {"checks": checks}
+    return trial(agent=agent, task=f"t{task}", repeat=repeat, score=given["score"], more=more)
+
+
+@pytest.fixture
+def large(make_result: Callable[..., RunResult], trial: Callable[..., Any]) -> Callable[[int, int, int], RunResult]:
+    """So many agents × tasks × repeats, without luck of the draw: who is better, dearer and slower follows from names."""
+
+    def made(agents: int, tasks: int, repeats: int) -> RunResult:
+        return make_result(
+            [
+                _trial(
+                    trial,
+                    f"model-{a:02}",
+                    t,
+                    r,
+                    score=1.0 if (a * 7 + t * 13 + r * 29) % 43 > a % 17 + t % 11 else 0.0,
+                    seconds=2.0 + (a * 5) % 23 + t % 7,
+                    usd=0.001 * (1 + (a * 11) % 37),
+                )
+                for a in range(agents)
+                for t in range(tasks)
+                for r in range(1, repeats + 1)
+            ]
+        )
+
+    return made
+
+
+def with_turns(record: TrialRecord, text: str = "I have looked.") -> TrialRecord:
+    """The record with two turns, a call and its result in the first."""
+    call = ToolCall(id="1", name="read_file", arguments='{"file_path": "a.txt"}')
+    first = Turn(
+        reply=Reply(text=text, reasoning=text, calls=(call,), model_seconds=2.0, first_token_seconds=0.5, retry_seconds=1.0),
+        results=(ToolResult(call_id="1", name="read_file", text=text, seconds=0.2),),
+        queue_seconds=0.3,
+        tools_seconds=0.2,
+    )
+    second = Turn(reply=Reply(text=text, model_seconds=1.0, first_token_seconds=0.4))
+    return replace(record, turns=(first, second), prompt="Look into a.txt.", system_prompt="You work with files.")
+
+
+class Opened(Struct):
+    """A page in a browser, and everything in it that was not as it should be."""
+
+    page: Any
+    problems: list[str]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    import shutil
+
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        no_sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=no_sandbox)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(chromium: Browser, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
+    """Opens a run's page from disk; what the browser complains of, or asks a network for, is a problem."""
+    contexts = []
+
+    def shown(
+        result: RunResult,
+        records: Sequence[TrialRecord] = (),
+        *,
+        size: tuple[int, int] = (1200, 900),
+        scheme: Any = "light",
+    ) -> Opened:
+        path = tmp_path / f"page-{len(contexts)}.html"
+        path.write_text(document(result, records), "utf-8")
+        context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        opened = Opened(page=page, problems=[])
+        _watch(page, opened.problems, path.as_uri())
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready]")
+        return opened
+
+    yield shown
+    for context in contexts:
+        context.close()
+
+
+def _watch(page: Page, problems: list[str], own: str) -> None:
+    page.on("console", lambda said: problems.append(said.text) if said.type in PROBLEMS else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("request", lambda sent: problems.append(sent.url) if not sent.url.startswith((own, "data:")) else None)
+
+
+def weights(*percents: float) -> Preferences:
+    """Weights as the page's fields have them."""
+    return Preferences(weights=Weights(performance=percents[0] / 100, speed=percents[1] / 100, cost=percents[2] / 100))

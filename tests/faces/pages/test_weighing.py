@@ -1,0 +1,129 @@
+"""What the page computes under other weights, money and limits is what flatfield computes, as rounded in the tables."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flatfield.faces.advice import candidates
+from flatfield.faces.wording import rank
+from flatfield.records import Preferences
+from flatfield.scoring.answer import graded
+from flatfield.scoring.decision import decide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flatfield.records import RunResult
+
+pytestmark = [pytest.mark.whole, pytest.mark.needs("chromium")]
+
+READ = """(ask) => {
+  page.ask = ask;
+  showAll();
+  const rows = [...document.querySelectorAll('#table tbody tr')];
+  const plain = (node) => node.textContent.replace(/[\\s()]/g, '');
+  return {
+    answer: document.getElementById('answer').textContent,
+    rows: rows.map((row) => [row.dataset.agent, plain(row.cells[0]), plain(row.cells[3]), plain(row.cells[4])]),
+    tiles: [...document.querySelectorAll('#tiles dd')].map((each) => each.textContent),
+  };
+}"""
+
+
+def asks(count: int, seed: int) -> Iterator[Preferences]:
+    """Weights at the corners, on the edges and inside; money; limits."""
+    chance = random.Random(seed)
+    for one in ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0.5, 0.5, 0), (0, 0.5, 0.5)):
+        yield _by_weights(*one)
+    for _ in range(count):
+        found = _by_weights(*(chance.choice((0, chance.randint(1, 100))) / 100 for _ in range(3)))
+        if chance.random() < 0.35:
+            found = Preferences(solved_usd=chance.choice((0.001, 0.05, 0.7, 5)), hour_usd=chance.choice((0, 3, 80)))
+        yield _limited(found, chance)
+
+
+def _by_weights(performance: float, speed: float, cost: float) -> Preferences:
+    from flatfield.records import Weights
+
+    none = performance + speed + cost <= 0
+    return Preferences(weights=Weights(performance=1.0 if none else performance, speed=speed, cost=cost))
+
+
+def _limited(wanted: Preferences, chance: random.Random) -> Preferences:
+    from msgspec.structs import replace
+
+    if chance.random() < 0.5:
+        return wanted
+    return replace(
+        wanted,
+        min_performance=chance.choice((None, None, "S", "A", "B", "C")),
+        max_seconds=chance.choice((None, None, 5, 25, 40.5)),
+        max_cost_usd=chance.choice((None, None, 0.005, 0.02)),
+        local_only=chance.random() < 0.2,
+    )
+
+
+def as_asked(wanted: Preferences, result: RunResult) -> dict[str, Any]:
+    """Preferences as the page keeps them."""
+    found = wanted.weights or result.run.evaluation.weights
+    money = None if wanted.solved_usd is None else {"solved": wanted.solved_usd, "hour": wanted.hour_usd or 0}
+    return {
+        "weights": [found.performance, found.speed, found.cost],
+        "money": money,
+        "limits": {
+            "performance": wanted.min_performance,
+            "seconds": wanted.max_seconds,
+            "usd": wanted.max_cost_usd,
+            "local": wanted.local_only,
+        },
+    }
+
+
+def told(result: RunResult) -> dict[str, Any]:
+    """What the other faces say: the answer, and the rows of `pick`'s table with the report's ranks."""
+    decision = decide(result)
+    (table,) = candidates(decision, result).tables
+    cards = {card.agent: card for card in result.grading.scorecards}
+    utility = {one.agent: one.next.utility for one in decision.standings}
+    rows = []
+    for row in table.rows:
+        agent, best = row[0], row[2]
+        card = cards[agent]
+        said = graded(card.overall)
+        if decision.unit == "usd":
+            said = "".join(_usd(value) for value in (utility[agent].mean,)) + f"{_usd(utility[agent].low)}to{_usd(utility[agent].high)}"
+        rows.append([agent, rank(card.rank), best, _plain(said)])
+    return {"answer": decision.answer, "rows": rows}
+
+
+def _usd(amount: float) -> str:
+    from flatfield.scoring.answer import signed_usd
+
+    return signed_usd(amount)
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split()).replace("(", "").replace(")", "")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("name", ["published", "motley"])
+def test_the_page_says_what_the_tables_say(
+    name: str,
+    seed: int,
+    request: pytest.FixtureRequest,
+    certain: Callable[[RunResult], RunResult],
+    asked: Callable[[RunResult, Preferences], RunResult],
+    show: Callable[..., Any],
+) -> None:
+    result = certain(request.getfixturevalue(name))
+    opened = show(result)
+    for wanted in asks(40, seed):
+        expected = told(asked(result, wanted))
+        found = opened.page.evaluate(READ, as_asked(wanted, result))
+        assert found["answer"] == expected["answer"], wanted
+        assert found["rows"][: len(expected["rows"])] == expected["rows"], wanted
+    assert opened.problems == []
