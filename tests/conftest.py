@@ -115,6 +115,9 @@ def _missing(part: str) -> str | None:
         return None if there else "espeak-ng is not installed (Debian: apt-get install espeak-ng)"
     if part == "chromium":
         return None if shutil.which("chromium") else "Chromium is not installed (Debian: apt-get install chromium)"
+    if part == "axe":
+        there = list((cache_folder(os.environ) / "tests").glob("axe-*.min.js"))
+        return None if there else "no axe-core: `make test` fetches it with npm"
     if part == "model":
         path = os.environ["FLATFIELD_TEST_MODEL"]
         return None if Path(path).is_file() else "no model file: `make test` fetches it"

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flatfield.faces.pages.page import document
-from flatfield.records import Check, Failure, Preferences, Reply, RunResult, ToolCall, ToolResult, Turn, Weights
+from flatfield.records import Check, Failure, Reply, ToolCall, ToolResult, Turn
 from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.grading import GradingTerms, grade_drawn
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from flatfield.records import TrialRecord
+    from flatfield.records import Preferences, RunResult, TrialRecord
 
 PROBLEMS = ("warning", "error")
 
@@ -60,20 +60,29 @@ def motley(
     )
     both = (half[0], replace(half[1], score=1.0))
     trials = [
-        *(_trial(trial, "quick", t, r, score=0.9 - 0.1 * (t == 2), seconds=3.0 + r, usd=0.002) for t in (1, 2, 3) for r in (1, 2)),
-        *(_trial(trial, "thorough", t, r, score=1.0 - 0.2 * (r == 2), seconds=30.0 + t, usd=0.05) for t in (1, 2, 3) for r in (1, 2)),
+        *(
+            _trial(trial, "quick", t, r, score=0.9 - 0.1 * (t == 2), seconds=3.0 + r, usd=0.002)
+            for t in (1, 2, 3)
+            for r in (1, 2)
+        ),
+        *(
+            _trial(trial, "thorough", t, r, score=1.0 - 0.2 * (r == 2), seconds=30.0 + t, usd=0.05)
+            for t in (1, 2, 3)
+            for r in (1, 2)
+        ),
         *(_trial(trial, "gappy", t, 1, score=1.0, seconds=9.0, usd=0.01) for t in (1, 2)),
         trial(agent="gappy", task="t3", more={"failure": Failure(kind="provider", message="503")}),
         *(_trial(trial, "home", t, r, score=0.7, seconds=60.0, usd=0.0) for t in (1, 2, 3) for r in (1, 2)),
         *(_trial(trial, "weak", t, r, score=0.2, seconds=1.0, usd=None) for t in (1, 2, 3) for r in (1, 2)),
-        *(_trial(trial, "half", t, 1, score=1.0, seconds=20.0, usd=0.02, checks=half if t == 1 else both) for t in (1, 2, 3)),
+        *(
+            _trial(trial, "half", t, 1, score=1.0, seconds=20.0, usd=0.02, checks=half if t == 1 else both)
+            for t in (1, 2, 3)
+        ),
         *(_trial(trial, "whole", t, 1, score=1.0, seconds=22.0, usd=0.03, checks=both) for t in (1, 2, 3)),
         *(_trial(trial, "oracle", t, 1, score=1.0, seconds=0.1, usd=0.0) for t in (1, 2, 3)),
     ]
     result = make_result(trials, controls=("oracle",))
-    agents = tuple(
-        replace(agent, on_device=True) if agent.name == "home" else agent for agent in result.run.agents
-    )
+    agents = tuple(replace(agent, on_device=True) if agent.name == "home" else agent for agent in result.run.agents)
     return certain(replace(result, run=replace(result.run, agents=agents)))
 
 
@@ -109,11 +118,19 @@ def large(make_result: Callable[..., RunResult], trial: Callable[..., Any]) -> C
     return made
 
 
-def with_turns(record: TrialRecord, text: str = "I have looked.") -> TrialRecord:
+@pytest.fixture
+def with_turns() -> Callable[..., TrialRecord]:
+    """Gives a record a transcript."""
+    return _with_turns
+
+
+def _with_turns(record: TrialRecord, text: str = "I have looked.") -> TrialRecord:
     """The record with two turns, a call and its result in the first."""
     call = ToolCall(id="1", name="read_file", arguments='{"file_path": "a.txt"}')
     first = Turn(
-        reply=Reply(text=text, reasoning=text, calls=(call,), model_seconds=2.0, first_token_seconds=0.5, retry_seconds=1.0),
+        reply=Reply(
+            text=text, reasoning=text, calls=(call,), model_seconds=2.0, first_token_seconds=0.5, retry_seconds=1.0
+        ),
         results=(ToolResult(call_id="1", name="read_file", text=text, seconds=0.2),),
         queue_seconds=0.3,
         tools_seconds=0.2,
@@ -176,8 +193,3 @@ def _watch(page: Page, problems: list[str], own: str) -> None:
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
     page.on("request", lambda sent: problems.append(sent.url) if not sent.url.startswith((own, "data:")) else None)
-
-
-def weights(*percents: float) -> Preferences:
-    """Weights as the page's fields have them."""
-    return Preferences(weights=Weights(performance=percents[0] / 100, speed=percents[1] / 100, cost=percents[2] / 100))

@@ -94,7 +94,10 @@ def told(result: RunResult) -> dict[str, Any]:
         card = cards[agent]
         said = graded(card.overall)
         if decision.unit == "usd":
-            said = "".join(_usd(value) for value in (utility[agent].mean,)) + f"{_usd(utility[agent].low)}to{_usd(utility[agent].high)}"
+            said = (
+                "".join(_usd(value) for value in (utility[agent].mean,))
+                + f"{_usd(utility[agent].low)}to{_usd(utility[agent].high)}"
+            )
         rows.append([agent, rank(card.rank), best, _plain(said)])
     return {"answer": decision.answer, "rows": rows}
 

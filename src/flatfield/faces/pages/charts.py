@@ -133,16 +133,35 @@ def _layers(x: Spec, y: Spec, frame: Frame) -> Iterator[Spec]:
     yield {
         "data": {"name": "agents"},
         "mark": rule,
-        "encoding": {"x": {**x, "field": "x0"}, "x2": {"field": "x1"}, "y": y, "color": color, "opacity": _dim(lit, 0.55)},
+        "encoding": {
+            "x": {**x, "field": "x0"},
+            "x2": {"field": "x1"},
+            "y": y,
+            "color": color,
+            "opacity": _dim(lit, 0.55),
+        },
     }
     yield {
         "data": {"name": "agents"},
         "mark": rule,
-        "encoding": {"x": x, "y": {**y, "field": "y0"}, "y2": {"field": "y1"}, "color": color, "opacity": _dim(lit, 0.55)},
+        "encoding": {
+            "x": x,
+            "y": {**y, "field": "y0"},
+            "y2": {"field": "y1"},
+            "color": color,
+            "opacity": _dim(lit, 0.55),
+        },
     }
     yield {
         "data": {"name": "agents"},
-        "mark": {"type": "point", "filled": True, "size": 130, "stroke": tint["ground"], "strokeWidth": 1.2, "opacity": 1},
+        "mark": {
+            "type": "point",
+            "filled": True,
+            "size": 130,
+            "stroke": tint["ground"],
+            "strokeWidth": 1.2,
+            "opacity": 1,
+        },
         "encoding": {
             "x": x,
             "y": y,
@@ -257,7 +276,11 @@ def _letters(bottom: float, axis: Axis) -> Iterator[Spec]:
 def _x(axis: Axis, amount: Amount, tint: Mapping[str, str]) -> Spec:
     title = "dollars of a typical trial" if amount == "usd" else "active seconds of a typical trial"
     ticks = [value for value in _ticks(axis) if axis.free is None or value > axis.free * 1.5]
-    unit = "'$' + format(datum.value, datum.value < 0.01 ? '.1~g' : '.3~r')" if amount == "usd" else "format(datum.value, '.3~r') + ' s'"
+    unit = (
+        "'$' + format(datum.value, datum.value < 0.01 ? '.1~g' : '.3~r')"
+        if amount == "usd"
+        else "format(datum.value, '.3~r') + ' s'"
+    )
     said = f"{axis.free!r} >= datum.value ? '{'$0' if amount == 'usd' else '0 s'}' : {unit}" if axis.free else unit
     values = ticks if axis.free is None else [axis.free, *ticks]
     return {
@@ -310,7 +333,9 @@ def _labels(points: Sequence[Point], axis: Axis, bottom: float, frame: Frame) ->
     for point in sorted(points, key=lambda one: (one.agent["name"] not in front, -one.y)):
         x, y = at(point)
         for box, align, anchor in _places(x, y, len(point.agent["short"]) * CHARACTER):
-            inside = box.left >= 0 and box.right <= frame.width - 14 and box.top >= -4 and box.bottom <= frame.height + 4
+            inside = (
+                box.left >= 0 and box.right <= frame.width - 14 and box.top >= -4 and box.bottom <= frame.height + 4
+            )
             if inside and not any(box.overlaps(other) for other in taken):
                 taken.append(box)
                 height = (box.top + box.bottom) / 2

@@ -1,4 +1,4 @@
-"""One self-contained file: a run's answer, charts and transcripts, which opens from disk and asks no network for anything."""
+"""One self-contained file: a run's answer, charts and transcripts; it opens from disk and asks no network for more."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult, TrialRecord
 
-WIDTHS = (290, 560, 760, 1060)
+WIDTHS = (215, 290, 560, 760, 1060)
 """Charts are made as wide as these, in pixels; a page shows the widest that it has room for."""
 LIBRARY_FIX = "pictures and pages need vl-convert-python; run: pip install 'flatfield[pages]'"
-POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'; script-src {}"
+POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'; script-src {}"
+)
 """No network, no frames, no forms; scripts are those whose digests stand here, and none of them may make code of text."""
 
 
@@ -45,7 +47,11 @@ def document(result: RunResult, records: Iterable[TrialRecord] = ()) -> str:
 
 
 def assembled(
-    title: str, answer: str, parts: Sequence[tuple[str, bytes]], talks: Sequence[bytes] = (), scripts: Sequence[str] = ()
+    title: str,
+    answer: str,
+    parts: Sequence[tuple[str, bytes]],
+    talks: Sequence[bytes] = (),
+    scripts: Sequence[str] = (),
 ) -> str:
     """The file, of packed parts: what is seen first stands first, transcripts last."""
     code = scripts or (vega(), asset("weigh.js") + asset("page.js"))
@@ -117,7 +123,7 @@ def vega() -> str:
     import vl_convert
 
     bundle: str = vl_convert.javascript_bundle()
-    # Inside of functions, so that its names are its own; what a parser of HTML could take for an end is written otherwise.
+    # In a function, so that its names are its own; what a parser of HTML takes for an end is written otherwise.
     return f"(()=>{{{bundle}}})();".replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 

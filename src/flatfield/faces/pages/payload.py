@@ -43,7 +43,9 @@ THESE = ("performance", "speed", "cost")
 REASON_CHARACTERS, ANSWER_CHARACTERS = 600, 400
 MOST_ROWS = 1500
 """A table with more rows is no reading: the page has the same in its grid."""
-SHOWN_ELSEWHERE = frozenset({"Agent Responses", "Results Summary", "Letters by Task", "Fairness Manifest", "Final Ranking"})
+SHOWN_ELSEWHERE = frozenset(
+    {"Agent Responses", "Results Summary", "Letters by Task", "Fairness Manifest", "Final Ranking"}
+)
 
 
 class Packed(Struct, frozen=True, kw_only=True):
@@ -188,7 +190,9 @@ def _agents(
                 "typical": {
                     "performance": _levels(card.performance),
                     "seconds": None if these is None else (these.seconds.mean, these.seconds.low, these.seconds.high),
-                    "usd": None if these is None or these.usd is None else (these.usd.mean, these.usd.low, these.usd.high),
+                    "usd": None
+                    if these is None or these.usd is None
+                    else (these.usd.mean, these.usd.low, these.usd.high),
                 },
                 "front": standing.front if standing else 0.0,
                 "did": what_it_did(standing, facts) if standing else "",
@@ -380,7 +384,12 @@ def _section(section: Section) -> dict[str, Any]:
         "paragraphs": [printable(text) for text in section.paragraphs],
         "points": [printable(text) for text in (*section.points, *section.items)],
         "tables": [
-            {"columns": table.columns, "right": sorted(table.right), "rows": table.rows[:MOST_ROWS], "all": len(table.rows)}
+            {
+                "columns": table.columns,
+                "right": sorted(table.right),
+                "rows": table.rows[:MOST_ROWS],
+                "all": len(table.rows),
+            }
             for table in section.tables
             if table.rows
         ],

@@ -127,7 +127,12 @@ def letter_grid(figures: Mapping[str, Any], order: Sequence[str]) -> Spec | None
         for column, name in enumerate(cells["agents"])
         if name in order
     ]
-    x = {"field": "task", "type": "nominal", "sort": None, "axis": {"title": None, "labelAngle": -40, "labelLimit": 150}}
+    x = {
+        "field": "task",
+        "type": "nominal",
+        "sort": None,
+        "axis": {"title": None, "labelAngle": -40, "labelLimit": 150},
+    }
     y = {"field": "agent", "type": "nominal", "sort": [short[name] for name in order], "axis": {"title": None}}
     known = list(LETTERS)
     fill = {
@@ -143,7 +148,10 @@ def letter_grid(figures: Mapping[str, Any], order: Sequence[str]) -> Spec | None
         "width": {"step": min(34.0, 620.0 / len(tasks))},
         "height": {"step": 22},
         "layer": [
-            {"mark": {"type": "rect", "cornerRadius": 3, "stroke": "#fffdf9", "strokeWidth": 2}, "encoding": {"x": x, "y": y, "color": fill}},
+            {
+                "mark": {"type": "rect", "cornerRadius": 3, "stroke": "#fffdf9", "strokeWidth": 2},
+                "encoding": {"x": x, "y": y, "color": fill},
+            },
             {
                 "mark": {"type": "text", "fontWeight": 700, "fontSize": 11},
                 "encoding": {"x": x, "y": y, "text": {"field": "letter"}, "color": ink},

@@ -483,7 +483,6 @@ async function showPair() {
     }
   }
   byId("pair-said").textContent = said.join(" ");
-  byId("pair-chart").setAttribute("aria-label", `${first.short} against ${second.short}`);
   await draw("pair-chart", "differences", rows.length > 120 ? rows.filter((row) => row.off !== 0).slice(0, 120) : rows);
 }
 
