@@ -106,24 +106,32 @@ def reachable(tmp_path: Path) -> Path:
     return tmp_path
 
 
+PROGRAMS = {
+    "bwrap": (("bwrap",), "bubblewrap"),
+    "chromium": (("chromium",), "chromium"),
+    "espeak-ng": (("espeak-ng", "say"), "espeak-ng"),
+}
+"""Programs of which one is needed, and the package that has it."""
+FILES: dict[str, tuple[Callable[[], Path], str]] = {
+    "axe": (lambda: cache_folder(os.environ) / "tests" / "axe.min.js", "no axe-core: `make test` fetches it with npm"),
+    "model": (lambda: Path(os.environ["FLATFIELD_TEST_MODEL"]), "no model file: `make test` fetches it"),
+    "half a billion": (
+        lambda: cache_folder(os.environ) / "models" / "qwen2.5-coder-0.5b.gguf",
+        "no model file: `make test-slow` fetches it",
+    ),
+}
+"""Files that are needed, and how they are had."""
+
+
 def _missing(part: str) -> str | None:
     """Why a part of the machine that tests need is not there; None when it is."""
-    if part == "bwrap":
-        return None if shutil.which("bwrap") else "bubblewrap is not installed (Debian: apt-get install bubblewrap)"
-    if part == "espeak-ng":
-        there = shutil.which("espeak-ng") or shutil.which("say")
-        return None if there else "espeak-ng is not installed (Debian: apt-get install espeak-ng)"
-    if part == "chromium":
-        return None if shutil.which("chromium") else "Chromium is not installed (Debian: apt-get install chromium)"
-    if part == "axe":
-        there = list((cache_folder(os.environ) / "tests").glob("axe-*.min.js"))
-        return None if there else "no axe-core: `make test` fetches it with npm"
-    if part == "model":
-        path = os.environ["FLATFIELD_TEST_MODEL"]
-        return None if Path(path).is_file() else "no model file: `make test` fetches it"
-    if part == "half a billion":
-        pulled = (cache_folder(os.environ) / "models" / "qwen2.5-coder-0.5b.gguf").is_file()
-        return None if pulled else "no model file: `make test-slow` fetches it"
+    if part in PROGRAMS:
+        programs, package = PROGRAMS[part]
+        there = any(map(shutil.which, programs))
+        return None if there else f"{package} is not installed (Debian: apt-get install {package})"
+    if part in FILES:
+        where, fix = FILES[part]
+        return None if where().is_file() else fix
     return f"unknown part {part!r}"
 
 

@@ -513,5 +513,6 @@ def _much(amount: float, facts: Facts) -> str:
 
 
 def signed_usd(amount: float) -> str:
+    """`$0.46`, `-$12.30`: what somebody gains or loses."""
     shown = f"${abs(amount):,.2f}" if abs(amount) >= 0.1 else dollars(abs(amount))
     return f"-{shown}" if amount < 0 else shown

@@ -59,27 +59,24 @@ def motley(
         Check(verifier="file", label="two", score=None, reason="no sandbox"),
     )
     both = (half[0], replace(half[1], score=1.0))
+    every, once = [(t, r) for t in (1, 2, 3) for r in (1, 2)], [(t, 1) for t in (1, 2, 3)]
+
+    def done(
+        agent: str, cells: Sequence[tuple[int, int]], score: float, seconds: float, usd: float | None
+    ) -> list[Any]:
+        return [_trial(trial, agent, t, r, score=score, seconds=seconds + t * r, usd=usd) for t, r in cells]
+
     trials = [
-        *(
-            _trial(trial, "quick", t, r, score=0.9 - 0.1 * (t == 2), seconds=3.0 + r, usd=0.002)
-            for t in (1, 2, 3)
-            for r in (1, 2)
-        ),
-        *(
-            _trial(trial, "thorough", t, r, score=1.0 - 0.2 * (r == 2), seconds=30.0 + t, usd=0.05)
-            for t in (1, 2, 3)
-            for r in (1, 2)
-        ),
-        *(_trial(trial, "gappy", t, 1, score=1.0, seconds=9.0, usd=0.01) for t in (1, 2)),
+        *done("quick", every, 0.9, 2.0, 0.002),
+        *done("thorough", every, 1.0, 30.0, 0.05),
+        *done("gappy", once[:2], 1.0, 9.0, 0.01),
         trial(agent="gappy", task="t3", more={"failure": Failure(kind="provider", message="503")}),
-        *(_trial(trial, "home", t, r, score=0.7, seconds=60.0, usd=0.0) for t in (1, 2, 3) for r in (1, 2)),
-        *(_trial(trial, "weak", t, r, score=0.2, seconds=1.0, usd=None) for t in (1, 2, 3) for r in (1, 2)),
-        *(
-            _trial(trial, "half", t, 1, score=1.0, seconds=20.0, usd=0.02, checks=half if t == 1 else both)
-            for t in (1, 2, 3)
-        ),
+        *done("home", every, 0.7, 60.0, 0.0),
+        *done("weak", every, 0.2, 1.0, None),
+        _trial(trial, "half", 1, 1, score=1.0, seconds=20.0, usd=0.02, checks=half),
+        *(_trial(trial, "half", t, 1, score=1.0, seconds=20.0, usd=0.02, checks=both) for t in (2, 3)),
         *(_trial(trial, "whole", t, 1, score=1.0, seconds=22.0, usd=0.03, checks=both) for t in (1, 2, 3)),
-        *(_trial(trial, "oracle", t, 1, score=1.0, seconds=0.1, usd=0.0) for t in (1, 2, 3)),
+        *done("oracle", once, 1.0, 0.1, 0.0),
     ]
     result = make_result(trials, controls=("oracle",))
     agents = tuple(replace(agent, on_device=True) if agent.name == "home" else agent for agent in result.run.agents)
@@ -95,7 +92,7 @@ def _trial(trial: Callable[..., Any], agent: str, task: int, repeat: int, **give
 
 @pytest.fixture
 def large(make_result: Callable[..., RunResult], trial: Callable[..., Any]) -> Callable[[int, int, int], RunResult]:
-    """So many agents × tasks × repeats, without luck of the draw: who is better, dearer and slower follows from names."""
+    """So many agents × tasks × repeats; who is better, dearer and slower follows from their numbers."""
 
     def made(agents: int, tasks: int, repeats: int) -> RunResult:
         return make_result(

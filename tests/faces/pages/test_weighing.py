@@ -6,11 +6,12 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from flatfield.faces.advice import candidates
 from flatfield.faces.wording import rank
-from flatfield.records import Preferences
-from flatfield.scoring.answer import graded
+from flatfield.records import Preferences, Weights
+from flatfield.scoring.answer import graded, signed_usd
 from flatfield.scoring.decision import decide
 
 if TYPE_CHECKING:
@@ -46,15 +47,11 @@ def asks(count: int, seed: int) -> Iterator[Preferences]:
 
 
 def _by_weights(performance: float, speed: float, cost: float) -> Preferences:
-    from flatfield.records import Weights
-
     none = performance + speed + cost <= 0
     return Preferences(weights=Weights(performance=1.0 if none else performance, speed=speed, cost=cost))
 
 
 def _limited(wanted: Preferences, chance: random.Random) -> Preferences:
-    from msgspec.structs import replace
-
     if chance.random() < 0.5:
         return wanted
     return replace(
@@ -94,18 +91,10 @@ def told(result: RunResult) -> dict[str, Any]:
         card = cards[agent]
         said = graded(card.overall)
         if decision.unit == "usd":
-            said = (
-                "".join(_usd(value) for value in (utility[agent].mean,))
-                + f"{_usd(utility[agent].low)}to{_usd(utility[agent].high)}"
-            )
+            mean, low, high = (signed_usd(getattr(utility[agent], end)) for end in ("mean", "low", "high"))
+            said = f"{mean}{low}to{high}"
         rows.append([agent, rank(card.rank), best, _plain(said)])
     return {"answer": decision.answer, "rows": rows}
-
-
-def _usd(amount: float) -> str:
-    from flatfield.scoring.answer import signed_usd
-
-    return signed_usd(amount)
 
 
 def _plain(text: str) -> str:

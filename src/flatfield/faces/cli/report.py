@@ -67,9 +67,8 @@ def command(
     takes = signature(renderer.render).parameters
     drawn = renderer.render(result, **({"records": store.each_trial(result.run.id)} if "records" in takes else {}))
     if plugins.report_traits(name).is_file:
-        _put(
-            drawn if isinstance(drawn, bytes) else drawn.encode(), project.data / "reports" / f"{result.run.id}.{name}"
-        )
+        data = drawn if isinstance(drawn, bytes) else drawn.encode()
+        _put(data, project.data / "reports" / f"{result.run.id}.{name}")
     else:
         common.write(drawn)
 

@@ -1,4 +1,4 @@
-"""Charts as Vega-Lite specs, which are data: performance against cost or time, the letters, differences, turns' times."""
+"""Charts as Vega-Lite specs, which are data: performance against cost or time, differences, and turns' times."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Frame(Struct, frozen=True, kw_only=True):
 
 
 class Axis(Struct, frozen=True, kw_only=True):
-    """A logarithmic axis from `low` to `high`; what is free stands at `free`, left of all that is not (None: none is)."""
+    """A logarithmic axis from `low` to `high`; what is free stands at `free`, left of the rest (None: none is)."""
 
     low: float
     high: float
@@ -276,12 +276,10 @@ def _letters(bottom: float, axis: Axis) -> Iterator[Spec]:
 def _x(axis: Axis, amount: Amount, tint: Mapping[str, str]) -> Spec:
     title = "dollars of a typical trial" if amount == "usd" else "active seconds of a typical trial"
     ticks = [value for value in _ticks(axis) if axis.free is None or value > axis.free * 1.5]
-    unit = (
-        "'$' + format(datum.value, datum.value < 0.01 ? '.1~g' : '.3~r')"
-        if amount == "usd"
-        else "format(datum.value, '.3~r') + ' s'"
-    )
-    said = f"{axis.free!r} >= datum.value ? '{'$0' if amount == 'usd' else '0 s'}' : {unit}" if axis.free else unit
+    unit, nothing = "format(datum.value, '.3~r') + ' s'", "0 s"
+    if amount == "usd":
+        unit, nothing = "'$' + format(datum.value, datum.value < 0.01 ? '.1~g' : '.3~r')", "$0"
+    said = unit if axis.free is None else f"{axis.free!r} >= datum.value ? '{nothing}' : {unit}"
     values = ticks if axis.free is None else [axis.free, *ticks]
     return {
         "field": "x",
@@ -317,6 +315,10 @@ class Box(Struct, frozen=True, kw_only=True):
     right: float
     bottom: float
 
+    def is_within(self, frame: Frame) -> bool:
+        """Whether it is inside the plot, and covers no letter at its right edge."""
+        return self.left >= 0 and self.right <= frame.width - 14 and self.top >= -4 and self.bottom <= frame.height + 4
+
     def overlaps(self, other: Box) -> bool:
         """Whether they cover one another."""
         apart = self.right < other.left or other.right < self.left or self.bottom < other.top or other.bottom < self.top
@@ -333,10 +335,7 @@ def _labels(points: Sequence[Point], axis: Axis, bottom: float, frame: Frame) ->
     for point in sorted(points, key=lambda one: (one.agent["name"] not in front, -one.y)):
         x, y = at(point)
         for box, align, anchor in _places(x, y, len(point.agent["short"]) * CHARACTER):
-            inside = (
-                box.left >= 0 and box.right <= frame.width - 14 and box.top >= -4 and box.bottom <= frame.height + 4
-            )
-            if inside and not any(box.overlaps(other) for other in taken):
+            if box.is_within(frame) and not any(box.overlaps(other) for other in taken):
                 taken.append(box)
                 height = (box.top + box.bottom) / 2
                 yield {
@@ -371,7 +370,12 @@ def differences(frame: Frame) -> Spec:
         "data": {"name": "rows", "values": []},
         "mark": {"type": "bar", "height": {"band": 0.7}, "minBandSize": 1},
         "encoding": {
-            "y": {"field": "task", "type": "nominal", "sort": None, "axis": {"title": None, "labelLimit": 220}},
+            "y": {
+                "field": "task",
+                "type": "nominal",
+                "sort": None,
+                "axis": {"title": None, "labelLimit": _room(frame)},
+            },
             "x": {
                 "field": "off",
                 "type": "quantitative",
@@ -397,7 +401,12 @@ def timelines(frame: Frame) -> Spec:
         "data": {"name": "rows", "values": []},
         "mark": {"type": "bar", "height": {"band": 0.72}, "stroke": GROUNDS[frame.dark]["ground"], "strokeWidth": 0.6},
         "encoding": {
-            "y": {"field": "trial", "type": "nominal", "sort": None, "axis": {"title": None, "labelLimit": 200}},
+            "y": {
+                "field": "trial",
+                "type": "nominal",
+                "sort": None,
+                "axis": {"title": None, "labelLimit": _room(frame)},
+            },
             "x": {"field": "start", "type": "quantitative", "axis": {"title": "seconds", "grid": True}},
             "x2": {"field": "end"},
             "color": {
@@ -411,7 +420,13 @@ def timelines(frame: Frame) -> Spec:
     }
 
 
+def _room(frame: Frame) -> int:
+    """Pixels for names beside a plot."""
+    return 70 if frame.width < 300 else 220
+
+
 def canvas(frame: Frame) -> Spec:
+    """What all charts have: their size, and the colours of the ground that they stand on."""
     tint = GROUNDS[frame.dark]
     return {
         "width": frame.width,

@@ -28,7 +28,7 @@ LIBRARY_FIX = "pictures and pages need vl-convert-python; run: pip install 'flat
 POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'; script-src {}"
 )
-"""No network, no frames, no forms; scripts are those whose digests stand here, and none of them may make code of text."""
+"""No network, no frames, no forms; scripts are those whose digests stand here, and none may make code of text."""
 
 
 def document(result: RunResult, records: Iterable[TrialRecord] = ()) -> str:

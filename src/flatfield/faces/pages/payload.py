@@ -1,4 +1,4 @@
-"""What a page knows of a run: its figures, the posterior's draws, and why trials failed, as plain data for its script."""
+"""What a page knows of a run: its figures, the posterior's draws, why trials failed; plain data for its script."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from flatfield.records import Cell, Grade, Grading, Preferences, RunResult, Scorecard
     from flatfield.scoring.certainty.posterior import DrawnMeans
     from flatfield.scoring.certainty.study import Study
+    from flatfield.scoring.certainty.values import Estimate
     from flatfield.scoring.facts import Facts
     from flatfield.scoring.standing import KnownPart, ScoreBounds
 
@@ -63,7 +64,7 @@ def packed(result: RunResult, looks: Mapping[str, Look]) -> Packed:
     cards = [card for card in result.grading.scorecards if not card.control]
     state = known([card.agent for card in cards], result.grading.cells)
     agents = _agents(cards, facts, study, state, looks)
-    arrays = list(_arrays(result, study, cards, state))
+    arrays = list(_arrays(study, cards, state))
     figures = {
         **_head(result, facts),
         "agents": agents,
@@ -189,10 +190,8 @@ def _agents(
                 "usd": usd,
                 "typical": {
                     "performance": _levels(card.performance),
-                    "seconds": None if these is None else (these.seconds.mean, these.seconds.low, these.seconds.high),
-                    "usd": None
-                    if these is None or these.usd is None
-                    else (these.usd.mean, these.usd.low, these.usd.high),
+                    "seconds": _ends_of(these and these.seconds),
+                    "usd": _ends_of(these and these.usd),
                 },
                 "front": standing.front if standing else 0.0,
                 "did": what_it_did(standing, facts) if standing else "",
@@ -224,6 +223,10 @@ def _levels(grade: Grade) -> tuple[float, float, float] | None:
     if grade.interval is None:
         return grade.score, grade.score, grade.score
     return grade.score, grade.interval.low, grade.interval.high
+
+
+def _ends_of(found: Estimate | None) -> tuple[float, float, float] | None:
+    return None if found is None else (found.mean, found.low, found.high)
 
 
 def _pairs(cards: Sequence[Scorecard], state: Mapping[str, KnownPart]) -> list[tuple[int, int]]:
@@ -281,7 +284,7 @@ def _means(bounds: Sequence[ScoreBounds], part: str) -> list[float | None]:
 
 
 def _arrays(
-    result: RunResult, study: Study | None, cards: Sequence[Scorecard], state: Mapping[str, KnownPart]
+    study: Study | None, cards: Sequence[Scorecard], state: Mapping[str, KnownPart]
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
     if study is None:
         return
