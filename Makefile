@@ -29,6 +29,7 @@ check: lint
 # Everything that must pass. `make test K=pattern`: only the tests whose names match, without the rest.
 test: $(STAMP) system
 	@$(BIN)/python tests/fetch_model.py
+	@$(BIN)/python tests/fetch_axe.py
 ifeq ($(K),)
 	@$(MAKE) --no-print-directory lint
 	@$(PYTEST) $(PARALLEL)
@@ -40,6 +41,7 @@ endif
 # a model of half a billion parameters.
 test-slow: $(STAMP) system
 	@$(BIN)/python tests/fetch_model.py smollm2-135m qwen2.5-coder-0.5b
+	@$(BIN)/python tests/fetch_axe.py
 	@$(PYTEST) $(PARALLEL) --hypothesis-profile thorough --cov -m 'not slow'
 	@$(PYTEST) --cov --cov-append -m slow
 
@@ -63,7 +65,7 @@ bench: $(STAMP)
 
 # What tests need of the system: installed when that is possible here, else those tests are skipped and say so.
 system:
-	@for need in bwrap:bubblewrap espeak-ng:espeak-ng; do \
+	@for need in bwrap:bubblewrap espeak-ng:espeak-ng chromium:chromium npm:npm; do \
 	  command -v $${need%:*} > /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
 	    && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $${need#*:} > /dev/null; } \
 	  || echo "$${need#*:} is not installed, and cannot be installed here: tests that need it are skipped"; \
@@ -80,7 +82,7 @@ $(STAMP): pyproject.toml $(PINS)
 	  || { echo "flatfield needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …"; exit 2; }
 	@echo "setting up $(VENV)…"
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) --editable '.[local,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) --editable '.[local,pages,dev]'
 	@touch $(STAMP)
 
 clean:

@@ -49,6 +49,7 @@ def command(
     """
     from flatfield.faces.advice import advice, candidates
     from flatfield.faces.drawing import draw, open_console
+    from flatfield.faces.scatter_text import show_scatter
     from flatfield.runs.pooling import load_pooled
     from flatfield.runs.results import load_result
     from flatfield.scoring.decision import decide
@@ -74,6 +75,7 @@ def command(
     screen = open_console()
     if decision.recommended is not None:
         draw(candidates(decision, result), screen, full=full)
+        show_scatter(result, screen, [row[0] for table in candidates(decision, result).tables for row in table.rows])
     draw(advice(decision), screen)
 
 

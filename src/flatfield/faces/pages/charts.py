@@ -72,14 +72,9 @@ class Point(Struct, frozen=True, kw_only=True):
 
 def scatter(agents: Sequence[Agent], amount: Amount, frame: Frame) -> Spec | None:
     """Every agent with both known, its intervals, and the front; None where there is none."""
-    known = [agent for agent in agents if agent["typical"]["performance"] and agent["typical"][amount]]
-    if not known:
+    points, axis, bottom = placed(agents, amount)
+    if not points:
         return None
-    axis = _axis([agent["typical"][amount] for agent in known])
-    points = [_point(agent, amount, axis) for agent in known]
-    lowest = min(point.y_ends[0] for point in points)
-    floor = max(math.floor((lowest - 0.03) * 20) / 20, 0.0)
-    bottom = min(floor, 0.9)
     tint = GROUNDS[frame.dark]
     x = _x(axis, amount, tint)
     y = {
@@ -102,6 +97,22 @@ def scatter(agents: Sequence[Agent], amount: Amount, frame: Frame) -> Spec | Non
         "params": [{"name": "hot", "value": ""}],
         "layer": list(_layers(x, y, frame)),
     }
+
+
+def placed(agents: Sequence[Agent], amount: Amount) -> tuple[list[Point], Axis, float]:
+    """Every agent of which both are known; the axis that holds them, and the performance that it begins at."""
+    known = [agent for agent in agents if agent["typical"]["performance"] and agent["typical"][amount]]
+    if not known:
+        return [], Axis(low=0.1, high=10.0, free=None), 0.0
+    axis = _axis([agent["typical"][amount] for agent in known])
+    points = [_point(agent, amount, axis) for agent in known]
+    lowest = min(point.y_ends[0] for point in points)
+    return points, axis, min(max(math.floor((lowest - 0.03) * 20) / 20, 0.0), 0.9)
+
+
+def worth_showing(agents: Sequence[Agent]) -> Amount:
+    """Dollars where agents differ in them, else seconds."""
+    return "usd" if len({agent["typical"]["usd"][0] for agent in agents if agent["typical"]["usd"]}) > 1 else "seconds"
 
 
 def _layers(x: Spec, y: Spec, frame: Frame) -> Iterator[Spec]:
@@ -275,12 +286,12 @@ def _letters(bottom: float, axis: Axis) -> Iterator[Spec]:
 
 def _x(axis: Axis, amount: Amount, tint: Mapping[str, str]) -> Spec:
     title = "dollars of a typical trial" if amount == "usd" else "active seconds of a typical trial"
-    ticks = [value for value in _ticks(axis) if axis.free is None or value > axis.free * 1.5]
+    shown = [value for value in ticks(axis) if axis.free is None or value > axis.free * 1.5]
     unit, nothing = "format(datum.value, '.3~r') + ' s'", "0 s"
     if amount == "usd":
         unit, nothing = "'$' + format(datum.value, datum.value < 0.01 ? '.1~g' : '.3~r')", "$0"
     said = unit if axis.free is None else f"{axis.free!r} >= datum.value ? '{nothing}' : {unit}"
-    values = ticks if axis.free is None else [axis.free, *ticks]
+    values = shown if axis.free is None else [axis.free, *shown]
     return {
         "field": "x",
         "type": "quantitative",
@@ -296,7 +307,7 @@ def _x(axis: Axis, amount: Amount, tint: Mapping[str, str]) -> Spec:
     }
 
 
-def _ticks(axis: Axis) -> list[float]:
+def ticks(axis: Axis) -> list[float]:
     """1, 2 and 5 of each power of ten; only the powers where the axis is long."""
     powers = range(math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high)) + 1)
     steps = (1,) if len(powers) > 5 else (1, 3) if len(powers) > 3 else (1, 2, 5)

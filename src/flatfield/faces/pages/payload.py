@@ -34,10 +34,12 @@ if TYPE_CHECKING:
     from flatfield.records import Cell, Grade, Grading, Preferences, RunResult, Scorecard
     from flatfield.scoring.certainty.posterior import DrawnMeans
     from flatfield.scoring.certainty.study import Study
-    from flatfield.scoring.certainty.values import Estimate
+    from flatfield.scoring.certainty.values import Estimate, Standing
     from flatfield.scoring.facts import Facts
     from flatfield.scoring.standing import KnownPart, ScoreBounds
 
+Ends = tuple[float, float, float]
+"""An estimate, and the ends of its 95%."""
 NEXT = ("performance", "speed", "cost", "solved", "seconds", "usd", "expected_usd", "expected_wait_seconds")
 THESE = ("performance", "speed", "cost")
 """The means that a page needs draws of, on the next task and on these."""
@@ -171,7 +173,6 @@ def _agents(
     for card in cards:
         took, usd = per_trial(card)
         standing, look = standings.get(card.agent), looks[card.agent]
-        these = standing.these if standing else None
         found.append(
             {
                 "name": card.agent,
@@ -188,11 +189,7 @@ def _agents(
                 "rank": rank(card.rank),
                 "seconds": took,
                 "usd": usd,
-                "typical": {
-                    "performance": _levels(card.performance),
-                    "seconds": _ends_of(these and these.seconds),
-                    "usd": _ends_of(these and these.usd),
-                },
+                "typical": typical(card, standing),
                 "front": standing.front if standing else 0.0,
                 "did": what_it_did(standing, facts) if standing else "",
                 "local": card.agent in facts.local,
@@ -217,7 +214,17 @@ def _grade(grade: Grade) -> dict[str, Any]:
     }
 
 
-def _levels(grade: Grade) -> tuple[float, float, float] | None:
+def typical(card: Scorecard, standing: Standing | None) -> dict[str, Ends | None]:
+    """Performance on these tasks, and seconds and dollars of a typical trial, each with its 95%; None: not known."""
+    these = standing.these if standing else None
+    return {
+        "performance": _levels(card.performance),
+        "seconds": _ends_of(these and these.seconds),
+        "usd": _ends_of(these and these.usd),
+    }
+
+
+def _levels(grade: Grade) -> Ends | None:
     if grade.score is None:
         return None
     if grade.interval is None:
@@ -225,7 +232,7 @@ def _levels(grade: Grade) -> tuple[float, float, float] | None:
     return grade.score, grade.interval.low, grade.interval.high
 
 
-def _ends_of(found: Estimate | None) -> tuple[float, float, float] | None:
+def _ends_of(found: Estimate | None) -> Ends | None:
     return None if found is None else (found.mean, found.low, found.high)
 
 

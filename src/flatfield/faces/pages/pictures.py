@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from flatfield.faces.pages.charts import GROUNDS, Frame, canvas, scatter
+from flatfield.faces.pages.charts import GROUNDS, Frame, canvas, scatter, worth_showing
 from flatfield.faces.pages.colors import LETTERS, looks
 from flatfield.faces.pages.page import need_library
 from flatfield.faces.pages.payload import packed
@@ -13,7 +13,7 @@ from flatfield.faces.pages.payload import packed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flatfield.faces.pages.charts import Agent, Spec
+    from flatfield.faces.pages.charts import Spec
     from flatfield.records import RunResult
 
 MOST_TASKS, MOST_AGENTS = 40, 60
@@ -58,11 +58,11 @@ def _of(result: RunResult) -> Spec:
 def picture(figures: Mapping[str, Any], order: Sequence[str]) -> Spec:
     """What a picture of a run shows, on a light ground: the answer above, the scatter, and letters by task."""
     agents, frame = figures["agents"], Frame(width=620, height=330)
+    amount = worth_showing(agents)
     parts = [
         {**part, "title": {"text": title, "anchor": "start", "fontSize": 13}}
         for part, title in (
-            (scatter(agents, "usd", frame) if _priced(agents) > 1 else None, "Performance against cost"),
-            (scatter(agents, "seconds", frame) if _priced(agents) < 2 else None, "Performance against time"),
+            (scatter(agents, amount, frame), f"Performance against {'cost' if amount == 'usd' else 'time'}"),
         )
         if part
     ]
@@ -92,10 +92,6 @@ def picture(figures: Mapping[str, Any], order: Sequence[str]) -> Spec:
         "vconcat": [*parts, *([grid] if grid else [])] or [_nothing()],
         "resolve": {"scale": {"color": "independent", "x": "independent", "y": "independent"}},
     }
-
-
-def _priced(agents: Sequence[Agent]) -> int:
-    return len({agent["typical"]["usd"][0] for agent in agents if agent["typical"]["usd"]})
 
 
 def _renamed(part: Spec, number: int) -> dict[str, Any]:

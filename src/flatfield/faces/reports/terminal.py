@@ -8,6 +8,7 @@ from flatfield.faces.advice import counted, in_short
 from flatfield.faces.drawing import WIDTH, draw, plain_console, wrapped
 from flatfield.faces.reports._content import compact
 from flatfield.faces.reports._ranking import full_ranking, letters
+from flatfield.faces.scatter_text import show_scatter
 from flatfield.records import ReportTraits
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def show(result: RunResult, console: Console, *, full: bool = False) -> None:
     wrapped(f"run {result.run.id}: {counted(result)}{kind}", console)
     for section in compact(result):
         draw(section, console, full=full, more=MORE)
+    show_scatter(result, console)
     _conclude(result, console)
 
 
