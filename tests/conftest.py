@@ -108,7 +108,7 @@ def reachable(tmp_path: Path) -> Path:
 
 PROGRAMS = {
     "bwrap": (("bwrap",), "bubblewrap"),
-    "chromium": (("chromium",), "chromium"),
+    "chromium": (("chromium", "chromium-browser", "google-chrome"), "chromium"),
     "espeak-ng": (("espeak-ng", "say"), "espeak-ng"),
 }
 """Programs of which one is needed, and the package that has it."""
@@ -152,7 +152,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("needs"):
         part = str(mark.args[0])
         reason = _missing(part)
-        can_be_had = part != "bwrap" or sys.platform.startswith("linux")
+        can_be_had = part not in {"bwrap", "chromium"} or sys.platform.startswith("linux")
         if reason and can_be_had and os.environ.get("CI") == "true":
             pytest.fail(f"needed with CI=true: {reason}")
         if reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 
     from flatfield.records import Preferences, RunResult, TrialRecord
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PROBLEMS = ("warning", "error")
 
 
@@ -146,13 +148,13 @@ class Opened(Struct):
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
-    import shutil
-
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as started:
         no_sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=no_sandbox)
+        browser = started.chromium.launch(
+            executable_path=next(filter(None, map(shutil.which, BROWSERS)), None), args=no_sandbox
+        )
         yield browser
         browser.close()
 
@@ -160,7 +162,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def show(chromium: Browser, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
     """Opens a run's page from disk; what the browser complains of, or asks a network for, is a problem."""
-    contexts = []
+    contexts: list[BrowserContext] = []
 
     def shown(
         result: RunResult,
@@ -186,7 +188,11 @@ def show(chromium: Browser, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
 
 
 def _watch(page: Page, problems: list[str], own: str) -> None:
+    def dismissed(dialog: Dialog) -> None:
+        problems.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
     page.on("console", lambda said: problems.append(said.text) if said.type in PROBLEMS else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("dialog", dismissed)
     page.on("request", lambda sent: problems.append(sent.url) if not sent.url.startswith((own, "data:")) else None)

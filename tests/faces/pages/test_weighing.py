@@ -74,7 +74,7 @@ def as_asked(wanted: Preferences, result: RunResult) -> dict[str, Any]:
             "performance": wanted.min_performance,
             "seconds": wanted.max_seconds,
             "usd": wanted.max_cost_usd,
-            "local": wanted.local_only,
+            "onDevice": wanted.local_only,
         },
     }
 

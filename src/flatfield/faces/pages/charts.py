@@ -116,8 +116,44 @@ def worth_showing(agents: Sequence[Agent]) -> Amount:
 
 
 def _layers(x: Spec, y: Spec, frame: Frame) -> Iterator[Spec]:
+    """From the back to the front: bands and their letters, the front, intervals, points, names."""
     tint = GROUNDS[frame.dark]
-    lit = {"condition": {"test": "hot === '' || hot === datum.agent", "value": 1}, "value": 0.18}
+    color = {"field": "color", "type": "nominal", "scale": None}
+    yield from _ground(x, y, tint)
+    rule, ink = {"type": "rule", "strokeWidth": 1.6, "aria": False}, {"color": color, "opacity": _lit(0.55)}
+    for ends in (
+        {"x": {**x, "field": "x0"}, "x2": {"field": "x1"}, "y": y},
+        {"x": x, "y": {**y, "field": "y0"}, "y2": {"field": "y1"}},
+    ):
+        yield {"data": {"name": "agents"}, "mark": rule, "encoding": {**ends, **ink}}
+    yield {
+        "data": {"name": "agents"},
+        "mark": {"type": "point", "filled": True, "size": 130, "stroke": tint["ground"], "strokeWidth": 1.2},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "color": color,
+            "shape": {"field": "shape", "type": "nominal", "scale": None},
+            "opacity": _lit(1),
+            "description": {"field": "said"},
+        },
+    }
+    written = {"type": "text", "align": {"expr": "datum.align"}, "baseline": "middle", "fontSize": 12, "aria": False}
+    halo = {"stroke": tint["ground"], "strokeWidth": 3.5, "strokeJoin": "round", "opacity": 0.85}
+    at = {"x": x, "y": y, "text": {"field": "label"}}
+    yield {
+        "data": {"name": "labels"},
+        "mark": {**written, **halo},
+        "encoding": {**at, "color": {"value": tint["ground"]}},
+    }
+    yield {
+        "data": {"name": "labels"},
+        "mark": written,
+        "encoding": {**at, "color": {"value": tint["text"]}, "opacity": _lit(1)},
+    }
+
+
+def _ground(x: Spec, y: Spec, tint: Mapping[str, str]) -> Iterator[Spec]:
     yield {
         "data": {"name": "bands"},
         "mark": {"type": "rule", "color": tint["grid"], "aria": False},
@@ -126,80 +162,20 @@ def _layers(x: Spec, y: Spec, frame: Frame) -> Iterator[Spec]:
     yield {
         "data": {"name": "letters"},
         "mark": {"type": "text", "align": "right", "dx": -4, "fontWeight": 700, "color": tint["faint"], "aria": False},
-        "encoding": {"x": {**x, "field": "x"}, "y": y, "text": {"field": "letter"}, "opacity": {"value": 0.7}},
+        "encoding": {"x": x, "y": y, "text": {"field": "letter"}, "opacity": {"value": 0.7}},
     }
+    dashes = {"type": "line", "interpolate": "step-after", "strokeDash": [5, 4], "color": tint["front"], "aria": False}
     yield {
         "data": {"name": "front"},
-        "mark": {
-            "type": "line",
-            "interpolate": "step-after",
-            "strokeDash": [5, 4],
-            "color": tint["front"],
-            "aria": False,
-        },
+        "mark": dashes,
         "encoding": {"x": x, "y": y, "order": {"field": "x", "type": "quantitative"}},
     }
-    color = {"field": "color", "type": "nominal", "scale": None}
-    rule = {"type": "rule", "strokeWidth": 1.6, "aria": False}
-    yield {
-        "data": {"name": "agents"},
-        "mark": rule,
-        "encoding": {
-            "x": {**x, "field": "x0"},
-            "x2": {"field": "x1"},
-            "y": y,
-            "color": color,
-            "opacity": _dim(lit, 0.55),
-        },
-    }
-    yield {
-        "data": {"name": "agents"},
-        "mark": rule,
-        "encoding": {
-            "x": x,
-            "y": {**y, "field": "y0"},
-            "y2": {"field": "y1"},
-            "color": color,
-            "opacity": _dim(lit, 0.55),
-        },
-    }
-    yield {
-        "data": {"name": "agents"},
-        "mark": {
-            "type": "point",
-            "filled": True,
-            "size": 130,
-            "stroke": tint["ground"],
-            "strokeWidth": 1.2,
-            "opacity": 1,
-        },
-        "encoding": {
-            "x": x,
-            "y": y,
-            "color": color,
-            "shape": {"field": "shape", "type": "nominal", "scale": None},
-            "opacity": lit,
-            "description": {"field": "said"},
-        },
-    }
-    written = {"type": "text", "align": {"expr": "datum.align"}, "baseline": "middle", "fontSize": 12, "aria": False}
-    halo = {"stroke": tint["ground"], "strokeWidth": 3.5, "strokeJoin": "round", "opacity": 0.85}
-    for beneath in (halo, {}):
-        yield {
-            "data": {"name": "labels"},
-            "mark": {**written, **beneath},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "text": {"field": "label"},
-                "color": {"value": tint["ground" if beneath else "text"]},
-                **({} if beneath else {"opacity": _dim(lit, 1)}),
-            },
-        }
 
 
-def _dim(lit: Spec, usual: float) -> Spec:
-    return {**lit, "condition": [{"test": "hot === datum.agent", "value": 1}, {"test": "hot === ''", "value": usual}]}
+def _lit(usual: float) -> Spec:
+    """How strong a mark is: one agent's alone where one is pointed at."""
+    found = [{"test": "hot === datum.agent", "value": 1}, {"test": "hot === ''", "value": usual}]
+    return {"condition": found, "value": 0.18}
 
 
 def _axis(levels: Sequence[tuple[float, float, float]]) -> Axis:

@@ -122,7 +122,7 @@ def vega() -> str:
     need_library()
     import vl_convert
 
-    bundle: str = vl_convert.javascript_bundle()
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     # In a function, so that its names are its own; what a parser of HTML takes for an end is written otherwise.
     return f"(()=>{{{bundle}}})();".replace("</script", "<\\/script").replace("<!--", "<\\!--")
 

@@ -146,7 +146,7 @@ def _asked(result: RunResult, wanted: Preferences) -> dict[str, Any]:
             "performance": wanted.min_performance,
             "seconds": wanted.max_seconds,
             "usd": wanted.max_cost_usd,
-            "local": wanted.local_only,
+            "onDevice": wanted.local_only,
         },
     }
 
@@ -192,7 +192,7 @@ def _agents(
                 "typical": typical(card, standing),
                 "front": standing.front if standing else 0.0,
                 "did": what_it_did(standing, facts) if standing else "",
-                "local": card.agent in facts.local,
+                "onDevice": card.agent in facts.local,
                 "able": card.agent in facts.able,
                 "unproven": lacking.get(card.agent),
                 "gap": state[card.agent].gap if card.agent in state else 0.0,
@@ -219,8 +219,8 @@ def typical(card: Scorecard, standing: Standing | None) -> dict[str, Ends | None
     these = standing.these if standing else None
     return {
         "performance": _levels(card.performance),
-        "seconds": _ends_of(these and these.seconds),
-        "usd": _ends_of(these and these.usd),
+        "seconds": _ends_of(these.seconds if these else None),
+        "usd": _ends_of(these.usd if these else None),
     }
 
 
@@ -331,9 +331,9 @@ def _cells(result: RunResult, names: Sequence[str]) -> dict[str, Any]:
     return {
         "agents": names,
         "score": [None if cell is None else cell.performance.score for cell in cells],
-        "performance": "".join(_one(cell and cell.performance) for cell in cells),
-        "speed": "".join(_one(cell and cell.speed.relative) for cell in cells),
-        "cost": "".join(_one(cell and cell.cost.relative) for cell in cells),
+        "performance": "".join(_one(None if cell is None else cell.performance) for cell in cells),
+        "speed": "".join(_one(None if cell is None else cell.speed.relative) for cell in cells),
+        "cost": "".join(_one(None if cell is None else cell.cost.relative) for cell in cells),
         "n": [cell.n if cell else 0 for cell in cells],
         "planned": [cell.planned if cell else 0 for cell in cells],
         "seconds": [cell and cell.active_seconds for cell in cells],

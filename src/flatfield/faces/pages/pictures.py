@@ -67,7 +67,7 @@ def picture(figures: Mapping[str, Any], order: Sequence[str]) -> Spec:
         if part
     ]
     grid = letter_grid(figures, order)
-    datasets = {}
+    datasets: dict[str, Any] = {}
     for number, part in enumerate(parts):
         datasets |= _renamed(part, number)
     config = canvas(frame)["config"]
@@ -123,35 +123,33 @@ def letter_grid(figures: Mapping[str, Any], order: Sequence[str]) -> Spec | None
         for column, name in enumerate(cells["agents"])
         if name in order
     ]
-    x = {
-        "field": "task",
-        "type": "nominal",
-        "sort": None,
-        "axis": {"title": None, "labelAngle": -40, "labelLimit": 150},
+    at = {
+        "x": {"field": "task", "type": "nominal", "sort": None, "axis": {"title": None, "labelAngle": -40}},
+        "y": {"field": "agent", "type": "nominal", "sort": [short[name] for name in order], "axis": {"title": None}},
     }
-    y = {"field": "agent", "type": "nominal", "sort": [short[name] for name in order], "axis": {"title": None}}
-    known = list(LETTERS)
-    fill = {
-        "field": "letter",
-        "type": "nominal",
-        "scale": {"domain": [*known, "·", " "], "range": [*(LETTERS[one][0] for one in known), "#ece8df", "#00000000"]},
-        "legend": None,
-    }
-    ink = {**fill, "scale": {**fill["scale"], "range": [*(LETTERS[one][1] for one in known), "#5c6570", "#00000000"]}}
+    ground = {"type": "rect", "cornerRadius": 3, "stroke": GROUNDS[False]["ground"], "strokeWidth": 2}
     return {
         "title": {"text": "Performance by task", "anchor": "start", "fontSize": 13},
         "data": {"values": rows},
         "width": {"step": min(34.0, 620.0 / len(tasks))},
         "height": {"step": 22},
         "layer": [
-            {
-                "mark": {"type": "rect", "cornerRadius": 3, "stroke": "#fffdf9", "strokeWidth": 2},
-                "encoding": {"x": x, "y": y, "color": fill},
-            },
+            {"mark": ground, "encoding": {**at, "color": _by_letter(0, "#ece8df")}},
             {
                 "mark": {"type": "text", "fontWeight": 700, "fontSize": 11},
-                "encoding": {"x": x, "y": y, "text": {"field": "letter"}, "color": ink},
+                "encoding": {**at, "text": {"field": "letter"}, "color": _by_letter(1, "#5c6570")},
             },
         ],
         "resolve": {"scale": {"color": "independent"}},
+    }
+
+
+def _by_letter(which: int, unmeasured: str) -> Spec:
+    """Each letter's ground (0) or text (1); what is not measured has its own, who takes no part has none."""
+    shades = [*(colors[which] for colors in LETTERS.values()), unmeasured, "#00000000"]
+    return {
+        "field": "letter",
+        "type": "nominal",
+        "scale": {"domain": [*LETTERS, "·", " "], "range": shades},
+        "legend": None,
     }

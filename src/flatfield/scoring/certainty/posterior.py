@@ -165,13 +165,20 @@ def swept(
 
 def _rounded(means: DrawnMeans) -> DrawnMeans:
     """The draws with KEPT_BITS each, so that who is handed them (a page) counts with the very same numbers."""
-    return DrawnMeans(**{name: _in_bits(getattr(means, name)) for name in DrawnMeans.__struct_fields__})
+    return DrawnMeans(
+        performance=_in_bits(means.performance),
+        speed=_in_bits(means.speed),
+        cost=None if means.cost is None else _in_bits(means.cost),
+        solved=_in_bits(means.solved),
+        seconds=_in_bits(means.seconds),
+        usd=None if means.usd is None else _in_bits(means.usd),
+        expected_usd=None if means.expected_usd is None else _in_bits(means.expected_usd),
+        expected_wait_seconds=_in_bits(means.expected_wait_seconds),
+    )
 
 
-def _in_bits(draws: Array | None) -> Array | None:
+def _in_bits(draws: Array) -> Array:
     """Each number to the nearest that has a mantissa of KEPT_BITS."""
-    if draws is None:
-        return None
     dropped = np.uint64(52 - KEPT_BITS)
     bits = np.ascontiguousarray(draws, dtype=np.float64).view(np.uint64)
     half = np.uint64(1) << (dropped - np.uint64(1))

@@ -291,7 +291,7 @@ function showControls() {
   put("limit-performance", ask.limits.performance ?? "");
   put("limit-seconds", ask.limits.seconds ?? "");
   put("limit-usd", ask.limits.usd ?? "");
-  byId("limit-local").checked = ask.limits.local;
+  byId("limit-local").checked = ask.limits.onDevice;
 }
 
 function put(id, value) {
@@ -326,7 +326,7 @@ function listenToControls() {
   byId("hour").addEventListener("input", () => dollars({ hour: numberIn("hour") ?? 0 }));
   byId("solved-range").addEventListener("input", (event) => dollars({ solved: fromRange(Math.max(event.target.valueAsNumber, 1)) }));
   byId("hour-range").addEventListener("input", (event) => dollars({ hour: fromRange(event.target.valueAsNumber) }));
-  const limited = () => setAsk({ limits: { performance: byId("limit-performance").value || null, seconds: numberIn("limit-seconds"), usd: numberIn("limit-usd"), local: byId("limit-local").checked } });
+  const limited = () => setAsk({ limits: { performance: byId("limit-performance").value || null, seconds: numberIn("limit-seconds"), usd: numberIn("limit-usd"), onDevice: byId("limit-local").checked } });
   for (const id of ["limit-performance", "limit-seconds", "limit-usd", "limit-local"]) byId(id).addEventListener("input", limited);
   byId("reset").addEventListener("click", () => {
     setAsk(page.asked);
@@ -658,7 +658,7 @@ async function begin() {
   if (page.draws) buildTriangle();
   else byId("controls").hidden = true;
   page.handle ??= el("g", { svg: true });
-  byId("limit-local").disabled = !data.agents.some((one) => one.local);
+  byId("limit-local").disabled = !data.agents.some((one) => one.onDevice);
   listenToControls();
   showAll();
   const has = { usd: new Set(data.agents.filter((one) => one.typical.usd && one.typical.performance).map((one) => one.typical.usd[0])).size > 1, seconds: data.agents.some((one) => one.typical.seconds && one.typical.performance) };

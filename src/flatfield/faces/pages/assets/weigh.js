@@ -304,7 +304,7 @@ function decisionOrder(data, draws, means, money) {
 
 function whoMay(data, draws, ask, kept) {
   const agentOf = (name) => data.agents.find((one) => one.name === name);
-  const among = data.agents.filter((one) => !ask.limits.local || one.local).map((one) => one.name);
+  const among = data.agents.filter((one) => !ask.limits.onDevice || one.onDevice).map((one) => one.name);
   const keeps = (name) => draws.agents.includes(name) && kept[draws.agents.indexOf(name)] >= LEAST_WITHIN;
   const doing = among.filter((name) => agentOf(name).able && !agentOf(name).unproven && keeps(name));
   const allowed = new Set((doing.length ? doing : among).filter(keeps));
@@ -477,7 +477,7 @@ function saidLimits(limits) {
     limits.performance ? `performance ${limits.performance} or better` : "",
     limits.seconds === null ? "" : `at most ${written(limits.seconds)} s a trial`,
     limits.usd === null ? "" : `at most $${written(limits.usd)} a trial`,
-    limits.local ? "on this device" : "",
+    limits.onDevice ? "on this device" : "",
   ].filter(Boolean).join(", ");
 }
 
@@ -521,7 +521,7 @@ function howGood(data, ask, decision, chosen, field) {
 }
 
 function nearest(data, ask, decision) {
-  const inside = decision.standings.filter((one) => !ask.limits.local || data.agents.find((agent) => agent.name === one.agent).local);
+  const inside = decision.standings.filter((one) => !ask.limits.onDevice || data.agents.find((agent) => agent.name === one.agent).onDevice);
   if (!inside.length) return "none of those measured runs on this device";
   const one = inside.reduce((top, each) => (each.within > top.within ? each : top));
   return `none keeps to the limits (${saidLimits(ask.limits)}); ${one.agent} comes nearest, with probability ${likely(one.within)}`;
