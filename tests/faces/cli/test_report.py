@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,10 @@ def test_anchors_are_frozen(loaded: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--format", "pdf"], "there is no report format 'pdf'; there are: csv, json, markdown, terminal"),
+        (
+            ["--format", "pdf"],
+            "there is no report format 'pdf'; there are: csv, html, json, markdown, png, svg, terminal",
+        ),
         (["--format", "_escape"], "there is no report format '_escape'"),
         (["1999"], "there is no run '1999'; the latest are: 20250815-000000-2025"),
         (["--anchors", "1999"], "there is no run '1999'"),
@@ -93,12 +97,12 @@ def test_without_runs_the_way_to_one_is_said(cli: Cli) -> None:
 
 
 def test_the_help_names_every_format(cli: Cli) -> None:
-    assert "csv, json, markdown or terminal." in cli("report", "--help").stdout
+    assert "csv, html, json, markdown, png, svg or terminal." in cli("report", "--help").stdout
 
 
 def test_the_help_names_a_format_that_is_installed(cli: Cli, install: Callable[..., Path]) -> None:
     install("flatfield.reports", "tally", "def render(result):\n    return 'counted'\n")
-    assert "csv, json, markdown, tally or terminal." in cli("report", "--help").stdout
+    assert "csv, html, json, markdown, png, svg, tally or terminal." in cli("report", "--help").stdout
 
 
 def test_a_format_that_is_installed_is_completed_and_printed(loaded: Cli, install: Callable[..., Path]) -> None:
@@ -111,3 +115,48 @@ def test_what_a_format_draws_on_a_terminal_is_drawn(loaded: Cli, install: Callab
     text = "from flatfield.records import ReportTraits\nTRAITS = ReportTraits(on_terminal=True)\n"
     install("flatfield.reports", "drawn", text + "def show(result, console):\n    console.print('drawn')\n")
     assert loaded("report", "--format", "drawn").stdout == "drawn\n"
+
+
+# ---------------------------------------------------------------------------- pages and pictures
+
+
+class Screen(io.TextIOWrapper):
+    """Where output goes; a terminal, or a file that keeps bytes."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        self.kept = io.BytesIO()
+        self._is_terminal = is_terminal
+        super().__init__(self.kept, "utf-8", write_through=True)
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+BEGINNINGS = {"html": b"<!doctype html>", "svg": b"<svg", "png": b"\x89PNG"}
+
+
+@pytest.mark.parametrize("form", BEGINNINGS)
+def test_pages_and_pictures_are_handed_on_as_they_are(form: str, loaded: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen(is_terminal=False)
+    monkeypatch.setattr("sys.stdout", screen)
+    loaded("report", EXAMPLE, "--format", form)
+    assert screen.kept.getvalue().startswith(BEGINNINGS[form])
+
+
+def test_on_a_terminal_they_are_kept_and_it_says_where(
+    loaded: Cli, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Screen(is_terminal=True)
+    monkeypatch.setattr("sys.stdout", screen)
+    loaded("report", EXAMPLE, "--format", "png")
+    path = project / ".flatfield" / "reports" / f"{EXAMPLE}.png"
+    assert screen.kept.getvalue().decode().strip() == str(path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_the_extra_it_says_how_to_get_it(loaded: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    monkeypatch.setattr("flatfield.plugins.look_again", lambda: None)
+    ended = loaded("report", EXAMPLE, "--format", "svg")
+    assert ended.returncode == 2
+    assert "pip install 'flatfield[pages]'" in ended.stderr
