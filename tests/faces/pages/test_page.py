@@ -288,3 +288,30 @@ def test_the_page_itself_is_small(nine: RunResult) -> None:
     text = document(nine)
     data = sum(len(part) for part in re.findall(r"<template [^>]*>([^<]*)</template>", text))
     assert len(text.encode()) - data <= 1_500_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("agents", "tasks", "repeats"), [(10, 200, 5), (43, 500, 1)])
+def test_a_large_run_is_seen_at_once(
+    agents: int,
+    tasks: int,
+    repeats: int,
+    large: Callable[[int, int, int], RunResult],
+    certain: Callable[[RunResult], RunResult],
+    with_turns: Callable[..., Any],
+    show: Callable[..., Any],
+) -> None:
+    result = certain(large(agents, tasks, repeats))
+    records = [with_turns(record, f"{record.id} " * 50) for record in result.trials]
+    opened = show(result, records, size=(1600, 1000))
+    page = opened.page
+    (painted,) = page.evaluate("performance.getEntriesByName('first-contentful-paint').map((one) => one.startTime)")
+    assert painted < 2000
+    assert page.locator("#table tbody tr").count() == agents
+    assert page.locator("#grid tbody tr").count() < tasks
+    page.evaluate("for (let i = 0; i < 20; i += 1) addGridRows()")
+    assert page.locator("#grid tbody tr").count() == tasks
+    page.locator("#grid td").last.click()
+    page.locator("button", has_text="Read the transcript").click()
+    page.wait_for_selector(".talk pre")
+    assert opened.problems == []

@@ -101,11 +101,12 @@ def _plain(text: str) -> str:
     return "".join(text.split()).replace("(", "").replace(")", "")
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("seed", "count"), [(1, 25), pytest.param(2, 300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["published", "motley"])
 def test_the_page_says_what_the_tables_say(
     name: str,
     seed: int,
+    count: int,
     request: pytest.FixtureRequest,
     certain: Callable[[RunResult], RunResult],
     asked: Callable[[RunResult, Preferences], RunResult],
@@ -113,7 +114,7 @@ def test_the_page_says_what_the_tables_say(
 ) -> None:
     result = certain(request.getfixturevalue(name))
     opened = show(result)
-    for wanted in asks(40, seed):
+    for wanted in asks(count, seed):
         expected = told(asked(result, wanted))
         found = opened.page.evaluate(READ, as_asked(wanted, result))
         assert found["answer"] == expected["answer"], wanted

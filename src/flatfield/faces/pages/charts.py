@@ -418,7 +418,7 @@ def canvas(frame: Frame) -> Spec:
     return {
         "width": frame.width,
         "height": frame.height,
-        "background": None,
+        "background": "transparent",
         "config": {
             "font": FONT,
             "view": {"stroke": None},
