@@ -237,17 +237,22 @@ class Whole(Store):
     figures = Store.trials
 
 
+def texts() -> list[str]:
+    """All formats but the one of bytes, which is another's picture."""
+    return [form for form in plugins.names("report") if plugins.report_traits(form).media_type != "image/png"]
+
+
 def same_without_transcripts(project: Path, result: RunResult) -> None:
     """No report reads what `Store.figures` leaves out."""
     whole = load_result(Whole(project / ".flatfield"), RUN)
-    for form in plugins.names("report"):
+    for form in texts():
         render = plugins.load("report", form).render
         assert render(result) == render(whole), form
 
 
 def look(cli: Cli, project: Path, trial: TrialRecord | None) -> None:
     """Ask every face; each answers, or says in one sentence what is wrong with what was asked."""
-    asked: list[tuple[str, ...]] = [("report", RUN, "--format", form) for form in plugins.names("report")]
+    asked: list[tuple[str, ...]] = [("report", RUN, "--format", form) for form in texts()]
     asked += [
         ("runs",),
         ("runs", "--json"),

@@ -131,9 +131,24 @@ def agent_as_stored(project: Path) -> str:
     return next(trial.agent for trial in Store(project / ".flatfield").trials(RUN) if trial.agent != "b")
 
 
+def is_read(form: str) -> bool:
+    """Whether people or programs read what it prints: pages and pictures are for a browser, in which they are tested."""
+    return not plugins.report_traits(form).is_file
+
+
+def test_a_picture_has_no_markup_of_others(cli: Cli, hostile: Path) -> None:
+    assert hostile
+    drawn = cli("report", RUN, "--format", "svg").stdout
+    assert drawn.startswith("<svg")
+    assert not CONTROL.search(drawn)
+    assert not re.search(r"<(script|img|a|foreignObject|iframe)\b", drawn)
+
+
 def test_no_command_sends_a_control_character(cli: Cli, hostile: Path) -> None:
     trial = f"{RUN}/{agent_as_stored(hostile)}/{TASK}/1"
-    asked: list[tuple[str, ...]] = [("report", RUN, "--format", form) for form in plugins.names("report")]
+    asked: list[tuple[str, ...]] = [
+        ("report", RUN, "--format", form) for form in plugins.names("report") if is_read(form)
+    ]
     asked += [
         ("runs",),
         ("runs", "--json"),

@@ -291,17 +291,16 @@ def test_the_page_itself_is_small(nine: RunResult) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("agents", "tasks", "repeats"), [(10, 200, 5), (43, 500, 1)])
+@pytest.mark.parametrize("size", [(10, 200, 5), (43, 500, 1)])
 def test_a_large_run_is_seen_at_once(
-    agents: int,
-    tasks: int,
-    repeats: int,
+    size: tuple[int, int, int],
     large: Callable[[int, int, int], RunResult],
     certain: Callable[[RunResult], RunResult],
     with_turns: Callable[..., Any],
     show: Callable[..., Any],
 ) -> None:
-    result = certain(large(agents, tasks, repeats))
+    agents, tasks, _ = size
+    result = certain(large(*size))
     records = [with_turns(record, f"{record.id} " * 50) for record in result.trials]
     opened = show(result, records, size=(1600, 1000))
     page = opened.page
