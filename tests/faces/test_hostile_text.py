@@ -132,7 +132,7 @@ def agent_as_stored(project: Path) -> str:
 
 
 def is_read(form: str) -> bool:
-    """Whether people or programs read what it prints: pages and pictures are for a browser, in which they are tested."""
+    """Whether people or programs read what it prints: pages and pictures are tested in a browser."""
     return not plugins.report_traits(form).is_file
 
 

@@ -219,7 +219,7 @@ def look_at_files(folder: Path) -> None:
             told(path.read_bytes().decode("utf-8", "replace"), str(path))
 
 
-def unpacked(page: CompletedProcess[str]) -> CompletedProcess[str]:
+def inside(page: CompletedProcess[str]) -> CompletedProcess[str]:
     """A page with its data as it is read there."""
     data = [zlib.decompress(base64.b64decode(part)) for part in re.findall(r"<template [^>]*>([^<]*)<", page.stdout)]
     assert len(data) > 4
@@ -244,8 +244,11 @@ def test_no_key_is_told_anywhere(
     _, run = cli("trust"), cli("eval", "leak.md", "--agents", ",".join(names), "--jobs", "8")
     assert run.returncode == 3, run.stderr
     id_ = json.loads(cli("runs", "--json").stdout)[0]["id"]
-    outputs = [run, *(cli("report", id_, "--format", form) for form in plugins.names("report") if form != "png")]
-    outputs.append(unpacked(cli("report", id_, "--format", "html")))
+    outputs = [
+        run,
+        inside(cli("report", id_, "--format", "html")),
+        *(cli("report", id_, "--format", form) for form in plugins.names("report") if form != "png"),
+    ]
     for name in names:
         outputs += [cli("show", f"{id_}/{name}/leak/1", option) for option in ("--wire", "--json")]
         outputs += [cli("show", f"{id_}/{name}/leak/1", "--wire", "--json"), cli("show", f"{id_}/{name}/leak/1")]
