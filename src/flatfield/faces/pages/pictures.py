@@ -9,6 +9,7 @@ from flatfield.faces.pages.charts import GROUNDS, Frame, canvas, scatter, worth_
 from flatfield.faces.pages.colors import LETTERS, looks
 from flatfield.faces.pages.page import need_library
 from flatfield.faces.pages.payload import packed
+from flatfield.faces.wording import middle_cut, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_TASKS, MOST_AGENTS = 40, 60
 """Letters of more do not fit into a picture."""
+NAME = 32
+"""Characters of a name in a picture."""
 PNG_SCALE = 2.0
 """Pixels of a PNG for each of the picture's: sharp on screens that have many."""
 
@@ -52,7 +55,17 @@ def _of(result: RunResult) -> Spec:
     figures = packed(result, looks(result.run.agents)).figures
     names = {agent["name"] for agent in figures["agents"]}
     ranked = [name for name in result.grading.order if name in names]
-    return picture(figures, [*ranked, *sorted(names.difference(ranked))])
+    spec: Spec = _shown(picture(figures, [*ranked, *sorted(names.difference(ranked))]))
+    return spec
+
+
+def _shown(part: Any) -> Any:  # noqa: ANN401 - any part of a spec
+    """The same with every text on one line and nothing unseen in it: the library ends the process at some of that."""
+    if isinstance(part, str):
+        return " ".join(printable(part).split())
+    if isinstance(part, dict):
+        return {name: _shown(value) for name, value in part.items()}
+    return [_shown(each) for each in part] if isinstance(part, list | tuple) else part
 
 
 def picture(figures: Mapping[str, Any], order: Sequence[str]) -> Spec:
@@ -88,7 +101,8 @@ def picture(figures: Mapping[str, Any], order: Sequence[str]) -> Spec:
         },
         "datasets": datasets,
         "params": [{"name": "hot", "value": ""}],
-        "config": {**config, "concat": {"spacing": 26}},
+        # No limit: the library cuts between the halves of a character, and then fails.
+        "config": {**config, "axis": {**config["axis"], "labelLimit": 0}, "concat": {"spacing": 26}},
         "vconcat": [*parts, *([grid] if grid else [])] or [_nothing()],
         "resolve": {"scale": {"color": "independent", "x": "independent", "y": "independent"}},
     }
@@ -116,9 +130,13 @@ def letter_grid(figures: Mapping[str, Any], order: Sequence[str]) -> Spec | None
     cells, tasks = figures["cells"], [task["id"] for task in figures["tasks"]]
     if not order or not tasks or len(tasks) > MOST_TASKS or len(order) > MOST_AGENTS:
         return None
-    short = {agent["name"]: agent["short"] for agent in figures["agents"]}
+    short = {agent["name"]: middle_cut(agent["short"], NAME) for agent in figures["agents"]}
     rows = [
-        {"task": task, "agent": short[name], "letter": cells["performance"][place * len(cells["agents"]) + column]}
+        {
+            "task": middle_cut(task, NAME),
+            "agent": short[name],
+            "letter": cells["performance"][place * len(cells["agents"]) + column],
+        }
         for place, task in enumerate(tasks)
         for column, name in enumerate(cells["agents"])
         if name in order
