@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -233,7 +234,11 @@ def _levels(grade: Grade) -> Ends | None:
 
 
 def _ends_of(found: Estimate | None) -> Ends | None:
-    return None if found is None else (found.mean, found.low, found.high)
+    """Where little is known, a few draws are so large that the mean is no middle any more: then that of the ends is."""
+    if found is None:
+        return None
+    within = found.low <= found.mean <= found.high
+    return found.mean if within else math.sqrt(found.low * found.high), found.low, found.high
 
 
 def _pairs(cards: Sequence[Scorecard], state: Mapping[str, KnownPart]) -> list[tuple[int, int]]:

@@ -92,7 +92,7 @@ def picture(figures: Mapping[str, Any], order: Sequence[str]) -> Spec:
         "padding": 18,
         "title": {
             "text": textwrap.wrap(figures["said"]["answer"], 96),
-            "subtitle": f"{figures['run']['title']} · {figures['run']['counted']}",
+            "subtitle": textwrap.wrap(f"{figures['run']['title']} · {figures['run']['counted']}", 120),
             "anchor": "start",
             "fontSize": 15,
             "subtitleFontSize": 12,

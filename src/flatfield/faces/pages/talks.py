@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from flatfield.faces.wording import outcome, printable
+from flatfield.faces.wording import outcome, plain, printable
 from flatfield.saying import dollars, seconds
 
 if TYPE_CHECKING:
@@ -37,7 +37,15 @@ class Portions(Struct, frozen=True, kw_only=True):
 
 def pack(value: object) -> bytes:
     """Any value as JSON, compressed as a browser's DecompressionStream reads it."""
-    return zlib.compress(msgspec.json.encode(value), 9)
+    return zlib.compress(encoded(value), 9)
+
+
+def encoded(value: object) -> bytes:
+    """Any value as JSON; half characters, which no JSON has, as their escapes."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(plain(value))
 
 
 def portions(records: Iterable[TrialRecord]) -> Portions:
@@ -65,7 +73,7 @@ def _gathered(records: Iterable[TrialRecord]) -> Iterator[tuple[bytes, list[tupl
         if size > PORTION_BYTES:
             yield b"[" + b",".join(parts) + b"]", names
             parts, names, size = [], [], 0
-        parts.append(msgspec.json.encode(talk(record)))
+        parts.append(encoded(talk(record)))
         names.append((record.agent, record.task, record.repeat))
         size += len(parts[-1])
     if parts:

@@ -656,7 +656,10 @@ async function begin() {
   showHead();
   for (const id of ["matters", "failed", "more"]) byId(id).hidden = data.agents.length === 0 && data.controls.length === 0;
   if (page.draws) buildTriangle();
-  else byId("controls").hidden = true;
+  else {
+    byId("controls").hidden = true;
+    byId("matters-title").textContent = "The agents";
+  }
   page.handle ??= el("g", { svg: true });
   byId("limit-local").disabled = !data.agents.some((one) => one.onDevice);
   listenToControls();
