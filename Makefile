@@ -65,7 +65,7 @@ bench: $(STAMP)
 
 # What tests need of the system: installed when that is possible here, else those tests are skipped and say so.
 system:
-	@for need in bwrap:bubblewrap espeak-ng:espeak-ng chromium:chromium npm:npm; do \
+	@for need in bwrap:bubblewrap espeak-ng:espeak-ng chromium:chromium; do \
 	  command -v $${need%:*} > /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
 	    && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $${need#*:} > /dev/null; } \
 	  || echo "$${need#*:} is not installed, and cannot be installed here: tests that need it are skipped"; \

@@ -121,6 +121,8 @@ FILES: dict[str, tuple[Callable[[], Path], str]] = {
     ),
 }
 """Files that are needed, and how they are had."""
+ON_LINUX = {"bwrap", "chromium"}
+"""What can be had there alone."""
 
 
 def _missing(part: str) -> str | None:
@@ -152,7 +154,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("needs"):
         part = str(mark.args[0])
         reason = _missing(part)
-        can_be_had = part not in {"bwrap", "chromium"} or sys.platform.startswith("linux")
+        can_be_had = shutil.which("npm") if part == "axe" else part not in ON_LINUX or sys.platform.startswith("linux")
         if reason and can_be_had and os.environ.get("CI") == "true":
             pytest.fail(f"needed with CI=true: {reason}")
         if reason:

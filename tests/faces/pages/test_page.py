@@ -22,8 +22,9 @@ pytestmark = [pytest.mark.whole, pytest.mark.needs("chromium")]
 
 ATTACK = (
     "</script><script>window.hit=1</script></template><img src=x onerror=window.hit=2>"
-    "<a href='javascript:window.hit=3'>x</a>\u2028\u2029{{answer}}${window.hit=4}<!-- ]]> \x1b[31m"
+    "<a href='javascript:window.hit=3'>x</a>\u2028\u2029\u202e{{answer}}${window.hit=4}<!-- ]]> \x1b[31m"
 )
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 OPEN_ALL = "for (const fold of document.querySelectorAll('details')) fold.open = true"
 
 
@@ -211,6 +212,7 @@ def test_no_text_of_others_runs_or_becomes_markup(
     assert page.evaluate("window.hit") is None
     assert page.locator("a[href^='javascript'], img, iframe, object").count() == 0
     assert "window.hit=1" in page.locator("#sides").inner_text()
+    assert not UNSEEN.search(page.inner_text("body"))
     assert opened.problems == []
 
 

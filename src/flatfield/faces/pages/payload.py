@@ -10,7 +10,7 @@ from msgspec import Struct
 from flatfield.faces.advice import counted, in_short
 from flatfield.faces.reports._content import whole
 from flatfield.faces.reports._responses import findings, verdicts_by_trial
-from flatfield.faces.wording import letter, one_line, outcome, printable, rank
+from flatfield.faces.wording import letter, middle_cut, one_line, outcome, printable, rank
 from flatfield.records import Weights
 from flatfield.saying import dollars, seconds
 from flatfield.scoring.answer import graded, per_trial, unfinished, what_it_did
@@ -44,7 +44,7 @@ Ends = tuple[float, float, float]
 NEXT = ("performance", "speed", "cost", "solved", "seconds", "usd", "expected_usd", "expected_wait_seconds")
 THESE = ("performance", "speed", "cost")
 """The means that a page needs draws of, on the next task and on these."""
-REASON_CHARACTERS, ANSWER_CHARACTERS = 600, 400
+REASON_CHARACTERS, ANSWER_CHARACTERS, NAME_CHARACTERS = 600, 400, 44
 MOST_ROWS = 1500
 """A table with more rows is no reading: the page has the same in its grid."""
 SHOWN_ELSEWHERE = frozenset(
@@ -94,7 +94,17 @@ def packed(result: RunResult, looks: Mapping[str, Look]) -> Packed:
         "manifest": _manifest(result),
         "sections": [_section(one) for one in whole(result) if one.title not in SHOWN_ELSEWHERE],
     }
-    return Packed(figures=figures, reasons=_reasons(result), draws=draw_bytes(values for _, values in arrays))
+    draws = draw_bytes(values for _, values in arrays)
+    return Packed(figures=readable(figures), reasons=readable(_reasons(result)), draws=draws)
+
+
+def readable(value: Any) -> Any:  # noqa: ANN401 - any part of what travels
+    """The same with all texts as they are shown: nothing in a name turns the text around or hides in it."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {printable(name): readable(each) for name, each in value.items()}
+    return [readable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def draw_bytes(arrays: Iterator[NDArray[np.float64]]) -> bytes:
@@ -177,7 +187,7 @@ def _agents(
         found.append(
             {
                 "name": card.agent,
-                "short": printable(short.get(card.agent, card.agent)),
+                "short": middle_cut(one_line(short.get(card.agent, card.agent), 200), NAME_CHARACTERS),
                 "family": look.family,
                 "shape": look.shape,
                 "shade": (look.shade.light, look.shade.dark),
@@ -385,7 +395,7 @@ def _manifest(result: RunResult) -> list[dict[str, Any]]:
             "heading": row.heading,
             "label": row.label,
             "differs": row.differs,
-            "values": {name: printable(value) for name, value in row.values.items()},
+            "values": row.values,
             "varies": row.varies,
             "note": row.note,
         }
@@ -396,8 +406,8 @@ def _manifest(result: RunResult) -> list[dict[str, Any]]:
 def _section(section: Section) -> dict[str, Any]:
     return {
         "title": section.title,
-        "paragraphs": [printable(text) for text in section.paragraphs],
-        "points": [printable(text) for text in (*section.points, *section.items)],
+        "paragraphs": section.paragraphs,
+        "points": (*section.points, *section.items),
         "tables": [
             {
                 "columns": table.columns,

@@ -54,7 +54,7 @@ def as_png(result: RunResult) -> bytes:
 def _of(result: RunResult) -> Spec:
     figures = packed(result, looks(result.run.agents)).figures
     names = {agent["name"] for agent in figures["agents"]}
-    ranked = [name for name in result.grading.order if name in names]
+    ranked = [name for name in map(printable, result.grading.order) if name in names]
     spec: Spec = _shown(picture(figures, [*ranked, *sorted(names.difference(ranked))]))
     return spec
 

@@ -74,7 +74,7 @@ def _gathered(records: Iterable[TrialRecord]) -> Iterator[tuple[bytes, list[tupl
             yield b"[" + b",".join(parts) + b"]", names
             parts, names, size = [], [], 0
         parts.append(encoded(talk(record)))
-        names.append((record.agent, record.task, record.repeat))
+        names.append((printable(record.agent), printable(record.task), record.repeat))
         size += len(parts[-1])
     if parts:
         yield b"[" + b",".join(parts) + b"]", names
@@ -83,8 +83,8 @@ def _gathered(records: Iterable[TrialRecord]) -> Iterator[tuple[bytes, list[tupl
 def talk(record: TrialRecord) -> dict[str, Any]:
     """One trial as a page shows it: what was said and done, and where the time went."""
     return {
-        "agent": record.agent,
-        "task": record.task,
+        "agent": printable(record.agent),
+        "task": printable(record.task),
         "repeat": record.repeat,
         "ended": printable(outcome(record)),
         "sums": f"{seconds(record.active_seconds)} active, {dollars(record.cost_usd)}",
