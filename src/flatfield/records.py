@@ -296,7 +296,7 @@ class Traits(Struct, frozen=True, kw_only=True):
     `is_control`: it needs no model and is compared with nothing. `is_scaffold`: a turn of it is the whole run of
     another agent, which takes a `command` and reports in one of `outputs`. `runs_code`: it starts programs as the user.
     `recalls`: its conversations are `vendors.base.Talk`, and go on from the record of an earlier one word for word.
-    `color`: that of its sub-agents in Claude Code.
+    `color`: that of its sub-agents in Claude Code, and where it is a maker, of its models in pictures.
     """
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,9 @@ from msgspec.structs import replace
 from flatfield.faces.advice import candidates
 from flatfield.faces.wording import rank
 from flatfield.records import Preferences, Weights
+from flatfield.saying import dollars, likely, seconds, written
 from flatfield.scoring.answer import graded, signed_usd
+from flatfield.scoring.certainty.study import Study, compare
 from flatfield.scoring.decision import decide
 
 if TYPE_CHECKING:
@@ -94,7 +97,15 @@ def told(result: RunResult) -> dict[str, Any]:
             mean, low, high = (signed_usd(getattr(utility[agent], end)) for end in ("mean", "low", "high"))
             said = f"{mean}{low}to{high}"
         rows.append([agent, rank(card.rank), best, _plain(said)])
-    return {"answer": decision.answer, "rows": rows}
+    lost = [decision.regret.mean, decision.regret.worst] if decision.regret else []
+    return {"answer": decision.answer, "rows": rows, "lost": [_much(amount, decision.unit) for amount in lost]}
+
+
+def _much(amount: float, unit: str) -> str:
+    if unit == "usd":
+        return f"{signed_usd(amount)} a task"
+    points = amount * 100
+    return f"{points:.1f} points of 100" if points < 9.95 else f"{points:.0f} points of 100"
 
 
 def _plain(text: str) -> str:
@@ -118,4 +129,43 @@ def test_the_page_says_what_the_tables_say(
         found = opened.page.evaluate(READ, as_asked(wanted, result))
         assert found["answer"] == expected["answer"], wanted
         assert found["rows"][: len(expected["rows"])] == expected["rows"], wanted
+        if " agents" in expected["answer"] and expected["lost"]:  # else there is nobody to lose against
+            assert found["tiles"][1:3] == expected["lost"], wanted
     assert opened.problems == []
+
+
+def test_pairs_are_told_apart_as_compare_tells_them_apart(motley: RunResult, show: Callable[..., Any]) -> None:
+    page = show(motley).page
+    assert isinstance(motley.study, Study)
+    names = motley.study.posterior.agents
+    for question in ("these", "next"):
+        for first, second in permutations(range(len(names)), 2):
+            found = page.evaluate("([q, a, b]) => pairedOff(page.draws, q, a, b)", [question, first, second])
+            expected = compare(motley.study, names[first], names[second], question)  # type: ignore[arg-type]
+            assert found["probability"] == pytest.approx(expected.probability, abs=1e-12)
+            for end in ("mean", "low", "high"):
+                assert found[end] == pytest.approx(getattr(expected.difference, end), abs=1e-12)
+
+
+def test_numbers_are_written_as_python_writes_them(motley: RunResult, show: Callable[..., Any]) -> None:
+    page = show(motley).page
+    chance = random.Random(5)
+    numbers = [
+        0.125,
+        0.375,
+        2.5,
+        3.5,
+        9.995,
+        119.95,
+        0.9995,
+        1e-9,
+        1234567.891,
+        *(10 ** chance.uniform(-9, 7) for _ in range(300)),
+    ]
+    found = page.evaluate(
+        "(all) => all.map((one) => [saidDollars(one), saidSeconds(one), written(one), fixed(one, 2)])", numbers
+    )
+    for number, said in zip(numbers, found, strict=True):
+        assert said == [dollars(number), seconds(number), written(number), f"{number:.2f}"], number
+    shares = [chance.random() for _ in range(200)] + [0.125, 0.01, 0.99, 0.0, 1.0]
+    assert page.evaluate("(all) => all.map(likely)", shares) == [likely(one) for one in shares]
