@@ -31,7 +31,10 @@ READ = """(ask) => {
   const plain = (node) => node.textContent.replace(/[\\s()]/g, '');
   return {
     answer: document.getElementById('answer').textContent,
-    rows: rows.map((row) => [row.dataset.agent, plain(row.cells[0]), plain(row.cells[3]), plain(row.cells[4])]),
+    rows: rows.map((row) => {
+      const [rank, best, overall] = ['rank', 'best', 'overall'].map((name) => row.querySelector(`[data-of=${name}]`));
+      return [row.dataset.agent, rank && plain(rank), plain(best), plain(overall)];
+    }),
     tiles: [...document.querySelectorAll('#tiles dd')].map((each) => each.textContent),
   };
 }"""
@@ -96,7 +99,7 @@ def told(result: RunResult) -> dict[str, Any]:
         if decision.unit == "usd":
             mean, low, high = (signed_usd(getattr(utility[agent], end)) for end in ("mean", "low", "high"))
             said = f"{mean}{low}to{high}"
-        rows.append([agent, rank(card.rank), best, _plain(said)])
+        rows.append([agent, None if decision.unit == "usd" else rank(card.rank), best, _plain(said)])
     lost = [decision.regret.mean, decision.regret.worst] if decision.regret else []
     return {"answer": decision.answer, "rows": rows, "lost": [_much(amount, decision.unit) for amount in lost]}
 

@@ -70,6 +70,8 @@ async def test_texts_and_exchanges_go_and_figures_stay(
     assert len({id(one.reply.request) for trial in found for one in trial.turns}) == 1
     assert len({id(one.reply.wire[0]) for trial in found for one in trial.turns}) == 1
     assert gc.isenabled()
+    assert tuple(store.each_trial(run.id)) == store.trials(run.id)
+    assert next(store.each_trial("no such run"), None) is None
 
 
 async def test_long_arguments_stay_equal_or_different(

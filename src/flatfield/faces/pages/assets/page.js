@@ -111,7 +111,7 @@ const sameAsk = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 function showTable() {
   const { data, ask, shown } = page, { decision, grading } = shown;
   const money = Boolean(ask.money);
-  const columns = ["rank", "agent", "n", "best", money ? "$ a task" : "overall", "performance", "speed", "cost", "s/trial", "$/trial"];
+  const columns = [...(money ? [] : ["rank"]), "agent", "n", "best", money ? "$ a task" : "overall", "performance", "speed", "cost", "s/trial", "$/trial"];
   const right = new Set(["rank", "n", "s/trial", "$/trial"]);
   fill(byId("table").tHead, el("tr", {}, ...columns.map((name) => el("th", { scope: "col", class: right.has(name) ? "num" : null, text: name }))));
   fill(byId("table").tBodies[0], ...shown.rows.map((a) => tableRow(a, money)));
@@ -129,7 +129,7 @@ function tableRow(a, money) {
   const best = standing?.allowed ? [el("span", { class: "bar", "aria-hidden": "true" }, bar(standing.best)), document.createTextNode(fixed(standing.best, 2))] : [document.createTextNode("–")];
   const overall = money ? [document.createTextNode(standing ? `${signedDollars(standing.utility.mean)} `: "–"), standing ? el("span", { class: "range", text: `${signedDollars(standing.utility.low)} to ${signedDollars(standing.utility.high)}` }) : null] : graded2(gradeSaid(grading.grades[a]));
   const cells = [
-    el("td", { class: "num", text: rank === null ? "–" : rank[0] === rank[1] ? String(rank[0]) : `${rank[0]}–${rank[1]}` }),
+    money ? null : el("td", { class: "num", "data-of": "rank", text: rank === null ? "–" : rank[0] === rank[1] ? String(rank[0]) : `${rank[0]}–${rank[1]}` }),
     el("th", { scope: "row", title: agent.name }, name),
     el("td", { class: "num", text: grouped(String(agent.n)) }),
     el("td", { "data-of": "best" }, ...best),
@@ -140,7 +140,7 @@ function tableRow(a, money) {
     el("td", { class: "num", text: saidSeconds(agent.seconds) }),
     el("td", { class: "num", text: saidDollars(agent.usd) }),
   ];
-  const row = el("tr", { class: agent.name === decision?.recommended ? "first" : null, "data-agent": agent.name }, ...cells);
+  const row = el("tr", { class: agent.name === decision?.recommended ? "first" : null, "data-agent": agent.name }, ...cells.filter(Boolean));
   row.addEventListener("pointerenter", () => light(agent.name));
   row.addEventListener("pointerleave", () => light(""));
   return row;
@@ -245,7 +245,8 @@ function drawMap() {
   const labels = [...places].filter(([, at]) => at.length >= 12).map(([name, at]) => {
     const [cx, cy] = [0, 1].map((axis) => meanOf(at.map((each) => each[axis])));
     const [x, y] = at.reduce((top, each) => ((each[0] - cx) ** 2 + (each[1] - cy) ** 2 < (top[0] - cx) ** 2 + (top[1] - cy) ** 2 ? each : top));
-    return el("text", { svg: true, class: "place", x, y: y + 4, "text-anchor": "middle", text: agentNamed(name).short });
+    const [hx, hy] = placeOf(page.ask.weights), covered = Math.abs(x - hx) < 70 && Math.abs(y - hy) < 20;
+    return el("text", { svg: true, class: "place", x, y: covered ? hy + 30 : y + 4, "text-anchor": "middle", text: agentNamed(name).short });
   });
   fill(page.places, el("g", { svg: true, "clip-path": "url(#inside)" }, ...drawn), ...labels);
 }
