@@ -144,7 +144,7 @@ def test_pairs_are_told_apart_as_compare_tells_them_apart(motley: RunResult, sho
     for question in ("these", "next"):
         for first, second in permutations(range(len(names)), 2):
             found = page.evaluate("([q, a, b]) => pairedOff(page.draws, q, a, b)", [question, first, second])
-            expected = compare(motley.study, names[first], names[second], question)  # type: ignore[arg-type]
+            expected = compare(motley.study, names[first], names[second], question)
             assert found["probability"] == pytest.approx(expected.probability, abs=1e-12)
             for end in ("mean", "low", "high"):
                 assert found[end] == pytest.approx(getattr(expected.difference, end), abs=1e-12)
