@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult
 
+pytestmark = pytest.mark.whole
+
 
 def console(*, is_terminal: bool, width: int = 80) -> Console:
     return Console(force_terminal=is_terminal, width=width, color_system=None, markup=False, highlight=False)

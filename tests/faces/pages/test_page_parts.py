@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult, TrialRecord
 
+pytestmark = pytest.mark.whole
+
 
 def read_draws(data: bytes, shape: dict[str, Any]) -> dict[str, Any]:
     """The arrays again, by the rule that the page reads them by."""
@@ -177,7 +179,6 @@ def test_without_the_library_one_sentence_says_how_to_get_it(
 # ---------------------------------------------------------------------------- pictures
 
 
-@pytest.mark.whole
 def test_pictures_show_the_answer_the_agents_and_the_letters(motley: RunResult) -> None:
     drawn = as_svg(motley)
     text = re.sub(r"<[^>]*>", " ", drawn)
@@ -188,14 +189,12 @@ def test_pictures_show_the_answer_the_agents_and_the_letters(motley: RunResult) 
     assert as_png(motley).startswith(b"\x89PNG")
 
 
-@pytest.mark.whole
 def test_a_run_of_which_nothing_is_measured_has_a_picture(
     make_result: Callable[..., RunResult], trial: Callable[..., Any]
 ) -> None:
     assert "No agent to recommend" in as_svg(make_result([trial(score=None)]))
 
 
-@pytest.mark.whole
 def test_names_in_a_picture_are_text(make_result: Callable[..., RunResult], trial: Callable[..., Any]) -> None:
     result = make_result([trial(agent="<script>x</script>"), trial(agent="b&b")])
     drawn = as_svg(replace(result, run=replace(result.run, notes=())))
