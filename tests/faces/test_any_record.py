@@ -308,7 +308,7 @@ def show(cli: Cli, project: Path) -> Callable[[Odd, bool], None]:
 
 
 QUICK = settings(
-    max_examples=6, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=3, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 FULL = settings(QUICK, max_examples=150)
 

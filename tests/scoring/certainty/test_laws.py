@@ -137,6 +137,7 @@ def expected_widths(tasks: int, repeats: int) -> tuple[float, float, float, floa
     return one, two, three, four
 
 
+@pytest.mark.slow
 def test_the_expected_width_falls_with_every_task_and_nothing_jumps() -> None:
     counts = (1, 2, 3, 4, 6, 19, 20, 21)
     widths = [expected_widths(tasks, 2) for tasks in counts]
