@@ -17,6 +17,8 @@ from flatfield.tasks.ledger import Ledger
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.whole
+
 LOP = (
     "---\nid: oslo\nverify: [{answer: {contains: Oslo}}]\n---\n"
     '# A capital\n\n## Variables\n\nPROMPT: "Which capital?"\n'

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Install = Callable[..., Path]
 
+pytestmark = pytest.mark.whole
+
 TALLY = """
 from flatfield.records import ReportTraits
 

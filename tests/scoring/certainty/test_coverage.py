@@ -8,6 +8,8 @@ import pytest
 from bench.certainty import Setting, Tally, World, permutation, simulate, table_of, trials
 from flatfield.scoring.certainty.posterior import posterior_of
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.mark.parametrize(
     "family", ["probit", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lost", "flat", "even", "graded"))]

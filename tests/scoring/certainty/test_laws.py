@@ -20,6 +20,8 @@ from tests.scoring.certainty.made_up import observations, studied
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+pytestmark = pytest.mark.whole
+
 LAWS = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 SCORES = st.sampled_from([0.0, 0.3, 0.6, 0.94, 1.0])
 
