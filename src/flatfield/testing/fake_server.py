@@ -226,8 +226,8 @@ class FakeServer:
 
     A sequence is played in the order of the requests; a function is given each request and its number from 0.
     `piece_bytes` cuts streams into pieces of that size, anywhere, characters included; `stream` False answers whole;
-    `compress` gzips replies, streamed ones and faults too; `tls`, set before it listens, answers over TLS. A model
-    whose name ends in `absent` is not there. `requests`,
+    `compress` gzips replies, streamed ones and faults too; `tls`, set before it listens, answers over TLS; a model
+    whose name ends in `absent`, set as well, is not there. `requests`,
     `headers` and `violations` hold what came (a request more than the script has replies for is one, too), `asked` the
     short questions with their paths, which the script has no part in; `open_requests` are those being answered now.
     """
@@ -241,7 +241,6 @@ class FakeServer:
         piece_bytes: int | None = None,
         compress: bool = False,
         models: Sequence[str] = ("fake-model",),
-        absent: str = "",
     ) -> None:
         self._wire = wire
         self._script = script
@@ -250,7 +249,7 @@ class FakeServer:
         self._compress = compress
         self.tls: ssl.SSLContext | None = None
         self._models = models
-        self._absent = absent
+        self.absent = ""
         self._sent: list[FakeReply] = []
         self._runner: web.AppRunner | None = None
         self.requests: list[dict[str, Any]] = []
@@ -317,7 +316,7 @@ class FakeServer:
             self.violations.append(problem)
             return web.json_response(self._wire.error(400, problem), status=400)
         model = str(request.match_info.get("model", sent.get("model", "")))
-        if self._absent and model.endswith(self._absent):
+        if self.absent and model.endswith(self.absent):
             missing = Fault(status=beliefs_of(self._wire).unknown_model, message=f"the model {model!r} does not exist")
             return await self._fail(request, missing)
         step = self._script(sent, number) if callable(self._script) else self._script[number]

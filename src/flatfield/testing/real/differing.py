@@ -81,7 +81,9 @@ def of_counts(step: str, real: Look, kit: Look) -> Iterator[Difference]:
     for at, count in sorted(real.counts.items()):
         believed = kit.counts.get(at)
         if believed is not None and believed != count:
-            said = f"the server counts {count:,.10g}, where its other counts, as they are read, make it {believed:,.10g}"
+            said = (
+                f"the server counts {count:,.10g}, where its other counts, as they are read, make it {believed:,.10g}"
+            )
             yield Difference(kind="count", at=at, found=said, step=step)
 
 
@@ -131,7 +133,9 @@ def _missing(real: Mapping[str, Form], kit: Mapping[str, Form]) -> Iterator[Diff
 
 def _is_below(place: str, places: Sequence[str]) -> bool:
     """Whether it is a part of one of them, which is named already."""
-    return any(place.startswith(each if each.endswith(ROOT) else tuple(f"{each}{end}" for end in ".[(")) for each in places)
+    return any(place == each or place.startswith(tuple(f"{each}{end}" for end in ".[(")) for each in places) or any(
+        each.endswith(ROOT) and place.startswith(each) for each in places
+    )
 
 
 def _listed(words: set[str]) -> str:

@@ -14,13 +14,14 @@ from flatfield import __version__, plugins
 from flatfield.agent.destinations import sends
 from flatfield.errors import FlatfieldError, NotFound, NotReady
 from flatfield.http.connecting import is_loopback
-from flatfield.http.secrecy import Scrubber
+from flatfield.http.secrecy import Scrubber, scrubbed
+from flatfield.http.services import place_of
 from flatfield.records import Sent, Usage
 from flatfield.runs.readiness import agent_spec, find_servers
 from flatfield.saying import dollars
 from flatfield.tasks.agents import select_agents
 from flatfield.tasks.roster import as_agent, known_models
-from flatfield.testing.real.differing import Difference
+from flatfield.testing.real.differing import Difference  # noqa: TC001 - msgspec
 from flatfield.testing.real.exercise import CUT_TOKENS, Exercise
 from flatfield.testing.real.forms import skeleton
 from flatfield.testing.real.playing import held, is_trouble, look_of
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 _ACCOUNTS = re.compile(
     r"\b(?:org|organization|proj|project|projects|user|acct|account|accounts|workspace|wrkspc|team|tenant)"
-    r"[-_/][A-Za-z0-9][\w-]{5,}|[\w.+-]+@[\w-]+\.[\w.]+|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"
+    r"[-_/][A-Za-z0-9][\w-]{5,}|[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"
     r"|\b\d{8,}\b|\bft:[\w:.-]+"
 )
 """Organizations, projects, users, mail addresses, ids and long numbers, which name whose account it is."""
@@ -125,6 +126,7 @@ class Purse:
 class LiveExamination:
     """Asks agents one after the other; `vendors` are those that are done, also when it is interrupted.
 
+    `reasons`: why some were not asked, without keys, but with all that the user needs to mend it.
     `answers` is filled by the world's session with the headers of all answers. `tell` hears what is being done.
     """
 
@@ -137,6 +139,7 @@ class LiveExamination:
         self._tell = tell
         self._began = world.outside.clock.utc().isoformat(timespec="seconds")
         self.vendors: list[VendorReport] = []
+        self.reasons: list[str] = []
 
     @property
     def report(self) -> LiveReport:
@@ -171,7 +174,7 @@ class LiveExamination:
         account.heard = exercise.heard
         note = why = ""
         try:
-            account.admit("a look at the model", TINY)
+            self._purse.admit(f"{agent.provider}, a look at the model", self._usd(agent, TINY))
             note = await pool.check(agent)
             account.looked(asked=bool(note))
             await exercise.run()
@@ -188,7 +191,8 @@ class LiveExamination:
         if not heard or heard[0].reply is None:
             return self._not_asked(agent, heard[0].problem if heard else why, account)
         self._tell(f"{agent.provider}: the same to the test kit")
-        differences, notes = (), [note] if note else []
+        differences: tuple[Difference, ...] = ()
+        notes = [note] if note else []
         try:
             differences = await held(agent, heard, self._world.services, self._answers)
         except (NotFound, NotReady) as error:
@@ -203,13 +207,16 @@ class LiveExamination:
             answered_by=tells(next((each.reply.request.answered_by for each in heard if each.reply), "")),
             cost_usd=account.cost_usd,
             steps=tuple(_step(each, account, tells) for each in heard),
-            differences=tuple(structs.replace(each, found=tells(each.found)) for each in differences),
+            differences=tuple(
+                structs.replace(each, at=tells(each.at), found=tells(each.found)) for each in differences
+            ),
             notes=tuple(map(tells, notes)),
-            seen=skeleton(look_of(agent.provider, heard)) if differences else {},
+            seen=_seen(agent, heard, tells) if differences else {},
         )
 
     def _not_asked(self, agent: AgentConfig, why: str, account: _Account | None = None) -> VendorReport:
         tells = self._redaction(agent)
+        self.reasons.append(f"{agent.provider} was not asked: {scrubbed(why, {}, self._world.services.secrets)}")
         return VendorReport(
             provider=agent.provider,
             model=tells(agent.model),
@@ -230,10 +237,15 @@ class LiveExamination:
         return "the vendor's own server" if is_own(url, vendor) else ELSEWHERE
 
     def _url(self, agent: AgentConfig) -> str:
+        """Where its requests go.
+
+        Raises:
+            NotFound: there is no such provider.
+        """
         return sends(agent, self._world.services.environ, pretend=True).url
 
     def _redaction(self, agent: AgentConfig) -> _Redaction:
-        elsewhere = urlsplit(self._url(agent)).netloc if self._place(agent) == ELSEWHERE else ""
+        elsewhere = place_of(self._url(agent)) if self._place(agent) == ELSEWHERE else ""
         return _Redaction(self._world.services.secrets, elsewhere)
 
     def _usd(self, agent: AgentConfig, usage: Usage | None, sent: Sent | None = None) -> float | None:
@@ -309,6 +321,12 @@ class _Redaction:
         text = _HOMES.sub("[home]", text)
         text = _ACCOUNTS.sub("[account]", text)
         return re.sub(rf"\b{re.escape(self._user)}\b", "[user]", text) if self._user else text
+
+
+def _seen(agent: AgentConfig, heard: Sequence[Heard], tells: _Redaction) -> dict[str, dict[str, str]]:
+    """All places and fields of the replies; some servers put a customer's name into one."""
+    places = skeleton(look_of(agent.provider, heard))
+    return {tells(place): {tells(name): types for name, types in fields.items()} for place, fields in places.items()}
 
 
 def _step(heard: Heard, account: _Account, tells: _Redaction) -> StepTold:

@@ -85,8 +85,10 @@ async def _played(
     wire = new_wire(agent.provider)
     script = {each.step: _mirrored(each.reply, beliefs_of(wire)) for each in heard}
     now: list[str] = []
+    server = FakeServer(wire, lambda _request, _number: script[now[-1]], models=(agent.model,))
+    server.absent = SLIP
     with TemporaryDirectory() as folder:
-        async with FakeServer(wire, lambda _request, _number: script[now[-1]], models=(agent.model,), absent=SLIP) as server:
+        async with server:
             calm = RetryPolicy(attempts=1, connect_seconds=10, stall_seconds=60)
             own = replace(
                 services, environ={VARIABLE: KEY}, retry=calm, pressure=None, secrets=Secrets(), cache=Path(folder)
@@ -221,6 +223,9 @@ def _of_headers(heard: Sequence[Heard], beliefs: Beliefs) -> Iterator[Difference
     if not replies:
         return
     there, believed = {name for each in replies for name in each.limit_headers}, set(beliefs.limit_headers)
-    for names, said in ((there - believed, "the kit does not know it"), (believed - there, "the server does not send it")):
+    for names, said in (
+        (there - believed, "the kit does not know it"),
+        (believed - there, "the server does not send it"),
+    ):
         for name in sorted(names):
             yield Difference(kind="header", at=name, found=said)
