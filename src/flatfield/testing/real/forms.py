@@ -20,7 +20,7 @@ ROOT = ":"
 PLAIN, WHOLE, DONE, ERROR = "event", "whole", "[DONE]", "error"
 """The kind of an event that tells none, of a reply in one piece, of the mark that ends some streams, of a refusal."""
 _MARK = re.compile(r"[A-Za-z]+(?=[_-])")
-_PLAIN_NAME = re.compile(r"[A-Za-z_$@][A-Za-z0-9_.$@-]{0,47}")
+_PLAIN_NAME = re.compile(r"[A-Za-z_$@][A-Za-z0-9_.$-]{0,47}")
 _OF_AN_ACCOUNT = re.compile(r"\d{5}")
 
 
@@ -106,13 +106,14 @@ def _events(body: bytes) -> tuple[str, list[Any]]:
         data = [*decoder.feed(body), *decoder.close()]
         named = "server-sent events with names" if re.search(rb"(?m)^event:", body) else "server-sent events"
         return named, [None if each.strip() == DONE.encode() else _decoded(each) for each in data]
-    lines = [line for line in start.split(b"\n") if line.strip()]
-    if len(lines) > 1 and all(isinstance(_decoded(line), dict) for line in lines):
-        return "JSON lines", [_decoded(line) for line in lines]
+    lines = [_decoded(line) for line in start.split(b"\n") if line.strip()]
+    if len(lines) > 1 and all(lines):
+        return "JSON lines", lines
     return WHOLE, [_decoded(body)]
 
 
 def _decoded(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """The value; an empty object for what is no JSON."""
     try:
         return json_text.decoded(data)
     except ValueError:
