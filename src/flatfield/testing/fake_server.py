@@ -61,6 +61,7 @@ class Beliefs(Struct, frozen=True, kw_only=True):
     client wrote: nobody looks into them. `counts`: where a reply's tokens are counted for good, each the beginning of a
     place as `testing.real.forms` writes it. `cut` is the `FakeReply.finish` of a reply that its output cap ended,
     `unknown_model` the status of a request for a model that is not there. `limit_headers`: what a reply says of limits.
+    `optional`: what the kit sends to be strict with us, and servers send at times only; places begin so.
     """
 
     kinds: tuple[str, ...] = ("type",)
@@ -71,6 +72,7 @@ class Beliefs(Struct, frozen=True, kw_only=True):
     cut: str = "length"
     unknown_model: int = 404
     limit_headers: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -17,6 +17,7 @@ from flatfield.records import AgentConfig, Price, Usage
 from flatfield.runs.world import Outside, open_world
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.testing.fake_server import FakeReply, FakeServer, Fault, HostedWire, beliefs_of
+from flatfield.testing.real import playing
 from flatfield.testing.real.examining import LiveExamination, usual_agents
 from flatfield.testing.real.exercise import CUT, FIRST, SLIP, UNKNOWN_CALL, UNKNOWN_MODEL
 from flatfield.testing.wires import new_wire
@@ -351,6 +352,23 @@ async def test_a_server_that_takes_what_the_kit_refuses_is_named(stage: Stage) -
     assert kinds(report) == {"status"}
     assert report.differences[0].step == UNKNOWN_CALL
     assert report.differences[0].found == "the server takes it, the kit refuses it with 400"
+
+
+async def test_a_request_of_ours_that_breaks_the_kits_rules_is_named(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To its own host a vendor's package may send what it sends nowhere else."""
+
+    def strict(provider: str) -> Any:
+        wire: Any = new_wire(provider)
+        wire.violation = lambda *_: "there is no such field"
+        return wire
+
+    monkeypatch.setattr(playing, "new_wire", strict)
+    report = await stage.only()
+    told = {(each.kind, each.at, each.step) for each in report.differences}
+    assert {("status", "request", FIRST), ("status", "answer", FIRST), ("status", "answer", CUT)} <= told
+    assert all("there is no such field" in each.found for each in report.differences if each.step == FIRST)
 
 
 async def test_a_server_that_refuses_what_the_kit_takes_is_named(stage: Stage) -> None:

@@ -84,7 +84,11 @@ def command(
         examination, interrupted = asyncio.run(_ask(project, comma_list(agents, "--agents"), budget))
         _leave(examination, out, as_json=as_json, interrupted=interrupted)
         return
-    if given := [name for name, value in (("--agents", agents), ("--budget-usd", budget_usd), ("--out", out)) if value]:
+    if given := [
+        name
+        for name, value in (("--agents", agents), ("--budget-usd", budget_usd), ("--out", out))
+        if value is not None
+    ]:
         raise FlatfieldError(f"{given[0]} goes with --live, which asks real servers: add --live, or leave it out")
     findings = asyncio.run(_examine(project))
     if as_json:

@@ -28,13 +28,14 @@ class Difference(Struct, frozen=True, kw_only=True):
     step: str = ""
 
 
-def of_forms(real: Look, kit: Look, known: Look) -> Iterator[Difference]:
+def of_forms(real: Look, kit: Look, known: Look, optional: Sequence[str] = ()) -> Iterator[Difference]:
     """Events and fields: what the server has more, what it lacks, and what is of another type.
 
-    `kit` answered the same with the same words; `known` is all that the kit can send at all.
+    `kit` answered the same with the same words; `known` is all that the kit can send at all. What begins as one of
+    `optional` is not missed.
     """
     yield from _more(real.forms, known.forms)
-    yield from _missing(real.forms, kit.forms)
+    yield from (each for each in _missing(real.forms, kit.forms) if not each.at.startswith((*optional, "\0")))
     for place, form in real.forms.items():
         for name, types in form.types.items():
             believed = known.forms[place].types.get(name) if place in known.forms else None
@@ -88,10 +89,10 @@ def of_counts(step: str, real: Look, kit: Look) -> Iterator[Difference]:
 
 
 def in_order(found: Iterable[Difference]) -> tuple[Difference, ...]:
-    """The gravest first, and each once: what several steps show alike is said of the first."""
+    """The gravest first, and each once: what several steps show alike is said of the first, but for refusals."""
     once: dict[tuple[str, ...], Difference] = {}
     for each in found:
-        once.setdefault((each.kind, each.at, each.found), each)
+        once.setdefault((each.kind, each.at, each.found, each.step if each.kind == "status" else ""), each)
     return tuple(sorted(once.values(), key=lambda each: KINDS.index(each.kind)))
 
 

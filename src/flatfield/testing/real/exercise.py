@@ -40,8 +40,8 @@ _LIMITS = re.compile(r"rate-?limit", re.IGNORECASE)
 class Heard(Struct, frozen=True, kw_only=True):
     """What came of one step: a reply, or a problem with its status (None: no answer). `body` is the answer as it came.
 
-    `limit_headers`: names of those that tell of limits, in lower case. `asked` False: no request was made, as
-    flatfield itself found out that there is nothing to ask.
+    `request` and `headers` are what was sent, without keys. `limit_headers`: names of those that tell of limits, in
+    lower case. `asked` False: no request was made, as flatfield itself found out that there is nothing to ask.
     """
 
     step: str
@@ -49,6 +49,8 @@ class Heard(Struct, frozen=True, kw_only=True):
     problem: str = ""
     status: int | None = None
     body: bytes = b""
+    request: bytes = b""
+    headers: dict[str, str] = {}
     media_type: str = ""
     limit_headers: tuple[str, ...] = ()
     asked: bool = True
@@ -78,9 +80,9 @@ class Exercise:
         self.heard: list[Heard] = []
 
     async def run(self) -> None:
-        """All steps; without a reply to the first one, nothing else is asked."""
+        """All steps; where a server does not reply to the first one, it is asked nothing else."""
         said = await self._conversation()
-        if said is None and self.heard and self.heard[0].reply is None:
+        if said is None and self._only is None and self.heard[0].reply is None:
             return
         await self._single(CUT, self._agent, COUNTING, CUT_TOKENS)
         slip = structs.replace(self._agent, model=f"{self._agent.model}{SLIP}")
@@ -134,7 +136,7 @@ class Exercise:
             self.heard.append(self._with_headers(_failed(step, error, wires)))
             return None
         wires += reply.wire
-        self.heard.append(self._with_headers(Heard(step=step, reply=reply, status=200, body=_last_body(wires))))
+        self.heard.append(self._with_headers(_with_last(Heard(step=step, reply=reply, status=200), wires)))
         return reply
 
     def _is_wanted(self, step: str) -> bool:
@@ -174,13 +176,17 @@ def _failed(step: str, error: FlatfieldError, wires: Sequence[Wire]) -> Heard:
     """A step that was refused, with the refusal's body."""
     asked = isinstance(error, ProviderError)
     status = error.status if isinstance(error, ProviderError) else None
-    return Heard(step=step, problem=str(error), status=status, body=_last_body(wires), asked=asked)
+    return _with_last(Heard(step=step, problem=str(error), status=status, asked=asked), wires)
 
 
-def _last_body(wires: Sequence[Wire]) -> bytes:
-    """The body of a conversation's last answer, without keys."""
+def _with_last(heard: Heard, wires: Sequence[Wire]) -> Heard:
+    """With a conversation's last exchange, without keys."""
     try:
         exchanged = list(rebuilt(wires))
     except StoreError:
-        return b""
-    return exchanged[-1].response.encode("utf-8", "surrogatepass") if exchanged else b""
+        exchanged = []
+    if not exchanged:
+        return heard
+    last = exchanged[-1]
+    body, request = (text.encode("utf-8", "surrogatepass") for text in (last.response, last.request))
+    return structs.replace(heard, body=body, request=request, headers=last.headers)

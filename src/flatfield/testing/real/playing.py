@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from flatfield import plugins
+from flatfield import json_text, plugins
 from flatfield.http.retrying import RetryPolicy
 from flatfield.http.secrecy import Secrets
 from flatfield.records import Usage
 from flatfield.testing.fake_server import FakeReply, FakeServer, HostedWire, beliefs_of
 from flatfield.testing.real import differing
 from flatfield.testing.real.differing import Difference
-from flatfield.testing.real.exercise import CUT, SLIP, UNKNOWN_CALL, UNKNOWN_MODEL, Exercise, Heard
+from flatfield.testing.real.exercise import CUT, FIRST, SLIP, UNKNOWN_CALL, UNKNOWN_MODEL, Exercise, Heard
 from flatfield.testing.real.forms import looked_at, looked_at_error, together
 from flatfield.testing.wires import new_wire
 
@@ -47,11 +47,11 @@ async def held(
         NotFound: no fake server speaks the protocol of the agent's provider.
         NotReady: a third party's wire cannot be imported.
     """
-    played, violations = await _played(agent, heard, services, answers)
+    played = await _played(agent, heard, services, answers)
     wire = new_wire(agent.provider)
     pairs = [(one, played[one.step]) for one in heard if one.step in played]
     found = [
-        *_of_requests(violations, heard),
+        *(each for real, _ in pairs for each in _of_request(real, new_wire(agent.provider))),
         *(each for real, kit in pairs for each in _of_step(real, kit, wire)),
         *_of_replies([(real, kit) for real, kit in pairs if real.reply and kit.reply], wire),
         *_of_growth(heard),
@@ -80,8 +80,8 @@ def is_trouble(heard: Heard) -> bool:
 
 async def _played(
     agent: AgentConfig, heard: Sequence[Heard], services: Services, answers: list[Mapping[str, str]]
-) -> tuple[dict[str, Heard], list[str]]:
-    """What the kit's server says to the same steps, by step, and which of our requests break its rules."""
+) -> dict[str, Heard]:
+    """What the kit's server says to the same steps, by step."""
     wire = new_wire(agent.provider)
     script = {each.step: _mirrored(each.reply, beliefs_of(wire)) for each in heard}
     now: list[str] = []
@@ -105,7 +105,7 @@ async def _played(
                 await exercise.run()
             finally:
                 await opened.close()
-            return {each.step: each for each in exercise.heard}, server.violations
+            return {each.step: each for each in exercise.heard}
 
 
 def _mirrored(reply: Reply | None, beliefs: Beliefs) -> FakeReply:
@@ -140,11 +140,13 @@ def _repertoire(wire: VendorWire, beliefs: Beliefs) -> Iterator[Look]:
 # What differs, by what it is seen in.
 
 
-def _of_requests(violations: Sequence[str], heard: Sequence[Heard]) -> Iterator[Difference]:
-    """Requests of ours that the kit refuses, but for the one that is meant to be refused."""
-    meant = sum(each.step == UNKNOWN_CALL for each in heard)
-    for text in violations[: len(violations) - meant]:
-        yield Difference(kind="status", at="request", found=f"the kit refuses what flatfield sends back: {text}")
+def _of_request(real: Heard, wire: VendorWire) -> Iterator[Difference]:
+    """A request that begins a conversation, held to the kit's rules; those that go on were played to it."""
+    if real.step not in {FIRST, CUT, UNKNOWN_MODEL} or not real.request:
+        return
+    if broken := wire.violation(json_text.decoded(real.request), real.headers, ()):
+        said = f"the kit refuses what flatfield sends: {broken}"
+        yield Difference(kind="status", at="request", step=real.step, found=said)
 
 
 def _of_step(real: Heard, kit: Heard, wire: VendorWire) -> Iterator[Difference]:
@@ -173,7 +175,8 @@ def _of_step(real: Heard, kit: Heard, wire: VendorWire) -> Iterator[Difference]:
 
 def _status_told(real: Heard, kit: Heard) -> str:
     if real.reply is not None:
-        return f"the server takes it, the kit refuses it with {kit.status}"
+        why = "" if real.step in {UNKNOWN_CALL, UNKNOWN_MODEL} else f": {kit.problem}"
+        return f"the server takes it, the kit refuses it with {kit.status}{why}"
     if kit.reply is not None:
         return f"the server refuses it with {real.status}, the kit takes it: {real.problem}"
     return f"the server refuses it with {real.status}, the kit with {kit.status}"
@@ -213,7 +216,7 @@ def _of_replies(pairs: Sequence[tuple[Heard, Heard]], wire: VendorWire) -> Itera
     beliefs = beliefs_of(wire)
     real = together(looked_at(one.body, beliefs) for one, _ in pairs)
     kit = together(looked_at(other.body, beliefs) for _, other in pairs)
-    yield from differing.of_forms(real, kit, together((kit, *_repertoire(wire, beliefs))))
+    yield from differing.of_forms(real, kit, together((kit, *_repertoire(wire, beliefs))), beliefs.optional)
     yield from differing.of_ids(real, kit)
 
 

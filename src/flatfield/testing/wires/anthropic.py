@@ -304,6 +304,7 @@ class AnthropicWire:
             for what in ("requests", "tokens", "input-tokens", "output-tokens")
             for part in ("limit", "remaining", "reset")
         ),
+        optional=("content_block_start:content_block(redacted_thinking)",),
     )
 
     def models(self, names: Sequence[str]) -> dict[str, Any]:
