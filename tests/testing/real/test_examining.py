@@ -12,13 +12,14 @@ import pytest
 from msgspec import Struct, structs
 
 from flatfield import plugins
+from flatfield.clock import SystemClock
 from flatfield.http.retrying import RetryPolicy
 from flatfield.records import AgentConfig, Price, Usage
 from flatfield.runs.world import Outside, open_world
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.testing.fake_server import FakeReply, FakeServer, Fault, HostedWire, beliefs_of
 from flatfield.testing.real import playing
-from flatfield.testing.real.examining import LiveExamination, usual_agents
+from flatfield.testing.real.examining import SLOW, LiveExamination, usual_agents
 from flatfield.testing.real.exercise import CUT, FIRST, SLIP, UNKNOWN_CALL, UNKNOWN_MODEL
 from flatfield.testing.wires import new_wire
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
+    from flatfield.testing.clocks import IdleTime
     from flatfield.testing.fake_server import Step, VendorWire
     from flatfield.testing.real.examining import LiveReport, VendorReport
     from flatfield.vendors.base import Provider
@@ -64,6 +66,7 @@ class Stage(Struct, kw_only=True):
     script: Any = None
     environ: dict[str, str] = {}
     prices: Any = None
+    clock: Any = None
     budget_usd: float = 0.05
     stream: bool = True
     told: list[str] = []
@@ -87,7 +90,7 @@ class Stage(Struct, kw_only=True):
         """An examination in a world of its own."""
         answers: list[Mapping[str, str]] = []
         environ = {"PLANTED": KEY, "FLATFIELD_CACHE": str(self.folder), **self.environ}
-        outside = Outside(environ=environ, prices=self.prices or Prices())
+        outside = Outside(environ=environ, prices=self.prices or Prices(), clock=self.clock or SystemClock())
         brief = RetryPolicy(attempts=1)
         async with open_world(outside, retry=brief, heard=answers.append) as world:
             opened = lambda name: world.pool.of(AgentConfig(name="", provider=name))  # noqa: E731
@@ -443,6 +446,18 @@ async def test_a_server_that_is_busy_later_is_asked_in_part(stage: Stage) -> Non
     report = await stage.only()
     assert report.state == "partly"
     assert "429" in report.why
+    assert report.differences == ()
+
+
+async def test_a_reply_that_does_not_end_is_not_held_against_the_kit(stage: Stage, idle_time: IdleTime) -> None:
+    stage.clock = idle_time
+
+    def script(request: Event, number: int) -> Step:
+        return Fault(kind="stall") if number == 1 else model(request, stage.wire)
+
+    stage.script = script
+    report = await stage.only()
+    assert (report.state, report.why) == ("partly", SLOW)
     assert report.differences == ()
 
 

@@ -24,13 +24,14 @@ from flatfield.faces.cli.common import (
 )
 from flatfield.faces.cli.completing import agents as complete_agents
 from flatfield.faces.cli.ending import INTERRUPTED, NOT_MEASURED, interruptible
-from flatfield.faces.cli.trust import access_of
+from flatfield.faces.cli.trust import Trust, access_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flatfield.records import AgentConfig
     from flatfield.runs.readiness import Examined
+    from flatfield.runs.world import Outside
     from flatfield.tasks.project import Project
     from flatfield.testing.real.examining import LiveExamination, LiveReport
 
@@ -68,6 +69,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="With --live: write the report there, as Markdown or JSON.")
     ] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Look at keys, servers, models, sandbox and disk.
@@ -81,7 +83,10 @@ def command(
     if live:
         _refuse_unwritable(out)
         budget = BUDGET_USD if budget_usd is None else budget_usd
-        examination, interrupted = asyncio.run(_ask(project, comma_list(agents, "--agents"), budget))
+        environ = environ_of(project)
+        outside = outside_of(project, environ, access_of(project, environ, everything=trust))
+        named = _named(project, comma_list(agents, "--agents") or ())
+        examination, interrupted = asyncio.run(_ask(outside, named, budget))
         _leave(examination, out, as_json=as_json, interrupted=interrupted)
         return
     if given := [
@@ -119,16 +124,13 @@ async def _examine(project: Project) -> tuple[Examined, ...]:
 # With --live: real servers are asked, and held against the test kit.
 
 
-async def _ask(project: Project, names: tuple[str, ...] | None, budget_usd: float) -> tuple[LiveExamination, bool]:
+async def _ask(outside: Outside, named: tuple[AgentConfig, ...], budget_usd: float) -> tuple[LiveExamination, bool]:
     """What was found, and whether it was interrupted. Ctrl-C ends the request that is under way."""
     from flatfield.http.retrying import RetryPolicy
     from flatfield.runs.world import open_world
     from flatfield.testing.real.examining import LiveExamination, usual_agents
 
     answers: list[Mapping[str, str]] = []
-    environ = environ_of(project)
-    named = _named(project, names) if names else ()
-    outside = outside_of(project, environ, access_of(project, environ))
     patience = RetryPolicy(attempts=2, replies=1, total_wait_seconds=20.0, stall_seconds=90.0)
     async with open_world(outside, retry=patience, heard=answers.append) as world:
         asked = named or await usual_agents(world)

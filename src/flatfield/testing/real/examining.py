@@ -22,7 +22,7 @@ from flatfield.saying import dollars
 from flatfield.tasks.agents import select_agents
 from flatfield.tasks.roster import as_agent, known_models
 from flatfield.testing.real.differing import Difference  # noqa: TC001 - msgspec
-from flatfield.testing.real.exercise import CUT_TOKENS, Exercise
+from flatfield.testing.real.exercise import CUT_TOKENS, TURN_SECONDS, Exercise
 from flatfield.testing.real.forms import skeleton
 from flatfield.testing.real.playing import held, is_trouble, look_of
 from flatfield.vendors.base import is_own
@@ -95,6 +95,7 @@ TINY = Usage(input_tokens=CUT_TOKENS * 4, output_tokens=CUT_TOKENS)
 """What a look at a model takes at most: one question of a few words, where its server does not list it."""
 
 
+SLOW = f"a reply was not whole after {TURN_SECONDS:g} s, or went round in circles"
 ELSEWHERE = "another server"
 
 
@@ -187,7 +188,7 @@ class LiveExamination:
     async def _told(self, agent: AgentConfig, account: _Account, note: str, why: str) -> VendorReport:
         """What came of it: nothing is held against the kit where no reply came at all."""
         heard, tells = account.heard, self._redaction(agent)
-        said = next((each.problem for each in heard if is_trouble(each)), "")
+        said = next((each.problem or SLOW for each in heard if is_trouble(each)), "")
         if not heard or heard[0].reply is None:
             return self._not_asked(agent, heard[0].problem if heard else why, account)
         self._tell(f"{agent.provider}: the same to the test kit")

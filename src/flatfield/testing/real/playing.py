@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 KEY, VARIABLE = "key-of-the-test-kit-0123456789", "TEST_KIT_KEY"
 USUAL = Usage(input_tokens=100, cache_read_tokens=40, output_tokens=10, reasoning_tokens=4)
+_CUT_BY_US = frozenset({"time", "repeats"})
 BUSY = frozenset({408, 409, 429})
 _CALLS = (("look", '{"at": "a"}'), ("look", '{"at": "b"}'))
 _WRITTEN = structs.replace(USUAL, cache_write_tokens=20, cache_write_1h_tokens=10)
@@ -49,7 +50,7 @@ async def held(
     """
     played = await _played(agent, heard, services, answers)
     wire = new_wire(agent.provider)
-    pairs = [(one, played[one.step]) for one in heard if one.step in played]
+    pairs = [(one, played[one.step]) for one in heard if one.step in played and not is_trouble(one)]
     found = [
         *(each for real, _ in pairs for each in _of_request(real, new_wire(agent.provider))),
         *(each for real, kit in pairs for each in _of_step(real, kit, wire)),
@@ -67,8 +68,10 @@ def look_of(provider: str, heard: Sequence[Heard]) -> Look:
 
 
 def is_trouble(heard: Heard) -> bool:
-    """Whether a step failed because the server was busy or not there, which tells nothing of its protocol."""
-    if heard.reply is not None or not heard.asked:
+    """Whether a step failed because the server was busy, not there or slow, which tells nothing of its protocol."""
+    if heard.reply is not None:
+        return heard.reply.finish in _CUT_BY_US
+    if not heard.asked:
         return False
     if heard.status is None or heard.status in BUSY:
         return True
@@ -152,8 +155,6 @@ def _of_request(real: Heard, wire: VendorWire) -> Iterator[Difference]:
 def _of_step(real: Heard, kit: Heard, wire: VendorWire) -> Iterator[Difference]:
     """How one step went: taken or refused, with which status and in which form; its words, counts and stream."""
     beliefs = beliefs_of(wire)
-    if is_trouble(real):
-        return
     if real.reply is None or kit.reply is None:
         if real.status != kit.status:
             yield Difference(kind="status", at="answer", step=real.step, found=_status_told(real, kit))
