@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,6 +18,7 @@ from flatfield.http.retrying import RetryPolicy
 from flatfield.records import AgentConfig, Price, Usage
 from flatfield.runs.world import Outside, open_world
 from flatfield.scoring.prices.pricing import Prices
+from flatfield.tasks.roster import as_agent, known_models
 from flatfield.testing.fake_server import FakeReply, FakeServer, Fault, HostedWire, beliefs_of
 from flatfield.testing.real import playing
 from flatfield.testing.real.examining import SLOW, LiveExamination, usual_agents
@@ -488,6 +490,40 @@ async def test_nothing_is_asked_beyond_the_budget(stage: Stage) -> None:
     stage.budget_usd = 0.001
     report = await stage.report()
     assert (report.vendors[0].state, report.spent_usd) == ("not asked", 0.0)
+
+
+async def test_what_is_broken_off_counts_at_its_most(stage: Stage) -> None:
+    if plugins.traits_of(stage.vendor).is_usually_on_device:
+        return
+    stage.prices = Prices({f"{stage.vendor}:m": Price(input_mtok=1.0, output_mtok=10.0, source="test")})
+    begun = asyncio.Event()
+
+    def script(_request: Event, _number: int) -> Step:
+        begun.set()
+        return Fault(kind="slow_headers")
+
+    server = FakeServer(stage.wire, script, models=("m",))
+    async with server, stage.examination() as (examination, opened):
+        work = asyncio.ensure_future(examination.ask(stage.agent(server, opened), named=True))
+        await begun.wait()
+        work.cancel()
+        await asyncio.wait({work})
+        assert work.cancelled()
+        report = examination.report
+    assert report.vendors == ()
+    assert report.spent_usd == pytest.approx((2000 + 1024 * 10) / 1e6)
+
+
+@pytest.mark.parametrize("vendor", [each.name for each in plugins.all_traits() if each.price_name and each.maker])
+async def test_prices_of_a_vendors_own_server_are_known(vendor: str, tmp_path: Path) -> None:
+    """So that the budget holds where it counts."""
+    stage = Stage(vendor=vendor, folder=tmp_path, wire=new_wire(vendor), told=[], budget_usd=0.0)
+    known = next(as_agent(each) for each in reversed(known_models()) if each.provider == vendor)
+    async with stage.examination() as (examination, _):
+        await examination.ask(known, named=False)
+    (found,) = examination.report.vendors
+    assert found.place == "the vendor's own server"
+    assert "could cost $0.0" in found.why
 
 
 async def test_nobodys_affairs_are_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

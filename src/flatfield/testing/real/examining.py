@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import re
 from pathlib import Path
@@ -127,7 +128,7 @@ class Purse:
 class LiveExamination:
     """Asks agents one after the other; `vendors` are those that are done, also when it is interrupted.
 
-    `reasons`: why some were not asked, without keys, but with all that the user needs to mend it.
+    `reasons`: why some were not asked, or in part, without keys, but with all that the user needs to mend it.
     `answers` is filled by the world's session with the headers of all answers. `tell` hears what is being done.
     """
 
@@ -181,6 +182,9 @@ class LiveExamination:
             await exercise.run()
         except _Stopped as stopped:
             why = str(stopped)
+        except asyncio.CancelledError:
+            account.break_off()
+            raise
         finally:
             account.settle()
         return await self._told(agent, account, note, why)
@@ -199,6 +203,8 @@ class LiveExamination:
         except (NotFound, NotReady) as error:
             notes.append(f"it was held against nothing: {error}")
         notes += _notes(heard)
+        if why or said:
+            self._say_why(f"{agent.provider} was asked in part: {why or said}")
         return VendorReport(
             provider=agent.provider,
             model=tells(agent.model),
@@ -217,7 +223,7 @@ class LiveExamination:
 
     def _not_asked(self, agent: AgentConfig, why: str, account: _Account | None = None) -> VendorReport:
         tells = self._redaction(agent)
-        self.reasons.append(f"{agent.provider} was not asked: {scrubbed(why, {}, self._world.services.secrets)}")
+        self._say_why(f"{agent.provider} was not asked: {why}")
         return VendorReport(
             provider=agent.provider,
             model=tells(agent.model),
@@ -226,6 +232,9 @@ class LiveExamination:
             why=tells(why),
             cost_usd=account.cost_usd if account else 0.0,
         )
+
+    def _say_why(self, text: str) -> None:
+        self.reasons.append(scrubbed(text, {}, self._world.services.secrets))
 
     def _place(self, agent: AgentConfig) -> str:
         """Whose server it is, not where."""
@@ -279,13 +288,20 @@ class _Account:
         """Count what the steps before have cost, then see whether this one fits."""
         self.settle()
         self._tell(f"{self._agent.provider}: {step}")
-        self._most[step] = most
         self._purse.admit(f"{self._agent.provider}, {step}", self._usd(self._agent, most))
+        self._most[step] = most
 
     def looked(self, *, asked: bool) -> None:
         """The server was asked for its models, and, where these did not tell, the model a tiny question."""
         self.looked_usd = self._usd(self._agent, TINY) if asked else 0.0
         self._purse.spent_usd += self.looked_usd or 0.0
+
+    def break_off(self) -> None:
+        """The step that is under way is given up: it may have cost all that it could."""
+        self.settle()
+        for step in self._most.keys() - self.costs.keys():
+            self.costs[step] = cost = self._usd(self._agent, self._most[step])
+            self._purse.spent_usd += cost or 0.0
 
     def settle(self) -> None:
         """Count the steps that were not counted yet."""
