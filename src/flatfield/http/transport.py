@@ -275,11 +275,13 @@ def why(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aiohttp.ClientSession:
+def open_session(
+    clock: Clock, environ: Mapping[str, str] | None = None, heard: Callable[[Mapping[str, str]], None] | None = None
+) -> aiohttp.ClientSession:
     """The session that a run's trials share: lanes limit it, not the session; it marks when a request went out.
 
     `clock` must be the one that the transports on it have. `environ` may name authorities whose certificates are
-    trusted in the place of the system's.
+    trusted in the place of the system's. `heard` is told the headers of every answer, which no record keeps.
 
     Raises:
         NotReady: it names some, and they cannot be read.
@@ -303,6 +305,8 @@ def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aioh
     trace = aiohttp.TraceConfig()
     trace.on_connection_reuseconn.append(reused)
     trace.on_request_chunk_sent.append(sent)
+    if heard is not None:
+        trace.on_request_end.append(partial(_heard, heard))
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=0,
@@ -316,6 +320,15 @@ def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aioh
         max_field_size=HEADER_BYTES,
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+async def _heard(
+    heard: Callable[[Mapping[str, str]], None],
+    _session: aiohttp.ClientSession,
+    _context: SimpleNamespace,
+    params: aiohttp.TraceRequestEndParams,
+) -> None:
+    heard(params.response.headers)
 
 
 def _socket(clock: Clock, address: tuple[Any, ...]) -> socket.socket:

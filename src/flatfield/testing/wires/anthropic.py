@@ -8,6 +8,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from flatfield.testing.fake_server import Beliefs
 from flatfield.testing.wires._sdk import must_be
 
 if TYPE_CHECKING:
@@ -292,6 +293,19 @@ class AnthropicWire:
     too_long = "prompt is too long: 9000 tokens > 8000 maximum"
     arguments_are_text = True
     full_is_length = False
+    beliefs = Beliefs(
+        words=frozenset({"type", "role", "stop_reason"}),
+        ids=frozenset({"id"}),
+        written=frozenset({"input"}),
+        counts=("message_delta:usage", "message_start:message(message).usage.input_tokens"),
+        cut="max_tokens",
+        limit_headers=tuple(
+            f"anthropic-ratelimit-{what}-{part}"
+            for what in ("requests", "tokens", "input-tokens", "output-tokens")
+            for part in ("limit", "remaining", "reset")
+        ),
+        optional=("content_block_start:content_block(redacted_thinking)",),
+    )
 
     def models(self, names: Sequence[str]) -> dict[str, Any]:
         """The list of models, all active; the ids of retired ones begin with "retired-"."""
