@@ -178,7 +178,7 @@ def _odds(first: Side, second: Side, tasks: Sequence[str]) -> tuple[Odds, Odds]:
     """How sure the difference is on these tasks, and on the next one like these."""
     both = _kind(first, second) == "agents"
     names = (first.agents[0], second.agents[0]) if both else ("first", "second")
-    found = _of_one_run(first.field, names, tasks) if both else _of_two_sides(names, (first, second), tasks)
+    found = study_of(first.field, names, tasks) if both else _of_two_sides(names, (first, second), tasks)
     if found is None:  # both were measured on these tasks
         raise NotFound(f"{first.name} and {second.name} have no measured trial")
     this = compare_draws(found, *names, "these")
@@ -189,7 +189,7 @@ def _odds(first: Side, second: Side, tasks: Sequence[str]) -> tuple[Odds, Odds]:
     )
 
 
-def _of_one_run(field: Field, names: tuple[str, str], tasks: Sequence[str]) -> Study | None:
+def study_of(field: Field, names: tuple[str, str], tasks: Sequence[str]) -> Study | None:
     """The posterior of all contenders on these tasks, with a control where it is one of the two."""
     ready = field.study
     if ready is not None and set(ready.table.tasks) == set(tasks) and set(names) <= set(ready.table.agents):
