@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 import shlex
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 from msgspec import Struct, structs
 
 from flatfield import plugins
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.http.secrecy import shown_url
-from flatfield.records import AgentConfig, Variation
+from flatfield.records import AgentConfig, ToolProtocol, Variation
 from flatfield.runs.probing import leaves_open
 from flatfield.scoring.fairness.manifest import refused_settings
 from flatfield.tasks import source
@@ -34,7 +34,7 @@ from flatfield.tasks.agents import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -75,6 +75,27 @@ class Varied(Struct, frozen=True, kw_only=True):
 def factor_names() -> tuple[str, ...]:
     """What can be varied: an agent's settings, and the scaffold around it."""
     return (*(name for name in AgentConfig.__struct_fields__ if name in SETTINGS.keys() - _NO_FACTOR), SCAFFOLD)
+
+
+def factor_values(name: str, roster: Iterable[AgentConfig] = ()) -> tuple[str, ...]:
+    """The values of a factor that can be listed; of most there are none."""
+    if name == SCAFFOLD:
+        scaffolds = [each.name for each in plugins.all_traits() if each.is_scaffold]
+        programs = (f"{each}:{program}" for each in scaffolds for program in _of_vendor(each, "programs", tuple)())
+        return (NANO, *programs, *(agent.name for agent in roster if agent.provider in scaffolds))
+    listed: dict[str, tuple[str, ...]] = {
+        "provider": plugins.names("provider"),
+        "tools": (*plugins.names("tool"), NONE),
+        "on_device": ("true", "false"),
+        "protocol": ("auto", *get_args(ToolProtocol)),
+    }
+    return listed.get(name, ())
+
+
+def _of_vendor(provider: str, name: str, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that a vendor's package may have."""
+    found: Callable[..., Any] = getattr(plugins.load("provider", provider), name, otherwise)
+    return found
 
 
 def parse_factors(given: Sequence[str]) -> tuple[Factor, ...]:
@@ -197,10 +218,8 @@ class _Desk:
         if provider not in plugins.names("provider") or not plugins.traits_of(provider).is_scaffold or not program:
             kinds = " or ".join(f"{each.name}:PROGRAM" for each in plugins.all_traits() if each.is_scaffold)
             raise FlatfieldError(f"write {NANO}, {kinds}, or the name of an agent that is such a one")
-        model_of = getattr(plugins.load("provider", provider), "with_model_of", None)
-        moved = structs.replace(agent, provider=provider, model=program)
-        if model_of is not None:
-            moved = structs.replace(moved, model=model_of(agent, program))
+        model = _of_vendor(provider, "with_model_of", lambda _agent, program: program)(agent, program)
+        moved = structs.replace(agent, provider=provider, model=model)
         usual = AgentConfig(name="", provider="")
         return structs.replace(moved, **{field: getattr(usual, field) for field in refused_settings(moved)})
 

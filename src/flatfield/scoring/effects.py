@@ -54,7 +54,7 @@ ENDS: dict[Stop, CauseKind] = {
 LEAST_TOKENS, MUCH_MORE = 50.0, 1.5
 """So many tokens a trial, and so many times as many as on the other side, are said."""
 LEAST_SHARE, HALF = 0.1, 0.5
-"""What so many of the trials had more than on the other side, and at least half as much as the work differs, is said."""
+"""What so many more of the trials had, and at least half as many as the difference in work, is said."""
 SHORTER = 0.95
 """A conversation only grows: a request with so much less input than the one before it was cut by its server."""
 

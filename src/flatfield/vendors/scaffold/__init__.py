@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig
     from flatfield.vendors.base import Provider
 
-__all__ = ["TRAITS", "create", "refused", "with_model_of"]
+__all__ = ["TRAITS", "create", "programs", "refused", "with_model_of"]
 
 
 def create(services: Services) -> Provider:
@@ -26,6 +26,13 @@ def refused(agent: AgentConfig) -> frozenset[str]:
     from flatfield.vendors.scaffold.delegation import untold
 
     return untold(agent)
+
+
+def programs() -> tuple[str, ...]:
+    """The programs that are known by name."""
+    from flatfield.vendors.scaffold.delegation import scaffold_names
+
+    return scaffold_names()
 
 
 def with_model_of(agent: AgentConfig, program: str) -> str:
