@@ -11,6 +11,7 @@ from flatfield.faces.blocks import Section, Table
 from flatfield.faces.comparisons import points
 from flatfield.faces.wording import UNKNOWN, count, dollars, few, many, seconds, times
 from flatfield.http.secrecy import shown_url
+from flatfield.runs.order import how_often
 from flatfield.runs.varying import DEFAULT
 from flatfield.scoring.effects import FactorEffects, effects_of
 
@@ -101,8 +102,11 @@ def _amounts(effect: Effect) -> Iterator[str]:
         if found is not None and not found.low <= 1.0 <= found.high:
             yield f"{_ratio(found)} {what}"
     pair = effect.comparison
-    if effect.usd is None and pair is not None and pair.first_usd != pair.second_usd:
-        yield f"{dollars(pair.first_usd)} a trial instead of {dollars(pair.second_usd)}"
+    if effect.usd is not None or pair is None or pair.first_usd == pair.second_usd:
+        return
+    unknown = "a cost that nobody knows"
+    one, other = (unknown if usd is None else dollars(usd) for usd in (pair.first_usd, pair.second_usd))
+    yield f"{one} a trial instead of {other}"
 
 
 def _level(effect: Effect) -> str:
@@ -121,7 +125,7 @@ def effect_sentence(effect: Effect) -> str:
     value, was = _value(variation.value), _value(variation.was)
     if pair is None:
         return f"{value} cannot be compared with {was}: {_unmeasured(effect)}"
-    causes = [because(cause, variation) for cause in effect.causes][:SAID_CAUSES]
+    causes = [because(cause, variation) for cause in _said(effect.causes)]
     amounts = list(_amounts(effect))
     if effect.did_otherwise:
         head = _apart(effect)
@@ -135,6 +139,12 @@ def effect_sentence(effect: Effect) -> str:
         said = ", ".join(filter(None, [f"no measurable difference: {span}", _level(effect)]))
         said = "; ".join([said, *(because(cause, variation) for cause in _telling(effect))])
     return f"{said}; {_unmeasured(effect)}" if effect.measured < effect.planned else said
+
+
+def _said(causes: Sequence[Cause]) -> Sequence[Cause]:
+    """The plainest; what took more tokens only where nothing else is known."""
+    plain = [cause for cause in causes if cause.kind not in {"reasoning", "writing"}]
+    return (plain or causes)[:SAID_CAUSES]
 
 
 def _apart(effect: Effect) -> str:
@@ -213,12 +223,11 @@ def sections(result: RunResult) -> tuple[Section, ...]:
 
 
 def _heading(result: RunResult) -> str:
-    run = result.run
-    often = max((run.repeats.get(task.id, 1) for task in run.tasks), default=1)
-    baseline = run.variations[0].baseline
+    run, often = result.run, sorted(set(how_often(result.run).values()))
+    times_each = " to ".join(map(str, dict.fromkeys((often[0], often[-1]))))
     return (
-        f"{baseline} as it is configured, against itself with one setting otherwise, on "
-        f"{many(len(run.tasks), 'task')} × {often}; points are hundredths of the work, intervals hold for these tasks."
+        f"{run.variations[0].baseline} as it is configured, against itself with one setting otherwise, on "
+        f"{many(len(run.tasks), 'task')} × {times_each}; points are hundredths of the work, on these tasks."
     )
 
 
@@ -281,7 +290,7 @@ def _differences(found: Sequence[FactorEffects]) -> Iterator[str]:
         rows = [f"{row.label}: {_cut(row.values, variation)}" for row in effect.differences]
         why = [because(cause, variation) for cause in effect.causes]
         told = f"{few(rows, between='; ')}" if rows else "nothing that was sent or answered"
-        yield f"{variation.factor}={_value(variation.value)}: {'. '.join([told, *why])}"
+        yield f"{variation.factor}={_value(variation.value)}: {'; '.join([told, *why])}"
 
 
 def _cut(values: Mapping[str, str], variation: Variation) -> str:

@@ -195,7 +195,8 @@ class _Desk:
         if own and not made:
             self.problems.append(f"--over {own[0]}: that is what {self._agent.name} has as it is; name another value")
         else:
-            self.notes += [f"{said} is what {self._agent.name} has as it is: no agent of its own" for said in own]
+            told = [said for said in own if said != f"{SCAFFOLD}={NANO}"]
+            self.notes += [f"{said} is what {self._agent.name} has as it is: no agent of its own" for said in told]
 
     def _with(self, name: str, value: str) -> AgentConfig:
         if name == SCAFFOLD:

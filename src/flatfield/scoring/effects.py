@@ -225,8 +225,8 @@ def _causes(worse: _Side, better: _Side, rows: Sequence[ManifestRow], gap: float
     """What speaks for the difference in the work, which is `gap`, the plainest first."""
     if not worse.trials or not better.trials:
         return
-    for side in (worse, better):
-        yield from _other_model(side)
+    yield from _other_model(worse, better)
+    yield from _other_model(better, worse)
     if worse.turns and better.turns and all(row.label in AROUND for row in rows):
         yield Cause(kind="same request", agent=worse.agent)
     yield from _no_calls(worse, better)
@@ -242,10 +242,11 @@ def _causes(worse: _Side, better: _Side, rows: Sequence[ManifestRow], gap: float
     yield from _tokens(worse, better)
 
 
-def _other_model(side: _Side) -> Iterator[Cause]:
+def _other_model(side: _Side, other: _Side) -> Iterator[Cause]:
+    """Another model answered than was asked for, and on this side alone."""
     for asked in side.asked:
         for answered in side.answered:
-            if is_other(asked, answered):
+            if is_other(asked, answered) and all(is_other(answered, there) for there in other.answered):
                 yield Cause(kind="other model", agent=side.agent, names=(asked, answered))
 
 

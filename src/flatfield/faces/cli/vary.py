@@ -206,9 +206,9 @@ def _show(result: RunResult, *, project: Project, full: bool, as_json: bool, sto
     if as_json:
         common.print_json(as_data(result))
     else:
-        screen = open_console()
+        screen, found = open_console(), sections(result)
         wrapped(f"run {result.run.id}: {result.run.evaluation.title}", screen, style="dim")
-        for section in sections(result):
+        for section in found:
             draw(section, screen, full=full)
     path = write_markdown(result, project) if stored else None
     if path is not None and not as_json:

@@ -44,8 +44,8 @@ IGNORED = "its chat template ignores tools, so the model was never told of them"
 OWN_WHY = "an agent that brings its own system prompt or fewer tools: its grades are of model, prompt and tools"
 SCAFFOLD_WHY = "scaffold differs: another loop, other tools, another system prompt; grades are of model and scaffold"
 ORDER = ("context", "model", "prompt")
-AROUND = frozenset({"answered by", "service tier", "warm cache", "on device", "prices", "versions"})
-"""Rows of what is not sent: they come with a reply, or with where and when a trial was done."""
+AROUND = frozenset({"answered by", "service tier", "warm cache", "on device", "prices", "versions", "specialised"})
+"""Rows of what is not sent: of the configuration, of replies, of where and when a trial was done."""
 
 
 def manifest(run: Run, trials: Sequence[TrialRecord]) -> tuple[ManifestRow, ...]:
