@@ -241,11 +241,15 @@ class _Desk:
         return ""
 
     def _is_own(self, agent: AgentConfig) -> bool:
-        left = leaves_open(agent, self._environ), leaves_open(self._agent, self._environ)
-        return fingerprint(agent) == fingerprint(self._agent) and left[0] == left[1]
+        return self._identity(agent) == self._identity(self._agent)
+
+    def _identity(self, agent: AgentConfig) -> tuple[str, bool]:
+        """What tells agents apart; in which words a protocol is left open makes no difference."""
+        is_open = leaves_open(agent, self._environ)
+        return fingerprint(structs.replace(agent, protocol=None) if is_open else agent), is_open
 
     def _take(self, factor: str, value: str, agent: AgentConfig) -> None:
-        if any(fingerprint(agent) == fingerprint(one) and agent.protocol == one.protocol for one in self.agents):
+        if any(self._identity(agent) == self._identity(one) for one in self.agents):
             return  # the same in other words
         name = self._name(f"{self._agent.name}+{factor}:{_label(factor, value)}")
         origin = f"{self._agent.source}, with {factor}={_harmless(factor, value)}"

@@ -55,6 +55,8 @@ LEAST_TOKENS, MUCH_MORE = 50.0, 1.5
 """So many tokens a trial, and so many times as many as on the other side, are said."""
 LEAST_SHARE, HALF = 0.1, 0.5
 """What so many more of the trials had, and at least half as many as the difference in work, is said."""
+UNSEEN = frozenset({"api_key_env", "headers"})
+"""Settings that no record shows: what they name are keys."""
 SHORTER = 0.95
 """A conversation only grows: a request with so much less input than the one before it was cut by its server."""
 
@@ -161,7 +163,11 @@ def _effect(result: RunResult, field: Field, variation: Variation) -> Effect:
         comparison=found,
         seconds=None if study is None else ratio(study, *names, "seconds"),
         usd=None if study is None else ratio(study, *names, "usd"),
-        causes=tuple(_causes(worse, better, rows, abs(found.difference))),
+        causes=tuple(
+            cause
+            for cause in _causes(worse, better, rows, abs(found.difference))
+            if cause.kind != "same request" or variation.factor not in UNSEEN
+        ),
         same_model=not any(is_other(asked, there) for asked in own.asked for there in other.asked),
     )
 

@@ -221,7 +221,10 @@ def _on_new_task(agents: Sequence[str], run: Run) -> str:
     if not varied.keys() & set(agents) or not set(agents) <= varied.keys() | baselines:
         return f"flatfield eval NEW-TASK.md {agents_option(agents)}"
     over = (f"--over {shlex.quote(f'{varied[name].factor}={varied[name].value}')}" for name in agents if name in varied)
-    return " ".join(["flatfield vary", shlex.quote(run.variations[0].baseline), "NEW-TASK.md", *over])
+    baseline = next(agent for agent in run.agents if agent.name == run.variations[0].baseline)
+    typed = f"{baseline.provider}:{baseline.model}@{baseline.base_url}"  # its name has no http:// in it
+    named = typed if baseline.base_url and baseline.name.startswith(f"{baseline.provider}:") else baseline.name
+    return " ".join(["flatfield vary", shlex.quote(named), "NEW-TASK.md", *over])
 
 
 def agents_option(names: Sequence[str]) -> str:
