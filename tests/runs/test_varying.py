@@ -221,6 +221,7 @@ def test_models_are_named_by_the_last_part_of_their_path() -> None:
         ("tools=readfile+write_file", "there is no tool `readfile`; did you mean `read_file`?"),
         ("base_url=127.0.0.1:80", "that is no address; write http://HOST"),
         ("provider=opnai", "there is no provider 'opnai'; did you mean 'openai'?"),
+        ("provider=noop", "noop is a control, which asks no model"),
         ("model=default", "an agent has no model by default"),
         ("headers=a:b", "into flatfield.toml"),
         ("command=a 'b", "cannot be read as a shell's words"),

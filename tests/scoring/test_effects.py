@@ -227,6 +227,9 @@ def test_what_was_not_measured_is_said() -> None:
     nothing = result_of({"base_url": {B: {"failure": Failure(kind="not_ready", message="down")}}})
     assert only(nothing).comparison is None
     assert said(nothing) == "base_url: b:2 cannot be compared with a:1: 0 of 20 trials with b:2 measured."
+    no_baseline = result_of({"base_url": {B: {}}}, {"failure": Failure(kind="not_ready", message="down")})
+    assert "no task was measured with both (20 of 20 trials with b:2 measured)" in said(no_baseline)
+    assert len(sections(no_baseline)[1].tables[0].rows) == 2
 
 
 # ---------------------------------------------------------------------------- why
@@ -241,6 +244,14 @@ def test_a_server_that_ignores_the_tools_is_told() -> None:
     assert "b:2 behind a:1: the server at b:2 ignores the tools (20 trials offered them and no call came" in said(
         result
     )
+
+
+def test_it_is_told_though_the_trials_are_too_few_to_measure_what_it_does() -> None:
+    deaf = {"score": lambda number: float(number > 0), "turns": (turn(text="I cannot read files.", base_url=B),)}
+    result = result_of({"base_url": {B: deaf}})
+    assert not only(result).did_otherwise
+    assert "no measurable difference" in said(result)
+    assert "the server at b:2 ignores the tools" in said(result)
 
 
 def test_the_baselines_own_server_may_be_the_one() -> None:

@@ -27,6 +27,8 @@ TITLE = "What Makes the Difference"
 MANY_COMPARED = 5
 """From so many values on, that some seem to differ by chance alone is said."""
 SAID_CAUSES = 2
+PLAIN = frozenset({"same request", "other model", "tools ignored by template", "tools never called", "calls as text"})
+"""What is no matter of chance, however few the trials are."""
 SHOWN_CHARACTERS = 60
 
 
@@ -124,7 +126,7 @@ def effect_sentence(effect: Effect) -> str:
     variation, pair = effect.variation, effect.comparison
     value, was = _value(variation.value), _value(variation.was)
     if pair is None:
-        return f"{value} cannot be compared with {was}: {_unmeasured(effect)}"
+        return f"{value} cannot be compared with {was}: {_incomparable(effect)}"
     causes = [because(cause, variation) for cause in _said(effect.causes)]
     amounts = list(_amounts(effect))
     if effect.did_otherwise:
@@ -160,11 +162,17 @@ def _apart(effect: Effect) -> str:
 
 def _telling(effect: Effect) -> Iterator[Cause]:
     """What is to be said although nothing differs that could be measured."""
-    yield from (cause for cause in effect.causes if cause.kind in {"same request", "other model"})
+    yield from (cause for cause in effect.causes if cause.kind in PLAIN)
 
 
 def _unmeasured(effect: Effect) -> str:
     return f"{effect.measured} of {many(effect.planned, 'trial')} with {_value(effect.variation.value)} measured"
+
+
+def _incomparable(effect: Effect) -> str:
+    if effect.measured:
+        return f"no task was measured with both ({_unmeasured(effect)})"
+    return _unmeasured(effect)
 
 
 def sentence(found: FactorEffects) -> str:
@@ -176,7 +184,7 @@ def sentence(found: FactorEffects) -> str:
 def _short(effect: Effect) -> str:
     value, pair = _value(effect.variation.value), effect.comparison
     if pair is None:
-        return f"{value}: {_unmeasured(effect)}"
+        return f"{value}: {_incomparable(effect)}"
     span = _between(pair.these.low, pair.these.high)
     work = (
         f"{points(pair.difference)} points ({span})"
@@ -289,7 +297,8 @@ def _differences(found: Sequence[FactorEffects]) -> Iterator[str]:
         variation = effect.variation
         rows = [f"{row.label}: {_cut(row.values, variation)}" for row in effect.differences]
         why = [because(cause, variation) for cause in effect.causes]
-        told = f"{few(rows, between='; ')}" if rows else "nothing that was sent or answered"
+        nothing = "not both were measured" if effect.comparison is None else "nothing that was sent or answered"
+        told = few(rows, between="; ") or nothing
         yield f"{variation.factor}={_value(variation.value)}: {'; '.join([told, *why])}"
 
 

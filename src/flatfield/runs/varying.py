@@ -229,6 +229,8 @@ class _Desk:
         traits = plugins.traits_or_usual(agent.provider)
         if name == SCAFFOLD or getattr(agent, name) == getattr(self._agent, name):
             return ""
+        if traits.is_control:
+            return f"{agent.provider} is a control, which asks no model"
         if name in refused_settings(agent):
             return f"{agent.model or agent.name}, as {agent.provider} serves it, does not take {name}"
         if name == "context_tokens" and not traits.sizes_context:
