@@ -234,3 +234,20 @@ def test_a_run_of_another_kind_has_nothing_to_read_again(cli: Cli) -> None:
     assert done.returncode == 2
     assert "tries no setting otherwise: start one with flatfield vary AGENT --over" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_key_goes_to_no_other_host_unasked(
+    cli: Cli, tasks: Path, project: Path, good: FakeChat, deaf: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project's file names the variable: where its value goes is the user's to say, on the command line too."""
+    config = f'[agents.mine]\nprovider = "openai-chat"\nmodel = "m"\nbase_url = "{good.base_url}"\n'
+    (project / "flatfield.toml").write_text(f'{config}api_key_env = "HOUSE_KEY"\n')
+    monkeypatch.setenv("HOUSE_KEY", "s3cret")
+    over = ("vary", "mine", str(tasks), "--over", f"base_url={deaf.base_url}")
+    done = cli(*over)
+    assert done.returncode == 2
+    assert "HOUSE_KEY goes to" in done.stderr
+    assert (good.requests, deaf.requests) == ([], [])
+    assert cli(*over, "--trust").returncode == 0
+    assert {headers["Authorization"] for headers in deaf.headers} == {"Bearer s3cret"}
+    assert "s3cret" not in cli("vary", "--of", "last", "--json").stdout
