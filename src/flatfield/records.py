@@ -884,6 +884,19 @@ class Probed(Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class Variation(Struct, frozen=True, kw_only=True):
+    """An agent of a run that is another one of it, the `baseline`, with one setting otherwise.
+
+    `factor`: the setting's name; `value`: what it is, and `was` what the baseline has, as users write them.
+    """
+
+    agent: str
+    baseline: str
+    factor: str
+    value: str
+    was: str = ""
+
+
 class Round(Struct, frozen=True, kw_only=True):
     """A round of `--until-sure`: how many trials it added, and the pairs of agents that were not told apart before.
 
@@ -906,6 +919,7 @@ class Run(Struct, frozen=True, kw_only=True):
     `added`: by task and agent, the repeats that came to those of its plan because its order was not settled; `rounds`
     are those that brought them, and `rounds_ended` what was known when they last ended, in words that are notes too.
     `probed`: by agent, how its tool protocol was found out, where it was.
+    `variations`: where it asks which setting makes the difference, which of its agents is which variation of one.
     `imported`: not measured here; `origin` then says what its figures are, to be read after "imported from".
     """
 
@@ -932,6 +946,7 @@ class Run(Struct, frozen=True, kw_only=True):
     rounds: tuple[Round, ...] = ()
     rounds_ended: tuple[str, ...] = ()
     probed: dict[str, Probed] = field(default_factory=dict)
+    variations: tuple[Variation, ...] = ()
 
     def added_to(self, task: str, agent: str) -> int:
         """How many repeats came to the plan's for one agent on one task."""

@@ -184,7 +184,7 @@ def _odds(first: Side, second: Side, tasks: Sequence[str], shared: Study | None)
     """How sure the difference is on these tasks, and on the next one like these."""
     if _kind(first, second) == "agents":
         names = first.agents[0], second.agents[0]
-        found = _of_one_run(first.field, names, tasks)
+        found = study_of(first.field, names, tasks)
     else:
         names = first.label, second.label
         found = shared or _of_sides((first, second), tasks)
@@ -198,7 +198,7 @@ def _odds(first: Side, second: Side, tasks: Sequence[str], shared: Study | None)
     )
 
 
-def _of_one_run(field: Field, names: tuple[str, str], tasks: Sequence[str]) -> Study | None:
+def study_of(field: Field, names: tuple[str, str], tasks: Sequence[str]) -> Study | None:
     """The posterior of all contenders on these tasks, with a control where it is one of the two."""
     ready = field.study
     if ready is not None and set(ready.table.tasks) == set(tasks) and set(names) <= set(ready.table.agents):

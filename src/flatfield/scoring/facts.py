@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ from flatfield.scoring.standing import known as known_parts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flatfield.records import AgentConfig, Preferences, RunResult, Scorecard, TrialRecord, Weights
+    from flatfield.records import AgentConfig, Preferences, Run, RunResult, Scorecard, TrialRecord, Weights
     from flatfield.scoring.certainty.study import Study
     from flatfield.scoring.certainty.values import Certainty, Purchase
 
@@ -205,12 +206,25 @@ def _command(one: Purchase, result: RunResult) -> str:
     if one.kind == "missing":
         return f"flatfield eval --resume {run.id}"
     if one.kind == "tasks":
-        return f"flatfield eval NEW-TASK.md {agents_option(one.agents)}"
+        return _on_new_task(one.agents, run)
     now = planned(result, one.agents)
     if not now:
         return f"flatfield eval --extend {run.id} {agents_option(one.agents)}"
     repeats = now + one.each
     return f"flatfield eval --resume {run.id} --repeats {repeats} {agents_option(one.agents)}"
+
+
+def _on_new_task(agents: Sequence[str], run: Run) -> str:
+    """The same agents on another task; variations are configured nowhere, so they are made again."""
+    varied = {one.agent: one for one in run.variations}
+    baselines = {one.baseline for one in run.variations}
+    if not varied.keys() & set(agents) or not set(agents) <= varied.keys() | baselines:
+        return f"flatfield eval NEW-TASK.md {agents_option(agents)}"
+    over = (f"--over {shlex.quote(f'{varied[name].factor}={varied[name].value}')}" for name in agents if name in varied)
+    baseline = next(agent for agent in run.agents if agent.name == run.variations[0].baseline)
+    typed = f"{baseline.provider}:{baseline.model}@{baseline.base_url}"  # its name has no http:// in it
+    named = typed if baseline.base_url and baseline.name.startswith(f"{baseline.provider}:") else baseline.name
+    return " ".join(["flatfield vary", shlex.quote(named), "NEW-TASK.md", *over])
 
 
 def agents_option(names: Sequence[str]) -> str:

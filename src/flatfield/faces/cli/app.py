@@ -30,6 +30,7 @@ from flatfield.faces.cli import (
     stored,
     tasks,
     trust,
+    vary,
 )
 from flatfield.faces.cli.common import NamingCommand, settings
 from flatfield.faces.cli.common import examples as shown
@@ -99,6 +100,7 @@ def top(
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.command)
 app.command("plan", epilog=plan.EPILOG)(plan.command)
 app.command("run", epilog=run.EPILOG)(run.command)
+app.command("vary", epilog=vary.EPILOG)(vary.command)
 app.command("regrade", epilog=regrade.EPILOG)(regrade.command)
 app.command("report", epilog=report.EPILOG, cls=NamingCommand)(report.command)
 app.command("pick", epilog=pick.EPILOG)(pick.command)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flatfield.faces.cli import common
-from flatfield.faces.cli.run_options import Agents, Files, Judge, Seed, asked_run
+from flatfield.faces.cli.run_options import Agents, Files, Jobs, Judge, Repeats, Seed, asked_run
 from flatfield.faces.cli.trust import Trust, access_of
 from flatfield.faces.storing import store_of
 
@@ -24,8 +24,8 @@ def command(
     context: typer.Context,
     files: Files = None,
     agents: Agents = None,
-    repeats: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials per agent and task.")] = None,
-    jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at once (8 if not given).")] = None,
+    repeats: Repeats = None,
+    jobs: Jobs = None,
     seed: Seed = None,
     judge: Judge = None,
     budget_usd: Annotated[

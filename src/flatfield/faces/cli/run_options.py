@@ -40,6 +40,8 @@ Agents = Annotated[
     ),
 ]
 LISTS = frozenset({"--agents", "--judge"})
+Repeats = Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials per agent and task.")]
+Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at once (8 if not given).")]
 Seed = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Makes generated tasks and shuffles trials (else 0).")
 ]

@@ -12,6 +12,7 @@ from flatfield.faces.reports._manifest import manifest_section
 from flatfield.faces.reports._metrics import long_chain, metrics, reliability, tasks_apart
 from flatfield.faces.reports._ranking import full_ranking, grades, letters, places, skills, targets
 from flatfield.faces.reports._responses import responses
+from flatfield.faces.varied import verdicts
 from flatfield.faces.wording import many
 from flatfield.scoring.comparing import asked_for
 
@@ -68,6 +69,7 @@ def _judging(result: RunResult) -> Iterator[str]:
 def whole(result: RunResult) -> tuple[Section, ...]:
     """Everything, in the order of the original project's response format."""
     return (
+        *verdicts(result),
         responses(result),
         grades(result),
         letters(result),
@@ -105,4 +107,5 @@ def compact(result: RunResult) -> tuple[Section, ...]:
         letters(result, brief=True),
         *comparisons(result, brief=True),
         full_ranking(result),
+        *verdicts(result),
     )

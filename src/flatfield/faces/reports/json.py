@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flatfield.faces.comparisons import sentence
+from flatfield.faces.varied import as_data
 from flatfield.faces.wording import json_of
 from flatfield.records import ReportTraits
 from flatfield.scoring.chain import chain_of, chains, is_scaffolds, passing
@@ -52,6 +53,7 @@ def render(result: RunResult) -> str:
         "verdicts_set_aside": result.set_aside,
         "judges": trust(result),
         "comparisons": [_compared(each) for each in (*asked_for(result), *result.earlier)],
+        "variations": as_data(result)["factors"] if run.variations else [],
         "passing": passing(result),
         "chains": chains(result),
         "published": compare_published(result),

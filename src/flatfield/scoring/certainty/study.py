@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
@@ -220,6 +220,24 @@ def compare(
 
     names = found.posterior.agents
     return paired(found.posterior, names.index(first), names.index(second), question, measure)
+
+
+def ratio(found: Study, first: str, second: str, measure: Literal["seconds", "usd"]) -> Estimate | None:
+    """How many times as much a trial of the first typically takes as one of the second, on these tasks.
+
+    None where one of them costs nothing, or nobody knows what it costs.
+    """
+    import numpy as np
+
+    from flatfield.scoring.certainty.choice import estimate
+
+    means, table = found.posterior.these, found.table
+    draws, known = (means.seconds, table.log_seconds) if measure == "seconds" else (means.usd, table.log_usd)
+    sides = [found.posterior.agents.index(name) for name in (first, second)]
+    if draws is None or not all(known.count[side].any() for side in sides) or not (draws[:, sides] > 0.0).all():
+        return None
+    logs = estimate(np.log(draws[:, sides[0]]) - np.log(draws[:, sides[1]]))
+    return Estimate(mean=math.exp(logs.mean), low=math.exp(logs.low), high=math.exp(logs.high))
 
 
 def cells(found: Study) -> dict[tuple[str, str], Levels]:

@@ -44,6 +44,8 @@ IGNORED = "its chat template ignores tools, so the model was never told of them"
 OWN_WHY = "an agent that brings its own system prompt or fewer tools: its grades are of model, prompt and tools"
 SCAFFOLD_WHY = "scaffold differs: another loop, other tools, another system prompt; grades are of model and scaffold"
 ORDER = ("context", "model", "prompt")
+AROUND = frozenset({"answered by", "service tier", "warm cache", "on device", "prices", "versions", "specialised"})
+"""Rows of what is not sent: of the configuration, of replies, of where and when a trial was done."""
 
 
 def manifest(run: Run, trials: Sequence[TrialRecord]) -> tuple[ManifestRow, ...]:
@@ -227,15 +229,17 @@ USUAL_EFFORT = "low"
 
 def accepts_temperature(agent: AgentConfig) -> bool:
     """Whether a temperature would be sent; of vendors that do not say what they refuse: yes."""
-    return "temperature" not in _refused(replace(agent, temperature=agent.temperature or ANY_TEMPERATURE))
+    return "temperature" not in refused_settings(replace(agent, temperature=agent.temperature or ANY_TEMPERATURE))
 
 
 def accepts_effort(agent: AgentConfig) -> bool:
     """Whether a reasoning effort would be sent; of vendors that do not say what they refuse: yes."""
-    return "reasoning_effort" not in _refused(replace(agent, reasoning_effort=agent.reasoning_effort or USUAL_EFFORT))
+    return "reasoning_effort" not in refused_settings(
+        replace(agent, reasoning_effort=agent.reasoning_effort or USUAL_EFFORT)
+    )
 
 
-def _refused(agent: AgentConfig) -> frozenset[str]:
+def refused_settings(agent: AgentConfig) -> frozenset[str]:
     """The settings of an agent that are not sent, as its vendor's function `refused` says, and its traits."""
     refused = getattr(plugins.vendor_if_there(agent.provider), "refused", None)
     told: frozenset[str] = refused(agent) if refused is not None else frozenset()
