@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.machine import memory
-from flatfield.machine.memory import Memory
+from flatfield.machine.hardware import Memory
 from flatfield.machine.models import places, pulling
 
 if TYPE_CHECKING:

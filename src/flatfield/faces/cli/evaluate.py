@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.faces.cli.carry_out import CarriedOut
-    from flatfield.records import AgentConfig, Evaluation, Run, RunResult
+    from flatfield.records import AgentConfig, Run, RunResult
     from flatfield.runs.order import Chosen
     from flatfield.runs.store.store import Store
     from flatfield.tasks.access import Access
@@ -121,7 +121,7 @@ def command(
 ) -> None:
     """Run agents on tasks and grade what each one did."""
     from flatfield.faces.cli.carry_out import CarriedOut
-    from flatfield.runs.order import Chosen, ungradable
+    from flatfield.runs.order import Chosen, judges_of, ungradable
 
     project = common.settings(context).project()
     wanted = common.preferences(project, for_, weights=common.parse_weights(weights))
@@ -149,7 +149,7 @@ def command(
     elif resume is not None:
         run, only = _resumed(store, resume, files or [], chosen, project, access)
     else:
-        run = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
+        run = asked_run(files or [], project, access, chosen, common.settings(context).arguments).run
     if resume is None and not ungraded and (mistakes := ungradable(run)):
         raise InvalidFiles(mistakes)
     if strict_fair:
@@ -163,8 +163,9 @@ def command(
         until_sure=most,
         preferences=wanted,
     )
-    named_by = "" if chosen.judge is not None else str(project.folder) if resume or extend else run.evaluation.path
-    judges = _judges(run.evaluation, project, named_by)
+    goes_on = resume is not None or extend is not None
+    stored = project.folder if goes_on and chosen.judge is None else None
+    judges = judges_of(run, project.roster, stored=stored)
     _warn_of_judge(run, judges)
     asyncio.run(_carried_out(run, store, replace(how, judges=judges), HeardVoice(speak, speak_to), as_json=as_json))
 
@@ -225,21 +226,12 @@ def _resumed(
     run = of_its_store(run, project.folder, project.roster)
     access.allow(foreign(run, project.folder))
     only = tuple(agent.name for agent in select_agents(chosen.agents, run.agents)) if chosen.agents else ()
-    run = _given_anew(run, structs.replace(chosen, agents=None, repeats=None))
+    run = structs.replace(chosen, agents=None, repeats=None).anew(run)
     if chosen.repeats is not None:
         run = with_repeats(run, chosen.repeats, only)
     left = remaining(run, store.rows(run.id), only)
     common.note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
     return run, only
-
-
-def _given_anew(run: Run, chosen: Chosen) -> Run:
-    """The run with what a later sitting is told: in place of what it was told before; whom budgets ignore adds up."""
-    from msgspec import structs
-
-    evaluation = chosen.instead(run.evaluation)
-    ignores = tuple(dict.fromkeys((*run.evaluation.budget_ignores, *evaluation.budget_ignores)))
-    return structs.replace(run, evaluation=structs.replace(evaluation, budget_ignores=ignores))
 
 
 def _extended(
@@ -265,7 +257,7 @@ def _extended(
     stored = of_its_store(before.run, project.folder, project.roster)
     access.allow(foreign(stored, project.folder))
     run = extended(unchanged(stored, access), added, before.grading.anchors)
-    run = _given_anew(run, structs.replace(chosen, agents=None))
+    run = structs.replace(chosen, agents=None).anew(run)
     only = tuple(agent.name for agent in added)
     left = remaining(run, store.rows(run.id), only)
     common.note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")
@@ -298,15 +290,6 @@ def _refuse_unfair(run: Run) -> None:
     found = avoidable_differences([as_configured(agent, run) for agent in run.agents if agent.name not in controls])
     if found:
         raise FlatfieldError("\n  ".join(("--strict-fair: agents differ where they need not:", *found)))
-
-
-def _judges(evaluation: Evaluation, project: Project, named_by: str) -> tuple[AgentConfig, ...]:
-    from flatfield.tasks.access import folder_of
-    from flatfield.tasks.agents import select_agents
-
-    if not evaluation.judge:
-        return ()
-    return select_agents(evaluation.judge, project.roster, folder_of(named_by))
 
 
 def _warn_of_judge(run: Run, judges: tuple[AgentConfig, ...]) -> None:

@@ -145,7 +145,7 @@ def list_(context: typer.Context, full: Full = False, as_json: AsJson = False) -
 def _show_local(entries: Sequence[ModelEntry], *, full: bool) -> None:
     from flatfield.faces.blocks import Table
     from flatfield.faces.drawing import open_console, wrapped
-    from flatfield.machine.memory import machine_memory
+    from flatfield.machine.hardware import machine_memory
 
     columns = ("name", "licence", "size", "memory", "fits", "here")
     rows = tuple(map(_row, entries))
