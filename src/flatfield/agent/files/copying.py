@@ -8,7 +8,6 @@ import posixpath
 import re
 import secrets
 import stat
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from msgspec import Struct, field
 from flatfield import plugins
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.openat import discard
-from flatfield.children.starting import with_mark
+from flatfield.children.running import Start, blocking, run_process
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.machine.sandbox.interpreter import LIMIT_BYTES, LIMIT_FILES
 from flatfield.tasks.access import is_broad
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 
 GIT_SECONDS = 120
+GIT_BYTES = 256 * 1024**2
 KEPT_VARIABLES = re.compile(
     r"PATH|HOME|XDG_CONFIG_HOME|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|PARAMETERS|COUNT|(KEY|VALUE)_\d+)"
 )
@@ -142,26 +142,21 @@ def _unread(error: OSError) -> None:
 def _git(folder: Path, *options: str) -> tuple[str, ...] | None:
     kept = {name: value for name, value in os.environ.items() if KEPT_VARIABLES.fullmatch(name)}
     command = ("git", *HARMLESS, "ls-files", *options, "--exclude-standard", "-z")
+    start = Start(cwd=folder, environ={**kept, **CLOSED})
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=with_mark({**kept, **CLOSED}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=GIT_SECONDS,
-            check=False,
-        )
+        done = blocking(run_process(command, start, seconds=GIT_SECONDS, output_bytes=GIT_BYTES))
     except FileNotFoundError:
         return None
-    except subprocess.TimeoutExpired:
-        raise FlatfieldError(f"git took more than {GIT_SECONDS} s to list {folder}; name a smaller folder") from None
-    if done.returncode != 0:
-        said = " ".join(done.stderr.decode(errors="replace").split())
+    if done.exit_code is None:
+        raise FlatfieldError(f"git took more than {GIT_SECONDS} s to list {folder}; name a smaller folder")
+    if done.exit_code != 0:
+        said = " ".join(done.complained.split())
         if "not a git repository" in said:  # something else is called .git
             return None
         raise FlatfieldError(f"git cannot list {folder} ({said}); do what git says, or give the LOP a `workspace:`")
-    return tuple(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
+    if done.whole is None:
+        raise FlatfieldError(f"git lists more names than anybody copies in {folder}; name a smaller folder")
+    return tuple(os.fsdecode(name) for name in done.whole.split(b"\0") if name)
 
 
 # Tells which files would give a plain LOP's answers away, so that no workspace gets them.
