@@ -156,6 +156,11 @@ class Task(Struct, frozen=True, kw_only=True):
     seed: int | None = None
 
 
+SHIPPED = "shipped"
+TYPED = "command line"
+"""What an agent's `source` says where it was read in no file: flatfield brings it along, or the user typed it."""
+
+
 class AgentConfig(Struct, frozen=True, kw_only=True):
     """A named configuration of a model; the scaffold around it is the same for all.
 
@@ -187,6 +192,16 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     description: str = ""
     source: str = ""
     folder: str = ""
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether flatfield brings it along."""
+        return self.source == SHIPPED
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether it was named on the spot, by what it is made of: it stands in no file."""
+        return self.source in {"", TYPED}
 
 
 class Price(Struct, frozen=True, kw_only=True):
