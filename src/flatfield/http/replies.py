@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from flatfield.errors import ProviderError
-from flatfield.http.arrivals import arrived, descriptor_of
+from flatfield.http.arrivals import descriptor_of
 from flatfield.http.secrecy import shown_url
 from flatfield.http.tape import FAILED_BYTES, SLACK_BYTES
 from flatfield.json_text import halves_marked, shallow
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flatfield.clock import Clock
+    from flatfield.http.arrivals import Arrivals
     from flatfield.records import Usage
 
 
@@ -247,10 +248,11 @@ class Marks:
     `is_over`: nothing more is read; `finished`: when the reply last grew, by the loop's clock, once it was complete.
     `is_reused`: an older connection was taken, which its server may have closed. `pieces`: at how many moments the
     model's text grew, the last of which was at `grew`. `received`: the body as it came, as far as it was read; `status`
-    and `headers` are the answer's, once there is one.
+    and `headers` are the answer's, once there is one. `arrivals` knows when the bytes of its session's replies came in.
     """
 
     __slots__ = (
+        "arrivals",
         "events_left",
         "finished",
         "first",
@@ -273,6 +275,7 @@ class Marks:
         self.events_left = math.inf if output_tokens is None else EVENTS_PER_TOKEN * output_tokens + FREE_EVENTS
         self.output_tokens = output_tokens
         self.received = bytearray()
+        self.arrivals: Arrivals | None = None
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
         self.sent = self.last = now
@@ -322,7 +325,7 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
     most_bytes = max(MAX_REPLY_BYTES, BYTES_OF_A_TOKEN * (marks.output_tokens or 0))
     while chunk and not marks.is_over:
         last, letters, complete = marks.last, reader.letters, reader.complete
-        marks.last = max(last, arrived(descriptor, clock.now()))
+        marks.last = max(last, clock.now() if marks.arrivals is None else marks.arrivals.last(descriptor))
         marks.received += chunk
         if len(marks.received) > most_bytes:
             return "size"

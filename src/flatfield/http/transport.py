@@ -13,7 +13,7 @@ import aiohttp
 from msgspec import Struct
 
 from flatfield.errors import Interrupted, ProviderError
-from flatfield.http.arrivals import TimedSocket
+from flatfield.http.arrivals import Arrivals
 from flatfield.http.connecting import distrust, refused_by_proxy, trusted
 from flatfield.http.replies import RETRIED, Marks, PassingFailure, Reader, read, refusal
 from flatfield.http.retrying import Attempts, RetryPolicy
@@ -285,12 +285,14 @@ def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aioh
         NotReady: it names some, and they cannot be read.
     """
     authorities = trusted(environ or {})
+    arrivals = Arrivals(clock)
 
     async def sent(
         _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestChunkSentParams
     ) -> None:
         marks = context.trace_request_ctx
         if isinstance(marks, Marks):
+            marks.arrivals = arrivals
             marks.piece_sent(clock.now())
 
     async def reused(
@@ -307,7 +309,7 @@ def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aioh
         connector=aiohttp.TCPConnector(
             limit=0,
             limit_per_host=0,
-            socket_factory=partial(_socket, clock),
+            socket_factory=partial(_socket, arrivals),
             ssl=True if authorities is None else authorities,
         ),
         trace_configs=[trace],
@@ -318,10 +320,10 @@ def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aioh
     )
 
 
-def _socket(clock: Clock, address: tuple[Any, ...]) -> socket.socket:
+def _socket(arrivals: Arrivals, address: tuple[Any, ...]) -> socket.socket:
     """A socket that notes when its bytes come in, and when its peer is gone: silence alone is no lost connection."""
     family, kind, protocol = address[:3]
-    made = TimedSocket(family, kind, protocol).told(clock)
+    made = arrivals.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in KEEP_ALIVE.items():
         if hasattr(socket, name):
