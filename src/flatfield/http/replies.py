@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from flatfield.records import Usage
 
 
-# Streams of events, decoded from chunks that may be cut anywhere: newline-delimited JSON and server-sent events.
-
-
 # Newline-delimited JSON, decoded from chunks that may be cut anywhere.
 
 
@@ -124,9 +121,6 @@ class EventDecoder:
         return bool(self._begun) and self._begun[-1].endswith(b"\r")
 
 
-# Reads one HTTP reply into a vendor's reader, and says what a refusal means: to be tried again, or final.
-
-
 # Tells when a model says the same again and again, as small ones do until their output cap.
 
 
@@ -166,6 +160,9 @@ def is_repetition(text: str) -> bool:
     before = end.rfind(end[-_NEEDLE_CHARACTERS:], 0, len(end) - 1)
     period = len(end) - _NEEDLE_CHARACTERS - before
     return before >= 0 and period <= LONGEST_UNIT_CHARACTERS and end[period:] == end[:-period]
+
+
+# ---------------------------------------------------------------------------- one reply, and what a refusal means
 
 
 RETRIED = frozenset({408, 409, 429})

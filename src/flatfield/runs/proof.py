@@ -286,9 +286,6 @@ def _shown(score: float | None) -> str:
     return "nothing" if score is None else f"{score:.4g}"
 
 
-# Proves tasks: plays the solution, agents that do no work, and sabotages, and says what that shows.
-
-
 # Agents that do no work: what a task gives away to them, it gives away to everybody.
 
 
@@ -451,7 +448,7 @@ async def _sandbox(tasks: Sequence[Task]) -> tuple[Sandbox | None, str]:
         return None, str(error)
 
 
-# Proves tasks: plays the solution, agents that do no work, and sabotages, and says what that shows.
+# ---------------------------------------------------------------------------- the proof
 
 
 DEEP_RUNS = 5

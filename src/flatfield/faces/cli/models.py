@@ -110,7 +110,7 @@ def _short(tokens: int) -> str:
     return f"{tokens / 1_000_000:.3g}M" if tokens >= 1_000_000 else f"{tokens / 1000:.3g}k"
 
 
-# `flatfield models`: models that are known, and on-device ones, fetched and checked.
+# ---------------------------------------------------------------------------- the commands
 
 
 app = typer.Typer(

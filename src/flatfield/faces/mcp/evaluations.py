@@ -185,7 +185,7 @@ def _can_ask(context: Context[Any, Any]) -> bool:
     return offered is not None and (offered.form is not None or offered.url is None)
 
 
-# Starts evaluations in processes of their own, so that they go on when the client leaves; watches and ends them.
+# ---------------------------------------------------------------------------- start, watch and end
 
 
 START_SECONDS = 20.0

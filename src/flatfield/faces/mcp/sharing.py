@@ -223,7 +223,7 @@ def protocol(bounds: ConnectionBounds) -> type[asyncio.Protocol]:
     return cast("type[asyncio.Protocol]", partial(Connection, Register(bounds)))
 
 
-# Shares the HTTP server among its clients: so many calls at once, so many sessions, the idlest of which leaves.
+# ---------------------------------------------------------------------------- calls and sessions
 
 
 CALLS = 64

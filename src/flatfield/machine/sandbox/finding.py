@@ -148,7 +148,7 @@ async def _printed(sandbox: Bubblewrap | Container, command: str, workspace: Pat
     return output.text().replace(START_MARK.decode(), "", 1)
 
 
-# Decides whether commands can be run safely here: finds the sandbox's parts, tries it out, says what is missing.
+# ---------------------------------------------------------------------------- the parts, and the decision
 
 
 FIRST_USER = 60_873

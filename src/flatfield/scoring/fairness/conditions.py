@@ -187,7 +187,7 @@ def _rate(parts: Sequence[tuple[int, float]]) -> float | None:
     return sum(tokens for tokens, _ in parts) / seconds if seconds > 0 else None
 
 
-# Under which conditions figures came about, where they bear on what the figures say.
+# ---------------------------------------------------------------------------- what bears on the figures
 
 
 AT_ONCE_SECONDS = 0.001

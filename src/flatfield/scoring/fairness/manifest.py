@@ -213,9 +213,6 @@ def _noted(row: ManifestRow, note: str) -> ManifestRow:
     return structs.replace(row, note=note)
 
 
-# Where agents of one run differ in what could be the same for all, and how to remove each difference.
-
-
 # Which settings an agent's model takes at all, as its vendor knows it before anything is asked.
 
 
@@ -239,6 +236,9 @@ def _refused(agent: AgentConfig) -> frozenset[str]:
     refused = getattr(plugins.vendor_if_there(agent.provider), "refused", None)
     told: frozenset[str] = refused(agent) if refused is not None else frozenset()
     return told.union(plugins.traits_or_usual(agent.provider).unsupported)
+
+
+# ---------------------------------------------------------------------------- what could be the same for all
 
 
 UNSET = "not set"

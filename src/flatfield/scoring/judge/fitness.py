@@ -202,7 +202,7 @@ def _spelt_out(task: Task, trial: _Trial, call: str) -> _WrittenCall:
     )
 
 
-# Whether a judge is fit to grade one by one: its letters for the labelled set against the known ones, and the rule.
+# ---------------------------------------------------------------------------- one by one
 
 
 LEAST_KAPPA = 0.6

@@ -183,7 +183,7 @@ def _ranks(values: Iterable[float]) -> list[float]:
     return [mean(places[value]) for value in items]
 
 
-# How far a run's judges can be trusted: agreement, self-preference, verbosity, stability, evidence and cost.
+# ---------------------------------------------------------------------------- all of it, of a run's judges
 
 
 Key = tuple[str, str, int]

@@ -274,7 +274,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-# Asks the judge's model for grades, once more when its reply cannot be read, and adds up what that took.
+# ---------------------------------------------------------------------------- the asking, and what it took
 
 
 T = TypeVar("T")
