@@ -107,8 +107,8 @@ class Drain:
 class Start:
     """How a process is started: where, in which environment, what it reads, with which descriptors beside the usual.
 
-    `given` is what it reads from its standard input. `end` ends, blocking, what killing the process's group does not;
-    it is told whether the process had to be killed.
+    `given` is what it reads from its standard input, `kept` the descriptors that stay open to it. `end` ends, blocking,
+    what killing the process's group does not; it is told whether the process had to be killed.
     """
 
     environ: Mapping[str, str]

@@ -49,11 +49,10 @@ class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
     """One request that succeeded, and what it took; `cut` says what ended it before the model did.
 
     `cut`: "time" was over, its "size" was beyond all bounds, or the model "repeats" itself without end.
-    `first_token_seconds` None: none came, or the reply was not streamed. `silent_seconds`: for so long
-    nothing had come when time was over, or no token if none came at all; `has_headers`: whether an answer had begun
-    then. `abandoned`: what the failed attempts used
-    that broke off after their first token, and last a reply that was cut before its tokens were counted. `wire`: all
-    attempts, in order.
+    `first_token_seconds` None: none came, or the reply was not streamed. `pieces`: at how many moments the text grew.
+    `silent_seconds`: for so long nothing had come when time was over, or no token if none came at all; `has_headers`:
+    whether an answer had begun then. `abandoned`: what the failed attempts used that broke off after their first token,
+    and last a reply that was cut before its tokens were counted. `wire`: all attempts, in order.
     """
 
     reader: R

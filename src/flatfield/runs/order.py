@@ -213,7 +213,7 @@ def _name_mistakes(run: Run) -> Iterator[Mistake]:
 
 
 class Chosen(Struct, frozen=True, kw_only=True):
-    """What a user sets in the place of what files say of an evaluation; None: as they say."""
+    """What a user sets in the place of what files say of an `Evaluation`, by its fields' names; None: as they say."""
 
     agents: tuple[str, ...] | None = None
     repeats: int | None = None

@@ -73,10 +73,12 @@ class Spoiled(Struct, frozen=True, kw_only=True):
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """What checking one task showed; `holds` False: it does not measure what it says. Scores None: not measured.
+    """What checking one task showed; `holds` False: it does not measure what it says.
 
-    `runs`: how often the oracle played; `check_seconds`: how long the slowest check of its work took. `unbroken`: the
-    labels of the checks that no sabotage made fail.
+    Scores in 0..1, None where not measured: `oracle`, of its own solution; `noop`, of no work; `echo`, of answering
+    with the prompt; `copy`, of writing the workspace's own files again. `runs`: how often the oracle played;
+    `check_seconds`: how long the slowest check of its work took. `unbroken`: the labels of the checks that no sabotage
+    made fail.
     """
 
     task: str

@@ -179,7 +179,7 @@ class ConfinedFiles:
         return content.data
 
     def write_bytes(self, path: str | os.PathLike[str], data: bytes) -> None:
-        """Put a file there in one step, with the mode of the one it replaces; missing folders are made.
+        """Write a file in one step, with the mode of the one that it replaces; missing folders are made.
 
         Raises:
             IsADirectoryError: a folder is there.

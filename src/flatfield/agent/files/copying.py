@@ -520,7 +520,7 @@ class _Sorting:
         return (*left, *([f"{absent}: {_some(self.pointers)}"] if self.pointers else []))
 
     def too_large(self, limit_bytes: int, limit_files: int) -> FlatfieldError:
-        """The refusal: the deepest folder that holds more than half, else the largest at the top."""
+        """The error that refuses a workspace of more; it names the deepest folder with over half, else the largest."""
         by_size = self.bytes > limit_bytes
         totals: Counter[str] = Counter()
         for path, size in self.sizes.items():

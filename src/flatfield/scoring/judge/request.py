@@ -300,7 +300,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 class Question(Generic[T]):
     """What to ask (`write` takes what was wrong with the reply before), its schema, and how the reply is read.
 
-    `read` is told whether this is the last attempt.
+    `read` is told whether this is the last attempt. `pieces`: how many trials are graded by one reply.
     """
 
     write: Callable[[str], str]
