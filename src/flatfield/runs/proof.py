@@ -426,7 +426,7 @@ def _assignment(each: Play) -> Assignment:
 
 async def _ground(stack: AsyncExitStack, tasks: Sequence[Task], access: Access, say: Callable[[str], None]) -> Ground:
     world = await stack.enter_async_context(open_world(Outside(access=access), say))
-    scratch = stack.enter_context(scratch_folder())
+    scratch = await asyncio.to_thread(stack.enter_context, scratch_folder())
     sandbox, reason = await _sandbox(tasks)
     return Ground(
         pool=world.pool,
