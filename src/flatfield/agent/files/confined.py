@@ -256,7 +256,7 @@ class ConfinedFiles:
         there = [
             path for path, was_there in looks.changed() if self.note_unseen(path, was_there=was_there, since=since)
         ]
-        self.changed.witness.settled(mark, [path for path in there if is_code(Path(path), self._head(path))])
+        self.changed.witness.settle(mark, [path for path in there if is_code(Path(path), self._head(path))])
 
     def _head(self, path: str) -> bytes:
         try:
