@@ -125,8 +125,9 @@ class Task(Struct, frozen=True, kw_only=True):
 
     `path` is the LOP's file ("" when built in memory); `workspace` the absolute folder to copy, None for "the
     current directory" (plain LOPs); `files` are inline files; `packages` the absolute folder of Python packages that
-    commands can import. `digest` covers the LOP and all that it names.
-    `generated_from`: the LOP that this one was made from with `seed`; "" and None for one that was written as it is.
+    commands can import. `digest` is a SHA-256 over the LOP and all that it names. `level`: how hard it is, from 0 on,
+    None where its author does not say. `generated_from`: the LOP that this one was made from with `seed`; "" and None
+    for one that was written as it is.
     """
 
     id: str
@@ -154,6 +155,11 @@ class Task(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     generated_from: str = ""
     seed: int | None = None
+
+
+SHIPPED = "shipped"
+TYPED = "command line"
+"""What an agent's `source` says where it was read in no file: flatfield brings it along, or the user typed it."""
 
 
 class AgentConfig(Struct, frozen=True, kw_only=True):
@@ -188,6 +194,16 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     source: str = ""
     folder: str = ""
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether flatfield brings it along."""
+        return self.source == SHIPPED
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether it was named on the spot, by what it is made of: it stands in no file."""
+        return self.source in {"", TYPED}
+
 
 class Price(Struct, frozen=True, kw_only=True):
     """A price that a user or a vendor's package states, in USD per million tokens.
@@ -217,7 +233,7 @@ class LaneLimits(Struct, frozen=True, kw_only=True):
 
 
 class Weights(Struct, frozen=True, kw_only=True):
-    """How much each question counts in the overall score; normalised where used."""
+    """How much each of the three scores counts in the overall one; only their proportions matter."""
 
     performance: float = 0.5
     speed: float = 0.25
@@ -244,9 +260,10 @@ class Preferences(Struct, frozen=True, kw_only=True):
 class Evaluation(Struct, frozen=True, kw_only=True):
     """A higher order prompt: which agents, how often, how graded.
 
-    `budget_ignores`: the agents that `budget_usd` lets go on though nobody knows what they cost. `budget_seconds` is
-    wall time of one sitting.
-    `typed`: the fields that the user gave on the command line, not in the file at `path`.
+    `seed` shuffles the trials and makes generated tasks; `jobs`: how many trials run at once, None for flatfield's
+    usual. `budget_ignores`: the agents that `budget_usd` lets go on though nobody knows what they cost.
+    `budget_seconds` is wall time of one sitting. `judge_weight`: how much the judges count beside verifiers, from 0
+    (not) to 1 (alone). `typed`: the fields that the user gave on the command line, not in the file at `path`.
     """
 
     title: str = "Evaluation"
@@ -1001,7 +1018,10 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Interval(Struct, frozen=True, kw_only=True):
-    """A 95% interval and the method that made it; of a grade, the question that it answers."""
+    """A 95% interval, from `low` to `high` in the unit of the figure that it belongs to.
+
+    `method` says what made it; of a grade, which question it answers.
+    """
 
     low: float
     high: float
@@ -1028,7 +1048,7 @@ class Grade(Struct, frozen=True, kw_only=True):
 
 
 class Anchors(Struct, frozen=True, kw_only=True):
-    """The ends of a relative scale for one task, and the agents that set them.
+    """The ends of a relative scale for one task, in seconds or dollars per work done, and the agents that set them.
 
     A `best` of 0 is no scale for what costs more: there `target`, the task's own, stands in (None: it has none).
     """
@@ -1045,9 +1065,10 @@ class Anchors(Struct, frozen=True, kw_only=True):
 class ScaleGrade(Struct, frozen=True, kw_only=True):
     """Speed or cost of one agent on one task: per work done, on both scales.
 
-    `per_work`: active seconds (dollars) over the sum of performance scores; `ratio` = per_work / best;
-    `absolute` against the LOP's target. `relative` has no letter where one agent costs something and the others nothing
-    (then it is that of `absolute`, where there is one).
+    `per_work`: active seconds (dollars) over the sum of performance scores; `ratio` = per_work / best. `position` on
+    the relative scale is from 0, the best, to 1, the worst, in the logarithm of what was paid. `absolute` against the
+    LOP's target. `relative` has no letter where one agent costs something and the others nothing (then it is that of
+    `absolute`, where there is one).
     """
 
     per_work: float | None = None
@@ -1096,7 +1117,8 @@ class Scorecard(Struct, frozen=True, kw_only=True):
     Totals are over measured trials: seconds, dollars (None: no price known for some), tokens. `priced` is how many
     trials cost is graded on, of all that ran, and `known_usd` what these cost. `claims` are the trials that the agent
     ended itself, with an answer, and of which checks say whether all is done; of these `wrong_claims` had not done all
-    of it: it was confident and wrong.
+    of it: it was confident and wrong. `highest_level`: that of the hardest tasks on which its mean performance is C or
+    better.
     """
 
     agent: str
@@ -1147,7 +1169,7 @@ class Grading(Struct, frozen=True, kw_only=True):
 
 
 class Odds(Struct, frozen=True, kw_only=True):
-    """How sure a difference is: its 95% interval, and the probability that it is above 0."""
+    """How sure a difference is: its 95% interval, `low` to `high`, and the probability that it is above 0."""
 
     low: float
     high: float

@@ -13,7 +13,7 @@ import aiohttp
 from msgspec import Struct
 
 from flatfield.errors import Interrupted, ProviderError
-from flatfield.http.arrivals import TimedSocket
+from flatfield.http.arrivals import Arrivals
 from flatfield.http.connecting import distrust, refused_by_proxy, trusted
 from flatfield.http.replies import RETRIED, Marks, PassingFailure, Reader, read, refusal
 from flatfield.http.retrying import Attempts, RetryPolicy
@@ -49,11 +49,10 @@ class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
     """One request that succeeded, and what it took; `cut` says what ended it before the model did.
 
     `cut`: "time" was over, its "size" was beyond all bounds, or the model "repeats" itself without end.
-    `first_token_seconds` None: none came, or the reply was not streamed. `silent_seconds`: for so long
-    nothing had come when time was over, or no token if none came at all; `has_headers`: whether an answer had begun
-    then. `abandoned`: what the failed attempts used
-    that broke off after their first token, and last a reply that was cut before its tokens were counted. `wire`: all
-    attempts, in order.
+    `first_token_seconds` None: none came, or the reply was not streamed. `pieces`: at how many moments the text grew.
+    `silent_seconds`: for so long nothing had come when time was over, or no token if none came at all; `has_headers`:
+    whether an answer had begun then. `abandoned`: what the failed attempts used that broke off after their first token,
+    and last a reply that was cut before its tokens were counted. `wire`: all attempts, in order.
     """
 
     reader: R
@@ -287,12 +286,14 @@ def open_session(
         NotReady: it names some, and they cannot be read.
     """
     authorities = trusted(environ or {})
+    arrivals = Arrivals(clock)
 
     async def sent(
         _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestChunkSentParams
     ) -> None:
         marks = context.trace_request_ctx
         if isinstance(marks, Marks):
+            marks.arrivals = arrivals
             marks.piece_sent(clock.now())
 
     async def reused(
@@ -311,7 +312,7 @@ def open_session(
         connector=aiohttp.TCPConnector(
             limit=0,
             limit_per_host=0,
-            socket_factory=partial(_socket, clock),
+            socket_factory=partial(_socket, arrivals),
             ssl=True if authorities is None else authorities,
         ),
         trace_configs=[trace],
@@ -331,10 +332,10 @@ async def _heard(
     heard(params.response.headers)
 
 
-def _socket(clock: Clock, address: tuple[Any, ...]) -> socket.socket:
+def _socket(arrivals: Arrivals, address: tuple[Any, ...]) -> socket.socket:
     """A socket that notes when its bytes come in, and when its peer is gone: silence alone is no lost connection."""
     family, kind, protocol = address[:3]
-    made = TimedSocket(family, kind, protocol).told(clock)
+    made = arrivals.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in KEEP_ALIVE.items():
         if hasattr(socket, name):

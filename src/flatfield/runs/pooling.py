@@ -33,7 +33,11 @@ NAMED = 3
 
 
 class _Pool(Struct, kw_only=True):
-    """What is pooled until now: agents by fingerprint, tasks by digest, planned trials by (task, agent), records."""
+    """What is pooled until now: agents by fingerprint, tasks by digest, planned trials by (task, agent), records.
+
+    `changed`: the agents and tasks that are others now, with their runs. `apart`: how many runs have none in common
+    with the pool. `full`: it holds as many trials as it may.
+    """
 
     agents: dict[str, AgentConfig]
     tasks: dict[str, Task]

@@ -19,10 +19,11 @@ from flatfield.http.connecting import proxy_for
 from flatfield.http.secrecy import shown_url
 from flatfield.machine.models import list_models
 from flatfield.machine.sandbox.finding import described, find_sandbox
+from flatfield.records import TYPED
 from flatfield.runs.probing import known_protocol, leaves_open
 from flatfield.runs.store.store import Store
 from flatfield.scoring.fairness.received import oddities
-from flatfield.tasks.roster import SHIPPED, known_models, notice
+from flatfield.tasks.roster import known_models, notice
 from flatfield.vendors.base import UsualServer  # noqa: TC001 - msgspec
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ async def _look(pool: ProviderPool, agent: AgentConfig) -> _Look:
     try:
         return _Look(note=await pool.check(agent))
     except NotFound as error:
-        return _Look(f"agent {agent.name!r} ({agent.source or 'command line'}): {error}")
+        return _Look(f"agent {agent.name!r} ({agent.source or TYPED}): {error}")
     except FlatfieldError as error:
         return _Look(str(error))
 
@@ -268,7 +269,7 @@ async def _agents(project: Project, pool: ProviderPool) -> tuple[Examined, ...]:
     own: list[Examined] = []
     shipped: dict[str, dict[str, str]] = {}
     for agent, reason in zip(project.roster, reasons, strict=True):
-        if agent.source == SHIPPED and agent.name in known:
+        if agent.is_shipped and agent.name in known:
             shipped.setdefault(agent.provider, {})[agent.name] = reason
         elif reason:
             own.append(Examined(part=f"agent {agent.name}", state="missing", found="not ready", fix=reason))

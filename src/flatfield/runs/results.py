@@ -68,7 +68,7 @@ def compare_with_earlier(
     return against_earlier(read_field(run, trials, verdicts), then)
 
 
-# A stored run with its grades, computed anew each time: what reports and decisions are made of.
+# ---------------------------------------------------------------------------- a stored run with its grades
 
 
 T = TypeVar("T", "TrialRecord", "Verdict")

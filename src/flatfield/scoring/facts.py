@@ -34,7 +34,7 @@ class Exclusion(Struct, frozen=True, kw_only=True):
 
 
 class NextTrials(Struct, frozen=True, kw_only=True):
-    """Trials that lower the loss by `gain` on average; `command` does them, "" where the run cannot be gone on with.
+    """Further trials: the loss is lower by `gain` after them, on average; `command` does them, "" where nothing can.
 
     `kind`: what is missing of the agents, `each` more repeats of every task, or `each` new tasks. Dollars None: a price
     is not known.

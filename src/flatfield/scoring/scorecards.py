@@ -153,7 +153,7 @@ def _mean_known(values: Sequence[float | None]) -> float | None:
     return mean(known) if known and len(known) == len(values) else None
 
 
-# One agent over all tasks: its averages, each task counting once, and its totals.
+# ---------------------------------------------------------------------------- over all tasks
 
 
 class Sheet(Struct, frozen=True, kw_only=True):

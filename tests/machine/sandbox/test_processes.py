@@ -28,8 +28,9 @@ def test_head_and_tail_of_any_stream_are_kept_and_the_rest_is_counted(parts: lis
         kept.add(part.encode())
     whole, text = "".join(parts), kept.text()
     if len(whole) <= limit_bytes:
-        assert text == whole
+        assert (text, kept.whole()) == (whole, whole.encode())
     else:
+        assert kept.whole() is None
         half = limit_bytes // 2
         tail = limit_bytes - half
         cut = len(whole) - limit_bytes

@@ -63,8 +63,10 @@ class Told:
 async def carried_out(run: Run, store: Store, how: CarriedOut, voice: HeardVoice, told: Told) -> None:
     """Carry the run out, tell what came of it, and leave with its exit code when all is said."""
     from flatfield.faces.cli.speech import heard
+    from flatfield.faces.judges import grading_notes
     from flatfield.runs.results import load_result
 
+    notes(grading_notes(run, how.judges, os.environ))
     async with heard(voice) as speaker:
         summary, stopped = await carry_out(run, store, replace(how, speaker=speaker))
         result = load_result(store, run.id, preferences=how.preferences)
@@ -72,18 +74,6 @@ async def carried_out(run: Run, store: Store, how: CarriedOut, voice: HeardVoice
         if speaker is not None and not stopped:
             speaker.say(told.say(result))
     leave(result, summary, stopped=stopped)
-
-
-def judges_of(run: Run, project: Project, named_by: str) -> tuple[AgentConfig, ...]:
-    """The agents that judge the run, and a warning where they should not; `named_by`: the file that names them."""
-    from flatfield.faces.judges import grading_notes
-    from flatfield.tasks.access import folder_of
-    from flatfield.tasks.agents import select_agents
-
-    named = run.evaluation.judge
-    judges = select_agents(named, project.roster, folder_of(named_by)) if named else ()
-    notes(grading_notes(run, judges, os.environ))
-    return judges
 
 
 async def carry_out(run: Run, store: Store, how: CarriedOut) -> tuple[Summary, bool]:

@@ -128,7 +128,7 @@ def _read(path: Path) -> tuple[Iterable[tuple[str, str]], list[int]]:
     return values, odd
 
 
-# What the commands share: the project in force, options, and how values are printed.
+# ---------------------------------------------------------------------------- the project in force, and options
 
 
 _NAMES = re.compile(r"\{(\w+) names\}")

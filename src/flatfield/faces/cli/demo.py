@@ -156,12 +156,11 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
 
 def _demo_run(project: Project) -> Run:
     from flatfield.clock import SystemClock
-    from flatfield.runs.order import Chosen, new_run, read_request
+    from flatfield.runs.order import Chosen, Request, ordered
     from flatfield.tasks.access import nobody
 
-    request = read_request([SUITE], Path.cwd(), Chosen(), nobody())
-    command = f"flatfield eval {SUITE}"
-    return new_run(request.evaluation, request.tasks, project.roster, SystemClock().utc(), command=command)
+    request = Request(files=(SUITE,), folder=Path.cwd(), chosen=Chosen(), command=f"flatfield eval {SUITE}")
+    return ordered(request, project.roster, nobody(), SystemClock().utc()).run
 
 
 def _show_published(screen: Console, store: Store) -> None:

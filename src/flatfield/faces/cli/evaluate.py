@@ -120,8 +120,8 @@ def command(
     as_json: common.AsJson = False,
 ) -> None:
     """Run agents on tasks and grade what each one did."""
-    from flatfield.faces.cli.carry_out import CarriedOut, Told, carried_out, judges_of
-    from flatfield.runs.order import Chosen, ungradable
+    from flatfield.faces.cli.carry_out import CarriedOut, Told, carried_out
+    from flatfield.runs.order import Chosen, judges_of, ungradable
 
     project = common.settings(context).project()
     wanted = common.preferences(project, for_, weights=common.parse_weights(weights))
@@ -149,7 +149,7 @@ def command(
     elif resume is not None:
         run, only = _resumed(store, resume, files or [], chosen, project, access)
     else:
-        run = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
+        run = asked_run(files or [], project, access, chosen, common.settings(context).arguments).run
     if resume is None and not ungraded and (mistakes := ungradable(run)):
         raise InvalidFiles(mistakes)
     if strict_fair:
@@ -163,8 +163,9 @@ def command(
         until_sure=most,
         preferences=wanted,
     )
-    named_by = "" if chosen.judge is not None else str(project.folder) if resume or extend else run.evaluation.path
-    how = replace(how, judges=judges_of(run, project, named_by))
+    goes_on = resume is not None or extend is not None
+    stored = project.folder if goes_on and chosen.judge is None else None
+    how = replace(how, judges=judges_of(run, project.roster, stored=stored))
     told = Told(show=partial(_show, project=project, as_json=as_json), say=_spoken)
     asyncio.run(carried_out(run, store, how, HeardVoice(speak, speak_to), told))
 
@@ -215,21 +216,12 @@ def _resumed(
     run = of_its_store(run, project.folder, project.roster)
     access.allow(foreign(run, project.folder))
     only = tuple(agent.name for agent in select_agents(chosen.agents, run.agents)) if chosen.agents else ()
-    run = _given_anew(run, structs.replace(chosen, agents=None, repeats=None))
+    run = structs.replace(chosen, agents=None, repeats=None).anew(run)
     if chosen.repeats is not None:
         run = with_repeats(run, chosen.repeats, only)
     left = remaining(run, store.rows(run.id), only)
     common.note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
     return run, only
-
-
-def _given_anew(run: Run, chosen: Chosen) -> Run:
-    """The run with what a later sitting is told: in place of what it was told before; whom budgets ignore adds up."""
-    from msgspec import structs
-
-    evaluation = chosen.instead(run.evaluation)
-    ignores = tuple(dict.fromkeys((*run.evaluation.budget_ignores, *evaluation.budget_ignores)))
-    return structs.replace(run, evaluation=structs.replace(evaluation, budget_ignores=ignores))
 
 
 def _extended(
@@ -255,7 +247,7 @@ def _extended(
     stored = of_its_store(before.run, project.folder, project.roster)
     access.allow(foreign(stored, project.folder))
     run = extended(unchanged(stored, access), added, before.grading.anchors)
-    run = _given_anew(run, structs.replace(chosen, agents=None))
+    run = structs.replace(chosen, agents=None).anew(run)
     only = tuple(agent.name for agent in added)
     left = remaining(run, store.rows(run.id), only)
     common.note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")

@@ -110,7 +110,7 @@ def _short(tokens: int) -> str:
     return f"{tokens / 1_000_000:.3g}M" if tokens >= 1_000_000 else f"{tokens / 1000:.3g}k"
 
 
-# `flatfield models`: models that are known, and on-device ones, fetched and checked.
+# ---------------------------------------------------------------------------- the commands
 
 
 app = typer.Typer(
@@ -145,7 +145,7 @@ def list_(context: typer.Context, full: Full = False, as_json: AsJson = False) -
 def _show_local(entries: Sequence[ModelEntry], *, full: bool) -> None:
     from flatfield.faces.blocks import Table
     from flatfield.faces.drawing import open_console, wrapped
-    from flatfield.machine.memory import machine_memory
+    from flatfield.machine.hardware import machine_memory
 
     columns = ("name", "licence", "size", "memory", "fits", "here")
     rows = tuple(map(_row, entries))

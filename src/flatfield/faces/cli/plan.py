@@ -48,7 +48,6 @@ def command(
     """
     from flatfield.runs.forecasting import DIFFERENCE, foresee
     from flatfield.runs.order import Chosen, ungradable
-    from flatfield.tasks.agents import select_agents
 
     chosen = Chosen(
         agents=common.comma_list(agents, "--agents"),
@@ -62,9 +61,8 @@ def command(
     project = common.settings(context).project()
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
-    run = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
+    run, judges = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
     common.notes([str(mistake) for mistake in ungradable(run)])
-    judges = select_agents(run.evaluation.judge, project.roster)
     outside = common.outside_of(project, environ, access)
     found = asyncio.run(foresee(run, judges, store_of(project), outside, Path.cwd(), separate or DIFFERENCE))
     if as_json:

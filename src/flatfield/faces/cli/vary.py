@@ -117,7 +117,7 @@ def command(
     """
     from msgspec import structs
 
-    from flatfield.faces.cli.carry_out import CarriedOut, Told, carried_out, judges_of
+    from flatfield.faces.cli.carry_out import CarriedOut, Told, carried_out
     from flatfield.runs.order import Chosen, ungradable
 
     project = common.settings(context).project()
@@ -141,14 +141,14 @@ def command(
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
     chosen = structs.replace(chosen, agents=tuple(one.name for one in varied.agents))
-    run = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
+    run, judges = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
     run = structs.replace(run, variations=varied.variations)
     if not ungraded and (mistakes := ungradable(run)):
         raise InvalidFiles(mistakes)
     how = CarriedOut(
         project=project,
         outside=common.outside_of(project, environ, access),
-        judges=judges_of(run, project, "" if chosen.judge is not None else run.evaluation.path),
+        judges=judges,
         skip_unready=skip_unready,
         unsafe_commands=unsafe_commands,
         until_sure=most,

@@ -83,7 +83,7 @@ def _short(value: Any, known: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any p
     }
 
 
-# What the tools are given, as pydantic models and annotated types: the SDK makes input schemas of them.
+# ---------------------------------------------------------------------------- what tools are given
 
 
 def formats() -> Mapping[str, ReportTraits]:
@@ -223,7 +223,7 @@ Side = Annotated[str, Field(description="agent, cloud, local, last")]
 Against = Annotated[str, Field(description="another run")]
 
 
-# What the tools return, as pydantic models: the SDK makes output schemas of them.
+# ---------------------------------------------------------------------------- what tools return
 
 
 class Metadata(BaseModel):
@@ -260,7 +260,7 @@ class Delegated(BaseModel):
     metadata: Metadata
 
 
-# What the tools on agents, tasks and runs return, as pydantic models: the SDK makes output schemas of them.
+# ---------------------------------------------------------------------------- of agents, tasks and runs
 
 
 RunState = Literal["running", "finished", "stopped", "not started"]

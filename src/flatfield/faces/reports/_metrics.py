@@ -188,7 +188,7 @@ def _against(scale: ScaleGrade) -> str:
     return scale.absolute.letter or UNKNOWN
 
 
-# How steady agents are over repeats, and how their chains of tool calls went.
+# ---------------------------------------------------------------------------- over repeats, and along chains of calls
 
 
 CHAIN = (

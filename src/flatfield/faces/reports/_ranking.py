@@ -136,7 +136,7 @@ def _cell(found: SkillScore | None) -> str:
     return UNKNOWN if found is None else f"{found.letter} {found.score:.2f} ({found.n:,})"
 
 
-# Who did best: grades, places, targets; the controls in a table of their own.
+# ---------------------------------------------------------------------------- who did best
 
 
 GRADES = ("overall", "performance", "speed", "cost")

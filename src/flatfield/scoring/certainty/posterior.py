@@ -42,7 +42,7 @@ MOST_LOGARITHM = 700.0
 
 
 class Scale(Struct, frozen=True, kw_only=True):
-    """The ends of one task's scale, in logarithms, where they are frozen."""
+    """The frozen ends of one task's scale: logarithms of seconds or of dollars per work done."""
 
     best: float
     worst: float

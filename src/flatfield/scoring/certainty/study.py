@@ -215,7 +215,7 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
 def compare(
     found: Study, first: str, second: str, question: Question, measure: Weights | Money | None = None
 ) -> Paired:
-    """Two agents of the study; in performance without a measure."""
+    """How two agents of the study compare by a measure; None: in performance."""
     from flatfield.scoring.certainty.choice import paired
 
     names = found.posterior.agents

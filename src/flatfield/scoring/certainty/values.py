@@ -77,7 +77,7 @@ class Levels(Struct, frozen=True, kw_only=True):
 
 
 class Regret(Struct, frozen=True, kw_only=True):
-    """What is lost on the next tasks by an agent that is not the best: on average, and at worst (95%)."""
+    """What is lost on the next tasks by an agent that is not the best, in utility: on average, and at worst (95%)."""
 
     mean: float
     worst: float
@@ -122,8 +122,9 @@ class Paired(Struct, frozen=True, kw_only=True):
 
 
 class Reach(Struct, frozen=True, kw_only=True):
-    """How far one weight (of the shares' sum) can move, the others in proportion, before another agent is the answer.
+    """How far one weight can move, the others in proportion, before another agent is the answer.
 
+    It is a share of all weights, in 0..1: `now`, and the answer stays the same from `low` to `high`.
     `below` and `above`: which one then; None: no other, down to 0 or up to 1.
     """
 
@@ -154,6 +155,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
 class Certainty(Struct, frozen=True, kw_only=True):
     """What the posterior says: the answer, and how sure it is. `standings`: best first, by utility on the next task.
 
+    It was made of `trials` on `tasks`, and `draws` were taken of it.
     `answer`: None where nobody may be recommended, or in money nobody pays for itself (`pays` False).
     `if_missing_fail`: the answer with every missing trial at 0; the same one where it does not change. `counts_cost`:
     whether cost is in the utility. `pairs`: the answer with everybody else, on the next task.

@@ -28,7 +28,6 @@ from flatfield.scoring.fairness.received import (
 )
 from flatfield.scoring.grading import control_names
 from flatfield.tasks.hop import limits_for
-from flatfield.tasks.roster import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -216,9 +215,6 @@ def _noted(row: ManifestRow, note: str) -> ManifestRow:
     return structs.replace(row, note=note)
 
 
-# Where agents of one run differ in what could be the same for all, and how to remove each difference.
-
-
 # Which settings an agent's model takes at all, as its vendor knows it before anything is asked.
 
 
@@ -244,6 +240,9 @@ def refused_settings(agent: AgentConfig) -> frozenset[str]:
     refused = getattr(plugins.vendor_if_there(agent.provider), "refused", None)
     told: frozenset[str] = refused(agent) if refused is not None else frozenset()
     return told.union(plugins.traits_or_usual(agent.provider).unsupported)
+
+
+# ---------------------------------------------------------------------------- what could be the same for all
 
 
 UNSET = "not set"
@@ -352,11 +351,11 @@ def _uneven(
 
 def place(agent: AgentConfig) -> str:
     """Where an agent's settings are, or would have to be, written."""
-    if agent.source == SHIPPED or agent.source.endswith(".md"):
-        holder = "flatfield itself" if agent.source == SHIPPED else agent.source
+    if agent.is_shipped or agent.source.endswith(".md"):
+        holder = "flatfield itself" if agent.is_shipped else agent.source
         table = f"in a table [agents.{_key(agent.name)}] of flatfield.toml"
         return f"{agent.name} {table} ({holder} holds no settings; `flatfield agents show {agent.name}` prints one)"
-    if agent.source in {"", "command line"}:
+    if agent.is_typed:
         return f"{agent.name}, which is named on the command line, by a table [agents.NAME] in flatfield.toml"
     return f"{agent.name} in [agents.{_key(agent.name)}] at {agent.source}"
 

@@ -123,7 +123,7 @@ def read(data: bytes) -> DataSnapshot:
     return DataSnapshot(_providers_from_raw(raw), from_auto_update=True)
 
 
-# Prices: what one request cost in dollars, or None when nobody knows.
+# ---------------------------------------------------------------------------- what one request cost
 
 
 STANDARD = frozenset({"", "auto", "default", "standard", "on_demand", "unspecified"})

@@ -48,7 +48,10 @@ _WORDS_BEFORE = frozenset({"exec", "env", "time", "nice", "command", "if", "then
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cases:
-    """How a run's cases ended: `failed` names those that did not pass; `others_failed`: cases that do not count did."""
+    """How a run's test cases ended: how many `passed`, and the names of those that `failed`.
+
+    `others_failed`: some failed that do not count.
+    """
 
     passed: int
     failed: tuple[str, ...]

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from flatfield.testing.fake_server import FakeReply
 
 
-# What Anthropic's server refuses in a request for a message, and what a client must not change in what it returns.
-
-
 # The content blocks of the Messages API that tell a `FakeReply`, sealed so that a changed one is known.
 
 
@@ -56,6 +53,9 @@ def _object(arguments: str) -> dict[str, Any] | None:
 def seal(text: str) -> str:
     """What stands for a signature, and for encrypted content."""
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+# ---------------------------------------------------------------------------- what the server refuses
 
 
 _SAMPLING = {"temperature", "top_p", "top_k"}
@@ -257,7 +257,7 @@ def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
-# Anthropic's Messages API as its server speaks it, for `FakeServer`.
+# ---------------------------------------------------------------------------- the wire
 
 
 _TYPES = {

@@ -194,7 +194,7 @@ def _replay_problems(
             yield f"this turn of the model was never sent, or not here: {parts}"
 
 
-# Gemini's generateContent as its server speaks it: signed calls, events without an end mark, plain errors.
+# ---------------------------------------------------------------------------- the wire
 
 
 _STATUS = {

@@ -147,7 +147,7 @@ def _is_same_call(returned: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
     return function["name"] == sent["name"] and (not is_object or function["arguments"] == sent["arguments"])
 
 
-# Ollama's chat API as its server speaks it: the test kit's wire.
+# ---------------------------------------------------------------------------- the wire
 
 
 _PIECE_CHARACTERS = 7

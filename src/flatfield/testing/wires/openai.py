@@ -212,7 +212,7 @@ def _mended(item: dict[str, Any], sent: dict[str, Any]) -> bool:
     return {**item, **free} == {**sent, **free}
 
 
-# OpenAI's Responses API as its server speaks it: the test kit's wire.
+# ---------------------------------------------------------------------------- the wire
 
 
 _PIECE_CHARACTERS = 7

@@ -166,7 +166,7 @@ def _is_same(message: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
     )
 
 
-# OpenAI's Chat Completions as its servers speak it: the test kit's wire.
+# ---------------------------------------------------------------------------- the wire
 
 
 _PIECE_CHARACTERS = 7
