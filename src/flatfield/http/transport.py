@@ -91,6 +91,11 @@ class Transport:
         self._tape = Tape(self._secrets)
         self._queue_seconds = 0.0
         self._refused_times = 0
+        self._headers: Mapping[str, str] | None = None
+        self._url = self._place = ""
+        self._timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._policy.connect_seconds, sock_read=self._policy.stall_seconds
+        )
 
     async def post(self, post: Post, new_reader: Callable[[], R]) -> Exchange[R]:
         """Send, wait and retry until a reply is whole, or the model time is over.
@@ -102,7 +107,9 @@ class Transport:
         """
         self._queue_seconds = 0.0
         self._refused_times = 0
-        self._secrets.add_headers(post.headers)
+        if post.headers is not self._headers:  # a conversation brings the same ones each time
+            self._headers = post.headers
+            self._secrets.add_headers(post.headers)
         started, attempts = self._busy(), Attempts(post, self._tape)
         try:
             return await self._until_whole(post, new_reader, attempts)
@@ -159,14 +166,20 @@ class Transport:
 
     def _resting(self, post: Post) -> AbstractContextManager[None]:
         """Others may work while a failed attempt is waited out."""
-        return nullcontext() if self._pressure is None else self._pressure.resting(place_of(post.url), post.model)
+        return nullcontext() if self._pressure is None else self._pressure.resting(self._place_of(post.url), post.model)
+
+    def _place_of(self, url: str) -> str:
+        """The server behind an address, which is as a rule the one before."""
+        if url != self._url:
+            self._url, self._place = url, place_of(url)
+        return self._place
 
     async def _in_lane(self, post: Post, reader: Reader, marks: Marks) -> str | None:
         """One attempt, as soon as the server's lane has room for it; it is told how the server took it."""
         if self._pressure is None:
             return await self._attempt(post, reader, marks)
         tokens = len(post.body) // CHARACTERS_PER_TOKEN
-        async with self._pressure.admit(place_of(post.url), post.model, tokens) as admission:
+        async with self._pressure.admit(self._place_of(post.url), post.model, tokens) as admission:
             self._queue_seconds += admission.queue_seconds
             try:
                 cut = await self._attempt(post, reader, marks)
@@ -196,8 +209,6 @@ class Transport:
 
     async def _sent(self, post: Post, reader: Reader, marks: Marks) -> str | None:
         policy = self._policy
-        where = shown_url(post.url)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=policy.connect_seconds, sock_read=policy.stall_seconds)
         try:
             async with (
                 asyncio.timeout(policy.connect_seconds * 2) as marks.limit,
@@ -206,7 +217,7 @@ class Transport:
                     # aiohttp warns of large bodies given as bytes: it cannot send those in pieces.
                     data=BytesIO(post.body) if len(post.body) > LARGE_BODY_BYTES else post.body,
                     headers=post.headers,
-                    timeout=timeout,
+                    timeout=self._timeout,
                     allow_redirects=False,
                     proxy=self._proxy,
                     trace_request_ctx=marks,
@@ -221,6 +232,7 @@ class Transport:
                 return None
             if marks.is_reused and marks.status is None and isinstance(error, _BROKEN):
                 raise _DeadConnection from None
+            where = shown_url(post.url)
             if isinstance(error, aiohttp.ClientConnectorCertificateError):
                 raise ProviderError(distrust(error, where)) from None
             if isinstance(error, aiohttp.ClientHttpProxyError) and error.status < 500 and error.status not in RETRIED:

@@ -142,7 +142,7 @@ def read_options(module: ModuleType, value: object) -> Any:  # noqa: ANN401 - ea
     """
     if hasattr(module, "parse"):
         return module.parse(value)
-    known = [field.encode_name for field in msgspec.structs.fields(module.Options)]
+    known = module.Options.__struct_encode_fields__  # not from `structs.fields`: each trial asks, see `read_map`
     if not isinstance(value, dict):
         raise ValueError(f"it takes a map; {_example(module)}")  # noqa: TRY004 - as `parse` raises
     if unknown := next((key for key in value if key not in known), None):

@@ -20,6 +20,7 @@ from flatfield.scoring.fairness.received import (
     CAP,
     PROPERTIES,
     SETTINGS,
+    carried,
     differ,
     headers,
     output_cap,
@@ -92,8 +93,10 @@ class _Table:
 
 
 def _of_requests(table: _Table) -> Iterator[ManifestRow]:
+    agents, own = table.run.agents, table.own
+    sent = {agent.name: carried(own[agent.name]) for agent in agents}
     for item in PROPERTIES:
-        received = table.take(lambda agent, trials, item=item: parameter(item, agent, trials))  # type: ignore[misc]
+        received = {each.name: parameter(item, each, own[each.name], sent[each.name]) for each in agents}
         if item.configured in SETTINGS:
             yield _setting_row(table, item, received)
             continue
