@@ -127,6 +127,35 @@ def test_money_counts_what_is_solved_less_what_it_costs() -> None:
     assert dear.answer.startswith("Use none of them: none pays for itself; the best, ")
 
 
+def on_subscription(found: RunResult, *names: str) -> RunResult:
+    agents = tuple(replace(one, subscription=one.name in names) for one in found.run.agents)
+    return replace(found, run=replace(found.run, agents=agents))
+
+
+def test_in_money_a_trial_that_a_subscription_pays_for_costs_nothing_more() -> None:
+    agents: dict[str, Figures] = {"flat": (1.0, 36.0, 0.9), "key": (1.0, 36.0, 0.1)}
+    plain = result(agents, solved_usd=2.0)
+    billed, flat = decide(plain), decide(on_subscription(plain, "flat"))
+    assert (billed.recommended, billed.prepaid) == ("key", ())
+    assert (flat.recommended, flat.prepaid) == ("flat", ("flat",))
+    before, after = ({one.agent: one.next for one in found.standings} for found in (billed, flat))
+    assert after["flat"].utility.mean == pytest.approx(before["flat"].utility.mean + 0.9, abs=0.15)
+    assert after["key"] == before["key"]
+    assert (after["flat"].usd, after["flat"].cost) == (before["flat"].usd, before["flat"].cost), "at API prices"
+    weighed = result(agents)
+    assert decide(on_subscription(weighed, "flat")).prepaid == ()
+    assert decide(on_subscription(weighed, "flat")).recommended == "key"
+
+
+def test_a_subscription_needs_no_price_and_no_measured_trial_to_cost_nothing() -> None:
+    agents: dict[str, Figures] = {"flat": (lambda task: None if task else 1.0, 36.0, None), "key": (1.0, 36.0, 0.5)}
+    found = decide(on_subscription(result(agents, solved_usd=2.0), "flat"))
+    utility = next(one for one in found.standings if one.agent == "flat").next.utility
+    assert utility.mean > 1.0
+    alone = decide(on_subscription(result({"flat": (1.0, 36.0, None)}, solved_usd=2.0), "flat"))
+    assert alone.standings[0].next.utility.mean > 1.5
+
+
 def test_money_recommends_nobody_who_fails_while_another_does_the_job() -> None:
     agents: dict[str, Figures] = {"cheap": (lambda task: float(task % 3 == 0), 0.1, 0.0001), "good": (1.0, 60.0, 2.0)}
     found = decide(result(agents, solved_usd=1.0))

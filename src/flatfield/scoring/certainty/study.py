@@ -83,6 +83,7 @@ def observe(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]
                 seconds=trial.active_seconds,
                 usd=trial.cost_usd if agent.usd_per_hour is None else device_cost(trial, agent),
                 wait_seconds=max(trial.wall_seconds - trial.queue_seconds, 0.0),
+                prepaid=agent.subscription,
             )
         )
     return tuple(found)
@@ -326,7 +327,7 @@ def _if_missing_fail(found: Study, asked: Ask, first: int | None, *, pays: bool)
     """The answer if all that is missing had failed, after as long as the agent usually takes."""
     names = found.posterior.agents
     lacking = [
-        Observation(agent=name, task=task, score=0.0, solved=False, seconds=None)
+        Observation(agent=name, task=task, score=0.0, solved=False, seconds=None, prepaid=bool(found.table.prepaid[a]))
         for a, name in enumerate(names)
         for t, task in enumerate(found.table.tasks)
         for _ in range(max(found.planned.get((name, task), 0) - int(found.table.score.count[a, t]), 0))
