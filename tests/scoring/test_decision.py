@@ -31,6 +31,7 @@ from flatfield.tasks.importers.nano_agent_2025_08 import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from random import Random
 
 Score = float | None
 Figures = tuple["Score | Callable[[int], Score]", float, float | None]
@@ -283,6 +284,32 @@ asked = st.sampled_from(
         {"weights": Weights(performance=0.0, speed=0.5, cost=0.5)},
     ]
 )
+
+
+@given(roster=rosters, wanted=asked, random=st.randoms(use_true_random=False))
+@settings(max_examples=25)
+def test_neither_names_nor_the_order_of_agents_change_the_answer(
+    roster: Sequence[tuple[list[Score], float, float | None]], wanted: dict[str, Any], random: Random
+) -> None:
+    """Who has the very same figures as another is told from it by name alone."""
+    figures = {f"a{n}": one for n, one in enumerate(roster)}
+    names = [f"z{n}" for n in range(len(roster))]
+    random.shuffle(names)
+    renamed = dict(zip(figures, names, strict=True))
+    listed = list(figures.items())
+    random.shuffle(listed)
+
+    def answers(agents: Sequence[tuple[str, Any]]) -> list[Any]:
+        given = {name: (one[0].__getitem__, *one[1:]) for name, one in agents}
+        found = decide(result(given, tasks=3, **wanted))
+        known = dict(agents)
+        who = (found.recommended, found.runner_up, *(one.agent for one in found.standings))
+        said = [(one.best, one.next) for one in found.standings]
+        return [*(name and known[name] for name in who), found.probability, found.regret, *said]
+
+    before = answers(list(figures.items()))
+    assert answers(listed) == before
+    assert answers([(renamed[name], one) for name, one in listed]) == before
 
 
 @given(roster=rosters, wanted=asked)
