@@ -192,6 +192,38 @@ def test_what_is_free_costs_nothing_and_one_price_beside_it_has_no_scale() -> No
     assert certainty(studied({"x": [[1.0]], "y": [[1.0]]}, usd={"x": 0.0, "y": 0.0})).counts_cost
 
 
+def test_who_scored_nothing_is_as_far_from_an_f_on_speed_and_cost_as_its_score_may_be() -> None:
+    """Neither a price of $0 nor speed is of use to who does no work."""
+    scores = {"idle": [[0.0]] * 5, "good": [[1.0]] * 5, "fair": [[1.0], [0.0], [1.0], [1.0], [1.0]]}
+    usd = {"idle": 0.0, "good": 0.1, "fair": 0.3}
+    found = studied(scores, usd=usd, seconds={"idle": 1.0})
+    idle = {one.agent: one for one in certainty(found).standings}["idle"]
+    for levels in (idle.these, idle.next):
+        assert levels.cost is not None
+        assert levels.cost.high < 0.5
+        assert levels.speed.high < 0.5
+        assert levels.cost.low < 0.05
+    assert idle.these.cost is not None
+    assert idle.these.cost.high == pytest.approx(idle.these.performance.high)
+    ends = found.ends.cells["cost", False][found.table.agents.index("idle")]
+    np.testing.assert_allclose(ends, found.ends.cells["performance", False][found.table.agents.index("idle")])
+    more = studied({**scores, "idle": [[0.0] * 8] * 5}, usd=usd)
+    again = {one.agent: one for one in certainty(more).standings}["idle"].these.cost
+    assert again is not None
+    assert again.high < idle.these.cost.high / 2
+
+
+def test_who_is_free_and_did_some_work_is_an_s_there_alone() -> None:
+    scores = {"free": [[1.0], [1.0], [0.0], [1.0]], "dear": [[1.0]] * 4, "dearer": [[1.0]] * 4}
+    found = studied(scores, usd={"free": 0.0, "dear": 0.1, "dearer": 0.3})
+    ends = found.ends.cells["cost", False][found.table.agents.index("free")]
+    assert (ends[[0, 1, 3]] == 1.0).all()
+    assert ends[2, 1] < 1.0
+    cost = {one.agent: one for one in certainty(found).standings}["free"].these.cost
+    assert cost is not None
+    assert 0.75 <= cost.low < cost.high < 1.0
+
+
 def test_one_trial_of_one_agent_is_an_answer() -> None:
     found = certainty(studied({"only": [[1.0]]}))
     assert (found.answer, found.runner_up, found.purchases) == ("only", None, ())

@@ -3,9 +3,9 @@
 Of many that are nearly alike the one that did best was lucky, too; each by itself, it would be called the best far too
 often. So means come from a group whose spread is drawn: on the scale of the arcsine of the root, where a share's noise
 does not depend on the share (Efron & Morris, Journal of the American Statistical Association 70 (1975), 311), an agent
-is Student-t around the group (West, Journal of the Royal Statistical Society B 46 (1984), 431), so that one who is unlike
-all others stays where it is; the group's spread is half-Cauchy (Gelman, Bayesian Analysis 1 (2006), 515), drawn by Gibbs
-sampling with the half-Cauchy as a mixture (Wand et al., Bayesian Analysis 6 (2011), 847), many short chains at once.
+is Student-t around the group (West, Journal of the Royal Statistical Society B 46 (1984), 431), so that one who is
+unlike all others stays where it is; the group's spread is half-Cauchy (Gelman, Bayesian Analysis 1 (2006), 515), drawn
+by Gibbs sampling, the half-Cauchy as a mixture (Wand et al., Bayesian Analysis 6 (2011), 847), in many short chains.
 
 Departures: what all agents share, such as luck with the tasks, is left as it was drawn. An agent's own noise keeps its
 width where a normal theory would narrow it too: how alike agents are is not known so well (Morris, Journal of the
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-USUAL = 0.3
-"""The scale of the group's spread: of agents whose pass rates are anything from .1 to .95."""
+USUAL = 0.8
+"""The scale of the group's spread: wide, for the agents themselves say it."""
 FREEDOM = 3.0
 """Degrees of freedom of an agent's t distribution around its group."""
 PRIOR_VARIANCE = 0.15

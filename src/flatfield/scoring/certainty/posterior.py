@@ -188,7 +188,7 @@ def _next(table: SumTable, hyper: Hyper, ahead: Mapping[str, Array], these: Draw
     return DrawnMeans(
         performance=hyper.score.next,
         speed=np.clip(ahead["speed"], 0.0, 1.0),
-        cost=np.where(free, 1.0, np.clip(ahead["cost"], 0.0, 1.0)) if graded else None,
+        cost=np.where(free & ~table.idle.any(axis=1), 1.0, np.clip(ahead["cost"], 0.0, 1.0)) if graded else None,
         solved=hyper.solved.next,
         seconds=_amount(hyper.seconds.next),
         usd=np.where(free, 0.0, _amount(usd.next)) if usd is not None else these.usd,
@@ -273,6 +273,7 @@ def draw_part(table: SumTable, hyper: Hyper, scales: Mapping[tuple[str, str], Sc
     work = np.log(np.maximum(score, 1e-9))
     names = table.tasks[part]
     nobody = np.zeros(len(table.agents), dtype=bool)
+    idle = np.where(table.idle[None, :, part], score, 1.0) if table.idle[:, part].any() else None
     found["speed"] = relative_scores(seconds - work, score, nobody, _frozen(scales, names, "speed"))
     if hyper.usd is not None:
         usd = hyper.usd.draw_cells(generator, part)
@@ -283,6 +284,9 @@ def draw_part(table: SumTable, hyper: Hyper, scales: Mapping[tuple[str, str], Sc
         if hyper.usd is not None:
             frozen = _frozen(scales, names, "cost")
             found["cost"] = relative_scores(found["usd"] - work, score, table.free, frozen, least=np.log(LEAST_USD))
+    if idle is not None:
+        # Nothing scored is F at any speed and price, so both are as far from it as the score may be.
+        found |= {name: np.minimum(found[name], idle) for name in ("speed", "cost") if name in found}
     return found
 
 

@@ -163,7 +163,7 @@ def _studied(
         return None
     table = table_of(found, in_order_of_figures(found), sorted(tasks))
     wanted = planned if planned is not None else {(agent, task): 1 for agent in measured for task in table.tasks}
-    watch = EndsWatch(len(table.agents), table.tasks, table.free, targets)
+    watch = EndsWatch(table, targets)
     posterior = posterior_of(table, frozen, seed=seed, watch=watch)
     return Study(
         observations=found,
