@@ -1186,7 +1186,8 @@ class RunResult(Struct, frozen=True, kw_only=True):
     matters to who reads it. `frozen`: the ends of its scales, where they are not those of its own agents. `pooled`: the
     other runs whose trials are in it, the newest first; `not_pooled`: which were not, a sentence each. `read_at`: when
     it was read, in UTC. `study`: the posterior that the grades' ranges and the decision come from
-    (`scoring.certainty.door.Study`), so that it is made once.
+    (`scoring.certainty.study.Study`), so that it is made once; `answered`: what keeps the decision, which is made when
+    the first face asks for it (`scoring.decision.Answered`).
     """
 
     run: Run
@@ -1194,6 +1195,7 @@ class RunResult(Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...]
     grading: Grading
     study: object | None = None
+    answered: object | None = None
     manifest: tuple[ManifestRow, ...] = ()
     earlier: tuple[Comparison, ...] = ()
     set_aside: tuple[Verdict, ...] = ()

@@ -48,8 +48,26 @@ class Decision(Struct, frozen=True, kw_only=True):
     excluded: tuple[Exclusion, ...]
 
 
+class Answered:
+    """Keeps the decision on a result, so that all its faces share one. On another result it is made anew."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[object, ...], Decision] | None = None
+
+    def decision(self, result: RunResult) -> Decision:
+        """The decision on this result."""
+        parts = tuple(getattr(result, name) for name in result.__struct_fields__ if name != "answered")
+        if self._kept is None or any(one is not other for one, other in zip(parts, self._kept[0], strict=True)):
+            self._kept = parts, _made(result)
+        return self._kept[1]
+
+
 def decide(result: RunResult) -> Decision:
     """The decision on a run by the preferences that it was read with."""
+    return result.answered.decision(result) if isinstance(result.answered, Answered) else _made(result)
+
+
+def _made(result: RunResult) -> Decision:
     facts = facts_of(result)
     known, chosen = facts.known, facts.recommended
     first = next((one for one in facts.field if one.agent == chosen), None)

@@ -33,8 +33,8 @@ def test_the_published_nine_have_an_answer() -> None:
     found = certainty(published())
     first = found.standings[0]
     assert (found.answer, found.runner_up) == ("gpt-5-nano", "claude-3-haiku")
-    assert 0.65 < first.best < 0.9
-    assert first.regret.mean < 0.03
+    assert 0.4 < first.best < 0.8
+    assert first.regret.mean < 0.05
     assert first.rank[0] == 1
     assert first.front > 0.95
     assert sum(one.share for one in found.standings) == pytest.approx(1.0)
@@ -200,8 +200,8 @@ def test_who_scored_nothing_is_as_far_from_an_f_on_speed_and_cost_as_its_score_m
     idle = {one.agent: one for one in certainty(found).standings}["idle"]
     for levels in (idle.these, idle.next):
         assert levels.cost is not None
-        assert levels.cost.high < 0.5
-        assert levels.speed.high < 0.5
+        assert levels.cost.high < 0.65
+        assert levels.speed.high < 0.65
         assert levels.cost.low < 0.05
     assert idle.these.cost is not None
     assert idle.these.cost.high == pytest.approx(idle.these.performance.high)

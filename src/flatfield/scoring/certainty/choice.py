@@ -11,7 +11,7 @@ from flatfield.scoring.certainty.utility import TIE, overall, shares, utility
 from flatfield.scoring.certainty.values import Estimate, Paired, Question, Reach, Regret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from flatfield.records import Weights
     from flatfield.scoring.certainty.posterior import DrawnMeans, Posterior
@@ -36,9 +36,7 @@ def best_probabilities(values: Array, tie: float) -> Array:
     return found
 
 
-def leader(
-    some: Sequence[int], means: Array, best: Array | Mapping[int, float], tie: float, preferred: Sequence[int]
-) -> int:
+def leader(some: Sequence[int], means: Array, best: Array, tie: float, preferred: Sequence[int]) -> int:
     """Who of these has the highest mean; of those that are less than a tie behind, who is most probably the best.
 
     What tells near ones apart is the draws' chance alone, so of those whose P(best) reads the same it is the first by
@@ -134,8 +132,10 @@ def reaches(
         last = now[which]
         for value in np.linspace(now[which], end, STEPS + 1)[1:].tolist():
             values = overall(means, _with(now, which, value))
-            best = best_probabilities(values[:, some], TIE)
-            first = leader(some, values.mean(axis=0), dict(zip(some, best.tolist(), strict=True)), TIE, preferred)
+            average, best = values.mean(axis=0), np.zeros(values.shape[1])
+            if np.count_nonzero(average[some] > average[some].max() - TIE) > 1:
+                best[some] = best_probabilities(values[:, some], TIE)
+            first = leader(some, average, best, TIE, preferred)
             if first != agent:
                 return last, names[first]
             last = value

@@ -50,6 +50,8 @@ class EndsWatch:
         for measure, name in DRAWN.items():
             if name in drawn:
                 self._keep((measure, False), part, drawn[name])
+        if not self._targets:
+            return
         work, tasks = np.log(np.maximum(drawn["score"], 1e-9)), self._table.tasks[part]
         for measure, name in AMOUNTS.items():
             columns = [c for c, task in enumerate(tasks) if self._targets.get((task, measure))]

@@ -181,10 +181,14 @@ def in_order_of_figures(observations: Iterable[Observation]) -> list[str]:
 
     By names only where all figures are the same: draws of chance belong to the figures that they go with.
     """
+
+    def known(amount: float | None) -> float:
+        return -1.0 if amount is None else amount
+
     figures: dict[str, list[tuple[str, float, float, float, float]]] = {}
     for one in observations:
-        amounts = (-1.0 if amount is None else amount for amount in (one.seconds, one.usd, one.wait_seconds))
-        figures.setdefault(one.agent, []).append((one.task, one.score, *amounts))
+        mine = (one.task, one.score, known(one.seconds), known(one.usd), known(one.wait_seconds))
+        figures.setdefault(one.agent, []).append(mine)
     return sorted(figures, key=lambda name: (sorted(figures[name]), name))
 
 
@@ -197,6 +201,8 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
     standings, order = _standings(found, asked)
     allowed = [a for a in order if standings[a].allowed]
     first, pays = _first(standings, allowed, asked)
+    answer = None if first is None or not pays else posterior.agents[first]
+    if_missing_fail = _if_missing_fail(found, asked, answer)
     rivals = [a for a in allowed if a != first]
     runner_up = max(rivals, key=lambda a: standings[a].best, default=None)
     pairs: tuple[Paired, ...] = ()
@@ -207,17 +213,18 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
         pairs = tuple(choice.paired(posterior, first, other, "next", asked.measure) for other in others)
         if isinstance(asked.measure, Weights):
             reached = choice.reaches(posterior, asked.measure, first, rivals, _preferred(found))
-        bought = plan.purchases(posterior, found.table, asked.measure, allowed, SHOWN)
+        matters = if_missing_fail != answer
+        bought = plan.purchases(posterior, found.table, asked.measure, allowed, SHOWN, missing_first=matters)
     return Certainty(
         ask=asked,
         tasks=len(found.table.tasks),
         trials=len(found.observations),
         draws=len(posterior.next.performance),
-        answer=None if first is None or not pays else posterior.agents[first],
+        answer=answer,
         runner_up=None if runner_up is None else posterior.agents[runner_up],
         pays=pays,
         counts_cost=posterior.next.cost is not None,
-        if_missing_fail=_if_missing_fail(found, asked, first, pays=pays),
+        if_missing_fail=if_missing_fail,
         standings=tuple(standings[a] for a in order),
         pairs=pairs,
         reaches=reached,
@@ -360,7 +367,7 @@ def _first(standings: Sequence[Standing], allowed: Sequence[int], asked: Ask) ->
     return (None if barred and standings[first].next.performance.mean < HOLDS else first), True
 
 
-def _if_missing_fail(found: Study, asked: Ask, first: int | None, *, pays: bool) -> str | None:
+def _if_missing_fail(found: Study, asked: Ask, answer: str | None) -> str | None:
     """The answer if all that is missing had failed, after as long as the agent usually takes."""
     names = found.posterior.agents
     lacking = [
@@ -369,7 +376,6 @@ def _if_missing_fail(found: Study, asked: Ask, first: int | None, *, pays: bool)
         for t, task in enumerate(found.table.tasks)
         for _ in range(max(found.planned.get((name, task), 0) - int(found.table.score.count[a, t]), 0))
     ]
-    answer = None if first is None or not pays else names[first]
     if not lacking:
         return answer
     again = _studied((*found.observations, *lacking), (names, found.table.tasks), {}, (found.frozen, {}), found.seed)
