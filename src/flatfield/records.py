@@ -169,7 +169,8 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     what the user typed and what flatfield brings along. `on_device` None means "decided by the provider". `tools` None
     means "the task's". `protocol` None: as its provider usually has it; "auto": it is found out before the first trial.
     `gpu_layers`: how many of a local model's layers go to the GPU, None for as many as fit. `command` and `output` are
-    an external agent's (provider `cli`): how it is started, and in which form it reports.
+    an external agent's (provider `cli`): how it is started, and in which form it reports. `subscription`: a flat rate
+    pays for it, so that one more trial costs nothing.
     """
 
     name: str
@@ -190,6 +191,7 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     tools: tuple[str, ...] | None = None
     command: tuple[str, ...] = ()
     output: str | None = None
+    subscription: bool = False
     description: str = ""
     source: str = ""
     folder: str = ""
@@ -312,6 +314,7 @@ class Traits(Struct, frozen=True, kw_only=True):
 
     `is_control`: it needs no model and is compared with nothing. `is_scaffold`: a turn of it is the whole run of
     another agent, which takes a `command` and reports in one of `outputs`. `runs_code`: it starts programs as the user.
+    `takes_subscriptions`: its agents may be paid by a flat rate, as their `subscription` says.
     `recalls`: its conversations are `vendors.base.Talk`, and go on from the record of an earlier one word for word.
     `color`: that of its sub-agents in Claude Code.
     """
@@ -341,6 +344,7 @@ class Traits(Struct, frozen=True, kw_only=True):
     is_scaffold: bool = False
     outputs: tuple[str, ...] = ()
     runs_code: bool = False
+    takes_subscriptions: bool = False
     recalls: bool = False
     color: str = "yellow"
 
@@ -1219,7 +1223,8 @@ class RunResult(Struct, frozen=True, kw_only=True):
     matters to who reads it. `frozen`: the ends of its scales, where they are not those of its own agents. `pooled`: the
     other runs whose trials are in it, the newest first; `not_pooled`: which were not, a sentence each. `read_at`: when
     it was read, in UTC. `study`: the posterior that the grades' ranges and the decision come from
-    (`scoring.certainty.door.Study`), so that it is made once.
+    (`scoring.certainty.study.Study`), so that it is made once; `answered`: what keeps the decision, which is made when
+    the first face asks for it (`scoring.decision.Answered`).
     """
 
     run: Run
@@ -1227,6 +1232,7 @@ class RunResult(Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...]
     grading: Grading
     study: object | None = None
+    answered: object | None = None
     manifest: tuple[ManifestRow, ...] = ()
     earlier: tuple[Comparison, ...] = ()
     set_aside: tuple[Verdict, ...] = ()

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from flatfield.scoring.decision import Decision
 
 
+SUBSCRIPTION = "subscription"
+
+
 def in_short(result: RunResult) -> Section:
     """The answer as reports say it: its advice, and how adding repeats ended."""
     found = decide(result)
@@ -32,7 +35,8 @@ def advice(decision: Decision) -> Section:
 def candidates(decision: Decision, result: RunResult) -> Section:
     """The contenders side by side; `best` is the probability of it, of those that may be chosen.
 
-    The recommended one first, then as the report ranks them; in money by what they bring.
+    The recommended one first, then as the report ranks them; in money by what they bring, and who is on a subscription
+    is marked as such instead of with its dollars.
     """
     cards = {card.agent: card for card in result.grading.scorecards}
     columns = ("agent", "n", "best", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
@@ -47,7 +51,8 @@ def candidates(decision: Decision, result: RunResult) -> Section:
             card.cost.letter or UNKNOWN,
         )
         best = f"{one.best:.2f}" if one.allowed else UNKNOWN
-        rows.append((card.agent, count(card.measured), best, *grades, seconds(took), dollars(usd)))
+        paid = SUBSCRIPTION if one.agent in decision.prepaid else dollars(usd)
+        rows.append((card.agent, count(card.measured), best, *grades, seconds(took), paid))
     table = Table(
         columns=columns,
         rows=tuple(rows),

@@ -15,6 +15,7 @@ from flatfield.runs.order import roster
 from flatfield.runs.store.figures import unwatched
 from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.comparing import against_earlier, read_field
+from flatfield.scoring.decision import Answered
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.performance import measure, settled
@@ -115,6 +116,7 @@ def load_result(
         verdicts=verdicts,
         grading=grade_drawn(found, trials, verdicts, GradingTerms(weights=wanted.weights, anchors=anchors), study),
         study=study,
+        answered=Answered(),
         manifest=manifest(found, trials),
         earlier=compare_with_earlier(store, found, trials, verdicts),
         set_aside=set_aside,
