@@ -16,6 +16,7 @@ from flatfield.faces.cli import (
     demo,
     doctor,
     evaluate,
+    importing,
     init,
     judge,
     mcp,
@@ -104,6 +105,7 @@ app.command("report", epilog=report.EPILOG, cls=NamingCommand)(report.command)
 app.command("pick", epilog=pick.EPILOG)(pick.command)
 app.command("compare", epilog=compare.EPILOG)(compare.command)
 app.command("runs", epilog=stored.RUNS_EPILOG)(stored.runs)
+app.command("import", epilog=importing.EPILOG, cls=NamingCommand)(importing.command)
 app.command("show", epilog=stored.SHOW_EPILOG)(stored.show)
 app.command("demo", epilog=demo.EPILOG)(demo.command)
 app.command("trust", epilog=trust.EPILOG)(trust.command)
