@@ -83,7 +83,7 @@ def imported(results: Sequence[Result], about: About) -> Imported:
             cost_usd=one.usd,
             wall_seconds=one.seconds or 0.0,
             active_seconds=one.seconds or 0.0,
-            checks=(_check(one.score),),
+            checks=() if one.score is None else (_check(one.score),),
             imported=True,
         )
         for one in results
@@ -117,9 +117,8 @@ def _weights(*, timed: bool, priced: bool) -> Weights:
     )
 
 
-def _check(score: float | None) -> Check:
-    reason = "no result was published" if score is None else "as published"
-    return Check(verifier="published", label="published result", score=score, reason=reason)
+def _check(score: float) -> Check:
+    return Check(verifier="published", label="published result", score=score, reason="as published")
 
 
 def without_zeros(results: Iterable[Result]) -> tuple[tuple[Result, ...], tuple[str, ...]]:

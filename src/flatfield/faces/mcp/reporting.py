@@ -131,12 +131,12 @@ def _decided(decision: Decision) -> dict[str, Any]:
 
 
 def _contender(one: Standing) -> dict[str, Any]:
-    usd = one.next.usd
+    usd, took = one.next.usd, one.next.seconds
     return {
         "agent": one.agent,
         "best": round(one.best, 3),
         "performance": round(one.next.performance.mean, 3),
-        "seconds": float(f"{one.next.seconds.mean:.3g}"),
+        "seconds": None if took is None else float(f"{took.mean:.3g}"),
         "usd": None if usd is None else float(f"{usd.mean:.3g}"),
         "front": round(one.front, 3),
         "within": round(one.within, 3),

@@ -425,7 +425,7 @@ class Contender(BaseModel):
     agent: str
     best: float = Field(description="probability of being the best of those that may be chosen")
     performance: float
-    seconds: float
+    seconds: float | None
     usd: float | None
     front: float = Field(description="probability that nobody beats it on work, time and money together")
     within: float = Field(description="probability to keep to the limits")
