@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError, InvalidFiles
 from flatfield.evidence.readers import _trials
-from flatfield.evidence.readers._trials import About, Result
+from flatfield.evidence.readers._trials import ImportedFrom, TrialResult
 from flatfield.records import Gathered, Mistake
 from flatfield.tasks.agents import is_name
 from flatfield.tasks.source import did_you_mean, slug
@@ -46,7 +46,7 @@ def gathered(path: Path, rows: Iterable[Row], columns: Sequence[str], how: Impor
     if not how.free_zeros:
         results, said = _trials.without_zeros(results)
     title = how.title or path.stem.replace("_", " ")
-    about = About(title=title, origin=path.name, now=how.now, digest=digest, notes=said)
+    about = ImportedFrom(title=title, origin=path.name, now=how.now, digest=digest, notes=said)
     return Gathered(runs=(_trials.imported(results, about),), notes=said)
 
 
@@ -93,7 +93,7 @@ class _Reader:
         """Raise the first mistakes."""
         raise_all(self._mistakes[:MOST_MISTAKES])
 
-    def results(self, rows: Iterable[Row]) -> Iterator[Result]:
+    def results(self, rows: Iterable[Row]) -> Iterator[TrialResult]:
         """The rows that are kept, as results."""
         how = self._how
         for line, row in rows:
@@ -107,7 +107,7 @@ class _Reader:
             repeat = self._repeat(line, row, (agent, task))
             if len(self._mistakes) == before:
                 model = _text(row.get(how.model)) if how.model else agent
-                yield Result(
+                yield TrialResult(
                     agent=agent, model=model, task=task, repeat=repeat, score=score, usd=usd, seconds=seconds or None
                 )
 

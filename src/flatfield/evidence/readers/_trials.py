@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, structs
 
-from flatfield.records import AgentConfig, Check, Evaluation, Imported, Run, Task, TrialRecord, Weights
+from flatfield import json_text
+from flatfield.errors import InvalidFiles
+from flatfield.records import AgentConfig, Check, Evaluation, Imported, Mistake, Run, Task, TrialRecord, Weights
+from flatfield.saying import few
 from flatfield.tasks.agents import fingerprint
+from flatfield.tasks.source import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from pathlib import Path
+
+T = TypeVar("T")
 
 PROVIDER = "imported"
 """What stands in the place of a provider: nobody was asked."""
@@ -22,7 +30,7 @@ REPRICED = 2.0
 """Costs of trials that add up to so many times the published total, or to the inverse part of it, are not the same."""
 
 
-class Result(Struct, frozen=True, kw_only=True):
+class TrialResult(Struct, frozen=True, kw_only=True):
     """One trial as somebody else saw it; None: not told."""
 
     agent: str
@@ -34,7 +42,7 @@ class Result(Struct, frozen=True, kw_only=True):
     seconds: float | None = None
 
 
-class About(Struct, frozen=True, kw_only=True):
+class ImportedFrom(Struct, frozen=True, kw_only=True):
     """What a run of such trials is called, where they are from, and the moment of the import.
 
     `digest` tells the same import from another one.
@@ -47,7 +55,7 @@ class About(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def imported(results: Sequence[Result], about: About) -> Imported:
+def imported(results: Sequence[TrialResult], about: ImportedFrom) -> Imported:
     """The results as a run that is marked imported: what nobody told stays unknown and counts nowhere.
 
     A cost of 0 beside others that are not is taken for one that is not known.
@@ -91,19 +99,19 @@ def imported(results: Sequence[Result], about: About) -> Imported:
     return Imported(run=run, trials=trials)
 
 
-def _agents(results: Iterable[Result]) -> dict[str, AgentConfig]:
+def _agents(results: Iterable[TrialResult]) -> dict[str, AgentConfig]:
     models = {one.agent: one.model for one in results}
     return {
         name: AgentConfig(name=name, provider=PROVIDER, model=model, source=PROVIDER) for name, model in models.items()
     }
 
 
-def _task(name: str, about: About) -> Task:
+def _task(name: str, about: ImportedFrom) -> Task:
     digest = hashlib.sha256(f"{about.origin}/{name}".encode()).hexdigest()[:16]
     return Task(id=name, title=name, prompt="", digest=digest, notes=(NOTE,))
 
 
-def _repeats(results: Iterable[Result]) -> dict[str, int]:
+def _repeats(results: Iterable[TrialResult]) -> dict[str, int]:
     most: dict[str, int] = defaultdict(int)
     for one in results:
         most[one.task] = max(most[one.task], one.repeat)
@@ -121,7 +129,7 @@ def _check(score: float) -> Check:
     return Check(verifier="published", label="published result", score=score, reason="as published")
 
 
-def without_zeros(results: Iterable[Result]) -> tuple[tuple[Result, ...], tuple[str, ...]]:
+def without_zeros(results: Iterable[TrialResult]) -> tuple[tuple[TrialResult, ...], tuple[str, ...]]:
     """The results without costs of 0, and what is to be said of those: nothing costs nothing at an API."""
     kept = tuple(results)
     zeros: dict[str, int] = defaultdict(int)
@@ -129,11 +137,8 @@ def without_zeros(results: Iterable[Result]) -> tuple[tuple[Result, ...], tuple[
     for one in kept:
         trials[one.agent] += 1
         zeros[one.agent] += one.usd == 0.0
-    said = tuple(
-        f"{name}: a cost of 0 in {count} of {trials[name]} trials is not a price; it counts as not known"
-        for name, count in zeros.items()
-        if count
-    )
+    named = few(f"{name} {count} of {trials[name]}" for name, count in zeros.items() if count)
+    said = (f"a cost of 0 is no price, so it counts as not known; of trials: {named}",) if named else ()
     return tuple(structs.replace(one, usd=None) if one.usd == 0.0 else one for one in kept), said
 
 
@@ -149,7 +154,7 @@ def known_mean(costs: Collection[float | None], published: float | None) -> tupl
     total = sum(known) / max(len(costs), 1)
     if published and not 1.0 / REPRICED <= total / published <= REPRICED:
         times = f"{total / published:.1f}"
-        return None, f"cost left out: single ones add up to {times} times the published mean, and none says why"
+        return None, f"cost left out: single ones come to {times} times the published mean, and nobody says which is right"
     missing = len(costs) - len(known)
     return mean, (f"cost of {len(known)} of {len(costs)} tasks" if missing else "")
 
@@ -160,3 +165,30 @@ def digest_of(*parts: object) -> str:
     for part in parts:
         found.update(part if isinstance(part, bytes) else repr(part).encode())
     return found.hexdigest()[:16]
+
+
+def json_file(path: Path, kind: type[T]) -> T:
+    """A JSON file as a record of this type; keys that it has no field for are passed over.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidFiles: it is no JSON, or something else stands there.
+    """
+    data = read_bytes(path)
+    try:
+        found: T = json_text.decoded(data, kind)
+    except ValueError as error:
+        fix = "fetch the file again; a newer form of it may need a newer flatfield"
+        raise InvalidFiles([Mistake(path=str(path), line=_line(data), problem=str(error), fix=fix)]) from None
+    return found
+
+
+def _line(data: bytes) -> int:
+    """The line in which a text stops being JSON; 1 where it is JSON of another form."""
+    try:
+        json.loads(data)
+    except json.JSONDecodeError as error:
+        return error.lineno
+    except (UnicodeDecodeError, RecursionError):
+        pass
+    return 1
