@@ -42,6 +42,7 @@ SCAFFOLDS = {
     "acp-gemini": "Gemini CLI",
 }
 NANO = "nano-agent-2025-08"
+WEIGHTS_B = {"gpt-oss-20b": 21.0, "gpt-oss-120b": 117.0}
 SOLVED = 0.85
 """A published letter of A or S counts as solved: the judge found all or nearly all of the work done."""
 
@@ -137,7 +138,8 @@ def nano() -> Iterator[Evidence]:
             seconds=statistics.mean(trial.active_seconds for trial in trials),
             date="2025-08-15",
             source="nano-agent, August 2025",
-            licence="figures of a public talk",
+            licence="not stated",
+            weights_b=WEIGHTS_B.get(agent.name),
             note="one run a task; solved is the published judge's S or A; dollars from the published tokens",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, get_args
 
@@ -58,8 +59,8 @@ def keep(data: Path, name: str, found: Sequence[Evidence]) -> Path:
 
 
 def evidence(data: Path) -> tuple[Evidence, ...]:
-    """All of it; of the same agent in the same scaffold on the same benchmark the user's own."""
-    found = {(one.agent, one.scaffold, one.benchmark): one for one in (*shipped(), *own(data))}
+    """All of it; of the same agent, set and run in the same way on the same benchmark, the user's own."""
+    found = {(one.agent, one.setting, one.scaffold, one.benchmark): one for one in (*shipped(), *own(data))}
     return tuple(found.values())
 
 
@@ -79,3 +80,31 @@ def from_csv(text: str) -> tuple[Evidence, ...]:
     """The rows of such a table; an empty cell is what a row without it has."""
     rows = ({name: cell for name, cell in row.items() if cell} for row in csv.DictReader(io.StringIO(text)))
     return msgspec.convert(list(rows), tuple[Evidence, ...], strict=False)
+
+
+# Models by many names, and what stands first of one.
+
+
+ASIDE = re.compile(r"\([^)]*\)")
+_ENDS = re.compile(
+    r"[\s_.:-]+(?:20\d\d-?\d\d-?\d\d|(?:exp|preview)(?:-?\d\d-\d\d)?|latest|instruct|it|q\d\w*|\d{4})$", re.IGNORECASE
+)
+"""What a model's name may end with beside the model: the day of a version, how it was tuned, packed or offered."""
+
+
+def model_key(name: str) -> str:
+    """What is equal for the names that publishers, vendors and servers have for one model.
+
+    `Claude Opus 4.5`, `anthropic/claude-opus-4-5` and `claude-opus-4-5-20251101`; `GPT-OSS 20B` and `gpt-oss:20b`.
+    """
+    text = ASIDE.sub("", name.rpartition("/")[2]).strip().lower()
+    while (shorter := _ENDS.sub("", text)) != text:
+        text = shorter
+    return re.sub(r"[^a-z0-9+]", "", re.sub(r"\.0(?=\D|$)", "", text))
+
+
+def of_model(rows: Iterable[Evidence], model: str) -> tuple[Evidence, ...]:
+    """What was published of a model: by kind of work, then on many tasks first, then the newest."""
+    key = model_key(model)
+    found = sorted((row for row in rows if key and model_key(row.model) == key), key=lambda row: row.date, reverse=True)
+    return tuple(sorted(found, key=lambda row: (KINDS.index(row.kind), -row.tasks)))

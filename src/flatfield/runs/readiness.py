@@ -131,7 +131,7 @@ async def examine(project: Project, pool: ProviderPool) -> tuple[Examined, ...]:
 async def find_servers(services: Services) -> tuple[RunningServer, ...]:
     """The model servers that answer where vendors say that they usually listen."""
     asked = tuple(_usual_servers(services.environ))
-    answers = await asyncio.gather(*(_listed(services, server.base_url) for server in asked))
+    answers = await asyncio.gather(*(listed_models(services, server.base_url) for server in asked))
     return tuple(
         RunningServer(usual=server, models=models)
         for server, models in zip(asked, answers, strict=True)
@@ -155,7 +155,7 @@ def key_variables() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*sorted(taken, key=lambda name: -taken.count(name)), *usual)))
 
 
-async def _listed(services: Services, base_url: str) -> tuple[str, ...] | None:
+async def listed_models(services: Services, base_url: str) -> tuple[str, ...] | None:
     """The models that a server says it has; None when none answers there."""
     url = f"{base_url}/models"
     timeout = aiohttp.ClientTimeout(total=LOOK_SECONDS)
@@ -199,9 +199,9 @@ def _count(server: RunningServer) -> str:
     return "1 model" if len(server.models) == 1 else f"{len(server.models)} models"
 
 
-def agent_spec(server: RunningServer) -> str:
-    """How to name a server's first model that can talk on the command line."""
-    model = next((name for name in server.models if "embed" not in name.lower()), server.models[0])
+def agent_spec(server: RunningServer, model: str | None = None) -> str:
+    """How to name a server's model on the command line; None: its first one that can talk."""
+    model = model or next((name for name in server.models if "embed" not in name.lower()), server.models[0])
     usual = server.usual
     return f"{usual.provider}:{model}{f'@{shown_url(usual.address)}' if usual.address else ''}"
 

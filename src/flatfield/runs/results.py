@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 # The run before: the last one that did the same tasks.
 
 
+def has_evaluation(store: Store) -> bool:
+    """Whether a run is stored that a decision could stand on, measured here or imported.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    return any(not summary.delegated for summary in store.runs())
+
+
 def earlier_run(store: Store, run: Run) -> str | None:
     """The newest run from before this one that an agent of it took part in, on a task of it; None where there is none.
 

@@ -16,6 +16,7 @@ from flatfield.faces.cli import (
     demo,
     doctor,
     evaluate,
+    evidence,
     importing,
     init,
     judge,
@@ -119,4 +120,5 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
 app.add_typer(judge.app, name="judge")
 app.add_typer(prices.app, name="prices")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(demo.app, name="examples")
