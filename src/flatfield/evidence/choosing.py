@@ -76,8 +76,9 @@ class PublishedCandidate(Struct, frozen=True, kw_only=True):
 class PublishedChoice(Struct, frozen=True, kw_only=True):
     """The answer from evidence. `answer` is the sentence that all faces say, `advice` what is to be said with it.
 
-    `recommended` None: nobody of whom something was published can be asked from here, or does the job. `command` would
-    measure it here. `candidates`: all that were compared, best first.
+    `recommended` None: nobody of whom something was published can be asked from here, or does the job. `next_step` is
+    what `command` is for, which would measure `to_measure` here on `suite` (both empty: something has to be mended
+    first). `candidates`: all that were compared, best first.
     """
 
     answer: str
@@ -87,7 +88,10 @@ class PublishedChoice(Struct, frozen=True, kw_only=True):
     kind: KindOfWork
     benchmark: str
     scaffold: str
+    next_step: str
     command: str
+    suite: str
+    to_measure: tuple[str, ...]
     candidates: tuple[PublishedCandidate, ...]
 
 
@@ -109,16 +113,19 @@ def choose(
     chosen = next((each for each in kinds if fields[each].candidates), kinds[0])
     field, first = fields[chosen], next(iter(fields[chosen].candidates), None)
     able = first is not None and first.published.share >= HOLDS
-    measure, command = _command(chosen, field, here)
+    step, suite, agents = _next_step(chosen, field, here)
     return PublishedChoice(
         answer=_answer(chosen, field, here),
-        advice=(*_advice(chosen, field, here, wanted, asked=kind is not None), f"{measure}: {command}"),
+        advice=tuple(_advice(chosen, field, here, wanted, asked=kind is not None)),
         recommended=first.agent if first and able else None,
         runner_up=field.candidates[1].agent if able and len(field.candidates) > 1 else None,
         kind=chosen,
         benchmark=field.rows[0].benchmark if field.rows else "",
         scaffold=field.rows[0].scaffold if field.rows else "",
-        command=command,
+        next_step=step,
+        command=f"flatfield eval {suite} {' '.join(f'--agents {name}' for name in agents)}" if agents else "flatfield doctor",
+        suite=suite,
+        to_measure=agents,
         candidates=field.candidates,
     )
 
@@ -355,21 +362,17 @@ def _gigabytes(row: Evidence) -> float:
     return (row.weights_b or 0.0) * GIGABYTES + BESIDE_GIGABYTES
 
 
-def _command(kind: KindOfWork, field: _Field, here: Surroundings) -> tuple[str, str]:
-    """What to type to measure it here, and what that is: who leads, else who is here at all, else whose key is missing."""
+def _next_step(kind: KindOfWork, field: _Field, here: Surroundings) -> tuple[str, str, tuple[str, ...]]:
+    """What would measure it here: who leads, else who is here at all, else whose key is missing; on which suite."""
     chosen = field.candidates[:MOST_CHOSEN]
     if chosen:
         suite = ON_DEVICE_SUITE if all(one.local for one in chosen) else SUITES[kind]
-        return f"To measure {'it' if len(chosen) == 1 else 'both'} here", _evaluate(suite, *(one.agent for one in chosen))
+        return f"To measure {'it' if len(chosen) == 1 else 'both'} here", suite, tuple(one.agent for one in chosen)
     ready = next((one for one in here.models if not one.needs), None)
     if ready:
-        return "To measure what can be asked from here", _evaluate(ON_DEVICE_SUITE, ready.agent)
+        return "To measure what can be asked from here", ON_DEVICE_SUITE, (ready.agent,)
     lacking = {model_key(one.model): one for one in reversed(here.models)}
     for row in sorted(field.rows, key=lambda row: -row.share):
         if (one := lacking.get(model_key(row.model))) is not None:
-            return f"With {one.needs} set, to measure it here", _evaluate(SUITES[kind], one.agent)
-    return "What is missing, and how to mend it", "flatfield doctor"
-
-
-def _evaluate(suite: str, *agents: str) -> str:
-    return f"flatfield eval {suite} {' '.join(f'--agents {name}' for name in agents)}"
+            return f"With {one.needs} set, to measure it here", SUITES[kind], (one.agent,)
+    return "What is missing, and how to mend it", "", ()

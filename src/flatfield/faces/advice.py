@@ -66,7 +66,7 @@ def candidates(decision: Decision, result: RunResult) -> Section:
 
 def published_choice(choice: PublishedChoice) -> Section:
     """The answer from what others published."""
-    return Section(title=choice.answer, points=choice.advice)
+    return Section(title=choice.answer, points=(*choice.advice, f"{choice.next_step}: {choice.command}"))
 
 
 def published_candidates(choice: PublishedChoice) -> Section:

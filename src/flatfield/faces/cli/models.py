@@ -110,7 +110,7 @@ def _hosted_row(model: Hosted) -> tuple[str, ...]:
         ON_DEVICE if here else UNKNOWN if model.input_mtok is None else prices,
         f"{model.released:%Y-%m}" if model.released else UNKNOWN,
         f"retired {retires}" if model.retired else retires,
-        UNKNOWN if model.published is None else f"{model.published.share:.0%} {model.published.benchmark}",
+        UNKNOWN if model.published is None else f"{model.published.share:.0%} {model.published.kind}",
     )
 
 
