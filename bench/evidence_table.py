@@ -2,11 +2,11 @@
 
     python -m bench.evidence_table FOLDER > src/flatfield/evidence/data/published.csv
 
-The folder holds `openhands_index_trials.csv` and `openhands_index_scores.csv` (agent, model, benchmark and an outcome or
-a score a line), `aider_polyglot.csv` and `tau2_leaderboard.csv`, as they were taken from the places named below, each at
-its commit. Only figures go into the table: solved of n, means per task, the day, the source, its licence. Each row comes
-from the same functions that read a user's own copy (`flatfield import`), so both say the same. The figures of nano-agent
-lie in the repository.
+The folder holds `openhands_index_trials.csv` and `openhands_index_scores.csv` (agent, model, benchmark and an outcome
+or a score a line), `aider_polyglot.csv` and `tau2_leaderboard.csv`, as they were taken from the places named below,
+each at its commit. Only figures go into the table: solved of n, means per task, the day, the source, its licence.
+Each row comes from the same functions that read a user's own copy (`flatfield import`), so both say the same. The
+figures of nano-agent lie in the repository.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class OnHand(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-class Surroundings(Struct, frozen=True, kw_only=True):
+class WithinReach(Struct, frozen=True, kw_only=True):
     """What can be asked from here, this machine's memory (None: not known), and the day that ages are counted to."""
 
     models: tuple[OnHand, ...] = ()
@@ -95,7 +95,7 @@ class PublishedChoice(Struct, frozen=True, kw_only=True):
     candidates: tuple[PublishedCandidate, ...]
 
 
-class _Field(Struct, frozen=True, kw_only=True):
+class _Rivals(Struct, frozen=True, kw_only=True):
     """Who is compared, and beside them all that was published on that benchmark in that scaffold."""
 
     rows: tuple[Evidence, ...]
@@ -104,7 +104,7 @@ class _Field(Struct, frozen=True, kw_only=True):
 
 
 def choose(
-    rows: Iterable[Evidence], here: Surroundings, wanted: Preferences, kind: KindOfWork | None = None
+    rows: Iterable[Evidence], here: WithinReach, wanted: Preferences, kind: KindOfWork | None = None
 ) -> PublishedChoice:
     """The answer for a kind of work; None: for the first that something can be said of."""
     groups = _groups(rows)
@@ -123,7 +123,9 @@ def choose(
         benchmark=field.rows[0].benchmark if field.rows else "",
         scaffold=field.rows[0].scaffold if field.rows else "",
         next_step=step,
-        command=f"flatfield eval {suite} {' '.join(f'--agents {name}' for name in agents)}" if agents else "flatfield doctor",
+        command=f"flatfield eval {suite} {' '.join(f'--agents {name}' for name in agents)}"
+        if agents
+        else "flatfield doctor",
         suite=suite,
         to_measure=agents,
         candidates=field.candidates,
@@ -144,17 +146,19 @@ def _groups(rows: Iterable[Evidence]) -> Groups:
     return found
 
 
-def _best_field(groups: Mapping[tuple[str, str], Sequence[Evidence]], here: Surroundings, wanted: Preferences) -> _Field:
+def _best_field(
+    groups: Mapping[tuple[str, str], Sequence[Evidence]], here: WithinReach, wanted: Preferences
+) -> _Rivals:
     """The benchmark and scaffold that tell most: two agents or more to compare, then many tasks, then many agents."""
     fields = [_field(rows, here, wanted) for rows in groups.values()]
     return max(
         fields,
         key=lambda one: (min(len(one.candidates), MOST_CHOSEN), one.rows[0].tasks, len(one.candidates), len(one.rows)),
-        default=_Field(rows=(), candidates=(), beyond=()),
+        default=_Rivals(rows=(), candidates=(), beyond=()),
     )
 
 
-def _field(rows: Sequence[Evidence], here: Surroundings, wanted: Preferences) -> _Field:
+def _field(rows: Sequence[Evidence], here: WithinReach, wanted: Preferences) -> _Rivals:
     ready = {model_key(one.model): one for one in reversed(here.models) if not one.needs}
     found = [(ready[key], row) for row in rows if (key := model_key(row.model)) in ready]
     if wanted.local_only:
@@ -167,7 +171,7 @@ def _field(rows: Sequence[Evidence], here: Surroundings, wanted: Preferences) ->
     for (one, row), value in ranked:  # of one model under several settings, the best
         candidate = PublishedCandidate(agent=one.agent, local=one.local, utility=value, published=row)
         best.setdefault(one.agent, candidate)
-    return _Field(rows=tuple(rows), candidates=tuple(best.values()), beyond=tuple(beyond))
+    return _Rivals(rows=tuple(rows), candidates=tuple(best.values()), beyond=tuple(beyond))
 
 
 def _within(row: Evidence, wanted: Preferences) -> bool:
@@ -232,7 +236,7 @@ def _score(work: float | None, ends: Sequence[float]) -> float | None:
 # What is said.
 
 
-def _answer(kind: KindOfWork, field: _Field, here: Surroundings) -> str:
+def _answer(kind: KindOfWork, field: _Rivals, here: WithinReach) -> str:
     first = next(iter(field.candidates), None)
     if first is None:
         return f"Nothing is measured here, and nobody whose results for {kind} were published can be asked from here."
@@ -251,7 +255,10 @@ def did(row: Evidence, today: str = "") -> str:
 
     With `today` also how long ago that was, and where it is from.
     """
-    parts = ("" if row.usd is None else f"for {dollars(row.usd)}", "" if row.seconds is None else f"in {seconds(row.seconds)}")
+    parts = (
+        "" if row.usd is None else f"for {dollars(row.usd)}",
+        "" if row.seconds is None else f"in {seconds(row.seconds)}",
+    )
     amounts = " and ".join(filter(None, parts))
     each = f" {amounts} each" if amounts else ""
     age = aged(row, today) if today else row.date
@@ -274,7 +281,13 @@ def aged(row: Evidence, today: str) -> str:
     except ValueError:
         return row.date
     months = round(days / 30.44)
-    ago = many(max(days, 0), "day") if months < 2 else many(months, "month") if months < 24 else many(months // 12, "year")
+    ago = (
+        many(max(days, 0), "day")
+        if months < 2
+        else many(months, "month")
+        if months < 24
+        else many(months // 12, "year")
+    )
     return f"{row.date}, {ago} ago"
 
 
@@ -282,15 +295,13 @@ def _percent(row: Evidence) -> str:
     return f"{row.share:.0%}"
 
 
-def _advice(
-    kind: KindOfWork, field: _Field, here: Surroundings, wanted: Preferences, *, asked: bool
-) -> Iterator[str]:
+def _advice(kind: KindOfWork, field: _Rivals, here: WithinReach, wanted: Preferences, *, asked: bool) -> Iterator[str]:
     yield from _next(field)
     named = [one.agent for one in field.candidates[:MOST_CHOSEN]]
     yield from (f"{one.note}." for one in here.models if one.note and one.agent in named)
     yield from _absent(field, here, wanted)
     if field.beyond:
-        yield f"Left out, for they do not keep to the limits, or nobody tells whether they do: {few(field.beyond, NAMED)}."
+        yield f"Left out, for nobody tells that they keep to the limits: {few(field.beyond, NAMED)}."
     yield from _unknown(field)
     yield from _fitting(kind, field, here)
     if field.candidates:
@@ -300,10 +311,11 @@ def _advice(
             " not yours."
         )
     if not asked:
-        yield f"This is for {kind}; other kinds of work, for --for: {', '.join(each for each in KINDS if each != kind)}."
+        others = ", ".join(each for each in KINDS if each != kind)
+        yield f"This is for {kind}; other kinds of work: {others}."
 
 
-def _next(field: _Field) -> Iterator[str]:
+def _next(field: _Rivals) -> Iterator[str]:
     if len(field.candidates) < MOST_CHOSEN:
         return
     first, second = field.candidates[0].published, field.candidates[1].published
@@ -317,7 +329,7 @@ def _no_different(one: Evidence, other: Evidence) -> bool:
     return abs(one.share - other.share) < CHANCE * error
 
 
-def _absent(field: _Field, here: Surroundings, wanted: Preferences) -> Iterator[str]:
+def _absent(field: _Rivals, here: WithinReach, wanted: Preferences) -> Iterator[str]:
     """Who did more and cannot be asked, and what is missing for that."""
     if wanted.local_only:
         return
@@ -329,12 +341,15 @@ def _absent(field: _Field, here: Surroundings, wanted: Preferences) -> Iterator[
     for row in keyed[:1]:
         one = lacking[model_key(row.model)]
         yield f"With {one.needs} set, {one.agent} could be asked: {did(row)}."
-    named = few((f"{row.agent} ({_percent(row)})" for row in better if row not in keyed and model_key(row.model) not in ready), NAMED)
+    named = few(
+        (f"{row.agent} ({_percent(row)})" for row in better if row not in keyed and model_key(row.model) not in ready),
+        NAMED,
+    )
     if named:
         yield f"More was published of these, which are none of your agents: {named}."
 
 
-def _unknown(field: _Field) -> Iterator[str]:
+def _unknown(field: _Rivals) -> Iterator[str]:
     for what, counts, name in (("cost", "dearest", "usd"), ("seconds", "slowest", "seconds")):
         lacking = [one.agent for one in field.candidates if getattr(one.published, name) is None]
         if len(lacking) == len(field.candidates) and lacking:
@@ -343,7 +358,7 @@ def _unknown(field: _Field) -> Iterator[str]:
             yield f"Nobody told the {what} of {few(lacking, NAMED)}: they count as the {counts}."
 
 
-def _fitting(kind: KindOfWork, field: _Field, here: Surroundings) -> Iterator[str]:
+def _fitting(kind: KindOfWork, field: _Rivals, here: WithinReach) -> Iterator[str]:
     """Models with open weights that this machine could hold and that no server here has."""
     if here.memory_bytes is None:
         return
@@ -362,7 +377,7 @@ def _gigabytes(row: Evidence) -> float:
     return (row.weights_b or 0.0) * GIGABYTES + BESIDE_GIGABYTES
 
 
-def _next_step(kind: KindOfWork, field: _Field, here: Surroundings) -> tuple[str, str, tuple[str, ...]]:
+def _next_step(kind: KindOfWork, field: _Rivals, here: WithinReach) -> tuple[str, str, tuple[str, ...]]:
     """What would measure it here: who leads, else who is here at all, else whose key is missing; on which suite."""
     chosen = field.candidates[:MOST_CHOSEN]
     if chosen:

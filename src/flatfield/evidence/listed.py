@@ -54,7 +54,9 @@ def keep(data: Path, name: str, found: Sequence[Evidence]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     except OSError as error:
-        raise FlatfieldError(f"{path} cannot be written: {error.strerror}; make room, or mend its permissions") from None
+        raise FlatfieldError(
+            f"{path} cannot be written: {error.strerror}; make room, or mend its permissions"
+        ) from None
     return path
 
 
@@ -72,7 +74,9 @@ def as_csv(rows: Iterable[Evidence]) -> str:
     writer.writerow(names)
     for row in rows:
         values = (getattr(row, name) for name in names)
-        writer.writerow("" if value is None else f"{value:.6g}" if isinstance(value, float) else value for value in values)
+        writer.writerow(
+            "" if value is None else f"{value:.6g}" if isinstance(value, float) else value for value in values
+        )
     return text.getvalue()
 
 

@@ -177,10 +177,10 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
     """The scorecard, without its rank."""
     cells, trials = sheet.cells, sheet.trials
     performance = average([c.performance for c in cells])
-    speed = average([c.speed.relative for c in cells])
+    speed = _work_grade(cells, [c.speed.relative for c in cells])
     usd = [_graded_usd(trial, sheet.agent) for trial in trials]
     priced = [each for each in usd if each is not None]
-    cost = _cost_grade(cells)
+    cost = _work_grade(cells, [c.cost.relative for c in cells])
     if cost.score is not None and len(priced) < len(usd):
         cost = replace(cost, note=f"cost known on {len(priced)} of {len(usd)} trials")
     claims = [wrong for trial in trials if (wrong := is_wrong_claim(trial)) is not None]
@@ -218,15 +218,15 @@ def _graded_usd(trial: TrialRecord, agent: AgentConfig) -> float | None:
     return trial.cost_usd if agent.usd_per_hour is None else device_cost(trial, agent)
 
 
-def _cost_grade(cells: Sequence[Cell]) -> Grade:
-    """The mean over the tasks where it is known; none where it is known of no work.
+def _work_grade(cells: Sequence[Cell], grades: Sequence[Grade]) -> Grade:
+    """The mean of the cells' grades on speed or cost; none where no work of them has one.
 
     A task on which the agent scored nothing is F at any price: such tasks are not graded alone.
     """
-    worked = [c.cost.relative for c in cells if c.performance.score]
+    worked = [grade for cell, grade in zip(cells, grades, strict=True) if cell.performance.score]
     if worked and all(found.score is None for found in worked):
         return worked[0]
-    return average([c.cost.relative for c in cells])
+    return average(grades)
 
 
 def average(grades: Sequence[Grade]) -> Grade:

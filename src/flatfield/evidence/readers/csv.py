@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError
-from flatfield.evidence.readers import _columns, _trials
+from flatfield.evidence.readers import _trials
 from flatfield.tasks.source import decode, read_bytes
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def read(path: Path, how: ImportChoices) -> Gathered:
     columns = [name for name in table.fieldnames or () if name]
     if not columns:
         raise FlatfieldError(f"{path}:1: no names of columns stand here; write them into the first line")
-    return _columns.gathered(path, _rows(table, path), columns, how, _trials.digest_of(data, how.where, how.agent))
+    return _trials.gathered(path, _rows(table, path), columns, how, _trials.digest_of(data, how.where, how.agent))
 
 
-def _rows(table: csv.DictReader[str], path: Path) -> Iterator[_columns.Row]:
+def _rows(table: csv.DictReader[str], path: Path) -> Iterator[_trials.Row]:
     line = 2
     try:
         for row in table:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flatfield import json_text
 from flatfield.errors import FlatfieldError
-from flatfield.evidence.readers import _columns, _trials
+from flatfield.evidence.readers import _trials
 from flatfield.records import Mistake
 from flatfield.tasks.source import decode, read_bytes
 
@@ -27,7 +27,7 @@ def read(path: Path, how: ImportChoices) -> Gathered:
         InvalidFiles: its mistakes, with their lines.
     """
     data = read_bytes(path)
-    rows: list[_columns.Row] = []
+    rows: list[_trials.Row] = []
     mistakes = []
     for line, text in enumerate(decode(data, str(path)).splitlines(), start=1):
         if not text.strip():
@@ -38,11 +38,11 @@ def read(path: Path, how: ImportChoices) -> Gathered:
             mistakes.append(Mistake(path=str(path), line=line, problem="this is no JSON object", fix=fix))
         else:
             rows.append((line, _flat(found)))
-    _columns.raise_all(mistakes[: _columns.MOST_MISTAKES])
+    _trials.raise_all(mistakes[: _trials.MOST_MISTAKES])
     if not rows:
         raise FlatfieldError(f"{path} is empty: write one JSON object a line, a line a trial")
     columns = list(dict.fromkeys(name for _, row in rows for name in row))
-    return _columns.gathered(path, rows, columns, how, _trials.digest_of(data, how.where, how.agent))
+    return _trials.gathered(path, rows, columns, how, _trials.digest_of(data, how.where, how.agent))
 
 
 def _object(text: str) -> dict[str, object] | None:

@@ -82,7 +82,7 @@ def read(path: Path, how: ImportChoices) -> Gathered:
 
 
 def figures(one: Submission) -> Iterator[Evidence]:
-    """A row for each domain. A share is the mean of several trials of each task; a cost of 0 is one that nobody told."""
+    """A row for each domain. A share is the mean of several trials of each task; a cost of 0 was not told."""
     method = one.methodology or Method()
     user = f"customer {method.user_simulator}" if method.user_simulator else "customer not named"
     changed = bool(method.verification and method.verification.modified_prompts)

@@ -17,7 +17,6 @@ from flatfield.faces.cli import (
     doctor,
     evaluate,
     evidence,
-    importing,
     init,
     judge,
     mcp,
@@ -106,7 +105,7 @@ app.command("report", epilog=report.EPILOG, cls=NamingCommand)(report.command)
 app.command("pick", epilog=pick.EPILOG)(pick.command)
 app.command("compare", epilog=compare.EPILOG)(compare.command)
 app.command("runs", epilog=stored.RUNS_EPILOG)(stored.runs)
-app.command("import", epilog=importing.EPILOG, cls=NamingCommand)(importing.command)
+app.command("import", epilog=evidence.IMPORT_EPILOG, cls=NamingCommand)(evidence.import_)
 app.command("show", epilog=stored.SHOW_EPILOG)(stored.show)
 app.command("demo", epilog=demo.EPILOG)(demo.command)
 app.command("trust", epilog=trust.EPILOG)(trust.command)

@@ -364,9 +364,10 @@ def purposes(project: Project, names: Sequence[str] | None) -> tuple[str | None,
             sort = "kinds of work" if found else "profiles"
             raise FlatfieldError(f"--for names two {sort}, {kind if found else profile} and {name}: keep one")
         if found is None and name not in project.profiles:
+            there = ", ".join(project.profiles) or "none"
             raise NotFound(
-                f"--for {name!r} is neither a profile of flatfield.toml ({', '.join(project.profiles) or 'it has none'})"
-                f" nor a kind of work ({', '.join(KINDS)})"
+                f"there is no profile {name!r} in flatfield.toml; there are: {there};"
+                f" nor is it a kind of work: {', '.join(KINDS)}"
             )
         kind, profile = (found, profile) if found else (kind, name)
     return profile, kind

@@ -1,18 +1,32 @@
-"""`flatfield evidence`: what others published of models, as flatfield brings it along and as the user took it over."""
+"""`flatfield evidence` and `flatfield import`: what others published of models, listed, shown, and taken over."""
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flatfield.errors import NotFound
-from flatfield.faces.cli.common import AsJson, Full, examples, print_json, print_table, settings, write
+from flatfield.errors import FlatfieldError, NotFound
+from flatfield.faces.cli.common import (
+    AsJson,
+    Full,
+    examples,
+    notes,
+    print_json,
+    print_table,
+    settings,
+    write,
+)
+from flatfield.faces.storing import save_imported, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.records import Evidence
+    from flatfield.records import Evidence, Gathered, ImportChoices, Imported
+    from flatfield.runs.store.store import Store
+    from flatfield.tasks.project import Project
 
 app = typer.Typer(
     help="List and show what others published; never mixed with your own trials.",
@@ -129,7 +143,12 @@ def _show_rows(rows: Sequence[Evidence], *, full: bool) -> None:
     drop = ("set", "of", "published", "in", *(() if several else ("benchmark",)))
     right = frozenset({"solved", "of", "$/task", "s/task"})
     table = Table(
-        columns=columns, rows=lines, right=right, names=frozenset({"model", "benchmark"}), cut=frozenset({"in"}), drop=drop
+        columns=columns,
+        rows=lines,
+        right=right,
+        names=frozenset({"model", "benchmark"}),
+        cut=frozenset({"in"}),
+        drop=drop,
     )
     print_table(table, full=full)
 
@@ -160,3 +179,144 @@ def show(
             f"{did(row, today)}; {row.licence}{f'; {row.note}' if row.note else ''}" for row in rows if row.kind == kind
         )
         draw(Section(title=f"{model}: {kind}", points=points), screen)
+
+
+# `flatfield import`: results of others that lie on this machine, as runs of trials or as evidence of one's own.
+
+
+IMPORT_EPILOG = examples(
+    "flatfield import csv results.csv --agent-column model --task-column instance_id --score-column resolved \\",
+    "    --cost-column cost --where benchmark=swe-bench",
+    "flatfield import jsonl trials.jsonl --agent-column agent --task-column task --score-column score \\",
+    "    --full-score 100 --seconds-column seconds",
+    "flatfield import openhands-index ~/openhands-index-results --only swe-bench",
+    "flatfield import aider-polyglot ~/aider/aider/website/_data/polyglot_leaderboard.yml",
+    "flatfield import tau2-table ~/tau2-bench/web/leaderboard/public/submissions",
+)
+COLUMN = "NAME"
+
+
+def import_(
+    context: typer.Context,
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="{reader names}")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file or folder with the results.")],
+    agent_column: Annotated[
+        list[str] | None,
+        typer.Option(metavar=COLUMN, help="The agent's name; given several times, its parts."),
+    ] = None,
+    task_column: Annotated[str, typer.Option(metavar=COLUMN, help="The task's name.")] = "",
+    score_column: Annotated[
+        str, typer.Option(metavar=COLUMN, help="0 to 1, or true and false; empty: not measured.")
+    ] = "",
+    cost_column: Annotated[str, typer.Option(metavar=COLUMN, help="Dollars of the trial; empty or 0: not known.")] = "",
+    seconds_column: Annotated[str, typer.Option(metavar=COLUMN, help="Seconds of the trial.")] = "",
+    repeat_column: Annotated[
+        str, typer.Option(metavar=COLUMN, help="The repeat's number; else in the order of the rows.")
+    ] = "",
+    model_column: Annotated[
+        str, typer.Option(metavar=COLUMN, help="The model, where the agent has another name.")
+    ] = "",
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only rows that hold this; may stand several times.")
+    ] = None,
+    full_score: Annotated[float, typer.Option(metavar="N", min=0, help="The score that counts as 1.")] = 1.0,
+    free_zeros: Annotated[
+        bool, typer.Option("--free-zeros", help="A cost of 0 is a price: the models ran on somebody's own device.")
+    ] = False,
+    only: Annotated[str, typer.Option(metavar="BENCHMARK", help="Only this one of several benchmarks.")] = "",
+    title: Annotated[str, typer.Option(metavar="TITLE", help="What the run is called.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take over results of others: single trials as a run, to report on and to pick from, figures as evidence.
+
+    Columns are named for csv and jsonl; the other formats know their own. A run is marked imported: it is graded like
+    any other, and never counted among your own trials.
+    """
+    from flatfield import plugins
+    from flatfield.clock import SystemClock
+    from flatfield.records import ImportChoices
+
+    reader = plugins.load("reader", form)
+    how = ImportChoices(
+        agent=tuple(agent_column or ()),
+        task=task_column,
+        score=score_column,
+        cost=cost_column,
+        seconds=seconds_column,
+        repeat=repeat_column,
+        model=model_column,
+        where=tuple(_pair(text) for text in where or ()),
+        full_score=full_score,
+        free_zeros=free_zeros,
+        only=only,
+        title=title,
+        now=SystemClock().utc().isoformat(),
+    )
+    _look_at_choices(form, how, takes_columns=getattr(reader, "TAKES_COLUMNS", False))
+    found = reader.read(path.expanduser(), how)
+    _store(found, settings(context).project(), form, as_json=as_json)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise FlatfieldError(f"--where {text!r} is no NAME=VALUE: write for instance --where benchmark=swe-bench")
+    return name, value
+
+
+def _look_at_choices(form: str, how: ImportChoices, *, takes_columns: bool) -> None:
+    if how.full_score <= 0.0:
+        raise FlatfieldError("--full-score must be above 0: it is the score that counts as all of the work")
+    if takes_columns and how.only:
+        raise FlatfieldError(
+            f"--only is for formats that know their benchmarks: for {form} write --where NAME={how.only}"
+        )
+    given = (*how.agent, how.task, how.score, how.cost, how.seconds, how.repeat, how.model, *dict(how.where))
+    if not takes_columns and any(given):
+        raise FlatfieldError(
+            f"{form} knows its own columns: leave out --agent-column and the like, or use csv or jsonl"
+        )
+
+
+def _store(found: Gathered, project: Project, form: str, *, as_json: bool) -> None:
+    from flatfield.evidence.listed import keep
+
+    notes(found.notes)
+    store = store_of(project)
+    known = _known(store) if found.runs else {}
+    runs = []
+    for each in found.runs:
+        there = known.get(each.run.versions["import"])
+        if there is None:
+            asyncio.run(save_imported(store, each))
+        runs.append((there or each.run.id, each, there is not None))
+    kept = keep(project.data, form, found.evidence) if found.evidence else None
+    if not runs and kept is None:
+        raise NotFound(f"nothing to take over was found there: is it a place with results in the format {form}?")
+    if as_json:
+        listed = [{"run": run, "title": each.run.evaluation.title, "trials": len(each.trials)} for run, each, _ in runs]
+        print_json({"runs": listed, "evidence": len(found.evidence)})
+        return
+    write("".join(_told(runs)))
+    if kept is not None:
+        write(f"{len(found.evidence)} figures are evidence of yours now; see:\n  flatfield evidence list --own\n")
+
+
+def _known(store: Store) -> dict[str, str]:
+    """The imports that are stored, with their runs."""
+    imported = (store.load_run(one.id) for one in store.runs() if one.imported)
+    return {run.versions["import"]: run.id for run in imported if "import" in run.versions}
+
+
+def _told(runs: Sequence[tuple[str, Imported, bool]]) -> list[str]:
+    from flatfield.saying import many
+
+    said = []
+    for run, each, there in runs:
+        of = f"{many(len(each.run.agents), 'agent')} × {many(len(each.run.tasks), 'task')}"
+        was = "is there already as" if there else "is"
+        said.append(
+            f"{each.run.evaluation.title}: {many(len(each.trials), 'trial')} of {of} {was} run {run}; see:\n"
+            f"  flatfield pick {run}\n  flatfield report {run}\n"
+        )
+    return said

@@ -13,7 +13,8 @@ from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
     from flatfield.evidence.choosing import PublishedChoice
-    from flatfield.records import KindOfWork, Letter, Preferences
+    from flatfield.records import KindOfWork, Letter, Preferences, RunResult
+    from flatfield.runs.store.store import Store
     from flatfield.tasks.project import Project
 
 EPILOG = common.examples(
@@ -21,7 +22,7 @@ EPILOG = common.examples(
     "flatfield pick --min-performance A --max-seconds 30",
     "flatfield pick --solved-usd 5 --hour-usd 80    by what it brings, in dollars per task",
     "flatfield pick --for overnight                 as [profiles.overnight] of flatfield.toml says",
-    "flatfield pick --for code-repair               while nothing is measured here: what others published",
+    "flatfield pick --for code-repair               the kind of work; see flatfield evidence list",
     "flatfield pick 20250815 --weights performance=0.8,cost=0.2 --json",
 )
 LETTERS: tuple[Letter, ...] = ("S", "A", "B", "C", "D", "F")
@@ -56,8 +57,7 @@ def command(
 
     from flatfield.faces.advice import advice, beside, candidates, published_of
     from flatfield.faces.drawing import draw, open_console
-    from flatfield.runs.pooling import load_pooled
-    from flatfield.runs.results import has_evaluation, load_result
+    from flatfield.runs.results import has_evaluation
     from flatfield.scoring.decision import decide
 
     project = common.settings(context).project()
@@ -77,15 +77,7 @@ def command(
     if run is None and not has_evaluation(store):
         _from_evidence(project, wanted, kind, full=full, as_json=as_json)
         return
-    result = load_pooled(store, wanted) if run is None else load_result(store, run, preferences=wanted)
-    if kind is not None and any(kind in task.tags for task in result.run.tasks):
-        result = (
-            load_pooled(store, wanted, task=kind)
-            if run is None
-            else load_result(store, run, preferences=wanted, task=kind)
-        )
-    elif kind is not None:
-        common.note(f"note: no task here has the tag {kind}, so the answer is of all of them")
+    result = _result(store, run, wanted, kind)
     decision = decide(result)
     others = published_of(result, decision, project.data, kind)
     if as_json:
@@ -97,6 +89,19 @@ def command(
     draw(advice(decision), screen)
     if others:
         draw(beside(others), screen)
+
+
+def _result(store: Store, run: str | None, wanted: Preferences, kind: KindOfWork | None) -> RunResult:
+    """What the decision stands on: of a kind of work the tasks that bear it as a tag, where there are any."""
+    from flatfield.runs.pooling import load_pooled
+    from flatfield.runs.results import load_result
+
+    task = kind if kind and any(kind in one.tags for one in store.load_run(run).tasks) else None
+    if kind and task is None:
+        common.note(f"note: no task here has the tag {kind}, so the answer is of all of them")
+    if run is None:
+        return load_pooled(store, wanted, task=task)
+    return load_result(store, run, preferences=wanted, task=task)
 
 
 def _from_evidence(
@@ -120,12 +125,12 @@ async def _chosen(project: Project, wanted: Preferences, kind: KindOfWork | None
     from flatfield.clock import SystemClock
     from flatfield.evidence.choosing import choose
     from flatfield.evidence.listed import evidence
-    from flatfield.runs.on_hand import surroundings
+    from flatfield.runs.readiness import within_reach
     from flatfield.runs.world import Outside, open_world
 
     rows = evidence(project.data)
     async with open_world(Outside(environ=common.environ_of(project))) as world:
-        here = await surroundings(project.roster, world.services, SystemClock().utc().date())
+        here = await within_reach(project.roster, world.services, SystemClock().utc().date())
     return choose(rows, here, wanted, kind)
 
 

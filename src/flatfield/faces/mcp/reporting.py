@@ -19,8 +19,8 @@ from flatfield.faces.mcp.schemas import Card, Choice, Compared, Comparisons, Dec
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import beginning, printable
 from flatfield.records import Preferences, Weights
-from flatfield.runs.on_hand import surroundings
 from flatfield.runs.pooling import load_pooled
+from flatfield.runs.readiness import within_reach
 from flatfield.runs.results import has_evaluation, load_result
 from flatfield.runs.world import open_world
 from flatfield.scoring.answer import graded
@@ -229,7 +229,7 @@ async def _published(wanted: Preferences, desk: ServerDesk, project: Project, ta
         )
     rows = await asyncio.to_thread(evidence, project.data)
     async with open_world(desk.outside(project)) as world:
-        here = await surroundings(project.roster, world.services, desk.clock.utc().date())
+        here = await within_reach(project.roster, world.services, desk.clock.utc().date())
     found = published_choice(rows, here, wanted, kind)
     measure = f"evaluate(lops=[{found.suite!r}], agents={list(found.to_measure)})"
     step = f"{found.next_step}: {measure}" if found.to_measure else "list_agents shows what each agent lacks"

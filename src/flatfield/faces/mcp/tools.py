@@ -284,7 +284,7 @@ class _Tools:
         constraints: given.ConstraintsGiven = None,
         profile: given.Profile = "",
     ) -> Choice:
-        """Which agent to use, how surely, why."""
+        """Which agent to use, how sure, why."""
         wanted = reporting.preferences_of(
             profile,
             weights.model_dump() if weights else None,

@@ -83,7 +83,9 @@ def observe(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]
                 solved=score >= ALL,
                 seconds=known_seconds(trial),
                 usd=trial.cost_usd if agent.usd_per_hour is None else device_cost(trial, agent),
-                wait_seconds=None if known_seconds(trial) is None else max(trial.wall_seconds - trial.queue_seconds, 0.0),
+                wait_seconds=None
+                if known_seconds(trial) is None
+                else max(trial.wall_seconds - trial.queue_seconds, 0.0),
             )
         )
     return tuple(found)
