@@ -231,7 +231,7 @@ def gathered(path: Path, rows: Iterable[Row], columns: Sequence[str], how: Impor
         InvalidFiles: a column is not there, or cells are none of what they should be.
     """
     _look_at_columns(path, columns, how)
-    reader = _Reader(path, how)
+    reader = _TableReader(path, how)
     results = tuple(reader.results(rows))
     reader.settle()
     if not results:
@@ -274,7 +274,7 @@ def raise_all(mistakes: Sequence[Mistake]) -> None:
         raise InvalidFiles(mistakes)
 
 
-class _Reader:
+class _TableReader:
     """Reads cells, and keeps what is wrong with them."""
 
     def __init__(self, path: Path, how: ImportChoices) -> None:
