@@ -128,7 +128,7 @@ def test_a_table_is_a_run_to_pick_from(cli: Cli, project: Path) -> None:
 
 def test_figures_become_evidence_of_ones_own(cli: Cli, project: Path) -> None:
     (project / "board.yml").write_text(BOARD, encoding="utf-8")
-    assert "1 figures are evidence of yours now" in cli("import", "aider-polyglot", "board.yml").stdout
+    assert "1 figure is evidence of yours now" in cli("import", "aider-polyglot", "board.yml").stdout
     (row,) = json.loads(cli("evidence", "list", "--own", "--json").stdout)
     assert (row["model"], row["solved"], row["usd"]) == ("gpt-5.5", 180, 0.04)
 

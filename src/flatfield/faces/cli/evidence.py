@@ -299,7 +299,8 @@ def _store(found: Gathered, project: Project, form: str, *, as_json: bool) -> No
         return
     write("".join(_told(runs)))
     if kept is not None:
-        write(f"{len(found.evidence)} figures are evidence of yours now; see:\n  flatfield evidence list --own\n")
+        figures = "1 figure is" if len(found.evidence) == 1 else f"{len(found.evidence):,} figures are"
+        write(f"{figures} evidence of yours now; see:\n  flatfield evidence list --own\n")
 
 
 def _known(store: Store) -> dict[str, str]:
