@@ -14,7 +14,7 @@ from flatfield.tasks.agents import is_name
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flatfield.records import Imported
+    from flatfield.records import Gathered, Imported
 
 NOW = "2026-11-30T12:00:00+00:00"
 HOW = ImportChoices(agent=("who",), task="instance", score="resolved", cost="usd", now=NOW)
@@ -28,7 +28,7 @@ other,a/1,1,1,y
 
 
 def read(path: Path, how: ImportChoices = HOW) -> Imported:
-    found = (jsonl if path.suffix == ".jsonl" else csv).read(path, how)
+    found: Gathered = (jsonl if path.suffix == ".jsonl" else csv).read(path, how)
     (run,) = found.runs
     return run
 

@@ -120,6 +120,8 @@ def test_a_table_is_a_run_to_pick_from(cli: Cli, project: Path) -> None:
     decision = json.loads(cli("pick", "--json").stdout)
     assert {one["agent"] for one in decision["standings"]} == {"fast", "able", "weak"}
     assert all(one["next"]["seconds"] is None for one in decision["standings"])
+    trials = json.loads(cli("report", "--json").stdout)["trials"]
+    assert {(one["active_seconds"], one["wall_seconds"]) for one in trials} == {(None, None)}
     report = cli("report", "--format", "markdown").stdout
     assert len(report.splitlines()) <= 60
     assert "| able |" in report
