@@ -163,7 +163,8 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     what the user typed and what flatfield brings along. `on_device` None means "decided by the provider". `tools` None
     means "the task's". `protocol` None: as its provider usually has it; "auto": it is found out before the first trial.
     `gpu_layers`: how many of a local model's layers go to the GPU, None for as many as fit. `command` and `output` are
-    an external agent's (provider `cli`): how it is started, and in which form it reports.
+    an external agent's (provider `cli`): how it is started, and in which form it reports. `subscription`: a flat rate
+    pays for it, so that one more trial costs nothing.
     """
 
     name: str
@@ -184,6 +185,7 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     tools: tuple[str, ...] | None = None
     command: tuple[str, ...] = ()
     output: str | None = None
+    subscription: bool = False
     description: str = ""
     source: str = ""
     folder: str = ""
@@ -295,6 +297,7 @@ class Traits(Struct, frozen=True, kw_only=True):
 
     `is_control`: it needs no model and is compared with nothing. `is_scaffold`: a turn of it is the whole run of
     another agent, which takes a `command` and reports in one of `outputs`. `runs_code`: it starts programs as the user.
+    `takes_subscriptions`: its agents may be paid by a flat rate, as their `subscription` says.
     `recalls`: its conversations are `vendors.base.Talk`, and go on from the record of an earlier one word for word.
     `color`: that of its sub-agents in Claude Code.
     """
@@ -324,6 +327,7 @@ class Traits(Struct, frozen=True, kw_only=True):
     is_scaffold: bool = False
     outputs: tuple[str, ...] = ()
     runs_code: bool = False
+    takes_subscriptions: bool = False
     recalls: bool = False
     color: str = "yellow"
 

@@ -31,6 +31,7 @@ from flatfield.tasks.importers.nano_agent_2025_08 import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from random import Random
 
 Score = float | None
 Figures = tuple["Score | Callable[[int], Score]", float, float | None]
@@ -125,6 +126,35 @@ def test_money_counts_what_is_solved_less_what_it_costs() -> None:
     dear = decide(result({"a": (1.0, 36.0, 0.5), "b": (0.9, 36.0, 0.4)}, solved_usd=0.2))
     assert dear.recommended is None
     assert dear.answer.startswith("Use none of them: none pays for itself; the best, ")
+
+
+def on_subscription(found: RunResult, *names: str) -> RunResult:
+    agents = tuple(replace(one, subscription=one.name in names) for one in found.run.agents)
+    return replace(found, run=replace(found.run, agents=agents))
+
+
+def test_in_money_a_trial_that_a_subscription_pays_for_costs_nothing_more() -> None:
+    agents: dict[str, Figures] = {"flat": (1.0, 36.0, 0.9), "key": (1.0, 36.0, 0.1)}
+    plain = result(agents, solved_usd=2.0)
+    billed, flat = decide(plain), decide(on_subscription(plain, "flat"))
+    assert (billed.recommended, billed.prepaid) == ("key", ())
+    assert (flat.recommended, flat.prepaid) == ("flat", ("flat",))
+    before, after = ({one.agent: one.next for one in found.standings} for found in (billed, flat))
+    assert after["flat"].utility.mean == pytest.approx(before["flat"].utility.mean + 0.9, abs=0.15)
+    assert after["key"] == before["key"]
+    assert (after["flat"].usd, after["flat"].cost) == (before["flat"].usd, before["flat"].cost), "at API prices"
+    weighed = result(agents)
+    assert decide(on_subscription(weighed, "flat")).prepaid == ()
+    assert decide(on_subscription(weighed, "flat")).recommended == "key"
+
+
+def test_a_subscription_needs_no_price_and_no_measured_trial_to_cost_nothing() -> None:
+    agents: dict[str, Figures] = {"flat": (lambda task: None if task else 1.0, 36.0, None), "key": (1.0, 36.0, 0.5)}
+    found = decide(on_subscription(result(agents, solved_usd=2.0), "flat"))
+    utility = next(one for one in found.standings if one.agent == "flat").next.utility
+    assert utility.mean > 1.0
+    alone = decide(on_subscription(result({"flat": (1.0, 36.0, None)}, solved_usd=2.0), "flat"))
+    assert alone.standings[0].next.utility.mean > 1.5
 
 
 def test_money_recommends_nobody_who_fails_while_another_does_the_job() -> None:
@@ -254,6 +284,32 @@ asked = st.sampled_from(
         {"weights": Weights(performance=0.0, speed=0.5, cost=0.5)},
     ]
 )
+
+
+@given(roster=rosters, wanted=asked, random=st.randoms(use_true_random=False))
+@settings(max_examples=25)
+def test_neither_names_nor_the_order_of_agents_change_the_answer(
+    roster: Sequence[tuple[list[Score], float, float | None]], wanted: dict[str, Any], random: Random
+) -> None:
+    """Who has the very same figures as another is told from it by name alone."""
+    figures = {f"a{n}": one for n, one in enumerate(roster)}
+    names = [f"z{n}" for n in range(len(roster))]
+    random.shuffle(names)
+    renamed = dict(zip(figures, names, strict=True))
+    listed = list(figures.items())
+    random.shuffle(listed)
+
+    def answers(agents: Sequence[tuple[str, Any]]) -> list[Any]:
+        given = {name: (one[0].__getitem__, *one[1:]) for name, one in agents}
+        found = decide(result(given, tasks=3, **wanted))
+        known = dict(agents)
+        who = (found.recommended, found.runner_up, *(one.agent for one in found.standings))
+        said = [(one.best, one.next) for one in found.standings]
+        return [*(name and known[name] for name in who), found.probability, found.regret, *said]
+
+    before = answers(list(figures.items()))
+    assert answers(listed) == before
+    assert answers([(renamed[name], one) for name, one in listed]) == before
 
 
 @given(roster=rosters, wanted=asked)

@@ -50,6 +50,7 @@ def test_an_external_agent_is_a_command_and_its_output(write: Write) -> None:
     ("text", "line", "problem", "fix"),
     [
         (HEAD + 'command = ["x"]', 4, "agent a has `command`, which is for external agents", 'provider = "cli"'),
+        (HEAD + "subscription = true", 4, "agent a has `subscription`", 'provider = "cli"'),
         (HEAD + 'output = "json"', 4, "agent a has `output`, which is for external agents", 'provider = "cli"'),
         ('[agents.a]\nprovider = "cli"\nmodel = "codex"\noutput = "json"', 4, "`output` without `command`", "remove"),
         ('[agents.a]\nprovider = "cli"\ncommand = []', 3, "`command` is an empty list", "command: [a, b]"),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_PUBLISHED = 3
 """Of so many contenders it is said what others published."""
+SUBSCRIPTION = "subscription"
 
 
 def in_short(result: RunResult) -> Section:
@@ -38,7 +39,8 @@ def advice(decision: Decision) -> Section:
 def candidates(decision: Decision, result: RunResult) -> Section:
     """The contenders side by side; `best` is the probability of it, of those that may be chosen.
 
-    The recommended one first, then as the report ranks them; in money by what they bring.
+    The recommended one first, then as the report ranks them; in money by what they bring, and who is on a subscription
+    is marked as such instead of with its dollars.
     """
     cards = {card.agent: card for card in result.grading.scorecards}
     columns = ("agent", "n", "best", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
@@ -53,7 +55,8 @@ def candidates(decision: Decision, result: RunResult) -> Section:
             card.cost.letter or UNKNOWN,
         )
         best = f"{one.best:.2f}" if one.allowed else UNKNOWN
-        rows.append((card.agent, count(card.measured), best, *grades, seconds(took), dollars(usd)))
+        paid = SUBSCRIPTION if one.agent in decision.prepaid else dollars(usd)
+        rows.append((card.agent, count(card.measured), best, *grades, seconds(took), paid))
     table = Table(
         columns=columns,
         rows=tuple(rows),

@@ -100,9 +100,10 @@ def _what_it_did(one: Standing, facts: Facts) -> str:
     """`did 89% of the work in 27.1 s and for $0.00337 a trial`."""
     card = facts.cards[one.agent]
     took, usd = per_trial(card)
-    price = "; its price is not known" if usd is None else ""
-    parts = ("" if took is None else f"in {seconds(took)}", "" if usd is None else f"for {dollars(usd)}")
-    amounts = " and ".join(filter(None, parts))
+    flat = one.agent in facts.prepaid
+    price = "" if usd is not None else "; a subscription pays" if flat else "; its price is not known"
+    cost = "" if usd is None else f"for {dollars(0.0 if flat else usd)}{' (subscription)' if flat else ''}"
+    amounts = " and ".join(filter(None, ("" if took is None else f"in {seconds(took)}", cost)))
     time = f" {amounts} a trial" if amounts else ""
     alone = " (one trial)" if card.measured == 1 else ""
     return f"did {_work(card)}{time}{alone}{price}"
@@ -351,6 +352,9 @@ def _claims(card: Scorecard) -> Iterator[str]:
 def _costs(facts: Facts) -> Iterator[str]:
     """Whose price is not known, and what that does to the answer."""
     grading = facts.result.grading
+    if facts.prepaid:
+        named = few(_at_api_prices(facts.cards[name]) for name in facts.cards if name in facts.prepaid)
+        yield f"A subscription pays for {named}: one more trial costs nothing, so each counts $0."
     lacking = [agent for agent in facts.result.run.agents if agent.name in grading.unpriced]
     if not facts.result.run.timed:
         yield "Speed counts for nothing: it is not told how long the trials took."
@@ -370,6 +374,11 @@ def _costs(facts: Facts) -> Iterator[str]:
             f"Cost is left out for all: nobody but {few(grading.without_scale)} costs anything, so there is no"
             " price to compare with; targets: {cost_usd: …} in a task would grade it."
         )
+
+
+def _at_api_prices(card: Scorecard) -> str:
+    usd = per_trial(card)[1]
+    return card.agent if usd is None else f"{card.agent} (at the API {dollars(usd)} a trial)"
 
 
 def _more(facts: Facts) -> Iterator[str]:

@@ -53,7 +53,8 @@ class NextTrials(Struct, frozen=True, kw_only=True):
 class Facts(Struct, frozen=True, kw_only=True):
     """What the words are made from. `able`: who does the job (C or better), `known`: None where nothing is measured.
 
-    `standings`: all contenders, best first; `field`: who of them may be recommended.
+    `standings`: all contenders, best first; `field`: who of them may be recommended. `prepaid`: who counts $0 because a
+    flat rate pays, which is so in money alone.
     """
 
     result: RunResult
@@ -64,6 +65,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     standings: tuple[Standing, ...]
     field: tuple[Standing, ...]
     recommended: str | None
+    prepaid: frozenset[str]
     excluded: tuple[Exclusion, ...]
     next_trials: tuple[NextTrials, ...]
 
@@ -95,6 +97,13 @@ def measure_of(result: RunResult) -> Weights | Money:
     return weights if result.run.timed else replace(weights, speed=0.0)
 
 
+def prepaid(result: RunResult) -> frozenset[str]:
+    """Whose trials cost nothing more, because a flat rate pays for them; nobody's where money is not what matters."""
+    if result.preferences.solved_usd is None:
+        return frozenset()
+    return frozenset(agent.name for agent in result.run.agents if agent.subscription)
+
+
 def facts_of(result: RunResult) -> Facts:
     """What there is to say of a run, by the preferences that it was read with."""
     cards = {card.agent: card for card in result.grading.scorecards if not card.control}
@@ -119,6 +128,7 @@ def facts_of(result: RunResult) -> Facts:
         standings=standings,
         field=field,
         recommended=recommended,
+        prepaid=prepaid(result),
         excluded=tuple(_excluded(cards, standings, among, able, unproven)),
         next_trials=tuple(_next(one, result) for one in known.purchases) if known and recommended else (),
     )

@@ -106,6 +106,7 @@ SETTINGS: dict[str, source.Reader] = {
     "tools": source.tools,
     "command": source.texts(empty=False),
     "output": _output,
+    "subscription": source.boolean,
     "description": source.text(empty=True),
 }
 """What `[agents.NAME]` in flatfield.toml may hold."""
@@ -261,9 +262,9 @@ def select_agents(items: Sequence[str], roster: Sequence[AgentConfig], writer: s
 
 
 def fingerprint(agent: AgentConfig) -> str:
-    """16 hex digits of SHA-256 over all that changes what the agent does: not its name, origin or description."""
+    """16 hex digits of SHA-256 over all that changes what it does: not its name, origin, description or who pays it."""
     same = msgspec.to_builtins(msgspec.structs.replace(agent, name="", source="", description=""))
-    del same["folder"]
+    del same["folder"], same["subscription"]
     same["protocol"] = agent.protocol or "native"
     for key in _RARE:
         if same[key] in (None, [], ()):

@@ -133,6 +133,7 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
         there = ", ".join(plugins.names("provider"))
         found.add(node.line, f"{what} has no provider", f'write provider = "…", one of: {there}')
     _look_at_command(what, given, entries, found)
+    _look_at_subscription(what, given, entries, found)
     # Its vendor is asked, and so imported, only where that matters.
     if entries.keys().isdisjoint({"model", "command"}) and "provider" in given and not _is_control(given["provider"]):
         found.add(node.line, f"{what} has no model", 'write model = "…", as the provider calls it')
@@ -168,6 +169,16 @@ def _look_at_command(what: str, given: dict[str, Any], entries: dict[str, Node],
             found.add(entries[key].line, f"{what} has `{key}`, which is for external agents", fix)
     if "output" in entries and "command" not in entries:
         found.add(entries["output"].line, f"{what} has `output` without `command`", "name the command, or remove it")
+
+
+def _look_at_subscription(what: str, given: dict[str, Any], entries: dict[str, Node], found: Findings) -> None:
+    """A flat rate pays only for agents of vendors that have one."""
+    if not given.get("subscription") or "provider" not in given:
+        return
+    if not plugins.traits_or_usual(given["provider"]).takes_subscriptions:
+        able = " or ".join(f'"{each.name}"' for each in plugins.all_traits() if each.takes_subscriptions)
+        why = f"its provider bills every request; remove it (there are subscriptions for provider = {able})"
+        found.add(entries["subscription"].line, f"{what} has `subscription`", why)
 
 
 def _price(name: str, node: Node, where: str, found: Findings) -> Price | None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from flatfield.records import Anchors, Run, RunResult, TrialRecord, Verdict
     from flatfield.scoring.certainty.ends import Ends
     from flatfield.scoring.certainty.posterior import DrawnMeans, Posterior, Scale
-    from flatfield.scoring.certainty.table import SumTable
+    from flatfield.scoring.certainty.table import Cells, SumTable
 
     Array = NDArray[np.float64]
 
@@ -86,6 +86,7 @@ def observe(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]
                 wait_seconds=None
                 if known_seconds(trial) is None
                 else max(trial.wall_seconds - trial.queue_seconds, 0.0),
+                prepaid=agent.subscription,
             )
         )
     return tuple(found)
@@ -164,10 +165,9 @@ def _studied(
     if not measured:
         return None
     timed = any(one.seconds is not None for one in found)
-    # In the order of their names, so that the order in which they are listed changes no draw.
-    table = table_of(found if timed else map(_instant, found), sorted(measured), sorted(tasks))
+    table = table_of(found if timed else map(_instant, found), in_order_of_figures(found), sorted(tasks))
     wanted = planned if planned is not None else {(agent, task): 1 for agent in measured for task in table.tasks}
-    watch = EndsWatch(len(table.agents), table.tasks, table.free, targets)
+    watch = EndsWatch(table, targets)
     posterior = posterior_of(table, frozen, seed=seed, watch=watch)
     return Study(
         observations=found,
@@ -185,6 +185,18 @@ def _instant(one: Observation) -> Observation:
     return replace(one, seconds=0.0)
 
 
+def in_order_of_figures(observations: Iterable[Observation]) -> list[str]:
+    """The agents of observations by what was measured of them, so that neither their names nor their places matter.
+
+    By names only where all figures are the same: draws of chance belong to the figures that they go with.
+    """
+    figures: dict[str, list[tuple[str, float, float, float, float]]] = {}
+    for one in observations:
+        amounts = (-1.0 if amount is None else amount for amount in (one.seconds, one.usd, one.wait_seconds))
+        figures.setdefault(one.agent, []).append((one.task, one.score, *amounts))
+    return sorted(figures, key=lambda name: (sorted(figures[name]), name))
+
+
 def certainty(found: Study, ask: Ask | None = None) -> Certainty:
     """The answer to what is asked, and how sure it is."""
     asked = ask or Ask()
@@ -195,6 +207,7 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
     allowed = [a for a in order if standings[a].allowed]
     first, pays = _first(standings, allowed, asked)
     rivals = [a for a in allowed if a != first]
+    runner_up = max(rivals, key=lambda a: standings[a].best, default=None)
     pairs: tuple[Paired, ...] = ()
     reached: tuple[Reach, ...] = ()
     bought: tuple[Purchase, ...] = ()
@@ -202,7 +215,7 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
         others = [a for a in order if a != first]
         pairs = tuple(choice.paired(posterior, first, other, "next", asked.measure) for other in others)
         if isinstance(asked.measure, Weights):
-            reached = choice.reaches(posterior, asked.measure, first, rivals)
+            reached = choice.reaches(posterior, asked.measure, first, rivals, _preferred(found))
         bought = plan.purchases(posterior, found.table, asked.measure, allowed, SHOWN)
     return Certainty(
         ask=asked,
@@ -210,7 +223,7 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
         trials=len(found.observations),
         draws=len(posterior.next.performance),
         answer=None if first is None or not pays else posterior.agents[first],
-        runner_up=posterior.agents[rivals[0]] if rivals else None,
+        runner_up=None if runner_up is None else posterior.agents[runner_up],
         pays=pays,
         counts_cost=posterior.next.cost is not None,
         if_missing_fail=_if_missing_fail(found, asked, first, pays=pays),
@@ -244,7 +257,7 @@ def cells(found: Study) -> dict[tuple[str, str], Levels]:
 
 
 def _standings(found: Study, asked: Ask) -> tuple[list[Standing], list[int]]:
-    """By agent, and their order: by mean utility on the next task; with less missing before whom it did as well as."""
+    """By agent, and their order: by mean utility on the next task, and among near ones by P(best) (`leader`)."""
     import numpy as np
 
     from flatfield.scoring.certainty import choice
@@ -255,11 +268,11 @@ def _standings(found: Study, asked: Ask) -> tuple[list[Standing], list[int]]:
     kept = choice.within(posterior.next, asked.bounds)
     among = set(names) if asked.among is None else set(asked.among)
     allowed = [names[a] in among and kept[a] >= asked.bounds.least_probability for a in range(len(names))]
-    order = _order(found, values, asked)
-    rivals = [a for a in order if allowed[a]]
+    rivals = [a for a in range(len(names)) if allowed[a]]
     among_allowed = np.where(np.asarray(allowed), values, -np.inf) if any(allowed) else values
     tie = tie_of(asked.measure)
     best, share = choice.best_probabilities(among_allowed, tie), choice.best_shares(among_allowed, tie)
+    order = _order(found, values, best, asked)
     ranks, front = choice.rank_ranges(values), choice.front_probabilities(posterior.next)
     standings = [
         Standing(
@@ -281,36 +294,61 @@ def _standings(found: Study, asked: Ask) -> tuple[list[Standing], list[int]]:
     return standings, order
 
 
-def _order(found: Study, values: Array, asked: Ask) -> list[int]:
-    """Best first. By weights, who does the job (C or better on average) stands before who does not."""
+def _order(found: Study, values: Array, best: Array, asked: Ask) -> list[int]:
+    """Best first. By weights, who does the job (C or better on average) stands before who does not.
+
+    Nobody stands before whom less is missing of, and who did as well.
+    """
+    from flatfield.scoring.certainty.choice import leader
+    from flatfield.scoring.certainty.utility import tie_of
+
     means = values.mean(axis=0)
     able = found.posterior.next.performance.mean(axis=0) >= HOLDS
     if isinstance(asked.measure, Money):
         able[:] = True
-    waiting = sorted(range(len(means)), key=lambda a: (not able[a], -float(means[a]), found.posterior.agents[a]))
+    above, tie, preferred = _did_as_well(found), tie_of(asked.measure), _preferred(found)
+    waiting = list(range(len(means)))
     order: list[int] = []
     while waiting:
-        free = (a for a in waiting if not any(_did_as_well(found, b, a) for b in waiting if b != a))
-        chosen = next(free, waiting[0])
+        free = [a for a in waiting if not any(above[b, a] for b in waiting)] or waiting
+        doing = [a for a in free if able[a]] or free
+        chosen = leader(doing, means, best, tie, preferred)
         waiting.remove(chosen)
         order.append(chosen)
     return order
 
 
-def _did_as_well(found: Study, one: int, other: int) -> bool:
-    """Whether `one`, of which less is missing, did as well on every task as `other` if what it lacks had failed."""
-    if _missing(found, one) >= _missing(found, other):
-        return False
-    return bool((_at_least(found, one) >= _at_least(found, other) - 1e-9).all())
+def _preferred(found: Study) -> list[int]:
+    """Agents' places among those that are as good: the cheaper, then the faster, by what was measured, then by name."""
+    table = found.table
+
+    def usual(cells: Cells, a: int) -> float:
+        known = cells.count[a].sum()
+        return float((cells.count[a] * cells.mean[a]).sum() / known) if known else math.inf
+
+    def key(a: int) -> tuple[float, float, str]:
+        usd = -math.inf if table.free[a] else usual(table.log_usd, a)
+        return (usd, usual(table.log_seconds, a), table.agents[a])
+
+    order = sorted(range(len(table.agents)), key=key)
+    return [order.index(a) for a in range(len(order))]
 
 
-def _at_least(found: Study, agent: int) -> Array:
+def _did_as_well(found: Study) -> Array:
+    """Agents × agents: whether the first, of whom less is missing, did as well as the second on every task.
+
+    What the first lacks counts as failed.
+    """
     import numpy as np
 
-    score, name = found.table.score, found.table.agents[agent]
-    planned = np.asarray([found.planned.get((name, task), 0) for task in found.table.tasks], dtype=float)
-    least: Array = score.mean[agent] * score.count[agent] / np.maximum(np.maximum(planned, score.count[agent]), 1.0)
-    return least
+    score, names = found.table.score, found.table.agents
+    planned = np.asarray([[found.planned.get((a, task), 0) for task in found.table.tasks] for a in names], dtype=float)
+    missing = np.maximum(planned - score.count, 0.0).sum(axis=1)
+    least = score.mean * score.count / np.maximum(np.maximum(planned, score.count), 1.0)
+    above: Array = np.zeros((len(names), len(names)), dtype=bool)
+    for one in range(len(names)):
+        above[one] = (missing[one] < missing) & (least[one] >= least - 1e-9).all(axis=1)
+    return above
 
 
 def _missing(found: Study, agent: int) -> int:
@@ -335,7 +373,7 @@ def _if_missing_fail(found: Study, asked: Ask, first: int | None, *, pays: bool)
     """The answer if all that is missing had failed, after as long as the agent usually takes."""
     names = found.posterior.agents
     lacking = [
-        Observation(agent=name, task=task, score=0.0, solved=False, seconds=None)
+        Observation(agent=name, task=task, score=0.0, solved=False, seconds=None, prepaid=bool(found.table.prepaid[a]))
         for a, name in enumerate(names)
         for t, task in enumerate(found.table.tasks)
         for _ in range(max(found.planned.get((name, task), 0) - int(found.table.score.count[a, t]), 0))
@@ -348,7 +386,7 @@ def _if_missing_fail(found: Study, asked: Ask, first: int | None, *, pays: bool)
         return answer
     standings, order = _standings(again, asked)
     then, paying = _first(standings, [a for a in order if standings[a].allowed], asked)
-    return None if then is None or not paying else names[then]
+    return None if then is None or not paying else again.posterior.agents[then]
 
 
 def _levels(means: DrawnMeans, agent: int, values: Array) -> Levels:

@@ -15,7 +15,8 @@ Question = Literal["these", "next"]
 class Observation(Struct, frozen=True, kw_only=True):
     """One measured trial: its score in 0..1, whether it passed every check, active seconds, dollars (None: unknown).
 
-    `wait_seconds`: wall time without queue, load included; None: its active seconds.
+    `wait_seconds`: wall time without queue, load included; None: its active seconds. `prepaid`: a flat rate pays for
+    it, so that it costs nothing more, whatever `usd` its tokens would.
     """
 
     agent: str
@@ -25,6 +26,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     seconds: float | None
     usd: float | None = None
     wait_seconds: float | None = None
+    prepaid: bool = False
 
 
 class Money(Struct, frozen=True, kw_only=True):
