@@ -26,6 +26,7 @@ KINDS = {
     "verifier": "flatfield.scoring.verifiers",
     "report": "flatfield.faces.reports",
     "importer": "flatfield.tasks.importers",
+    "reader": "flatfield.evidence.readers",
     "wire": "flatfield.testing.wires",
 }
 

@@ -942,6 +942,7 @@ class Run(Struct, frozen=True, kw_only=True):
     `probed`: by agent, how its tool protocol was found out, where it was.
     `variations`: where it asks which setting makes the difference, which of its agents is which variation of one.
     `imported`: not measured here; `origin` then says what its figures are, to be read after "imported from".
+    `timed` False: nobody told how long its trials took, so that their seconds, which are 0, count nowhere.
     """
 
     id: str
@@ -958,6 +959,7 @@ class Run(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     imported: bool = False
     origin: str = "published figures"
+    timed: bool = True
     delegated: bool = False
     anchors: tuple[Anchors, ...] = ()
     began_with: int = 0
@@ -979,6 +981,73 @@ class Imported(Struct, frozen=True, kw_only=True):
 
     run: Run
     trials: tuple[TrialRecord, ...]
+
+
+KindOfWork = Literal["code-repair", "test-writing", "code-writing", "research", "customer-service", "file-work"]
+"""What published benchmarks ask for: to mend code, to write tests that show a fault, to write code, to find answers
+on the web and in files, to serve customers with tools, and small tasks on files."""
+
+
+class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What others published of one agent on one benchmark: never a trial, and never counted as one.
+
+    `agent` is the model with its setting, as published; `scaffold` the program around it, `setting` what was set.
+    `solved` of `tasks`: where each was tried several times the mean, so no whole number. `usd` and `seconds` are means
+    per task; None: not known, which a published 0 is. `weights_b`: billions of parameters, where the weights are open.
+    `date` is the day of the figures (`2026-06-01`), "" where none is told; `note` what a figure really is.
+    """
+
+    agent: str
+    scaffold: str
+    model: str
+    benchmark: str
+    kind: KindOfWork
+    solved: float
+    tasks: int
+    usd: float | None = None
+    seconds: float | None = None
+    date: str = ""
+    source: str = ""
+    licence: str = ""
+    setting: str = ""
+    weights_b: float | None = None
+    note: str = ""
+
+    @property
+    def share(self) -> float:
+        """The share of its tasks that it solved, 0 to 1."""
+        return self.solved / self.tasks
+
+
+class ImportChoices(Struct, frozen=True, kw_only=True):
+    """How a file of others' results is to be read.
+
+    `agent` to `model` name columns; an agent's name may be put together of several. `where` keeps the rows that hold
+    these values. `full_score`: what counts as 1. `free_zeros`: a cost of 0 is a price, not an unknown one. `only` keeps
+    one benchmark of several. `title` names the run; `now` is the moment of the import.
+    """
+
+    agent: tuple[str, ...] = ()
+    task: str = ""
+    score: str = ""
+    cost: str = ""
+    seconds: str = ""
+    repeat: str = ""
+    model: str = ""
+    where: tuple[tuple[str, str], ...] = ()
+    full_score: float = 1.0
+    free_zeros: bool = False
+    only: str = ""
+    title: str = ""
+    now: str = ""
+
+
+class Gathered(Struct, frozen=True, kw_only=True):
+    """What a file of others' results holds: runs of trials, figures without trials, and what is to be said of both."""
+
+    runs: tuple[Imported, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):

@@ -284,7 +284,7 @@ def look(cli: Cli, project: Path, trial: TrialRecord | None) -> None:
     )
     asks: list[Callable[[], BaseModel]] = [
         *(partial(report_of, RUN, form, desk) for form in ("markdown", "json", "csv")),
-        partial(choose, RUN, Preferences(), desk),
+        lambda: asyncio.run(choose(RUN, Preferences(), desk)),
         partial(evaluations.status, RUN, desk),
     ]
     for ask in asks:

@@ -192,6 +192,7 @@ def test_profiles_say_what_matters(write: Write) -> None:
     ("text", "line", "problem", "fix"),
     [
         ("[profiles.day]", 1, "the profile day says nothing", "weights, solved_usd"),
+        ("[profiles.research]\nsolved_usd = 1", 1, "the profile research is called as a kind of work is", "another"),
         ("[profiles.day]\nsolved_usd = 0", 2, "`solved_usd` is 0", "a number above 0"),
         ("[profiles.day]\nhour_usd = 80", 2, "the profile day has hour_usd without solved_usd", "write solved_usd = "),
         (

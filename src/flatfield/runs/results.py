@@ -224,3 +224,12 @@ def _same(run: Run, roster: Sequence[AgentConfig]) -> set[str]:
 def _best_first(tags: dict[str, list[float]]) -> tuple[tuple[str, float], ...]:
     means = ((tag, mean(each)) for tag, each in tags.items())
     return tuple(sorted(means, key=lambda one: (-one[1], -len(tags[one[0]]), one[0])))
+
+
+def has_evaluation(store: Store) -> bool:
+    """Whether a run is stored with a trial that was measured, here or by those whom it was imported from.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    return any(summary.measured and not summary.delegated for summary in store.runs())

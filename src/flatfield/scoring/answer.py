@@ -13,7 +13,7 @@ from flatfield.scoring.performance import places
 from flatfield.scoring.prices.pricing import unknown_costs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from flatfield.records import Grade, RunResult, Scorecard
     from flatfield.scoring.certainty.values import Reach, Standing
@@ -102,8 +102,9 @@ def _what_it_did(one: Standing, facts: Facts) -> str:
     took, usd = per_trial(card)
     flat = one.agent in facts.prepaid
     price = "" if usd is not None else "; a subscription pays" if flat else "; its price is not known"
-    cost = "" if usd is None else f" and for {dollars(0.0 if flat else usd)}{' (subscription)' if flat else ''}"
-    time = "" if took is None else f" in {seconds(took)}{cost} a trial"
+    cost = "" if usd is None else f"for {dollars(0.0 if flat else usd)}{' (subscription)' if flat else ''}"
+    amounts = " and ".join(filter(None, ("" if took is None else f"in {seconds(took)}", cost)))
+    time = f" {amounts} a trial" if amounts else ""
     alone = " (one trial)" if card.measured == 1 else ""
     return f"did {_work(card)}{time}{alone}{price}"
 
@@ -355,12 +356,18 @@ def _costs(facts: Facts) -> Iterator[str]:
         named = few(_at_api_prices(facts.cards[name]) for name in facts.cards if name in facts.prepaid)
         yield f"A subscription pays for {named}: one more trial costs nothing, so each counts $0."
     lacking = [agent for agent in facts.result.run.agents if agent.name in grading.unpriced]
+    if not facts.result.run.timed:
+        yield "Speed counts for nothing: it is not told how long the trials took."
     then = (
         "; for the answer they cost what such agents usually do, within a wide range"
         if facts.known and facts.known.counts_cost
         else ""
     )
-    for reason in unknown_costs(lacking, facts.result.trials) if lacking else ():
+    if lacking and facts.result.run.imported:
+        reasons: Iterable[str] = (f"no cost was published for {few(agent.name for agent in lacking)}",)
+    else:
+        reasons = unknown_costs(lacking, facts.result.trials) if lacking else ()
+    for reason in reasons:
         yield f"{'Cost is left out for all' if not then else 'Cost is only estimated'}: {reason}{then}."
     if grading.without_scale and facts.known and not facts.known.counts_cost:
         yield (

@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from flatfield import plugins
 from flatfield.saying import likely
@@ -93,7 +94,8 @@ def measure_of(result: RunResult) -> Weights | Money:
     wanted = result.preferences
     if wanted.solved_usd is not None:
         return Money(solved_usd=wanted.solved_usd, hour_usd=wanted.hour_usd or 0.0)
-    return wanted.weights or result.grading.asked or result.grading.weights
+    weights = wanted.weights or result.grading.asked or result.grading.weights
+    return weights if result.run.timed else replace(weights, speed=0.0)
 
 
 def prepaid(result: RunResult) -> frozenset[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from flatfield import plugins
-from flatfield.records import AgentConfig, LaneLimits, Preferences, Price
+from flatfield.records import AgentConfig, KindOfWork, LaneLimits, Preferences, Price
 from flatfield.tasks import agents, source, toml
 from flatfield.tasks.agents import look_at
 from flatfield.tasks.source import shown
@@ -220,6 +220,8 @@ def _lane(name: str, node: Node, where: str, found: Findings) -> LaneLimits | No
 def _profile(name: str, node: Node, found: Findings) -> Preferences | None:
     what = f"the profile {name}"
     before = len(found.mistakes)
+    if name in get_args(KindOfWork):
+        found.add(node.line, f"{what} is called as a kind of work is", "give it another name: --for takes both")
     given = source.read_map(node, PREFERENCES, found, what=what)
     keys = node.keys if node.map is not None else {}
     if node.map is not None and not node.map:

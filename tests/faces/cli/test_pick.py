@@ -52,6 +52,7 @@ def test_weights_change_the_choice(loaded: Cli) -> None:
         "reaches",
         "next_trials",
         "excluded",
+        "published",
     }
 
 

@@ -16,6 +16,7 @@ from flatfield.faces.cli import (
     demo,
     doctor,
     evaluate,
+    evidence,
     init,
     judge,
     mcp,
@@ -106,6 +107,7 @@ app.command("report", epilog=report.EPILOG, cls=NamingCommand)(report.command)
 app.command("pick", epilog=pick.EPILOG)(pick.command)
 app.command("compare", epilog=compare.EPILOG)(compare.command)
 app.command("runs", epilog=stored.RUNS_EPILOG)(stored.runs)
+app.command("import", epilog=evidence.IMPORT_EPILOG, cls=NamingCommand)(evidence.import_)
 app.command("show", epilog=stored.SHOW_EPILOG)(stored.show)
 app.command("demo", epilog=demo.EPILOG)(demo.command)
 app.command("trust", epilog=trust.EPILOG)(trust.command)
@@ -119,4 +121,5 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
 app.add_typer(judge.app, name="judge")
 app.add_typer(prices.app, name="prices")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(demo.app, name="examples")

@@ -23,7 +23,7 @@ from flatfield.faces.cli.common import (
 )
 from flatfield.faces.cli.common import examples as shown
 from flatfield.faces.cli.trust import access_of
-from flatfield.faces.storing import store_of
+from flatfield.faces.storing import save_imported, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,14 +90,7 @@ def load_into(store: Store, name: str) -> Run:
         raise NotFound(f"there is no example {name!r}; there are: {', '.join(known)}")
     imported = plugins.load("importer", name).load()
 
-    async def save() -> None:
-        async with store:
-            if imported.run.id not in {summary.id for summary in store.runs()}:
-                await store.save_run(imported.run)
-            for record in imported.trials:
-                await store.save_trial(record)
-
-    asyncio.run(save())
+    asyncio.run(save_imported(store, imported))
     run: Run = imported.run
     return run
 

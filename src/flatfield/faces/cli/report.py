@@ -12,7 +12,8 @@ from flatfield.faces.storing import store_of
 
 EPILOG = common.examples(
     "flatfield report                                  the newest run",
-    "flatfield report --format markdown > report.md",
+    "flatfield report --format markdown                at most 60 lines, for a comment",
+    "flatfield report --format markdown --full > report.md",
     "flatfield report 20260102 --weights performance=1",
     "flatfield report --anchors 20251231-120000-ab12   on the scales of another run",
 )
@@ -38,7 +39,10 @@ def command(
     full: common.Full = False,
     as_json: common.AsJson = False,
 ) -> None:
-    """Print a run's report. Grades are computed anew from its records."""
+    """Print a run's report. Grades are computed anew from its records.
+
+    Markdown has at most 60 lines, good as a comment; with --full all of it.
+    """
     from inspect import signature
 
     from flatfield import plugins
@@ -60,4 +64,4 @@ def command(
         is_able = "full" in signature(renderer.show).parameters  # not all that third parties draw has columns
         renderer.show(result, open_console(), **({"full": full} if is_able else {}))
     else:
-        common.write(renderer.render(result))
+        common.write((renderer.render if full else getattr(renderer, "brief", renderer.render))(result))

@@ -284,14 +284,14 @@ class _Tools:
         constraints: given.ConstraintsGiven = None,
         profile: given.Profile = "",
     ) -> Choice:
-        """Which agent to use, how sure that is, why."""
+        """Which agent to use, how sure, why."""
         wanted = reporting.preferences_of(
             profile,
             weights.model_dump() if weights else None,
             constraints.model_dump(exclude_unset=True, exclude_none=True) if constraints else {},
             self._desk,
         )
-        return await asyncio.to_thread(reporting.choose, run, wanted, self._desk, task)
+        return await reporting.choose(run, wanted, self._desk, task)
 
     @_foreseen
     async def compare(

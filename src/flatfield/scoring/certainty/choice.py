@@ -76,7 +76,8 @@ def rank_ranges(values: Array) -> list[tuple[int, int]]:
 
 def front_probabilities(means: DrawnMeans) -> Array:
     """By agent, how probably nobody is as good on performance, seconds and dollars and better on one of them."""
-    sides = [means.performance, -means.seconds, *([] if means.usd is None else [-means.usd])]
+    timed = not np.isnan(means.seconds[0, 0])
+    sides = [means.performance, *([-means.seconds] if timed else []), *([] if means.usd is None else [-means.usd])]
     agents = means.performance.shape[1]
     found = np.empty(agents)
     for a in range(agents):

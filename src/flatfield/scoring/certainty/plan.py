@@ -107,7 +107,7 @@ def _offers(
     posterior: Posterior, table: SumTable, values: Array, these: Array, allowed: Sequence[int]
 ) -> Iterator[Purchase]:
     means, tasks = values.mean(axis=0), len(table.tasks)
-    seconds = np.median(posterior.next.seconds, axis=0)
+    seconds = np.nan_to_num(np.median(posterior.next.seconds, axis=0))
     paid = posterior.next.expected_usd
     usd = [None if paid is None else float(one) for one in (seconds if paid is None else np.median(paid, axis=0))]
     count = table.score.count

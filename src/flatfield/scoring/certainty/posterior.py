@@ -54,7 +54,7 @@ class DrawnMeans(Struct, frozen=True, kw_only=True):
     `performance`, `speed`, `cost`: scores in 0..1; `solved`: the share of trials that passes every check. `seconds`,
     `usd`: typical ones of a trial (the geometric mean). `expected_usd` and `expected_wait_seconds` are arithmetic
     means, which money is counted in: what a flat rate pays for costs nothing there. None where no agent has a known
-    price, or no scale to place it on.
+    price, or no scale to place it on; `seconds` are NaN where it is not known of any trial how long it took.
     """
 
     performance: Array
@@ -112,6 +112,16 @@ def posterior_of(
     agents, tasks = table.score.count.shape
     chance = chance_of(agents, tasks, draws or draws_for(agents, tasks), seed)
     return swept(table, hyper_of(table, chance), dict(scales or {}), watch)
+
+
+def without_time(found: Posterior) -> Posterior:
+    """The posterior of trials of which it is not known how long they took: NaN seconds, and speed is worth nothing."""
+    return replace(found, these=_timeless(found.these), next=_timeless(found.next))
+
+
+def _timeless(means: DrawnMeans) -> DrawnMeans:
+    none = np.zeros_like(means.performance)
+    return replace(means, speed=none, seconds=np.full_like(none, np.nan), expected_wait_seconds=none)
 
 
 def hyper_of(table: SumTable, chance: Chance) -> Hyper:

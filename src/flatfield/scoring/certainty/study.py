@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from flatfield.records import Weights
 from flatfield.scoring.certainty.values import (
@@ -25,7 +26,7 @@ from flatfield.scoring.certainty.values import (
     Reach,
     Standing,
 )
-from flatfield.scoring.performance import ALL, device_cost, trial_scores
+from flatfield.scoring.performance import ALL, device_cost, known_seconds, trial_scores
 from flatfield.scoring.scales import HOLDS
 from flatfield.scoring.work import Scales, scales_of
 from flatfield.tasks.agents import is_control
@@ -80,9 +81,11 @@ def observe(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]
                 task=trial.task,
                 score=score,
                 solved=score >= ALL,
-                seconds=trial.active_seconds,
+                seconds=known_seconds(trial),
                 usd=trial.cost_usd if agent.usd_per_hour is None else device_cost(trial, agent),
-                wait_seconds=max(trial.wall_seconds - trial.queue_seconds, 0.0),
+                wait_seconds=None
+                if known_seconds(trial) is None
+                else max(trial.wall_seconds - trial.queue_seconds, 0.0),
                 prepaid=agent.subscription,
             )
         )
@@ -153,7 +156,7 @@ def _studied(
     seed: int,
 ) -> Study | None:
     from flatfield.scoring.certainty.ends import EndsWatch
-    from flatfield.scoring.certainty.posterior import posterior_of
+    from flatfield.scoring.certainty.posterior import posterior_of, without_time
     from flatfield.scoring.certainty.table import table_of
 
     (agents, tasks), (frozen, targets) = names, ends
@@ -161,19 +164,25 @@ def _studied(
     measured = {one.agent for one in found}
     if not measured:
         return None
-    table = table_of(found, in_order_of_figures(found), sorted(tasks))
+    timed = any(one.seconds is not None for one in found)
+    table = table_of(found if timed else map(_instant, found), in_order_of_figures(found), sorted(tasks))
     wanted = planned if planned is not None else {(agent, task): 1 for agent in measured for task in table.tasks}
     watch = EndsWatch(table, targets)
     posterior = posterior_of(table, frozen, seed=seed, watch=watch)
     return Study(
         observations=found,
         table=table,
-        posterior=posterior,
+        posterior=posterior if timed else without_time(posterior),
         ends=watch.found(),
         planned=wanted,
         frozen=frozen,
         seed=seed,
     )
+
+
+def _instant(one: Observation) -> Observation:
+    """The trial as one that took no time, where it is known of none how long it took."""
+    return replace(one, seconds=0.0)
 
 
 def in_order_of_figures(observations: Iterable[Observation]) -> list[str]:
@@ -414,7 +423,7 @@ def _levels(means: DrawnMeans, agent: int, values: Array) -> Levels:
         performance=estimate(means.performance[:, agent]),
         speed=estimate(means.speed[:, agent]),
         cost=of(means.cost),
-        seconds=estimate(means.seconds[:, agent]),
+        seconds=of(means.seconds),
         usd=of(means.usd),
         utility=estimate(values[:, agent]),
     )

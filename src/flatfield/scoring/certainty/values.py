@@ -67,13 +67,14 @@ class Estimate(Struct, frozen=True, kw_only=True):
 class Levels(Struct, frozen=True, kw_only=True):
     """An agent's means over tasks. Scores in 0..1; seconds and dollars of a typical trial (the geometric mean).
 
-    `utility` is in the unit of what matters: an overall score, or dollars per task. None: no price, or no scale.
+    `utility` is in the unit of what matters: an overall score, or dollars per task. None: no price, no scale,
+    or no seconds.
     """
 
     performance: Estimate
     speed: Estimate
     cost: Estimate | None
-    seconds: Estimate
+    seconds: Estimate | None
     usd: Estimate | None
     utility: Estimate
 
