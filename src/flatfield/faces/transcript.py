@@ -12,6 +12,7 @@ from flatfield.errors import NotFound
 from flatfield.faces.wording import count, dollars, many, many_known, outcome, printable, seconds
 from flatfield.http.tape import rebuilt
 from flatfield.scoring.fairness.conditions import LAG_SECONDS, abandoned_sum, output_tokens_per_second
+from flatfield.scoring.performance import known_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -184,11 +185,11 @@ def _sums(record: TrialRecord) -> Iterator[str]:
     usage = record.usage
     yield (
         f"  {many_known(record.turn_count, 'turn')}, {many_known(record.tool_calls, 'tool call')};"
-        f" active {seconds(record.active_seconds)} = model {seconds(record.model_seconds)}"
+        f" active {seconds(known_seconds(record))} = model {seconds(record.model_seconds)}"
         f" + tools {seconds(record.tools_seconds)}"
     )
     yield (
-        f"  wall {seconds(record.wall_seconds)}, queue {seconds(record.queue_seconds)},"
+        f"  wall {seconds(record.wall_seconds if known_seconds(record) is not None else None)}, queue {seconds(record.queue_seconds)},"
         f" retries {seconds(record.retry_seconds)}, load {seconds(record.load_seconds)}"
         + (f", sandbox {seconds(record.sandbox_seconds)}" if record.sandbox_seconds else "")
     )
