@@ -182,14 +182,14 @@ def _checks(record: TrialRecord) -> Iterator[str]:
 
 
 def _sums(record: TrialRecord) -> Iterator[str]:
-    usage = record.usage
+    usage, active = record.usage, known_seconds(record)
     yield (
         f"  {many_known(record.turn_count, 'turn')}, {many_known(record.tool_calls, 'tool call')};"
-        f" active {seconds(known_seconds(record))} = model {seconds(record.model_seconds)}"
+        f" active {seconds(active)} = model {seconds(record.model_seconds)}"
         f" + tools {seconds(record.tools_seconds)}"
     )
     yield (
-        f"  wall {seconds(record.wall_seconds if known_seconds(record) is not None else None)}, queue {seconds(record.queue_seconds)},"
+        f"  wall {seconds(None if active is None else record.wall_seconds)}, queue {seconds(record.queue_seconds)},"
         f" retries {seconds(record.retry_seconds)}, load {seconds(record.load_seconds)}"
         + (f", sandbox {seconds(record.sandbox_seconds)}" if record.sandbox_seconds else "")
     )
