@@ -55,7 +55,7 @@ def checked_name(name: str, kind: str) -> str:
         else (_NAME, "letters, digits, `.`, `_` and `-`, and begins with a letter or digit")
     )
     if not pattern.fullmatch(name):
-        raise FlatfieldError(f"{name!r} is no name for a {kind}: it has {wanted}")
+        raise FlatfieldError(f"{name!r} is no name for {'an' if kind == 'agent' else 'a'} {kind}: it has {wanted}")
     return name
 
 
@@ -78,8 +78,6 @@ files:
 # `command: {{run: "python -m pytest -q", hidden: tests}}`), python (a function beside this file).
 verify:
   - file: {{path: totals.json, json: {{ada: 20, bo: 30}}}}
-  - file: {{path: orders.csv, unchanged: true}}
-    weight: 0.5
 # How it is done: `flatfield tasks check` plays this, and what does no work, to prove the checks.
 solution:
   - write_file: {{file_path: totals.json, content: '{{"ada": 20, "bo": 30}}'}}
@@ -89,7 +87,7 @@ solution:
 
 ## Variables
 
-PROMPT: "orders.csv lists orders. Write totals.json: one JSON object with the total amount of each customer. Change nothing else."
+PROMPT: "orders.csv lists orders. Write totals.json: one JSON object with the total amount of each customer."
 """
 
 
@@ -232,7 +230,7 @@ def endpoint_of(agent, environ):
     headers["Authorization"] = f"Bearer {{base.api_key(agent, environ, TRAITS)}}"
     return base.Address(base_url=base.base_url(agent, environ, TRAITS), headers=headers)
 ''',
-        "flatfield.toml": f"""# To try it: an agent of this vendor. Its address is that of the traits, until base_url says another.
+        "flatfield.toml": f"""# To try it: an agent at the address of the traits, until base_url says another.
 [agents.{name}-first]
 provider = "{name}"
 model = "MODEL"

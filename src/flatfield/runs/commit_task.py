@@ -76,6 +76,8 @@ MOST_SECONDS = 900
 ROOM = 8
 """Checks of the task may take so many times as long as they took here."""
 SHOWN_LINES = 12
+FAILING = 3
+"""So many cases a reason names."""
 _MISSING = (
     re.compile(r"ModuleNotFoundError: No module named '(?P<module>[\w.]+)'"),
     re.compile(r"Error: Cannot find module '(?P<package>[^'./][^']*)'"),
@@ -208,6 +210,10 @@ def _check_changes(source: _Source, order: CommitOrder) -> None:
     parts, short = source.split, source.short
     if not parts.tests:
         raise FlatfieldError(f"{short} changes no test, so nothing would show whether its work is done; choose another")
+    if not parts.hidden:
+        raise FlatfieldError(
+            f"{short} only takes tests away, so nothing would show whether its work is done; choose another"
+        )
     if not parts.is_work:
         raise FlatfieldError(f"{short} changes tests alone: no work is left for an agent; choose another")
     if parts.submodules:
@@ -495,7 +501,8 @@ class _Trying:
             )
         if not counts:
             failing = sum(not passed for passed in after.values())
-            more = f", and {failing} fail also after it" if failing else ""
+            others = few((case for case, passed in after.items() if not passed), FAILING)
+            more = f", and {many(failing, 'case')} fail also after it ({others})" if failing else ""
             if failing and self._lacks(result.output):
                 raise self._fails_after(ran, f"{failing} of {many(len(after), 'case')} fail also after it")
             raise FlatfieldError(
@@ -504,9 +511,11 @@ class _Trying:
             )
         left = len(after) - len(counts) - len(guards)
         if left:
-            said = f"{many(left, 'case')} of the tests do not pass after the commit either, and count nothing"
-            lacks = self._lacks(result.output)
-            self._source.notes.append(f"{said}{f' ({lacks})' if lacks else ''}")
+            others = few((case for case, passed in after.items() if not passed), FAILING)
+            lacks = f"; {found}" if (found := self._lacks(result.output)) else ""
+            self._source.notes.append(
+                f"{many(left, 'case')} do not pass after the commit either, and count nothing: {others}{lacks}"
+            )
         return Outcomes(counts=counts, guards=guards, took_seconds=result.seconds)
 
     def _by_exit(self, before: command_verifier.Ran, after: command_verifier.Ran) -> Outcomes:

@@ -103,7 +103,7 @@ def title_of(prompt: str, sha: str) -> str:
 
 _TEST_FOLDER = re.compile(r"(?:.*[_-])?tests?(?:[_-].*)?|__tests__|specs?|testdata", re.IGNORECASE)
 _PYTHON_TEST = re.compile(r"(?:test_.*|.*_tests?|tests?)\.py")
-_PYTHON_TEST_THERE = re.compile(r"test.*\.py|.*tests?\.py", re.IGNORECASE)
+_PYTHON_TEST_THERE = re.compile(r"(?!conftest\.py)(?:test.*|.*tests?)\.py", re.IGNORECASE)
 _SCRIPT_TEST = re.compile(r"(?:.*[._-])?(?:tests?|spec)\.[cm]?[jt]sx?")
 _SCRIPT = re.compile(r".*\.[cm]?[jt]sx?")
 _START = "__init__.py"
@@ -392,8 +392,7 @@ def generated_version(read: Callable[[str], str | None], tree: Tree) -> tuple[st
 
 def own_modules(tree: Tree) -> frozenset[str]:
     """The names that the tree's own packages and modules are imported by: no environment may bring them."""
-    roots = [re.escape(f"{home}{name}") for home in ("",) for name in ("", *(f"{source}/" for source in _SOURCES))]
-    pattern = re.compile(rf"(?:{'|'.join(roots)})([A-Za-z_]\w*)(?:/.*\.py|\.py)")
+    pattern = re.compile(rf"(?:(?:{'|'.join(_SOURCES)})/)?([A-Za-z_]\w*)(?:/.*\.py|\.py)")
     return frozenset(match[1] for path in tree if (match := pattern.fullmatch(path)))
 
 

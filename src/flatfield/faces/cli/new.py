@@ -344,13 +344,15 @@ def _read_back(text: str) -> str:
 
 
 def _put(files: Mapping[str, str], folder: Path, *, force: bool, as_json: bool) -> None:
-    """Write the files, all or none, and trust what was written.
+    """Write the files, and trust what was written; where one is there, none.
 
     Raises:
         FlatfieldError: one is there and differs, or the folder cannot be written.
     """
-    from flatfield.tasks.cache import replace_whole
-
+    if link := next((path for path in files if (folder / path).is_symlink()), None):
+        raise FlatfieldError(
+            f"{folder / link} is a link, and what it leads to stays as it is; take the link away first"
+        )
     there = [
         path for path, text in files.items() if os.path.lexists(folder / path) and not _is_same(folder / path, text)
     ]
@@ -359,7 +361,7 @@ def _put(files: Mapping[str, str], folder: Path, *, force: bool, as_json: bool) 
     try:
         for path, text in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            replace_whole(folder / path, text.encode())
+            (folder / path).write_bytes(text.encode())
     except OSError as error:
         raise FlatfieldError(
             f"{error.filename or folder} cannot be written: {error.strerror}; go to another folder"
