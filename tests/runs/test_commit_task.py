@@ -15,6 +15,7 @@ from flatfield.tasks.access import everything, nobody
 from flatfield.tasks.lop import read_task
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from flatfield.runs.commit_task import CommitTask
@@ -45,7 +46,7 @@ class History:
         done = subprocess.run(("git", *WHO, *words), cwd=self.folder, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    def commit(self, message: str, files: dict[str, str | bytes | None]) -> None:
+    def commit(self, message: str, files: Mapping[str, str | bytes | None]) -> None:
         for path, text in files.items():
             place = self.folder / path
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.tasks.from_commit import (
-    Split,
+    CommitParts,
     Written,
     distribution,
     generated_version,
@@ -68,7 +68,7 @@ def test_a_lop_says_what_the_message_said(message: str, tmp_path: Path) -> None:
     for folder in ("workspace", "hidden"):
         (tmp_path / folder).mkdir()
     (tmp_path / "hidden" / "test_a.py").write_text("")
-    (tmp_path / "task.md").write_text(lop_text(written, Split(removed=("a b", "-c")), {"l'ink": "-to"}))
+    (tmp_path / "task.md").write_text(lop_text(written, CommitParts(removed=("a b", "-c")), {"l'ink": "-to"}))
     task = read_task(tmp_path / "task.md")
     assert task.prompt == prompt
     assert [step.arguments["command"] for step in task.solution if step.tool] == [
@@ -230,7 +230,7 @@ def test_a_version_that_the_build_writes() -> None:
 def test_many_paths_are_several_commands(tmp_path: Path) -> None:
     removed = tuple(f"folder/{'x' * 200}{number}" for number in range(600))
     written = Written(id="x", sha="1" * 40, prompt="p", command="true", timeout_seconds=120)
-    text = lop_text(written, Split(removed=removed), {})
+    text = lop_text(written, CommitParts(removed=removed), {})
     commands = re.findall(r'command: "(rm .*?)"}', text)
     assert len(commands) == 3
     assert all(len(command) < 60_000 for command in commands)

@@ -193,22 +193,17 @@ PROMPT: "What is the capital of France? Answer in three words at most."
     }
 
 
-def vendor_package(name: str) -> dict[str, str]:
-    """A package that adds a vendor whose servers speak chat completions."""
-    module, variable = f"flatfield_{name.replace('-', '_')}", f"{name.replace('-', '_').upper()}_API_KEY"
-    return {
-        "pyproject.toml": _project(name, module, "providers", f"The vendor {name} for flatfield"),
-        f"{module}.py": f'''"""`{name}`: a vendor whose servers speak chat completions; what is its own stands here."""
+_VENDOR = '''"""`NAME`: a vendor whose servers speak chat completions; what is its own stands here."""
 
 from flatfield.records import Traits
 from flatfield.vendors import base
 
 TRAITS = Traits(
-    name="{name}",
-    url="https://api.{name}.example/v1",
-    key_variables=("{variable}",),
+    name="NAME",
+    url="https://api.NAME.example/v1",
+    key_variables=("VARIABLE",),
     key_headers=("authorization",),
-    maker="{name}",
+    maker="NAME",
 )
 """All that others need to know of it; `records.Traits` tells what else there is to say."""
 
@@ -227,14 +222,23 @@ def create(services):
 def endpoint_of(agent, environ):
     """Where an agent's requests go, and the headers with the key."""
     headers = base.own_headers(agent, environ)
-    headers["Authorization"] = f"Bearer {{base.api_key(agent, environ, TRAITS)}}"
+    headers["Authorization"] = f"Bearer {base.api_key(agent, environ, TRAITS)}"
     return base.Address(base_url=base.base_url(agent, environ, TRAITS), headers=headers)
-''',
-        "flatfield.toml": f"""# To try it: an agent at the address of the traits, until base_url says another.
-[agents.{name}-first]
-provider = "{name}"
+'''
+_VENDORS_AGENT = """# To try it: an agent at the address of the traits, until base_url says another.
+[agents.NAME-first]
+provider = "NAME"
 model = "MODEL"
-""",
+"""
+
+
+def vendor_package(name: str) -> dict[str, str]:
+    """A package that adds a vendor whose servers speak chat completions."""
+    module, variable = f"flatfield_{name.replace('-', '_')}", f"{name.replace('-', '_').upper()}_API_KEY"
+    return {
+        "pyproject.toml": _project(name, module, "providers", f"The vendor {name} for flatfield"),
+        f"{module}.py": _VENDOR.replace("NAME", name).replace("VARIABLE", variable),
+        "flatfield.toml": _VENDORS_AGENT.replace("NAME", name),
     }
 
 

@@ -34,9 +34,9 @@ from flatfield.scoring.protocols import VerifyContext
 from flatfield.scoring.verifiers import command as command_verifier
 from flatfield.scoring.verifying.pytest_run import programs, runs_pytest
 from flatfield.tasks.from_commit import (
+    CheckCommand,
+    CommitParts,
     Distribution,
-    Split,
-    Way,
     Written,
     distribution,
     generated_version,
@@ -160,7 +160,7 @@ class _Source:
         self.commit = commit
         self.before = before
         self.after = after
-        self.split: Split = split(before, after)
+        self.split: CommitParts = split(before, after)
         self.notes: list[str] = []
         self.read = cache(self._text)
 
@@ -295,7 +295,7 @@ def _put(draft: Path, out: Path) -> None:
 # ---------------------------------------------------------------------------- the files
 
 
-def _write(order: CommitOrder, source: _Source, draft: Path) -> tuple[Way, CopiedPackages]:
+def _write(order: CommitOrder, source: _Source, draft: Path) -> tuple[CheckCommand, CopiedPackages]:
     """Write workspace, hidden tests, solution and packages; how the tests are run.
 
     Raises:
@@ -318,7 +318,7 @@ def _write(order: CommitOrder, source: _Source, draft: Path) -> tuple[Way, Copie
     if "package.json" in source.before:
         _node_packages(order, top, draft / "workspace")
     if order.check is not None:
-        return Way(command=order.check, is_pytest=runs_pytest(order.check)), copied
+        return CheckCommand(command=order.check, is_pytest=runs_pytest(order.check)), copied
     way = way_of(parts, source.before, source.read, copied.plugins)
     if way is None:
         raise FlatfieldError(f'how {few(parts.runs)} is run cannot be told; say it with --check "COMMAND"')
@@ -368,7 +368,9 @@ class Outcomes(Struct, frozen=True, kw_only=True):
 class _Trying:
     """Runs a commit's tests on its parent's files, and on its own."""
 
-    def __init__(self, source: _Source, draft: Path, way: Way, copied: CopiedPackages, sandbox: Sandbox) -> None:
+    def __init__(
+        self, source: _Source, draft: Path, way: CheckCommand, copied: CopiedPackages, sandbox: Sandbox
+    ) -> None:
         self._source = source
         self._draft = draft
         self._way = way

@@ -140,7 +140,7 @@ def is_of_tests(path: str) -> bool:
     return name == _FIXTURES or in_test_folder(path) or any(kind.runs(path) for kind in ECOSYSTEMS)
 
 
-class Split(Struct, frozen=True, kw_only=True):
+class CommitParts(Struct, frozen=True, kw_only=True):
     """A commit's changes: `hidden`, the tests with what they need, `runs`, which of them are run, and the rest.
 
     `writes`, `links` and `removed` are the rest: files as they are afterwards, links, and paths that are gone.
@@ -163,7 +163,7 @@ class Split(Struct, frozen=True, kw_only=True):
         return bool(self.writes or self.links or self.removed or self.marks)
 
 
-def split(before: Tree, after: Tree) -> Split:
+def split(before: Tree, after: Tree) -> CommitParts:
     """Tell a commit's tests from the rest, by the trees of its parent and of itself."""
     changed = changed_paths(before, after)
     tests = tuple(path for path in changed if is_of_tests(path))
@@ -171,7 +171,7 @@ def split(before: Tree, after: Tree) -> Split:
     ecosystem, runs = _run(tests, after)
     now = [after[path] for path in rest if path in after]
     files = [blob for blob in now if blob.mode in {FILE, PROGRAM}]
-    return Split(
+    return CommitParts(
         hidden=_hidden(tests, runs, ecosystem, after),
         runs=runs,
         ecosystem=ecosystem,
@@ -251,35 +251,37 @@ _PROJECTS = frozenset({"pyproject.toml", "setup.py", "setup.cfg"})
 _WANTED_OPTION = re.compile(r"--import-mode[= ]\S+|-p[ =]?(?!no:|[ =]no:)[\w.]+")
 
 
-class Way(Struct, frozen=True, kw_only=True):
+class CheckCommand(Struct, frozen=True, kw_only=True):
     """How tests are run: `command`, and whether it is pytest that is run, whose cases have names."""
 
     command: str
     is_pytest: bool = False
 
 
-def way_of(split: Split, before: Tree, read: Callable[[str], str | None], plugged: Sequence[str] = ()) -> Way | None:
+def way_of(
+    split: CommitParts, before: Tree, read: Callable[[str], str | None], plugged: Sequence[str] = ()
+) -> CheckCommand | None:
     """How the repository runs the tests of a commit; `read` gives a file's text as it was before it; None: untold.
 
     `plugged`: modules of pytest's plugins that are there.
     """
     files = shlex.join(split.runs)
     if split.ecosystem is PYTHON:
-        return Way(command=_pytest(split.runs, before, read, plugged), is_pytest=True)
+        return CheckCommand(command=_pytest(split.runs, before, read, plugged), is_pytest=True)
     if split.ecosystem is GO:
         folders = sorted({f"./{posixpath.dirname(path)}".rstrip("/") for path in split.runs})
-        return Way(command=f"go test {shlex.join(folders)}")
+        return CheckCommand(command=f"go test {shlex.join(folders)}")
     if split.ecosystem is RUST:
         names = " ".join(f"--test {shlex.quote(PurePosixPath(path).stem)}" for path in split.runs)
-        return Way(command=f"cargo test --offline {names}")
+        return CheckCommand(command=f"cargo test --offline {names}")
     script = _script(read("package.json"))
     if "node --test" in script or any("node:test" in (read(path) or "") for path in split.runs):
-        return Way(command=f"node --test {files}")
+        return CheckCommand(command=f"node --test {files}")
     runner = next((word for word in re.findall(r"[\w-]+", script) if word in _RUNNERS), None)
     if runner is None:
         return None
     once = f"{runner} run" if runner == "vitest" else runner
-    return Way(command=f'PATH="$PWD/node_modules/.bin:$PATH" {once} {files}')
+    return CheckCommand(command=f'PATH="$PWD/node_modules/.bin:$PATH" {once} {files}')
 
 
 def _script(package: str | None) -> str:
@@ -418,7 +420,7 @@ class Written(Struct, frozen=True, kw_only=True):
     packages: bool = False
 
 
-def lop_text(written: Written, split: Split, targets: Mapping[str, str]) -> str:
+def lop_text(written: Written, split: CommitParts, targets: Mapping[str, str]) -> str:
     """The LOP, ready to be edited; `targets`: where the links of the solution lead."""
     tools = ", ".join((*plugins.default_tools(), plugins.command_runner()))
     lines = [
@@ -458,7 +460,7 @@ def lop_text(written: Written, split: Split, targets: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _solution(split: Split, targets: Mapping[str, str]) -> Iterator[str]:
+def _solution(split: CommitParts, targets: Mapping[str, str]) -> Iterator[str]:
     """The steps that make the parent's tree the commit's, tests aside: what goes, what is written, links and modes."""
     yield from _commands(
         *_many("rm -f --", split.removed),
