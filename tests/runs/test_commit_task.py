@@ -64,7 +64,7 @@ def history(tmp_path: Path) -> History:
 
 
 async def made(history: History, tmp_path: Path, **fields: Any) -> CommitTask:
-    order = {"repository": history.folder, "commit": "HEAD", "out": tmp_path / "task"} | fields
+    order: dict[str, Any] = {"repository": history.folder, "commit": "HEAD", "out": tmp_path / "task"} | fields
     return await make_task(CommitOrder(**order), nobody())
 
 
