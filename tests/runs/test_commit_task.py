@@ -205,7 +205,7 @@ async def test_commits_that_show_nothing(history: History, tmp_path: Path) -> No
     history.commit("Tests", {"tests/test_shop.py": TEST + "\n"})
     assert "changes tests alone" in await refused(history, tmp_path)
     history.commit("Both", {"shop.py": SHOP, "tests/test_shop.py": TEST})
-    assert "1 case pass before already" in await refused(history, tmp_path)
+    assert "passing before already: 1 case;" in await refused(history, tmp_path)
     history.commit("Wrong", {"shop.py": FIXED, "tests/test_shop.py": TESTED.replace("== 0", "== 1").replace("3", "4")})
     said = await refused(history, tmp_path)
     assert "fail after it too: none of 2 cases passes after it" in said

@@ -76,6 +76,11 @@ MOST_SECONDS = 900
 ROOM = 8
 """Checks of the task may take so many times as long as they took here."""
 SHOWN_LINES = 12
+SPEAKING = (".py", ".toml", ".cfg", ".ini", ".txt", ".in")
+MOST_BYTES = 1024**2
+"""Of larger files no word is looked for."""
+_WORDS = (re.compile(r"[A-Za-z_]\w*"), re.compile(r"[A-Za-z]\w*(?:[-.]\w+)+"))
+"""Names as code has them, and those of packages, which have points and dashes too."""
 FAILING = 3
 """So many cases a reason names."""
 _MISSING = (
@@ -173,6 +178,12 @@ class _Source:
     def prompt(self) -> str:
         """What its message asks for."""
         return prompt_of(self.commit.message) or "Say here what is to be done."
+
+    def words(self) -> frozenset[str]:
+        """All words of the project's code and settings, since the commit: packages that are needed are among them."""
+        told = (blob for path, blob in self.after.items() if path.endswith(SPEAKING) and blob.size_bytes <= MOST_BYTES)
+        texts = (data.decode(errors="replace") for _, data in self.repository.contents(told))
+        return frozenset(word for text in texts for pattern in _WORDS for word in pattern.findall(text))
 
     def _text(self, path: str) -> str | None:
         """A file's text as it was before the commit, of a new file as it is since."""
@@ -332,7 +343,7 @@ def _python_packages(order: CommitOrder, source: _Source, top: Path, draft: Path
     copied = CopiedPackages()
     if site is not None:
         own = own_modules(source.before) | own_modules(source.after)
-        copied = copy_packages(site, draft / PACKAGES, without=own, project=project.name)
+        copied = copy_packages(site, draft / PACKAGES, words=source.words(), without=own, project=project.name)
     if project.name:
         describe_project(draft / PACKAGES, project.name, project.version, project.points)
     if made := generated_version(source.read, source.before):
@@ -504,19 +515,19 @@ class _Trying:
         if not counts:
             failing = sum(not passed for passed in after.values())
             others = few((case for case, passed in after.items() if not passed), FAILING)
-            more = f", and {many(failing, 'case')} fail also after it ({others})" if failing else ""
+            more = f"; failing or skipped after it too: {many(failing, 'case')} ({others})" if failing else ""
             if failing and self._lacks(result.output):
                 raise self._fails_after(ran, f"{failing} of {many(len(after), 'case')} fail also after it")
             raise FlatfieldError(
-                f"no test of {self._source.short} fails before it and passes after: {many(len(guards), 'case')} pass "
-                f"before already{more}; choose another commit"
+                f"no test of {self._source.short} fails before it and passes after it; passing before already: "
+                f"{many(len(guards), 'case')}{more}; choose another commit"
             )
         left = len(after) - len(counts) - len(guards)
         if left:
             others = few((case for case, passed in after.items() if not passed), FAILING)
             lacks = f"; {found}" if (found := self._lacks(result.output)) else ""
             self._source.notes.append(
-                f"{many(left, 'case')} do not pass after the commit either, and count nothing: {others}{lacks}"
+                f"not passing after the commit either, so counting nothing: {many(left, 'case')} ({others}){lacks}"
             )
         return Outcomes(counts=counts, guards=guards, took_seconds=result.seconds)
 

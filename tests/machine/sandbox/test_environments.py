@@ -46,10 +46,39 @@ def test_what_others_brought_is_copied(site: Path, tmp_path: Path) -> None:
     )
     (site / "leads").symlink_to("/etc")
     (site / "dep" / "leads").symlink_to("/etc/passwd")
-    found = copy_packages(site, tmp_path / "out", without={"shop"}, project="shop-app")
+    words = {"six", "dep", "shop", "other", "pip", "easy", "leads"}
+    found = copy_packages(site, tmp_path / "out", words=words, without={"shop"}, project="shop-app")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["dep", "dep-1.dist-info", "six.py"]
     assert not (tmp_path / "out" / "dep" / "__pycache__").exists()
     assert (found.python, found.plugins) == ("3.12", ("dep.plug",))
+
+
+def test_what_nothing_names_is_left(site: Path, tmp_path: Path) -> None:
+    """A package is named by itself or by a module of its, and brings what it requires."""
+    put(
+        site,
+        **{
+            "Web_Kit-1.dist-info/RECORD": "webkit/__init__.py,,\n../../../bin/webkit,,\nWeb_Kit-1.dist-info/RECORD,,\n",
+            "Web_Kit-1.dist-info/METADATA": "Requires-Dist: Deep.Part (>=1)\nRequires-Dist: huge; extra == 'all'\n",
+            "webkit/__init__.py": "",
+            "deep_part-2.dist-info/RECORD": "deep.py,,\n_deep.cpython-312.so,,\n",
+            "deep.py": "",
+            "_deep.cpython-312.so": "",
+            "huge-1.dist-info/RECORD": "huge/__init__.py,,\n",
+            "huge/__init__.py": "",
+            "pytest_plug-1.dist-info/RECORD": "plug.py,,\n",
+            "pytest_plug-1.dist-info/entry_points.txt": "[pytest11]\nplug = plug\n",
+            "plug.py": "",
+            "loose.py": "",
+        },
+    )
+    found = copy_packages(site, tmp_path / "out", words={"webkit", "pytest-plug"}, without=(), project="")
+    there = {path.name for path in (tmp_path / "out").iterdir()}
+    assert there == {
+        *("webkit", "Web_Kit-1.dist-info", "deep.py", "_deep.cpython-312.so", "deep_part-2.dist-info", "plug.py"),
+        "pytest_plug-1.dist-info",
+    }
+    assert found.plugins == ("plug",)
 
 
 def test_an_environment_is_found_or_named(site: Path, tmp_path: Path) -> None:
@@ -71,7 +100,7 @@ def test_too_much_is_refused(site: Path, tmp_path: Path, monkeypatch: pytest.Mon
     put(site, **{"huge/data.bin": "x" * 2000, "small.py": ""})
     monkeypatch.setattr(environments, "LIMIT_BYTES", 1000)
     with pytest.raises(FlatfieldError, match=r"the largest: huge.*--env DIR"):
-        copy_packages(site, tmp_path / "out", without=(), project="")
+        copy_packages(site, tmp_path / "out", words={"huge"}, without=(), project="")
 
 
 def test_a_project_says_that_it_is_installed(tmp_path: Path) -> None:

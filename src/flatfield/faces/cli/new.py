@@ -67,7 +67,7 @@ Agents = Annotated[
 def task(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="What it is called, and its file; not with --from-commit.")
+        str | None, typer.Argument(metavar="NAME", help="What it is called, and its file; not with --from-commit.")
     ] = None,
     from_commit: Annotated[
         str | None,
@@ -150,8 +150,8 @@ def _proved(made: CommitTask) -> str:
 
     if not made.counts:
         return f"proved: {made.command} fails before the commit and passes after it ({made.proof})"
-    guards = f"; {many(made.guards, 'case')} that passed before must still pass" if made.guards else ""
-    cases = f"{many(len(made.counts), 'case')} fail before and pass after: {few(made.counts, COUNTED)}"
+    guards = f"; passing before, which must go on: {many(made.guards, 'case')}" if made.guards else ""
+    cases = f"from failing to passing: {many(len(made.counts), 'case')} ({few(made.counts, COUNTED)})"
     return f"proved: {cases}{guards} ({made.proof})"
 
 

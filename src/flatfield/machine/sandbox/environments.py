@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from flatfield.errors import FlatfieldError, NotFound
 from flatfield.machine.sandbox.interpreter import LIMIT_BYTES, LIMIT_FILES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 BESIDE = (".venv", "venv", "env")
 """What environments are called that lie beside a repository's files."""
@@ -30,6 +31,9 @@ _LEFT_OUT = re.compile(
 """What an environment has for itself; links to a project's own files are obeyed by nobody that imports the copy."""
 _UNSTEADY = frozenset({"randomly", "random_order", "random-order"})
 """Plugins of pytest, by their own names, that change the order of cases from one run to the next."""
+
+
+_REQUIRES = re.compile(r"(?m)^Requires-Dist: *([\w.-]+)(.*)$")
 
 
 class CopiedPackages(Struct, frozen=True, kw_only=True):
@@ -68,15 +72,22 @@ def _python(site: Path) -> tuple[int, int] | None:
     return (int(version[1]), int(version[2])) if version else None
 
 
-def copy_packages(site: Path, target: Path, *, without: Collection[str], project: str) -> CopiedPackages:
-    """Copy the packages to a new folder, but not the modules `without`, nor what says that `project` is installed.
+def copy_packages(
+    site: Path, target: Path, *, words: Collection[str], without: Collection[str], project: str
+) -> CopiedPackages:
+    """Copy to a new folder the packages that `words` name, and what these require.
+
+    `words` are all those of the project's files: a package is named by what it is called, or by one of its modules.
+    Neither the modules `without` are copied, nor what says that `project` is installed.
 
     Raises:
         FlatfieldError: they are too large, or cannot be read.
     """
     python = _python(site)
     own = frozenset(_own(site, project))
+    wanted = _wanted(site, words)
     names = [name for name in sorted(path.name for path in site.iterdir()) if not _LEFT_OUT.fullmatch(name)]
+    names = [name for name in names if wanted(name)]
     kept = [name for name in names if name not in own and name.partition(".")[0] not in without]
     try:
         _check_size(site, kept)
@@ -91,6 +102,52 @@ def copy_packages(site: Path, target: Path, *, without: Collection[str], project
         raise FlatfieldError(f"the packages of {site} cannot be copied: {why}; mend that, or name others") from error
     version = f"{python[0]}.{python[1]}" if python else ""
     return CopiedPackages(python=version, plugins=tuple(_plugins(target)))
+
+
+class _Installed(Struct, frozen=True, kw_only=True):
+    """One distribution: what lies in the folder of packages because of it, and what it requires, by normal names."""
+
+    entries: frozenset[str]
+    requires: frozenset[str]
+
+
+def _wanted(site: Path, words: Collection[str]) -> Callable[[str], bool]:
+    """Which entries of the folder are needed: those of named distributions and of what they require, and named ones."""
+    named = frozenset(words)
+    normal = frozenset(map(_normal, words))
+    there = {_named(about): _installed(about) for about in site.glob("*.dist-info")}
+    waiting = [name for name, one in there.items() if name in normal or named & set(map(_module, one.entries))]
+    reached: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in there and name not in reached:
+            reached.add(name)
+            waiting += there[name].requires
+    kept = frozenset(entry for name in reached for entry in there[name].entries)
+    known = frozenset(entry for one in there.values() for entry in one.entries)
+    return lambda entry: entry in kept or (entry not in known and _module(entry) in named)
+
+
+def _named(about: Path) -> str:
+    return _normal(about.name.removesuffix(".dist-info").rpartition("-")[0])
+
+
+def _module(entry: str) -> str:
+    """The module that an entry of a folder of packages is; of what describes one, no module."""
+    return "" if entry.endswith(("-info", ".data", ".libs")) else entry.partition(".")[0]
+
+
+def _installed(about: Path) -> _Installed:
+    entries = {about.name}
+    with suppress(OSError):
+        lines = (about / "RECORD").read_text(errors="replace").splitlines()
+        tops = (line.partition(",")[0].partition("/")[0].strip('"') for line in lines)
+        entries.update(top for top in tops if top not in {"", "..", "__pycache__", "bin"})
+    requires: set[str] = set()
+    with suppress(OSError):
+        head = (about / "METADATA").read_text(errors="replace").partition("\n\n")[0]
+        requires = {_normal(match[1]) for match in _REQUIRES.finditer(head) if "extra" not in match[2]}
+    return _Installed(entries=frozenset(entries), requires=frozenset(requires))
 
 
 def _own(site: Path, project: str) -> Iterator[str]:
