@@ -161,9 +161,16 @@ def file_writer() -> str:
     return next(name for name in default_tools() if tool_traits(name).content_argument)
 
 
+@cache
+def command_runner() -> str:
+    """Our own tool that runs commands, which solutions do with what no text is."""
+    own = (name for name, point in known("tool").items() if point is None)
+    return next(name for name in own if tool_traits(name).command_argument)
+
+
 def look_again() -> None:
     """Forget what was found: the next call looks at what is installed by then."""
-    for remembered in (known, _imported, _stated, default_tools, file_writer):
+    for remembered in (known, _imported, _stated, default_tools, file_writer, command_runner):
         remembered.cache_clear()
     importlib.invalidate_caches()  # what was installed a moment ago is found in its folder, too
 

@@ -377,6 +377,7 @@ class ToolTraits(Struct, frozen=True, kw_only=True):
 
     `path_argument` names the argument that holds the path of the file which it writes, "" where it writes no file that
     its arguments name; `content_argument` the one that holds the file's whole new text, "" where it changes a part.
+    `command_argument`: the one that holds a command line for a shell, "" where it runs none.
     `aliases`: what such a tool is called elsewhere, in lower case, so that a model that uses such a name is told ours.
     """
 
@@ -386,6 +387,7 @@ class ToolTraits(Struct, frozen=True, kw_only=True):
     looks_only: bool = False
     path_argument: str = ""
     content_argument: str = ""
+    command_argument: str = ""
     aliases: tuple[str, ...] = ()
 
 

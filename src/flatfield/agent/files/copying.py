@@ -8,6 +8,7 @@ import posixpath
 import re
 import secrets
 import stat
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,10 +18,10 @@ from msgspec import Struct, field
 from flatfield import plugins
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.openat import discard
-from flatfield.children.running import Start, blocking, run_process
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.machine.sandbox.interpreter import LIMIT_BYTES, LIMIT_FILES
 from flatfield.tasks.access import is_broad
+from flatfield.tasks.git_objects import GIT_SECONDS, POINTER_BEGINS, POINTER_BYTES, run_git, said_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,16 +32,6 @@ if TYPE_CHECKING:
 # Lists what a folder holds: what git tracks or does not ignore, or everything.
 
 
-GIT_SECONDS = 120
-GIT_BYTES = 256 * 1024**2
-KEPT_VARIABLES = re.compile(
-    r"PATH|HOME|XDG_CONFIG_HOME|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|PARAMETERS|COUNT|(KEY|VALUE)_\d+)"
-)
-"""Where git is, and this user's own settings: what is ignored everywhere, which folders of others are safe; also those
-of `git -c`, which git hands to its hooks and aliases so, and puts before those of our own `-c`, which win. What says
-where a repository is, as git's hooks are told, is not kept: it is another one."""
-
-
 def in_git(folder: Path) -> bool:
     """Whether the folder, or one above it, is a git repository's."""
     return any((above / ".git").exists() for above in (folder, *folder.parents))
@@ -48,22 +39,6 @@ def in_git(folder: Path) -> bool:
 
 _NEW, _NOT_CHECKED_OUT = "?", "S"
 """How git marks what it does not track, and what it tracks that is left out of a checkout in part."""
-
-HARMLESS = (
-    *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.bareRepository=explicit"),
-    *("-c", "protocol.allow=never", "-c", "core.pager=cat", "--no-pager", "--no-replace-objects"),
-)
-CLOSED = {
-    "LC_ALL": "C",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_ALLOW_PROTOCOL": "none",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ASKPASS": "true",
-}
-"""The repository's own configuration is read, and may be anybody's: no program that it names is to run. A repository
-with a promisor remote fetches what is missing by a program of its choice, even while it lists files: no protocol is
-allowed, whatever it says. A bare repository among the files of another is none."""
 
 
 class GitFolder(NamedTuple):
@@ -146,23 +121,18 @@ def _unread(error: OSError) -> None:
 
 
 def _git(folder: Path, *options: str) -> tuple[str, ...] | None:
-    kept = {name: value for name, value in os.environ.items() if KEPT_VARIABLES.fullmatch(name)}
-    command = ("git", *HARMLESS, "ls-files", *options, "--exclude-standard", "-z")
-    start = Start(cwd=folder, environ={**kept, **CLOSED})
     try:
-        done = blocking(run_process(command, start, seconds=GIT_SECONDS, output_bytes=GIT_BYTES))
+        done = run_git(folder, "ls-files", *options, "--exclude-standard", "-z")
     except FileNotFoundError:
         return None
-    if done.exit_code is None:
-        raise FlatfieldError(f"git took more than {GIT_SECONDS} s to list {folder}; name a smaller folder")
-    if done.exit_code != 0:
-        said = " ".join(done.complained.split())
+    except subprocess.TimeoutExpired:
+        raise FlatfieldError(f"git took more than {GIT_SECONDS} s to list {folder}; name a smaller folder") from None
+    if done.returncode != 0:
+        said = said_by(done)
         if "not a git repository" in said:  # something else is called .git
             return None
         raise FlatfieldError(f"git cannot list {folder} ({said}); do what git says, or give the LOP a `workspace:`")
-    if done.whole is None:
-        raise FlatfieldError(f"git lists more names than anybody copies in {folder}; name a smaller folder")
-    return tuple(os.fsdecode(name) for name in done.whole.split(b"\0") if name)
+    return tuple(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
 
 
 # Tells which files would give a plain LOP's answers away, so that no workspace gets them.
@@ -253,9 +223,6 @@ NAMED_IN_NOTE = 8
 ALL_IGNORED = "./"
 """What git says where it ignores the very folder that it is asked about."""
 SHOWN_CHARACTERS = 200
-POINTER_BYTES = 1024
-POINTER_BEGINS = "version https://git-lfs.github.com/spec/v1\n"
-"""How each pointer begins that Git LFS puts in place of a file; all of them are shorter than POINTER_BYTES."""
 MOST_PATH_BYTES = os.pathconf("/", "PC_PATH_MAX") - 256
 """The system's own limit, less what the folder of a trial may take."""
 CHUNK_BYTES = 8 * 1024**2
@@ -469,7 +436,7 @@ class _Sorting:
         else:
             self.sizes[path] = info.st_size
             self.bytes += info.st_size
-            if info.st_size < POINTER_BYTES and _beginning(full).startswith(POINTER_BEGINS):
+            if info.st_size < POINTER_BYTES and _beginning(full).encode().startswith(POINTER_BEGINS):
                 self.pointers.append(path)
 
     def _by_name(self, path: str) -> bool:

@@ -21,6 +21,7 @@ from flatfield.faces.cli import (
     judge,
     mcp,
     models,
+    new,
     pick,
     plan,
     prices,
@@ -117,6 +118,7 @@ app.command("replay", epilog=stored.EPILOG)(stored.command)
 app.command("speak", epilog=speech.EPILOG)(speech.command)
 app.command("mcp", epilog=mcp.EPILOG)(mcp.command)
 app.add_typer(init.app, name="init")
+app.add_typer(new.app, name="new")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
 app.add_typer(judge.app, name="judge")
