@@ -16,11 +16,14 @@ from flatfield.faces.cli.app import app
 from flatfield.faces.starters import Here, config_file, hop_file, vendor_package, verifier_package
 from flatfield.records import AgentConfig
 from flatfield.runs.proof import check_tasks
+from flatfield.runs.readiness import RunningServer, key_variables
 from flatfield.tasks.access import everything
 from flatfield.tasks.config import read_config
 from flatfield.tasks.hop import is_evaluation
 from flatfield.tasks.loading import load
 from flatfield.tasks.lop import read_task
+from flatfield.tasks.project import find_project
+from flatfield.vendors.base import UsualServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +39,9 @@ FOUND = Here(
     known=("gpt-6-luna",),
     keys=("OPENAI_API_KEY",),
 )
+
+
+LOOK = new._look
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +86,29 @@ def test_an_evaluation_of_what_was_found(folder: Path) -> None:
     assert agents_of("evenings.md") == ("gpt-6-luna", "claude-opus-5")
     with pytest.raises(FlatfieldError, match="no agent 'gpt-6-lunar'"):
         run("hop", "nights", "--agents", "gpt-6-lunar")
+
+
+async def test_what_is_here_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models of servers that answer, but none that only embeds; pulled ones; the newest of vendors whose key is set."""
+    usual = UsualServer(
+        name="A server", base_url="http://127.0.0.1:7/v1", provider="openai-chat", address="http://127.0.0.1:7/v1"
+    )
+
+    async def servers(_services: Any) -> tuple[RunningServer, ...]:
+        return (RunningServer(usual=usual, models=("org/qwen3:8b", "nomic-embed-text")),)
+
+    monkeypatch.setattr("flatfield.runs.readiness.find_servers", servers)
+    monkeypatch.setenv("FLATFIELD_CACHE", str(folder / "cache"))
+    for name in key_variables():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    (folder / "flatfield.toml").write_text('[agents.mine]\nprovider = "ollama"\nmodel = "m"\n')
+    found = await LOOK(find_project(folder, None, {}))
+    assert [(one.name, one.model, one.base_url) for one in found.own] == [
+        ("qwen3-8b", "org/qwen3:8b", "http://127.0.0.1:7/v1")
+    ]
+    assert (found.configured, found.keys, len(found.known)) == (("mine",), ("ANTHROPIC_API_KEY",), 2)
+    assert all(name.startswith("claude-") for name in found.known)
 
 
 def test_ones_own_agents_are_compared_first(folder: Path) -> None:
