@@ -67,7 +67,7 @@ def test_every_trial_has_its_row(aimed: RunResult) -> None:
 def test_grades_places_and_controls_have_tables_of_their_own(aimed: RunResult) -> None:
     text = render(aimed)
     grades = table(text, "Results Summary", "agent")
-    assert grades[1] == ["quick", "3", "S (D–S)", "S (D–S)", "S", "S (B–S)"]
+    assert grades[1] == ["quick", "3", "S (D–S)", "S (D–S)", "S", "S (C–S)"]
     assert table(text, "Results Summary", "control")[1] == ["oracle", "1", "S (one trial)"]
     places = table(text, "Final Ranking", "rank")
     assert places[0][2:] == ["overall", "active seconds per trial", "dollars per trial", "highest level held"]
