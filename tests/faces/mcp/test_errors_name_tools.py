@@ -94,7 +94,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("report", {}),
     ("report", {"run": "nobody"}),
     ("report", {"format": "zzz"}),
-    ("pick", {}),
+    ("pick", {"task": "zzz"}),
     ("pick", {"run": "nobody"}),
     ("pick", {"weights": {}}),
     ("compare", {}),

@@ -185,12 +185,11 @@ def show(
 
 
 IMPORT_EPILOG = examples(
-    "flatfield import csv results.csv --agent-column model --task-column instance_id --score-column resolved \\",
-    "    --cost-column cost --where benchmark=swe-bench",
-    "flatfield import jsonl trials.jsonl --agent-column agent --task-column task --score-column score \\",
-    "    --full-score 100 --seconds-column seconds",
+    "flatfield import csv FILE --agent-column model --task-column id --score-column resolved",
+    "flatfield import csv FILE … --cost-column cost --where benchmark=swe-bench",
+    "flatfield import jsonl FILE … --full-score 100 --seconds-column metrics.seconds",
     "flatfield import openhands-index ~/openhands-index-results --only swe-bench",
-    "flatfield import aider-polyglot ~/aider/aider/website/_data/polyglot_leaderboard.yml",
+    "flatfield import aider-polyglot polyglot_leaderboard.yml",
     "flatfield import tau2-table ~/tau2-bench/web/leaderboard/public/submissions",
 )
 COLUMN = "NAME"
