@@ -206,6 +206,12 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
         """Whether it was named on the spot, by what it is made of: it stands in no file."""
         return self.source in {"", TYPED}
 
+    @property
+    def typed_as(self) -> str:
+        """What a user types to have it again: its name, which no file gives it where it was named on the spot."""
+        spec = f"{self.provider}:{self.model}{f'@{self.base_url}' if self.base_url else ''}"
+        return spec if self.is_typed and self.name.startswith(f"{self.provider}:") else self.name
+
 
 class Price(Struct, frozen=True, kw_only=True):
     """A price that a user or a vendor's package states, in USD per million tokens.

@@ -27,6 +27,7 @@ from flatfield.scoring.decision import Answered, Decision, decide
 from flatfield.scoring.facts import on_device
 from flatfield.scoring.grading import grade
 from flatfield.scoring.scales import HOLDS
+from flatfield.tasks.agents import parse_agent
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 
 if TYPE_CHECKING:
@@ -236,6 +237,19 @@ def test_more_repeats_come_with_their_command() -> None:
             "tasks": f"flatfield eval NEW-TASK.md --agents {agents_named}",
         }
         assert one.command == wanted[one.kind]
+
+
+def test_agents_that_were_named_on_the_spot_are_named_so_for_another_run() -> None:
+    names = ("x:org-m@127.0.0.1:8080", "x:org-n@127.0.0.1:8080")
+    agents: dict[str, Figures] = {name: (lambda task: float(task % 3 > 0), 1.0, 0.01) for name in names}
+    made = result(agents, tasks=3, repeats=2)
+    specs = {name: f"x:org/{name[6]}@http://127.0.0.1:8080/v1" for name in names}
+    configs = tuple(replace(parse_agent(specs[agent.name]), name=agent.name) for agent in made.run.agents)
+    found = decide(replace(made, run=replace(made.run, agents=configs)))
+    for one in found.next_trials:
+        typed = one.agents if one.kind == "repeats" else [specs[name] for name in one.agents]
+        assert one.command.replace(" --agents ", ",").endswith(",".join(typed))
+    assert "tasks" in {one.kind for one in found.next_trials}
 
 
 def test_frozen_scales_are_those_of_the_decision() -> None:

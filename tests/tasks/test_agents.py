@@ -81,6 +81,7 @@ def test_every_provider_and_model_can_be_written(provider: str, model: str) -> N
     agent = parse_agent(f"{provider}:{model}@http://127.0.0.1:9/v1")
     assert (agent.provider, agent.model, agent.base_url) == (provider, model, "http://127.0.0.1:9/v1")
     assert is_name(agent.name)
+    assert parse_agent(agent.typed_as) == agent
 
 
 @pytest.mark.usefixtures("providers")

@@ -221,7 +221,7 @@ def _command(one: Purchase, result: RunResult) -> str:
         return _on_new_task(one.agents, run)
     now = planned(result, one.agents)
     if not now:
-        return f"flatfield eval --extend {run.id} {agents_option(one.agents)}"
+        return f"flatfield eval --extend {run.id} {agents_option(typed(one.agents, run))}"
     repeats = now + one.each
     return f"flatfield eval --resume {run.id} --repeats {repeats} {agents_option(one.agents)}"
 
@@ -231,12 +231,16 @@ def _on_new_task(agents: Sequence[str], run: Run) -> str:
     varied = {one.agent: one for one in run.variations}
     baselines = {one.baseline for one in run.variations}
     if not varied.keys() & set(agents) or not set(agents) <= varied.keys() | baselines:
-        return f"flatfield eval NEW-TASK.md {agents_option(agents)}"
+        return f"flatfield eval NEW-TASK.md {agents_option(typed(agents, run))}"
     over = (f"--over {shlex.quote(f'{varied[name].factor}={varied[name].value}')}" for name in agents if name in varied)
-    baseline = next(agent for agent in run.agents if agent.name == run.variations[0].baseline)
-    typed = f"{baseline.provider}:{baseline.model}@{baseline.base_url}"  # its name has no http:// in it
-    named = typed if baseline.base_url and baseline.name.startswith(f"{baseline.provider}:") else baseline.name
+    (named,) = typed([run.variations[0].baseline], run)
     return " ".join(["flatfield vary", shlex.quote(named), "NEW-TASK.md", *over])
+
+
+def typed(names: Sequence[str], run: Run) -> list[str]:
+    """What is typed for agents of the run where it is not the run itself that knows their names."""
+    known = {agent.name: agent.typed_as for agent in run.agents}
+    return [known.get(name, name) for name in names]
 
 
 def agents_option(names: Sequence[str]) -> str:

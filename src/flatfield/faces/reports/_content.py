@@ -104,9 +104,11 @@ def in_brief(result: RunResult) -> tuple[Section, ...]:
     cards = ranked(result)
     left = len(cards) - MOST_AGENTS
     more = (f"and {many(left, 'more agent')} below them",) if left > 0 else ()
-    points = said.points[:MOST_POINTS]
+    varied = [replace(one, points=one.points[: MOST_POINTS // 2], tables=()) for one in verdicts(result)]
+    points = said.points[: MOST_POINTS // 3 if varied else MOST_POINTS]
     return (
         Section(title="The Answer", paragraphs=(said.title,), points=points),
+        *varied,
         Section(title="Agent Responses", paragraphs=(_responded(result),)),
         _first(replace(grades(result), paragraphs=(), points=more)),
         Section(title="Performance Metrics", paragraphs=(_used(result),)),
