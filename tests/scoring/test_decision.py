@@ -210,6 +210,16 @@ def test_controls_and_unmeasured_agents_are_left_out_and_unpriced_ones_are_not()
     assert list(reasons(found)) == ["down"]
 
 
+def test_a_price_that_nobody_knows_counts_for_nobody_and_is_estimated_in_money() -> None:
+    agents: dict[str, Figures] = {"good": (1.0, 1.0, 9.0), "cheap": (0.8, 1.0, 0.01), "unpriced": (0.7, 1.0, None)}
+    made = result(agents, tasks=12)
+    found = decide(made)
+    assert found.recommended == made.grading.order[0] == "good"
+    assert any("Cost is left out for all: no price is known for unpriced" in line for line in found.advice)
+    money = decide(replace(made, preferences=Preferences(solved_usd=1.0, hour_usd=0.0)))
+    assert any("Cost is only estimated: no price is known for unpriced" in line for line in money.advice)
+
+
 def test_what_is_missing_is_said_first_where_it_matters() -> None:
     agents: dict[str, Figures] = {"a": (lambda task: 1.0 if task < 2 else None, 1.0, 0.01), "b": (0.8, 2.0, 0.02)}
     found = decide(result(agents))

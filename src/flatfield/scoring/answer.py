@@ -360,7 +360,7 @@ def _costs(facts: Facts) -> Iterator[str]:
         yield "Speed counts for nothing: it is not told how long the trials took."
     then = (
         "; for the answer they cost what such agents usually do, within a wide range"
-        if facts.known and facts.known.counts_cost
+        if facts.result.preferences.solved_usd is not None
         else ""
     )
     if lacking and facts.result.run.imported:
@@ -369,7 +369,7 @@ def _costs(facts: Facts) -> Iterator[str]:
         reasons = unknown_costs(lacking, facts.result.trials) if lacking else ()
     for reason in reasons:
         yield f"{'Cost is left out for all' if not then else 'Cost is only estimated'}: {reason}{then}."
-    if grading.without_scale and facts.known and not facts.known.counts_cost:
+    if grading.without_scale and not then:
         yield (
             f"Cost is left out for all: nobody but {few(grading.without_scale)} costs anything, so there is no"
             " price to compare with; targets: {cost_usd: …} in a task would grade it."

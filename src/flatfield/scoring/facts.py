@@ -12,6 +12,7 @@ from flatfield import plugins
 from flatfield.saying import likely
 from flatfield.scoring.certainty.study import certainty, study_run
 from flatfield.scoring.certainty.values import Ask, Bounds, Money, Standing
+from flatfield.scoring.grading import without_cost
 from flatfield.scoring.scales import BANDS, HOLDS
 from flatfield.scoring.standing import did_as_well
 from flatfield.scoring.standing import known as known_parts
@@ -90,11 +91,17 @@ def on_device(agents: Sequence[AgentConfig], trials: Sequence[TrialRecord]) -> f
 
 
 def measure_of(result: RunResult) -> Weights | Money:
-    """What matters: dollars where they are given, else the weights asked for, else the run's own."""
+    """What matters: dollars where they are given, else those weights that the letters have.
+
+    Letters leave cost out where it cannot be graded for somebody who does the job. Dollars that nobody knows are
+    estimated where money is what matters, which is said.
+    """
     wanted = result.preferences
     if wanted.solved_usd is not None:
         return Money(solved_usd=wanted.solved_usd, hour_usd=wanted.hour_usd or 0.0)
-    weights = wanted.weights or result.grading.asked or result.grading.weights
+    grading = result.grading
+    asked = wanted.weights or grading.asked or grading.weights
+    weights = without_cost(asked, (*grading.unpriced, *grading.without_scale))
     return weights if result.run.timed else replace(weights, speed=0.0)
 
 

@@ -174,9 +174,9 @@ def test_an_unknown_price_excludes_nobody() -> None:
     assert unknown is not None
     assert unknown.high / unknown.low > 3 * known.high / known.low
     assert said["unpriced"].best > 0.05
-    nobody = certainty(studied(scores, usd=dict.fromkeys(scores, None)))
-    assert not nobody.counts_cost
-    assert nobody.standings[0].next.usd is None
+    nobody = studied(scores, usd=dict.fromkeys(scores, None))
+    assert nobody.posterior.next.cost is None
+    assert certainty(nobody).standings[0].next.usd is None
 
 
 def test_what_is_free_costs_nothing_and_one_price_beside_it_has_no_scale() -> None:
@@ -187,9 +187,9 @@ def test_what_is_free_costs_nothing_and_one_price_beside_it_has_no_scale() -> No
     assert costs["free"].low == 1.0
     assert costs["dear"] is not None
     assert 0.1 < costs["dear"].mean < 0.9
-    two = certainty(studied({"free": [[1.0]] * 4, "dear": [[1.0]] * 4}, usd={"free": 0.0, "dear": 0.1}))
-    assert not two.counts_cost
-    assert certainty(studied({"x": [[1.0]], "y": [[1.0]]}, usd={"x": 0.0, "y": 0.0})).counts_cost
+    two = studied({"free": [[1.0]] * 4, "dear": [[1.0]] * 4}, usd={"free": 0.0, "dear": 0.1})
+    assert two.posterior.next.cost is None
+    assert studied({"x": [[1.0]], "y": [[1.0]]}, usd={"x": 0.0, "y": 0.0}).posterior.next.cost is not None
 
 
 def test_who_scored_nothing_is_as_far_from_an_f_on_speed_and_cost_as_its_score_may_be() -> None:

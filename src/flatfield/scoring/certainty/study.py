@@ -232,7 +232,6 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
         answer=answer,
         runner_up=None if runner_up is None else posterior.agents[runner_up],
         pays=pays,
-        counts_cost=posterior.next.cost is not None,
         if_missing_fail=if_missing_fail,
         standings=tuple(standings[a] for a in order),
         pairs=pairs,

@@ -160,8 +160,8 @@ class Certainty(Struct, frozen=True, kw_only=True):
 
     It was made of `trials` on `tasks`, and `draws` were taken of it.
     `answer`: None where nobody may be recommended, or in money nobody pays for itself (`pays` False).
-    `if_missing_fail`: the answer with every missing trial at 0; the same one where it does not change. `counts_cost`:
-    whether cost is in the utility. `pairs`: the answer with everybody else, on the next task.
+    `if_missing_fail`: the answer with every missing trial at 0; the same one where it does not change. `pairs`:
+    the answer with everybody else, on the next task.
     """
 
     ask: Ask
@@ -171,7 +171,6 @@ class Certainty(Struct, frozen=True, kw_only=True):
     answer: str | None
     runner_up: str | None
     pays: bool
-    counts_cost: bool
     if_missing_fail: str | None
     standings: tuple[Standing, ...]
     pairs: tuple[Paired, ...]
