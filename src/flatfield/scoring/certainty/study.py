@@ -394,7 +394,10 @@ def _first(standings: Sequence[Standing], allowed: Sequence[int], asked: Ask) ->
 
 
 def _if_missing_fail(found: Study, asked: Ask, answer: str | None) -> str | None:
-    """The answer if all that is missing had failed, after as long as the agent usually takes."""
+    """The answer if all that is missing had failed, after as long as the agent usually takes.
+
+    It is the same where none of its own trials is missing: failures make nobody else better.
+    """
     names = found.posterior.agents
     lacking = [
         Observation(agent=name, task=task, score=0.0, solved=False, seconds=None, prepaid=bool(found.table.prepaid[a]))
@@ -402,7 +405,7 @@ def _if_missing_fail(found: Study, asked: Ask, answer: str | None) -> str | None
         for t, task in enumerate(found.table.tasks)
         for _ in range(max(found.planned.get((name, task), 0) - int(found.table.score.count[a, t]), 0))
     ]
-    if not lacking:
+    if not lacking or answer not in {None, *(one.agent for one in lacking)}:
         return answer
     again = _studied((*found.observations, *lacking), (names, found.table.tasks), {}, (found.frozen, {}), found.seed)
     if again is None:
