@@ -139,7 +139,7 @@ def under_load(base_url: str, concurrent: int, trials: int) -> bool:
         (folder / "flatfield.toml").write_text(f"[lanes.{LOADED}]\nconcurrent = {concurrent}\n")
         options = ["--repeats", str(trials), "--jobs", str(concurrent), "--json"]
         command = [sys.executable, "-m", "flatfield", "eval", "task.md", "--agents", f"{LOADED}:m@{base_url}", *options]
-        environ = {"PATH": "/usr/bin:/bin", "HOME": made}
+        environ = {"PATH": "/usr/bin:/bin", "HOME": made, "PYTHONPATH": str(HERE.parent / "src")}
         subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True)
         store = Store(folder / ".flatfield")
         turns = [turn for record in store.trials(store.runs()[0].id) for turn in record.turns]

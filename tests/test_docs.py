@@ -9,6 +9,7 @@ import re
 import shlex
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 from flatfield import plugins
 from flatfield.clock import SystemClock
 from flatfield.errors import InvalidFiles
+from flatfield.evidence.listed import shipped
 from flatfield.faces.cli import with_values
 from flatfield.faces.cli.app import app
 from flatfield.faces.mcp.schemas import formats as mcp_formats
@@ -130,7 +132,7 @@ def test_every_example_can_be_parsed(line: str, put_together: Any) -> None:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The six files of docs/internals.md, installed as its pyproject.toml says."""
+    """The seven files of docs/internals.md, installed as its pyproject.toml says."""
     project = tomllib.loads(blocks(INTERNALS, "toml")[0])["project"]
     site, groups = tmp_path / "site", project["entry-points"]
     about = site / f"my_flatfield-{project['version']}.dist-info"
@@ -241,6 +243,25 @@ async def test_the_packages_verifier_that_needs_the_sandbox_works(tmp_path: Path
 def test_importer_and_report_of_the_package_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert flatfield(tmp_path, monkeypatch, "examples load spring-figures")
     assert flatfield(tmp_path, monkeypatch, "report --format tally") == "somebody: A\n"
+
+
+@pytest.mark.usefixtures("package")
+def test_the_reader_of_the_package_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, "alpha 3 4\n", "figures.txt")
+    assert flatfield(tmp_path, monkeypatch, "import autumn-figures figures.txt").startswith("1 figure is evidence")
+    (row,) = json.loads(flatfield(tmp_path, monkeypatch, "evidence list --own --json"))
+    assert (row["agent"], row["solved"], row["tasks"]) == ("alpha", 3.0, 4)
+
+
+def test_readers_are_described_as_they_are() -> None:
+    rows = re.findall(r"(?m)^\| `([a-z0-9-]+)` \|", PAGES["docs/evidence.md"].partition("| format | reads |")[2])
+    assert set(rows) == {name for name, point in plugins.known("reader").items() if point is None}
+
+
+def test_the_sources_of_evidence_are_counted_as_they_are() -> None:
+    counted = [int(number) for number in re.findall(r"(?m)^\| .* \| (\d+) \|$", PAGES["docs/evidence.md"])]
+    found = Counter(row.source.partition("@")[0] for row in shipped())
+    assert sorted(counted) == sorted(found.values())
 
 
 def flatfield(folder: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> str:

@@ -189,8 +189,8 @@ def lines(look: Look, text: str, names: Collection[str]) -> list[int]:
 def test_there_is_something_to_look_through() -> None:
     assert {"read_file", "run_command"} <= own("tool")
     assert {"cli", "openai-chat", "noop"} <= own("provider")
-    assert own("verifier") == {"answer", "command", "file", "python", "rubric"}
-    assert own("report") == {"csv", "html", "json", "markdown", "png", "svg", "terminal"}
+    assert own("verifier") >= {"answer", "command", "file", "python", "rubric"}
+    assert own("report") >= {"csv", "json", "markdown", "terminal"}
     assert len(list(HOUSE.rglob("*.py"))) > 300
     for place in EXCEPTED:
         assert (HOUSE / place).exists(), place

@@ -46,6 +46,7 @@ def with_entry_point(monkeypatch: pytest.MonkeyPatch, kind: str, name: str, load
         ("verifier", {"answer", "file", "command", "python", "rubric"}),
         ("report", {"terminal", "markdown", "json", "csv"}),
         ("importer", {"nano-agent-2025-08"}),
+        ("reader", {"csv", "jsonl", "openhands-index"}),
     ],
 )
 def test_names_are_those_that_users_write(kind: str, some: set[str]) -> None:

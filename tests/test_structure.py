@@ -53,6 +53,7 @@ class File(NamedTuple):
     place: str
     module: str
     tree: ast.Module
+    nodes: tuple[ast.AST, ...]
     lines: int
 
 
@@ -65,7 +66,8 @@ def built(texts: Mapping[str, str]) -> House:
     files = {}
     for place, text in texts.items():
         module = place.removesuffix(".py").removesuffix("__init__").rstrip("/").replace("/", ".")
-        files[module] = File(place, module, ast.parse(text), len(text.splitlines()))
+        tree = ast.parse(text)
+        files[module] = File(place, module, tree, tuple(ast.walk(tree)), len(text.splitlines()))
     return files
 
 
@@ -92,13 +94,22 @@ def head_lines(tree: ast.Module) -> int:
 
 def imports(files: House) -> dict[str, set[str]]:
     """Which files each file imports: at its top, inside functions, and for types."""
+    return _imports_here() if files is house() else _imports(files)
+
+
+def _imports(files: House) -> dict[str, set[str]]:
     return {module: set(_imported(file, files)) - {module} for module, file in files.items()}
+
+
+@cache
+def _imports_here() -> dict[str, set[str]]:
+    return _imports(house())
 
 
 def _imported(file: File, files: House) -> Iterator[str]:
     own = ("flatfield." + file.module).split(".") if file.module else ["flatfield"]
     package = own if file.place.endswith("__init__.py") else own[:-1]
-    for node in ast.walk(file.tree):
+    for node in file.nodes:
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -142,7 +153,7 @@ def same_classes(files: House) -> list[str]:
     """Names of classes that stand in several files; that of a sibling vendor counts once."""
     found = defaultdict(set)
     for file in files.values():
-        for node in ast.walk(file.tree):
+        for node in file.nodes:
             if isinstance(node, ast.ClassDef) and node.name not in SAME_CLASSES:
                 found[node.name].add(_room(file) if _room(file).startswith("vendors/*") else file.place)
     return [f"{name}: {', '.join(sorted(places))}" for name, places in found.items() if len(places) > 1]
@@ -202,7 +213,7 @@ def long_functions(files: House) -> list[str]:
 
 
 def _bodies(file: File) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(file.tree):
+    for node in file.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) is not None else node.body
             if body:
@@ -218,7 +229,7 @@ def notes_read(files: House) -> list[str]:
     return [
         f"{file.place}:{node.lineno}: {ast.unparse(node)}"
         for file in files.values()
-        for node in ast.walk(file.tree)
+        for node in file.nodes
         if isinstance(node, ast.Call | ast.Compare) and _reads_a_note(node)
     ]
 
@@ -300,7 +311,7 @@ def test_exceptions_are_needed() -> None:
     """One that nothing needs any more is taken away."""
     stems = [Path(file.place).stem for file in house().values() if not is_door(file)]
     assert all(stems.count(name) > 1 for name in SAME_FILES)
-    classes = [node.name for file in house().values() for node in ast.walk(file.tree) if isinstance(node, ast.ClassDef)]
+    classes = [node.name for file in house().values() for node in file.nodes if isinstance(node, ast.ClassDef)]
     assert all(classes.count(name) > 1 for name in SAME_CLASSES)
     assert {found.partition(":")[0] for found in notes_read(house())} >= set(NOTES_READ)
     assert all((HOUSE / place).is_dir() for place in DOORS)

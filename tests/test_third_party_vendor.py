@@ -46,7 +46,7 @@ TRAITS = Traits(
     unsupported=("temperature",),
     color="pink",
 )
-SCAFFOLD = Traits(name="owl-agent", is_scaffold=True, outputs=("owl-lines",), runs_code=True)
+SCAFFOLD = Traits(name="owl-agent", is_scaffold=True, outputs=("owl-lines",), runs_code=True, takes_subscriptions=True)
 AT_HOME = Traits(name="owl-home", device="always", asks_server=False, is_word=True)
 CONTROL = Traits(name="owl-control", is_control=True, asks_server=False)
 AGENT = AgentConfig(name="owl", provider="owl-works", model="owl/mistral-large")

@@ -125,8 +125,9 @@ class Task(Struct, frozen=True, kw_only=True):
 
     `path` is the LOP's file ("" when built in memory); `workspace` the absolute folder to copy, None for "the
     current directory" (plain LOPs); `files` are inline files; `packages` the absolute folder of Python packages that
-    commands can import. `digest` covers the LOP and all that it names.
-    `generated_from`: the LOP that this one was made from with `seed`; "" and None for one that was written as it is.
+    commands can import. `digest` is a SHA-256 over the LOP and all that it names. `level`: how hard it is, from 0 on,
+    None where its author does not say. `generated_from`: the LOP that this one was made from with `seed`; "" and None
+    for one that was written as it is.
     """
 
     id: str
@@ -156,6 +157,11 @@ class Task(Struct, frozen=True, kw_only=True):
     seed: int | None = None
 
 
+SHIPPED = "shipped"
+TYPED = "command line"
+"""What an agent's `source` says where it was read in no file: flatfield brings it along, or the user typed it."""
+
+
 class AgentConfig(Struct, frozen=True, kw_only=True):
     """A named configuration of a model; the scaffold around it is the same for all.
 
@@ -163,7 +169,8 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     what the user typed and what flatfield brings along. `on_device` None means "decided by the provider". `tools` None
     means "the task's". `protocol` None: as its provider usually has it; "auto": it is found out before the first trial.
     `gpu_layers`: how many of a local model's layers go to the GPU, None for as many as fit. `command` and `output` are
-    an external agent's (provider `cli`): how it is started, and in which form it reports.
+    an external agent's (provider `cli`): how it is started, and in which form it reports. `subscription`: a flat rate
+    pays for it, so that one more trial costs nothing.
     """
 
     name: str
@@ -184,9 +191,26 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     tools: tuple[str, ...] | None = None
     command: tuple[str, ...] = ()
     output: str | None = None
+    subscription: bool = False
     description: str = ""
     source: str = ""
     folder: str = ""
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether flatfield brings it along."""
+        return self.source == SHIPPED
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether it was named on the spot, by what it is made of: it stands in no file."""
+        return self.source in {"", TYPED}
+
+    @property
+    def typed_as(self) -> str:
+        """What a user types to have it again: its name, which no file gives it where it was named on the spot."""
+        spec = f"{self.provider}:{self.model}{f'@{self.base_url}' if self.base_url else ''}"
+        return spec if self.is_typed and self.name.startswith(f"{self.provider}:") else self.name
 
 
 class Price(Struct, frozen=True, kw_only=True):
@@ -217,7 +241,7 @@ class LaneLimits(Struct, frozen=True, kw_only=True):
 
 
 class Weights(Struct, frozen=True, kw_only=True):
-    """How much each question counts in the overall score; normalised where used."""
+    """How much each of the three scores counts in the overall one; only their proportions matter."""
 
     performance: float = 0.5
     speed: float = 0.25
@@ -244,9 +268,10 @@ class Preferences(Struct, frozen=True, kw_only=True):
 class Evaluation(Struct, frozen=True, kw_only=True):
     """A higher order prompt: which agents, how often, how graded.
 
-    `budget_ignores`: the agents that `budget_usd` lets go on though nobody knows what they cost. `budget_seconds` is
-    wall time of one sitting.
-    `typed`: the fields that the user gave on the command line, not in the file at `path`.
+    `seed` shuffles the trials and makes generated tasks; `jobs`: how many trials run at once, None for flatfield's
+    usual. `budget_ignores`: the agents that `budget_usd` lets go on though nobody knows what they cost.
+    `budget_seconds` is wall time of one sitting. `judge_weight`: how much the judges count beside verifiers, from 0
+    (not) to 1 (alone). `typed`: the fields that the user gave on the command line, not in the file at `path`.
     """
 
     title: str = "Evaluation"
@@ -295,6 +320,7 @@ class Traits(Struct, frozen=True, kw_only=True):
 
     `is_control`: it needs no model and is compared with nothing. `is_scaffold`: a turn of it is the whole run of
     another agent, which takes a `command` and reports in one of `outputs`. `runs_code`: it starts programs as the user.
+    `takes_subscriptions`: its agents may be paid by a flat rate, as their `subscription` says.
     `recalls`: its conversations are `vendors.base.Talk`, and go on from the record of an earlier one word for word.
     `color`: that of its sub-agents in Claude Code, and where it is a maker, of its models in pictures.
     """
@@ -324,6 +350,7 @@ class Traits(Struct, frozen=True, kw_only=True):
     is_scaffold: bool = False
     outputs: tuple[str, ...] = ()
     runs_code: bool = False
+    takes_subscriptions: bool = False
     recalls: bool = False
     color: str = "yellow"
 
@@ -356,6 +383,7 @@ class ToolTraits(Struct, frozen=True, kw_only=True):
 
     `path_argument` names the argument that holds the path of the file which it writes, "" where it writes no file that
     its arguments name; `content_argument` the one that holds the file's whole new text, "" where it changes a part.
+    `command_argument`: the one that holds a command line for a shell, "" where it runs none.
     `aliases`: what such a tool is called elsewhere, in lower case, so that a model that uses such a name is told ours.
     """
 
@@ -365,6 +393,7 @@ class ToolTraits(Struct, frozen=True, kw_only=True):
     looks_only: bool = False
     path_argument: str = ""
     content_argument: str = ""
+    command_argument: str = ""
     aliases: tuple[str, ...] = ()
 
 
@@ -887,6 +916,19 @@ class Probed(Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class Variation(Struct, frozen=True, kw_only=True):
+    """An agent of a run that is another one of it, the `baseline`, with one setting otherwise.
+
+    `factor`: the setting's name; `value`: what it is, and `was` what the baseline has, as users write them.
+    """
+
+    agent: str
+    baseline: str
+    factor: str
+    value: str
+    was: str = ""
+
+
 class Round(Struct, frozen=True, kw_only=True):
     """A round of `--until-sure`: how many trials it added, and the pairs of agents that were not told apart before.
 
@@ -909,7 +951,9 @@ class Run(Struct, frozen=True, kw_only=True):
     `added`: by task and agent, the repeats that came to those of its plan because its order was not settled; `rounds`
     are those that brought them, and `rounds_ended` what was known when they last ended, in words that are notes too.
     `probed`: by agent, how its tool protocol was found out, where it was.
+    `variations`: where it asks which setting makes the difference, which of its agents is which variation of one.
     `imported`: not measured here; `origin` then says what its figures are, to be read after "imported from".
+    `timed` False: nobody told how long its trials took, so that their seconds, which are 0, count nowhere.
     """
 
     id: str
@@ -926,6 +970,7 @@ class Run(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     imported: bool = False
     origin: str = "published figures"
+    timed: bool = True
     delegated: bool = False
     anchors: tuple[Anchors, ...] = ()
     began_with: int = 0
@@ -935,6 +980,7 @@ class Run(Struct, frozen=True, kw_only=True):
     rounds: tuple[Round, ...] = ()
     rounds_ended: tuple[str, ...] = ()
     probed: dict[str, Probed] = field(default_factory=dict)
+    variations: tuple[Variation, ...] = ()
 
     def added_to(self, task: str, agent: str) -> int:
         """How many repeats came to the plan's for one agent on one task."""
@@ -946,6 +992,73 @@ class Imported(Struct, frozen=True, kw_only=True):
 
     run: Run
     trials: tuple[TrialRecord, ...]
+
+
+KindOfWork = Literal["code-repair", "test-writing", "code-writing", "research", "customer-service", "file-work"]
+"""What published benchmarks ask for: to mend code, to write tests that show a fault, to write code, to find answers
+on the web and in files, to serve customers with tools, and small tasks on files."""
+
+
+class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What others published of one agent on one benchmark: never a trial, and never counted as one.
+
+    `agent` is the model with its setting, as published; `scaffold` the program around it, `setting` what was set.
+    `solved` of `tasks`: where each was tried several times the mean, so no whole number. `usd` and `seconds` are means
+    per task; None: not known, which a published 0 is. `weights_b`: billions of parameters, where the weights are open.
+    `date` is the day of the figures (`2026-06-01`), "" where none is told; `note` what a figure really is.
+    """
+
+    agent: str
+    scaffold: str
+    model: str
+    benchmark: str
+    kind: KindOfWork
+    solved: float
+    tasks: int
+    usd: float | None = None
+    seconds: float | None = None
+    date: str = ""
+    source: str = ""
+    licence: str = ""
+    setting: str = ""
+    weights_b: float | None = None
+    note: str = ""
+
+    @property
+    def share(self) -> float:
+        """The share of its tasks that it solved, 0 to 1."""
+        return self.solved / self.tasks
+
+
+class ImportChoices(Struct, frozen=True, kw_only=True):
+    """How a file of others' results is to be read.
+
+    `agent` to `model` name columns; an agent's name may be put together of several. `where` keeps the rows that hold
+    these values. `full_score`: what counts as 1. `free_zeros`: a cost of 0 is a price, not an unknown one. `only` keeps
+    one benchmark of several. `title` names the run; `now` is the moment of the import.
+    """
+
+    agent: tuple[str, ...] = ()
+    task: str = ""
+    score: str = ""
+    cost: str = ""
+    seconds: str = ""
+    repeat: str = ""
+    model: str = ""
+    where: tuple[tuple[str, str], ...] = ()
+    full_score: float = 1.0
+    free_zeros: bool = False
+    only: str = ""
+    title: str = ""
+    now: str = ""
+
+
+class Gathered(Struct, frozen=True, kw_only=True):
+    """What a file of others' results holds: runs of trials, figures without trials, and what is to be said of both."""
+
+    runs: tuple[Imported, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):
@@ -989,7 +1102,10 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Interval(Struct, frozen=True, kw_only=True):
-    """A 95% interval and the method that made it; of a grade, the question that it answers."""
+    """A 95% interval, from `low` to `high` in the unit of the figure that it belongs to.
+
+    `method` says what made it; of a grade, which question it answers.
+    """
 
     low: float
     high: float
@@ -1016,7 +1132,7 @@ class Grade(Struct, frozen=True, kw_only=True):
 
 
 class Anchors(Struct, frozen=True, kw_only=True):
-    """The ends of a relative scale for one task, and the agents that set them.
+    """The ends of a relative scale for one task, in seconds or dollars per work done, and the agents that set them.
 
     A `best` of 0 is no scale for what costs more: there `target`, the task's own, stands in (None: it has none).
     """
@@ -1033,9 +1149,10 @@ class Anchors(Struct, frozen=True, kw_only=True):
 class ScaleGrade(Struct, frozen=True, kw_only=True):
     """Speed or cost of one agent on one task: per work done, on both scales.
 
-    `per_work`: active seconds (dollars) over the sum of performance scores; `ratio` = per_work / best;
-    `absolute` against the LOP's target. `relative` has no letter where one agent costs something and the others nothing
-    (then it is that of `absolute`, where there is one).
+    `per_work`: active seconds (dollars) over the sum of performance scores; `ratio` = per_work / best. `position` on
+    the relative scale is from 0, the best, to 1, the worst, in the logarithm of what was paid. `absolute` against the
+    LOP's target. `relative` has no letter where one agent costs something and the others nothing (then it is that of
+    `absolute`, where there is one).
     """
 
     per_work: float | None = None
@@ -1084,7 +1201,8 @@ class Scorecard(Struct, frozen=True, kw_only=True):
     Totals are over measured trials: seconds, dollars (None: no price known for some), tokens. `priced` is how many
     trials cost is graded on, of all that ran, and `known_usd` what these cost. `claims` are the trials that the agent
     ended itself, with an answer, and of which checks say whether all is done; of these `wrong_claims` had not done all
-    of it: it was confident and wrong.
+    of it: it was confident and wrong. `highest_level`: that of the hardest tasks on which its mean performance is C or
+    better.
     """
 
     agent: str
@@ -1135,7 +1253,7 @@ class Grading(Struct, frozen=True, kw_only=True):
 
 
 class Odds(Struct, frozen=True, kw_only=True):
-    """How sure a difference is: its 95% interval, and the probability that it is above 0."""
+    """How sure a difference is: its 95% interval, `low` to `high`, and the probability that it is above 0."""
 
     low: float
     high: float
@@ -1185,7 +1303,8 @@ class RunResult(Struct, frozen=True, kw_only=True):
     matters to who reads it. `frozen`: the ends of its scales, where they are not those of its own agents. `pooled`: the
     other runs whose trials are in it, the newest first; `not_pooled`: which were not, a sentence each. `read_at`: when
     it was read, in UTC. `study`: the posterior that the grades' ranges and the decision come from
-    (`scoring.certainty.door.Study`), so that it is made once.
+    (`scoring.certainty.study.Study`), so that it is made once; `answered`: what keeps the decision, which is made when
+    the first face asks for it (`scoring.decision.Answered`).
     """
 
     run: Run
@@ -1193,6 +1312,7 @@ class RunResult(Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...]
     grading: Grading
     study: object | None = None
+    answered: object | None = None
     manifest: tuple[ManifestRow, ...] = ()
     earlier: tuple[Comparison, ...] = ()
     set_aside: tuple[Verdict, ...] = ()

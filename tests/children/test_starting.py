@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 60.0
 SLEEP = ("sleep", "300")
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are told by /proc")
+pytestmark = [
+    pytest.mark.whole,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are told by /proc"),
+]
 
 
 @pytest.fixture

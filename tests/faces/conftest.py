@@ -79,11 +79,19 @@ PROMPT: "Tell a joke."
 Cli = Callable[..., CompletedProcess[str]]
 
 
+@pytest.fixture(scope="session")
+def generated_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the suites' generators made: one process for each of thirty tasks, the same in every project."""
+    return tmp_path_factory.mktemp("generated")
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, generated_tasks: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in: no keys, no models, `oslo.md` and `joke.md` to do."""
     folder = tmp_path / "project"
     folder.mkdir()
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "tasks").symlink_to(generated_tasks)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("FLATFIELD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "80")

@@ -289,7 +289,7 @@ def look(cli: Cli, project: Path, trial: TrialRecord | None) -> None:
     )
     asks: list[Callable[[], BaseModel]] = [
         *(partial(report_of, RUN, form, desk) for form in ("markdown", "json", "csv")),
-        partial(choose, RUN, Preferences(), desk),
+        lambda: asyncio.run(choose(RUN, Preferences(), desk)),
         partial(evaluations.status, RUN, desk),
     ]
     for ask in asks:
@@ -313,7 +313,7 @@ def show(cli: Cli, project: Path) -> Callable[[Odd, bool], None]:
 
 
 QUICK = settings(
-    max_examples=6, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=3, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 FULL = settings(QUICK, max_examples=150)
 

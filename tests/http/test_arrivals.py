@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.clock import SystemClock
-from flatfield.http.arrivals import TimedSocket, arrived
+from flatfield.http.arrivals import Arrivals, TimedSocket
 from flatfield.testing.clocks import FakeClock
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def busy() -> None:
 
 def connected(clock: Clock) -> tuple[TimedSocket, socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        ours = TimedSocket(socket.AF_INET, socket.SOCK_STREAM).told(clock)
+        ours = Arrivals(clock).socket(socket.AF_INET, socket.SOCK_STREAM)
         ours.connect(server.getsockname())
         theirs, _ = server.accept()
     return ours, theirs
@@ -47,9 +47,10 @@ def test_a_busy_reader_makes_nothing_arrive_later(into: bool) -> None:
             busy()
             buffer = bytearray(9)
             assert (bytes(buffer[: ours.recv_into(buffer)]) if into else ours.recv(9)) == b"hello"
-            late_seconds.append(arrived(ours.fileno(), time.perf_counter()) - sent)
+            late_seconds.append(ours.arrivals.last(ours.fileno()) - sent)
         assert min(late_seconds) < BUSY_SECONDS / 2
-        assert arrived(ours.fileno(), 0.0) == 0.0, "never later than now"
+        ours.arrivals.note(ours.fileno(), -60.0)
+        assert ours.arrivals.last(ours.fileno()) <= time.perf_counter(), "never later than now"
 
 
 def test_other_clocks_and_other_sockets_know_when_it_was_read() -> None:
@@ -59,8 +60,21 @@ def test_other_clocks_and_other_sockets_know_when_it_was_read() -> None:
         theirs.send(b"hello")
         assert ours.recv(9) == b"hello"
         clock.seconds += 5
-        assert arrived(ours.fileno(), clock.now()) == 1000.0
-    assert arrived(-1, 7.0) == 7.0
+        assert ours.arrivals.last(ours.fileno()) == 1000.0
+    assert ours.arrivals.last(-1) == clock.now()
+
+
+def test_a_closed_socket_leaves_nothing_to_the_next_of_its_descriptor() -> None:
+    clock = FakeClock()
+    ours, theirs = connected(clock)
+    with theirs:
+        theirs.send(b"hello")
+        ours.recv(9)
+        descriptor = ours.fileno()
+        clock.seconds += 5
+        assert ours.arrivals.last(descriptor) == 1000.0
+        ours.close()
+    assert ours.arrivals.last(descriptor) == clock.now()
 
 
 async def test_the_event_loop_reads_from_it_as_from_any_other() -> None:

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from flatfield.errors import StoreError
 from flatfield.http.secrecy import Needles, Scrubber, Secrets
-from flatfield.http.tape import Tape, rebuilt
+from flatfield.http.tape import LOOSE_BYTES, Tape, packed, rebuilt
 from flatfield.records import Reply
 from flatfield.runs.store.codec import decode, encode
 
@@ -103,6 +103,28 @@ def test_of_a_request_that_grows_only_what_is_new_is_looked_through(monkeypatch:
         tape.keep(URL, headers, body, b"")
         body += b"y" * 1000
     assert seen[0::2] == [100_000, 1000 + Scrubber(headers).needles.longest, 1000 + Scrubber(headers).needles.longest]
+
+
+def test_what_is_compressed_later_is_the_same_and_smaller() -> None:
+    reply = b'data: {"choices": [{"delta": {"content": "word"}}]}\n\n' * 100
+    wires = taped((b'{"messages":[' + b"x" * 4000, reply), (b'{"messages":[' + b"x" * 5000, reply))
+    later = packed(wires)
+    assert list(rebuilt(later)) == list(rebuilt(wires))
+    assert all(len(small.received) < len(wire.received) / 20 for small, wire in zip(later, wires, strict=True))
+    assert packed(later) == later
+
+
+def test_of_a_long_conversation_no_more_waits_for_that_than_fits_into_memory() -> None:
+    long = b"word " * (LOOSE_BYTES // 4)
+    wires = taped((b"{}", b"short"), (b"{}", long), (b"{}", b"short"))
+    assert sum(len(wire.sent) + len(wire.received) for wire in wires) < LOOSE_BYTES / 10
+    assert [sent.response for sent in rebuilt(packed(wires))] == ["short", long.decode(), "short"]
+
+
+def test_an_exchange_that_somebody_else_kept_in_another_way_stays_as_it_is() -> None:
+    (wire,) = taped((b"abc", b"abc"))
+    odd = structs.replace(wire, sent=b"\x78\x01\x01 no stream", received=b"?")
+    assert packed([odd]) == (odd,)
 
 
 def test_a_record_keeps_it_through_the_store() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from flatfield.runs.store.store import Store
 from flatfield.tasks.agents import Roster
 from flatfield.tasks.project import Project
 from flatfield.vendors import ollama, openai_chat
+from flatfield.vendors.base import UsualServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from flatfield.clock import Clock
     from flatfield.http.services import Services
     from flatfield.testing.clocks import IdleTime
-    from flatfield.vendors.base import UsualServer
 
 KEY = "sk-planted-0123456789"
 
@@ -233,3 +234,33 @@ async def test_calls_that_nobody_read_in_the_newest_run_are_said(services: Servi
     found = parts(await examine(project(tmp_path), ProviderPool(services)))[f"run {run.id}"]
     assert found.state == "wrong"
     assert found.found.startswith("a, in 1 trial: the answer looks like a tool call written as text")
+
+
+async def test_what_can_be_asked_from_here(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By keys, by servers that answer, by files; what is retired, and controls, cannot be."""
+    services.environ = {"OPENAI_API_KEY": KEY}
+    roster = [
+        AgentConfig(name="opened", provider="openai", model="gpt-5.5"),
+        AgentConfig(name="closed", provider="anthropic", model="claude-opus-4-8"),
+        AgentConfig(name="gone", provider="openai", model="gpt-5"),
+        AgentConfig(name="noop", provider="noop"),
+        AgentConfig(name="mine", provider="openai-chat", model="alpha", base_url="http://127.0.0.1:9/v1"),
+        AgentConfig(name="not-pulled", provider="local", model="smollm2-135m"),
+        AgentConfig(name="rented", provider="openai-chat", model="beta", base_url="http://x/v1", api_key_env="RENTED"),
+    ]
+    usual = UsualServer(name="it", base_url="http://127.0.0.1:8/v1", provider="openai-chat", address="http://a/v1")
+    monkeypatch.setattr(readiness, "_usual_servers", lambda _: iter((usual,)))
+
+    async def listed(_services: Services, base_url: str) -> tuple[str, ...]:
+        return ("gamma",) if base_url == usual.base_url else ("alpha", "omega")
+
+    monkeypatch.setattr(readiness, "listed_models", listed)
+    here = await readiness.within_reach(roster, services, date(2027, 1, 1))
+    assert [(one.agent, one.needs) for one in here.models] == [
+        ("opened", ""),
+        ("closed", "ANTHROPIC_API_KEY"),
+        ("rented", "RENTED"),
+        ("mine", ""),
+        ("openai-chat:gamma@http://a/v1", ""),
+    ]
+    assert here.today == "2027-01-01"

@@ -10,9 +10,23 @@ from msgspec import structs
 
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
 from flatfield.records import AgentConfig, Anchors, Evaluation, Run, Task, VerifierSpec
-from flatfield.runs.order import extended, new_run, plan, reread, resolve_agents, unchanged, ungradable, updated
+from flatfield.runs.order import (
+    Asked,
+    Chosen,
+    Request,
+    extended,
+    judges_of,
+    new_run,
+    ordered,
+    plan,
+    reread,
+    resolve_agents,
+    unchanged,
+    ungradable,
+    updated,
+)
 from flatfield.runs.store.codec import decode, encode
-from flatfield.tasks.access import everything
+from flatfield.tasks.access import everything, nobody
 from flatfield.tasks.lop import read_task
 
 if TYPE_CHECKING:
@@ -228,3 +242,47 @@ def test_a_generated_task_is_made_again_with_the_seed_of_its_run(
     path.unlink()
     with pytest.raises(NotFound, match=r"was read from .*/t\.md, which is gone"):
         reread(run, everything())
+
+
+CAPITAL = (
+    '---\nid: capital\n---\n# A capital\n\n## Variables\n\nPROMPT: "Which capital?"\n\n## Grading rubric\n\nRight?\n'
+)
+JUDGE = "openai-chat:m9@http://h/v1"
+
+
+def asked_in(folder: Path, chosen: Chosen, **more: Any) -> Request:
+    (folder / ".git").mkdir(parents=True)
+    (folder / "hop.md").write_text(f"---\nagents: [ada]\njudge: ['{JUDGE}']\n---\n")
+    (folder / "capital.md").write_text(CAPITAL)
+    return Request(files=("capital.md", "hop.md"), folder=folder, chosen=chosen, command="x", **more)
+
+
+def test_a_request_becomes_a_run_and_its_judges(tmp_path: Path) -> None:
+    seen: list[Asked] = []
+    request = asked_in(tmp_path, Chosen(repeats=3), look=seen.append)
+    run, judges = ordered(request, ROSTER, nobody(), NOW)
+    assert [(asked.evaluation, asked.tasks) for asked in seen] == [(run.evaluation, run.tasks)]
+    assert who_does_what(run) == {("capital", "ada")}
+    assert (run.repeats, run.evaluation.typed, run.command) == ({"capital": 3}, ("repeats",), "x")
+    assert [judge.model for judge in judges] == ["m9"]
+
+
+def test_a_request_that_is_refused_looks_for_nobody(tmp_path: Path) -> None:
+    def refuse(_: Asked) -> None:
+        raise FlatfieldError("not this one")
+
+    with pytest.raises(FlatfieldError, match="not this one"):
+        ordered(asked_in(tmp_path, Chosen(agents=("nobody",)), look=refuse), ROSTER, nobody(), NOW)
+
+
+def test_judges_belong_to_whoever_names_them(tmp_path: Path) -> None:
+    """Whose they are decides who is asked before a key goes to their address."""
+    theirs, here = tmp_path / "theirs", tmp_path / "here"
+    run, judges = ordered(asked_in(theirs, Chosen(), writer=str(here)), ROSTER, nobody(), NOW)
+    assert [judge.folder for judge in judges] == [str(theirs)], "the file names them"
+    typed = Chosen(judge=(JUDGE,)).anew(run)
+    assert [judge.folder for judge in judges_of(typed, ROSTER)] == [""], "the user typed them just now"
+    assert [judge.folder for judge in judges_of(typed, ROSTER, str(here))] == [str(here)], "a client names them"
+    here.mkdir()
+    assert [judge.folder for judge in judges_of(typed, ROSTER, stored=here)] == [str(here)], "a store names them"
+    assert judges_of(run_of([task("x")], agents=("ada",)), ROSTER) == ()

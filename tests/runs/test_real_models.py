@@ -84,6 +84,7 @@ def look_at(records: list[TrialRecord]) -> None:
         assert all(turn.reply.device is not None and turn.reply.device.peak_memory_bytes for turn in record.turns)
 
 
+@pytest.mark.slow
 @pytest.mark.needs("model")
 async def test_the_smallest_model_goes_through_the_whole_loop(tmp_path: Path) -> None:
     records = await trials(os.environ["FLATFIELD_TEST_MODEL"], tmp_path, 2, FEW)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Install = Callable[..., Path]
 
+pytestmark = pytest.mark.whole
+
 ORACLE = AgentConfig(name="oracle", provider="oracle")
 VERIFIER = """
 from msgspec import Struct

@@ -191,6 +191,7 @@ def test_repeats_go_to_the_tasks_that_scatter() -> None:
     assert often["t0", "a"] == max(often.values()) > often["t3", "a"]
 
 
+@pytest.mark.slow
 def test_agents_that_are_equal_are_seldom_put_in_order() -> None:
     """Over all looks; so is one that is a little behind seldom said to be ahead."""
     ordered = 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from flatfield.faces.advice import candidates
 from flatfield.records import (
     AgentConfig,
     Check,
@@ -131,6 +132,26 @@ def test_money_says_what_it_counts_and_loses_dollars() -> None:
         "Profile day: a solved task (all its checks passed) is worth $5, an hour of waiting costs $80." in found.advice
     )
     assert any(line.startswith("Next is b") and " a task behind" in line for line in found.advice)
+
+
+def test_a_subscription_is_marked_in_money_and_only_there() -> None:
+    agents = {"flat": (GOOD, 2.0, 0.8), "key": (HALF, 2.0, 0.05)}
+
+    def subscribed(preferences: Preferences) -> RunResult:
+        found = result(agents, preferences=preferences)
+        own = tuple(replace(one, subscription=one.name == "flat") for one in found.run.agents)
+        return replace(found, run=replace(found.run, agents=own))
+
+    found = subscribed(Preferences(solved_usd=1.0))
+    decision = decide(found)
+    assert decision.answer.endswith("in 2.00 s and for $0 (subscription) a trial.")
+    line = "A subscription pays for flat (at the API $0.800 a trial): one more trial costs nothing, so each counts $0."
+    assert line in decision.advice
+    (table,) = candidates(decision, found).tables
+    paid = {row[0]: row[-1] for row in table.rows}
+    assert paid == {"flat": "subscription", "key": "$0.0500"}
+    weighed = subscribed(Preferences())
+    assert "subscription" not in repr(decide(weighed)) + repr(candidates(decide(weighed), weighed))
 
 
 def test_limits_are_kept_with_a_probability() -> None:

@@ -135,7 +135,7 @@ def bettered(trial: Figures, side: Side, share: float) -> Figures:
     if side == "score":
         return replace(trial, score=trial.score + (1.0 - trial.score) * share)
     if side == "seconds":
-        return replace(trial, seconds=trial.seconds * (1.0 - share))
+        return replace(trial, seconds=(trial.seconds or 0.0) * (1.0 - share))
     return replace(trial, usd=(trial.usd or 0.0) * (1.0 - share))
 
 
@@ -172,7 +172,7 @@ def test_letters_know_nothing_of_order_and_names(entries: dict[str, list[Figures
 
 @given(FIELDS, st.sampled_from([0.001, 0.01, 60.0, 1000.0]))
 def test_letters_of_speed_know_no_unit(entries: dict[str, list[Figures]], factor: float) -> None:
-    scaled = {a: [replace(t, seconds=t.seconds * factor) for t in trials] for a, trials in entries.items()}
+    scaled = {a: [replace(t, seconds=(t.seconds or 0.0) * factor) for t in trials] for a, trials in entries.items()}
     plain, other = lettered(entries), lettered(scaled)
     assert all(plain[agent, "speed"] == other[agent, "speed"] for agent in entries)
 

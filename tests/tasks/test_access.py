@@ -185,7 +185,7 @@ def test_code_where_an_agent_writes_unseen_asks_until_it_is_settled(ledger: Ledg
     mark, other = ledger.begins(folder), ledger.begins(str(repo / "elsewhere"))
     with pytest.raises(NotTrusted, match=rf"an agent wrote {re.escape(folder)}/\*\*, which nobody has looked at"):
         access(ledger).allow(wants)
-    ledger.settled(mark, [])
+    ledger.settle(mark, [])
     access(ledger).allow(wants)
     assert list(ledger.contents().unsettled) == [other]
 
@@ -194,7 +194,7 @@ def test_what_was_written_under_a_mark_is_known_when_it_is_settled(ledger: Ledge
     ledger.trust(trusted(repo))
     checks = repo / "tasks" / "checks.py"
     ledger.made([checks])
-    ledger.settled(ledger.begins(str(repo)), [str(checks)])
+    ledger.settle(ledger.begins(str(repo)), [str(checks)])
     assert (ledger.contents().written, ledger.contents().made, ledger.contents().unsettled) == ((str(checks),), {}, {})
     assert not access(ledger).allows(access(ledger).of_file(checks, "x"))
 

@@ -81,6 +81,7 @@ def test_every_provider_and_model_can_be_written(provider: str, model: str) -> N
     agent = parse_agent(f"{provider}:{model}@http://127.0.0.1:9/v1")
     assert (agent.provider, agent.model, agent.base_url) == (provider, model, "http://127.0.0.1:9/v1")
     assert is_name(agent.name)
+    assert parse_agent(agent.typed_as) == agent
 
 
 @pytest.mark.usefixtures("providers")
@@ -166,7 +167,9 @@ def test_a_fingerprint_is_what_it_was_before_there_were_external_agents() -> Non
 
 def test_a_fingerprint_does_not_change_with_names_and_order() -> None:
     agent = AgentConfig(name="a", provider="p", headers={"x": "1", "y": "2"})
-    same = AgentConfig(name="b", provider="p", headers={"y": "2", "x": "1"}, source="s", description="d")
+    same = AgentConfig(
+        name="b", provider="p", headers={"y": "2", "x": "1"}, source="s", description="d", subscription=True
+    )
     assert fingerprint(agent) == fingerprint(same)
     assert len(fingerprint(agent)) == 16
     assert int(fingerprint(agent), 16) >= 0

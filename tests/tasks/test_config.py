@@ -50,6 +50,7 @@ def test_an_external_agent_is_a_command_and_its_output(write: Write) -> None:
     ("text", "line", "problem", "fix"),
     [
         (HEAD + 'command = ["x"]', 4, "agent a has `command`, which is for external agents", 'provider = "cli"'),
+        (HEAD + "subscription = true", 4, "agent a has `subscription`", 'provider = "cli"'),
         (HEAD + 'output = "json"', 4, "agent a has `output`, which is for external agents", 'provider = "cli"'),
         ('[agents.a]\nprovider = "cli"\nmodel = "codex"\noutput = "json"', 4, "`output` without `command`", "remove"),
         ('[agents.a]\nprovider = "cli"\ncommand = []', 3, "`command` is an empty list", "command: [a, b]"),
@@ -191,6 +192,7 @@ def test_profiles_say_what_matters(write: Write) -> None:
     ("text", "line", "problem", "fix"),
     [
         ("[profiles.day]", 1, "the profile day says nothing", "weights, solved_usd"),
+        ("[profiles.research]\nsolved_usd = 1", 1, "the profile research is called as a kind of work is", "another"),
         ("[profiles.day]\nsolved_usd = 0", 2, "`solved_usd` is 0", "a number above 0"),
         ("[profiles.day]\nhour_usd = 80", 2, "the profile day has hour_usd without solved_usd", "write solved_usd = "),
         (

@@ -59,6 +59,13 @@ def test_a_hop_named_as_a_file_wins_over_those_in_folders(write: Write, tmp_path
     assert loaded.notes == ("f/two.md passed over: one.md is the HOP",)
 
 
+def test_a_hop_in_a_folder_may_begin_with_a_byte_order_mark(write: Write, tmp_path: Path) -> None:
+    write("f/one.md", "\ufeff---\nagents: [ada]\n---\n# One\n")
+    evaluation = load(["f"], tmp_path).evaluation
+    assert evaluation is not None
+    assert evaluation.agents == ("ada",)
+
+
 def test_several_hops_are_mistakes(write: Write, tmp_path: Path) -> None:
     for name in ("one", "two"):
         write(f"{name}.md", "---\nrepeats: 2\n---\n" + HOP.format(name))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flatfield.records import AgentConfig
+from flatfield.records import SHIPPED, AgentConfig
 from flatfield.tasks.near_names import did_you_mean, meant, near
-from flatfield.tasks.roster import SHIPPED
 
 
 def agent(name: str, provider: str, model: str = "", source: str = SHIPPED) -> AgentConfig:

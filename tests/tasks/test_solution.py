@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +46,24 @@ def test_tool_calls_copies_and_the_answer(lop: Callable[..., Path], write: Write
         SolutionStep(tool="write_file", arguments={"file_path": "b/c.txt", "content": 'two\r\n"q"'}),
         SolutionStep(answer="Fine."),
     )
+
+
+def test_what_is_no_text_is_copied_by_a_command(with_folders: Callable[..., Path], tmp_path: Path) -> None:
+    """The steps, done by a shell, make the same bytes; the packed text is gone."""
+    (tmp_path / "binary" / "it's").write_bytes(bytes(range(256)))
+    path = with_folders("tools: [write_file, run_command]\nsolution:\n  - copy: binary")
+    place = tmp_path / "done"
+    place.mkdir()
+    for step in read_task(path).solution:
+        if step.tool == "write_file":
+            (place / step.arguments["file_path"]).write_text(step.arguments["content"])
+        elif step.tool == "run_command":
+            subprocess.run(step.arguments["command"], shell=True, cwd=place, check=True)
+    assert {file.name: file.read_bytes() for file in place.iterdir()} == {
+        "a.txt": b"a",
+        "x.bin": b"\xff\xfe",
+        "it's": bytes(range(256)),
+    }
 
 
 def test_the_oracle_always_ends_with_an_answer(lop: Callable[..., Path]) -> None:

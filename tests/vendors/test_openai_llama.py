@@ -173,6 +173,7 @@ async def test_a_call_that_the_cap_cut_is_not_run(services: Services, open_door:
     assert not reply.calls or not reply.calls[0].arguments.endswith("}")
 
 
+@pytest.mark.slow
 async def test_a_trial_with_tools_in_the_json_protocol(services: Services, server: LocalServer) -> None:
     """Constrained to steps, the small model calls the tool or answers: its schema reached the server."""
     record = await trial(services, agent_of(server, protocol="json"), turns=3, output_tokens=240)

@@ -70,7 +70,11 @@ def prepare(task: Task, source_folder: Path, parent: Path) -> tuple[Path, tuple[
 
 
 class FileState(Struct, frozen=True, kw_only=True):
-    """A file at one moment; `digest` is the SHA-256 in hex of a file, `link:TARGET` of a link, else `other`."""
+    """A file at one moment; `digest` is the SHA-256 in hex of a file, `link:TARGET` of a link, else `other`.
+
+    `stamp`: what the file system says of it, its times among that, in nanoseconds: while it is the same, so is the
+    file.
+    """
 
     size_bytes: int
     digest: str

@@ -10,15 +10,17 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
 from flatfield.children.starting import end_marked, new_mark, with_mark
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
+
+T = TypeVar("T")
 
 CHUNK_BYTES = 64 * 1024
 OUTPUT_BYTES = 32 * 1024**2
@@ -59,6 +61,10 @@ class HeadAndTail:
             return (self._head + self._tail).decode("utf-8", "replace")
         head, tail = (part.decode("utf-8", "replace") for part in (self._head, self._tail))
         return f"{head}\n[{self._cut_bytes:,} bytes of output are left out here]\n{tail}"
+
+    def whole(self) -> bytes | None:
+        """All of the stream as it came; None where it was longer than what is kept."""
+        return None if self._cut_bytes or len(self._tail) > self._tail_bytes else bytes(self._head + self._tail)
 
 
 class Drain:
@@ -101,8 +107,8 @@ class Drain:
 class Start:
     """How a process is started: where, in which environment, what it reads, with which descriptors beside the usual.
 
-    `given` is what it reads from its standard input. `end` ends, blocking, what killing the process's group does not;
-    it is told whether the process had to be killed.
+    `given` is what it reads from its standard input, `kept` the descriptors that stay open to it. `end` ends, blocking,
+    what killing the process's group does not; it is told whether the process had to be killed.
     """
 
     environ: Mapping[str, str]
@@ -115,12 +121,14 @@ class Start:
 class Finished(Struct, frozen=True, kw_only=True):
     """How a process ended: `exit_code` None when it was killed for time, -n when signal n ended it.
 
-    `printed` and `complained`: what it wrote to its standard output and error, as far as that was kept.
+    `printed` and `complained`: what it wrote to its standard output and error, as far as that was kept. `whole`: its
+    standard output in bytes, None where a part was left out.
     """
 
     exit_code: int | None
     printed: str
     complained: str
+    whole: bytes | None = None
 
 
 async def run_process(
@@ -157,22 +165,21 @@ async def run_process(
             async with asyncio.timeout(seconds):
                 exit_code = await process.wait()
     return Finished(
-        exit_code=exit_code, printed=printed.text(), complained="" if complained is None else complained.text()
+        exit_code=exit_code,
+        printed=printed.text(),
+        complained="" if complained is None else complained.text(),
+        whole=printed.whole(),
     )
 
 
-def run_process_blocking(argv: Sequence[str], start: Start, *, seconds: float) -> Finished:
-    """As `run_process`, for whoever cannot await it."""
-
-    def run() -> Finished:
-        return asyncio.run(run_process(argv, start, seconds=seconds))
-
+def blocking(work: Coroutine[Any, Any, T]) -> T:
+    """What work comes to, for whoever cannot await it: in a thread, where an event loop may be busy meanwhile."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return run()
+        return asyncio.run(work)
     with ThreadPoolExecutor(max_workers=1) as thread:  # a loop cannot wait for another one in its own thread
-        return thread.submit(run).result()
+        return thread.submit(asyncio.run, work).result()
 
 
 @asynccontextmanager

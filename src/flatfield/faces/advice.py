@@ -11,10 +11,17 @@ from flatfield.scoring.decision import decide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from flatfield.records import RunResult, Scorecard
+    from flatfield.evidence.choosing import PublishedChoice
+    from flatfield.records import Evidence, KindOfWork, RunResult, Scorecard
     from flatfield.scoring.certainty.values import Standing
     from flatfield.scoring.decision import Decision
+
+
+MOST_PUBLISHED = 3
+"""Of so many contenders it is said what others published."""
+SUBSCRIPTION = "subscription"
 
 
 def in_short(result: RunResult) -> Section:
@@ -32,7 +39,8 @@ def advice(decision: Decision) -> Section:
 def candidates(decision: Decision, result: RunResult) -> Section:
     """The contenders side by side; `best` is the probability of it, of those that may be chosen.
 
-    The recommended one first, then as the report ranks them; in money by what they bring.
+    The recommended one first, then as the report ranks them; in money by what they bring, and who is on a subscription
+    is marked as such instead of with its dollars.
     """
     cards = {card.agent: card for card in result.grading.scorecards}
     columns = ("agent", "n", "best", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
@@ -47,7 +55,8 @@ def candidates(decision: Decision, result: RunResult) -> Section:
             card.cost.letter or UNKNOWN,
         )
         best = f"{one.best:.2f}" if one.allowed else UNKNOWN
-        rows.append((card.agent, count(card.measured), best, *grades, seconds(took), dollars(usd)))
+        paid = SUBSCRIPTION if one.agent in decision.prepaid else dollars(usd)
+        rows.append((card.agent, count(card.measured), best, *grades, seconds(took), paid))
     table = Table(
         columns=columns,
         rows=tuple(rows),
@@ -56,6 +65,61 @@ def candidates(decision: Decision, result: RunResult) -> Section:
         drop=("speed", "cost", "performance"),
     )
     return Section(title=f"Candidates in run {result.run.id}: {result.run.evaluation.title}", tables=(table,))
+
+
+def published_choice(choice: PublishedChoice) -> Section:
+    """The answer from what others published."""
+    return Section(title=choice.answer, points=(*choice.advice, f"{choice.next_step}: {choice.command}"))
+
+
+def published_candidates(choice: PublishedChoice) -> Section:
+    """Who can be asked from here, best first, with what was published of it."""
+    from flatfield.evidence.choosing import how_set
+
+    rows = tuple(
+        (
+            one.agent,
+            f"{one.published.share:.0%}",
+            f"{one.published.tasks:,}",
+            seconds(one.published.seconds),
+            dollars(one.published.usd),
+            how_set(one.published) or UNKNOWN,
+            one.published.date or UNKNOWN,
+        )
+        for one in choice.candidates
+    )
+    columns = ("agent", "solved", "of", "s/task", "$/task", "set", "published")
+    table = Table(
+        columns=columns,
+        rows=rows,
+        right=frozenset(columns[1:5]),
+        names=frozenset({"agent"}),
+        drop=("set", "of", "published"),
+    )
+    title = f"Published for {choice.kind}: {choice.benchmark} in {choice.scaffold}; nothing of it was measured here"
+    return Section(title=title, tables=(table,))
+
+
+def published_of(
+    result: RunResult, decision: Decision, data: Path, kind: KindOfWork | None
+) -> tuple[tuple[str, Evidence], ...]:
+    """What others published of the models of the first contenders: of a kind of work, or of each the first."""
+    from flatfield.evidence.listed import evidence, of_model
+
+    rows = [row for row in evidence(data) if kind is None or row.kind == kind]
+    models = {agent.name: agent.model for agent in result.run.agents}
+    first = [name for name in (decision.recommended, decision.runner_up) if name]
+    names = dict.fromkeys((*first, *(one.agent for one in decision.standings)))
+    found = ((name, next(iter(of_model(rows, models[name])), None)) for name in names if name in models)
+    return tuple((name, row) for name, row in found if row is not None)[:MOST_PUBLISHED]
+
+
+def beside(others: Sequence[tuple[str, Evidence]]) -> Section:
+    """What others published, below an answer of one's own."""
+    from flatfield.evidence.choosing import did
+
+    points = tuple(f"{name}: {did(row)}" for name, row in others)
+    return Section(title="Published by others, on other tasks, and not counted above", points=points)
 
 
 def _in_order(decision: Decision, result: RunResult) -> Sequence[Standing]:

@@ -88,7 +88,7 @@ def _some(found: Sequence[Comparison], otherwise: str) -> Sequence[Comparison]:
     return found
 
 
-# A comparison in one plain sentence.
+# ---------------------------------------------------------------------------- one plain sentence
 
 
 CLOSE = "Too close to call: "

@@ -34,7 +34,10 @@ ELLIPSIS = "…"
 
 
 class Part(Struct, frozen=True, kw_only=True):
-    """Columns side by side: their headings, widths, and the lines of each row's cells."""
+    """Columns side by side: their headings, widths in characters, which of them stand `right`, and each row's cells.
+
+    A cell is its lines.
+    """
 
     columns: tuple[str, ...]
     widths: tuple[int, ...]

@@ -1,7 +1,8 @@
-"""What every face opens of a project: the store of its runs, and what its user opened to agents."""
+"""What every face opens of a project: the store of its runs, what is taken over into it, and what is open to agents."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError, NotFound, NotTrusted
@@ -9,9 +10,14 @@ from flatfield.errors import FlatfieldError, NotFound, NotTrusted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flatfield.records import Imported
     from flatfield.runs.store.store import Store
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
+
+
+AT_ONCE = 500
+"""So many trials are handed to the store at a time: those that wait together become one write."""
 
 
 def store_of(project: Project) -> Store:
@@ -26,6 +32,19 @@ def store_of(project: Project) -> Store:
     if folder.exists() and not folder.is_dir():
         raise NotFound(f"{folder} is not a folder: runs are stored in it; move it away")
     return Store(folder)
+
+
+async def save_imported(store: Store, imported: Imported) -> None:
+    """Store a run of others' and its trials, unless they are there already.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    async with store:
+        if imported.run.id not in {summary.id for summary in store.runs()}:
+            await store.save_run(imported.run)
+        for start in range(0, len(imported.trials), AT_ONCE):
+            await asyncio.gather(*map(store.save_trial, imported.trials[start : start + AT_ONCE]))
 
 
 # What a user opened to agents that work in a folder of theirs, the same for every face.

@@ -12,6 +12,7 @@ from flatfield.errors import NotFound
 from flatfield.faces.wording import count, dollars, many, many_known, outcome, printable, seconds
 from flatfield.http.tape import rebuilt
 from flatfield.scoring.fairness.conditions import LAG_SECONDS, abandoned_sum, output_tokens_per_second
+from flatfield.scoring.performance import known_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -181,14 +182,14 @@ def _checks(record: TrialRecord) -> Iterator[str]:
 
 
 def _sums(record: TrialRecord) -> Iterator[str]:
-    usage = record.usage
+    usage, active = record.usage, known_seconds(record)
     yield (
         f"  {many_known(record.turn_count, 'turn')}, {many_known(record.tool_calls, 'tool call')};"
-        f" active {seconds(record.active_seconds)} = model {seconds(record.model_seconds)}"
+        f" active {seconds(active)} = model {seconds(record.model_seconds)}"
         f" + tools {seconds(record.tools_seconds)}"
     )
     yield (
-        f"  wall {seconds(record.wall_seconds)}, queue {seconds(record.queue_seconds)},"
+        f"  wall {seconds(None if active is None else record.wall_seconds)}, queue {seconds(record.queue_seconds)},"
         f" retries {seconds(record.retry_seconds)}, load {seconds(record.load_seconds)}"
         + (f", sandbox {seconds(record.sandbox_seconds)}" if record.sandbox_seconds else "")
     )

@@ -28,31 +28,50 @@ ASIDE_BYTES = socket.CMSG_SPACE(STAMP.size) if hasattr(socket, "CMSG_SPACE") els
 MOST_SECONDS = 60.0
 """Nothing waits for so long in the kernel: the wall clock was set meanwhile."""
 
-_arrived: dict[int, float] = {}
-"""By file descriptor, when what was last read from it came in, by the clock of its socket."""
+
+class Arrivals:
+    """When what was last read from each open socket of a session came in, by the clock that all else is timed by."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: dict[int, float] = {}
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> TimedSocket:
+        """A new socket that tells us; only the machine's own clock goes with the kernel's timestamps."""
+        made = TimedSocket(family, kind, protocol)
+        made.arrivals = self
+        if sys.platform == "linux" and platform.machine() in MACHINES and isinstance(self._clock, SystemClock):
+            with suppress(OSError):
+                made.setsockopt(socket.SOL_SOCKET, TIMESTAMPS, 1)
+                made.is_stamped = True
+        return made
+
+    def note(self, descriptor: int, late_seconds: float) -> None:
+        """What was read from a socket just now came in so many seconds ago."""
+        self._last[descriptor] = self._clock.now() - late_seconds
+
+    def forget(self, descriptor: int) -> None:
+        """The socket is closed: its descriptor may be another one's next."""
+        self._last.pop(descriptor, None)
+
+    def last(self, descriptor: int) -> float:
+        """When what was last read came in, as far as that is known: at the latest now."""
+        now = self._clock.now()
+        return min(now, self._last.get(descriptor, now))
 
 
 class TimedSocket(socket.socket):
-    """A socket that notes when what is read from it came in.
+    """A socket that tells `arrivals` when what is read from it came in.
 
     Without timestamps that is when it is read, which is still before the task that waits for it has its turn.
     """
 
-    _clock: Clock
-    _is_stamped = False
-
-    def told(self, clock: Clock) -> TimedSocket:
-        """The same, with the clock that everything else is timed by; only the machine's own goes with timestamps."""
-        self._clock = clock
-        if sys.platform == "linux" and platform.machine() in MACHINES and isinstance(clock, SystemClock):
-            with suppress(OSError):
-                self.setsockopt(socket.SOL_SOCKET, TIMESTAMPS, 1)
-                self._is_stamped = True
-        return self
+    arrivals: Arrivals
+    is_stamped = False
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """Read, and note when that came in."""
-        if not self._is_stamped:
+        if not self.is_stamped:
             data = super().recv(size, flags)
             self._note(())
             return data
@@ -62,7 +81,7 @@ class TimedSocket(socket.socket):
 
     def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:  # noqa: ANN401 - what can be written to
         """Read into a buffer, and note when that came in."""
-        if not self._is_stamped or size:
+        if not self.is_stamped or size:
             count = super().recv_into(buffer, size, flags)
             self._note(())
             return count
@@ -70,8 +89,13 @@ class TimedSocket(socket.socket):
         self._note(aside)
         return count
 
+    def close(self) -> None:
+        """Close it, and have it forgotten."""
+        self.arrivals.forget(self.fileno())
+        super().close()
+
     def _note(self, aside: Sequence[tuple[int, int, bytes]]) -> None:
-        _arrived[self.fileno()] = self._clock.now() - next(map(_late_seconds, aside), 0.0)
+        self.arrivals.note(self.fileno(), next(map(_late_seconds, aside), 0.0))
 
 
 def _late_seconds(message: tuple[int, int, bytes]) -> float:
@@ -89,8 +113,3 @@ def descriptor_of(response: aiohttp.ClientResponse) -> int:
     transport = response.connection.transport if response.connection else None
     found = transport.get_extra_info("socket") if transport else None
     return found.fileno() if found else -1
-
-
-def arrived(descriptor: int, now: float) -> float:
-    """When what was last read came in, as far as that is known: at the latest now."""
-    return min(now, _arrived.get(descriptor, now))

@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from flatfield.errors import ProviderError
-from flatfield.http.arrivals import arrived, descriptor_of
+from flatfield.http.arrivals import descriptor_of
 from flatfield.http.secrecy import shown_url
 from flatfield.http.tape import FAILED_BYTES, SLACK_BYTES
 from flatfield.json_text import halves_marked, shallow
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flatfield.clock import Clock
+    from flatfield.http.arrivals import Arrivals
     from flatfield.records import Usage
-
-
-# Streams of events, decoded from chunks that may be cut anywhere: newline-delimited JSON and server-sent events.
 
 
 # Newline-delimited JSON, decoded from chunks that may be cut anywhere.
@@ -123,9 +121,6 @@ class EventDecoder:
         return bool(self._begun) and self._begun[-1].endswith(b"\r")
 
 
-# Reads one HTTP reply into a vendor's reader, and says what a refusal means: to be tried again, or final.
-
-
 # Tells when a model says the same again and again, as small ones do until their output cap.
 
 
@@ -165,6 +160,9 @@ def is_repetition(text: str) -> bool:
     before = end.rfind(end[-_NEEDLE_CHARACTERS:], 0, len(end) - 1)
     period = len(end) - _NEEDLE_CHARACTERS - before
     return before >= 0 and period <= LONGEST_UNIT_CHARACTERS and end[period:] == end[:-period]
+
+
+# ---------------------------------------------------------------------------- one reply, and what a refusal means
 
 
 RETRIED = frozenset({408, 409, 429})
@@ -247,10 +245,11 @@ class Marks:
     `is_over`: nothing more is read; `finished`: when the reply last grew, by the loop's clock, once it was complete.
     `is_reused`: an older connection was taken, which its server may have closed. `pieces`: at how many moments the
     model's text grew, the last of which was at `grew`. `received`: the body as it came, as far as it was read; `status`
-    and `headers` are the answer's, once there is one.
+    and `headers` are the answer's, once there is one. `arrivals` knows when the bytes of its session's replies came in.
     """
 
     __slots__ = (
+        "arrivals",
         "events_left",
         "finished",
         "first",
@@ -273,6 +272,7 @@ class Marks:
         self.events_left = math.inf if output_tokens is None else EVENTS_PER_TOKEN * output_tokens + FREE_EVENTS
         self.output_tokens = output_tokens
         self.received = bytearray()
+        self.arrivals: Arrivals | None = None
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
         self.sent = self.last = now
@@ -322,7 +322,7 @@ async def read(response: aiohttp.ClientResponse, reader: Reader, marks: Marks, c
     most_bytes = max(MAX_REPLY_BYTES, BYTES_OF_A_TOKEN * (marks.output_tokens or 0))
     while chunk and not marks.is_over:
         last, letters, complete = marks.last, reader.letters, reader.complete
-        marks.last = max(last, arrived(descriptor, clock.now()))
+        marks.last = max(last, clock.now() if marks.arrivals is None else marks.arrivals.last(descriptor))
         marks.received += chunk
         if len(marks.received) > most_bytes:
             return "size"

@@ -221,7 +221,6 @@ class Secrets:
         self.keys: frozenset[str] = frozenset()
         self.needles = Needles()
         """What is looked for; another one as soon as there are more keys."""
-        self._taken: Mapping[str, str] | None = None
 
     def add(self, values: Iterable[str]) -> None:
         """More keys; those of fewer than `LEAST_IN_RECORDS` characters are words that anybody may say."""
@@ -232,9 +231,6 @@ class Secrets:
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
         """The keys that a request brings: what stands under a name that says so, and any other word that looks it."""
-        if headers is self._taken:
-            return
-        self._taken = headers
         for name, value in headers.items():
             words = list(filter(_is_word, (value, *_BETWEEN.split(value))))
             if is_secret(name):

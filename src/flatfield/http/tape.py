@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping  # noqa: TC003 - msgspec may resolve this module's annotations at runtime
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from flatfield.errors import StoreError
 from flatfield.http.secrecy import HIDDEN, PUBLIC, Scrubber, Secrets, hidden, shown_url
@@ -24,6 +24,10 @@ SLACK_BYTES = 4 * 1024
 """How much more of it is looked at, so that a key which the cut would halve is known for one."""
 LEVEL, WINDOW_BITS, MEMORY = 1, 13, 6
 """Of zlib: streams repeat themselves, so more gains little; its defaults take ten times as long for a short text."""
+LEAST_WINDOW_BITS, LEAST_MEMORY = 9, 1
+LOOSE_BYTES = 256 * 1024
+"""So much of a conversation waits, as it is, for the store's writer to compress it: that is no work for the event loop,
+which times the trials. A thousand long conversations at once would fill the memory, so what is more is compressed."""
 
 
 class Exchanged(Struct, frozen=True, kw_only=True):
@@ -58,41 +62,73 @@ class Tape:
         self._needles: Needles | None = None
         self._secrets = secrets or Secrets()
         self._scrubber = Scrubber({}, self._secrets)
+        self._headers: dict[str, str] = {}
+        self._url = self._shown_url = ""
+        self._loose_bytes = 0
 
     def keep(
         self, url: str, headers: Mapping[str, str], body: bytes, received: bytes, failed: Failed | None = None
     ) -> Wire:
         """What one exchange leaves on record; values of secret headers are taken out of both bodies too."""
-        if self._scrubber.headers != headers:
-            self._scrubber = Scrubber(headers, self._secrets)
+        self._goes_to(url, headers)
         scrubber = self._scrubber
-        body = self._without_keys(body, scrubber.needles)
+        body, same = self._without_keys(body, scrubber.needles)
         received = _cut(received, scrubber) if failed else scrubber.data(received)
-        same = _shared(self._before, body)
-        self._before = body
         return Wire(
-            url=shown_url(url),
-            headers={name: value if name.lower() in PUBLIC else HIDDEN for name, value in headers.items()},
+            url=self._shown_url,
+            headers=self._headers,
             kept_bytes=same,
-            sent=_packed(body[same:]),
+            sent=self._stream(body[same:]),
             checksum=zlib.crc32(body),
-            received=_packed(received),
+            received=self._stream(received),
             failure=failed.why if failed else "",
             status=failed.status if failed else None,
             received_headers=_shown_headers(failed.headers, scrubber) if failed else {},
         )
 
-    def _without_keys(self, body: bytes, needles: Needles) -> bytes:
-        """The body without keys, of which only what differs from the one before is looked through.
+    def _goes_to(self, url: str, headers: Mapping[str, str]) -> None:
+        """Where the next exchange goes, and under which headers: as a rule where the last one went."""
+        if self._url != url:
+            self._url, self._shown_url = url, shown_url(url)
+        if self._scrubber.headers != headers:
+            self._scrubber = Scrubber(headers, self._secrets)
+            self._headers = {name: value if name.lower() in PUBLIC else HIDDEN for name, value in headers.items()}
+
+    def _without_keys(self, body: bytes, needles: Needles) -> tuple[bytes, int]:
+        """The body without keys, and with how many bytes of the one before it begins; only the rest is looked through.
 
         Nothing that is looked for is longer than `needles.longest`: what begins so far before the first difference is
         the same in both.
         """
-        same = _shared(self._raw, body) - needles.longest if needles is self._needles else 0
-        spans = [span for span in self._spans if span[0] < same]
-        spans += needles.spans(body, max(0, same))
-        self._raw, self._spans, self._needles = body, spans, needles
-        return hidden(body, spans)
+        same = _shared(self._raw, body)
+        known = same - needles.longest if needles is self._needles else 0
+        spans = [span for span in self._spans if span[0] < known]
+        spans += needles.spans(body, max(0, known))
+        clean = hidden(body, spans)
+        if clean is not body or self._before is not self._raw:  # there is a key in one of them
+            same = _shared(self._before, clean)
+        self._before, self._raw, self._spans, self._needles = clean, body, spans, needles
+        return clean, same
+
+    def _stream(self, data: bytes) -> bytes:
+        """The data as a zlib stream, compressed only where too much would wait for that."""
+        self._loose_bytes += len(data)
+        return _loose(data) if self._loose_bytes <= LOOSE_BYTES else _packed(data)
+
+
+def packed(wires: Iterable[Wire]) -> tuple[Wire, ...]:
+    """The exchanges as they are stored: compressed, also where the tape left that for later."""
+    return tuple(structs.replace(wire, sent=_repacked(wire.sent), received=_repacked(wire.received)) for wire in wires)
+
+
+def _repacked(stream: bytes) -> bytes:
+    """A zlib stream whose first block is stored as it is (RFC 1951, section 3.2.3), compressed; else as it came."""
+    if len(stream) < 3 or stream[2] & 0b110:
+        return stream
+    try:
+        return _packed(zlib.decompress(stream))
+    except zlib.error:  # whoever made it: it is kept, and said when it is read
+        return stream
 
 
 def rebuilt(wires: Iterable[Wire]) -> Iterator[Exchanged]:
@@ -136,6 +172,12 @@ def _shown_headers(received: Mapping[str, str], scrubber: Scrubber) -> dict[str,
         text = shown_url(value) if name.lower() in {"location", "content-location"} else value
         shown[name] = HIDDEN if is_secret(name) else scrubber.text(text)
     return shown
+
+
+def _loose(data: bytes) -> bytes:
+    """A zlib stream that is not compressed, made with the least of zlib's memory: 2 µs, 30 µs by `zlib.compress`."""
+    packer = zlib.compressobj(0, zlib.DEFLATED, LEAST_WINDOW_BITS, LEAST_MEMORY)
+    return packer.compress(data) + packer.flush()
 
 
 def _packed(data: bytes) -> bytes:

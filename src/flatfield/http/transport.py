@@ -13,7 +13,7 @@ import aiohttp
 from msgspec import Struct
 
 from flatfield.errors import Interrupted, ProviderError
-from flatfield.http.arrivals import TimedSocket
+from flatfield.http.arrivals import Arrivals
 from flatfield.http.connecting import distrust, refused_by_proxy, trusted
 from flatfield.http.replies import RETRIED, Marks, PassingFailure, Reader, read, refusal
 from flatfield.http.retrying import Attempts, RetryPolicy
@@ -49,11 +49,10 @@ class Exchange(Struct, Generic[R], frozen=True, kw_only=True):
     """One request that succeeded, and what it took; `cut` says what ended it before the model did.
 
     `cut`: "time" was over, its "size" was beyond all bounds, or the model "repeats" itself without end.
-    `first_token_seconds` None: none came, or the reply was not streamed. `silent_seconds`: for so long
-    nothing had come when time was over, or no token if none came at all; `has_headers`: whether an answer had begun
-    then. `abandoned`: what the failed attempts used
-    that broke off after their first token, and last a reply that was cut before its tokens were counted. `wire`: all
-    attempts, in order.
+    `first_token_seconds` None: none came, or the reply was not streamed. `pieces`: at how many moments the text grew.
+    `silent_seconds`: for so long nothing had come when time was over, or no token if none came at all; `has_headers`:
+    whether an answer had begun then. `abandoned`: what the failed attempts used that broke off after their first token,
+    and last a reply that was cut before its tokens were counted. `wire`: all attempts, in order.
     """
 
     reader: R
@@ -92,6 +91,11 @@ class Transport:
         self._tape = Tape(self._secrets)
         self._queue_seconds = 0.0
         self._refused_times = 0
+        self._headers: Mapping[str, str] | None = None
+        self._url = self._place = ""
+        self._timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._policy.connect_seconds, sock_read=self._policy.stall_seconds
+        )
 
     async def post(self, post: Post, new_reader: Callable[[], R]) -> Exchange[R]:
         """Send, wait and retry until a reply is whole, or the model time is over.
@@ -103,7 +107,9 @@ class Transport:
         """
         self._queue_seconds = 0.0
         self._refused_times = 0
-        self._secrets.add_headers(post.headers)
+        if post.headers is not self._headers:  # a conversation brings the same ones each time
+            self._headers = post.headers
+            self._secrets.add_headers(post.headers)
         started, attempts = self._busy(), Attempts(post, self._tape)
         try:
             return await self._until_whole(post, new_reader, attempts)
@@ -160,14 +166,20 @@ class Transport:
 
     def _resting(self, post: Post) -> AbstractContextManager[None]:
         """Others may work while a failed attempt is waited out."""
-        return nullcontext() if self._pressure is None else self._pressure.resting(place_of(post.url), post.model)
+        return nullcontext() if self._pressure is None else self._pressure.resting(self._place_of(post.url), post.model)
+
+    def _place_of(self, url: str) -> str:
+        """The server behind an address, which is as a rule the one before."""
+        if url != self._url:
+            self._url, self._place = url, place_of(url)
+        return self._place
 
     async def _in_lane(self, post: Post, reader: Reader, marks: Marks) -> str | None:
         """One attempt, as soon as the server's lane has room for it; it is told how the server took it."""
         if self._pressure is None:
             return await self._attempt(post, reader, marks)
         tokens = len(post.body) // CHARACTERS_PER_TOKEN
-        async with self._pressure.admit(place_of(post.url), post.model, tokens) as admission:
+        async with self._pressure.admit(self._place_of(post.url), post.model, tokens) as admission:
             self._queue_seconds += admission.queue_seconds
             try:
                 cut = await self._attempt(post, reader, marks)
@@ -197,8 +209,6 @@ class Transport:
 
     async def _sent(self, post: Post, reader: Reader, marks: Marks) -> str | None:
         policy = self._policy
-        where = shown_url(post.url)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=policy.connect_seconds, sock_read=policy.stall_seconds)
         try:
             async with (
                 asyncio.timeout(policy.connect_seconds * 2) as marks.limit,
@@ -207,7 +217,7 @@ class Transport:
                     # aiohttp warns of large bodies given as bytes: it cannot send those in pieces.
                     data=BytesIO(post.body) if len(post.body) > LARGE_BODY_BYTES else post.body,
                     headers=post.headers,
-                    timeout=timeout,
+                    timeout=self._timeout,
                     allow_redirects=False,
                     proxy=self._proxy,
                     trace_request_ctx=marks,
@@ -222,6 +232,7 @@ class Transport:
                 return None
             if marks.is_reused and marks.status is None and isinstance(error, _BROKEN):
                 raise _DeadConnection from None
+            where = shown_url(post.url)
             if isinstance(error, aiohttp.ClientConnectorCertificateError):
                 raise ProviderError(distrust(error, where)) from None
             if isinstance(error, aiohttp.ClientHttpProxyError) and error.status < 500 and error.status not in RETRIED:
@@ -275,22 +286,26 @@ def why(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aiohttp.ClientSession:
+def open_session(
+    clock: Clock, environ: Mapping[str, str] | None = None, heard: Callable[[Mapping[str, str]], None] | None = None
+) -> aiohttp.ClientSession:
     """The session that a run's trials share: lanes limit it, not the session; it marks when a request went out.
 
     `clock` must be the one that the transports on it have. `environ` may name authorities whose certificates are
-    trusted in the place of the system's.
+    trusted in the place of the system's. `heard` is told the headers of every answer, which no record keeps.
 
     Raises:
         NotReady: it names some, and they cannot be read.
     """
     authorities = trusted(environ or {})
+    arrivals = Arrivals(clock)
 
     async def sent(
         _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestChunkSentParams
     ) -> None:
         marks = context.trace_request_ctx
         if isinstance(marks, Marks):
+            marks.arrivals = arrivals
             marks.piece_sent(clock.now())
 
     async def reused(
@@ -303,11 +318,13 @@ def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aioh
     trace = aiohttp.TraceConfig()
     trace.on_connection_reuseconn.append(reused)
     trace.on_request_chunk_sent.append(sent)
+    if heard is not None:
+        trace.on_request_end.append(partial(_heard, heard))
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=0,
             limit_per_host=0,
-            socket_factory=partial(_socket, clock),
+            socket_factory=partial(_socket, arrivals),
             ssl=True if authorities is None else authorities,
         ),
         trace_configs=[trace],
@@ -318,10 +335,19 @@ def open_session(clock: Clock, environ: Mapping[str, str] | None = None) -> aioh
     )
 
 
-def _socket(clock: Clock, address: tuple[Any, ...]) -> socket.socket:
+async def _heard(
+    heard: Callable[[Mapping[str, str]], None],
+    _session: aiohttp.ClientSession,
+    _context: SimpleNamespace,
+    params: aiohttp.TraceRequestEndParams,
+) -> None:
+    heard(params.response.headers)
+
+
+def _socket(arrivals: Arrivals, address: tuple[Any, ...]) -> socket.socket:
     """A socket that notes when its bytes come in, and when its peer is gone: silence alone is no lost connection."""
     family, kind, protocol = address[:3]
-    made = TimedSocket(family, kind, protocol).told(clock)
+    made = arrivals.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in KEEP_ALIVE.items():
         if hasattr(socket, name):

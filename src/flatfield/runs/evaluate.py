@@ -116,7 +116,7 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         crowded = _crowded(run, [plan for plan in todo.plans if plan.agent not in not_ready], world)
         noted, run = run.notes, _as_carried_out(run, copies, shelter[0], outside.prices, crowded)
         _say([text for text in run.notes if text not in noted], conduct)
-        ground = _ground(stack, conduct, world, shelter, store)
+        ground = await _ground(stack, conduct, world, shelter, store)
         await asyncio.to_thread(outside.prices.prepare)
         await store.save_run(run, update=True)
         budget = _budget(run, store, _Pricing(world.pool, outside.prices), outside.clock, ignored)
@@ -223,7 +223,7 @@ def _refuse_unknown_costs(run: Run, budget: Budget, store: Store) -> None:
         )
 
 
-def _ground(
+async def _ground(
     stack: AsyncExitStack, conduct: Conduct, world: World, shelter: tuple[Sandbox | None, str], store: Store
 ) -> Ground:
     outside = world.outside
@@ -231,7 +231,7 @@ def _ground(
         pool=world.pool,
         prices=outside.prices,
         clock=outside.clock,
-        scratch=stack.enter_context(scratch_folder()),
+        scratch=await asyncio.to_thread(stack.enter_context, scratch_folder()),  # it ends what killed runs left
         sandbox=shelter[0],
         sandbox_reason=shelter[1],
         observe=_harmless(conduct.observe),

@@ -67,9 +67,10 @@ class ForecastDesk:
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """Past trials; from how many runs; each run's scores, controls left out; each judge's dollars per verdict.
+    """What past runs, so many of them, tell: `past` trials; `scores` of each run, controls left out; `verdicts`.
 
-    `observations`: measured trials of agents and tasks as they are now.
+    `verdicts`: dollars of each verdict, by judge; None: not known. `observations`: measured trials of agents and tasks
+    as they are now.
     """
 
     past: tuple[Past, ...]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import random
-import re
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct, structs
 
 from flatfield import __version__, plugins
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, Remedy
+from flatfield.machine.hardware import device
 from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, Task, TrialPlan, TrialRecord
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
@@ -25,7 +25,7 @@ from flatfield.tasks.loading import load
 from flatfield.tasks.lop import EXAMPLE, read_task
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
     from random import Random
 
@@ -33,11 +33,7 @@ if TYPE_CHECKING:
     from flatfield.runs.store.tables import TrialRow
     from flatfield.tasks.access import Access
 
-
-# Decides which trials a run consists of, in which order, and which of them are still to be done.
-
-
-# Names runs and trials: `YYYYMMDD-HHMMSS-xxxx` and `RUN/agent/task/repeat`.
+# ---------------------------------------------------------------------------- names of runs and trials
 
 
 def new_run_id(now: datetime, random: Random) -> str:
@@ -63,6 +59,9 @@ def parse_trial_id(text: str) -> TrialPlan:
         why = f"{text!r} is not a trial's id: write RUN/agent/task/repeat, as `"
         raise NotFound(why, Remedy.REPORT, "` shows it, or last")
     return TrialPlan(run=run, agent=agent, task=task, repeat=int(repeat))
+
+
+# ---------------------------------------------------------------------------- which trials, in which order
 
 
 class Remaining(Struct, frozen=True, kw_only=True):
@@ -188,8 +187,6 @@ def unmeasured(run: Run, trial: TrialPlan, failure: Failure) -> TrialRecord:
 
 
 def _keys(run: Run) -> tuple[dict[str, str], dict[str, str]]:
-    from flatfield.tasks.agents import fingerprint
-
     return {task.id: task.digest for task in run.tasks}, {agent.name: fingerprint(agent) for agent in run.agents}
 
 
@@ -212,45 +209,11 @@ def _name_mistakes(run: Run) -> Iterator[Mistake]:
                 yield Mistake(path=where, line=1, problem=f"{counts[name]} {kind}s are named {name!r}", fix=fix)
 
 
-# What was asked for becomes a run: files and options resolved to tasks, agents and repeats.
-
-
-# What the machine is that models on the user's own device run on, in a few words.
-
-
-_MODEL = re.compile(r"(?m)^(?:model name|Model)\s*:\s*(.+)$")
-
-
-def device(machine: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """`AMD EPYC 7B13, 2 CPUs, 3.8 GB RAM`; `machine` stands where the CPU does not tell its name."""
-    parts = [_cpu(cpuinfo) or machine or "unknown CPU", f"{_usable_cpus()} CPUs"]
-    ram_bytes = _ram_bytes()
-    return ", ".join([*parts, f"{ram_bytes / 1e9:.1f} GB RAM"] if ram_bytes else parts)
-
-
-def _cpu(cpuinfo: Path) -> str:
-    try:
-        found = _MODEL.search(cpuinfo.read_text(encoding="utf-8", errors="replace"))
-    except OSError:
-        return ""
-    return " ".join(found[1].split()) if found else ""
-
-
-def _usable_cpus() -> int:
-    """Those that this process may use, where the system says so."""
-    usable = getattr(os, "sched_getaffinity", None)
-    return len(usable(0)) if usable else os.cpu_count() or 1
-
-
-def _ram_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # not every system counts them
-        return None
+# ---------------------------------------------------------------------------- a request becomes a run
 
 
 class Chosen(Struct, frozen=True, kw_only=True):
-    """What a user sets in the place of what files say of an evaluation; None: as they say."""
+    """What a user sets in the place of what files say of an `Evaluation`, by its fields' names; None: as they say."""
 
     agents: tuple[str, ...] | None = None
     repeats: int | None = None
@@ -270,7 +233,14 @@ class Chosen(Struct, frozen=True, kw_only=True):
 
     def instead(self, evaluation: Evaluation) -> Evaluation:
         """The evaluation with what is set in the place of what it says."""
-        return structs.replace(evaluation, **{name: getattr(self, name) for name in self.names})
+        typed = tuple(dict.fromkeys((*evaluation.typed, *self.names)))
+        return structs.replace(evaluation, typed=typed, **{name: getattr(self, name) for name in self.names})
+
+    def anew(self, run: Run) -> Run:
+        """The run with what a later sitting sets in the place of what was set before; whom budgets ignore adds up."""
+        evaluation = self.instead(run.evaluation)
+        ignores = tuple(dict.fromkeys((*run.evaluation.budget_ignores, *evaluation.budget_ignores)))
+        return structs.replace(run, evaluation=structs.replace(evaluation, budget_ignores=ignores))
 
 
 _JUDGED = "name a judge with --judge"
@@ -285,7 +255,7 @@ class Rosters(Struct, frozen=True, kw_only=True):
     by_task: dict[str, tuple[str, ...]]
 
 
-class Request(Struct, frozen=True, kw_only=True):
+class Asked(Struct, frozen=True, kw_only=True):
     """What files and options ask for: the evaluation with what was chosen beside the files, and its tasks."""
 
     evaluation: Evaluation
@@ -293,18 +263,53 @@ class Request(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def read_request(files: Sequence[str], folder: Path, chosen: Chosen, access: Access) -> Request:
-    """Read the files, as they are named in `folder`; where no HOP gives the evaluation a title, their names do.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a user or a client asks for: files, as they are named in `folder`, and what is chosen in their place.
+
+    `command` is the command line that asks for the same. `writer`: the project's folder of whoever names agents beside
+    the files; "": the user typed them. `look`, where there is one, is shown what the files hold before any agent is
+    looked up: it says what there is to say of it, or refuses it.
+    """
+
+    files: tuple[str, ...]
+    folder: Path
+    chosen: Chosen
+    command: str
+    writer: str = ""
+    look: Callable[[Asked], None] | None = None
+
+
+class Ordered(NamedTuple):
+    """What a request comes to: the run, and who grades what has a rubric."""
+
+    run: Run
+    judges: tuple[AgentConfig, ...]
+
+
+def ordered(request: Request, roster: Sequence[AgentConfig], access: Access, now: datetime) -> Ordered:
+    """The run that is asked for, with its judges; nothing is stored, and nobody is asked for anything.
 
     Raises:
-        FlatfieldError: a file is not there, or has mistakes.
+        FlatfieldError: a file is not there, or has mistakes; or what `request.look` refuses.
         NotTrusted: a task is made by a function that may not be run.
+        NotFound: an agent or a judge is not configured, or none is named for a task.
     """
-    loaded = load(files, folder, chosen.seed, access=access)
-    evaluation = chosen.instead(loaded.evaluation or Evaluation(title=", ".join(files)))
+    asked = _read(request, access)
+    if request.look is not None:
+        request.look(asked)
+    run = new_run(asked.evaluation, asked.tasks, roster, now, command=request.command, writer=request.writer)
+    return Ordered(run, judges_of(run, roster, request.writer))
+
+
+def _read(request: Request, access: Access) -> Asked:
+    """What the files hold; where no HOP gives the evaluation a title, their names do."""
+    chosen = request.chosen
+    loaded = load(request.files, request.folder, chosen.seed, access=access)
+    evaluation = chosen.instead(loaded.evaluation or Evaluation(title=", ".join(request.files)))
     once = tuple(structs.replace(task, repeats=None) for task in loaded.tasks)
     tasks = tuple(loaded.tasks) if chosen.repeats is None else once
-    return Request(evaluation=structs.replace(evaluation, typed=chosen.names), tasks=tasks, notes=tuple(loaded.notes))
+    return Asked(evaluation=evaluation, tasks=tasks, notes=tuple(loaded.notes))
 
 
 def new_run(
@@ -336,6 +341,25 @@ def new_run(
         versions=versions(),
         command=command,
     )
+
+
+def judges_of(
+    run: Run, roster: Sequence[AgentConfig], writer: str = "", *, stored: Path | None = None
+) -> tuple[AgentConfig, ...]:
+    """Who grades what has a rubric: the judges that the run's evaluation names.
+
+    `writer`: as for `new_run`. `stored` is the folder of the project whose store names them: nobody typed them now.
+
+    Raises:
+        NotFound: a judge is not configured.
+    """
+    named_by = _writer(run.evaluation, "judge", writer) if stored is None else folder_of(str(stored))
+    return select_agents(run.evaluation.judge, roster, named_by)
+
+
+def _writer(evaluation: Evaluation, field: str, beside: str) -> str:
+    """The project's folder of whoever wrote a field of an evaluation: its file's, or of what is set `beside` it."""
+    return folder_of(evaluation.path) if evaluation.path and field not in evaluation.typed else beside
 
 
 def ungradable(run: Run, judged: str = _JUDGED, anyway: str = _ANYWAY) -> tuple[Mistake, ...]:
@@ -370,9 +394,8 @@ def resolve_agents(
         NotFound: agents that are not configured (all of them; the message says where they were named), or none named.
     """
     if evaluation.agents:
-        if evaluation.path and "agents" not in evaluation.typed:
-            writer = folder_of(evaluation.path)
-        return Rosters(agents=select_agents(evaluation.agents, roster, writer), by_task={})
+        named_by = _writer(evaluation, "agents", writer)
+        return Rosters(agents=select_agents(evaluation.agents, roster, named_by), by_task={})
     chosen: dict[str, AgentConfig] = {}
     by_task: dict[str, tuple[str, ...]] = {}
     problems: list[NotFound] = []
@@ -418,6 +441,9 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return shown
+
+
+# ---------------------------------------------------------------------------- a stored run goes on
 
 
 def updated(run: Run, now: dict[str, str]) -> Run:

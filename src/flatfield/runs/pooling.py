@@ -15,6 +15,7 @@ from flatfield.runs.results import load_result, only
 from flatfield.runs.store.figures import unwatched
 from flatfield.saying import few, many
 from flatfield.scoring.certainty.study import study_trials
+from flatfield.scoring.decision import Answered
 from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.performance import settled
 from flatfield.tasks.agents import fingerprint, is_control
@@ -33,7 +34,11 @@ NAMED = 3
 
 
 class _Pool(Struct, kw_only=True):
-    """What is pooled until now: agents by fingerprint, tasks by digest, planned trials by (task, agent), records."""
+    """What is pooled until now: agents by fingerprint, tasks by digest, planned trials by (task, agent), records.
+
+    `changed`: the agents and tasks that are others now, with their runs. `apart`: how many runs have none in common
+    with the pool. `full`: it holds as many trials as it may.
+    """
 
     agents: dict[str, AgentConfig]
     tasks: dict[str, Task]
@@ -163,6 +168,7 @@ def _graded(newest: RunResult, pool: _Pool) -> RunResult:
         verdicts=verdicts,
         grading=grade_drawn(run, trials, verdicts, GradingTerms(weights=newest.preferences.weights), study),
         study=study,
+        answered=Answered(),
         preferences=newest.preferences,
         pooled=tuple(pool.runs[1:]),
         not_pooled=tuple(_left_out(pool)),

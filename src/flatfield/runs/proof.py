@@ -73,10 +73,12 @@ class Spoiled(Struct, frozen=True, kw_only=True):
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """What checking one task showed; `holds` False: it does not measure what it says. Scores None: not measured.
+    """What checking one task showed; `holds` False: it does not measure what it says.
 
-    `runs`: how often the oracle played; `check_seconds`: how long the slowest check of its work took. `unbroken`: the
-    labels of the checks that no sabotage made fail.
+    Scores in 0..1, None where not measured: `oracle`, of its own solution; `noop`, of no work; `echo`, of answering
+    with the prompt; `copy`, of writing the workspace's own files again. `runs`: how often the oracle played;
+    `check_seconds`: how long the slowest check of its work took. `unbroken`: the labels of the checks that no sabotage
+    made fail.
     """
 
     task: str
@@ -286,9 +288,6 @@ def _shown(score: float | None) -> str:
     return "nothing" if score is None else f"{score:.4g}"
 
 
-# Proves tasks: plays the solution, agents that do no work, and sabotages, and says what that shows.
-
-
 # Agents that do no work: what a task gives away to them, it gives away to everybody.
 
 
@@ -427,7 +426,7 @@ def _assignment(each: Play) -> Assignment:
 
 async def _ground(stack: AsyncExitStack, tasks: Sequence[Task], access: Access, say: Callable[[str], None]) -> Ground:
     world = await stack.enter_async_context(open_world(Outside(access=access), say))
-    scratch = stack.enter_context(scratch_folder())
+    scratch = await asyncio.to_thread(stack.enter_context, scratch_folder())
     sandbox, reason = await _sandbox(tasks)
     return Ground(
         pool=world.pool,
@@ -451,7 +450,7 @@ async def _sandbox(tasks: Sequence[Task]) -> tuple[Sandbox | None, str]:
         return None, str(error)
 
 
-# Proves tasks: plays the solution, agents that do no work, and sabotages, and says what that shows.
+# ---------------------------------------------------------------------------- the proof
 
 
 DEEP_RUNS = 5

@@ -1,4 +1,4 @@
-"""What a run needs before the first dollar: agents and judges that can run, and the machine's parts."""
+"""What a run needs before the first dollar, and what is here of it: agents, judges, models, the machine's parts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from msgspec import Struct
 from flatfield import json_text, plugins
 from flatfield.agent.probes import worded
 from flatfield.errors import FlatfieldError, NotFound, NotReady, StoreError
+from flatfield.evidence.choosing import OnHand, WithinReach
 from flatfield.http.connecting import proxy_for
 from flatfield.http.secrecy import shown_url
+from flatfield.machine.hardware import machine_memory
 from flatfield.machine.models import list_models
 from flatfield.machine.sandbox.finding import described, find_sandbox
+from flatfield.records import TYPED
 from flatfield.runs.probing import known_protocol, leaves_open
 from flatfield.runs.store.store import Store
 from flatfield.scoring.fairness.received import oddities
-from flatfield.tasks.roster import SHIPPED, known_models, notice
+from flatfield.tasks.agents import is_control
+from flatfield.tasks.roster import known_models, notice, retirement
 from flatfield.vendors.base import UsualServer  # noqa: TC001 - msgspec
 
 if TYPE_CHECKING:
@@ -81,7 +85,7 @@ async def _look(pool: ProviderPool, agent: AgentConfig) -> _Look:
     try:
         return _Look(note=await pool.check(agent))
     except NotFound as error:
-        return _Look(f"agent {agent.name!r} ({agent.source or 'command line'}): {error}")
+        return _Look(f"agent {agent.name!r} ({agent.source or TYPED}): {error}")
     except FlatfieldError as error:
         return _Look(str(error))
 
@@ -131,7 +135,7 @@ async def examine(project: Project, pool: ProviderPool) -> tuple[Examined, ...]:
 async def find_servers(services: Services) -> tuple[RunningServer, ...]:
     """The model servers that answer where vendors say that they usually listen."""
     asked = tuple(_usual_servers(services.environ))
-    answers = await asyncio.gather(*(_listed(services, server.base_url) for server in asked))
+    answers = await asyncio.gather(*(listed_models(services, server.base_url) for server in asked))
     return tuple(
         RunningServer(usual=server, models=models)
         for server, models in zip(asked, answers, strict=True)
@@ -155,7 +159,7 @@ def key_variables() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*sorted(taken, key=lambda name: -taken.count(name)), *usual)))
 
 
-async def _listed(services: Services, base_url: str) -> tuple[str, ...] | None:
+async def listed_models(services: Services, base_url: str) -> tuple[str, ...] | None:
     """The models that a server says it has; None when none answers there."""
     url = f"{base_url}/models"
     timeout = aiohttp.ClientTimeout(total=LOOK_SECONDS)
@@ -199,9 +203,9 @@ def _count(server: RunningServer) -> str:
     return "1 model" if len(server.models) == 1 else f"{len(server.models)} models"
 
 
-def agent_spec(server: RunningServer) -> str:
-    """How to name a server's first model that can talk on the command line."""
-    model = next((name for name in server.models if "embed" not in name.lower()), server.models[0])
+def agent_spec(server: RunningServer, model: str | None = None) -> str:
+    """How to name a server's model on the command line; None: its first one that can talk."""
+    model = model or next((name for name in server.models if "embed" not in name.lower()), server.models[0])
     usual = server.usual
     return f"{usual.provider}:{model}{f'@{shown_url(usual.address)}' if usual.address else ''}"
 
@@ -268,7 +272,7 @@ async def _agents(project: Project, pool: ProviderPool) -> tuple[Examined, ...]:
     own: list[Examined] = []
     shipped: dict[str, dict[str, str]] = {}
     for agent, reason in zip(project.roster, reasons, strict=True):
-        if agent.source == SHIPPED and agent.name in known:
+        if agent.is_shipped and agent.name in known:
             shipped.setdefault(agent.provider, {})[agent.name] = reason
         elif reason:
             own.append(Examined(part=f"agent {agent.name}", state="missing", found="not ready", fix=reason))
@@ -304,3 +308,71 @@ def _shipped(provider: str, reasons: Mapping[str, str]) -> Examined:
     if ready:
         return Examined(part=part, state="ok", found=found)
     return Examined(part=part, state="missing", found=found, fix=list(reasons.values())[-1])
+
+
+# Which models can be asked from here, told without a request to a vendor: by keys, servers on this machine, files.
+
+
+async def within_reach(roster: Sequence[AgentConfig], services: Services, today: date) -> WithinReach:
+    """The agents of a roster and what servers and files here hold, with what each lacks; retired models are not there.
+
+    Nothing is spent: servers that usually listen on this machine are asked which models they have.
+    """
+    servers = await find_servers(services)
+    own = [agent for agent in roster if _is_own_server(agent)]
+    answers = await asyncio.gather(*(listed_models(services, agent.base_url or "") for agent in own))
+    pulled = frozenset(entry.name for entry in list_models(services.cache) if entry.pulled and entry.fits != "no")
+    memory = machine_memory()
+    hosted = (_hosted(agent, services.environ, today) for agent in roster if _is_asked(agent, today))
+    return WithinReach(
+        models=(
+            *_on_device(roster, pulled),
+            *(found for found in hosted if found is not None),
+            *(
+                OnHand(agent=agent.name, model=agent.model, local=bool(agent.on_device))
+                for agent, models in zip(own, answers, strict=True)
+                if models and agent.model in models
+            ),
+            *(found for server in servers for found in _served(server, roster)),
+        ),
+        memory_bytes=memory.total_bytes if memory else None,
+        today=today.isoformat(),
+    )
+
+
+def _is_own_server(agent: AgentConfig) -> bool:
+    """Whether it is asked at an address that the user names, without a key."""
+    return bool(agent.base_url) and agent.api_key_env is None
+
+
+def _is_asked(agent: AgentConfig, today: date) -> bool:
+    traits = plugins.traits_or_usual(agent.provider)
+    return not (is_control(agent) or traits.is_scaffold or traits.is_on_device or retirement(agent, today))
+
+
+def _hosted(agent: AgentConfig, environ: Mapping[str, str], today: date) -> OnHand | None:
+    """An agent behind an API, with the variable of its key where none is set; None: a server of the user's own."""
+    traits = plugins.traits_or_usual(agent.provider)
+    if traits.own_server or _is_own_server(agent):
+        return None
+    keys = (agent.api_key_env,) if agent.api_key_env else traits.key_variables
+    has_key = not keys or any(environ.get(name, "").strip() for name in keys)
+    note = notice(agent, today)
+    return OnHand(agent=agent.name, model=agent.model, needs="" if has_key else keys[0], note=note)
+
+
+def _on_device(roster: Sequence[AgentConfig], pulled: frozenset[str]) -> Iterator[OnHand]:
+    for agent in roster:
+        if plugins.traits_or_usual(agent.provider).is_on_device and agent.model in pulled:
+            yield OnHand(agent=agent.name, model=agent.model, local=True)
+
+
+def _served(server: RunningServer, roster: Sequence[AgentConfig]) -> Iterator[OnHand]:
+    """The models of a server on this machine, by the name of a configured agent where it has one."""
+    names = {
+        agent.model: agent.name
+        for agent in reversed(roster)
+        if agent.provider == server.usual.provider and not agent.base_url and not server.usual.address
+    }
+    for model in server.models:
+        yield OnHand(agent=names.get(model) or agent_spec(server, model), model=model, local=True)

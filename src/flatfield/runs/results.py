@@ -15,6 +15,7 @@ from flatfield.runs.order import roster
 from flatfield.runs.store.figures import unwatched
 from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.comparing import against_earlier, read_field
+from flatfield.scoring.decision import Answered
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.performance import measure, settled
@@ -68,7 +69,7 @@ def compare_with_earlier(
     return against_earlier(read_field(run, trials, verdicts), then)
 
 
-# A stored run with its grades, computed anew each time: what reports and decisions are made of.
+# ---------------------------------------------------------------------------- a stored run with its grades
 
 
 T = TypeVar("T", "TrialRecord", "Verdict")
@@ -115,6 +116,7 @@ def load_result(
         verdicts=verdicts,
         grading=grade_drawn(found, trials, verdicts, GradingTerms(weights=wanted.weights, anchors=anchors), study),
         study=study,
+        answered=Answered(),
         manifest=manifest(found, trials),
         earlier=compare_with_earlier(store, found, trials, verdicts),
         set_aside=set_aside,
@@ -222,3 +224,12 @@ def _same(run: Run, roster: Sequence[AgentConfig]) -> set[str]:
 def _best_first(tags: dict[str, list[float]]) -> tuple[tuple[str, float], ...]:
     means = ((tag, mean(each)) for tag, each in tags.items())
     return tuple(sorted(means, key=lambda one: (-one[1], -len(tags[one[0]]), one[0])))
+
+
+def has_evaluation(store: Store) -> bool:
+    """Whether a run is stored with a trial that was measured, here or by those whom it was imported from.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    return any(summary.measured and not summary.delegated for summary in store.runs())

@@ -39,7 +39,7 @@ class TrialStore(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Means:
-    """What trials are run with.
+    """What trials are run with: at most `jobs` of them at once.
 
     `execute` does one trial; when it is cancelled it may return a record with stop "cancelled", so that what was used
     until then is not lost, or let the cancellation pass. `unmeasured` makes the record of a trial that failed in the

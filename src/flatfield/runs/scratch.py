@@ -78,7 +78,7 @@ OPEN_LOCK = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder for workspaces; the sandbox's user can pass through it, not list it.
+    """A folder for workspaces; the sandbox's user can pass through it, not list it. Enter it in a thread: it sweeps.
 
     Raises:
         FlatfieldError: none can be made.

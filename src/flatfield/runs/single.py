@@ -78,9 +78,9 @@ class Remembering:
         self._try(lambda: marks.append(self._ledger.begins(str(self._root))))
         return "".join(marks)
 
-    def settled(self, mark: str, paths: Collection[str]) -> None:
+    def settle(self, mark: str, paths: Collection[str]) -> None:
         """All that was written under a mark is known: these files."""
-        self._try(lambda: self._ledger.settled(mark, self._whole(paths)))
+        self._try(lambda: self._ledger.settle(mark, self._whole(paths)))
 
     def _whole(self, paths: Iterable[str]) -> Iterator[str]:
         for path in paths:

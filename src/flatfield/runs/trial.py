@@ -153,6 +153,7 @@ class TrialWork:
         self._wall_seconds: float | None = None
         self._changes: tuple[FileChange, ...] = ()
         self._checks: tuple[Check, ...] = ()
+        self._unchecked: TrialRecord | None = None
         self._notes: tuple[str, ...] = ()
 
     async def run(self) -> TrialRecord:
@@ -351,8 +352,9 @@ class TrialWork:
         return Begun(trial=self._record(lost), usd_per_hour=self._assignment.agent.usd_per_hour)
 
     def _context(self, files: ConfinedFiles, root: Path, before: Snapshot) -> VerifyContext:
+        self._unchecked = self._record(None)
         return VerifyContext(
-            trial=self._record(None),
+            trial=self._unchecked,
             task=self._assignment.task,
             files=files,
             root=root,
@@ -363,6 +365,9 @@ class TrialWork:
         )
 
     def _record(self, failure: Failure | None) -> TrialRecord:
+        """What is known by now; once it was verified, only the checks and a failure are new."""
+        if self._unchecked is not None:
+            return msgspec.structs.replace(self._unchecked, checks=self._checks, failure=failure)
         assignment = self._assignment
         outcome = self._outcome or Outcome(stop="cancelled" if failure and failure.kind == "interrupted" else "error")
         wall_seconds = self._ground.clock.now() - self._started if self._wall_seconds is None else self._wall_seconds

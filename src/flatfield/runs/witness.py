@@ -79,7 +79,7 @@ def machine() -> str:
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
 
 
-# Asks a task's own solution about a check that had trouble with an agent's work: whose fault it was, it can tell.
+# ---------------------------------------------------------------------------- whose fault it was
 
 
 class Witness:

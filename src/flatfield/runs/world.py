@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flatfield.clock import Clock
+    from flatfield.http.retrying import RetryPolicy
     from flatfield.http.services import Kept
     from flatfield.records import LaneLimits
     from flatfield.tasks.access import Access
@@ -67,12 +68,15 @@ async def open_world(
     *,
     traffic: Lanes | None = None,
     kept: Kept | None = None,
+    retry: RetryPolicy | None = None,
+    heard: Callable[[Mapping[str, str]], None] | None = None,
 ) -> AsyncIterator[World]:
     """Open a world, and close it again.
 
     `tell` hears what is waited for while other processes use a device. None: nothing here is at work on a device or
     asks a server for much, so no device is shared and no server's limits are kept. `traffic`: what others of this
     process ask servers through, and so does this one. `kept` is what may go on running afterwards.
+    `retry`: another patience than the usual one. `heard` is told the headers of every answer.
 
     Raises:
         NotReady: authorities are named whose certificates are trusted, and they cannot be read.
@@ -82,10 +86,11 @@ async def open_world(
         if tell is not None:
             lanes = lanes.with_devices(stack.enter_context(shared_devices(outside.cache, outside.clock, tell)))
         services = Services(
-            session=await stack.enter_async_context(open_session(outside.clock, outside.environ)),
+            session=await stack.enter_async_context(open_session(outside.clock, outside.environ, heard)),
             clock=outside.clock,
             environ=outside.environ,
             cache=outside.cache,
+            retry=retry,
             pressure=None if tell is None else lanes,
             access=outside.access,
             kept=kept,

@@ -13,7 +13,7 @@ from flatfield.scoring.performance import places
 from flatfield.scoring.prices.pricing import unknown_costs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from flatfield.records import Grade, RunResult, Scorecard
     from flatfield.scoring.certainty.values import Reach, Standing
@@ -100,9 +100,11 @@ def what_it_did(one: Standing, facts: Facts) -> str:
     """`did 89% of the work in 27.1 s and for $0.00337 a trial`."""
     card = facts.cards[one.agent]
     took, usd = per_trial(card)
-    price = "; its price is not known" if usd is None else ""
-    cost = "" if usd is None else f" and for {dollars(usd)}"
-    time = "" if took is None else f" in {seconds(took)}{cost} a trial"
+    flat = one.agent in facts.prepaid
+    price = "" if usd is not None else "; a subscription pays" if flat else "; its price is not known"
+    cost = "" if usd is None else f"for {dollars(0.0 if flat else usd)}{' (subscription)' if flat else ''}"
+    amounts = " and ".join(filter(None, ("" if took is None else f"in {seconds(took)}", cost)))
+    time = f" {amounts} a trial" if amounts else ""
     alone = " (one trial)" if card.measured == 1 else ""
     return f"did {_work(card)}{time}{alone}{price}"
 
@@ -350,19 +352,33 @@ def _claims(card: Scorecard) -> Iterator[str]:
 def _costs(facts: Facts) -> Iterator[str]:
     """Whose price is not known, and what that does to the answer."""
     grading = facts.result.grading
+    if facts.prepaid:
+        named = few(_at_api_prices(facts.cards[name]) for name in facts.cards if name in facts.prepaid)
+        yield f"A subscription pays for {named}: one more trial costs nothing, so each counts $0."
     lacking = [agent for agent in facts.result.run.agents if agent.name in grading.unpriced]
+    if not facts.result.run.timed:
+        yield "Speed counts for nothing: it is not told how long the trials took."
     then = (
         "; for the answer they cost what such agents usually do, within a wide range"
-        if facts.known and facts.known.counts_cost
+        if facts.result.preferences.solved_usd is not None
         else ""
     )
-    for reason in unknown_costs(lacking, facts.result.trials) if lacking else ():
+    if lacking and facts.result.run.imported:
+        reasons: Iterable[str] = (f"no cost was published for {few(agent.name for agent in lacking)}",)
+    else:
+        reasons = unknown_costs(lacking, facts.result.trials) if lacking else ()
+    for reason in reasons:
         yield f"{'Cost is left out for all' if not then else 'Cost is only estimated'}: {reason}{then}."
-    if grading.without_scale and facts.known and not facts.known.counts_cost:
+    if grading.without_scale and not then:
         yield (
             f"Cost is left out for all: nobody but {few(grading.without_scale)} costs anything, so there is no"
             " price to compare with; targets: {cost_usd: …} in a task would grade it."
         )
+
+
+def _at_api_prices(card: Scorecard) -> str:
+    usd = per_trial(card)[1]
+    return card.agent if usd is None else f"{card.agent} (at the API {dollars(usd)} a trial)"
 
 
 def _more(facts: Facts) -> Iterator[str]:

@@ -186,7 +186,10 @@ KS = (1, 2, 3, 5, 10, 20, 50)
 
 
 class PassRates(Struct, frozen=True, kw_only=True):
-    """An agent's two figures for one k, over the `tasks` that it was measured on at least k times; `trials` of them."""
+    """How probably an agent succeeds in k tries of a task: `at_least_once` (pass@k), and `every_time` (pass^k).
+
+    Means over the `tasks` that it was measured on at least k times, in `trials` of them.
+    """
 
     agent: str
     k: int

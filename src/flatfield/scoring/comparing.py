@@ -60,6 +60,11 @@ class Side(Struct, frozen=True, kw_only=True):
     field: Field
     agents: tuple[str, ...]
 
+    @property
+    def label(self) -> str:
+        """Its name beside those of other runs."""
+        return f"{self.name} in {self.field.run.id}"
+
 
 def read_field(
     run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict], known: object | None = None
@@ -113,11 +118,12 @@ def side_of(field: Field, name: str) -> Side:
     return Side(name=alike[0], field=field, agents=(alike[0],))
 
 
-def compare(first: Side, second: Side) -> Comparison | None:
+def compare(first: Side, second: Side, shared: Study | None = None) -> Comparison | None:
     """The two on the tasks that both were measured on, unchanged between their runs; None where there is none.
 
     Who is better is said where the interval on these tasks has no 0 in it, whatever checks lack. Two agents of one run
-    are compared in the posterior of all its contenders, as the decision sees them; other sides in one of their own.
+    are compared in the posterior of all its contenders, as the decision sees them; other sides in the one `shared`
+    with more pairs on the same tasks, else in one of their own.
     """
     tasks, left_out = _common(first, second)
     if not tasks:
@@ -125,7 +131,7 @@ def compare(first: Side, second: Side) -> Comparison | None:
     priced = [task for task in tasks if all(_amount(side, (task,), "usd") is not None for side in (first, second))]
     priced = priced or list(tasks)
     scores = mean(_scores(first, tasks)), mean(_scores(second, tasks))
-    these, later = _odds(first, second, tasks)
+    these, later = _odds(first, second, tasks, shared)
     left_open = _unchecked(first, second, tasks)
     claims = _claims(first, tasks), _claims(second, tasks)
     return Comparison(
@@ -174,11 +180,14 @@ def p_value(tasks: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float:
     return (1.0 + float((np.abs(drawn) >= abs(seen) - 1e-9).sum())) / (1.0 + PERMUTED)
 
 
-def _odds(first: Side, second: Side, tasks: Sequence[str]) -> tuple[Odds, Odds]:
+def _odds(first: Side, second: Side, tasks: Sequence[str], shared: Study | None) -> tuple[Odds, Odds]:
     """How sure the difference is on these tasks, and on the next one like these."""
-    both = _kind(first, second) == "agents"
-    names = (first.agents[0], second.agents[0]) if both else ("first", "second")
-    found = _of_one_run(first.field, names, tasks) if both else _of_two_sides(names, (first, second), tasks)
+    if _kind(first, second) == "agents":
+        names = first.agents[0], second.agents[0]
+        found = study_of(first.field, names, tasks)
+    else:
+        names = first.label, second.label
+        found = shared or _of_sides((first, second), tasks)
     if found is None:  # both were measured on these tasks
         raise NotFound(f"{first.name} and {second.name} have no measured trial")
     this = compare_draws(found, *names, "these")
@@ -189,7 +198,7 @@ def _odds(first: Side, second: Side, tasks: Sequence[str]) -> tuple[Odds, Odds]:
     )
 
 
-def _of_one_run(field: Field, names: tuple[str, str], tasks: Sequence[str]) -> Study | None:
+def study_of(field: Field, names: tuple[str, str], tasks: Sequence[str]) -> Study | None:
     """The posterior of all contenders on these tasks, with a control where it is one of the two."""
     ready = field.study
     if ready is not None and set(ready.table.tasks) == set(tasks) and set(names) <= set(ready.table.agents):
@@ -198,15 +207,15 @@ def _of_one_run(field: Field, names: tuple[str, str], tasks: Sequence[str]) -> S
     return study([one for one in field.observations if one.task in set(tasks)], agents, tasks)
 
 
-def _of_two_sides(names: tuple[str, str], sides: tuple[Side, Side], tasks: Sequence[str]) -> Study | None:
-    """The posterior of two sides alone, each as if it were one agent."""
+def _of_sides(sides: Sequence[Side], tasks: Sequence[str]) -> Study | None:
+    """The posterior of these sides alone, each as if it were one agent."""
     found = [
-        replace(one, agent=name)
-        for name, side in zip(names, sides, strict=True)
+        replace(one, agent=side.label)
+        for side in sides
         for one in side.field.observations
         if one.task in set(tasks) and one.agent in side.agents
     ]
-    return study(found, names, tasks)
+    return study(found, [side.label for side in sides], tasks)
 
 
 def asked_for(result: RunResult) -> tuple[Comparison, ...]:
@@ -221,9 +230,14 @@ def asked_for(result: RunResult) -> tuple[Comparison, ...]:
 
 
 def against_earlier(now: Field, then: Field) -> tuple[Comparison, ...]:
-    """Each contender against itself in an earlier run."""
-    both = [name for name in now.contenders if name in then.contenders]
-    found = [compare(side_of(now, name), side_of(then, name)) for name in both]
+    """Each contender against itself in an earlier run; all with the same tasks in common in one posterior."""
+    names = [name for name in now.contenders if name in then.contenders]
+    pairs = [(side_of(now, name), side_of(then, name)) for name in names]
+    alike: dict[tuple[str, ...], list[Side]] = {}
+    for pair in pairs:
+        alike.setdefault(_common(*pair)[0], []).extend(pair)
+    shared = {tasks: _of_sides(sides, tasks) for tasks, sides in alike.items() if tasks}
+    found = [compare(*pair, shared.get(_common(*pair)[0])) for pair in pairs]
     return tuple(each for each in found if each is not None)
 
 

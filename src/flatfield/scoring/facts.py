@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from flatfield import plugins
 from flatfield.saying import likely
 from flatfield.scoring.certainty.study import certainty, study_run
 from flatfield.scoring.certainty.values import Ask, Bounds, Money, Standing
+from flatfield.scoring.grading import without_cost
 from flatfield.scoring.scales import BANDS, HOLDS
 from flatfield.scoring.standing import did_as_well
 from flatfield.scoring.standing import known as known_parts
@@ -17,7 +20,7 @@ from flatfield.scoring.standing import known as known_parts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flatfield.records import AgentConfig, Preferences, RunResult, Scorecard, TrialRecord, Weights
+    from flatfield.records import AgentConfig, Preferences, Run, RunResult, Scorecard, TrialRecord, Weights
     from flatfield.scoring.certainty.study import Study
     from flatfield.scoring.certainty.values import Certainty, Purchase
 
@@ -33,7 +36,7 @@ class Exclusion(Struct, frozen=True, kw_only=True):
 
 
 class NextTrials(Struct, frozen=True, kw_only=True):
-    """Trials that lower the loss by `gain` on average; `command` does them, "" where the run cannot be gone on with.
+    """Further trials: the loss is lower by `gain` after them, on average; `command` does them, "" where nothing can.
 
     `kind`: what is missing of the agents, `each` more repeats of every task, or `each` new tasks. Dollars None: a price
     is not known.
@@ -52,7 +55,8 @@ class NextTrials(Struct, frozen=True, kw_only=True):
 class Facts(Struct, frozen=True, kw_only=True):
     """What the words are made from. `able`: who does the job (C or better), `known`: None where nothing is measured.
 
-    `standings`: all contenders, best first; `field`: who of them may be recommended.
+    `standings`: all contenders, best first; `field`: who of them may be recommended. `prepaid`: who counts $0 because a
+    flat rate pays, which is so in money alone.
     """
 
     result: RunResult
@@ -63,6 +67,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     standings: tuple[Standing, ...]
     field: tuple[Standing, ...]
     recommended: str | None
+    prepaid: frozenset[str]
     excluded: tuple[Exclusion, ...]
     next_trials: tuple[NextTrials, ...]
 
@@ -86,11 +91,25 @@ def on_device(agents: Sequence[AgentConfig], trials: Sequence[TrialRecord]) -> f
 
 
 def measure_of(result: RunResult) -> Weights | Money:
-    """What matters: dollars where they are given, else the weights asked for, else the run's own."""
+    """What matters: dollars where they are given, else those weights that the letters have.
+
+    Letters leave cost out where it cannot be graded for somebody who does the job. Dollars that nobody knows are
+    estimated where money is what matters, which is said.
+    """
     wanted = result.preferences
     if wanted.solved_usd is not None:
         return Money(solved_usd=wanted.solved_usd, hour_usd=wanted.hour_usd or 0.0)
-    return wanted.weights or result.grading.asked or result.grading.weights
+    grading = result.grading
+    asked = wanted.weights or grading.asked or grading.weights
+    weights = without_cost(asked, (*grading.unpriced, *grading.without_scale))
+    return weights if result.run.timed else replace(weights, speed=0.0)
+
+
+def prepaid(result: RunResult) -> frozenset[str]:
+    """Whose trials cost nothing more, because a flat rate pays for them; nobody's where money is not what matters."""
+    if result.preferences.solved_usd is None:
+        return frozenset()
+    return frozenset(agent.name for agent in result.run.agents if agent.subscription)
 
 
 def facts_of(result: RunResult) -> Facts:
@@ -117,6 +136,7 @@ def facts_of(result: RunResult) -> Facts:
         standings=standings,
         field=field,
         recommended=recommended,
+        prepaid=prepaid(result),
         excluded=tuple(_excluded(cards, standings, among, able, lacking)),
         next_trials=tuple(_next(one, result) for one in known.purchases) if known and recommended else (),
     )
@@ -205,12 +225,29 @@ def _command(one: Purchase, result: RunResult) -> str:
     if one.kind == "missing":
         return f"flatfield eval --resume {run.id}"
     if one.kind == "tasks":
-        return f"flatfield eval NEW-TASK.md {agents_option(one.agents)}"
+        return _on_new_task(one.agents, run)
     now = planned(result, one.agents)
     if not now:
-        return f"flatfield eval --extend {run.id} {agents_option(one.agents)}"
+        return f"flatfield eval --extend {run.id} {agents_option(typed(one.agents, run))}"
     repeats = now + one.each
     return f"flatfield eval --resume {run.id} --repeats {repeats} {agents_option(one.agents)}"
+
+
+def _on_new_task(agents: Sequence[str], run: Run) -> str:
+    """The same agents on another task; variations are configured nowhere, so they are made again."""
+    varied = {one.agent: one for one in run.variations}
+    baselines = {one.baseline for one in run.variations}
+    if not varied.keys() & set(agents) or not set(agents) <= varied.keys() | baselines:
+        return f"flatfield eval NEW-TASK.md {agents_option(typed(agents, run))}"
+    over = (f"--over {shlex.quote(f'{varied[name].factor}={varied[name].value}')}" for name in agents if name in varied)
+    (named,) = typed([run.variations[0].baseline], run)
+    return " ".join(["flatfield vary", shlex.quote(named), "NEW-TASK.md", *over])
+
+
+def typed(names: Sequence[str], run: Run) -> list[str]:
+    """What is typed for agents of the run where it is not the run itself that knows their names."""
+    known = {agent.name: agent.typed_as for agent in run.agents}
+    return [known.get(name, name) for name in names]
 
 
 def agents_option(names: Sequence[str]) -> str:

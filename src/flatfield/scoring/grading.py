@@ -152,7 +152,7 @@ def _cost_gaps(
     }
 
 
-def without_cost(weights: Weights, gaps: Mapping[str, str]) -> Weights:
+def without_cost(weights: Weights, gaps: Collection[str]) -> Weights:
     """The weights, cost's taken away where it has gaps, and something else has a weight."""
     return replace(weights, cost=0.0) if gaps and weights.performance + weights.speed > 0.0 else weights
 

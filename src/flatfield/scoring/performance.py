@@ -112,14 +112,14 @@ Place = tuple[str, int, str, str]
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """What grades need of one measured trial: its score in 0..1, and active seconds.
+    """What grades need of one measured trial: its score in 0..1, and active seconds (None: nobody told them).
 
     `usd` is what its cost is graded on (None: no price known). `down` and `up`: how much lower and higher the score may
     be, for checks that were measured on other trials of the task and not on this one.
     """
 
     score: float
-    seconds: float
+    seconds: float | None
     usd: float | None
     down: float = 0.0
     up: float = 0.0
@@ -262,8 +262,8 @@ def is_wrong_claim(trial: TrialRecord) -> bool | None:
     measured, it was neither right nor wrong.
     """
     checks = weighted(trial.checks)
-    if trial.stop != "answered" or not checks:
-        return None
+    if trial.stop != "answered" or not checks or (trial.imported and not trial.answer):
+        return None  # what was published without its answer claims nothing
     if any(check.score is not None and not is_full(check) for check in checks):
         return True
     return False if all(is_full(check) for check in checks) else None
@@ -346,7 +346,12 @@ def device_usd(seconds: float, usd_per_hour: float) -> float:
 
 def _figures(trial: TrialRecord, agent: AgentConfig, score: float) -> Figures:
     usd = trial.cost_usd if agent.usd_per_hour is None else device_cost(trial, agent)
-    return Figures(score=score, seconds=trial.active_seconds, usd=usd)
+    return Figures(score=score, seconds=known_seconds(trial), usd=usd)
+
+
+def known_seconds(trial: TrialRecord) -> float | None:
+    """The trial's active seconds; None where others published it and did not tell them."""
+    return None if trial.imported and not trial.active_seconds else trial.active_seconds
 
 
 def _verified(task: Task, trial: TrialRecord) -> bool:

@@ -43,14 +43,14 @@ def exact(value: float) -> float:
 def mean(values: Iterable[float]) -> float:
     """The arithmetic mean of at least one number."""
     items = tuple(values)
-    return exact(math.fsum(items) / len(items))
+    return exact(items[0] if len(items) == 1 else math.fsum(items) / len(items))
 
 
 def weighted_mean(scores: Iterable[tuple[float, float]]) -> float | None:
     """The mean of (score, weight) pairs; None where no weight is above 0."""
     pairs = tuple(scores)
-    total = math.fsum(weight for _, weight in pairs)
-    return exact(math.fsum(score * weight for score, weight in pairs) / total) if total > 0.0 else None
+    total = math.fsum([weight for _, weight in pairs])
+    return exact(math.fsum([score * weight for score, weight in pairs]) / total) if total > 0.0 else None
 
 
 def letter_of(score: float) -> Letter:
@@ -105,12 +105,10 @@ def absolute_position(amount: float, target: float) -> float:
 
 def blended(performance: float, speed: float | None, cost: float | None, weights: Weights) -> float | None:
     """Weighted mean of the three scores; None when one that has a weight is missing, or when no weight is above 0."""
-    parts = [(performance, weights.performance), (speed, weights.speed), (cost, weights.cost)]
-    counted = [(score, weight) for score, weight in parts if weight > 0.0]
-    known = [(score, weight) for score, weight in counted if score is not None]
-    if not counted or len(known) < len(counted):
+    if (speed is None and weights.speed > 0.0) or (cost is None and weights.cost > 0.0):
         return None
-    return weighted_mean(known)
+    parts = ((performance, weights.performance), (speed or 0.0, weights.speed), (cost or 0.0, weights.cost))
+    return weighted_mean(parts)
 
 
 def capped(blend: float, performance: float) -> float:

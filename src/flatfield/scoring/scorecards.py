@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flatfield.records import Anchors, Cell, Grade, ScaleGrade, Scorecard, Task, TrialRecord, Weights
-from flatfield.scoring.performance import Figures, device_cost, is_wrong_claim, skill_scores
+from flatfield.scoring.performance import Figures, device_cost, is_wrong_claim, known_seconds, skill_scores
 from flatfield.scoring.scales import HOLDS, Measure, absolute_position, blended, capped, letter_of, mean, score_at
 from flatfield.scoring.work import amounts, per_work, place
 
@@ -94,8 +94,8 @@ def build_cell(
         speed=speed,
         cost=cost,
         overall=overall if setting.ranked else Grade(note="a control is not ranked"),
-        active_seconds=mean(t.active_seconds for t in trials) if trials else None,
-        wall_seconds=mean(t.wall_seconds for t in trials) if trials else None,
+        active_seconds=mean(t.active_seconds for t in trials) if _timed(trials) else None,
+        wall_seconds=mean(t.wall_seconds for t in trials) if _timed(trials) else None,
         cost_usd=_mean_known([t.cost_usd for t in trials]),
         passed=sum(f.score >= 1.0 for f in figures),
         judge=graded(mean(judged), len(judged)) if judged else Grade(),
@@ -118,7 +118,8 @@ def _scale(setting: Setting, figures: Sequence[Figures], measure: Measure) -> Sc
     amount = per_work(figures, measure)
     target = setting.task.targets.seconds if measure == "speed" else setting.task.targets.cost_usd
     if amount is None:
-        none = Grade(note="no price known", lacks="price") if figures else Grade(note="performance not measured")
+        lacking = Grade(note="no price known", lacks="price") if measure == "cost" else Grade(note="no seconds known")
+        none = lacking if figures else Grade(note="performance not measured")
         return ScaleGrade(relative=none, absolute=none if target is not None else Grade(note="no target"))
     if math.isinf(amount):
         zero = Grade(score=0.0, letter="F", n=len(figures), note="scored nothing")
@@ -144,8 +145,14 @@ def _scale(setting: Setting, figures: Sequence[Figures], measure: Measure) -> Sc
 def _placed(figures: Sequence[Figures], measure: Measure, position: float) -> Grade:
     """The grade at a position."""
     used, _ = amounts(figures, measure)
-    note = f"price known for {len(used)} of {len(figures)} trials" if len(used) < len(figures) else ""
+    what = "price" if measure == "cost" else "seconds"
+    note = f"{what} known for {len(used)} of {len(figures)} trials" if len(used) < len(figures) else ""
     return graded(score_at(position), len(used), note)
+
+
+def _timed(trials: Sequence[TrialRecord]) -> bool:
+    """Whether it is known of all of them how long they took."""
+    return bool(trials) and all(known_seconds(trial) is not None for trial in trials)
 
 
 def _mean_known(values: Sequence[float | None]) -> float | None:
@@ -153,7 +160,7 @@ def _mean_known(values: Sequence[float | None]) -> float | None:
     return mean(known) if known and len(known) == len(values) else None
 
 
-# One agent over all tasks: its averages, each task counting once, and its totals.
+# ---------------------------------------------------------------------------- over all tasks
 
 
 class Sheet(Struct, frozen=True, kw_only=True):
@@ -170,10 +177,10 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
     """The scorecard, without its rank."""
     cells, trials = sheet.cells, sheet.trials
     performance = average([c.performance for c in cells])
-    speed = average([c.speed.relative for c in cells])
+    speed = _work_grade(cells, [c.speed.relative for c in cells])
     usd = [_graded_usd(trial, sheet.agent) for trial in trials]
     priced = [each for each in usd if each is not None]
-    cost = _cost_grade(cells)
+    cost = _work_grade(cells, [c.cost.relative for c in cells])
     if cost.score is not None and len(priced) < len(usd):
         cost = replace(cost, note=f"cost known on {len(priced)} of {len(usd)} trials")
     claims = [wrong for trial in trials if (wrong := is_wrong_claim(trial)) is not None]
@@ -189,8 +196,8 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
         cost_absolute=average([c.cost.absolute for c in cells]),
         trials=sum(cell.planned for cell in cells),
         measured=sum(cell.n for cell in cells),
-        active_seconds=math.fsum(trial.active_seconds for trial in trials) if trials else None,
-        wall_seconds=math.fsum(trial.wall_seconds for trial in trials) if trials else None,
+        active_seconds=math.fsum(trial.active_seconds for trial in trials) if _timed(trials) else None,
+        wall_seconds=math.fsum(trial.wall_seconds for trial in trials) if _timed(trials) else None,
         retry_seconds=math.fsum(trial.retry_seconds for trial in trials),
         cost_usd=_sum_known([trial.cost_usd for trial in trials]),
         device_cost_usd=_sum_known([device_cost(trial, sheet.agent) for trial in trials]),
@@ -211,15 +218,15 @@ def _graded_usd(trial: TrialRecord, agent: AgentConfig) -> float | None:
     return trial.cost_usd if agent.usd_per_hour is None else device_cost(trial, agent)
 
 
-def _cost_grade(cells: Sequence[Cell]) -> Grade:
-    """The mean over the tasks where it is known; none where it is known of no work.
+def _work_grade(cells: Sequence[Cell], grades: Sequence[Grade]) -> Grade:
+    """The mean of the cells' grades on speed or cost; none where no work of them has one.
 
     A task on which the agent scored nothing is F at any price: such tasks are not graded alone.
     """
-    worked = [c.cost.relative for c in cells if c.performance.score]
+    worked = [grade for cell, grade in zip(cells, grades, strict=True) if cell.performance.score]
     if worked and all(found.score is None for found in worked):
         return worked[0]
-    return average([c.cost.relative for c in cells])
+    return average(grades)
 
 
 def average(grades: Sequence[Grade]) -> Grade:

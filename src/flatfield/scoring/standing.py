@@ -115,7 +115,7 @@ def _merit(card: Scorecard) -> tuple[float, float, str]:
     return -(card.overall.score or 0.0), -(card.performance.score or 0.0), card.agent
 
 
-# What checks that were not measured leave open: the intervals shown reach as far as these may move a figure.
+# ---------------------------------------------------------------------------- what checks leave open
 
 
 UNCHECKED = "what checks that were not measured leave"

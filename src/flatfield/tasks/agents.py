@@ -16,10 +16,9 @@ import msgspec
 
 from flatfield import plugins
 from flatfield.errors import InvalidFiles, NotFound, Remedy
-from flatfield.records import AgentConfig
+from flatfield.records import TYPED, AgentConfig
 from flatfield.tasks import source
 from flatfield.tasks.near_names import did_you_mean
-from flatfield.tasks.roster import SHIPPED
 from flatfield.tasks.source import lettered, replaced
 
 if TYPE_CHECKING:
@@ -106,6 +105,7 @@ SETTINGS: dict[str, source.Reader] = {
     "tools": source.tools,
     "command": source.texts(empty=False),
     "output": _output,
+    "subscription": source.boolean,
     "description": source.text(empty=True),
 }
 """What `[agents.NAME]` in flatfield.toml may hold."""
@@ -183,7 +183,7 @@ def parse_agent(text: str) -> AgentConfig:
         raise NotFound(f"the address of {provider}:{model} holds {KEY_IN_ADDRESS}; {KEY_ELSEWHERE}")
     place = f"@{urlsplit(base_url).netloc}" if base_url else ""
     name = replaced(_NO_NAME, "-", f"{provider}:{model}{place}").strip("-:")
-    return AgentConfig(name=name, provider=provider, model=model, base_url=base_url, source="command line")
+    return AgentConfig(name=name, provider=provider, model=model, base_url=base_url, source=TYPED)
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
@@ -261,9 +261,9 @@ def select_agents(items: Sequence[str], roster: Sequence[AgentConfig], writer: s
 
 
 def fingerprint(agent: AgentConfig) -> str:
-    """16 hex digits of SHA-256 over all that changes what the agent does: not its name, origin or description."""
+    """16 hex digits of SHA-256 over all that changes what it does: not its name, origin, description or who pays it."""
     same = msgspec.to_builtins(msgspec.structs.replace(agent, name="", source="", description=""))
-    del same["folder"]
+    del same["folder"], same["subscription"]
     same["protocol"] = agent.protocol or "native"
     for key in _RARE:
         if same[key] in (None, [], ()):
@@ -290,7 +290,7 @@ def together(errors: Sequence[NotFound]) -> NotFound:
 
 def listed(roster: Sequence[AgentConfig]) -> tuple[str, ...]:
     """Who can be named, as parts of an error: one's own by name, those that flatfield brings along by number."""
-    own = [agent.name for agent in roster if agent.source != SHIPPED]
+    own = [agent.name for agent in roster if not agent.is_shipped]
     shipped = len(roster) - len(own)
     if not shipped:
         return (", ".join(own) or "none",)
@@ -308,7 +308,7 @@ def _select(item: str, roster: Sequence[AgentConfig], writer: str) -> Iterator[A
         return
     if any(sign in item for sign in "*?["):
         matching = [a for a in roster if fnmatchcase(a.name, item) and not is_control(a)]
-        own = [agent for agent in matching if agent.source != SHIPPED]
+        own = [agent for agent in matching if not agent.is_shipped]
         if matching and not own and item[0] in "*?[":
             raise NotFound(
                 f"{item!r} matches no agent of yours, and those that flatfield brings along are not taken all at once: "

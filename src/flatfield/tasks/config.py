@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from flatfield import plugins
-from flatfield.records import AgentConfig, LaneLimits, Preferences, Price
+from flatfield.records import AgentConfig, KindOfWork, LaneLimits, Preferences, Price
 from flatfield.tasks import agents, source, toml
 from flatfield.tasks.agents import look_at
 from flatfield.tasks.source import shown
@@ -133,6 +133,7 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
         there = ", ".join(plugins.names("provider"))
         found.add(node.line, f"{what} has no provider", f'write provider = "…", one of: {there}')
     _look_at_command(what, given, entries, found)
+    _look_at_subscription(what, given, entries, found)
     # Its vendor is asked, and so imported, only where that matters.
     if entries.keys().isdisjoint({"model", "command"}) and "provider" in given and not _is_control(given["provider"]):
         found.add(node.line, f"{what} has no model", 'write model = "…", as the provider calls it')
@@ -168,6 +169,16 @@ def _look_at_command(what: str, given: dict[str, Any], entries: dict[str, Node],
             found.add(entries[key].line, f"{what} has `{key}`, which is for external agents", fix)
     if "output" in entries and "command" not in entries:
         found.add(entries["output"].line, f"{what} has `output` without `command`", "name the command, or remove it")
+
+
+def _look_at_subscription(what: str, given: dict[str, Any], entries: dict[str, Node], found: Findings) -> None:
+    """A flat rate pays only for agents of vendors that have one."""
+    if not given.get("subscription") or "provider" not in given:
+        return
+    if not plugins.traits_or_usual(given["provider"]).takes_subscriptions:
+        able = " or ".join(f'"{each.name}"' for each in plugins.all_traits() if each.takes_subscriptions)
+        why = f"its provider bills every request; remove it (there are subscriptions for provider = {able})"
+        found.add(entries["subscription"].line, f"{what} has `subscription`", why)
 
 
 def _price(name: str, node: Node, where: str, found: Findings) -> Price | None:
@@ -209,6 +220,8 @@ def _lane(name: str, node: Node, where: str, found: Findings) -> LaneLimits | No
 def _profile(name: str, node: Node, found: Findings) -> Preferences | None:
     what = f"the profile {name}"
     before = len(found.mistakes)
+    if name in get_args(KindOfWork):
+        found.add(node.line, f"{what} is called as a kind of work is", "give it another name: --for takes both")
     given = source.read_map(node, PREFERENCES, found, what=what)
     keys = node.keys if node.map is not None else {}
     if node.map is not None and not node.map:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from flatfield.children.running import Start, run_process_blocking
+from flatfield.children.running import Start, blocking, run_process
 from flatfield.errors import FlatfieldError, InvalidFiles
 from flatfield.records import Mistake
 from flatfield.tasks import digest, frontmatter
@@ -261,7 +261,7 @@ def _call(maker: _Maker, seed: int, folder: Path) -> dict[str, Any]:
     job = {"file": str(maker.file), "function": maker.function, "seed": seed, "folder": str(folder), "paths": paths}
     command = [sys.executable, "-P", "-B", str(_CHILD)]
     start = Start(environ=_ENVIRONMENT, cwd=folder, given=json.dumps(job).encode())
-    ran = run_process_blocking(command, start, seconds=TIMEOUT_SECONDS)
+    ran = blocking(run_process(command, start, seconds=TIMEOUT_SECONDS))
     try:
         outcome = json.loads(ran.printed)
     except ValueError:

@@ -67,8 +67,16 @@ def read_evaluation(path: Path) -> Evaluation:
         NotFound: there is no such file.
         InvalidFiles: it has mistakes; all of them, with their lines.
     """
+    return parse_evaluation(source.decode(source.read_bytes(path), str(path)), path)
+
+
+def parse_evaluation(text: str, path: Path) -> Evaluation:
+    """The HOP whose file, at `path`, holds this text.
+
+    Raises:
+        InvalidFiles: it has mistakes; all of them, with their lines.
+    """
     found = source.Findings(str(path))
-    text = source.decode(source.read_bytes(path), str(path))
     foreign = foreign_keys(text, path)
     matter = frontmatter.read(text, found, drop=lambda key: key in frontmatter.CLAUDE_KEYS or key in foreign)
     given = source.read_map(matter, _READERS, found, what="the front matter")

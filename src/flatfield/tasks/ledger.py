@@ -173,7 +173,7 @@ class Ledger:
             change(structs.replace(now, unsettled={**now.unsettled, mark: Unsettled(folder=folder)}))
         return mark
 
-    def settled(self, mark: str, paths: Iterable[str]) -> None:
+    def settle(self, mark: str, paths: Iterable[str]) -> None:
         """Remember the code that was written under a mark, and that all of it is known, in one step."""
         if self.path is None:
             return

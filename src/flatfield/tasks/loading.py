@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -13,7 +13,7 @@ from flatfield.records import Evaluation, Mistake, Task
 from flatfield.tasks import hop, lop, source
 from flatfield.tasks.access import nobody
 from flatfield.tasks.generating import TASK_FILE
-from flatfield.tasks.hop import is_evaluation, read_evaluation, says_how
+from flatfield.tasks.hop import is_evaluation
 from flatfield.tasks.lop import looks_like_task, read_task
 
 if TYPE_CHECKING:
@@ -33,6 +33,13 @@ class Loaded:
     notes: tuple[str, ...]
 
 
+class _Hop(NamedTuple):
+    """A HOP, or its mistakes, and whether it says how to evaluate: one with mistakes, if it has a key for that."""
+
+    found: Evaluation | InvalidFiles
+    says_how: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """What one call of `load` has read so far; `named` says of each file whether it was named itself."""
@@ -42,7 +49,7 @@ class _Reading:
     seed: int | None = None
     named: dict[Path, bool] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
-    evaluations: dict[Path, Evaluation | InvalidFiles] = field(default_factory=dict)
+    evaluations: dict[Path, _Hop] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     astray: list[str] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
@@ -144,18 +151,20 @@ def _text(path: Path, reading: _Reading) -> str | None:
     A file that nobody named and that means to be neither LOP nor HOP has no mistakes: it is passed over.
     """
     data = source.read_bytes(path)
-    likely = data.decode(errors="replace")
+    likely = data.decode(errors="replace").removeprefix("\ufeff")
+    is_hop = is_evaluation(likely)
     try:
-        if not (reading.named[path] or is_evaluation(likely) or looks_like_task(likely)):
+        if not (reading.named[path] or is_hop or looks_like_task(likely)):
             return likely
         text = source.decode(data, str(path))
-        if not is_evaluation(text):
+        if not is_hop:
             return text
         _say_foreign(hop.foreign_keys(text, path), path, reading)
-        reading.evaluations[path] = read_evaluation(path)
+        found = hop.parse_evaluation(text, path)
+        reading.evaluations[path] = _Hop(found, hop.says_how(found))
     except InvalidFiles as error:
-        if is_evaluation(likely):
-            reading.evaluations[path] = error
+        if is_hop:
+            reading.evaluations[path] = _Hop(error, hop.has_own_key(likely))
         else:
             reading.keep(error)
     return None
@@ -178,7 +187,7 @@ def _one_evaluation(reading: _Reading, *, asks_how: bool) -> Evaluation | None:
     named = [path for path in reading.evaluations if reading.named[path]]
     chosen = named or list(reading.evaluations)
     if not named and len(chosen) > 1:
-        chosen = [path for path in chosen if _means_how(path, reading.evaluations[path])]
+        chosen = [path for path in chosen if reading.evaluations[path].says_how]
     if not asks_how and len(chosen) > 1:
         chosen = []
     others = [reading.shown(path) for path in reading.evaluations if path not in chosen]
@@ -189,19 +198,12 @@ def _one_evaluation(reading: _Reading, *, asks_how: bool) -> Evaluation | None:
         for path in chosen:
             problem = f"this is one of {len(chosen)} HOPs"
             reading.mistakes.append(Mistake(path=reading.shown(path), line=1, problem=problem, fix="name one HOP"))
-    for found in (reading.evaluations[path] for path in chosen):
+    for found in (reading.evaluations[path].found for path in chosen):
         if isinstance(found, InvalidFiles):
             reading.keep(found)
         elif len(chosen) == 1:
             return found
     return None
-
-
-def _means_how(path: Path, found: Evaluation | InvalidFiles) -> bool:
-    """Whether a HOP says how to evaluate; one with mistakes, whether it has a key for that."""
-    if isinstance(found, Evaluation):
-        return says_how(found)
-    return hop.has_own_key(path.read_bytes().decode(errors="replace"))
 
 
 def _say_foreign(keys: Sequence[str], path: Path, reading: _Reading) -> None:

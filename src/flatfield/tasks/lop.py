@@ -46,8 +46,14 @@ _WORDINGS = tuple(
 )
 
 
+UNEDITED = "EDIT THIS"
+"""How the instructions of a LOP begin that was made from something else and is still to be edited by its author."""
+
+
 def check_prompt(task: Task) -> tuple[str, ...]:
     """One note for each line of the prompt that speaks of the harness, and one for quotes that are likely not meant.
+
+    So is one for a prompt whose instructions say that it is still to be edited.
 
     The prompt is sent unchanged all the same.
     """
@@ -58,7 +64,15 @@ def check_prompt(task: Task) -> tuple[str, ...]:
         for index in range(len(lines))
         if any(wording.search(lines.line(index)) for wording in _WORDINGS)
     )
-    return (*_quotes(task), *harness)
+    return (*_unedited(task), *_quotes(task), *harness)
+
+
+def _unedited(task: Task) -> Iterator[str]:
+    if task.instructions.lstrip().startswith(UNEDITED):
+        yield (
+            f"the prompt of {task.id} is still to be edited, as its `## Instructions` say ({UNEDITED}): say what is "
+            "wanted, take out what gives the answer away, and delete these lines"
+        )
 
 
 def _quotes(task: Task) -> Iterator[str]:

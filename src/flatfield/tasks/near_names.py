@@ -8,7 +8,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from flatfield import plugins
-from flatfield.tasks.roster import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +59,7 @@ def did_you_mean(name: str, roster: Sequence[AgentConfig]) -> str:
 
 def _newest_first(agents: Sequence[AgentConfig]) -> list[AgentConfig]:
     """The user's own, then those that flatfield brings along, of which each family's newest stands last."""
-    return [one for one in agents if one.source != SHIPPED] + [one for one in reversed(agents) if one.source == SHIPPED]
+    return [one for one in agents if not one.is_shipped] + [one for one in reversed(agents) if one.is_shipped]
 
 
 def _parts(text: str) -> list[str]:

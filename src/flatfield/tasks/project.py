@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flatfield.errors import InvalidFiles, NotFound
+from flatfield.records import SHIPPED
 from flatfield.tasks.access import is_broad, project_of
 from flatfield.tasks.agents import Roster, is_control
 from flatfield.tasks.cache import data_folder
 from flatfield.tasks.config import Config, read_config
-from flatfield.tasks.roster import SHIPPED, as_agent, known_models
+from flatfield.tasks.roster import as_agent, known_models
 from flatfield.tasks.sub_agents import read_folder
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class _Rosters:
                 continue
             first = self.chosen.setdefault(agent.name, agent)
             # That an agent of one's own has the name of a model is no surprise; that it has the name of a control is.
-            if first is not agent and (agent.source != SHIPPED or is_control(agent)):
+            if first is not agent and (not agent.is_shipped or is_control(agent)):
                 self._notes.append(f"agent {agent.name} of {agent.source} is hidden by the one of {first.source}")
 
 

@@ -12,13 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from flatfield import plugins
-from flatfield.records import AgentConfig
+from flatfield.records import SHIPPED, AgentConfig
 
 SOON_DAYS = 60
 """How long before its day a model's retirement is said to those who use it."""
-
-SHIPPED = "shipped"
-"""The source of the agents that flatfield brings along."""
 
 
 class RosterModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

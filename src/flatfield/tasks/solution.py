@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +74,7 @@ def read_step(
         return [SolutionStep(answer=source.text(empty=True)(value, "`answer`", found) or "")]
     if key == "copy":
         _check_allowed(plugins.file_writer(), item.keys[key], allowed, found)
-        return _copy(value, folder, folders, found)
+        return _copy(value, folder, folders, allowed, found)
     if key not in plugins.names("tool"):
         known = [*plugins.names("tool"), "copy", "answer"]
         found.add(item.keys[key], f"there is no tool `{key}` to take a step with", right_key(key, known))
@@ -127,8 +129,22 @@ def writing(path: str, content: str) -> SolutionStep:
     return SolutionStep(tool=tool, arguments={traits.path_argument: path, traits.content_argument: content})
 
 
-def _copy(node: Node, folder: Path, folders: list[Path], found: Findings) -> list[SolutionStep]:
-    """One step that writes a file for each file of a folder, in the order of their paths."""
+def running(command: str) -> SolutionStep:
+    """The step that runs a command line."""
+    tool = plugins.command_runner()
+    return SolutionStep(tool=tool, arguments={plugins.tool_traits(tool).command_argument: command})
+
+
+def writing_bytes(path: str, data: bytes) -> list[SolutionStep]:
+    """The steps that write a file which is no text: as a text in base64, of which a command makes the file."""
+    packed = f"{path}.base64"
+    there, text = shlex.quote(path), shlex.quote(packed)
+    command = f"base64 -d < {text} > {there} && rm -f -- {text}"
+    return [writing(packed, base64.encodebytes(data).decode()), running(command)]
+
+
+def _copy(node: Node, folder: Path, folders: list[Path], allowed: Sequence[str], found: Findings) -> list[SolutionStep]:
+    """The steps that write each file of a folder, in the order of their paths."""
     name = source.text()(node, "`copy`", found)
     if name is None:
         return []
@@ -141,16 +157,28 @@ def _copy(node: Node, folder: Path, folders: list[Path], found: Findings) -> lis
     for file in digest.files_below(path):
         relative = file.relative_to(path).as_posix()
         try:
-            content = file.read_bytes().decode("utf-8")
-        except (UnicodeDecodeError, OSError):
-            found.add(
-                node.line, f"{name}/{relative} is not a readable UTF-8 text", "copy texts only: a tool writes them"
-            )
+            data = file.read_bytes()
+        except OSError:
+            found.add(node.line, f"{name}/{relative} is not readable", "give permission to read it")
             continue
-        steps.append(writing(relative, content))
+        text = _text(data)
+        if text is not None:
+            steps.append(writing(relative, text))
+        elif plugins.command_runner() in allowed:
+            steps += writing_bytes(relative, data)
+        else:
+            fix = f"copy texts only: a tool writes them; or add {plugins.command_runner()} to `tools:`"
+            found.add(node.line, f"{name}/{relative} is not a readable UTF-8 text", fix)
     if not steps:
         found.add(node.line, f"the folder {name!r} holds no file to copy", "put the solution's files there")
     return steps
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 # Reads a LOP's `sabotages:` list: the solution with changes, each of which the task's checks must notice.

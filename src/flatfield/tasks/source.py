@@ -67,7 +67,7 @@ def _is_mark(char: str) -> bool:
     return unicodedata.category(char) in _MARKS and not _UNSEEN.match(char)
 
 
-# One file that a user wrote: its text with every character kept, its lines, and the mistakes found in it.
+# ---------------------------------------------------------------------------- a file, its lines, its mistakes
 
 
 # Not str.splitlines: that also splits at form feeds and U+2028, which neither editors nor markdown-it count as lines.

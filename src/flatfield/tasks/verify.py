@@ -25,6 +25,8 @@ _BESIDE: dict[str, source.Reader] = {
 }
 """What may stand beside the kind in an item's map."""
 _LABEL_CHARACTERS = 80
+_UNSAID = frozenset({"path", "run", "hidden", "into", "timeout_seconds", "counts", "guards"})
+"""Options that say where and how a verifier looks; a label says what it looks for."""
 
 
 def read(node: Node | None, folder: Path, found: Findings) -> tuple[VerifierSpec, ...]:
@@ -46,7 +48,7 @@ def label(spec: VerifierSpec) -> str:
         text = f"{len(value)} items" if isinstance(value, list | tuple) else str(value)
     else:
         subject = next((str(options[key]) for key in ("path", "run") if key in options), "")
-        keys = ", ".join(key for key in options if key not in {"path", "run", "hidden", "into", "timeout_seconds"})
+        keys = ", ".join(key for key in options if key not in _UNSAID)
         text = f"{subject}: {keys}" if subject and keys else subject or keys
     text = " ".join(f"{spec.kind} {text}".split())
     return text if len(text) <= _LABEL_CHARACTERS else text[: _LABEL_CHARACTERS - 1] + "…"
@@ -142,7 +144,7 @@ def read_options(module: ModuleType, value: object) -> Any:  # noqa: ANN401 - ea
     """
     if hasattr(module, "parse"):
         return module.parse(value)
-    known = [field.encode_name for field in msgspec.structs.fields(module.Options)]
+    known = module.Options.__struct_encode_fields__  # not from `structs.fields`: each trial asks, see `read_map`
     if not isinstance(value, dict):
         raise ValueError(f"it takes a map; {_example(module)}")  # noqa: TRY004 - as `parse` raises
     if unknown := next((key for key in value if key not in known), None):

@@ -52,6 +52,44 @@ class Fault(Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = field(default_factory=dict)
 
 
+class Beliefs(Struct, frozen=True, kw_only=True):
+    """What a wire believes of its vendor and cannot show in a reply; a real server is held against both.
+
+    `kinds`: which fields of a streamed event tell its kind, the first that is there: `type` by its value, others by
+    being there (`candidates.0.finishReason`). `words` are names of fields whose values are words of the protocol, `ids`
+    of those whose values begin with a mark of the protocol's own, `written` of those that hold what the model or the
+    client wrote: nobody looks into them. `counts`: where a reply's tokens are counted for good, each the beginning of a
+    place as `testing.real.forms` writes it. `cut` is the `FakeReply.finish` of a reply that its output cap ended,
+    `unknown_model` the status of a request for a model that is not there. `limit_headers`: what a reply says of limits.
+    `optional`: what the kit sends to be strict with us, and servers send at times only; places begin so.
+    """
+
+    kinds: tuple[str, ...] = ("type",)
+    words: frozenset[str] = frozenset({"role", "type"})
+    ids: frozenset[str] = frozenset()
+    written: frozenset[str] = frozenset()
+    counts: tuple[str, ...] = ()
+    cut: str = "length"
+    unknown_model: int = 404
+    limit_headers: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class BelievingWire(Protocol):
+    """A wire that says what it believes; of another one, what `Beliefs` says of most holds."""
+
+    @property
+    def beliefs(self) -> Beliefs:
+        """The same for all servers of the vendor."""
+        ...
+
+
+def beliefs_of(wire: object) -> Beliefs:
+    """What a wire believes of its vendor."""
+    return wire.beliefs if isinstance(wire, BelievingWire) else Beliefs()
+
+
 class VendorWire(Protocol):
     """One vendor's protocol, as its server speaks it."""
 
@@ -190,7 +228,8 @@ class FakeServer:
 
     A sequence is played in the order of the requests; a function is given each request and its number from 0.
     `piece_bytes` cuts streams into pieces of that size, anywhere, characters included; `stream` False answers whole;
-    `compress` gzips replies, streamed ones and faults too; `tls`, set before it listens, answers over TLS. `requests`,
+    `compress` gzips replies, streamed ones and faults too; `tls`, set before it listens, answers over TLS; a model
+    whose name ends in `absent`, set as well, is not there. `requests`,
     `headers` and `violations` hold what came (a request more than the script has replies for is one, too), `asked` the
     short questions with their paths, which the script has no part in; `open_requests` are those being answered now.
     """
@@ -212,6 +251,7 @@ class FakeServer:
         self._compress = compress
         self.tls: ssl.SSLContext | None = None
         self._models = models
+        self.absent = ""
         self._sent: list[FakeReply] = []
         self._runner: web.AppRunner | None = None
         self.requests: list[dict[str, Any]] = []
@@ -277,6 +317,10 @@ class FakeServer:
         if problem:
             self.violations.append(problem)
             return web.json_response(self._wire.error(400, problem), status=400)
+        model = str(request.match_info.get("model", sent.get("model", "")))
+        if self.absent and model.endswith(self.absent):
+            missing = Fault(status=beliefs_of(self._wire).unknown_model, message=f"the model {model!r} does not exist")
+            return await self._fail(request, missing)
         step = self._script(sent, number) if callable(self._script) else self._script[number]
         if isinstance(step, Fault):
             return await self._fail(request, step)
@@ -290,6 +334,8 @@ class FakeServer:
         self, request: web.Request, stream: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> web.StreamResponse:
         headers = dict(headers or {"Content-Type": self._wire.content_type})
+        if status == 200:
+            headers = dict.fromkeys(beliefs_of(self._wire).limit_headers, "1000") | headers
         if self._compress:
             stream, headers["Content-Encoding"] = gzip.compress(stream), "gzip"
         response = web.StreamResponse(status=status, headers=headers)

@@ -92,7 +92,7 @@ def _by_channels(text: str) -> tuple[str, str]:
     return "\n\n".join(filter(None, reasoning)), "".join(kept).strip()
 
 
-# Reads tool calls that a model wrote as text into calls of the tools that it was offered.
+# ---------------------------------------------------------------------------- tool calls
 
 
 # The forms in which open models write tool calls as text, and where such calls stand: the one place that knows

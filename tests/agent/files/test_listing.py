@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.agent.files.copying import git_files, git_ignored
+from flatfield.agent.files.copying import git_folder, git_ignored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,8 +65,8 @@ def test_git_alone_would_run_them(hostile: Path, marker: Path) -> None:
 
 
 def test_no_program_that_a_repository_names_is_run(hostile: Path, marker: Path) -> None:
-    found = git_files(hostile)
+    found = git_folder(hostile)
     git_ignored(hostile)
     assert not marker.exists()
     assert found is not None
-    assert "notes.txt" in found
+    assert "notes.txt" in found.files

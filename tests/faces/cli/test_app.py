@@ -25,9 +25,10 @@ COMMANDS = (
     "tasks", "tasks list", "tasks show", "tasks check",
     "models", "models list", "models pull", "models check",
     "examples", "examples list", "examples load",
+    "evidence", "evidence list", "evidence show", "import",
 )  # fmt: skip
 HEAVY = ("aiohttp", "numpy", "genai_prices", "yaml", "rich", "markdown_it", "sqlite3", "xllamacpp")
-ROOMS = ("records", "tasks", "agent", "scoring", "runs")
+ROOMS = ("records", "tasks", "agent", "scoring", "evidence", "runs")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

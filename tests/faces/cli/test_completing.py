@@ -47,6 +47,9 @@ def test_what_stands_before_a_colon_is_not_written_twice(tab: Callable[[str], li
     assert tab("flatfield eval --agents ora") == ["oracle"]
     assert tab("flatfield eval --agents oracle,noo") == ["oracle,noop"]
     assert "tasks" in tab("flatfield ta")
+    assert tab("flatfield vary oracle --over reas") == ["reasoning_effort="]
+    assert tab("flatfield vary oracle --over protocol=native,j") == ["native,json"]
+    assert tab("flatfield vary oracle --over scaffold=cli:code") == ["codex"]
 
 
 def test_a_second_installation_changes_nothing(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.machine import memory
-from flatfield.machine.memory import Memory
+from flatfield.machine import hardware
+from flatfield.machine.hardware import Memory
 from flatfield.machine.models import places, pulling
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def cramped(monkeypatch: pytest.MonkeyPatch) -> None:
     def two() -> Memory:
         return Memory(total_bytes=2 * GB, available_bytes=GB // 2, is_limited=True)
 
-    for module in (memory, pulling, places):
+    for module in (hardware, pulling, places):
         monkeypatch.setattr(module, "machine_memory", two)
 
 

@@ -49,16 +49,19 @@ def test_weights_change_the_choice(loaded: Cli) -> None:
         "if_missing_fail",
         "standings",
         "front",
+        "prepaid",
         "reaches",
         "next_trials",
         "excluded",
+        "published",
     }
 
 
 def test_limits_leave_agents_out(loaded: Cli) -> None:
     limits = ("--min-performance", "b", "--max-seconds", "57", "--max-cost-usd", "0.05")
     text = " ".join(loaded("pick", *limits).stdout.split())
-    assert "Use gpt-5-nano: it is the best of 2 agents within the limits with probability" in text
+    assert text.count("Use gpt-5-nano: ") == 1
+    assert " agents within the limits " in text
     assert "Left out, with the probability to keep to the limits: " in text
 
 

@@ -100,6 +100,42 @@ def test_what_it_takes_to_tell_two_apart(cli: Cli) -> None:
     assert easy["before"] is None
 
 
+def test_earlier_trials_of_the_same_agents_and_tasks_say_who_is_ahead(cli: Cli, serve: Serve, project: Path) -> None:
+    (project / "flatfield.toml").write_text(PRICES)
+    right, wrong = (
+        f"openai-chat:m@{serve(lambda _request, _number, text=text: FakeReply(text=text)).base_url}"
+        for text in ("It is Oslo.", "It is Bergen.")
+    )
+    both = f"{right},{wrong}"
+    assert cli("eval", "oslo.md", "--agents", both, "--repeats", "4").returncode == 0
+    asked = ("oslo.md", "--agents", both, "--repeats")
+    few, many = (planned(cli, *asked, repeats)["separation"]["before"] for repeats in ("1", "40"))
+    names = {name.removeprefix("openai-chat:m@http://").removesuffix("/v1"): name for name in (right, wrong)}
+    best, second = (few[key].removeprefix("openai-chat:m@") for key in ("best", "runner_up"))
+    assert (names[best], names[second]) == (right, wrong)
+    assert few["trials"] == 8
+    assert few["probability"] > 0.8
+    assert 0.0 <= few["regret"] < 0.1
+    assert 0.3 < few["power"] < many["power"] <= 1.0
+    said = " ".join(cli("plan", *asked, "1").stdout.split())
+    assert "by 8 earlier trials openai-chat:m@" in said
+    assert f"is the best in performance (P = {few['probability']:.2f}" in said
+    assert f"on this task with probability {few['power']:.2f}" in said
+
+
+def test_earlier_trials_of_others_or_of_another_version_say_nothing(cli: Cli, serve: Serve, project: Path) -> None:
+    (project / "flatfield.toml").write_text(PRICES)
+    url = serve(lambda _request, _number: FakeReply(text="It is Oslo.")).base_url
+    one, other = f"openai-chat:m@{url}", f"openai-chat:n@{url}"
+    assert cli("eval", "oslo.md", "--agents", one, "--repeats", "2").returncode == 0
+    assert planned(cli, "oslo.md", "--agents", f"{one},{other}")["separation"]["before"] is None
+    assert cli("eval", "oslo.md", "--agents", other, "--repeats", "2").returncode == 0
+    known = planned(cli, "oslo.md", "--agents", f"{one},{other}")["separation"]["before"]
+    assert known["trials"] == 4, "of two runs"
+    (project / "oslo.md").write_text((project / "oslo.md").read_text().replace("Which", "What"))
+    assert planned(cli, "oslo.md", "--agents", f"{one},{other}")["separation"]["before"] is None
+
+
 def test_what_cannot_be_planned_is_an_error(cli: Cli) -> None:
     for asked, said in (
         (("oslo.md", "--agents", "nobody"), "there is no agent 'nobody'"),

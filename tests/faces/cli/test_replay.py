@@ -63,6 +63,7 @@ def test_grades_are_said_in_the_order_of_finishing(folder: Path, monkeypatch: py
     assert said[-1].startswith("The evaluation is graded: gpt-5 nano came first, grade A")
 
 
+@pytest.mark.slow
 @pytest.mark.needs("espeak-ng")
 def test_it_can_be_heard_from_a_file(folder: Path) -> None:
     import wave

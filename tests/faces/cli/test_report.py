@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flatfield import plugins
 from flatfield.faces.cli import report
 
 if TYPE_CHECKING:
@@ -69,10 +70,7 @@ def test_anchors_are_frozen(loaded: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (
-            ["--format", "pdf"],
-            "there is no report format 'pdf'; there are: csv, html, json, markdown, png, svg, terminal",
-        ),
+        (["--format", "pdf"], f"there is no report format 'pdf'; there are: {', '.join(plugins.names('report'))}"),
         (["--format", "_escape"], "there is no report format '_escape'"),
         (["1999"], "there is no run '1999'; the latest are: 20250815-000000-2025"),
         (["--anchors", "1999"], "there is no run '1999'"),
@@ -97,7 +95,9 @@ def test_without_runs_the_way_to_one_is_said(cli: Cli) -> None:
 
 
 def test_the_help_names_every_format(cli: Cli) -> None:
-    assert "csv, html, json, markdown, png, svg or terminal." in cli("report", "--help").stdout
+    *others, last = plugins.names("report")
+    said = " ".join(cli("report", "--help").stdout.split())
+    assert f"--format NAME {', '.join(others)} or {last}." in said
 
 
 def test_the_help_names_a_format_that_is_installed(cli: Cli, install: Callable[..., Path]) -> None:

@@ -14,6 +14,8 @@ from flatfield.faces.cli.app import app
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.whole
+
 LOP = """\
 ---
 files: {}

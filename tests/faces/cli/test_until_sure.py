@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def two(serve: Serve, project: Path) -> str:

@@ -73,7 +73,7 @@ def test_nothing_but_an_exact_host_comes_in(hosts: list[bytes]) -> None:
 
 @given(host=mutated().filter(lambda value: not {10, 13} & set(value)))
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_nothing_else_comes_in_over_the_wire_either(
     host: bytes, make_desk: Callable[..., Any], serving: Any, wires: Any

@@ -17,6 +17,8 @@ from flatfield.tasks.ledger import Ledger
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.whole
+
 LOP = (
     "---\nid: oslo\nverify: [{answer: {contains: Oslo}}]\n---\n"
     '# A capital\n\n## Variables\n\nPROMPT: "Which capital?"\n'
@@ -92,7 +94,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("report", {}),
     ("report", {"run": "nobody"}),
     ("report", {"format": "zzz"}),
-    ("pick", {}),
+    ("pick", {"task": "zzz"}),
     ("pick", {"run": "nobody"}),
     ("pick", {"weights": {}}),
     ("compare", {}),

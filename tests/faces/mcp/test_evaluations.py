@@ -188,6 +188,7 @@ async def test_a_server_that_is_not_there_is_told_before_anything_is_stored(
     assert not (folder / ".flatfield" / "store.db").exists()
 
 
+@pytest.mark.slow
 async def test_paths_with_spaces_and_agents_with_commas(connected: Any, folder: Path) -> None:
     (folder / "my tasks").mkdir()
     (folder / "my tasks" / "a lop.md").write_text(TASK.format(name="oslo"))

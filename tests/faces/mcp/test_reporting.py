@@ -9,6 +9,7 @@ import pytest
 
 from flatfield.faces.mcp import reporting
 from flatfield.faces.storing import store_of
+from flatfield.runs import readiness
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from flatfield.faces.mcp.desk import ServerDesk
 
     Install = Callable[..., Path]
+
+pytestmark = pytest.mark.whole
 
 TALLY = """
 from flatfield.records import ReportTraits
@@ -139,3 +142,28 @@ async def test_decision_and_scorecards_are_kept_whatever_the_size(connected: Any
     assert one["recommended"] in {"gpt-5-mini", "gpt-oss-20b"}
     assert {one["recommended"], one["runner_up"]} == {"gpt-5-mini", "gpt-oss-20b"}
     assert "one trial" in one["answer"]
+
+
+async def test_pick_answers_from_what_others_published_while_nothing_is_measured(
+    connected: Any, make_desk: Callable[..., ServerDesk], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(readiness, "_usual_servers", lambda _: iter(()))
+    environ = {"ANTHROPIC_API_KEY": "any", "FLATFIELD_CACHE": str(tmp_path)}
+    async with connected(make_desk(environ_of=lambda _: environ)) as client:
+        found = (await client.call_tool("pick", {"task": "code-repair"})).structured_content
+        unknown = await client.call_tool("pick", {"task": "somewhere"})
+    assert found["recommended"] == "claude-opus-4-8"
+    assert found["run"] == ""
+    assert "by what others published" in found["answer"]
+    measure = "evaluate(lops=['suite:engineering'], agents=['claude-opus-4-8'])"
+    assert found["advice"][-1] == f"To measure it here: {measure}."
+    assert unknown.is_error
+    assert "there is no task 'somewhere'; what others published is by kind of work: code-repair" in str(unknown.content)
+
+
+async def test_with_a_run_what_others_published_stands_below(published: ServerDesk, connected: Any) -> None:
+    async with connected(published) as client:
+        found = (await client.call_tool("pick", {"task": "file-work"})).structured_content
+    assert found["recommended"] == "gpt-5-nano"
+    assert "No task here has the tag file-work, so the answer is of all of them." in found["advice"]
+    assert any(said.startswith("Published by others, and not counted: gpt-5-nano: 80%") for said in found["advice"])

@@ -79,6 +79,7 @@ class Waiting:
     call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "wait", "arguments": {}}}  # noqa: RUF012
 
 
+@pytest.mark.slow
 async def test_64_sessions_that_were_never_closed_and_the_65th_works(
     make_desk: Callable[..., Any], serving: Any, hello: dict[str, Any]
 ) -> None:

@@ -80,6 +80,7 @@ def test_an_agent_that_is_done_is_heard(folder: Path, voice: Path) -> None:
     assert voice.read_text() == "noop: done in under a second\n"
 
 
+@pytest.mark.slow
 def test_without_it_nobody_speaks(folder: Path, voice: Path) -> None:
     talk(folder, "prompt_nano_agent", {"agentic_prompt": "x", "agent": "noop"})
     assert not voice.exists()

@@ -66,6 +66,7 @@ async def test_it_is_loaded_once_for_all_prompts_and_anew_after_an_evaluation(
     assert [reply.text for reply in replies] == ["false"] * 4  # each began with an empty prompt cache
 
 
+@pytest.mark.slow
 async def test_an_evaluation_takes_no_model_from_a_prompt_at_work(
     desk: tuple[Any, dict[str, str]], connected: Any, tmp_path: Path
 ) -> None:

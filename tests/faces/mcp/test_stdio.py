@@ -82,6 +82,7 @@ def test_what_a_call_needs_is_not_loaded_before_the_first_call(folder: Path) -> 
     assert done.stderr.decode().strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_client_that_vanishes_leaves_no_process(folder: Path) -> None:
     process = start(folder)
     assert process.stdin is not None
@@ -113,6 +114,7 @@ def until(true: Any, seconds: float) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.slow
 @pytest.mark.needs("model")
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are looked up in /proc")
 def test_a_cancelled_agent_on_this_device_leaves_no_model_behind(folder: Path) -> None:

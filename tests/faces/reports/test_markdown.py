@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from markdown_it import MarkdownIt
 
-from flatfield.faces.reports.markdown import render
+from flatfield.faces.reports.markdown import brief, render
 from flatfield.records import Reply, RunResult, Sent, Turn
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_every_trial_has_its_row(aimed: RunResult) -> None:
 def test_grades_places_and_controls_have_tables_of_their_own(aimed: RunResult) -> None:
     text = render(aimed)
     grades = table(text, "Results Summary", "agent")
-    assert grades[1] == ["quick", "3", "S (D–S)", "S (D–S)", "S", "S (B–S)"]
+    assert grades[1] == ["quick", "3", "S (D–S)", "S (D–S)", "S", "S (C–S)"]
     assert table(text, "Results Summary", "control")[1] == ["oracle", "1", "S (one trial)"]
     places = table(text, "Final Ranking", "rank")
     assert places[0][2:] == ["overall", "active seconds per trial", "dollars per trial", "highest level held"]
@@ -126,3 +126,23 @@ def test_a_hostile_run_draws_nothing(hostile: RunResult, aimed: RunResult) -> No
     assert rows[1][1] == "a|b #1"
     assert rows[1][5] == "| a | `b` <b>c</b> [d](http://e) ![f](http://g) # heading \\x1b[31m=1+1 $x$ &amp;"
     assert [row[1] for row in rows[1:]] == ["a|b #1", "=cmd #1", "<i>c</i> #1"]
+
+
+def test_in_brief_it_has_at_most_60_lines_and_the_answer_first(published: RunResult) -> None:
+    text = brief(published)
+    assert len(text.splitlines()) <= 60
+    assert headings(text) == [
+        "The Answer",
+        "Agent Responses",
+        "Results Summary",
+        "Performance Metrics",
+        "Grading Criteria",
+        "Final Ranking",
+    ]
+    assert [row[0] for row in table(text, "Results Summary", "agent")[1:3]] == list(published.grading.order[:2])
+    assert "--format markdown --full" in text
+
+
+def test_a_report_that_is_no_longer_is_whole_in_brief(aimed: RunResult) -> None:
+    text = render(aimed)
+    assert (brief(aimed) == text) == (len(text.splitlines()) <= 60)

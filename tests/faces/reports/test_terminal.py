@@ -159,7 +159,7 @@ def test_many_tasks_make_several_tables_with_a_legend(wide: RunResult) -> None:
 
 def test_too_many_cells_are_left_to_markdown(wide: RunResult) -> None:
     assert section(render(wide), "Task by Task") == [
-        "72 cells: flatfield report 20260102-101500-ab12 --format markdown"
+        "72 cells: flatfield report 20260102-101500-ab12 --format markdown --full"
     ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatfield.errors import NotReady
-from flatfield.machine.memory import Memory
+from flatfield.machine.hardware import Memory
 from flatfield.machine.models import PullOptions, known, pull, pulling
 from flatfield.machine.models.known import KNOWN, SPARE_DISK_BYTES, fit, memory_need, require_memory
 from flatfield.machine.models.wheel import peak_bytes

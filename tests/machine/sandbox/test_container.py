@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from flatfield.testing.clocks import IdleTime
 
+pytestmark = pytest.mark.whole
+
 LIMITS = SandboxLimits()
 DRIVER = """
 import asyncio

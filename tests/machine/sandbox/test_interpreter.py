@@ -106,6 +106,7 @@ def test_without_a_python_that_can_be_shown_it_says_what_to_install(
         sandbox_python({"XDG_CACHE_HOME": str(tmp_path)}, None)
 
 
+@pytest.mark.slow
 def test_a_python_elsewhere_is_shown_with_its_prefix(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

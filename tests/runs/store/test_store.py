@@ -9,7 +9,8 @@ import pytest
 from msgspec import structs
 
 from flatfield.errors import NotFound, StoreError
-from flatfield.records import Failure, Run, TrialPlan, TrialRecord, Usage, Verdict
+from flatfield.http.tape import Tape, rebuilt
+from flatfield.records import Failure, Reply, Run, TrialPlan, TrialRecord, Turn, Usage, Verdict
 from flatfield.runs.order import plan
 from flatfield.runs.store.store import Store
 
@@ -153,6 +154,21 @@ async def test_a_trial_is_found_by_its_id_and_a_missing_one_is_told_with_what_th
     assert store.trial("2026/a:b@c/täsk 1/3") == record
     with pytest.raises(NotFound, match=f"no trial '2026/x/y/1'; stored in this run: {record.id}"):
         store.trial("2026/x/y/1")
+
+
+async def test_exchanges_are_compressed_when_they_are_stored(
+    folder: Path, make_run: RunMaker, make_record: RecordMaker
+) -> None:
+    tape, body = Tape(), b'{"messages":[' + b'{"role":"user","content":"word"},' * 400
+    answered, cut = (tape.keep("http://localhost/v1", {}, sent, b"word " * 500) for sent in (body, body + body))
+    record = make_record(turns=(Turn(reply=Reply(text="", wire=(answered,))),), unanswered=(cut,))
+    async with Store(folder) as store:
+        await store.save_run(make_run())
+        assert await store.save_trial(record)
+        (kept,) = store.trials(record.run)
+    wires = [*kept.turns[0].reply.wire, *kept.unanswered]
+    assert list(rebuilt(wires)) == list(rebuilt([answered, cut]))
+    assert sum(len(wire.sent) + len(wire.received) for wire in wires) < len(body) / 20
 
 
 async def test_the_first_measured_trial_stays(folder: Path, make_run: RunMaker, make_record: RecordMaker) -> None:

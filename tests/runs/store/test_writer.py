@@ -73,6 +73,7 @@ def test_several_processes_store_at_once(folder: Path) -> None:
     assert stored_ids(folder) == {f"r/{agent}/t/{n}" for agent in "abc" for n in range(1, 41)}
 
 
+@pytest.mark.slow
 async def test_a_process_that_ends_takes_nothing_of_those_that_go_on(
     folder: Path, make_run: RunMaker, make_record: RecordMaker
 ) -> None:

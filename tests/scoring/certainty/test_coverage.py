@@ -8,8 +8,12 @@ import pytest
 from bench.certainty import Setting, Tally, World, permutation, simulate, table_of, trials
 from flatfield.scoring.certainty.posterior import posterior_of
 
+pytestmark = pytest.mark.whole
 
-@pytest.mark.parametrize("family", ["probit", "lost", "flat", "even", "graded"])
+
+@pytest.mark.parametrize(
+    "family", ["probit", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lost", "flat", "even", "graded"))]
+)
 def test_intervals_hold_the_truth(family: str) -> None:
     tally = Tally()
     for number, (tasks, repeats) in enumerate(((3, 2), (8, 1), (15, 4))):

@@ -25,8 +25,9 @@ from flatfield.records import (
     Usage,
 )
 from flatfield.runs.store.codec import upgraded
+from flatfield.runs.store.figures import SlimTrials
 from flatfield.scoring.fairness.manifest import manifest
-from flatfield.scoring.fairness.received import digest
+from flatfield.scoring.fairness.received import carried, digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,6 +92,14 @@ def test_every_turn_of_every_trial_is_read_and_what_varies_is_marked() -> None:
     assert (found.differs, found.varies) == (True, ("a",))
     assert "a: 0.7 is configured, but was not sent in every turn: its API has no temperature" in found.note
     assert "varied over turns or trials of the same task: a" in found.note
+
+
+def test_equal_requests_of_a_runs_figures_are_read_once_and_counted_by_turns() -> None:
+    run = make_run(agent("a"))
+    trials = [trial("a", {"temperature": 1.0}, {"temperature": 1.0}, {"temperature": 0.5}) for _ in range(50)]
+    slim = list(map(SlimTrials().of, trials))
+    assert [each.turns for each in carried(slim)] == [100, 50]
+    assert manifest(run, slim) == manifest(run, trials)
 
 
 def test_what_varies_alike_in_all_agents_is_marked_though_it_is_no_difference() -> None:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
+from genai_prices.data_snapshot import DataSnapshot
 
 from flatfield.records import AgentConfig, Price, Sent, Usage
 from flatfield.scoring.prices.pricing import Prices
@@ -33,6 +34,22 @@ def agent(provider: str, model: str, base_url: str | None = None) -> AgentConfig
 )
 def test_each_vendors_own_prices(provider: str, model: str, usd: float) -> None:
     assert AUGUST.usd(agent(provider, model), MILLION, on_device=False) == pytest.approx(usd)
+
+
+def test_a_price_is_worked_out_once_for_equal_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    prices, asked = Prices(at=datetime(2025, 8, 15, tzinfo=UTC)), list[str]()
+    calculate = DataSnapshot.calc
+
+    def counted(snapshot: DataSnapshot, usage: Any, model: str, *others: Any) -> Any:
+        asked.append(model)
+        return calculate(snapshot, usage, model, *others)
+
+    monkeypatch.setattr(DataSnapshot, "calc", counted)
+    gpt = agent("openai", "gpt-5")
+    assert [prices.usd(gpt, MILLION, on_device=False) for _ in range(3)] == [pytest.approx(11.25)] * 3
+    assert prices.described(gpt, Sent(), MILLION)
+    assert prices.usd(gpt, Usage(output_tokens=1), on_device=False) == pytest.approx(0.00001)
+    assert asked == ["gpt-5", "gpt-5"]
 
 
 def test_a_server_is_known_by_its_host() -> None:

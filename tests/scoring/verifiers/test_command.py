@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from flatfield.errors import NotReady
 from flatfield.machine.protocols import CommandResult, Sandbox, SandboxLimits
 from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.machine.sandbox.unsafe import UnsafeSandbox
-from flatfield.records import Check, Task, TrialRecord
+from flatfield.records import Check, FileChange, Task, TrialRecord
 from flatfield.scoring.protocols import VerifyContext
 from flatfield.scoring.verifiers.command import check_options, create, parse
 
@@ -55,8 +56,24 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
         path.write_text(text)
 
 
-async def _verify(place: Path, options: object, *, sandbox: Sandbox | None, reason: str = "") -> Check:
-    trial = TrialRecord(run="r", agent="a", task="t", repeat=1, task_digest="d", agent_fingerprint="f", stop="answered")
+async def _verify(
+    place: Path,
+    options: object,
+    *,
+    sandbox: Sandbox | None,
+    reason: str = "",
+    changes: tuple[FileChange, ...] = (),
+) -> Check:
+    trial = TrialRecord(
+        run="r",
+        agent="a",
+        task="t",
+        repeat=1,
+        task_digest="d",
+        agent_fingerprint="f",
+        stop="answered",
+        changes=changes,
+    )
     task = Task(id="t", title="T", prompt="p", path=str(place / "lop" / "task.md"))
     with ConfinedFiles(place / "ws") as files:
         context = VerifyContext(
@@ -547,3 +564,85 @@ async def test_a_limit_is_at_least_what_the_context_says(place: Path) -> None:
         check = await create(parse({"run": "make", "timeout_seconds": 9.5})).verify(context)
     assert (sandbox.limits.wall_seconds, sandbox.limits.cpu_seconds) == (480.0, 481)
     assert check.reason == "the command was still running after 480 seconds"
+
+
+# ------------------------------------------------------------------------ cases that count, and cases that guard
+
+
+NAMED = {"run": f"{PYTEST} tests", "hidden": "tests", "counts": "counts.txt", "guards": "guards.txt"}
+SUMS = """
+import pytest
+from sums import add
+def test_new(): assert add(1, 2) == 3
+class TestMore:
+    @pytest.mark.parametrize("n", [1, 2])
+    def test_each(self, n): assert add(n, n) == 2 * n
+def test_old(): assert add(0, 3) == 3
+def test_never(): assert add(0, 0) == 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("sums", "score", "said"),
+    [
+        ("def add(a, b):\n    return a + b\n", 1.0, "3 of 3 cases passed"),
+        ("def add(a, b):\n    return 3\n", 1 / 3, "1 of 3 cases passed; not tests/test_sum.py::TestMore::test_each[1]"),
+        (
+            "def add(a, b):\n    return a + b if a else 9\n",
+            0.0,
+            "1 case no longer passed: tests/test_sum.py::test_old; 3 of 3",
+        ),
+        ("raise SystemExit\n", 0.0, "1 case no longer passed: tests/test_sum.py::test_old; 0 of 3"),
+    ],
+)
+@bwrap
+async def test_named_cases_count_and_guard(place: Path, real: Sandbox, sums: str, score: float, said: str) -> None:
+    """What fails in any case counts nothing."""
+    _write(place / "lop", {"tests/test_sum.py": SUMS})
+    each = "".join(f"tests/test_sum.py::TestMore::test_each[{n}]\n" for n in (1, 2))
+    _write(
+        place / "lop",
+        {"counts.txt": f"tests/test_sum.py::test_new\n{each}\n", "guards.txt": "tests/test_sum.py::test_old\n"},
+    )
+    _write(place / "ws", {"sums.py": sums})
+    check = await _verify(place, NAMED, sandbox=real)
+    assert check.score == pytest.approx(score)
+    assert check.reason.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"run": PYTEST, "guards": "g.txt"}, "`guards` stand beside cases that count"),
+        ({"run": "make check", "counts": "c.txt"}, "names cases of pytest, which `run` does not start"),
+    ],
+)
+def test_named_cases_need_pytest(options: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse(options)
+
+
+def test_files_that_name_cases_are_there_and_name_some(place: Path) -> None:
+    folder = place / "lop"
+    options = parse({"run": PYTEST, "counts": "c.txt"})
+    assert "there is no file" in (check_options(options, folder) or "")
+    _write(folder, {"c.txt": "\n\n"})
+    assert "names no case" in (check_options(options, folder) or "")
+    _write(folder, {"c.txt": "a::b\n"})
+    assert check_options(options, folder) is None
+    _write(place, {"out.txt": "a::b\n"})
+    assert "beside the LOP" in (check_options(parse({"run": PYTEST, "counts": "../out.txt"}), folder) or "")
+
+
+@pytest.mark.parametrize(("into", "score"), [(".", 1.0), ("shop", 0.0)])
+@bwrap
+async def test_a_packages_own_start_is_no_usurper(place: Path, real: Sandbox, into: str, score: float) -> None:
+    """Where hidden files lie among the project's own, the package that they test starts as the agent left it."""
+    _write(place / "lop", {"hidden/shop/tests/test_a.py": "from shop import X\ndef test_a(): assert X == 1\n"})
+    if into == "shop":
+        _write(place / "lop", {"hidden/tests/test_a.py": "from shop import X\ndef test_a(): assert X == 1\n"})
+        shutil.rmtree(place / "lop" / "hidden" / "shop")
+    _write(place / "ws", {"shop/__init__.py": "X = 1\n", "shop/tests/__init__.py": ""})
+    changes = (FileChange(path="shop/__init__.py", kind="modified", size_bytes=6),)
+    options = {"run": f"{PYTEST} shop/tests", "hidden": "hidden", "into": into}
+    assert (await _verify(place, options, sandbox=real, changes=changes)).score == score

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flatfield.machine.protocols import CommandResult, Sandbox
 
-pytestmark = pytest.mark.needs("bwrap")
+pytestmark = [pytest.mark.whole, pytest.mark.needs("bwrap")]
 PYTEST = "python -m pytest -q checks"
 EVIL = (
     "import sys\n"

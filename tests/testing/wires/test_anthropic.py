@@ -35,7 +35,7 @@ async def test_the_vendors_sdk_holds_a_streamed_tool_conversation(piece_bytes: i
             async with client.messages.stream(
                 model="fake-model",
                 max_tokens=4000,
-                tools=[TOOL],  # type: ignore[list-item]
+                tools=[TOOL],
                 system="Be brief.",
                 thinking={"type": "adaptive"},
                 messages=messages,
@@ -52,7 +52,7 @@ async def test_the_vendors_sdk_holds_a_streamed_tool_conversation(piece_bytes: i
     first = messages[1]["content"]
     assert [block.type for block in first] == ["thinking", "redacted_thinking", "text", "tool_use", "tool_use"]
     assert (first[0].thinking, first[2].text, first[3].input) == ("Größe? 🙂", "Looking…", {"file_path": "é🙂"})
-    assert message.content[0].text == "Größe: 3 🙂"  # type: ignore[union-attr]
+    assert message.content[0].text == "Größe: 3 🙂"
     assert (message.stop_reason, message.usage.input_tokens, message.usage.output_tokens) == ("end_turn", 60, 10)
     assert message.usage.cache_read_input_tokens == 40
 

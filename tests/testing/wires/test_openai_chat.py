@@ -41,7 +41,7 @@ async def test_the_vendors_sdk_holds_a_streamed_tool_conversation(piece_bytes: i
             async with client.chat.completions.stream(
                 model="fake-model",
                 messages=history,
-                tools=[{"type": "function", "function": TOOL}],  # type: ignore[typeddict-item]
+                tools=[{"type": "function", "function": TOOL}],
                 stream_options={"include_usage": True},
             ) as stream:
                 completion = await stream.get_final_completion()

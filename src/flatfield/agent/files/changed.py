@@ -41,7 +41,7 @@ class CodeWitness(Protocol):
         """A command, or a program, is about to write unseen; the mark to settle."""
         ...
 
-    def settled(self, mark: str, paths: Collection[str]) -> None:
+    def settle(self, mark: str, paths: Collection[str]) -> None:
         """All that was written under a mark is known: these files."""
         ...
 
@@ -56,7 +56,7 @@ class Nobody:
         """No mark."""
         return ""
 
-    def settled(self, mark: str, paths: Collection[str]) -> None:
+    def settle(self, mark: str, paths: Collection[str]) -> None:
         """Forget it."""
 
 

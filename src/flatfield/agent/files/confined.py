@@ -179,7 +179,7 @@ class ConfinedFiles:
         return content.data
 
     def write_bytes(self, path: str | os.PathLike[str], data: bytes) -> None:
-        """Put a file there in one step, with the mode of the one it replaces; missing folders are made.
+        """Write a file in one step, with the mode of the one that it replaces; missing folders are made.
 
         Raises:
             IsADirectoryError: a folder is there.
@@ -256,7 +256,7 @@ class ConfinedFiles:
         there = [
             path for path, was_there in looks.changed() if self.note_unseen(path, was_there=was_there, since=since)
         ]
-        self.changed.witness.settled(mark, [path for path in there if is_code(Path(path), self._head(path))])
+        self.changed.witness.settle(mark, [path for path in there if is_code(Path(path), self._head(path))])
 
     def _head(self, path: str) -> bytes:
         try:

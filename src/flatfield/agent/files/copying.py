@@ -11,17 +11,17 @@ import stat
 import subprocess
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct, field
 
 from flatfield import plugins
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.openat import discard
-from flatfield.children.starting import with_mark
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.machine.sandbox.interpreter import LIMIT_BYTES, LIMIT_FILES
 from flatfield.tasks.access import is_broad
+from flatfield.tasks.git_objects import GIT_SECONDS, POINTER_BEGINS, POINTER_BYTES, run_git, said_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,78 +32,59 @@ if TYPE_CHECKING:
 # Lists what a folder holds: what git tracks or does not ignore, or everything.
 
 
-GIT_SECONDS = 120
-KEPT_VARIABLES = re.compile(
-    r"PATH|HOME|XDG_CONFIG_HOME|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|PARAMETERS|COUNT|(KEY|VALUE)_\d+)"
-)
-"""Where git is, and this user's own settings: what is ignored everywhere, which folders of others are safe; also those
-of `git -c`, which git hands to its hooks and aliases so, and puts before those of our own `-c`, which win. What says
-where a repository is, as git's hooks are told, is not kept: it is another one."""
-
-
 def in_git(folder: Path) -> bool:
     """Whether the folder, or one above it, is a git repository's."""
     return any((above / ".git").exists() for above in (folder, *folder.parents))
 
 
-_NOT_CHECKED_OUT = "S"
-
-HARMLESS = (
-    *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.bareRepository=explicit"),
-    *("-c", "protocol.allow=never", "-c", "core.pager=cat", "--no-pager", "--no-replace-objects"),
-)
-CLOSED = {
-    "LC_ALL": "C",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_ALLOW_PROTOCOL": "none",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ASKPASS": "true",
-}
-"""The repository's own configuration is read, and may be anybody's: no program that it names is to run. A repository
-with a promisor remote fetches what is missing by a program of its choice, even while it lists files: no protocol is
-allowed, whatever it says. A bare repository among the files of another is none."""
+_NEW, _NOT_CHECKED_OUT = "?", "S"
+"""How git marks what it does not track, and what it tracks that is left out of a checkout in part."""
 
 
-def git_files(folder: Path) -> tuple[str, ...] | None:
-    """What git tracks or does not ignore, sorted, submodules included; empty folders end in `/`.
+class GitFolder(NamedTuple):
+    """What git says of a folder: paths below it, sorted; those of folders with nothing in them end in `/`.
 
-    A submodule that was never fetched is such a folder; `git_missing` tells it apart. None without git or a repository.
+    `files`: what it tracks or does not ignore, submodules included. `missing`: submodules that were never fetched,
+    which are empty folders. `sparse`: tracked files that are not there, as the repository is checked out in part.
+    """
+
+    files: tuple[str, ...]
+    missing: tuple[str, ...]
+    sparse: tuple[str, ...]
+
+
+def git_folder(folder: Path) -> GitFolder | None:
+    """What git says of the folder; None without git or a repository.
 
     Raises:
         FlatfieldError: git refuses; the message is git's own, which names the fix.
     """
-    listed = _git(folder, "-co")
+    listed = _git(folder, "-t", "-co")
     if listed is None:
         return None
-    found: set[str] = set()
-    for path in listed:
+    files: set[str] = set()
+    missing: set[str] = set()
+    sparse: set[str] = set()
+    for line in listed:
+        tag, _, path = line.partition(" ")
         name = path.rstrip("/")
         inner = folder / name
         if inner.is_symlink() or not inner.is_dir():
-            found.add(name)
-        elif (inner / ".git").exists():  # a submodule, or a repository of its own
-            found.update(f"{name}/{below}" for below in git_files(inner) or ())
+            files.add(name)
+            if tag == _NOT_CHECKED_OUT and not os.path.lexists(inner):
+                sparse.add(name)
+            continue
+        if tag != _NEW and not any(inner.iterdir()):
+            missing.add(name)
+        if (inner / ".git").exists():  # a submodule, or a repository of its own
+            below = git_folder(inner)
+            files.update(f"{name}/{path}" for path in (below.files if below else ()))
         else:  # a submodule that was never fetched
-            found.add(f"{name}/")
+            files.add(f"{name}/")
     for path in _git(folder, "-o", "--directory") or ():
         if path.endswith("/") and not (folder / path / ".git").exists():
-            found.update(_empty_folders(folder, path.rstrip("/")))
-    return tuple(sorted(found))
-
-
-def git_missing(folder: Path) -> tuple[str, ...]:
-    """The submodules that were never fetched: folders with nothing in them."""
-    tracked = {path for path in _git(folder, "-c") or () if (folder / path).is_dir()}
-    return tuple(sorted(path for path in tracked if not any((folder / path).iterdir())))
-
-
-def git_sparse(folder: Path) -> tuple[str, ...]:
-    """The tracked files that are not there because the repository is checked out in part."""
-    tagged = (line.partition(" ") for line in _git(folder, "-t") or ())
-    return tuple(
-        sorted(path for tag, _, path in tagged if tag == _NOT_CHECKED_OUT and not os.path.lexists(folder / path))
-    )
+            files.update(_empty_folders(folder, path.rstrip("/")))
+    return GitFolder(*(tuple(sorted(each)) for each in (files, missing, sparse)))
 
 
 def _empty_folders(folder: Path, path: str) -> Iterator[str]:
@@ -140,24 +121,14 @@ def _unread(error: OSError) -> None:
 
 
 def _git(folder: Path, *options: str) -> tuple[str, ...] | None:
-    kept = {name: value for name, value in os.environ.items() if KEPT_VARIABLES.fullmatch(name)}
-    command = ("git", *HARMLESS, "ls-files", *options, "--exclude-standard", "-z")
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=with_mark({**kept, **CLOSED}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=GIT_SECONDS,
-            check=False,
-        )
+        done = run_git(folder, "ls-files", *options, "--exclude-standard", "-z")
     except FileNotFoundError:
         return None
     except subprocess.TimeoutExpired:
         raise FlatfieldError(f"git took more than {GIT_SECONDS} s to list {folder}; name a smaller folder") from None
     if done.returncode != 0:
-        said = " ".join(done.stderr.decode(errors="replace").split())
+        said = said_by(done)
         if "not a git repository" in said:  # something else is called .git
             return None
         raise FlatfieldError(f"git cannot list {folder} ({said}); do what git says, or give the LOP a `workspace:`")
@@ -252,9 +223,6 @@ NAMED_IN_NOTE = 8
 ALL_IGNORED = "./"
 """What git says where it ignores the very folder that it is asked about."""
 SHOWN_CHARACTERS = 200
-POINTER_BYTES = 1024
-POINTER_BEGINS = "version https://git-lfs.github.com/spec/v1\n"
-"""How each pointer begins that Git LFS puts in place of a file; all of them are shorter than POINTER_BYTES."""
 MOST_PATH_BYTES = os.pathconf("/", "PC_PATH_MAX") - 256
 """The system's own limit, less what the folder of a trial may take."""
 CHUNK_BYTES = 8 * 1024**2
@@ -323,15 +291,15 @@ def _sort(sorting: _Sorting, most_files: int) -> None:
         OSError: something cannot be read.
     """
     source = sorting.source
-    git = git_files(source) if sorting.plain and in_git(source) else None
+    git = git_folder(source) if sorting.plain and in_git(source) else None
     ignored = git_ignored(source) if git is not None else ()
     if ALL_IGNORED in ignored:  # git keeps nothing of it, so git has no say in it
         git = None
     if git is not None:
         sorting.left["ignored by git"] = list(ignored)
-        sorting.left["submodules that were never fetched (git submodule update --init)"] = list(git_missing(source))
-        sorting.left["not in this sparse checkout (git sparse-checkout disable)"] = list(git_sparse(source))
-    for path in git if git is not None else all_files(source, sorting.skips):
+        sorting.left["submodules that were never fetched (git submodule update --init)"] = list(git.missing)
+        sorting.left["not in this sparse checkout (git sparse-checkout disable)"] = list(git.sparse)
+    for path in git.files if git is not None else all_files(source, sorting.skips):
         sorting.add(path)
         if len(sorting.sizes) > most_files:
             break
@@ -468,7 +436,7 @@ class _Sorting:
         else:
             self.sizes[path] = info.st_size
             self.bytes += info.st_size
-            if info.st_size < POINTER_BYTES and _beginning(full).startswith(POINTER_BEGINS):
+            if info.st_size < POINTER_BYTES and _beginning(full).encode().startswith(POINTER_BEGINS):
                 self.pointers.append(path)
 
     def _by_name(self, path: str) -> bool:
@@ -519,7 +487,7 @@ class _Sorting:
         return (*left, *([f"{absent}: {_some(self.pointers)}"] if self.pointers else []))
 
     def too_large(self, limit_bytes: int, limit_files: int) -> FlatfieldError:
-        """The refusal: the deepest folder that holds more than half, else the largest at the top."""
+        """The error that refuses a workspace of more; it names the deepest folder with over half, else the largest."""
         by_size = self.bytes > limit_bytes
         totals: Counter[str] = Counter()
         for path, size in self.sizes.items():

@@ -34,6 +34,7 @@ KILLED = {
 TRAITS = ToolTraits(
     needs_sandbox=True,
     shields_folder=True,
+    command_argument="command",
     aliases=(
         "bash",
         "shell",

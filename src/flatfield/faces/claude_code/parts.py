@@ -113,7 +113,7 @@ def _whom(agent: AgentConfig) -> str:
     return f"agent={json.dumps(agent.name)}"
 
 
-# Every file of the plugin, or of a project, as text: what stands in it depends on the agents alone.
+# ---------------------------------------------------------------------------- all files together
 
 
 DEFAULT_PROGRAM = "flatfield"

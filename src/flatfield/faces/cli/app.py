@@ -16,10 +16,12 @@ from flatfield.faces.cli import (
     demo,
     doctor,
     evaluate,
+    evidence,
     init,
     judge,
     mcp,
     models,
+    new,
     pick,
     plan,
     prices,
@@ -30,6 +32,7 @@ from flatfield.faces.cli import (
     stored,
     tasks,
     trust,
+    vary,
 )
 from flatfield.faces.cli.common import NamingCommand, settings
 from flatfield.faces.cli.common import examples as shown
@@ -99,11 +102,13 @@ def top(
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.command)
 app.command("plan", epilog=plan.EPILOG)(plan.command)
 app.command("run", epilog=run.EPILOG)(run.command)
+app.command("vary", epilog=vary.EPILOG)(vary.command)
 app.command("regrade", epilog=regrade.EPILOG)(regrade.command)
 app.command("report", epilog=report.EPILOG, cls=NamingCommand)(report.command)
 app.command("pick", epilog=pick.EPILOG)(pick.command)
 app.command("compare", epilog=compare.EPILOG)(compare.command)
 app.command("runs", epilog=stored.RUNS_EPILOG)(stored.runs)
+app.command("import", epilog=evidence.IMPORT_EPILOG, cls=NamingCommand)(evidence.import_)
 app.command("show", epilog=stored.SHOW_EPILOG)(stored.show)
 app.command("demo", epilog=demo.EPILOG)(demo.command)
 app.command("trust", epilog=trust.EPILOG)(trust.command)
@@ -113,8 +118,10 @@ app.command("replay", epilog=stored.EPILOG)(stored.command)
 app.command("speak", epilog=speech.EPILOG)(speech.command)
 app.command("mcp", epilog=mcp.EPILOG)(mcp.command)
 app.add_typer(init.app, name="init")
+app.add_typer(new.app, name="new")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
 app.add_typer(judge.app, name="judge")
 app.add_typer(prices.app, name="prices")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(demo.app, name="examples")

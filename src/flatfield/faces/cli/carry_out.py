@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from flatfield.clock import Clock
+    from flatfield.faces.cli.speech import HeardVoice
     from flatfield.faces.live import LiveView
     from flatfield.faces.speech.speaker import Speaker
     from flatfield.records import AgentConfig, Event, Preferences, Run, RunResult, TrialPlan
@@ -48,6 +50,30 @@ class CarriedOut:
     until_sure: int | None = None
     preferences: Preferences | None = None
     speaker: Speaker | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """What is made of a run that was carried out: what is shown, and what is said aloud."""
+
+    show: Callable[[RunResult], None]
+    say: Callable[[RunResult], str]
+
+
+async def carried_out(run: Run, store: Store, how: CarriedOut, voice: HeardVoice, told: Told) -> None:
+    """Carry the run out, tell what came of it, and leave with its exit code when all is said."""
+    from flatfield.faces.cli.speech import heard
+    from flatfield.faces.judges import grading_notes
+    from flatfield.runs.results import load_result
+
+    notes(grading_notes(run, how.judges, os.environ))
+    async with heard(voice) as speaker:
+        summary, stopped = await carry_out(run, store, replace(how, speaker=speaker))
+        result = load_result(store, run.id, preferences=how.preferences)
+        told.show(result)
+        if speaker is not None and not stopped:
+            speaker.say(told.say(result))
+    leave(result, summary, stopped=stopped)
 
 
 async def carry_out(run: Run, store: Store, how: CarriedOut) -> tuple[Summary, bool]:

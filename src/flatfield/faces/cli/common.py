@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.faces.blocks import Table
-    from flatfield.records import Preferences, Weights
+    from flatfield.records import KindOfWork, Preferences, Weights
     from flatfield.runs.store.store import Store
     from flatfield.runs.world import Outside
     from flatfield.scoring.prices.pricing import Prices
@@ -128,7 +128,7 @@ def _read(path: Path) -> tuple[Iterable[tuple[str, str]], list[int]]:
     return values, odd
 
 
-# What the commands share: the project in force, options, and how values are printed.
+# ---------------------------------------------------------------------------- the project in force, and options
 
 
 _NAMES = re.compile(r"\{(\w+) names\}")
@@ -150,6 +150,14 @@ WeightsOption = Annotated[str | None, typer.Option(metavar="WEIGHTS", help=f"How
 For = Annotated[
     str | None,
     typer.Option("--for", metavar="PROFILE", help="What matters, as [profiles.PROFILE] of flatfield.toml says."),
+]
+ForWork = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--for",
+        metavar="PROFILE|KIND",
+        help="What matters, as [profiles.PROFILE] of flatfield.toml says, or a kind of work; both: give it twice.",
+    ),
 ]
 SolvedUsd = Annotated[
     float | None,
@@ -337,6 +345,32 @@ def preferences(project: Project, profile: str | None = None, **given: Any) -> P
     if found.hour_usd is not None and not found.solved_usd:
         raise FlatfieldError("--hour-usd needs --solved-usd above 0: what a solved task is worth, in dollars")
     return found
+
+
+def purposes(project: Project, names: Sequence[str] | None) -> tuple[str | None, KindOfWork | None]:
+    """The profile and the kind of work that `--for` names; a profile cannot be called as a kind of work is.
+
+    Raises:
+        NotFound: a name is neither.
+        FlatfieldError: there are two of one sort.
+    """
+    from flatfield.evidence.listed import KINDS
+
+    profile: str | None = None
+    kind: KindOfWork | None = None
+    for name in names or ():
+        found = next((each for each in KINDS if each == name), None)
+        if (kind if found else profile) is not None:
+            sort = "kinds of work" if found else "profiles"
+            raise FlatfieldError(f"--for names two {sort}, {kind if found else profile} and {name}: keep one")
+        if found is None and name not in project.profiles:
+            there = ", ".join(project.profiles) or "none"
+            raise NotFound(
+                f"there is no profile {name!r} in flatfield.toml; there are: {there};"
+                f" nor is it a kind of work: {', '.join(KINDS)}"
+            )
+        kind, profile = (found, profile) if found else (kind, name)
+    return profile, kind
 
 
 def _weight(text: str) -> float | None:

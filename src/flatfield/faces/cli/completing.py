@@ -93,6 +93,21 @@ def tasks(incomplete: str) -> list[str]:
     return _beginning(incomplete, found)
 
 
+def factors(context: typer.Context, incomplete: str) -> list[str]:
+    """Settings that can be varied; behind one of them its values, where they can be listed."""
+    from flatfield.runs.varying import factor_names, factor_values
+
+    name, equals, values = incomplete.partition("=")
+    if not equals:
+        return _beginning(incomplete, (f"{known}=" for known in factor_names()))
+    before, comma, last = values.rpartition(",")
+    if name == "base_url" or name not in factor_names():
+        return []
+    project = _project(context)
+    found = factor_values(name, project.roster if project is not None else ())
+    return [f"{name}={before}{comma}{value}" for value in _beginning(last, found)]
+
+
 def install(context: typer.Context, parameter: typer.CallbackParam, shell: str | None) -> None:
     """Have the shell ask flatfield, from its next start on, and leave.
 

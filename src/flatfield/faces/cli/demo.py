@@ -23,7 +23,7 @@ from flatfield.faces.cli.common import (
 )
 from flatfield.faces.cli.common import examples as shown
 from flatfield.faces.cli.trust import access_of
-from flatfield.faces.storing import store_of
+from flatfield.faces.storing import save_imported, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,14 +90,7 @@ def load_into(store: Store, name: str) -> Run:
         raise NotFound(f"there is no example {name!r}; there are: {', '.join(known)}")
     imported = plugins.load("importer", name).load()
 
-    async def save() -> None:
-        async with store:
-            if imported.run.id not in {summary.id for summary in store.runs()}:
-                await store.save_run(imported.run)
-            for record in imported.trials:
-                await store.save_trial(record)
-
-    asyncio.run(save())
+    asyncio.run(save_imported(store, imported))
     run: Run = imported.run
     return run
 
@@ -156,12 +149,11 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
 
 def _demo_run(project: Project) -> Run:
     from flatfield.clock import SystemClock
-    from flatfield.runs.order import Chosen, new_run, read_request
+    from flatfield.runs.order import Chosen, Request, ordered
     from flatfield.tasks.access import nobody
 
-    request = read_request([SUITE], Path.cwd(), Chosen(), nobody())
-    command = f"flatfield eval {SUITE}"
-    return new_run(request.evaluation, request.tasks, project.roster, SystemClock().utc(), command=command)
+    request = Request(files=(SUITE,), folder=Path.cwd(), chosen=Chosen(), command=f"flatfield eval {SUITE}")
+    return ordered(request, project.roster, nobody(), SystemClock().utc()).run
 
 
 def _show_published(screen: Console, store: Store) -> None:

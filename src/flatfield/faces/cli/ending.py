@@ -154,7 +154,7 @@ class _Forgiving:
         return getattr(self._stream, name)
 
 
-# How a command ends: its exit code, and the one sentence that is said when something went wrong.
+# ---------------------------------------------------------------------------- one sentence, and the exit code
 
 
 DEBUG = "FLATFIELD_DEBUG"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,16 +14,15 @@ from flatfield.errors import FlatfieldError, InvalidFiles
 from flatfield.faces.cli import common
 from flatfield.faces.cli.completing import agents as agents_known
 from flatfield.faces.cli.completing import runs
-from flatfield.faces.cli.run_options import Agents, Files, Judge, Seed, asked_run
-from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo, heard
+from flatfield.faces.cli.run_options import Agents, Files, Jobs, Judge, Repeats, Seed, asked_run
+from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo
 from flatfield.faces.cli.trust import Trust, access_of
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.faces.cli.carry_out import CarriedOut
-    from flatfield.records import AgentConfig, Evaluation, Run, RunResult
+    from flatfield.records import Run, RunResult
     from flatfield.runs.order import Chosen
     from flatfield.runs.store.store import Store
     from flatfield.tasks.access import Access
@@ -96,8 +96,8 @@ def command(
     context: typer.Context,
     files: Files = None,
     agents: Agents = None,
-    repeats: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials per agent and task.")] = None,
-    jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at once (8 if not given).")] = None,
+    repeats: Repeats = None,
+    jobs: Jobs = None,
     seed: Seed = None,
     judge: Judge = None,
     judge_weight: JudgeWeight = None,
@@ -120,8 +120,8 @@ def command(
     as_json: common.AsJson = False,
 ) -> None:
     """Run agents on tasks and grade what each one did."""
-    from flatfield.faces.cli.carry_out import CarriedOut
-    from flatfield.runs.order import Chosen, ungradable
+    from flatfield.faces.cli.carry_out import CarriedOut, Told, carried_out
+    from flatfield.runs.order import Chosen, judges_of, ungradable
 
     project = common.settings(context).project()
     wanted = common.preferences(project, for_, weights=common.parse_weights(weights))
@@ -137,7 +137,7 @@ def command(
         budget_seconds=budget_seconds,
         weights=wanted.weights,
     )
-    most = _most_repeats(max_repeats, until_sure=until_sure, extending=extend is not None)
+    most = most_repeats(max_repeats, until_sure=until_sure, extending=extend is not None)
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
     store = store_of(project)
@@ -149,7 +149,7 @@ def command(
     elif resume is not None:
         run, only = _resumed(store, resume, files or [], chosen, project, access)
     else:
-        run = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
+        run = asked_run(files or [], project, access, chosen, common.settings(context).arguments).run
     if resume is None and not ungraded and (mistakes := ungradable(run)):
         raise InvalidFiles(mistakes)
     if strict_fair:
@@ -163,26 +163,17 @@ def command(
         until_sure=most,
         preferences=wanted,
     )
-    named_by = "" if chosen.judge is not None else str(project.folder) if resume or extend else run.evaluation.path
-    judges = _judges(run.evaluation, project, named_by)
-    _warn_of_judge(run, judges)
-    asyncio.run(_carried_out(run, store, replace(how, judges=judges), HeardVoice(speak, speak_to), as_json=as_json))
+    goes_on = resume is not None or extend is not None
+    stored = project.folder if goes_on and chosen.judge is None else None
+    how = replace(how, judges=judges_of(run, project.roster, stored=stored))
+    told = Told(show=partial(_show, project=project, as_json=as_json), say=_spoken)
+    asyncio.run(carried_out(run, store, how, HeardVoice(speak, speak_to), told))
 
 
-async def _carried_out(run: Run, store: Store, how: CarriedOut, voice: HeardVoice, *, as_json: bool) -> None:
-    """Carry the run out, show what came of it, and leave with its exit code when all is said."""
-    from flatfield.faces.cli.carry_out import carry_out, leave
-    from flatfield.runs.results import load_result
+def _spoken(result: RunResult) -> str:
+    from flatfield.faces.speech.sentences import graded
 
-    async with heard(voice) as speaker:
-        summary, stopped = await carry_out(run, store, replace(how, speaker=speaker))
-        result = load_result(store, run.id, preferences=how.preferences)
-        _show(result, how.project, as_json=as_json)
-        if speaker is not None and not stopped:
-            from flatfield.faces.speech.sentences import graded
-
-            speaker.say(graded(result))
-    leave(result, summary, stopped=stopped)
+    return graded(result)
 
 
 def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
@@ -225,21 +216,12 @@ def _resumed(
     run = of_its_store(run, project.folder, project.roster)
     access.allow(foreign(run, project.folder))
     only = tuple(agent.name for agent in select_agents(chosen.agents, run.agents)) if chosen.agents else ()
-    run = _given_anew(run, structs.replace(chosen, agents=None, repeats=None))
+    run = structs.replace(chosen, agents=None, repeats=None).anew(run)
     if chosen.repeats is not None:
         run = with_repeats(run, chosen.repeats, only)
     left = remaining(run, store.rows(run.id), only)
     common.note(f"run {run.id}: {many(left.done, 'trial')} done, {many(len(left.plans), 'trial')} to do")
     return run, only
-
-
-def _given_anew(run: Run, chosen: Chosen) -> Run:
-    """The run with what a later sitting is told: in place of what it was told before; whom budgets ignore adds up."""
-    from msgspec import structs
-
-    evaluation = chosen.instead(run.evaluation)
-    ignores = tuple(dict.fromkeys((*run.evaluation.budget_ignores, *evaluation.budget_ignores)))
-    return structs.replace(run, evaluation=structs.replace(evaluation, budget_ignores=ignores))
 
 
 def _extended(
@@ -265,7 +247,7 @@ def _extended(
     stored = of_its_store(before.run, project.folder, project.roster)
     access.allow(foreign(stored, project.folder))
     run = extended(unchanged(stored, access), added, before.grading.anchors)
-    run = _given_anew(run, structs.replace(chosen, agents=None))
+    run = structs.replace(chosen, agents=None).anew(run)
     only = tuple(agent.name for agent in added)
     left = remaining(run, store.rows(run.id), only)
     common.note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")
@@ -273,7 +255,7 @@ def _extended(
     return run, only
 
 
-def _most_repeats(asked: int | None, *, until_sure: bool, extending: bool) -> int | None:
+def most_repeats(asked: int | None, *, until_sure: bool, extending: bool) -> int | None:
     """How many repeats there may be at most when some are added; None: none are."""
     from flatfield.runs.until_sure import MAX_REPEATS
 
@@ -298,18 +280,3 @@ def _refuse_unfair(run: Run) -> None:
     found = avoidable_differences([as_configured(agent, run) for agent in run.agents if agent.name not in controls])
     if found:
         raise FlatfieldError("\n  ".join(("--strict-fair: agents differ where they need not:", *found)))
-
-
-def _judges(evaluation: Evaluation, project: Project, named_by: str) -> tuple[AgentConfig, ...]:
-    from flatfield.tasks.access import folder_of
-    from flatfield.tasks.agents import select_agents
-
-    if not evaluation.judge:
-        return ()
-    return select_agents(evaluation.judge, project.roster, folder_of(named_by))
-
-
-def _warn_of_judge(run: Run, judges: tuple[AgentConfig, ...]) -> None:
-    from flatfield.faces.judges import grading_notes
-
-    common.notes(grading_notes(run, judges, os.environ))

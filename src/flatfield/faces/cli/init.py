@@ -117,9 +117,9 @@ def _chosen(names: Sequence[str] | None, project: Project) -> tuple[AgentConfig,
 
     from flatfield.faces.claude_code.parts import LINEUP
     from flatfield.tasks.agents import is_control, select_agents
-    from flatfield.tasks.roster import SHIPPED, notice
+    from flatfield.tasks.roster import notice
 
-    own = [_wrapped(one, project) for one in project.roster if one.source != SHIPPED and not is_control(one)]
+    own = [_wrapped(one, project) for one in project.roster if not one.is_shipped and not is_control(one)]
     again = tuple(dict.fromkeys((*(name for name in LINEUP if name in own), *own)))
     chosen = select_agents(names or again or LINEUP, project.roster)
     today = date.today()  # noqa: DTZ011 - a vendor's date, seen from the user's calendar

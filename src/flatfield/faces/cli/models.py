@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from flatfield.faces.blocks import Table
     from flatfield.machine.models import ModelCheck, ModelEntry
+    from flatfield.records import Evidence
     from flatfield.tasks.project import Project
 
 
@@ -31,7 +32,10 @@ ON_DEVICE = "on device"
 
 
 class Hosted(Struct, frozen=True, kw_only=True):
-    """A known model; None: not known. Prices are in USD per million tokens."""
+    """A known model; None: not known. Prices are in USD per million tokens.
+
+    `published` is what stands first of what others published of it.
+    """
 
     name: str
     provider: str
@@ -42,10 +46,12 @@ class Hosted(Struct, frozen=True, kw_only=True):
     released: date | None
     retires: date | None
     retired: bool
+    published: Evidence | None = None
 
 
 def hosted_models(project: Project) -> tuple[Hosted, ...]:
     """All known models, at the project's own prices or at their vendors'."""
+    from flatfield.evidence.listed import evidence, of_model
     from flatfield.faces.cli.common import prices_of
     from flatfield.machine.models import cache_folder
     from flatfield.scoring.prices.price_list import vendor_rates
@@ -53,6 +59,7 @@ def hosted_models(project: Project) -> tuple[Hosted, ...]:
     from flatfield.tasks.roster import as_agent, known_models
 
     now = datetime.now(UTC)
+    rows = evidence(project.data)
     own, data = prices_of(project), load(DataFile(cache_folder(os.environ)))
     found = []
     for known in known_models():
@@ -68,6 +75,7 @@ def hosted_models(project: Project) -> tuple[Hosted, ...]:
                 released=known.released,
                 retires=known.retires,
                 retired=known.is_retired(now.date()),
+                published=next(iter(of_model(rows, known.model)), None),
             )
         )
     return tuple(found)
@@ -77,14 +85,14 @@ def table(models: Sequence[Hosted]) -> Table:
     """One row a model."""
     from flatfield.faces.blocks import Table
 
-    columns = ("name", "provider", "context", "in/out $/M", "released", "retires")
+    columns = ("name", "provider", "context", "in/out $/M", "released", "retires", "published")
     right = frozenset({"context", "in/out $/M"})
     return Table(
         columns=columns,
         rows=tuple(map(_hosted_row, models)),
         right=right,
         names=frozenset({"name"}),
-        drop=("released", "provider"),
+        drop=("released", "provider", "context"),
     )
 
 
@@ -102,6 +110,7 @@ def _hosted_row(model: Hosted) -> tuple[str, ...]:
         ON_DEVICE if here else UNKNOWN if model.input_mtok is None else prices,
         f"{model.released:%Y-%m}" if model.released else UNKNOWN,
         f"retired {retires}" if model.retired else retires,
+        UNKNOWN if model.published is None else f"{model.published.share:.0%} {model.published.kind}",
     )
 
 
@@ -110,7 +119,7 @@ def _short(tokens: int) -> str:
     return f"{tokens / 1_000_000:.3g}M" if tokens >= 1_000_000 else f"{tokens / 1000:.3g}k"
 
 
-# `flatfield models`: models that are known, and on-device ones, fetched and checked.
+# ---------------------------------------------------------------------------- the commands
 
 
 app = typer.Typer(
@@ -127,6 +136,7 @@ def list_(context: typer.Context, full: Full = False, as_json: AsJson = False) -
 
     Prices are in USD per million tokens, yours of flatfield.toml where there are any. Memory is what a model is
     estimated to take at work: its file, 8,192 tokens of context, and llama.cpp's buffers; fits, whether it is here.
+    Published is what stands first of what others published: flatfield evidence show MODEL has all of it.
     """
     from flatfield.machine.models import cache_folder, list_models
     from flatfield.vendors.local import TRAITS as LOCAL
@@ -145,7 +155,7 @@ def list_(context: typer.Context, full: Full = False, as_json: AsJson = False) -
 def _show_local(entries: Sequence[ModelEntry], *, full: bool) -> None:
     from flatfield.faces.blocks import Table
     from flatfield.faces.drawing import open_console, wrapped
-    from flatfield.machine.memory import machine_memory
+    from flatfield.machine.hardware import machine_memory
 
     columns = ("name", "licence", "size", "memory", "fits", "here")
     rows = tuple(map(_row, entries))

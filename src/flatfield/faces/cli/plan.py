@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flatfield.faces.cli import common
-from flatfield.faces.cli.run_options import Agents, Files, Judge, Seed, asked_run
+from flatfield.faces.cli.run_options import Agents, Files, Jobs, Judge, Repeats, Seed, asked_run
 from flatfield.faces.cli.trust import Trust, access_of
 from flatfield.faces.storing import store_of
 
@@ -24,8 +24,8 @@ def command(
     context: typer.Context,
     files: Files = None,
     agents: Agents = None,
-    repeats: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials per agent and task.")] = None,
-    jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at once (8 if not given).")] = None,
+    repeats: Repeats = None,
+    jobs: Jobs = None,
     seed: Seed = None,
     judge: Judge = None,
     budget_usd: Annotated[
@@ -48,7 +48,6 @@ def command(
     """
     from flatfield.runs.forecasting import DIFFERENCE, foresee
     from flatfield.runs.order import Chosen, ungradable
-    from flatfield.tasks.agents import select_agents
 
     chosen = Chosen(
         agents=common.comma_list(agents, "--agents"),
@@ -62,9 +61,8 @@ def command(
     project = common.settings(context).project()
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
-    run = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
+    run, judges = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
     common.notes([str(mistake) for mistake in ungradable(run)])
-    judges = select_agents(run.evaluation.judge, project.roster)
     outside = common.outside_of(project, environ, access)
     found = asyncio.run(foresee(run, judges, store_of(project), outside, Path.cwd(), separate or DIFFERENCE))
     if as_json:

@@ -14,7 +14,8 @@ from flatfield.faces.storing import store_of
 
 EPILOG = common.examples(
     "flatfield report                                  the newest run",
-    "flatfield report --format markdown > report.md",
+    "flatfield report --format markdown                at most 60 lines, for a comment",
+    "flatfield report --format markdown --full > report.md",
     "flatfield report --format html > report.html      a page to send to a colleague",
     "flatfield report 20260102 --weights performance=1",
     "flatfield report --anchors 20251231-120000-ab12   on the scales of another run",
@@ -41,7 +42,10 @@ def command(
     full: common.Full = False,
     as_json: common.AsJson = False,
 ) -> None:
-    """Print a run's report. Grades are computed anew from its records."""
+    """Print a run's report. Grades are computed anew from its records.
+
+    Markdown has at most 60 lines, good as a comment; with --full all of it.
+    """
     from inspect import signature
 
     from flatfield import plugins
@@ -64,8 +68,9 @@ def command(
         is_able = "full" in signature(renderer.show).parameters  # not all that third parties draw has columns
         renderer.show(result, open_console(), **({"full": full} if is_able else {}))
         return
-    takes = signature(renderer.render).parameters
-    drawn = renderer.render(result, **({"records": store.each_trial(result.run.id)} if "records" in takes else {}))
+    render = renderer.render if full else getattr(renderer, "brief", renderer.render)
+    takes = signature(render).parameters
+    drawn = render(result, **({"records": store.each_trial(result.run.id)} if "records" in takes else {}))
     if plugins.report_traits(name).is_file:
         data = drawn if isinstance(drawn, bytes) else drawn.encode()
         _put(data, project.data / "reports" / f"{result.run.id}.{name}")

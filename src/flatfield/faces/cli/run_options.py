@@ -16,8 +16,8 @@ from flatfield.faces.cli.completing import agents, tasks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.records import AgentConfig, Run
-    from flatfield.runs.order import Chosen
+    from flatfield.records import AgentConfig
+    from flatfield.runs.order import Asked, Chosen, Ordered
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
@@ -40,6 +40,8 @@ Agents = Annotated[
     ),
 ]
 LISTS = frozenset({"--agents", "--judge"})
+Repeats = Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials per agent and task.")]
+Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at once (8 if not given).")]
 Seed = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Makes generated tasks and shuffles trials (else 0).")
 ]
@@ -49,25 +51,30 @@ Judge = Annotated[
 ]
 
 
-def asked_run(files: Sequence[str], project: Project, access: Access, chosen: Chosen, arguments: Sequence[str]) -> Run:
-    """The new run that files and options ask for.
+def asked_run(
+    files: Sequence[str], project: Project, access: Access, chosen: Chosen, arguments: Sequence[str]
+) -> Ordered:
+    """The new run that files and options ask for, and its judges.
 
     Raises:
         FlatfieldError: no files, no tasks in them, mistakes in them, or agents that are not configured.
         NotTrusted: a task is made by a function that may not be run.
     """
     from flatfield.clock import SystemClock
-    from flatfield.runs.order import new_run, read_request
+    from flatfield.runs.order import Request, ordered
 
     if not files:
         raise FlatfieldError("name what to evaluate: LOP files, folders, or suite:basic")
     _refuse_spaces(files, arguments, project.roster)
-    request = read_request(files, Path.cwd(), chosen, access)
-    notes((*project.notes, *request.notes))
-    if not request.tasks:
-        raise FlatfieldError(f"there is no LOP in {', '.join(files)}: a HOP needs at least one task to evaluate")
+
+    def look(asked: Asked) -> None:
+        notes((*project.notes, *asked.notes))
+        if not asked.tasks:
+            raise FlatfieldError(f"there is no LOP in {', '.join(files)}: a HOP needs at least one task to evaluate")
+
     command_line = shlex.join(["flatfield", *arguments])
-    return new_run(request.evaluation, request.tasks, project.roster, SystemClock().utc(), command=command_line)
+    request = Request(files=tuple(files), folder=Path.cwd(), chosen=chosen, command=command_line, look=look)
+    return ordered(request, project.roster, access, SystemClock().utc())
 
 
 def _refuse_spaces(files: Sequence[str], arguments: Sequence[str], roster: Sequence[AgentConfig]) -> None:

@@ -117,7 +117,7 @@ def show(wants: Sequence[Want]) -> None:
             note(f"  │ {line}")
 
 
-# `flatfield trust`: say that what lies in a folder may run code and be sent keys; list it, or take it back.
+# ---------------------------------------------------------------------------- the command
 
 
 PASSED_OVER = frozenset({".git", "node_modules", ".venv", ".flatfield", "__pycache__"})

@@ -18,7 +18,6 @@ from flatfield.tasks.access import is_broad, nobody
 from flatfield.tasks.agents import near_provider, select_agents
 from flatfield.tasks.near_names import meant, near
 from flatfield.tasks.project import find_project
-from flatfield.tasks.roster import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -184,7 +183,7 @@ class ServerDesk:
             raise FlatfieldError("provider alone names no agent: give model too, or agent")
         if self.agent is not None:
             return self._by_name(self.agent, project)
-        own = next((one for one in project.roster if one.source != SHIPPED), None)
+        own = next((one for one in project.roster if not one.is_shipped), None)
         if own is None:
             raise FlatfieldError(
                 "say who works: agent, or model with its provider; list_agents shows which there are (the server's "

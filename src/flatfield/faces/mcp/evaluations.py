@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -28,7 +29,7 @@ from flatfield.faces.mcp.schemas import ExpectedAnswer, Plan, Progress, Status, 
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import dollars, few, many, plain
 from flatfield.http.connecting import is_loopback
-from flatfield.runs.order import Chosen, how_often, new_run, read_request, ungradable
+from flatfield.runs.order import Chosen, Ordered, Request, how_often, judges_of, ordered, ungradable
 from flatfield.runs.permission import wants_of
 from flatfield.runs.scratch import holder
 from flatfield.tasks.access import folder_of, is_broad
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from flatfield.faces.mcp.schemas import RunState
     from flatfield.records import AgentConfig, Run
     from flatfield.runs.forecasting import Forecast, Line
+    from flatfield.runs.order import Asked
     from flatfield.tasks.project import Project
 
 
@@ -64,18 +66,15 @@ class Agreement(BaseModel):
     start: bool = Field(default=True, description="Start it")
 
 
-async def forecast_of(run: Run, desk: ServerDesk, project: Project) -> Forecast:
+async def forecast_of(asked: Ordered, desk: ServerDesk, project: Project) -> Forecast:
     """The forecast of a run that is not stored; nobody is asked for anything.
 
     Raises:
         FlatfieldError: a workspace is not there, or too large.
     """
-    from flatfield.faces.storing import store_of
     from flatfield.runs.forecasting import foresee
-    from flatfield.tasks.agents import select_agents
 
-    judges = select_agents(run.evaluation.judge, project.roster)
-    return await foresee(run, judges, store_of(project), desk.outside(project), desk.cwd)
+    return await foresee(asked.run, asked.judges, store_of(project), desk.outside(project), desk.cwd)
 
 
 def planned(run: Run, found: Forecast) -> Plan:
@@ -186,7 +185,7 @@ def _can_ask(context: Context[Any, Any]) -> bool:
     return offered is not None and (offered.form is not None or offered.url is None)
 
 
-# Starts evaluations in processes of their own, so that they go on when the client leaves; watches and ends them.
+# ---------------------------------------------------------------------------- start, watch and end
 
 
 START_SECONDS = 20.0
@@ -265,7 +264,7 @@ async def _carried_out(run: Run, desk: ServerDesk, project: Project, options: Se
     return status(run.id, desk)
 
 
-async def check_ready(run: Run, desk: ServerDesk, project: Project) -> None:
+async def check_ready(asked: Ordered, desk: ServerDesk, project: Project) -> None:
     """Refuse a run that could not begin, as far as that is seen without asking a model.
 
     Raises:
@@ -273,8 +272,7 @@ async def check_ready(run: Run, desk: ServerDesk, project: Project) -> None:
     """
     from flatfield.faces.mcp.listing import glances
 
-    judges = select_agents(run.evaluation.judge, project.roster)
-    found = await glances((*run.agents, *judges), desk, project)
+    found = await glances((*asked.run.agents, *asked.judges), desk, project)
     if reasons := [f"{name}: {why}" for name, why in found.items() if why]:
         raise NotReady(
             f"nothing was started: {'; '.join(reasons)}; leave them out of agents (list_agents shows who is ready)"
@@ -398,8 +396,8 @@ def _begun(run: Run, project: Project) -> bool:
     return store.load_run(run.id).begun
 
 
-def plan(wanted: Wanted, desk: ServerDesk, project: Project, client_roots: Sequence[Path]) -> Run:
-    """The run that is asked for; nothing is stored, and nothing is started.
+def plan(wanted: Wanted, desk: ServerDesk, project: Project, client_roots: Sequence[Path]) -> Ordered:
+    """The run that is asked for, and its judges; nothing is stored, and nothing is started.
 
     Raises:
         FlatfieldError: files have mistakes or lie outside what is allowed, or agents are not configured.
@@ -413,25 +411,36 @@ def plan(wanted: Wanted, desk: ServerDesk, project: Project, client_roots: Seque
     if not desk.allow_urls and any("://" in name for name in (*(wanted.agents or ()), *(wanted.judge or ()))):
         raise FlatfieldError(ADDRESS_REFUSED)
     access = desk.access_of(project)
-    request = read_request(files, desk.cwd, wanted.chosen, access)
-    evaluation, tasks = request.evaluation, request.tasks
+    request = Request(
+        files=files,
+        folder=desk.cwd,
+        chosen=wanted.chosen,
+        command=_command(structs.replace(wanted, lops=lops)),
+        writer=folder_of(str(desk.cwd)),  # who is named by a client's model is nobody that the user typed
+        look=partial(_check_asked, project=project),
+    )
+    run, judges = ordered(request, project.roster, access, desk.clock.utc())
+    if mistakes := ungradable(run, "name a judge with the argument judge", ""):
+        raise InvalidFiles(mistakes)
+    _check_ignored(run.evaluation.budget_ignores, (*run.agents, *judges))
+    run = structs.replace(run, source=str(desk.cwd.resolve()))
+    access.allow(wants_of(run.tasks, (*run.agents, *judges), desk.environ_of(project), access))
+    return Ordered(run, judges)
+
+
+def _check_asked(asked: Asked, project: Project) -> None:
+    """Refuse what holds no task, names nobody, or names somebody that there is not.
+
+    Raises:
+        FlatfieldError: that is so.
+    """
+    evaluation, tasks = asked.evaluation, asked.tasks
     if not tasks:
         raise FlatfieldError("there is no LOP in what lops names: an evaluation needs one (list_tasks shows them)")
     named = evaluation.agents or tuple(name for task in tasks for name in task.agents)
     _check_known((*named, *evaluation.judge), project)
     if not evaluation.agents and (silent := [task.id for task in tasks if not task.agents]):
         raise NotFound(f"nobody is named for {', '.join(silent)}: give agents (list_agents shows who is ready)")
-    here = folder_of(str(desk.cwd))
-    judges = select_agents(evaluation.judge, project.roster, here)
-    # Who is named by a client's model is nobody that the user typed.
-    command = _command(structs.replace(wanted, lops=lops))
-    run = new_run(evaluation, tasks, project.roster, desk.clock.utc(), command=command, writer=here)
-    if mistakes := ungradable(run, "name a judge with the argument judge", ""):
-        raise InvalidFiles(mistakes)
-    _check_ignored(evaluation.budget_ignores, (*run.agents, *judges))
-    run = structs.replace(run, source=str(desk.cwd.resolve()))
-    access.allow(wants_of(run.tasks, (*run.agents, *judges), desk.environ_of(project), access))
-    return run
 
 
 def _check_known(names: Sequence[str], project: Project) -> None:
@@ -547,7 +556,7 @@ def _of_judges(run: Run, desk: ServerDesk, project: Project) -> tuple[str, ...]:
     if run.imported or (not run.evaluation.judge and store_of(project).verdicts(run.id)):
         return ()  # it was graded elsewhere, or later
     try:
-        judges = select_agents(run.evaluation.judge, project.roster)
+        judges = judges_of(run, project.roster, stored=project.folder)
     except FlatfieldError:
         return ()  # an old run's judge may not be configured any more
     return grading_notes(run, judges, desk.environ_of(project))

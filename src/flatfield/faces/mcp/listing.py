@@ -20,7 +20,7 @@ from flatfield.tasks.agents import is_control
 from flatfield.tasks.hop import is_evaluation
 from flatfield.tasks.loading import SUITE_PREFIX, load, suites
 from flatfield.tasks.lop import looks_like_task
-from flatfield.tasks.roster import SHIPPED, retirement
+from flatfield.tasks.roster import retirement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -156,16 +156,16 @@ def _ranked(
     One's own in the order in which they are configured: the first of them works where nobody is named.
     """
     of_provider: Counter[str] = Counter()
-    turns = {agent.name: turn for turn, agent in enumerate(agents) if agent.source != SHIPPED}
+    turns = {agent.name: turn for turn, agent in enumerate(agents) if not agent.is_shipped}
     for agent in reversed(agents):  # what flatfield brings along has older models first
-        if agent.source == SHIPPED:
+        if agent.is_shipped:
             turns[agent.name] = of_provider[agent.provider]
             of_provider[agent.provider] += 1
 
     def place(agent: AgentConfig) -> tuple[bool, bool, bool, float, int]:
         known = trials.get(agent.name)
         untried = 1.0 - known.performance if known else 2.0
-        return bool(reasons[agent.name]), is_control(agent), agent.source == SHIPPED, untried, turns[agent.name]
+        return bool(reasons[agent.name]), is_control(agent), agent.is_shipped, untried, turns[agent.name]
 
     return sorted(agents, key=place)
 
@@ -178,7 +178,7 @@ def _row(agent: AgentConfig, why_not: str, price: str, known: Experience | None)
         model="" if agent.model == agent.name else agent.model,
         price=price,
         good_at=_good_at(known) if known else "",
-        source="" if agent.source == SHIPPED else agent.source,
+        source="" if agent.is_shipped else agent.source,
         description=one_line(agent.description, _WORDS),
         why_not=why_not,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from mcp_types import CallToolResult, ResourceLink, TextContent
@@ -10,12 +11,18 @@ from msgspec.structs import replace
 
 from flatfield import plugins
 from flatfield.errors import FlatfieldError, NotFound
+from flatfield.evidence.choosing import choose as published_choice
+from flatfield.evidence.choosing import did
+from flatfield.evidence.listed import KINDS, evidence
+from flatfield.faces.advice import published_of
 from flatfield.faces.mcp.schemas import Card, Choice, Compared, Comparisons, Decided, ReportAnswer, brief
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import beginning, printable
 from flatfield.records import Preferences, Weights
 from flatfield.runs.pooling import load_pooled
-from flatfield.runs.results import load_result
+from flatfield.runs.readiness import within_reach
+from flatfield.runs.results import has_evaluation, load_result
+from flatfield.runs.world import open_world
 from flatfield.scoring.answer import graded
 from flatfield.scoring.decision import decide
 
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
     from flatfield.runs.store.store import Store
     from flatfield.scoring.certainty.values import Standing
     from flatfield.scoring.decision import Decision
+    from flatfield.tasks.project import Project
 
 LONGEST_CHARACTERS = 20_000
 """What of a report is returned by the tool: clients cut long results themselves, at 25,000 tokens or less."""
@@ -131,12 +139,12 @@ def _decided(decision: Decision) -> dict[str, Any]:
 
 
 def _contender(one: Standing) -> dict[str, Any]:
-    usd = one.next.usd
+    usd, took = one.next.usd, one.next.seconds
     return {
         "agent": one.agent,
         "best": round(one.best, 3),
         "performance": round(one.next.performance.mean, 3),
-        "seconds": float(f"{one.next.seconds.mean:.3g}"),
+        "seconds": None if took is None else float(f"{took.mean:.3g}"),
         "usd": None if usd is None else float(f"{usd.mean:.3g}"),
         "front": round(one.front, 3),
         "within": round(one.within, 3),
@@ -179,18 +187,65 @@ def _grade(grade: Grade) -> str | None:
     return " ".join((first, f"{grade.score:.2f}", *rest))
 
 
-def choose(run: str, wanted: Preferences, desk: ServerDesk, task: str = "") -> Choice:
+async def choose(run: str, wanted: Preferences, desk: ServerDesk, task: str = "") -> Choice:
     """The recommendation for a run, or for those of its tasks that have this id or tag. "": of all runs together.
+
+    `task` may be a kind of work, too. While no evaluation is stored, the answer is from what others published.
 
     Raises:
         NotFound: there is no such run or task.
     """
+    project = desk.project()
+    if not run and not await asyncio.to_thread(has_evaluation, store_of(project)):
+        return await _published(wanted, desk, project, task)
+    return await asyncio.to_thread(_measured, run, wanted, desk, task)
+
+
+def _measured(run: str, wanted: Preferences, desk: ServerDesk, task: str) -> Choice:
     store, found = stored(desk, run)
+    kind = next((each for each in KINDS if each == task), None)
+    wide = kind is not None and not any(kind in (one.id, *one.tags) for one in found.tasks)
+    asked = None if wide else task or None
     if run:
-        result = load_result(store, found.id, preferences=wanted, task=task or None)
+        result = load_result(store, found.id, preferences=wanted, task=asked)
     else:
-        result = load_pooled(store, wanted, task=task or None)
-    return Choice.model_validate({**_decided(decide(result)), "task": task})
+        result = load_pooled(store, wanted, task=asked)
+    decision = decide(result)
+    told = _decided(decision)
+    if wide:
+        told["advice"].append(f"No task here has the tag {kind}, so the answer is of all of them.")
+    others = published_of(result, decision, desk.project().data, kind)
+    told["advice"] += [f"Published by others, and not counted: {name}: {did(row)}." for name, row in others]
+    return Choice.model_validate({**told, "task": task})
+
+
+async def _published(wanted: Preferences, desk: ServerDesk, project: Project, task: str) -> Choice:
+    """The answer from what others published of the models that can be asked from here."""
+    kind = next((each for each in KINDS if each == task), None)
+    if task and kind is None:
+        raise NotFound(
+            f"no evaluation is stored here yet, so there is no task {task!r}; what others published is by kind of work:"
+            f" {', '.join(KINDS)}"
+        )
+    rows = await asyncio.to_thread(evidence, project.data)
+    async with open_world(desk.outside(project)) as world:
+        here = await within_reach(project.roster, world.services, desk.clock.utc().date())
+    found = published_choice(rows, here, wanted, kind)
+    measure = f"evaluate(lops=[{found.suite!r}], agents={list(found.to_measure)})"
+    step = f"{found.next_step}: {measure}" if found.to_measure else "list_agents shows what each agent lacks"
+    nothing: dict[str, Any] = dict.fromkeys(("probability", "regret", "if_missing_fail"))
+    lists: dict[str, Any] = {name: [] for name in ("contenders", "front", "next_trials", "excluded", "runs")}
+    return Choice(
+        answer=found.answer,
+        advice=[*found.advice, f"{step}."],
+        recommended=found.recommended,
+        runner_up=found.runner_up,
+        unit="score" if wanted.solved_usd is None else "usd",
+        run="",
+        task=found.kind,
+        **nothing,
+        **lists,
+    )
 
 
 def preferences_of(

@@ -83,7 +83,7 @@ def _short(value: Any, known: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any p
     }
 
 
-# What the tools are given, as pydantic models and annotated types: the SDK makes input schemas of them.
+# ---------------------------------------------------------------------------- what tools are given
 
 
 def formats() -> Mapping[str, ReportTraits]:
@@ -213,7 +213,7 @@ RunId = Annotated[str, Field(description="its id", min_length=1)]
 RunOrNewest = Annotated[str, Field(description="else the newest")]
 WaitSeconds = Annotated[float, Field(description="for its end, 600 at most", ge=0, le=600)]
 Format = Annotated[str, AfterValidator(_format), Field(description="of the text", json_schema_extra=_with_formats)]
-TaskOrTag = Annotated[str, Field(description="task or tag")]
+TaskOrTag = Annotated[str, Field(description="task, tag, kind of work")]
 WeightsGiven = GivenWeights | None
 ConstraintsGiven = GivenConstraints | None
 Profile = Annotated[str, Field(description="of flatfield.toml")]
@@ -223,7 +223,7 @@ Side = Annotated[str, Field(description="agent, cloud, local, last")]
 Against = Annotated[str, Field(description="another run")]
 
 
-# What the tools return, as pydantic models: the SDK makes output schemas of them.
+# ---------------------------------------------------------------------------- what tools return
 
 
 class Metadata(BaseModel):
@@ -260,7 +260,7 @@ class Delegated(BaseModel):
     metadata: Metadata
 
 
-# What the tools on agents, tasks and runs return, as pydantic models: the SDK makes output schemas of them.
+# ---------------------------------------------------------------------------- of agents, tasks and runs
 
 
 RunState = Literal["running", "finished", "stopped", "not started"]
@@ -425,7 +425,7 @@ class Contender(BaseModel):
     agent: str
     best: float = Field(description="probability of being the best of those that may be chosen")
     performance: float
-    seconds: float
+    seconds: float | None
     usd: float | None
     front: float = Field(description="probability that nobody beats it on work, time and money together")
     within: float = Field(description="probability to keep to the limits")
@@ -462,8 +462,8 @@ class Decided(BaseModel):
 class Choice(Decided):
     """A decision, and of which run it is."""
 
-    run: str
-    task: str = Field(default="", description="the task or tag that it is for; empty: all of the run")
+    run: str = Field(description="empty: nothing is measured here, it is what others published")
+    task: str = Field(default="", description="the task, tag or kind of work that it is for; empty: all of the run")
 
 
 class ReportAnswer(BaseModel):

@@ -223,7 +223,7 @@ def protocol(bounds: ConnectionBounds) -> type[asyncio.Protocol]:
     return cast("type[asyncio.Protocol]", partial(Connection, Register(bounds)))
 
 
-# Shares the HTTP server among its clients: so many calls at once, so many sessions, the idlest of which leaves.
+# ---------------------------------------------------------------------------- calls and sessions
 
 
 CALLS = 64
@@ -243,7 +243,7 @@ class Running:
 
     @contextmanager
     def call(self, headers: Mapping[str, str] | None) -> Iterator[None]:
-        """Count a call while it is worked on; `headers` are its request's, None where there is no HTTP."""
+        """Let a call be worked on, and count it meanwhile; `headers` are its request's, None where there is no HTTP."""
         session = (headers or {}).get(SESSION, "")
         self._calls[session] += 1
         try:

@@ -207,8 +207,8 @@ class _Tools:
         )
         project = self._desk.project()
         roots = await client_roots(context)
-        run = await asyncio.to_thread(evaluations.plan, wanted, self._desk, project, roots)
-        return evaluations.planned(run, await evaluations.forecast_of(run, self._desk, project))
+        asked = await asyncio.to_thread(evaluations.plan, wanted, self._desk, project, roots)
+        return evaluations.planned(asked.run, await evaluations.forecast_of(asked, self._desk, project))
 
     @_foreseen
     async def evaluate(
@@ -241,9 +241,9 @@ class _Tools:
             return await evaluations.resume(resume, wanted, self._desk)
         desk, project = self._desk, self._desk.project()
         roots = await client_roots(context)
-        run = await asyncio.to_thread(evaluations.plan, wanted, desk, project, roots)
-        await evaluations.check_ready(run, desk, project)
-        found = await evaluations.forecast_of(run, desk, project)
+        asked = await asyncio.to_thread(evaluations.plan, wanted, desk, project, roots)
+        await evaluations.check_ready(asked, desk, project)
+        found, run = await evaluations.forecast_of(asked, desk, project), asked.run
         if not confirm and (refused := await evaluations.refusal(context, run, found, desk, project)) is not None:
             return refused if isinstance(refused, InputRequiredResult) else evaluations.not_started(run, refused)
         await self._shared.kept.let_go()  # an evaluation loads its models itself, and wants the memory
@@ -284,14 +284,14 @@ class _Tools:
         constraints: given.ConstraintsGiven = None,
         profile: given.Profile = "",
     ) -> Choice:
-        """Which agent to use, how sure that is, why."""
+        """Which agent to use, how sure, why."""
         wanted = reporting.preferences_of(
             profile,
             weights.model_dump() if weights else None,
             constraints.model_dump(exclude_unset=True, exclude_none=True) if constraints else {},
             self._desk,
         )
-        return await asyncio.to_thread(reporting.choose, run, wanted, self._desk, task)
+        return await reporting.choose(run, wanted, self._desk, task)
 
     @_foreseen
     async def compare(

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from flatfield.faces.advice import counted, in_short
 from flatfield.faces.reports._content import whole
@@ -14,7 +15,7 @@ from flatfield.faces.wording import letter, middle_cut, one_line, outcome, print
 from flatfield.records import Weights
 from flatfield.saying import dollars, seconds
 from flatfield.scoring.answer import graded, per_trial, unfinished, what_it_did
-from flatfield.scoring.certainty.study import study_run, surer
+from flatfield.scoring.certainty.study import by_preference, study_run, surer
 from flatfield.scoring.decision import decide
 from flatfield.scoring.facts import facts_of, unproven
 from flatfield.scoring.grading import GradingTerms, grade_drawn
@@ -82,7 +83,9 @@ def packed(result: RunResult, looks: Mapping[str, Look]) -> Packed:
         "cells": _cells(result, [card.agent for card in result.grading.scorecards]),
         "didAsWell": _pairs(cards, state),
         "costGaps": _has_cost_gaps(result, study),
-        "surer": _surer(study),
+        "surer": [] if study is None else surer(study),
+        "preferred": [] if study is None else by_preference(study),
+        "timed": result.run.timed,
         "nextAble": [] if study is None else (study.posterior.next.performance.mean(axis=0) >= HOLDS).tolist(),
         "draws": None
         if study is None
@@ -180,6 +183,7 @@ def _agents(
     lacking, opened = unproven(facts.result, tuple(facts.able)), _opened(facts.result)
     short = short_names(card.agent for card in cards)
     standings = {one.agent: one for one in facts.standings}
+    flat = frozenset(agent.name for agent in facts.result.run.agents if agent.subscription)
     found = []
     for card in cards:
         took, usd = per_trial(card)
@@ -202,7 +206,8 @@ def _agents(
                 "usd": usd,
                 "typical": typical(card, standing),
                 "front": standing.front if standing else 0.0,
-                "did": what_it_did(standing, facts) if standing else "",
+                "did": _did(standing, facts, flat),
+                "subscription": card.agent in flat,
                 "onDevice": card.agent in facts.local,
                 "able": card.agent in facts.able,
                 "unproven": lacking.get(card.agent),
@@ -212,6 +217,14 @@ def _agents(
             }
         )
     return found
+
+
+def _did(standing: Standing | None, facts: Facts, flat: frozenset[str]) -> tuple[str, str]:
+    """What an agent did, as it is said by weights and in money, where flat rates cost nothing."""
+    if standing is None:
+        return "", ""
+    by_weights, in_money = replace(facts, prepaid=frozenset()), replace(facts, prepaid=flat)
+    return what_it_did(standing, by_weights), what_it_did(standing, in_money)
 
 
 def _grade(grade: Grade) -> dict[str, Any]:
@@ -260,13 +273,6 @@ def _pairs(cards: Sequence[Scorecard], state: Mapping[str, KnownPart]) -> list[t
         for b, other in enumerate(cards)
         if gaps[a] < gaps[b] and did_as_well(state[one.agent], state[other.agent])
     ]
-
-
-def _surer(study: Study | None) -> list[tuple[int, int]]:
-    if study is None:
-        return []
-    rows = {name: row for row, name in enumerate(study.posterior.agents)}
-    return [(rows[one], rows[other]) for one, other in surer(study)]
 
 
 def _has_cost_gaps(result: RunResult, study: Study | None) -> bool:

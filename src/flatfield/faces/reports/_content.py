@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from flatfield.faces.advice import in_short
 from flatfield.faces.blocks import Section
 from flatfield.faces.comparisons import no_difference, sentence, tells_apart
 from flatfield.faces.reports._criteria import criteria, published_section
 from flatfield.faces.reports._judging import judging
 from flatfield.faces.reports._manifest import manifest_section
 from flatfield.faces.reports._metrics import long_chain, metrics, reliability, tasks_apart
-from flatfield.faces.reports._ranking import full_ranking, grades, letters, places, skills, targets
+from flatfield.faces.reports._ranking import full_ranking, grades, letters, places, ranked, skills, targets
 from flatfield.faces.reports._responses import responses
-from flatfield.faces.wording import many
+from flatfield.faces.varied import verdicts
+from flatfield.faces.wording import dollars, many, seconds
 from flatfield.scoring.comparing import asked_for
+from flatfield.scoring.performance import trial_scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flatfield.records import RunResult
 
+
+MOST_AGENTS = 8
+MOST_POINTS = 9
+"""So many agents, and so much of the advice, are in a report in brief."""
 
 # The comparisons that people ask for, one sentence each.
 
@@ -68,6 +78,7 @@ def _judging(result: RunResult) -> Iterator[str]:
 def whole(result: RunResult) -> tuple[Section, ...]:
     """Everything, in the order of the original project's response format."""
     return (
+        *verdicts(result),
         responses(result),
         grades(result),
         letters(result),
@@ -85,6 +96,53 @@ def whole(result: RunResult) -> tuple[Section, ...]:
         notes(result),
         places(result),
     )
+
+
+def in_brief(result: RunResult) -> tuple[Section, ...]:
+    """The answer, and the sections of the original's response format with what stands first of each."""
+    said = in_short(result)
+    cards = ranked(result)
+    left = len(cards) - MOST_AGENTS
+    more = (f"and {many(left, 'more agent')} below them",) if left > 0 else ()
+    varied = [replace(one, points=one.points[: MOST_POINTS // 2], tables=()) for one in verdicts(result)]
+    points = said.points[: MOST_POINTS // 3 if varied else MOST_POINTS]
+    return (
+        Section(title="The Answer", paragraphs=(said.title,), points=points),
+        *varied,
+        Section(title="Agent Responses", paragraphs=(_responded(result),)),
+        _first(replace(grades(result), paragraphs=(), points=more)),
+        Section(title="Performance Metrics", paragraphs=(_used(result),)),
+        Section(title="Grading Criteria", paragraphs=criteria(result, brief=True).paragraphs[:2]),
+        _first(replace(places(result), paragraphs=(), points=more)),
+    )
+
+
+def _first(section: Section) -> Section:
+    """The section with its first table alone, and the first agents in it."""
+    return replace(section, tables=tuple(replace(one, rows=one.rows[:MOST_AGENTS]) for one in section.tables[:1]))
+
+
+def _responded(result: RunResult) -> str:
+    trials = [trial for trial in result.trials if trial.agent not in result.run.controls]
+    scores = trial_scores(result.run, result.trials, result.verdicts)
+    whole_ones = sum(scores.get(trial.id) == 1.0 for trial in trials)
+    failed = sum(trial.failure is not None for trial in trials)
+    lost = f", {failed:,} failed in the harness" if failed else ""
+    return f"{whole_ones:,} of {many(len(trials), 'trial')} did all of the work{lost}."
+
+
+def _used(result: RunResult) -> str:
+    """What all agents took together, as far as it is known."""
+    cards = result.grading.scorecards
+    took = [card.active_seconds for card in cards if card.active_seconds is not None]
+    usd = [card.known_usd for card in cards if card.known_usd is not None]
+    unpriced = sum(card.ran - card.priced for card in cards if not card.control)
+    parts = (
+        f"{seconds(math.fsum(took))} of active time" if took else "nobody tells how long it took",
+        dollars(math.fsum(usd)) if usd else "no cost is known",
+    )
+    lacking = f"; the cost of {many(unpriced, 'trial')} is not known" if unpriced else ""
+    return f"All trials together: {', '.join(parts)}{lacking}."
 
 
 def compact(result: RunResult) -> tuple[Section, ...]:
@@ -105,4 +163,5 @@ def compact(result: RunResult) -> tuple[Section, ...]:
         letters(result, brief=True),
         *comparisons(result, brief=True),
         full_ranking(result),
+        *verdicts(result),
     )

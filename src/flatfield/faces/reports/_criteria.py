@@ -76,7 +76,7 @@ def criteria(result: RunResult, *, brief: bool = False) -> Section:
     )
     if not brief:
         return Section(title=TITLE, paragraphs=(*TEXT, overall), tables=(table,))
-    more = f" In full: flatfield report {result.run.id} --format markdown"
+    more = f" In full: flatfield report {result.run.id} --format markdown --full"
     tables = (table,) if len(rows) <= MOST_ANCHORS else ()
     return Section(title=TITLE, paragraphs=(f"{SHORT} {overall}{more}",), tables=tables)
 

@@ -31,7 +31,7 @@ def manifest_section(result: RunResult, *, brief: bool = False) -> Section:
     idle = f"{few(sorted(absent - controls))} did not run." if absent - controls else ""
     if brief:
         same = f"The same for all agents: {', '.join(row.label for row, _ in shared)}."
-        more = f"What they were, and why others differ: flatfield report {result.run.id} --format markdown"
+        more = f"What they were, and why others differ: flatfield report {result.run.id} --format markdown --full"
         text = (same if shared else "Nothing was the same for all agents.", more, *([idle] if idle else []))
         return Section(title=TITLE, paragraphs=text, tables=(different,))
     points = tuple(f"{row.label}: {row.note}" for row in result.manifest if row.note)

@@ -148,7 +148,7 @@ def tasks_apart(result: RunResult, *, brief: bool = False) -> Section:
     cells = [cell for cell in result.grading.cells if cell.agent not in out]
     title = "Task by Task"
     if brief and len(cells) > MOST_CELLS:
-        text = f"{len(cells)} cells: flatfield report {result.run.id} --format markdown"
+        text = f"{len(cells)} cells: flatfield report {result.run.id} --format markdown --full"
         return Section(title=title, paragraphs=(text,))
     aimed = any(cell.speed.absolute.letter or cell.cost.absolute.letter for cell in cells)
     names = numbers(result) if brief else {task.id: task.id for task in result.run.tasks}
@@ -188,7 +188,7 @@ def _against(scale: ScaleGrade) -> str:
     return scale.absolute.letter or UNKNOWN
 
 
-# How steady agents are over repeats, and how their chains of tool calls went.
+# ---------------------------------------------------------------------------- over repeats, and along chains of calls
 
 
 CHAIN = (

@@ -8,6 +8,7 @@ from flatfield.faces.advice import in_short, per_trial
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.drawing import GAP, WIDTH
 from flatfield.faces.wording import UNKNOWN, count, dollars, few, letter, one_line, rank, seconds
+from flatfield.scoring.answer import per_trial as means_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -136,7 +137,7 @@ def _cell(found: SkillScore | None) -> str:
     return UNKNOWN if found is None else f"{found.letter} {found.score:.2f} ({found.n:,})"
 
 
-# Who did best: grades, places, targets; the controls in a table of their own.
+# ---------------------------------------------------------------------------- who did best
 
 
 GRADES = ("overall", "performance", "speed", "cost")
@@ -190,7 +191,7 @@ def places(result: RunResult) -> Section:
             card.agent,
             letter(card.overall),
             seconds(per_trial(card.active_seconds, card, result)),
-            dollars(per_trial(card.cost_usd, card, result)),
+            dollars(means_of(card)[1]),
             UNKNOWN if card.highest_level is None else str(card.highest_level),
         )
         for card in ranked(result)

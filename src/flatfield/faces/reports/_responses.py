@@ -67,7 +67,11 @@ def _shortcomings(title: str, trials: list[TrialRecord], result: RunResult) -> S
     rows = [(agent, task, ",".join(repeats), score, why) for (agent, task, score, why), repeats in groups.items()]
     text = f"{len(short)} of {many(len(trials), 'trial')} did less than score 1"
     text += f", {failed} failed in the harness (see Notes)" if failed else ""
-    text += f". The first {MOST_ROWS} lines; all: flatfield report --format markdown" if len(rows) > MOST_ROWS else ""
+    text += (
+        f". The first {MOST_ROWS} lines; all: flatfield report --format markdown --full"
+        if len(rows) > MOST_ROWS
+        else ""
+    )
     table = Table(
         columns=("agent", "task", "#", "score", "why"),
         rows=tuple(rows[:MOST_ROWS]),

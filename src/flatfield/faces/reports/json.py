@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flatfield.faces.comparisons import sentence
+from flatfield.faces.varied import as_data
 from flatfield.faces.wording import json_of
 from flatfield.records import ReportTraits
 from flatfield.scoring.chain import chain_of, chains, is_scaffolds, passing
 from flatfield.scoring.comparing import asked_for
 from flatfield.scoring.decision import decide
 from flatfield.scoring.fairness.conditions import abandoned_sum, device_figures, output_tokens_per_second
-from flatfield.scoring.performance import trial_scores
+from flatfield.scoring.performance import known_seconds, trial_scores
 from flatfield.scoring.published import compare_published
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def render(result: RunResult) -> str:
         "verdicts_set_aside": result.set_aside,
         "judges": trust(result),
         "comparisons": [_compared(each) for each in (*asked_for(result), *result.earlier)],
+        "variations": as_data(result)["factors"] if run.variations else [],
         "passing": passing(result),
         "chains": chains(result),
         "published": compare_published(result),
@@ -118,8 +120,8 @@ def _row(trial: TrialRecord, score: float | None) -> dict[str, Any]:
         "cache_read_tokens": usage.cache_read_tokens if usage else None,
         "output_tokens": usage.output_tokens if usage else None,
         "reasoning_tokens": usage.reasoning_tokens if usage else None,
-        "active_seconds": trial.active_seconds,
-        "wall_seconds": trial.wall_seconds,
+        "active_seconds": known_seconds(trial),
+        "wall_seconds": None if known_seconds(trial) is None else trial.wall_seconds,
         "first_token_seconds": trial.first_token_seconds,
         "cost_usd": trial.cost_usd,
         "failure": trial.failure.message if trial.failure else None,

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from flatfield.faces.advice import counted
-from flatfield.faces.reports._content import whole
+from flatfield.faces.reports._content import in_brief, whole
 from flatfield.faces.reports._escape import markdown
 from flatfield.faces.wording import beginning
 from flatfield.records import ReportTraits
@@ -17,12 +17,22 @@ if TYPE_CHECKING:
     from flatfield.faces.blocks import Section, Table
     from flatfield.records import RunResult
 
+MOST_LINES = 60
 TRAITS = ReportTraits(media_type="text/markdown", is_prose=True)
 
 
 def render(result: RunResult) -> str:
     """The whole report."""
     return "\n".join(_lines(result)) + "\n"
+
+
+def brief(result: RunResult) -> str:
+    """The report in at most 60 lines, whatever the size of the run: good as a comment. A small run's is the whole."""
+    if len(result.trials) <= MOST_LINES:
+        text = render(result)
+        if text.count("\n") <= MOST_LINES:
+            return text
+    return "\n".join((*_head(result), *(line for section in in_brief(result) for line in _section(section)))) + "\n"
 
 
 def shorter(text: str, characters: int) -> str:
@@ -37,12 +47,16 @@ def shorter(text: str, characters: int) -> str:
 
 
 def _lines(result: RunResult) -> Iterator[str]:
+    yield from _head(result)
+    for section in whole(result):
+        yield from _section(section)
+
+
+def _head(result: RunResult) -> Iterator[str]:
     yield f"# {markdown(result.run.evaluation.title)}"
     yield ""
     kind = f" · imported from {markdown(result.run.origin)}" if result.run.imported else ""
     yield f"Run `{result.run.id}` · {counted(result)}{kind}"
-    for section in whole(result):
-        yield from _section(section)
 
 
 def _section(section: Section) -> Iterator[str]:

@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import signal
-import subprocess
 import sys
 import tempfile
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from flatfield.children.running import Start, run_process
 from flatfield.children.starting import with_mark
 from flatfield.errors import NotReady
 from flatfield.http.secrecy import without_keys
@@ -102,10 +102,9 @@ class LocalServer:
         """The child's process id."""
         return self._process.pid
 
-    @property
-    def peak_memory_bytes(self) -> int | None:
+    async def peak_memory_bytes(self) -> int | None:
         """The most memory that the process has held so far; None where the system does not tell."""
-        return peak_memory_bytes(self._process.pid)
+        return await peak_memory_bytes(self._process.pid)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -288,21 +287,23 @@ def _command(spec: ServerSpec) -> tuple[str, ...]:
     return (*program, *sizes, *layers)
 
 
-def peak_memory_bytes(pid: int) -> int | None:
+async def peak_memory_bytes(pid: int) -> int | None:
     """The most memory that a process has held so far, with the files that it has mapped; None where nobody tells.
 
     Linux says it in /proc; macOS only to the process itself, so that there it is what the process holds now.
     """
-    try:
-        found = _PEAK.search(Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace"))
+    with suppress(OSError):
+        found = _PEAK.search(_status(pid))
         return int(found[1]) * 1024 if found else None
-    except OSError:
-        pass
     try:
-        held = subprocess.run(("ps", "-o", "rss=", "-p", str(pid)), capture_output=True, check=True, timeout=5)
-        return int(held.stdout) * 1024
-    except (OSError, ValueError, subprocess.SubprocessError):
+        held = await run_process(("ps", "-o", "rss=", "-p", str(pid)), Start(environ=os.environ), seconds=5)
+        return int(held.printed) * 1024
+    except (OSError, ValueError, NotReady):
         return None
+
+
+def _status(pid: int) -> str:
+    return Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
 
 
 async def _announced(

@@ -13,7 +13,7 @@ from flatfield.machine.llama import DEFAULT_CONTEXT_TOKENS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flatfield.machine.memory import Memory
+    from flatfield.machine.hardware import Memory
 
 
 class Wheel(Struct, frozen=True, kw_only=True):

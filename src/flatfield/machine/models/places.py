@@ -11,12 +11,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flatfield.errors import NotReady
-from flatfield.machine.memory import machine_memory
+from flatfield.machine.hardware import machine_memory
 from flatfield.machine.models import known
 from flatfield.machine.models.known import Fit, HubSource, fit, known_model, memory_need
 
 if TYPE_CHECKING:
-    from flatfield.machine.memory import Memory
+    from flatfield.machine.hardware import Memory
     from flatfield.machine.models.known import KnownModel
 
 

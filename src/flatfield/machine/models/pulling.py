@@ -12,9 +12,9 @@ from msgspec import Struct
 from flatfield import json_text
 from flatfield.clock import SystemClock
 from flatfield.errors import NotFound, NotReady, StoreError
+from flatfield.machine.hardware import machine_memory
 from flatfield.machine.llama import DEFAULT_CONTEXT_TOKENS
 from flatfield.machine.llama.hosting import LocalServer, ServerSpec, start_server, usable_threads
-from flatfield.machine.memory import machine_memory
 from flatfield.machine.models import places
 from flatfield.machine.models.incoming import (
     CHUNK_BYTES,

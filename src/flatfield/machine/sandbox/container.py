@@ -6,13 +6,12 @@ import hashlib
 import os
 import platform
 import secrets
-import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flatfield.children.running import Start
+from flatfield.children.running import Start, blocking, run_process
 from flatfield.children.starting import UNKNOWN, at_the_end, began, is_over, with_mark
 from flatfield.errors import NotReady
 from flatfield.machine.sandbox.bubblewrap import (
@@ -31,6 +30,7 @@ from flatfield.machine.sandbox.processes import MARKED, Guard, run_to_end
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from flatfield.children.running import Finished
     from flatfield.machine.protocols import CommandResult, Mount, SandboxLimits
 
 ENVIRONMENT = {
@@ -184,20 +184,27 @@ class Container:
     def sweep(self) -> None:
         """Remove the containers of processes of ours that are no more, on this machine."""
         asked = [self.program, "ps", "--all", "--format={{.Names}}", f"--filter=name={owner_prefix()}"]
-        with suppress(OSError, subprocess.TimeoutExpired):
-            done = subprocess.run(
-                asked, env=self.environ, capture_output=True, check=False, text=True, timeout=REMOVAL_SECONDS
-            )
-            self._remove([name for name in done.stdout.split() if abandoned(name)])
+        with suppress(OSError):
+            done = self._done(asked)
+            if done.exit_code is not None:
+                self._remove([name for name in done.printed.split() if abandoned(name)])
 
     def _removal(self, names: Iterable[str]) -> list[str]:
         return [self.program, "rm", "--force", "--time=0" if "podman" in self.program else "--volumes", *names]
 
     def _remove(self, names: Sequence[str]) -> None:
-        with suppress(OSError, subprocess.TimeoutExpired):
-            if names:
-                argv = self._removal(names)
-                subprocess.run(argv, env=self.environ, capture_output=True, check=False, timeout=REMOVAL_SECONDS)
+        if names:
+            with suppress(OSError):
+                self._done(self._removal(names))
+
+    def _done(self, argv: Sequence[str]) -> Finished:
+        """How the program itself ended; what it keeps running for others of this user's stays.
+
+        Raises:
+            OSError: it could not be started.
+        """
+        start = Start(environ=self.environ)
+        return blocking(run_process(argv, start, seconds=REMOVAL_SECONDS, leaves_daemons=True))
 
 
 def _name() -> str:

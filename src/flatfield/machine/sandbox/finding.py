@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pwd
 import secrets
 import shlex
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 from contextlib import suppress
@@ -18,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flatfield.children.running import HeadAndTail, Start, blocking, running
 from flatfield.children.starting import with_mark
 from flatfield.errors import NotReady
 from flatfield.machine.protocols import SandboxLimits
@@ -96,7 +96,7 @@ def examine(sandbox: Bubblewrap | Container) -> tuple[str, ...]:
             "private_root": sandbox.private_root,
         }
         command = f"echo {BEGUN}; python3 probe.py {shlex.quote(json.dumps(given))} && echo {DONE}"
-        output = _run_now(sandbox, command, workspace, PROBE_LIMITS)
+        output = blocking(_printed(sandbox, command, workspace, PROBE_LIMITS))
     before, begun, after = output.partition(f"{BEGUN}\n")
     if not begun:
         raise NotReady(sandbox.why(before.strip()))
@@ -120,8 +120,8 @@ def _abstract_name() -> str:
     return f"\0{secrets.token_hex(8)}"
 
 
-def _run_now(sandbox: Bubblewrap | Container, command: str, workspace: Path, limits: SandboxLimits) -> str:
-    """Run one command without an event loop, as `run` does with one, and return what was printed.
+async def _printed(sandbox: Bubblewrap | Container, command: str, workspace: Path, limits: SandboxLimits) -> str:
+    """Run one command as `run` does, but with nobody watching it, and return what was printed.
 
     Raises:
         NotReady: it does not come to an end.
@@ -129,32 +129,26 @@ def _run_now(sandbox: Bubblewrap | Container, command: str, workspace: Path, lim
     if sandbox.user is not None:
         Lending.begun(workspace, sandbox.user)
     rules = open_filter(sandbox.machine)
-    with open(os.devnull, "wb") as status:  # noqa: PTH123 - a descriptor is what is needed
-        kept = (status.fileno(), *(() if rules is None else (rules,)))
-        process = subprocess.Popen(
-            sandbox.argv(command, workspace, limits, status.fileno(), rules),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=kept,
-            cwd="/",
-            env=with_mark({**sandbox.environ, **dict([PLANTED])}) if sandbox.environ else {},
-            start_new_session=True,
-        )
-        if rules is not None:
-            os.close(rules)
-        try:
-            output, _ = process.communicate(timeout=limits.wall_seconds)
-        except subprocess.TimeoutExpired:
-            raise NotReady(f"the sandbox's test did not end within {limits.wall_seconds:g} seconds") from None
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    return output.replace(START_MARK, b"", 1).decode("utf-8", "replace")
+    status = os.open(os.devnull, os.O_WRONLY)
+    kept = (status, *(() if rules is None else (rules,)))
+    output = HeadAndTail(limits.output_bytes)
+    try:
+        argv = sandbox.argv(command, workspace, limits, status, rules)
+        environ = with_mark({**sandbox.environ, **dict([PLANTED])}) if sandbox.environ else {}
+        async with (
+            running(argv, Start(cwd=Path("/"), environ=environ, kept=kept), output) as process,
+            asyncio.timeout(limits.wall_seconds),
+        ):
+            await process.wait()
+    except TimeoutError:
+        raise NotReady(f"the sandbox's test did not end within {limits.wall_seconds:g} seconds") from None
+    finally:
+        for each in kept:
+            os.close(each)
+    return output.text().replace(START_MARK.decode(), "", 1)
 
 
-# Decides whether commands can be run safely here: finds the sandbox's parts, tries it out, says what is missing.
+# ---------------------------------------------------------------------------- the parts, and the decision
 
 
 FIRST_USER = 60_873

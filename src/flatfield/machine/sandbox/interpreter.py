@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 import stat
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -15,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flatfield.children.starting import with_mark
+from flatfield.children.running import Start, blocking, run_process
 from flatfield.errors import FlatfieldError, NotReady
 
 if TYPE_CHECKING:
@@ -165,7 +164,8 @@ def _interpreter(user: int | None) -> tuple[Path, Path | None]:
 def _recent(interpreter: Path) -> bool:
     """Whether an interpreter is recent enough for pytest; asked of itself, because its name need not say."""
     question = f"import sys; sys.exit(sys.version_info < {OLDEST!r})"
-    return subprocess.run([interpreter, "-I", "-S", "-c", question], check=False, env=with_mark({})).returncode == 0
+    asked = (str(interpreter), "-I", "-S", "-c", question)
+    return blocking(run_process(asked, Start(environ={}), seconds=None)).exit_code == 0
 
 
 def _closure(root: str) -> set[str]:
@@ -274,9 +274,9 @@ def _warm_up(draft: Path, interpreter: Path) -> None:
     options = ("-p", "no:cacheprovider", "--junitxml=/dev/null", "-c", "/dev/null", f"--rootdir={draft}")
     argv = [str(interpreter), "-m", "pytest", *options, str(sample)]
     environ = {"PYTHONPATH": str(draft / "packages"), "PYTHONNOUSERSITE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    done = subprocess.run(argv, cwd=draft, env=with_mark(environ), capture_output=True, check=False)
-    if done.returncode != 1:  # one of the two tests fails on purpose
-        text = (done.stdout + done.stderr).decode("utf-8", "replace").strip()
+    done = blocking(run_process(argv, Start(cwd=draft, environ=environ), seconds=None))
+    if done.exit_code != 1:  # one of the two tests fails on purpose
+        text = (done.printed + done.complained).strip()
         raise NotReady(f"pytest does not run under {interpreter}, the sandbox's Python: {text[-500:]}")
     sample.unlink()
     shutil.rmtree(draft / "__pycache__", ignore_errors=True)

@@ -26,7 +26,11 @@ MAX_DEPTH = 200
 
 
 class Lent(Struct, frozen=True, kw_only=True):
-    """What a killed process's lending is undone with: see `Lending`."""
+    """What a killed process's lending is undone with: see `Lending`.
+
+    `user`: to whom it was lent. `default`: the user and group that new files go to. `owners`: device, inode, user and
+    group of each file that belonged to somebody else.
+    """
 
     root: str
     user: int

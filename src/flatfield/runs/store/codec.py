@@ -265,7 +265,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
 
 
-# Turns records into JSON text that can always be read again, and reads what other versions wrote.
+# ---------------------------------------------------------------------------- to text and back
 
 
 DIGITS = 20

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from flatfield import json_text
 from flatfield.errors import NotFound, Remedy, StoreError
+from flatfield.http.tape import packed
 from flatfield.records import Run, RunSummary, TrialPlan, TrialRecord, Verdict
 from flatfield.runs.order import NEWEST, parse_trial_id
 from flatfield.runs.store import database, tables, underway
@@ -98,8 +99,8 @@ class Store:
             StoreError: the store cannot be written; the message says where the record was saved instead. It is tried
                 again with later ones.
         """
-        line = partial(_line, record)
-        stored = await self._do(Writing(apply=partial(tables.insert_trial, record=record), line=line, name=record.id))
+        apply, line = partial(_insert_packed, record=record), partial(_line, record)
+        stored = await self._do(Writing(apply=apply, line=line, name=record.id))
         self.underway.forget(record.attempt)
         return stored
 
@@ -386,6 +387,18 @@ def _insert_lost(connection: sqlite3.Connection, attempts: Sequence[Lost]) -> tu
     return tuple(each for each in attempts if tables.insert_lost(connection, each))
 
 
+def _insert_packed(connection: sqlite3.Connection, record: TrialRecord) -> bool:
+    return tables.insert_trial(connection, _packed(record))
+
+
+def _packed(trial: TrialRecord) -> TrialRecord:
+    """The trial with its exchanges compressed: here in the writer's thread, not on the loop that times the others."""
+    turns = tuple(
+        structs.replace(turn, reply=structs.replace(turn.reply, wire=packed(turn.reply.wire))) for turn in trial.turns
+    )
+    return structs.replace(trial, turns=turns, unanswered=packed(trial.unanswered))
+
+
 class _RescuedLine(msgspec.Struct, frozen=True, kw_only=True):
     """One rescued line: a trial or a verdict."""
 
@@ -394,7 +407,9 @@ class _RescuedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _line(record: TrialRecord | Verdict) -> str:
-    return f'{{"{"trial" if isinstance(record, TrialRecord) else "verdict"}":{encode(record)}}}'
+    if isinstance(record, TrialRecord):
+        return f'{{"trial":{encode(_packed(record))}}}'
+    return f'{{"verdict":{encode(record)}}}'
 
 
 def _take_lines(connection: sqlite3.Connection, lines: Sequence[str]) -> int:

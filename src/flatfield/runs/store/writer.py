@@ -56,7 +56,7 @@ async def _ended(
     return work, cancelled
 
 
-# The store's one writer: a thread that commits what came in meanwhile as one transaction.
+# ---------------------------------------------------------------------------- the one writer
 
 
 T = TypeVar("T")

@@ -126,7 +126,7 @@ def _problem(folder: Path) -> str:
     return ""
 
 
-# Keeps apart what must not run at the same time: first come, first served, and the waiting is told apart.
+# ---------------------------------------------------------------------------- first come, first served
 
 
 SHOWN_LANES = 3

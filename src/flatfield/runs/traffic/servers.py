@@ -249,7 +249,7 @@ class SharedPressure:
         self._recent.extend(pending)
 
 
-# What each server is asked at once and in a minute: every attempt of every trial and judge passes here.
+# ---------------------------------------------------------------------------- where every attempt passes
 
 
 class ServerLimits:

@@ -1,1 +1,1 @@
-"""One posterior: how sure every figure, every comparison and the answer is. `door` is the way in."""
+"""One posterior: how sure every figure, every comparison and the answer is. `study` is the way in."""

@@ -49,7 +49,7 @@ class Chance(Struct, frozen=True, kw_only=True):
 
 
 def chance_of(agents: int, tasks: int, draws: int, seed: int) -> Chance:
-    """The draws for so many agents and tasks; the same seed gives the same."""
+    """The random numbers that a posterior of so many agents and tasks is drawn with; the same seed gives the same."""
     generator = np.random.default_rng(seed)
     return Chance(
         tasks=generator.standard_normal((draws, tasks)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from flatfield.scoring.certainty.utility import overall, shares, utility
+from flatfield.scoring.certainty.utility import TIE, overall, shares, utility
 from flatfield.scoring.certainty.values import Estimate, Paired, Question, Reach, Regret
 
 if TYPE_CHECKING:
@@ -34,6 +34,17 @@ def best_probabilities(values: Array, tie: float) -> Array:
     """By agent, how probably nobody is better by more than `tie`."""
     found: Array = (values >= values.max(axis=1, keepdims=True) - tie).mean(axis=0)
     return found
+
+
+def leader(some: Sequence[int], means: Array, best: Array, tie: float, preferred: Sequence[int]) -> int:
+    """Who of these has the highest mean; of those that are less than a tie behind, who is most probably the best.
+
+    What tells near ones apart is the draws' chance alone, so of those whose P(best) reads the same it is the first by
+    `preferred`, by agent.
+    """
+    top = max(float(means[a]) for a in some)
+    near = [a for a in some if top - float(means[a]) < tie]
+    return min(near, key=lambda a: (-round(float(best[a]), 2), preferred[a]))
 
 
 def best_shares(values: Array, tie: float) -> Array:
@@ -65,7 +76,8 @@ def rank_ranges(values: Array) -> list[tuple[int, int]]:
 
 def front_probabilities(means: DrawnMeans) -> Array:
     """By agent, how probably nobody is as good on performance, seconds and dollars and better on one of them."""
-    sides = [means.performance, -means.seconds, *([] if means.usd is None else [-means.usd])]
+    timed = not np.isnan(means.seconds[0, 0])
+    sides = [means.performance, *([-means.seconds] if timed else []), *([] if means.usd is None else [-means.usd])]
     agents = means.performance.shape[1]
     found = np.empty(agents)
     for a in range(agents):
@@ -109,41 +121,34 @@ def paired(
     )
 
 
-def reaches(posterior: Posterior, weights: Weights, agent: int, rivals: Sequence[int]) -> tuple[Reach, ...]:
-    """How far each weight can move before one of the rivals has the higher mean utility."""
+def reaches(
+    posterior: Posterior, weights: Weights, agent: int, rivals: Sequence[int], preferred: Sequence[int]
+) -> tuple[Reach, ...]:
+    """How far each weight can move before one of the rivals would be the answer (`leader`)."""
     means, names = posterior.next, posterior.agents
     now = shares(means, weights)
+    some = sorted({agent, *rivals})
+
+    def moved(which: int, end: float) -> tuple[float, str | None]:
+        last = now[which]
+        for value in np.linspace(now[which], end, STEPS + 1)[1:].tolist():
+            values = overall(means, _with(now, which, value))
+            average, best = values.mean(axis=0), np.zeros(values.shape[1])
+            if np.count_nonzero(average[some] > average[some].max() - TIE) > 1:
+                best[some] = best_probabilities(values[:, some], TIE)
+            first = leader(some, average, best, TIE, preferred)
+            if first != agent:
+                return last, names[first]
+            last = value
+        return last, None
+
     found = []
     for i, name in enumerate(NAMES):
         if name == "cost" and means.cost is None:
             continue
-        low, below = _moved(means, now, i, agent, rivals, np.linspace(now[i], 0.0, STEPS + 1)[1:])
-        high, above = _moved(means, now, i, agent, rivals, np.linspace(now[i], 1.0, STEPS + 1)[1:])
-        found.append(
-            Reach(
-                weight=name,
-                now=now[i],
-                low=low,
-                high=high,
-                below=None if below is None else names[below],
-                above=None if above is None else names[above],
-            )
-        )
+        (low, below), (high, above) = moved(i, 0.0), moved(i, 1.0)
+        found.append(Reach(weight=name, now=now[i], low=low, high=high, below=below, above=above))
     return tuple(found)
-
-
-def _moved(
-    means: DrawnMeans, now: tuple[float, float, float], which: int, agent: int, rivals: Sequence[int], steps: Array
-) -> tuple[float, int | None]:
-    """The last value of the weight at which the agent is still first, and who is at the next one (None: nobody)."""
-    last = now[which]
-    for value in steps:
-        utilities = overall(means, _with(now, which, float(value))).mean(axis=0)
-        first = max(rivals, key=lambda a: float(utilities[a]), default=agent)
-        if utilities[first] > utilities[agent] + 1e-9:
-            return last, first
-        last = float(value)
-    return last, None
 
 
 def _with(now: tuple[float, float, float], which: int, value: float) -> tuple[float, float, float]:

@@ -13,6 +13,8 @@ from flatfield.scoring.certainty.posterior import POSITIONS, SCORES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flatfield.scoring.certainty.table import SumTable
+
 Array = NDArray[np.float64]
 Measure = tuple[str, bool]
 """`performance`, `speed` or `cost`, and whether it is placed on the task's own target instead of the relative scale."""
@@ -38,10 +40,8 @@ class EndsWatch:
     `targets`: by task and measure (speed, cost), in seconds or dollars per work done.
     """
 
-    def __init__(
-        self, agents: int, tasks: tuple[str, ...], free: NDArray[np.bool_], targets: Mapping[tuple[str, str], float]
-    ) -> None:
-        self._shape, self._tasks, self._free, self._targets = (agents, len(tasks), 2), tasks, free, targets
+    def __init__(self, table: SumTable, targets: Mapping[tuple[str, str], float]) -> None:
+        self._table, self._targets = table, targets
         self._cells: dict[Measure, Array] = {}
         self._sums: dict[str, tuple[Array, int]] = {}
 
@@ -50,29 +50,33 @@ class EndsWatch:
         for measure, name in DRAWN.items():
             if name in drawn:
                 self._keep((measure, False), part, drawn[name])
-        work = np.log(np.maximum(drawn["score"], 1e-9))
+        if not self._targets:
+            return
+        work, tasks = np.log(np.maximum(drawn["score"], 1e-9)), self._table.tasks[part]
         for measure, name in AMOUNTS.items():
-            columns = [c for c, task in enumerate(self._tasks[part]) if self._targets.get((task, measure))]
+            columns = [c for c, task in enumerate(tasks) if self._targets.get((task, measure))]
             if columns and name in drawn:
-                targets = np.log([self._targets[self._tasks[part][c], measure] for c in columns])
-                self._aim(measure, part, columns, drawn[name][:, :, columns] - work[:, :, columns] - targets)
+                targets = np.log([self._targets[tasks[c], measure] for c in columns])
+                over = drawn[name][:, :, columns] - work[:, :, columns] - targets
+                self._aim(measure, [part.start + column for column in columns], over, drawn["score"][:, :, columns])
 
     def found(self) -> Ends:
         """What was taken."""
         return Ends(cells=self._cells, aimed={name: total / count for name, (total, count) in self._sums.items()})
 
     def _keep(self, measure: Measure, part: slice, values: Array) -> None:
-        ends = self._cells.setdefault(measure, np.full(self._shape, np.nan))
+        ends = self._cells.setdefault(measure, np.full((*self._table.idle.shape, 2), np.nan))
         ends[:, part] = _ends(values)
 
-    def _aim(self, measure: str, part: slice, columns: list[int], over: Array) -> None:
+    def _aim(self, measure: str, columns: list[int], over: Array, work: Array) -> None:
         """`over`: the logarithm of amount per work done over target."""
         place = np.interp(over / np.log(2.0) + 1.0, np.arange(len(POSITIONS)), POSITIONS)
         score = np.interp(place, POSITIONS, SCORES)
         if measure == "cost":
-            score = np.where(self._free[None, :, None], 1.0, score)
-        ends = self._cells.setdefault((measure, True), np.full(self._shape, np.nan))
-        ends[:, [part.start + column for column in columns]] = _ends(score)
+            score = np.where(self._table.free[None, :, None], 1.0, score)
+        score = np.where(self._table.idle[None, :, columns], np.minimum(score, work), score)
+        ends = self._cells.setdefault((measure, True), np.full((*self._table.idle.shape, 2), np.nan))
+        ends[:, columns] = _ends(score)
         total, count = self._sums.get(measure, (np.zeros(score.shape[:2]), 0))
         self._sums[measure] = total + score.sum(axis=2), count + len(columns)
 

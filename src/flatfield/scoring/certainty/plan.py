@@ -68,9 +68,17 @@ def least_difference(tasks: int, repeats: int, question: Question, rate: float =
 
 
 def purchases(
-    posterior: Posterior, table: SumTable, measure: Weights | Money, allowed: Sequence[int], most: int = 3
+    posterior: Posterior,
+    table: SumTable,
+    measure: Weights | Money,
+    allowed: Sequence[int],
+    most: int = 3,
+    *,
+    missing_first: bool = False,
 ) -> tuple[Purchase, ...]:
     """Which trials would lower the regret of the answer most per dollar, the best first; none that lower it not at all.
+
+    `missing_first`: what is missing could change the answer, so it goes before all else.
 
     A purchase moves an agent's mean utility by a normal amount whose variance is what it takes away of the agent's; the
     regret falls by the chance that this changes the answer, times what that is worth: the knowledge gradient. Batches
@@ -88,14 +96,18 @@ def purchases(
     found = [
         one for one in _offers(posterior, table, values, utility(posterior.these, measure), allowed) if one.gain > 1e-6
     ]
-    return tuple(sorted(found, key=lambda one: -one.gain / _price(one))[:most])
+
+    def order(one: Purchase) -> tuple[bool, float]:
+        return (not missing_first or one.kind != "missing", -one.gain / _price(one))
+
+    return tuple(sorted(found, key=order)[:most])
 
 
 def _offers(
     posterior: Posterior, table: SumTable, values: Array, these: Array, allowed: Sequence[int]
 ) -> Iterator[Purchase]:
     means, tasks = values.mean(axis=0), len(table.tasks)
-    seconds = np.median(posterior.next.seconds, axis=0)
+    seconds = np.nan_to_num(np.median(posterior.next.seconds, axis=0))
     paid = posterior.next.expected_usd
     usd = [None if paid is None else float(one) for one in (seconds if paid is None else np.median(paid, axis=0))]
     count = table.score.count

@@ -44,7 +44,7 @@ MOST_LOGARITHM = 700.0
 
 
 class Scale(Struct, frozen=True, kw_only=True):
-    """The ends of one task's scale, in logarithms, where they are frozen."""
+    """The frozen ends of one task's scale: logarithms of seconds or of dollars per work done."""
 
     best: float
     worst: float
@@ -55,7 +55,8 @@ class DrawnMeans(Struct, frozen=True, kw_only=True):
 
     `performance`, `speed`, `cost`: scores in 0..1; `solved`: the share of trials that passes every check. `seconds`,
     `usd`: typical ones of a trial (the geometric mean). `expected_usd` and `expected_wait_seconds` are arithmetic
-    means, which money is counted in. None where no agent has a known price, or no scale to place it on.
+    means, which money is counted in: what a flat rate pays for costs nothing there. None where no agent has a known
+    price, or no scale to place it on; `seconds` are NaN where it is not known of any trial how long it took.
     """
 
     performance: Array
@@ -113,6 +114,16 @@ def posterior_of(
     agents, tasks = table.score.count.shape
     chance = chance_of(agents, tasks, draws or draws_for(agents, tasks), seed)
     return swept(table, hyper_of(table, chance), dict(scales or {}), watch)
+
+
+def without_time(found: Posterior) -> Posterior:
+    """The posterior of trials of which it is not known how long they took: NaN seconds, and speed is worth nothing."""
+    return replace(found, these=_timeless(found.these), next=_timeless(found.next))
+
+
+def _timeless(means: DrawnMeans) -> DrawnMeans:
+    none = np.zeros_like(means.performance)
+    return replace(means, speed=none, seconds=np.full_like(none, np.nan), expected_wait_seconds=none)
 
 
 def hyper_of(table: SumTable, chance: Chance) -> Hyper:
@@ -201,7 +212,7 @@ def _these(table: SumTable, hyper: Hyper, mean: Mapping[str, Array], *, graded: 
         solved=mean["solved"],
         seconds=_amount(mean["seconds"]),
         usd=usd,
-        expected_usd=mean["paid"] if hyper.usd is not None or free.all() else None,
+        expected_usd=_billed(table, mean["paid"]) if hyper.usd is not None or (free | table.prepaid).all() else None,
         expected_wait_seconds=mean["wait"],
     )
 
@@ -212,11 +223,11 @@ def _next(table: SumTable, hyper: Hyper, ahead: Mapping[str, Array], these: Draw
     return DrawnMeans(
         performance=hyper.score.next,
         speed=np.clip(ahead["speed"], 0.0, 1.0),
-        cost=np.where(free, 1.0, np.clip(ahead["cost"], 0.0, 1.0)) if graded else None,
+        cost=np.where(free & ~table.idle.any(axis=1), 1.0, np.clip(ahead["cost"], 0.0, 1.0)) if graded else None,
         solved=hyper.solved.next,
         seconds=_amount(hyper.seconds.next),
         usd=np.where(free, 0.0, _amount(usd.next)) if usd is not None else these.usd,
-        expected_usd=None if these.expected_usd is None else np.maximum(ahead["paid"], 0.0),
+        expected_usd=None if these.expected_usd is None else _billed(table, np.maximum(ahead["paid"], 0.0)),
         expected_wait_seconds=np.maximum(ahead["wait"], 0.0),
     )
 
@@ -242,7 +253,7 @@ def draw_tasks(
                 solved=drawn["solved"],
                 seconds=_amount(drawn["seconds"]),
                 usd=usd,
-                expected_usd=drawn.get("paid"),
+                expected_usd=_billed(table, drawn["paid"]) if "paid" in drawn else None,
                 expected_wait_seconds=drawn["wait"],
             ),
         )
@@ -297,6 +308,7 @@ def draw_part(table: SumTable, hyper: Hyper, scales: Mapping[tuple[str, str], Sc
     work = np.log(np.maximum(score, 1e-9))
     names = table.tasks[part]
     nobody = np.zeros(len(table.agents), dtype=bool)
+    idle = np.where(table.idle[None, :, part], score, 1.0) if table.idle[:, part].any() else None
     found["speed"] = relative_scores(seconds - work, score, nobody, _frozen(scales, names, "speed"))
     if hyper.usd is not None:
         usd = hyper.usd.draw_cells(generator, part)
@@ -307,6 +319,9 @@ def draw_part(table: SumTable, hyper: Hyper, scales: Mapping[tuple[str, str], Sc
         if hyper.usd is not None:
             frozen = _frozen(scales, names, "cost")
             found["cost"] = relative_scores(found["usd"] - work, score, table.free, frozen, least=np.log(LEAST_USD))
+    if idle is not None:
+        # Nothing scored is F at any speed and price, so both are as far from it as the score may be.
+        found |= {name: np.minimum(found[name], idle) for name in ("speed", "cost") if name in found}
     return found
 
 
@@ -356,6 +371,12 @@ def relative_scores(
         place = np.where(amounts < least, 0.0, place)
     place = np.where(free[None, :, None], 0.0, place)
     found: Array = np.interp(place, POSITIONS, SCORES)
+    return found
+
+
+def _billed(table: SumTable, usd: Array) -> Array:
+    """Draws × agents: nothing of what a flat rate pays for. Only the means are, so that nobody else's draws change."""
+    found: Array = np.where(table.prepaid[None, :], 0.0, usd)
     return found
 
 

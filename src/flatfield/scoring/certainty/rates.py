@@ -20,6 +20,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from flatfield.scoring.certainty.group import towards_group
 from flatfield.scoring.certainty.table import Cells
 
 Array = NDArray[np.float64]
@@ -90,7 +91,7 @@ def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.G
     moved = moves(cells)
     places = np.argsort(np.argsort(order, axis=0), axis=0)
     means = _means(cells, phi, share, moved, generator)
-    following = np.take_along_axis(np.sort(means, axis=0), places, axis=0)
+    following = towards_group(np.take_along_axis(np.sort(means, axis=0), places, axis=0), generator)
     difficulty = _logits(cells, moved)
     phi = _phi(cells, spread, np.maximum(cells.count.sum(axis=1) - 1.0, by_tasks))
     own = _posterior(cells, difficulty, phi, FEW_TASKS_APART)

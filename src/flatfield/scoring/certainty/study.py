@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from flatfield.records import Weights
 from flatfield.scoring.certainty.values import (
@@ -25,7 +26,7 @@ from flatfield.scoring.certainty.values import (
     Reach,
     Standing,
 )
-from flatfield.scoring.performance import ALL, device_cost, trial_scores
+from flatfield.scoring.performance import ALL, device_cost, known_seconds, trial_scores
 from flatfield.scoring.scales import HOLDS
 from flatfield.scoring.work import Scales, scales_of
 from flatfield.tasks.agents import is_control
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from flatfield.records import Anchors, Run, RunResult, TrialRecord, Verdict
     from flatfield.scoring.certainty.ends import Ends
     from flatfield.scoring.certainty.posterior import DrawnMeans, Posterior, Scale
-    from flatfield.scoring.certainty.table import SumTable
+    from flatfield.scoring.certainty.table import Cells, SumTable
 
     Array = NDArray[np.float64]
 
@@ -80,9 +81,12 @@ def observe(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]
                 task=trial.task,
                 score=score,
                 solved=score >= ALL,
-                seconds=trial.active_seconds,
+                seconds=known_seconds(trial),
                 usd=trial.cost_usd if agent.usd_per_hour is None else device_cost(trial, agent),
-                wait_seconds=max(trial.wall_seconds - trial.queue_seconds, 0.0),
+                wait_seconds=None
+                if known_seconds(trial) is None
+                else max(trial.wall_seconds - trial.queue_seconds, 0.0),
+                prepaid=agent.subscription,
             )
         )
     return tuple(found)
@@ -152,7 +156,7 @@ def _studied(
     seed: int,
 ) -> Study | None:
     from flatfield.scoring.certainty.ends import EndsWatch
-    from flatfield.scoring.certainty.posterior import posterior_of
+    from flatfield.scoring.certainty.posterior import posterior_of, without_time
     from flatfield.scoring.certainty.table import table_of
 
     (agents, tasks), (frozen, targets) = names, ends
@@ -160,20 +164,41 @@ def _studied(
     measured = {one.agent for one in found}
     if not measured:
         return None
-    # In the order of their names, so that the order in which they are listed changes no draw.
-    table = table_of(found, sorted(measured), sorted(tasks))
+    timed = any(one.seconds is not None for one in found)
+    table = table_of(found if timed else map(_instant, found), in_order_of_figures(found), sorted(tasks))
     wanted = planned if planned is not None else {(agent, task): 1 for agent in measured for task in table.tasks}
-    watch = EndsWatch(len(table.agents), table.tasks, table.free, targets)
+    watch = EndsWatch(table, targets)
     posterior = posterior_of(table, frozen, seed=seed, watch=watch)
     return Study(
         observations=found,
         table=table,
-        posterior=posterior,
+        posterior=posterior if timed else without_time(posterior),
         ends=watch.found(),
         planned=wanted,
         frozen=frozen,
         seed=seed,
     )
+
+
+def _instant(one: Observation) -> Observation:
+    """The trial as one that took no time, where it is known of none how long it took."""
+    return replace(one, seconds=0.0)
+
+
+def in_order_of_figures(observations: Iterable[Observation]) -> list[str]:
+    """The agents of observations by what was measured of them, so that neither their names nor their places matter.
+
+    By names only where all figures are the same: draws of chance belong to the figures that they go with.
+    """
+
+    def known(amount: float | None) -> float:
+        return -1.0 if amount is None else amount
+
+    figures: dict[str, list[tuple[str, float, float, float, float]]] = {}
+    for one in observations:
+        mine = (one.task, one.score, known(one.seconds), known(one.usd), known(one.wait_seconds))
+        figures.setdefault(one.agent, []).append(mine)
+    return sorted(figures, key=lambda name: (sorted(figures[name]), name))
 
 
 def certainty(found: Study, ask: Ask | None = None) -> Certainty:
@@ -185,7 +210,10 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
     standings, order = _standings(found, asked)
     allowed = [a for a in order if standings[a].allowed]
     first, pays = _first(standings, allowed, asked)
+    answer = None if first is None or not pays else posterior.agents[first]
+    if_missing_fail = _if_missing_fail(found, asked, answer)
     rivals = [a for a in allowed if a != first]
+    runner_up = max(rivals, key=lambda a: standings[a].best, default=None)
     pairs: tuple[Paired, ...] = ()
     reached: tuple[Reach, ...] = ()
     bought: tuple[Purchase, ...] = ()
@@ -193,18 +221,18 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
         others = [a for a in order if a != first]
         pairs = tuple(choice.paired(posterior, first, other, "next", asked.measure) for other in others)
         if isinstance(asked.measure, Weights):
-            reached = choice.reaches(posterior, asked.measure, first, rivals)
-        bought = plan.purchases(posterior, found.table, asked.measure, allowed, SHOWN)
+            reached = choice.reaches(posterior, asked.measure, first, rivals, by_preference(found))
+        matters = if_missing_fail != answer
+        bought = plan.purchases(posterior, found.table, asked.measure, allowed, SHOWN, missing_first=matters)
     return Certainty(
         ask=asked,
         tasks=len(found.table.tasks),
         trials=len(found.observations),
         draws=len(posterior.next.performance),
-        answer=None if first is None or not pays else posterior.agents[first],
-        runner_up=posterior.agents[rivals[0]] if rivals else None,
+        answer=answer,
+        runner_up=None if runner_up is None else posterior.agents[runner_up],
         pays=pays,
-        counts_cost=posterior.next.cost is not None,
-        if_missing_fail=_if_missing_fail(found, asked, first, pays=pays),
+        if_missing_fail=if_missing_fail,
         standings=tuple(standings[a] for a in order),
         pairs=pairs,
         reaches=reached,
@@ -215,23 +243,35 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
 def compare(
     found: Study, first: str, second: str, question: Question, measure: Weights | Money | None = None
 ) -> Paired:
-    """Two agents of the study; in performance without a measure."""
+    """How two agents of the study compare by a measure; None: in performance."""
     from flatfield.scoring.certainty.choice import paired
 
     names = found.posterior.agents
     return paired(found.posterior, names.index(first), names.index(second), question, measure)
 
 
-def surer(found: Study) -> tuple[tuple[str, str], ...]:
-    """Pairs of agents of which the first stands before the second in every order: less is missing of it (`_order`)."""
-    names = found.posterior.agents
-    missing = [_missing(found, a) for a in range(len(names))]
-    return tuple(
-        (one, other)
-        for a, one in enumerate(names)
-        for b, other in enumerate(names)
-        if missing[a] < missing[b] and _did_as_well(found, a, b)
-    )
+def surer(found: Study) -> tuple[tuple[int, int], ...]:
+    """Places of agents of which the first stands before the second in every order: less is missing of it (`_order`)."""
+    above = _did_as_well(found)
+    return tuple((one, other) for one, row in enumerate(above.tolist()) for other, over in enumerate(row) if over)
+
+
+def ratio(found: Study, first: str, second: str, measure: Literal["seconds", "usd"]) -> Estimate | None:
+    """How many times as much a trial of the first typically takes as one of the second, on these tasks.
+
+    None where one of them costs nothing, or nobody knows what it costs.
+    """
+    import numpy as np
+
+    from flatfield.scoring.certainty.choice import estimate
+
+    means, table = found.posterior.these, found.table
+    draws, known = (means.seconds, table.log_seconds) if measure == "seconds" else (means.usd, table.log_usd)
+    sides = [found.posterior.agents.index(name) for name in (first, second)]
+    if draws is None or not all(known.count[side].any() for side in sides) or not (draws[:, sides] > 0.0).all():
+        return None
+    logs = estimate(np.log(draws[:, sides[0]]) - np.log(draws[:, sides[1]]))
+    return Estimate(mean=math.exp(logs.mean), low=math.exp(logs.low), high=math.exp(logs.high))
 
 
 def cells(found: Study) -> dict[tuple[str, str], Levels]:
@@ -247,7 +287,7 @@ def cells(found: Study) -> dict[tuple[str, str], Levels]:
 
 
 def _standings(found: Study, asked: Ask) -> tuple[list[Standing], list[int]]:
-    """By agent, and their order: by mean utility on the next task; with less missing before whom it did as well as."""
+    """By agent, and their order: by mean utility on the next task, and among near ones by P(best) (`leader`)."""
     import numpy as np
 
     from flatfield.scoring.certainty import choice
@@ -258,11 +298,11 @@ def _standings(found: Study, asked: Ask) -> tuple[list[Standing], list[int]]:
     kept = choice.within(posterior.next, asked.bounds)
     among = set(names) if asked.among is None else set(asked.among)
     allowed = [names[a] in among and kept[a] >= asked.bounds.least_probability for a in range(len(names))]
-    order = _order(found, values, asked)
-    rivals = [a for a in order if allowed[a]]
+    rivals = [a for a in range(len(names)) if allowed[a]]
     among_allowed = np.where(np.asarray(allowed), values, -np.inf) if any(allowed) else values
     tie = tie_of(asked.measure)
     best, share = choice.best_probabilities(among_allowed, tie), choice.best_shares(among_allowed, tie)
+    order = _order(found, values, best, asked)
     ranks, front = choice.rank_ranges(values), choice.front_probabilities(posterior.next)
     standings = [
         Standing(
@@ -284,36 +324,61 @@ def _standings(found: Study, asked: Ask) -> tuple[list[Standing], list[int]]:
     return standings, order
 
 
-def _order(found: Study, values: Array, asked: Ask) -> list[int]:
-    """Best first. By weights, who does the job (C or better on average) stands before who does not."""
+def _order(found: Study, values: Array, best: Array, asked: Ask) -> list[int]:
+    """Best first. By weights, who does the job (C or better on average) stands before who does not.
+
+    Nobody stands before whom less is missing of, and who did as well.
+    """
+    from flatfield.scoring.certainty.choice import leader
+    from flatfield.scoring.certainty.utility import tie_of
+
     means = values.mean(axis=0)
     able = found.posterior.next.performance.mean(axis=0) >= HOLDS
     if isinstance(asked.measure, Money):
         able[:] = True
-    waiting = sorted(range(len(means)), key=lambda a: (not able[a], -float(means[a]), found.posterior.agents[a]))
+    above, tie, preferred = _did_as_well(found), tie_of(asked.measure), by_preference(found)
+    waiting = list(range(len(means)))
     order: list[int] = []
     while waiting:
-        free = (a for a in waiting if not any(_did_as_well(found, b, a) for b in waiting if b != a))
-        chosen = next(free, waiting[0])
+        free = [a for a in waiting if not any(above[b, a] for b in waiting)] or waiting
+        doing = [a for a in free if able[a]] or free
+        chosen = leader(doing, means, best, tie, preferred)
         waiting.remove(chosen)
         order.append(chosen)
     return order
 
 
-def _did_as_well(found: Study, one: int, other: int) -> bool:
-    """Whether `one`, of which less is missing, did as well on every task as `other` if what it lacks had failed."""
-    if _missing(found, one) >= _missing(found, other):
-        return False
-    return bool((_at_least(found, one) >= _at_least(found, other) - 1e-9).all())
+def by_preference(found: Study) -> list[int]:
+    """Agents' places among those that are as good: the cheaper, then the faster, by what was measured, then by name."""
+    table = found.table
+
+    def usual(cells: Cells, a: int) -> float:
+        known = cells.count[a].sum()
+        return float((cells.count[a] * cells.mean[a]).sum() / known) if known else math.inf
+
+    def key(a: int) -> tuple[float, float, str]:
+        usd = -math.inf if table.free[a] else usual(table.log_usd, a)
+        return (usd, usual(table.log_seconds, a), table.agents[a])
+
+    order = sorted(range(len(table.agents)), key=key)
+    return [order.index(a) for a in range(len(order))]
 
 
-def _at_least(found: Study, agent: int) -> Array:
+def _did_as_well(found: Study) -> Array:
+    """Agents × agents: whether the first, of whom less is missing, did as well as the second on every task.
+
+    What the first lacks counts as failed.
+    """
     import numpy as np
 
-    score, name = found.table.score, found.table.agents[agent]
-    planned = np.asarray([found.planned.get((name, task), 0) for task in found.table.tasks], dtype=float)
-    least: Array = score.mean[agent] * score.count[agent] / np.maximum(np.maximum(planned, score.count[agent]), 1.0)
-    return least
+    score, names = found.table.score, found.table.agents
+    planned = np.asarray([[found.planned.get((a, task), 0) for task in found.table.tasks] for a in names], dtype=float)
+    missing = np.maximum(planned - score.count, 0.0).sum(axis=1)
+    least = score.mean * score.count / np.maximum(np.maximum(planned, score.count), 1.0)
+    above: Array = np.zeros((len(names), len(names)), dtype=bool)
+    for one in range(len(names)):
+        above[one] = (missing[one] < missing) & (least[one] >= least - 1e-9).all(axis=1)
+    return above
 
 
 def _missing(found: Study, agent: int) -> int:
@@ -334,24 +399,26 @@ def _first(standings: Sequence[Standing], allowed: Sequence[int], asked: Ask) ->
     return (None if barred and standings[first].next.performance.mean < HOLDS else first), True
 
 
-def _if_missing_fail(found: Study, asked: Ask, first: int | None, *, pays: bool) -> str | None:
-    """The answer if all that is missing had failed, after as long as the agent usually takes."""
+def _if_missing_fail(found: Study, asked: Ask, answer: str | None) -> str | None:
+    """The answer if all that is missing had failed, after as long as the agent usually takes.
+
+    It is the same where none of its own trials is missing: failures make nobody else better.
+    """
     names = found.posterior.agents
     lacking = [
-        Observation(agent=name, task=task, score=0.0, solved=False, seconds=None)
+        Observation(agent=name, task=task, score=0.0, solved=False, seconds=None, prepaid=bool(found.table.prepaid[a]))
         for a, name in enumerate(names)
         for t, task in enumerate(found.table.tasks)
         for _ in range(max(found.planned.get((name, task), 0) - int(found.table.score.count[a, t]), 0))
     ]
-    answer = None if first is None or not pays else names[first]
-    if not lacking:
+    if not lacking or answer not in {None, *(one.agent for one in lacking)}:
         return answer
     again = _studied((*found.observations, *lacking), (names, found.table.tasks), {}, (found.frozen, {}), found.seed)
     if again is None:
         return answer
     standings, order = _standings(again, asked)
     then, paying = _first(standings, [a for a in order if standings[a].allowed], asked)
-    return None if then is None or not paying else names[then]
+    return None if then is None or not paying else again.posterior.agents[then]
 
 
 def _levels(means: DrawnMeans, agent: int, values: Array) -> Levels:
@@ -364,7 +431,7 @@ def _levels(means: DrawnMeans, agent: int, values: Array) -> Levels:
         performance=estimate(means.performance[:, agent]),
         speed=estimate(means.speed[:, agent]),
         cost=of(means.cost),
-        seconds=estimate(means.seconds[:, agent]),
+        seconds=of(means.seconds),
         usd=of(means.usd),
         utility=estimate(values[:, agent]),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from flatfield.scoring.scales import LEAST_USD
@@ -37,7 +38,9 @@ class SumTable(Struct, frozen=True, kw_only=True):
     """All measures of a set of trials. Logarithms are natural; dollars below a tenth of LEAST_USD count as that much.
 
     `solved` is 1 for a trial that passed every check, else 0. `spread`: by agent the mean of y (1 - y) over its trials,
-    which is 0 where every score is 0 or 1. `free`: by agent whether all its known prices are $0.
+    which is 0 where every score is 0 or 1. `free`: by agent whether all its known prices are $0; `prepaid`: whether a
+    flat rate pays for all its trials. `idle`: cells without any score of an agent that is free, or scored nowhere:
+    what it takes there is for nothing as long as it does no work.
     """
 
     agents: tuple[str, ...]
@@ -49,6 +52,8 @@ class SumTable(Struct, frozen=True, kw_only=True):
     log_usd: Cells
     spread: Array
     free: NDArray[np.bool_]
+    prepaid: NDArray[np.bool_]
+    idle: NDArray[np.bool_]
 
 
 def table_of(observations: Iterable[Observation], agents: Sequence[str], tasks: Sequence[str]) -> SumTable:
@@ -73,7 +78,10 @@ def table_of(observations: Iterable[Observation], agents: Sequence[str], tasks: 
         ],
         dtype=float,
     ).reshape(len(found), 5)
-    return tabulate(a, t, values, tuple(agents), kept)
+    billed = {one.agent for one in found if not one.prepaid}
+    return replace(
+        tabulate(a, t, values, tuple(agents), kept), prepaid=np.asarray([name not in billed for name in agents])
+    )
 
 
 def _known(amount: float | None) -> float:
@@ -90,16 +98,21 @@ def tabulate(
     spread = np.bincount(a, weights=score * (1.0 - score), minlength=shape[0]) / np.maximum(count, 1)
     priced = ~np.isnan(usd)
     dear = np.bincount(a[priced], weights=usd[priced], minlength=shape[0]) > 0.0
+    free = (np.bincount(a[priced], minlength=shape[0]) > 0) & ~dear
+    scores = _cells(a, t, score, shape)
+    nothing = scores.mean <= 0.0
     return SumTable(
         agents=agents,
         tasks=tasks,
-        score=_cells(a, t, score, shape),
+        score=scores,
         solved=_cells(a, t, solved, shape),
         log_seconds=_cells(a, t, np.log(np.maximum(seconds, LEAST_SECONDS)), shape),
         log_wait=_cells(a, t, np.log(np.maximum(wait, LEAST_SECONDS)), shape),
         log_usd=_cells(a, t, np.log(np.maximum(usd, LEAST_USD / 10.0)), shape),
         spread=spread,
-        free=(np.bincount(a[priced], minlength=shape[0]) > 0) & ~dear,
+        free=free,
+        prepaid=np.zeros(shape[0], dtype=bool),
+        idle=nothing & (free | nothing.all(axis=1))[:, None],
     )
 
 

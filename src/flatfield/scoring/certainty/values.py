@@ -15,7 +15,8 @@ Question = Literal["these", "next"]
 class Observation(Struct, frozen=True, kw_only=True):
     """One measured trial: its score in 0..1, whether it passed every check, active seconds, dollars (None: unknown).
 
-    `wait_seconds`: wall time without queue, load included; None: its active seconds.
+    `wait_seconds`: wall time without queue, load included; None: its active seconds. `prepaid`: a flat rate pays for
+    it, so that it costs nothing more, whatever `usd` its tokens would.
     """
 
     agent: str
@@ -25,6 +26,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     seconds: float | None
     usd: float | None = None
     wait_seconds: float | None = None
+    prepaid: bool = False
 
 
 class Money(Struct, frozen=True, kw_only=True):
@@ -65,19 +67,20 @@ class Estimate(Struct, frozen=True, kw_only=True):
 class Levels(Struct, frozen=True, kw_only=True):
     """An agent's means over tasks. Scores in 0..1; seconds and dollars of a typical trial (the geometric mean).
 
-    `utility` is in the unit of what matters: an overall score, or dollars per task. None: no price, or no scale.
+    `utility` is in the unit of what matters: an overall score, or dollars per task. None: no price, no scale,
+    or no seconds.
     """
 
     performance: Estimate
     speed: Estimate
     cost: Estimate | None
-    seconds: Estimate
+    seconds: Estimate | None
     usd: Estimate | None
     utility: Estimate
 
 
 class Regret(Struct, frozen=True, kw_only=True):
-    """What is lost on the next tasks by an agent that is not the best: on average, and at worst (95%)."""
+    """What is lost on the next tasks by an agent that is not the best, in utility: on average, and at worst (95%)."""
 
     mean: float
     worst: float
@@ -122,8 +125,9 @@ class Paired(Struct, frozen=True, kw_only=True):
 
 
 class Reach(Struct, frozen=True, kw_only=True):
-    """How far one weight (of the shares' sum) can move, the others in proportion, before another agent is the answer.
+    """How far one weight can move, the others in proportion, before another agent is the answer.
 
+    It is a share of all weights, in 0..1: `now`, and the answer stays the same from `low` to `high`.
     `below` and `above`: which one then; None: no other, down to 0 or up to 1.
     """
 
@@ -154,9 +158,10 @@ class Purchase(Struct, frozen=True, kw_only=True):
 class Certainty(Struct, frozen=True, kw_only=True):
     """What the posterior says: the answer, and how sure it is. `standings`: best first, by utility on the next task.
 
+    It was made of `trials` on `tasks`, and `draws` were taken of it.
     `answer`: None where nobody may be recommended, or in money nobody pays for itself (`pays` False).
-    `if_missing_fail`: the answer with every missing trial at 0; the same one where it does not change. `counts_cost`:
-    whether cost is in the utility. `pairs`: the answer with everybody else, on the next task.
+    `if_missing_fail`: the answer with every missing trial at 0; the same one where it does not change. `pairs`:
+    the answer with everybody else, on the next task.
     """
 
     ask: Ask
@@ -166,7 +171,6 @@ class Certainty(Struct, frozen=True, kw_only=True):
     answer: str | None
     runner_up: str | None
     pays: bool
-    counts_cost: bool
     if_missing_fail: str | None
     standings: tuple[Standing, ...]
     pairs: tuple[Paired, ...]

@@ -125,7 +125,7 @@ class DeviceFigures(Struct, frozen=True, kw_only=True):
     `read_tokens_per_second` of prompts, without what was cached; `written_tokens_per_second` of replies. `loads`: how
     often the model was loaded, which took `load_seconds` in all. Of `peak_memory_bytes` a GPU holds
     `gpu_memory_bytes`. `context_tokens` is what a conversation was offered, `most_context_tokens` the most that one
-    used, `did_not_fit` in how many trials it was not enough.
+    used, `did_not_fit` in how many trials it was not enough. `gpu_layers` of its `model_layers` were on a GPU.
     """
 
     agent: str
@@ -187,7 +187,7 @@ def _rate(parts: Sequence[tuple[int, float]]) -> float | None:
     return sum(tokens for tokens, _ in parts) / seconds if seconds > 0 else None
 
 
-# Under which conditions figures came about, where they bear on what the figures say.
+# ---------------------------------------------------------------------------- what bears on the figures
 
 
 AT_ONCE_SECONDS = 0.001

@@ -20,6 +20,7 @@ from flatfield.scoring.fairness.received import (
     CAP,
     PROPERTIES,
     SETTINGS,
+    carried,
     differ,
     headers,
     output_cap,
@@ -28,7 +29,6 @@ from flatfield.scoring.fairness.received import (
 )
 from flatfield.scoring.grading import control_names
 from flatfield.tasks.hop import limits_for
-from flatfield.tasks.roster import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,6 +44,8 @@ IGNORED = "its chat template ignores tools, so the model was never told of them"
 OWN_WHY = "an agent that brings its own system prompt or fewer tools: its grades are of model, prompt and tools"
 SCAFFOLD_WHY = "scaffold differs: another loop, other tools, another system prompt; grades are of model and scaffold"
 ORDER = ("context", "model", "prompt")
+AROUND = frozenset({"answered by", "service tier", "warm cache", "on device", "prices", "versions", "specialised"})
+"""Rows of what is not sent: of the configuration, of replies, of where and when a trial was done."""
 
 
 def manifest(run: Run, trials: Sequence[TrialRecord]) -> tuple[ManifestRow, ...]:
@@ -91,8 +93,10 @@ class _Table:
 
 
 def _of_requests(table: _Table) -> Iterator[ManifestRow]:
+    agents, own = table.run.agents, table.own
+    sent = {agent.name: carried(own[agent.name]) for agent in agents}
     for item in PROPERTIES:
-        received = table.take(lambda agent, trials, item=item: parameter(item, agent, trials))  # type: ignore[misc]
+        received = {each.name: parameter(item, each, own[each.name], sent[each.name]) for each in agents}
         if item.configured in SETTINGS:
             yield _setting_row(table, item, received)
             continue
@@ -214,9 +218,6 @@ def _noted(row: ManifestRow, note: str) -> ManifestRow:
     return structs.replace(row, note=note)
 
 
-# Where agents of one run differ in what could be the same for all, and how to remove each difference.
-
-
 # Which settings an agent's model takes at all, as its vendor knows it before anything is asked.
 
 
@@ -227,19 +228,24 @@ USUAL_EFFORT = "low"
 
 def accepts_temperature(agent: AgentConfig) -> bool:
     """Whether a temperature would be sent; of vendors that do not say what they refuse: yes."""
-    return "temperature" not in _refused(replace(agent, temperature=agent.temperature or ANY_TEMPERATURE))
+    return "temperature" not in refused_settings(replace(agent, temperature=agent.temperature or ANY_TEMPERATURE))
 
 
 def accepts_effort(agent: AgentConfig) -> bool:
     """Whether a reasoning effort would be sent; of vendors that do not say what they refuse: yes."""
-    return "reasoning_effort" not in _refused(replace(agent, reasoning_effort=agent.reasoning_effort or USUAL_EFFORT))
+    return "reasoning_effort" not in refused_settings(
+        replace(agent, reasoning_effort=agent.reasoning_effort or USUAL_EFFORT)
+    )
 
 
-def _refused(agent: AgentConfig) -> frozenset[str]:
+def refused_settings(agent: AgentConfig) -> frozenset[str]:
     """The settings of an agent that are not sent, as its vendor's function `refused` says, and its traits."""
     refused = getattr(plugins.vendor_if_there(agent.provider), "refused", None)
     told: frozenset[str] = refused(agent) if refused is not None else frozenset()
     return told.union(plugins.traits_or_usual(agent.provider).unsupported)
+
+
+# ---------------------------------------------------------------------------- what could be the same for all
 
 
 UNSET = "not set"
@@ -348,11 +354,11 @@ def _uneven(
 
 def place(agent: AgentConfig) -> str:
     """Where an agent's settings are, or would have to be, written."""
-    if agent.source == SHIPPED or agent.source.endswith(".md"):
-        holder = "flatfield itself" if agent.source == SHIPPED else agent.source
+    if agent.is_shipped or agent.source.endswith(".md"):
+        holder = "flatfield itself" if agent.is_shipped else agent.source
         table = f"in a table [agents.{_key(agent.name)}] of flatfield.toml"
         return f"{agent.name} {table} ({holder} holds no settings; `flatfield agents show {agent.name}` prints one)"
-    if agent.source in {"", "command line"}:
+    if agent.is_typed:
         return f"{agent.name}, which is named on the command line, by a table [agents.NAME] in flatfield.toml"
     return f"{agent.name} in [agents.{_key(agent.name)}] at {agent.source}"
 

@@ -207,10 +207,15 @@ class Received(Struct, frozen=True, kw_only=True):
 
 def taken(readings: Iterable[tuple[str, str]], otherwise: str | None) -> Received:
     """From pairs of task and value, one for each turn."""
+    return counted(((task, value, 1) for task, value in readings), otherwise)
+
+
+def counted(readings: Iterable[tuple[str, str, int]], otherwise: str | None) -> Received:
+    """From tasks and values, each with how many turns carried it."""
     by_task: dict[str, dict[str, int]] = {}
-    for task, value in readings:
+    for task, value, times in readings:
         turns = by_task.setdefault(task, {})
-        turns[value] = turns.get(value, 0) + 1
+        turns[value] = turns.get(value, 0) + times
     return Received(by_task=by_task, otherwise=otherwise)
 
 
@@ -255,12 +260,31 @@ def ran(trials: Sequence[TrialRecord]) -> bool:
     return any(trial.turns or trial.imported for trial in trials)
 
 
-def parameter(item: Property, agent: AgentConfig, trials: Sequence[TrialRecord]) -> Received:
-    """One parameter of all turns; from the configuration, and said so, where no request is on record."""
+class Carried(Struct, frozen=True, kw_only=True):
+    """A request that `turns` turns of a task's trials went with."""
+
+    task: str
+    request: Sent
+    turns: int
+
+
+def carried(trials: Sequence[TrialRecord]) -> tuple[Carried, ...]:
+    """The requests of all turns, each once for a task, in the order in which they came first.
+
+    In what is read of the store as figures equal requests are one object: of ten thousand turns, that leaves a few.
+    """
+    found: dict[tuple[str, int], list[Sent]] = {}
+    for trial, turn in _sent(trials):
+        found.setdefault((trial.task, id(turn.reply.request)), []).append(turn.reply.request)
+    return tuple(Carried(task=task, request=same[0], turns=len(same)) for (task, _), same in found.items())
+
+
+def parameter(item: Property, agent: AgentConfig, trials: Sequence[TrialRecord], sent: Sequence[Carried]) -> Received:
+    """One parameter of all turns, which went with `sent`; from the configuration, and said so, where none did."""
     configured = getattr(agent, item.configured) if item.configured else None
-    readings = [(trial.task, _reading(item, turn.reply.request, configured)) for trial, turn in _sent(trials)]
-    found = taken(readings, _otherwise(item, configured, trials))
-    return _with_unsent(found, item, configured, [turn.reply.request for _, turn in _sent(trials)])
+    readings = [(each.task, _reading(item, each.request, configured), each.turns) for each in sent]
+    found = counted(readings, _otherwise(item, configured, trials))
+    return _with_unsent(found, item, configured, [each.request for each in sent])
 
 
 def output_cap(agent: AgentConfig, trials: Sequence[TrialRecord], limits: Mapping[str, int]) -> Received:

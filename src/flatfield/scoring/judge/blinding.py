@@ -187,9 +187,6 @@ def _told(name: str, values: Mapping[str, Any]) -> str:
     return "\n".join((f"{CALL} {name}", *lines, CALLED))
 
 
-# Takes out of a judge's reading whatever names a model, its vendor or where it is served.
-
-
 # Names of model families and vendors, and the words beside them: what a model may call itself whoever is compared.
 
 
@@ -369,6 +366,9 @@ def without_own_figures(text: str) -> str:
     for pattern in _keeping():
         text = pattern.sub(r"\1[…]", text)
     return text
+
+
+# ---------------------------------------------------------------------------- every name, taken out
 
 
 STAND_IN = "agent_x"

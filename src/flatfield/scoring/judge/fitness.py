@@ -202,7 +202,7 @@ def _spelt_out(task: Task, trial: _Trial, call: str) -> _WrittenCall:
     )
 
 
-# Whether a judge is fit to grade one by one: its letters for the labelled set against the known ones, and the rule.
+# ---------------------------------------------------------------------------- one by one
 
 
 LEAST_KAPPA = 0.6
@@ -215,6 +215,7 @@ INJECTED = "injected"
 class Graded(Struct, frozen=True, kw_only=True):
     """A judge's verdict on one case; `letter` None: it gave none it can be held to.
 
+    `wanted` is the letter that is known to be right. `quoted`: how many pieces of evidence were found in the work.
     `unasked`: the judge could not be asked, by no fault of its own. `placed`: what it gave in each order of a list.
     """
 
@@ -242,7 +243,10 @@ class Graded(Struct, frozen=True, kw_only=True):
 
 
 class CategoryFigures(Struct, frozen=True, kw_only=True):
-    """How a judge does on one kind of trial; `bias` > 0: it is too kind, in letters."""
+    """How a judge does on the `n` trials of one kind.
+
+    `exact`: how many got the known letter, `within_one`: or one beside it. `bias`, in letters: above 0 it is too kind.
+    """
 
     category: str
     n: int
@@ -260,10 +264,13 @@ class Criterion(Struct, frozen=True, kw_only=True):
 
 
 class Fitness(Struct, frozen=True, kw_only=True):
-    """What checking a judge showed. A trial without a letter counts as wrong; shares are of all `n` trials.
+    """What checking a judge showed, on `n` of the set's `total` trials, of which `answered` got a letter.
 
-    `passed` None: not all of the set was judged, and it may still pass. `constant` is what always giving the letter
-    that fits best would have reached.
+    A trial without a letter counts as wrong. `exact` and `within_one`: the shares of the `n` trials with the known
+    letter, and with that or one beside it; `constant_exact` and `constant_within_one`: what always giving the letter
+    that fits best would have reached. `kappa`: agreement beyond chance, weighted; `kappa_p`: how probable as much is by
+    chance. `quoted`: how many trials it gave evidence for that was found in the work. `passed` None: not all of the set
+    was judged, and it may still pass.
     """
 
     n: int
@@ -454,9 +461,9 @@ class ListFitness(Struct, frozen=True, kw_only=True):
     """What checking a judge with lists showed. A trial's letter is the mean of both orders, as in a run.
 
     `n` trials of `total` were asked about, `both` got a letter in both orders. `in_order`: the share of all `pairs` of
-    one list which the judge's letters put in the known order; equal letters count half, a missing one nothing.
-    `position`: what the same trial gets, in score, nearer to the front less nearer to the end. `passed` None: not all
-    of the set was judged, and it may still pass.
+    one list which the judge's letters put in the known order; equal letters count half, a missing one nothing. `exact`,
+    `within_one`, `kappa` and `quoted` are as in `Fitness`. `position`: what the same trial gets, in score, nearer to
+    the front less nearer to the end. `passed` None: not all of the set was judged, and it may still pass.
     """
 
     n: int

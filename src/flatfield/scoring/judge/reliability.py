@@ -183,7 +183,7 @@ def _ranks(values: Iterable[float]) -> list[float]:
     return [mean(places[value]) for value in items]
 
 
-# How far a run's judges can be trusted: agreement, self-preference, verbosity, stability, evidence and cost.
+# ---------------------------------------------------------------------------- all of it, of a run's judges
 
 
 Key = tuple[str, str, int]
@@ -199,7 +199,7 @@ class TrustFigure(Struct, frozen=True, kw_only=True):
 
 
 class SelfPreference(Struct, frozen=True, kw_only=True):
-    """How much more a judge gives its own vendor's trials than others', in score, within the same tasks.
+    """How much more a judge gives its own vendor's trials than others', within the same tasks: `difference`, in score.
 
     `beyond_verifiers`: of what it gives beyond the verifiers' score, so that better work is no preference.
     """
@@ -224,10 +224,11 @@ class Moved(Struct, frozen=True, kw_only=True):
 class JudgeFigures(Struct, frozen=True, kw_only=True):
     """One judge of a run. `quoted`: verdicts with evidence that was found; `cost_usd` None: not known for some.
 
-    `verifiers`: weighted kappa with the verifiers' letters. `verbosity`: rank correlation of score and length.
-    `stability`: the share of trials, judged one by one more than once, whose letters are all the same. `position`: how
-    much more the same answer gets, in score, nearer to the front of a list than nearer to its end. `spent_usd` covers
-    verdicts that do not count, too.
+    `same_as_verifiers`: how many of its letters are those that the verifiers' scores come to. `verifiers`: weighted
+    kappa with the verifiers' letters. `verbosity`: rank correlation of score and length. `stability`: the share of
+    trials, judged one by one more than once, whose letters are all the same. `position`: how much more the same answer
+    gets, in score, nearer to the front of a list than nearer to its end. `spent_usd` covers verdicts that do not count,
+    too.
     """
 
     judge: str

@@ -60,7 +60,7 @@ def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).translate(_MARKS).casefold().split())
 
 
-# Reads a judge's reply: JSON, also in a code fence or with prose around it.
+# ---------------------------------------------------------------------------- the reply
 
 
 LETTERS: tuple[Letter, ...] = ("S", "A", "B", "C", "D", "F")

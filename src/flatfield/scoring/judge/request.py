@@ -274,7 +274,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-# Asks the judge's model for grades, once more when its reply cannot be read, and adds up what that took.
+# ---------------------------------------------------------------------------- the asking, and what it took
 
 
 T = TypeVar("T")
@@ -300,7 +300,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 class Question(Generic[T]):
     """What to ask (`write` takes what was wrong with the reply before), its schema, and how the reply is read.
 
-    `read` is told whether this is the last attempt.
+    `read` is told whether this is the last attempt. `pieces`: how many trials are graded by one reply.
     """
 
     write: Callable[[str], str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -123,13 +123,15 @@ def read(data: bytes) -> DataSnapshot:
     return DataSnapshot(_providers_from_raw(raw), from_auto_update=True)
 
 
-# Prices: what one request cost in dollars, or None when nobody knows.
+# ---------------------------------------------------------------------------- what one request cost
 
 
 STANDARD = frozenset({"", "auto", "default", "standard", "on_demand", "unspecified"})
 """Service tiers that are billed at the list price, as the vendors' replies call them."""
 PRICED_APART = re.compile(r"batch|fast|flex|priority|inference_geo")
 """Words of tiers that are known to cost more or less than others, so that a price of one's own is not theirs."""
+REMEMBERED = 4096
+"""Of so many requests it is known what genai-prices made of them."""
 AS_REPORTED = "no price known: as reported by the API or scaffold itself"
 
 
@@ -147,6 +149,9 @@ class Prices:
         self._at = at
         self._file = DataFile(cache)
         self._snapshot: DataSnapshot | None = None
+        # genai-prices takes 100 µs for a request, on the event loop that times the trials; each is asked for when its
+        # turn ends and again, as text, when its trial's record is made.
+        self._found = lru_cache(maxsize=REMEMBERED)(self._looked_up)
 
     def prepare(self) -> None:
         """Load the data now, which takes some tenths of a second, so that no turn has to wait for it."""
@@ -252,11 +257,12 @@ class Prices:
         if not (address or vendor):
             return None
         models += [name.rpartition("/")[2] for name in models]  # `google/gemini-…`, as some doors call them
-        found = (self._found(model, vendor, address, usage, sent.service_tier) for model in models if model)
+        at = self._at or datetime.now(UTC).replace(second=0, microsecond=0)  # some prices go by the time of day
+        found = (self._found(model, vendor, address, usage, sent.service_tier, at) for model in models if model)
         return next((price for price in found if price is not None), None)
 
-    def _found(
-        self, model: str, vendor: str | None, address: str | None, usage: Usage, service_tier: str
+    def _looked_up(
+        self, model: str, vendor: str | None, address: str | None, usage: Usage, service_tier: str, at: datetime
     ) -> PriceCalculation | None:
         from genai_prices import Usage as Tokens
 
@@ -265,7 +271,7 @@ class Prices:
         context = tier_context(service_tier)
         try:
             _, listed = self._snapshot.find_provider_model(model, None, vendor, address)
-            if context and not _has_tier(listed, context, self._at or datetime.now(UTC)):
+            if context and not _has_tier(listed, context, at):
                 return None
             tokens = Tokens(
                 input_tokens=usage.input_tokens,
@@ -274,7 +280,7 @@ class Prices:
                 cache_write_1h_tokens=usage.cache_write_1h_tokens,
                 output_tokens=usage.output_tokens,
             )
-            found = self._snapshot.calc(tokens, model, vendor, address, self._at, context)
+            found = self._snapshot.calc(tokens, model, vendor, address, at, context)
         except LookupError:
             return None
         price = found.model_price

@@ -9,7 +9,7 @@ import posixpath
 import re
 import shlex
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -17,8 +17,9 @@ from msgspec.structs import replace
 
 from flatfield.agent.tools.run_command import command_problem
 from flatfield.errors import FlatfieldError
-from flatfield.machine.protocols import SandboxLimits
+from flatfield.machine.protocols import CommandResult, SandboxLimits
 from flatfield.records import Check, VerifierTraits
+from flatfield.saying import few, many
 from flatfield.scoring.protocols import read_map
 from flatfield.scoring.verifying.pytest_run import PytestRun, Reported, programs, runs_pytest
 from flatfield.scoring.verifying.verification import place, read_hidden
@@ -26,20 +27,23 @@ from flatfield.scoring.verifying.verification import place, read_hidden
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flatfield.machine.protocols import CommandResult, Sandbox
+    from flatfield.machine.protocols import Sandbox
     from flatfield.scoring.protocols import VerifyContext
 
 MAX_SECONDS = 3600.0
 CASE_SHARE = 4
 """A case may take this part of the command's time, if the task does not say how long."""
 NOT_FOUND = 127
+NAMED = 3
+"""So many cases a reason names."""
 LOOKING = SandboxLimits(wall_seconds=20.0)
 _HAS_PYTEST = "python3 -m pytest --version || command -v pytest"
 _PLAIN_PATH = re.compile(r"(?!/)[\w./+ -]+")
 """A path that the shell takes as it stands, in the workspace."""
+_TESTS = re.compile(r"(?:.*[_-])?(?:tests?|testing|specs?|checks?)(?:[_-].*)?")
 _PYTHONPATH = re.compile(r"\bPYTHONPATH=(?![\"']?\$(PYTHONPATH\b|\{PYTHONPATH\}))")
 
-TRAITS = VerifierTraits(needs_sandbox=True)
+TRAITS = VerifierTraits(needs_sandbox=True, hidden_options=("hidden", "counts", "guards"))
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,7 +52,9 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `run`: a command line for /bin/sh, started in the workspace. `hidden`: a folder beside the LOP whose files are put
     into the workspace only now, at `into` (default: a folder of the same name; `.` is the workspace's top), and stay
     there. `timeout_seconds`: after it the command is ended. `case_seconds`: after it a case of pytest is, and has
-    failed (default: a quarter of `timeout_seconds`); so are its fixtures, and a module while it is imported.
+    failed (default: a quarter of `timeout_seconds`); so are its fixtures, and a module while it is imported. `counts`:
+    a file beside the LOP that names the cases which count, one a line, as pytest names them; `guards`: one that names
+    those which must still pass: where one does not, the score is 0.
 
     Exit code 0 scores 1, another one 0; if the command runs pytest, the score is the fraction of the cases of all its
     runs that passed, and with `hidden` only the cases in hidden files count, without those that they mark with
@@ -67,6 +73,8 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     into: str | None = None
     timeout_seconds: float = 120.0
     case_seconds: float | None = None
+    counts: str | None = None
+    guards: str | None = None
 
     @property
     def case_limit_seconds(self) -> float:
@@ -98,6 +106,12 @@ def parse(value: object) -> Options:
         raise ValueError(
             "`command`: `run` puts folders before pytest in PYTHONPATH; put them behind: `PYTHONPATH=$PYTHONPATH:src`"
         )
+    if options.counts is None and options.guards is not None:
+        raise ValueError(
+            "`command`: `guards` stand beside cases that count; name a file with these: `counts: counts.txt`"
+        )
+    if options.counts is not None and not runs_pytest(options.run):
+        raise ValueError("`command`: `counts` names cases of pytest, which `run` does not start; leave it out")
     if options.into is not None and options.hidden is None:
         raise ValueError("`command`: `into` says where hidden files go; name their folder with `hidden`")
     if options.into is not None and (options.target.startswith("/") or options.target.split("/")[0] == ".."):
@@ -107,6 +121,8 @@ def parse(value: object) -> Options:
 
 def check_options(options: Options, folder: Path) -> str | None:
     """What is wrong with the files that the options name; `folder` is the LOP's."""
+    if problem := _check_listed(options, folder):
+        return problem
     if options.hidden is None:
         return None
     hidden = folder / options.hidden
@@ -120,6 +136,44 @@ def check_options(options: Options, folder: Path) -> str | None:
     if not read_hidden(hidden, options.target):
         return f"`command`: the folder {hidden} for `hidden` holds no file; put the hidden files there"
     return None
+
+
+def _check_listed(options: Options, folder: Path) -> str | None:
+    """What is wrong with the files that name cases."""
+    for key, name in (("counts", options.counts), ("guards", options.guards)):
+        if name is None:
+            continue
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+            return (
+                f"`command`: there is no file {path} for `{key}`; write one, beside the LOP, with a case on each line"
+            )
+        if key == "counts" and not _listed(folder, name):
+            return f"`command`: {path} names no case; write one of pytest's on each line"
+    return None
+
+
+def _listed(folder: Path, name: str | None) -> tuple[str, ...]:
+    """The cases that a file beside the LOP names.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if name is None:
+        return ()
+    return tuple(line for line in (folder / name).read_text(errors="replace").splitlines() if line.strip())
+
+
+class Ran(Struct, frozen=True, kw_only=True):
+    """What running the command came to; without a `result` it did not run, and `problem` says why.
+
+    `seconds`: how long it might run. `reported`: what its runs of pytest said, None where it has none.
+    """
+
+    result: CommandResult | None = None
+    problem: str = ""
+    reported: Reported | None = None
+    seconds: float = 0.0
 
 
 def create(options: Options) -> CommandVerifier:
@@ -136,14 +190,28 @@ class CommandVerifier:
 
     async def verify(self, context: VerifyContext) -> Check:
         """Run it; without a sandbox, when the sandbox fails, or when time is over: not measured."""
+        ran = await self.run(context)
+        if ran.result is None or context.sandbox is None:
+            return _check(None, ran.problem)
+        if untold := await self._untold(ran.result, ran.reported, context.sandbox, ran.seconds):
+            return untold
+        if ran.reported is not None and self._options.counts is not None:
+            return await asyncio.to_thread(self._by_name, ran.result, ran.reported, Path(context.task.path).parent)
+        if ran.reported is not None:
+            return _fraction(ran.result, ran.reported, ran.seconds)
+        gone = await asyncio.to_thread(self._gone, ran.result, context.root)
+        return _check(float(ran.result.exit_code == 0), _ending(ran.result) + gone, ran.result)
+
+    async def run(self, context: VerifyContext) -> Ran:
+        """Place the hidden files and run the command, whatever that means for a score."""
         if context.sandbox is None:
-            return _check(None, f"the command was not run: {context.sandbox_reason or 'there is no sandbox'}")
+            return Ran(problem=f"the command was not run: {context.sandbox_reason or 'there is no sandbox'}")
         hidden: Mapping[str, Path] = {}
         try:
             if self._options.hidden is not None:
                 hidden = await asyncio.to_thread(self._place, context)
         except (OSError, FlatfieldError) as error:
-            return _check(None, f"the hidden files could not be placed: {error}")
+            return Ran(problem=f"the hidden files could not be placed: {error}")
         seconds = max(self._options.timeout_seconds, context.least_seconds)
         # A second more of CPU than of time, so that it is the time that ends a busy loop.
         limits = SandboxLimits(wall_seconds=seconds, cpu_seconds=math.ceil(seconds) + 1)
@@ -154,14 +222,28 @@ class CommandVerifier:
             command = self._options.run if tests is None else tests.command()
             result = await context.sandbox.run(command, context.root, limits)
         except (OSError, FlatfieldError) as error:
-            return _check(None, f"the command could not be run: {error}")
+            return Ran(problem=f"the command could not be run: {error}")
         reported = await asyncio.to_thread(tests.gather, context.files) if tests else None
-        if untold := await self._untold(result, reported, context.sandbox, seconds):
-            return untold
-        if reported is not None:
-            return _fraction(result, reported, seconds)
-        gone = await asyncio.to_thread(self._gone, result, context.root)
-        return _check(float(result.exit_code == 0), _ending(result) + gone, result)
+        return Ran(result=result, reported=reported, seconds=seconds)
+
+    def _by_name(self, result: CommandResult, reported: Reported, folder: Path) -> Check:
+        """The fraction of the cases that count; 0 where one that guards does not pass."""
+        try:
+            wanted, guards = _listed(folder, self._options.counts), _listed(folder, self._options.guards)
+        except OSError as error:
+            return _check(None, f"the cases that count cannot be read: {error}")
+        failed = [name for name in wanted if not reported.named.get(name)]
+        broken = [name for name in guards if not reported.named.get(name)]
+        reason = f"{len(wanted) - len(failed)} of {len(wanted)} cases passed"
+        if failed:
+            reason = f"{reason}; not {few(failed, NAMED)}"
+        if reported.late:
+            reason = f"{reason}; over its time: {reported.late[0]}"
+        if broken:
+            return _check(0.0, f"{many(len(broken), 'case')} no longer passed: {few(broken, NAMED)}; {reason}", result)
+        if not failed and all(reported.named.values()) and result.exit_code != 0:
+            return _check(0.0, f"{reason}, but: {_ending(result)}", result)
+        return _check(1 - len(failed) / len(wanted), reason, result)
 
     def _tests(self, hidden: Mapping[str, Path]) -> PytestRun | None:
         if not self._pytest:
@@ -228,8 +310,17 @@ class CommandVerifier:
         if problem := check_options(self._options, folder):
             raise FlatfieldError(problem)
         hidden = read_hidden(folder / str(self._options.hidden), self._options.target)
-        place(hidden, context.files, [change.path for change in context.trial.changes])
+        changed = [change.path for change in context.trial.changes]
+        if self._options.target == ".":  # among the project's own files, where a package's start is what is tested
+            changed = [path for path in changed if _is_of_tests(path)]
+        place(hidden, context.files, changed)
         return hidden
+
+
+def _is_of_tests(path: str) -> bool:
+    """Whether a path lies in a folder for tests, as its name says, or at the top."""
+    folders = PurePosixPath(path.lower()).parts[:-1]
+    return not folders or any(_TESTS.fullmatch(folder) for folder in folders)
 
 
 def _ending(result: CommandResult) -> str:

@@ -48,7 +48,10 @@ _WORDS_BEFORE = frozenset({"exec", "env", "time", "nice", "command", "if", "then
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cases:
-    """How a run's cases ended: `failed` names those that did not pass; `others_failed`: cases that do not count did."""
+    """How a run's test cases ended: how many `passed`, and the names of those that `failed`.
+
+    `others_failed`: some failed that do not count.
+    """
 
     passed: int
     failed: tuple[str, ...]
@@ -244,11 +247,13 @@ CODE_BYTES = 16
 class Reported(msgspec.Struct, frozen=True, kw_only=True):
     """What all runs of a command came to. `runs`: how many began; `late`: cases that were over their time.
 
-    `broken`: the cases, or "" for the reading of the tests, that a run was at when its process died.
+    `broken`: the cases, or "" for the reading of the tests, that a run was at when its process died. `named`: whether
+    each case passed, by the name that pytest has for it (`tests/test_a.py::test_b[1]`); expected failures left out.
     """
 
     cases: Cases
     runs: int
+    named: dict[str, bool] = {}
     late: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
 
@@ -335,17 +340,20 @@ def _read(files: ConfinedFiles, path: str) -> bytes:
 
 def _gathered(runs: Sequence[_Run], hidden: Mapping[str, Collection[str]]) -> Reported:
     outcomes: dict[Key, bool] = {}
+    named: dict[str, bool] = {}
     late: dict[str, None] = {}
     broken: list[str] = []
     for run in runs:
         late |= dict.fromkeys(run.late)
+        named |= {name: passed and named.get(name, True) for name, passed in run.named.items()}
         found = run.report()
         if found is None:
             found = run.outcomes
             broken.append(run.begun)
         for key, passed in found.items():
             outcomes[key] = outcomes.get(key, True) and passed
-    return Reported(cases=counted(outcomes, hidden), runs=len(runs), late=tuple(late), broken=tuple(broken))
+    cases = counted(outcomes, hidden)
+    return Reported(cases=cases, runs=len(runs), named=named, late=tuple(late), broken=tuple(broken))
 
 
 class _Run:
@@ -356,6 +364,7 @@ class _Run:
         self.late: list[str] = []
         self.begun = ""
         self.outcomes: dict[Key, bool] = {}
+        self.named: dict[str, bool] = {}
         self._xml = ""
         files: dict[str, str] = {}
         for line in _vouched(log, key):
@@ -364,16 +373,19 @@ class _Run:
                 case {"cases": [*pairs]}:
                     files |= {str(pair[1]): str(pair[0]) for pair in pairs if isinstance(pair, list) and len(pair) == 2}
                     self.outcomes |= {_key(files[name], name): False for name in files}
+                    self.named |= dict.fromkeys(files, False)
                 case {"late": str(name)}:
                     self.late.append(name)
                 case {"begun": str(name)}:
                     self.begun = name
                 case {"ended": str(name), "passed": True}:
                     self.outcomes[_key(files.get(name, ""), name)] = True
+                    self.named[name] = True
                 case {"report": str(text)}:
                     self._xml = text
                 case {"ended": str(name), "passed": None}:
                     self.outcomes.pop(_key(files.get(name, ""), name), None)
+                    self.named.pop(name, None)
                 case _:
                     continue
 

@@ -110,7 +110,7 @@ def _clear(path: str, files: ConfinedFiles, *, keep_folder: bool) -> None:
         files.remove(path)
 
 
-# Runs a task's verifiers on a finished trial: every one gives a Check, whatever happens to it.
+# ---------------------------------------------------------------------------- the checks of a trial
 
 
 TIMEOUT_SECONDS = 3_700.0  # beyond any limit that a verifier sets itself

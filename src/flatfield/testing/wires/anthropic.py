@@ -8,15 +8,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from flatfield.testing.fake_server import Beliefs
 from flatfield.testing.wires._sdk import must_be
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from flatfield.testing.fake_server import FakeReply
-
-
-# What Anthropic's server refuses in a request for a message, and what a client must not change in what it returns.
 
 
 # The content blocks of the Messages API that tell a `FakeReply`, sealed so that a changed one is known.
@@ -55,6 +53,9 @@ def _object(arguments: str) -> dict[str, Any] | None:
 def seal(text: str) -> str:
     """What stands for a signature, and for encrypted content."""
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+# ---------------------------------------------------------------------------- what the server refuses
 
 
 _SAMPLING = {"temperature", "top_p", "top_k"}
@@ -256,7 +257,7 @@ def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
-# Anthropic's Messages API as its server speaks it, for `FakeServer`.
+# ---------------------------------------------------------------------------- the wire
 
 
 _TYPES = {
@@ -292,6 +293,19 @@ class AnthropicWire:
     too_long = "prompt is too long: 9000 tokens > 8000 maximum"
     arguments_are_text = True
     full_is_length = False
+    beliefs = Beliefs(
+        words=frozenset({"type", "role", "stop_reason"}),
+        ids=frozenset({"id"}),
+        written=frozenset({"input"}),
+        counts=("message_delta:usage", "message_start:message(message).usage.input_tokens"),
+        cut="max_tokens",
+        limit_headers=tuple(
+            f"anthropic-ratelimit-{what}-{part}"
+            for what in ("requests", "tokens", "input-tokens", "output-tokens")
+            for part in ("limit", "remaining", "reset")
+        ),
+        optional=("content_block_start:content_block(redacted_thinking)",),
+    )
 
     def models(self, names: Sequence[str]) -> dict[str, Any]:
         """The list of models, all active; the ids of retired ones begin with "retired-"."""

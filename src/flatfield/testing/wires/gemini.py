@@ -8,6 +8,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from flatfield.testing.fake_server import Beliefs
 from flatfield.testing.wires._sdk import must_know
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _replay_problems(
             yield f"this turn of the model was never sent, or not here: {parts}"
 
 
-# Gemini's generateContent as its server speaks it: signed calls, events without an end mark, plain errors.
+# ---------------------------------------------------------------------------- the wire
 
 
 _STATUS = {
@@ -222,6 +223,13 @@ class GeminiWire:
     too_long = "The input token count (9000) exceeds the maximum number of tokens allowed (8000)."
     arguments_are_text = False
     full_is_length = False
+    beliefs = Beliefs(
+        kinds=("candidates.0.finishReason",),
+        words=frozenset({"role", "finishReason", "status"}),
+        written=frozenset({"args"}),
+        counts=("finishReason:usageMetadata",),
+        cut="MAX_TOKENS",
+    )
 
     def __init__(self, *, ids: bool = True, retry_delay: str | None = None, model_version: str = "fake-model") -> None:
         self._ids = ids

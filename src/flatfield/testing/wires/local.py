@@ -42,9 +42,12 @@ class _Running:
     def __init__(self, base_url: str, key: str) -> None:
         self.url, self.headers = base_url.removesuffix("/v1"), {"Authorization": f"Bearer {key}"}
         self.context_tokens, self.supports_tools = CONTEXT_TOKENS, True
-        self.gpu_layers, self.model_layers, self.peak_memory_bytes = 0, None, None
+        self.gpu_layers, self.model_layers = 0, None
         self.turns, self.used_at = 0, 0.0
         self.ended = asyncio.get_running_loop().create_future()
+
+    async def peak_memory_bytes(self) -> int | None:
+        return None
 
     async def serve(self, _spec: object, _services: object) -> tuple[_Running, float]:
         return self, 0.0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from flatfield.testing.fake_server import Beliefs
 from flatfield.testing.wires._sdk import must_know
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _is_same_call(returned: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
     return function["name"] == sent["name"] and (not is_object or function["arguments"] == sent["arguments"])
 
 
-# Ollama's chat API as its server speaks it: the test kit's wire.
+# ---------------------------------------------------------------------------- the wire
 
 
 _PIECE_CHARACTERS = 7
@@ -184,6 +185,12 @@ class OllamaWire:
     too_long = "the input length exceeds the context length"
     arguments_are_text = False
     full_is_length = True
+    beliefs = Beliefs(
+        kinds=("done",),
+        words=frozenset({"role", "done_reason"}),
+        written=frozenset({"arguments"}),
+        counts=("done:prompt_eval_c", "done:eval_count"),
+    )
 
     def __init__(self, model: OllamaModel | None = None, *, ids: bool = True, load_seconds: float = 0.0) -> None:
         self._model = model or OllamaModel()

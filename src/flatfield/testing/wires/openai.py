@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from flatfield.testing.fake_server import Beliefs
 from flatfield.testing.wires._sdk import must_be
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def _mended(item: dict[str, Any], sent: dict[str, Any]) -> bool:
     return {**item, **free} == {**sent, **free}
 
 
-# OpenAI's Responses API as its server speaks it: the test kit's wire.
+# ---------------------------------------------------------------------------- the wire
 
 
 _PIECE_CHARACTERS = 7
@@ -237,6 +238,16 @@ class OpenAIWire:
     too_long = "Your input exceeds the context window of this model."
     arguments_are_text = True
     full_is_length = False
+    beliefs = Beliefs(
+        words=frozenset({"type", "role", "status", "object", "reason", "code"}),
+        ids=frozenset({"id", "call_id", "item_id"}),
+        written=frozenset({"tools", "metadata"}),
+        counts=("response.completed:response.usage", "response.incomplete:response.usage"),
+        cut="max_output_tokens",
+        limit_headers=tuple(
+            f"x-ratelimit-{part}-{what}" for part in ("limit", "remaining", "reset") for what in ("requests", "tokens")
+        ),
+    )
 
     def __init__(self) -> None:
         self._given: list[list[dict[str, Any]]] = []

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from flatfield.testing.fake_server import Beliefs
 from flatfield.testing.wires._sdk import must_be
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _is_same(message: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
     )
 
 
-# OpenAI's Chat Completions as its servers speak it: the test kit's wire.
+# ---------------------------------------------------------------------------- the wire
 
 
 _PIECE_CHARACTERS = 7
@@ -189,6 +190,11 @@ class ChatWire:
     too_long = "This model's maximum context length is 8000 tokens."
     arguments_are_text = True
     full_is_length = True
+    beliefs = Beliefs(
+        kinds=("usage", "choices.0.finish_reason"),
+        words=frozenset({"type", "role", "object", "finish_reason", "code"}),
+        counts=("usage:usage",),
+    )
 
     def __init__(self) -> None:
         self._given: list[dict[str, Any]] = []

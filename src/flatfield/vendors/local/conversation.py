@@ -132,7 +132,7 @@ class LocalConversation:
         if not turn.done():
             turn.cancel()
         try:
-            return self._weighed(await turn)
+            return await self._weighed(await turn)
         except Interrupted as stopped:
             raise ProviderError(self._server.epitaph(), left=stopped.left) from None
         except ProviderError as error:
@@ -140,13 +140,12 @@ class LocalConversation:
                 raise
             raise error.retold(self._server.epitaph(), ProviderError) from None
 
-    def _weighed(self, reply: Reply) -> Reply:
+    async def _weighed(self, reply: Reply) -> Reply:
         """The reply with the memory that its server has held."""
         if reply.device is None:
             return reply
-        return structs.replace(
-            reply, device=structs.replace(reply.device, peak_memory_bytes=self._server.peak_memory_bytes)
-        )
+        held_bytes = await self._server.peak_memory_bytes()
+        return structs.replace(reply, device=structs.replace(reply.device, peak_memory_bytes=held_bytes))
 
 
 async def identity_of(agent: AgentConfig, services: Services) -> str:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
+from flatfield import plugins
 from flatfield.children.running import Start, run_process
 from flatfield.errors import NotReady, ProviderError
-from flatfield.http.secrecy import scrubbed, without_keys
+from flatfield.http.secrecy import scrubbed, shown_url, without_keys
 from flatfield.http.tape import Tape
 from flatfield.records import Leftover, Reply, ScaffoldWork, Sent
 from flatfield.vendors.base import SYSTEM_PROMPT, Lane
@@ -84,6 +85,52 @@ def external_of(agent: AgentConfig) -> External:
         )
     module = importlib.import_module(f"{_FORMATS}.{name.replace('-', '_')}")
     return External(name, module.SCAFFOLD, model)
+
+
+UNTOLD = frozenset(
+    {
+        "base_url",
+        "headers",
+        "temperature",
+        "max_output_tokens",
+        "context_tokens",
+        "gpu_layers",
+        "protocol",
+        "tools",
+    }
+)
+"""Settings that no scaffold is told: they are its own."""
+
+
+def untold(agent: AgentConfig) -> frozenset[str]:
+    """The settings that an agent's scaffold is not told."""
+    try:
+        takes_effort = external_of(agent).scaffold.takes_effort
+    except NotReady:  # which is said where it is looked at
+        takes_effort = True
+    return UNTOLD if takes_effort else UNTOLD | {"reasoning_effort"}
+
+
+def with_model_of(agent: AgentConfig, program: str) -> str:
+    """What an agent's `model` is for `program` to run the model of `agent`; as it is where it names one itself.
+
+    Raises:
+        NotReady: there is no such program, or it cannot ask for that model where the agent does.
+    """
+    name, slash, _ = program.partition("/")
+    scaffold = external_of(structs.replace(agent, model=program, command=())).scaffold
+    if slash:
+        return program
+    by_itself = f"name one that it runs by itself: {name}/MODEL"
+    if agent.base_url:
+        where = shown_url(agent.base_url)
+        raise NotReady(f"agent {agent.name!r} asks {where}, and {name} asks where its own settings say; {by_itself}")
+    maker = plugins.traits_or_usual(agent.provider).price_name
+    if scaffold.vendor == maker:
+        return f"{name}/{agent.model}"
+    if scaffold.vendor or not maker:
+        raise NotReady(f"agent {agent.name!r} has {agent.model}, which {name} is not known to run; {by_itself}")
+    return f"{name}/{maker}/{agent.model}"
 
 
 def environment(environ: Mapping[str, str], agent: AgentConfig, external: External) -> dict[str, str]:

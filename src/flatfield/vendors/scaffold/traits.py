@@ -10,4 +10,5 @@ TRAITS = Traits(
     is_scaffold=True,
     outputs=("claude-code", "codex", "gemini-cli", "json", "opencode", "text"),
     runs_code=True,
+    takes_subscriptions=True,
 )

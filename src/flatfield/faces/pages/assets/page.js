@@ -88,7 +88,7 @@ function tiles(data, ask, decision) {
     const agent = agentNamed(chosen.agent);
     found.push([agent.performance.said, "performance on these tasks"]);
     found.push([saidSeconds(agent.seconds), "active seconds of a trial, on average"]);
-    found.push([saidDollars(agent.usd), "dollars of a trial, on average"]);
+    found.push([saidPrice(agent, ask.money), "dollars of a trial, on average"]);
   }
   return found.map(([said, what]) => el("div", {}, el("dt", { text: what }), el("dd", { text: said })));
 }
@@ -138,7 +138,7 @@ function tableRow(a, money) {
     el("td", {}, ...graded2(agent.speed.said).filter(Boolean)),
     el("td", {}, ...graded2(agent.cost.said).filter(Boolean)),
     el("td", { class: "num", text: saidSeconds(agent.seconds) }),
-    el("td", { class: "num", text: saidDollars(agent.usd) }),
+    el("td", { class: "num", "data-of": "usd", text: saidPrice(agent, money) }),
   ];
   const row = el("tr", { class: agent.name === decision?.recommended ? "first" : null, "data-agent": agent.name }, ...cells.filter(Boolean));
   row.addEventListener("pointerenter", () => light(agent.name));

@@ -104,10 +104,16 @@ function moneyDraws(draws, money) {
   return found;
 }
 
-function utilityDraws(draws, ask) {
+function utilityDraws(data, draws, ask) {
   if (ask.money) return moneyDraws(draws, ask.money);
   const cost = draws["next.cost"];
-  return overallDraws(draws["next.performance"], draws["next.speed"], cost, shares(ask.weights, Boolean(cost)));
+  return overallDraws(draws["next.performance"], draws["next.speed"], cost, shares(weightsThatCount(data, ask.weights), Boolean(cost)));
+}
+
+function weightsThatCount(data, weights) {
+  // Those that the letters have; speed has none where nobody told how long the trials took.
+  const found = gradedWeights(data, weights);
+  return data.timed ? found : [found[0], 0, found[2]];
 }
 
 // ---------------------------------------------------------------------------- grades
@@ -288,18 +294,48 @@ function within(draws, limits) {
   return kept.map((count) => count / draws.count);
 }
 
-function decisionOrder(data, draws, means, money) {
+function leader(some, means, best, tie, preferred) {
+  // The highest mean; of those less than a tie behind, who is most probably the best, as it is read; then the cheaper.
+  const top = Math.max(...some.map((a) => means[a]));
+  const near = some.filter((a) => top - means[a] < tie);
+  return near.reduce((first, a) => (compared([-best[a], preferred[a]], [-best[first], preferred[first]]) < 0 ? a : first));
+}
+
+function decisionOrder(data, draws, means, best, money) {
   // Best first on the next task; who does the job before who does not; with less missing before whom it did as well as.
-  const names = draws.agents;
-  const able = names.map((_, a) => money || data.nextAble[a]);
-  let waiting = names.map((_, a) => a).sort((a, b) => compared([able[a] ? 0 : 1, -means[a], names[a]], [able[b] ? 0 : 1, -means[b], names[b]]));
-  const order = [];
-  while (waiting.length) {
-    const chosen = waiting.find((a) => !data.surer.some(([one, other]) => other === a && one !== a && waiting.includes(one))) ?? waiting[0];
+  const read = Array.from(best, (share) => Number(fixed(share, 2)));
+  const tie = tieOf(money), above = draws.agents.map(() => []);
+  for (const [one, other] of data.surer) above[other].push(one);
+  const waiting = new Set(draws.agents.keys()), order = [];
+  const orAll = (some, all) => (some.length ? some : all);
+  while (waiting.size) {
+    const all = [...waiting];
+    const free = orAll(all.filter((a) => !above[a].some((b) => waiting.has(b))), all);
+    const doing = orAll(free.filter((a) => money || data.nextAble[a]), free);
+    const chosen = leader(doing, means, read, tie, data.preferred);
     order.push(chosen);
-    waiting = waiting.filter((a) => a !== chosen);
+    waiting.delete(chosen);
   }
   return order;
+}
+
+const tieOf = (money) => TIE * (money ? money.solved : 1);
+
+function probablyBest(values, size, allowed, tie) {
+  // By agent, how probably nobody of those who may be recommended is better by more than a tie.
+  const any = allowed.some(Boolean), best = new Float64Array(size), draws = values.length / size;
+  for (let i = 0; i < values.length; i += size) {
+    let top = -Infinity;
+    for (let a = 0; a < size; a += 1) if ((!any || allowed[a]) && values[i + a] > top) top = values[i + a];
+    for (let a = 0; a < size; a += 1) if ((!any || allowed[a]) && values[i + a] >= top - tie) best[a] += 1;
+  }
+  return best.map((count) => count / draws);
+}
+
+function columnMeans(values, size) {
+  const sums = new Float64Array(size);
+  for (let i = 0; i < values.length; i += 1) sums[i % size] += values[i];
+  return sums.map((sum) => sum / (values.length / size));
 }
 
 function whoMay(data, draws, ask, kept) {
@@ -320,27 +356,17 @@ function firstOf(data, order, allowed, means, money) {
 }
 
 function decided(data, draws, ask) {
-  const size = draws.agents.length, values = utilityDraws(draws, ask);
-  const means = draws.agents.map((_, a) => meanOf(column(values, size, a)));
+  const size = draws.agents.length, values = utilityDraws(data, draws, ask), means = columnMeans(values, size);
   const kept = within(draws, ask.limits);
   const { among, allowed } = whoMay(data, draws, ask, kept);
-  const order = decisionOrder(data, draws, means, Boolean(ask.money));
+  const best = probablyBest(values, size, allowed, tieOf(ask.money));
+  const order = decisionOrder(data, draws, means, best, ask.money);
   const { field, first, pays } = firstOf(data, order, allowed, means, Boolean(ask.money));
-  const tie = TIE * (ask.money ? ask.money.solved : 1), any = allowed.some(Boolean);
-  const best = new Float64Array(size), lost = draws.agents.map(() => new Float64Array(draws.count));
-  for (let i = 0; i < draws.count; i += 1) {
-    let top = -Infinity;
-    for (let a = 0; a < size; a += 1) if (!any || allowed[a]) top = Math.max(top, values[i * size + a]);
-    for (let a = 0; a < size; a += 1) {
-      const mine = values[i * size + a];
-      if ((!any || allowed[a]) && mine >= top - tie) best[a] += 1;
-      lost[a][i] = any ? Math.max(top - mine, 0) : 0;
-    }
-  }
+  const lost = lostDraws(values, size, allowed);
   const standings = order.map((a) => ({
     agent: draws.agents[a],
     row: a,
-    best: best[a] / draws.count,
+    best: best[a],
     allowed: allowed[a],
     within: kept[a],
     regret: { mean: meanOf(lost[a]), worst: percentile(sorted(lost[a]), 0.95) },
@@ -351,6 +377,18 @@ function decided(data, draws, ask) {
   const others = standings.filter((one) => one.allowed && one.agent !== recommended);
   const second = recommended === null ? null : others.reduce((top, one) => (top === null || one.best > top.best ? one : top), null);
   return { standings, field: field.map((a) => draws.agents[a]), pays, recommended, runnerUp: second?.agent ?? null, among };
+}
+
+function lostDraws(values, size, allowed) {
+  // By agent, what is lost against the best of those who may be recommended.
+  const lost = allowed.map(() => new Float64Array(values.length / size));
+  if (!allowed.some(Boolean)) return lost;
+  for (let i = 0; i < values.length; i += size) {
+    let top = -Infinity;
+    for (let a = 0; a < size; a += 1) if (allowed[a] && values[i + a] > top) top = values[i + a];
+    for (let a = 0; a < size; a += 1) lost[a][i / size] = Math.max(top - values[i + a], 0);
+  }
+  return lost;
 }
 
 function excludedFor(data, ask, decision) {
@@ -382,14 +420,15 @@ function pairedOff(draws, question, first, second) {
 
 function answerMap(data, draws, ask, steps) {
   // Who is the answer at each point of the triangle of weights, whole steps of performance, speed and cost.
-  const size = draws.agents.length, hasCost = Boolean(draws["next.cost"]);
+  const size = draws.agents.length, some = someDraws(draws, size);
   const { allowed } = whoMay(data, draws, ask, within(draws, ask.limits));
   const found = [];
   for (let p = 0; p <= steps; p += 1) {
     for (let s = 0; s <= steps - p; s += 1) {
       const weights = [p / steps, s / steps, (steps - p - s) / steps];
-      const means = overallMeans(draws, shares(weights, hasCost), size);
-      const order = decisionOrder(data, draws, means, false);
+      const values = utilityDraws(data, some, { weights, money: null }), means = columnMeans(values, size);
+      const best = probablyBest(values, size, allowed, TIE);
+      const order = decisionOrder(data, draws, means, best, null);
       const { first } = firstOf(data, order, allowed, means, false);
       found.push({ p, s, agent: first === null ? null : draws.agents[first] });
     }
@@ -397,19 +436,15 @@ function answerMap(data, draws, ask, steps) {
   return found;
 }
 
-function overallMeans(draws, parts, size) {
+function someDraws(draws, size) {
   // Some of the draws are enough for a map.
-  const performance = draws["next.performance"], speed = draws["next.speed"], cost = draws["next.cost"];
-  const means = new Array(size).fill(0), stride = Math.max(1, Math.floor(draws.count / 500));
-  for (let d = 0; d < draws.count; d += stride) {
-    for (let a = 0; a < size; a += 1) {
-      const i = d * size + a;
-      let blend = parts[0] * performance[i] + parts[1] * speed[i];
-      if (cost) blend += parts[2] * cost[i];
-      means[a] += performance[i] < HOLDS ? Math.min(blend, performance[i]) : blend;
-    }
+  const stride = Math.max(1, Math.floor(draws.count / 500)), kept = Math.ceil(draws.count / stride), found = {};
+  for (const name of KINDS.map((kind) => `next.${kind}`)) {
+    if (!draws[name]) continue;
+    found[name] = new Float64Array(kept * size);
+    for (let d = 0; d < kept; d += 1) found[name].set(draws[name].subarray(d * stride * size, (d * stride + 1) * size), d * size);
   }
-  return means;
+  return found;
 }
 
 // ---------------------------------------------------------------------------- how it is said
@@ -437,6 +472,9 @@ function saidDollars(value) {
   if (value < 1e-9) return "< $0.000000001";
   return `$${fixed(value, Math.max(2 - Math.floor(Math.log10(value)), 2))}`;
 }
+
+// In money a flat rate pays for some: one more trial of theirs costs nothing.
+const saidPrice = (agent, money) => (money && agent.subscription ? "subscription" : saidDollars(agent.usd));
 
 function signedDollars(amount) {
   const size = Math.abs(amount), shown = size >= 0.1 ? `$${withCommas(size, 2)}` : saidDollars(size);
@@ -484,11 +522,12 @@ function saidLimits(limits) {
 function saidAnswer(data, ask, decision) {
   // The sentence that every face says.
   const agentOf = (name) => data.agents.find((one) => one.name === name);
+  const did = (one) => agentOf(one.agent).did[ask.money ? 1 : 0];
   const field = decision.standings.filter((one) => one.allowed);
   const chosen = field.find((one) => one.agent === decision.recommended);
   if (chosen) {
     const use = data.unfinished ? "So far, use" : "Use";
-    return `${use} ${chosen.agent}: ${howGood(data, ask, decision, chosen, field)}, and it ${agentOf(chosen.agent).did}.`;
+    return `${use} ${chosen.agent}: ${howGood(data, ask, decision, chosen, field)}, and it ${did(chosen)}.`;
   }
   if (!field.length) return `No agent to recommend: ${nearest(data, ask, decision)}.`;
   const [first] = field;
@@ -501,7 +540,7 @@ function saidAnswer(data, ask, decision) {
     const why = few([...new Set(able.map((name) => reasons.get(name) ?? "is left out"))]);
     return `No agent within the limits does the job: ${few(able)} would, but ${why}.`;
   }
-  return `None does the job: ${first.agent} comes nearest, it ${agentOf(first.agent).did}.`;
+  return `None does the job: ${first.agent} comes nearest, it ${did(first)}.`;
 }
 
 function howGood(data, ask, decision, chosen, field) {

@@ -1,13 +1,14 @@
-"""The machine's memory, or its container's; nothing where nobody counts."""
+"""What the machine is called, and its memory, or its container's; nothing where nobody counts."""
 
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.machine.memory import Memory, machine_memory
+from flatfield.machine.hardware import Memory, device, machine_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,3 +72,15 @@ def test_without_proc_the_system_is_asked(tmp_path: Path, monkeypatch: pytest.Mo
     assert machine_memory(tmp_path) == Memory(total_bytes=16 * 2**20)
     monkeypatch.setattr(os, "sysconf", lambda _: int("?"))
     assert machine_memory(tmp_path) is None
+
+
+def test_the_cpu_has_its_name_where_the_system_tells_it(tmp_path: Path) -> None:
+    told = tmp_path / "cpuinfo"
+    told.write_text("processor\t: 0\nmodel name\t: A  CPU @ 2 GHz\nprocessor\t: 1\nmodel name\t: B\n")
+    assert re.fullmatch(r"A CPU @ 2 GHz, \d+ CPUs(, [\d.]+ GB RAM)?", device("x86_64", told))
+
+
+def test_without_a_name_it_is_the_kind_of_machine(tmp_path: Path) -> None:
+    assert device("aarch64", tmp_path / "nosuch").startswith("aarch64, ")
+    (tmp_path / "cpuinfo").write_text("processor: 0\n")
+    assert device("", tmp_path / "cpuinfo").startswith("unknown CPU, ")

@@ -1,4 +1,4 @@
-"""How much memory this machine has: all of it, and what is free for a program that starts now."""
+"""What this machine is, in a few words, and its memory: all of it, and what is free for a program that starts now."""
 
 from __future__ import annotations
 
@@ -15,6 +15,28 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(r"(?m)^(\w+):\s+(\d+) kB$")
 _STAT = re.compile(r"(?m)^(\w+) (\d+)$")
+_MODEL = re.compile(r"(?m)^(?:model name|Model)\s*:\s*(.+)$")
+
+
+def device(machine: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """`AMD EPYC 7B13, 2 CPUs, 3.8 GB RAM`; `machine` stands where the CPU does not tell its name."""
+    parts = [_cpu(cpuinfo) or machine or "unknown CPU", f"{_usable_cpus()} CPUs"]
+    memory = _counted_by_the_system()
+    return ", ".join(parts if memory is None else [*parts, f"{memory.total_bytes / 1e9:.1f} GB RAM"])
+
+
+def _cpu(cpuinfo: Path) -> str:
+    try:
+        found = _MODEL.search(cpuinfo.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ""
+    return " ".join(found[1].split()) if found else ""
+
+
+def _usable_cpus() -> int:
+    """Those that this process may use, where the system says so."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1
 
 
 class Memory(Struct, frozen=True, kw_only=True):
@@ -47,7 +69,7 @@ def machine_memory(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgr
 
 
 def _counted_by_the_system() -> Memory | None:
-    """Where there is no /proc, on macOS for one, where it is the figure of `sysctl hw.memsize`."""
+    """All that is built in; the figure of `sysctl hw.memsize` on macOS, where there is no /proc."""
     try:
         return Memory(total_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, OSError, ValueError):

@@ -1,0 +1,1 @@
+"""Real servers, held against what the test kit believes of their vendors."""
