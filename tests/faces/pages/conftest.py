@@ -55,7 +55,7 @@ def asked() -> Callable[[RunResult, Preferences], RunResult]:
 def motley(
     make_result: Callable[..., RunResult], trial: Callable[..., Any], certain: Callable[[RunResult], RunResult]
 ) -> RunResult:
-    """Everything that makes a run awkward: gaps, checks not measured, no price, $0, a failing agent, a control."""
+    """Everything that makes a run awkward: gaps, checks not measured, no price, $0, a flat rate, a failing agent."""
     half = (
         Check(verifier="answer", label="one", score=1.0, reason="fine"),
         Check(verifier="file", label="two", score=None, reason="no sandbox"),
@@ -81,8 +81,44 @@ def motley(
         *done("oracle", once, 1.0, 0.1, 0.0),
     ]
     result = make_result(trials, controls=("oracle",))
-    agents = tuple(replace(agent, on_device=True) if agent.name == "home" else agent for agent in result.run.agents)
+    agents = tuple(
+        replace(agent, on_device=agent.name == "home" or None, subscription=agent.name == "whole")
+        for agent in result.run.agents
+    )
     return certain(replace(result, run=replace(result.run, agents=agents)))
+
+
+@pytest.fixture
+def near(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any], certain: Callable[[RunResult], RunResult]
+) -> RunResult:
+    """Agents that hardly differ, so that their averages are nearer to each other than a hundredth; one is a twin."""
+    trials = [
+        _trial(trial, name, t, r, score=float((t + r) % 3 != off), seconds=8.0 + slow * t, usd=usd)
+        for name, off, slow, usd in (
+            ("plain", 0, 1.0, 0.01),
+            ("twin", 0, 1.0, 0.01),
+            ("other", 1, 1.0, 0.0101),
+            ("third", 2, 1.01, 0.0099),
+            ("dear", 0, 0.99, 0.0105),
+            ("flat", 0, 1.05, 0.02),
+        )
+        for t in (1, 2, 3, 4, 5, 6)
+        for r in (1, 2)
+    ]
+    result = make_result(trials)
+    agents = tuple(replace(agent, subscription=agent.name == "flat") for agent in result.run.agents)
+    return certain(replace(result, run=replace(result.run, agents=agents)))
+
+
+@pytest.fixture
+def untold(published: RunResult, certain: Callable[[RunResult], RunResult]) -> RunResult:
+    """The published figures as they are where nobody told how long the trials took, and not what all of them cost."""
+    trials = tuple(
+        replace(one, active_seconds=0.0, wall_seconds=0.0, cost_usd=None if one.agent.startswith("o") else one.cost_usd)
+        for one in published.trials
+    )
+    return certain(replace(published, run=replace(published.run, timed=False), trials=trials))
 
 
 def _trial(trial: Callable[..., Any], agent: str, task: int, repeat: int, **given: Any) -> Any:

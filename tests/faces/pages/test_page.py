@@ -50,6 +50,7 @@ def settle(page: Any) -> None:
 # ---------------------------------------------------------------------------- hands
 
 
+@pytest.mark.slow
 def test_dragging_the_weights_re_ranks(nine: RunResult, show: Callable[..., Any]) -> None:
     opened = show(nine)
     page = opened.page
@@ -74,6 +75,7 @@ def test_dragging_the_weights_re_ranks(nine: RunResult, show: Callable[..., Any]
     assert opened.problems == []
 
 
+@pytest.mark.slow
 def test_sliders_of_dollars_re_rank(nine: RunResult, show: Callable[..., Any]) -> None:
     opened = show(nine)
     page = opened.page
@@ -90,6 +92,7 @@ def test_sliders_of_dollars_re_rank(nine: RunResult, show: Callable[..., Any]) -
     assert opened.problems == []
 
 
+@pytest.mark.slow
 def test_limits_leave_agents_out(nine: RunResult, show: Callable[..., Any]) -> None:
     opened = show(nine)
     page = opened.page
@@ -147,7 +150,10 @@ def tabbed(page: Any, wanted: str) -> None:
 
 
 @pytest.mark.needs("axe")
-@pytest.mark.parametrize(("size", "scheme"), [((1280, 900), "light"), ((360, 780), "dark")])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [((1280, 900), "light"), pytest.param((360, 780), "dark", marks=pytest.mark.slow)],
+)
 def test_axe_finds_nothing_serious(
     size: tuple[int, int], scheme: str, motley: RunResult, show: Callable[..., Any]
 ) -> None:
@@ -169,6 +175,7 @@ def _told(violation: dict[str, Any]) -> tuple[str, str, list[str]]:
     return violation["id"], violation["help"], [node["html"][:200] for node in violation["nodes"]][:4]
 
 
+@pytest.mark.slow
 def test_a_phone_needs_no_sideways_scrolling(motley: RunResult, show: Callable[..., Any]) -> None:
     opened = show(motley, size=(360, 780))
     opened.page.evaluate(OPEN_ALL)
@@ -242,6 +249,7 @@ def test_the_policy_is_in_force(nine: RunResult, show: Callable[..., Any]) -> No
 # ---------------------------------------------------------------------------- transcripts and times
 
 
+@pytest.mark.slow
 def test_transcripts_stand_side_by_side_and_times_are_drawn(
     motley: RunResult, with_turns: Callable[..., Any], show: Callable[..., Any]
 ) -> None:
@@ -262,6 +270,7 @@ def test_transcripts_stand_side_by_side_and_times_are_drawn(
 # ---------------------------------------------------------------------------- sizes, and runs with little in them
 
 
+@pytest.mark.slow
 def test_nothing_measured_is_still_a_page(
     make_result: Callable[..., RunResult], trial: Callable[..., Any], show: Callable[..., Any]
 ) -> None:
@@ -273,6 +282,7 @@ def test_nothing_measured_is_still_a_page(
     assert opened.problems == []
 
 
+@pytest.mark.slow
 def test_one_agent_on_one_task_is_a_page(
     make_result: Callable[..., RunResult],
     trial: Callable[..., Any],

@@ -32,8 +32,9 @@ READ = """(ask) => {
   return {
     answer: document.getElementById('answer').textContent,
     rows: rows.map((row) => {
-      const [rank, best, overall] = ['rank', 'best', 'overall'].map((name) => row.querySelector(`[data-of=${name}]`));
-      return [row.dataset.agent, rank && plain(rank), plain(best), plain(overall)];
+      const cell = (name) => row.querySelector(`[data-of=${name}]`);
+      const [rank, best, overall, usd] = ['rank', 'best', 'overall', 'usd'].map(cell);
+      return [row.dataset.agent, rank && plain(rank), plain(best), plain(overall), plain(usd)];
     }),
     tiles: [...document.querySelectorAll('#tiles dd')].map((each) => each.textContent),
   };
@@ -93,13 +94,13 @@ def told(result: RunResult) -> dict[str, Any]:
     utility = {one.agent: one.next.utility for one in decision.standings}
     rows = []
     for row in table.rows:
-        agent, best = row[0], row[2]
+        agent, best, usd = row[0], row[2], row[-1]
         card = cards[agent]
         said = graded(card.overall)
         if decision.unit == "usd":
             mean, low, high = (signed_usd(getattr(utility[agent], end)) for end in ("mean", "low", "high"))
             said = f"{mean}{low}to{high}"
-        rows.append([agent, None if decision.unit == "usd" else rank(card.rank), best, _plain(said)])
+        rows.append([agent, None if decision.unit == "usd" else rank(card.rank), best, _plain(said), _plain(usd)])
     lost = [decision.regret.mean, decision.regret.worst] if decision.regret else []
     return {"answer": decision.answer, "rows": rows, "lost": [_much(amount, decision.unit) for amount in lost]}
 
@@ -115,8 +116,13 @@ def _plain(text: str) -> str:
     return "".join(text.split()).replace("(", "").replace(")", "")
 
 
-@pytest.mark.parametrize("count", [12, pytest.param(300, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", ["published", "motley"])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("motley", 12),
+        *(pytest.param(name, 300, marks=pytest.mark.slow) for name in ("motley", "published", "near", "untold")),
+    ],
+)
 def test_the_page_says_what_the_tables_say(
     name: str,
     count: int,
@@ -137,6 +143,7 @@ def test_the_page_says_what_the_tables_say(
     assert opened.problems == []
 
 
+@pytest.mark.slow
 def test_pairs_are_told_apart_as_compare_tells_them_apart(motley: RunResult, show: Callable[..., Any]) -> None:
     page = show(motley).page
     assert isinstance(motley.study, Study)
@@ -150,6 +157,28 @@ def test_pairs_are_told_apart_as_compare_tells_them_apart(motley: RunResult, sho
                 assert found[end] == pytest.approx(getattr(expected.difference, end), abs=1e-12)
 
 
+MAP = """(ask) => {
+  const few = {...page.draws, count: 400};
+  for (const [name, columns] of page.data.draws.arrays) few[name] = page.draws[name].slice(0, 400 * columns);
+  return answerMap(page.data, few, ask, 12).map(({p, s, agent}) => {
+    const weights = [p / 12, s / 12, (12 - p - s) / 12];
+    return [agent, decided(page.data, few, {...ask, weights}).field[0] ?? null];
+  });
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["motley", "near", "untold"])
+def test_each_place_of_the_triangle_has_the_colour_of_its_answer(
+    name: str, request: pytest.FixtureRequest, show: Callable[..., Any]
+) -> None:
+    result = request.getfixturevalue(name)
+    found = show(result).page.evaluate(MAP, as_asked(Preferences(), result))
+    assert len(found) == 91
+    assert all(place == answer for place, answer in found), found
+
+
+@pytest.mark.slow
 def test_numbers_are_written_as_python_writes_them(motley: RunResult, show: Callable[..., Any]) -> None:
     page = show(motley).page
     chance = random.Random(5)

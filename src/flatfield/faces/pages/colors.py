@@ -48,7 +48,7 @@ LETTERS: Mapping[str, tuple[str, str]] = {
 """Ground and text of each letter: from blue over sand to rust, dark at both ends, for all kinds of colour vision."""
 
 
-class Look(Struct, frozen=True, kw_only=True):
+class Appearance(Struct, frozen=True, kw_only=True):
     """How an agent is drawn: its family's name and colours, and a shape that no other of the family has."""
 
     family: str
@@ -56,7 +56,7 @@ class Look(Struct, frozen=True, kw_only=True):
     shape: str
 
 
-def looks(agents: Sequence[AgentConfig]) -> dict[str, Look]:
+def looks(agents: Sequence[AgentConfig]) -> dict[str, Appearance]:
     """By agent's name, the same for the same agents in whatever order they stand."""
     makers = tuple(vendor for vendor in plugins.all_traits() if vendor.maker and vendor.makes)
     members: dict[str, int] = {}
@@ -65,7 +65,7 @@ def looks(agents: Sequence[AgentConfig]) -> dict[str, Look]:
         family, shade = _family(agent, makers)
         place = members.get(family, 0)
         members[family] = place + 1
-        found[agent.name] = Look(family=family, shade=shade, shape=SHAPES[place % len(SHAPES)])
+        found[agent.name] = Appearance(family=family, shade=shade, shape=SHAPES[place % len(SHAPES)])
     return found
 
 

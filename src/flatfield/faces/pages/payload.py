@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flatfield.faces.blocks import Section
-    from flatfield.faces.pages.colors import Look
+    from flatfield.faces.pages.colors import Appearance
     from flatfield.records import Cell, Grade, Grading, Preferences, RunResult, Scorecard
     from flatfield.scoring.certainty.posterior import DrawnMeans
     from flatfield.scoring.certainty.study import Study
@@ -61,7 +61,7 @@ class Packed(Struct, frozen=True, kw_only=True):
     draws: bytes
 
 
-def packed(result: RunResult, looks: Mapping[str, Look]) -> Packed:
+def packed(result: RunResult, looks: Mapping[str, Appearance]) -> Packed:
     """A run as a page's data, by the preferences that it was read with."""
     facts = facts_of(result)
     study = study_run(result, result.frozen or result.run.anchors)
@@ -177,7 +177,7 @@ def _agents(
     facts: Facts,
     study: Study | None,
     state: Mapping[str, KnownPart],
-    looks: Mapping[str, Look],
+    looks: Mapping[str, Appearance],
 ) -> list[dict[str, Any]]:
     rows = {} if study is None else {name: row for row, name in enumerate(study.posterior.agents)}
     lacking, opened = unproven(facts.result, tuple(facts.able)), _opened(facts.result)
