@@ -181,9 +181,9 @@ class Opened(Struct):
     problems: list[str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, without a window: no longer than a module, for no other loop can run beside its client's."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as started:
