@@ -135,7 +135,7 @@ class Screen(io.TextIOWrapper):
 BEGINNINGS = {"html": b"<!doctype html>", "svg": b"<svg", "png": b"\x89PNG"}
 
 
-@pytest.mark.parametrize("form", BEGINNINGS)
+@pytest.mark.parametrize("form", ["html", "svg", pytest.param("png", marks=pytest.mark.slow)])
 def test_pages_and_pictures_are_handed_on_as_they_are(form: str, loaded: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen(is_terminal=False)
     monkeypatch.setattr("sys.stdout", screen)

@@ -120,7 +120,7 @@ def _plain(text: str) -> str:
     ("name", "count"),
     [
         ("motley", 12),
-        *(pytest.param(name, 300, marks=pytest.mark.slow) for name in ("motley", "published", "near", "untold")),
+        *(pytest.param(name, 150, marks=pytest.mark.slow) for name in ("motley", "published", "near", "untold")),
     ],
 )
 def test_the_page_says_what_the_tables_say(
