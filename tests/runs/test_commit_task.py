@@ -143,6 +143,7 @@ def test_all(kept):
     assert task.command == "PYTHONPATH=$PYTHONPATH:src python -m pytest -q tests/test_all.py"
 
 
+@pytest.mark.slow
 async def test_tests_of_unittest_inside_the_package(history: History, tmp_path: Path) -> None:
     """The package's own start, which the work changes, is no usurper of the tests that lie in it."""
     head = "import unittest\nfrom shop import price\n\nclass Prices(unittest.TestCase):\n"
@@ -155,6 +156,7 @@ async def test_tests_of_unittest_inside_the_package(history: History, tmp_path: 
     assert (await made(history, tmp_path)).counts == ("shop/tests/test_it.py::Prices::test_one",)
 
 
+@pytest.mark.slow
 async def test_an_environment_beside_the_repository(history: History, tmp_path: Path) -> None:
     """It brings what tests need, and not the project, of which it has a later state."""
     history.commit("First", {"shop.py": SHOP, "tests/test_shop.py": TEST})

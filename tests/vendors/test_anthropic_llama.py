@@ -67,7 +67,7 @@ def opening(
     return Opening(agent=agent, system_prompt="Be brief.", prompt=prompt, tools=tools, task=task)
 
 
-@pytest.mark.parametrize("protocol", ["native", "json"])
+@pytest.mark.parametrize("protocol", ["native", pytest.param("json", marks=pytest.mark.slow)])
 async def test_a_whole_trial(
     services: Services, server: LocalServer, tmp_path: Path, protocol: Literal["native", "json"]
 ) -> None:

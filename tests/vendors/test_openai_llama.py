@@ -189,6 +189,7 @@ async def test_a_trial_with_tools_in_the_json_protocol(services: Services, serve
     assert 0 < first.first_token_seconds <= first.model_seconds
 
 
+@pytest.mark.slow
 async def test_a_model_whose_template_has_no_tools_answers_in_text(services: Services, server: LocalServer) -> None:
     record = await trial(services, agent_of(server), turns=2, output_tokens=24)
     assert (record.failure, record.tool_calls) == (None, 0)

@@ -107,6 +107,7 @@ def test_a_good_judge_passes_and_eval_does_not_warn(cli: Cli, serve: Serve, proj
     assert "its check" not in judged.stderr
 
 
+@pytest.mark.slow
 def test_a_judge_that_goes_by_the_place_in_a_list_is_one_for_single_trials_alone(
     cli: Cli, serve: Serve, project: Path
 ) -> None:
@@ -129,6 +130,7 @@ def test_a_judge_that_goes_by_the_place_in_a_list_is_one_for_single_trials_alone
     assert "failed its check with lists" in regraded.stderr
 
 
+@pytest.mark.slow
 def test_a_judge_that_flatters_fails_and_eval_warns(cli: Cli, serve: Serve) -> None:
     server = serve(flattering)
     agent = f"openai-chat:m@{server.base_url}"

@@ -85,8 +85,8 @@ def test_known_models_with_price_and_dates(cli: Cli, project: Path, monkeypatch:
     (project / "flatfield.toml").write_text(OWN)
     done = cli("models", "list")
     rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line}
-    assert rows["gpt-5"] == ["gpt-5", "openai", "400k", "$3/$4", "2025-08", "2026-12-11"]
-    assert rows["claude-3-haiku"][-2:] == ["retired", "2026-04-20"]
+    assert rows["gpt-5"] == ["gpt-5", "openai", "400k", "$3/$4", "2026-12-11", "81%", "code-writing"]
+    assert rows["claude-3-haiku"][4:6] == ["retired", "2026-04-20"]
     assert rows["gpt-oss-20b"][3:5] == ["on", "device"]
     assert "smollm2-135m" in rows
     assert max(map(len, done.stdout.splitlines())) <= 100

@@ -69,7 +69,7 @@ def test_the_same_judge_again_tells_how_stable_it_is(cli: Cli, serve: Serve) -> 
     (figures,) = report(cli)["judges"]["judges"]
     assert (figures["stability"]["value"], figures["stability"]["n"]) == (0.5, 2)
     assert [(each["before"], each["after"]) for each in figures["moved"]] == [("S", "B")]
-    markdown = cli("report", "--format", "markdown").stdout
+    markdown = cli("report", "--format", "markdown", "--full").stdout
     assert "## How Far the Judges Can Be Trusted" in markdown
     assert "1 letter moved when asked again" in markdown
     text = cli("report").stdout

@@ -336,6 +336,7 @@ def test_code_that_a_command_wrote_asks_again(
     assert not marker.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.needs("bwrap")
 @pytest.mark.usefixtures("reachable")
 def test_code_that_a_command_wrote_before_flatfield_was_killed_asks_too(

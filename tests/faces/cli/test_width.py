@@ -237,6 +237,7 @@ def test_all_columns_are_there_where_all_are_asked_for(
     assert "not shown, for want of width" not in cli("report").stdout
 
 
+@pytest.mark.slow
 def test_piped_output_is_80_columns_wide(cli: Cli, crowded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS")
     assert too_wide(cli("report").stdout, 80) == []

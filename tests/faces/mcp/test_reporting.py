@@ -139,8 +139,9 @@ async def test_decision_and_scorecards_are_kept_whatever_the_size(connected: Any
     assert shortened["decision"]["recommended"] == "gpt-5-nano"
     assert len(shortened["scorecards"]) == 9
     assert one["task"] == "3_file_operations"
-    assert one["recommended"] in {"gpt-5-mini", "gpt-oss-20b"}
-    assert {one["recommended"], one["runner_up"]} == {"gpt-5-mini", "gpt-oss-20b"}
+    near = {"gpt-5-mini", "gpt-oss-20b", "claude-3-haiku"}
+    assert one["recommended"] in near
+    assert one["runner_up"] in near - {one["recommended"]}
     assert "one trial" in one["answer"]
 
 

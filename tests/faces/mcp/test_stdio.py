@@ -135,8 +135,8 @@ def test_a_cancelled_agent_on_this_device_leaves_no_model_behind(folder: Path) -
 
 
 NUMBERS = (
-    signal.SIGINT,
     signal.SIGTERM,
+    pytest.param(signal.SIGINT, marks=pytest.mark.slow),
     pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
     pytest.param(signal.SIGQUIT, marks=pytest.mark.slow),
 )
@@ -186,7 +186,9 @@ def test_a_signal_ends_what_is_in_flight_and_its_record_is_stored(
     assert trial.usage.input_tokens == 100
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "number", [pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGHUP)]
+)
 def test_over_http_too(folder: Path, serve: Callable[..., FakeChat], number: signal.Signals) -> None:
     model = Slow()
     process = start(folder, "--allow-urls", "--http", "127.0.0.1:0")

@@ -102,6 +102,7 @@ async def test_another_right_copy(task: Read, stock: Sources, leave: Leave, meas
 
 
 @pytest.mark.needs("bwrap")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "old", "new"),
     [
@@ -261,6 +262,7 @@ async def test_another_right_package(
 
 
 @pytest.mark.needs("bwrap")
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "old", "new"), NEARLY)
 async def test_nearly_the_package(  # noqa: PLR0917 - the table's columns and the fixtures
     path: str, old: str, new: str, task: Read, tally: Sources, leave: Leave, measure: Measure

@@ -20,9 +20,7 @@ from flatfield.faces.storing import store_of
 from flatfield.faces.wording import beginning, printable
 from flatfield.records import Preferences, Weights
 from flatfield.runs.pooling import load_pooled
-from flatfield.runs.readiness import within_reach
 from flatfield.runs.results import has_evaluation, load_result
-from flatfield.runs.world import open_world
 from flatfield.scoring.answer import graded
 from flatfield.scoring.decision import decide
 
@@ -221,6 +219,9 @@ def _measured(run: str, wanted: Preferences, desk: ServerDesk, task: str) -> Cho
 
 async def _published(wanted: Preferences, desk: ServerDesk, project: Project, task: str) -> Choice:
     """The answer from what others published of the models that can be asked from here."""
+    from flatfield.runs.readiness import within_reach
+    from flatfield.runs.world import open_world
+
     kind = next((each for each in KINDS if each == task), None)
     if task and kind is None:
         raise NotFound(
