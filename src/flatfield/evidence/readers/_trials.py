@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct, structs
 
 from flatfield import json_text
-from flatfield.errors import FlatfieldError, InvalidFiles
+from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
 from flatfield.records import (
     AgentConfig,
     Check,
@@ -25,7 +25,7 @@ from flatfield.records import (
 )
 from flatfield.saying import few
 from flatfield.tasks.agents import fingerprint, is_name
-from flatfield.tasks.source import did_you_mean, read_bytes, slug
+from flatfield.tasks.source import did_you_mean, names_in, read_bytes, slug
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -181,6 +181,18 @@ def digest_of(*parts: object) -> str:
     for part in parts:
         found.update(part if isinstance(part, bytes) else repr(part).encode())
     return found.hexdigest()[:16]
+
+
+def look_at_folder(path: Path) -> None:
+    """See that there is such a folder, before it is said that nothing lies in it.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if not path.is_dir():
+        if path.exists():
+            raise NotFound(f"{path} is a file, not a folder; name the folder that it lies in")
+        raise NotFound(f"there is no folder {path}{did_you_mean(path.name, names_in(path.parent))}")
 
 
 def json_file(path: Path, kind: type[T]) -> T:
