@@ -42,7 +42,7 @@ def exact(value: float) -> float:
 
 def mean(values: Iterable[float]) -> float:
     """The arithmetic mean of at least one number."""
-    items = tuple(values)
+    items = values if isinstance(values, list | tuple) else tuple(values)
     return exact(items[0] if len(items) == 1 else math.fsum(items) / len(items))
 
 
