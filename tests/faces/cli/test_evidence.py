@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -126,6 +127,19 @@ def test_a_table_is_a_run_to_pick_from(cli: Cli, project: Path) -> None:
     assert len(report.splitlines()) <= 60
     assert "| able |" in report
     assert len(cli("report", "--format", "markdown", "--full").stdout.splitlines()) > 60
+
+
+def test_an_import_that_was_broken_off_goes_on(cli: Cli, project: Path) -> None:
+    (project / "results.csv").write_text(RESULTS, encoding="utf-8")
+    assert cli("import", "csv", "results.csv", *COLUMNS).returncode == 0
+    with sqlite3.connect(project / ".flatfield" / "store.db") as store:
+        store.execute("DELETE FROM trials WHERE agent = 'able'")
+    (run,) = json.loads(cli("runs", "--json").stdout)
+    assert run["stored"] == 36
+    said = cli("import", "csv", "results.csv", *COLUMNS).stdout
+    assert f"is run {run['id']}" in squeezed(said)
+    (whole,) = json.loads(cli("runs", "--json").stdout)
+    assert (whole["id"], whole["stored"]) == (run["id"], 54)
 
 
 def test_figures_become_evidence_of_ones_own(cli: Cli, project: Path) -> None:

@@ -24,7 +24,7 @@ from flatfield.faces.storing import save_imported, store_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.records import Evidence, Gathered, ImportChoices, Imported
+    from flatfield.records import Evidence, Gathered, ImportChoices, Imported, RunSummary
     from flatfield.runs.store.store import Store
     from flatfield.tasks.project import Project
 
@@ -284,11 +284,13 @@ def _store(found: Gathered, project: Project, form: str, *, as_json: bool) -> No
     store = store_of(project)
     known = _known(store) if found.runs else {}
     runs = []
-    for each in found.runs:
-        there = known.get(each.run.versions["import"])
-        if there is None:
+    for made in found.runs:
+        there = known.get(made.run.versions["import"])
+        each = made if there is None else _as(there.id, made)
+        whole = there is not None and there.stored >= len(each.trials)
+        if not whole:  # not there at all, or in part: an import that was interrupted goes on
             asyncio.run(save_imported(store, each))
-        runs.append((there or each.run.id, each, there is not None))
+        runs.append((each.run.id, each, whole))
     kept = keep(project.data, form, found.evidence) if found.evidence else None
     if not runs and kept is None:
         raise NotFound(f"nothing to take over was found there: is it a place with results in the format {form}?")
@@ -302,10 +304,19 @@ def _store(found: Gathered, project: Project, form: str, *, as_json: bool) -> No
         write(f"{figures} evidence of yours now; see:\n  flatfield evidence list --own\n")
 
 
-def _known(store: Store) -> dict[str, str]:
-    """The imports that are stored, with their runs."""
-    imported = (store.load_run(one.id) for one in store.runs() if one.imported)
-    return {run.versions["import"]: run.id for run in imported if "import" in run.versions}
+def _known(store: Store) -> dict[str, RunSummary]:
+    """The imports that are stored, by what they were made of."""
+    imported = ((one, store.load_run(one.id).versions) for one in store.runs() if one.imported)
+    return {versions["import"]: one for one, versions in imported if "import" in versions}
+
+
+def _as(run: str, found: Imported) -> Imported:
+    """The same, as the run of this id."""
+    from msgspec.structs import replace
+
+    return replace(
+        found, run=replace(found.run, id=run), trials=tuple(replace(trial, run=run) for trial in found.trials)
+    )
 
 
 def _told(runs: Sequence[tuple[str, Imported, bool]]) -> list[str]:
