@@ -49,6 +49,9 @@ def mean(values: Iterable[float]) -> float:
 def weighted_mean(scores: Iterable[tuple[float, float]]) -> float | None:
     """The mean of (score, weight) pairs; None where no weight is above 0."""
     pairs = tuple(scores)
+    if len(pairs) == 1:  # most trials have one check
+        ((score, weight),) = pairs
+        return exact(score * weight / weight) if weight > 0.0 else None
     total = math.fsum([weight for _, weight in pairs])
     return exact(math.fsum([score * weight for score, weight in pairs]) / total) if total > 0.0 else None
 
