@@ -57,7 +57,9 @@ def test_filters(cli: Cli) -> None:
         (("list", "--kind", "code-repairs"), "no kind of work; did you mean 'code-repair'?"),
         (("list", "--benchmark", "swebench"), "did you mean 'swe-bench'?"),
         (("list", "--own"), "you took over no figures yet"),
-        (("show", "nobody-7b"), "nothing of 'nobody-7b' is published here"),
+        (("show", "nobody-7b"), "nothing of 'nobody-7b' is published here: flatfield evidence list"),
+        (("show", "opus"), "nothing of 'opus' is published here: there are Claude Opus 4,"),
+        (("list", "--kind", "code-repair", "--model", "gpt-oss:20b"), "evidence show gpt-oss:20b"),
     ],
 )
 def test_what_is_not_there(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
