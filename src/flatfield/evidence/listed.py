@@ -43,9 +43,10 @@ def own(data: Path) -> tuple[Evidence, ...]:
 
 def _kept(path: Path) -> tuple[Evidence, ...]:
     try:
-        return json_text.decoded(path.read_bytes(), tuple[Evidence, ...])
+        found: tuple[Evidence, ...] = json_text.decoded(path.read_bytes(), tuple[Evidence, ...])
     except (OSError, ValueError) as error:
         raise FlatfieldError(f"{path} cannot be read ({error}): delete it, and import its figures again") from None
+    return found
 
 
 def keep(data: Path, name: str, found: Sequence[Evidence]) -> Path:

@@ -177,7 +177,8 @@ def _cells(
     controls = control_names(run)
     cells = []
     for task in run.tasks:
-        taking_part, anchors = run.rosters.get(task.id), {m: scales[task.id, m] for m in MEASURES}
+        taking_part = run.rosters.get(task.id)
+        anchors: dict[str, Anchors | None] = {m: scales[task.id, m] for m in MEASURES}
         for agent in run.agents:
             if taking_part is not None and agent.name not in taking_part:
                 continue

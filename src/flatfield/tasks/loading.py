@@ -91,8 +91,7 @@ def load(
         _find(argument, reading)
     if reading.missing:
         helps = ("; what there is: `", Remedy.LIST_TASKS, "`; a new one: `flatfield new task NAME`")
-        helps = helps if reading.astray else ()
-        raise NotFound("\n".join(reading.missing), *helps)
+        raise NotFound("\n".join(reading.missing), *(helps if reading.astray else ()))
     texts = {path: text for path in reading.named if (text := _text(path, reading)) is not None}
     evaluation = _one_evaluation(reading, asks_how=asks_how)
     for path, text in texts.items():
