@@ -235,8 +235,8 @@ Row = tuple[int, "Mapping[str, object]"]
 """The line that a row begins in, and its cells by column; None and "" are empty."""
 
 
-def gathered(path: Path, rows: Iterable[Row], columns: Sequence[str], how: ImportChoices, digest: str) -> Gathered:
-    """The rows as a run.
+def gathered(path: Path, rows: Iterable[Row], columns: Sequence[str], how: ImportChoices, data: bytes) -> Gathered:
+    """The rows as a run; `data`, what they were read from, and how, tell the same import from another one.
 
     Raises:
         FlatfieldError: a column is not named that is needed, or nothing is left.
@@ -253,6 +253,7 @@ def gathered(path: Path, rows: Iterable[Row], columns: Sequence[str], how: Impor
     if not how.free_zeros:
         results, said = without_zeros(results)
     title = how.title or path.stem.replace("_", " ")
+    digest = digest_of(data, structs.replace(how, title="", now=""))
     about = ImportedFrom(title=title, origin=path.name, now=how.now, digest=digest, notes=said)
     return Gathered(runs=(imported(results, about),), notes=said)
 
