@@ -146,6 +146,19 @@ def test_where_nothing_was_published_of_what_is_here(models: tuple[OnHand, ...],
     assert (found.next_step, found.command) == (step, command)
 
 
+def test_on_this_device_alone_no_other_is_to_be_measured() -> None:
+    found = ask(GOOD, KEYED, local_only=True)
+    assert found.answer.endswith("were published runs on this device.")
+    assert found.command == "flatfield doctor"
+    assert "BEST_API_KEY" not in " ".join((*found.advice, found.next_step))
+
+
+def test_whom_the_limits_leave_out_can_be_asked_all_the_same() -> None:
+    found = ask(GOOD, max_cost_usd=0.5)
+    assert found.answer.endswith("were published can be asked from here and keeps to the limits.")
+    assert "Left out, for nobody tells that they keep to the limits: good." in found.advice
+
+
 def test_without_a_kind_the_first_that_something_can_be_said_of() -> None:
     rows = (*ROWS, row("mini-1", 400.0, kind="research", benchmark="gaia"))
     found = ask(OnHand(agent="mini", model="mini-1"), rows=rows, kind=None)

@@ -118,8 +118,17 @@ def test_ones_own_figures_stand_in_the_place_of_those_shipped(tmp_path: Path) ->
     assert own(tmp_path) == (mine,)
     found = [one for one in evidence(tmp_path) if (one.agent, one.benchmark) == (mine.agent, mine.benchmark)]
     assert found == [mine]
-    keep(tmp_path, "one-format", (row(),))
-    assert own(tmp_path) == (row(),)
+    other = row(benchmark=mine.benchmark)
+    keep(tmp_path, "one-format", (other,))
+    assert own(tmp_path) == (other,)
+
+
+def test_an_import_of_another_benchmark_takes_nothing_away(tmp_path: Path) -> None:
+    first, second = row(benchmark="a"), row(benchmark="b")
+    keep(tmp_path, "one-format", (first,))
+    keep(tmp_path, "one-format", (second,))
+    assert own(tmp_path) == (first, second)
+    assert [path.name for path in (tmp_path / "evidence").iterdir()] == ["one-format.json"]
 
 
 def test_figures_that_cannot_be_read_any_more_are_told(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from flatfield.faces.advice import advice, candidates, counted, in_short
+from flatfield.faces.advice import advice, beside, candidates, counted, in_short, published_of
 from flatfield.faces.reports import json as json_report
 from flatfield.faces.reports import markdown, terminal
 from flatfield.records import Check, Failure, Preferences
@@ -16,6 +16,7 @@ from flatfield.scoring.decision import decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from flatfield.records import RunResult
 
@@ -56,6 +57,19 @@ def test_contenders_that_may_not_be_chosen_have_no_probability(make_result: Make
     result = make_result([trial(agent="a"), trial(agent="b", score=0.0)])
     (table,) = candidates(decide(result), result).tables
     assert [row[:3] for row in table.rows] == [("a", "1", "1.00"), ("b", "1", "–")]
+
+
+def test_what_others_published_stands_below_trials_of_ones_own(
+    make_result: MakeResult, trial: MakeTrial, tmp_path: Path
+) -> None:
+    result = make_result([trial(agent="mine"), trial(agent="theirs", score=0.0)])
+    agents = tuple(replace(agent, model="claude-opus-4-8") for agent in result.run.agents[:1])
+    own = replace(result, run=replace(result.run, agents=(*agents, *result.run.agents[1:])))
+    others = published_of(own, decide(own), tmp_path, None)
+    (said,) = beside(others).points
+    assert said.startswith("mine: 84% of the 500 tasks of swe-bench")
+    imported = replace(own, run=replace(own.run, imported=True))
+    assert published_of(imported, decide(imported), tmp_path, None) == ()
 
 
 def test_counted(published: RunResult, make_result: MakeResult, trial: MakeTrial) -> None:

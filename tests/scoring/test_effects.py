@@ -376,14 +376,14 @@ def test_a_model_is_not_the_same_model() -> None:
 
 
 def test_what_no_record_shows_may_have_reached_the_model() -> None:
-    assert "did not reach" not in said(result_of({"api_key_env": {"OTHER_KEY": {}}}))
+    assert "met no difference" not in said(result_of({"api_key_env": {"OTHER_KEY": {}}}))
 
 
-def test_a_setting_that_did_not_reach_the_model_is_told() -> None:
+def test_a_setting_that_is_sent_as_it_was_is_told() -> None:
     result = result_of({"tools": {"read_file": {}}})
-    assert said(result).endswith("what was sent is the same, so the setting did not reach the model.")
+    assert said(result).endswith("what was sent is the same, so the model met no difference.")
     other = result_of({"temperature": {"0": {"turns": answered(base_url=A, temperature=0.0)}}})
-    assert "did not reach" not in said(other)
+    assert "met no difference" not in said(other)
     assert [row.label for row in only(other).differences] == ["temperature"]
 
 

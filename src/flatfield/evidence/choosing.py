@@ -12,7 +12,7 @@ from collections import defaultdict
 from datetime import date
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from flatfield.evidence.listed import ASIDE, KINDS, model_key
 from flatfield.records import Evidence, KindOfWork, Preferences, Weights
@@ -107,6 +107,8 @@ def choose(
     rows: Iterable[Evidence], here: WithinReach, wanted: Preferences, kind: KindOfWork | None = None
 ) -> PublishedChoice:
     """The answer for a kind of work; None: for the first that something can be said of."""
+    if wanted.local_only:
+        here = structs.replace(here, models=tuple(one for one in here.models if one.local))
     groups = _groups(rows)
     kinds = (kind,) if kind else tuple(each for each in KINDS if each in groups)
     fields = {each: _best_field(groups.get(each, {}), here, wanted) for each in kinds}
@@ -115,7 +117,7 @@ def choose(
     able = first is not None and first.published.share >= HOLDS
     step, suite, agents = _next_step(chosen, field, here)
     return PublishedChoice(
-        answer=_answer(chosen, field, here),
+        answer=_answer(chosen, field, here, wanted),
         advice=tuple(_advice(chosen, field, here, wanted, asked=kind is not None)),
         recommended=first.agent if first and able else None,
         runner_up=field.candidates[1].agent if able and len(field.candidates) > 1 else None,
@@ -161,8 +163,6 @@ def _best_field(
 def _field(rows: Sequence[Evidence], here: WithinReach, wanted: Preferences) -> _Rivals:
     ready = {model_key(one.model): one for one in reversed(here.models) if not one.needs}
     found = [(ready[key], row) for row in rows if (key := model_key(row.model)) in ready]
-    if wanted.local_only:
-        found = [(one, row) for one, row in found if one.local]
     kept = [(one, row) for one, row in found if _within(row, wanted)]
     beyond = dict.fromkeys(one.agent for one, _ in found if one not in [each for each, _ in kept])
     worth = _utilities([row for _, row in kept], wanted)
@@ -236,10 +236,12 @@ def _score(work: float | None, ends: Sequence[float]) -> float | None:
 # What is said.
 
 
-def _answer(kind: KindOfWork, field: _Rivals, here: WithinReach) -> str:
+def _answer(kind: KindOfWork, field: _Rivals, here: WithinReach, wanted: Preferences) -> str:
     first = next(iter(field.candidates), None)
     if first is None:
-        return f"Nothing is measured here, and nobody whose results for {kind} were published can be asked from here."
+        can = "runs on this device" if wanted.local_only else "can be asked from here"
+        limits = " and keeps to the limits" if field.beyond else ""
+        return f"Nothing is measured here, and nobody whose results for {kind} were published {can}{limits}."
     row = first.published
     said = f"{first.agent}: {did(row, here.today)}"
     if row.share < HOLDS:

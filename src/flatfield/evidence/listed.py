@@ -13,6 +13,7 @@ import msgspec
 from flatfield import json_text
 from flatfield.errors import FlatfieldError
 from flatfield.records import Evidence, KindOfWork
+from flatfield.tasks.cache import replace_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,23 +37,29 @@ def own(data: Path) -> tuple[Evidence, ...]:
     """
     found: list[Evidence] = []
     for path in sorted((data / OWN).glob("*.json")):
-        try:
-            found += json_text.decoded(path.read_bytes(), tuple[Evidence, ...])
-        except (OSError, ValueError) as error:
-            raise FlatfieldError(f"{path} cannot be read ({error}): delete it, and import its figures again") from None
+        found += _kept(path)
     return tuple(found)
 
 
+def _kept(path: Path) -> tuple[Evidence, ...]:
+    try:
+        found: tuple[Evidence, ...] = json_text.decoded(path.read_bytes(), tuple[Evidence, ...])
+    except (OSError, ValueError) as error:
+        raise FlatfieldError(f"{path} cannot be read ({error}): delete it, and import its figures again") from None
+    return found
+
+
 def keep(data: Path, name: str, found: Sequence[Evidence]) -> Path:
-    """Keep a user's own figures in the place of those that an earlier import of this format brought.
+    """Keep a user's own figures: in the place of what an earlier import of this format brought of their benchmarks.
 
     Raises:
-        FlatfieldError: they cannot be written.
+        FlatfieldError: the earlier ones cannot be read, or these not be written.
     """
     path = data / OWN / f"{name}.json"
+    taken = {row.benchmark for row in found}
+    others = [row for row in _kept(path) if row.benchmark not in taken] if path.exists() else []
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+        replace_whole(path, msgspec.json.format(msgspec.json.encode([*others, *found])) + b"\n")
     except OSError as error:
         raise FlatfieldError(
             f"{path} cannot be written: {error.strerror}; make room, or mend its permissions"

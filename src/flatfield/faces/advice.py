@@ -103,9 +103,14 @@ def published_candidates(choice: PublishedChoice) -> Section:
 def published_of(
     result: RunResult, decision: Decision, data: Path, kind: KindOfWork | None
 ) -> tuple[tuple[str, Evidence], ...]:
-    """What others published of the models of the first contenders: of a kind of work, or of each the first."""
+    """What others published of the models of the first contenders: of a kind of work, or of each the first.
+
+    Nothing below an imported run: it is of others itself, and these may be its own figures once more.
+    """
     from flatfield.evidence.listed import evidence, of_model
 
+    if result.run.imported:
+        return ()
     rows = [row for row in evidence(data) if kind is None or row.kind == kind]
     models = {agent.name: agent.model for agent in result.run.agents}
     first = [name for name in (decision.recommended, decision.runner_up) if name]

@@ -58,7 +58,7 @@ def because(cause: Cause, variation: Variation) -> str:
     there = f"{count(round(cause.other))} of {count(cause.other_of)} with {other}"
     is_host = variation.factor == "base_url"
     said = {
-        "same request": "what was sent is the same, so the setting did not reach the model",
+        "same request": "what was sent is the same, so the model met no difference",
         "tools ignored by template": f"with {who} the chat template ignores the tools: the model never knew of them",
         "tools never called": (
             f"{f'the server at {who} ignores the tools' if is_host else f'with {who} no tool was ever called'}"

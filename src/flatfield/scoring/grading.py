@@ -178,13 +178,14 @@ def _cells(
     cells = []
     for task in run.tasks:
         taking_part = run.rosters.get(task.id)
+        anchors: dict[str, Anchors | None] = {m: scales[task.id, m] for m in MEASURES}
         for agent in run.agents:
             if taking_part is not None and agent.name not in taking_part:
                 continue
             key = (agent.name, task.id)
             setting = Setting(
                 task=task,
-                anchors={m: scales[task.id, m] for m in MEASURES},
+                anchors=anchors,
                 weights=weights,
                 planned=run.repeats.get(task.id, 1) + run.added_to(task.id, agent.name),
                 ranked=agent.name not in controls,

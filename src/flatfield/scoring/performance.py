@@ -281,7 +281,7 @@ def places(trial: TrialRecord) -> list[tuple[Place, Check]]:
     return [
         ((trial.task, index, check.verifier, check.label), check)
         for index, check in enumerate(trial.checks)
-        if weighted((check,))
+        if _counts(check)
     ]
 
 
@@ -291,6 +291,8 @@ def _left_open(trial: TrialRecord, scored: frozenset[Place], part: float) -> tup
     The trial's checks that came to a score on another trial count anything between 0 and 1. One that came to a score
     on none tells nobody from another.
     """
+    if all(check.score is not None for check in trial.checks):
+        return 0.0, 0.0
     found = places(trial)
     measured = _scores(check for _, check in found)
     score = weighted_mean(measured)
@@ -307,7 +309,11 @@ def _left_open(trial: TrialRecord, scored: frozenset[Place], part: float) -> tup
 
 def weighted(checks: Iterable[Check]) -> list[Check]:
     """The checks of verifiers that have a weight."""
-    return [check for check in verified(checks) if check.weight > 0.0]
+    return [check for check in checks if _counts(check)]
+
+
+def _counts(check: Check) -> bool:
+    return check.weight > 0.0 and not plugins.verifier_traits(check.verifier).judged
 
 
 def verified(checks: Iterable[Check]) -> list[Check]:

@@ -65,6 +65,8 @@ def range_cells(cells: Sequence[Cell], study: Study, weights: Weights) -> tuple[
         return None if table is None else tuple(table[rows[cell.agent]][columns[cell.task]])
 
     def scale(cell: Cell, measure: str, both: ScaleGrade) -> ScaleGrade:
+        if both.relative.score is None and both.absolute.score is None:
+            return both
         aimed = ends(cell, measure, aimed=True)
         relative, absolute = ranged(both.relative, ends(cell, measure) or aimed), ranged(both.absolute, aimed)
         return replace(both, relative=relative, absolute=absolute)

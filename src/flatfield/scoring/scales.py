@@ -42,13 +42,16 @@ def exact(value: float) -> float:
 
 def mean(values: Iterable[float]) -> float:
     """The arithmetic mean of at least one number."""
-    items = tuple(values)
+    items = values if isinstance(values, list | tuple) else tuple(values)
     return exact(items[0] if len(items) == 1 else math.fsum(items) / len(items))
 
 
 def weighted_mean(scores: Iterable[tuple[float, float]]) -> float | None:
     """The mean of (score, weight) pairs; None where no weight is above 0."""
     pairs = tuple(scores)
+    if len(pairs) == 1:  # most trials have one check
+        ((score, weight),) = pairs
+        return exact(score * weight / weight) if weight > 0.0 else None
     total = math.fsum([weight for _, weight in pairs])
     return exact(math.fsum([score * weight for score, weight in pairs]) / total) if total > 0.0 else None
 

@@ -85,6 +85,7 @@ def build_cell(
     performance = _performance([f.score for f in figures], ran=bool(trials))
     speed, cost = _scale(setting, figures, "speed"), _scale(setting, figures, "cost")
     overall = combine(performance, speed.relative, cost.relative, setting.weights)
+    timed = _timed(trials)
     return Cell(
         agent=agent,
         task=setting.task.id,
@@ -94,13 +95,13 @@ def build_cell(
         speed=speed,
         cost=cost,
         overall=overall if setting.ranked else Grade(note="a control is not ranked"),
-        active_seconds=mean(t.active_seconds for t in trials) if _timed(trials) else None,
-        wall_seconds=mean(t.wall_seconds for t in trials) if _timed(trials) else None,
+        active_seconds=mean([t.active_seconds for t in trials]) if timed else None,
+        wall_seconds=mean([t.wall_seconds for t in trials]) if timed else None,
         cost_usd=_mean_known([t.cost_usd for t in trials]),
-        passed=sum(f.score >= 1.0 for f in figures),
+        passed=sum([f.score >= 1.0 for f in figures]),
         judge=graded(mean(judged), len(judged)) if judged else Grade(),
-        down=mean(f.down for f in figures) if figures else 0.0,
-        up=mean(f.up for f in figures) if figures else 0.0,
+        down=mean([f.down for f in figures]) if figures else 0.0,
+        up=mean([f.up for f in figures]) if figures else 0.0,
     )
 
 

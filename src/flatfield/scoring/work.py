@@ -60,6 +60,10 @@ def per_work(figures: Sequence[Figures], measure: scales.Measure) -> float | Non
     """
     if not figures:
         return None
+    if len(figures) == 1:  # most are: large runs have one repeat
+        (only,) = figures
+        amount = only.seconds if measure == "speed" else only.usd
+        return math.inf if only.score <= 0.0 else None if amount is None else amount / only.score
     done = math.fsum(f.score for f in figures)
     if done <= 0.0:
         return math.inf

@@ -90,8 +90,8 @@ def load(
     for argument in arguments:
         _find(argument, reading)
     if reading.missing:
-        helps = ("; what there is: `", Remedy.LIST_TASKS, "`") if reading.astray else ()
-        raise NotFound("\n".join(reading.missing), *helps)
+        helps = ("; what there is: `", Remedy.LIST_TASKS, "`; a new one: `flatfield new task NAME`")
+        raise NotFound("\n".join(reading.missing), *(helps if reading.astray else ()))
     texts = {path: text for path in reading.named if (text := _text(path, reading)) is not None}
     evaluation = _one_evaluation(reading, asks_how=asks_how)
     for path, text in texts.items():

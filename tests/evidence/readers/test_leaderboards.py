@@ -95,6 +95,9 @@ def test_each_domain_of_a_submission_is_a_figure(tmp_path: Path) -> None:
 
 
 def test_no_submission_and_an_odd_one(tmp_path: Path) -> None:
+    (tmp_path / "submissions.csv").write_text("", "utf-8")
+    with pytest.raises(NotFound, match=r"submissions\.csv is a file, not a folder"):
+        tau2_table.read(tmp_path / "submissions.csv", HOW)
     with pytest.raises(NotFound, match=r"has no submission\.json"):
         tau2_table.read(tmp_path, HOW)
     submit(tmp_path, "odd", results={"retail": {"pass_1": "half"}})

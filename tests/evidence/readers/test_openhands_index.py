@@ -111,6 +111,8 @@ def test_one_benchmark_alone(index: Path) -> None:
 
 def test_folders_that_hold_something_else(index: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
+    with pytest.raises(NotFound, match=r"there is no folder .*nowhere"):
+        read(tmp_path / "nowhere", HOW)
     with pytest.raises(NotFound, match="no agents with results"):
         read(tmp_path / "empty", HOW)
     broken = index / "results" / "Gamma" / "scores.json"

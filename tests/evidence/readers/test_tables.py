@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
 from flatfield.evidence.readers import csv, jsonl
@@ -49,6 +50,22 @@ def test_a_table_is_a_run_that_was_not_measured_here(table: Path) -> None:
     assert [agent.name for agent in run.agents] == ["fast", "slow", "other"]
     assert [task.id for task in run.tasks] == ["a__1", "b"]
     assert len({task.digest for task in run.tasks}) == 2
+
+
+def test_other_columns_are_another_import(table: Path) -> None:
+    first, named = read(table), read(table, replace(HOW, title="named", now="2026-02-02T00:00:00+00:00"))
+    assert first.run.versions == named.run.versions
+    for other in (replace(HOW, cost=""), replace(HOW, full_score=2.0), replace(HOW, where=(("set", "x"),))):
+        assert read(table, other).run.versions != first.run.versions
+
+
+@pytest.mark.parametrize("between", [";", "\t"])
+def test_columns_may_be_apart_by_more_than_commas(table: Path, between: str) -> None:
+    commas = read(table).trials
+    table.write_text(TABLE.replace(",", between), encoding="utf-8")
+    assert [(one.agent, one.task, one.checks) for one in read(table).trials] == [
+        (one.agent, one.task, one.checks) for one in commas
+    ]
 
 
 def test_what_nobody_told_stays_unknown(table: Path) -> None:

@@ -113,6 +113,13 @@ def test_live_writes_where_it_is_told_and_looks_there_first(lonely: Cli, served:
     assert (project / "found.md").read_text().startswith("# Real servers")
 
 
+def test_live_prints_what_a_full_disk_does_not_take(lonely: Cli, served: FakeChat) -> None:
+    ended = lonely("doctor", "--live", "--agents", f"openai-chat:m@{served.base_url}", "--out", "/dev/full")
+    assert ended.returncode == 2
+    assert "No space left on device; it is printed" in ended.stderr
+    assert ended.stdout.startswith("# Real servers")
+
+
 def test_live_goes_on_when_one_cannot_be_asked(lonely: Cli, served: FakeChat) -> None:
     down = "openai-chat:m@http://127.0.0.1:9/v1"
     ended = lonely("doctor", "--live", "--agents", f"{down},openai-chat:m@{served.base_url}")

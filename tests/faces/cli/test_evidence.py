@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,7 +57,9 @@ def test_filters(cli: Cli) -> None:
         (("list", "--kind", "code-repairs"), "no kind of work; did you mean 'code-repair'?"),
         (("list", "--benchmark", "swebench"), "did you mean 'swe-bench'?"),
         (("list", "--own"), "you took over no figures yet"),
-        (("show", "nobody-7b"), "nothing of 'nobody-7b' is published here"),
+        (("show", "nobody-7b"), "nothing of 'nobody-7b' is published here: flatfield evidence list"),
+        (("show", "opus"), "nothing of 'opus' is published here: there are Claude Opus 4,"),
+        (("list", "--kind", "code-repair", "--model", "gpt-oss:20b"), "evidence show gpt-oss:20b"),
     ],
 )
 def test_what_is_not_there(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
@@ -128,6 +131,19 @@ def test_a_table_is_a_run_to_pick_from(cli: Cli, project: Path) -> None:
     assert len(cli("report", "--format", "markdown", "--full").stdout.splitlines()) > 60
 
 
+def test_an_import_that_was_broken_off_goes_on(cli: Cli, project: Path) -> None:
+    (project / "results.csv").write_text(RESULTS, encoding="utf-8")
+    assert cli("import", "csv", "results.csv", *COLUMNS).returncode == 0
+    with sqlite3.connect(project / ".flatfield" / "store.db") as store:
+        store.execute("DELETE FROM trials WHERE agent = 'able'")
+    (run,) = json.loads(cli("runs", "--json").stdout)
+    assert run["stored"] == 36
+    said = cli("import", "csv", "results.csv", *COLUMNS).stdout
+    assert f"is run {run['id']}" in squeezed(said)
+    (whole,) = json.loads(cli("runs", "--json").stdout)
+    assert (whole["id"], whole["stored"]) == (run["id"], 54)
+
+
 def test_figures_become_evidence_of_ones_own(cli: Cli, project: Path) -> None:
     (project / "board.yml").write_text(BOARD, encoding="utf-8")
     assert "1 figure is evidence of yours now" in cli("import", "aider-polyglot", "board.yml").stdout
@@ -153,18 +169,12 @@ def test_what_cannot_be_taken_over(cli: Cli, arguments: tuple[str, ...], said: s
     assert said in ended.stderr
 
 
-def test_once_there_are_trials_evidence_stands_below(cli: Cli, project: Path) -> None:
-    agents = '[agents.mine]\nprovider = "noop"\n'
-    (project / "flatfield.toml").write_text(agents, encoding="utf-8")
+def test_no_evidence_stands_below_trials_of_others(cli: Cli, project: Path) -> None:
     (project / "results.csv").write_text(RESULTS.replace("able", "claude-opus-4-8"), encoding="utf-8")
     cli("import", "csv", "results.csv", *COLUMNS)
-    text = cli("pick").stdout
-    own, others = text.split("Published by others, on other tasks, and not counted above")
-    assert "swe-bench" not in own
-    assert "claude-opus-4-8: 84% of the 500 tasks of swe-bench" in squeezed(others)
     ended = cli("pick", "--for", "research")
     assert "no task here has the tag research" in ended.stderr
-    assert "of gaia" in squeezed(ended.stdout)
+    assert "Published by others" not in ended.stdout
 
 
 def test_the_list_of_models_has_a_column(cli: Cli) -> None:

@@ -66,7 +66,9 @@ MISTAKES = (
     Mistake("plan", "name what to evaluate: LOP files, folders, or suite:basic"),
     Mistake("eval olso.md --agents oracle", "there is no file or folder olso.md; did you mean 'oslo.md'?"),
     Mistake(
-        "eval nowhere/ --agents oracle", "there is no file or folder nowhere/; what there is: `flatfield tasks list`"
+        "eval nowhere/ --agents oracle",
+        "there is no file or folder nowhere/; what there is: `flatfield tasks list`;"
+        " a new one: `flatfield new task NAME`",
     ),
     Mistake("tasks show gone.md", "there is no file or folder gone.md"),
     Mistake("tasks list gone/", "there is no file or folder gone/"),

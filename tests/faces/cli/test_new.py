@@ -65,7 +65,7 @@ def run(*words: str) -> str:
 
 
 async def test_a_task_holds_as_it_is_written(folder: Path) -> None:
-    assert run("task", "orders") == "orders.md\n"
+    assert run("task", "orders") == run("task", "orders.md") == "orders.md\n"
     (finding,) = await check_tasks([read_task(folder / "orders.md")], folder, everything())
     assert (finding.holds, finding.summary) == (True, "oracle 1, noop 0, echo 0, copy 0")
 

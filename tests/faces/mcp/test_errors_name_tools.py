@@ -25,7 +25,7 @@ LOP = (
 )
 WORK = {"agentic_prompt": "Do it."}
 KEY = "sk-0123456789abcdef"
-ONLY_IN_A_SHELL = {"trust", "models pull", "judge check", "regrade", "mcp"}
+ONLY_IN_A_SHELL = {"trust", "models pull", "judge check", "regrade", "mcp", "new task"}
 """What no tool does: it spends nothing of a client's, but changes what the user's machine has or allows."""
 ORDERS: list[dict[str, Any]] = [
     {"lops": []},

@@ -162,9 +162,9 @@ async def test_pick_answers_from_what_others_published_while_nothing_is_measured
     assert "there is no task 'somewhere'; what others published is by kind of work: code-repair" in str(unknown.content)
 
 
-async def test_with_a_run_what_others_published_stands_below(published: ServerDesk, connected: Any) -> None:
+async def test_with_an_imported_run_nothing_is_said_twice(published: ServerDesk, connected: Any) -> None:
     async with connected(published) as client:
         found = (await client.call_tool("pick", {"task": "file-work"})).structured_content
     assert found["recommended"] == "gpt-5-nano"
     assert "No task here has the tag file-work, so the answer is of all of them." in found["advice"]
-    assert any(said.startswith("Published by others, and not counted: gpt-5-nano: 80%") for said in found["advice"])
+    assert not any(said.startswith("Published by others") for said in found["advice"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct, structs
 
 from flatfield import json_text
-from flatfield.errors import FlatfieldError, InvalidFiles
+from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
 from flatfield.records import (
     AgentConfig,
     Check,
@@ -25,7 +25,7 @@ from flatfield.records import (
 )
 from flatfield.saying import few
 from flatfield.tasks.agents import fingerprint, is_name
-from flatfield.tasks.source import did_you_mean, read_bytes, slug
+from flatfield.tasks.source import did_you_mean, names_in, read_bytes, slug
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -183,6 +183,18 @@ def digest_of(*parts: object) -> str:
     return found.hexdigest()[:16]
 
 
+def look_at_folder(path: Path) -> None:
+    """See that there is such a folder, before it is said that nothing lies in it.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if not path.is_dir():
+        if path.exists():
+            raise NotFound(f"{path} is a file, not a folder; name the folder that it lies in")
+        raise NotFound(f"there is no folder {path}{did_you_mean(path.name, names_in(path.parent))}")
+
+
 def json_file(path: Path, kind: type[T]) -> T:
     """A JSON file as a record of this type; keys that it has no field for are passed over.
 
@@ -223,8 +235,8 @@ Row = tuple[int, "Mapping[str, object]"]
 """The line that a row begins in, and its cells by column; None and "" are empty."""
 
 
-def gathered(path: Path, rows: Iterable[Row], columns: Sequence[str], how: ImportChoices, digest: str) -> Gathered:
-    """The rows as a run.
+def gathered(path: Path, rows: Iterable[Row], columns: Sequence[str], how: ImportChoices, data: bytes) -> Gathered:
+    """The rows as a run; `data`, what they were read from, and how, tell the same import from another one.
 
     Raises:
         FlatfieldError: a column is not named that is needed, or nothing is left.
@@ -241,6 +253,7 @@ def gathered(path: Path, rows: Iterable[Row], columns: Sequence[str], how: Impor
     if not how.free_zeros:
         results, said = without_zeros(results)
     title = how.title or path.stem.replace("_", " ")
+    digest = digest_of(data, structs.replace(how, title="", now=""))
     about = ImportedFrom(title=title, origin=path.name, now=how.now, digest=digest, notes=said)
     return Gathered(runs=(imported(results, about),), notes=said)
 

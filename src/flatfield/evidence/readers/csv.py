@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from flatfield.records import Gathered, ImportChoices
 
 TAKES_COLUMNS = True
+DELIMITERS = ",\t;"
+"""What may stand between columns; the line of their names tells."""
 
 
 def read(path: Path, how: ImportChoices) -> Gathered:
@@ -29,12 +31,13 @@ def read(path: Path, how: ImportChoices) -> Gathered:
     """
     data = read_bytes(path)
     text = decode(data, str(path))
-    dialect = csv.excel_tab if "\t" in text.partition("\n")[0] else csv.excel
-    table = csv.DictReader(io.StringIO(text, newline=""), dialect=dialect)
+    first = text.partition("\n")[0]
+    between = max(DELIMITERS, key=first.count)
+    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=between)
     columns = [name for name in table.fieldnames or () if name]
     if not columns:
         raise FlatfieldError(f"{path}:1: no names of columns stand here; write them into the first line")
-    return _trials.gathered(path, _rows(table, path), columns, how, _trials.digest_of(data, how.where, how.agent))
+    return _trials.gathered(path, _rows(table, path), columns, how, data)
 
 
 def _rows(table: csv.DictReader[str], path: Path) -> Iterator[_trials.Row]:

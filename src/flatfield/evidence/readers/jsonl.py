@@ -42,7 +42,7 @@ def read(path: Path, how: ImportChoices) -> Gathered:
     if not rows:
         raise FlatfieldError(f"{path} is empty: write one JSON object a line, a line a trial")
     columns = list(dict.fromkeys(name for _, row in rows for name in row))
-    return _trials.gathered(path, rows, columns, how, _trials.digest_of(data, how.where, how.agent))
+    return _trials.gathered(path, rows, columns, how, data)
 
 
 def _object(text: str) -> dict[str, object] | None:

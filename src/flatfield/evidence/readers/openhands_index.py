@@ -14,6 +14,7 @@ from flatfield.evidence.readers._trials import (
     imported,
     json_file,
     known_mean,
+    look_at_folder,
     without_zeros,
 )
 from flatfield.records import Evidence, Gathered, Imported, KindOfWork
@@ -82,6 +83,7 @@ def read(path: Path, how: ImportChoices) -> Gathered:
         NotFound: there is no such folder, or nothing of this form in it, or not the benchmark that is asked for.
         InvalidFiles: one of its files is not of this form.
     """
+    look_at_folder(path)
     folders = [_folder(each.parent) for each in sorted(path.rglob("metadata.json"))]
     folders = [each for each in folders if each.scores or each.outcomes]
     if not folders:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from flatfield.errors import NotFound
-from flatfield.evidence.readers._trials import json_file
+from flatfield.evidence.readers._trials import json_file, look_at_folder
 from flatfield.records import Evidence, Gathered
 from flatfield.saying import many
 
@@ -64,9 +64,10 @@ def read(path: Path, how: ImportChoices) -> Gathered:
     """The submissions as figures: the table has no single outcomes. Those with voice are of another kind, and left out.
 
     Raises:
-        NotFound: there is no submission.
+        NotFound: there is no such folder, or no submission in it.
         InvalidFiles: one of them is not of this form.
     """
+    look_at_folder(path)
     found = [each for each in sorted(path.rglob("submission.json")) if not each.parent.name.startswith(EXAMPLE)]
     if not found:
         raise NotFound(f"{path} has no submission.json in it: name the folder `submissions` of the leaderboard")

@@ -216,11 +216,15 @@ def _tell(report: LiveReport, out: Path | None, *, as_json: bool) -> None:
     from flatfield.faces.real_servers import render
     from flatfield.faces.wording import json_of
 
+    text = json_of(report) + "\n" if as_json else render(report)
     if out is None:
-        write(json_of(report) + "\n" if as_json else render(report))
+        write(text)
         return
     try:
-        out.expanduser().write_text(json_of(report) + "\n" if as_json else render(report), encoding="utf-8")
+        out.expanduser().write_text(text, encoding="utf-8")
     except OSError as error:
-        raise FlatfieldError(f"the report cannot be written to {out}: {error.strerror}; name another file") from None
+        write(text)  # it was paid for
+        raise FlatfieldError(
+            f"the report cannot be written to {out}: {error.strerror}; it is printed in the place of that"
+        ) from None
     note(f"the report is in {out}")

@@ -24,7 +24,7 @@ from flatfield.faces.storing import save_imported, store_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flatfield.records import Evidence, Gathered, ImportChoices, Imported
+    from flatfield.records import Evidence, Gathered, ImportChoices, Imported, RunSummary
     from flatfield.runs.store.store import Store
     from flatfield.tasks.project import Project
 
@@ -39,6 +39,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+NEAR = 5
+"""So many names that hold what was asked for are told."""
 Model = Annotated[str, typer.Option("--model", metavar="NAME", help="Only this model, under any name that it goes by.")]
 
 
@@ -62,11 +64,12 @@ def list_(
     data = settings(context).project().data
     rows = own_rows(data) if own else evidence(data)
     _look_at(rows, benchmark, kind)
-    rows = tuple(row for row in rows if benchmark in ("", row.benchmark) and kind in ("", row.kind))
+    asked = tuple(row for row in rows if benchmark in ("", row.benchmark) and kind in ("", row.kind))
     if model:
-        rows = of_model(rows, model)
-    if not rows:
-        raise NotFound(_nothing(model, own=own))
+        asked = of_model(asked, model)
+    if not asked:
+        raise NotFound(_nothing(rows, model, own=own))
+    rows = asked
     if as_json:
         print_json(rows)
     elif not (benchmark or kind or model or own):
@@ -87,9 +90,17 @@ def _look_at(rows: Sequence[Evidence], benchmark: str, kind: str) -> None:
         raise NotFound(f"--benchmark {benchmark!r} is not there{hint}; there are: {', '.join(there) or 'none'}")
 
 
-def _nothing(model: str, *, own: bool) -> str:
+def _nothing(rows: Sequence[Evidence], model: str, *, own: bool) -> str:
+    from flatfield.evidence.listed import model_key, of_model
+    from flatfield.saying import few
+
+    if of_model(rows, model):
+        return f"nothing of {model!r} is published here for that; of other work: flatfield evidence show {model}"
     if model:
-        return f"nothing of {model!r} is published here: flatfield evidence list --kind code-repair shows names"
+        part = model_key(model)
+        near = sorted({row.model for row in rows if part and part in model_key(row.model)})
+        names = f"there are {few(near, NEAR)}" if near else "flatfield evidence list --kind code-repair shows names"
+        return f"nothing of {model!r} is published here: {names}"
     return "you took over no figures yet: see flatfield import --help" if own else "nothing of that is published here"
 
 
@@ -166,9 +177,10 @@ def show(
     from flatfield.faces.blocks import Section
     from flatfield.faces.drawing import draw, open_console
 
-    rows = of_model(evidence(settings(context).project().data), model)
+    known = evidence(settings(context).project().data)
+    rows = of_model(known, model)
     if not rows:
-        raise NotFound(_nothing(model, own=False))
+        raise NotFound(_nothing(known, model, own=False))
     if as_json:
         print_json(rows)
         return
@@ -284,11 +296,13 @@ def _store(found: Gathered, project: Project, form: str, *, as_json: bool) -> No
     store = store_of(project)
     known = _known(store) if found.runs else {}
     runs = []
-    for each in found.runs:
-        there = known.get(each.run.versions["import"])
-        if there is None:
+    for made in found.runs:
+        there = known.get(made.run.versions["import"])
+        each = made if there is None else _as(there.id, made)
+        whole = there is not None and there.stored >= len(each.trials)
+        if not whole:  # not there at all, or in part: an import that was interrupted goes on
             asyncio.run(save_imported(store, each))
-        runs.append((there or each.run.id, each, there is not None))
+        runs.append((each.run.id, each, whole))
     kept = keep(project.data, form, found.evidence) if found.evidence else None
     if not runs and kept is None:
         raise NotFound(f"nothing to take over was found there: is it a place with results in the format {form}?")
@@ -302,10 +316,19 @@ def _store(found: Gathered, project: Project, form: str, *, as_json: bool) -> No
         write(f"{figures} evidence of yours now; see:\n  flatfield evidence list --own\n")
 
 
-def _known(store: Store) -> dict[str, str]:
-    """The imports that are stored, with their runs."""
-    imported = (store.load_run(one.id) for one in store.runs() if one.imported)
-    return {run.versions["import"]: run.id for run in imported if "import" in run.versions}
+def _known(store: Store) -> dict[str, RunSummary]:
+    """The imports that are stored, by what they were made of."""
+    imported = ((one, store.load_run(one.id).versions) for one in store.runs() if one.imported)
+    return {versions["import"]: one for one, versions in imported if "import" in versions}
+
+
+def _as(run: str, found: Imported) -> Imported:
+    """The same, as the run of this id."""
+    from msgspec.structs import replace
+
+    return replace(
+        found, run=replace(found.run, id=run), trials=tuple(replace(trial, run=run) for trial in found.trials)
+    )
 
 
 def _told(runs: Sequence[tuple[str, Imported, bool]]) -> list[str]:

@@ -108,7 +108,8 @@ def task(
             raise FlatfieldError(f"{odd} belongs to --from-commit SHA; leave it out, or name a commit")
         if name is None:
             raise FlatfieldError("a new task needs a name, or a commit: flatfield new task NAME, or --from-commit SHA")
-        path = f"{checked_name(name, 'task')}.md"
+        name = checked_name(name.removesuffix(".md"), "task")
+        path = f"{name}.md"
         _put({path: task_file(name)}, Path(), force=force, as_json=as_json)
         _next(f"edit it, then flatfield tasks check {shlex.quote(path)}", as_json=as_json)
         return
@@ -165,7 +166,7 @@ def hop(
     from flatfield.faces.starters import checked_name, hop_file
     from flatfield.tasks.agents import select_agents
 
-    checked_name(name, "hop")
+    name = checked_name(name.removesuffix(".md"), "hop")
     project = settings(context).project()
     chosen = comma_list(agents, "--agents")
     if chosen is None:
