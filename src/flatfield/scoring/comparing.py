@@ -233,11 +233,12 @@ def against_earlier(now: Field, then: Field) -> tuple[Comparison, ...]:
     """Each contender against itself in an earlier run; all with the same tasks in common in one posterior."""
     names = [name for name in now.contenders if name in then.contenders]
     pairs = [(side_of(now, name), side_of(then, name)) for name in names]
+    common = [_common(*pair)[0] for pair in pairs]
     alike: dict[tuple[str, ...], list[Side]] = {}
-    for pair in pairs:
-        alike.setdefault(_common(*pair)[0], []).extend(pair)
+    for tasks, pair in zip(common, pairs, strict=True):
+        alike.setdefault(tasks, []).extend(pair)
     shared = {tasks: _of_sides(sides, tasks) for tasks, sides in alike.items() if tasks}
-    found = [compare(*pair, shared.get(_common(*pair)[0])) for pair in pairs]
+    found = [compare(*pair, shared.get(tasks)) for tasks, pair in zip(common, pairs, strict=True)]
     return tuple(each for each in found if each is not None)
 
 
