@@ -185,9 +185,14 @@ async def run_here(
 
     Raises:
         NotFound: the agent's provider does not exist.
-        NotReady: a key, a server, a model or the sandbox for commands is missing.
+        NotReady: a key, a server, a model or the sandbox for commands is missing; or the agent is a cascade.
         FlatfieldError: the folder is protected itself.
     """
+    if agent.steps:
+        raise NotReady(
+            f"{agent.name} is a cascade, which tries its steps in copies of a task's files: name one of its steps "
+            f"({', '.join(step.name for step in agent.steps)}), or evaluate it with flatfield eval"
+        )
     check_workspace(folder, around.allow)
     protection = _protection(folder, around)
 
