@@ -23,6 +23,7 @@ EPILOG = common.examples(
     "flatfield pick --solved-usd 5 --hour-usd 80    by what it brings, in dollars per task",
     "flatfield pick --for overnight                 as [profiles.overnight] of flatfield.toml says",
     "flatfield pick --for code-repair               the kind of work; see flatfield evidence list",
+    "flatfield pick --cascades                      a cheap one first, a strong one where a check fails",
     "flatfield pick 20250815 --weights performance=0.8,cost=0.2 --json",
 )
 LETTERS: tuple[Letter, ...] = ("S", "A", "B", "C", "D", "F")
@@ -45,6 +46,9 @@ def command(
     solved_usd: common.SolvedUsd = None,
     hour_usd: common.HourUsd = None,
     for_: common.ForWork = None,
+    cascades: Annotated[
+        bool, typer.Option("--cascades", help="The best cascades that these trials make up, at no cost.")
+    ] = False,
     full: common.Full = False,
     as_json: common.AsJson = False,
 ) -> None:
@@ -79,6 +83,9 @@ def command(
         _from_evidence(project, wanted, kind, full=full, as_json=as_json)
         return
     result = _result(store, run, wanted, kind)
+    if cascades:
+        _show_cascades(result, full=full, as_json=as_json)
+        return
     decision = decide(result)
     others = published_of(result, decision, project.data, kind)
     if as_json:
@@ -134,6 +141,18 @@ async def _chosen(project: Project, wanted: Preferences, kind: KindOfWork | None
     async with open_world(Outside(environ=common.environ_of(project))) as world:
         here = await within_reach(project.roster, world.services, SystemClock().utc().date())
     return choose(rows, here, wanted, kind)
+
+
+def _show_cascades(result: RunResult, *, full: bool, as_json: bool) -> None:
+    from flatfield.faces import composed
+    from flatfield.faces.drawing import draw, open_console
+    from flatfield.runs.routes.composing import compose
+
+    found = compose(result)
+    if as_json:
+        common.print_json(found)
+        return
+    draw(composed.cascades(found, result), open_console(), full=full)
 
 
 def _letter(text: str | None) -> Letter | None:

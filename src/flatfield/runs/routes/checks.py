@@ -190,11 +190,16 @@ def _laid_out(context: VerifyContext, files: CopyPlan, home: Path) -> Path:
     return root
 
 
+def is_test(path: str) -> bool:
+    """Whether a file is one of a project's tests, by its path."""
+    return _IS_TEST.search(path) is not None
+
+
 def restore_tests(plan: CopyPlan, files: ConfinedFiles, changes: Sequence[FileChange], beside: Path) -> None:
     """Put test files back as they were before the work; a conftest.py that came with it goes."""
-    originals = {path: Path(plan.source) / path for path in plan.files if _IS_TEST.search(path)}
+    originals = {path: Path(plan.source) / path for path in plan.files if is_test(path)}
     for number, (path, text) in enumerate(plan.inline.items()):
-        if _IS_TEST.search(path):
+        if is_test(path):
             originals[path] = beside / f"test-{number}"
             originals[path].write_text(text, encoding="utf-8")
     for change in changes:

@@ -257,13 +257,20 @@ class Lanes:
     async def hold_at_work(self, lane: Lane, on_wait: Callable[[], None] | None = None) -> AsyncIterator[float]:
         """Hold the lane and then its device, for one who has a place of `jobs`; the value is the seconds waited.
 
-        Until it has both, the place is lent to others: one of them may hold what it waits for, and wait for a place.
+        While it waits, the place is lent to others: one of them may hold what it waits for, and wait for a place.
         """
         with ExitStack() as waiting:
-            waiting.enter_context(self._work.rest())
-            async with self.hold(lane, on_wait) as lane_seconds, self.alone(lane) as device_seconds:
+
+            def wait() -> None:
+                waiting.pop_all().close()
+                waiting.enter_context(self._work.rest())
+                if on_wait is not None:
+                    on_wait()
+
+            async with self.hold(lane, wait) as lane_seconds:
                 waiting.close()
-                yield lane_seconds + device_seconds
+                async with self.alone_at_work(lane) as device_seconds:
+                    yield lane_seconds + device_seconds
 
     def beside(self) -> AbstractAsyncContextManager[float]:
         """Use this device beside others of the kind, but not while a model on it is measured; else as `alone`."""
