@@ -20,6 +20,8 @@ NOTHING = (
     "verdicts on the first one's trials are on record"
 )
 
+EVEN = 0.5
+
 
 def cascades(found: Composition, result: RunResult) -> Section:
     """The best cascade as a heading, then all that were looked at, and how to run the best real one."""
@@ -36,9 +38,10 @@ def sentence(one: Composed, best: Single) -> str:
     price = ""
     if one.usd is not None and best.usd:
         price = f" at {one.usd / best.usd:.2g} of its price ({dollars(one.usd)} a trial, {dollars(best.usd)})"
+    verdict = "" if one.better > EVEN else f"No cascade is likely to beat {best.agent} here: "
     return (
-        f"{one.name}{whose}, would do {one.performance:.2f} where the best single agent, {best.agent}, "
-        f"does {best.performance:.2f}{price}; it is better in what matters with probability {likely(one.better)}"
+        f"{verdict}{one.name}{whose}, would do {one.performance:.2f} where the best single agent, {best.agent}, "
+        f"does {best.performance:.2f}{price}; all in all it is better with probability {likely(one.better)}"
     )
 
 

@@ -23,7 +23,7 @@ EPILOG = common.examples(
     "flatfield pick --solved-usd 5 --hour-usd 80    by what it brings, in dollars per task",
     "flatfield pick --for overnight                 as [profiles.overnight] of flatfield.toml says",
     "flatfield pick --for code-repair               the kind of work; see flatfield evidence list",
-    "flatfield pick --cascades                      a cheap one first, a strong one where a check fails",
+    "flatfield pick --cascades                      cheap first, strong where a check fails",
     "flatfield pick 20250815 --weights performance=0.8,cost=0.2 --json",
 )
 LETTERS: tuple[Letter, ...] = ("S", "A", "B", "C", "D", "F")

@@ -92,7 +92,7 @@ def compose(result: RunResult) -> Composition:
     """The best cascades of two and three steps that a run's trials allow, by what matters to who reads it."""
     measure = measure_of(result)
     unit: Literal["score", "usd"] = "usd" if isinstance(measure, Money) else "score"
-    desk = _Desk(result)
+    desk = _Steps(result)
     if not desk.agents:
         return Composition(unit=unit, best=None, cascades=(), left_out=tuple(desk.left_out))
     values = {agent: desk.worth(desk.alone[agent], measure) for agent in desk.agents}
@@ -103,13 +103,13 @@ def compose(result: RunResult) -> Composition:
     return _looked_at(desk, best, chosen, measure, unit)
 
 
-class _Candidate(NamedTuple):
+class _Contender(NamedTuple):
     steps: tuple[str, ...]
     check: str
     worth: float
 
 
-def _distinct(found: Sequence[_Candidate]) -> Iterator[_Candidate]:
+def _distinct(found: Sequence[_Contender]) -> Iterator[_Contender]:
     """Of each check its best ones, the real checks among them even where the upper bound is above all."""
     seen: dict[str, int] = {}
     for one in found:
@@ -118,7 +118,7 @@ def _distinct(found: Sequence[_Candidate]) -> Iterator[_Candidate]:
             yield one
 
 
-def _found(desk: _Desk, values: Mapping[str, float], measure: Weights | Money) -> Iterator[_Candidate]:
+def _found(desk: _Steps, values: Mapping[str, float], measure: Weights | Money) -> Iterator[_Contender]:
     likely = sorted(desk.agents, key=lambda agent: -values[agent])[: LIKELIEST // 2]
     cheap = sorted(desk.agents, key=desk.price)[: LIKELIEST // 2]
     few = dict.fromkeys((*likely, *cheap))
@@ -126,11 +126,11 @@ def _found(desk: _Desk, values: Mapping[str, float], measure: Weights | Money) -
         pairs = ((first, last) for first in parts for last in desk.agents if first != last)
         triples = (three for three in permutations(few, 3) if three[0] in parts and three[1] in parts)
         for steps in (*pairs, *triples):
-            yield _Candidate(steps, check, desk.worth(desk.chain(steps, check), measure))
+            yield _Contender(steps, check, desk.worth(desk.chain(steps, check), measure))
 
 
 def _looked_at(
-    desk: _Desk, best: str, chosen: Sequence[_Candidate], measure: Weights | Money, unit: Literal["score", "usd"]
+    desk: _Steps, best: str, chosen: Sequence[_Contender], measure: Weights | Money, unit: Literal["score", "usd"]
 ) -> Composition:
     """The chosen ones beside the single agents, in one posterior."""
     names = {f"{ARROW.join(one.steps)} ({one.check})": one for one in chosen}
@@ -157,7 +157,7 @@ def _looked_at(
     return Composition(unit=unit, best=single, cascades=found, left_out=tuple(desk.left_out))
 
 
-def _composed(desk: _Desk, one: _Candidate, levels: Levels, than: str, better: float) -> Composed:
+def _composed(desk: _Steps, one: _Contender, levels: Levels, than: str, better: float) -> Composed:
     part, first = desk.chain(one.steps, one.check), desk.checked[one.check][one.steps[0]]
     usd, seconds, often = _mean(part.usd), _mean(part.seconds) or 0.0, desk.planned()
     return Composed(
@@ -189,7 +189,7 @@ def _mean(values: Array) -> float | None:
 # ---------------------------------------------------------------------------- trials as steps
 
 
-class _Part(NamedTuple):
+class _StepMeans(NamedTuple):
     """An agent, or a chain, by task: means over its trials. NaN: not known.
 
     `passed`: the share of trials whose check passed; `good` and `done`: the mean score, and the share solved, of these
@@ -206,11 +206,11 @@ class _Part(NamedTuple):
     done: Array
 
 
-def _then(first: _Part, rest: _Part) -> _Part:
+def _then(first: _StepMeans, rest: _StepMeans) -> _StepMeans:
     """A chain: what the first step's check lets through, and for the others what the rest does, whatever the trial."""
     later = 1.0 - first.passed
     beside = np.where(later > 0.0, rest.usd, 0.0)
-    return _Part(
+    return _StepMeans(
         score=first.good + later * rest.score,
         solved=first.done + later * rest.solved,
         seconds=first.seconds + later * rest.seconds,
@@ -231,7 +231,7 @@ class _Checked(NamedTuple):
     usd: float | None = 0.0
 
 
-class _Desk:
+class _Steps:
     """A run's single agents on the tasks that all of them did, and which of their trials passed which check."""
 
     def __init__(self, result: RunResult) -> None:
@@ -305,7 +305,7 @@ class _Desk:
         good = mean(letters) >= MIDPOINTS[GOOD_LETTER]
         return _Checked(seen, passed=good, usd=total([one.cost_usd for one in given]))
 
-    def _part(self, tasks: Sequence[Sequence[_Checked]]) -> _Part:
+    def _part(self, tasks: Sequence[Sequence[_Checked]]) -> _StepMeans:
         def means(take: Callable[[_Checked], float]) -> Array:
             return np.asarray([mean(take(one) for one in each) for each in tasks])
 
@@ -313,7 +313,7 @@ class _Desk:
             return math.nan if usd is None else usd
 
         usd = [[known(one.seen.usd) + known(one.usd) for one in each] for each in tasks]
-        return _Part(
+        return _StepMeans(
             score=means(lambda one: one.seen.score),
             solved=means(lambda one: float(one.seen.solved)),
             seconds=means(lambda one: (one.seen.seconds or 0.0) + one.seconds),
@@ -324,7 +324,7 @@ class _Desk:
             done=means(lambda one: float(one.seen.solved) * one.passed),
         )
 
-    def chain(self, steps: Sequence[str], check: str) -> _Part:
+    def chain(self, steps: Sequence[str], check: str) -> _StepMeans:
         """What these steps would have come to."""
         if len(steps) == 1:
             return self.alone[steps[0]]
@@ -360,7 +360,7 @@ class _Desk:
         """How many trials of an agent count."""
         return sum(len(self._trials[agent, task]) for task in self.tasks)
 
-    def worth(self, part: _Part, measure: Weights | Money) -> float:
+    def worth(self, part: _StepMeans, measure: Weights | Money) -> float:
         """What matters, of these means alone: dollars a task, or the overall score on the scales of the run."""
         if isinstance(measure, Money):
             usd = np.where(np.isnan(part.usd), 0.0, part.usd)
@@ -396,7 +396,7 @@ def _with_check(seen: Observation, trial: TrialRecord, task: Task, check: str) -
     return _Checked(seen, passed=by_checks(kept)[0], seconds=seconds)
 
 
-def _overall(part: _Part, weights: Weights, tasks: Sequence[str], anchors: Sequence[Anchors]) -> float:
+def _overall(part: _StepMeans, weights: Weights, tasks: Sequence[str], anchors: Sequence[Anchors]) -> float:
     """Performance, speed and cost as the run's grades weigh them, over its tasks, on its own scales."""
     scales: dict[tuple[str, str], Anchors] = {(one.task, one.measure): one for one in anchors}
     performance = float(part.score.mean())
