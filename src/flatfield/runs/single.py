@@ -190,8 +190,8 @@ async def run_here(
     """
     if agent.steps:
         raise NotReady(
-            f"{agent.name} is a cascade, which tries its steps in copies of a task's files: name one of its steps "
-            f"({', '.join(step.name for step in agent.steps)}), or evaluate it with flatfield eval"
+            f"{agent.name} is a cascade, which goes on where a check fails: name the check, such as "
+            f"flatfield run --check, or one of its steps ({', '.join(step.name for step in agent.steps)})"
         )
     check_workspace(folder, around.allow)
     protection = _protection(folder, around)

@@ -204,7 +204,7 @@ def _failure(step: StepTaken) -> Failure | None:
 
 def _device_usd(cascade: AgentConfig, steps: Sequence[StepTaken]) -> float | None:
     """What the chain costs where a device's hour has a price: steps elsewhere at theirs."""
-    if all(step.usd_per_hour is None for step in cascade.steps):
+    if all(member.usd_per_hour is None for member in cascade.members):
         return None
     each = (_usd(step.record) if step.agent.usd_per_hour is None else step.record.device_cost_usd for step in steps)
     return total([*each, *map(_check_usd, steps)])

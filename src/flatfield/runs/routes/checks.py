@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from flatfield.agent.files.copying import CopyPlan
+    from flatfield.machine.protocols import CommandResult
     from flatfield.records import AgentConfig, Check, FileChange, Run, TrialRecord, VerifierSpec
     from flatfield.runs.trial import Ground
     from flatfield.scoring.protocols import VerifyContext
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 CHECK_SECONDS = 600.0
 """How long a command between two steps may take."""
+CHECK_LIMITS = SandboxLimits(wall_seconds=CHECK_SECONDS, cpu_seconds=int(CHECK_SECONDS) + 1)
 GOOD_LETTER: Letter = "B"
 """From this letter of the judge on, a step's work is taken."""
 _IS_TEST = re.compile(
@@ -141,8 +143,11 @@ async def check_workspace(
 async def _by_command(command: str, context: VerifyContext) -> tuple[bool, str]:
     if context.sandbox is None:
         return False, context.sandbox_reason
-    limits = SandboxLimits(wall_seconds=CHECK_SECONDS, cpu_seconds=int(CHECK_SECONDS) + 1)
-    done = await context.sandbox.run(command, context.root, limits)
+    return ended(await context.sandbox.run(command, context.root, CHECK_LIMITS))
+
+
+def ended(done: CommandResult) -> tuple[bool, str]:
+    """Whether a command says that the work is good, and how it ended."""
     if done.exit_code is None:
         return False, f"it was stopped: {done.stopped or f'{CHECK_SECONDS:g} s were over'}"
     return done.exit_code == 0, f"exit code {done.exit_code}"
@@ -168,25 +173,25 @@ def by_checks(checks: Iterable[Check]) -> tuple[bool, str]:
 async def _copied(context: VerifyContext, files: CopyPlan, scratch: Path) -> AsyncIterator[VerifyContext]:
     home = scratch / secrets.token_hex(8)
     try:
-        root = await asyncio.to_thread(_laid_out, context, files, home)
-        names, user = (SANDBOX_ROOT,), context.sandbox.user if context.sandbox else None
+        user = context.sandbox.user if context.sandbox else None
+        root = await asyncio.to_thread(laid_out, context.root, context.trial.changes, files, home, user)
+        names = (SANDBOX_ROOT,)
         with ConfinedFiles(root, names=names, owner=user) as opened:
             yield replace(context, root=root, files=opened)
     finally:
         await asyncio.to_thread(discard, home)
 
 
-def _laid_out(context: VerifyContext, files: CopyPlan, home: Path) -> Path:
-    """What the step left, but for test files: those are as they were."""
+def laid_out(left: Path, changes: Sequence[FileChange], files: CopyPlan, home: Path, user: int | None) -> Path:
+    """A copy of what a step left, in the new folder `home`, but for test files: those are as they were."""
     home.mkdir()
     home.chmod(0o711)
-    left = Task(id=context.task.id, title="", prompt="", workspace=str(context.root))
-    root = copy(plan_copy(left, context.root), home)
-    user = context.sandbox.user if context.sandbox else None
+    task = Task(id=left.name, title="", prompt="", workspace=str(left))
+    root = copy(plan_copy(task, left), home)
     if user is not None:
         adopt(root, user)
     with ConfinedFiles(root, owner=user) as opened:
-        restore_tests(files, opened, context.trial.changes, home)
+        restore_tests(files, opened, changes, home)
     return root
 
 
