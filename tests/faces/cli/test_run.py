@@ -154,7 +154,7 @@ def test_a_cascade_goes_on_where_the_check_fails(cli: Cli, project: Path, serve:
     (project / "done.txt").write_text("to do")
     bare = cli("run", "do it", "--agent", "both")
     assert (bare.returncode, bare.stdout) == (2, "")
-    assert "both checks its steps by 'visible', which tasks have and a folder has not: say what checks" in bare.stderr
+    assert "both checks its steps by 'visible', which tasks have and a folder has not: name a check" in bare.stderr
     ended = cli("run", "do it", "--agent", "both", "--check", "grep -q right done.txt")
     assert (ended.returncode, ended.stdout) == (0, "by n\n"), ended.stderr
     assert "note: weak: the check fails (exit code 1)" in ended.stderr

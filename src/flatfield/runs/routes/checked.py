@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import secrets
 import shlex
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -72,11 +73,11 @@ def check_of(agent: AgentConfig, asked: str | None) -> str:
     """
     command = command_of(agent.check) if asked is None else asked.strip()
     if asked is not None and not command:
-        raise FlatfieldError('the check is empty: write a command, such as --check "pytest -q"')
+        raise FlatfieldError("the check is empty: write a command, such as pytest -q")
     if agent.steps and not command:
         raise FlatfieldError(
             f"{agent.name} checks its steps by {agent.check!r}, which tasks have and a folder has not: "
-            'say what checks them here, such as --check "pytest -q"'
+            "name a check that one can make here, a command such as pytest -q"
         )
     return command
 
@@ -121,7 +122,7 @@ class _Bench:
         self, work: CheckedWork, around: Surroundings, scratch: Path, plan: CopyPlan, sandbox: Sandbox
     ) -> None:
         self._work = work
-        self._around = around
+        self._around = replace(around, attempt=secrets.token_hex(8), whole=work.agent.name)
         self._scratch = scratch
         self._plan = plan
         self._sandbox = sandbox
@@ -224,7 +225,7 @@ class _Bench:
         around, work = self._around, self._work
         inside = replace(around, allow=tuple(map(self._moved, around.allow)))
         record = await run_here(work.prompt, step, root, work.limits, inside)
-        return structs.replace(record, agent=work.agent.name, agent_fingerprint=fingerprint(work.agent))
+        return structs.replace(record, agent_fingerprint=fingerprint(work.agent))
 
     def _moved(self, allowed: str) -> str:
         """A path that the user opened in the folder, as it is meant in a copy of it."""
