@@ -172,6 +172,7 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     an external agent's (provider `cli`): how it is started, and in which form it reports. `subscription`: a flat rate
     pays for it, so that one more trial costs nothing. `steps` and `check` are a cascade's: the agents that it tries,
     the first first, and what says of the work of one that the next is not needed.
+    `route` says by what an agent that only chooses another one chooses it; its `steps` are those that it chooses among.
     """
 
     name: str
@@ -195,6 +196,7 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     subscription: bool = False
     steps: tuple[AgentConfig, ...] = ()
     check: str | None = None
+    route: str | None = None
     description: str = ""
     source: str = ""
     folder: str = ""

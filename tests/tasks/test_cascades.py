@@ -49,7 +49,7 @@ def test_a_cascade_hides_an_agent_of_its_name_and_is_selected_by_globs(write: Wr
     [
         (written('["cheap", "cheep"]'), 6, "a step of cascade both: there is no agent 'cheep'", "did you mean 'cheap'"),
         (written('["cheap", "both"]'), 6, "step both of cascade both is a cascade itself", "its steps in its place"),
-        (written('["cheap", "noop"]'), 6, "step noop of cascade both is a control", "name an agent"),
+        (written('["cheap", "noop"]'), 6, "step noop of cascade both asks no model itself", "name an agent"),
         (written('["cheap", "c*"]'), 6, "step 'c*' of cascade both is a pattern", "one agent a step"),
         (written('["cheap"]'), 6, "cascade both has one step", "a cheaper agent before it"),
         (written("[]"), 6, "`steps` is an empty list", "steps: [a, b]"),

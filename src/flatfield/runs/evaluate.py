@@ -26,12 +26,14 @@ from flatfield.runs.budget import Budget, Terms
 from flatfield.runs.forecasting import ForecastDesk, expected_trials
 from flatfield.runs.judging import Court, judge_missing, purse_of
 from flatfield.runs.order import remaining, unmeasured, updated, versions
+from flatfield.runs.pooling import load_pooled
 from flatfield.runs.probing import Probing, with_protocols
 from flatfield.runs.readiness import notices, readiness
 from flatfield.runs.routes import checks
+from flatfield.runs.routes.auto import choose, run_route
 from flatfield.runs.routes.cascade import run_cascade
 from flatfield.runs.routes.checks import CheckDesk, missing_checks, upper_bounds
-from flatfield.runs.scheduler import JOBS, Means, run_trials
+from flatfield.runs.scheduler import JOBS, Means, Summary, run_trials
 from flatfield.runs.scratch import claimed, scratch_folder
 from flatfield.runs.totals import priced_now
 from flatfield.runs.traffic.lanes import bottleneck, crowding, limit_agents
@@ -55,8 +57,7 @@ if TYPE_CHECKING:
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.clock import Clock
     from flatfield.machine.protocols import Sandbox
-    from flatfield.records import AgentConfig, Limits, Reply, Run, Sent, Task, TrialPlan, TrialRecord
-    from flatfield.runs.scheduler import Summary
+    from flatfield.records import AgentConfig, Limits, Reply, Run, RunResult, Sent, Task, TrialPlan, TrialRecord
     from flatfield.runs.store.store import Store
     from flatfield.runs.traffic.lanes import Bottleneck, Lanes
     from flatfield.runs.world import World
@@ -126,21 +127,42 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         budget = _budget(run, store, _Pricing(world.pool, outside.prices), outside.clock, ignored)
         expected = await asyncio.to_thread(_expected, run, store, world)
         desk = CheckDesk(run=run, judges=conduct.judges, ground=ground)
-        means = _means(run, store, world.lanes, conduct, _Trials(desk, copies, not_ready, budget, expected))
+        trials = _Trials(desk, copies, not_ready, budget, expected)
+        means = _means(run, store, world.lanes, conduct, trials)
         court = Court(world, budget, store, ground.observe, conduct.stop)
-        carry = partial(_carried, means, court, conduct.judges)
+        carry = partial(_carried, means, court, conduct.judges, trials)
         rounds = Rounds(store, carry, ground.observe, conduct.stop, conduct.until_sure)
         return await until_sure(run.id, await carry(run, todo.plans), rounds)
 
 
 async def _carried(
-    means: Means, court: Court, judges: Sequence[AgentConfig], run: Run, plans: Sequence[TrialPlan]
+    means: Means, court: Court, judges: Sequence[AgentConfig], trials: _Trials, run: Run, plans: Sequence[TrialPlan]
 ) -> Summary:
-    """Run trials, and have them judged."""
-    summary = await run_trials(plans, means, court.stop)
+    """Run trials, and have them judged; those of routes come last, as they choose by what the others showed."""
+    late = [plan for plan in plans if trials.is_late(plan)]
+    summary = await run_trials([plan for plan in plans if plan not in late], means, court.stop)
+    if late:
+        await judge_missing(run, judges, court)
+        trials.learn(await asyncio.to_thread(_known, court.store, run))
+        summary = _both(summary, await run_trials(late, means, court.stop))
     _refuse_unknown_costs(run, means.budget, court.store)
     notes = await judge_missing(run, judges, court)
     return structs.replace(summary, notes=(*summary.notes, *notes))
+
+
+def _known(store: Store, run: Run) -> RunResult:
+    """What is measured of the run's agents, in it and in other runs."""
+    return load_pooled(store, run=run.id)
+
+
+def _both(first: Summary, then: Summary) -> Summary:
+    return Summary(
+        measured=(*first.measured, *then.measured),
+        not_measured=first.not_measured | then.not_measured,
+        cancelled=(*first.cancelled, *then.cancelled),
+        not_started=first.not_started | then.not_started,
+        notes=(*first.notes, *then.notes),
+    )
 
 
 def _refuse_missing_checks(run: Run, judges: Sequence[AgentConfig]) -> None:
@@ -357,6 +379,7 @@ class _Trials:
         run, ground = desk.run, desk.ground
         self.budget = budget
         self._desk = desk
+        self._known: RunResult | None = None
         self._run = run
         self._ground = ground
         self._unready = unready
@@ -368,6 +391,14 @@ class _Trials:
         self._names = model_names(run.agents, run.controls, actual=actual, began_with=run.began_with)
         self._copies = copies
         self._fingerprints = {agent.name: fingerprint(agent) for agent in run.agents}
+
+    def is_late(self, plan: TrialPlan) -> bool:
+        """Whether a trial comes after the others, as its agent is chosen by what they showed."""
+        return self._agents[plan.agent].route is not None
+
+    def learn(self, known: RunResult) -> None:
+        """Choose agents by this from now on."""
+        self._known = known
 
     def lane(self, plan: TrialPlan) -> Lane:
         """The lane that the agent's provider asks for."""
@@ -422,6 +453,8 @@ class _Trials:
             model_name=self._names[agent.name],
             files=self._copies[task.id],
         )
+        if agent.route is not None:
+            return await run_route(assignment, self._desk, choose(agent, task, self._known))
         if agent.steps:
             return await run_cascade(assignment, self._desk)
         return await run_trial(assignment, self._ground)

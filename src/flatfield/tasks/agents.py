@@ -110,10 +110,17 @@ SETTINGS: dict[str, source.Reader] = {
 }
 """What `[agents.NAME]` in flatfield.toml may hold, where it is no cascade."""
 
+ROUTE = "auto"
+"""What `provider` is of an agent that chooses another one: no vendor's name."""
+POLICIES = ("balanced", "best", "cheap", "fast")
+"""By what such a one chooses: as the run weighs things, by performance alone, or by it and cost, or speed."""
+ROUTES = {ROUTE: "balanced", **{f"{ROUTE}:{policy}": policy for policy in POLICIES}}
+"""Agents that anybody can name, and their policies."""
+
 KEY_IN_ADDRESS = "a user name, a password or a query, which would be stored with every run"
 KEY_ELSEWHERE = "name the variable that holds the key with api_key_env, or in headers as ${NAME}"
 
-_RARE = ("command", "output", "gpu_layers", "steps", "check")
+_RARE = ("command", "output", "gpu_layers", "steps", "check", "route")
 """Settings that few agents have: left out of a fingerprint where they are not used, so that older runs stay known."""
 _BARE_ADDRESS = re.compile(r"@((?:localhost|\[[0-9A-Fa-f:]+\]|[\w-]+(?:\.[\w-]+)*):\d{1,5}(?:/.*)?|localhost(?:/.*)?)$")
 """An address at the end of a spec that lacks its scheme: a host with a port."""
@@ -318,6 +325,9 @@ def _select(item: str, roster: Sequence[AgentConfig], writer: str) -> Iterator[A
     named = named or next((agent for agent in roster if wrapper_name(agent.name) == item), None)
     if named is not None:
         yield named
+        return
+    if item in ROUTES:
+        yield AgentConfig(name=item, provider=ROUTE, route=ROUTES[item], source=TYPED)
         return
     if any(sign in item for sign in "*?["):
         matching = [a for a in roster if fnmatchcase(a.name, item) and not is_control(a)]

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from flatfield.errors import InvalidFiles, NotFound
 from flatfield.records import AgentConfig
 from flatfield.tasks import source
-from flatfield.tasks.agents import Roster, is_control, is_name, select_agents
+from flatfield.tasks.agents import POLICIES, ROUTE, Roster, is_control, is_name, select_agents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,10 +35,19 @@ _KEYS: dict[str, source.Reader] = {
     "check": source.text(),
     "description": source.text(empty=True),
 }
+_ROUTE_KEYS: dict[str, source.Reader] = {
+    "provider": source.text(),
+    "prefer": source.choice(*POLICIES),
+    "among": source.texts(empty=False),
+    "description": source.text(empty=True),
+}
 
 
 class WrittenCascade(Struct, frozen=True, kw_only=True):
-    """A cascade as it is written, its steps by name; `lines` are those of the steps, `shown_as` is the file."""
+    """A cascade as it is written, its steps by name; `lines` are those of the steps, `shown_as` is the file.
+
+    With `route` it chooses among them, or among whoever takes part where it names none.
+    """
 
     name: str
     steps: tuple[str, ...]
@@ -47,13 +56,19 @@ class WrittenCascade(Struct, frozen=True, kw_only=True):
     description: str
     shown_as: str
     line: int
+    route: str | None = None
 
     @property
     def unresolved(self) -> AgentConfig:
         """The agent without its steps, which are looked up when all agents are known."""
         where = f"{self.shown_as}:{self.line}"
         return AgentConfig(
-            name=self.name, provider=CASCADE, check=self.check, description=self.description, source=where
+            name=self.name,
+            provider=CASCADE if self.route is None else ROUTE,
+            check=self.check or None,
+            route=self.route,
+            description=self.description,
+            source=where,
         )
 
 
@@ -94,11 +109,32 @@ def read_cascade(name: str, node: Node, shown_as: str, found: Findings) -> Writt
     )
 
 
+def read_route(name: str, node: Node, shown_as: str, found: Findings) -> WrittenCascade | None:
+    """A table `[agents.NAME]` with `provider = "auto"`; None after noting its mistakes."""
+    before = len(found.mistakes)
+    if not is_name(name):
+        found.add(node.line, f"{name!r} cannot be an agent's name", "use letters, digits and . _ : @ + - only")
+    given = source.read_map(node, _ROUTE_KEYS, found, what=f"route {name}")
+    if len(found.mistakes) > before:
+        return None
+    among = (node.map or {}).get("among")
+    return WrittenCascade(
+        name=name,
+        steps=given.get("among", ()),
+        lines=tuple(item.line for item in (among.items if among else None) or ()),
+        check="",
+        description=given.get("description", ""),
+        shown_as=shown_as,
+        line=node.line,
+        route=given.get("prefer", POLICIES[0]),
+    )
+
+
 def with_steps(
     agents: Mapping[str, AgentConfig], unread: Mapping[str, tuple[Mistake, ...]], cascades: tuple[WrittenCascade, ...]
 ) -> tuple[dict[str, AgentConfig], tuple[Mistake, ...]]:
     """All agents by name, the cascades among them with their steps; and what is wrong with steps."""
-    known = Roster(tuple(agent for agent in agents.values() if agent.provider != CASCADE), unread)
+    known = Roster(tuple(agent for agent in agents.values() if agent.provider not in {CASCADE, ROUTE}), unread)
     found: dict[str, AgentConfig] = dict(agents)
     mistakes: list[Mistake] = []
     for written in cascades:
@@ -130,7 +166,7 @@ def _step(
     except (NotFound, InvalidFiles) as error:
         found.add(line, f"a step of cascade {cascade.name}: {error}", "name an agent that is there")
         return
-    if is_control(step):
-        found.add(line, f"step {item} of cascade {cascade.name} is a control, which does no work", "name an agent")
+    if is_control(step) or step.route is not None:
+        found.add(line, f"step {item} of cascade {cascade.name} asks no model itself", "name an agent that does")
         return
     yield step

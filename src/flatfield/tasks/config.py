@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, get_args
 from flatfield import plugins
 from flatfield.records import AgentConfig, KindOfWork, LaneLimits, Preferences, Price
 from flatfield.tasks import agents, source, toml
-from flatfield.tasks.agents import look_at
-from flatfield.tasks.cascades import CASCADE, read_cascade
+from flatfield.tasks.agents import ROUTE, look_at
+from flatfield.tasks.cascades import CASCADE, read_cascade, read_route
 from flatfield.tasks.source import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from flatfield.tasks.cascades import WrittenCascade
@@ -86,8 +87,8 @@ def read_config(path: Path, shown_as: str) -> Config:
         if key not in (*_TABLES, _ALLOW):
             found.add(line, f"flatfield.toml has no table `{key}`", source.right_key(key, (*_TABLES, _ALLOW)))
     tables = [(unicodedata.normalize("NFC", name), node) for name, node in _entries(root, "agents", found)]
-    read = [_agent(name, node, f"{shown_as}:{node.line}", found) for name, node in tables if not _is_cascade(node)]
-    cascades = [read_cascade(name, node, shown_as, found) for name, node in tables if _is_cascade(node)]
+    read = [_agent(name, node, f"{shown_as}:{node.line}", found) for name, node in tables if _chains(node) is None]
+    cascades = [reader(name, node, shown_as, found) for name, node in tables if (reader := _chains(node)) is not None]
     prices = {
         name: _price(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "prices", found)
     }
@@ -142,7 +143,7 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
             found.add(node.keys[key], f"{what} has `{key}`, which is for cascades", fix)
     if node.map is not None and "provider" not in entries:
         there = ", ".join(plugins.names("provider"))
-        found.add(node.line, f"{what} has no provider", f'write provider = "…", one of: {there}, {CASCADE}')
+        found.add(node.line, f"{what} has no provider", f'write provider = "…", one of: {there}, {CASCADE}, {ROUTE}')
     _look_at_command(what, given, entries, found)
     _look_at_subscription(what, given, entries, found)
     # Its vendor is asked, and so imported, only where that matters.
@@ -163,9 +164,11 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
     return AgentConfig(name=name, source=where, **given) if len(found.mistakes) == before else None
 
 
-def _is_cascade(node: Node) -> bool:
+def _chains(node: Node) -> Callable[[str, Node, str, Findings], WrittenCascade | None] | None:
+    """What reads the table of an agent that asks no model itself; None for all others."""
     provider = (node.map or {}).get("provider")
-    return provider is not None and provider.value == CASCADE
+    readers = {CASCADE: read_cascade, ROUTE: read_route}
+    return readers.get(str(provider.value)) if provider is not None else None
 
 
 def _is_control(provider: str) -> bool:

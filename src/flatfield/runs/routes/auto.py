@@ -1,0 +1,164 @@
+"""Chooses an agent for a task by what others of its kind have shown, says why, and goes to the next on a failure."""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
+
+from flatfield.records import Event, Weights
+from flatfield.runs.routes.cascade import StepTaken, joined
+from flatfield.runs.trial import TrialWork
+from flatfield.saying import dollars, few, likely, many, seconds
+from flatfield.scoring.certainty.study import certainty, observe, study
+from flatfield.scoring.certainty.values import Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from flatfield.records import AgentConfig, RunResult, Task, TrialRecord
+    from flatfield.runs.routes.checks import CheckDesk
+    from flatfield.runs.trial import Assignment
+    from flatfield.scoring.certainty.values import Certainty
+
+LEAST_TASKS = 8
+"""With fewer tasks of a kind, kinds are not told apart."""
+WEIGHTS: Mapping[str, Weights] = {
+    "best": Weights(performance=1.0, speed=0.0, cost=0.0),
+    "cheap": Weights(performance=0.5, speed=0.0, cost=0.5),
+    "fast": Weights(performance=0.5, speed=0.5, cost=0.0),
+}
+"""What matters to a policy; of one that is not here, what matters to the run."""
+_WORDS = re.compile(r"\w{3,}")
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """The agents in the order in which they are to be tried, and why, in one sentence."""
+
+    order: tuple[AgentConfig, ...]
+    why: str
+
+
+def choose(route: AgentConfig, task: Task, known: RunResult | None) -> Choice:
+    """Whom a route takes for a task, by what is known of its candidates on other tasks.
+
+    The task's own results count at no seed and in no version: a route is to be judged by what it did not see.
+    """
+    if known is None:
+        return _unknown(route)
+    others = [one for one in known.run.tasks if not is_same_task(one, task)]
+    names = [agent.name for agent in route.steps]
+    kind, words = kind_of(task, [one for one in others if _measured(one, names, known)])
+    weights = WEIGHTS.get(route.route or "", known.run.evaluation.weights)
+    chosen = {one.id for one in kind}
+    trials = [trial for trial in known.trials if trial.task in chosen and trial.agent in names]
+    found = study(observe(known.run, trials, known.verdicts), names, sorted(chosen))
+    if found is None:
+        return _unknown(route)
+    said = certainty(found, Ask(measure=weights))
+    ranked = [one.agent for one in said.standings]
+    by_name = {agent.name: agent for agent in route.steps}
+    rest = [name for name in names if name not in ranked]
+    return Choice(order=tuple(by_name[name] for name in (*ranked, *rest)), why=_why(said, words))
+
+
+def _unknown(route: AgentConfig) -> Choice:
+    first = route.steps[0].name
+    return Choice(order=route.steps, why=f"{first}, the first of {len(route.steps)}: nothing is measured here yet")
+
+
+def _why(said: Certainty, words: str) -> str:
+    first = said.standings[0]
+    took = f"{seconds(first.these.seconds.mean)} a trial"
+    cost = f", {dollars(first.these.usd.mean)}" if first.these.usd is not None else ""
+    return f"{first.agent}: of {words}, it is the best with probability {likely(first.best)} ({took}{cost})"
+
+
+def _measured(task: Task, names: Sequence[str], known: RunResult) -> bool:
+    return any(trial.task == task.id and trial.agent in names and trial.failure is None for trial in known.trials)
+
+
+def is_same_task(one: Task, other: Task) -> bool:
+    """Whether two tasks are one, at whatever seed and in whatever version."""
+    origins = {one.generated_from or one.path, other.generated_from or other.path}
+    same_file = len(origins) == 1 and origins != {""}
+    return one.id == other.id or one.prompt == other.prompt or same_file
+
+
+def kind_of(task: Task, others: Sequence[Task]) -> tuple[tuple[Task, ...], str]:
+    """The other tasks that tell most of this one, and what they are, in words.
+
+    Those that share a tag, else those of its level, else those with the nearest prompts; where there are too few of
+    them, all.
+    """
+    for tag in task.tags:
+        tagged = tuple(one for one in others if tag in one.tags)
+        if len(tagged) >= LEAST_TASKS:
+            return tagged, f"{len(tagged)} other tasks with the tag {tag}"
+    level = tuple(one for one in others if task.level is not None and one.level == task.level)
+    if len(level) >= LEAST_TASKS:
+        return level, f"{len(level)} other tasks of level {task.level}"
+    if len(others) >= 2 * LEAST_TASKS:
+        near = nearest(task.prompt, others)[: max(LEAST_TASKS, len(others) // 3)]
+        return near, f"the {len(near)} other tasks with the nearest prompts"
+    if len(others) >= LEAST_TASKS:
+        return tuple(others), f"all {len(others)} other tasks"
+    few_tasks = f"{many(len(others), 'other task')}, too few to tell kinds apart: the best single agent"
+    return tuple(others), few_tasks
+
+
+def nearest(prompt: str, tasks: Sequence[Task]) -> tuple[Task, ...]:
+    """The tasks by how much their prompts have in common with this one: rare words count more."""
+    texts = {task.id: Counter(_WORDS.findall(task.prompt.lower())) for task in tasks}
+    spread = Counter(word for words in texts.values() for word in words)
+    own = Counter(_WORDS.findall(prompt.lower()))
+
+    def weighed(words: Counter[str]) -> dict[str, float]:
+        return {word: count * math.log((1 + len(tasks)) / (1 + spread[word]) + 1) for word, count in words.items()}
+
+    mine = weighed(own)
+
+    def likeness(task: Task) -> float:
+        theirs = weighed(texts[task.id])
+        shared = sum(mine[word] * theirs[word] for word in mine.keys() & theirs.keys())
+        return shared / ((math.hypot(*mine.values()) * math.hypot(*theirs.values())) or 1.0)
+
+    return tuple(sorted(tasks, key=lambda task: (-likeness(task), task.id)))
+
+
+# ---------------------------------------------------------------------------- a trial of a route
+
+
+async def run_route(assignment: Assignment, desk: CheckDesk, choice: Choice) -> TrialRecord:
+    """Let the chosen agent do the trial; where its provider fails, the next one, and so on."""
+    ground, plan, attempt = desk.ground, assignment.plan, secrets.token_hex(8)
+    ground.observe(Event(kind="trial_started", agent=plan.agent, task=plan.task, repeat=plan.repeat))
+    taken: list[StepTaken] = []
+    for agent in choice.order:
+        lane = ground.pool.of(agent).lane(agent)
+        actual = desk.run.evaluation.names == "actual"
+        name = (agent.model or agent.name) if actual else assignment.model_name
+        its = replace(assignment, agent=agent, attempt=attempt, model_name=name)
+        if ground.lanes is None:
+            raise ValueError("a route's agents wait for their lanes")
+        async with ground.lanes.hold_at_work(lane) as queue_seconds:
+            record = await TrialWork(its, ground).run()
+        taken.append(
+            StepTaken(agent, structs.replace(record, queue_seconds=record.queue_seconds + queue_seconds), None)
+        )
+        if record.failure is None or record.failure.kind not in {"provider", "not_ready"}:
+            break
+    found = joined(assignment.agent, taken)
+    return structs.replace(found, notes=(*_told(choice, taken), *found.notes))
+
+
+def _told(choice: Choice, taken: Sequence[StepTaken]) -> Iterator[str]:
+    yield f"chosen: {choice.why}"
+    failed = [step.agent.name for step in taken[:-1]]
+    if failed:
+        yield f"{few(failed)} could not be asked, so {taken[-1].agent.name} was"
