@@ -52,7 +52,7 @@ async def test_it_works_in_the_folder_and_tells_what_it_took(
     assert set(metadata) == {
         "agent", "provider", "model", "answered_by", "address", "stop", "turns", "tool_calls", "files_changed",
         "input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens", "cost_usd", "active_seconds",
-        "first_token_seconds", "trial",
+        "first_token_seconds", "trial", "steps", "chosen",
     }  # fmt: skip
     assert (metadata["agent"], metadata["turns"], metadata["tool_calls"]) == ("desk", 2, 1)
     assert (metadata["input_tokens"], metadata["output_tokens"], metadata["cost_usd"]) == (200, 20, None)

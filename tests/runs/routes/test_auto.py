@@ -1,20 +1,25 @@
-"""Routes: which agent is chosen for a task by what others of its kind showed, why, and who comes when that one fails."""
+"""Routes: who is chosen for a task by what others of its kind showed, why, and who comes when that one fails."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec import structs
 
 from flatfield.errors import NotFound
-from flatfield.records import AgentConfig, Check, Evaluation, Run, RunResult, Task, TrialRecord
-from flatfield.runs.routes.auto import choose, is_same_task, kind_of, nearest
+from flatfield.records import AgentConfig, Check, Evaluation, Event, Limits, Run, RunResult, Task, TrialRecord
+from flatfield.runs.routes.auto import choose, chosen_here, is_same_task, kind_of, nearest, run_routed
+from flatfield.runs.single import Surroundings
+from flatfield.runs.world import Outside
 from flatfield.scoring.grading import grade
 from flatfield.tasks.agents import select_agents
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 from .conftest import Sitting, model, task, writing
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def made(number: int, tag: str = "", **given: Any) -> Task:
@@ -92,7 +97,7 @@ def test_kinds_are_told_by_tag_then_level_then_prompts() -> None:
     near, why = kind_of(asked, words)
     assert {one.prompt.split()[0] for one in near} == {"fix"}
     assert why == "the 8 other tasks with the nearest prompts"
-    assert nearest(made(99, prompt=""), words)
+    assert nearest("", words)
     assert kind_of(asked, words[:9])[1] == "all 9 other tasks"
 
 
@@ -107,6 +112,38 @@ def test_anybody_can_name_it_and_an_agent_of_that_name_goes_first() -> None:
     assert (named.name, named.provider, named.route, named.steps) == ("auto:cheap", "auto", "cheap", ())
     own = AgentConfig(name="auto", provider="ollama", model="m")
     assert select_agents(["auto"], (own,)) == (own,)
+
+
+def around(events: list[Event]) -> Surroundings:
+    return Surroundings(outside=Outside(), observe=events.append)
+
+
+@pytest.mark.whole
+async def test_on_a_real_folder_it_chooses_by_the_prompt_and_goes_on_where_a_provider_fails(
+    sitting: Sitting, tmp_path: Path
+) -> None:
+    async with FakeChat(writing({"weak": "wrong", "strong": "right"}), models=["weak", "strong"]) as server:
+        roster = (model(server.base_url, "weak"), model(server.base_url, "strong"), model(server.base_url, "new"))
+        (auto,) = select_agents(["auto:best"], ())
+        with pytest.raises(NotFound, match="nothing is measured here"):
+            chosen_here(auto, "Do t3.", sitting.store, roster)
+        await sitting.evaluate(sitting.run([task(f"t{n}") for n in range(9)], list(roster[:2])))
+        found, why = chosen_here(auto, "Do t33.", sitting.store, roster)
+        assert [step.name for step in found.steps] == ["strong", "weak"], (
+            "of one that was never measured nothing is known"
+        )
+        assert why.startswith("strong: of all 9 other tasks, it is the best with probability")
+        folder, events = tmp_path / "work", list[Event]()
+        folder.mkdir()
+        record = await run_routed("Do it.", found, folder, Limits(), around(events))
+        assert (record.agent, record.answer) == ("auto:best", "wrote right")
+        assert (folder / "done.txt").read_text() == "right"
+        gone = structs.replace(found.steps[0], name="gone", base_url="http://127.0.0.1:1/v1")
+        other = await run_routed(
+            "Do it.", structs.replace(found, steps=(gone, *found.steps)), folder, Limits(), around(events)
+        )
+        assert [step.agent for step in other.steps] == ["strong"]
+        assert any("gone cannot work" in event.text for event in events)
 
 
 @pytest.mark.whole

@@ -78,6 +78,8 @@ def command(
         common.notes(project.notes)
     config = _config(agent, model, project)
     folder = _folder(workspace)
+    if config.route is not None:
+        config = _chosen(config, prompt, project, checked=check is not None)
     task = prompt_task(prompt, Limits(turns=turns, seconds=seconds, output_tokens=output_tokens), config)
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
@@ -89,8 +91,18 @@ def command(
         raise typer.Exit(INTERRUPTED)
     if record.failure is not None:
         raise typer.Exit(NOT_MEASURED)
-    if record.steps and not record.steps[-1].passed:
+    if record.steps and record.steps[-1].passed is False:
         raise typer.Exit(GATE_FAILED)
+
+
+def _chosen(route: AgentConfig, prompt: str, project: Project, *, checked: bool) -> AgentConfig:
+    """The route with its agents, best first; with a check, the best of them alone."""
+    from flatfield.faces.storing import store_of
+    from flatfield.runs.routes.auto import chosen_here
+
+    found, why = chosen_here(route, prompt, store_of(project), project.roster)
+    common.note(f"chosen: {why}")
+    return found.steps[0] if checked else found
 
 
 class _Job(NamedTuple):
@@ -103,7 +115,7 @@ class _Job(NamedTuple):
 
 
 def _check_of(agent: AgentConfig, asked: str | None) -> str:
-    if asked is None and not agent.steps:
+    if asked is None and (agent.route is not None or not agent.steps):
         return ""
     from flatfield.runs.routes.checked import check_of
 
@@ -201,6 +213,10 @@ async def _begun(job: _Job, around: Surroundings) -> TrialRecord:
     """The agent's work: in the folder itself, or, where there is a check, in copies of it."""
     from flatfield.runs.single import run_here
 
+    if job.agent.route is not None:
+        from flatfield.runs.routes.auto import run_routed
+
+        return await run_routed(job.task.prompt, job.agent, job.folder, job.task.limits, around)
     if not job.check:
         return await run_here(job.task.prompt, job.agent, job.folder, job.task.limits, around)
     from flatfield.runs.routes.checked import CheckedWork, run_checked

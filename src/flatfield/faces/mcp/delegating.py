@@ -68,8 +68,9 @@ def order_of(asked: CallNames, desk: ServerDesk, project: Project, client_roots:
     if asked.continue_trial is None:
         agent = desk.chosen(project, asked.agent, asked.provider, asked.model)
         folder = desk.workspace(asked.workspace, client_roots)
+        agent, why = _chosen(agent, asked, project)
         check = _check(agent, asked.check)
-        return Delegation(prompt=asked.prompt, agent=agent, folder=folder, limits=limits, check=check)
+        return Delegation(prompt=asked.prompt, agent=agent, folder=folder, limits=limits, check=check, why=why)
     if asked.check is not None:
         raise FlatfieldError("continue_trial goes on in the folder itself, where no check decides: leave check out")
     if any(each is not None for each in (asked.model, asked.provider, asked.agent, asked.workspace)):
@@ -88,9 +89,19 @@ def order_of(asked: CallNames, desk: ServerDesk, project: Project, client_roots:
     )
 
 
+def _chosen(agent: AgentConfig, asked: CallNames, project: Project) -> tuple[AgentConfig, str]:
+    """Of a route its agents, best first, and why; with a check, the best of them alone."""
+    if agent.route is None:
+        return agent, ""
+    from flatfield.runs.routes.auto import chosen_here
+
+    found, why = chosen_here(agent, asked.prompt, store_of(project), project.roster)
+    return (found if asked.check is None else found.steps[0]), why
+
+
 def _check(agent: AgentConfig, asked: str | None) -> str:
     """The command that decides whether changes are taken; "" where nothing does."""
-    if asked is None and not agent.steps:
+    if asked is None and (agent.route is not None or not agent.steps):
         return ""
     from flatfield.runs.routes.checked import check_of
 
@@ -132,7 +143,8 @@ HEARTBEAT_SECONDS = 10.0
 class Delegation(Struct, frozen=True, kw_only=True):
     """One prompt, who works on it, where, and how much it may use; `earlier`: which trials it goes on with.
 
-    `check`: the command that decides whether what was changed is taken, "" for none.
+    `check`: the command that decides whether what was changed is taken, "" for none. `why` this agent, where a route
+    chose it.
     """
 
     prompt: str
@@ -141,6 +153,7 @@ class Delegation(Struct, frozen=True, kw_only=True):
     limits: Limits
     earlier: tuple[TrialRecord, ...] = ()
     check: str = ""
+    why: str = ""
 
 
 def limits_of(given: Mapping[str, float | None]) -> Limits:
@@ -226,7 +239,7 @@ async def delegate(
         )
         async with shared.kept.in_use():
             record, problem = await _worked(order, run, project, around, tell)
-    answer = told(record, order.agent)
+    answer = told(record, order.agent, order.why)
     desk.announce(finished(order.agent.name, (record,)))
     return answer if problem is None else answer.model_copy(update={"error": _and(answer.error, problem)})
 
@@ -253,6 +266,10 @@ async def _worked(
 
 
 async def _begun(order: Delegation, around: Surroundings) -> TrialRecord:
+    if order.agent.route is not None:
+        from flatfield.runs.routes.auto import run_routed
+
+        return await run_routed(order.prompt, order.agent, order.folder, order.limits, around)
     if not order.check:
         from flatfield.runs.single import run_here
 
@@ -265,7 +282,7 @@ async def _begun(order: Delegation, around: Surroundings) -> TrialRecord:
     return await run_checked(work, around)
 
 
-def told(record: TrialRecord, agent: AgentConfig) -> Delegated:
+def told(record: TrialRecord, agent: AgentConfig, why: str = "") -> Delegated:
     """What a record says, in the words of the tool's result."""
     usage, sent = record.usage, record.turns[-1].reply.request if record.turns else None
     return Delegated(
@@ -291,6 +308,8 @@ def told(record: TrialRecord, agent: AgentConfig) -> Delegated:
             active_seconds=round(record.active_seconds, 3),
             first_token_seconds=_rounded(record.first_token_seconds),
             trial=record.id,
+            steps=[step.agent for step in record.steps],
+            chosen=why or None,
         ),
     )
 

@@ -246,6 +246,8 @@ class Metadata(BaseModel):
     cost_usd: float | None = None
     active_seconds: float = Field(default=0.0, description="model and tools, without waiting, loading and retries")
     first_token_seconds: float | None = None
+    steps: list[str] = Field(default_factory=list, description="who worked on it, of a route or a cascade")
+    chosen: str | None = Field(default=None, description="why this agent, where a route chose it")
     trial: str = Field(
         description="its id: for agent_result and continue_trial; flatfield://trials/ID holds all that happened"
     )

@@ -11,18 +11,25 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from flatfield.records import Event, Weights
+from flatfield.errors import NotFound, NotReady
+from flatfield.records import Event, Task, Weights
+from flatfield.runs.pooling import load_pooled
 from flatfield.runs.routes.cascade import StepTaken, joined
+from flatfield.runs.single import PROMPT, run_here
 from flatfield.runs.trial import TrialWork
 from flatfield.saying import dollars, few, likely, many, seconds
 from flatfield.scoring.certainty.study import certainty, observe, study
 from flatfield.scoring.certainty.values import Ask
+from flatfield.tasks.agents import fingerprint, is_control, is_same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
-    from flatfield.records import AgentConfig, RunResult, Task, TrialRecord
+    from flatfield.records import AgentConfig, Limits, RunResult, TrialRecord
     from flatfield.runs.routes.checks import CheckDesk
+    from flatfield.runs.single import Surroundings
+    from flatfield.runs.store.store import Store
     from flatfield.runs.trial import Assignment
     from flatfield.scoring.certainty.values import Certainty
 
@@ -162,3 +169,73 @@ def _told(choice: Choice, taken: Sequence[StepTaken]) -> Iterator[str]:
     failed = [step.agent.name for step in taken[:-1]]
     if failed:
         yield f"{few(failed)} could not be asked, so {taken[-1].agent.name} was"
+
+
+# ---------------------------------------------------------------------------- on a real folder
+
+
+def chosen_here(
+    route: AgentConfig, prompt: str, store: Store, roster: Sequence[AgentConfig]
+) -> tuple[AgentConfig, str]:
+    """The route with the agents that it chooses among, best first for such a prompt, and why that one.
+
+    Among whom it is to choose it may say itself; else they are those that were measured here and still are as then.
+
+    Raises:
+        NotFound: nobody of them is known.
+        StoreError: the store cannot be read.
+    """
+    try:
+        known = load_pooled(store)
+    except NotFound:
+        known = None
+    if not route.steps:
+        now = {agent.name: agent for agent in roster}
+        measured = known.run.agents if known is not None else ()
+        steps = tuple(
+            now[one.name]
+            for one in measured
+            if known is not None
+            and one.name in now
+            and not one.steps
+            and is_same(now[one.name], one, known.run)
+            and not is_control(one)
+        )
+        if not steps:
+            raise NotFound(
+                f"{route.name} chooses by what was measured, and nothing is measured here of agents that are "
+                "configured: evaluate some first, or name an agent"
+            )
+        route = structs.replace(route, steps=steps)
+    choice = choose(route, Task(id=PROMPT, title=PROMPT, prompt=prompt), known)
+    return structs.replace(route, steps=choice.order), choice.why
+
+
+async def run_routed(
+    prompt: str, route: AgentConfig, folder: Path, limits: Limits, around: Surroundings
+) -> TrialRecord:
+    """Work in the folder with the first of a route's agents that can; cancelling it returns what was done.
+
+    The next one begins where one is not ready, or its provider fails before it changed anything.
+
+    Raises:
+        NotReady: nobody of them could begin; nothing was spent.
+    """
+    around = replace(around, whole=route.name, attempt=secrets.token_hex(8))
+    taken: list[StepTaken] = []
+    for number, agent in enumerate(route.steps, start=1):
+        is_last = number == len(route.steps)
+        try:
+            record = await run_here(prompt, agent, folder, limits, around)
+        except NotReady as error:
+            if is_last and not taken:
+                raise
+            around.observe(Event(kind="note", text=f"{agent.name} cannot work: {error}"))
+            continue
+        taken.append(StepTaken(agent, record, None))
+        failed = record.failure is not None and record.failure.kind in {"provider", "not_ready"}
+        if not failed or record.changes or is_last:
+            break
+        around.observe(Event(kind="note", text=f"{agent.name} failed; the next one begins"))
+    found = joined(route, taken)
+    return structs.replace(found, agent_fingerprint=fingerprint(route))
