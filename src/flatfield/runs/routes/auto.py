@@ -44,14 +44,14 @@ WEIGHTS: Mapping[str, Weights] = {
 _WORDS = re.compile(r"\w{3,}")
 
 
-class Choice(Struct, frozen=True, kw_only=True):
+class RouteChoice(Struct, frozen=True, kw_only=True):
     """The agents in the order in which they are to be tried, and why, in one sentence."""
 
     order: tuple[AgentConfig, ...]
     why: str
 
 
-def choose(route: AgentConfig, task: Task, known: RunResult | None) -> Choice:
+def choose(route: AgentConfig, task: Task, known: RunResult | None) -> RouteChoice:
     """Whom a route takes for a task, by what is known of its candidates on other tasks.
 
     The task's own results count at no seed and in no version: a route is to be judged by what it did not see.
@@ -71,12 +71,12 @@ def choose(route: AgentConfig, task: Task, known: RunResult | None) -> Choice:
     ranked = [one.agent for one in said.standings]
     by_name = {agent.name: agent for agent in route.steps}
     rest = [name for name in names if name not in ranked]
-    return Choice(order=tuple(by_name[name] for name in (*ranked, *rest)), why=_why(said, words))
+    return RouteChoice(order=tuple(by_name[name] for name in (*ranked, *rest)), why=_why(said, words))
 
 
-def _unknown(route: AgentConfig) -> Choice:
+def _unknown(route: AgentConfig) -> RouteChoice:
     first = route.steps[0].name
-    return Choice(order=route.steps, why=f"{first}, the first of {len(route.steps)}: nothing is measured here yet")
+    return RouteChoice(order=route.steps, why=f"{first}, the first of {len(route.steps)}: nothing is measured here yet")
 
 
 def _why(said: Certainty, words: str) -> str:
@@ -141,7 +141,7 @@ def nearest(prompt: str, tasks: Sequence[Task]) -> tuple[Task, ...]:
 # ---------------------------------------------------------------------------- a trial of a route
 
 
-async def run_route(assignment: Assignment, desk: CheckDesk, choice: Choice) -> TrialRecord:
+async def run_route(assignment: Assignment, desk: CheckDesk, choice: RouteChoice) -> TrialRecord:
     """Let the chosen agent do the trial; where its provider fails, the next one, and so on."""
     ground, plan, attempt = desk.ground, assignment.plan, secrets.token_hex(8)
     ground.observe(Event(kind="trial_started", agent=plan.agent, task=plan.task, repeat=plan.repeat))
@@ -164,7 +164,7 @@ async def run_route(assignment: Assignment, desk: CheckDesk, choice: Choice) -> 
     return structs.replace(found, notes=(*_told(choice, taken), *found.notes))
 
 
-def _told(choice: Choice, taken: Sequence[StepTaken]) -> Iterator[str]:
+def _told(choice: RouteChoice, taken: Sequence[StepTaken]) -> Iterator[str]:
     yield f"chosen: {choice.why}"
     failed = [step.agent.name for step in taken[:-1]]
     if failed:
