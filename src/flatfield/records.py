@@ -331,6 +331,8 @@ class Traits(Struct, frozen=True, kw_only=True):
     `is_control`: it needs no model and is compared with nothing. `is_scaffold`: a turn of it is the whole run of
     another agent, which takes a `command` and reports in one of `outputs`. `runs_code`: it starts programs as the user.
     `takes_subscriptions`: its agents may be paid by a flat rate, as their `subscription` says.
+    `litellm_name` is what LiteLLM calls it, "" where it does not ask it. Claude Code Router asks it at its address and
+    `router_path`, through the transformer `router_form` ("": none, as the API is OpenAI's of chats).
     `recalls`: its conversations are `vendors.base.Talk`, and go on from the record of an earlier one word for word.
     `color`: that of its sub-agents in Claude Code, and where it is a maker, of its models in pictures.
     """
@@ -362,6 +364,9 @@ class Traits(Struct, frozen=True, kw_only=True):
     runs_code: bool = False
     takes_subscriptions: bool = False
     recalls: bool = False
+    litellm_name: str = ""
+    router_path: str = ""
+    router_form: str = ""
     color: str = "yellow"
 
     @property

@@ -24,6 +24,7 @@ EPILOG = common.examples(
     "flatfield pick --for overnight                 as [profiles.overnight] of flatfield.toml says",
     "flatfield pick --for code-repair               the kind of work; see flatfield evidence list",
     "flatfield pick --cascades                      cheap first, strong where a check fails",
+    "flatfield pick --export litellm > config.yaml",
     "flatfield pick 20250815 --weights performance=0.8,cost=0.2 --json",
 )
 LETTERS: tuple[Letter, ...] = ("S", "A", "B", "C", "D", "F")
@@ -49,6 +50,10 @@ def command(
     cascades: Annotated[
         bool, typer.Option("--cascades", help="The best cascades that these trials make up, at no cost.")
     ] = False,
+    export: Annotated[
+        str | None,
+        typer.Option(metavar="FORM", help="The answer as a file: claude-code, litellm, claude-code-router, json."),
+    ] = None,
     full: common.Full = False,
     as_json: common.AsJson = False,
 ) -> None:
@@ -87,6 +92,11 @@ def command(
         _show_cascades(result, full=full, as_json=as_json)
         return
     decision = decide(result)
+    if export is not None:
+        from flatfield.faces import exports
+
+        common.write(exports.export(export, decision, result))
+        return
     others = published_of(result, decision, project.data, kind)
     if as_json:
         common.print_json({**asdict(decision), "published": others})
