@@ -320,7 +320,7 @@ def _expected(agent: AgentConfig, job: Job, past: Sequence[Past], desk: Forecast
     if not agent.steps:
         return whole
     if agent.route is not None:  # one of them does it, and which is not known
-        return max(each, key=lambda one: one.active_seconds)
+        return max(each, key=lambda one: (one.usd is None, one.usd or 0.0, one.active_seconds))
     own = expect(_subject(agent, desk), job, past, desk.price(agent))
     most_usd, most_seconds = total([one.most_usd for one in each]), math.fsum(one.most_seconds for one in each)
     if own.basis != "guess":

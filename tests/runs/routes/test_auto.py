@@ -85,7 +85,7 @@ def test_a_tasks_own_results_never_count() -> None:
     found = known([*few, *versions], scores)
     choice = choose(route(), own, found)
     assert choice.order[0].name == "weak"
-    assert "2 other tasks, too few to tell kinds apart: the best single agent" in choice.why
+    assert "2 other tasks (too few to tell kinds apart: it is the best single agent)" in choice.why
 
 
 def test_kinds_are_told_by_tag_then_level_then_prompts() -> None:

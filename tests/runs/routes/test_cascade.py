@@ -212,3 +212,46 @@ async def test_the_manifest_shows_what_each_step_received(sitting: Sitting) -> N
     assert asked.values == {"both: weak": "weak", "both: strong": "strong"}
     check = next(row for row in rows if row.label == "check between steps")
     assert check.values == {"both: weak": "hidden", "both: strong": "hidden"}
+
+
+async def test_what_was_used_until_a_stop_is_counted_and_the_trial_is_done_again(sitting: Sitting) -> None:
+    written, stopped = writing(WRONG_FIRST), list[bool]()
+
+    def script(request: dict[str, Any], number: int) -> FakeReply | Fault:
+        if request["model"] == "strong" and not stopped:
+            stopped.append(True)
+            sitting.stop.set()
+            return Fault(kind="stall")
+        return written(request, number)
+
+    async with FakeChat(script, models=["weak", "strong"]) as server:
+        run = sitting.run([task()], [cascade(server.base_url, "hidden")])
+        summary = await sitting.evaluate(run)
+        assert len(summary.cancelled) == 1
+        record = sitting.trial(run)
+        assert record.failure is not None
+        assert record.failure.kind == "interrupted"
+        assert [step.agent for step in record.steps] == ["weak", "strong"]
+        weak, cut = (step.cost_usd or 0.0 for step in record.steps)
+        assert weak == pytest.approx(2 * A_TURN_OF_WEAK)
+        assert record.cost_usd == pytest.approx(weak + cut), "with what the attempt that was cut off had used"
+        sitting.stop.clear()
+        again = await sitting.evaluate(sitting.store.load_run(run.id))
+    assert len(again.measured) == 1
+    assert sitting.trial(run).checks[0].score == 1.0
+    spent = sitting.store.spent_usd(run.id)
+    again_usd = 2 * A_TURN_OF_WEAK + 2 * A_TURN_OF_STRONG
+    assert spent == pytest.approx((record.cost_usd or 0.0) + again_usd), "both attempts are paid for, each once"
+
+
+async def test_a_judge_may_be_a_step_itself_with_one_place_at_its_server(sitting: Sitting) -> None:
+    from flatfield.records import LaneLimits
+
+    script = writing(WRONG_FIRST, {"wrote wrong": "D", "wrote right": "A"})
+    async with FakeChat(script, models=["weak", "strong"]) as server:
+        run = sitting.run([task(verifiers=(*task().verifiers, RUBRIC))], [cascade(server.base_url, "judge")], jobs=1)
+        limits = {"openai-chat": LaneLimits(concurrent=1)}
+        judges = (model(server.base_url, "strong"),)
+        summary = await sitting.evaluate(run, judges=judges, lane_limits=limits)
+    assert len(summary.measured) == 1
+    assert [step.passed for step in sitting.trial(run).steps] == [False, None]

@@ -25,7 +25,7 @@ from flatfield.records import (
     VerifierSpec,
 )
 from flatfield.runs.results import load_result
-from flatfield.runs.routes.composing import compose
+from flatfield.runs.routes.composing import Composed, compose
 from flatfield.scoring.grading import grade
 from flatfield.testing.fake_chat import FakeChat, FakeReply
 
@@ -99,36 +99,56 @@ def test_a_perfect_check_is_an_upper_bound_and_reaches_it() -> None:
 
 
 def test_what_is_not_on_record_is_not_composed() -> None:
-    trials = pair([(1, 1), (0, 1)], [1, 1])
+    trials = pair([(1, 1), (0, 0)], [1, 1])
     untold = (structs.replace(trials[0].checks[0], score=None), trials[0].checks[1])
     unknown = [structs.replace(one, checks=untold) if one.agent == "weak" else one for one in trials]
     judged = tuple(
-        Verdict(run="r", agent=one.agent, task="t", repeat=one.repeat, judge="j", letter="A", reason="", cost_usd=0.5)
+        Verdict(
+            run="r",
+            agent=one.agent,
+            task="t",
+            repeat=one.repeat,
+            judge="j",
+            reason="",
+            cost_usd=0.5,
+            letter="A" if one.repeat == 1 else "D",
+        )
         for one in trials
     )
     by_letters = compose(result(unknown, judged))
     assert {each.check for each in by_letters.cascades if each.steps[0] == "weak"} == {"judge"}
     (one,) = [each for each in by_letters.cascades if each.steps[0] == "weak"]
-    assert one.usd == pytest.approx(0.51), "the judge's dollars are the cascade's"
+    assert one.usd == pytest.approx(0.51 + 0.5 * 0.1), "the judge's dollars are the cascade's"
+    assert one.later == 0.5, "a D goes on, an A does not"
     rewrote = (FileChange(path="tests/test_a.py", kind="modified"),)
     cheated = [structs.replace(one, changes=rewrote) if one.agent == "weak" else one for one in trials]
     assert {each.check for each in compose(result(cheated)).cascades if each.steps[0] == "weak"} == {"hidden"}
 
 
 def test_unknown_prices_stay_unknown_only_where_they_are_needed() -> None:
-    trials = [
-        structs.replace(one, cost_usd=None) if one.agent == "strong" else one for one in pair([(1, 1), (1, 1)], [1, 1])
-    ]
-    (one,) = [each for each in compose(result(trials)).cascades if each.steps == ("weak", "strong")
-              and each.check == "visible"]  # fmt: skip
-    assert one.usd == pytest.approx(0.01), "the second step is never needed"
-    trials = [
-        structs.replace(one, cost_usd=None) if one.agent == "strong" else one for one in pair([(1, 1), (0, 0)], [1, 1])
-    ]
-    (one,) = [each for each in compose(result(trials)).cascades if each.steps == ("weak", "strong")
-              and each.check == "visible"]  # fmt: skip
-    assert one.usd is None
-    assert one.real_usd is None
+    """On `t` the second step is never needed, on `u` it is: only there does its unknown price matter."""
+
+    def composed(unpriced: str) -> Composed:
+        both = [*pair([(1, 1), (1, 1)], [1, 1]), *(structs.replace(one, task="u") for one in pair([(0, 0)], [1]))]
+        trials = [
+            structs.replace(one, cost_usd=None) if (one.agent, one.task) == ("strong", unpriced) else one
+            for one in both
+        ]
+        (found,) = [
+            each
+            for each in compose(result(trials)).cascades
+            if each.steps == ("weak", "strong") and each.check == "visible"
+        ]
+        return found
+
+    assert composed("t").usd == pytest.approx((0.01 + 0.01 + 0.1) / 2)
+    assert composed("u").usd is None
+    assert composed("u").real_usd is None
+
+
+def test_what_never_goes_on_is_no_cascade() -> None:
+    found = compose(result(pair([(1, 1), (0, 0)], [1, 1])))
+    assert {each.steps for each in found.cascades} == {("weak", "strong")}
 
 
 def test_three_steps_and_money() -> None:

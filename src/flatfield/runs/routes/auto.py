@@ -115,7 +115,7 @@ def kind_of(task: Task, others: Sequence[Task]) -> tuple[tuple[Task, ...], str]:
         return near, f"the {len(near)} other tasks with the nearest prompts"
     if len(others) >= LEAST_TASKS:
         return tuple(others), f"all {len(others)} other tasks"
-    few_tasks = f"{many(len(others), 'other task')}, too few to tell kinds apart: the best single agent"
+    few_tasks = f"{many(len(others), 'other task')} (too few to tell kinds apart: it is the best single agent)"
     return tuple(others), few_tasks
 
 

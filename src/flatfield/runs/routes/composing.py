@@ -126,6 +126,8 @@ def _found(desk: _Steps, values: Mapping[str, float], measure: Weights | Money) 
         pairs = ((first, last) for first in parts for last in desk.agents if first != last)
         triples = (three for three in permutations(few, 3) if three[0] in parts and three[1] in parts)
         for steps in (*pairs, *triples):
+            if float(parts[steps[0]].passed.min()) >= 1.0:  # it never goes on: it is a single agent
+                continue
             yield _Contender(steps, check, desk.worth(desk.chain(steps, check), measure))
 
 
