@@ -207,6 +207,11 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
         return self.steps or (self,)
 
     @property
+    def prepaid(self) -> bool:
+        """Whether a flat rate pays for all that it asks."""
+        return all(member.subscription for member in self.members)
+
+    @property
     def is_shipped(self) -> bool:
         """Whether flatfield brings it along."""
         return self.source == SHIPPED

@@ -132,7 +132,7 @@ def json_(decision: Decision, agents: Sequence[AgentConfig]) -> str:
                 "check": agent.check,
                 "best": one.best if one else None,
                 "performance": levels.performance.mean if levels else None,
-                "seconds": levels.seconds.mean if levels else None,
+                "seconds": levels.seconds.mean if levels and levels.seconds else None,
                 "usd": levels.usd.mean if levels and levels.usd else None,
             }
         )

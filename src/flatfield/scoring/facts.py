@@ -108,7 +108,7 @@ def prepaid(result: RunResult) -> frozenset[str]:
     """Whose trials cost nothing more, because a flat rate pays for them; nobody's where money is not what matters."""
     if result.preferences.solved_usd is None:
         return frozenset()
-    return frozenset(agent.name for agent in result.run.agents if agent.subscription)
+    return frozenset(agent.name for agent in result.run.agents if agent.prepaid)
 
 
 def facts_of(result: RunResult) -> Facts:

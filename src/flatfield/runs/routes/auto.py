@@ -81,9 +81,11 @@ def _unknown(route: AgentConfig) -> RouteChoice:
 
 def _why(said: Certainty, words: str) -> str:
     first = said.standings[0]
-    took = f"{seconds(first.these.seconds.mean)} a trial"
-    cost = f", {dollars(first.these.usd.mean)}" if first.these.usd is not None else ""
-    return f"{first.agent}: of {words}, it is the best with probability {likely(first.best)} ({took}{cost})"
+    time, cost = first.these.seconds, first.these.usd
+    took = [seconds(time.mean)] if time is not None else []
+    took += [dollars(cost.mean)] if cost is not None else []
+    figures = f" ({', '.join(took)} a trial)" if took else ""
+    return f"{first.agent}: of {words}, it is the best with probability {likely(first.best)}{figures}"
 
 
 def _measured(task: Task, names: Sequence[str], known: RunResult) -> bool:

@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from flatfield.records import MIDPOINTS, Weights
@@ -41,7 +41,8 @@ class Composed(Struct, frozen=True, kw_only=True):
     better. `levels` as of an agent that ran, `better` the probability that it is better than `than`, the best single
     agent, in what matters; `solved` the share of trials that pass every check. `usd` and `seconds` are means of a
     trial (None: no price known), `later` the share of trials that go on behind the first step. `real_trials` would be
-    done to run it for real, `real_usd` and `real_seconds` is what they would take.
+    done to run it for real, `real_usd` and `real_seconds` is what they would take. Seconds are None where others
+    published the trials without any.
     """
 
     steps: tuple[str, ...]
@@ -53,14 +54,14 @@ class Composed(Struct, frozen=True, kw_only=True):
     performance: float
     solved: float
     usd: float | None
-    seconds: float
+    seconds: float | None
     later: float
     levels: Levels
     than: str
     better: float
     real_trials: int
     real_usd: float | None
-    real_seconds: float
+    real_seconds: float | None
 
     @property
     def name(self) -> str:
@@ -75,7 +76,7 @@ class Single(Struct, frozen=True, kw_only=True):
     performance: float
     solved: float
     usd: float | None
-    seconds: float
+    seconds: float | None
     levels: Levels
 
 
@@ -92,7 +93,7 @@ def compose(result: RunResult) -> Composition:
     """The best cascades of two and three steps that a run's trials allow, by what matters to who reads it."""
     measure = measure_of(result)
     unit: Literal["score", "usd"] = "usd" if isinstance(measure, Money) else "score"
-    desk = _Steps(result)
+    desk = _Steps(result, measure)
     if not desk.agents:
         return Composition(unit=unit, best=None, cascades=(), left_out=tuple(desk.left_out))
     values = {agent: desk.worth(desk.alone[agent], measure) for agent in desk.agents}
@@ -153,7 +154,7 @@ def _looked_at(
         performance=float(alone.score.mean()),
         solved=float(alone.solved.mean()),
         usd=_mean(alone.usd),
-        seconds=_mean(alone.seconds) or 0.0,
+        seconds=_mean(alone.seconds),
         levels=standings[best],
     )
     return Composition(unit=unit, best=single, cascades=found, left_out=tuple(desk.left_out))
@@ -161,7 +162,7 @@ def _looked_at(
 
 def _composed(desk: _Steps, one: _Contender, levels: Levels, than: str, better: float) -> Composed:
     part, first = desk.chain(one.steps, one.check), desk.checked[one.check][one.steps[0]]
-    usd, seconds, often = _mean(part.usd), _mean(part.seconds) or 0.0, desk.planned()
+    usd, seconds, often = _mean(part.usd), _mean(part.seconds), desk.planned()
     return Composed(
         steps=one.steps,
         check=one.check,
@@ -179,7 +180,7 @@ def _composed(desk: _Steps, one: _Contender, levels: Levels, than: str, better: 
         better=better,
         real_trials=often,
         real_usd=None if usd is None else usd * often,
-        real_seconds=seconds * often,
+        real_seconds=None if seconds is None else seconds * often,
     )
 
 
@@ -211,17 +212,28 @@ class _StepMeans(NamedTuple):
 def _then(first: _StepMeans, rest: _StepMeans) -> _StepMeans:
     """A chain: what the first step's check lets through, and for the others what the rest does, whatever the trial."""
     later = 1.0 - first.passed
-    beside = np.where(later > 0.0, rest.usd, 0.0)
+
+    def beside(amounts: Array) -> Array:
+        return later * np.where(later > 0.0, amounts, 0.0)
+
     return _StepMeans(
         score=first.good + later * rest.score,
         solved=first.done + later * rest.solved,
-        seconds=first.seconds + later * rest.seconds,
-        wait=first.wait + later * rest.wait,
-        usd=first.usd + later * beside,
+        seconds=first.seconds + beside(rest.seconds),
+        wait=first.wait + beside(rest.wait),
+        usd=first.usd + beside(rest.usd),
         passed=first.passed + later * rest.passed,
         good=first.good + later * rest.good,
         done=first.done + later * rest.done,
     )
+
+
+class _Later(NamedTuple):
+    """What the steps behind the first one take in the mean; None: not known."""
+
+    seconds: float | None
+    usd: float | None
+    wait: float | None
 
 
 class _Checked(NamedTuple):
@@ -236,7 +248,7 @@ class _Checked(NamedTuple):
 class _Steps:
     """A run's single agents on the tasks that all of them did, and which of their trials passed which check."""
 
-    def __init__(self, result: RunResult) -> None:
+    def __init__(self, result: RunResult, measure: Weights | Money) -> None:
         self.result = result
         self.left_out: list[str] = []
         run = result.run
@@ -245,7 +257,9 @@ class _Steps:
         scored = trial_scores(run, result.trials, result.verdicts)
         measured = [trial for trial in result.trials if trial.id in scored and trial.agent not in no_steps]
         for seen, trial in zip(observe(run, measured, result.verdicts), measured, strict=True):
-            self._trials.setdefault((trial.agent, trial.task), []).append((seen, trial))
+            # In money one more trial of a flat rate costs nothing; its check may.
+            paid = structs.replace(seen, usd=0.0) if seen.prepaid and isinstance(measure, Money) else seen
+            self._trials.setdefault((trial.agent, trial.task), []).append((paid, trial))
         self._verdicts: dict[tuple[str, str, int], list[Verdict]] = {}
         for verdict in result.verdicts:
             self._verdicts.setdefault((verdict.agent, verdict.task, verdict.repeat), []).append(verdict)
@@ -273,13 +287,24 @@ class _Steps:
             if sum((name, task.id) in self._trials for name in names) * 2 > len(names)
         )
         complete = tuple(name for name in names if all((name, task) in self._trials for task in tasks))
-        rest = [name for name in names if name not in complete]
-        if rest:
-            self.left_out.append(f"no cascade has {', '.join(rest)} as a step: not measured on all of these tasks")
+        self._leave_out(names, complete, "not measured on all of these tasks")
+        # A chain's seconds are those of all its steps: where any are known, who has none is no step.
+        timed = tuple(name for name in complete if self._is_timed(name, tasks))
+        if timed:
+            self._leave_out(complete, timed, "its seconds are not known")
+            complete = timed
         skipped = [task.id for task in self.result.run.tasks if task.id not in tasks]
         if skipped:
             self.left_out.append(f"left out, as most agents were not measured on it: {', '.join(skipped)}")
         return complete if tasks else (), tasks
+
+    def _leave_out(self, names: Sequence[str], kept: Sequence[str], why: str) -> None:
+        rest = [name for name in names if name not in kept]
+        if rest:
+            self.left_out.append(f"no cascade has {', '.join(rest)} as a step: {why}")
+
+    def _is_timed(self, agent: str, tasks: Sequence[str]) -> bool:
+        return all(seen.seconds is not None for task in tasks for seen, _ in self._trials[agent, task])
 
     def _seen(self, agent: str, task: str) -> list[_Checked]:
         return [_Checked(seen, passed=True) for seen, _ in self._trials[agent, task]]
@@ -311,16 +336,18 @@ class _Steps:
         def means(take: Callable[[_Checked], float]) -> Array:
             return np.asarray([mean(take(one) for one in each) for each in tasks])
 
-        def known(usd: float | None) -> float:
-            return math.nan if usd is None else usd
+        def known(amount: float | None) -> float:
+            return math.nan if amount is None else amount
 
-        usd = [[known(one.seen.usd) + known(one.usd) for one in each] for each in tasks]
+        def total_of(take: Callable[[_Checked], float]) -> Array:  # one unknown makes the mean unknown
+            return np.asarray([float(np.mean([take(one) for one in each])) for each in tasks])
+
         return _StepMeans(
             score=means(lambda one: one.seen.score),
             solved=means(lambda one: float(one.seen.solved)),
-            seconds=means(lambda one: (one.seen.seconds or 0.0) + one.seconds),
-            wait=means(lambda one: (one.seen.wait_seconds or 0.0) + one.seconds),
-            usd=np.asarray([float(np.mean(each)) for each in usd]),
+            seconds=total_of(lambda one: known(one.seen.seconds) + one.seconds),
+            wait=total_of(lambda one: known(one.seen.wait_seconds) + one.seconds),
+            usd=total_of(lambda one: known(one.seen.usd) + known(one.usd)),
             passed=means(lambda one: float(one.passed)),
             good=means(lambda one: one.seen.score * one.passed),
             done=means(lambda one: float(one.seen.solved) * one.passed),
@@ -336,17 +363,22 @@ class _Steps:
         """One for each trial of the first step: where it did not pass, with the mean of what the rest would do."""
         rest = self.chain(steps[1:], check)
         for index, task in enumerate(self.tasks):
+            later = _Later(
+                *(
+                    None if math.isnan(amount[index]) else float(amount[index])
+                    for amount in (rest.seconds, rest.usd, rest.wait)
+                )
+            )
             for one in self._by_check[check][steps[0]][index]:
-                seconds, wait = (one.seen.seconds or 0.0) + one.seconds, (one.seen.wait_seconds or 0.0) + one.seconds
-                own = total([one.seen.usd, one.usd])
-                if one.passed:
-                    score, solved, after = one.seen.score, float(one.seen.solved), 0.0
-                else:
-                    score, solved, after = float(rest.score[index]), float(rest.solved[index]), float(rest.usd[index])
-                    seconds, wait = seconds + float(rest.seconds[index]), wait + float(rest.wait[index])
-                usd = None if own is None or math.isnan(after) else own + after
+                after = _Later(0.0, 0.0, 0.0) if one.passed else later
                 yield Observation(
-                    agent=name, task=task, score=score, solved=solved, seconds=seconds, usd=usd, wait_seconds=wait
+                    agent=name,
+                    task=task,
+                    score=one.seen.score if one.passed else float(rest.score[index]),
+                    solved=float(one.seen.solved if one.passed else rest.solved[index]),
+                    seconds=total([one.seen.seconds, one.seconds, after.seconds]),
+                    usd=total([one.seen.usd, one.usd, after.usd]),
+                    wait_seconds=total([one.seen.wait_seconds, one.seconds, after.wait]),
                 )
 
     def price(self, agent: str) -> float:
@@ -365,8 +397,8 @@ class _Steps:
     def worth(self, part: _StepMeans, measure: Weights | Money) -> float:
         """What matters, of these means alone: dollars a task, or the overall score on the scales of the run."""
         if isinstance(measure, Money):
-            usd = np.where(np.isnan(part.usd), 0.0, part.usd)
-            found = part.solved * measure.solved_usd - usd - part.wait / 3600.0 * measure.hour_usd
+            usd, wait = np.nan_to_num(part.usd), np.nan_to_num(part.wait)
+            found = part.solved * measure.solved_usd - usd - wait / 3600.0 * measure.hour_usd
             return float(found.mean())
         return _overall(part, measure, self.tasks, self.result.grading.anchors)
 

@@ -86,7 +86,7 @@ def observe(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]
                 wait_seconds=None
                 if known_seconds(trial) is None
                 else max(trial.wall_seconds - trial.queue_seconds, 0.0),
-                prepaid=agent.subscription,
+                prepaid=agent.prepaid,
             )
         )
     return tuple(found)
