@@ -55,7 +55,7 @@ def asked() -> Callable[[RunResult, Preferences], RunResult]:
 def motley(
     make_result: Callable[..., RunResult], trial: Callable[..., Any], certain: Callable[[RunResult], RunResult]
 ) -> RunResult:
-    """Everything that makes a run awkward: gaps, checks not measured, no price, $0, a flat rate, a failing agent, a cascade."""
+    """Everything that makes a run awkward: gaps, checks not measured, no price, $0, a flat rate, a failure, a chain."""
     half = (
         Check(verifier="answer", label="one", score=1.0, reason="fine"),
         Check(verifier="file", label="two", score=None, reason="no sandbox"),

@@ -177,6 +177,29 @@ def test_an_agent_without_some_task_is_no_step_and_named() -> None:
     assert "late" in " ".join(found.left_out)
 
 
+def test_seconds_that_nobody_told_are_none_and_make_no_step_beside_those_that_are_known() -> None:
+    untold = {"imported": True, "active_seconds": 0.0, "wall_seconds": 0.0}
+    whole = pair([(1, 1), (0, 0)], [1, 1])
+    found = compose(result([*whole, trial("blind", "t", 1, 1.0, 0.0, **untold)]))
+    assert "no cascade has blind as a step: its seconds are not known" in found.left_out
+    assert all("blind" not in one.steps for one in found.cascades)
+    found = compose(result([structs.replace(one, **untold) for one in whole]))
+    (one,) = [each for each in found.cascades if each.check == "hidden" and each.steps == ("weak", "strong")]
+    assert (one.seconds, one.real_seconds) == (None, None)
+    assert one.usd == pytest.approx(0.01 + 0.5 * 0.1)
+
+
+def test_in_money_a_flat_rates_step_costs_nothing_more() -> None:
+    given = result(pair([(1, 1), (0, 0)], [1, 1]), solved_usd=5.0)
+    agents = tuple(structs.replace(one, subscription=one.name == "strong") for one in given.run.agents)
+    given = structs.replace(given, run=structs.replace(given.run, agents=agents))
+    (one,) = [each for each in compose(given).cascades if each.check == "hidden" and each.steps == ("weak", "strong")]
+    assert one.usd == pytest.approx(0.01)
+    by_weights = structs.replace(given, preferences=Preferences())
+    (one,) = [each for each in compose(by_weights).cascades if each.check == "hidden" and each.steps[0] == "weak"]
+    assert one.usd == pytest.approx(0.01 + 0.5 * 0.1)
+
+
 def test_the_page_says_what_is_assumed_and_what_the_best_one_costs_for_real() -> None:
     given = result(pair([(1, 1), (0, 0)], [1, 1]))
     section = cascades(compose(given), given)

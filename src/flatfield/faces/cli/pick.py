@@ -62,13 +62,7 @@ def command(
     Without RUN: of the newest run and of older ones with the same agents or tasks. While nothing is measured here, the
     answer is from what others published of the models that your keys, servers and memory allow.
     """
-    from msgspec.structs import asdict
-
-    from flatfield.faces.advice import advice, beside, candidates, published_of
-    from flatfield.faces.drawing import draw, open_console
-    from flatfield.faces.scatter_text import show_scatter
     from flatfield.runs.results import has_evaluation
-    from flatfield.scoring.decision import decide
 
     project = common.settings(context).project()
     profile, kind = common.purposes(project, for_)
@@ -85,18 +79,39 @@ def command(
     )
     store = store_of(project)
     if run is None and not has_evaluation(store):
+        if cascades or export is not None:
+            asked = "--cascades" if cascades else "--export"
+            raise FlatfieldError(
+                f"{asked} is of trials, and nothing is measured here yet: flatfield pick alone says what to measure"
+            )
         _from_evidence(project, wanted, kind, full=full, as_json=as_json)
         return
     result = _result(store, run, wanted, kind)
     if cascades:
         _show_cascades(result, full=full, as_json=as_json)
-        return
-    decision = decide(result)
-    if export is not None:
-        from flatfield.faces import exports
+    elif export is not None:
+        _export(export, result)
+    else:
+        _show(result, project, kind, full=full, as_json=as_json)
 
-        common.write(exports.export(export, decision, result))
-        return
+
+def _export(form: str, result: RunResult) -> None:
+    from flatfield.faces import exports
+    from flatfield.scoring.decision import decide
+
+    common.write(exports.export(form, decide(result), result))
+
+
+def _show(result: RunResult, project: Project, kind: KindOfWork | None, *, full: bool, as_json: bool) -> None:
+    """The answer, and below it what others published."""
+    from msgspec.structs import asdict
+
+    from flatfield.faces.advice import advice, beside, candidates, published_of
+    from flatfield.faces.drawing import draw, open_console
+    from flatfield.faces.scatter_text import show_scatter
+    from flatfield.scoring.decision import decide
+
+    decision = decide(result)
     others = published_of(result, decision, project.data, kind)
     if as_json:
         common.print_json({**asdict(decision), "published": others})
