@@ -6,41 +6,17 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from flatfield.errors import FlatfieldError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flatfield.faces.found import Here
     from flatfield.records import AgentConfig
 
-MOST_AGENTS = 6
 _NAME = re.compile(r"[^\W_][\w.-]*")
 _MODULE = re.compile(r"[a-z][a-z0-9-]*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-
-
-class Here(Struct, frozen=True, kw_only=True):
-    """What was found on this machine: agents on its own servers and of pulled models, and agents whose keys are set.
-
-    `configured`: names of the user's own agents. `keys`: the variables that are set.
-    """
-
-    own: tuple[AgentConfig, ...] = ()
-    known: tuple[str, ...] = ()
-    configured: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
-
-    def specs(self) -> tuple[str, ...]:
-        """How a few of them are named where agents are listed: the user's own, else all that were found."""
-        found = (*self.configured, *(spec_of(agent) for agent in self.own), *self.known)
-        return tuple(dict.fromkeys(self.configured or found))[:MOST_AGENTS]
-
-
-def spec_of(agent: AgentConfig) -> str:
-    """An agent as `PROVIDER:MODEL[@URL]`."""
-    return f"{agent.provider}:{agent.model}{f'@{agent.base_url}' if agent.base_url else ''}"
 
 
 def checked_name(name: str, kind: str) -> str:

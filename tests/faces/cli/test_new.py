@@ -13,7 +13,8 @@ from flatfield import plugins
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.faces.cli import new
 from flatfield.faces.cli.app import app
-from flatfield.faces.starters import Here, config_file, hop_file, vendor_package, verifier_package
+from flatfield.faces.found import Here
+from flatfield.faces.starters import config_file, hop_file, vendor_package, verifier_package
 from flatfield.records import AgentConfig
 from flatfield.runs.proof import check_tasks
 from flatfield.runs.readiness import RunningServer, key_variables
