@@ -32,6 +32,7 @@ from flatfield.faces.cli import (
     stored,
     tasks,
     trust,
+    try_,
     vary,
 )
 from flatfield.faces.cli.common import NamingCommand, settings
@@ -40,6 +41,7 @@ from flatfield.faces.cli.common import examples as shown
 EPILOG = shown(
     "flatfield demo",
     "flatfield eval suite:desk --agents oracle,openai-chat:qwen3@http://127.0.0.1:8080/v1",
+    'flatfield try "Make the failing test pass" --check "pytest -q"',
     'flatfield run "List the Python files here" --model local:smollm2-135m',
     "flatfield report --format markdown > report.md",
     "flatfield pick --min-performance A",
@@ -101,6 +103,7 @@ def top(
 
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.command)
 app.command("plan", epilog=plan.EPILOG)(plan.command)
+app.command("try", epilog=try_.EPILOG)(try_.command)
 app.command("run", epilog=run.EPILOG)(run.command)
 app.command("vary", epilog=vary.EPILOG)(vary.command)
 app.command("regrade", epilog=regrade.EPILOG)(regrade.command)
