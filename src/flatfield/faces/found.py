@@ -28,7 +28,6 @@ _CHECKS = (
     ("Makefile", "make test"),
 )
 """What a project's folder holds, and how such projects are checked as a rule."""
-USUAL_CHECK = "pytest -q"
 
 
 class Here(Struct, frozen=True, kw_only=True):

@@ -193,7 +193,8 @@ def _check(given: str | None, folder: Path, *, ungraded: bool) -> str:
     Raises:
         FlatfieldError: there is none, or it is empty.
     """
-    from flatfield.faces.found import USUAL_CHECK, usual_check
+    from flatfield.evidence.choosing import USUAL_CHECK
+    from flatfield.faces.found import usual_check
 
     check = (given or "").strip()
     if check or (given is None and ungraded):
