@@ -48,7 +48,7 @@ def ask(
     rows: tuple[Evidence, ...] = ROWS,
     kind: KindOfWork | None = "code-repair",
     memory_bytes: int | None = None,
-    check: str = "",
+    check: str = "pytest -q",
     **wanted: object,
 ) -> PublishedChoice:
     here = WithinReach(models=models, memory_bytes=memory_bytes, today=TODAY)

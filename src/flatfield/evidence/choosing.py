@@ -38,7 +38,6 @@ CHANCE = 1.96
 MOST_CHOSEN = 2
 """So many agents the command measures: the first, and the one to compare it with."""
 NAMED = 3
-USUAL_CHECK = "pytest -q"
 GIGABYTES = 0.6
 """What a billion parameters take in memory at four bits a weight, with what llama.cpp takes beside them."""
 BESIDE_GIGABYTES = 1.0
@@ -110,8 +109,8 @@ def choose(
     rows: Iterable[Evidence],
     here: WithinReach,
     wanted: Preferences,
-    kind: KindOfWork | None = None,
-    check: str = "",
+    kind: KindOfWork | None,
+    check: str,
 ) -> PublishedChoice:
     """The answer for a kind of work; None: for the first that something can be said of.
 
@@ -135,7 +134,7 @@ def choose(
         benchmark=field.rows[0].benchmark if field.rows else "",
         scaffold=field.rows[0].scaffold if field.rows else "",
         next_step=step,
-        command=_command(agents, check or USUAL_CHECK) if agents else "flatfield doctor",
+        command=_command(agents, check) if agents else "flatfield doctor",
         suite=suite,
         to_measure=agents,
         candidates=field.candidates,

@@ -22,12 +22,11 @@ _CHECKS = (
     ("go.mod", "go test ./..."),
     ("package.json", "npm test"),
     ("pyproject.toml", "pytest -q"),
-    ("setup.py", "pytest -q"),
-    ("pytest.ini", "pytest -q"),
     ("tests", "pytest -q"),
     ("Makefile", "make test"),
 )
 """What a project's folder holds, and how such projects are checked as a rule."""
+_USUAL_CHECK = "pytest -q"
 
 
 class Here(Struct, frozen=True, kw_only=True):
@@ -119,5 +118,5 @@ def _known(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def usual_check(folder: Path) -> str:
-    """How work in a folder is checked as a rule, by what lies there; "" where nothing tells."""
-    return next((command for name, command in _CHECKS if (folder / name).exists()), "")
+    """How work in a folder is checked as a rule, by what lies there; where nothing tells, as most projects are."""
+    return next((command for name, command in _CHECKS if (folder / name).exists()), _USUAL_CHECK)

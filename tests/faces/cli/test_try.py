@@ -146,7 +146,7 @@ def test_what_the_check_needs_lies_beside_the_sources(cli: Cli, shop: Path) -> N
         ((WISH, "--prompt-file", "x.md"), "two prompts"),
         (("--prompt-file", "x.md"), "cannot be read from x.md"),
         ((WISH, "--in", "nowhere"), "--in nowhere is no folder"),
-        ((WISH, "--in", "shop"), "what lies in shop suggests --check 'pytest -q'"),
+        ((WISH, "--in", "shop"), "such as --check 'pytest -q'"),
         ((WISH, "--in", "shop", "--check", " "), "nothing says when it is done"),
         ((WISH, "--in", "/", "--check", "true"), "holds everything"),
         ((WISH, "--in", "shop", "--check", "true", "--agents", "nobody"), "no agent 'nobody'"),

@@ -193,17 +193,14 @@ def _check(given: str | None, folder: Path, *, ungraded: bool) -> str:
     Raises:
         FlatfieldError: there is none, or it is empty.
     """
-    from flatfield.evidence.choosing import USUAL_CHECK
     from flatfield.faces.found import usual_check
 
     check = (given or "").strip()
     if check or (given is None and ungraded):
         return check
-    usual = usual_check(folder)
-    why = f"what lies in {folder.name} suggests" if usual else "write a command that ends with exit code 0 when it is"
     raise FlatfieldError(
-        f"nothing says when it is done: {why} --check {shlex.quote(usual or USUAL_CHECK)}"
-        " (--ungraded measures speed and cost alone)"
+        "nothing says when it is done: name a command that ends with exit code 0 when it is, such as"
+        f" --check {shlex.quote(usual_check(folder))} (--ungraded measures speed and cost alone)"
     )
 
 
