@@ -18,6 +18,7 @@ from msgspec import Struct, structs
 from flatfield.evidence.listed import ASIDE, KINDS, model_key
 from flatfield.records import Evidence, KindOfWork, Preferences, Weights
 from flatfield.saying import dollars, few, many, seconds
+from flatfield.scoring.facts import agents_option
 from flatfield.scoring.scales import BANDS, HOLDS, LEAST_USD, blended, capped, relative_position, score_at
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def choose(
 
 def _command(agents: Sequence[str], check: str) -> str:
     """The one command that measures them on a task of the user's own."""
-    return f'flatfield try "YOUR TASK" --check {shlex.quote(check)} --agents {shlex.quote(",".join(agents))}'
+    return f'flatfield try "YOUR TASK" --check {shlex.quote(check)} {agents_option(list(map(shlex.quote, agents)))}'
 
 
 # Who is compared with whom.
