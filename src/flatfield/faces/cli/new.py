@@ -219,15 +219,17 @@ def agent(
     project = settings(context).project()
     if any(one.name == name for one in project.roster):
         raise FlatfieldError(f"there is an agent {name!r} already: flatfield agents show {name}; choose another name")
-    wanted = model or next(iter(asyncio.run(_look(project)).specs()), None)
+    here = asyncio.run(_look(project))
+    wanted = model or next(iter(here.specs()), None)
     if wanted is None:
         raise FlatfieldError("no model was found here: name one with --model PROVIDER:MODEL[@URL]")
     chosen = select_agents([wanted], project.roster)[0]
     path = project.config or Path(CONFIG_NAME)
     before = path.read_text(encoding="utf-8").rstrip() + "\n\n" if project.config else ""
-    text = _read_back(before + specialised(name, chosen))
+    text = _read_back(before + specialised(name, chosen, here, wanted))
     _put({path.name: text}, path.parent, force=True, as_json=as_json)
-    _next(f"flatfield eval suite:basic --agents {shlex.quote(name)},{shlex.quote(wanted)}", as_json=as_json)
+    whether = f"flatfield vary {shlex.quote(name)} suite:basic --over system_prompt=default --repeats 3"
+    _next(f"edit its prompt in {path}; whether that helps: {whether}", as_json=as_json)
 
 
 @app.command("verifier", epilog=examples("flatfield new verifier few-words"))

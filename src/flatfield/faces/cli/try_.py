@@ -325,13 +325,8 @@ def _next_commands(result: RunResult, *, trying: Trying, file: Path | None) -> I
 
 def _named(name: str, run: Run) -> tuple[str, str]:
     """How `run` is told of an agent of the run's."""
-    from flatfield.faces.found import spec_of
-    from flatfield.records import TYPED
-
     agent: AgentConfig = next(one for one in run.agents if one.name == name)
-    if agent.source == TYPED:
-        return "--model", shlex.quote(spec_of(agent))
-    return "--agent", shlex.quote(name)
+    return ("--model" if agent.is_typed else "--agent"), shlex.quote(agent.typed_as)
 
 
 def _prompt_again(prompt: str, file: Path | None) -> str:
