@@ -384,9 +384,8 @@ def _at_api_prices(card: Scorecard) -> str:
 def _more(facts: Facts) -> Iterator[str]:
     """The next trials that are worth it most, and the command that does them."""
     if facts.result.run.imported:
-        second = runner_up(facts)
-        top = [name for name in (facts.recommended, second and second.agent) if name]
-        yield f"To be surer, measure on your own tasks: flatfield eval TASK.md {agents_option(top)}"
+        # Its agents are others': no command names them, as nothing here need be called so.
+        yield "To be surer, measure what you have, on a task of yours: flatfield try \"YOUR TASK\" --check 'pytest -q'"
         return
     if len(facts.cards) == 1:
         yield f"To compare it with another one: flatfield eval --extend {facts.result.run.id} --agents OTHER"

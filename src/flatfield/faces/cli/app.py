@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -32,14 +33,17 @@ from flatfield.faces.cli import (
     stored,
     tasks,
     trust,
+    try_,
     vary,
 )
 from flatfield.faces.cli.common import NamingCommand, settings
 from flatfield.faces.cli.common import examples as shown
+from flatfield.faces.cli.ending import BAD_INPUT
 
 EPILOG = shown(
     "flatfield demo",
     "flatfield eval suite:desk --agents oracle,openai-chat:qwen3@http://127.0.0.1:8080/v1",
+    'flatfield try "Make the failing test pass" --check "pytest -q"',
     'flatfield run "List the Python files here" --model local:smollm2-135m',
     "flatfield report --format markdown > report.md",
     "flatfield pick --min-performance A",
@@ -57,7 +61,7 @@ app = typer.Typer(
     name="flatfield",
     help="The same agentic task, tools and limits for every model: which one does the work, how fast, at what cost?",
     epilog=EPILOG,
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -94,13 +98,22 @@ def top(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Remember what stands before the command."""
+    """Remember what stands before the command; where none stands, say where the user stands, or what there is."""
     del install_completion, show_completion  # their callbacks have done it
     context.obj = replace(settings(context), config=config)
+    if context.invoked_subcommand is not None:
+        return
+    if not sys.stdout.isatty():
+        typer.echo(context.get_help())
+        raise typer.Exit(BAD_INPUT)
+    from flatfield.faces.cli.start import show
+
+    show(context)
 
 
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.command)
 app.command("plan", epilog=plan.EPILOG)(plan.command)
+app.command("try", epilog=try_.EPILOG)(try_.command)
 app.command("run", epilog=run.EPILOG)(run.command)
 app.command("vary", epilog=vary.EPILOG)(vary.command)
 app.command("regrade", epilog=regrade.EPILOG)(regrade.command)

@@ -38,7 +38,8 @@ class CarriedOut:
     """How a run is carried out: in which project, who judges, what the flags say, and whose trials `only` are done.
 
     `until_sure`: repeats are added until the order of the front is settled, so many at most. `preferences`: what
-    matters to who reads the report. `speaker`, where there is one, says what comes of it.
+    matters to who reads the report. `speaker`, where there is one, says what comes of it. `source`: the folder that
+    plain LOPs are given copies of, None: the current one.
     """
 
     project: Project
@@ -50,6 +51,7 @@ class CarriedOut:
     until_sure: int | None = None
     preferences: Preferences | None = None
     speaker: Speaker | None = None
+    source: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +103,7 @@ async def carry_out(run: Run, store: Store, how: CarriedOut) -> tuple[Summary, b
             async with _pulse(view, clock):
                 conduct = Conduct(
                     outside=outside,
-                    source=Path.cwd(),
+                    source=how.source or Path.cwd(),
                     observe=_telling(view.observe, plans, how.speaker),
                     stop=stop,
                     judges=how.judges,
@@ -125,7 +127,7 @@ async def _forecast(run: Run, plans: Sequence[TrialPlan], how: CarriedOut) -> fl
     if not plans or all(is_control(agent) for agent in run.agents):
         return None
     try:
-        found = await foresee(run, how.judges, store_of(how.project), how.outside, Path.cwd())
+        found = await foresee(run, how.judges, store_of(how.project), how.outside, how.source or Path.cwd())
     except FlatfieldError:  # whatever it is, it is told when the run begins
         return None
     if is_worth_saying(found, len(plans)):

@@ -15,6 +15,7 @@ from flatfield.evidence.choosing import choose as published_choice
 from flatfield.evidence.choosing import did
 from flatfield.evidence.listed import KINDS, evidence
 from flatfield.faces.advice import published_of
+from flatfield.faces.found import usual_check
 from flatfield.faces.mcp.schemas import Card, Choice, Compared, Comparisons, Decided, ReportAnswer, brief
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import beginning, printable
@@ -231,7 +232,7 @@ async def _published(wanted: Preferences, desk: ServerDesk, project: Project, ta
     rows = await asyncio.to_thread(evidence, project.data)
     async with open_world(desk.outside(project)) as world:
         here = await within_reach(project.roster, world.services, desk.clock.utc().date())
-    found = published_choice(rows, here, wanted, kind)
+    found = published_choice(rows, here, wanted, kind, usual_check(project.folder))
     measure = f"evaluate(lops=[{found.suite!r}], agents={list(found.to_measure)})"
     step = f"{found.next_step}: {measure}" if found.to_measure else "list_agents shows what each agent lacks"
     nothing: dict[str, Any] = dict.fromkeys(("probability", "regret", "if_missing_fail"))
