@@ -315,6 +315,8 @@ def draw(section: Section, console: Console, *, full: bool = False, more: str = 
     for table in section.tables:
         if table.rows:
             draw_table(table, console, full=full, more=more)
+    for point in section.after:
+        wrapped(point, console, style="dim")
 
 
 def draw_table(table: Table, console: Console, *, full: bool = False, more: str = FULL) -> None:
