@@ -15,7 +15,7 @@ from flatfield.faces.reports._criteria import criteria, published_section
 from flatfield.faces.reports._judging import judging
 from flatfield.faces.reports._manifest import manifest_section
 from flatfield.faces.reports._metrics import long_chain, metrics, reliability, tasks_apart
-from flatfield.faces.reports._ranking import letters, ranking, skills, targets
+from flatfield.faces.reports._ranking import CONTROL, letters, ranking, skills, targets
 from flatfield.faces.reports._responses import every_trial, failures
 from flatfield.faces.varied import verdicts
 from flatfield.faces.wording import dollars, many, seconds
@@ -31,13 +31,14 @@ ALL = 1_000_000
 
 
 class Room(Struct, frozen=True, kw_only=True):
-    """How much of each part is shown: the answer's points, agents of a table, agents that failed, tasks, notes.
+    """How much of each part is shown: the answer's points, agents ranked, with letters, that failed; tasks, notes.
 
     `beside`: so many tasks stand side by side; more make more tables.
     """
 
     points: int = ALL
     agents: int = ALL
+    letters: int = ALL
     failed: int = ALL
     tasks: int = ALL
     notes: int = ALL
@@ -47,22 +48,52 @@ class Room(Struct, frozen=True, kw_only=True):
 # What stands first, on every face.
 
 
-def first(result: RunResult, room: Room) -> tuple[Section, ...]:
-    """The answer, the ranking, the letters by task, and what failed."""
+class First(Struct, frozen=True, kw_only=True):
+    """The answer, what varied settings did, the ranking, the letters by task, and what failed."""
+
+    answer: Section
+    varied: tuple[Section, ...]
+    ranking: Section
+    letters: Section
+    failures: Section
+
+
+def first(result: RunResult, room: Room) -> First:
+    """All that stands first, uncut; `room` says how the tasks stand."""
     said = in_short(result)
-    varied = [replace(one, points=one.points[: room.points]) for one in verdicts(result)]
-    return (
-        Section(title="The Answer", paragraphs=(said.title,), points=_cut(said.points, room.points)),
-        *varied,
-        ranking(result, room.agents),
-        letters(result, room.agents, room.tasks, room.beside),
-        failures(result, room.failed),
+    return First(
+        answer=Section(title="The Answer", paragraphs=(said.title,), points=said.points),
+        varied=tuple(verdicts(result)),
+        ranking=ranking(result),
+        letters=letters(result, room.tasks, room.beside),
+        failures=failures(result),
     )
 
 
-def _cut(points: tuple[str, ...], most: int) -> tuple[str, ...]:
-    """So many points at most: the first ones, and the last two, which say what would make it surer."""
-    return points if len(points) <= most else (*points[: most - 2], *points[-2:])
+def cut(found: First, room: Room) -> tuple[Section, ...]:
+    """What there is room for: of the answer's points the last two stay, which say what would make it surer."""
+    points = found.answer.points
+    kept = points if len(points) <= room.points else (*points[: room.points - 2], *points[-2:])
+    return (
+        replace(found.answer, points=kept),
+        *(replace(one, points=one.points[: room.points]) for one in found.varied),
+        _of_agents(found.ranking, room.agents),
+        _of_agents(found.letters, room.letters),
+        replace(found.failures, points=_first_points(found.failures.points, room.failed, "agent")),
+    )
+
+
+def _of_agents(section: Section, most: int) -> Section:
+    """The section with the first agents of its tables; controls are few."""
+    tables = [replace(one, rows=one.rows[:most]) if CONTROL not in one.columns else one for one in section.tables]
+    left = max((len(one.rows) - most for one in section.tables if CONTROL not in one.columns), default=0)
+    more = (f"and {many(left, 'more agent')} below them",) if left > 0 else ()
+    return replace(section, tables=tuple(tables), after=(*more, *section.after))
+
+
+def _first_points(points: tuple[str, ...], most: int, thing: str) -> tuple[str, ...]:
+    left = len(points) - most
+    return points if left <= 0 else (*points[:most], f"and {many(left, f'more {thing}')}")
 
 
 # The comparisons that people ask for, one sentence each.
@@ -86,27 +117,29 @@ def comparisons(result: RunResult) -> Iterator[Section]:
 # What else is to be known of a run: remarks, failures, versions, and how to run it again.
 
 
-def notes(result: RunResult, most: int = ALL) -> Section:
-    """The notes, those on grading among them; of many the first ones."""
+def notes(result: RunResult) -> Section:
+    """The notes, those on grading among them."""
     run = result.run
     versions = ", ".join(f"{name} {value}" for name, value in run.versions.items())
-    points = (
-        *run.notes,
-        *result.grading.notes,
-        *_judging(result),
-        f"run {run.id} of {run.created_at}, seed {run.evaluation.seed}" + (f"; {versions}" if versions else ""),
-        f"to run it again: {run.command}" if run.command else "imported figures: there is nothing to run again",
+    return Section(
+        title="Notes",
+        points=(
+            *_remarks(result),
+            f"run {run.id} of {run.created_at}, seed {run.evaluation.seed}" + (f"; {versions}" if versions else ""),
+            f"to run it again: {run.command}" if run.command else "imported figures: there is nothing to run again",
+        ),
     )
-    left = len(points) - most
-    return Section(title="Notes", points=points if left <= 0 else (*points[:most], f"and {many(left, 'more note')}"))
 
 
 def remarks(result: RunResult, most: int) -> Iterator[Section]:
     """The notes that somebody has to see who reads no more than the beginning."""
-    found = (*result.run.notes, *result.grading.notes, *_judging(result))
+    found = tuple(_remarks(result))
     if found and most > 0:
-        more = (f"and {many(len(found) - most, 'more note')}",) if len(found) > most else ()
-        yield Section(title="Notes", points=(*found[:most], *more))
+        yield Section(title="Notes", points=_first_points(found, most, "note"))
+
+
+def _remarks(result: RunResult) -> Iterator[str]:
+    yield from (*result.run.notes, *result.grading.notes, *_judging(result))
 
 
 def _judging(result: RunResult) -> Iterator[str]:
@@ -135,11 +168,6 @@ def rest(result: RunResult) -> tuple[Section, ...]:
         manifest_section(result),
         notes(result),
     )
-
-
-def whole(result: RunResult) -> tuple[Section, ...]:
-    """Everything."""
-    return (*first(result, Room()), *rest(result))
 
 
 def folded(result: RunResult, room: Room) -> tuple[Section, ...]:

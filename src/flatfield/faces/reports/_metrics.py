@@ -196,8 +196,8 @@ def _against(scale: ScaleGrade) -> str:
 
 CHAIN = (
     "Means per trial. Errors: calls answered with an error. Repeated: made before with the same arguments. Needed:"
-    " calls that the task's known solution makes. Needed done: the share of these that the trial's working calls contain in"
-    " the same order, by tool and path (another way may be as good)."
+    " calls that the task's known solution makes. Needed done: the share of these that its working calls contain in the"
+    " same order, by tool and path (another way may be as good)."
 )
 CHAIN_SHORT = (
     "Fell short: trials that scored less than 1, with their mean score, the share of the needed calls that they did,"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flatfield.faces.advice import per_trial
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.drawing import GAP, WIDTH
-from flatfield.faces.wording import UNKNOWN, count, dollars, few, letter, many, one_line, rank, seconds
+from flatfield.faces.wording import UNKNOWN, count, dollars, few, letter, one_line, rank, seconds
 from flatfield.scoring.answer import per_trial as means_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 GRADES = ("overall", "performance", "speed", "cost")
-NAMES = frozenset({"agent", "control"})
+CONTROL = "control"
+NAMES = frozenset({"agent", CONTROL})
 
 
 def ranked(result: RunResult) -> list[Scorecard]:
@@ -33,22 +34,17 @@ def controls(result: RunResult) -> list[Scorecard]:
     return [card for card in result.grading.scorecards if card.control]
 
 
-def below(agents: int, most: int) -> tuple[str, ...]:
-    """That a table ends before its agents do."""
-    return (f"and {many(agents - most, 'more agent')} below them",) if agents > most else ()
-
-
 # The places.
 
 
-def ranking(result: RunResult, most: int) -> Section:
-    """Places and grades with what one trial takes; the first agents, where there is no room for all."""
+def ranking(result: RunResult) -> Section:
+    """Places and grades, with what one trial takes."""
     cards = ranked(result)
     untimed = set() if result.run.timed else {"speed", "time/trial"}
     columns = tuple(
         name for name in ("rank", "agent", "trials", *GRADES, "time/trial", "$/trial") if name not in untimed
     )
-    rows = tuple(_figures(card, columns, result) for card in cards[:most])
+    rows = tuple(_figures(card, columns, result) for card in cards)
     table = Table(
         columns=columns,
         rows=rows,
@@ -56,9 +52,11 @@ def ranking(result: RunResult, most: int) -> Section:
         names=NAMES,
         drop=("trials", "$/trial", "time/trial"),
     )
-    points = (*below(len(cards), most), *_without_overall(cards[:most]))
     return Section(
-        title="Final Ranking", paragraphs=_explained(cards), tables=(table, *_control_table(result)), after=points
+        title="Final Ranking",
+        paragraphs=_explained(cards),
+        tables=(table, *_control_table(result)),
+        after=_without_overall(cards),
     )
 
 
@@ -87,7 +85,7 @@ def _control_table(result: RunResult) -> tuple[Table, ...]:
     """The controls' performance; nothing when none took part."""
     rows = tuple((card.agent, count(card.measured), letter(card.performance)) for card in controls(result))
     right = frozenset({"trials"})
-    columns = ("control", "trials", "performance")
+    columns = (CONTROL, "trials", "performance")
     return (Table(columns=columns, rows=rows, right=right, names=NAMES),) if rows else ()
 
 
@@ -106,17 +104,23 @@ def _without_overall(cards: Sequence[Scorecard]) -> tuple[str, ...]:
 LETTERS = ("S", "A", "B", "C", "D", "F")
 
 
-def letters(result: RunResult, most: int, most_tasks: int, beside: int) -> Section:
-    """Performance, speed, cost of each cell, so many tasks `beside` one another; controls by performance alone."""
+def letters(result: RunResult, most_tasks: int, beside: int) -> Section:
+    """Performance, speed, cost of each cell, so many tasks `beside` one another; controls by performance alone.
+
+    Of more tasks than `most_tasks`, how many got which letter.
+    """
     tasks = [task.id for task in result.run.tasks]
     cells = {(cell.task, cell.agent): cell for cell in result.grading.cells}
     contenders = [card.agent for card in ranked(result)]
     others = [card.agent for card in controls(result)]
-    title, more = "Letters by Task", below(len(contenders), most)
+    title = "Letters by Task"
     if len(tasks) > most_tasks:
         text = f"On how many of the {len(tasks):,} tasks its work got which letter (performance)."
-        agents = (*contenders[:most], *others)
-        return Section(title=title, paragraphs=(text,), tables=(_counted(agents, tasks, cells),), after=more)
+        return Section(
+            title=title,
+            paragraphs=(text,),
+            tables=(_counted("agent", contenders, tasks, cells), _counted(CONTROL, others, tasks, cells)),
+        )
     size = _size(len(tasks), beside)
     parts = [(start, tasks[start : start + size]) for start in range(0, len(tasks), size)]
     text = "Three letters a task: performance, speed, cost; · is not measured."
@@ -126,21 +130,20 @@ def letters(result: RunResult, most: int, most_tasks: int, beside: int) -> Secti
         paragraphs=(text,) if contenders or others else (),
         items=legend(result),
         tables=(
-            *(_table("agent", part, contenders[:most], cells) for part in parts if contenders),
-            *(_table("control", part, others, cells) for part in parts if others),
+            *(_table("agent", part, contenders, cells) for part in parts if contenders),
+            *(_table(CONTROL, part, others, cells) for part in parts if others),
         ),
-        after=more,
     )
 
 
-def _counted(agents: Sequence[str], tasks: Sequence[str], cells: dict[tuple[str, str], Cell]) -> Table:
+def _counted(kind: str, agents: Sequence[str], tasks: Sequence[str], cells: dict[tuple[str, str], Cell]) -> Table:
     """A row an agent, a column a letter."""
     rows = []
     for agent in agents:
-        found = Counter(cell.performance.letter for task in tasks if (cell := cells.get((task, agent))))
+        found = Counter(str(cell.performance.letter) for task in tasks if (cell := cells.get((task, agent))))
         unknown = len(tasks) - sum(found[each] for each in LETTERS)
         rows.append((agent, *(f"{found[each]:,}" for each in LETTERS), f"{unknown:,}" if unknown else UNKNOWN))
-    columns = ("agent", *LETTERS, "not measured")
+    columns = (kind, *LETTERS, "not measured")
     return Table(columns=columns, rows=tuple(rows), right=frozenset(columns[1:]), names=NAMES)
 
 
@@ -193,7 +196,7 @@ def skills(result: RunResult) -> Iterator[Section]:
     names = skill_names(result)
     if not names:
         return
-    groups = (("agent", ranked(result)), ("control", controls(result)))
+    groups = (("agent", ranked(result)), (CONTROL, controls(result)))
     tables = tuple(_skill_table(kind, part, cards) for part in _parts(names) for kind, cards in groups if cards)
     text = "For each skill that checks name: letter, mean score, and in brackets how many checks were measured."
     yield Section(title="Skills", paragraphs=(text,), tables=tables)

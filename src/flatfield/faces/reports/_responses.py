@@ -28,8 +28,8 @@ ByTrial = dict[tuple[str, str, int], list["Verdict"]]
 # What failed, a line for each agent.
 
 
-def failures(result: RunResult, most: int) -> Section:
-    """How many trials fell short, and of the first `most` agents, best first, on what and why."""
+def failures(result: RunResult) -> Section:
+    """How many trials fell short, and of each agent, best first, on what and why."""
     controls = {card.agent for card in result.grading.scorecards if card.control}
     trials = [trial for trial in result.trials if trial.agent not in controls]
     title = "What Failed and Why"
@@ -43,11 +43,10 @@ def failures(result: RunResult, most: int) -> Section:
     if not short and not lost:
         return Section(title=title, paragraphs=(f"Nothing failed. {_where(result)}",))
     points = [*_points(result, trials, short, scores)] if _has_answers(result) else []
-    more = len(points) - most
     return Section(
         title=title,
         paragraphs=(f"{_counts(trials, short, lost)}. {_where(result)}",),
-        points=(*points[:most], *((f"and {many(more, 'more agent')}",) if more > 0 else ())),
+        points=tuple(points),
     )
 
 

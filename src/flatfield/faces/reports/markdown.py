@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from flatfield.faces.advice import counted
-from flatfield.faces.reports._content import Room, first, folded, rest
+from flatfield.faces.reports._content import First, Room, cut, first, folded, rest
 from flatfield.faces.reports._escape import markdown
 from flatfield.faces.wording import beginning
 from flatfield.records import ReportTraits
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from flatfield.records import RunResult
 
 MOST_LINES = 60
-MOST = Room(points=9, agents=10, failed=8, tasks=12, notes=4, beside=12)
+MOST = Room(points=9, agents=10, letters=10, failed=8, tasks=12, notes=4, beside=12)
 SMALLER = (
-    ("notes", 2), ("failed", 5), ("agents", 8), ("failed", 3), ("agents", 6), ("notes", 0), ("agents", 5),
-    ("points", 7), ("failed", 1), ("agents", 3), ("points", 3),
+    ("notes", 2), ("failed", 5), ("letters", 8), ("failed", 3), ("letters", 5), ("notes", 0), ("agents", 8),
+    ("letters", 3), ("agents", 5), ("points", 7), ("failed", 1), ("letters", 1), ("agents", 3), ("points", 3),
 )  # fmt: skip
 """What gives room, in this order, until the report fits."""
 HOP = {"Letters by Task": "Results Summary", "What Failed and Why": "Agent Responses"}
@@ -35,25 +35,26 @@ def render(result: RunResult) -> str:
     """The whole report."""
     others = rest(result)
     inside = [line for section in others for line in _section(section)]
-    lines = (*_opening(result, Room()), *_folded(_named(others), inside))
+    lines = (*_opening(result, cut(first(result, Room(beside=MOST.beside)), Room())), *_folded(_named(others), inside))
     return "\n".join(lines) + "\n"
 
 
 def brief(result: RunResult) -> str:
     """The report in at most 60 lines, whatever the size of the run."""
-    room, lines = MOST, _brief(result, MOST)
+    found = first(result, MOST)
+    room, lines = MOST, _brief(result, found, MOST)
     for name, least in SMALLER:
         while len(lines) > MOST_LINES and getattr(room, name) > least:
             room = replace(room, **{name: getattr(room, name) - 1})
-            lines = _brief(result, room)
+            lines = _brief(result, found, room)
     return "\n".join(lines) + "\n"
 
 
-def _brief(result: RunResult, room: Room) -> list[str]:
-    found = folded(result, room)
-    inside = [line for section in found for line in _section(section)]
+def _brief(result: RunResult, found: First, room: Room) -> list[str]:
+    others = folded(result, room)
+    inside = [line for section in others for line in _section(section)]
     more = f"Everything else (each trial, each task, what every agent received): `{_command(result)}`"
-    return [*_opening(result, room), *_folded(_named(found), [*inside, "", more])]
+    return [*_opening(result, cut(found, room)), *_folded(_named(others), [*inside, "", more])]
 
 
 def _command(result: RunResult) -> str:
@@ -71,13 +72,13 @@ def shorter(text: str, characters: int) -> str:
     return beginning(head + "".join(sections), characters)
 
 
-def _opening(result: RunResult, room: Room) -> Iterator[str]:
+def _opening(result: RunResult, sections: Sequence[Section]) -> Iterator[str]:
     """What is seen at once."""
     yield f"# {markdown(result.run.evaluation.title)}"
     yield ""
     kind = f" · imported from {markdown(result.run.origin)}" if result.run.imported else ""
     yield f"Run `{result.run.id}` · {counted(result)}{kind}"
-    for number, section in enumerate(first(result, room)):
+    for number, section in enumerate(sections):
         yield from _section(section, bold=not number)
 
 
