@@ -267,12 +267,12 @@ def write_markdown(result: RunResult, project: Project) -> Path:
     Raises:
         FlatfieldError: it cannot be written.
     """
-    from flatfield.faces.reports.markdown import render
+    from flatfield.faces.reports.markdown import brief
 
     path = project.data / "reports" / f"{result.run.id}.md"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(render(result), encoding="utf-8")
+        path.write_text(brief(result), encoding="utf-8")
     except OSError as error:
         raise FlatfieldError(
             f"the report cannot be written to {path}: {error.strerror}; the run is stored, see: flatfield report"

@@ -184,7 +184,7 @@ def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
     if as_json:
         common.write(json.render(result))
     else:
-        terminal.show(result, open_console())
+        terminal.show_end(result, open_console())
     path = write_markdown(result, project)
     if not as_json:
         common.note(f"\nReport: {os.path.relpath(path)}")

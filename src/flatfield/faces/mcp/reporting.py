@@ -107,9 +107,10 @@ def told(report: ReportAnswer) -> CallToolResult:
 def _written(result: RunResult, form: str) -> tuple[str, bool]:
     """The report's text, and whether that is all of it."""
     module = plugins.load("report", form)
-    text: str = module.render(result)
+    brief: Callable[[RunResult], str] | None = getattr(module, "brief", None)
+    text = (brief or module.render)(result)
     if len(text) <= LONGEST_CHARACTERS:
-        return text, True
+        return text, brief is None
     shorter: Callable[[str, int], str] = getattr(module, "shorter", beginning)
     return shorter(text, LONGEST_CHARACTERS), False
 
