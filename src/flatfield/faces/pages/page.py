@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import importlib.util
+import zlib
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -54,8 +55,8 @@ def assembled(
     scripts: Sequence[str] = (),
 ) -> str:
     """The file, of packed parts: what is seen first stands first, transcripts last."""
-    code = scripts or (vega(), asset("weigh.js") + asset("page.js"))
-    policy = POLICY.format(" ".join(f"'sha256-{_digest(script)}'" for script in code))
+    code = scripts or (asset("weigh.js") + asset("page.js"),)
+    policy = POLICY.format(" ".join(f"'sha256-{digest(script)}'" for script in (*code, vega())))
     return "".join(
         (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
@@ -67,6 +68,7 @@ def assembled(
             asset("page.html").replace("{{answer}}", _escaped(answer)).replace("{{title}}", _escaped(title)),
             *(_template(f"data-{name}", data) for name, data in parts),
             *(f"<script>{script}</script>\n" for script in code),
+            _template("library", _library()),
             *(_template(f"talk-{number}", data) for number, data in enumerate(talks)),
             "</body>\n</html>\n",
         )
@@ -97,8 +99,6 @@ def _height(width: int) -> int:
 
 def pack_bytes(data: bytes) -> bytes:
     """Bytes, compressed as a browser's DecompressionStream reads them."""
-    import zlib
-
     return zlib.compress(data, 6)
 
 
@@ -123,8 +123,13 @@ def vega() -> str:
     import vl_convert
 
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    # In a function, so that its names are its own; what a parser of HTML takes for an end is written otherwise.
-    return f"(()=>{{{bundle}}})();".replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    return f"(()=>{{{bundle}}})();"  # in a function, so that its names are its own
+
+
+@cache
+def _library() -> bytes:
+    """The same as it travels: a third of its size, and no browser reads it before the page is seen."""
+    return zlib.compress(vega().encode(), 9)
 
 
 @cache
@@ -142,7 +147,8 @@ def _template(name: str, data: bytes) -> str:
     return f'<template id="{name}">{base64.b64encode(data).decode()}</template>\n'
 
 
-def _digest(script: str) -> str:
+def digest(script: str) -> str:
+    """What a policy knows a script by."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 

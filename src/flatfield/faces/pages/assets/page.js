@@ -29,6 +29,8 @@ async function opened(id) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+// The rest of the file: what nobody sees at first stands behind the script.
+const parsed = () => new Promise((go) => (document.readyState === "loading" ? addEventListener("DOMContentLoaded", go, { once: true }) : go()));
 const openedJson = async (id) => JSON.parse(new TextDecoder().decode(await opened(id)));
 const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
 const agentNamed = (name) => page.data.agents.find((one) => one.name === name);
@@ -338,6 +340,12 @@ function listenToControls() {
 
 // ---------------------------------------------------------------------------- charts
 
+function library() {
+  // What draws charts travels compressed and begins when the first of them is wanted; the policy knows its digest.
+  page.library ??= parsed().then(() => opened("library")).then((bytes) => document.head.append(el("script", { text: new TextDecoder().decode(bytes) })));
+  return page.library;
+}
+
 async function draw(name, kind, rows) {
   // The widest chart that there is room for, on the ground that is in force.
   const holder = byId(name), charts = page.data.charts;
@@ -345,6 +353,7 @@ async function draw(name, kind, rows) {
   const spec = structuredClone(charts[isDark() ? "dark" : "light"][wanted][kind]);
   if (!spec) return;
   if (rows) spec.data.values = rows;
+  await library();
   page.views[name]?.finalize();
   const drawn = el("div");
   fill(holder, drawn);
@@ -695,12 +704,9 @@ async function begin() {
       page.resizing = setTimeout(redraw, 150);
     }
   });
-  const late = async () => {
-    await prepareTalks();
-    document.documentElement.dataset.ready = "yes";
-  };
-  if (document.readyState === "loading") addEventListener("DOMContentLoaded", late);
-  else await late();
+  await parsed();
+  await prepareTalks();
+  document.documentElement.dataset.ready = "yes";
 }
 
 begin();
