@@ -35,6 +35,7 @@ from flatfield.faces.cli import (
     trust,
     try_,
     vary,
+    view,
 )
 from flatfield.faces.cli.common import NamingCommand, settings
 from flatfield.faces.cli.common import examples as shown
@@ -118,6 +119,7 @@ app.command("run", epilog=run.EPILOG)(run.command)
 app.command("vary", epilog=vary.EPILOG)(vary.command)
 app.command("regrade", epilog=regrade.EPILOG)(regrade.command)
 app.command("report", epilog=report.EPILOG, cls=NamingCommand)(report.command)
+app.command("view", epilog=view.EPILOG)(view.command)
 app.command("pick", epilog=pick.EPILOG)(pick.command)
 app.command("compare", epilog=compare.EPILOG)(compare.command)
 app.command("runs", epilog=stored.RUNS_EPILOG)(stored.runs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ class CarriedOut:
 
     `until_sure`: repeats are added until the order of the front is settled, so many at most. `preferences`: what
     matters to who reads the report. `speaker`, where there is one, says what comes of it. `source`: the folder that
-    plain LOPs are given copies of, None: the current one.
+    plain LOPs are given copies of, None: the current one. `view`: its page is shown.
     """
 
     project: Project
@@ -52,6 +52,7 @@ class CarriedOut:
     preferences: Preferences | None = None
     speaker: Speaker | None = None
     source: Path | None = None
+    view: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,16 +66,21 @@ class Told:
 async def carried_out(run: Run, store: Store, how: CarriedOut, voice: HeardVoice, told: Told) -> None:
     """Carry the run out, tell what came of it, and leave with its exit code when all is said."""
     from flatfield.faces.cli.speech import heard
+    from flatfield.faces.cli.view import beside, stay
     from flatfield.faces.judges import grading_notes
     from flatfield.runs.results import load_result
 
     notes(grading_notes(run, how.judges, os.environ))
-    async with heard(voice) as speaker:
-        summary, stopped = await carry_out(run, store, replace(how, speaker=speaker))
-        result = load_result(store, run.id, preferences=how.preferences)
-        told.show(result)
-        if speaker is not None and not stopped:
-            speaker.say(told.say(result))
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(beside(run.id, how.project.config)) if how.view else None
+        async with heard(voice) as speaker:
+            summary, stopped = await carry_out(run, store, replace(how, speaker=speaker))
+            result = load_result(store, run.id, preferences=how.preferences)
+            told.show(result)
+            if speaker is not None and not stopped:
+                speaker.say(told.say(result))
+        if address is not None and not stopped:
+            await stay(address)
     leave(result, summary, stopped=stopped)
 
 

@@ -224,6 +224,26 @@ class Store:
         with self._reading() as connection, unwatched():
             return tuple(map(slim.of, tables.trials(connection, run))) if connection else ()
 
+    def later(self, run: str, number: int) -> tuple[int, tuple[TrialRecord, ...]]:
+        """The same of those that were stored after this number (0: all), and the number to ask with the next time.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        slim = SlimTrials()
+        with self._reading() as connection:
+            found = [] if connection is None else list(tables.later_trials(connection, run, number))
+        return max((row for row, _ in found), default=number), tuple(slim.of(trial) for _, trial in found)
+
+    def version(self, run: str | None = None) -> tuple[object, ...]:
+        """What is another one as soon as something is stored of the run, or of any.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with self._reading() as connection:
+            return () if connection is None else tables.version(connection, run)
+
     def rows(self, run: str) -> tuple[TrialRow, ...]:
         """Which trials of the run are stored, and which of them are measured: without their records.
 

@@ -37,7 +37,7 @@ USUAL = {"speed": 0.4, "cost": 0.4, "paid": 0.8, "wait": 0.8}
 POSITIONS = np.asarray([position for position, _ in KNOTS])
 SCORES = np.asarray([score for _, score in KNOTS])
 
-KEPT_BITS = 16
+KEPT_BITS = 12
 """Of a draw's mantissa: far more than chance leaves to tell, and few enough to hand draws on as they are."""
 MOST_LOGARITHM = 700.0
 """Of seconds and dollars: e to the 700 is the largest that a float holds, nearly."""
