@@ -72,7 +72,7 @@ def example(name: str) -> RunResult:
 def both_runs() -> Spec:
     """The scatters of both examples side by side, as each run's page has its own."""
     titles = {
-        PUBLISHED: "Nine hosted models, five tasks (published in August 2025)",
+        PUBLISHED: "Nine models, five tasks (published in August 2025)",
         DESK: "Three models on two CPU cores, twelve small tasks",
     }
     shown: list[Spec] = []
@@ -98,7 +98,8 @@ def both_runs() -> Spec:
 
 def letters() -> Spec:
     """The nine published models: overall, its range on these tasks, and that on the next task like these."""
-    cards = example(PUBLISHED).grading.scorecards
+    graded = example(PUBLISHED).grading
+    cards = sorted(graded.scorecards, key=lambda card: graded.order.index(card.agent))
     rows = [
         {
             "agent": card.agent,
@@ -160,14 +161,15 @@ def narrowing() -> Spec:
     """An agent that does three of four tasks beside one that does half: its range by tasks and repeats."""
     rows = [row for tasks in TASKS for repeats in REPEATS for row in _ranges(tasks, repeats)]
     x = {"field": "tasks", "type": "ordinal", "axis": {"title": "tasks", "labelAngle": 0}}
-    off = {"field": "repeats", "type": "nominal"}
+    off = {"field": "repeats", "type": "nominal", "sort": None}
     shade = {
         "field": "repeats",
         "type": "nominal",
+        "sort": None,
         "scale": {"range": [SECOND, INK]},
         "legend": {"title": None, "orient": "top"},
     }
-    y = {"type": "quantitative", "scale": {"domain": [0.3, 1.0]}, "axis": {"title": "performance, 95%"}}
+    y = {"type": "quantitative", "scale": {"domain": [0.25, 1.0]}, "axis": {"title": "performance, 95%"}}
     return {
         "hconcat": [
             {
