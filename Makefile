@@ -13,7 +13,7 @@ PARALLEL := -n auto --dist worksteal
 # Hundreds of tests start Python anew: compiled once, its files are read by all.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo format check test test-slow test-clients lint bench pins clean system
+.PHONY: demo format check test test-slow test-clients lint bench docs pins clean system
 
 demo: $(STAMP)
 	@$(BIN)/flatfield demo
@@ -60,6 +60,12 @@ lint: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports > $(VENV)/import-linter.log || { cat $(VENV)/import-linter.log; exit 1; }
 
+# The pages of docs/ as a site, in site/; first the pictures and schemas that are made of the code.
+docs: $(STAMP)
+	@$(BIN)/python -m bench.docs_parts
+	@$(BIN)/zensical build --strict
+	@echo "open site/index.html"
+
 bench: $(STAMP)
 	@$(BIN)/python bench/harness.py
 
@@ -86,4 +92,4 @@ $(STAMP): pyproject.toml $(PINS)
 	@touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf $(VENV) site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

@@ -185,8 +185,8 @@ async def proved(text: str, folder: Path) -> None:
     assert (finding.holds, finding.oracle, finding.noop) == (True, 1.0, 0.0), finding.summary
 
 
-async def test_the_readmes_task_is_proved(tmp_path: Path) -> None:
-    (text,) = [text for text in blocks(PAGES["README.md"], "markdown") if not is_evaluation(text)]
+async def test_the_task_of_the_page_on_lops_is_proved(tmp_path: Path) -> None:
+    (text,) = [text for text in blocks(PAGES["docs/write-a-lop.md"], "markdown") if not is_evaluation(text)]
     await proved(text, tmp_path)
 
 
@@ -388,7 +388,6 @@ def test_report_formats_are_listed_as_they_are() -> None:
     assert quoted(found("docs/mcp.md", r"(?m)^\| `report\(run\?, format\?\)` \| (.*) \| reads \|$")) == clients
     resources = found("docs/mcp.md", r"(?m)^\| `flatfield://runs/RUN/report`, (.*) \| its report, whole \|$")
     assert set(re.findall(r"`…/report/([\w-]+)`", resources)) == clients
-    assert set(re.findall(r"[\w-]+", found("README.md", r"also --format (.*)"))) == clients
 
 
 def test_traits_are_listed_as_they_are() -> None:

@@ -1,0 +1,250 @@
+"""Makes what the pages show and code says: the pictures of docs/pictures. `python -m bench.docs_parts`.
+
+`make docs` runs it before it builds the site. All of it comes from the examples that ship with flatfield and from the
+posterior that grades every run, so nothing is measured here; tests/test_docs_site.py makes it again and compares.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flatfield import plugins
+from flatfield.faces.pages.charts import GROUNDS, Frame, canvas, scatter, worth_showing
+from flatfield.faces.pages.colors import looks
+from flatfield.faces.pages.payload import packed
+from flatfield.records import RunResult
+from flatfield.scoring.certainty.study import certainty, study, study_run
+from flatfield.scoring.certainty.values import Observation
+from flatfield.scoring.grading import grade
+from flatfield.scoring.scales import BANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flatfield.faces.pages.charts import Spec
+
+DOCS = Path(__file__).parents[1] / "docs"
+PUBLISHED, DESK = "nano-agent-2025-08", "desk-2026-11"
+TASKS = (4, 8, 16, 32, 64)
+REPEATS = (1, 3)
+INK, SECOND = "#0b62ad", "#c2570c"
+TINT = GROUNDS[False]
+
+
+def main() -> int:
+    """Write every part whose file is not the same already."""
+    for path, text in parts().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"{path.relative_to(DOCS.parent)}\n")
+    return 0
+
+
+def parts() -> dict[Path, str]:
+    """Each file's text."""
+    made = {"scatter": both_runs(), "letters": letters(), "trials": narrowing(), "loss": losses()}
+    return {DOCS / "pictures" / f"{name}.svg": drawn(spec) for name, spec in made.items()}
+
+
+def drawn(spec: Spec) -> str:
+    """The spec as SVG, on one ground with the page's pictures."""
+    import vl_convert
+
+    base = canvas(Frame(width=0, height=0))["config"]
+    text: str = vl_convert.vegalite_to_svg({"background": TINT["ground"], "padding": 12, "config": base, **spec})
+    return f"{text.rstrip()}\n"
+
+
+@cache
+def example(name: str) -> RunResult:
+    """An example that ships, graded."""
+    found = plugins.load("importer", name).load()
+    return RunResult(run=found.run, trials=found.trials, verdicts=(), grading=grade(found.run, found.trials, ()))
+
+
+# ---------------------------------------------------------------------------- the README's
+
+
+def both_runs() -> Spec:
+    """The scatters of both examples side by side, as each run's page has its own."""
+    titles = {
+        PUBLISHED: "Nine models, five tasks (published in August 2025)",
+        DESK: "Three models on two CPU cores, twelve small tasks",
+    }
+    shown: list[Spec] = []
+    for place, (name, title) in enumerate(titles.items()):
+        result = example(name)
+        agents = packed(result, looks(result.run.agents)).figures["agents"]
+        part = scatter(agents, worth_showing(agents), Frame(width=430, height=290))
+        assert part is not None
+        part = {key: value for key, value in part.items() if key not in {"config", "background", "params"}}
+        rows = {f"{key}{place}": found for key, found in part.pop("datasets").items()}
+        for layer in part["layer"]:
+            layer["data"] = {"values": rows[f"{layer['data']['name']}{place}"]}
+        shown.append({**part, "title": {"text": title, "anchor": "start", "fontSize": 13}})
+    return {
+        "hconcat": shown,
+        "params": [{"name": "hot", "value": ""}],
+        "resolve": {"scale": {"color": "independent", "x": "independent", "y": "independent"}},
+    }
+
+
+# ---------------------------------------------------------------------------- certainty
+
+
+def letters() -> Spec:
+    """The nine published models: overall, its range on these tasks, and that on the next task like these."""
+    graded = example(PUBLISHED).grading
+    cards = sorted(graded.scorecards, key=lambda card: graded.order.index(card.agent))
+    rows = [
+        {
+            "agent": card.agent,
+            "score": card.overall.score,
+            "low": card.overall.interval.low,
+            "high": card.overall.interval.high,
+            "next_low": card.overall.next_interval.low,
+            "next_high": card.overall.next_interval.high,
+        }
+        for card in cards
+        if card.overall.interval and card.overall.next_interval
+    ]
+    at = {"field": "agent", "type": "nominal", "sort": None, "axis": {"title": None, "labelFontSize": 12}}
+    x = {"type": "quantitative", "scale": {"domain": [0.0, 1.0]}, "axis": {"title": "overall, 0 to 1", "grid": False}}
+    return {
+        "width": 560,
+        "height": {"step": 24},
+        "layer": [
+            *_bands(),
+            _ends(rows, at, {**x, "field": "next_low"}, "next_high", width=2),
+            _ends(rows, at, {**x, "field": "low"}, "high", width=7),
+            {
+                "data": {"values": rows},
+                "mark": {"type": "point", "filled": True, "size": 60, "color": TINT["ground"], "opacity": 1},
+                "encoding": {"y": at, "x": {**x, "field": "score"}},
+            },
+        ],
+    }
+
+
+def _ends(rows: list[dict[str, Any]], at: Spec, low: Spec, high: str, *, width: int) -> Spec:
+    return {
+        "data": {"values": rows},
+        "mark": {"type": "rule", "color": INK, "strokeWidth": width, "strokeCap": "round"},
+        "encoding": {"y": at, "x": low, "x2": {"field": high}},
+    }
+
+
+def _bands() -> Iterator[Spec]:
+    """Where each letter begins, and the letter in the middle of its band."""
+    upper = 1.0
+    rows = []
+    for letter, least in BANDS:
+        rows.append({"least": least, "letter": letter, "middle": (upper + max(least, 0.0)) / 2})
+        upper = least
+    yield {
+        "data": {"values": [row for row in rows if row["least"] > 0.0]},
+        "mark": {"type": "rule", "color": TINT["grid"]},
+        "encoding": {"x": {"field": "least", "type": "quantitative"}},
+    }
+    yield {
+        "data": {"values": rows},
+        "mark": {"type": "text", "y": -9, "fontWeight": 700, "color": TINT["faint"]},
+        "encoding": {"x": {"field": "middle", "type": "quantitative"}, "text": {"field": "letter"}},
+    }
+
+
+def narrowing() -> Spec:
+    """An agent that does three of four tasks beside one that does half: its range by tasks and repeats."""
+    rows = [row for tasks in TASKS for repeats in REPEATS for row in _ranges(tasks, repeats)]
+    x = {"field": "tasks", "type": "ordinal", "axis": {"title": "tasks", "labelAngle": 0}}
+    off = {"field": "repeats", "type": "nominal", "sort": None}
+    shade = {
+        "field": "repeats",
+        "type": "nominal",
+        "sort": None,
+        "scale": {"range": [SECOND, INK]},
+        "legend": {"title": None, "orient": "top"},
+    }
+    y = {"type": "quantitative", "scale": {"domain": [0.25, 1.0]}, "axis": {"title": "performance, 95%"}}
+    return {
+        "hconcat": [
+            {
+                "title": {"text": question, "anchor": "start", "fontSize": 13},
+                "width": 300,
+                "height": 240,
+                "data": {"values": [row for row in rows if row["question"] == question]},
+                "layer": [
+                    {
+                        "mark": {"type": "rule", "strokeWidth": 5, "strokeCap": "round"},
+                        "encoding": {
+                            "x": x,
+                            "xOffset": off,
+                            "color": shade,
+                            "y": {**y, "field": "low"},
+                            "y2": {"field": "high"},
+                        },
+                    },
+                    {
+                        "data": {"values": [{"truth": 0.75}]},
+                        "mark": {"type": "rule", "strokeDash": [4, 4], "color": TINT["front"]},
+                        "encoding": {"y": {**y, "field": "truth"}},
+                    },
+                ],
+            }
+            for question in ("On these tasks", "On the next task like these")
+        ]
+    }
+
+
+def _ranges(tasks: int, repeats: int) -> Iterator[dict[str, Any]]:
+    seen = [
+        Observation(agent=agent, task=f"t{task:02}", score=float(does), solved=does, seconds=seconds)
+        for task in range(tasks)
+        for agent, does, seconds in (("three of four", task % 4 != 0, 20.0), ("half", task % 2 == 1, 10.0))
+        for _ in range(repeats)
+    ]
+    found = study(seen, ("three of four", "half"), [f"t{task:02}" for task in range(tasks)])
+    assert found is not None
+    (one,) = (each for each in certainty(found).standings if each.agent == "three of four")
+    said = "one trial of each task" if repeats == 1 else f"{repeats} trials of each task"
+    for question, levels in (("On these tasks", one.these), ("On the next task like these", one.next)):
+        range_ = levels.performance
+        yield {"question": question, "tasks": tasks, "repeats": said, "low": range_.low, "high": range_.high}
+
+
+def losses() -> Spec:
+    """Of each published model: how probably it is the best, and what is lost on average if it is chosen and is not."""
+    found = study_run(example(PUBLISHED))
+    assert found is not None
+    rows = [
+        {"agent": one.agent, "best": one.best, "lost": 100 * one.regret.mean, "worst": 100 * one.regret.worst}
+        for one in certainty(found).standings
+    ]
+    y = {"field": "agent", "type": "nominal", "sort": None, "axis": {"title": None, "labelFontSize": 12}}
+    shared: Spec = {"data": {"values": rows}, "width": 250, "height": {"step": 22}}
+    chance = {"field": "best", "type": "quantitative", "axis": {"title": "probability to be the best", "format": ".0%"}}
+    lost = {"type": "quantitative", "axis": {"title": "points of 100 lost: on average, and in 1 of 20 cases"}}
+    return {
+        "hconcat": [
+            {**shared, "mark": {"type": "bar", "color": INK}, "encoding": {"y": y, "x": chance}},
+            {
+                **shared,
+                "encoding": {"y": {**y, "axis": None}},
+                "layer": [
+                    {
+                        "mark": {"type": "bar", "height": 4, "color": TINT["front"]},
+                        "encoding": {"x": {**lost, "field": "worst"}},
+                    },
+                    {"mark": {"type": "bar", "color": SECOND}, "encoding": {"x": {**lost, "field": "lost"}}},
+                ],
+            },
+        ]
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
