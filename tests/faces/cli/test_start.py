@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 NOTHING = Standing(place="/p (no flatfield.toml)", agents=(), servers={}, files=(), keys=(), runs=())
 RUN = RunSummary(
-    id="20260102-101500-ab12", created_at="", title="T", agents=(), tasks=(), planned=6, stored=6, measured=5, cost_usd=0
+    id="20260102-101500-ab12",
+    created_at="",
+    title="T",
+    agents=(),
+    tasks=(),
+    planned=6,
+    stored=6,
+    measured=5,
+    cost_usd=0,
 )
 HEAVY = {"aiohttp", "numpy", "genai_prices", "rich", "markdown_it", "xllamacpp"}
 
