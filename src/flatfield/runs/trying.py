@@ -44,7 +44,7 @@ _ABSENT = re.compile(r"(?:No module named|Cannot find (?:module|package)) '(?P<n
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trying:
-    """What is tried: a prompt on copies of a folder, and the command that says whether it is done ("": nothing does)."""
+    """What is tried: a prompt on copies of a folder. `check`: the command that says whether it is done; "": none."""
 
     prompt: str
     folder: Path
