@@ -156,7 +156,7 @@ def test_what_the_check_needs_lies_beside_the_sources(cli: Cli, shop: Path) -> N
     program.write_text("#!/bin/sh\ntest -x node_modules/.bin/look && ! touch node_modules/x 2>/dev/null\n")
     program.chmod(0o755)
     ended = cli("try", WISH, "--in", "shop", "--check", "look", "--agents", "noop", "--repeats", "1")
-    assert "the check sees node_modules of the folder, which it cannot change" in ended.stderr
+    assert "the check sees node_modules of this folder, which it cannot change" in ended.stderr
     (trial,) = json.loads(cli("report", "--format", "json").stdout)["trials"]
     assert trial["score"] == 1.0
 
