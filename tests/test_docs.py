@@ -123,6 +123,8 @@ def put_together() -> Any:
 def test_every_example_can_be_parsed(line: str, put_together: Any) -> None:
     words = shlex.split(line.partition(" > ")[0], comments=True)[1:]
     command = put_together
+    if not words:  # alone it says where one stands
+        return
     if words[0] == "--config":
         words = words[2:]
     while words and words[0] in getattr(command, "commands", ()):
@@ -414,3 +416,20 @@ def test_the_tests_that_the_page_on_security_names_exist() -> None:
         place = ROOT / path
         assert place.exists(), path
         assert not function or f"def {function}(" in place.read_text(encoding="utf-8"), f"{path}::{function}"
+
+
+def test_the_loop_is_as_the_page_reads_it() -> None:
+    """Its length, and every name that the page quotes of it."""
+    page = PAGES["docs/own-agent.md"]
+    text = (ROOT / "src/flatfield/agent/loop.py").read_text(encoding="utf-8")
+    length = sum(1 for line in text.splitlines() if line.strip())
+    assert f"has {length} lines with text in them" in page
+    assert length <= 150
+    reading = page.partition("## Specialise it")[0].partition("## The loop")[2]
+    for name in re.findall(r"`(?:self\.)?(_?[A-Za-z]\w*(?:\.\w+)?)`", reading):
+        for part in name.split("."):
+            assert re.search(rf"\b{part}\b", text) or part in plugins.names("tool"), name
+    for path in re.findall(r"`((?:src/flatfield/|vendors/|agent/)[\w/]+(?:\.py|/))`", reading):
+        assert (ROOT / "src/flatfield" / path.removeprefix("src/flatfield/")).exists(), path
+    own = [name for name in plugins.names("tool") if f"`{name}`" in reading]
+    assert set(own) == {*plugins.default_tools(), "run_command"}

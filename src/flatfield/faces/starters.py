@@ -115,7 +115,9 @@ def agent_table(name: str, agent: AgentConfig) -> str:
     """One agent's table of a flatfield.toml: its model, and how that is asked."""
     key = name if _BARE.fullmatch(name) else _toml(name)
     lines = [f"[agents.{key}]", f"provider = {_toml(agent.provider)}", f"model = {_toml(agent.model)}"]
-    lines += [f"{field} = {_toml(value)}" for field in _OF_THE_MODEL if (value := getattr(agent, field)) not in (None, {})]
+    lines += [
+        f"{field} = {_toml(value)}" for field in _OF_THE_MODEL if (value := getattr(agent, field)) not in (None, {})
+    ]
     return "\n".join(lines) + "\n"
 
 

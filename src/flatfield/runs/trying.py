@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from flatfield.agent.files.copying import copy, plan_copy
 from flatfield.agent.files.openat import discard
@@ -44,7 +44,7 @@ _ABSENT = re.compile(r"(?:No module named|Cannot find (?:module|package)) '(?P<n
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trying:
-    """What is tried: a prompt on copies of a folder, and the command that says whether it is done ("": nothing does)."""
+    """What is tried: a prompt on copies of a folder. `check`: the command that says whether it is done; "": none."""
 
     prompt: str
     folder: Path
@@ -109,15 +109,16 @@ def tried_run(
 # ---------------------------------------------------------------------------- the check, before anything is spent
 
 
-class Untouched(Struct, frozen=True, kw_only=True):
-    """What a project's check says of its folder as it is: whether it passes, how it ended, what it is shown.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Untouched:
+    """What a project's check says of its folder as it is: whether it passes, how it ended; and how it is made.
 
     `lacks`: modules that it did not find, which may be what is to be written, or what nobody installed.
     """
 
+    own: OwnCheck
     passed: bool
     reason: str
-    shown: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
 
     def notes(self) -> tuple[str, ...]:
@@ -132,7 +133,7 @@ class Untouched(Struct, frozen=True, kw_only=True):
                 f"the check finds no module {few(self.lacks)}: where that is not what is to be written, install it "
                 f"into an environment of the folder ({SHOWN})"
             )
-        yield from (f"the check sees {name} of the folder, which it cannot change" for name in self.shown)
+        yield from (f"the check sees {name} of this folder, which it cannot change" for name in self.own.shown)
 
 
 async def look_at_check(folder: Path, check: str, plan: CopyPlan, sandbox: Sandbox, scratch: Path) -> Untouched:
@@ -148,7 +149,7 @@ async def look_at_check(folder: Path, check: str, plan: CopyPlan, sandbox: Sandb
     top = {path.split("/")[0].removesuffix(".py") for path in (*plan.files, *plan.folders)}
     names = () if passed else (found["name"] for found in _ABSENT.finditer(done.output))
     lacks = tuple(dict.fromkeys(name for name in names if name.split(".")[0] not in top))
-    return Untouched(passed=passed, reason=reason, shown=own.shown, lacks=lacks)
+    return Untouched(own=own, passed=passed, reason=reason, lacks=lacks)
 
 
 async def _run(command: str, own: OwnCheck, plan: CopyPlan, scratch: Path) -> CommandResult:

@@ -28,8 +28,8 @@ class VerifyContext:
     `root` is the workspace's folder; verifiers read and write it through `files` only, because the agent may have left
     links there. `before` is what the workspace held at the start. `sandbox` None: commands cannot be run, and
     `sandbox_reason` says why and how to fix it. `access` decides whether the task's own code may run; without one,
-    nobody has trusted anything. `least_seconds`: a limit of time is at least this one, whatever the task says. `source`:
-    the folder that the workspace is a copy of, "" where it is of none.
+    nobody has trusted anything. `least_seconds`: a limit of time is at least this one, whatever the task says.
+    `source`: the folder that the workspace is a copy of, "" where it is of none.
     """
 
     trial: TrialRecord

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from flatfield.faces.cli.start import Standing, lines, next_step
+from flatfield.faces.cli.start import Surveyed, lines, next_step
 from flatfield.records import RunSummary
 from flatfield.testing.fake_chat import FakeChat, FakeReply
 from flatfield.vendors.base import UsualServer
@@ -22,9 +22,17 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., CompletedProcess[str]]
 
-NOTHING = Standing(place="/p (no flatfield.toml)", agents=(), servers={}, files=(), keys=(), runs=())
+NOTHING = Surveyed(place="/p (no flatfield.toml)", agents=(), servers={}, files=(), keys=(), runs=())
 RUN = RunSummary(
-    id="20260102-101500-ab12", created_at="", title="T", agents=(), tasks=(), planned=6, stored=6, measured=5, cost_usd=0
+    id="20260102-101500-ab12",
+    created_at="",
+    title="T",
+    agents=(),
+    tasks=(),
+    planned=6,
+    stored=6,
+    measured=5,
+    cost_usd=0,
 )
 HEAVY = {"aiohttp", "numpy", "genai_prices", "rich", "markdown_it", "xllamacpp"}
 
@@ -41,7 +49,7 @@ HEAVY = {"aiohttp", "numpy", "genai_prices", "rich", "markdown_it", "xllamacpp"}
         (NOTHING._replace(runs=(replace(RUN, imported=True), replace(RUN, delegated=True))), "flatfield demo"),
     ],
 )
-def test_there_is_one_next_step(found: Standing, step: str, tmp_path: Path) -> None:
+def test_there_is_one_next_step(found: Surveyed, step: str, tmp_path: Path) -> None:
     (tmp_path / "package.json").write_text("{}")
     _, told = next_step(found, tmp_path)
     assert told.strip() == step

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shlex
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +17,6 @@ from flatfield.vendors.base import UsualServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from subprocess import CompletedProcess
 
     Cli = Callable[..., CompletedProcess[str]]
@@ -24,8 +27,15 @@ pytestmark = [pytest.mark.whole, pytest.mark.needs("bwrap")]
 WISH = "Make the test pass."
 CHECK = "python3 tests/test_add.py"
 BROKEN, MENDED = "def add(a, b):\n    return a - b\n", "def add(a, b):\n    return a + b\n"
-TEST = "import sys\nsys.path.insert(0, '.')\nfrom add import add\nassert add(2, 3) == 5, 'no sum'\nprint('all is well')\n"
-CHEAT = "print('all is well')\n"
+TEST = """import sys
+sys.path.insert(0, '.')
+from add import add
+def test_add():
+    assert add(2, 3) == 5
+if __name__ == "__main__":
+    test_add()
+"""
+CHEAT = "def test_add():\n    pass\n"
 
 
 def plays(request: dict[str, Any], _number: int) -> FakeReply:
@@ -59,36 +69,48 @@ def shop(project: Path) -> Path:
 def server(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> FakeChat:
     """The one server that listens on this machine; it has two models."""
     started = serve(plays)
-    usual = UsualServer(
-        name="llama.cpp", base_url=started.base_url, provider="openai-chat", address=started.base_url
-    )
+    usual = UsualServer(name="llama.cpp", base_url=started.base_url, provider="openai-chat", address=started.base_url)
     monkeypatch.setattr("flatfield.vendors.openai_chat.usual_servers", lambda _environ: (usual,))
     monkeypatch.setattr("flatfield.vendors.ollama.usual_servers", lambda _environ: ())
     return started
 
 
-def test_which_of_my_two_models(cli: Cli, shop: Path, server: FakeChat) -> None:
-    """Three commands from nothing: what is here, which of them does it, and why."""
-    m, n = (f"openai-chat:{name}@{server.base_url}" for name in "mn")
-    name = m.replace("http://", "").removesuffix("/v1")
-    tried = cli("try", WISH, "--in", "shop", "--check", CHECK, "--repeats", "2")
-    said, told = " ".join(tried.stderr.split()), " ".join(tried.stdout.split())
-    assert tried.returncode == 0, tried.stderr
-    assert f"no agents are named, so these take part: {m}: served by llama.cpp here {n}: served by llama.cpp here" in said
-    assert "2 agents × 1 task, 4 of 4 trials measured" in told
-    assert "passes already" not in said
-    assert f"Use {name}" in told
-    assert f"flatfield run '{WISH}' --model {m} --workspace {shop} --check '{CHECK}'" in told
+def test_which_of_my_two_models(cli: Cli, shop: Path, server: FakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three commands from nothing, as the page has them: what is here, which of them does it, and why."""
+    page = (Path(__file__).parents[3] / "docs" / "try.md").read_text(encoding="utf-8")
+    here, tried, picked = (shlex.split(line)[1:] for line in _blocks(page, "sh")[0].splitlines())
+    assert tried[:2] == ["try", WISH]
+    with monkeypatch.context() as terminal:
+        terminal.setattr(sys.stdout, "isatty", lambda: True)
+        stands = cli(*here).stdout
+    assert "llama.cpp with 2 models: m, n" in stands
+    assert '  flatfield try "YOUR TASK" --check' in stands
+    ended = cli(*tried)
+    assert ended.returncode == 0, ended.stderr
+    told = " ".join(ended.stdout.split())
+    for quoted in _blocks(page, "text"):
+        assert " ".join(quoted.split()) in _squeezed(f"{ended.stderr}\n{ended.stdout}")
+    assert "2 agents × 1 task, 6 of 6 trials measured" in told
+    assert "passes already" not in ended.stderr
+    m = f"openai-chat:m@{server.base_url}"
+    assert f"flatfield run '{WISH}' --model {m} --workspace {shop} --check 'pytest -q'" in told
     assert (shop / "add.py").read_text() == BROKEN
-    (run,) = json.loads(cli("runs", "--json").stdout)
-    answer = json.loads(cli("pick", "--json").stdout)["answer"]
+    answer = json.loads(cli(*picked, "--json").stdout)["answer"]
     assert answer in told
+    (run,) = json.loads(cli("runs", "--json").stdout)
     assert run["title"] == WISH
     trials = json.loads(cli("report", "--format", "json").stdout)["trials"]
-    scores = {(trial["agent"][12], trial["repeat"]): trial["score"] for trial in trials}
-    assert scores == {("m", 1): 1.0, ("m", 2): 1.0, ("n", 1): 0.0, ("n", 2): 0.0}
-    again = cli("eval", "--resume")
-    assert "4 trials done, 0 trials to do" in again.stderr
+    assert {(trial["agent"][12], trial["score"]) for trial in trials} == {("m", 1.0), ("n", 0.0)}
+    assert "6 trials done, 0 trials to do" in cli("eval", "--resume").stderr
+
+
+def _blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", page)
+
+
+def _squeezed(text: str) -> str:
+    """As the page has it: one space between words, and the port of a server of llama.cpp's."""
+    return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8080", " ".join(text.split()))
 
 
 def test_named_agents_and_json(cli: Cli, shop: Path, server: FakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +156,7 @@ def test_what_the_check_needs_lies_beside_the_sources(cli: Cli, shop: Path) -> N
     program.write_text("#!/bin/sh\ntest -x node_modules/.bin/look && ! touch node_modules/x 2>/dev/null\n")
     program.chmod(0o755)
     ended = cli("try", WISH, "--in", "shop", "--check", "look", "--agents", "noop", "--repeats", "1")
-    assert "the check sees node_modules of the folder, which it cannot change" in ended.stderr
+    assert "the check sees node_modules of this folder, which it cannot change" in ended.stderr
     (trial,) = json.loads(cli("report", "--format", "json").stdout)["trials"]
     assert trial["score"] == 1.0
 

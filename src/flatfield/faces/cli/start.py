@@ -27,7 +27,7 @@ NAMED = 4
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class Standing(NamedTuple):
+class Surveyed(NamedTuple):
     """What there is: the user's own agents, models of servers here by the server's name, pulled files, keys, runs."""
 
     place: str
@@ -49,7 +49,7 @@ def show(context: typer.Context) -> None:
     common.write("\n".join((*lines(found), "", *next_step(found, Path.cwd()), "All commands: flatfield --help", "")))
 
 
-def look(project: Project) -> Standing:
+def look(project: Project) -> Surveyed:
     """What there is here; servers that usually listen on this machine are asked which models they have."""
     from flatfield import plugins
     from flatfield.machine.models import cache_folder, list_models
@@ -62,7 +62,7 @@ def look(project: Project) -> Standing:
         files = tuple(entry.name for entry in list_models(cache_folder(environ)) if entry.pulled)
         runs = common.store_of(project).runs() if (project.data / "store.db").is_file() else ()
         answers = {name: future.result() for name, future in asked}
-    return Standing(
+    return Surveyed(
         place=f"{project.config}" if project.config else f"{project.folder} (no flatfield.toml)",
         agents=tuple(one.name for one in project.roster if not one.is_shipped and not is_control(one)),
         servers={name: models for name, models in answers.items() if models is not None},
@@ -100,7 +100,7 @@ def _models(base_url: str) -> tuple[str, ...] | None:
     return tuple(str(one["id"]) for one in models if isinstance(one, dict) and "id" in one)
 
 
-def lines(found: Standing) -> Iterator[str]:
+def lines(found: Surveyed) -> Iterator[str]:
     """What there is, a line for each part."""
     from flatfield.saying import few, many
 
@@ -124,7 +124,7 @@ def lines(found: Standing) -> Iterator[str]:
     yield f"         {newest.measured:,} of {many(newest.planned, 'trial')} measured"
 
 
-def next_step(found: Standing, folder: Path) -> Iterator[str]:
+def next_step(found: Surveyed, folder: Path) -> Iterator[str]:
     """The one thing to do now, and what for."""
     from flatfield.faces.found import usual_check
 
@@ -143,6 +143,6 @@ def next_step(found: Standing, folder: Path) -> Iterator[str]:
         yield "  flatfield demo"
 
 
-def _evaluations(found: Standing) -> tuple[RunSummary, ...]:
+def _evaluations(found: Surveyed) -> tuple[RunSummary, ...]:
     """The runs that were measured here, newest first; one that another process carries out is among them."""
     return tuple(run for run in found.runs if not (run.imported or run.delegated))

@@ -270,8 +270,8 @@ def _nobody(here: Here, reasons: Sequence[str]) -> str:
         return "\n  ".join(("none of the agents that were found here can begin:", *dict.fromkeys(reasons)))
     keys = f"; {', '.join(here.keys)} is set, and no model is known for it" if here.keys else ""
     return (
-        f"no agent was found here{keys}: start a model server (Ollama, llama.cpp, LM Studio, vLLM), set a vendor's key, "
-        "pull a model (flatfield models pull smollm2-135m), or name agents with --agents PROVIDER:MODEL[@URL]"
+        f"no agent was found here{keys}: start a model server (Ollama, llama.cpp, LM Studio, vLLM), set a vendor's "
+        "key, pull a model (flatfield models pull smollm2-135m), or name agents with --agents PROVIDER:MODEL[@URL]"
     )
 
 

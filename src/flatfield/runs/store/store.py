@@ -387,7 +387,9 @@ class Store:
 def _choose(asked: str, known: tuple[str, ...]) -> str:
     """The one id that was meant, of ids newest first."""
     if not asked.strip():
-        raise NotFound(f"an empty text names no run; leave it out, or name one: the latest are {', '.join(known[:LISTED])}")
+        raise NotFound(
+            f"an empty text names no run; leave it out, or name one: the latest are {', '.join(known[:LISTED])}"
+        )
     if asked in known:
         return asked
     alike = [run for run in known if run.startswith(asked)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from flatfield.agent.workspace import SANDBOX_ROOT
@@ -19,6 +18,7 @@ from flatfield.scoring.verifying.verification import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from flatfield.agent.files.confined import ConfinedFiles
     from flatfield.machine.protocols import CommandResult, Sandbox
