@@ -251,17 +251,18 @@ async def _within_reach(project: Project, environ: Mapping[str, str]) -> Sequenc
 
 
 def _next_steps(models: Sequence[OnHand], screen: Console) -> None:
-    """What to run next, with what is found on this machine."""
+    """What to run next, with what is found on this machine, by the name that flatfield has in this shell."""
     from flatfield.faces.blocks import Section
     from flatfield.faces.drawing import draw
 
-    points = [*_for_what_is_here(models), "what else is needed, and how to fix it: flatfield doctor"]
-    if shutil.which("flatfield") is None:
-        points.append(f"flatfield is {os.path.relpath(sys.argv[0])} here: . .venv/bin/activate makes it flatfield")
-    draw(Section(title="Next: your own models", points=tuple(points)), screen)
+    program = Path(sys.argv[0])
+    is_found = shutil.which("flatfield") is not None or program.name != "flatfield"
+    name = "flatfield" if is_found else os.path.relpath(program)
+    points = tuple(_for_what_is_here(models, name))
+    draw(Section(title="Next: your own models", points=points), screen)
 
 
-def _for_what_is_here(models: Sequence[OnHand]) -> Iterator[str]:
+def _for_what_is_here(models: Sequence[OnHand], name: str) -> Iterator[str]:
     """The command that measures what can be asked from here; where that is nothing, what would make it something."""
     from flatfield.faces.wording import few
     from flatfield.runs.readiness import key_variables
@@ -269,15 +270,12 @@ def _for_what_is_here(models: Sequence[OnHand]) -> Iterator[str]:
     own = [one.agent for one in models if one.local and one.model != MODEL]
     hosted = [one.agent for one in models if not one.local and not one.needs]
     if own:
-        yield f"found {few(own)} here: flatfield eval suite:desk --agents {','.join(own[:MOST_OWN])}"
+        yield f"found {few(own)} here: {name} eval suite:desk --agents {','.join(own[:MOST_OWN])}"
     if hosted:
-        newest = ",".join(hosted[-MOST_OWN:])
-        yield f"found a key: flatfield eval suite:desk --agents {newest} --budget-usd 1"
-    else:
-        first, *others = key_variables()
-        yield f"no key is set: with {first} (or {', '.join(others)}) hosted models can take part"
+        yield f"found a key: {name} eval suite:desk --agents {','.join(hosted[-MOST_OWN:])} --budget-usd 1"
     if not own:
-        yield (
-            "no model server answers here: start Ollama, llama.cpp or LM Studio; or fetch models that run here:"
-            " flatfield demo --models all"
-        )
+        yield f"two larger models that run on a laptop, fetched once (1.6 GB): {name} demo --models all"
+        yield "models that you have: start their server (Ollama, llama.cpp, LM Studio, vLLM), and look again"
+    if not hosted:
+        yield f"hosted models: set their key ({few(key_variables(), 2)})"
+    yield f"what is found, what is lacking, and how to fix it: {name} doctor"
