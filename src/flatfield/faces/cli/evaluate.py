@@ -190,7 +190,7 @@ def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
         terminal.show_end(result, open_console())
     path = write_markdown(result, project)
     if not as_json:
-        common.note(f"\nReport: {os.path.relpath(path)}")
+        common.note(f"\nReport: {os.path.relpath(path)}; all of it: flatfield report {result.run.id} --full")
 
 
 def _resumed(

@@ -64,11 +64,20 @@ def _result(desk: ServerDesk, run: str) -> RunResult:
     return load_result(store, found.id)
 
 
+def answer_of(run: str, desk: ServerDesk) -> str:
+    """Which agent to use, in one sentence.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    return decide(_result(desk, run)).answer
+
+
 def report_of(run: str, form: str, desk: ServerDesk) -> ReportAnswer:
     """The report of a run.
 
-    A long text is shortened by its format's `shorter(text, characters)`, else to its beginning; decision and scorecards
-    are there whatever its length.
+    A format's `brief(result)` is taken where it has one. A long text is shortened by its `shorter(text, characters)`,
+    else to its beginning; decision and scorecards are there whatever its length.
 
     Raises:
         NotFound: there is no such run.
