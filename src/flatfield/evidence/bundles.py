@@ -24,7 +24,7 @@ from flatfield.records import AgentConfig, Evaluation, Imported, Reply, Run, Tas
 from flatfield.saying import many
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -39,13 +39,18 @@ PIECE_BYTES = 1024 * 1024
 LEAST_NAME = 3
 """A user's or a machine's name that is shorter is part of too many words."""
 NOBODY = frozenset(
-    "root user users admin administrator runner ubuntu debian fedora vagrant vscode codespace jovyan guest nobody"
-    " localhost local home host server docker".split()
+    {
+        *("root", "user", "users", "admin", "administrator", "runner", "ubuntu", "debian", "fedora", "vagrant"),
+        *("vscode", "codespace", "jovyan", "guest", "nobody", "local", "localhost", "home", "host", "server", "docker"),
+    }
 )
 """Names of users and machines that tell nothing of whose they are."""
 USER, HOME, FOLDER, HOST = "user", "/home/user", "/project", "host"
 KEPT = frozenset(
-    "provider verifier kind digest task_digest agent_fingerprint tools_digest attempt continues started_at".split()
+    {
+        *("provider", "verifier", "kind", "digest", "task_digest", "agent_fingerprint", "tools_digest", "attempt"),
+        *("continues", "started_at"),
+    }
 )
 """Fields that hold words of flatfield's own, or digests: nothing of a person stands there."""
 _HOMES = re.compile(r"(?:/home|/Users|[A-Za-z]:\\+Users|/var/home)[/\\]+(?!user\b)[^/\\\s\"'`:;,<>|*?]+")
@@ -309,9 +314,9 @@ def _unpacked(path: Path, digest: str, packed: gzip.GzipFile) -> Bundle:
             read = msgspec.json.decode(line, type=_Read)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise FlatfieldError(f"{path} holds a record that cannot be read ({error}): upgrade flatfield") from None
-        for name in found:
+        for name, parts in found.items():
             if (part := getattr(read, name)) is not None:
-                found[name].append(part)
+                parts.append(part)
                 sums[name].update(line)
     _agree(path, found, {name: each.hexdigest() for name, each in sums.items()})
     imported = Imported(run=found["run"][0], trials=tuple(found["trial"]), verdicts=tuple(found["verdict"]))
