@@ -12,6 +12,7 @@ import typer
 from flatfield import __version__
 from flatfield.faces.cli import (
     agents,
+    bundle,
     compare,
     completing,
     demo,
@@ -124,6 +125,7 @@ app.command("pick", epilog=pick.EPILOG)(pick.command)
 app.command("compare", epilog=compare.EPILOG)(compare.command)
 app.command("runs", epilog=stored.RUNS_EPILOG)(stored.runs)
 app.command("import", epilog=evidence.IMPORT_EPILOG, cls=NamingCommand)(evidence.import_)
+app.command("bundle", epilog=bundle.EPILOG)(bundle.command)
 app.command("show", epilog=stored.SHOW_EPILOG)(stored.show)
 app.command("demo", epilog=demo.EPILOG)(demo.command)
 app.command("trust", epilog=trust.EPILOG)(trust.command)

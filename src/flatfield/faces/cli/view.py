@@ -133,7 +133,7 @@ def open_browser(address: str) -> None:
     webbrowser.open(address)
 
 
-# ---------------------------------------------------------------------------- beside an evaluation: a process of its own
+# Beside an evaluation: a process of its own.
 
 
 def _serve_beside(project: Project, number: int, followed: str) -> None:

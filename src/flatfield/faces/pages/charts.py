@@ -414,15 +414,22 @@ def dots(amount: Amount, frame: Frame) -> Spec:
     title = "active seconds of the trial" if amount == "seconds" else "dollars of the trial"
     return {
         **canvas(frame),
-        "height": min(frame.height, 300),
+        "height": 200,
         "data": {"name": "rows", "values": []},
         "mark": {"type": "point", "filled": True, "size": 60, "opacity": 0.7},
         "encoding": {
             "x": {
                 "field": "x",
                 "type": "quantitative",
-                "scale": {"type": "log"},
-                "axis": {"title": f"{title}, less is better", "format": "~g", "labelExpr": unit, "labelOverlap": True},
+                "scale": {"type": "log", "nice": False, "padding": 16},
+                "axis": {
+                    "title": f"{title}, less is better",
+                    "format": "~r",
+                    "tickCount": 6,
+                    "grid": False,
+                    "labelExpr": unit,
+                    "labelOverlap": True,
+                },
             },
             "y": {
                 "field": "y",

@@ -43,8 +43,9 @@ class Content(Struct, frozen=True, kw_only=True):
 
 
 class Served(Struct, frozen=True, kw_only=True):
-    """What a page is told that a server hands out: the address of the list of runs, whether the run is under way, and which
-    state of it the page was made of.
+    """What a page from a server is told: where the list of runs is, whether the run is under way, what it was made of.
+
+    `stamp` tells the state of the run that the page was made of from others.
     """
 
     runs: str = "../../"

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 NAME_CHARACTERS, LAST_CHARACTERS = 44, 120
 SPREAD = 0.05
 """How far, up and down, trials of one score are drawn apart, so that none covers another."""
-BEGINNING = "A trial is listed as at work from its first finished turn on."
+HINT = (
+    "Full: passed; striped: not passed; dotted: not measured; grey: at work, from a trial's first finished turn on."
+    " Trials of one score are drawn a little apart."
+)
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -127,7 +130,7 @@ class Watch:
         counts = _Counts(planned=planned.total(), done=done.total(), passed=passed.total(), running=running.total())
         said = _said(counts, self._store.spent_usd(run.id), is_over=is_over)
         state = "over" if is_over else "underway"
-        return {"state": state, "said": said, "hint": "" if is_over else BEGINNING, "agents": agents}
+        return {"state": state, "said": said, "hint": HINT, "agents": agents}
 
 
 class _Counts(Struct, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 """How often a run under way is looked at, while a page shows it."""
-ANEW_SECONDS, ANEW_SHARE = 10.0, 20.0
+ANEW_SECONDS, ANEW_SHARE = 10.0, 10.0
 """The figures of a run under way are made anew no sooner than after so long, and so many times what it took."""
 STILL_SECONDS = 15.0
 """A line goes out at least so often: who is gone is found out by it."""

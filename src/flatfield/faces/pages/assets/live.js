@@ -13,7 +13,7 @@ function showRace(told) {
   byId("race").hidden = told.state === "over" && !race.seen;
   race.seen = race.seen || told.state !== "over";
   byId("race-title").textContent = told.state === "over" ? "It has ended" : "Under way";
-  byId("race").classList.toggle("over", told.state === "over");
+  document.body.classList.toggle("underway", told.state !== "over");
   byId("race-said").textContent = told.said;
   fill(byId("race-table").tBodies[0], ...told.agents.map(raceRow));
   byId("race-hint").textContent = told.hint;
@@ -27,11 +27,11 @@ function raceRow(agent) {
     if (!count) return null;
     const made = el("i", { class: name, title });
     made.style.width = `${(100 * count) / Math.max(agent.planned, 1)}%`;
-    if (name === "passed") made.style.background = agent.shade[isDark() ? 1 : 0];
     return made;
   };
   const failed = agent.done - agent.passed - agent.unmeasured;
   const lane = el("div", { class: "track", "aria-hidden": "true" }, part("passed", agent.passed, "passed"), part("failed", failed, "not passed"), part("unmeasured", agent.unmeasured, "not measured"), part("running", agent.running, "at work"));
+  lane.style.color = agent.shade[isDark() ? 1 : 0];
   return el("tr", { "data-agent": agent.name },
     el("th", { scope: "row", title: agent.name }, el("div", { class: "name" }, mark(agent), el("span", { class: "who", text: agent.short }))),
     el("td", { class: "lane" }, lane),
