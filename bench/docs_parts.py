@@ -23,7 +23,7 @@ from flatfield.scoring.certainty.study import certainty, study, study_run
 from flatfield.scoring.certainty.values import Observation
 from flatfield.scoring.grading import grade
 from flatfield.scoring.scales import BANDS
-from flatfield.tasks.schemas import FORMS, WORDS, schema_of_file
+from flatfield.tasks.file_schemas import FORMS, WORDS, schema_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,13 +155,14 @@ def _ends(rows: list[dict[str, Any]], at: Spec, low: Spec, high: str, *, width: 
 
 def _bands() -> Iterator[Spec]:
     """Where each letter begins, and the letter in the middle of its band."""
-    upper = 1.0
-    rows = []
-    for letter, least in BANDS:
-        rows.append({"least": least, "letter": letter, "middle": (upper + max(least, 0.0)) / 2})
-        upper = least
+    uppers = (1.0, *(least for _, least in BANDS))
+    begins = [{"least": least} for _, least in BANDS if least > 0.0]
+    rows = [
+        {"letter": letter, "middle": (upper + max(least, 0.0)) / 2}
+        for (letter, least), upper in zip(BANDS, uppers, strict=False)
+    ]
     yield {
-        "data": {"values": [row for row in rows if row["least"] > 0.0]},
+        "data": {"values": begins},
         "mark": {"type": "rule", "color": TINT["grid"]},
         "encoding": {"x": {"field": "least", "type": "quantitative"}},
     }

@@ -19,6 +19,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bench import docs_parts
+from flatfield.tasks.file_schemas import WORDS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -145,7 +146,7 @@ def test_no_picture_is_left_over() -> None:
 
 def test_schemas_and_their_words_are_those_of_the_code() -> None:
     words = docs_parts.said_of_keys(DOCS / "files.md")
-    assert docs_parts.WORDS.read_text(encoding="utf-8") == docs_parts.in_json(words), MAKE
+    assert WORDS.read_text(encoding="utf-8") == docs_parts.in_json(words), MAKE
     for path, text in docs_parts.schemas().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} {MAKE}"
 

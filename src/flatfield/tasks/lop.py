@@ -323,7 +323,7 @@ def _packages(path: Path) -> source.Reader:
 @source.takes(**source.schema_of(source.text_map))
 def _files(node: Node, name: str, found: Findings) -> dict[str, str] | None:
     """Inline files: relative path → text."""
-    files = source.text_map(node, name, found)
+    files: dict[str, str] | None = source.text_map(node, name, found)
     for key in files or {}:
         parts = PurePosixPath(key).parts
         line = node.keys[key]

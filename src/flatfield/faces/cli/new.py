@@ -277,7 +277,7 @@ An editor that reads TOML with schemas takes it from the file's first line:
 )
 
 
-class Form(StrEnum):
+class WrittenFile(StrEnum):
     """What there is a schema of."""
 
     LOP = "lop"
@@ -286,10 +286,10 @@ class Form(StrEnum):
 
 
 def schema(
-    form: Annotated[Form, typer.Argument(help="The front matter of a LOP or a HOP, or flatfield.toml.")],
+    form: Annotated[WrittenFile, typer.Argument(help="The front matter of a LOP or a HOP, or flatfield.toml.")],
 ) -> None:
     """Print the JSON Schema of a kind of file, with which editors complete its keys and check it."""
-    from flatfield.tasks.schemas import schema_of_file
+    from flatfield.tasks.file_schemas import schema_of_file
 
     print_json(schema_of_file(form.value))
 

@@ -16,9 +16,9 @@ from flatfield import plugins
 from flatfield.errors import InvalidFiles
 from flatfield.tasks import agents, config, frontmatter, source, verify
 from flatfield.tasks.config import read_config
+from flatfield.tasks.file_schemas import FORMS, WORDS, schema_of_file
 from flatfield.tasks.hop import is_evaluation, read_evaluation
 from flatfield.tasks.lop import read_task
-from flatfield.tasks.schemas import FORMS, WORDS, schema_of_file
 from flatfield.tasks.source import Described, plain
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +94,12 @@ def reads(form: str, text: str, folder: Path) -> bool:
     path = folder / ("flatfield.toml" if form == "config" else "file.md")
     path.write_text(text)
     try:
-        {"lop": read_task, "hop": read_evaluation}[form](path) if form != "config" else read_config(path, "x")
+        if form == "lop":
+            read_task(path)
+        elif form == "hop":
+            read_evaluation(path)
+        else:
+            read_config(path, "x")
     except InvalidFiles:
         return False
     return True
