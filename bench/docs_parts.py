@@ -1,11 +1,14 @@
-"""Makes what the pages show and code says: the pictures of docs/pictures. `python -m bench.docs_parts`.
+"""Makes what the pages show and code says: pictures, JSON Schemas, and words for these. `python -m bench.docs_parts`.
 
-`make docs` runs it before it builds the site. All of it comes from the examples that ship with flatfield and from the
-posterior that grades every run, so nothing is measured here; tests/test_docs_site.py makes it again and compares.
+`make docs` runs it before it builds the site. The pictures come from the examples that ship with flatfield and from the
+posterior that grades every run, so nothing is measured here; tests/test_docs_site.py makes all
+of it again and compares.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -20,6 +23,7 @@ from flatfield.scoring.certainty.study import certainty, study, study_run
 from flatfield.scoring.certainty.values import Observation
 from flatfield.scoring.grading import grade
 from flatfield.scoring.scales import BANDS
+from flatfield.tasks.file_schemas import FORMS, WORDS, schema_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,18 +40,29 @@ TINT = GROUNDS[False]
 
 def main() -> int:
     """Write every part whose file is not the same already."""
-    for path, text in parts().items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            sys.stdout.write(f"{path.relative_to(DOCS.parent)}\n")
+    for make in (parts, schemas):
+        for path, text in make().items():
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+                sys.stdout.write(f"{path.relative_to(DOCS.parent)}\n")
     return 0
 
 
 def parts() -> dict[Path, str]:
     """Each file's text."""
-    made = {"scatter": both_runs(), "letters": letters(), "trials": narrowing(), "loss": losses()}
-    return {DOCS / "pictures" / f"{name}.svg": drawn(spec) for name, spec in made.items()}
+    words = {WORDS: in_json(said_of_keys(DOCS / "files.md"))}
+    return words | {DOCS / "pictures" / f"{name}.svg": drawn(make()) for name, make in PICTURES.items()}
+
+
+def schemas() -> dict[Path, str]:
+    """The JSON Schemas, which are made of the words, too."""
+    return {DOCS / "schemas" / f"{form}.json": in_json(schema_of_file(form)) for form in FORMS}
+
+
+def in_json(value: object) -> str:
+    """As a file."""
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
 def drawn(spec: Spec) -> str:
@@ -140,13 +155,14 @@ def _ends(rows: list[dict[str, Any]], at: Spec, low: Spec, high: str, *, width: 
 
 def _bands() -> Iterator[Spec]:
     """Where each letter begins, and the letter in the middle of its band."""
-    upper = 1.0
-    rows = []
-    for letter, least in BANDS:
-        rows.append({"least": least, "letter": letter, "middle": (upper + max(least, 0.0)) / 2})
-        upper = least
+    uppers = (1.0, *(least for _, least in BANDS))
+    begins = [{"least": least} for _, least in BANDS if least > 0.0]
+    rows = [
+        {"letter": letter, "middle": (upper + max(least, 0.0)) / 2}
+        for (letter, least), upper in zip(BANDS, uppers, strict=False)
+    ]
     yield {
-        "data": {"values": [row for row in rows if row["least"] > 0.0]},
+        "data": {"values": begins},
         "mark": {"type": "rule", "color": TINT["grid"]},
         "encoding": {"x": {"field": "least", "type": "quantitative"}},
     }
@@ -244,6 +260,45 @@ def losses() -> Spec:
             },
         ]
     }
+
+
+PICTURES = {"scatter": both_runs, "letters": letters, "trials": narrowing, "loss": losses}
+"""Each picture by the name of its file."""
+
+# ---------------------------------------------------------------------------- words
+
+TABLES = {
+    "With front matter": "lop",
+    "HOP: one evaluation": "hop",
+    "flatfield.toml": "agents",
+    "Prices": "prices",
+    "Lanes": "lanes",
+    "Profiles": "profiles",
+    "`sabotages:`": "sabotages",
+}
+"""The headings of docs/files.md below which a table says what each key is, and what has these keys."""
+
+
+def plain(text: str) -> str:
+    """Without links and marks, beginning with a capital."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace("`", "").rstrip(".")
+    return text[:1].upper() + text[1:]
+
+
+def said_of_keys(page: Path) -> dict[str, dict[str, str]]:
+    """What the page says of each key, without its links and marks."""
+    found: dict[str, dict[str, str]] = {}
+    heading = ""
+    for line in re.sub(r"(?ms)^(`{3,}).*?^\1$", "", page.read_text(encoding="utf-8")).splitlines():
+        if line.startswith("#"):
+            heading = line.lstrip("#").strip()
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if heading in TABLES and re.match(r"\| `\w+`(, `\w+`)* \|", line):
+            otherwise = plain(cells[2]) if len(cells) > 2 else ""
+            without = f" Without it: {otherwise[:1].lower()}{otherwise[1:]}." if otherwise else ""
+            for key in re.findall(r"\w+", cells[0]):
+                found.setdefault(TABLES[heading], {})[key] = f"{plain(cells[1])}.{without}"
+    return found
 
 
 if __name__ == "__main__":

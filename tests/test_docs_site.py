@@ -1,6 +1,6 @@
 """The pages as a site: it is built without a complaint, its links lead somewhere, it asks no other host for anything.
 
-And what the pages show is of today: pictures are made again, and every block of code is tried somewhere, or says why not.
+And what the pages show is of today: pictures are made again, and every block is tried somewhere, or says why not.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from urllib.parse import unquote
 
 import pytest
 from markdown_it import MarkdownIt
+
+from bench import docs_parts
+from flatfield.tasks.file_schemas import WORDS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -91,7 +94,7 @@ def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
 
 @pytest.mark.whole
 def test_the_site_shows_what_github_shows(site: Path) -> None:
-    """Two readers of Markdown differ in lists, tables and blocks: where they do, a page is written so that they agree."""
+    """Two readers of Markdown differ in lists, tables and blocks; a page is written so that they agree."""
     for page in PAGES[1:]:
         rendered = MarkdownIt("commonmark").enable("table").render(page.read_text(encoding="utf-8"))
         built = Page((site / f"{page.stem}.html").read_text(encoding="utf-8"))
@@ -119,23 +122,39 @@ PIXELS = 1.0
 """By so much a picture may differ that is made on another machine."""
 
 
+QUICK = {"letters", "loss"}
+"""Of one small run, which is graded in a moment."""
+MAKE = "is not what the code makes today: make docs"
+
+
 @pytest.mark.whole
-def test_the_pictures_are_those_of_the_code() -> None:
-    """`make docs` makes them again."""
-    from bench.docs_parts import parts
-
-    made = parts()
-    assert {path.name for path in made} == {path.name for path in (DOCS / "pictures").iterdir()}
-    for path, text in made.items():
-        there = path.read_text(encoding="utf-8")
-        assert len(there) < 60_000, path.name
-        assert NUMBER.sub("#", there) == NUMBER.sub("#", text), f"{path.name} is another one: make docs"
-        pairs = zip(NUMBER.findall(there), NUMBER.findall(text), strict=True)
-        off = [(old, new) for old, new in pairs if abs(float(old) - float(new)) > PIXELS]
-        assert off == [], f"{path.name} is another one: make docs"
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in docs_parts.PICTURES]
+)
+def test_the_pictures_are_those_of_the_code(name: str) -> None:
+    there = (DOCS / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
+    made = docs_parts.drawn(docs_parts.PICTURES[name]())
+    assert len(there) < 60_000
+    assert NUMBER.sub("#", there) == NUMBER.sub("#", made), MAKE
+    pairs = zip(NUMBER.findall(there), NUMBER.findall(made), strict=True)
+    assert [(old, new) for old, new in pairs if abs(float(old) - float(new)) > PIXELS] == [], MAKE
 
 
-BLOCK = re.compile(r"(?m)(?:^<!-- not run: (?P<why>[^\n]+) -->\n)?^(?P<fence>`{3,})(?P<language>\w*)\n(?P<text>[\s\S]*?)^(?P=fence)$")
+def test_no_picture_is_left_over() -> None:
+    assert {path.stem for path in (DOCS / "pictures").iterdir()} == set(docs_parts.PICTURES)
+
+
+def test_schemas_and_their_words_are_those_of_the_code() -> None:
+    words = docs_parts.said_of_keys(DOCS / "files.md")
+    assert WORDS.read_text(encoding="utf-8") == docs_parts.in_json(words), MAKE
+    for path, text in docs_parts.schemas().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} {MAKE}"
+
+
+BLOCK = re.compile(
+    r"(?m)(?:^<!-- not run: (?P<why>[^\n]+) -->\n)?"
+    r"^(?P<fence>`{3,})(?P<language>\w*)\n(?P<text>[\s\S]*?)^(?P=fence)$"
+)
 TRIED = {
     "console": "tests/faces/test_playing_pages.py",
     "calc": "tests/test_docs.py",

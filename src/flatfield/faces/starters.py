@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[^\W_][\w.-]*")
 _MODULE = re.compile(r"[a-z][a-z0-9-]*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_HEAD = """# What flatfield finds in this folder and below it. All keys, in an editor that reads TOML with schemas:
+# flatfield schema config > flatfield.schema.json, and here as the first line: #:schema ./flatfield.schema.json
+"""
 
 
 def checked_name(name: str, kind: str) -> str:
@@ -90,7 +93,7 @@ Read and execute: $ARGUMENTS
 
 def config_file(here: Here) -> str:
     """A flatfield.toml with an agent for each model that was found on this machine."""
-    parts = ["# What flatfield finds in this folder and below it. All keys: docs/files.md\n"]
+    parts = [_HEAD]
     if here.keys:
         known = f": {', '.join(here.known)}" if here.known else ""
         parts.append(f"# Set here: {', '.join(here.keys)}. Agents that need no entry{known}\n")

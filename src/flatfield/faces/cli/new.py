@@ -6,6 +6,7 @@ import asyncio
 import os
 import shlex
 import tempfile
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -263,6 +264,35 @@ def _package_folder(name: str, kind: str) -> Path:
     if name in plugins.names(kind):
         raise FlatfieldError(f"there is a {kind} {name!r} already; choose another name")
     return Path(f"flatfield-{name}")
+
+
+# ---------------------------------------------------------------------------- what may stand in such files
+
+
+SCHEMA_EPILOG = examples(
+    "flatfield schema config > flatfield.schema.json",
+    "flatfield schema lop > lop.schema.json",
+    after="""\b
+An editor that reads TOML with schemas takes it from the file's first line:
+  #:schema ./flatfield.schema.json""",
+)
+
+
+class WrittenFile(StrEnum):
+    """What there is a schema of."""
+
+    LOP = "lop"
+    HOP = "hop"
+    CONFIG = "config"
+
+
+def schema(
+    form: Annotated[WrittenFile, typer.Argument(help="The front matter of a LOP or a HOP, or flatfield.toml.")],
+) -> None:
+    """Print the JSON Schema of a kind of file, with which editors complete its keys and check it."""
+    from flatfield.tasks.file_schemas import schema_of_file
+
+    print_json(schema_of_file(form.value))
 
 
 # ---------------------------------------------------------------------------- what is here
