@@ -329,7 +329,7 @@ async def judge_again(run: Run, store: Store, retrial: Retrial) -> Regraded:
 
     with claimed(run.id, store.path.parent):
         async with courtroom(retrial.judges, retrial.outside, tell) as world:
-            await asyncio.to_thread(retrial.outside.prices.prepare)
+            await asyncio.to_thread(retrial.outside.prices.prepare, retrial.judges)
             court = Court(world, Budget(retrial.budget_usd), store, retrial.observe, retrial.stop)
             notes = await judge_missing(run, retrial.judges, court, again=not retrial.missing)
         panel = await _new_panel(run, store, retrial)
