@@ -203,6 +203,7 @@ IMPORT_EPILOG = examples(
     "flatfield import openhands-index ~/openhands-index-results --only swe-bench",
     "flatfield import aider-polyglot polyglot_leaderboard.yml",
     "flatfield import tau2-table ~/tau2-bench/web/leaderboard/public/submissions",
+    "flatfield import tau2-trials ~/tau2-bench/data/simulations --only retail",
 )
 COLUMN = "NAME"
 
