@@ -204,6 +204,7 @@ IMPORT_EPILOG = examples(
     "flatfield import aider-polyglot polyglot_leaderboard.yml",
     "flatfield import bundle 20260102-101500-ab12.flatfield     a run that somebody sent you",
     "flatfield import tau2-table ~/tau2-bench/web/leaderboard/public/submissions",
+    "flatfield import tau2-trials ~/tau2-bench/data/simulations --only retail",
 )
 COLUMN = "NAME"
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from flatfield.faces.cli import common
+from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,7 +61,7 @@ def look(project: Project) -> Surveyed:
     with ThreadPoolExecutor() as pool:
         asked = [(server.name, pool.submit(_models, server.base_url)) for server in _usual_servers(environ)]
         files = tuple(entry.name for entry in list_models(cache_folder(environ)) if entry.pulled)
-        runs = common.store_of(project).runs() if (project.data / "store.db").is_file() else ()
+        runs = store_of(project).runs() if (project.data / "store.db").is_file() else ()
         answers = {name: future.result() for name, future in asked}
     return Surveyed(
         place=f"{project.config}" if project.config else f"{project.folder} (no flatfield.toml)",
