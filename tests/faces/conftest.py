@@ -85,6 +85,11 @@ def generated_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("generated")
 
 
+@pytest.fixture(autouse=True)
+def shown_once(chance_once: None) -> None:
+    """Whatever faces show of the same trials is worked out once for all tests."""
+
+
 @pytest.fixture
 def project(tmp_path: Path, generated_tasks: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in: no keys, no models, `oslo.md` and `joke.md` to do."""
