@@ -35,7 +35,7 @@ MANY_PROCESSES = {
     *("write-tests", "slow-pipeline", "state-migration", "race-condition", "protocol-client", "adopt-api"),
     *("noisy-workspace", "failing-tool", "add-cli-option", "refactor-api", "merge-conflict", "trace-number"),
 }
-"""Whose sabotages need most of the commands that all tasks need together: in `make test-slow`, as two of three others."""
+"""Whose sabotages need most of the commands that all need together: in `make test-slow`, with two of three others."""
 QUICK = sorted(set(TASKS) - MANY_PROCESSES)[::3]
 PLAYED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TASKS]
 Play = Callable[[Task, Sabotage | None, bool], Awaitable[dict[int, Check]]]
