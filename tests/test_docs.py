@@ -113,23 +113,19 @@ def example_lines() -> list[str]:
     return [line for line in lines if re.match(r"(\.venv/bin/)?flatfield ", line)]
 
 
-@pytest.fixture(scope="module")
-def put_together() -> Any:
-    """The command line, whose putting together takes longer than the parsing of a line."""
-    return typer.main.get_command(app)
-
-
-@pytest.mark.parametrize("line", example_lines())
-def test_every_example_can_be_parsed(line: str, put_together: Any) -> None:
-    words = shlex.split(line.partition(" > ")[0], comments=True)[1:]
-    command = put_together
-    if not words:  # alone it says where one stands
-        return
-    if words[0] == "--config":
-        words = words[2:]
-    while words and words[0] in getattr(command, "commands", ()):
-        command = command.commands[words.pop(0)]
-    command.make_context("flatfield", with_values(words))
+def test_every_example_can_be_parsed(subtests: pytest.Subtests) -> None:
+    top = typer.main.get_command(app)
+    assert len(example_lines()) > 100
+    for line in example_lines():
+        with subtests.test(line):
+            words, command = shlex.split(line.partition(" > ")[0], comments=True)[1:], top
+            if not words:  # alone it says where one stands
+                continue
+            if words[0] == "--config":
+                words = words[2:]
+            while words and words[0] in getattr(command, "commands", ()):
+                command = command.commands[words.pop(0)]
+            command.make_context("flatfield", with_values(words))
 
 
 @pytest.fixture
