@@ -218,7 +218,7 @@ class Transport:
                     # aiohttp warns of large bodies given as bytes: it cannot send those in pieces.
                     data=BytesIO(post.body) if len(post.body) > LARGE_BODY_BYTES else post.body,
                     headers=post.headers,
-                    # Where the model's time is over before, aiohttp need not set a timer anew for each piece that comes.
+                    # Where the time limit comes first, a timer set anew for each piece that comes is of no use.
                     timeout=self._timeout if post.seconds < policy.stall_seconds else self._stalling,
                     allow_redirects=False,
                     proxy=self._proxy,
