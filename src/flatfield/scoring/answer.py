@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flatfield.saying import dollars, few, likely, many, rounded, seconds, written
 from flatfield.scoring.certainty.values import Bounds
 from flatfield.scoring.facts import agents_option, planned
-from flatfield.scoring.performance import places
+from flatfield.scoring.performance import is_open, places
 from flatfield.scoring.prices.pricing import unknown_costs
 
 if TYPE_CHECKING:
@@ -482,6 +482,8 @@ def unfinished(result: RunResult) -> str:
 
 def unchecked(result: RunResult) -> Iterator[str]:
     """Which checks with a weight came to no score, of the trials that were measured otherwise, and on whose trials."""
+    if not any(map(is_open, result.trials)):
+        return
     contenders = {card.agent for card in result.grading.scorecards if not card.control}
     found: dict[Place, list[tuple[str, bool]]] = {}
     for trial in result.trials:

@@ -157,7 +157,9 @@ def _fit(cells: Cells, known: NDArray[np.bool_]) -> _Fit:
     for _ in range(0 if alone else 30):
         shift = np.where(known, values - level[:, None], 0.0).sum(axis=0) / n_task
         shift -= shift.mean()
-        level = np.where(known, values - shift[None, :], 0.0).sum(axis=1) / n_agent
+        before, level = level, np.where(known, values - shift[None, :], 0.0).sum(axis=1) / n_agent
+        if np.abs(level - before).max() < 1e-12:  # at once where no cell is missing
+            break
     left = np.where(known, values - level[:, None] - shift[None, :], 0.0)
     used = float(measured.sum()) + (0.0 if alone else float((known.sum(axis=0) > 0).sum()) - 1.0)
     freedom = max(float(known.sum()) - used, 0.0)

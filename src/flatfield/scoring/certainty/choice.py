@@ -131,23 +131,23 @@ def reaches(
     some = sorted({agent, *rivals})
 
     def moved(which: int, end: float) -> tuple[float, str | None]:
-        last = now[which]
-        steps = np.linspace(now[which], end, STEPS + 1)[1:]
+        steps = np.linspace(now[which], end, STEPS + 1)
         averages = _averages(means, _with(now, which, 0.0), which, steps)
-        for value, average in zip(steps.tolist(), averages, strict=True):
-            best = np.zeros(len(average))
-            if np.count_nonzero(average[some] > average[some].max() - TIE) > 1:
-                values = overall(means, _with(now, which, value))
+        top = averages[:, some].max(axis=1, keepdims=True)
+        near = (averages[:, some] > top - TIE).sum(axis=1) > 1
+        for step in np.flatnonzero(near | (averages[:, agent] < top[:, 0])).tolist():
+            best = np.zeros(len(names))
+            if near[step]:
+                values = overall(means, _with(now, which, float(steps[step])))
                 best[some] = best_probabilities(values[:, some], TIE)
-            first = leader(some, average, best, TIE, preferred)
-            if first != agent:
-                return last, names[first]
-            last = value
-        return last, None
+            first = leader(some, averages[step], best, TIE, preferred)
+            if step and first != agent:
+                return float(steps[step - 1]), names[first]
+        return float(steps[-1]), None
 
     found = []
     for i, name in enumerate(NAMES):
-        if name == "cost" and means.cost is None:
+        if (name == "cost" and means.cost is None) or (name == "speed" and np.isnan(means.seconds).all()):
             continue
         (low, below), (high, above) = moved(i, 0.0), moved(i, 1.0)
         found.append(Reach(weight=name, now=now[i], low=low, high=high, below=below, above=above))

@@ -9,7 +9,6 @@ Cells are agents × tasks × draws in single precision: most of the time goes th
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,14 +34,16 @@ Drawn = NDArray[np.floating]
 
 MOST_DRAWS, LEAST_DRAWS, MOST_VALUES = 4000, 500, 10_000_000
 """Draws of the posterior: as many as make so many values of agent × task, within these limits."""
-AT_ONCE = 130_000
+AT_ONCE = 60_000
+"""So many values at a time, which a processor's own memory holds."""
 USUAL = {"speed": 0.4, "cost": 0.4, "paid": 0.8, "wait": 0.8}
 """What values vary by over tasks where nothing is known, as shares of their mean."""
 POSITIONS = np.asarray([position for position, _ in KNOTS])
 SCORES = np.asarray([score for _, score in KNOTS])
-BEHIND = [1.0 - position for position, _ in KNOTS[:0:-1]]
-SLOPES = [(upper - lower) / (end - start) for (start, upper), (end, lower) in reversed(list(pairwise(KNOTS)))]
-"""From the last knot backwards: where a straight piece of the scale begins, and how steep it is."""
+PIECES = 20
+"""In so many equal pieces of the scale scores are straight lines: all knots lie between two of them."""
+STARTS = np.interp(np.arange(PIECES + 1) / PIECES, POSITIONS, SCORES).astype(np.float32)
+FALLS = np.append(np.diff(STARTS), np.float32(0.0))
 FAR = 1e30
 """Beyond every logarithm of an amount."""
 
@@ -385,15 +386,13 @@ def relative_scores(
 
 
 def score_of(place: Drawn) -> Drawn:
-    """The scores of positions, as `scales.score_at` has them: a sum of straight lines that begin at the knots."""
-    behind = np.clip(1.0 - place, 0.0, 1.0)
-    found: Drawn = np.zeros_like(behind)
-    slope = 0.0
-    for start, steep in zip(BEHIND, SLOPES, strict=True):
-        if abs(steep - slope) > 1e-9:
-            found += np.maximum(behind - start, 0.0) * (steep - slope)
-        slope = steep
-    np.minimum(found, 1.0, out=found)
+    """The scores of positions, as `scales.score_at` has them."""
+    found: Drawn = np.fmin(np.fmax(place, 0.0), 1.0)
+    found *= PIECES
+    piece = found.astype(np.intp)
+    found -= piece
+    found *= FALLS.take(piece)
+    found += STARTS.take(piece)
     return found
 
 
