@@ -41,7 +41,7 @@ LEAST_NAME = 3
 NOBODY = frozenset(
     {
         *("root", "user", "users", "admin", "administrator", "runner", "ubuntu", "debian", "fedora", "vagrant"),
-        *("vscode", "codespace", "jovyan", "guest", "nobody", "local", "localhost", "home", "host", "server", "docker"),
+        *("vscode", "codespace", "jovyan", "guest", "nobody", "localhost", "home", "host", "server", "docker"),
     }
 )
 """Names of users and machines that tell nothing of whose they are."""
