@@ -273,7 +273,7 @@ function showAll() {
   showAnswer();
   showTable();
   const key = JSON.stringify(page.ask.limits);
-  if (page.draws && !page.ask.money && key !== page.map) {
+  if (!byId("controls").hidden && !page.ask.money && key !== page.map) {
     page.map = key;
     drawMap();
   }
@@ -670,7 +670,7 @@ async function prepareTalks() {
 
 function redraw() {
   showAll();
-  if (page.draws && !page.ask.money) drawMap();
+  if (!byId("controls").hidden && !page.ask.money) drawMap();
   if (page.data.agents.some((one) => one.typical[tradeKind()])) showTrade();
   if (byId("paired").dataset.seen) showPair();
   if (byId("times").dataset.seen) showTimes();
@@ -680,7 +680,7 @@ function showHead() {
   const { run, said } = page.data;
   byId("run").textContent = [run.id, run.created, run.counted, run.imported].filter(Boolean).join(" · ");
   fill(byId("advice"), ...said.advice.map((text) => el("li", { text })), ...said.details.map((text) => el("li", { text })));
-  byId("foot").textContent = `Run ${run.id}. Letters, ranks and probabilities are computed in this page from ${page.draws ? grouped(String(page.draws.count)) : "no"} draws of the posterior that flatfield made of the run's trials. ${page.served ? "It asks nobody but the flatfield that handed it out." : "It asks no network for anything."}${run.command ? ` Again: ${run.command}` : ""}`;
+  byId("foot").textContent = `Run ${run.id}. ${page.draws ? `Letters, ranks and probabilities are computed in this page from ${grouped(String(page.draws.count))} draws of the posterior that flatfield made of the run's trials. ` : ""}${page.served ? "It asks nobody but the flatfield that handed it out." : "It asks no network for anything."}${run.command ? ` Again: ${run.command}` : ""}`;
 }
 
 async function load() {
@@ -698,9 +698,11 @@ async function showRun() {
   const { data } = page;
   showHead();
   for (const id of ["matters", "failed", "more"]) byId(id).hidden = data.agents.length === 0 && data.controls.length === 0;
-  if (page.draws && !byId("triangle").firstChild) buildTriangle();
-  byId("controls").hidden = !page.draws;
-  byId("matters-title").textContent = page.draws ? "What matters to you" : "The agents";
+  // One agent alone is the answer whatever matters.
+  const chooses = Boolean(page.draws) && data.agents.length > 1;
+  if (chooses && !byId("triangle").firstChild) buildTriangle();
+  byId("controls").hidden = !chooses;
+  byId("matters-title").textContent = chooses ? "What matters to you" : data.agents.length === 1 ? "The agent" : "The agents";
   page.handle ??= el("g", { svg: true });
   byId("limit-local").disabled = !data.agents.some((one) => one.onDevice);
   showAll();
@@ -741,6 +743,9 @@ async function begin() {
     }
   });
   await showRun();
+  // Where there is nothing to choose from, what is to be read is why.
+  const first = byId("grid").querySelector("td:not(.off)");
+  if (first && (!page.draws || byId("grid").querySelectorAll("td").length === 1)) await openCell(first);
   document.documentElement.dataset.ready = "yes";
 }
 
