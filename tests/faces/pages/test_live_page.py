@@ -1,4 +1,4 @@
-"""`flatfield view` as it is started, and a run's page in real Chromium while the run is under way in another process."""
+"""`flatfield view` as it is started, and a page in real Chromium while its run is under way in another process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ANSWERED = "document.querySelector('#answer').textContent"
 def viewing(folder: Path) -> Iterator[str]:
     """The address that `flatfield view` prints; Ctrl-C ends it, with nothing to be said of that."""
     argv = (sys.executable, "-P", "-m", "flatfield", "view", "--no-open", "--port", "0")
-    program = subprocess.Popen(argv, cwd=folder, stderr=subprocess.PIPE, text=True)  # noqa: S603 - ours
+    program = subprocess.Popen(argv, cwd=folder, stderr=subprocess.PIPE, text=True)
     assert program.stderr is not None
     try:
         told = re.search(r"http://\S+", program.stderr.readline())
@@ -46,6 +46,7 @@ def viewing(folder: Path) -> Iterator[str]:
         assert program.returncode == 0
     finally:
         program.kill()
+        program.communicate()
 
 
 def save(store: Store, result: RunResult, until: int) -> None:
@@ -76,8 +77,8 @@ def test_a_run_under_way_is_followed_to_its_end(
             assert page.text_content("#race-said").startswith("2 of 6 trials done, 1 passed")
             assert page.text_content("#answer").startswith("So far,")
             save(store, result, 5)
-            page.wait_for_function("document.querySelector('#race-said').textContent.startsWith('5 of 6')")
-            page.wait_for_function("document.querySelectorAll('#dots path[aria-label]').length === 5")
+            page.wait_for_function("() => document.querySelector('#race-said').textContent.startsWith('5 of 6')")
+            page.wait_for_function("() => document.querySelectorAll('#dots path[aria-label]').length === 5")
             row = page.locator("#race-table tr[data-agent=a]")
             assert "3/3" in row.inner_text()
             page.fill("#w0", "80")
@@ -85,8 +86,8 @@ def test_a_run_under_way_is_followed_to_its_end(
             found = page.evaluate("axe.run({resultTypes: ['violations']})")
             assert [one["id"] for one in found["violations"] if one["impact"] in {"serious", "critical"}] == []
             save(store, result, 6)
-        page.wait_for_function("document.querySelector('#race-title').textContent === 'It has ended'")
-        page.wait_for_function(f"!{ANSWERED}.startsWith('So far,')")
+        page.wait_for_function("() => document.querySelector('#race-title').textContent === 'It has ended'")
+        page.wait_for_function(f"() => !{ANSWERED}.startsWith('So far,')")
         assert page.input_value("#w0") == "80"
         assert "6 of 6 trials measured" in page.text_content("#run")
         page.context.close()
