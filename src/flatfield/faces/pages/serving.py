@@ -16,7 +16,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.pages.page import Content, Served, assembled, content, shelf, waiting
+from flatfield.faces.pages.page import PageParts, Served, assembled, content, shelf, waiting
 from flatfield.faces.pages.racing import Watch
 from flatfield.faces.pages.talks import encoded, talk
 from flatfield.faces.wording import UNKNOWN, dollars, one_line, printable
@@ -121,7 +121,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     """A run's page as it was made of one state of the run: `names` lead from names as shown to those of records."""
 
     version: tuple[object, ...]
-    content: Content
+    content: PageParts
     names: dict[tuple[str, str, int], str]
     made_at: float
     took_seconds: float
@@ -212,7 +212,7 @@ class Site:
                 self._ready.pop(next(iter(self._ready)))
             return ready
 
-    def _made(self, run: str) -> tuple[Content, dict[tuple[str, str, int], str]]:
+    def _made(self, run: str) -> tuple[PageParts, dict[tuple[str, str, int], str]]:
         result = load_result(self._store, run)
         names = {
             (printable(trial.agent), printable(trial.task), trial.repeat): trial.id
