@@ -15,8 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
 from flatfield import plugins, records
 from flatfield.faces.pages.charts import GROUNDS, Frame, canvas, scatter, worth_showing
 from flatfield.faces.pages.colors import looks
@@ -30,6 +28,8 @@ from flatfield.tasks.file_schemas import FORMS, WORDS, schema_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from msgspec import Struct
 
     from flatfield.faces.pages.charts import Spec
 
@@ -308,10 +308,12 @@ def said_of_keys(page: Path) -> dict[str, dict[str, str]]:
 
 BEGINNING = """# Records
 
-Every value that travels through flatfield is a frozen record. Runs, trials and grades are kept and printed as these: `flatfield report --format json`, `flatfield show
---json`, the store, and MCP's structured replies hold their fields by these names. `None` is `null` in JSON: not known, or not measured, never 0.
+Every value that travels through flatfield is a frozen record. Runs, trials and grades are kept and printed as these:
+`flatfield report --format json`, `flatfield show --json`, the store, and MCP's structured replies hold their fields by
+these names. `None` is `null` in JSON: not known, or not measured, never 0.
 
-This page is made from `records.py` by `make docs`. How the records follow one another: [the code, read by records](internals.md).
+This page is made from `records.py` by `make docs`. How the records follow one another:
+[the code, read by records](internals.md).
 """
 
 
