@@ -1,4 +1,4 @@
-"""Makes what the pages show and code says: pictures, JSON Schemas, and words for these. `python -m bench.docs_parts`.
+"""Makes what the pages show and code says: pictures, schemas, records. `python -m bench.docs_parts`.
 
 `make docs` runs it before it builds the site. The pictures come from the examples that ship with flatfield and from the
 posterior that grades every run, so nothing is measured here; tests/test_docs_site.py makes all
@@ -7,6 +7,7 @@ of it again and compares.
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import sys
@@ -14,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flatfield import plugins
+from flatfield import plugins, records
 from flatfield.faces.pages.charts import GROUNDS, Frame, canvas, scatter, worth_showing
 from flatfield.faces.pages.colors import looks
 from flatfield.faces.pages.payload import packed
@@ -27,6 +28,8 @@ from flatfield.tasks.file_schemas import FORMS, WORDS, schema_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from msgspec import Struct
 
     from flatfield.faces.pages.charts import Spec
 
@@ -51,7 +54,7 @@ def main() -> int:
 
 def parts() -> dict[Path, str]:
     """Each file's text."""
-    words = {WORDS: in_json(said_of_keys(DOCS / "files.md"))}
+    words = {WORDS: in_json(said_of_keys(DOCS / "files.md")), DOCS / "records.md": records_page()}
     return words | {DOCS / "pictures" / f"{name}.svg": drawn(make()) for name, make in PICTURES.items()}
 
 
@@ -299,6 +302,37 @@ def said_of_keys(page: Path) -> dict[str, dict[str, str]]:
             for key in re.findall(r"\w+", cells[0]):
                 found.setdefault(TABLES[heading], {})[key] = f"{plain(cells[1])}.{without}"
     return found
+
+
+# ---------------------------------------------------------------------------- records
+
+BEGINNING = """# Records
+
+Every value that travels through flatfield is a frozen record. Runs, trials and grades are kept and printed as these:
+`flatfield report --format json`, `flatfield show --json`, the store, and MCP's structured replies hold their fields by
+these names. `None` is `null` in JSON: not known, or not measured, never 0.
+
+This page is made from `records.py` by `make docs`. How the records follow one another:
+[the code, read by records](internals.md).
+"""
+
+
+def records_page() -> str:
+    """Each record with what it is and its fields, below the headings of records.py."""
+    source = inspect.getsource(records)
+    parts = [BEGINNING]
+    for heading, text in re.findall(r"(?m)^# -+ ([^\n]+)\n((?:(?!^# -)[^\n]*\n)*)", source):
+        parts.append(f"## {heading[:1].upper()}{heading[1:]}\n")
+        parts += [record(getattr(records, name)) for name in re.findall(r"(?m)^class (\w+)\(Struct", text)]
+    return "\n".join(parts)
+
+
+def record(kind: type[Struct]) -> str:
+    """One of them."""
+    said = inspect.cleandoc(kind.__doc__ or "")
+    rows = [f"| `{name}` | `{kind.__annotations__[name]}` |" for name in kind.__struct_fields__]
+    table = "\n".join(row.replace(" | None", " or None").replace("' | '", "' or '") for row in rows)
+    return f"### {kind.__name__}\n\n{said}\n\n| field | type |\n|---|---|\n{table}\n"
 
 
 if __name__ == "__main__":

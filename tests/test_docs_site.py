@@ -144,9 +144,10 @@ def test_no_picture_is_left_over() -> None:
     assert {path.stem for path in (DOCS / "pictures").iterdir()} == set(docs_parts.PICTURES)
 
 
-def test_schemas_and_their_words_are_those_of_the_code() -> None:
+def test_schemas_words_and_records_are_those_of_the_code() -> None:
     words = docs_parts.said_of_keys(DOCS / "files.md")
     assert WORDS.read_text(encoding="utf-8") == docs_parts.in_json(words), MAKE
+    assert (DOCS / "records.md").read_text(encoding="utf-8") == docs_parts.records_page(), MAKE
     for path, text in docs_parts.schemas().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} {MAKE}"
 
