@@ -11,6 +11,7 @@ from flatfield.errors import FlatfieldError
 from flatfield.faces.cli import demo, models
 from flatfield.machine import models as machine_models
 from flatfield.machine.models import ModelEntry
+from flatfield.machine.models.known import Fit
 from flatfield.runs import order
 from flatfield.vendors import openai_chat
 from flatfield.vendors.base import UsualServer
@@ -80,7 +81,7 @@ def test_servers_and_keys_that_are_there_are_named(
 def test_larger_models_take_part_where_they_fit_and_what_that_takes_is_said(
     small: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fits = {"qwen2.5-coder-0.5b": "yes", "qwen2.5-coder-1.5b": "no"}
+    fits: dict[str, Fit] = {"qwen2.5-coder-0.5b": "yes", "qwen2.5-coder-1.5b": "no"}
     listed = [
         ModelEntry(name=name, path="", pulled=False, size_bytes=500_000_000, memory_bytes=2_500_000_000, fits=fit)
         for name, fit in fits.items()
