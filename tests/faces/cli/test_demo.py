@@ -11,7 +11,6 @@ from flatfield.errors import FlatfieldError
 from flatfield.faces.cli import demo, models
 from flatfield.machine import models as machine_models
 from flatfield.machine.models import ModelEntry
-from flatfield.machine.models.known import Fit
 from flatfield.runs import order
 from flatfield.vendors import openai_chat
 from flatfield.vendors.base import UsualServer
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
+    from flatfield.machine.models.known import Fit
     from flatfield.runs.order import Request
     from flatfield.testing.fake_chat import FakeChat
 
