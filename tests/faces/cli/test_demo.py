@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
+    from flatfield.machine.models.known import Fit
     from flatfield.runs.order import Request
     from flatfield.testing.fake_chat import FakeChat
 
@@ -80,7 +81,7 @@ def test_servers_and_keys_that_are_there_are_named(
 def test_larger_models_take_part_where_they_fit_and_what_that_takes_is_said(
     small: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fits = {"qwen2.5-coder-0.5b": "yes", "qwen2.5-coder-1.5b": "no"}
+    fits: dict[str, Fit] = {"qwen2.5-coder-0.5b": "yes", "qwen2.5-coder-1.5b": "no"}
     listed = [
         ModelEntry(name=name, path="", pulled=False, size_bytes=500_000_000, memory_bytes=2_500_000_000, fits=fit)
         for name, fit in fits.items()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ANSWER_CHARACTERS = 300
 FINDING_CHARACTERS = 400
-WHY_CHARACTERS = 90
+WHY_CHARACTERS, LOST_CHARACTERS = 90, 200
 MOST_TASKS = 2
 """So many tasks that an agent failed are told with a reason; the report has every trial in full."""
 
@@ -65,8 +65,7 @@ def _counts(trials: Sequence[TrialRecord], short: Sequence[TrialRecord], lost: S
     """`73 of 108 trials did not do all of the work, 2 are not measured`."""
     parts = [f"{len(short):,} of {many(len(trials), 'trial')} did not do all of the work"] if short else []
     number = f"{len(lost):,}" if short else f"{len(lost):,} of {many(len(trials), 'trial')}"
-    why = "the harness or a server failed, no agent" if len(lost) > 1 else "the harness or a server failed, not it"
-    parts += [f"{number} {'is' if len(lost) == 1 else 'are'} not measured ({why})"] if lost else []
+    parts += [f"{number} {'is' if len(lost) == 1 else 'are'} not measured, which is no agent's fault"] if lost else []
     return ", ".join(parts)
 
 
@@ -81,7 +80,7 @@ def _points(
         parts = [f"{len(failed):,} of {len(own):,} fell short: {_tasks(failed, own, scores, said)}"] if failed else []
         if lost:
             why = Counter(trial.failure.message for trial in lost if trial.failure).most_common(1)[0][0]
-            parts.append(f"{len(lost):,} of {len(own):,} not measured: {one_line(why, WHY_CHARACTERS)}")
+            parts.append(f"{len(lost):,} of {len(own):,} not measured: {one_line(why, LOST_CHARACTERS)}")
         if parts:
             yield f"{card.agent}: {'; '.join(parts)}"
 
