@@ -96,7 +96,7 @@ def assert_options(text: str, command: Any) -> None:
 
 
 def test_every_command_and_option_is_described_and_none_that_is_not_there() -> None:
-    top = typer.main.get_command(app)
+    top: Any = typer.main.get_command(app)
     beginning, *rest = re.split(r"(?m)^## `flatfield (.*)`\n", COMMANDS)
     sections = dict(zip(rest[::2], rest[1::2], strict=True))
     assert_options(beginning, top)
@@ -114,7 +114,7 @@ def example_lines() -> list[str]:
 
 
 def test_every_example_can_be_parsed(subtests: pytest.Subtests) -> None:
-    top = typer.main.get_command(app)
+    top: Any = typer.main.get_command(app)
     assert len(example_lines()) > 100
     for line in example_lines():
         with subtests.test(line):
