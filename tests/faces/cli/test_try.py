@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flatfield.faces.cli import try_
+from flatfield.faces.found import Here
+from flatfield.records import AgentConfig
+from flatfield.runs.order import Chosen
+from flatfield.runs.world import Outside
+from flatfield.tasks.project import find_project
 from flatfield.testing.fake_chat import FakeChat, FakeReply
 from flatfield.vendors.base import UsualServer
 
@@ -188,3 +194,28 @@ def test_nobody_here_is_said_with_what_helps(cli: Cli, shop: Path, monkeypatch: 
     ended = cli("try", WISH, "--in", str(shop), "--check", CHECK)
     assert ended.returncode == 2
     assert "no agent was found here: start a model server" in ended.stderr
+
+
+async def test_no_more_than_a_dollar_is_spent_on_whom_nobody_named(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of models whose keys are set; those of this machine are free, and their price need not be known."""
+    server = AgentConfig(name="m", provider="openai-chat", model="m", base_url="http://127.0.0.1:9/v1")
+    spec = "openai-chat:m@http://127.0.0.1:9/v1"
+    here = Here(own=(server,), known=("gpt-5-mini", "gpt-5"), why={spec: "served here", "gpt-5-mini": "KEY is set"})
+
+    async def look(*_: object) -> Here:
+        return here
+
+    async def readiness(*_: object, **__: object) -> tuple[dict[str, str], tuple[str, ...]]:
+        return {"gpt-5": "no answer"}, ()
+
+    monkeypatch.setattr("flatfield.faces.found.look", look)
+    monkeypatch.setattr("flatfield.runs.readiness.readiness", readiness)
+    found = find_project(project, None, {})
+    chosen = await try_._with_found(Chosen(), found, Outside())
+    assert (chosen.agents, chosen.budget_usd, chosen.budget_ignores) == ((spec, "gpt-5-mini"), 1.0, (spec,))
+    said = capsys.readouterr().err
+    assert f"  {spec}: served here\n  gpt-5-mini: KEY is set\n" in said
+    assert "at most $1.00 is spent on them" in said
+    assert (await try_._with_found(Chosen(budget_usd=5.0), found, Outside())).budget_usd == 5.0
