@@ -254,6 +254,7 @@ async def test_the_run_goes_on_when_the_client_leaves(connected: Any, configured
     assert (folder / ".flatfield" / "logs" / f"{run}.log").is_file()
 
 
+@pytest.mark.slow
 async def test_a_judge_that_nobody_examined_is_told_of(connected: Any, configured: Any, folder: Path) -> None:
     (folder / "essay.md").write_text(RUBRIC)
     (folder / "oslo.md").write_text(TASK.format(name="oslo"))
