@@ -114,7 +114,7 @@ def example_lines() -> list[str]:
 
 
 def test_every_example_can_be_parsed(subtests: pytest.Subtests) -> None:
-    top = typer.main.get_command(app)
+    top: Any = typer.main.get_command(app)
     assert len(example_lines()) > 100
     for line in example_lines():
         with subtests.test(line):
