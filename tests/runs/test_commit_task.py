@@ -176,6 +176,7 @@ async def test_an_environment_beside_the_repository(history: History, tmp_path: 
 
 
 @pytest.mark.skipif(shutil.which("node", path="/usr/bin:/usr/local/bin") is None, reason="no node under /usr")
+@pytest.mark.slow
 async def test_a_project_in_javascript(history: History, tmp_path: Path) -> None:
     test = "const test = require('node:test'); const assert = require('assert'); const price = require('../shop.js');\n"
     history.commit(
@@ -187,6 +188,7 @@ async def test_a_project_in_javascript(history: History, tmp_path: Path) -> None
     assert (task.command, task.counts) == ("node --test test/shop.js", ())
 
 
+@pytest.mark.slow
 async def test_a_command_of_ones_own(history: History, tmp_path: Path) -> None:
     history.commit("First", {"shop.txt": "2\n", "tests/wanted.txt": "2\n"})
     history.commit("Charge three", {"shop.txt": "3\n", "tests/wanted.txt": "3\n"})

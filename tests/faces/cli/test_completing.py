@@ -40,6 +40,7 @@ def tab(cli: Cli, project: Path) -> Callable[[str], list[str]]:
     return pressed
 
 
+@pytest.mark.whole
 def test_what_stands_before_a_colon_is_not_written_twice(tab: Callable[[str], list[str]]) -> None:
     assert tab("flatfield eval suite:de") == ["demo", "desk"]
 

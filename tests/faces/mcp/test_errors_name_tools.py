@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -111,8 +112,13 @@ ADDRESSES = (
 )
 
 
-def commands(group: Any, path: tuple[str, ...] = ()) -> set[str]:
+@cache
+def shell_commands() -> set[str]:
     """Every command that there is in a shell."""
+    return commands(typer.main.get_command(app))
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> set[str]:
     found = {" ".join((*path, name)) for name in group.commands}
     deeper = (commands(each, (*path, name)) for name, each in group.commands.items() if hasattr(each, "commands"))
     return found.union(*deeper)
@@ -120,7 +126,7 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> set[str]:
 
 def told_to_type(text: str) -> set[str]:
     """The commands that a text names, the longest form of each."""
-    known = commands(typer.main.get_command(app))
+    known = shell_commands()
     forms = re.findall(r"flatfield (?=([a-z-]+(?: [a-z-]+)?))", text)
     return {form if form in known else form.split()[0] for form in forms if {form, form.split()[0]} & known}
 
@@ -176,7 +182,7 @@ async def test_nothing_stored_is_told_with_the_tool_that_begins(desk: Any, conne
 
 def test_each_step_has_a_tool_and_a_command() -> None:
     assert set(TOOLS) == set(Remedy)
-    known = commands(typer.main.get_command(app))
+    known = shell_commands()
     assert all(step.removeprefix("flatfield ") in known for step in Remedy)
     error = NotFound("nobody; see ", Remedy.LIST_AGENTS, ".")
     assert (str(error), error.worded(TOOLS)) == ("nobody; see flatfield agents.", "nobody; see list_agents.")

@@ -86,6 +86,7 @@ def test_without_it_nobody_speaks(folder: Path, voice: Path) -> None:
     assert not voice.exists()
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_it_started_speaks_after_the_client_has_left(folder: Path, voice: Path) -> None:
     lops = folder.parent / "lops"
     lops.mkdir()

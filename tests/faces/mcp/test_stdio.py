@@ -207,6 +207,7 @@ def test_over_http_too(folder: Path, serve: Callable[..., FakeChat], number: sig
     assert (stored(folder).stop, stored(folder).turn_count) == ("cancelled", 1)
 
 
+@pytest.mark.slow
 async def test_kill_9_leaves_what_finished_turns_used(folder: Path, serve: Callable[..., FakeChat]) -> None:
     (folder / "flatfield.toml").write_text("[prices.m]\ninput_mtok = 1000.0\noutput_mtok = 0.0\n")
     model = Slow()
@@ -242,6 +243,7 @@ def test_what_is_wrong_on_the_command_line_is_one_sentence(folder: Path, cli: Cl
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_an_agent_in_the_background_is_asked_for_in_a_later_call(folder: Path) -> None:
     process = start(folder, "--parallel", "3", "--ignore-base-urls")
     assert process.stdin is not None

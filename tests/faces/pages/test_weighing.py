@@ -119,7 +119,7 @@ def _plain(text: str) -> str:
 @pytest.mark.parametrize(
     ("name", "count"),
     [
-        ("motley", 12),
+        ("motley", 4),
         *(pytest.param(name, 150, marks=pytest.mark.slow) for name in ("motley", "published", "near", "untold")),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +58,7 @@ def test_the_rest_of_the_report_is_there_too(published: RunResult, aimed: RunRes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=30, deadline=None
 )
 @given(answer=st.text())
+@pytest.mark.whole
 def test_any_answer_comes_back_as_it_was(
     make_result: Callable[..., RunResult], trial: Callable[..., Any], answer: str
 ) -> None:

@@ -117,6 +117,7 @@ def test_what_only_a_lenient_parser_reads_is_read() -> None:
     assert set(found.published) == {"n", "m"}
 
 
+@pytest.mark.whole
 def test_depth_is_cut_when_written_and_when_read() -> None:
     deep: object = 1
     for _ in range(100_000):

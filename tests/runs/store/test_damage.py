@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import shutil
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -24,14 +26,25 @@ pytestmark = [pytest.mark.whole, pytest.mark.usefixtures("temporary")]
 RUNS = 40
 
 
-@pytest.fixture
-async def store(tmp_path: Path, make_run: Callable[..., Run]) -> Store:
-    """A store of some hundred pages."""
-    made = Store(tmp_path / ".flatfield")
-    async with made:
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the store is that all tests have a copy of."""
+    return tmp_path_factory.mktemp("whole") / ".flatfield"
+
+
+async def fill(folder: Path, make_run: Callable[..., Run]) -> None:
+    async with Store(folder) as made:
         for number in range(RUNS):
             await made.save_run(make_run(id=f"20260101-000000-{number:04x}", command="x" * 9000))
-    return Store(made.path.parent)
+
+
+@pytest.fixture
+def store(tmp_path: Path, once: Path, make_run: Callable[..., Run]) -> Store:
+    """A store of some hundred pages."""
+    if not once.exists():
+        asyncio.run(fill(once, make_run))
+    shutil.copytree(once, tmp_path / ".flatfield")
+    return Store(tmp_path / ".flatfield")
 
 
 async def refused(store: Store) -> str:

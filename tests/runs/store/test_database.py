@@ -195,6 +195,7 @@ except StoreError as error:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without rights")
 @pytest.mark.usefixtures("reachable")
+@pytest.mark.whole
 async def test_where_writing_is_not_allowed_reading_works_and_writing_is_refused_at_once(
     tmp_path: Path, make_run: Callable[..., Run]
 ) -> None:

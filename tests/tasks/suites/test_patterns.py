@@ -57,8 +57,9 @@ def _long(pattern: str) -> Iterator[str]:
 
 async def test_no_pattern_takes_long() -> None:
     for name, pattern in _shipped().items():
-        for text in _long(pattern):
-            assert (await search(pattern, text)).holds is not None, name
+        texts = tuple(_long(pattern))
+        assert (await search(pattern, texts[0])).holds is not None, name
+        for text in texts:
             begun = time.thread_time()
             re.search(pattern, text, re.MULTILINE)
             assert time.thread_time() - begun < MOST_SECONDS, (name, text[:20])
