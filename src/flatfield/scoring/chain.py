@@ -74,14 +74,17 @@ def chain_of(trial: TrialRecord, task: Task | None) -> Chain:
     made = list(_calls(trial))
     seen: set[tuple[str, bytes]] = set()
     repeated = 0
-    for _, call, _ in made:
-        key = (call.name, _canonical(call))
+    working: list[str] = []
+    for _, call, ok in made:
+        arguments = _arguments(call)
+        key = (call.name, _canonical(call, arguments))
         repeated += key in seen
         seen.add(key)
+        if ok:
+            working.append(_step(call.name, arguments if isinstance(arguments, dict) else {}))
     needed = (
         [_step(step.tool, step.arguments) for step in task.solution if step.tool] if task and task.solution else None
     )
-    working = [_step(call.name, _arguments(call)) for _, call, ok in made if ok]
     return Chain(
         turns=len(trial.turns),
         calls=len(made),
@@ -93,14 +96,23 @@ def chain_of(trial: TrialRecord, task: Task | None) -> Chain:
     )
 
 
-def chains(result: RunResult) -> tuple[AgentChains, ...]:
-    """Every agent's chains, in the run's order; agents without a trial, and imported trials, have none."""
+def each_chain(result: RunResult) -> dict[str, Chain]:
+    """Each trial's chain by its id; those of other scaffolds, whose calls are not seen, have none."""
     tasks = {task.id: task for task in result.run.tasks}
+    return {trial.id: chain_of(trial, tasks.get(trial.task)) for trial in result.trials if not is_scaffolds(trial)}
+
+
+def chains(result: RunResult, counted: Mapping[str, Chain] | None = None) -> tuple[AgentChains, ...]:
+    """Every agent's chains, in the run's order; agents without a trial, and imported trials, have none.
+
+    `counted` is `each_chain` of the same result, where somebody has it.
+    """
+    counted = each_chain(result) if counted is None else counted
     scores = trial_scores(result.run, result.trials, result.verdicts)
     found: dict[str, list[tuple[TrialRecord, Chain]]] = {agent.name: [] for agent in result.run.agents}
     for trial in result.trials:
-        if trial.failure is None and not trial.imported and trial.agent in found and not is_scaffolds(trial):
-            found[trial.agent].append((trial, chain_of(trial, tasks.get(trial.task))))
+        if trial.failure is None and not trial.imported and trial.agent in found and trial.id in counted:
+            found[trial.agent].append((trial, counted[trial.id]))
     return tuple(_chains_of(agent, each, scores) for agent, each in found.items() if each)
 
 
@@ -148,20 +160,19 @@ def _calls(trial: TrialRecord) -> Iterator[tuple[int, ToolCall, bool]]:
             yield number, call, position < len(results) and results[position].ok
 
 
-def _arguments(call: ToolCall) -> dict[str, Any]:
+def _arguments(call: ToolCall) -> Any:  # noqa: ANN401 - any JSON value
+    """What a call's arguments are as JSON; `UNSET` where they are none."""
     try:
-        found = json_text.decoded(call.arguments)
+        return json_text.decoded(call.arguments)
     except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return msgspec.UNSET
 
 
-def _canonical(call: ToolCall) -> bytes:
+def _canonical(call: ToolCall, arguments: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """The arguments as sorted JSON; as they were written where they are none."""
-    try:
-        return msgspec.json.encode(json_text.decoded(call.arguments), order="deterministic")
-    except ValueError:
+    if arguments is msgspec.UNSET:
         return call.arguments.encode("utf-8", "replace")
+    return msgspec.json.encode(arguments, order="deterministic")
 
 
 def _step(tool: str, arguments: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from flatfield.faces.comparisons import sentence
 from flatfield.faces.varied import as_data
 from flatfield.faces.wording import json_of
 from flatfield.records import ReportTraits
-from flatfield.scoring.chain import chain_of, chains, is_scaffolds, passing
+from flatfield.scoring.chain import chains, each_chain, passing
 from flatfield.scoring.comparing import asked_for
 from flatfield.scoring.decision import decide
 from flatfield.scoring.fairness.conditions import abandoned_sum, device_figures, output_tokens_per_second
@@ -18,7 +18,8 @@ from flatfield.scoring.performance import known_seconds, trial_scores
 from flatfield.scoring.published import compare_published
 
 if TYPE_CHECKING:
-    from flatfield.records import Comparison, RunResult, Task, TrialRecord
+    from flatfield.records import Comparison, RunResult, TrialRecord
+    from flatfield.scoring.chain import Chain
 
 TRAITS = ReportTraits(media_type="application/json", is_json=True)
 FIRST = ("run", "title", "decision", "scorecards")
@@ -32,7 +33,7 @@ def render(result: RunResult) -> str:
     )
 
     run, decided = result.run, msgspec.structs.asdict(decide(result))
-    tasks = {task.id: task for task in run.tasks}
+    counted = each_chain(result)
     value = {
         "run": run.id,
         "title": run.evaluation.title,
@@ -48,14 +49,14 @@ def render(result: RunResult) -> str:
         "cells": result.grading.cells,
         "anchors": result.grading.anchors,
         "weights": result.grading.weights,
-        "responses": [_response(trial, tasks.get(trial.task)) for trial in result.trials],
+        "responses": [_response(trial, counted.get(trial.id)) for trial in result.trials],
         "verdicts": result.verdicts,
         "verdicts_set_aside": result.set_aside,
         "judges": trust(result),
         "comparisons": [_compared(each) for each in (*asked_for(result), *result.earlier)],
         "variations": as_data(result)["factors"] if run.variations else [],
         "passing": passing(result),
-        "chains": chains(result),
+        "chains": chains(result, counted),
         "published": compare_published(result),
         "devices": device_figures(result.trials),
         "manifest": result.manifest,
@@ -79,7 +80,7 @@ def shorter(text: str, characters: int) -> str:
     return msgspec.json.encode({**shown, "left_out": left_out}).decode()
 
 
-def _response(trial: TrialRecord, task: Task | None) -> dict[str, Any]:
+def _response(trial: TrialRecord, chain: Chain | None) -> dict[str, Any]:
     """What a trial has beside its figures; `reported_cost_usd` is what the API itself says that it cost.
 
     `abandoned`: what of its cost is for attempts that broke off after their first token; its tokens leave them out.
@@ -88,7 +89,7 @@ def _response(trial: TrialRecord, task: Task | None) -> dict[str, Any]:
         "trial": trial.id,
         "answer": trial.answer,
         "checks": trial.checks,
-        "chain": None if is_scaffolds(trial) else chain_of(trial, task),
+        "chain": chain,
         "reported_cost_usd": trial.reported_cost_usd,
         "abandoned": abandoned_sum([trial]),
         "output_tokens_per_second": output_tokens_per_second([trial]),

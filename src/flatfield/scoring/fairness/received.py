@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -395,14 +396,17 @@ def _caps(trial: TrialRecord, agent: AgentConfig, limit_tokens: int) -> Iterator
 def _system(trial: TrialRecord, turn: Turn) -> str:
     if turn.reply.scaffold is not None:
         return turn.reply.request.system_words or UNKNOWN
-    sent = turn.reply.request.system
-    if not sent:
-        return UNKNOWN
-    shared = _NAME_LINE.sub("", trial.system_prompt)
-    parts = [digest(shared) if shared else "none", *([ITS_NAME] if shared != trial.system_prompt else [])]
-    if sent != digest(trial.system_prompt):
-        json = turn.reply.request.protocol == "json"
-        parts.append("the json protocol's instructions" if json else f"sent as {sent}")
+    request = turn.reply.request
+    return _prompt_shown(trial.system_prompt, request.system, request.protocol) if request.system else UNKNOWN
+
+
+@lru_cache(maxsize=1024)
+def _prompt_shown(prompt: str, sent: str, protocol: str) -> str:
+    """A trial's system prompt, which is most often the last one's too, beside the digest of what was sent."""
+    shared = _NAME_LINE.sub("", prompt)
+    parts = [digest(shared) if shared else "none", *([ITS_NAME] if shared != prompt else [])]
+    if sent != digest(prompt):
+        parts.append("the json protocol's instructions" if protocol == "json" else f"sent as {sent}")
     return " + ".join(parts)
 
 
@@ -422,7 +426,7 @@ _VERSION = re.compile(r"(?:[-@]\d{4}-?\d{2}-?\d{2}|-\d{3}|-latest|:latest|\.gguf
 
 def is_other(asked: str, answered: str) -> bool:
     """Whether two names are those of different models; "" says nothing. A date, a folder or a tag makes none."""
-    return bool(asked and answered) and _plain(asked) != _plain(answered)
+    return bool(asked and answered) and asked != answered and _plain(asked) != _plain(answered)
 
 
 def others(trials: Sequence[TrialRecord]) -> Iterator[str]:

@@ -413,8 +413,7 @@ def _key(index: object) -> int | str | None:
 
 def _write(call: Building, piece: str) -> None:
     """Add a piece of arguments; what comes behind a whole object is that object again, or what it should have been."""
-    written = "".join(call.arguments)
-    if piece.lstrip()[:1] == "{" and _is_object(written):
+    if call.arguments and piece.lstrip()[:1] == "{" and _is_object("".join(call.arguments)):
         call.arguments.clear()
     call.arguments.append(piece)
 
