@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from flatfield import plugins
 from flatfield.saying import dollars, few, likely, many, rounded, seconds, written
 from flatfield.scoring.certainty.values import Bounds
 from flatfield.scoring.facts import agents_option, planned
@@ -140,12 +141,12 @@ def _nearest(facts: Facts) -> str:
 
 
 def _limits(facts: Facts) -> str:
-    """`performance A or better, at most 30 s`; "" where there are none."""
+    """`performance A or better, at most 30 s for a typical trial`; "" where there are none."""
     wanted = facts.result.preferences
     parts = [
         f"performance {wanted.min_performance} or better" if wanted.min_performance else "",
-        f"at most {written(wanted.max_seconds)} s a trial" if wanted.max_seconds is not None else "",
-        f"at most ${written(wanted.max_cost_usd)} a trial" if wanted.max_cost_usd is not None else "",
+        f"at most {written(wanted.max_seconds)} s for a typical trial" if wanted.max_seconds is not None else "",
+        f"at most ${written(wanted.max_cost_usd)} for a typical trial" if wanted.max_cost_usd is not None else "",
         "on this device" if wanted.local_only else "",
     ]
     return ", ".join(part for part in parts if part)
@@ -310,9 +311,10 @@ def _turns(one: Reach) -> Iterator[str]:
 
 
 def _front(facts: Facts) -> Iterator[str]:
-    standings = facts.standings
-    on = sorted((one for one in standings if one.front >= ON_FRONT), key=lambda one: -one.front)
-    if len(standings) > 1 and on:
+    """Who is beaten by nobody, of those that do the job; he who is recommended alone needs no sentence for it."""
+    doing = [one for one in facts.standings if one.agent in facts.able]
+    on = sorted((one for one in doing if one.front >= ON_FRONT), key=lambda one: -one.front)
+    if [one.agent for one in on] not in ([], [facts.recommended]):
         named = few(f"{one.agent} ({likely(one.front)})" for one in on)
         yield f"Nobody beats these on work, time and money together (with probability): {named}."
 
@@ -384,9 +386,7 @@ def _at_api_prices(card: Scorecard) -> str:
 def _more(facts: Facts) -> Iterator[str]:
     """The next trials that are worth it most, and the command that does them."""
     if facts.result.run.imported:
-        second = runner_up(facts)
-        top = [name for name in (facts.recommended, second and second.agent) if name]
-        yield f"To be surer, measure on your own tasks: flatfield eval TASK.md {agents_option(top)}"
+        yield _measured_here(facts)
         return
     if len(facts.cards) == 1:
         yield f"To compare it with another one: flatfield eval --extend {facts.result.run.id} --agents OTHER"
@@ -400,6 +400,20 @@ def _more(facts: Facts) -> Iterator[str]:
     amount += f" and {dollars(one.usd)}" if one.usd is not None else "; price not known"
     gain = f"lowers the average loss by {_much(one.gain, facts)}"
     yield f"To be surer, {_bought(one)} ({amount}); that {gain}: {one.command}"
+
+
+def _measured_here(facts: Facts) -> str:
+    """The command that measures the first two of imported figures: by name, or as what no file names is asked for."""
+    second = runner_up(facts)
+    top = [name for name in (facts.recommended, second and second.agent) if name]
+    agents, reachable = {agent.name: agent for agent in facts.result.run.agents}, plugins.known("provider")
+    if all(agents[name].provider in reachable for name in top):
+        there = [f"{agents[name].provider}:{agents[name].model}" if agents[name].is_typed else name for name in top]
+        return f"To be surer, measure on your own tasks: flatfield eval TASK.md {agents_option(there)}"
+    return (
+        f"To be surer, measure on your own tasks, with agents of yours that are like {few(top, between=' and ')}:"
+        " flatfield eval TASK.md --agents PROVIDER:MODEL"
+    )
 
 
 def _bought(one: NextTrials) -> str:
