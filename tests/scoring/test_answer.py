@@ -161,8 +161,8 @@ def test_limits_are_kept_with_a_probability() -> None:
     assert "Left out, with the probability to keep to the limits: b (<0.01)." in found.advice
     nobody = decide(result({"a": (HALF, 2.0, 0.01)}, preferences=Preferences(max_cost_usd=0.001)))
     assert nobody.answer == (
-        "No agent to recommend: none keeps to the limits (at most $0.001 a trial); a comes nearest, with probability"
-        " <0.01."
+        "No agent to recommend: none keeps to the limits (at most $0.001 for a typical trial); a comes nearest,"
+        " with probability <0.01."
     )
 
 

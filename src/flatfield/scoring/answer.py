@@ -140,12 +140,12 @@ def _nearest(facts: Facts) -> str:
 
 
 def _limits(facts: Facts) -> str:
-    """`performance A or better, at most 30 s`; "" where there are none."""
+    """`performance A or better, at most 30 s for a typical trial`; "" where there are none."""
     wanted = facts.result.preferences
     parts = [
         f"performance {wanted.min_performance} or better" if wanted.min_performance else "",
-        f"at most {written(wanted.max_seconds)} s a trial" if wanted.max_seconds is not None else "",
-        f"at most ${written(wanted.max_cost_usd)} a trial" if wanted.max_cost_usd is not None else "",
+        f"at most {written(wanted.max_seconds)} s for a typical trial" if wanted.max_seconds is not None else "",
+        f"at most ${written(wanted.max_cost_usd)} for a typical trial" if wanted.max_cost_usd is not None else "",
         "on this device" if wanted.local_only else "",
     ]
     return ", ".join(part for part in parts if part)
@@ -310,9 +310,10 @@ def _turns(one: Reach) -> Iterator[str]:
 
 
 def _front(facts: Facts) -> Iterator[str]:
-    standings = facts.standings
-    on = sorted((one for one in standings if one.front >= ON_FRONT), key=lambda one: -one.front)
-    if len(standings) > 1 and on:
+    """Who is beaten by nobody, of those that do the job; he who is recommended alone needs no sentence for it."""
+    doing = [one for one in facts.standings if one.agent in facts.able]
+    on = sorted((one for one in doing if one.front >= ON_FRONT), key=lambda one: -one.front)
+    if [one.agent for one in on] not in ([], [facts.recommended]):
         named = few(f"{one.agent} ({likely(one.front)})" for one in on)
         yield f"Nobody beats these on work, time and money together (with probability): {named}."
 

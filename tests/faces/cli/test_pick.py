@@ -83,7 +83,7 @@ def test_money_and_a_profile_say_what_matters(loaded: Cli) -> None:
     assert (by_name["unit"], by_name["recommended"]) == ("usd", by_hand["recommended"])
     assert by_name["standings"] == by_hand["standings"]
     night = " ".join(loaded("pick", "--for", "overnight").stdout.split())
-    assert "- Profile overnight: performance 50%, cost 50%; at most $0.01 a trial." in night
+    assert "- Profile overnight: performance 50%, cost 50%; at most $0.01 for a typical trial." in night
     sentence = json.loads(loaded("pick", "--for", "overnight", "--json").stdout)["answer"]
     assert sentence in night
     reported = json.loads(loaded("report", "--for", "overnight", "--json").stdout)["decision"]
