@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LOOPBACK, PORT = "127.0.0.1", 8748
 SSH = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
-POLITENESS = 10
+POLITENESS = 5
 """How far a page that is shown beside an evaluation steps back behind it, as `nice` counts."""
 EPILOG = common.examples(
     "flatfield view                      all runs of this project, in a browser",

@@ -38,6 +38,8 @@ ANEW_SECONDS, ANEW_SHARE = 10.0, 10.0
 """The figures of a run under way are made anew no sooner than after so long, and so many times what it took."""
 STILL_SECONDS = 15.0
 """A line goes out at least so often: who is gone is found out by it."""
+PATIENCE_SECONDS = 2.0
+"""What takes longer to be made is waited for with a page that says so."""
 KEPT = 6
 """Pages that are kept ready."""
 LONGEST_TITLE = 160
@@ -179,9 +181,12 @@ class Site:
                 said = "It gets ready: models, servers and the sandbox are looked at. This page goes on by itself."
                 return _page(waiting(f"Run {asked}", said))
             raise NotFound(f"there is no run {asked!r}: see {self.showing.root} for those that there are")
-        ready = await self._prepared(asked)
-        served = Served(underway=holder(asked, folder) is not None, stamp=ready.stamp)
-        return _page(assembled(ready.content, served=served))
+        underway = holder(asked, folder) is not None
+        ready = self._ready.get(asked) if underway else None  # a live page asks for what is newer by itself
+        ready = ready or await self._patiently(asked)
+        if ready is None:
+            return _page(waiting(f"Run {asked}", "Its page is being made: this one goes on by itself."))
+        return _page(assembled(ready.content, served=Served(underway=underway, stamp=ready.stamp)))
 
     async def parts(self, request: web.Request) -> web.Response:
         """What a run's page is made of, as it is now."""
@@ -196,6 +201,14 @@ class Site:
         if name is None:
             raise NotFound("there is no such trial in this run")
         return _json(talk(await asyncio.to_thread(self._store.trial, name)))
+
+    async def _patiently(self, run: str) -> Prepared | None:
+        """The page of the run; None where it takes longer than somebody waits before an empty window."""
+        task = asyncio.ensure_future(self._prepared(run))
+        self._anew.add(task)
+        task.add_done_callback(self._end_making)
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+        return task.result() if done else None
 
     async def _prepared(self, run: str) -> Prepared:
         """The page of the run as it is stored now."""
@@ -280,8 +293,14 @@ class Site:
                 if ready is None or ready.version != version:
                     task = asyncio.ensure_future(self._prepared(run))
                     self._anew.add(task)
-                    task.add_done_callback(self._anew.discard)
+                    task.add_done_callback(self._end_making)
         return ready
+
+    def _end_making(self, task: asyncio.Task[Prepared]) -> None:
+        """What went wrong is told to whoever asks for the page next."""
+        self._anew.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
