@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.pages.page import PageParts, Served, assembled, content, shelf, waiting
-from flatfield.faces.pages.racing import Watch
+from flatfield.faces.pages.racing import Lookout
 from flatfield.faces.pages.talks import encoded, talk
 from flatfield.faces.wording import UNKNOWN, dollars, one_line, printable
 from flatfield.runs.results import load_result
@@ -38,6 +38,8 @@ ANEW_SECONDS, ANEW_SHARE = 10.0, 10.0
 """The figures of a run under way are made anew no sooner than after so long, and so many times what it took."""
 STILL_SECONDS = 15.0
 """A line goes out at least so often: who is gone is found out by it."""
+PATIENCE_SECONDS = 2.0
+"""What takes longer to be made is waited for with a page that says so."""
 KEPT = 6
 """Pages that are kept ready."""
 LONGEST_TITLE = 160
@@ -53,7 +55,7 @@ _HEADERS = {
 }
 
 
-class Showing(Struct, frozen=True, kw_only=True):
+class PageAddress(Struct, frozen=True, kw_only=True):
     """Where pages are shown: the host that is listened at, and the token that stands in the address (None: none does).
 
     `followed`: a run that is about to begin; its page waits for it.
@@ -78,7 +80,7 @@ def is_own_machine(host: str) -> bool:
     return False
 
 
-def refused(hosts: list[str], showing: Showing) -> str | None:
+def refused(hosts: list[str], showing: PageAddress) -> str | None:
     """Why a request with these `Host` headers may not come in; None when it may.
 
     On loopback there is no token, and a page of somebody else's may have its own name point here (DNS rebinding): then
@@ -135,14 +137,14 @@ class Prepared(Struct, frozen=True, kw_only=True):
 class Site:
     """One store's pages; what reads and reckons runs in threads, one page at a time."""
 
-    def __init__(self, store: Store, showing: Showing, clock: Clock) -> None:
+    def __init__(self, store: Store, showing: PageAddress, clock: Clock) -> None:
         self.showing = showing
         self.closing = asyncio.Event()
         self._store = store
         self._clock = clock
         self._ready: dict[str, Prepared] = {}
         self._making = asyncio.Lock()
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, Lookout] = {}
         self._seen: dict[str, tuple[float, Seen]] = {}
         self._looking = asyncio.Lock()
         self._anew: set[asyncio.Task[Prepared]] = set()
@@ -179,9 +181,12 @@ class Site:
                 said = "It gets ready: models, servers and the sandbox are looked at. This page goes on by itself."
                 return _page(waiting(f"Run {asked}", said))
             raise NotFound(f"there is no run {asked!r}: see {self.showing.root} for those that there are")
-        ready = await self._prepared(asked)
-        served = Served(underway=holder(asked, folder) is not None, stamp=ready.stamp)
-        return _page(assembled(ready.content, served=served))
+        underway = holder(asked, folder) is not None
+        ready = self._ready.get(asked) if underway else None  # a live page asks for what is newer by itself
+        ready = ready or await self._patiently(asked)
+        if ready is None:
+            return _page(waiting(f"Run {asked}", "Its page is being made: this one goes on by itself."))
+        return _page(assembled(ready.content, served=Served(underway=underway, stamp=ready.stamp)))
 
     async def parts(self, request: web.Request) -> web.Response:
         """What a run's page is made of, as it is now."""
@@ -196,6 +201,14 @@ class Site:
         if name is None:
             raise NotFound("there is no such trial in this run")
         return _json(talk(await asyncio.to_thread(self._store.trial, name)))
+
+    async def _patiently(self, run: str) -> Prepared | None:
+        """The page of the run; None where it takes longer than somebody waits before an empty window."""
+        task = asyncio.ensure_future(self._prepared(run))
+        self._anew.add(task)
+        task.add_done_callback(self._end_making)
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+        return task.result() if done else None
 
     async def _prepared(self, run: str) -> Prepared:
         """The page of the run as it is stored now."""
@@ -265,7 +278,7 @@ class Site:
             before = self._seen.get(run)
             if before is not None and self._clock.now() - before[0] < LOOK_SECONDS * 0.9:
                 return before[1]
-            watch = self._watches.setdefault(run, Watch(self._store, run))
+            watch = self._watches.setdefault(run, Lookout(self._store, run))
             seen = await asyncio.to_thread(watch.look)
             self._seen[run] = self._clock.now(), seen
             return seen
@@ -280,8 +293,14 @@ class Site:
                 if ready is None or ready.version != version:
                     task = asyncio.ensure_future(self._prepared(run))
                     self._anew.add(task)
-                    task.add_done_callback(self._anew.discard)
+                    task.add_done_callback(self._end_making)
         return ready
+
+    def _end_making(self, task: asyncio.Task[Prepared]) -> None:
+        """What went wrong is told to whoever asks for the page next."""
+        self._anew.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
