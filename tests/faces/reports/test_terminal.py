@@ -165,9 +165,7 @@ def test_what_failed_is_told_agent_by_agent_with_the_reason(
     text = render(make_result(trials, controls=("noop",)))
     lines = section(text, "What Failed and Why")
     said = " ".join(lines)
-    assert said.startswith(
-        "2 of 6 trials did not do all of the work, 3 are not measured, which is no agent's fault."
-    )
+    assert said.startswith("2 of 6 trials did not do all of the work, 3 are not measured, which is no agent's fault.")
     assert any(line.startswith("- a: 2 of 3 fell short: t1 2 of 3 (") for line in lines)
     assert "- b: 3 of 3 not measured: server down" in lines
     assert not any("noop" in line for line in lines)
