@@ -105,8 +105,6 @@ EPILOG = examples("flatfield demo", "flatfield demo --models all", "flatfield de
 MODEL = "smollm2-135m"
 SUITE = "suite:demo"
 EXAMPLE = "nano-agent-2025-08"
-TRIALS = ("smollm2-json", "smollm2-native", "oracle", "noop")
-"""Who takes part in the suite as it is."""
 INTRODUCTION = (
     "A model of 135 million parameters works on three small tasks under two settings of the harness, beside two"
     " controls (oracle plays the known solution, noop does nothing). It is a floor, not a contender: what there is to"
@@ -198,12 +196,16 @@ def _demo_run(project: Project, larger: Sequence[str]) -> Run:
     from flatfield.tasks.access import nobody
     from flatfield.vendors.local import TRAITS as LOCAL
 
-    agents = (*(f"{LOCAL.name}:{name}" for name in reversed(larger)), *TRIALS) if larger else None
-    option = f" --agents {','.join(agents)}" if agents else ""
-    request = Request(
-        files=(SUITE,), folder=Path.cwd(), chosen=Chosen(agents=agents), command=f"flatfield eval {SUITE}{option}"
-    )
-    return ordered(request, project.roster, nobody(), SystemClock().utc()).run
+    def ask(agents: tuple[str, ...] | None = None) -> Run:
+        option = f" --agents {','.join(agents)}" if agents else ""
+        request = Request(
+            files=(SUITE,), folder=Path.cwd(), chosen=Chosen(agents=agents), command=f"flatfield eval {SUITE}{option}"
+        )
+        return ordered(request, project.roster, nobody(), SystemClock().utc()).run
+
+    run = ask()
+    own = (agent.name for agent in run.agents)
+    return ask((*(f"{LOCAL.name}:{name}" for name in reversed(larger)), *own)) if larger else run
 
 
 def _show_published(screen: Console, store: Store) -> RunResult:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ALL = 1_000_000
 
 
-class Room(Struct, frozen=True, kw_only=True):
+class Shown(Struct, frozen=True, kw_only=True):
     """How much of each part is shown: the answer's points, agents ranked, with letters, that failed; tasks, notes.
 
     `beside`: so many tasks stand side by side; more make more tables.
@@ -58,7 +58,7 @@ class First(Struct, frozen=True, kw_only=True):
     failures: Section
 
 
-def first(result: RunResult, room: Room) -> First:
+def first(result: RunResult, room: Shown) -> First:
     """All that stands first, uncut; `room` says how the tasks stand."""
     said = in_short(result)
     return First(
@@ -70,7 +70,7 @@ def first(result: RunResult, room: Room) -> First:
     )
 
 
-def cut(found: First, room: Room) -> tuple[Section, ...]:
+def cut(found: First, room: Shown) -> tuple[Section, ...]:
     """What there is room for: of the answer's points the last two stay, which say what would make it surer."""
     points = found.answer.points
     kept = points if len(points) <= room.points else (*points[: room.points - 2], *points[-2:])
@@ -170,7 +170,7 @@ def rest(result: RunResult) -> tuple[Section, ...]:
     )
 
 
-def folded(result: RunResult, room: Room) -> tuple[Section, ...]:
+def folded(result: RunResult, room: Shown) -> tuple[Section, ...]:
     """Of all the rest what has room: sums, the rules in short, and notes."""
     return (
         Section(title="Performance Metrics", paragraphs=(_used(result),)),

@@ -27,8 +27,22 @@ ON_DEVICE = (
 )
 
 
+LEAST_IMPORTANT = (
+    "retrying", "written/s", "with waiting", "level done", "API says", "device", "written", "tokens read", "trials",
+)  # fmt: skip
+SAID = {
+    "trials": "Sums over all trials that ran.",
+    "time": "Time: of the model and its tools; waiting for others and retries are beside it, not in it.",
+    "written/s": "Written/s: tokens written a second, from the first one where it was seen.",
+    "level done": "Level done: the hardest level with performance C or better.",
+    "API says": "API says: what the API or scaffold itself reports; grades are on ours where a price is known.",
+    "device": "Device: what the device's time costs.",
+}
+"""What columns mean."""
+
+
 def metrics(result: RunResult) -> Section:
-    """Per agent: trials, seconds, tokens, dollars, and the highest level held; controls apart."""
+    """Per agent: trials, seconds, tokens, dollars, and the hardest level done; controls apart."""
     levels = any(task.level is not None for task in result.run.tasks)
     device = any(card.device_cost_usd is not None for card in result.grading.scorecards)
     columns = ["trials", "time", "with waiting", "retrying", "tokens read", "written", "written/s", "cost"]
@@ -42,32 +56,12 @@ def metrics(result: RunResult) -> Section:
             rows=tuple((card.agent, *_figures(card, columns, result)) for card in cards),
             right=frozenset(columns),
             names=frozenset({kind}),
-            drop=(
-                "retrying",
-                "written/s",
-                "with waiting",
-                "level done",
-                "API says",
-                "device",
-                "written",
-                "tokens read",
-                "trials",
-            ),  # fmt: skip,
+            drop=LEAST_IMPORTANT,
         )
         for kind, cards in (("agent", ranked(result)), ("control", controls(result)))
         if cards
     ]
-    text = (
-        "Sums over all trials that ran. Time: of the model and its tools; waiting for others and retries are beside it,"
-        " not in it. Written/s: tokens written a second, from the first one where it was seen."
-    )
-    text += " Level done: the hardest level with performance C or better." if levels else ""
-    text += (
-        " API says: what the API or scaffold itself reports as the cost; grades are on ours where a price is known."
-        if told
-        else ""
-    )
-    text += " Device: what the device's time costs." if device else ""
+    text = " ".join(SAID[column] for column in SAID if column in columns)
     figures = device_figures(result.trials)
     if figures:
         tables.append(_on_device(figures))

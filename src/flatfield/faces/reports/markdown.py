@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from flatfield.faces.advice import counted
-from flatfield.faces.reports._content import First, Room, cut, first, folded, rest
+from flatfield.faces.reports._content import First, Shown, cut, first, folded, rest
 from flatfield.faces.reports._escape import markdown
 from flatfield.faces.wording import beginning
 from flatfield.records import ReportTraits
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flatfield.records import RunResult
 
 MOST_LINES = 60
-MOST = Room(points=9, agents=10, letters=10, failed=8, tasks=12, notes=4, beside=12)
+MOST = Shown(points=9, agents=10, letters=10, failed=8, tasks=12, notes=4, beside=12)
 SMALLER = (
     ("notes", 2), ("failed", 5), ("letters", 8), ("failed", 3), ("letters", 5), ("notes", 0), ("agents", 8),
     ("letters", 3), ("agents", 5), ("points", 7), ("failed", 1), ("letters", 1), ("agents", 3), ("points", 3),
@@ -35,7 +35,10 @@ def render(result: RunResult) -> str:
     """The whole report."""
     others = rest(result)
     inside = [line for section in others for line in _section(section)]
-    lines = (*_opening(result, cut(first(result, Room(beside=MOST.beside)), Room())), *_folded(_named(others), inside))
+    lines = (
+        *_opening(result, cut(first(result, Shown(beside=MOST.beside)), Shown())),
+        *_folded(_named(others), inside),
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -50,7 +53,7 @@ def brief(result: RunResult) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _brief(result: RunResult, found: First, room: Room) -> list[str]:
+def _brief(result: RunResult, found: First, room: Shown) -> list[str]:
     others = folded(result, room)
     inside = [line for section in others for line in _section(section)]
     more = f"Everything else (each trial, each task, what every agent received): `{_command(result)}`"

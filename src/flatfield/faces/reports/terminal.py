@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from flatfield.faces.advice import counted
 from flatfield.faces.blocks import Section
 from flatfield.faces.drawing import WIDTH, draw, plain_console, wrapped
-from flatfield.faces.reports._content import Room, cut, first, remarks, rest
+from flatfield.faces.reports._content import Shown, cut, first, remarks, rest
 from flatfield.faces.scatter_text import show_scatter
 from flatfield.records import ReportTraits
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult
 
-ROOM = Room(agents=12, letters=12, failed=4, tasks=9, notes=3)
+ROOM = Shown(agents=12, letters=12, failed=4, tasks=9, notes=3)
 TRAITS = ReportTraits(on_terminal=True)
 
 
@@ -46,7 +46,7 @@ def show_end(result: RunResult, console: Console, *, full: bool = False) -> None
     kind = f"; imported from {result.run.origin}" if result.run.imported else ""
     wrapped(result.run.evaluation.title, console, style="bold")
     wrapped(f"run {result.run.id}: {counted(result)}{kind}", console, style="dim")
-    room = Room() if full else ROOM
+    room = Shown() if full else ROOM
     for section in cut(first(result, room), room):
         draw(_plain(section), console, full=full)
     for section in () if full else remarks(result, room.notes):
