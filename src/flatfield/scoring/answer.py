@@ -249,8 +249,8 @@ def _loss(chosen: Standing, facts: Facts) -> Iterator[str]:
         yield "There is nothing to lose: no other agent would be better, even in a bad case (1 of 20)."
         return
     yield (
-        f"What you lose on tasks like these if another agent is really the best: {_much(lost.mean, facts)} on average,"
-        f" {_much(lost.worst, facts)} in a bad case (1 of 20)."
+        f"What this choice may lose on tasks like these: {_much(lost.mean, facts)} on average (nothing where it is the"
+        f" best), {_much(lost.worst, facts)} in a bad case (1 of 20)."
     )
 
 

@@ -416,7 +416,7 @@ class Excluded(BaseModel):
 
 
 class Loss(BaseModel):
-    """What is lost if another agent is really the best."""
+    """What the choice loses against the agent that is really the best, 0 where it is the best itself."""
 
     mean: float
     worst: float = Field(description="in all but 1 of 20 cases")
