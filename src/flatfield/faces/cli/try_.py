@@ -261,7 +261,11 @@ async def _with_found(chosen: Chosen, project: Project, outside: Outside) -> Cho
 def _introduced(here: Here, tried: Sequence[str], of: int) -> str:
     """Who takes part though nobody was named, and why."""
     lines = [f"  {spec}: {here.why.get(spec, 'found here')}" for spec in tried]
-    more = f"\n  not asked: {of - len(tried)} more that were found; --agents A,B names whom to compare" if of > len(tried) else ""
+    more = (
+        f"\n  not asked: {of - len(tried)} more that were found; --agents A,B names whom to compare"
+        if of > len(tried)
+        else ""
+    )
     return "no agents are named, so these take part:\n" + "\n".join(lines) + more
 
 
