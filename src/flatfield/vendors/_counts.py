@@ -32,7 +32,7 @@ def tokens(fields: Any, name: str) -> int | None:  # noqa: ANN401 - what a serve
     if isinstance(value, str) and value.strip().isdecimal():
         value = int(value)
     known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS
-    return int(value) if known else None  # type: ignore[arg-type]
+    return int(value) if known else None
 
 
 def first(fields: Any, *names: str) -> int | None:  # noqa: ANN401 - what a server reports

@@ -169,7 +169,7 @@ async def _examine(
 
     with interruptible(interrupt):
         async with courtroom((judge,), outside, common.note) as world:
-            await asyncio.to_thread(outside.prices.prepare)
+            await asyncio.to_thread(outside.prices.prepare, (judge,))
             desk = ExaminationDesk(world=world, folder=_cache(), stop=stop, tell=tell, whole=whole)
             found = await examine(judge, questions.cases, kept, desk)
             if not stop.is_set():
