@@ -147,7 +147,7 @@ class Site:
         self._watches: dict[str, Lookout] = {}
         self._seen: dict[str, tuple[float, Seen]] = {}
         self._looking = asyncio.Lock()
-        self._anew: set[asyncio.Task[Prepared]] = set()
+        self._tasks: dict[str, asyncio.Task[Prepared]] = {}
 
     def app(self) -> web.Application:
         """What answers requests."""
@@ -204,22 +204,37 @@ class Site:
 
     async def _patiently(self, run: str) -> Prepared | None:
         """The page of the run; None where it takes longer than somebody waits before an empty window."""
-        task = asyncio.ensure_future(self._prepared(run))
-        self._anew.add(task)
-        task.add_done_callback(self._end_making)
-        done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
-        return task.result() if done else None
+        done, _ = await asyncio.wait({self._making_of(run)}, timeout=PATIENCE_SECONDS)
+        return next(iter(done)).result() if done else None
 
     async def _prepared(self, run: str) -> Prepared:
-        """The page of the run as it is stored now."""
+        """The page of the run as it is stored now, or as it was when its making began."""
+        return await asyncio.shield(self._making_of(run))
+
+    def _making_of(self, run: str) -> asyncio.Task[Prepared]:
+        """The one task that makes the page of a run: who comes meanwhile waits for it too."""
+        task = self._tasks.get(run)
+        if task is None:
+            task = self._tasks[run] = asyncio.ensure_future(self._make(run))
+            task.add_done_callback(lambda done: self._end_making(run, done))
+        return task
+
+    def _end_making(self, run: str, task: asyncio.Task[Prepared]) -> None:
+        """What went wrong is told to whoever waits for it, else to whoever asks next."""
+        self._tasks.pop(run, None)
+        if not task.cancelled():
+            task.exception()
+
+    async def _make(self, run: str) -> Prepared:
         async with self._making:
             version = await asyncio.to_thread(self._store.version, run)
-            ready = self._ready.pop(run, None)
+            ready = self._ready.get(run)
             if ready is None or ready.version != version:
                 began = self._clock.now()
                 made, names = await asyncio.to_thread(self._made, run)
                 now = self._clock.now()
                 ready = Prepared(version=version, content=made, names=names, made_at=now, took_seconds=now - began)
+            self._ready.pop(run, None)
             self._ready[run] = ready
             while len(self._ready) > KEPT:
                 self._ready.pop(next(iter(self._ready)))
@@ -245,7 +260,7 @@ class Site:
                 ready = await self._soon_ready(run, seen)
                 points = seen.points[sent:]
                 stamp = ready.stamp if ready else None
-                whole = seen.is_over and ready is not None and not self._anew
+                whole = seen.is_over and ready is not None and run not in self._tasks
                 head = encoded({**seen.head, "stamp": stamp, "whole": whole})
                 if points or head != last:
                     await tell(
@@ -286,21 +301,13 @@ class Site:
     async def _soon_ready(self, run: str, seen: Seen) -> Prepared | None:
         """The newest page of the run that is ready; it is made anew beside, where there is more and it is time."""
         ready = self._ready.get(run)
-        if not self._anew:
+        if run not in self._tasks:
             rest = 0.0 if seen.is_over or ready is None else max(ANEW_SECONDS, ANEW_SHARE * ready.took_seconds)
             if ready is None or self._clock.now() - ready.made_at >= rest:
                 version = await asyncio.to_thread(self._store.version, run)
                 if ready is None or ready.version != version:
-                    task = asyncio.ensure_future(self._prepared(run))
-                    self._anew.add(task)
-                    task.add_done_callback(self._end_making)
+                    self._making_of(run)
         return ready
-
-    def _end_making(self, task: asyncio.Task[Prepared]) -> None:
-        """What went wrong is told to whoever asks for the page next."""
-        self._anew.discard(task)
-        if not task.cancelled():
-            task.exception()
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
