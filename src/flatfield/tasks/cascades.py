@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
@@ -70,6 +70,19 @@ class WrittenCascade(Struct, frozen=True, kw_only=True):
             description=self.description,
             source=where,
         )
+
+
+def table_schemas() -> list[dict[str, Any]]:
+    """What the table of a cascade and of a route may hold, as JSON Schemas."""
+    found = []
+    for provider, readers, required in (
+        (CASCADE, _KEYS, ("provider", "steps", "check")),
+        (ROUTE, _ROUTE_KEYS, ("provider",)),
+    ):
+        schema = source.map_of(readers, required)
+        schema["properties"]["provider"] = {"type": "string", "enum": [provider]}
+        found.append(schema)
+    return found
 
 
 def command_of(check: str | None) -> str:

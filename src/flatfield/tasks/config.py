@@ -11,7 +11,7 @@ from flatfield import plugins
 from flatfield.records import AgentConfig, KindOfWork, LaneLimits, Preferences, Price
 from flatfield.tasks import agents, source, toml
 from flatfield.tasks.agents import ROUTE, look_at
-from flatfield.tasks.cascades import CASCADE, read_cascade, read_route
+from flatfield.tasks.cascades import CASCADE, read_cascade, read_route, table_schemas
 from flatfield.tasks.source import shown
 
 if TYPE_CHECKING:
@@ -262,6 +262,7 @@ def file_schema() -> dict[str, Any]:
         "profiles": source.map_of(PREFERENCES),
     }
     tables["agents"]["properties"]["provider"] = {"type": "string", "enum": list(plugins.names("provider"))}
+    tables["agents"] = {"anyOf": [tables["agents"], *table_schemas()]}
     properties = {name: {"type": "object", "additionalProperties": schema} for name, schema in tables.items()}
     return {
         "type": "object",

@@ -60,10 +60,11 @@ def schema_of_file(form: str) -> Schema:
     schema = make()
     said: dict[str, dict[str, str]] = json.loads(WORDS.read_text(encoding="utf-8"))
     tables = {name: table.get("additionalProperties", {}) for name, table in schema["properties"].items()}
-    for name, part in {form: schema, **schema.get("definitions", {}), **tables}.items():
-        for key, text in said.get(name, {}).items():
-            if key in (part or {}).get("properties", {}):
-                part["properties"][key] = {"description": text, **part["properties"][key]}
+    for name, table in {form: schema, **schema.get("definitions", {}), **tables}.items():
+        for part in (table or {}).get("anyOf", [table or {}]) if name in tables else [table]:
+            for key, text in said.get(name, {}).items():
+                if key in part.get("properties", {}):
+                    part["properties"][key] = {"description": text, **part["properties"][key]}
     if form != "config":
         schema["properties"] |= {key: True for key in CLAUDE_KEYS if key not in schema["properties"]}
     return {"$schema": DRAFT, "title": title, **schema}
