@@ -420,3 +420,12 @@ def test_the_next_trials_that_are_offered_can_be_typed() -> None:
     for command in commands:
         assert command.startswith("flatfield vary mine NEW-TASK.md --over ")
         assert f"base_url={B}" in command or "temperature=0" in command
+
+
+@pytest.mark.parametrize(
+    ("score", "said_too"),
+    [(0.0, "neither did any of the work: easier tasks"), (1.0, "both did all of the work: harder tasks")],
+)
+def test_tasks_that_leave_no_room_for_a_difference_are_pointed_out(score: float, said_too: str) -> None:
+    result = result_of({"temperature": {"0": {"score": lambda _: score}}}, {"score": lambda _: score})
+    assert said_too in said(result)

@@ -18,7 +18,7 @@ from flatfield.scoring.effects import FactorEffects, effects_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from flatfield.records import RunResult, Variation
+    from flatfield.records import Comparison, RunResult, Variation
     from flatfield.scoring.certainty.values import Estimate
     from flatfield.scoring.effects import Cause, Effect
 
@@ -135,12 +135,21 @@ def effect_sentence(effect: Effect) -> str:
         said = f"{head}: {rest}" if rest else head
     elif amounts:
         work = f"no measurable difference in the work ({_between(pair.these.low, pair.these.high)} points)"
-        said = "; ".join([f"{work}, but {value} took {' and '.join(amounts)} of {was}", *causes])
+        said = "; ".join([f"{work}{_ends(pair)}, but {value} took {' and '.join(amounts)} of {was}", *causes])
     else:
         span = f"{value} against {was} {_between(pair.these.low, pair.these.high)} points with 95 %"
-        said = ", ".join(filter(None, [f"no measurable difference: {span}", _level(effect)]))
+        said = ", ".join(filter(None, [f"no measurable difference: {span}", _level(effect)])) + _ends(pair)
         said = "; ".join([said, *(because(cause, variation) for cause in _telling(effect))])
     return f"{said}; {_unmeasured(effect)}" if effect.measured < effect.planned else said
+
+
+def _ends(pair: Comparison) -> str:
+    """Where the tasks leave no room for a difference: all of them were too hard, or too easy."""
+    if max(pair.first_score, pair.second_score) <= 0.0:
+        return ", and neither did any of the work: easier tasks would tell more"
+    if min(pair.first_score, pair.second_score) >= 1.0:
+        return ", and both did all of the work: harder tasks would tell more"
+    return ""
 
 
 def _said(causes: Sequence[Cause]) -> Sequence[Cause]:
