@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.whole
 
-LAWS = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+LAWS = settings(max_examples=settings().max_examples // 5, deadline=None, suppress_health_check=list(HealthCheck))
 SCORES = st.sampled_from([0.0, 0.3, 0.6, 0.94, 1.0])
 
 
