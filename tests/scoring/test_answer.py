@@ -215,3 +215,28 @@ def test_unknown_prices_are_said() -> None:
     found = result({"a": (GOOD, 2.0, None), "b": (HALF, 4.0, None)})
     assert said(found, "Cost is left out for all: no price is known for a, b;")
     assert decide(found).answer.endswith("in 2.00 s a trial; its price is not known.")
+
+
+def test_who_fails_is_not_named_among_those_that_nobody_beats() -> None:
+    found = result({"a": (GOOD, 9.0, 0.05), "b": (GOOD, 4.0, 0.09), "quick": (BAD, 1.0, 0.01)})
+    named = said(found, "Nobody beats these on work, time and money together")
+    assert "a (" in named
+    assert "b (" in named
+    assert "quick" not in named
+    alone = decide(result({"a": (GOOD, 9.0, 0.05), "quick": (BAD, 1.0, 0.01)}))
+    assert not any(line.startswith("Nobody beats") for line in alone.details)
+
+
+def test_imported_figures_end_with_a_command_that_can_be_typed() -> None:
+    """By name where a file gives it, by what it is made of where none does, and openly where nobody here knows it."""
+    found = result({"a": (GOOD, 2.0, 0.01), "b": (HALF, 4.0, 0.05)})
+
+    def told(**parts: str) -> str:
+        agents = tuple(replace(agent, **parts) for agent in found.run.agents)
+        run = replace(found.run, agents=agents, imported=True)
+        return said(replace(found, run=run), "To be surer")
+
+    assert told(source="agents.csv").endswith(" on your own tasks: flatfield eval TASK.md --agents a,b")
+    assert told().endswith(": flatfield eval TASK.md --agents openai:m,openai:m")
+    unknown = told(provider="elsewhere")
+    assert "with agents of yours that are like a and b: flatfield eval TASK.md --agents PROVIDER:MODEL" in unknown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -9,11 +10,15 @@ import pytest
 from msgspec.structs import replace
 
 from flatfield.records import RunResult, Weights
+from flatfield.scoring.certainty import choice
 from flatfield.scoring.certainty.plan import least_difference, power
+from flatfield.scoring.certainty.posterior import score_of
+from flatfield.scoring.certainty.rates import rising
 from flatfield.scoring.certainty.study import Study, cells, certainty, compare, study, study_run
+from flatfield.scoring.certainty.utility import overall
 from flatfield.scoring.certainty.values import Ask, Bounds, Money
 from flatfield.scoring.grading import grade
-from flatfield.scoring.scales import letter_of
+from flatfield.scoring.scales import letter_of, score_at
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 from tests.scoring.certainty.made_up import observations, studied
 
@@ -49,6 +54,39 @@ def test_a_weight_that_moves_far_enough_changes_the_answer() -> None:
     within = Weights(performance=moved * 2 / 3 + 0.02, speed=speed.high - 0.03, cost=moved / 3 + 0.01)
     assert certainty(published(), Ask(measure=beyond)).answer == "claude-3-haiku"
     assert certainty(published(), Ask(measure=within)).answer == "gpt-5-nano"
+
+
+def test_every_step_of_a_weight_is_the_mean_of_what_overall_says_there() -> None:
+    """Also where the cap of who fails takes from some draws and not from others."""
+    drawn = np.random.default_rng(3).random((3, 400, 4))
+    drawn[1, :3] = drawn[0, :3]
+    performance, speed, cost = drawn
+    means = replace(published().posterior.next, performance=performance, speed=speed, cost=cost)
+    for now, which, end in (((0.5, 0.25, 0.25), 0, 0.0), ((0.5, 0.25, 0.25), 1, 1.0), ((0.0, 1.0, 0.0), 1, 0.0)):
+        steps = np.linspace(now[which], end, 7)
+        found = choice.averages(means, choice.with_share(now, which, 0.0), which, steps)
+        one_by_one = [overall(means, choice.with_share(now, which, step)).mean(axis=0) for step in steps.tolist()]
+        np.testing.assert_allclose(found, one_by_one, atol=1e-12)
+
+
+def test_a_weight_of_what_nobody_measured_changes_nothing() -> None:
+    untimed = study(
+        [replace(one, seconds=None, wait_seconds=None) for one in published().observations],
+        published().posterior.agents,
+        published().table.tasks,
+    )
+    assert untimed is not None
+    found = certainty(untimed, Ask(measure=Weights(performance=0.75, speed=0.0, cost=0.25)))
+    assert [one.weight for one in found.reaches] == ["performance", "cost"]
+
+
+def test_scores_of_positions_and_counts_of_passes_are_those_of_their_formulas() -> None:
+    places = np.asarray([-0.2, 0.0, 0.02, 0.05, 0.13, 0.2, 0.31, 0.4, 0.6, 0.77, 0.8, 0.93, 1.0, 7.0])
+    np.testing.assert_allclose(score_of(places), [score_at(place) for place in places.tolist()], atol=1e-6)
+    x, n = np.asarray([0.01, 0.6, 3.0, 250.0]), np.asarray([[0.0], [1.0], [4.0], [2.5], [40.0]])
+    exact = [[math.lgamma(a + b) - math.lgamma(a) for a in x.tolist()] for (b,) in n.tolist()]
+    np.testing.assert_allclose(rising(x, n), exact, atol=1e-5)
+    np.testing.assert_allclose(rising(x, n[:3]), exact[:3], atol=1e-9)
 
 
 def test_cells_have_letters_with_a_range() -> None:

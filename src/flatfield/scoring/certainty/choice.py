@@ -132,15 +132,15 @@ def reaches(
 
     def moved(which: int, end: float) -> tuple[float, str | None]:
         steps = np.linspace(now[which], end, STEPS + 1)
-        averages = _averages(means, _with(now, which, 0.0), which, steps)
-        top = averages[:, some].max(axis=1, keepdims=True)
-        near = (averages[:, some] > top - TIE).sum(axis=1) > 1
-        for step in np.flatnonzero(near | (averages[:, agent] < top[:, 0])).tolist():
+        means_there = averages(means, with_share(now, which, 0.0), which, steps)
+        top = means_there[:, some].max(axis=1, keepdims=True)
+        near = (means_there[:, some] > top - TIE).sum(axis=1) > 1
+        for step in np.flatnonzero(near | (means_there[:, agent] < top[:, 0])).tolist():
             best = np.zeros(len(names))
             if near[step]:
-                values = overall(means, _with(now, which, float(steps[step])))
+                values = overall(means, with_share(now, which, float(steps[step])))
                 best[some] = best_probabilities(values[:, some], TIE)
-            first = leader(some, averages[step], best, TIE, preferred)
+            first = leader(some, means_there[step], best, TIE, preferred)
             if step and first != agent:
                 return float(steps[step - 1]), names[first]
         return float(steps[-1]), None
@@ -154,14 +154,14 @@ def reaches(
     return tuple(found)
 
 
-def _averages(means: DrawnMeans, others: tuple[float, float, float], which: int, steps: Array) -> Array:
+def averages(means: DrawnMeans, others: tuple[float, float, float], which: int, steps: Array) -> Array:
     """Steps × agents: the mean of `overall` with one weight at each step, `others` being the shares without it.
 
     What the cap takes from a draw is, as the weight moves, a straight line that begins or ends where the blend is as
     high as performance: so all steps come from sums up to them.
     """
     if steps[0] > steps[-1]:
-        return _averages(means, others, which, steps[::-1])[::-1]
+        return averages(means, others, which, steps[::-1])[::-1]
     parts = (means.performance, means.speed, np.zeros_like(means.speed) if means.cost is None else means.cost)
     rest = others[0] * parts[0] + others[1] * parts[1] + others[2] * parts[2]
     slope, room = parts[which] - rest, means.performance - rest
@@ -188,7 +188,7 @@ def _averages(means: DrawnMeans, others: tuple[float, float, float], which: int,
     return np.asarray(blend - (taken + level) / len(slope))
 
 
-def _with(now: tuple[float, float, float], which: int, value: float) -> tuple[float, float, float]:
+def with_share(now: tuple[float, float, float], which: int, value: float) -> tuple[float, float, float]:
     """The shares with one at `value`, the others in proportion; alike where they had none."""
     rest = 1.0 - now[which]
     others = [(1.0 - value) * (now[i] / rest if rest > 0.0 else 0.5) for i in range(3)]
