@@ -168,6 +168,7 @@ TRIED_OF_A_PAGE = {
     ("files.md", "text"): "tests/tasks/test_docs.py",
     ("files.md", "yaml"): "tests/tasks/test_docs.py",
     ("internals.md", "python"): "tests/test_docs.py",
+    ("try.md", "text"): "tests/faces/cli/test_try.py",
 }
 PROSE = {("internals.md", "text"), ("write-a-lop.md", "text")}
 """Drawings of folders and of calls."""

@@ -43,6 +43,8 @@ if __name__ == "__main__":
 """
 CHEAT = "def test_add():\n    pass\n"
 
+PAGE = Path(__file__).parents[3] / "docs" / "try.md"
+
 
 def plays(request: dict[str, Any], _number: int) -> FakeReply:
     """`m` mends the code; `n` makes the test easy, which is no work; both answer what else they are asked."""
@@ -83,7 +85,7 @@ def server(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> FakeChat:
 
 def test_which_of_my_two_models(cli: Cli, shop: Path, server: FakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three commands from nothing, as the page has them: what is here, which of them does it, and why."""
-    page = (Path(__file__).parents[3] / "docs" / "try.md").read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
     here, tried, picked = (shlex.split(line)[1:] for line in _blocks(page, "sh")[0].splitlines())
     assert tried[:2] == ["try", WISH]
     with monkeypatch.context() as terminal:
