@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from flatfield.faces.advice import in_short
 from flatfield.faces.blocks import Section
 from flatfield.faces.comparisons import no_difference, sentence, tells_apart
+from flatfield.faces.composed import routes
 from flatfield.faces.reports._criteria import criteria, published_section
 from flatfield.faces.reports._judging import judging
 from flatfield.faces.reports._manifest import manifest_section
@@ -86,6 +87,7 @@ def whole(result: RunResult) -> tuple[Section, ...]:
         *skills(result),
         tasks_apart(result),
         *comparisons(result),
+        *routes(result),
         *reliability(result),
         *long_chain(result),
         *targets(result),
@@ -162,6 +164,7 @@ def compact(result: RunResult) -> tuple[Section, ...]:
         *long_chain(result, brief=True),
         letters(result, brief=True),
         *comparisons(result, brief=True),
+        *routes(result),
         full_ranking(result),
         *verdicts(result),
     )
