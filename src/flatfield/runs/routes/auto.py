@@ -71,7 +71,8 @@ def choose(route: AgentConfig, task: Task, known: RunResult | None) -> RouteChoi
     if known is None:
         return _unknown(route)
     names = [agent.name for agent in route.steps]
-    others = [one for one in known.run.tasks if not is_same_task(one, task) and _measured(one, names, known)]
+    measured = {trial.task for trial in known.trials if trial.agent in names and trial.failure is None}
+    others = [one for one in known.run.tasks if one.id in measured and not is_same_task(one, task)]
     kind, words = kind_of(task, others)
     said = _ranked(route, kind, known)
     if said is None:
@@ -110,15 +111,12 @@ def _why(said: Certainty, words: str) -> str:
     return f"{first.agent}: of {words}, it is the best with probability {likely(first.best)}{figures}"
 
 
-def _measured(task: Task, names: Sequence[str], known: RunResult) -> bool:
-    return any(trial.task == task.id and trial.agent in names and trial.failure is None for trial in known.trials)
-
-
 def is_same_task(one: Task, other: Task) -> bool:
     """Whether two tasks are one, at whatever seed and in whatever version."""
     origins = {one.generated_from or one.path, other.generated_from or other.path}
     same_file = len(origins) == 1 and origins != {""}
-    return one.id == other.id or one.prompt == other.prompt or same_file
+    same_prompt = one.prompt == other.prompt and one.prompt != ""
+    return one.id == other.id or same_prompt or same_file
 
 
 def kind_of(task: Task, others: Sequence[Task]) -> tuple[tuple[Task, ...], str]:
