@@ -119,66 +119,6 @@ def test_what_cannot_be_exported_is_said(form: str, changed: dict[str, Any], sen
         exported(form, **changed)
 
 
-# ---------------------------------------------------------------------------- as the tools themselves read it
-
-
-class Served(NamedTuple):
-    """A program that serves an exported file, and how it is asked."""
-
-    program: str
-    form: str
-    path: str
-    start: Callable[[str, int, Path], tuple[list[str], dict[str, str]]]
-
-
-def _litellm(text: str, port: int, home: Path) -> tuple[list[str], dict[str, str]]:
-    (home / "config.yaml").write_text(text)
-    return ["--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port)], {}
-
-
-def _router(text: str, port: int, home: Path) -> tuple[list[str], dict[str, str]]:
-    (home / ".claude-code-router").mkdir()
-    whole = json.loads(text) | {"HOST": "127.0.0.1", "PORT": port}
-    (home / ".claude-code-router" / "config.json").write_text(json.dumps(whole))
-    return ["start"], {}
-
-
-TOOLS = (
-    Served("litellm", "litellm", "/v1/chat/completions", _litellm),
-    Served("ccr", "claude-code-router", "/v1/messages", _router),
-)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.program)
-async def test_the_tool_itself_serves_it_and_falls_back(tool: Served, tmp_path: Path) -> None:
-    """The best one is asked with the key of the variable; where it fails, the next one answers."""
-    program = shutil.which(tool.program)
-    if program is None:
-        pytest.skip(f"{tool.program} is not installed")
-    failing = [False]
-
-    def script(request: dict[str, Any], _: int) -> FakeReply | Fault:
-        if request["model"] == "gpt-5-nano" and failing[0]:
-            return Fault(status=500)
-        return FakeReply(text=f"hello from {request['model']}")
-
-    async with FakeChat(script, models=["gpt-5-nano", "gpt-5-mini"]) as server:
-        given, ask = result(), {"provider": "openai-chat", "base_url": server.base_url, "api_key_env": "MY_KEY"}
-        agents = tuple(structs.replace(one, **ask) for one in given.run.agents if one.name.startswith("gpt-5-"))
-        given = structs.replace(given, run=structs.replace(given.run, agents=agents))
-        arguments, more = tool.start(export(tool.form, decide(given), given), free_port(), tmp_path)
-        environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "MY_KEY": "planted", **more}
-        output = (tmp_path / "output").open("w")
-        process = subprocess.Popen([program, *arguments], cwd=tmp_path, env=environ, stdout=output, stderr=output)
-        try:
-            pass
-        finally:
-            process.terminate()
-            process.wait()
-            output.close()
-
-
 def test_nobody_recommended_is_nobody_exported() -> None:
     given = result()
     nobody = structs.replace(decide(given), recommended=None, answer="No agent to recommend")

@@ -88,7 +88,7 @@ def _litellm_model(name: str, agent: AgentConfig) -> dict[str, Any]:
 
 
 def claude_code_router(decision: Decision, agents: Sequence[AgentConfig]) -> str:
-    """A config.json of Claude Code Router: the recommended one, the cheapest in the background, and whom to fall back to.
+    """A config.json of Claude Code Router: the recommended one, the cheapest in the background, whom to fall back to.
 
     It is version 2's. Version 3 takes it over once, where it has no configuration yet: the providers with their
     models, and whom to fall back to, for which it has a form of its own.
