@@ -6,6 +6,8 @@ K ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PLAIN := $(VENV)/.plain
+COMMA := ,
 CLIENTS := .clients
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n auto --dist worksteal
@@ -13,10 +15,11 @@ PARALLEL := -n auto --dist worksteal
 # Hundreds of tests start Python anew: compiled once, its files are read by all.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo format check test test-slow test-clients lint bench pins clean system
+.PHONY: demo format check test test-slow test-clients lint bench docs pins clean system
 
-demo: $(STAMP)
-	@$(BIN)/flatfield demo
+# `make demo MODELS=all`: with two larger models, where they fit this machine's memory.
+demo: $(PLAIN)
+	@$(BIN)/flatfield demo $(if $(MODELS),--models $(MODELS))
 
 # While you work: everything in its form; then lint, types and the tests that start no programs.
 format: $(STAMP)
@@ -60,6 +63,12 @@ lint: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports > $(VENV)/import-linter.log || { cat $(VENV)/import-linter.log; exit 1; }
 
+# The pages of docs/ as a site, in site/; first the pictures and schemas that are made of the code.
+docs: $(STAMP)
+	@$(BIN)/python -m bench.docs_parts
+	@$(BIN)/zensical build --strict
+	@echo "open site/index.html"
+
 bench: $(STAMP)
 	@$(BIN)/python bench/harness.py
 
@@ -77,13 +86,23 @@ pins:
 	@$(MAKE) --no-print-directory PINS=/dev/null $(STAMP)
 	@{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > $(VENV)/pins && mv $(VENV)/pins constraints.txt
 
+# What users need; and what who works on flatfield needs besides.
+USED := local,pages
+
+define set_up
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+  || { echo "flatfield needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …"; exit 2; }
+@echo "setting up $(VENV)…"
+@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) --editable '.[$(1)]'
+@touch $(2)
+endef
+
+$(PLAIN): pyproject.toml $(PINS)
+	$(call set_up,$(USED),$(PLAIN))
+
 $(STAMP): pyproject.toml $(PINS)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "flatfield needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …"; exit 2; }
-	@echo "setting up $(VENV)…"
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) --editable '.[local,pages,dev]'
-	@touch $(STAMP)
+	$(call set_up,$(USED)$(COMMA)dev,$(PLAIN) $(STAMP))
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf $(VENV) site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

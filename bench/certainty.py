@@ -72,14 +72,14 @@ class Truth(Struct, frozen=True, kw_only=True):
         nobody = np.zeros(len(self.chance), dtype=bool)
         frozen: list[Scale | None] = [None] * self.chance.shape[1]
         work = np.log(np.maximum(self.chance, 1e-9))
-        score = self.chance[None]
-        speed = relative_scores((self.seconds - work)[None], score, nobody, frozen)
-        cost = relative_scores((self.usd - work)[None], score, nobody, frozen, least=np.log(0.001))
+        score = self.chance[:, :, None]
+        speed = relative_scores((self.seconds - work)[:, :, None], score, nobody, frozen)
+        cost = relative_scores((self.usd - work)[:, :, None], score, nobody, frozen, least=np.log(0.001))
         performance, seconds, usd = (x.mean(axis=1)[None] for x in (self.chance, self.seconds, self.usd))
         return DrawnMeans(
             performance=performance,
-            speed=speed.mean(axis=2),
-            cost=cost.mean(axis=2),
+            speed=speed.mean(axis=1).T,
+            cost=cost.mean(axis=1).T,
             solved=performance,
             seconds=np.exp(seconds),
             usd=np.exp(usd),
@@ -200,7 +200,7 @@ def raw_utility(table: SumTable, weights: Weights) -> Array:
     for cells in (table.log_seconds, table.log_usd):
         there = known & (cells.count > 0.0)
         amounts = np.where(there, cells.mean - work, np.inf)
-        found = relative_scores(amounts[None], score[None], nobody, frozen)[0]
+        found = relative_scores(amounts[:, :, None], score[:, :, None], nobody, frozen)[:, :, 0]
         found = np.where(np.isfinite(amounts), found, 0.0)
         parts.append((found * there).sum(axis=1) / np.maximum(there.sum(axis=1), 1))
     means = DrawnMeans(
@@ -241,24 +241,13 @@ def simulate(setting: Setting, times: int, seed: int, tally: Tally) -> None:
         found = posterior_of(table, draws=DRAWS, seed=turn)
         columns = [int(name.split()[1]) for name in table.tasks]
         these = Truth(chance=here.chance[:, columns], seconds=here.seconds[:, columns], usd=here.usd[:, columns])
-        for name, said, true in (("these", found.these, these.means()), ("next", found.next, like.means())):
+        true_next = like.means()
+        for name, said, true in (("these", found.these, these.means()), ("next", found.next, true_next)):
             _hold(tally, setting, name, said, true, world.rates)
         for weights, label in ((Weights(performance=1.0, speed=0.0, cost=0.0), "performance"), (WEIGHTS, "overall")):
-            _differ(
-                tally,
-                setting,
-                f"next difference, {label}",
-                utility(found.next, weights),
-                utility(like.means(), weights)[0],
-            )
-            _choose(
-                tally,
-                setting,
-                label,
-                utility(found.next, weights),
-                utility(like.means(), weights)[0],
-                raw_utility(table, weights),
-            )
+            values, truth = utility(found.next, weights), utility(true_next, weights)[0]
+            _differ(tally, setting, label, values, truth)
+            _choose(tally, setting, label, values, truth, raw_utility(table, weights))
 
 
 def _hold(tally: Tally, setting: Setting, name: str, said: DrawnMeans, true: DrawnMeans, rates: Array) -> None:
@@ -281,9 +270,13 @@ def _values(means: DrawnMeans, question: str) -> Array:
 
 
 def _differ(tally: Tally, setting: Setting, label: str, said: Array, true: Array) -> None:
-    for one, other in combinations(range(len(true)), 2):
-        low, high = np.percentile(said[:, one] - said[:, other], [2.5, 97.5])
-        tally.held[setting.name, label].append(bool(low <= true[one] - true[other] <= high))
+    """Whether the interval of two agents' difference holds the true one, and whether it says wrongly who is better."""
+    one, other = np.asarray(list(combinations(range(len(true)), 2))).T
+    low, high = np.percentile(said[:, one] - said[:, other], [2.5, 97.5], axis=0)
+    gap = true[one] - true[other]
+    tally.held[setting.name, f"next difference, {label}"].extend(((low <= gap) & (gap <= high)).tolist())
+    told, wrong = (low > 0.0) | (high < 0.0), ((low > 0.0) & (gap < 0.0)) | ((high < 0.0) & (gap > 0.0))
+    tally.apart[label].extend(zip(told.tolist(), wrong.tolist(), strict=True))
 
 
 def _choose(tally: Tally, setting: Setting, label: str, said: Array, true: Array, raw: Array) -> None:
@@ -293,10 +286,6 @@ def _choose(tally: Tally, setting: Setting, label: str, said: Array, true: Array
     pick, highest = int(np.argmax(said.mean(axis=0))), int(np.argmax(raw))
     told = float((said.max(axis=1) - said[:, pick]).mean())
     tally.regrets[setting.name, label].append((float(true.max() - true[pick]), float(true.max() - true[highest]), told))
-    for one, other in combinations(range(len(true)), 2):
-        low, high = np.percentile(said[:, one] - said[:, other], [2.5, 97.5])
-        gap = true[one] - true[other]
-        tally.apart[label].append((bool(low > 0.0 or high < 0.0), bool(low > 0.0 > gap or high < 0.0 < gap)))
 
 
 def settings(*, quick: bool) -> list[Setting]:

@@ -139,18 +139,7 @@ def converser(services: Services, load: Load) -> Callable[[Opening], Awaitable[C
 
 async def together(load: Load, one: Callable[[], Awaitable[None]]) -> None:
     """Run all trials, so many at a time."""
-    await gathered(load.concurrent, load.trials, one)
-
-
-async def gathered(concurrent: int, times: int, one: Callable[[], Awaitable[None]]) -> None:
-    """Do something so many times, so many at a time."""
-    gate = asyncio.Semaphore(concurrent)
-
-    async def gated() -> None:
-        async with gate:
-            await one()
-
-    await asyncio.gather(*(gated() for _ in range(times)))
+    await bare.gathered(load.concurrent, load.trials, one)
 
 
 def main(side: str, load: Load) -> None:

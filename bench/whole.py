@@ -2,18 +2,20 @@
 
 Usage: python -m bench.whole [ROUNDS] [--trials N] [--profile FILE]. The command is the real one, in a process of its
 own: files are read, workspaces are made and discarded, file tools and two verifiers work, every trial is stored and the
-report is written. The bare loop is in a process of its own, too, makes as many requests with the same bodies (those of
-one trial of ours, which the server kept; the loop compares its first trial's with them) and reads the same files. The
-server is in a third process and answers at once, `whole` or as a `stream` of 50 events, whose reading costs the bare
-loop most of its time. CPU and wall are those of the whole processes, imports included; median of the rounds, in which
-both sides take turns. Each run of ours is the first in its folder: a forecast reads earlier runs, so that each round
-would cost more than the one before. With --profile, one more run of ours is written there for `python -m pstats`.
+report is written. The bare loop (bench/bare/_loop.py) is in a process of its own, too, which imports nothing but what
+it needs; it makes as many requests with the same bodies (those of one trial of ours, which the server kept; the loop
+compares its first trial's with them) and reads the same files. The server is in a third process and answers at once:
+as a `stream` of 50 events, which is what vendors answer with, for we ask for streams; 2.5 times the bare loop is
+tolerable. Hardly a server answers `whole` then: this shows what is left where reading events costs neither side most.
+
+CPU and wall are those of the whole processes, imports included; median of the rounds, in which both sides take turns.
+Each run of ours is the first in its folder: a forecast reads earlier runs, so that each round would cost more than the
+one before. With --profile, one more run of ours is written there for `python -m pstats`.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import resource
@@ -24,12 +26,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench import bare
-from bench.bare.openai_chat import Chat
 from bench.harness import FILE_TEXT, FILES, HERE, MODES, TURNS, serving
-from bench.side import PROMPT, gathered
+from bench.side import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,46 +98,6 @@ def run_first(folder: Path, command: Sequence[str]) -> tuple[float, float]:
     return run(folder, command)
 
 
-async def bare_loop(base_url: str, folder: Path, trials: int, *, stream: bool) -> None:
-    """Run the bare loop's trials; the bodies of the first are compared with those that were kept."""
-    import aiohttp
-
-    kept: list[dict[str, Any]] = [json.loads(line) for line in (folder / KEPT).read_bytes().splitlines()]
-    protocol = Recorded(kept)
-    url, work = base_url + protocol.path(stream=stream), ("", folder)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        assert await bare.trial(session, url, protocol, work, stream=stream) == len(kept) == TURNS
-        protocol.compared = True
-
-        async def one() -> None:
-            assert await bare.trial(session, url, Recorded(kept, compared=True), work, stream=stream) == TURNS
-
-        await gathered(CONCURRENT, trials - 1, one)
-
-
-class Recorded(Chat):
-    """Chat Completions with the settings of kept bodies; their messages are built up anew, as any loop must."""
-
-    def __init__(self, kept: Sequence[dict[str, Any]], *, compared: bool = False) -> None:
-        self.compared = compared
-        self._kept = kept
-        self._turn = 0
-
-    def prompt(self, text: str) -> list[bare.Json]:
-        """Those of the first."""
-        del text
-        return list(self._kept[0]["messages"])
-
-    def body(self, history: Sequence[bare.Json], *, stream: bool) -> bare.Json:
-        """The next one."""
-        del stream
-        made = {**self._kept[self._turn], "messages": history}
-        if not self.compared:
-            assert made == self._kept[self._turn], f"turn {self._turn + 1} is not as ours"
-        self._turn += 1
-        return made
-
-
 def main(rounds: int, trials: int, profile: str | None) -> None:
     """Print both sides' figures and their ratio."""
     print(f"{trials} trials of {TURNS} turns, {CONCURRENT} at a time; medians of {rounds} rounds")
@@ -155,7 +116,7 @@ def main(rounds: int, trials: int, profile: str | None) -> None:
 
 def both(folder: Path, base_url: str, mode: str, trials: int, rounds: int) -> Figures:
     """CPU and wall seconds of both sides, in turn."""
-    loop = ["-m", "bench.whole", "--bare", base_url, "--folder", str(folder), "--trials", str(trials), "--mode", mode]
+    loop = ["-m", "bench.bare._loop", base_url, str(folder / KEPT), str(trials), str(CONCURRENT), mode]
     figures: Figures = {"bare": [], "flatfield": []}
     for _ in range(rounds):
         figures["bare"].append(run(folder, loop))
@@ -178,11 +139,5 @@ if __name__ == "__main__":
     parser.add_argument("rounds", nargs="?", type=int, default=3)
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--profile", metavar="FILE")
-    parser.add_argument("--bare", metavar="URL", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--mode", choices=MODES, help=argparse.SUPPRESS)
     told = parser.parse_args()
-    if told.bare:
-        asyncio.run(bare_loop(told.bare, told.folder, told.trials, stream=told.mode == "stream"))
-    else:
-        main(told.rounds, told.trials, told.profile)
+    main(told.rounds, told.trials, told.profile)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import shutil
@@ -10,7 +11,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -22,7 +23,7 @@ from flatfield.machine.models import cache_folder
 from flatfield.testing.clocks import FakeClock, IdleTime
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
     from flatfield.clock import Clock
 
@@ -96,6 +97,46 @@ def own_data_folder(data_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatc
     return folder / "flatfield"
 
 
+KEPT_FINDINGS = 200
+"""So many are remembered: some megabytes each, where there are many agents."""
+
+
+@pytest.fixture(scope="session")
+def findings() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes functions remember what they found for what they were given."""
+    kept: dict[object, tuple[object, object]] = {}
+
+    def remembering(function: Callable[..., Any]) -> Callable[..., Any]:
+        def found(*given: object, **named: object) -> Any:
+            by = (function, *map(_known_by, given), repr(named))
+            if by not in kept:
+                kept[by] = (given, function(*given, **named))  # what is known by its place must stay there
+                if len(kept) > KEPT_FINDINGS:
+                    del kept[next(iter(kept))]
+            return kept[by][1]
+
+        return found
+
+    return remembering
+
+
+def _known_by(given: object) -> object:
+    """A value by what it is; one that holds draws, which nobody changes, is too large to look through: by its place."""
+    return id(given) if type(given).__name__ in {"Study", "Posterior", "SumTable"} else repr(given)
+
+
+@pytest.fixture
+def chance_once(monkeypatch: pytest.MonkeyPatch, findings: Callable[..., Any]) -> None:
+    """What is found by chance of the same trials is worked out once for all tests that have this fixture.
+
+    It is a third of what many of them take. That it is the same each time, `tests/scoring/certainty` looks at.
+    """
+    from flatfield.scoring.certainty import choice, plan, study
+
+    for room, name in ((study, "_studied"), (study, "_standings"), (choice, "reaches"), (plan, "purchases")):
+        monkeypatch.setattr(room, name, findings(getattr(room, name)))
+
+
 @pytest.fixture
 def reachable(tmp_path: Path) -> Path:
     """A test's folder that other users can pass through to, as the sandbox's user must."""
@@ -152,6 +193,17 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     pulled = cache_folder(os.environ) / "models" / "smollm2-135m.gguf"
     os.environ.setdefault("FLATFIELD_TEST_MODEL", str(pulled))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: looking through it for garbage again and again is a fifth of collecting."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -113,21 +113,19 @@ def example_lines() -> list[str]:
     return [line for line in lines if re.match(r"(\.venv/bin/)?flatfield ", line)]
 
 
-@pytest.fixture(scope="module")
-def put_together() -> Any:
-    """The command line, whose putting together takes longer than the parsing of a line."""
-    return typer.main.get_command(app)
-
-
-@pytest.mark.parametrize("line", example_lines())
-def test_every_example_can_be_parsed(line: str, put_together: Any) -> None:
-    words = shlex.split(line.partition(" > ")[0], comments=True)[1:]
-    command = put_together
-    if words[0] == "--config":
-        words = words[2:]
-    while words and words[0] in getattr(command, "commands", ()):
-        command = command.commands[words.pop(0)]
-    command.make_context("flatfield", with_values(words))
+def test_every_example_can_be_parsed(subtests: pytest.Subtests) -> None:
+    top = typer.main.get_command(app)
+    assert len(example_lines()) > 100
+    for line in example_lines():
+        with subtests.test(line):
+            words, command = shlex.split(line.partition(" > ")[0], comments=True)[1:], top
+            if not words:  # alone it says where one stands
+                continue
+            if words[0] == "--config":
+                words = words[2:]
+            while words and words[0] in getattr(command, "commands", ()):
+                command = command.commands[words.pop(0)]
+            command.make_context("flatfield", with_values(words))
 
 
 @pytest.fixture
@@ -185,8 +183,8 @@ async def proved(text: str, folder: Path) -> None:
     assert (finding.holds, finding.oracle, finding.noop) == (True, 1.0, 0.0), finding.summary
 
 
-async def test_the_readmes_task_is_proved(tmp_path: Path) -> None:
-    (text,) = [text for text in blocks(PAGES["README.md"], "markdown") if not is_evaluation(text)]
+async def test_the_task_of_the_page_on_lops_is_proved(tmp_path: Path) -> None:
+    (text,) = [text for text in blocks(PAGES["docs/write-a-lop.md"], "markdown") if not is_evaluation(text)]
     await proved(text, tmp_path)
 
 
@@ -388,7 +386,6 @@ def test_report_formats_are_listed_as_they_are() -> None:
     assert quoted(found("docs/mcp.md", r"(?m)^\| `report\(run\?, format\?\)` \| (.*) \| reads \|$")) == clients
     resources = found("docs/mcp.md", r"(?m)^\| `flatfield://runs/RUN/report`, (.*) \| its report, whole \|$")
     assert set(re.findall(r"`…/report/([\w-]+)`", resources)) == clients
-    assert set(re.findall(r"[\w-]+", found("README.md", r"also --format (.*)"))) == clients
 
 
 def test_traits_are_listed_as_they_are() -> None:
@@ -415,3 +412,20 @@ def test_the_tests_that_the_page_on_security_names_exist() -> None:
         place = ROOT / path
         assert place.exists(), path
         assert not function or f"def {function}(" in place.read_text(encoding="utf-8"), f"{path}::{function}"
+
+
+def test_the_loop_is_as_the_page_reads_it() -> None:
+    """Its length, and every name that the page quotes of it."""
+    page = PAGES["docs/own-agent.md"]
+    text = (ROOT / "src/flatfield/agent/loop.py").read_text(encoding="utf-8")
+    length = sum(1 for line in text.splitlines() if line.strip())
+    assert f"has {length} lines with text in them" in page
+    assert length <= 150
+    reading = page.partition("## Specialise it")[0].partition("## The loop")[2]
+    for name in re.findall(r"`(?:self\.)?(_?[A-Za-z]\w*(?:\.\w+)?)`", reading):
+        for part in name.split("."):
+            assert re.search(rf"\b{part}\b", text) or part in plugins.names("tool"), name
+    for path in re.findall(r"`((?:src/flatfield/|vendors/|agent/)[\w/]+(?:\.py|/))`", reading):
+        assert (ROOT / "src/flatfield" / path.removeprefix("src/flatfield/")).exists(), path
+    own = [name for name in plugins.names("tool") if f"`{name}`" in reading]
+    assert set(own) == {*plugins.default_tools(), "run_command"}

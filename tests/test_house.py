@@ -59,13 +59,16 @@ def formats_asked(tree: ast.Module, names: Collection[str]) -> Iterator[ast.expr
 
 def _values(node: ast.AST) -> Iterator[ast.AST]:
     """All nodes below one that are computed: no docstring, no annotation, no `Literal`."""
-    for name, value in ast.iter_fields(node):
-        for child in value if isinstance(value, list) else [value]:
-            is_type = name in {"annotation", "returns"} or _is_literal(child)
-            is_text = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
-            if isinstance(child, ast.AST) and not is_type and not is_text:
-                yield child
-                yield from _values(child)
+    waiting = [node]
+    while waiting:
+        for name, value in ast.iter_fields(waiting.pop()):
+            if name in {"annotation", "returns"}:
+                continue
+            for child in value if isinstance(value, list) else [value]:
+                is_text = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
+                if isinstance(child, ast.AST) and not is_text and not _is_literal(child):
+                    yield child
+                    waiting.append(child)
 
 
 def _is_literal(node: object) -> bool:

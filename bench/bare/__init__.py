@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     import aiohttp
@@ -69,6 +70,17 @@ async def events(response: aiohttp.ClientResponse) -> AsyncIterator[Json]:
     async for line in response.content:
         if line.startswith(b"data: {"):
             yield json.loads(line[6:])
+
+
+async def gathered(concurrent: int, times: int, one: Callable[[], Awaitable[None]]) -> None:
+    """Do something so many times, so many at a time."""
+    gate = asyncio.Semaphore(concurrent)
+
+    async def gated() -> None:
+        async with gate:
+            await one()
+
+    await asyncio.gather(*(gated() for _ in range(times)))
 
 
 def bare_of(provider: str) -> Bare:

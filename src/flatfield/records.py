@@ -1033,10 +1033,11 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 class Imported(Struct, frozen=True, kw_only=True):
-    """A run and its trials, taken over from elsewhere: what an importer returns."""
+    """A run with its trials and verdicts, taken over from elsewhere: what an importer returns."""
 
     run: Run
     trials: tuple[TrialRecord, ...]
+    verdicts: tuple[Verdict, ...] = ()
 
 
 KindOfWork = Literal["code-repair", "test-writing", "code-writing", "research", "customer-service", "file-work"]

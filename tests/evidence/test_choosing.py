@@ -40,16 +40,19 @@ ROWS = (
     row("far-1", 470.0),
 )
 
+TRY = "flatfield try \"YOUR TASK\" --check 'pytest -q' --agents "
+
 
 def ask(
     *models: OnHand,
     rows: tuple[Evidence, ...] = ROWS,
     kind: KindOfWork | None = "code-repair",
     memory_bytes: int | None = None,
+    check: str = "pytest -q",
     **wanted: object,
 ) -> PublishedChoice:
     here = WithinReach(models=models, memory_bytes=memory_bytes, today=TODAY)
-    return choose(rows, here, Preferences(**wanted), kind)  # type: ignore[arg-type]
+    return choose(rows, here, Preferences(**wanted), kind, check)  # type: ignore[arg-type]
 
 
 def test_the_sentence_says_what_when_and_from_where() -> None:
@@ -59,7 +62,8 @@ def test_the_sentence_says_what_when_and_from_where() -> None:
         "Nothing is measured here yet; by what others published, use good: 80% of the 500 tasks of swe-bench for $2.00"
         " and in 100.0 s each (Tool, 2026-05-30, 6 months ago, from somebody/results@abc)."
     )
-    assert found.command == "flatfield eval suite:engineering --agents good"
+    assert found.command == TRY + "good"
+    assert '--check "npm test"' in ask(GOOD, check="npm test").command.replace("'", '"')
 
 
 def test_only_what_can_be_asked_is_compared() -> None:
@@ -131,11 +135,11 @@ def test_open_weights_that_would_fit_are_named() -> None:
     ("models", "step", "command"),
     [
         ((), "What is missing, and how to mend it", "flatfield doctor"),
-        ((KEYED,), "With BEST_API_KEY set, to measure it here", "flatfield eval suite:engineering --agents keyed"),
+        ((KEYED,), "With BEST_API_KEY set, to measure it here", TRY + "keyed"),
         (
             (KEYED, OnHand(agent="tiny", model="tiny-1", local=True)),
             "To measure what can be asked from here",
-            "flatfield eval suite:desk --agents tiny",
+            TRY + "tiny",
         ),
     ],
 )
@@ -180,4 +184,4 @@ def test_what_is_to_be_known_of_the_model_is_said() -> None:
 
 
 def test_no_evidence_at_all_is_no_trouble() -> None:
-    assert ask(GOOD, rows=()).command == "flatfield eval suite:desk --agents good"
+    assert ask(GOOD, rows=()).command == TRY + "good"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -81,8 +82,16 @@ Cli = Callable[..., CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def generated_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the suites' generators made: one process for each of thirty tasks, the same in every project."""
-    return tmp_path_factory.mktemp("generated")
+    """What the suites' generators made: one process for each of thirty tasks, the same in every project and worker."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "generated"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def shown_once(chance_once: None) -> None:
+    """Whatever faces show of the same trials is worked out once for all tests."""
 
 
 @pytest.fixture

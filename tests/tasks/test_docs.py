@@ -11,6 +11,7 @@ import pytest
 from flatfield.plugins import default_tools
 from flatfield.records import AgentConfig, Evaluation, Task, Weights
 from flatfield.tasks import agents, config, hop, lop, solution
+from flatfield.tasks.access import everything
 from flatfield.tasks.agents import select_agents
 from flatfield.tasks.config import read_config
 from flatfield.tasks.frontmatter import CLAUDE_KEYS
@@ -56,6 +57,30 @@ def test_they_can_be_read(examples: tuple[Task, Task, Evaluation, AgentConfig, t
         "nano-agent-gpt-5-nano",
         "nano-agent-gpt-oss-20b",
     ]
+
+
+def block(language: str, beginning: str) -> str:
+    """The block of the page that begins so."""
+    (text,) = re.findall(rf"(?ms)^```{language}\n({re.escape(beginning)}.*?)^```$", PAGE)
+    return str(text)
+
+
+def test_the_task_that_is_generated_is_made_of_its_seed(tmp_path: Path) -> None:
+    (tmp_path / "sales").mkdir()
+    lop_file = tmp_path / "sales" / "task.md"
+    lop_file.write_text(block("text", "---\ngenerate: "))
+    (tmp_path / "sales" / "make.py").write_text(block("python", "import json\nimport random"))
+    made = [read_task(lop_file, seed, cache=tmp_path / "cache", access=everything()) for seed in (1, 1, 2)]
+    assert made[0] == made[1] != made[2]
+    assert made[0].id == "sales"
+    assert "{{" not in made[0].prompt
+
+
+def test_the_sabotages_belong_to_the_full_task(write: Write) -> None:
+    sabotages = block("yaml", "sabotages:")
+    full = EXAMPLES[1].replace("\nsolution:", f"\n{sabotages}solution:")
+    read = read_task(write("full.md", full)).sabotages
+    assert [one.name for one in read] == ["forgets the file", "counts one word too many", "does not say it"]
 
 
 def test_every_key_is_in_its_table() -> None:

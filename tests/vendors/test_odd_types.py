@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -78,23 +79,21 @@ def ollama(own_id: Any, given: Any, odd: tuple[Any, ...]) -> tuple[ToolCall, Usa
     return reader.calls(1)[0], reader.usage
 
 
+IDS: tuple[Any, ...] = (7, None, "", {"a": 1}, "звонок 1")
+GIVEN: tuple[Any, ...] = (ARGUMENTS, json.dumps(ARGUMENTS))
+ODD: tuple[tuple[Any, ...], ...] = ((100, 10, "stop", 0), ("100", "10", 1, "0"), (100.0, 10.0, "whatever", 0.0))
+
+
 @pytest.mark.parametrize("read", [anthropic, openai, gemini, ollama])
-@pytest.mark.parametrize("own_id", [7, None, "", {"a": 1}, "звонок 1"], ids=str)
-@pytest.mark.parametrize("given", [ARGUMENTS, json.dumps(ARGUMENTS)], ids=["object", "text"])
-@pytest.mark.parametrize(
-    "odd",
-    [(100, 10, "stop", 0), ("100", "10", 1, "0"), (100.0, 10.0, "whatever", 0.0)],
-    ids=["usual", "texts", "fractions"],
-)
-def test_a_call_and_its_counts(
-    read: Callable[..., tuple[ToolCall, Usage | None]], own_id: Any, given: Any, odd: tuple[Any, ...]
-) -> None:
-    call, usage = read(own_id, given, odd)
-    assert call.name == "read_file"
-    assert call.id
-    assert call.id == own_id or not isinstance(own_id, str) or not own_id
-    assert arguments_object(call.arguments) == ARGUMENTS
-    assert usage == Usage(input_tokens=100, output_tokens=10)
+def test_a_call_and_its_counts(read: Callable[..., tuple[ToolCall, Usage | None]]) -> None:
+    for case in itertools.product(IDS, GIVEN, ODD):
+        own_id, given, odd = case
+        call, usage = read(own_id, given, odd)
+        assert call.name == "read_file", case
+        assert call.id, case
+        assert call.id == own_id or not isinstance(own_id, str) or not own_id, case
+        assert arguments_object(call.arguments) == ARGUMENTS, case
+        assert usage == Usage(input_tokens=100, output_tokens=10), case
 
 
 @pytest.mark.parametrize("value", [None, True, "x", "-1", -1, [], {}, 2.0**60, float("inf")], ids=str)

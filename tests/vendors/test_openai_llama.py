@@ -164,6 +164,7 @@ async def test_a_trial_with_native_calls_and_no_key(services: Services, open_doo
     assert (record.cost_usd, record.usage is None) == (0.0, False)
 
 
+@pytest.mark.slow
 async def test_a_call_that_the_cap_cut_is_not_run(services: Services, open_door: str) -> None:
     """The server says "completed" all the same."""
     record = await trial(services, agent_at(open_door), f"Copy this text exactly:\n\n{CALL}", output_tokens=24)
@@ -173,6 +174,7 @@ async def test_a_call_that_the_cap_cut_is_not_run(services: Services, open_door:
     assert not reply.calls or not reply.calls[0].arguments.endswith("}")
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 async def test_a_trial_with_tools_in_the_json_protocol(services: Services, server: LocalServer) -> None:
     """Constrained to steps, the small model calls the tool or answers: its schema reached the server."""
@@ -190,6 +192,7 @@ async def test_a_trial_with_tools_in_the_json_protocol(services: Services, serve
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 async def test_a_model_whose_template_has_no_tools_answers_in_text(services: Services, server: LocalServer) -> None:
     record = await trial(services, agent_of(server), turns=2, output_tokens=24)
     assert (record.failure, record.tool_calls) == (None, 0)
@@ -198,6 +201,7 @@ async def test_a_model_whose_template_has_no_tools_answers_in_text(services: Ser
     assert record.turns[0].reply.request.parameters["strict_tools"] == ["read_file"]
 
 
+@pytest.mark.slow
 async def test_a_reply_that_the_cap_cut_is_not_whole(services: Services, server: LocalServer) -> None:
     asked = opening(agent_of(server), "Tell me a long story.")
     chat = await provider_module.create(services).converse(asked)

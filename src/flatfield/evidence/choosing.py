@@ -8,6 +8,7 @@ counts as the most that is known of another.
 from __future__ import annotations
 
 import math
+import shlex
 from collections import defaultdict
 from datetime import date
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from msgspec import Struct, structs
 from flatfield.evidence.listed import ASIDE, KINDS, model_key
 from flatfield.records import Evidence, KindOfWork, Preferences, Weights
 from flatfield.saying import dollars, few, many, seconds
+from flatfield.scoring.facts import agents_option
 from flatfield.scoring.scales import BANDS, HOLDS, LEAST_USD, blended, capped, relative_position, score_at
 
 if TYPE_CHECKING:
@@ -77,8 +79,9 @@ class PublishedChoice(Struct, frozen=True, kw_only=True):
     """The answer from evidence. `answer` is the sentence that all faces say, `advice` what is to be said with it.
 
     `recommended` None: nobody of whom something was published can be asked from here, or does the job. `next_step` is
-    what `command` is for, which would measure `to_measure` here on `suite` (both empty: something has to be mended
-    first). `candidates`: all that were compared, best first.
+    what `command` is for, which would measure `to_measure` here on a task of the user's own; `suite` is what comes
+    nearest to the kind of work (both empty: something has to be mended first). `candidates`: all that were compared,
+    best first.
     """
 
     answer: str
@@ -104,9 +107,16 @@ class _Rivals(Struct, frozen=True, kw_only=True):
 
 
 def choose(
-    rows: Iterable[Evidence], here: WithinReach, wanted: Preferences, kind: KindOfWork | None = None
+    rows: Iterable[Evidence],
+    here: WithinReach,
+    wanted: Preferences,
+    kind: KindOfWork | None,
+    check: str,
 ) -> PublishedChoice:
-    """The answer for a kind of work; None: for the first that something can be said of."""
+    """The answer for a kind of work; None: for the first that something can be said of.
+
+    `check` is how work in the current folder is checked as a rule, for the command that would measure it there.
+    """
     if wanted.local_only:
         here = structs.replace(here, models=tuple(one for one in here.models if one.local))
     groups = _groups(rows)
@@ -125,13 +135,16 @@ def choose(
         benchmark=field.rows[0].benchmark if field.rows else "",
         scaffold=field.rows[0].scaffold if field.rows else "",
         next_step=step,
-        command=f"flatfield eval {suite} {' '.join(f'--agents {name}' for name in agents)}"
-        if agents
-        else "flatfield doctor",
+        command=_command(agents, check) if agents else "flatfield doctor",
         suite=suite,
         to_measure=agents,
         candidates=field.candidates,
     )
+
+
+def _command(agents: Sequence[str], check: str) -> str:
+    """The one command that measures them on a task of the user's own."""
+    return f'flatfield try "YOUR TASK" --check {shlex.quote(check)} {agents_option(list(map(shlex.quote, agents)))}'
 
 
 # Who is compared with whom.

@@ -148,4 +148,4 @@ def counted(result: RunResult) -> str:
     planned = sum(card.trials for card in result.grading.scorecards)
     measured = sum(card.measured for card in result.grading.scorecards)
     agents, tasks = many(len(result.run.agents), "agent"), many(len(result.run.tasks), "task")
-    return f"{agents} × {tasks}, {measured} of {many(planned, 'trial')} measured"
+    return f"{agents} × {tasks}, {measured:,} of {many(planned, 'trial')} measured"

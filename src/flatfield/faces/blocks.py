@@ -25,10 +25,11 @@ class Table(Struct, frozen=True, kw_only=True):
 
 
 class Section(Struct, frozen=True, kw_only=True):
-    """A heading, then paragraphs, a list of points, short items that may share a line, and tables; all plain text."""
+    """A heading, paragraphs, points, short items that may share a line, tables, points `after` these; plain text."""
 
     title: str
     paragraphs: tuple[str, ...] = ()
     points: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+    after: tuple[str, ...] = ()

@@ -99,14 +99,13 @@ def name_of(one: Composed) -> str:
 # Routes.
 
 
-def routes(result: RunResult) -> Iterator[Section]:
-    """What choosing by the kind of task brought, where a run has routes."""
+def routed(result: RunResult) -> tuple[str, ...]:
+    """What choosing by the kind of task brought: a sentence for each route of a run."""
     if not any(agent.route is not None for agent in result.run.agents):
-        return
+        return ()
     from flatfield.runs.routes.auto import beside_single
 
-    if points := tuple(map(_beside, beside_single(result))):
-        yield Section(title="Routes", points=points)
+    return tuple(map(_beside, beside_single(result)))
 
 
 def _beside(one: BesideSingle) -> str:

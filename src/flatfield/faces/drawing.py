@@ -274,6 +274,8 @@ PIPED_WIDTH = 80
 LEAST_WIDTH = 20
 FULL = "--full"
 STYLES = {"S": "bold green", "A": "green", "B": "cyan", "C": "yellow", "D": "magenta", "F": "red"}
+_WORDS = re.compile(r"(\s*)(\S*\d (?:s|min|h)\b(?: \d+ (?:s|min|h)\b)?\S*|\S+)")
+"""Words; an amount of time is one, `2 min 31 s`."""
 _LETTERS = re.compile(r"(?:[SABCDF·] )+[SABCDF·]|[SABCDF](?=$| \(| · )|[SABCDF] → [SABCDF]")
 
 
@@ -315,6 +317,8 @@ def draw(section: Section, console: Console, *, full: bool = False, more: str = 
     for table in section.tables:
         if table.rows:
             draw_table(table, console, full=full, more=more)
+    for point in section.after:
+        wrapped(point, console, style="dim")
 
 
 def draw_table(table: Table, console: Console, *, full: bool = False, more: str = FULL) -> None:
@@ -355,7 +359,7 @@ def packed(items: Iterable[str], width: int) -> Iterator[str]:
 def _lines(text: str, width: int, then: str = "") -> Iterator[str]:
     """Lines broken between words; blanks inside of them stay, and a line's end in the text is a blank."""
     line = ""
-    for gap, word in re.findall(r"(\s*)(\S+)", re.sub(r"\n", " ", text.expandtabs(4))):
+    for gap, word in _WORDS.findall(re.sub(r"\n", " ", text.expandtabs(4))):
         if not line:
             line = f"{gap}{word}"
         elif columns_of(line) + len(gap) + columns_of(word) <= width:

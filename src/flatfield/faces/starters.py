@@ -6,41 +6,20 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from flatfield.errors import FlatfieldError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flatfield.faces.found import Here
     from flatfield.records import AgentConfig
 
-MOST_AGENTS = 6
 _NAME = re.compile(r"[^\W_][\w.-]*")
 _MODULE = re.compile(r"[a-z][a-z0-9-]*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-
-
-class Here(Struct, frozen=True, kw_only=True):
-    """What was found on this machine: agents on its own servers and of pulled models, and agents whose keys are set.
-
-    `configured`: names of the user's own agents. `keys`: the variables that are set.
-    """
-
-    own: tuple[AgentConfig, ...] = ()
-    known: tuple[str, ...] = ()
-    configured: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
-
-    def specs(self) -> tuple[str, ...]:
-        """How a few of them are named where agents are listed: the user's own, else all that were found."""
-        found = (*self.configured, *(spec_of(agent) for agent in self.own), *self.known)
-        return tuple(dict.fromkeys(self.configured or found))[:MOST_AGENTS]
-
-
-def spec_of(agent: AgentConfig) -> str:
-    """An agent as `PROVIDER:MODEL[@URL]`."""
-    return f"{agent.provider}:{agent.model}{f'@{agent.base_url}' if agent.base_url else ''}"
+_HEAD = """# What flatfield finds in this folder and below it. All keys, in an editor that reads TOML with schemas:
+# flatfield schema config > flatfield.schema.json, and here as the first line: #:schema ./flatfield.schema.json
+"""
 
 
 def checked_name(name: str, kind: str) -> str:
@@ -114,7 +93,7 @@ Read and execute: $ARGUMENTS
 
 def config_file(here: Here) -> str:
     """A flatfield.toml with an agent for each model that was found on this machine."""
-    parts = ["# What flatfield finds in this folder and below it. All keys: docs/files.md\n"]
+    parts = [_HEAD]
     if here.keys:
         known = f": {', '.join(here.known)}" if here.known else ""
         parts.append(f"# Set here: {', '.join(here.keys)}. Agents that need no entry{known}\n")
@@ -131,26 +110,37 @@ def config_file(here: Here) -> str:
     return "\n".join(parts)
 
 
+_OF_THE_MODEL = ("base_url", "api_key_env", "headers", "protocol", "context_tokens", "on_device", "usd_per_hour")
+"""What belongs to a model's server and not to what one makes of the model."""
+
+
 def agent_table(name: str, agent: AgentConfig) -> str:
-    """One agent's table of a flatfield.toml."""
+    """One agent's table of a flatfield.toml: its model, and how that is asked."""
     key = name if _BARE.fullmatch(name) else _toml(name)
     lines = [f"[agents.{key}]", f"provider = {_toml(agent.provider)}", f"model = {_toml(agent.model)}"]
-    if agent.base_url:
-        lines.append(f"base_url = {_toml(agent.base_url)}")
+    lines += [
+        f"{field} = {_toml(value)}" for field in _OF_THE_MODEL if (value := getattr(agent, field)) not in (None, {})
+    ]
     return "\n".join(lines) + "\n"
 
 
-def specialised(name: str, agent: AgentConfig) -> str:
-    """The same, with what one specialises an agent by; each is tried against the plain one with the same model."""
+def specialised(name: str, agent: AgentConfig, here: Here, wanted: str) -> str:
+    """The same, with what one specialises an agent by; `wanted` is how its model was named, of what was found here."""
+    others = [f"#   {spec}  ({here.why.get(spec, 'found here')})" for spec in here.specs() if spec != wanted]
+    found = f"# Its model: {wanted} ({here.why[wanted]})\n" if wanted in here.why else ""
+    found += "\n".join(("# Others that were found here:", *others, "")) if others else ""
     return (
-        agent_table(name, agent)
+        found
+        + agent_table(name, agent)
         + 'system_prompt = """\n'
         + "You are a careful engineer. Look at the files before you change them, change as little as the task needs,\n"
         + 'and read what you wrote before you answer.\n"""\n'
-        + '# tools = ["read_file", "edit_file"]      what it may use, where a task allows more\n'
+        + '# tools = ["read_file", "edit_file"]      what it may use, in the place of the task\'s tools\n'
         + "# temperature = 0.2                       else the vendor's own\n"
         + '# reasoning_effort = "low"                low, medium, high: where the model thinks\n'
-        + "# max_output_tokens = 8000\n"
+        + "# max_output_tokens = 8000                the most of one reply\n"
+        + "# Whether the prompt helps: flatfield vary "
+        + f"{name} suite:basic --over system_prompt=default --repeats 3\n"
     )
 
 
@@ -266,5 +256,7 @@ def _yaml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _toml(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_toml(key)} = {_toml(each)}' for key, each in value.items())}}}"
+    return json.dumps(value, ensure_ascii=False)

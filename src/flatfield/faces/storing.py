@@ -35,7 +35,7 @@ def store_of(project: Project) -> Store:
 
 
 async def save_imported(store: Store, imported: Imported) -> None:
-    """Store a run of others' and its trials, unless they are there already.
+    """Store a run of others', its trials and verdicts, unless they are there already.
 
     Raises:
         StoreError: the store cannot be written.
@@ -45,6 +45,7 @@ async def save_imported(store: Store, imported: Imported) -> None:
             await store.save_run(imported.run)
         for start in range(0, len(imported.trials), AT_ONCE):
             await asyncio.gather(*map(store.save_trial, imported.trials[start : start + AT_ONCE]))
+        await store.save_verdicts(imported.verdicts)
 
 
 # What a user opened to agents that work in a folder of theirs, the same for every face.

@@ -93,7 +93,8 @@ class Transport:
         self._refused_times = 0
         self._headers: Mapping[str, str] | None = None
         self._url = self._place = ""
-        self._timeout = aiohttp.ClientTimeout(
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._policy.connect_seconds)
+        self._stalling = aiohttp.ClientTimeout(
             total=None, sock_connect=self._policy.connect_seconds, sock_read=self._policy.stall_seconds
         )
 
@@ -217,7 +218,8 @@ class Transport:
                     # aiohttp warns of large bodies given as bytes: it cannot send those in pieces.
                     data=BytesIO(post.body) if len(post.body) > LARGE_BODY_BYTES else post.body,
                     headers=post.headers,
-                    timeout=self._timeout,
+                    # Where the time limit comes first, a timer set anew for each piece that comes is of no use.
+                    timeout=self._timeout if post.seconds < policy.stall_seconds else self._stalling,
                     allow_redirects=False,
                     proxy=self._proxy,
                     trace_request_ctx=marks,

@@ -123,7 +123,7 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         noted, run = run.notes, _as_carried_out(run, copies, shelter[0], outside.prices, crowded)
         _say([text for text in run.notes if text not in noted], conduct)
         ground = await _ground(stack, conduct, world, shelter, store)
-        await asyncio.to_thread(outside.prices.prepare)
+        await asyncio.to_thread(outside.prices.prepare, ready)
         await store.save_run(run, update=True)
         budget = _budget(run, store, _Pricing(world.pool, outside.prices), outside.clock, ignored)
         expected = await asyncio.to_thread(_expected, run, store, world)

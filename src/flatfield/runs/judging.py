@@ -315,11 +315,11 @@ async def judge_again(run: Run, store: Store, retrial: Retrial) -> Regraded:
     of other judges none once every trial has a letter of each of these. Until then, the panel is as it was.
 
     Raises:
-        FlatfieldError: the run is imported, or no task of it has a rubric.
+        FlatfieldError: the run's figures are others', without what they stand on, or no task of it has a rubric.
         NotReady: judges cannot be asked; nothing was spent.
         StoreError: the store cannot be written.
     """
-    if run.imported:
+    if run.imported and all(trial.imported for trial in store.figures(run.id)):
         raise FlatfieldError(f"run {run.id} is imported from {run.origin}: its letters stay as they are")
     if not any(rubric_of(task) for task in run.tasks):
         raise FlatfieldError(f"no task of run {run.id} has a rubric: there is nothing to judge by")
@@ -329,7 +329,7 @@ async def judge_again(run: Run, store: Store, retrial: Retrial) -> Regraded:
 
     with claimed(run.id, store.path.parent):
         async with courtroom(retrial.judges, retrial.outside, tell) as world:
-            await asyncio.to_thread(retrial.outside.prices.prepare)
+            await asyncio.to_thread(retrial.outside.prices.prepare, retrial.judges)
             court = Court(world, Budget(retrial.budget_usd), store, retrial.observe, retrial.stop)
             notes = await judge_missing(run, retrial.judges, court, again=not retrial.missing)
         panel = await _new_panel(run, store, retrial)

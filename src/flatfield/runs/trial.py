@@ -371,6 +371,7 @@ class TrialWork:
             sandbox=self._sandbox,
             sandbox_reason=self._ground.sandbox_reason,
             access=self._ground.access,
+            source=self._assignment.files.source if self._assignment.files else "",
         )
 
     def _record(self, failure: Failure | None) -> TrialRecord:

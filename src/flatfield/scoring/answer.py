@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flatfield.saying import dollars, few, likely, many, rounded, seconds, written
 from flatfield.scoring.certainty.values import Bounds
 from flatfield.scoring.facts import agents_option, planned
-from flatfield.scoring.performance import places
+from flatfield.scoring.performance import is_open, places
 from flatfield.scoring.prices.pricing import unknown_costs
 
 if TYPE_CHECKING:
@@ -384,9 +384,8 @@ def _at_api_prices(card: Scorecard) -> str:
 def _more(facts: Facts) -> Iterator[str]:
     """The next trials that are worth it most, and the command that does them."""
     if facts.result.run.imported:
-        second = runner_up(facts)
-        top = [name for name in (facts.recommended, second and second.agent) if name]
-        yield f"To be surer, measure on your own tasks: flatfield eval TASK.md {agents_option(top)}"
+        # Its agents are others': no command names them, as nothing here need be called so.
+        yield "To be surer, measure what you have, on a task of yours: flatfield try \"YOUR TASK\" --check 'pytest -q'"
         return
     if len(facts.cards) == 1:
         yield f"To compare it with another one: flatfield eval --extend {facts.result.run.id} --agents OTHER"
@@ -483,6 +482,8 @@ def unfinished(result: RunResult) -> str:
 
 def unchecked(result: RunResult) -> Iterator[str]:
     """Which checks with a weight came to no score, of the trials that were measured otherwise, and on whose trials."""
+    if not any(map(is_open, result.trials)):
+        return
     contenders = {card.agent for card in result.grading.scorecards if not card.control}
     found: dict[Place, list[tuple[str, bool]]] = {}
     for trial in result.trials:

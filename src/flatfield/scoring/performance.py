@@ -142,7 +142,8 @@ def measure(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]
     """
     letters = judge_scores(verdicts)
     blended = _blended(run, trials, letters)
-    found = _measured(run, trials, letters, blended, came_to_a_score(trials))
+    scored = came_to_a_score(trials) if any(map(is_open, trials)) else frozenset()
+    found = _measured(run, trials, letters, blended, scored)
     judged_tasks = {task for _, task, _ in letters}
     return structs.replace(
         found, notes=(*found.notes, *_unjudged(run, judged_tasks), *_partly(run, judged_tasks - blended))
@@ -153,14 +154,14 @@ def trial_scores(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Ver
     """The score of each measured trial by its id, as grades count it; trials that are not measured are left out."""
     letters = judge_scores(verdicts)
     blended = _blended(run, trials, letters)
-    agents, tasks = {agent.name for agent in run.agents}, {task.id: task for task in run.tasks}
+    agents, tasks = {agent.name for agent in run.agents}, {task.id: is_verified(task) for task in run.tasks}
     scores: dict[str, float] = {}
     for trial in trials:
         if trial.failure is not None or trial.agent not in agents or trial.task not in tasks:
             continue
         weight = run.evaluation.judge_weight if trial.task in blended else 0.0
         letter = letters.get((trial.agent, trial.task, trial.repeat))
-        by_checks = _verified(tasks[trial.task], trial)
+        by_checks = tasks[trial.task] or bool(verified(trial.checks))
         score = _blend(checks_score(trial.checks), letter, weight) if by_checks else letter
         if score is not None:
             scores[trial.id] = score
@@ -206,7 +207,7 @@ def _measured(
     scored: frozenset[Place],
 ) -> Measured:
     agents = {agent.name: agent for agent in run.agents}
-    tasks = {task.id: task for task in run.tasks}
+    tasks = {task.id: is_verified(task) for task in run.tasks}
     figures: dict[Key, list[Figures]] = {}
     judged: dict[Key, list[float]] = {}
     pairs: list[tuple[float, float]] = []
@@ -220,12 +221,14 @@ def _measured(
         found = checks_score(trial.checks)
         if letter is not None and found is not None:
             pairs.append((found, letter))
-        by_checks = _verified(tasks[trial.task], trial)
+        by_checks = tasks[trial.task] or bool(verified(trial.checks))
         score = _blend(found, letter, weight) if by_checks else letter
         if score is not None:
-            down, up = _left_open(trial, scored, 1.0 - weight if by_checks else 0.0)
             each = _figures(trial, agents[trial.agent], score)
-            figures.setdefault((trial.agent, trial.task), []).append(structs.replace(each, down=down, up=up))
+            if is_open(trial):
+                down, up = _left_open(trial, scored, 1.0 - weight if by_checks else 0.0)
+                each = structs.replace(each, down=down, up=up)
+            figures.setdefault((trial.agent, trial.task), []).append(each)
     return Measured(figures=_frozen(figures), judged=_frozen(judged), notes=_agreement(pairs))
 
 
@@ -269,6 +272,11 @@ def is_wrong_claim(trial: TrialRecord) -> bool | None:
     return False if all(is_full(check) for check in checks) else None
 
 
+def is_open(trial: TrialRecord) -> bool:
+    """Whether a check of the trial was not measured."""
+    return any(check.score is None for check in trial.checks)
+
+
 def came_to_a_score(trials: Iterable[TrialRecord]) -> frozenset[Place]:
     """The checks that were measured on some trial."""
     return frozenset(
@@ -291,8 +299,6 @@ def _left_open(trial: TrialRecord, scored: frozenset[Place], part: float) -> tup
     The trial's checks that came to a score on another trial count anything between 0 and 1. One that came to a score
     on none tells nobody from another.
     """
-    if all(check.score is not None for check in trial.checks):
-        return 0.0, 0.0
     found = places(trial)
     measured = _scores(check for _, check in found)
     score = weighted_mean(measured)

@@ -29,6 +29,7 @@ class VerifyContext:
     links there. `before` is what the workspace held at the start. `sandbox` None: commands cannot be run, and
     `sandbox_reason` says why and how to fix it. `access` decides whether the task's own code may run; without one,
     nobody has trusted anything. `least_seconds`: a limit of time is at least this one, whatever the task says.
+    `source`: the folder that the workspace is a copy of, "" where it is of none.
     """
 
     trial: TrialRecord
@@ -40,6 +41,7 @@ class VerifyContext:
     sandbox_reason: str = ""
     access: Access = field(default_factory=nobody)
     least_seconds: float = 0.0
+    source: str = ""
 
 
 class Verifier(Protocol):

@@ -80,10 +80,14 @@ _NO_NAME = re.compile(r"[^\w.:@+-]+")
 _NO_LETTERS = re.compile(r"[\W_]+")
 
 
+def _outputs() -> list[str]:
+    return list(dict.fromkeys(output for vendor in plugins.all_traits() for output in vendor.outputs))
+
+
+@source.takes_what(lambda: {"type": "string", "enum": _outputs()})
 def _output(node: Node, name: str, found: source.Findings) -> str | None:
     """In which form the command of an external agent reports: one that some vendor reads."""
-    outputs = dict.fromkeys(output for vendor in plugins.all_traits() for output in vendor.outputs)
-    chosen: str | None = source.choice(*outputs)(node, name, found)
+    chosen: str | None = source.choice(*_outputs())(node, name, found)
     return chosen
 
 

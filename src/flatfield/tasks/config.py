@@ -251,3 +251,20 @@ def _profile(name: str, node: Node, found: Findings) -> Preferences | None:
         fix = "write solved_usd = …, what a solved task is worth in dollars"
         found.add(keys["hour_usd"], f"{what} has hour_usd without solved_usd", fix)
     return Preferences(profile=name, **given) if len(found.mistakes) == before else None
+
+
+def file_schema() -> dict[str, Any]:
+    """What the file may hold, as JSON Schema."""
+    tables = {
+        "agents": source.map_of(agents.SETTINGS, ("provider",)),
+        "prices": source.map_of(RATES, _NEEDED),
+        "lanes": source.map_of(LANE_LIMITS),
+        "profiles": source.map_of(PREFERENCES),
+    }
+    tables["agents"]["properties"]["provider"] = {"type": "string", "enum": list(plugins.names("provider"))}
+    properties = {name: {"type": "object", "additionalProperties": schema} for name, schema in tables.items()}
+    return {
+        "type": "object",
+        "properties": {_ALLOW: source.schema_of(source.texts()), **properties},
+        "additionalProperties": False,
+    }

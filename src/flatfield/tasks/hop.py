@@ -8,6 +8,7 @@ from flatfield.records import Evaluation, LimitChanges, Limits
 from flatfield.tasks import frontmatter, markdown, source
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from flatfield.records import Task
@@ -101,3 +102,8 @@ _READERS: dict[str, source.Reader] = {
     "weights": source.weights,
     "names": source.choice("neutral", "actual"),
 }
+
+
+def readers() -> Mapping[str, source.Reader]:
+    """What a HOP's front matter may hold."""
+    return _READERS

@@ -20,7 +20,7 @@ from flatfield.tasks.cache import cache_folder
 from flatfield.tasks.source import Lines, lettered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from flatfield.tasks.access import Access
     from flatfield.tasks.markdown import Prompt
@@ -320,9 +320,10 @@ def _packages(path: Path) -> source.Reader:
     return read
 
 
+@source.takes(**source.schema_of(source.text_map))
 def _files(node: Node, name: str, found: Findings) -> dict[str, str] | None:
     """Inline files: relative path → text."""
-    files = source.text_map(node, name, found)
+    files: dict[str, str] | None = source.text_map(node, name, found)
     for key in files or {}:
         parts = PurePosixPath(key).parts
         line = node.keys[key]
@@ -353,3 +354,8 @@ _READERS: dict[str, source.Reader] = {
     "solution": _kept,
     "sabotages": _kept,
 }
+
+
+def readers() -> Mapping[str, source.Reader]:
+    """What a LOP's front matter may hold."""
+    return _READERS

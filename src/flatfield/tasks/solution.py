@@ -302,3 +302,42 @@ def _breaks(node: Node, verifiers: Sequence[VerifierSpec], found: Findings) -> t
             found.add(item.line, f"`verify` has no check {shown(item)}", fix)
         positions.update(chosen)
     return tuple(sorted(positions))
+
+
+# What a step and a sabotage may hold, as JSON Schema.
+
+
+def step_schema() -> dict[str, Any]:
+    """One step of a list: a tool with its arguments, `copy` or `answer`."""
+    text = source.schema_of(source.text(empty=True))
+    tools = {name: _open(_parameters(name)) for name in plugins.names("tool")}
+    return {
+        "type": "object",
+        "properties": {**tools, "copy": text, "answer": text},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+
+
+def sabotage_schema(step: dict[str, Any]) -> dict[str, Any]:
+    """One sabotage; `step` is the schema of its steps."""
+    either = {"anyOf": [{"type": ["integer", "string"]}, {"type": "array", "items": {"type": ["integer", "string"]}}]}
+    return {
+        "type": "object",
+        "properties": {
+            "name": source.schema_of(source.text()),
+            "breaks": either,
+            "skip": either,
+            "steps": {"type": "array", "items": step, "minItems": 1},
+            "answer": source.schema_of(source.text(empty=True)),
+        },
+        "additionalProperties": False,
+        "required": ["name"],
+        "anyOf": [{"required": [key]} for key in ("skip", "steps", "answer")],
+    }
+
+
+def _open(parameters: dict[str, Any]) -> dict[str, Any]:
+    """A tool's arguments; those of one that needs none may be left empty."""
+    return parameters if parameters.get("required") else {"anyOf": [parameters, {"type": "null"}]}

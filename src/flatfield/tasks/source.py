@@ -17,7 +17,7 @@ from flatfield.records import Mistake, Weights
 from flatfield.saying import written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from msgspec import Struct
@@ -262,6 +262,34 @@ Reader = Callable[[Node, str, "Findings"], Any]
 """Takes a node and its name; returns the value, or None after noting a mistake."""
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A reader that says what it takes, as a JSON Schema: what editors complete and check before it reads."""
+
+    read: Reader
+    schema: Callable[[], Mapping[str, Any]]
+
+    def __call__(self, node: Node, name: str, found: Findings) -> Any:  # noqa: ANN401 - as any reader
+        """Read the node."""
+        return self.read(node, name, found)
+
+
+def takes(**schema: Any) -> Callable[[Reader], Reader]:  # noqa: ANN401 - any JSON
+    """Say of a reader what it takes; what is None is left out."""
+    said = {key: value for key, value in schema.items() if value is not None}
+    return takes_what(lambda: said)
+
+
+def takes_what(schema: Callable[[], Mapping[str, Any]]) -> Callable[[Reader], Reader]:
+    """The same, where it is found out when somebody asks: it depends on what is installed."""
+    return lambda read: Described(read, schema)
+
+
+def schema_of(reader: Reader) -> dict[str, Any]:
+    """What a reader takes, as a JSON Schema; a text where it does not say."""
+    return dict(reader.schema()) if isinstance(reader, Described) else {"type": "string"}
+
+
 def read_map(
     node: Node, readers: Mapping[str, Reader], found: Findings, *, what: str, skip: tuple[str, ...] = ()
 ) -> dict[str, Any]:
@@ -288,6 +316,7 @@ def read_map(
 def text(*, empty: bool = False) -> Reader:
     """Text; a number or word that YAML would read as something else counts as its own text."""
 
+    @takes(type="string", minLength=None if empty else 1)
     def read(node: Node, name: str, found: Findings) -> str | None:
         value = node.value if isinstance(node.value, str) else node.raw
         if value or (empty and isinstance(node.value, str)):
@@ -301,6 +330,7 @@ def text(*, empty: bool = False) -> Reader:
 def integer(least: int | None = None) -> Reader:
     """A whole number, `least` or more."""
 
+    @takes(type="integer", minimum=least)
     def read(node: Node, name: str, found: Findings) -> int | None:
         if isinstance(node.value, int) and not isinstance(node.value, bool) and (least is None or node.value >= least):
             return node.value
@@ -314,6 +344,7 @@ def integer(least: int | None = None) -> Reader:
 def number(*, above: float | None = None, least: float | None = None, most: float | None = None) -> Reader:
     """A finite number within the bounds."""
 
+    @takes(type="number", exclusiveMinimum=above, minimum=least, maximum=most)
     def read(node: Node, name: str, found: Findings) -> float | None:
         value = node.value
         if (
@@ -333,6 +364,7 @@ def number(*, above: float | None = None, least: float | None = None, most: floa
     return read
 
 
+@takes(type="boolean")
 def boolean(node: Node, name: str, found: Findings) -> bool | None:
     """True or false."""
     if isinstance(node.value, bool):
@@ -344,6 +376,7 @@ def boolean(node: Node, name: str, found: Findings) -> bool | None:
 def choice(*options: str) -> Reader:
     """One of a few words."""
 
+    @takes(type="string", enum=list(options))
     def read(node: Node, name: str, found: Findings) -> str | None:
         if isinstance(node.value, str) and node.value in options:
             return node.value
@@ -355,7 +388,9 @@ def choice(*options: str) -> Reader:
 
 def texts(*, single: bool = False, empty: bool = True) -> Reader:
     """A list of texts as a tuple; with `single`, one text alone will do."""
+    items = {"type": "array", "items": {"type": "string", "minLength": 1}, **({} if empty else {"minItems": 1})}
 
+    @takes(**({"anyOf": [items, {"type": "string", "minLength": 1}]} if single else items))
     def read(node: Node, name: str, found: Findings) -> tuple[str, ...] | None:
         if single and isinstance(node.value, str) and node.value:
             return (node.value,)
@@ -372,23 +407,38 @@ def texts(*, single: bool = False, empty: bool = True) -> Reader:
 def nested(readers: Mapping[str, Reader], kind: type[Struct]) -> Reader:
     """A map whose entries have readers of their own, and are the fields of a record."""
 
+    @takes_what(lambda: map_of(readers))
     def read(node: Node, name: str, found: Findings) -> Struct:
         return kind(**read_map(node, readers, found, what=name))
 
     return read
 
 
+def map_of(readers: Mapping[str, Reader], required: Sequence[str] = ()) -> dict[str, Any]:
+    """The schema of a map whose entries have these readers, and no others."""
+    said: dict[str, Any] = {
+        "type": "object",
+        "properties": {key: schema_of(reader) for key, reader in readers.items()},
+        "additionalProperties": False,
+    }
+    return said | ({"required": list(required)} if required else {})
+
+
+_WEIGHTS: dict[str, Reader] = dict.fromkeys(("performance", "speed", "cost"), number(least=0))
+
+
+@takes_what(lambda: map_of(_WEIGHTS))
 def weights(node: Node, name: str, found: Findings) -> Weights | None:
     """How much performance, speed and cost count; at least one of them does."""
-    readers = dict.fromkeys(("performance", "speed", "cost"), number(least=0))
     before = len(found.mistakes)
-    given = Weights(**read_map(node, readers, found, what=name))
+    given = Weights(**read_map(node, _WEIGHTS, found, what=name))
     if len(found.mistakes) == before and given.performance + given.speed + given.cost <= 0:
         found.add(node.line, f"{name} are all 0", "give at least one of performance, speed, cost a weight above 0")
         return None
     return given
 
 
+@takes(type="object", additionalProperties={"type": "string"})
 def text_map(node: Node, name: str, found: Findings) -> dict[str, str] | None:
     """A map of texts, such as headers."""
     if node.map is None:
@@ -398,6 +448,7 @@ def text_map(node: Node, name: str, found: Findings) -> dict[str, str] | None:
     return {key: value for key, value in values.items() if value is not None}
 
 
+@takes_what(lambda: {"type": "array", "items": {"type": "string", "enum": list(plugins.names("tool"))}})
 def tools(node: Node, name: str, found: Findings) -> tuple[str, ...] | None:
     """A list of tools that exist, each once."""
     values: tuple[str, ...] | None = texts()(node, name, found)

@@ -200,3 +200,32 @@ def _unfinished(module: ModuleType) -> str:
 def _example(module: ModuleType) -> str:
     keys = [field.encode_name for field in msgspec.structs.fields(module.Options)]
     return f"its options are: {', '.join(keys)}" if keys else "write it without options"
+
+
+# What an item may hold, as JSON Schema.
+
+
+def item_schema() -> dict[str, Any]:
+    """An item of `verify:`: one of the verifiers that are installed here, with what may stand beside it."""
+    properties = {key: source.schema_of(reader) for key, reader in _BESIDE.items()}
+    kinds = {kind: _options_schema(plugins.load("verifier", kind)) for kind in plugins.names("verifier")}
+    return {
+        "type": "object",
+        "properties": {**kinds, **properties},
+        "additionalProperties": False,
+        "oneOf": [{"required": [kind]} for kind in kinds],
+    }
+
+
+def _options_schema(module: ModuleType) -> dict[str, Any]:
+    """What stands below a verifier's name: its `SCHEMA`, else its Options; of one that parses, also no map at all."""
+    said: dict[str, Any] | None = getattr(module, "SCHEMA", None)
+    if said is not None:
+        return said
+    schema = msgspec.json.schema(module.Options)
+    parts = schema.pop("$defs", {})
+    options: dict[str, Any] = parts.pop(schema["$ref"].rpartition("/")[2])
+    for key, value in options["properties"].items():
+        if parts and "$ref" in value:  # of records within records, only that they are maps
+            options["properties"][key] = {"type": "object"}
+    return {"anyOf": [options, {"not": {"type": "object"}}]} if hasattr(module, "parse") else options

@@ -27,6 +27,8 @@ MOST_TOKENS = 2**53
 def tokens(fields: Any, name: str) -> int | None:  # noqa: ANN401 - what a server reports
     """A count by its name; None where it is missing, or is none."""
     value = fields.get(name) if isinstance(fields, dict) else None
+    if value is None or (type(value) is int and 0 <= value < MOST_TOKENS):  # as nearly all are
+        return value
     if isinstance(value, str) and value.strip().isdecimal():
         value = int(value)
     known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS

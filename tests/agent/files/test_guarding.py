@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import json
@@ -11,6 +10,8 @@ import sys
 import tempfile
 import threading
 import time
+from asyncio import Runner
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,6 @@ from flatfield.records import ToolCall
 from flatfield.tasks.access import is_broad
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from flatfield.records import ToolResult
 
 pytestmark = pytest.mark.whole
@@ -75,20 +74,31 @@ def write(root: Path, path: str, text: str = SECRET) -> Path:
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
+def runner() -> Iterator[Runner]:
     """An event loop for thousands of calls, each of which would else open one."""
-    with asyncio.Runner() as runner:
+    with Runner() as runner:
         yield runner
 
 
+@contextlib.contextmanager
+def tools_on(root: Path, runner: Runner, **options: object) -> Iterator[Callable[..., ToolResult]]:
+    """Calls tools on the folder as it is now, as `flatfield run` would."""
+    with guarded(root, **options) as files:
+        box = open_tools(default_tools(), Workspace(root=root, files=files), SystemClock())
+
+        def call(name: str, **arguments: str) -> ToolResult:
+            return runner.run(box.run(ToolCall(id="1", name=name, arguments=json.dumps(arguments))))
+
+        yield call
+
+
 @pytest.fixture
-def tool(root: Path, runner: asyncio.Runner) -> Callable[..., ToolResult]:
-    """Runs one tool call on the folder as it is, as `flatfield run` would."""
+def tool(root: Path, runner: Runner) -> Callable[..., ToolResult]:
+    """Runs one tool call on the folder as it is by then."""
 
     def run(name: str, options: dict[str, object] | None = None, **arguments: str) -> ToolResult:
-        with guarded(root, **(options or {})) as files:
-            box = open_tools(default_tools(), Workspace(root=root, files=files), SystemClock())
-            return runner.run(box.run(ToolCall(id="1", name=name, arguments=json.dumps(arguments))))
+        with tools_on(root, runner, **(options or {})) as call:
+            return call(name, **arguments)
 
     return run
 
@@ -103,16 +113,38 @@ def refused(result: ToolResult) -> None:
 # ------------------------------------------------------------------------ every entry of the list
 
 
-@pytest.mark.parametrize("name", IDS)
-def test_nothing_is_made_under_a_protected_name(name: str, root: Path, tool: Callable[..., ToolResult]) -> None:
-    for path in (name, name.upper(), f"deep/down/{name}", f"{name}/new.txt", f"deep/{name}/inner/new.txt"):
-        refused(tool("write_file", file_path=path, content="x"))
-    assert not any(claims(path.relative_to(root).parts) for path in root.rglob("*"))
-    assert state(root) == {}
+Folders = Callable[[Sequence[str]], Iterator[tuple[str, Path]]]
 
 
-@pytest.mark.parametrize("name", IDS)
-def test_what_is_there_is_neither_written_nor_removed(name: str, root: Path, tool: Callable[..., ToolResult]) -> None:
+@pytest.fixture
+def each(root: Path) -> Folders:
+    """Names, one after the other, each with an empty folder."""
+
+    def with_folders(names: Sequence[str]) -> Iterator[tuple[str, Path]]:
+        for number, name in enumerate(names):
+            folder = root / str(number)
+            folder.mkdir()
+            yield name, folder
+
+    return with_folders
+
+
+def test_nothing_is_made_under_a_protected_name(each: Folders, subtests: pytest.Subtests, runner: Runner) -> None:
+    for name, root in each(IDS):
+        with subtests.test(name), tools_on(root, runner) as tool:
+            for path in (name, name.upper(), f"deep/down/{name}", f"{name}/new.txt", f"deep/{name}/inner/new.txt"):
+                refused(tool("write_file", file_path=path, content="x"))
+            assert not any(claims(path.relative_to(root).parts) for path in root.rglob("*"))
+            assert state(root) == {}
+
+
+def test_what_is_there_is_neither_written_nor_removed(each: Folders, subtests: pytest.Subtests, runner: Runner) -> None:
+    for name, root in each(IDS):
+        with subtests.test(name):
+            neither_written_nor_removed(name, root, runner)
+
+
+def neither_written_nor_removed(name: str, root: Path, runner: Runner) -> None:
     for at in ("", "deep/down/"):
         write(root, f"{at}{name}/inner.txt")
     for inner in ("filed/", "filed/deep/"):
@@ -125,35 +157,37 @@ def test_what_is_there_is_neither_written_nor_removed(name: str, root: Path, too
     last = Path(name).name
     paths = [f"{name}/inner.txt", f"deep/down/{name}/inner.txt", f"filed/{name}", f"filed/deep/{name}"]
     paths += ["to-folder/inner.txt", f"to-parent/{last}/inner.txt", f"to-filed/{name}", "to-folder/new.txt"]
-    for path in paths:
-        refused(tool("write_file", file_path=path, content="x"))
-        with guarded(root) as files, pytest.raises((ProtectedPath, FileNotFoundError)):
-            files.remove(path)
-    for path in paths[:-1]:
-        result = tool("edit_file", file_path=path, old_str=SECRET, new_str="x")
-        refused(result)
-    assert not tool("write_file", file_path="to-file", content="x").ok
-    assert not tool("edit_file", file_path="to-file", old_str=SECRET, new_str="x").ok
-    with guarded(root) as files:
+    with tools_on(root, runner) as tool, guarded(root) as files:
+        for path in paths:
+            refused(tool("write_file", file_path=path, content="x"))
+            with pytest.raises((ProtectedPath, FileNotFoundError)):
+                files.remove(path)
+        for path in paths[:-1]:
+            refused(tool("edit_file", file_path=path, old_str=SECRET, new_str="x"))
+        assert not tool("write_file", file_path="to-file", content="x").ok
+        assert not tool("edit_file", file_path="to-file", old_str=SECRET, new_str="x").ok
         for path in ("deep", "filed", name, "deep/down"):
             with pytest.raises(ProtectedPath):
                 files.remove(path)
     assert state(root) == before
 
 
-@pytest.mark.parametrize("name", SEALED)
-def test_secrets_are_not_read(name: str, root: Path, tool: Callable[..., ToolResult]) -> None:
-    write(root, f"in/{name}")
-    write(root, f"deep/{name}/inner.txt")
-    (root / "to-file").symlink_to(f"in/{name}")
-    (root / "to-folder").symlink_to(f"deep/{name}")
-    (root / "hard").hardlink_to(root / "in" / name)
-    for path in (f"in/{name}", f"deep/{name}/inner.txt", "to-file", "to-folder/inner.txt", "hard"):
-        refused(tool("read_file", file_path=path))
-        info = tool("get_file_info", file_path=path)
-        assert SECRET not in info.text
-        assert "lines: not counted" in info.text
-    assert Path(name).name in tool("list_directory", directory_path=str(Path("in", name).parent)).text
+def test_secrets_are_not_read(each: Folders, subtests: pytest.Subtests, runner: Runner) -> None:
+    for name, root in each(SEALED):
+        with subtests.test(name):
+            write(root, f"in/{name}")
+            write(root, f"deep/{name}/inner.txt")
+            (root / "to-file").symlink_to(f"in/{name}")
+            (root / "to-folder").symlink_to(f"deep/{name}")
+            (root / "hard").hardlink_to(root / "in" / name)
+            with tools_on(root, runner) as tool:
+                for path in (f"in/{name}", f"deep/{name}/inner.txt", "to-file", "to-folder/inner.txt", "hard"):
+                    refused(tool("read_file", file_path=path))
+                    info = tool("get_file_info", file_path=path)
+                    assert SECRET not in info.text
+                    assert "lines: not counted" in info.text
+                listed = tool("list_directory", directory_path=str(Path("in", name).parent)).text
+                assert Path(name).name in listed
 
 
 # ------------------------------------------------------------------------ ways round

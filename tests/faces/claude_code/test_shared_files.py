@@ -45,11 +45,11 @@ def speaking(hooks: Any) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("old", [FIRST, SHORT, {**FIRST, "timeout": 10}, NEW["Stop"][0]["hooks"][0]])
-@pytest.mark.parametrize("order", list(itertools.permutations(HOOKS)))
-def test_older_hooks_are_replaced_in_any_order(old: Any, order: tuple[str, ...]) -> None:
-    found = hooks_of({"hooks": {event: [{"hooks": [old]}] for event in order}})
-    assert found == NEW
-    assert list(found) == [*order, *CALL_HOOKS]
+def test_older_hooks_are_replaced_in_any_order(old: Any) -> None:
+    for order in itertools.permutations(HOOKS):
+        found = hooks_of({"hooks": {event: [{"hooks": [old]}] for event in order}})
+        assert found == NEW, order
+        assert list(found) == [*order, *CALL_HOOKS]
 
 
 @pytest.mark.parametrize("inner", list(itertools.permutations([FIRST, THEIRS, SHORT])))

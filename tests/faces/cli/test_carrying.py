@@ -59,7 +59,7 @@ def arguments(server: FakeChat) -> list[str]:
 
 NUMBERS = (
     signal.SIGINT,
-    signal.SIGTERM,
+    pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
     pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
     pytest.param(signal.SIGQUIT, marks=pytest.mark.slow),
 )
@@ -132,6 +132,7 @@ def test_ctrl_c_in_a_terminal_ends_the_live_table_cleanly(project: Path, hanging
     assert "interrupted: 2 of 6 trials done, 0 failed, 4 left" in text
 
 
+@pytest.mark.slow
 def test_a_terminal_that_closes_costs_no_record(cli: Cli, project: Path, hanging: tuple[Server, FakeChat]) -> None:
     script, server = hanging
     descriptor, terminal = pty.openpty()
@@ -152,6 +153,7 @@ def test_a_terminal_that_closes_costs_no_record(cli: Cli, project: Path, hanging
     assert "6 of 6 trials measured" in cli("eval", "--resume").stdout
 
 
+@pytest.mark.slow
 def test_nobody_reads_what_is_said_and_all_is_stored(project: Path, hanging: tuple[Server, FakeChat]) -> None:
     script, server = hanging
     script.mended = True
@@ -165,6 +167,7 @@ def test_nobody_reads_what_is_said_and_all_is_stored(project: Path, hanging: tup
     assert b"6 of 6 trials measured" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_command_that_was_told_to_outlive_its_terminal_does(project: Path, hanging: tuple[Server, FakeChat]) -> None:
     _, server = hanging
     running = subprocess.Popen(

@@ -40,9 +40,13 @@ def tab(cli: Cli, project: Path) -> Callable[[str], list[str]]:
     return pressed
 
 
-def test_what_stands_before_a_colon_is_not_written_twice(tab: Callable[[str], list[str]], project: Path) -> None:
-    (project / "tasks").mkdir()
+def test_what_stands_before_a_colon_is_not_written_twice(tab: Callable[[str], list[str]]) -> None:
     assert tab("flatfield eval suite:de") == ["demo", "desk"]
+
+
+@pytest.mark.slow
+def test_bash_is_offered_all_that_can_be_named(tab: Callable[[str], list[str]], project: Path) -> None:
+    (project / "tasks").mkdir()
     assert tab("flatfield eval tas") == ["tasks/"]
     assert tab("flatfield eval --agents ora") == ["oracle"]
     assert tab("flatfield eval --agents oracle,noo") == ["oracle,noop"]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flatfield.errors import FlatfieldError
 from flatfield.faces.cli import demo, models
+from flatfield.machine import models as machine_models
+from flatfield.machine.models import ModelEntry
+from flatfield.runs import order
 from flatfield.vendors import openai_chat
 from flatfield.vendors.base import UsualServer
 
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
+    from flatfield.machine.models.known import Fit
+    from flatfield.runs.order import Request
     from flatfield.testing.fake_chat import FakeChat
 
     Cli = Callable[..., CompletedProcess[str]]
@@ -40,15 +46,23 @@ def small(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     return cli
 
 
-def test_the_demo_shows_its_run_then_the_published_decision_then_what_to_do_next(small: Cli) -> None:
+def test_the_demo_shows_its_run_then_the_published_decision_the_pages_and_what_to_do_next(
+    small: Cli, project: Path
+) -> None:
     ended = small("demo")
     assert ended.returncode == 0
     parts = ("It is a floor, not a contender", "only controls took part", "Nine models on five tasks", "Use gpt-5-nano")
-    places = [ended.stdout.replace("\n", " ").index(part) for part in (*parts, "Next", "no keys: set OPENAI_API_KEY")]
+    after = ("Look at it in a browser", "Next: your own models", "demo --models all", "hosted models: set their key")
+    text = " ".join(ended.stdout.split())
+    places = [text.index(part) for part in (*parts, *after)]
     assert places == sorted(places)
-    assert max(map(len, ended.stdout.splitlines())) <= 100
-    assert "Report: .flatfield/reports/" in ended.stderr
-    assert len(json.loads(small("runs", "--json").stdout)) == 2
+    assert max(len(line) for line in ended.stdout.splitlines() if "file://" not in line) <= 80
+    runs = [run["id"] for run in json.loads(small("runs", "--json").stdout)]
+    assert len(runs) == 2
+    for run in runs:
+        page = project / ".flatfield" / "reports" / f"{run}.html"
+        assert page.resolve().as_uri() in text
+        assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_servers_and_keys_that_are_there_are_named(
@@ -59,9 +73,35 @@ def test_servers_and_keys_that_are_there_are_named(
     monkeypatch.setattr(openai_chat, "usual_servers", lambda _: (usual,))
     monkeypatch.setenv("GEMINI_API_KEY", "secret-value")
     text = " ".join(small("demo").stdout.split())
-    assert f"found Fake with 2 models: run flatfield eval suite:desk --agents openai-chat:m@{server.base_url}" in text
-    assert "found GEMINI_API_KEY" in text
+    assert f"here: flatfield eval suite:desk --agents openai-chat:m@{server.base_url}," in text
+    assert "found a key: flatfield eval suite:desk --agents gemini" in text
     assert "secret-value" not in text
+
+
+def test_larger_models_take_part_where_they_fit_and_what_that_takes_is_said(
+    small: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits: dict[str, Fit] = {"qwen2.5-coder-0.5b": "yes", "qwen2.5-coder-1.5b": "no"}
+    listed = [
+        ModelEntry(name=name, path="", pulled=False, size_bytes=500_000_000, memory_bytes=2_500_000_000, fits=fit)
+        for name, fit in fits.items()
+    ]
+    monkeypatch.setattr(machine_models, "list_models", lambda _: tuple(listed))
+    asked: list[Any] = []
+
+    def ordered(request: Request, *_: Any) -> None:
+        asked.append(request)
+        raise FlatfieldError("this is as far as the test goes")
+
+    monkeypatch.setattr(order, "ordered", ordered)
+    ended = small("demo", "--models", "all")
+    text = " ".join(ended.stdout.split())
+    assert (
+        "With qwen2.5-coder-0.5b the demo takes about 2 min longer on two cores, and what it takes to fetch 500 MB."
+        in text
+    )
+    assert "qwen2.5-coder-1.5b takes 2.5 GB of memory: it is left out here" in text
+    assert asked[0].chosen.agents == ("local:qwen2.5-coder-0.5b", "smollm2-json", "smollm2-native", "oracle", "noop")
 
 
 def test_as_json_only_the_runs_report_is_printed(small: Cli) -> None:

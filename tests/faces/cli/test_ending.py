@@ -102,7 +102,10 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")  # noqa: PTH110 - a device
-@pytest.mark.parametrize("command", ["examples list", "examples list --json", "-h", "runs"])
+@pytest.mark.parametrize(
+    "command",
+    ["examples list", *(pytest.param(each, marks=pytest.mark.slow) for each in ("examples list --json", "-h", "runs"))],
+)
 def test_a_full_disk_under_standard_output_is_said(project: Path, command: str) -> None:
     done = shell(f"$FLATFIELD {command} > /dev/full", project)
     assert done.returncode == 2
@@ -116,6 +119,7 @@ def test_a_closed_standard_output_is_refused(project: Path) -> None:
     assert done.stderr.startswith("flatfield: standard output is closed")
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_enough_is_no_error(project: Path) -> None:
     done = shell("$FLATFIELD examples load nano-agent-2025-08 > /dev/null; $FLATFIELD report --json | head -1", project)
     assert (done.stdout, done.stderr) == ("{\n", "")
@@ -148,6 +152,7 @@ def test_resume_may_stand_alone(given: list[str], meant: list[str]) -> None:
     assert with_values(given) == meant
 
 
+@pytest.mark.slow
 def test_a_closed_standard_input_is_one_at_its_end(project: Path) -> None:
     done = shell("$FLATFIELD eval oslo.md --agents oracle <&-", project)
     assert done.returncode == 0, done.stderr

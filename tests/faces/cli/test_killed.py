@@ -78,6 +78,7 @@ def test_what_finished_turns_cost_is_known_and_a_resumed_run_counts_it_once(cli:
     assert spent(cli) == pytest.approx(FLYING * TURN_USD + 4 * TURN_USD)
 
 
+@pytest.mark.slow
 def test_a_resumed_runs_budget_starts_with_it(cli: Cli, killed: Hanging) -> None:
     assert killed.mended
     done = cli("eval", "--resume", "--budget-usd", "0.3")

@@ -13,7 +13,8 @@ from flatfield import plugins
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.faces.cli import new
 from flatfield.faces.cli.app import app
-from flatfield.faces.starters import Here, config_file, hop_file, vendor_package, verifier_package
+from flatfield.faces.found import Here
+from flatfield.faces.starters import config_file, hop_file, vendor_package, verifier_package
 from flatfield.records import AgentConfig
 from flatfield.runs.proof import check_tasks
 from flatfield.runs.readiness import RunningServer, key_variables
@@ -38,6 +39,10 @@ FOUND = Here(
     ),
     known=("gpt-6-luna",),
     keys=("OPENAI_API_KEY",),
+    why={
+        "openai-chat:qwen3:8b@http://127.0.0.1:8080/v1": "served by llama.cpp here",
+        "gpt-6-luna": "OPENAI_API_KEY is set",
+    },
 )
 
 
@@ -141,7 +146,23 @@ def test_an_agent_is_added_to_what_is_there(folder: Path) -> None:
         run("agent", "careful")
     (folder / "flatfield.toml").unlink()
     run("agent", "first")
-    assert "qwen3:8b" in (folder / "flatfield.toml").read_text()
+    text = (folder / "flatfield.toml").read_text()
+    assert "# Its model: openai-chat:qwen3:8b@http://127.0.0.1:8080/v1 (served by llama.cpp here)\n" in text
+    assert "#   gpt-6-luna  (OPENAI_API_KEY is set)\n" in text
+    (first,) = read_config(folder / "flatfield.toml", "flatfield.toml").agents
+    assert (first.model, first.base_url) == ("qwen3:8b", "http://127.0.0.1:8080/v1")
+
+
+def test_how_a_model_is_asked_goes_along_with_it(folder: Path) -> None:
+    (folder / "flatfield.toml").write_text(
+        '[agents.mine]\nprovider = "openai-chat"\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\n'
+        'api_key_env = "MY_KEY"\nheaders = {X-Team = "a"}\non_device = true\ntemperature = 0.1\n'
+    )
+    run("agent", "careful", "--model", "mine")
+    mine, careful = read_config(folder / "flatfield.toml", "flatfield.toml").agents
+    same = ("base_url", "api_key_env", "headers", "on_device")
+    assert [getattr(careful, name) for name in same] == [getattr(mine, name) for name in same]
+    assert careful.temperature is None
 
 
 def test_a_broken_configuration_is_not_added_to(folder: Path) -> None:

@@ -515,7 +515,14 @@ def test_plain_tasks_and_the_users_own_words_need_no_trust(cli: Cli, project: Pa
 
 @pytest.mark.parametrize(
     ("answer", "code", "kept"),
-    [("y\n", 0, False), ("s\na\n", 0, True), ("n\n", 2, False), ("\x04", 2, False), ("what\ny\n", 0, False)],
+    [
+        ("s\na\n", 0, True),
+        ("n\n", 2, False),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in (("y\n", 0, False), ("\x04", 2, False), ("what\ny\n", 0, False))
+        ),
+    ],
 )
 def test_on_a_terminal_the_user_is_asked(
     hostile: Path, marker: Path, own_data_folder: Path, answer: str, code: int, kept: bool

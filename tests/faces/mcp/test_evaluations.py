@@ -89,7 +89,9 @@ async def test_it_runs_by_itself_and_is_reported_and_decided_on(connected: Any, 
             newest = await client.call_tool("evaluation_status", {})
     assert (status["state"], status["trials_measured"]) == ("finished", 4)
     assert {agent["agent"]: agent["done"] for agent in status["agents"]} == {"desk": 2, "noop": 2}
+    assert status["said"].startswith(f"{report.structured_content['answer']} Run {run} is finished")
     assert report.content[0].text.startswith(report.structured_content["answer"])
+    assert len(report.content[0].text.splitlines()) <= 62
     assert report.content[0].text.count("## Final Ranking") == 1
     assert "text" not in report.structured_content
     assert [card["agent"] for card in report.structured_content["scorecards"]] == ["desk", "noop"]

@@ -298,8 +298,9 @@ def test_one_agent_on_one_task_is_a_page(
 
 def test_the_page_itself_is_small(nine: RunResult) -> None:
     text = document(nine)
-    data = sum(len(part) for part in re.findall(r"<template [^>]*>([^<]*)</template>", text))
-    assert len(text.encode()) - data <= 1_500_000
+    data = sum(len(part) for part in re.findall(r'<template id="(?:data|talk)-[^>]*>([^<]*)</template>', text))
+    assert len(text.encode()) - data <= 550_000
+    assert len(text.encode()) <= 1_500_000
 
 
 @pytest.mark.slow

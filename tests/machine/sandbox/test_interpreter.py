@@ -61,6 +61,7 @@ def test_its_bytecode_is_there_and_nothing_is_left_of_the_making(python: Sandbox
     assert list(python.tools.parent.iterdir()) == [python.tools]
 
 
+@pytest.mark.slow
 def test_a_copy_is_used_again_and_a_damaged_one_is_made_anew(python: SandboxPython, cache: Path) -> None:
     mark = python.tools / "mark"
     mark.touch()

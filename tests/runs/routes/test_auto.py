@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from flatfield.errors import NotFound
-from flatfield.faces.composed import routes
+from flatfield.faces.composed import routed
 from flatfield.records import (
     AgentConfig,
     CascadeStep,
@@ -246,8 +246,7 @@ async def test_in_an_evaluation_it_runs_after_the_others_and_says_why(sitting: S
     assert [step.agent for step in record.steps] == ["strong"]
     assert record.checks[0].score == 1.0
     assert any(note.startswith("chosen: strong: of all 8 other tasks, it is the best") for note in record.notes)
-    (section,) = routes(load_result(sitting.store, run.id))
-    assert section.points == (
+    assert routed(load_result(sitting.store, run.id)) == (
         "auto:best took the best single agent (strong), chosen the same way, by other tasks alone, on all 9 tasks",
     )
 
@@ -271,20 +270,19 @@ def test_kinds_told_apart_beat_the_best_single_agent_chosen_the_same_way() -> No
     assert (one.score, one.single_score, one.tasks, one.same) == (1.0, 0.0, 18, 0)
     assert one.better > 0.99
     assert (one.seconds, one.single_seconds, one.usd) == (5.0, 5.0, 0.01)
-    (section,) = routes(ran([*EASY, *HARD], known([*EASY, *HARD], APART)))
-    assert section.points[0].startswith("auto did 1.00 (5.00 s, $0.0100 a trial) where the best single agent (")
-    assert "did 0.00 (5.00 s, $0.0100 a trial); on 18 of 18 tasks it took another one" in section.points[0]
+    (line,) = routed(ran([*EASY, *HARD], known([*EASY, *HARD], APART)))
+    assert line.startswith("auto did 1.00 (5.00 s, $0.0100 a trial) where the best single agent (")
+    assert "did 0.00 (5.00 s, $0.0100 a trial); on 18 of 18 tasks it took another one" in line
 
 
 def test_with_few_tasks_it_is_the_best_single_agent_and_says_so() -> None:
     few_tasks = EASY[:8]
-    (section,) = routes(ran(few_tasks, known(few_tasks, {("weak", "easy"): 0.2, ("strong", "easy"): 0.9})))
-    (line,) = section.points
+    (line,) = routed(ran(few_tasks, known(few_tasks, {("weak", "easy"): 0.2, ("strong", "easy"): 0.9})))
     assert line == (
         "auto is the best single agent here (strong), chosen the same way, by other tasks alone: fewer than 8 other"
         " tasks tell no kinds apart"
     )
-    assert not list(routes(known(few_tasks, {("weak", "easy"): 1.0, ("strong", "easy"): 0.5})))
+    assert routed(known(few_tasks, {("weak", "easy"): 1.0, ("strong", "easy"): 0.5})) == ()
 
 
 @pytest.mark.whole

@@ -133,6 +133,8 @@ async def test_a_run_is_found_by_its_id_by_a_beginning_or_as_the_newest(folder: 
     assert store.load_run().id == ids[2]
     assert store.load_run("2026").id == ids[2]
     assert store.load_run(ids[0]).id == ids[0]
+    with pytest.raises(NotFound, match="an empty text names no run"):
+        store.load_run("")
     with pytest.raises(NotFound, match=f"2 runs begin with '2025': {ids[1]}, {ids[0]}"):
         store.load_run("2025")
     with pytest.raises(NotFound, match=f"no run '2024'; the latest are: {ids[2]}, "):

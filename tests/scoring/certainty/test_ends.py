@@ -10,7 +10,7 @@ from flatfield.scoring.certainty.table import tabulate
 
 def test_ends_are_the_draws_and_targets_have_their_own() -> None:
     r = np.random.default_rng(1)
-    score, seconds = r.uniform(0.2, 1.0, (2000, 2, 4)), r.normal(3.0, 0.4, (2000, 2, 4))
+    score, seconds = r.uniform(0.2, 1.0, (2, 4, 2000)), r.normal(3.0, 0.4, (2, 4, 2000))
     # The second agent is free, and scored nothing on `b`.
     a, t = np.repeat([0, 1], 4), np.tile(np.arange(4), 2)
     passed, usd = np.asarray([1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0]), np.repeat([0.1, 0.0], 4)
@@ -19,9 +19,9 @@ def test_ends_are_the_draws_and_targets_have_their_own() -> None:
     watch = EndsWatch(table, targets)
     for part in (slice(0, 3), slice(3, 4)):
         drawn = {"score": score, "speed": score / 2.0, "seconds": seconds, "usd": seconds}
-        watch(part, {name: values[:, :, part] for name, values in drawn.items()})
+        watch(part, {name: values[:, part] for name, values in drawn.items()})
     found = watch.found()
-    low, high = np.percentile(score, [2.5, 97.5], axis=0)
+    low, high = np.percentile(score, [2.5, 97.5], axis=2)
     np.testing.assert_allclose(found.cells["performance", False], np.stack([low, high], axis=2), atol=0.01)
     np.testing.assert_allclose(found.cells["speed", False][:, :, 1], high / 2.0, atol=0.01)
     assert ("cost", False) not in found.cells

@@ -241,9 +241,9 @@ async def test_a_huge_trial_is_cut_and_says_so(make_trial: MakeTrial) -> None:
     model = Model(lambda _: GOOD)
     calls = tuple(ToolCall(id=str(number), name="read_file", arguments="{}") for number in range(500))
     results = tuple(ToolResult(call_id=str(number), name="read_file", text="z" * 5000) for number in range(500))
-    changes = tuple(FileChange(path=f"{number}.txt", kind="added", text="y" * 60_000) for number in range(300))
+    changes = tuple(FileChange(path=f"{number}.txt", kind="added", text="y" * 10_000) for number in range(300))
     turn = Turn(reply=Reply(text="", calls=calls), results=results)
-    await graded(model, [make_trial(agent="opus", answer="x" * 1_000_000, changes=changes, turns=(turn,))])
+    await graded(model, [make_trial(agent="opus", answer="x" * 200_000, changes=changes, turns=(turn,))])
     prompt = model.openings[0].prompt
     assert len(prompt) < 120_000
     assert "characters cut …]" in prompt

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 import pytest
+from genai_prices import data_snapshot
 from genai_prices.data_snapshot import DataSnapshot
 
 from flatfield.records import AgentConfig, Price, Sent, Usage
@@ -55,6 +57,22 @@ def test_a_price_is_worked_out_once_for_equal_requests(monkeypatch: pytest.Monke
 def test_a_server_is_known_by_its_host() -> None:
     openai = agent("openai-chat", "gpt-5", "https://api.openai.com/v1")
     assert AUGUST.usd(openai, MILLION, on_device=False) == pytest.approx(11.25)
+
+
+HERE = ("http://127.0.0.1:8080/v1", "http://localhost:11434", "https://[::1]:8000/v1")
+
+
+def test_the_list_is_not_loaded_for_servers_on_this_machine_as_it_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = {provider.api_pattern for provider in data_snapshot.get_snapshot().providers}
+    assert not [pattern for pattern in named for address in HERE if re.match(pattern, address)]
+    loaded = list[int]()
+    monkeypatch.setattr(data_snapshot, "get_snapshot", lambda: loaded.append(1))
+    prices, desk = Prices(), [agent("openai-chat", "gpt-5", address) for address in HERE]
+    prices.prepare(desk)
+    assert [prices.usd(each, MILLION, on_device=False) for each in desk] == [None] * 3
+    assert not loaded
+    prices.prepare([*desk, agent("openai", "gpt-5")])
+    assert loaded
 
 
 @pytest.mark.parametrize("provider", ["openai", "openai-chat", "anthropic"])

@@ -90,9 +90,9 @@ def test_its_report_says_where_it_comes_from(run: Run, trials: tuple[TrialRecord
     assert f"| 1 | {SMALL} |" in text
 
 
-def test_the_readmes_table_is_its_grading(run: Run, trials: tuple[TrialRecord, ...]) -> None:
-    readme = (TASKS.parents[2] / "README.md").read_text("utf-8")
-    table = readme.partition("<!-- table: desk -->")[2].partition("<!-- end -->")[0]
+def test_the_pages_table_is_its_grading(run: Run, trials: tuple[TrialRecord, ...]) -> None:
+    page = (TASKS.parents[2] / "docs" / "local-models.md").read_text("utf-8")
+    table = page.partition("<!-- table: desk -->")[2].partition("<!-- end -->")[0]
     shown = {
         cells[1].strip(): [cell.strip() for cell in cells[2:7]]
         for cells in (line.strip("|").split("|") for line in table.strip().splitlines()[2:])

@@ -26,6 +26,8 @@ Left = tuple[dict[str, str], str]
 
 SUITE = Path(flatfield.tasks.__file__).parent / "suites" / "desk"
 TASKS = sorted(path.parent.name for path in SUITE.glob("*/task.md"))
+SOME = [pytest.param(name, marks=pytest.mark.slow) if at % 4 else name for at, name in enumerate(TASKS)]
+"""What starts programs for each task: for one of four in `make test`, for all in `make test-slow`."""
 LEVELS = [0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 4]
 SEED = int(os.environ.get("SUITE_SEED", "0"))
 
@@ -68,12 +70,12 @@ def test_it_suits_a_slow_laptop(name: str, made: Read) -> None:
     assert "MODEL_NAME" not in task.prompt
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", SOME)
 async def test_the_oracle_scores_1(name: str, made: Read, leave: Leave, measure: Measure) -> None:
     assert await measure(await leave(made(name), solved=True), whole_way=True) == 1.0
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", SOME)
 async def test_noop_an_echo_and_a_copy_score_0(name: str, made: Read, leave: Leave, measure: Measure) -> None:
     task = made(name)
     assert await measure(await leave(task), whole_way=True) == 0.0
@@ -89,7 +91,7 @@ async def test_every_sabotage_scores_less(name: str, made: Read, leave: Leave, m
         assert await measure(await leave(sabotaged(task, item), solved=True)) < 1.0, item.name
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", SOME)
 def test_a_seed_makes_the_same_files_and_another_one_others(name: str, cache: Path, tmp_path: Path) -> None:
     path = SUITE / name / "task.md"
     made = [read_task(path, seed, cache=folder) for seed, folder in ((0, cache), (0, tmp_path), (1, tmp_path))]

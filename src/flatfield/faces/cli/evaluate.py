@@ -17,6 +17,7 @@ from flatfield.faces.cli.completing import runs
 from flatfield.faces.cli.run_options import Agents, Files, Jobs, Judge, Repeats, Seed, asked_run
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo
 from flatfield.faces.cli.trust import Trust, access_of
+from flatfield.faces.cli.view import View
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def command(
     strict_fair: StrictFair = False,
     unsafe_commands: Unsafe = False,
     trust: Trust = False,
+    view: View = False,
     speak: Speak = False,
     speak_to: SpeakTo = None,
     as_json: common.AsJson = False,
@@ -162,6 +164,7 @@ def command(
         only=only,
         until_sure=most,
         preferences=wanted,
+        view=view,
     )
     goes_on = resume is not None or extend is not None
     stored = project.folder if goes_on and chosen.judge is None else None
@@ -184,10 +187,10 @@ def _show(result: RunResult, project: Project, *, as_json: bool) -> None:
     if as_json:
         common.write(json.render(result))
     else:
-        terminal.show(result, open_console())
+        terminal.show_end(result, open_console())
     path = write_markdown(result, project)
     if not as_json:
-        common.note(f"\nReport: {os.path.relpath(path)}")
+        common.note(f"\nReport: {os.path.relpath(path)}; all of it: flatfield report {result.run.id} --full")
 
 
 def _resumed(

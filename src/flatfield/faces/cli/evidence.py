@@ -202,7 +202,9 @@ IMPORT_EPILOG = examples(
     "flatfield import jsonl FILE … --full-score 100 --seconds-column metrics.seconds",
     "flatfield import openhands-index ~/openhands-index-results --only swe-bench",
     "flatfield import aider-polyglot polyglot_leaderboard.yml",
+    "flatfield import bundle 20260102-101500-ab12.flatfield     a run that somebody sent you",
     "flatfield import tau2-table ~/tau2-bench/web/leaderboard/public/submissions",
+    "flatfield import tau2-trials ~/tau2-bench/data/simulations --only retail",
 )
 COLUMN = "NAME"
 
@@ -295,10 +297,11 @@ def _store(found: Gathered, project: Project, form: str, *, as_json: bool) -> No
     notes(found.notes)
     store = store_of(project)
     known = _known(store) if found.runs else {}
+    ids = set(store.run_ids()) if found.runs else set()
     runs = []
     for made in found.runs:
         there = known.get(made.run.versions["import"])
-        each = made if there is None else _as(there.id, made)
+        each = _as(there.id, made) if there else _as(_free_id(), made) if made.run.id in ids else made
         whole = there is not None and there.stored >= len(each.trials)
         if not whole:  # not there at all, or in part: an import that was interrupted goes on
             asyncio.run(save_imported(store, each))
@@ -327,8 +330,21 @@ def _as(run: str, found: Imported) -> Imported:
     from msgspec.structs import replace
 
     return replace(
-        found, run=replace(found.run, id=run), trials=tuple(replace(trial, run=run) for trial in found.trials)
+        found,
+        run=replace(found.run, id=run),
+        trials=tuple(replace(trial, run=run) for trial in found.trials),
+        verdicts=tuple(replace(verdict, run=run) for verdict in found.verdicts),
     )
+
+
+def _free_id() -> str:
+    """An id for a run whose own one is taken: by the run itself, where it is loaded beside what it was made of."""
+    from random import Random
+
+    from flatfield.clock import SystemClock
+    from flatfield.runs.order import new_run_id
+
+    return new_run_id(SystemClock().utc(), Random())  # noqa: S311 - told apart, not kept secret
 
 
 def _told(runs: Sequence[tuple[str, Imported, bool]]) -> list[str]:

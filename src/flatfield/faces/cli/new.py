@@ -6,6 +6,7 @@ import asyncio
 import os
 import shlex
 import tempfile
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,8 +31,7 @@ from flatfield.faces.cli.trust import access_of, ledger_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flatfield.faces.starters import Here
-    from flatfield.records import AgentConfig
+    from flatfield.faces.found import Here
     from flatfield.runs.commit_task import CommitTask
     from flatfield.tasks.project import Project
 
@@ -220,15 +220,17 @@ def agent(
     project = settings(context).project()
     if any(one.name == name for one in project.roster):
         raise FlatfieldError(f"there is an agent {name!r} already: flatfield agents show {name}; choose another name")
-    wanted = model or next(iter(asyncio.run(_look(project)).specs()), None)
+    here = asyncio.run(_look(project))
+    wanted = model or next(iter(here.specs()), None)
     if wanted is None:
         raise FlatfieldError("no model was found here: name one with --model PROVIDER:MODEL[@URL]")
     chosen = select_agents([wanted], project.roster)[0]
     path = project.config or Path(CONFIG_NAME)
     before = path.read_text(encoding="utf-8").rstrip() + "\n\n" if project.config else ""
-    text = _read_back(before + specialised(name, chosen))
+    text = _read_back(before + specialised(name, chosen, here, wanted))
     _put({path.name: text}, path.parent, force=True, as_json=as_json)
-    _next(f"flatfield eval suite:basic --agents {shlex.quote(name)},{shlex.quote(wanted)}", as_json=as_json)
+    whether = f"flatfield vary {shlex.quote(name)} suite:basic --over system_prompt=default --repeats 3"
+    _next(f"edit its prompt in {path}; whether that helps: {whether}", as_json=as_json)
 
 
 @app.command("verifier", epilog=examples("flatfield new verifier few-words"))
@@ -264,64 +266,45 @@ def _package_folder(name: str, kind: str) -> Path:
     return Path(f"flatfield-{name}")
 
 
+# ---------------------------------------------------------------------------- what may stand in such files
+
+
+SCHEMA_EPILOG = examples(
+    "flatfield schema config > flatfield.schema.json",
+    "flatfield schema lop > lop.schema.json",
+    after="""\b
+An editor that reads TOML with schemas takes it from the file's first line:
+  #:schema ./flatfield.schema.json""",
+)
+
+
+class WrittenFile(StrEnum):
+    """What there is a schema of."""
+
+    LOP = "lop"
+    HOP = "hop"
+    CONFIG = "config"
+
+
+def schema(
+    form: Annotated[WrittenFile, typer.Argument(help="The front matter of a LOP or a HOP, or flatfield.toml.")],
+) -> None:
+    """Print the JSON Schema of a kind of file, with which editors complete its keys and check it."""
+    from flatfield.tasks.file_schemas import schema_of_file
+
+    print_json(schema_of_file(form.value))
+
+
 # ---------------------------------------------------------------------------- what is here
 
 
 async def _look(project: Project) -> Here:
-    """What a user could begin with: their own agents, models on this machine, models whose keys are set."""
-    from flatfield.faces.starters import Here
-    from flatfield.machine.models import list_models
-    from flatfield.runs.readiness import find_servers, key_variables
+    from flatfield.faces.found import look
     from flatfield.runs.world import open_world
-    from flatfield.tasks.agents import is_control
 
     environ = environ_of(project)
     async with open_world(outside_of(project, environ, access_of(project, environ, asks=False))) as world:
-        servers = await find_servers(world.services)
-        pulled = [entry.name for entry in list_models(world.services.cache) if entry.pulled]
-    specs = [
-        f"{server.usual.provider}:{model}{f'@{server.usual.address}' if server.usual.address else ''}"
-        for server in servers
-        for model in server.models
-        if "embed" not in model.lower()
-    ]
-    specs += [f"local:{name}" for name in pulled]
-    own = (one.name for one in project.roster if not one.is_shipped and not is_control(one))
-    keys = tuple(name for name in key_variables() if environ.get(name, "").strip())
-    return Here(own=_named(specs), known=_known(environ), configured=tuple(own), keys=keys)
-
-
-def _named(specs: list[str]) -> tuple[AgentConfig, ...]:
-    """The agents of these, each with a name that it can be called by."""
-    from msgspec.structs import replace
-
-    from flatfield.tasks.agents import parse_agent
-    from flatfield.tasks.source import slug
-
-    found: dict[str, AgentConfig] = {}
-    for agent in map(parse_agent, dict.fromkeys(specs)):
-        name = slug(agent.model.rpartition("/")[2].replace(":", "-"))
-        while name in found:
-            name = f"{name}-{agent.provider}"
-        found[name] = replace(agent, name=name)
-    return tuple(found.values())
-
-
-def _known(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Of each vendor whose key is set, the two newest models that are still served."""
-    from datetime import date
-
-    from flatfield import plugins
-    from flatfield.tasks.roster import known_models
-
-    today = date.today()  # noqa: DTZ011 - a vendor's date, seen from the user's calendar
-    found: list[str] = []
-    for vendor in plugins.all_traits():
-        if any(environ.get(name, "").strip() for name in vendor.key_variables):
-            models = [one for one in known_models() if one.provider == vendor.name and not one.is_retired(today)]
-            models.sort(key=lambda one: one.released or date.min)
-            found += [one.name for one in models[-2:]]
-    return tuple(found)
+        return await look(project, world.services)
 
 
 # ---------------------------------------------------------------------------- writing

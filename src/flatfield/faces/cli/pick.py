@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -159,13 +160,14 @@ async def _chosen(project: Project, wanted: Preferences, kind: KindOfWork | None
     from flatfield.clock import SystemClock
     from flatfield.evidence.choosing import choose
     from flatfield.evidence.listed import evidence
+    from flatfield.faces.found import usual_check
     from flatfield.runs.readiness import within_reach
     from flatfield.runs.world import Outside, open_world
 
     rows = evidence(project.data)
     async with open_world(Outside(environ=common.environ_of(project))) as world:
         here = await within_reach(project.roster, world.services, SystemClock().utc().date())
-    return choose(rows, here, wanted, kind)
+    return choose(rows, here, wanted, kind, usual_check(Path.cwd()))
 
 
 def _show_cascades(result: RunResult, *, full: bool, as_json: bool) -> None:

@@ -13,7 +13,8 @@ from flatfield.faces.cli import common
 from flatfield.faces.storing import store_of
 
 EPILOG = common.examples(
-    "flatfield report                                  the newest run",
+    "flatfield report                                  the newest run: which agent to use, and why",
+    "flatfield report --full                           everything that is known of it",
     "flatfield report --format markdown                at most 60 lines, for a comment",
     "flatfield report --format markdown --full > report.md",
     "flatfield report --format html > report.html      a page to send to a colleague",
@@ -39,12 +40,13 @@ def command(
     solved_usd: common.SolvedUsd = None,
     hour_usd: common.HourUsd = None,
     for_: common.For = None,
-    full: common.Full = False,
+    full: Annotated[bool, typer.Option("--full", help="Show everything: all sections, rows and columns.")] = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Print a run's report. Grades are computed anew from its records.
 
-    Markdown has at most 60 lines, good as a comment; with --full all of it.
+    First which agent to use, then the ranking, the letters by task, and what failed; everything else with --full.
+    Markdown has at most 60 lines without it, good as a comment.
     """
     from inspect import signature
 

@@ -24,10 +24,10 @@ from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, NotReady
 from flatfield.faces.forecasts import BASES, foretold, known_usd, separating
 from flatfield.faces.mcp.desk import ADDRESS_REFUSED
 from flatfield.faces.mcp.listing import SUITES
-from flatfield.faces.mcp.reporting import stored
+from flatfield.faces.mcp.reporting import answer_of, stored
 from flatfield.faces.mcp.schemas import ExpectedAnswer, Plan, Progress, Status, files_of
 from flatfield.faces.storing import store_of
-from flatfield.faces.wording import dollars, few, many, plain
+from flatfield.faces.wording import dollars, few, many, plain, printable
 from flatfield.http.connecting import is_loopback
 from flatfield.runs.order import Chosen, Ordered, Request, how_often, judges_of, ordered, ungradable
 from flatfield.runs.permission import wants_of
@@ -294,7 +294,12 @@ async def watch(run: str, wait_seconds: float, desk: ServerDesk, tell: Callable[
             told = desk.clock.now()
             found = await asyncio.to_thread(status, found.run, desk)
             await tell(found)
-    return found
+    return await asyncio.to_thread(_answered, found, desk) if found.state == "finished" else found
+
+
+def _answered(found: Status, desk: ServerDesk) -> Status:
+    """The state of a run that is done, with its answer first."""
+    return found.model_copy(update={"said": f"{printable(answer_of(found.run, desk))} {found.said}"})
 
 
 def status(run: str, desk: ServerDesk) -> Status:

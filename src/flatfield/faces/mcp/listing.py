@@ -227,7 +227,7 @@ async def _glances(agents: Sequence[AgentConfig], pool: ProviderPool) -> dict[st
 
 
 def _costs(agents: Sequence[AgentConfig], world: World) -> dict[str, str]:
-    world.outside.prices.prepare()
+    world.outside.prices.prepare(agents)
     return {agent.name: _price(agent, world) for agent in agents}
 
 

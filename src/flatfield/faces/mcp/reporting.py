@@ -15,6 +15,7 @@ from flatfield.evidence.choosing import choose as published_choice
 from flatfield.evidence.choosing import did
 from flatfield.evidence.listed import KINDS, evidence
 from flatfield.faces.advice import published_of
+from flatfield.faces.found import usual_check
 from flatfield.faces.mcp.schemas import Card, Choice, Compared, Comparisons, Decided, ReportAnswer, brief
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import beginning, printable
@@ -63,11 +64,20 @@ def _result(desk: ServerDesk, run: str) -> RunResult:
     return load_result(store, found.id)
 
 
+def answer_of(run: str, desk: ServerDesk) -> str:
+    """Which agent to use, in one sentence.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    return decide(_result(desk, run)).answer
+
+
 def report_of(run: str, form: str, desk: ServerDesk) -> ReportAnswer:
     """The report of a run.
 
-    A long text is shortened by its format's `shorter(text, characters)`, else to its beginning; decision and scorecards
-    are there whatever its length.
+    A format's `brief(result)` is taken where it has one. A long text is shortened by its `shorter(text, characters)`,
+    else to its beginning; decision and scorecards are there whatever its length.
 
     Raises:
         NotFound: there is no such run.
@@ -106,9 +116,10 @@ def told(report: ReportAnswer) -> CallToolResult:
 def _written(result: RunResult, form: str) -> tuple[str, bool]:
     """The report's text, and whether that is all of it."""
     module = plugins.load("report", form)
-    text: str = module.render(result)
+    brief: Callable[[RunResult], str] | None = getattr(module, "brief", None)
+    text = (brief or module.render)(result)
     if len(text) <= LONGEST_CHARACTERS:
-        return text, True
+        return text, brief is None
     shorter: Callable[[str, int], str] = getattr(module, "shorter", beginning)
     return shorter(text, LONGEST_CHARACTERS), False
 
@@ -231,7 +242,7 @@ async def _published(wanted: Preferences, desk: ServerDesk, project: Project, ta
     rows = await asyncio.to_thread(evidence, project.data)
     async with open_world(desk.outside(project)) as world:
         here = await within_reach(project.roster, world.services, desk.clock.utc().date())
-    found = published_choice(rows, here, wanted, kind)
+    found = published_choice(rows, here, wanted, kind, usual_check(project.folder))
     measure = f"evaluate(lops=[{found.suite!r}], agents={list(found.to_measure)})"
     step = f"{found.next_step}: {measure}" if found.to_measure else "list_agents shows what each agent lacks"
     nothing: dict[str, Any] = dict.fromkeys(("probability", "regret", "if_missing_fail"))

@@ -480,7 +480,7 @@ class ReportAnswer(BaseModel):
     left_out: int = Field(default=0, description="so many more scorecards are in the resource alone")
     text: str = Field(default="", description="the report in the format asked for, where that is not Markdown")
     format: str
-    complete: bool = Field(description="false: the text is its beginning, the resource holds all of it")
+    complete: bool = Field(description="false: the resource holds all of it")
     resource: str
 
 

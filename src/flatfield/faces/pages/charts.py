@@ -407,6 +407,43 @@ def timelines(frame: Frame) -> Spec:
     }
 
 
+def dots(amount: Amount, frame: Frame) -> Spec:
+    """Single trials as they finish; rows: `x` in seconds or dollars, `y` 0..1, `color`, `shape`, and what is `said`."""
+    tint = GROUNDS[frame.dark]
+    unit = "datum.label + ' s'" if amount == "seconds" else "'$' + datum.label"
+    title = "active seconds of the trial" if amount == "seconds" else "dollars of the trial"
+    return {
+        **canvas(frame),
+        "height": 200,
+        "data": {"name": "rows", "values": []},
+        "mark": {"type": "point", "filled": True, "size": 60, "opacity": 0.7},
+        "encoding": {
+            "x": {
+                "field": "x",
+                "type": "quantitative",
+                "scale": {"type": "log", "nice": False, "padding": 16},
+                "axis": {
+                    "title": f"{title}, less is better",
+                    "format": "~r",
+                    "tickCount": 6,
+                    "grid": False,
+                    "labelExpr": unit,
+                    "labelOverlap": True,
+                },
+            },
+            "y": {
+                "field": "y",
+                "type": "quantitative",
+                "scale": {"domain": [-0.06, 1.06], "nice": False},
+                "axis": {"title": "score", "values": [0, 0.25, 0.5, 0.75, 1], "gridColor": tint["grid"]},
+            },
+            "color": {"field": "color", "type": "nominal", "scale": None},
+            "shape": {"field": "shape", "type": "nominal", "scale": None},
+            "description": {"field": "said"},
+        },
+    }
+
+
 def _room(frame: Frame) -> int:
     """Pixels for names beside a plot."""
     return 70 if frame.width < 300 else 220

@@ -6,23 +6,26 @@ import base64
 import hashlib
 import html
 import importlib.util
+import zlib
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from flatfield.errors import NotReady
-from flatfield.faces.pages.charts import Frame, differences, scatter, timelines
+from flatfield.faces.pages.charts import Frame, differences, dots, scatter, timelines
 from flatfield.faces.pages.colors import LETTERS, looks
 from flatfield.faces.pages.payload import packed
 from flatfield.faces.pages.talks import pack, portions
 from flatfield.faces.wording import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from flatfield.records import RunResult, TrialRecord
 
-WIDTHS = (215, 290, 560, 760, 1060)
+WIDTHS = (215, 290, 560, 760, 1060, 1230)
 """Charts are made as wide as these, in pixels; a page shows the widest that it has room for."""
 LIBRARY_FIX = "pictures and pages need vl-convert-python; run: pip install 'flatfield[pages]'"
 POLICY = (
@@ -31,31 +34,65 @@ POLICY = (
 """No network, no frames, no forms; scripts are those whose digests stand here, and none may make code of text."""
 
 
+class PageParts(Struct, frozen=True, kw_only=True):
+    """What a page of a run is made of: its title, its answer, and packed parts by name."""
+
+    title: str
+    answer: str
+    parts: Mapping[str, bytes]
+
+
+class Served(Struct, frozen=True, kw_only=True):
+    """What a page from a server is told: where the list of runs is, whether the run is under way, what it was made of.
+
+    `stamp` tells the state of the run that the page was made of from others.
+    """
+
+    runs: str = "../../"
+    underway: bool = False
+    stamp: str = ""
+
+
 def document(result: RunResult, records: Iterable[TrialRecord] = ()) -> str:
     """The page of a run; `records`: its trials with their transcripts, as many as are to be in it."""
-    chosen = looks(result.run.agents)
-    known = packed(result, chosen)
     told = portions(records)
-    figures = {**known.figures, "charts": specs(known.figures["agents"]), "talksLeftOut": told.left_out}
-    parts = [
-        ("figures", pack(figures)),
-        ("draws", pack_bytes(known.draws)),
-        ("reasons", pack(known.reasons)),
-        ("talks", pack(told.index)),
-    ]
-    return assembled(result.run.evaluation.title, known.figures["said"]["answer"], parts, told.packed)
+    return assembled(content(result, told.index, told.left_out), told.packed)
 
 
-def assembled(
-    title: str,
-    answer: str,
-    parts: Sequence[tuple[str, bytes]],
-    talks: Sequence[bytes] = (),
-    scripts: Sequence[str] = (),
-) -> str:
-    """The file, of packed parts: what is seen first stands first, transcripts last."""
-    code = scripts or (vega(), asset("weigh.js") + asset("page.js"))
-    policy = POLICY.format(" ".join(f"'sha256-{_digest(script)}'" for script in code))
+def content(result: RunResult, talks: Sequence[tuple[str, str, int, int]] = (), left_out: int = 0) -> PageParts:
+    """What the page of a run is made of; `talks`: each transcript's agent, task, repeat, and the portion it is in."""
+    known = packed(result, looks(result.run.agents))
+    figures = {**known.figures, "charts": specs(known.figures["agents"]), "talksLeftOut": left_out}
+    parts = {
+        "figures": pack(figures),
+        "draws": pack_bytes(known.draws),
+        "reasons": pack(known.reasons),
+        "talks": pack(talks),
+    }
+    return PageParts(title=result.run.evaluation.title, answer=known.figures["said"]["answer"], parts=parts)
+
+
+def assembled(page: PageParts, talks: Sequence[bytes] = (), served: Served | None = None) -> str:
+    """The file, of packed parts: what is seen first stands first, transcripts last. A server's page may ask it back."""
+    code = asset("weigh.js") + asset("page.js") + (asset("live.js") if served else "") + "begin();\n"
+    body = asset("page.html").replace("{{live}}", asset("live.html") if served else "")
+    return "".join(
+        (
+            _head(page.title, (code, vega()), connects=served is not None),
+            body.replace("{{answer}}", _escaped(page.answer)).replace("{{title}}", _escaped(page.title)),
+            *(_template(f"data-{name}", data) for name, data in page.parts.items()),
+            _template("served", pack(served)) if served else "",
+            f"<script>{code}</script>\n",
+            _template("library", _library()),
+            *(_template(f"talk-{number}", data) for number, data in enumerate(talks)),
+            "</body>\n</html>\n",
+        )
+    )
+
+
+def _head(title: str, scripts: Sequence[str], *, connects: bool) -> str:
+    known = " ".join(f"'sha256-{digest(script)}'" for script in scripts)
+    policy = POLICY.format(known) + ("; connect-src 'self'" if connects else "")
     return "".join(
         (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
@@ -64,13 +101,24 @@ def assembled(
             '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n',
             f"<title>{_escaped(title)} · flatfield</title>\n<style>{asset('page.css')}{_letter_styles()}</style>\n",
             "</head>\n<body>\n",
-            asset("page.html").replace("{{answer}}", _escaped(answer)).replace("{{title}}", _escaped(title)),
-            *(_template(f"data-{name}", data) for name, data in parts),
-            *(f"<script>{script}</script>\n" for script in code),
-            *(_template(f"talk-{number}", data) for number, data in enumerate(talks)),
-            "</body>\n</html>\n",
         )
     )
+
+
+def shelf(rows: str) -> str:
+    """The list of a store's runs, as a server hands it out; `rows`: what is in its table, as markup."""
+    code = asset("runs.js")
+    body = asset("runs.html").replace("{{rows}}", rows)
+    return f"{_head('Runs', (code,), connects=True)}{body}<script>{code}</script>\n</body>\n</html>\n"
+
+
+def waiting(title: str, said: str) -> str:
+    """A page that says why there is nothing yet, and looks again by itself."""
+    body = (
+        f'<main class="waiting"><p class="brand">flatfield</p><h1>{_escaped(title)}</h1><p>{_escaped(said)}</p></main>'
+    )
+    again = '<meta http-equiv="refresh" content="1">\n</head>'
+    return f"{_head(title, (), connects=False).replace('</head>', again)}{body}</body>\n</html>\n"
 
 
 def specs(agents: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -89,6 +137,8 @@ def _charts(agents: Sequence[dict[str, Any]], frame: Frame) -> Iterator[tuple[st
     yield "seconds", scatter(agents, "seconds", frame)
     yield "differences", differences(frame)
     yield "timelines", timelines(frame)
+    yield "dots-seconds", dots("seconds", frame)
+    yield "dots-usd", dots("usd", frame)
 
 
 def _height(width: int) -> int:
@@ -97,8 +147,6 @@ def _height(width: int) -> int:
 
 def pack_bytes(data: bytes) -> bytes:
     """Bytes, compressed as a browser's DecompressionStream reads them."""
-    import zlib
-
     return zlib.compress(data, 6)
 
 
@@ -123,8 +171,13 @@ def vega() -> str:
     import vl_convert
 
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    # In a function, so that its names are its own; what a parser of HTML takes for an end is written otherwise.
-    return f"(()=>{{{bundle}}})();".replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    return f"(()=>{{{bundle}}})();"  # in a function, so that its names are its own
+
+
+@cache
+def _library() -> bytes:
+    """The same as it travels: a third of its size, and no browser reads it before the page is seen."""
+    return zlib.compress(vega().encode(), 9)
 
 
 @cache
@@ -142,7 +195,8 @@ def _template(name: str, data: bytes) -> str:
     return f'<template id="{name}">{base64.b64encode(data).decode()}</template>\n'
 
 
-def _digest(script: str) -> str:
+def digest(script: str) -> str:
+    """What a policy knows a script by."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flatfield.faces.advice import counted, in_short
-from flatfield.faces.reports._content import whole
+from flatfield.faces.reports._content import rest
 from flatfield.faces.reports._responses import findings, verdicts_by_trial
 from flatfield.faces.wording import letter, middle_cut, one_line, outcome, printable, rank
 from flatfield.records import Weights
@@ -48,9 +48,7 @@ THESE = ("performance", "speed", "cost")
 REASON_CHARACTERS, ANSWER_CHARACTERS, NAME_CHARACTERS = 600, 400, 44
 MOST_ROWS = 1500
 """A table with more rows is no reading: the page has the same in its grid."""
-SHOWN_ELSEWHERE = frozenset(
-    {"Agent Responses", "Results Summary", "Letters by Task", "Fairness Manifest", "Final Ranking"}
-)
+SHOWN_ELSEWHERE = frozenset({"Every Trial", "Fairness Manifest"})
 
 
 class Packed(Struct, frozen=True, kw_only=True):
@@ -95,7 +93,7 @@ def packed(result: RunResult, looks: Mapping[str, Appearance]) -> Packed:
             "arrays": [(name, values.shape[1]) for name, values in arrays],
         },
         "manifest": _manifest(result),
-        "sections": [_section(one) for one in whole(result) if one.title not in SHOWN_ELSEWHERE],
+        "sections": [_section(one) for one in rest(result) if one.title not in SHOWN_ELSEWHERE],
     }
     draws = draw_bytes(values for _, values in arrays)
     return Packed(figures=readable(figures), reasons=readable(_reasons(result)), draws=draws)

@@ -1,26 +1,26 @@
-"""What every report says, as sections of text and tables, in the order that each kind of report is read."""
+"""What every report says, in the one order of all faces: the answer, the ranking, letters, what failed, all else."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from flatfield.faces.advice import in_short
 from flatfield.faces.blocks import Section
 from flatfield.faces.comparisons import no_difference, sentence, tells_apart
-from flatfield.faces.composed import routes
+from flatfield.faces.composed import routed
 from flatfield.faces.reports._criteria import criteria, published_section
 from flatfield.faces.reports._judging import judging
 from flatfield.faces.reports._manifest import manifest_section
 from flatfield.faces.reports._metrics import long_chain, metrics, reliability, tasks_apart
-from flatfield.faces.reports._ranking import full_ranking, grades, letters, places, ranked, skills, targets
-from flatfield.faces.reports._responses import responses
+from flatfield.faces.reports._ranking import CONTROL, letters, ranking, skills, targets
+from flatfield.faces.reports._responses import every_trial, failures
 from flatfield.faces.varied import verdicts
 from flatfield.faces.wording import dollars, many, seconds
 from flatfield.scoring.comparing import asked_for
-from flatfield.scoring.performance import trial_scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,27 +28,91 @@ if TYPE_CHECKING:
     from flatfield.records import RunResult
 
 
-MOST_AGENTS = 8
-MOST_POINTS = 9
-"""So many agents, and so much of the advice, are in a report in brief."""
+ALL = 1_000_000
+
+
+class Room(Struct, frozen=True, kw_only=True):
+    """How much of each part is shown: the answer's points, agents ranked, with letters, that failed; tasks, notes.
+
+    `beside`: so many tasks stand side by side; more make more tables.
+    """
+
+    points: int = ALL
+    agents: int = ALL
+    letters: int = ALL
+    failed: int = ALL
+    tasks: int = ALL
+    notes: int = ALL
+    beside: int = 9
+
+
+# What stands first, on every face.
+
+
+class First(Struct, frozen=True, kw_only=True):
+    """The answer, what varied settings did, the ranking, the letters by task, and what failed."""
+
+    answer: Section
+    varied: tuple[Section, ...]
+    ranking: Section
+    letters: Section
+    failures: Section
+
+
+def first(result: RunResult, room: Room) -> First:
+    """All that stands first, uncut; `room` says how the tasks stand."""
+    said, ranks = in_short(result), ranking(result)
+    return First(
+        answer=Section(title="The Answer", paragraphs=(said.title,), points=said.points),
+        varied=tuple(verdicts(result)),
+        ranking=replace(ranks, after=(*ranks.after, *routed(result))),
+        letters=letters(result, room.tasks, room.beside),
+        failures=failures(result),
+    )
+
+
+def cut(found: First, room: Room) -> tuple[Section, ...]:
+    """What there is room for: of the answer's points the last two stay, which say what would make it surer."""
+    points = found.answer.points
+    kept = points if len(points) <= room.points else (*points[: room.points - 2], *points[-2:])
+    return (
+        replace(found.answer, points=kept),
+        *(replace(one, points=one.points[: room.points]) for one in found.varied),
+        _of_agents(found.ranking, room.agents),
+        _of_agents(found.letters, room.letters),
+        replace(found.failures, points=_first_points(found.failures.points, room.failed, "agent")),
+    )
+
+
+def _of_agents(section: Section, most: int) -> Section:
+    """The section with the first agents of its tables; controls are few."""
+    tables = [replace(one, rows=one.rows[:most]) if CONTROL not in one.columns else one for one in section.tables]
+    left = max((len(one.rows) - most for one in section.tables if CONTROL not in one.columns), default=0)
+    more = (f"and {many(left, 'more agent')} below them",) if left > 0 else ()
+    return replace(section, tables=tuple(tables), after=(*more, *section.after))
+
+
+def _first_points(points: tuple[str, ...], most: int, thing: str) -> tuple[str, ...]:
+    left = len(points) - most
+    return points if left <= 0 else (*points[:most], f"and {many(left, f'more {thing}')}")
+
 
 # The comparisons that people ask for, one sentence each.
 
 
-def comparisons(result: RunResult, *, brief: bool = False) -> Iterator[Section]:
-    """The two best, cloud against local, each agent against the last run; the compact form has what changed since."""
-    found = asked_for(result)
+def comparisons(result: RunResult) -> Iterator[Section]:
+    """The two best, cloud against local, each agent against the last run."""
     earlier = result.earlier
-    shown = [each for each in earlier if tells_apart(each)] if brief else list(earlier)
-    points = [sentence(each) for each in (*found, *shown)]
-    quiet = len(earlier) - len(shown)
-    if quiet:
+    shown = [each for each in earlier if tells_apart(each)]
+    points = [sentence(each) for each in (*asked_for(result), *shown)]
+    if quiet := len(earlier) - len(shown):
         points.append(no_difference(earlier[0].second_run, quiet))
     if points:
         text = (
-            'The work is performance, in points of 100. Any two: flatfield compare A B. "Better" is performance alone.'
+            "Who did more of the work, in points of 100, whatever it took. Any other two: flatfield compare A B --run"
+            f" {result.run.id}"
         )
-        yield Section(title="In One Sentence", paragraphs=(text,), points=tuple(points))
+        yield Section(title="Two at a Time", paragraphs=(text,), points=tuple(points))
 
 
 # What else is to be known of a run: remarks, failures, versions, and how to run it again.
@@ -61,13 +125,22 @@ def notes(result: RunResult) -> Section:
     return Section(
         title="Notes",
         points=(
-            *run.notes,
-            *result.grading.notes,
-            *_judging(result),
+            *_remarks(result),
             f"run {run.id} of {run.created_at}, seed {run.evaluation.seed}" + (f"; {versions}" if versions else ""),
-            f"reproduce: {run.command}" if run.command else "imported figures: there is nothing to run again",
+            f"to run it again: {run.command}" if run.command else "imported figures: there is nothing to run again",
         ),
     )
+
+
+def remarks(result: RunResult, most: int) -> Iterator[Section]:
+    """The notes that somebody has to see who reads no more than the beginning."""
+    found = tuple(_remarks(result))
+    if found and most > 0:
+        yield Section(title="Notes", points=_first_points(found, most, "note"))
+
+
+def _remarks(result: RunResult) -> Iterator[str]:
+    yield from (*result.run.notes, *result.grading.notes, *_judging(result))
 
 
 def _judging(result: RunResult) -> Iterator[str]:
@@ -76,61 +149,35 @@ def _judging(result: RunResult) -> Iterator[str]:
         yield f"{many(len(failed), 'verdict')} without a letter; the first: {failed[0].reason}"
 
 
-def whole(result: RunResult) -> tuple[Section, ...]:
-    """Everything, in the order of the original project's response format."""
+# All the rest.
+
+
+def rest(result: RunResult) -> tuple[Section, ...]:
+    """Everything that does not stand first."""
     return (
-        *verdicts(result),
-        responses(result),
-        grades(result),
-        letters(result),
         metrics(result),
         *skills(result),
         tasks_apart(result),
         *comparisons(result),
-        *routes(result),
         *reliability(result),
         *long_chain(result),
         *targets(result),
         *published_section(result),
         *judging(result),
+        every_trial(result),
         criteria(result),
         manifest_section(result),
         notes(result),
-        places(result),
     )
 
 
-def in_brief(result: RunResult) -> tuple[Section, ...]:
-    """The answer, and the sections of the original's response format with what stands first of each."""
-    said = in_short(result)
-    cards = ranked(result)
-    left = len(cards) - MOST_AGENTS
-    more = (f"and {many(left, 'more agent')} below them",) if left > 0 else ()
-    varied = [replace(one, points=one.points[: MOST_POINTS // 2], tables=()) for one in verdicts(result)]
-    points = said.points[: MOST_POINTS // 3 if varied else MOST_POINTS]
+def folded(result: RunResult, room: Room) -> tuple[Section, ...]:
+    """Of all the rest what has room: sums, the rules in short, and notes."""
     return (
-        Section(title="The Answer", paragraphs=(said.title,), points=points),
-        *varied,
-        Section(title="Agent Responses", paragraphs=(_responded(result),)),
-        _first(replace(grades(result), paragraphs=(), points=more)),
         Section(title="Performance Metrics", paragraphs=(_used(result),)),
-        Section(title="Grading Criteria", paragraphs=criteria(result, brief=True).paragraphs[:2]),
-        _first(replace(places(result), paragraphs=(), points=more)),
+        criteria(result, brief=True),
+        *remarks(result, room.notes),
     )
-
-
-def _first(section: Section) -> Section:
-    """The section with its first table alone, and the first agents in it."""
-    return replace(section, tables=tuple(replace(one, rows=one.rows[:MOST_AGENTS]) for one in section.tables[:1]))
-
-
-def _responded(result: RunResult) -> str:
-    trials = [trial for trial in result.trials if trial.agent not in result.run.controls]
-    scores = trial_scores(result.run, result.trials, result.verdicts)
-    whole_ones = sum(scores.get(trial.id) == 1.0 for trial in trials)
-    failed = sum(trial.failure is not None for trial in trials)
-    lost = f", {failed:,} failed in the harness" if failed else ""
-    return f"{whole_ones:,} of {many(len(trials), 'trial')} did all of the work{lost}."
 
 
 def _used(result: RunResult) -> str:
@@ -140,31 +187,8 @@ def _used(result: RunResult) -> str:
     usd = [card.known_usd for card in cards if card.known_usd is not None]
     unpriced = sum(card.ran - card.priced for card in cards if not card.control)
     parts = (
-        f"{seconds(math.fsum(took))} of active time" if took else "nobody tells how long it took",
+        f"{seconds(math.fsum(took))} of work (the models' and their tools' time)" if took else "no time is known",
         dollars(math.fsum(usd)) if usd else "no cost is known",
     )
     lacking = f"; the cost of {many(unpriced, 'trial')} is not known" if unpriced else ""
     return f"All trials together: {', '.join(parts)}{lacking}."
-
-
-def compact(result: RunResult) -> tuple[Section, ...]:
-    """The same in fewer lines, the details first: on a terminal what matters stands last, above the prompt."""
-    return (
-        criteria(result, brief=True),
-        manifest_section(result, brief=True),
-        *published_section(result, brief=True),
-        responses(result, brief=True),
-        tasks_apart(result, brief=True),
-        *judging(result, brief=True),
-        notes(result),
-        metrics(result, brief=True),
-        *skills(result),
-        *targets(result),
-        *reliability(result, brief=True),
-        *long_chain(result, brief=True),
-        letters(result, brief=True),
-        *comparisons(result, brief=True),
-        *routes(result),
-        full_ranking(result),
-        *verdicts(result),
-    )

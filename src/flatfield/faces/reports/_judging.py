@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOVED_SHOWN = 5
 
 
-def judging(result: RunResult, *, brief: bool = False) -> tuple[Section, ...]:
+def judging(result: RunResult) -> tuple[Section, ...]:
     """One section, or none where nobody judged."""
     from flatfield.scoring.judge.reliability import (
         trust,  # it needs numpy, which asking for the traits of formats does not
@@ -28,31 +28,26 @@ def judging(result: RunResult, *, brief: bool = False) -> tuple[Section, ...]:
     return (
         Section(
             title="How Far the Judges Can Be Trusted",
-            paragraphs=(_text(result, brief=brief),),
+            paragraphs=(_text(result),),
             points=tuple(_points(found)),
             tables=(_table(found),),
         ),
     )
 
 
-def _text(result: RunResult, *, brief: bool) -> str:
+def _text(result: RunResult) -> str:
     counting = f" Of several panels the last counts: {', '.join(result.run.panel)}." if result.run.panel else ""
-    if brief:
-        return (
-            "Verifiers: weighted kappa with theirs, 1 is full agreement, 0 is chance. Length: correlation of score and"
-            f" length. Stable: graded again alike.{counting}"
-        )
     return (
-        "Verifiers: weighted kappa (Cohen 1968, quadratic) of the judge's letters with those of the verifiers' scores;"
-        " 1 is full agreement, 0 what chance gives. Length: Spearman's correlation of its scores with the characters"
-        " that the trial wrote; far from 0, it may grade length, or longer work may be better. Stable: trials that it"
-        " judged one by one more than once and gave the same letter each time. Quoted: verdicts whose evidence was"
-        f" found in the work.{counting}"
+        "Graded: verdicts with a letter. Quoted: those whose evidence was found in the work. Agrees: its letters with"
+        " those of the verifiers' scores, as weighted kappa (Cohen 1968, quadratic); 1 is full agreement, 0 what chance"
+        " gives. Likes length: Spearman's correlation of its scores with the characters that the trial wrote; far from"
+        " 0, it may grade length, or longer work may be better. Same again: trials that it judged one by one more than"
+        f" once and gave the same letter each time.{counting}"
     )
 
 
 def _table(found: Trust) -> Table:
-    columns = ("judge", "letters", "quoted", "verifiers", "length", "stable", "cost")
+    columns = ("judge", "graded", "quoted", "agrees", "likes length", "same again", "cost")
     rows = tuple(
         (
             each.judge,
@@ -68,9 +63,9 @@ def _table(found: Trust) -> Table:
     return Table(
         columns=columns,
         rows=rows,
-        right=frozenset({"letters", "quoted", "cost"}),
+        right=frozenset({"graded", "quoted", "cost"}),
         names=frozenset({"judge"}),
-        drop=("length", "quoted", "stable"),
+        drop=("likes length", "quoted", "same again"),
     )
 
 

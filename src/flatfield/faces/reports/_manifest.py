@@ -13,32 +13,33 @@ if TYPE_CHECKING:
     from flatfield.records import ManifestRow, RunResult
 
 TITLE = "Fairness Manifest"
-FOLD, NAMES = frozenset({"differs", "value"}), frozenset({"agents"})
+TEXT = (
+    "What each agent really received, in three parts: context, model and prompt. (configured): as its settings say, for"
+    " no request is on record."
+)
+FOLD, NAMES = frozenset({"what differs", "value"}), frozenset({"agents"})
 MARK = " (varied)"
 """Stands behind agents that did not receive the same in all turns and trials of a task."""
 
 
-def manifest_section(result: RunResult, *, brief: bool = False) -> Section:
-    """What all share, then what differs agent by agent, and why; the compact form leaves the controls out."""
-    controls = {card.agent for card in result.grading.scorecards if card.control} if brief else set()
+def manifest_section(result: RunResult) -> Section:
+    """What all share, then what differs agent by agent, and why."""
     absent = _absent(result.manifest)
-    rows = [(row, _shown(row, controls | absent) or row.values) for row in result.manifest]
+    rows = [(row, _shown(row, absent) or row.values) for row in result.manifest]
     shared = [(row, max(values.values(), key=len)) for row, values in rows if _is_shared(row, values)]
     differing = [(row, values) for row, values in rows if not _is_shared(row, values)]
     different = Table(
-        columns=("heading", "differs", "value", "agents"), rows=tuple(_differences(differing)), fold=FOLD, names=NAMES
+        columns=("part", "what differs", "value", "agents"), rows=tuple(_differences(differing)), fold=FOLD, names=NAMES
     )
-    idle = f"{few(sorted(absent - controls))} did not run." if absent - controls else ""
-    if brief:
-        same = f"The same for all agents: {', '.join(row.label for row, _ in shared)}."
-        more = f"What they were, and why others differ: flatfield report {result.run.id} --format markdown --full"
-        text = (same if shared else "Nothing was the same for all agents.", more, *([idle] if idle else []))
-        return Section(title=TITLE, paragraphs=text, tables=(different,))
+    idle = f"{few(sorted(absent))} did not run." if absent else ""
     points = tuple(f"{row.label}: {row.note}" for row in result.manifest if row.note)
-    text = ("What each agent really received, under context, model and prompt.", *([idle] if idle else []))
-    columns = ("heading", "same for all", "value")
-    same_table = Table(columns=columns, rows=tuple((row.heading, row.label, value) for row, value in shared))
-    return Section(title=TITLE, paragraphs=text, points=points, tables=(same_table, different))
+    text = (TEXT, *([idle] if idle else []))
+    same = Table(
+        columns=("part", "same for all", "value"),
+        rows=tuple((row.heading, row.label, value) for row, value in shared),
+        fold=frozenset({"same for all", "value"}),
+    )
+    return Section(title=TITLE, paragraphs=text, points=points, tables=(same, different))
 
 
 def _absent(rows: Sequence[ManifestRow]) -> set[str]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
-from flatfield.faces.reports._ranking import controls, numbers, ranked
+from flatfield.faces.reports._ranking import controls, ranked
 from flatfield.faces.wording import UNKNOWN, count, dollars, letter, scaled, seconds, wrong_but_confident
 from flatfield.scoring.chain import chains, passing, threshold
 from flatfield.scoring.fairness.conditions import device_figures, output_tokens_per_second
 from flatfield.scoring.performance import ALL
-from flatfield.vendors import oracle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,37 +22,46 @@ if TYPE_CHECKING:
 ON_DEVICE = (
     "On this device: tokens of prompts read and of replies written a second as the model's server counts them, without"
     " what it had in its cache; how often the model was loaded and how long that took; its server's most memory; the"
-    " most context that was used, of what was offered (short: in so many trials"
-    " it was too little); layers on the GPU, or its share of the memory."
+    " most tokens of context that were used, of what was offered (too short: in so many trials it was too little);"
+    " layers on the GPU, or its share of the memory."
 )
-MOST_CELLS = 60
-"""Rows that a compact report has room for."""
 
 
-def metrics(result: RunResult, *, brief: bool = False) -> Section:
+def metrics(result: RunResult) -> Section:
     """Per agent: trials, seconds, tokens, dollars, and the highest level held; controls apart."""
     levels = any(task.level is not None for task in result.run.tasks)
     device = any(card.device_cost_usd is not None for card in result.grading.scorecards)
-    columns = ["measured", "active", "wall", "retries", "tokens in", "out", "out/s", "cost"]
+    columns = ["trials", "time", "with waiting", "retrying", "tokens read", "written", "written/s", "cost"]
     told = any(trial.reported_cost_usd is not None for trial in result.trials)
     columns += ["API says"] if told else []
     columns += ["device"] if device else []
-    columns += ["level"] if levels else []
+    columns += ["level done"] if levels else []
     tables = [
         Table(
             columns=(kind, *columns),
             rows=tuple((card.agent, *_figures(card, columns, result)) for card in cards),
             right=frozenset(columns),
             names=frozenset({kind}),
-            drop=("retries", "out/s", "wall", "level", "API says", "device", "out", "tokens in", "measured"),
+            drop=(
+                "retrying",
+                "written/s",
+                "with waiting",
+                "level done",
+                "API says",
+                "device",
+                "written",
+                "tokens read",
+                "trials",
+            ),  # fmt: skip,
         )
         for kind, cards in (("agent", ranked(result)), ("control", controls(result)))
         if cards
     ]
-    text = "Sums over all trials that ran. Active = model + tools; waiting and retries are beside it, not in it."
-    if not brief:
-        text += " Out/s: output tokens a second, from the first one where it was seen."
-        text += " Level: the highest one held, with performance C or better." if levels else ""
+    text = (
+        "Sums over all trials that ran. Time: of the model and its tools; waiting for others and retries are beside it,"
+        " not in it. Written/s: tokens written a second, from the first one where it was seen."
+    )
+    text += " Level done: the hardest level with performance C or better." if levels else ""
     text += (
         " API says: what the API or scaffold itself reports as the cost; grades are on ours where a price is known."
         if told
@@ -63,34 +71,34 @@ def metrics(result: RunResult, *, brief: bool = False) -> Section:
     figures = device_figures(result.trials)
     if figures:
         tables.append(_on_device(figures))
-        text += "" if brief else f" {ON_DEVICE}"
+        text += f" {ON_DEVICE}"
     claims = wrong_claims(ranked(result))
     return Section(title="Performance Metrics", paragraphs=(text, *([claims] if claims else [])), tables=tuple(tables))
 
 
 def _on_device(figures: Sequence[DeviceFigures]) -> Table:
     """Columns that say nothing of anybody are left out."""
-    columns = ["reads/s", "writes/s", "load", "memory", "context"]
-    columns += ["short"] if any(each.did_not_fit for each in figures) else []
+    columns = ["read/s", "written/s", "loading", "memory", "context"]
+    columns += ["too short"] if any(each.did_not_fit for each in figures) else []
     columns += ["GPU"] if any(each.gpu_layers or each.gpu_memory_bytes for each in figures) else []
     return Table(
         columns=("on this device", *columns),
         rows=tuple((each.agent, *_device_row(each, columns)) for each in figures),
         right=frozenset(columns),
         names=frozenset({"on this device"}),
-        drop=("load", "GPU"),
+        drop=("loading", "GPU"),
     )
 
 
 def _device_row(each: DeviceFigures, columns: Sequence[str]) -> Sequence[str]:
     reads, writes, memory = each.read_tokens_per_second, each.written_tokens_per_second, each.peak_memory_bytes
     known = {
-        "reads/s": UNKNOWN if reads is None else f"{reads:,.0f}",
-        "writes/s": UNKNOWN if writes is None else f"{writes:,.1f}",
-        "load": f"{each.loads}× {seconds(each.load_seconds / each.loads)}" if each.loads else UNKNOWN,
+        "read/s": UNKNOWN if reads is None else f"{reads:,.0f}",
+        "written/s": UNKNOWN if writes is None else f"{writes:,.1f}",
+        "loading": f"{each.loads}× {seconds(each.load_seconds / each.loads)}" if each.loads else UNKNOWN,
         "memory": UNKNOWN if memory is None else f"{memory / 1e9:.1f} GB",
         "context": f"{count(each.most_context_tokens)}/{count(each.context_tokens)}",
-        "short": f"{each.did_not_fit}×" if each.did_not_fit else UNKNOWN,
+        "too short": f"{each.did_not_fit}×" if each.did_not_fit else UNKNOWN,
         "GPU": _on_gpu(each),
     }
     return [known[column] for column in columns]
@@ -113,17 +121,17 @@ def _figures(card: Scorecard, columns: Sequence[str], result: RunResult) -> Sequ
     rate = output_tokens_per_second(ran)
     cost = UNKNOWN if card.control else _cost(card)
     known = {
-        "measured": f"{card.measured}/{card.trials}",
-        "active": seconds(card.active_seconds),
-        "wall": seconds(card.wall_seconds),
-        "retries": seconds(card.retry_seconds),
-        "tokens in": count(card.input_tokens),
-        "out": count(card.output_tokens),
-        "out/s": UNKNOWN if rate is None else f"{rate:,.0f}",
+        "trials": f"{card.measured}/{card.trials}",
+        "time": seconds(card.active_seconds),
+        "with waiting": seconds(card.wall_seconds),
+        "retrying": seconds(card.retry_seconds),
+        "tokens read": count(card.input_tokens),
+        "written": count(card.output_tokens),
+        "written/s": UNKNOWN if rate is None else f"{rate:,.0f}",
         "cost": cost,
         "API says": _reported(ran),
         "device": UNKNOWN if card.device_cost_usd is None else dollars(card.device_cost_usd),
-        "level": UNKNOWN if card.highest_level is None else str(card.highest_level),
+        "level done": UNKNOWN if card.highest_level is None else str(card.highest_level),
     }
     return [known[column] for column in columns]
 
@@ -142,33 +150,28 @@ def _reported(trials: Sequence[TrialRecord]) -> str:
     return dollars(sum(known)) if known and len(known) == len(told) else UNKNOWN
 
 
-def tasks_apart(result: RunResult, *, brief: bool = False) -> Section:
-    """Every cell of a contender: its trials, seconds and dollars per work done, and their letters."""
+def tasks_apart(result: RunResult) -> Section:
+    """Every cell of a contender: its trials, seconds and dollars for the work done, and their letters."""
     out = {card.agent for card in controls(result)}
     cells = [cell for cell in result.grading.cells if cell.agent not in out]
-    title = "Task by Task"
-    if brief and len(cells) > MOST_CELLS:
-        text = f"{len(cells)} cells: flatfield report {result.run.id} --format markdown --full"
-        return Section(title=title, paragraphs=(text,))
     aimed = any(cell.speed.absolute.letter or cell.cost.absolute.letter for cell in cells)
-    names = numbers(result) if brief else {task.id: task.id for task in result.run.tasks}
-    columns: tuple[str, ...] = ("task", "agent", "n", "performance", "speed", "cost", "per trial", "cost/trial")
-    columns += ("target",) if aimed else ()
-    rows = tuple((names[cell.task], *_row(cell, aimed=aimed)) for cell in cells)
+    columns: tuple[str, ...] = ("task", "agent", "trials", "performance", "speed", "cost", "time/trial", "$/trial")
+    columns += ("by targets",) if aimed else ()
+    rows = tuple((cell.task, *_row(cell, aimed=aimed)) for cell in cells)
     text = (
-        'Speed and cost are per work done on the relative scale: "B · 2.3×" is 2.3 times the best. Seconds and dollars'
-        " are means per trial."
+        '"B · 2.3×": a B, for the work it did it took 2.3 times the seconds (dollars) of the best agent on this task.'
+        " Time and dollars are means per trial."
     )
-    text += " Target: the letters of speed and cost against the task's own targets." if aimed else ""
-    right = frozenset({"n", "per trial", "cost/trial"})
+    text += " By targets: the letters of speed and cost against the task's own targets." if aimed else ""
     table = Table(
         columns=columns,
         rows=rows,
-        right=right,
+        right=frozenset({"trials", "time/trial", "$/trial"}),
         names=frozenset({"task", "agent"}),
-        drop=("target", "cost/trial", "per trial", "n"),
+        drop=("by targets", "$/trial", "time/trial", "trials"),
     )
-    return Section(title=title, paragraphs=(text,) if rows else ("No agent but controls took part.",), tables=(table,))
+    text = text if rows else "No agent but controls took part."
+    return Section(title="Task by Task", paragraphs=(text,), tables=(table,))
 
 
 def _row(cell: Cell, *, aimed: bool) -> tuple[str, ...]:
@@ -192,20 +195,19 @@ def _against(scale: ScaleGrade) -> str:
 
 
 CHAIN = (
-    "Means per trial. Failed: calls answered with an error; again: calls made before with the same arguments; oracle:"
-    " calls that the task's solution makes; followed: the share of these that the trial's working calls contain in the"
-    " same order, by tool and path (another way may be as good). Short: trials that scored less than 1, with their"
-    " mean score, their share of the solution's calls, and how many a limit ended."
+    "Means per trial. Errors: calls answered with an error. Repeated: made before with the same arguments. Needed:"
+    " calls that the task's known solution makes. Needed done: the share of these that its working calls contain in the"
+    " same order, by tool and path (another way may be as good)."
 )
-CHAIN_IN_SHORT = (
-    "Per trial: calls that failed, were made again, are the solution's (oracle), and followed it. From short on: of"
-    " trials below score 1."
+CHAIN_SHORT = (
+    "Fell short: trials that scored less than 1, with their mean score, the share of the needed calls that they did,"
+    " and how many were ended by a limit."
 )
 MOST_KS = 4
 """Values of k that have room side by side."""
 
 
-def reliability(result: RunResult, *, brief: bool = False) -> Iterator[Section]:
+def reliability(result: RunResult) -> Iterator[Section]:
     """pass@k and pass^k, where something was repeated."""
     found = {(each.agent, each.k): each for each in passing(result)}
     every = sorted({k for _, k in found})
@@ -213,20 +215,19 @@ def reliability(result: RunResult, *, brief: bool = False) -> Iterator[Section]:
         return
     ks = every if len(every) <= MOST_KS else [*every[: MOST_KS - 1], every[-1]]
     judged = any(threshold(task) > ALL for task in result.run.tasks)
-    text = "A trial passes with a score of 1" + (" (a judged one with an S)." if judged else ".")
-    if brief:
-        text += " pass@k: at least one of k tries; pass^k: all k."
-    else:
-        text += " pass@k: at least one of k tries passes (Chen et al. 2021); pass^k: all k do (Yao et al. 2024). Means"
-        text += " over tasks with k measured trials."
-    columns = ("pass^1", *(f"{kind}{k}" for k in ks if k > 1 for kind in ("pass@", "pass^")))
+    text = (
+        "How probably it passes, tried once or several times: any of k tries passes (pass@k, Chen et al. 2021),"
+        " all of them do (pass^k, Yao et al. 2024). A trial passes with a score of 1"
+    )
+    text += f"{' (a judged one with an S)' if judged else ''}. Means over tasks with k measured trials."
+    columns = ("one try", *(f"{kind} {k}" for k in ks if k > 1 for kind in ("any of", "all")))
     rows = tuple(
         (card.agent, *_of_agent([found.get((card.agent, k)) for k in ks]))
         for card in (*ranked(result), *controls(result))
         if (card.agent, 1) in found
     )
     table = Table(columns=("agent", *columns), rows=rows, right=frozenset(columns), names=frozenset({"agent"}))
-    yield Section(title="Again and Again", paragraphs=(text,), tables=(table,))
+    yield Section(title="Tried Again", paragraphs=(text,), tables=(table,))
 
 
 def _of_agent(row: Sequence[PassRates | None]) -> list[str]:
@@ -237,33 +238,24 @@ def _of_agent(row: Sequence[PassRates | None]) -> list[str]:
     return cells
 
 
-def long_chain(result: RunResult, *, brief: bool = False) -> Iterator[Section]:
+def long_chain(result: RunResult) -> Iterator[Section]:
     """Tool calls per agent, beside the solution's; and how far those trials got that did not score 1."""
     order = {card.agent: place for place, card in enumerate((*ranked(result), *controls(result)))}
     found = sorted((each for each in chains(result) if each.agent in order), key=lambda each: order[each.agent])
     if not any(each.calls for each in found):
         return
-    columns = (
-        "turns",
-        "calls",
-        "failed",
-        "again",
-        oracle.AGENT.name,
-        "followed",
-        "short",
-        "score",
-        "followed ",
-        "limit",
+    columns = ("turns", "calls", "errors", "repeated", "needed", "needed done")
+    short = ("fell short", "mean score", "needed done", "ended by a limit")
+    tables = tuple(
+        Table(
+            columns=("agent", *named),
+            rows=tuple((each.agent, *figures(each)) for each in found),
+            right=frozenset(named),
+            names=frozenset({"agent"}),
+        )
+        for named, figures in ((columns, _chain_figures), (short, _short_figures))
     )
-    rows = tuple((each.agent, *_chain_figures(each)) for each in found)
-    table = Table(
-        columns=("agent", *columns),
-        rows=rows,
-        right=frozenset(columns),
-        names=frozenset({"agent"}),
-        drop=("limit", "followed ", "again", "score", "turns", oracle.AGENT.name),
-    )
-    yield Section(title="The Long Chain", paragraphs=(CHAIN_IN_SHORT if brief else CHAIN,), tables=(table,))
+    yield Section(title="Tool Calls", paragraphs=(CHAIN, CHAIN_SHORT), tables=tables)
 
 
 def _chain_figures(each: AgentChains) -> tuple[str, ...]:
@@ -274,6 +266,11 @@ def _chain_figures(each: AgentChains) -> tuple[str, ...]:
         _percent(each.repeated_share),
         UNKNOWN if each.oracle_calls is None else f"{each.oracle_calls:.1f}",
         _percent(each.followed_share),
+    )
+
+
+def _short_figures(each: AgentChains) -> tuple[str, ...]:
+    return (
         f"{each.short}/{each.trials}",
         UNKNOWN if each.short_score is None else f"{each.short_score:.2f}",
         _percent(each.short_followed),

@@ -1,10 +1,11 @@
-"""Who did best: grades, places and targets, letters by task, skills; the controls in a table of their own."""
+"""Who did best: places and grades, letters by task, skills, targets; the controls in a table of their own."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from flatfield.faces.advice import in_short, per_trial
+from flatfield.faces.advice import per_trial
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.drawing import GAP, WIDTH
 from flatfield.faces.wording import UNKNOWN, count, dollars, few, letter, one_line, rank, seconds
@@ -16,34 +17,134 @@ if TYPE_CHECKING:
     from flatfield.records import Cell, RunResult, Scorecard, SkillScore
 
 
-# Task × agent: one letter each for performance, speed and cost.
+GRADES = ("overall", "performance", "speed", "cost")
+CONTROL = "control"
+NAMES = frozenset({"agent", CONTROL})
 
 
-MOST_TASKS = 9
-"""Tasks side by side in one table of 100 columns; more make more tables, of nearly equal widths."""
+def ranked(result: RunResult) -> list[Scorecard]:
+    """The scorecards of all but the controls, best first."""
+    cards = [card for card in result.grading.scorecards if not card.control]
+    places = {agent: place for place, agent in enumerate(result.grading.order)}
+    return sorted(cards, key=lambda card: (places.get(card.agent, len(places)), card.agent))
 
 
-def letters(result: RunResult, *, brief: bool = False) -> Section:
-    """Performance, speed, cost of each cell; controls, which are on no scale, by performance alone."""
-    tasks = [task.id for task in result.run.tasks]
-    cells = {(cell.task, cell.agent): cell for cell in result.grading.cells}
-    size = _size(len(tasks))
-    parts = [(start, tasks[start : start + size]) for start in range(0, len(tasks), size)]
-    contenders = [card.agent for card in ranked(result)]
-    others = [card.agent for card in controls(result)]
-    text = (
-        "Letters are performance, speed, cost on the relative scale; · stands for not measured. Controls:"
-        " performance alone."
+def controls(result: RunResult) -> list[Scorecard]:
+    """The scorecards of the controls."""
+    return [card for card in result.grading.scorecards if card.control]
+
+
+# The places.
+
+
+def ranking(result: RunResult) -> Section:
+    """Places and grades, with what one trial takes."""
+    cards = ranked(result)
+    untimed = set() if result.run.timed else {"speed", "time/trial"}
+    columns = tuple(
+        name for name in ("rank", "agent", "trials", *GRADES, "time/trial", "$/trial") if name not in untimed
+    )
+    rows = tuple(_figures(card, columns, result) for card in cards)
+    table = Table(
+        columns=columns,
+        rows=rows,
+        right=frozenset({"rank", "trials", "time/trial", "$/trial"}),
+        names=NAMES,
+        drop=("trials", "$/trial", "time/trial"),
     )
     return Section(
-        title="Results Summary" if brief else "Letters by Task",
-        paragraphs=(text,),
+        title="Final Ranking",
+        paragraphs=_explained(cards),
+        tables=(table, *_control_table(result)),
+        after=_without_overall(cards),
+    )
+
+
+def _figures(card: Scorecard, columns: Sequence[str], result: RunResult) -> tuple[str, ...]:
+    known = {
+        "rank": rank(card.rank),
+        "agent": card.agent,
+        "trials": count(card.measured),
+        **{name: letter(getattr(card, name)) for name in GRADES},
+        "time/trial": seconds(per_trial(card.active_seconds, card, result)),
+        "$/trial": dollars(means_of(card)[1]),
+    }
+    return tuple(known[column] for column in columns)
+
+
+def _explained(cards: Sequence[Scorecard]) -> tuple[str, ...]:
+    """How a letter and a rank read, where there are such."""
+    if not any(card.overall.letter for card in cards):
+        return ()
+    is_open = any(card.rank and card.rank[0] < card.rank[1] for card in cards)
+    text = "S is the best letter, F the worst. A (B–S): an A, and between B and S if chance is allowed for (95%)."
+    return (f"{text} 1–3: any place from first to third.",) if is_open else (text,)
+
+
+def _control_table(result: RunResult) -> tuple[Table, ...]:
+    """The controls' performance; nothing when none took part."""
+    rows = tuple((card.agent, count(card.measured), letter(card.performance)) for card in controls(result))
+    right = frozenset({"trials"})
+    columns = (CONTROL, "trials", "performance")
+    return (Table(columns=columns, rows=rows, right=right, names=NAMES),) if rows else ()
+
+
+def _without_overall(cards: Sequence[Scorecard]) -> tuple[str, ...]:
+    """Why agents have no overall, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for card in cards:
+        if card.overall.letter is None:
+            reasons.setdefault(card.overall.note or "not measured", []).append(card.agent)
+    return tuple(f"no overall for {few(agents)}: {reason}" for reason, agents in reasons.items())
+
+
+# Letters by task: one each for performance, speed and cost; of many tasks, how many got which.
+
+
+LETTERS = ("S", "A", "B", "C", "D", "F")
+
+
+def letters(result: RunResult, most_tasks: int, beside: int) -> Section:
+    """Performance, speed, cost of each cell, so many tasks `beside` one another; controls by performance alone.
+
+    Of more tasks than `most_tasks`, how many got which letter.
+    """
+    tasks = [task.id for task in result.run.tasks]
+    cells = {(cell.task, cell.agent): cell for cell in result.grading.cells}
+    contenders = [card.agent for card in ranked(result)]
+    others = [card.agent for card in controls(result)]
+    title = "Letters by Task"
+    if len(tasks) > most_tasks:
+        text = f"On how many of the {len(tasks):,} tasks its work got which letter (performance)."
+        return Section(
+            title=title,
+            paragraphs=(text,),
+            tables=(_counted("agent", contenders, tasks, cells), _counted(CONTROL, others, tasks, cells)),
+        )
+    size = _size(len(tasks), beside)
+    parts = [(start, tasks[start : start + size]) for start in range(0, len(tasks), size)]
+    text = "Three letters a task: performance, speed, cost; · is not measured."
+    text += " Controls by performance alone." if others else ""
+    return Section(
+        title=title,
+        paragraphs=(text,) if contenders or others else (),
         items=legend(result),
         tables=(
             *(_table("agent", part, contenders, cells) for part in parts if contenders),
-            *(_table("control", part, others, cells) for part in parts if others),
+            *(_table(CONTROL, part, others, cells) for part in parts if others),
         ),
     )
+
+
+def _counted(kind: str, agents: Sequence[str], tasks: Sequence[str], cells: dict[tuple[str, str], Cell]) -> Table:
+    """A row an agent, a column a letter."""
+    rows = []
+    for agent in agents:
+        found = Counter(str(cell.performance.letter) for task in tasks if (cell := cells.get((task, agent))))
+        unknown = len(tasks) - sum(found[each] for each in LETTERS)
+        rows.append((agent, *(f"{found[each]:,}" for each in LETTERS), f"{unknown:,}" if unknown else UNKNOWN))
+    columns = (kind, *LETTERS, "not measured")
+    return Table(columns=columns, rows=tuple(rows), right=frozenset(columns[1:]), names=NAMES)
 
 
 def legend(result: RunResult) -> tuple[str, ...]:
@@ -54,13 +155,9 @@ def legend(result: RunResult) -> tuple[str, ...]:
     )
 
 
-def numbers(result: RunResult) -> dict[str, str]:
-    """The short name of each task: T1, T2 and so on."""
-    return {task.id: f"T{number}" for number, task in enumerate(result.run.tasks, start=1)}
-
-
-def _size(tasks: int) -> int:
-    tables = -(-tasks // MOST_TASKS) or 1
+def _size(tasks: int, beside: int) -> int:
+    """How many tasks stand in one table, so that all tables are of nearly equal widths."""
+    tables = -(-tasks // beside) or 1
     return -(-tasks // tables) or 1
 
 
@@ -99,9 +196,9 @@ def skills(result: RunResult) -> Iterator[Section]:
     names = skill_names(result)
     if not names:
         return
-    groups = (("agent", ranked(result)), ("control", controls(result)))
+    groups = (("agent", ranked(result)), (CONTROL, controls(result)))
     tables = tuple(_skill_table(kind, part, cards) for part in _parts(names) for kind, cards in groups if cards)
-    text = "Letter and weighted mean of the checks that name the skill, and how many of them were measured."
+    text = "For each skill that checks name: letter, mean score, and in brackets how many checks were measured."
     yield Section(title="Skills", paragraphs=(text,), tables=tables)
 
 
@@ -137,74 +234,7 @@ def _cell(found: SkillScore | None) -> str:
     return UNKNOWN if found is None else f"{found.letter} {found.score:.2f} ({found.n:,})"
 
 
-# ---------------------------------------------------------------------------- who did best
-
-
-GRADES = ("overall", "performance", "speed", "cost")
-NAMES = frozenset({"agent", "control"})
-
-
-def ranked(result: RunResult) -> list[Scorecard]:
-    """The scorecards of all but the controls, best first."""
-    cards = [card for card in result.grading.scorecards if not card.control]
-    places = {agent: place for place, agent in enumerate(result.grading.order)}
-    return sorted(cards, key=lambda card: (places.get(card.agent, len(places)), card.agent))
-
-
-def controls(result: RunResult) -> list[Scorecard]:
-    """The scorecards of the controls."""
-    return [card for card in result.grading.scorecards if card.control]
-
-
-def control_table(result: RunResult) -> tuple[Table, ...]:
-    """The controls' performance; nothing when none took part."""
-    rows = tuple((card.agent, count(card.measured), letter(card.performance)) for card in controls(result))
-    right = frozenset({"n"})
-    return (Table(columns=("control", "n", "performance"), rows=rows, right=right, names=NAMES),) if rows else ()
-
-
-def full_ranking(result: RunResult) -> Section:
-    """Places and grades in one table, then the recommendation."""
-    rows = tuple((rank(card.rank), card.agent, count(card.measured), *_four(card)) for card in ranked(result))
-    table = Table(columns=("rank", "agent", "n", *GRADES), rows=rows, right=frozenset({"rank", "n"}), names=NAMES)
-    return Section(title="Final Ranking", tables=(*control_table(result), table), points=_without_overall(result))
-
-
-def grades(result: RunResult) -> Section:
-    """Each agent's four grades."""
-    rows = tuple((card.agent, count(card.measured), *_four(card)) for card in ranked(result))
-    table = Table(columns=("agent", "n", *GRADES), rows=rows, right=frozenset({"n"}), names=NAMES)
-    said = in_short(result)
-    return Section(
-        title="Results Summary",
-        paragraphs=(said.title,),
-        points=(*said.points, *_without_overall(result)),
-        tables=(table, *control_table(result)),
-    )
-
-
-def places(result: RunResult) -> Section:
-    """The places, with what one trial takes."""
-    rows = tuple(
-        (
-            rank(card.rank),
-            card.agent,
-            letter(card.overall),
-            seconds(per_trial(card.active_seconds, card, result)),
-            dollars(means_of(card)[1]),
-            UNKNOWN if card.highest_level is None else str(card.highest_level),
-        )
-        for card in ranked(result)
-    )
-    columns = ("rank", "agent", "overall", "active seconds per trial", "dollars per trial", "highest level held")
-    table = Table(columns=columns, rows=rows, right=frozenset({"rank", *columns[3:]}), names=NAMES)
-    weights = result.grading.weights
-    text = (
-        f"Overall = {weights.performance:g} × performance + {weights.speed:g} × speed + {weights.cost:g} × cost (the"
-        " weights normalised), and never above performance where that is D or F. A rank is a range where the certainty"
-        " on these tasks allows no more."
-    )
-    return Section(title="Final Ranking", paragraphs=(text,), tables=(table,))
+# The absolute scale.
 
 
 def targets(result: RunResult) -> Iterator[Section]:
@@ -213,24 +243,11 @@ def targets(result: RunResult) -> Iterator[Section]:
     if not cards:
         return
     rows = tuple((card.agent, _or_dash(card, "speed_absolute"), _or_dash(card, "cost_absolute")) for card in cards)
-    text = "The absolute scale: S at or under the task's own target, one letter down for each doubling."
-    table = Table(columns=("agent", "speed against targets", "cost against targets"), rows=rows, names=NAMES)
+    text = "Tasks may say how fast and how cheap is good enough: S at or under that, a letter down for each doubling."
+    table = Table(columns=("agent", "speed", "cost"), rows=rows, names=NAMES)
     yield Section(title="Against the Tasks' Targets", paragraphs=(text,), tables=(table,))
 
 
 def _or_dash(card: Scorecard, name: str) -> str:
     grade = getattr(card, name)
     return letter(grade) if grade.letter else UNKNOWN
-
-
-def _four(card: Scorecard) -> Sequence[str]:
-    return [letter(getattr(card, name)) for name in GRADES]
-
-
-def _without_overall(result: RunResult) -> tuple[str, ...]:
-    """Why agents have no overall, each reason once."""
-    reasons: dict[str, list[str]] = {}
-    for card in ranked(result):
-        if card.overall.letter is None:
-            reasons.setdefault(card.overall.note or "not measured", []).append(card.agent)
-    return tuple(f"no overall for {few(agents)}: {reason}" for reason, agents in reasons.items())

@@ -1,13 +1,15 @@
-"""The report for a terminal: as wide as it is, plain when piped, what matters last."""
+"""The report for a terminal: the answer first, as wide as the terminal is, plain when piped; --full has all of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.faces.advice import counted, in_short
+from msgspec.structs import replace
+
+from flatfield.faces.advice import counted
+from flatfield.faces.blocks import Section
 from flatfield.faces.drawing import WIDTH, draw, plain_console, wrapped
-from flatfield.faces.reports._content import compact
-from flatfield.faces.reports._ranking import full_ranking, letters
+from flatfield.faces.reports._content import Room, cut, first, remarks, rest
 from flatfield.faces.scatter_text import show_scatter
 from flatfield.records import ReportTraits
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult
 
-MORE = "flatfield report --full"
+ROOM = Room(agents=12, letters=12, failed=4, tasks=9, notes=3)
 TRAITS = ReportTraits(on_terminal=True)
 
 
@@ -29,22 +31,42 @@ def render(result: RunResult) -> str:
 
 
 def show(result: RunResult, console: Console, *, full: bool = False) -> None:
-    """Print the report: details, then the ranking, then which agent to use; `full` leaves out no column."""
+    """Print the report: which agent to use, the ranking, the letters, what failed; `full` prints all there is."""
+    show_end(result, console, full=full)
+    show_scatter(result, console)
+    if full:
+        for section in rest(result):
+            draw(section, console, full=True)
+    else:
+        _show_more(result, console)
+
+
+def show_end(result: RunResult, console: Console, *, full: bool = False) -> None:
+    """Print what is to be seen of a run when it ends: the same without the picture, and without where more is."""
     kind = f"; imported from {result.run.origin}" if result.run.imported else ""
     wrapped(result.run.evaluation.title, console, style="bold")
-    wrapped(f"run {result.run.id}: {counted(result)}{kind}", console)
-    for section in compact(result):
-        draw(section, console, full=full, more=MORE)
-    show_scatter(result, console)
-    _conclude(result, console)
+    wrapped(f"run {result.run.id}: {counted(result)}{kind}", console, style="dim")
+    room = Room() if full else ROOM
+    for section in cut(first(result, room), room):
+        draw(_plain(section), console, full=full)
+    for section in () if full else remarks(result, room.notes):
+        draw(section, console)
 
 
 def show_ranking(result: RunResult, console: Console) -> None:
-    """Print the letters, the final ranking, and which agent to use."""
-    draw(letters(result, brief=True), console, more=MORE)
-    draw(full_ranking(result), console, more=MORE)
-    _conclude(result, console)
+    """Print which agent to use, the ranking and the letters."""
+    for section in cut(first(result, ROOM), ROOM)[:-1]:
+        draw(_plain(section), console)
 
 
-def _conclude(result: RunResult, console: Console) -> None:
-    draw(in_short(result), console)
+def _plain(section: Section) -> Section:
+    """The answer is its own heading."""
+    if section.title != "The Answer":
+        return section
+    return replace(section, title=section.paragraphs[0], paragraphs=())
+
+
+def _show_more(result: RunResult, console: Console) -> None:
+    report = f"flatfield report {result.run.id}"
+    points = (f"{report} --full: each task and trial, and how grades come about", f"{report} --format html: a page")
+    draw(Section(title="Everything Else", points=points), console)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import secrets
-import shlex
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,19 +21,19 @@ from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.copying import copy, plan_copy
 from flatfield.agent.files.guarding import Protection, check_workspace
 from flatfield.agent.files.openat import discard
-from flatfield.agent.workspace import SANDBOX_ROOT, Snapshot, changes, snapshot
-from flatfield.errors import FlatfieldError, NotReady
-from flatfield.machine.protocols import Showing
+from flatfield.agent.workspace import Snapshot, changes, snapshot
+from flatfield.errors import FlatfieldError
 from flatfield.machine.sandbox.finding import find_sandbox
-from flatfield.machine.sandbox.interpreter import first_closed
 from flatfield.records import AgentConfig, Event, Failure, Limits, Task
 from flatfield.runs.routes.applying import Planned, apply, recover
 from flatfield.runs.routes.cascade import StepTaken, joined
-from flatfield.runs.routes.checks import CHECK_LIMITS, StepCheck, ended, laid_out
+from flatfield.runs.routes.checks import StepCheck, laid_out
 from flatfield.runs.scratch import scratch_folder
 from flatfield.runs.single import PROMPT, Remembering, run_here
 from flatfield.runs.store.writer import to_the_end
+from flatfield.runs.trying import look_at_check
 from flatfield.runs.world import open_world
+from flatfield.scoring.verifying.own_project import ended, limits
 from flatfield.tasks.agents import fingerprint
 from flatfield.tasks.cascades import command_of
 
@@ -46,12 +44,6 @@ if TYPE_CHECKING:
     from flatfield.machine.protocols import CommandResult, Sandbox
     from flatfield.records import FileChange, TrialRecord
     from flatfield.runs.single import Surroundings
-
-ENVIRONMENTS = (".venv", "venv", "node_modules", "target", "vendor", "build", ".tox", ".build", "_build", "deps")
-"""Folders beside the sources in which projects keep what their checks need, and which no copy has."""
-_PROGRAMS = (".venv/bin", "venv/bin", "node_modules/.bin")
-NOT_EXECUTABLE, NOT_FOUND = 126, 127
-_MODULE = re.compile(r"(?:^|[\s;&|(])(?P<python>[\w./-]*python[\d.]*)\s+(?:-\w\s+)*-m\s+(?P<module>[A-Za-z_][\w.]*)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,37 +130,11 @@ class _Bench:
         Raises:
             NotReady: it cannot start; the message says what it lacks, and the fix.
         """
-        user = self._sandbox.user
-        shown = tuple(_environments(self._work.folder, self._plan, user))
-        if shown and isinstance(self._sandbox, Showing):
-            self._sandbox = self._sandbox.with_shown(shown)
-        self._command = f"{_path_of(self._work.folder, shown, user)}{self._work.check}"
-        root = await asyncio.to_thread(copy, self._plan, await self._home())
-        done, _ = await self._checked(root, ())
-        await self._refuse(done)
-        passed, reason = ended(done)
-        if passed:
-            _tell(self._around, f"the check passes already on the untouched folder ({reason}): it may say little")
-        for name in dict.fromkeys(path.name for path, _ in shown if path.parent == self._work.folder):
-            _tell(self._around, f"the check sees {name} of this folder, which it cannot change")
-
-    async def _refuse(self, done: CommandResult) -> None:
-        said = done.output.strip().splitlines()[-1:] or [f"exit code {done.exit_code}"]
-        where = "the sandbox shows /usr, this folder's files, and environments beside them such as .venv"
-        if done.exit_code in {NOT_FOUND, NOT_EXECUTABLE}:
-            raise NotReady(f"the check {self._work.check!r} cannot start: {said[0]}; install it there ({where})")
-        if done.exit_code == 0:
-            return
-        for found in _MODULE.finditer(self._command):
-            asked = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({found['module']!r}) is None)"
-            root = await asyncio.to_thread(copy, self._plan, await self._home())
-            prefix = self._command[: len(self._command) - len(self._work.check)]
-            looked = await self._sandbox.run(f"{prefix}{found['python']} -c {shlex.quote(asked)}", root, CHECK_LIMITS)
-            if looked.exit_code != 0:
-                raise NotReady(
-                    f"the check {self._work.check!r} cannot start: {found['python']} has no module {found['module']}; "
-                    f"install it into a .venv of this folder ({where})"
-                )
+        work = self._work
+        looked = await look_at_check(work.folder, work.check, self._plan, self._sandbox, self._scratch)
+        self._sandbox, self._command = looked.own.sandbox, looked.own.command
+        for text in looked.notes():
+            _tell(self._around, text)
 
     async def _checked(self, root: Path, changed: Sequence[FileChange]) -> tuple[CommandResult, float]:
         """Run the check in a copy of `root`; how it ended, and the seconds that it took."""
@@ -177,7 +143,7 @@ class _Bench:
         home = self._next_home()
         try:
             copied = await asyncio.to_thread(laid_out, root, changed, self._plan, home, user)
-            done = await self._sandbox.run(self._command, copied, CHECK_LIMITS)
+            done = await self._sandbox.run(self._command, copied, limits())
         finally:
             await asyncio.to_thread(discard, home)
         return done, clock.now() - begun
@@ -281,57 +247,3 @@ def _plan_of(before: Snapshot, files: ConfinedFiles, changed: Sequence[FileChang
             continue
         data = files.read_bytes(change.path, limit_bytes=max(change.size_bytes, TEXT_LIMIT_BYTES))
         yield Planned(path=change.path, before=digest, after=data, executable=bool(place.stat().st_mode & 0o100))
-
-
-# ---------------------------------------------------------------------------- what checks need beside the sources
-
-
-def _environments(folder: Path, plan: CopyPlan, user: int | None) -> Iterator[tuple[Path, str]]:
-    """What is shown to the check, and where: at its own path, for what names it, and in the place where it belongs."""
-    copied = {name.split("/")[0] for name in (*plan.folders, *plan.files, *plan.links)}
-    for name in ENVIRONMENTS:
-        path = folder / name
-        # A link may lead to anything of the user's: a folder that says so is not to be believed.
-        if name in copied or path.is_symlink() or not path.is_dir() or first_closed(path, user) is not None:
-            continue
-        yield path, str(path)
-        yield path, f"{SANDBOX_ROOT}/{name}"
-        yield from _interpreter(path, user)
-
-
-def _interpreter(venv: Path, user: int | None) -> Iterator[tuple[Path, str]]:
-    """The Python that a virtual environment stands on, where it is not the system's."""
-    python = venv / "bin" / "python"
-    if not (venv / "pyvenv.cfg").is_file() or not python.exists():
-        return
-    prefix = python.resolve().parent.parent
-    is_python = any((prefix / "lib").glob("python3*"))
-    if is_python and not prefix.is_relative_to("/usr") and first_closed(prefix, user) is None:
-        yield prefix, str(prefix)
-
-
-def _path_of(folder: Path, shown: Sequence[tuple[Path, str]], user: int | None) -> str:
-    """What stands before the check, so that programs of the environments are found first.
-
-    Of a virtual environment whose Python the sandbox's user cannot reach, the packages can be imported all the same.
-    """
-    there = {path for path, _ in shown}
-    places = [folder / part for part in _PROGRAMS if folder / part.split("/")[0] in there]
-    found = [str(place) for place in places if place.is_dir() and _runs(place, user)]
-    packages = [
-        str(each)
-        for place in places
-        if not _runs(place, user)
-        for each in sorted(place.parent.glob("lib/python3*/site-packages"))
-    ]
-    path = f"PATH={shlex.quote(':'.join(found))}:$PATH; " if found else ""
-    return path + (f"export PYTHONPATH=$PYTHONPATH:{shlex.quote(':'.join(packages))}; " if packages else "")
-
-
-def _runs(programs: Path, user: int | None) -> bool:
-    """Whether the folder's programs can start: those of a virtual environment whose Python can be seen inside."""
-    python = programs / "python"
-    if not python.is_symlink():
-        return True
-    prefix = python.resolve().parent.parent
-    return python.exists() and (prefix.is_relative_to("/usr") or first_closed(prefix, user) is None)

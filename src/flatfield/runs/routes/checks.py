@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -16,14 +15,14 @@ from flatfield.agent.files.copying import copy, plan_copy
 from flatfield.agent.files.openat import discard
 from flatfield.agent.workspace import SANDBOX_ROOT
 from flatfield.errors import FlatfieldError
-from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.ownership import adopt
 from flatfield.records import MIDPOINTS, Letter, Reply, Task, Verdict
 from flatfield.runs.judging import in_lane, with_originals
 from flatfield.scoring.forecast import total
 from flatfield.scoring.judge.judge import judge, rubric_of
 from flatfield.scoring.scales import mean
-from flatfield.scoring.verifying.verification import place, verify
+from flatfield.scoring.verifying.own_project import ended, is_test, limits, put_back
+from flatfield.scoring.verifying.verification import verify
 from flatfield.tasks.cascades import HIDDEN, JUDGE, VISIBLE, command_of, is_upper_bound
 from flatfield.vendors.base import THIS_DEVICE
 
@@ -31,21 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from flatfield.agent.files.copying import CopyPlan
-    from flatfield.machine.protocols import CommandResult
     from flatfield.records import AgentConfig, Check, FileChange, Run, TrialRecord, VerifierSpec
     from flatfield.runs.trial import Ground
     from flatfield.scoring.protocols import VerifyContext
     from flatfield.vendors.base import Lane
 
-CHECK_SECONDS = 600.0
-"""How long a command between two steps may take."""
-CHECK_LIMITS = SandboxLimits(wall_seconds=CHECK_SECONDS, cpu_seconds=int(CHECK_SECONDS) + 1)
 GOOD_LETTER: Letter = "B"
 """From this letter of the judge on, a step's work is taken."""
-_IS_TEST = re.compile(
-    r"(^|/)(tests?|specs?|__tests__)/|(^|/)(test_[^/]*|[^/]*[._-](test|spec)s?\.[^/]+|conftest\.py)$", re.IGNORECASE
-)
-_CONFTEST = "conftest.py"
 
 
 class StepCheck(NamedTuple):
@@ -143,14 +134,7 @@ async def check_workspace(
 async def _by_command(command: str, context: VerifyContext) -> tuple[bool, str]:
     if context.sandbox is None:
         return False, context.sandbox_reason
-    return ended(await context.sandbox.run(command, context.root, CHECK_LIMITS))
-
-
-def ended(done: CommandResult) -> tuple[bool, str]:
-    """Whether a command says that the work is good, and how it ended."""
-    if done.exit_code is None:
-        return False, f"it was stopped: {done.stopped or f'{CHECK_SECONDS:g} s were over'}"
-    return done.exit_code == 0, f"exit code {done.exit_code}"
+    return ended(await context.sandbox.run(command, context.root, limits()))
 
 
 async def _by_visible(context: VerifyContext) -> tuple[bool, str]:
@@ -195,11 +179,6 @@ def laid_out(left: Path, changes: Sequence[FileChange], files: CopyPlan, home: P
     return root
 
 
-def is_test(path: str) -> bool:
-    """Whether a file is one of a project's tests, by its path."""
-    return _IS_TEST.search(path) is not None
-
-
 def restore_tests(plan: CopyPlan, files: ConfinedFiles, changes: Sequence[FileChange], beside: Path) -> None:
     """Put test files back as they were before the work; a conftest.py that came with it goes."""
     originals = {path: Path(plan.source) / path for path in plan.files if is_test(path)}
@@ -207,11 +186,7 @@ def restore_tests(plan: CopyPlan, files: ConfinedFiles, changes: Sequence[FileCh
         if is_test(path):
             originals[path] = beside / f"test-{number}"
             originals[path].write_text(text, encoding="utf-8")
-    for change in changes:
-        if change.kind == "added" and change.path.rpartition("/")[2] == _CONFTEST:
-            files.remove(change.path)
-    if originals:
-        place(originals, files, [change.path for change in changes])
+    put_back(originals, files, changes)
 
 
 # ---------------------------------------------------------------------------- checks of the finished record

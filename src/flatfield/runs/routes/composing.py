@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from flatfield.records import MIDPOINTS, Weights
-from flatfield.runs.routes.checks import GOOD_LETTER, by_checks, is_test, visible_verifiers
+from flatfield.runs.routes.checks import GOOD_LETTER, by_checks, visible_verifiers
 from flatfield.scoring.certainty.study import certainty, compare, observe, study
 from flatfield.scoring.certainty.values import Ask, Levels, Money, Observation
 from flatfield.scoring.facts import measure_of
@@ -19,6 +19,7 @@ from flatfield.scoring.forecast import total
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.performance import trial_scores
 from flatfield.scoring.scales import HOLDS, mean, relative_position, score_at
+from flatfield.scoring.verifying.own_project import is_test
 from flatfield.tasks.cascades import HIDDEN, JUDGE, VISIBLE
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from flatfield import json_text
 from flatfield.errors import NotFound, Remedy, StoreError
 from flatfield.http.tape import packed
 from flatfield.records import Run, RunSummary, TrialPlan, TrialRecord, Verdict
-from flatfield.runs.order import NEWEST, parse_trial_id
 from flatfield.runs.store import database, tables, underway
 from flatfield.runs.store.codec import decode, encode
 from flatfield.runs.store.database import damaged, open_reader, store_error
@@ -178,6 +177,8 @@ class Store:
             NotFound: there is none, or several begin so; the message lists them.
             StoreError: the store cannot be read.
         """
+        from flatfield.runs.order import NEWEST
+
         with self._reading() as connection:
             known = tables.run_ids(connection) if connection else ()
             if connection is None or not known:
@@ -222,6 +223,26 @@ class Store:
         slim = SlimTrials()
         with self._reading() as connection, unwatched():
             return tuple(map(slim.of, tables.trials(connection, run))) if connection else ()
+
+    def later(self, run: str, number: int) -> tuple[int, tuple[TrialRecord, ...]]:
+        """The same of those that were stored after this number (0: all), and the number to ask with the next time.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        slim = SlimTrials()
+        with self._reading() as connection:
+            found = [] if connection is None else list(tables.later_trials(connection, run, number))
+        return max((row for row, _ in found), default=number), tuple(slim.of(trial) for _, trial in found)
+
+    def version(self, run: str | None = None) -> tuple[object, ...]:
+        """What is another one as soon as something is stored of the run, or of any.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with self._reading() as connection:
+            return () if connection is None else tables.version(connection, run)
 
     def rows(self, run: str) -> tuple[TrialRow, ...]:
         """Which trials of the run are stored, and which of them are measured: without their records.
@@ -278,6 +299,8 @@ class Store:
             NotFound: there is none; the message lists some that there are.
             StoreError: the store cannot be read.
         """
+        from flatfield.runs.order import NEWEST
+
         if trial_id in NEWEST:
             return self._newest_trial()
         asked = self._asked(trial_id)
@@ -294,6 +317,8 @@ class Store:
 
     def _asked(self, trial_id: str) -> TrialPlan:
         """The trial that is asked for; where only a run is named, the message lists its trials."""
+        from flatfield.runs.order import parse_trial_id
+
         if "/" in trial_id or not any(run.startswith(trial_id) for run in self.run_ids()):
             return parse_trial_id(trial_id)
         some = self.trial_ids(self.load_run(trial_id).id, LISTED)
@@ -361,6 +386,10 @@ class Store:
 
 def _choose(asked: str, known: tuple[str, ...]) -> str:
     """The one id that was meant, of ids newest first."""
+    if not asked.strip():
+        raise NotFound(
+            f"an empty text names no run; leave it out, or name one: the latest are {', '.join(known[:LISTED])}"
+        )
     if asked in known:
         return asked
     alike = [run for run in known if run.startswith(asked)]

@@ -183,6 +183,28 @@ def trials(connection: sqlite3.Connection, run: str) -> Iterator[TrialRecord]:
     return map(_trial, rows)
 
 
+def later_trials(connection: sqlite3.Connection, run: str, number: int) -> Iterator[tuple[int, TrialRecord]]:
+    """The current trials of a run that were stored after this number, oldest first, each with its own number."""
+    rows = connection.execute(
+        f"SELECT id, {_TRIAL} FROM trials WHERE run = ? AND id > ? AND superseded = 0 ORDER BY id",  # noqa: S608 - ours
+        (run, number),
+    )
+    return ((row, _trial(tuple(fields))) for row, *fields in rows)
+
+
+def version(connection: sqlite3.Connection, run: str | None) -> tuple[object, ...]:
+    """What is another one as soon as something is stored of the run; None: of any."""
+    if run is None:
+        tables = "(SELECT max(number) FROM runs), (SELECT max(id) FROM trials), (SELECT max(id) FROM verdicts)"
+        return tuple(connection.execute(f"SELECT {tables}").fetchone())
+    row = connection.execute(
+        "SELECT (SELECT max(id) FROM trials WHERE run = ?1), (SELECT max(id) FROM verdicts WHERE run = ?1),"
+        " (SELECT record FROM runs WHERE id = ?1)",
+        (run,),
+    ).fetchone()
+    return (*row[:2], hash(row[2]))
+
+
 def trial_rows(connection: sqlite3.Connection, run: str, unread: Collection[int]) -> Iterator[TrialRow]:
     """The same as their columns have them; those of `unread` are not measured, whatever their columns say."""
     rows = connection.execute(

@@ -20,6 +20,7 @@ from flatfield.scoring.certainty.chance import FREEDOM, Chance
 from flatfield.scoring.certainty.table import Cells  # noqa: TC001 - msgspec
 
 Array = NDArray[np.float64]
+Drawn = NDArray[np.floating]
 
 POOLED = 2.0
 """Degrees of freedom that USUAL has in variances pooled over agents."""
@@ -55,29 +56,32 @@ class Amounts(Struct, frozen=True, kw_only=True):
     swell: Array
     cells: Cells
 
-    def draw_cells(self, generator: np.random.Generator, tasks: slice) -> Array:
-        """Draws × agents × these tasks: each agent's mean logarithm on each."""
-        # Half the digits are enough for logarithms, and half the time.
+    def draw_cells(self, generator: np.random.Generator, tasks: slice) -> Drawn:
+        """Agents × these tasks × draws: each agent's mean logarithm on each."""
         half = np.float32
-        between, noise = self.between.astype(half)[:, :, None], self.noise.astype(half)[:, :, None]
-        count = self.cells.count[:, tasks].astype(half)[None]
+        between, noise = self.between.T.astype(half)[:, None], self.noise.T.astype(half)[:, None]
+        count = self.cells.count[:, tasks, None].astype(half)
+        if (count == count[:, :1]).all():  # as it mostly is; then what follows is the same for all tasks
+            count = count[:, :1]
         trust = between * count
         trust /= trust + noise
-        drawn = self.additive[:, tasks].astype(half)[None] + self.error.astype(half)[:, :, None]
-        drawn += self.task_error[:, tasks].astype(half)[:, None]
-        drawn += trust * (self.cells.mean[:, tasks].astype(half)[None] - drawn)
+        drawn = self.additive[:, tasks, None].astype(half) + self.error.T.astype(half)[:, None]
+        drawn += self.task_error.T[tasks].astype(half)
+        drawn += trust * (self.cells.mean[:, tasks, None].astype(half) - drawn)
         np.subtract(1.0, trust, out=trust)
         trust *= between
         np.sqrt(trust, out=trust)
-        trust *= generator.standard_normal(drawn.shape, dtype=half)
-        drawn += trust
-        return drawn.astype(float)
+        chance = generator.standard_normal(drawn.shape, dtype=half)
+        chance *= trust
+        drawn += chance
+        return drawn
 
-    def expected(self, logarithms: Array) -> Array:
+    def expected(self, logarithms: Drawn) -> Drawn:
         """The expected amounts of cells with these mean logarithms."""
         most = float(self.cells.mean[self.cells.count > 0.0].max()) + MOST_AHEAD
-        found: Array = np.exp(np.minimum(logarithms + self.swell[:, None, None], most))
-        return found
+        found = logarithms + self.swell.astype(np.float32)
+        np.minimum(found, np.float32(most), out=found)
+        return np.exp(found, out=found)
 
 
 class _Fit(Struct, frozen=True, kw_only=True):
@@ -153,7 +157,9 @@ def _fit(cells: Cells, known: NDArray[np.bool_]) -> _Fit:
     for _ in range(0 if alone else 30):
         shift = np.where(known, values - level[:, None], 0.0).sum(axis=0) / n_task
         shift -= shift.mean()
-        level = np.where(known, values - shift[None, :], 0.0).sum(axis=1) / n_agent
+        before, level = level, np.where(known, values - shift[None, :], 0.0).sum(axis=1) / n_agent
+        if np.abs(level - before).max() < 1e-12:  # at once where no cell is missing
+            break
     left = np.where(known, values - level[:, None] - shift[None, :], 0.0)
     used = float(measured.sum()) + (0.0 if alone else float((known.sum(axis=0) > 0).sum()) - 1.0)
     freedom = max(float(known.sum()) - used, 0.0)

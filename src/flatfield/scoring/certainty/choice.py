@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from flatfield.scoring.certainty.utility import TIE, overall, shares, utility
 from flatfield.scoring.certainty.values import Estimate, Paired, Question, Reach, Regret
+from flatfield.scoring.scales import HOLDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,25 +131,61 @@ def reaches(
     some = sorted({agent, *rivals})
 
     def moved(which: int, end: float) -> tuple[float, str | None]:
-        last = now[which]
-        for value in np.linspace(now[which], end, STEPS + 1)[1:].tolist():
-            values = overall(means, _with(now, which, value))
-            average, best = values.mean(axis=0), np.zeros(values.shape[1])
-            if np.count_nonzero(average[some] > average[some].max() - TIE) > 1:
+        steps = np.linspace(now[which], end, STEPS + 1)
+        averages = _averages(means, _with(now, which, 0.0), which, steps)
+        top = averages[:, some].max(axis=1, keepdims=True)
+        near = (averages[:, some] > top - TIE).sum(axis=1) > 1
+        for step in np.flatnonzero(near | (averages[:, agent] < top[:, 0])).tolist():
+            best = np.zeros(len(names))
+            if near[step]:
+                values = overall(means, _with(now, which, float(steps[step])))
                 best[some] = best_probabilities(values[:, some], TIE)
-            first = leader(some, average, best, TIE, preferred)
-            if first != agent:
-                return last, names[first]
-            last = value
-        return last, None
+            first = leader(some, averages[step], best, TIE, preferred)
+            if step and first != agent:
+                return float(steps[step - 1]), names[first]
+        return float(steps[-1]), None
 
     found = []
     for i, name in enumerate(NAMES):
-        if name == "cost" and means.cost is None:
+        if (name == "cost" and means.cost is None) or (name == "speed" and np.isnan(means.seconds).all()):
             continue
         (low, below), (high, above) = moved(i, 0.0), moved(i, 1.0)
         found.append(Reach(weight=name, now=now[i], low=low, high=high, below=below, above=above))
     return tuple(found)
+
+
+def _averages(means: DrawnMeans, others: tuple[float, float, float], which: int, steps: Array) -> Array:
+    """Steps × agents: the mean of `overall` with one weight at each step, `others` being the shares without it.
+
+    What the cap takes from a draw is, as the weight moves, a straight line that begins or ends where the blend is as
+    high as performance: so all steps come from sums up to them.
+    """
+    if steps[0] > steps[-1]:
+        return _averages(means, others, which, steps[::-1])[::-1]
+    parts = (means.performance, means.speed, np.zeros_like(means.speed) if means.cost is None else means.cost)
+    rest = others[0] * parts[0] + others[1] * parts[1] + others[2] * parts[2]
+    slope, room = parts[which] - rest, means.performance - rest
+    blend = rest.mean(axis=0) + steps[:, None] * slope.mean(axis=0)
+    capped = means.performance < HOLDS
+    if not capped.any():
+        found: Array = blend
+        return found
+    count, agents = len(steps), slope.shape[1]
+    steep = np.where(capped, np.abs(slope), 0.0)
+    start = np.clip(room / np.where(steep > 0.0, slope, 1.0), -1e6, 1e6)
+    place = np.searchsorted(steps, start) + (count + 1) * np.arange(agents)
+
+    def before(weights: Array) -> tuple[Array, Array]:
+        """By step, the sums of weights of draws whose line begins by then, and of all."""
+        by_step = np.bincount(place.ravel(), weights.ravel(), (count + 1) * agents).reshape(agents, count + 1)
+        return by_step.cumsum(axis=1).T[:-1], by_step.sum(axis=1)
+
+    rising, falling = (before(steep * mine) for mine in (slope > 0.0, slope < 0.0))
+    rising_at, falling_at = (before(steep * start * mine) for mine in (slope > 0.0, slope < 0.0))
+    taken = steps[:, None] * rising[0] - rising_at[0]
+    taken += (falling_at[1] - falling_at[0]) - steps[:, None] * (falling[1] - falling[0])
+    level = np.where(capped & (slope == 0.0), np.maximum(-room, 0.0), 0.0).sum(axis=0)
+    return np.asarray(blend - (taken + level) / len(slope))
 
 
 def _with(now: tuple[float, float, float], which: int, value: float) -> tuple[float, float, float]:

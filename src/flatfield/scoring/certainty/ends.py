@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flatfield.scoring.certainty.table import SumTable
 
 Array = NDArray[np.float64]
+Drawn = NDArray[np.floating]
 Measure = tuple[str, bool]
 """`performance`, `speed` or `cost`, and whether it is placed on the task's own target instead of the relative scale."""
 
@@ -45,8 +46,8 @@ class EndsWatch:
         self._cells: dict[Measure, Array] = {}
         self._sums: dict[str, tuple[Array, int]] = {}
 
-    def __call__(self, part: slice, drawn: Mapping[str, Array]) -> None:
-        """Take what is needed of draws × agents × these tasks."""
+    def __call__(self, part: slice, drawn: Mapping[str, Drawn]) -> None:
+        """Take what is needed of agents × these tasks × draws."""
         for measure, name in DRAWN.items():
             if name in drawn:
                 self._keep((measure, False), part, drawn[name])
@@ -57,36 +58,31 @@ class EndsWatch:
             columns = [c for c, task in enumerate(tasks) if self._targets.get((task, measure))]
             if columns and name in drawn:
                 targets = np.log([self._targets[tasks[c], measure] for c in columns])
-                over = drawn[name][:, :, columns] - work[:, :, columns] - targets
-                self._aim(measure, [part.start + column for column in columns], over, drawn["score"][:, :, columns])
+                over = drawn[name][:, columns] - work[:, columns] - targets[:, None]
+                self._aim(measure, [part.start + column for column in columns], over, drawn["score"][:, columns])
 
     def found(self) -> Ends:
         """What was taken."""
-        return Ends(cells=self._cells, aimed={name: total / count for name, (total, count) in self._sums.items()})
+        return Ends(cells=self._cells, aimed={name: total.T / count for name, (total, count) in self._sums.items()})
 
-    def _keep(self, measure: Measure, part: slice, values: Array) -> None:
+    def _keep(self, measure: Measure, part: slice, values: Drawn) -> None:
         ends = self._cells.setdefault(measure, np.full((*self._table.idle.shape, 2), np.nan))
         ends[:, part] = _ends(values)
 
-    def _aim(self, measure: str, columns: list[int], over: Array, work: Array) -> None:
+    def _aim(self, measure: str, columns: list[int], over: Drawn, work: Drawn) -> None:
         """`over`: the logarithm of amount per work done over target."""
-        place = np.interp(over / np.log(2.0) + 1.0, np.arange(len(POSITIONS)), POSITIONS)
-        score = np.interp(place, POSITIONS, SCORES)
+        score = np.interp(over / np.log(2.0) + 1.0, np.arange(len(POSITIONS)), SCORES)
         if measure == "cost":
-            score = np.where(self._table.free[None, :, None], 1.0, score)
-        score = np.where(self._table.idle[None, :, columns], np.minimum(score, work), score)
+            score[self._table.free] = 1.0
+        score = np.where(self._table.idle[:, columns, None], np.minimum(score, work), score)
         ends = self._cells.setdefault((measure, True), np.full((*self._table.idle.shape, 2), np.nan))
         ends[:, columns] = _ends(score)
-        total, count = self._sums.get(measure, (np.zeros(score.shape[:2]), 0))
-        self._sums[measure] = total + score.sum(axis=2), count + len(columns)
+        total, count = self._sums.get(measure, (np.zeros((len(score), score.shape[2])), 0))
+        self._sums[measure] = total + score.sum(axis=1), count + len(columns)
 
 
-def _ends(values: Array) -> Array:
-    """Agents × tasks × 2 of draws × agents × tasks."""
-    draws = len(values)
-    low, high = (round(share * (draws - 1)) for share in DEEP)
-    # Half the digits are enough for an interval's ends, and half the time.
-    sorted_ = np.moveaxis(values, 0, 2).astype(np.float32, order="C")
-    sorted_.partition((low, high), axis=2)
-    found: Array = sorted_[:, :, [low, high]].astype(float)
+def _ends(values: Drawn) -> Array:
+    """Agents × tasks × 2 of agents × tasks × draws."""
+    low, high = (round(share * (values.shape[2] - 1)) for share in DEEP)
+    found: Array = np.sort(values, axis=2)[:, :, [low, high]].astype(float)
     return found

@@ -3,6 +3,8 @@
 Each draw is one state of the world that the trials allow: every agent's mean score, seconds and dollars on every task,
 and from these what section "Work done" of the grades makes of them: positions on each task's relative scale, whose ends
 are that draw's own, and their scores. So the same rules that grade the records grade every draw.
+
+Cells are agents × tasks × draws in single precision: most of the time goes there, and draws are what there are most of.
 """
 
 from __future__ import annotations
@@ -28,16 +30,24 @@ if TYPE_CHECKING:
 
 
 Array = NDArray[np.float64]
+Drawn = NDArray[np.floating]
 
 MOST_DRAWS, LEAST_DRAWS, MOST_VALUES = 4000, 500, 10_000_000
 """Draws of the posterior: as many as make so many values of agent × task, within these limits."""
-AT_ONCE = 250_000
+AT_ONCE = 60_000
+"""So many values at a time, which a processor's own memory holds."""
 USUAL = {"speed": 0.4, "cost": 0.4, "paid": 0.8, "wait": 0.8}
 """What values vary by over tasks where nothing is known, as shares of their mean."""
 POSITIONS = np.asarray([position for position, _ in KNOTS])
 SCORES = np.asarray([score for _, score in KNOTS])
+PIECES = 20
+"""In so many equal pieces of the scale scores are straight lines: all knots lie between two of them."""
+STARTS = np.interp(np.arange(PIECES + 1) / PIECES, POSITIONS, SCORES).astype(np.float32)
+FALLS = np.append(np.diff(STARTS), np.float32(0.0))
+FAR = 1e30
+"""Beyond every logarithm of an amount."""
 
-KEPT_BITS = 16
+KEPT_BITS = 12
 """Of a draw's mantissa: far more than chance leaves to tell, and few enough to hand draws on as they are."""
 MOST_LOGARITHM = 700.0
 """Of seconds and dollars: e to the 700 is the largest that a float holds, nearly."""
@@ -100,7 +110,7 @@ def posterior_of(
     *,
     draws: int | None = None,
     seed: int = 0,
-    watch: Callable[[slice, Mapping[str, Array]], None] | None = None,
+    watch: Callable[[slice, Mapping[str, Drawn]], None] | None = None,
 ) -> Posterior:
     """The posterior of a table with at least one measured trial; the same table and seed give the same draws.
 
@@ -149,7 +159,7 @@ def swept(
     table: SumTable,
     hyper: Hyper,
     scales: Mapping[tuple[str, str], Scale],
-    watch: Callable[[slice, Mapping[str, Array]], None] | None = None,
+    watch: Callable[[slice, Mapping[str, Drawn]], None] | None = None,
 ) -> Posterior:
     """All draws of all cells, some tasks at a time, added up to the means."""
     draws, tasks = hyper.chance.tasks.shape
@@ -161,13 +171,13 @@ def swept(
     graded = has_cost_scale(table, scales)
     for start in range(0, tasks, step):
         part = slice(start, min(start + step, tasks))
-        g = hyper.chance.tasks[:, part]
+        g = np.ascontiguousarray(hyper.chance.tasks[:, part].T, dtype=np.float32)
         drawn = draw_part(table, hyper, scales, part)
         if watch is not None:
             watch(part, drawn)
         for name, values in drawn.items():
             sums[name].add(values, g if name in USUAL else None)
-    mean = {name: each.total / tasks for name, each in sums.items()}
+    mean = {name: each.total.T / tasks for name, each in sums.items()}
     ahead = {name: sums[name].ahead(hyper.chance, tasks, usual) for name, usual in USUAL.items()}
     these = _these(table, hyper, mean, graded=graded)
     following = _next(table, hyper, ahead, these, graded=graded)
@@ -241,7 +251,8 @@ def draw_tasks(
     graded, free = has_cost_scale(table, scales), table.free[None, :]
     for column, task in enumerate(table.tasks):
         drawn = {
-            name: values[:, :, 0] for name, values in draw_part(table, hyper, scales, slice(column, column + 1)).items()
+            name: values[:, 0].T.astype(float)
+            for name, values in draw_part(table, hyper, scales, slice(column, column + 1)).items()
         }
         usd = np.where(free, 0.0, _amount(drawn["usd"])) if "usd" in drawn else None
         yield (
@@ -260,41 +271,41 @@ def draw_tasks(
 
 
 class _Sum:
-    """Draws × agents: the sum over tasks, and what the mean over other tasks like them is made from."""
+    """Agents × draws: the sum over tasks, and what the mean over other tasks like them is made from."""
 
     def __init__(self, draws: int, agents: int) -> None:
-        self.total = np.zeros((draws, agents))
-        self._squares = np.zeros((draws, agents))
-        self._moved = np.zeros((draws, agents))
+        self.total = np.zeros((agents, draws))
+        self._squares = np.zeros((agents, draws))
+        self._moved = np.zeros((agents, draws))
 
-    def add(self, values: Array, g: Array | None) -> None:
-        """Values of draws × agents × tasks; `g`: standard normal draws of those tasks (None: the sum is all)."""
-        self.total += values.sum(axis=2)
+    def add(self, values: Drawn, g: Drawn | None) -> None:
+        """Values of agents × tasks × draws; `g`: standard normal draws of those tasks (None: the sum is all)."""
+        self.total += values.sum(axis=1)
         if g is None:
             return
-        self._squares += np.einsum("dat,dat->da", values, values)
-        self._moved += np.einsum("dat,dt->da", values, g)
+        self._squares += (values * values).sum(axis=1)
+        self._moved += (values * g).sum(axis=1)
 
     def ahead(self, chance: Chance, tasks: int, usual: float) -> Array:
         """The mean over tasks like these (chance.py), with the tasks' deviations of the same draw.
 
         `usual`: the standard deviation of a value over tasks, as a share of the agents' mean, where nothing is known.
         """
-        mean = self.total / tasks
+        mean = self.total.T / tasks
         agents = mean.shape[1]
         grown = tasks / (tasks - 1.0) if tasks > 1 else 1.0
-        own = grown * np.maximum(self._squares / tasks - mean**2, 0.0)
+        own = grown * np.maximum(self._squares.T / tasks - mean**2, 0.0)
         known = (agents - 1.0) * (tasks - 1.0)
         fixed = (usual * np.abs(mean).mean(axis=1, keepdims=True)) ** 2
         others = ((own.sum(axis=1, keepdims=True) - own) * (tasks - 1.0) + FREEDOM * fixed) / (known + FREEDOM)
         beside = chance.beside(0.0, np.sqrt(others))
-        moved = self._moved - mean * chance.tasks.sum(axis=1, keepdims=True)
+        moved = self._moved.T - mean * chance.tasks.sum(axis=1, keepdims=True)
         found: Array = mean + chance.scale(np.full(agents, float(tasks)), 0) * (moved + beside)
         return found
 
 
-def draw_part(table: SumTable, hyper: Hyper, scales: Mapping[tuple[str, str], Scale], part: slice) -> dict[str, Array]:
-    """Draws × agents × some tasks of all measures."""
+def draw_part(table: SumTable, hyper: Hyper, scales: Mapping[tuple[str, str], Scale], part: slice) -> dict[str, Drawn]:
+    """Agents × some tasks × draws of all measures."""
     generator = hyper.chance.generator
     score = hyper.score.draw_cells(generator, part)
     seconds = hyper.seconds.draw_cells(generator, part)
@@ -305,15 +316,15 @@ def draw_part(table: SumTable, hyper: Hyper, scales: Mapping[tuple[str, str], Sc
     }
     wait = seconds if hyper.wait is hyper.seconds else hyper.wait.draw_cells(generator, part)
     found["wait"] = hyper.wait.expected(wait)
-    work = np.log(np.maximum(score, 1e-9))
+    work = np.log(np.maximum(score, np.float32(1e-9)))
     names = table.tasks[part]
     nobody = np.zeros(len(table.agents), dtype=bool)
-    idle = np.where(table.idle[None, :, part], score, 1.0) if table.idle[:, part].any() else None
+    idle = np.where(table.idle[:, part, None], score, np.float32(1.0)) if table.idle[:, part].any() else None
     found["speed"] = relative_scores(seconds - work, score, nobody, _frozen(scales, names, "speed"))
     if hyper.usd is not None:
         usd = hyper.usd.draw_cells(generator, part)
         found["usd"] = usd
-        found["paid"] = np.where(table.free[None, :, None], 0.0, hyper.usd.expected(usd))
+        found["paid"] = np.where(table.free[:, None, None], np.float32(0.0), hyper.usd.expected(usd))
     if has_cost_scale(table, scales):
         found["cost"] = np.ones_like(score)
         if hyper.usd is not None:
@@ -342,35 +353,46 @@ def _frozen(scales: Mapping[tuple[str, str], Scale], names: tuple[str, ...], mea
 
 
 def relative_scores(
-    amounts: Array,
-    score: Array,
+    amounts: Drawn,
+    score: Drawn,
     free: NDArray[np.bool_],
     frozen: Sequence[Scale | None],
     *,
     least: float | None = None,
-) -> Array:
+) -> Drawn:
     """The score of log-amounts per work done on each draw's own relative scale (`work.find_anchors`, `work.place`).
 
-    Its ends are set by the agents with performance C or better in that draw; if there are none, by all. Beside agents
-    that are `free`, at least two with a price set them. Below `least` nobody is told apart.
+    Agents × tasks × draws. Its ends are set by the agents with performance C or better in that draw; if there are none,
+    by all. Beside agents that are `free`, at least two with a price set them. Below `least` nobody is told apart.
     """
-    counted = ~free[None, :, None] & (score >= HOLDS)
-    enough = 2 if free.any() else 1
-    few = counted.sum(axis=1, keepdims=True) < enough
-    counted = np.where(few, ~free[None, :, None], counted)
-    best = np.where(counted, amounts, np.inf).min(axis=1, keepdims=True)
-    worst = np.where(counted, amounts, -np.inf).max(axis=1, keepdims=True)
+    priced = ~free[:, None, None]
+    counted = (score >= HOLDS) & priced
+    few = counted.sum(axis=0) < (2 if free.any() else 1)
+    counted |= few & priced
+    # Adding and multiplying takes a tenth of the time that choosing does.
+    away = np.logical_not(counted).astype(amounts.dtype) * amounts.dtype.type(FAR)
+    best, worst = (amounts + away).min(axis=0), (amounts - away).max(axis=0)
     if free.any():
         best = np.minimum(best, worst - np.log(SPREAD))
     for column, scale in enumerate(frozen):
         if scale is not None:
-            best[:, :, column], worst[:, :, column] = scale.best, scale.worst
+            best[column], worst[column] = scale.best, scale.worst
     with np.errstate(invalid="ignore"):
         place = (amounts - best) / np.maximum(worst - best, np.log(SPREAD))
     if least is not None:
-        place = np.where(amounts < least, 0.0, place)
-    place = np.where(free[None, :, None], 0.0, place)
-    found: Array = np.interp(place, POSITIONS, SCORES)
+        place[amounts < least] = 0.0
+    place[free] = 0.0
+    return score_of(place)
+
+
+def score_of(place: Drawn) -> Drawn:
+    """The scores of positions, as `scales.score_at` has them."""
+    found: Drawn = np.fmin(np.fmax(place, 0.0), 1.0)
+    found *= PIECES
+    piece = found.astype(np.intp)
+    found -= piece
+    found *= FALLS.take(piece)
+    found += STARTS.take(piece)
     return found
 
 

@@ -24,6 +24,7 @@ from flatfield.scoring.certainty.group import towards_group
 from flatfield.scoring.certainty.table import Cells
 
 Array = NDArray[np.float64]
+Drawn = NDArray[np.floating]
 
 PRIOR = 0.6
 """Passes, and fails, that an agent's mean on these tasks has before any trial: a little more than Jeffreys's half."""
@@ -38,8 +39,9 @@ USUAL_PHI, USUAL_FREEDOM = 0.3, 1.0
 PRIOR_FREEDOM = 2.5
 """What is known beforehand of the spread of scores, in degrees of freedom."""
 TASKS_APART = (1.15, 1.0)
-FEW_TASKS_APART = (1.0, 4.0)
+FEW_TASKS_APART = (0.6, 5.0)
 """The beta priors of rho: for how tasks differ in all, and for how they differ beyond what they are for everybody."""
+MOST_FACTORS = 6
 TOTAL_CELLS = 2_000_000
 """So many values of a likelihood are worked out at most; grids get coarser beyond."""
 
@@ -58,17 +60,21 @@ class DrawnRates(Struct, frozen=True, kw_only=True):
     difficulty: Array
     cells: Cells
 
-    def draw_cells(self, generator: np.random.Generator, tasks: slice) -> Array:
-        """Draws × agents × these tasks: each agent's mean score on each."""
-        expected = logistic(self.level[:, :, None] + self.difficulty[None, :, tasks])
-        n = self.cells.count[None, :, tasks] * self.weight[:, :, None]
-        passed = n * self.cells.mean[None, :, tasks]
-        k = self.k[:, :, None]
+    def draw_cells(self, generator: np.random.Generator, tasks: slice) -> Drawn:
+        """Agents × these tasks × draws: each agent's mean score on each."""
+        half = np.float32
+        level, weight, k = (x.T.astype(half)[:, None] for x in (self.level, self.weight, self.k))
+        count, mean, difficulty = (
+            x[:, tasks, None].astype(half) for x in (self.cells.count, self.cells.mean, self.difficulty)
+        )
+        expected = logistic(level + difficulty)
+        n = count * weight
+        passed = n * mean
         expected *= k
         passed += expected
         n += k
         n -= passed
-        found: Array = generator.beta(np.maximum(passed, 1e-3), np.maximum(n, 1e-3))
+        found: Drawn = generator.beta(np.maximum(passed, 1e-3), np.maximum(n, 1e-3)).astype(half)
         return found
 
 
@@ -87,7 +93,7 @@ def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.G
     phi = _phi(cells, spread, by_tasks)
     count = order.shape[0]
     total = _posterior(cells, np.zeros_like(cells.mean), phi, TASKS_APART)
-    _, share = _drawn(total, count, generator)
+    share = total.shares[_places(total, count, generator)]
     moved = moves(cells)
     places = np.argsort(np.argsort(order, axis=0), axis=0)
     means = _means(cells, phi, share, moved, generator)
@@ -95,7 +101,9 @@ def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.G
     difficulty = _logits(cells, moved)
     phi = _phi(cells, spread, np.maximum(cells.count.sum(axis=1) - 1.0, by_tasks))
     own = _posterior(cells, difficulty, phi, FEW_TASKS_APART)
-    level, share = _together(*_drawn(own, count, generator), cells, order, generator)
+    chosen = _places(own, count, generator)
+    share = own.shares[chosen]
+    level = _levels(own, chosen, _together(share, cells, order, generator))
     between = np.clip(share * phi, 1e-4, 1.0 - 1e-4)
     return DrawnRates(
         next=following,
@@ -107,9 +115,9 @@ def draw_rates(cells: Cells, spread: Array, order: Array, generator: np.random.G
     )
 
 
-def logistic(x: Array) -> Array:
+def logistic(x: Drawn) -> Drawn:
     """1 / (1 + exp(-x))."""
-    found: Array = 1.0 / (1.0 + np.exp(-np.clip(x, -40.0, 40.0)))
+    found: Drawn = 1.0 / (1.0 + np.exp(-np.clip(x, -40.0, 40.0)))
     return found
 
 
@@ -134,10 +142,8 @@ def _phi(cells: Cells, spread: Array, freedom: Array) -> Array:
     return found
 
 
-def _together(
-    level: Array, share: Array, cells: Cells, order: Array, generator: np.random.Generator
-) -> tuple[Array, Array]:
-    """The same pairs in the order in which levels go with the means on tasks like these.
+def _together(share: Array, cells: Cells, order: Array, generator: np.random.Generator) -> Array:
+    """Draws × agents, uniform: where in its distribution each level is, to go with the mean on tasks like these.
 
     Both are off by the same noise, the means by the choice of tasks too: they correlate as much as noise makes of all.
     """
@@ -145,9 +151,8 @@ def _together(
     noise = (1.0 - share.mean(axis=0)) / np.maximum(repeats, 1.0)
     part = noise / (noise + share.mean(axis=0))
     mixed = np.sqrt(part) * order + np.sqrt(1.0 - part) * generator.standard_normal(order.shape)
-    places, sorted_ = np.argsort(np.argsort(mixed, axis=0), axis=0), np.argsort(level, axis=0)
-    chosen = np.take_along_axis(sorted_, places, axis=0)
-    return np.take_along_axis(level, chosen, axis=0), np.take_along_axis(share, chosen, axis=0)
+    places = np.argsort(np.argsort(mixed, axis=0), axis=0)
+    return np.asarray((places + generator.random(order.shape)) / len(order))
 
 
 def _means(cells: Cells, phi: Array, share: Array, moved: Array, generator: np.random.Generator) -> Array:
@@ -270,22 +275,32 @@ def _mass(cells: Cells, times: Array, difficulty: Array, phi: Array, levels: Arr
     return result
 
 
-def _drawn(grid: _Grid, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
-    """Draws × agents of the level and of rho: a share first, then a level between the grid's."""
-    agents = grid.mass.shape[0]
-    levels, shares = np.empty((count, agents)), np.empty((count, agents))
-    for a in range(agents):
-        by_share = grid.mass[a].sum(axis=0)
-        chosen = generator.choice(len(grid.shares), size=count, p=by_share / by_share.sum())
-        uniform = generator.random(count)
-        shares[:, a] = grid.shares[chosen]
-        for r in np.unique(chosen):
-            density = grid.mass[a][:, r] + 1e-15
-            steps = (density[1:] + density[:-1]) / 2.0
-            below = np.concatenate([[0.0], np.cumsum(steps)]) / steps.sum()
-            mine = chosen == r
-            levels[mine, a] = np.interp(uniform[mine], below, grid.levels[a])
-    return levels, shares
+def _places(grid: _Grid, count: int, generator: np.random.Generator) -> NDArray[np.intp]:
+    """Draws × agents: which of the shares each has.
+
+    One chance decides for all agents: how far tasks lie apart beyond what is seen is much the same for all of them, so
+    where it is little for one, it is little for the agents that set its scales.
+    """
+    below = grid.mass.sum(axis=1).cumsum(axis=1)
+    uniform = generator.random(count)
+    found = [np.searchsorted(own[:-1], uniform * own[-1]) for own in below]
+    return np.stack(found, axis=1)
+
+
+def _levels(grid: _Grid, chosen: NDArray[np.intp], uniform: Array) -> Array:
+    """Draws × agents of the level, each from the distribution that the chosen share gives it."""
+    density = grid.mass + 1e-15
+    steps = (density[:, 1:] + density[:, :-1]) / 2.0
+    below = np.zeros_like(density)
+    np.cumsum(steps, axis=1, out=below[:, 1:])
+    below /= below[:, -1:]
+    # All shares' distributions one after the other, so that one look finds the place in any of them.
+    ladder = below + np.arange(len(grid.shares))
+    found = [
+        np.interp(chosen[:, a] + uniform[:, a], ladder[a].T.ravel(), np.tile(grid.levels[a], len(grid.shares)))
+        for a in range(len(ladder))
+    ]
+    return np.stack(found, axis=1)
 
 
 def _alike(cells: Cells, difficulty: Array) -> tuple[Cells, Array, Array]:
@@ -306,12 +321,19 @@ def _alike(cells: Cells, difficulty: Array) -> tuple[Cells, Array, Array]:
 
 
 def rising(x: Array, n: Array) -> Array:
-    """The logarithm of Γ(x + n) / Γ(x), by Stirling's series from four steps further up."""
+    """The logarithm of Γ(x + n) / Γ(x): of whole n, as trials that pass or fail have, a product."""
+    most = float(n.max(initial=0.0))
+    if most <= MOST_FACTORS and (n == np.rint(n)).all():
+        product = np.ones(np.broadcast_shapes(x.shape, n.shape))
+        for step in range(int(most)):
+            product *= np.where(n > step, x + step, 1.0)
+        return np.log(product)
     found: Array = _lgamma(x + n) - _lgamma(x)
     return found
 
 
 def _lgamma(x: Array) -> Array:
+    """By Stirling's series from four steps further up."""
     shifted = x + 4.0
     series = (shifted - 0.5) * np.log(shifted) - shifted + 1.0 / (12.0 * shifted) - 1.0 / (360.0 * shifted**3)
     found: Array = series - np.log(np.maximum(x, 1e-300) * (x + 1.0) * (x + 2.0) * (x + 3.0))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -18,7 +19,7 @@ from flatfield.saying import few
 from flatfield.tasks.cache import replace_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from genai_prices.data_snapshot import DataSnapshot
@@ -153,9 +154,10 @@ class Prices:
         # turn ends and again, as text, when its trial's record is made.
         self._found = lru_cache(maxsize=REMEMBERED)(self._looked_up)
 
-    def prepare(self) -> None:
-        """Load the data now, which takes some tenths of a second, so that no turn has to wait for it."""
-        self._snapshot = self._snapshot or load(self._file)
+    def prepare(self, agents: Iterable[AgentConfig]) -> None:
+        """Load the data now if any of them may need it: it takes some tenths of a second, and no turn should wait."""
+        if self._snapshot is None and any(map(_may_be_listed, agents)):
+            self._snapshot = load(self._file)
 
     def usd(
         self,
@@ -254,7 +256,7 @@ class Prices:
         models = [name.removeprefix(asked.model_prefix) for name in (sent.answered_by, agent.model) if name]
         if asked.is_scaffold:  # it says itself what it asked
             vendor, models = None if address else sent.price_vendor or None, [sent.model]
-        if not (address or vendor):
+        if not (vendor or (address and not _is_here(address))):
             return None
         models += [name.rpartition("/")[2] for name in models]  # `google/gemini-…`, as some doors call them
         at = self._at or datetime.now(UTC).replace(second=0, microsecond=0)  # some prices go by the time of day
@@ -287,6 +289,22 @@ class Prices:
         if usage.cache_write_1h_tokens and not price.cache_write_1h_mtok:
             return None
         return found if price.input_mtok and price.output_mtok else None
+
+
+def _may_be_listed(agent: AgentConfig) -> bool:
+    """Whether genai-prices may have a price for an agent, as far as it is known before its first reply."""
+    traits = plugins.traits_or_usual(agent.provider)
+    if agent.base_url:
+        return not _is_here(agent.base_url)
+    return traits.is_scaffold or bool(traits.price_name)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _is_here(address: str) -> bool:
+    """Whether a server is on this machine: no list has a price for it."""
+    from flatfield.http.connecting import is_loopback
+
+    return is_loopback(urlsplit(address).hostname or "")
 
 
 def stated_price(agent: AgentConfig, sent: Sent) -> Price | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import traceback
 from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
@@ -50,6 +49,7 @@ class FunctionVerifier:
 
     async def verify(self, context: VerifyContext) -> Check:
         """Call the function."""
+        import asyncio
 
         def call() -> object:
             return self._function(context.trial, Files(context.files), self._options)
@@ -62,6 +62,8 @@ def outcome_of(call: Callable[[], object]) -> CallOutcome:
     try:
         returned = call()
         if inspect.isawaitable(returned):
+            import asyncio  # checks that wait for nothing begin sooner without it
+
             returned = asyncio.run(_awaited(returned))  # no loop runs here: this is a thread or process of its own
     except (NotThere, NotJson) as error:
         return CallOutcome(kind="scored", score=0.0, reason=str(error))

@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from flatfield import json_text
 from flatfield.records import Trouble  # noqa: TC001 - msgspec
-from flatfield.scoring.verifying.child import run_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -213,6 +212,8 @@ async def search(pattern: str, text: str, *, least_seconds: float = 0.0, again: 
     A search that takes longer than SEARCH_SECONDS, or than `least_seconds` where that is more, is late and found
     nothing out. Where nothing is found, it is searched `again` in the text as it looks, for the reason alone.
     """
+    from flatfield.scoring.verifying.child import run_child
+
     seconds = max(SEARCH_SECONDS, least_seconds)
     data = json.dumps([pattern, text[:SEARCH_LIMIT_CHARACTERS]]).encode()
     command = [sys.executable, "-I", "-S", "-c", _SEARCH]

@@ -29,6 +29,8 @@ async function opened(id) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+// The rest of the file: what nobody sees at first stands behind the script.
+const parsed = () => new Promise((go) => (document.readyState === "loading" ? addEventListener("DOMContentLoaded", go, { once: true }) : go()));
 const openedJson = async (id) => JSON.parse(new TextDecoder().decode(await opened(id)));
 const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
 const agentNamed = (name) => page.data.agents.find((one) => one.name === name);
@@ -111,16 +113,17 @@ const sameAsk = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 function showTable() {
   const { data, ask, shown } = page, { decision, grading } = shown;
   const money = Boolean(ask.money);
-  const columns = [...(money ? [] : ["rank"]), "agent", "n", "best", money ? "$ a task" : "overall", "performance", "speed", "cost", "s/trial", "$/trial"];
+  const has = { speed: data.agents.some((a) => a.speed.score !== null), seconds: data.agents.some((a) => a.seconds !== null) };
+  const columns = [...(money ? [] : ["rank"]), "agent", "n", "best", money ? "$ a task" : "overall", "performance", ...(has.speed ? ["speed"] : []), "cost", ...(has.seconds ? ["s/trial"] : []), "$/trial"];
   const right = new Set(["rank", "n", "s/trial", "$/trial"]);
   fill(byId("table").tHead, el("tr", {}, ...columns.map((name) => el("th", { scope: "col", class: right.has(name) ? "num" : null, text: name }))));
-  fill(byId("table").tBodies[0], ...shown.rows.map((a) => tableRow(a, money)));
+  fill(byId("table").tBodies[0], ...shown.rows.map((a) => tableRow(a, money, has)));
   const fig = decision ? `best: the probability that nobody who may be recommended is better by more than a hundredth on the next task like these, over ${grouped(String(page.draws.count))} draws. A (B–S): the letter, and its range on these tasks (95%).` : "Nothing is measured yet.";
   const left = grading.weights[2] === 0 && (money ? data.asked.run : ask.weights)[2] > 0 ? " Cost is left out of the overall for all: for somebody who does the job it has no grade." : "";
   byId("ranking-hint").textContent = fig + left;
 }
 
-function tableRow(a, money) {
+function tableRow(a, money, has) {
   const { data, shown } = page, agent = data.agents[a], { decision, grading } = shown;
   const standing = decision?.standings.find((one) => one.agent === agent.name);
   const rank = grading.ranks[a] && grading.grades[a].letter !== null ? grading.ranks[a] : null;
@@ -135,9 +138,9 @@ function tableRow(a, money) {
     el("td", { "data-of": "best" }, ...best),
     el("td", { "data-of": "overall" }, ...overall.filter(Boolean)),
     el("td", {}, ...graded2(agent.performance.said).filter(Boolean)),
-    el("td", {}, ...graded2(agent.speed.said).filter(Boolean)),
+    has.speed ? el("td", {}, ...graded2(agent.speed.said).filter(Boolean)) : null,
     el("td", {}, ...graded2(agent.cost.said).filter(Boolean)),
-    el("td", { class: "num", text: saidSeconds(agent.seconds) }),
+    has.seconds ? el("td", { class: "num", text: saidSeconds(agent.seconds) }) : null,
     el("td", { class: "num", "data-of": "usd", text: saidPrice(agent, money) }),
   ];
   const row = el("tr", { class: agent.name === decision?.recommended ? "first" : null, "data-agent": agent.name }, ...cells.filter(Boolean));
@@ -270,7 +273,7 @@ function showAll() {
   showAnswer();
   showTable();
   const key = JSON.stringify(page.ask.limits);
-  if (page.draws && !page.ask.money && key !== page.map) {
+  if (!byId("controls").hidden && !page.ask.money && key !== page.map) {
     page.map = key;
     drawMap();
   }
@@ -338,6 +341,12 @@ function listenToControls() {
 
 // ---------------------------------------------------------------------------- charts
 
+function library() {
+  // What draws charts travels compressed and begins when the first of them is wanted; the policy knows its digest.
+  page.library ??= parsed().then(() => opened("library")).then((bytes) => document.head.append(el("script", { text: new TextDecoder().decode(bytes) })));
+  return page.library;
+}
+
 async function draw(name, kind, rows) {
   // The widest chart that there is room for, on the ground that is in force.
   const holder = byId(name), charts = page.data.charts;
@@ -345,6 +354,7 @@ async function draw(name, kind, rows) {
   const spec = structuredClone(charts[isDark() ? "dark" : "light"][wanted][kind]);
   if (!spec) return;
   if (rows) spec.data.values = rows;
+  await library();
   page.views[name]?.finalize();
   const drawn = el("div");
   fill(holder, drawn);
@@ -398,14 +408,20 @@ function gridColumns() {
 }
 
 function showGrid() {
-  const { cells } = page.data, columns = gridColumns();
+  const { cells } = page.data, columns = gridColumns(), body = byId("grid").tBodies[0], focused = body.contains(document.activeElement);
   page.grid = { order: gridOrder(), columns, next: 0 };
   byId("grid").classList.toggle("many", columns.length > 24);
-  const heads = columns.map((at) => el("th", { scope: "col", class: "col", title: cells.agents[at] }, el("span", { text: agentNamed(cells.agents[at])?.short ?? cells.agents[at] })));
+  const heads = columns.map((at) => el("th", { scope: "col", class: "col", title: cells.agents[at] }, el("span", { text: cutName(agentNamed(cells.agents[at])?.short ?? cells.agents[at]) })));
   fill(byId("grid").tHead, el("tr", {}, el("th", { scope: "col" }, el("span", { class: "unseen", text: "task" })), ...heads));
   fill(byId("grid").tBodies[0]);
   addGridRows();
+  const cell = page.cell && body.querySelector(`td[data-t="${page.cell[0]}"][data-a="${page.cell[1]}"]`);
+  if (cell) cell.setAttribute("aria-selected", "true");
+  if (cell && focused) cell.focus({ preventScroll: true });
 }
+
+// Names that are long differ at their ends.
+const cutName = (name) => (name.length > 22 ? `${name.slice(0, 5)}…${name.slice(-16)}` : name);
 
 function addGridRows() {
   const { tasks, cells } = page.data, { order, columns } = page.grid, measure = byId("grid-measure").value;
@@ -455,6 +471,7 @@ async function openCell(cell) {
   const name = cells.agents[at], task = tasks[t];
   byId("grid").querySelector("[aria-selected]")?.removeAttribute("aria-selected");
   cell.setAttribute("aria-selected", "true");
+  page.cell = [t, at];
   page.reasons ??= await openedJson("data-reasons");
   const trials = page.reasons.trials.filter((one) => one.agent === name && one.task === task.id);
   const printed = page.reasons.published.filter((one) => one.agent === name && one.task === task.id);
@@ -465,7 +482,8 @@ async function openCell(cell) {
 
 // ---------------------------------------------------------------------------- two agents, task by task
 
-function options(select, values, chosen) {
+function options(select, values, usual) {
+  const chosen = select.value !== "" && values.some(([value]) => value === select.value) ? select.value : usual;
   fill(select, ...values.map(([value, text]) => el("option", { value, text, selected: value === chosen })));
 }
 
@@ -497,6 +515,7 @@ function signed(share) {
 const hasTalk = (agent, task) => page.talks?.some((one) => one[0] === agent && one[1] === task);
 
 async function talkOf(agent, task, repeat) {
+  if (page.served) return fromServer(`talk?${new URLSearchParams({ agent, task, repeat })}`);
   const entry = page.talks.find((one) => one[0] === agent && one[1] === task && one[2] === repeat);
   if (!entry) return null;
   page.portions ??= new Map();
@@ -507,6 +526,12 @@ async function talkOf(agent, task, repeat) {
   return (await page.portions.get(entry[3])).find((one) => one.agent === agent && one.task === task && one.repeat === repeat);
 }
 
+async function fromServer(address) {
+  // Of the server that handed this page out; a file asks nobody.
+  const reply = await fetch(address).catch(() => null);
+  return reply?.ok ? reply.json() : null;
+}
+
 const trialsOf = (task) => page.talks.filter((one) => one[1] === task);
 const trialName = ([agent, , repeat]) => `${agentNamed(agent)?.short ?? agent} #${repeat}`;
 
@@ -514,23 +539,25 @@ function openTalk(agent, task) {
   byId("talks").open = true;
   byId("talk-task").value = task;
   listTalks();
-  const own = trialsOf(task).findIndex((one) => one[0] === agent);
-  byId("talk-left").value = String(own);
+  byId("talk-left").value = talkKey(trialsOf(task).find((one) => one[0] === agent));
   showTalks();
   byId("talks").scrollIntoView({ block: "start" });
   byId("talks").querySelector("summary").focus({ preventScroll: true });
 }
 
 function listTalks() {
-  const found = trialsOf(byId("talk-task").value).map((one, i) => [String(i), trialName(one)]);
-  options(byId("talk-left"), found, "0");
-  const other = trialsOf(byId("talk-task").value).findIndex((one, i, all) => one[0] !== all[0][0]);
-  options(byId("talk-right"), [["", "nobody"], ...found], other < 0 ? "" : String(other));
+  // Whose transcripts are read stays, where they did this task too.
+  const all = trialsOf(byId("talk-task").value), found = all.map((one) => [talkKey(one), trialName(one)]);
+  const other = all.find((one) => one[0] !== all[0][0]);
+  options(byId("talk-left"), found, found[0]?.[0]);
+  options(byId("talk-right"), [["", "nobody"], ...found], other ? talkKey(other) : "");
 }
+
+const talkKey = ([agent, , repeat]) => `${repeat} ${agent}`;
 
 async function showTalks() {
   const all = trialsOf(byId("talk-task").value);
-  const chosen = [byId("talk-left").value, byId("talk-right").value].filter((each) => each !== "").map((each) => all[Number(each)]);
+  const chosen = ["talk-left", "talk-right"].map((id) => all.find((one) => talkKey(one) === byId(id).value)).filter(Boolean);
   const told = await Promise.all(chosen.map((one) => talkOf(...one.slice(0, 3))));
   fill(byId("sides"), ...told.filter(Boolean).map(talkColumn));
 }
@@ -607,15 +634,28 @@ function listenToFolds() {
   once("times", showTimes);
   once("talks", showTalks);
   once("manifest", showManifest);
-  for (const section of page.data.sections) {
-    const fold = el("details", {}, el("summary", { text: section.title }));
+  for (const id of ["pair-first", "pair-second"]) byId(id).addEventListener("change", showPair);
+  byId("manifest-all").addEventListener("change", showManifest);
+  byId("talk-task").addEventListener("change", () => { listTalks(); showTalks(); });
+  for (const id of ["talk-left", "talk-right"]) byId(id).addEventListener("change", showTalks);
+  byId("time-task").addEventListener("change", () => { listRepeats(); showTimes(); });
+  byId("time-repeat").addEventListener("change", showTimes);
+}
+
+function showSections() {
+  const opened = new Set([...byId("sections").children].filter((fold) => fold.open).map((fold) => fold.dataset.title));
+  const folds = page.data.sections.map((section) => {
+    const fold = el("details", { "data-title": section.title }, el("summary", { text: section.title }));
     fold.addEventListener("toggle", () => fold.open && fold.childElementCount === 1 && fold.append(sectionBody(section)));
-    byId("sections").append(fold);
-  }
+    fold.open = opened.has(section.title);
+    return fold;
+  });
+  fill(byId("sections"), ...folds);
 }
 
 async function prepareTalks() {
   page.talks = await openedJson("data-talks");
+  page.portions = null;
   const tasks = page.data.tasks.filter((task) => page.talks.some((one) => one[1] === task.id)).map((task) => [task.id, task.id]);
   byId("talks").hidden = byId("times").hidden = tasks.length === 0;
   if (!tasks.length) return;
@@ -624,17 +664,13 @@ async function prepareTalks() {
   options(byId("time-task"), tasks, tasks[0][0]);
   listTalks();
   listRepeats();
-  byId("talk-task").addEventListener("change", () => { listTalks(); showTalks(); });
-  for (const id of ["talk-left", "talk-right"]) byId(id).addEventListener("change", showTalks);
-  byId("time-task").addEventListener("change", () => { listRepeats(); showTimes(); });
-  byId("time-repeat").addEventListener("change", showTimes);
 }
 
 // ---------------------------------------------------------------------------- the beginning
 
 function redraw() {
   showAll();
-  if (page.draws && !page.ask.money) drawMap();
+  if (!byId("controls").hidden && !page.ask.money) drawMap();
   if (page.data.agents.some((one) => one.typical[tradeKind()])) showTrade();
   if (byId("paired").dataset.seen) showPair();
   if (byId("times").dataset.seen) showTimes();
@@ -644,36 +680,38 @@ function showHead() {
   const { run, said } = page.data;
   byId("run").textContent = [run.id, run.created, run.counted, run.imported].filter(Boolean).join(" · ");
   fill(byId("advice"), ...said.advice.map((text) => el("li", { text })), ...said.details.map((text) => el("li", { text })));
-  byId("foot").textContent = `Run ${run.id}. Letters, ranks and probabilities are computed in this page from ${page.draws ? grouped(String(page.draws.count)) : "no"} draws of the posterior that flatfield made of the run's trials. It asks no network for anything.${run.command ? ` Again: ${run.command}` : ""}`;
+  byId("foot").textContent = `Run ${run.id}. ${page.draws ? `Letters, ranks and probabilities are computed in this page from ${grouped(String(page.draws.count))} draws of the posterior that flatfield made of the run's trials. ` : ""}${page.served ? "It asks nobody but the flatfield that handed it out." : "It asks no network for anything."}${run.command ? ` Again: ${run.command}` : ""}`;
 }
 
-async function begin() {
+async function load() {
   page.data = await openedJson("data-figures");
   page.draws = page.data.draws ? unpackDraws(await opened("data-draws"), page.data.draws) : null;
-  const { data } = page, { asked } = data;
-  page.money = asked.money ?? { solved: 5, hour: 80 };
+  page.reasons = page.map = null;
+  const { asked } = page.data, moved = page.ask && !sameAsk(page.ask, page.asked);
   page.asked = { weights: asked.weights, money: asked.money, limits: asked.limits };
-  page.ask = page.asked;
+  page.money ??= asked.money ?? { solved: 5, hour: 80 };
+  if (!moved) page.ask = page.asked;
+}
+
+async function showRun() {
+  // All that stands on the data: when the page opens, and again whenever a server has newer data.
+  const { data } = page;
   showHead();
   for (const id of ["matters", "failed", "more"]) byId(id).hidden = data.agents.length === 0 && data.controls.length === 0;
-  if (page.draws) buildTriangle();
-  else {
-    byId("controls").hidden = true;
-    byId("matters-title").textContent = "The agents";
-  }
+  // One agent alone is the answer whatever matters.
+  const chooses = Boolean(page.draws) && data.agents.length > 1;
+  if (chooses && !byId("triangle").firstChild) buildTriangle();
+  byId("controls").hidden = !chooses;
+  byId("matters-title").textContent = chooses ? "What matters to you" : data.agents.length === 1 ? "The agent" : "The agents";
   page.handle ??= el("g", { svg: true });
   byId("limit-local").disabled = !data.agents.some((one) => one.onDevice);
-  listenToControls();
   showAll();
   const has = { usd: new Set(data.agents.filter((one) => one.typical.usd && one.typical.performance).map((one) => one.typical.usd[0])).size > 1, seconds: data.agents.some((one) => one.typical.seconds && one.typical.performance) };
   byId("trade").hidden = !has.usd && !has.seconds;
   byId("trade-kinds").hidden = !(has.usd && has.seconds);
-  for (const radio of document.querySelectorAll("input[name=trade]")) {
-    radio.checked = radio.value === (has.usd ? "usd" : "seconds");
-    radio.addEventListener("change", showTrade);
-  }
+  const kind = has.usd && has.seconds && page.traded ? tradeKind() : has.usd ? "usd" : "seconds";
+  for (const radio of document.querySelectorAll("input[name=trade]")) radio.checked = radio.value === kind;
   showGrid();
-  listenToGrid();
   if (!byId("trade").hidden) await showTrade();
   const names = data.agents.map((one) => [one.name, one.short]);
   byId("paired").hidden = names.length < 2;
@@ -681,11 +719,20 @@ async function begin() {
     const [first, second] = page.shown.rows.map((a) => data.agents[a].name);
     options(byId("pair-first"), names, first);
     options(byId("pair-second"), names, second);
-    for (const id of ["pair-first", "pair-second"]) byId(id).addEventListener("change", showPair);
   }
   byId("manifest").hidden = data.manifest.length === 0;
-  byId("manifest-all").addEventListener("change", showManifest);
+  showSections();
+  await parsed();
+  await prepareTalks();
+  for (const [id, show] of [["paired", showPair], ["manifest", showManifest]]) if (byId(id).dataset.seen) show();
+}
+
+async function begin() {
+  await load();
+  listenToControls();
+  listenToGrid();
   listenToFolds();
+  for (const radio of document.querySelectorAll("input[name=trade]")) radio.addEventListener("change", () => { page.traded = true; showTrade(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   let width = innerWidth;
   addEventListener("resize", () => {
@@ -695,12 +742,10 @@ async function begin() {
       page.resizing = setTimeout(redraw, 150);
     }
   });
-  const late = async () => {
-    await prepareTalks();
-    document.documentElement.dataset.ready = "yes";
-  };
-  if (document.readyState === "loading") addEventListener("DOMContentLoaded", late);
-  else await late();
+  await showRun();
+  // Where there is nothing to choose from, what is to be read is why.
+  const first = byId("grid").querySelector("td:not(.off)");
+  if (first && (!page.draws || byId("grid").querySelectorAll("td").length === 1)) await openCell(first);
+  document.documentElement.dataset.ready = "yes";
 }
 
-begin();

@@ -1,0 +1,149 @@
+"""`flatfield` alone: where you stand, and the one next step; quick, so nothing that runs agents is imported."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shlex
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from flatfield.faces.cli import common
+from flatfield.faces.storing import store_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import typer
+
+    from flatfield.records import RunSummary
+    from flatfield.tasks.project import Project
+    from flatfield.vendors.base import UsualServer
+
+LOOK_SECONDS = 0.25
+"""A server on this machine answers at once, or is busy loading a model: then it is not waited for."""
+NAMED = 4
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Surveyed(NamedTuple):
+    """What there is: the user's own agents, models of servers here by the server's name, pulled files, keys, runs."""
+
+    place: str
+    agents: tuple[str, ...]
+    servers: dict[str, tuple[str, ...]]
+    files: tuple[str, ...]
+    keys: tuple[str, ...]
+    runs: tuple[RunSummary, ...]
+
+    @property
+    def has_agents(self) -> bool:
+        """Whether anything here could work."""
+        return bool(self.agents or any(self.servers.values()) or self.files or self.keys)
+
+
+def show(context: typer.Context) -> None:
+    """Print where the user stands."""
+    found = look(common.settings(context).project())
+    common.write("\n".join((*lines(found), "", *next_step(found, Path.cwd()), "All commands: flatfield --help", "")))
+
+
+def look(project: Project) -> Surveyed:
+    """What there is here; servers that usually listen on this machine are asked which models they have."""
+    from flatfield import plugins
+    from flatfield.machine.models import cache_folder, list_models
+    from flatfield.tasks.agents import is_control
+
+    environ = common.environ_of(project)
+    names = (name for one in plugins.all_traits() for name in (*one.key_variables, *one.usual_key_variables))
+    with ThreadPoolExecutor() as pool:
+        asked = [(server.name, pool.submit(_models, server.base_url)) for server in _usual_servers(environ)]
+        files = tuple(entry.name for entry in list_models(cache_folder(environ)) if entry.pulled)
+        runs = store_of(project).runs() if (project.data / "store.db").is_file() else ()
+        answers = {name: future.result() for name, future in asked}
+    return Surveyed(
+        place=f"{project.config}" if project.config else f"{project.folder} (no flatfield.toml)",
+        agents=tuple(one.name for one in project.roster if not one.is_shipped and not is_control(one)),
+        servers={name: models for name, models in answers.items() if models is not None},
+        files=files,
+        keys=tuple(name for name in dict.fromkeys(names) if environ.get(name, "").strip()),
+        runs=runs,
+    )
+
+
+def _usual_servers(environ: Mapping[str, str]) -> Iterator[UsualServer]:
+    from flatfield import plugins
+
+    for provider in plugins.names("provider"):
+        of_vendor = getattr(plugins.vendor_if_there(provider), "usual_servers", None)
+        yield from of_vendor(environ) if of_vendor else ()
+
+
+def _models(base_url: str) -> tuple[str, ...] | None:
+    """The models of a server on this machine; None where none answers, or it is elsewhere."""
+    parts = urlsplit(base_url)
+    if parts.scheme != "http" or parts.hostname not in LOOPBACK:
+        return None
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=LOOK_SECONDS)
+    try:
+        connection.request("GET", f"{parts.path}/models")
+        answer = connection.getresponse()
+        listed = json.loads(answer.read()) if answer.status == http.HTTPStatus.OK else None
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    models = listed.get("data") if isinstance(listed, dict) else None
+    if not isinstance(models, list):
+        return None
+    return tuple(str(one["id"]) for one in models if isinstance(one, dict) and "id" in one)
+
+
+def lines(found: Surveyed) -> Iterator[str]:
+    """What there is, a line for each part."""
+    from flatfield.saying import few, many
+
+    yield "flatfield: the same agentic task, tools and limits for every model."
+    yield ""
+    yield f"project  {found.place}"
+    yield f"agents   {few(found.agents, NAMED) or 'none of your own'}"
+    served = (
+        f"{name} with {many(len(models), 'model')}{f': {few(models, NAMED)}' if models else ''}"
+        for name, models in found.servers.items()
+    )
+    yield f"servers  {'; '.join(served) or 'none answers on this machine'}"
+    yield f"models   {few(found.files, NAMED) or 'no file is pulled'}"
+    yield f"keys     {few(found.keys, NAMED) or 'none is set'}"
+    own = _evaluations(found)
+    if not own:
+        yield "runs     none"
+        return
+    newest = own[0]
+    yield f"runs     {len(own):,}; newest {newest.id}: {newest.title}"
+    yield f"         {newest.measured:,} of {many(newest.planned, 'trial')} measured"
+
+
+def next_step(found: Surveyed, folder: Path) -> Iterator[str]:
+    """The one thing to do now, and what for."""
+    from flatfield.faces.found import usual_check
+
+    own = _evaluations(found)
+    if own and own[0].stored < own[0].planned:
+        yield "Next, to do what is missing of the newest run:"
+        yield "  flatfield eval --resume"
+    elif own:
+        yield "Next, which agent to use, and why:"
+        yield "  flatfield pick"
+    elif found.has_agents:
+        yield "Next, which of them does a task of yours:"
+        yield f'  flatfield try "YOUR TASK" --check {shlex.quote(usual_check(folder))}'
+    else:
+        yield "Next, to see it at work with a small model that is fetched (98 MB, no key needed):"
+        yield "  flatfield demo"
+
+
+def _evaluations(found: Surveyed) -> tuple[RunSummary, ...]:
+    """The runs that were measured here, newest first; one that another process carries out is among them."""
+    return tuple(run for run in found.runs if not (run.imported or run.delegated))
