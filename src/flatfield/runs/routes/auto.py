@@ -306,7 +306,8 @@ async def _published_choice(route: AgentConfig, project: Project, outside: Outsi
         here = await within_reach(project.roster, world.services, outside.clock.utc().date())
     models = tuple(one for one in here.models if not one.needs and (not among or one.agent in among))
     here = structs.replace(here, models=models)
-    found = choosing.choose(evidence(project.data), here, Preferences(weights=WEIGHTS.get(route.route or "")))
+    wanted = Preferences(weights=WEIGHTS.get(route.route or ""))
+    found = choosing.choose(evidence(project.data), here, wanted, kind=None, check="")
     names = dict.fromkeys((*(one.agent for one in found.candidates), *(one.agent for one in models)))
     if not names and not among:
         raise NotFound(
