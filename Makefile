@@ -43,7 +43,7 @@ endif
 # What takes many minutes, once in a while: all tests with how much of the code they reach, properties on many examples, thousands of kills and
 # a model of half a billion parameters.
 test-slow: $(STAMP) system
-	@$(BIN)/python tests/fetch_model.py smollm2-135m qwen2.5-coder-0.5b
+	@$(BIN)/python tests/fetch_model.py smollm2-135m qwen2.5-coder-0.5b qwen2.5-coder-1.5b
 	@$(BIN)/python tests/fetch_axe.py
 	@$(PYTEST) $(PARALLEL) --hypothesis-profile thorough --cov -m 'not slow'
 	@$(PYTEST) --cov --cov-append -m slow

@@ -160,6 +160,10 @@ FILES: dict[str, tuple[Callable[[], Path], str]] = {
         lambda: cache_folder(os.environ) / "models" / "qwen2.5-coder-0.5b.gguf",
         "no model file: `make test-slow` fetches it",
     ),
+    "one and a half billion": (
+        lambda: cache_folder(os.environ) / "models" / "qwen2.5-coder-1.5b.gguf",
+        "no model file: `make test-slow` fetches it",
+    ),
 }
 """Files that are needed, and how they are had."""
 ON_LINUX = {"bwrap", "chromium"}

@@ -832,6 +832,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     `continues`: the trial whose conversation and workspace this one went on with; "" for none.
     `steps`: of a cascade's trial, those that were tried, in order; its seconds and dollars are theirs and the checks',
     its answer, changes and checks those of the last of them.
+    `single`: of a route's trial, who was the best single agent by all other tasks; "" where nobody knew.
     """
 
     run: str
@@ -872,6 +873,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     attempt: str = ""
     continues: str = ""
     steps: tuple[CascadeStep, ...] = ()
+    single: str = ""
 
     @property
     def id(self) -> str:

@@ -72,7 +72,10 @@ def test_claude_code_routers_file_names_providers_models_and_who_does_what() -> 
     whole = json.loads(exported("claude-code-router"))
     known = {f"{each['name']},{model}" for each in whole["Providers"] for model in each["models"]}
     assert whole["Router"]["default"] == "openai,gpt-5-nano"
+    back = whole["Router"].pop("fallback")
     assert set(whole["Router"].values()) <= known
+    assert whole["fallback"]["default"][0] != whole["Router"]["default"]
+    assert {one.replace("/", ",", 1) for one in back["models"]} == set(whole["fallback"]["default"]) < known
     by_name = {each["name"]: each for each in whole["Providers"]}
     assert by_name["openai"]["api_base_url"] == "https://api.openai.com/v1/chat/completions"
     assert by_name["anthropic"]["transformer"] == {"use": ["Anthropic"]}

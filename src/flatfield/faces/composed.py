@@ -1,4 +1,4 @@
-"""Cascades composed from trials that exist, on a face: the best ones, what each assumes, how to run one for real."""
+"""Cascades composed from trials that exist, and routes beside the best single agent, as every face says it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.wording import UNKNOWN
-from flatfield.saying import dollars, likely, many, seconds
+from flatfield.saying import dollars, few, likely, many, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flatfield.records import RunResult
+    from flatfield.runs.routes.auto import BesideSingle
     from flatfield.runs.routes.composing import Composed, Composition, Single
 
 NOTHING = (
@@ -93,3 +94,41 @@ def _for_real(one: Composed | None, result: RunResult) -> Iterator[str]:
 def name_of(one: Composed) -> str:
     """What it could be called: its steps' names in a row."""
     return "-then-".join(step.replace("/", "-").replace(":", "-") for step in one.steps)
+
+
+# Routes.
+
+
+def routed(result: RunResult) -> tuple[str, ...]:
+    """What choosing by the kind of task brought: a sentence for each route of a run."""
+    if not any(agent.route is not None for agent in result.run.agents):
+        return ()
+    from flatfield.runs.routes.auto import beside_single
+
+    return tuple(map(_beside, beside_single(result)))
+
+
+def _beside(one: BesideSingle) -> str:
+    """A route's line: it beside the best single agent, which was chosen the same way."""
+    from flatfield.runs.routes.auto import LEAST_TASKS
+
+    named = few(f"{agent} on {count}" if len(one.singles) > 1 else agent for agent, count in one.singles.items())
+    way = "chosen the same way, by other tasks alone"
+    if one.same == one.tasks and one.tasks <= LEAST_TASKS:
+        return (
+            f"{one.route} is the best single agent here ({named}), {way}: fewer than {LEAST_TASKS} other tasks tell no"
+            " kinds apart"
+        )
+    if one.same == one.tasks:
+        return f"{one.route} took the best single agent ({named}), {way}, on all {one.tasks} tasks"
+    own, theirs = _took(one.seconds, one.usd), _took(one.single_seconds, one.single_usd)
+    return (
+        f"{one.route} did {_share(one.score)}{own} where the best single agent ({named}), {way}, did "
+        f"{_share(one.single_score)}{theirs}; on {one.tasks - one.same} of {many(one.tasks, 'task')} it took another"
+        f" one; all in all it is better with probability {likely(one.better)}"
+    )
+
+
+def _took(time: float | None, usd: float | None) -> str:
+    parts = ([] if time is None else [seconds(time)]) + ([] if usd is None else [dollars(usd)])
+    return f" ({', '.join(parts)} a trial)" if parts else ""

@@ -88,7 +88,11 @@ def _litellm_model(name: str, agent: AgentConfig) -> dict[str, Any]:
 
 
 def claude_code_router(decision: Decision, agents: Sequence[AgentConfig]) -> str:
-    """A config.json of Claude Code Router, version 2: the recommended one, and the cheapest in the background."""
+    """A config.json of Claude Code Router: the recommended one, the cheapest in the background, whom to fall back to.
+
+    It is version 2's. Version 3 takes it over once, where it has no configuration yet: the providers with their
+    models, and whom to fall back to, for which it has a form of its own.
+    """
     known = _served(agents, lambda traits: bool(traits.router_path), "Claude Code Router")
     providers: dict[tuple[str, str], dict[str, Any]] = {}
     named: dict[str, str] = {}
@@ -111,8 +115,16 @@ def claude_code_router(decision: Decision, agents: Sequence[AgentConfig]) -> str
         if agent.model not in providers[key]["models"]:
             providers[key]["models"].append(agent.model)
         named[agent.name] = f"{providers[key]['name']},{agent.model}"
-    router = {"default": named[known[0].name], "background": named[_cheapest(known, decision.standings)]}
-    return json.dumps({"Providers": list(providers.values()), "Router": router}, indent=2, ensure_ascii=False) + "\n"
+    router: dict[str, Any] = {
+        "default": named[known[0].name],
+        "background": named[_cheapest(known, decision.standings)],
+    }
+    whole = {"Providers": list(providers.values()), "Router": router}
+    others = list(dict.fromkeys(named[agent.name] for agent in known[1:]))
+    if others:
+        whole["fallback"] = {"default": others, "background": [router["default"], *others]}
+        router["fallback"] = {"mode": "model-chain", "models": [one.replace(",", "/", 1) for one in others]}
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
 def json_(decision: Decision, agents: Sequence[AgentConfig]) -> str:

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from flatfield.clock import Clock
     from flatfield.machine.protocols import Sandbox
     from flatfield.records import AgentConfig, Limits, Reply, Run, RunResult, Sent, Task, TrialPlan, TrialRecord
+    from flatfield.runs.routes.auto import RouteChoice
     from flatfield.runs.store.store import Store
     from flatfield.runs.traffic.lanes import Bottleneck, Lanes
     from flatfield.runs.world import World
@@ -380,6 +381,7 @@ class _Trials:
         self.budget = budget
         self._desk = desk
         self._known: RunResult | None = None
+        self._choices: dict[tuple[str, str], RouteChoice] = {}
         self._run = run
         self._ground = ground
         self._unready = unready
@@ -399,6 +401,7 @@ class _Trials:
     def learn(self, known: RunResult) -> None:
         """Choose agents by this from now on."""
         self._known = known
+        self._choices.clear()
 
     def lane(self, plan: TrialPlan) -> Lane:
         """The lane that the agent's provider asks for."""
@@ -454,10 +457,17 @@ class _Trials:
             files=self._copies[task.id],
         )
         if agent.route is not None:
-            return await run_route(assignment, self._desk, choose(agent, task, self._known))
+            return await run_route(assignment, self._desk, await self._choice(agent, task))
         if agent.steps:
             return await run_cascade(assignment, self._desk)
         return await run_trial(assignment, self._ground)
+
+    async def _choice(self, route: AgentConfig, task: Task) -> RouteChoice:
+        """Whom a route takes for a task, the same for each of its repeats."""
+        key = (route.name, task.id)
+        if key not in self._choices:
+            self._choices[key] = await asyncio.to_thread(choose, route, task, self._known)
+        return self._choices[key]
 
 
 def _is_scaffold(agent: AgentConfig) -> bool:

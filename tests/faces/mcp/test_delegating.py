@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.faces.mcp import delegating
+from flatfield.runs import readiness
 from flatfield.runs.store.store import Store
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
@@ -92,6 +93,24 @@ async def test_a_check_decides_what_is_taken_and_one_trial_is_kept(
     record = store.trial(good.structured_content["metadata"]["trial"])
     assert [step.passed for step in record.steps] == [True]
     assert [path.name for path in (folder / ".flatfield" / "underway").glob("*")] == [], "its turns are counted once"
+
+
+async def test_auto_chooses_by_what_was_published_while_nothing_is_measured_and_says_so(
+    folder: Path, connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "_usual_servers", lambda _: iter(()))
+    async with FakeChat(WORK, models=["gpt-5.5"]) as server:
+        (folder / "flatfield.toml").write_text(
+            f'[agents.served]\nprovider = "openai-chat"\nmodel = "gpt-5.5"\nbase_url = "{server.base_url}"\n'
+        )
+        async with connected() as client:
+            given = {"agentic_prompt": "Write b.txt.", "agent": "auto:best"}
+            result = await client.call_tool("prompt_nano_agent", given)
+    assert not result.is_error, result.content
+    answer = result.structured_content
+    assert (folder / "b.txt").read_text() == "beta"
+    assert answer["metadata"]["steps"] == ["served"]
+    assert answer["metadata"]["chosen"].startswith("served: nothing is measured here; by what others published for")
 
 
 async def test_a_prompt_is_never_the_newest_evaluation(connected: Any, make_desk: Any) -> None:

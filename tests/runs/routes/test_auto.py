@@ -8,12 +8,27 @@ import pytest
 from msgspec import structs
 
 from flatfield.errors import NotFound
-from flatfield.records import AgentConfig, Check, Evaluation, Event, Limits, Run, RunResult, Task, TrialRecord
-from flatfield.runs.routes.auto import choose, chosen_here, is_same_task, kind_of, nearest, run_routed
+from flatfield.faces.composed import routed
+from flatfield.records import (
+    AgentConfig,
+    CascadeStep,
+    Check,
+    Evaluation,
+    Event,
+    Limits,
+    Run,
+    RunResult,
+    Task,
+    TrialRecord,
+)
+from flatfield.runs import readiness
+from flatfield.runs.results import load_result
+from flatfield.runs.routes.auto import beside_single, choose, chosen_here, is_same_task, kind_of, nearest, run_routed
 from flatfield.runs.single import Surroundings
 from flatfield.runs.world import Outside
 from flatfield.scoring.grading import grade
-from flatfield.tasks.agents import select_agents
+from flatfield.tasks.agents import Roster, select_agents
+from flatfield.tasks.project import Project
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
 from .conftest import Sitting, model, task, writing
@@ -125,10 +140,8 @@ async def test_on_a_real_folder_it_chooses_by_the_prompt_and_goes_on_where_a_pro
     async with FakeChat(writing({"weak": "wrong", "strong": "right"}), models=["weak", "strong"]) as server:
         roster = (model(server.base_url, "weak"), model(server.base_url, "strong"), model(server.base_url, "new"))
         (auto,) = select_agents(["auto:best"], ())
-        with pytest.raises(NotFound, match="nothing is measured here"):
-            chosen_here(auto, "Do t3.", sitting.store, roster)
         await sitting.evaluate(sitting.run([task(f"t{n}") for n in range(9)], list(roster[:2])))
-        found, why = chosen_here(auto, "Do t33.", sitting.store, roster)
+        found, why = await chosen_here(auto, "Do t33.", sitting.store, here(tmp_path, *roster), Outside())
         assert [step.name for step in found.steps] == ["strong", "weak"], (
             "of one that was never measured nothing is known"
         )
@@ -144,6 +157,72 @@ async def test_on_a_real_folder_it_chooses_by_the_prompt_and_goes_on_where_a_pro
         )
         assert [step.agent for step in other.steps] == ["strong"]
         assert any("gone cannot work" in event.text for event in events)
+
+
+def here(folder: Path, *roster: AgentConfig) -> Project:
+    return Project(folder=folder, config=None, data=folder / ".flatfield", roster=Roster(roster), notes=())
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No server runs on this machine, and no model file lies there."""
+    monkeypatch.setattr(readiness, "_usual_servers", lambda _: iter(()))
+    monkeypatch.setenv("FLATFIELD_CACHE", str(tmp_path / "empty"))
+
+
+PUBLISHED = (
+    AgentConfig(name="mini", provider="openai", model="gpt-5.4"),
+    AgentConfig(name="nobody-knows", provider="openai", model="gpt-0-unheard-of"),
+    AgentConfig(name="opus", provider="anthropic", model="claude-opus-4-8"),
+    AgentConfig(name="pro", provider="openai", model="gpt-5.5"),
+)
+OPENAI = Outside(environ={"OPENAI_API_KEY": "k"})
+
+
+@pytest.mark.usefixtures("alone")
+async def test_while_nothing_is_measured_it_goes_by_what_was_published_of_those_who_can_be_asked(
+    sitting: Sitting, tmp_path: Path
+) -> None:
+    (auto,) = select_agents(["auto:best"], ())
+    found, why = await chosen_here(auto, "Do it.", sitting.store, here(tmp_path, *PUBLISHED), OPENAI)
+    assert [step.name for step in found.steps] == ["pro", "mini", "nobody-knows"], "of opus there is no key"
+    assert why.startswith("pro: nothing is measured here; by what others published for code-repair it is the best of 2")
+    assert "of the 500 tasks of swe-bench" in why
+    both = Outside(environ={"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"})
+    found, why = await chosen_here(auto, "Do it.", sitting.store, here(tmp_path, *PUBLISHED), both)
+    assert "it is the best of 3 that can be asked from here" in why
+    assert {step.name for step in found.steps} == {one.name for one in PUBLISHED}
+
+
+@pytest.mark.usefixtures("alone")
+async def test_those_it_chooses_among_are_all_tried_whatever_was_published(sitting: Sitting, tmp_path: Path) -> None:
+    named = structs.replace(route(), steps=(PUBLISHED[2], PUBLISHED[0]))
+    found, why = await chosen_here(named, "Do it.", sitting.store, here(tmp_path, *PUBLISHED), OPENAI)
+    assert [step.name for step in found.steps] == ["mini", "opus"]
+    assert why.startswith("mini: nothing is measured here; by what others published")
+    unheard = structs.replace(route(), steps=(PUBLISHED[1],))
+    found, why = await chosen_here(unheard, "Do it.", sitting.store, here(tmp_path, *PUBLISHED), OPENAI)
+    assert why == "nobody-knows, the first of 1: nothing is measured here, and nothing was published of them"
+
+
+@pytest.mark.usefixtures("alone")
+async def test_where_nobody_can_be_asked_that_is_said(sitting: Sitting, tmp_path: Path) -> None:
+    (auto,) = select_agents(["auto"], ())
+    with pytest.raises(NotFound, match="no agent can be asked from here: flatfield doctor"):
+        await chosen_here(auto, "Do it.", sitting.store, here(tmp_path, *PUBLISHED), Outside(environ={}))
+
+
+@pytest.mark.whole
+async def test_what_was_measured_of_an_agent_that_is_another_now_does_not_count(
+    sitting: Sitting, tmp_path: Path, alone: None
+) -> None:
+    async with FakeChat(writing({"weak": "wrong", "strong": "right"}), models=["weak", "strong"]) as server:
+        weak, strong = model(server.base_url, "weak"), model(server.base_url, "strong")
+        await sitting.evaluate(sitting.run([task()], [weak, strong]))
+        changed = structs.replace(strong, temperature=0.5)
+        named = structs.replace(route(), steps=(weak, changed))
+        found, _ = await chosen_here(named, "Do u.", sitting.store, here(tmp_path, weak, changed), Outside())
+        assert [step.name for step in found.steps] == ["weak", "strong"]
 
 
 @pytest.mark.whole
@@ -167,6 +246,43 @@ async def test_in_an_evaluation_it_runs_after_the_others_and_says_why(sitting: S
     assert [step.agent for step in record.steps] == ["strong"]
     assert record.checks[0].score == 1.0
     assert any(note.startswith("chosen: strong: of all 8 other tasks, it is the best") for note in record.notes)
+    assert routed(load_result(sitting.store, run.id)) == (
+        "auto:best took the best single agent (strong), chosen the same way, by other tasks alone, on all 9 tasks",
+    )
+
+
+def ran(tasks: list[Task], found: RunResult) -> RunResult:
+    """The run, with a trial of the route on each of the tasks: what the chosen agent did there, once more."""
+    auto, trials = route(), []
+    for one in tasks:
+        choice = choose(auto, one, found)
+        done = next(each for each in found.trials if (each.agent, each.task) == (choice.order[0].name, one.id))
+        step = CascadeStep(agent=choice.order[0].name, turns=1, stop="answered")
+        trials.append(structs.replace(done, agent=auto.name, single=choice.single, steps=(step,)))
+    run = structs.replace(found.run, agents=(*found.run.agents, auto))
+    whole = (*found.trials, *trials)
+    return structs.replace(found, run=run, trials=whole, grading=grade(run, whole, ()))
+
+
+def test_kinds_told_apart_beat_the_best_single_agent_chosen_the_same_way() -> None:
+    """Each is good at one kind: who is best on all other tasks is never who is best on this kind."""
+    (one,) = beside_single(ran([*EASY, *HARD], known([*EASY, *HARD], APART)))
+    assert (one.score, one.single_score, one.tasks, one.same) == (1.0, 0.0, 18, 0)
+    assert one.better > 0.99
+    assert (one.seconds, one.single_seconds, one.usd) == (5.0, 5.0, 0.01)
+    (line,) = routed(ran([*EASY, *HARD], known([*EASY, *HARD], APART)))
+    assert line.startswith("auto did 1.00 (5.00 s, $0.0100 a trial) where the best single agent (")
+    assert "did 0.00 (5.00 s, $0.0100 a trial); on 18 of 18 tasks it took another one" in line
+
+
+def test_with_few_tasks_it_is_the_best_single_agent_and_says_so() -> None:
+    few_tasks = EASY[:8]
+    (line,) = routed(ran(few_tasks, known(few_tasks, {("weak", "easy"): 0.2, ("strong", "easy"): 0.9})))
+    assert line == (
+        "auto is the best single agent here (strong), chosen the same way, by other tasks alone: fewer than 8 other"
+        " tasks tell no kinds apart"
+    )
+    assert routed(known(few_tasks, {("weak", "easy"): 1.0, ("strong", "easy"): 0.5})) == ()
 
 
 @pytest.mark.whole

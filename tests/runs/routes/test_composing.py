@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from statistics import mean, stdev
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec import structs
 
 from flatfield.faces.composed import NOTHING, cascades
+from flatfield.machine.models import cache_folder
 from flatfield.records import (
     AgentConfig,
     Check,
     Evaluation,
     FileChange,
+    Limits,
     Preferences,
     Run,
     RunResult,
@@ -27,10 +30,16 @@ from flatfield.records import (
 from flatfield.runs.results import load_result
 from flatfield.runs.routes.composing import Composed, compose
 from flatfield.scoring.grading import grade
+from flatfield.tasks.access import everything
+from flatfield.tasks.loading import load
 from flatfield.testing.fake_chat import FakeChat, FakeReply
 
 from .conftest import Sitting, cascade, model, task
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODELS = cache_folder(os.environ) / "models"
 SEEN = VerifierSpec(kind="command", options={"run": "true"})
 OWN = VerifierSpec(kind="file", options={"path": "a", "exists": True})
 
@@ -212,6 +221,46 @@ def test_the_page_says_what_is_assumed_and_what_the_best_one_costs_for_real() ->
     assert cascades(compose(alone), alone).title == NOTHING
 
 
+def agrees(found: RunResult) -> Composed:
+    """The composition of weak and strong, once it and the cascade that ran lie in each other's interval."""
+    (composed,) = [each for each in compose(found).cascades if each.steps == ("weak", "strong")]
+    ran = next(card for card in found.grading.scorecards if card.agent == "both")
+    assert ran.performance.interval is not None
+    assert ran.performance.interval.low <= composed.performance <= ran.performance.interval.high
+    low, high = composed.levels.performance.low, composed.levels.performance.high
+    assert low <= (ran.performance.score or 0.0) <= high
+    return composed
+
+
+@pytest.mark.slow
+@pytest.mark.needs("half a billion")
+@pytest.mark.needs("one and a half billion")
+@pytest.mark.timeout(7200)
+async def test_two_real_models_in_a_row_agree_with_their_composition(sitting: Sitting, tmp_path: Path) -> None:
+    """Of suite:basic the easier half, which such models do in part; each step costs what its device's hour does."""
+    sizes = {"weak": "qwen2.5-coder-0.5b", "strong": "qwen2.5-coder-1.5b"}
+    weak, strong = (
+        AgentConfig(name=name, provider="local", model=str(MODELS / f"{size}.gguf"), protocol="json", usd_per_hour=1.0)
+        for name, size in sizes.items()
+    )
+    both = AgentConfig(name="both", provider="cascade", check="hidden", steps=(weak, strong))
+    limits = Limits(turns=6, seconds=600, output_tokens=1500)
+    tasks = [
+        structs.replace(one, limits=limits)
+        for one in load(["suite:basic"], tmp_path, access=everything()).tasks
+        if (one.level or 0) <= 2
+    ]
+    run = sitting.run(tasks, [weak, strong, both], repeats=2, jobs=1)
+    summary = await sitting.evaluate(run)
+    assert len(summary.measured) == 3 * 2 * len(tasks)
+    found = load_result(sitting.store, run.id)
+    composed = agrees(found)
+    took = [one for one in found.trials if one.agent == "both"]
+    usd = [one.device_cost_usd or 0.0 for one in took]
+    assert composed.usd == pytest.approx(mean(usd), rel=0.5), "a machine is not always as quick"
+    assert all((len(one.steps) == 2) == (one.steps[0].passed is False) for one in took)
+
+
 @pytest.mark.whole
 async def test_a_cascade_that_really_ran_agrees_with_its_composition(sitting: Sitting) -> None:
     """Models that are right by chance, each with its own rate: what was composed lies in the interval of what ran."""
@@ -229,12 +278,7 @@ async def test_a_cascade_that_really_ran_agrees_with_its_composition(sitting: Si
         run = sitting.run(tasks, agents, repeats=12, jobs=1)  # one after the other, so that chance is the same
         await sitting.evaluate(run)
     found = load_result(sitting.store, run.id)
-    (composed,) = [each for each in compose(found).cascades if each.steps == ("weak", "strong")]
-    ran = next(card for card in found.grading.scorecards if card.agent == "both")
-    assert ran.performance.interval is not None
-    assert ran.performance.interval.low <= composed.performance <= ran.performance.interval.high
-    low, high = composed.levels.performance.low, composed.levels.performance.high
-    assert low <= (ran.performance.score or 0.0) <= high
+    composed = agrees(found)
     took = [one for one in found.trials if one.agent == "both"]
     usd = [one.cost_usd or 0.0 for one in took]
     assert composed.usd == pytest.approx(mean(usd), abs=3 * stdev(usd) / len(usd) ** 0.5)

@@ -78,11 +78,11 @@ def command(
         common.notes(project.notes)
     config = _config(agent, model, project)
     folder = _folder(workspace)
-    if config.route is not None:
-        config = _chosen(config, prompt, project, checked=check is not None)
-    task = prompt_task(prompt, Limits(turns=turns, seconds=seconds, output_tokens=output_tokens), config)
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
+    if config.route is not None:
+        config = asyncio.run(_chosen(config, prompt, project, access, checked=check is not None))
+    task = prompt_task(prompt, Limits(turns=turns, seconds=seconds, output_tokens=output_tokens), config)
     access.allow(wants_of((), (config,), environ, access))
     around = _around(project, environ, access, allow or ())
     job = _Job(task, config, folder, _check_of(config, check))
@@ -95,12 +95,13 @@ def command(
         raise typer.Exit(GATE_FAILED)
 
 
-def _chosen(route: AgentConfig, prompt: str, project: Project, *, checked: bool) -> AgentConfig:
+async def _chosen(route: AgentConfig, prompt: str, project: Project, access: Access, *, checked: bool) -> AgentConfig:
     """The route with its agents, best first; with a check, the best of them alone."""
     from flatfield.faces.storing import store_of
     from flatfield.runs.routes.auto import chosen_here
 
-    found, why = chosen_here(route, prompt, store_of(project), project.roster)
+    outside = common.outside_of(project, common.environ_of(project), access)
+    found, why = await chosen_here(route, prompt, store_of(project), project, outside)
     common.note(f"chosen: {why}")
     return found.steps[0] if checked else found
 

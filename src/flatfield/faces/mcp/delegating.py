@@ -56,7 +56,7 @@ class CallNames(Struct, frozen=True, kw_only=True):
     check: str | None = None
 
 
-def order_of(asked: CallNames, desk: ServerDesk, project: Project, client_roots: Sequence[Path]) -> Delegation:
+async def order_of(asked: CallNames, desk: ServerDesk, project: Project, client_roots: Sequence[Path]) -> Delegation:
     """The order that a call means.
 
     Raises:
@@ -68,7 +68,7 @@ def order_of(asked: CallNames, desk: ServerDesk, project: Project, client_roots:
     if asked.continue_trial is None:
         agent = desk.chosen(project, asked.agent, asked.provider, asked.model)
         folder = desk.workspace(asked.workspace, client_roots)
-        agent, why = _chosen(agent, asked, project)
+        agent, why = await _chosen(agent, asked, desk, project)
         check = _check(agent, asked.check)
         return Delegation(prompt=asked.prompt, agent=agent, folder=folder, limits=limits, check=check, why=why)
     if asked.check is not None:
@@ -89,13 +89,13 @@ def order_of(asked: CallNames, desk: ServerDesk, project: Project, client_roots:
     )
 
 
-def _chosen(agent: AgentConfig, asked: CallNames, project: Project) -> tuple[AgentConfig, str]:
+async def _chosen(agent: AgentConfig, asked: CallNames, desk: ServerDesk, project: Project) -> tuple[AgentConfig, str]:
     """Of a route its agents, best first, and why; with a check, the best of them alone."""
     if agent.route is None:
         return agent, ""
     from flatfield.runs.routes.auto import chosen_here
 
-    found, why = chosen_here(agent, asked.prompt, store_of(project), project.roster)
+    found, why = await chosen_here(agent, asked.prompt, store_of(project), project, desk.outside(project))
     return (found if asked.check is None else found.steps[0]), why
 
 

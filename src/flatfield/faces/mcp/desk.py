@@ -15,7 +15,7 @@ from mcp_types import ListRootsRequest, ListRootsResult
 
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.tasks.access import is_broad, nobody
-from flatfield.tasks.agents import near_provider, select_agents
+from flatfield.tasks.agents import ROUTES, near_provider, select_agents
 from flatfield.tasks.near_names import meant, near
 from flatfield.tasks.project import find_project
 
@@ -165,7 +165,7 @@ class ServerDesk:
             return configured
         if not self.allow_urls and ("://" in name or "@" in name):
             raise FlatfieldError(ADDRESS_REFUSED)
-        if ":" in name and not self.allow_urls:
+        if ":" in name and name not in ROUTES and not self.allow_urls:
             provider, _, model = name.partition(":")
             return _by_model(model, provider, project.roster)
         try:

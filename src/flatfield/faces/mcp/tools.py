@@ -155,7 +155,7 @@ class _Tools:
             check=check,
         )
         project = self._desk.project()
-        order = order_of(asked, self._desk, project, await client_roots(context))
+        order = await order_of(asked, self._desk, project, await client_roots(context))
         run, tell = planned(order, self._desk), _telling(context)
         if waits := self._desk.waits.get(order.agent.name):
             await tell(waits)

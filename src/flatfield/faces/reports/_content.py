@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from flatfield.faces.advice import in_short
 from flatfield.faces.blocks import Section
 from flatfield.faces.comparisons import no_difference, sentence, tells_apart
+from flatfield.faces.composed import routed
 from flatfield.faces.reports._criteria import criteria, published_section
 from flatfield.faces.reports._judging import judging
 from flatfield.faces.reports._manifest import manifest_section
@@ -60,11 +61,11 @@ class First(Struct, frozen=True, kw_only=True):
 
 def first(result: RunResult, room: Shown) -> First:
     """All that stands first, uncut; `room` says how the tasks stand."""
-    said = in_short(result)
+    said, ranks = in_short(result), ranking(result)
     return First(
         answer=Section(title="The Answer", paragraphs=(said.title,), points=said.points),
         varied=tuple(verdicts(result)),
-        ranking=ranking(result),
+        ranking=replace(ranks, after=(*ranks.after, *routed(result))),
         letters=letters(result, room.tasks, room.beside),
         failures=failures(result),
     )

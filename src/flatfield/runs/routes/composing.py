@@ -398,10 +398,15 @@ class _Steps:
     def worth(self, part: _StepMeans, measure: Weights | Money) -> float:
         """What matters, of these means alone: dollars a task, or the overall score on the scales of the run."""
         if isinstance(measure, Money):
-            usd, wait = np.nan_to_num(part.usd), np.nan_to_num(part.wait)
+            usd, wait = self._at_most(part.usd, "usd"), self._at_most(part.wait, "wait")
             found = part.solved * measure.solved_usd - usd - wait / 3600.0 * measure.hour_usd
             return float(found.mean())
         return _overall(part, measure, self.tasks, self.result.grading.anchors)
+
+    def _at_most(self, amounts: Array, name: str) -> Array:
+        """The amounts; one that is not known counts as the most that is known of any agent on that task."""
+        known = np.stack([np.nan_to_num(getattr(part, name)) for part in self.alone.values()])
+        return np.where(np.isnan(amounts), known.max(axis=0), amounts)
 
     def assumption(self, check: str) -> str:
         """What is taken for granted where this check decides."""
