@@ -28,13 +28,13 @@ def test_an_evaluation_runs_is_graded_reported_and_stored(cli: Cli, project: Pat
     ended = cli("eval", "oslo.md", "--agents", f"{norway},oracle,noop", "--repeats", "2")
     assert ended.returncode == 0
     assert "3 agents × 1 task, 6 of 6 trials measured" in ended.stdout
-    assert re.search(r"2  S \([A-F]–S\)", ended.stdout)
+    assert re.search(r"S \([A-F]–S\)", ended.stdout)
     assert "[6/6]" in ended.stderr
     assert "Report: .flatfield/reports/" in ended.stderr
     (report,) = (project / ".flatfield" / "reports").iterdir()
     assert "## Final Ranking" in report.read_text(encoding="utf-8")
-    assert f"reproduce: flatfield eval oslo.md --agents {norway},oracle,noop --repeats 2" in " ".join(
-        ended.stdout.split()
+    assert f"to run it again: flatfield eval oslo.md --agents {norway},oracle,noop --repeats 2" in " ".join(
+        cli("report", "--full").stdout.split()
     )
 
 

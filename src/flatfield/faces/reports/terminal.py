@@ -10,6 +10,7 @@ from flatfield.faces.advice import counted
 from flatfield.faces.blocks import Section
 from flatfield.faces.drawing import WIDTH, draw, plain_console, wrapped
 from flatfield.faces.reports._content import Shown, cut, first, remarks, rest
+from flatfield.faces.reports._judging import judging
 from flatfield.faces.scatter_text import show_scatter
 from flatfield.records import ReportTraits
 
@@ -49,7 +50,7 @@ def show_end(result: RunResult, console: Console, *, full: bool = False) -> None
     room = Shown() if full else ROOM
     for section in cut(first(result, room), room):
         draw(_plain(section), console, full=full)
-    for section in () if full else remarks(result, room.notes):
+    for section in () if full else (*judging(result), *remarks(result, room.notes)):
         draw(section, console)
 
 
