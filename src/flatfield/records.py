@@ -170,7 +170,9 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     means "the task's". `protocol` None: as its provider usually has it; "auto": it is found out before the first trial.
     `gpu_layers`: how many of a local model's layers go to the GPU, None for as many as fit. `command` and `output` are
     an external agent's (provider `cli`): how it is started, and in which form it reports. `subscription`: a flat rate
-    pays for it, so that one more trial costs nothing.
+    pays for it, so that one more trial costs nothing. `steps` and `check` are a cascade's: the agents that it tries,
+    the first first, and what says of the work of one that the next is not needed.
+    `route` says by what an agent that only chooses another one chooses it; its `steps` are those that it chooses among.
     """
 
     name: str
@@ -192,9 +194,22 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     command: tuple[str, ...] = ()
     output: str | None = None
     subscription: bool = False
+    steps: tuple[AgentConfig, ...] = ()
+    check: str | None = None
+    route: str | None = None
     description: str = ""
     source: str = ""
     folder: str = ""
+
+    @property
+    def members(self) -> tuple[AgentConfig, ...]:
+        """Those that ask models: a cascade's steps, or the agent itself."""
+        return self.steps or (self,)
+
+    @property
+    def prepaid(self) -> bool:
+        """Whether a flat rate pays for all that it asks."""
+        return all(member.subscription for member in self.members)
 
     @property
     def is_shipped(self) -> bool:
@@ -321,6 +336,8 @@ class Traits(Struct, frozen=True, kw_only=True):
     `is_control`: it needs no model and is compared with nothing. `is_scaffold`: a turn of it is the whole run of
     another agent, which takes a `command` and reports in one of `outputs`. `runs_code`: it starts programs as the user.
     `takes_subscriptions`: its agents may be paid by a flat rate, as their `subscription` says.
+    `litellm_name` is what LiteLLM calls it, "" where it does not ask it. Claude Code Router asks it at its address and
+    `router_path`, through the transformer `router_form` ("": none, as the API is OpenAI's of chats).
     `recalls`: its conversations are `vendors.base.Talk`, and go on from the record of an earlier one word for word.
     `color`: that of its sub-agents in Claude Code, and where it is a maker, of its models in pictures.
     """
@@ -352,6 +369,9 @@ class Traits(Struct, frozen=True, kw_only=True):
     runs_code: bool = False
     takes_subscriptions: bool = False
     recalls: bool = False
+    litellm_name: str = ""
+    router_path: str = ""
+    router_form: str = ""
     color: str = "yellow"
 
     @property
@@ -777,6 +797,26 @@ class TrialPlan(Struct, frozen=True, kw_only=True):
         return f"{self.run}/{self.agent}/{self.task}/{self.repeat}"
 
 
+class CascadeStep(Struct, frozen=True, kw_only=True):
+    """One step's part in a cascade's trial: its `agent`, so many of the trial's turns, how it ended, what it took.
+
+    `passed`: what the check said of its work, None where it was not asked: the last step's work is taken in any case.
+    `reason`: the check's words. `check_seconds` and `check_usd` are the check's own (None: no price known), which the
+    trial's seconds and dollars include.
+    """
+
+    agent: str
+    turns: Count
+    stop: Stop
+    answer: str = ""
+    passed: bool | None = None
+    reason: str = ""
+    active_seconds: Seconds = 0.0
+    cost_usd: Dollars | None = None
+    check_seconds: Seconds = 0.0
+    check_usd: Dollars | None = 0.0
+
+
 class TrialRecord(Struct, frozen=True, kw_only=True):
     """Everything that one trial did and used; what grades are computed from.
 
@@ -790,6 +830,8 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     `imported`: taken over from published figures (`published` holds them), not measured here.
     `attempt` names this attempt at the trial and no other one, also of the same trial.
     `continues`: the trial whose conversation and workspace this one went on with; "" for none.
+    `steps`: of a cascade's trial, those that were tried, in order; its seconds and dollars are theirs and the checks',
+    its answer, changes and checks those of the last of them.
     """
 
     run: str
@@ -829,6 +871,7 @@ class TrialRecord(Struct, frozen=True, kw_only=True):
     published: dict[str, Any] = field(default_factory=dict)
     attempt: str = ""
     continues: str = ""
+    steps: tuple[CascadeStep, ...] = ()
 
     @property
     def id(self) -> str:

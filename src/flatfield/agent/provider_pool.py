@@ -14,6 +14,7 @@ from flatfield.http.connecting import is_loopback
 from flatfield.http.secrecy import scrubbed
 from flatfield.plugins import traits_or_usual
 from flatfield.tasks.roster import remark
+from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,11 +58,13 @@ class ProviderPool:
         return self._services
 
     def of(self, agent: AgentConfig) -> Provider:
-        """The agent's provider.
+        """The agent's provider; of a cascade, what holds for all of its steps.
 
         Raises:
             NotFound: there is no provider of that name; the message lists those that exist.
         """
+        if agent.steps:
+            return _AllSteps(self)
         if agent.provider not in self._open:
             self._open[agent.provider] = plugins.load("provider", agent.provider).create(self._services)
         return self._open[agent.provider]
@@ -76,6 +79,8 @@ class ProviderPool:
             NotReady: it could not; the message says so too when its model is retired, or not known.
             NotTrusted: its program may not be run, or its key may not go where it asks.
         """
+        if agent.steps:
+            return "; ".join(filter(None, [await self.check(step) for step in agent.steps]))
         self._allow(agent)
         try:
             return await self._checked(agent)
@@ -93,6 +98,10 @@ class ProviderPool:
             NotReady: it could not run now.
             NotTrusted: its program may not be run, or its key may not go where it asks.
         """
+        if agent.steps:
+            for step in agent.steps:
+                await self.glance(step)
+            return
         environ = self._services.environ
         if names := _keys_alone(agent, environ):
             if not any(environ.get(name, "").strip() for name in names):
@@ -127,6 +136,43 @@ class ProviderPool:
     def _allow(self, agent: AgentConfig) -> None:
         access = self._services.access
         access.allow(access.of_agent(agent, sends(agent, self._services.environ)))
+
+
+STEPS_LANE = Lane(name="cascades", width=64)
+"""A cascade's trial waits for no server before it begins: each of its steps waits for its own."""
+
+
+class _AllSteps:
+    """What the providers of a cascade's steps say together; it talks to no model itself."""
+
+    def __init__(self, pool: ProviderPool) -> None:
+        self._pool = pool
+
+    async def check(self, agent: AgentConfig) -> None:
+        """Whether all steps could run now; see `Provider.check`."""
+        for step in agent.steps:
+            await self._pool.of(step).check(step)
+
+    async def converse(self, opening: Opening) -> Conversation:
+        """There is no conversation with a cascade.
+
+        Raises:
+            NotReady: always; the message says what to name in its place.
+        """
+        agent = opening.agent
+        steps = ", ".join(step.name for step in agent.steps)
+        raise NotReady(f"{agent.name} is a cascade, which cannot be asked as one model is; name one of {steps}")
+
+    def lane(self, agent: AgentConfig) -> Lane:  # noqa: ARG002 - the protocol's
+        """The lane in which nothing is waited for."""
+        return STEPS_LANE
+
+    def on_device(self, agent: AgentConfig) -> bool:
+        """Whether none of its steps costs anything at an API."""
+        return all(self._pool.of(step).on_device(step) for step in agent.steps)
+
+    async def close(self) -> None:
+        """The steps' providers are closed by the pool."""
 
 
 def _keys_alone(agent: AgentConfig, environ: Mapping[str, str]) -> tuple[str, ...]:

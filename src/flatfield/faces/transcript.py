@@ -76,7 +76,9 @@ def _lines(record: TrialRecord, verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield from (f"note: {_flat(text)}" for text in record.notes)
     yield from _text("system prompt", record.system_prompt)
     yield from _text("prompt", record.prompt)
+    begins = dict(_steps(record))
     for number, turn in enumerate(record.turns, start=1):
+        yield from begins.get(number, ())
         yield from _turn(number, turn)
     if not record.turns:
         yield from _text("answer", record.answer)
@@ -91,6 +93,18 @@ def _lines(record: TrialRecord, verdicts: Sequence[Verdict]) -> Iterator[str]:
             yield from _text(f"judge {verdict.judge}: {verdict.letter or 'no grade'}", verdict.reason or "no reason")
             yield from (f"    quotes: {quote}" for quote in verdict.evidence)
     yield from ("", "── sums", *_sums(record))
+
+
+def _steps(record: TrialRecord) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """What is said of each step of a cascade, by the number of its first turn."""
+    at = 1
+    for step in record.steps:
+        spent = f"active {seconds(step.active_seconds)}, {dollars(step.cost_usd)}"
+        said = {None: "its work is taken, as no step comes behind it", True: "its work passed", False: "went on"}
+        check = f", check {seconds(step.check_seconds)}, {dollars(step.check_usd)}" if step.passed is not None else ""
+        because = f": {_flat(step.reason)}" if step.reason else ""
+        yield at, ("", f"══ step {_flat(step.agent)}: {said[step.passed]}{because} ({spent}{check})")
+        at += step.turns
 
 
 def _text(heading: str, text: str) -> Iterator[str]:
@@ -181,12 +195,17 @@ def _checks(record: TrialRecord) -> Iterator[str]:
             yield _indented(check.output, "    ")
 
 
+def _checked(record: TrialRecord) -> str:
+    """What checks between a cascade's steps took."""
+    return f" + checks {seconds(sum(step.check_seconds for step in record.steps))}" if record.steps else ""
+
+
 def _sums(record: TrialRecord) -> Iterator[str]:
     usage, active = record.usage, known_seconds(record)
     yield (
         f"  {many_known(record.turn_count, 'turn')}, {many_known(record.tool_calls, 'tool call')};"
         f" active {seconds(active)} = model {seconds(record.model_seconds)}"
-        f" + tools {seconds(record.tools_seconds)}"
+        f" + tools {seconds(record.tools_seconds)}{_checked(record)}"
     )
     yield (
         f"  wall {seconds(None if active is None else record.wall_seconds)}, queue {seconds(record.queue_seconds)},"

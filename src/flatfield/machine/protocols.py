@@ -92,3 +92,12 @@ class Mounting(Protocol):
             NotReady: one of them cannot be kept.
         """
         ...
+
+
+@runtime_checkable
+class Showing(Protocol):
+    """A sandbox that can show commands more of the host than the workspace."""
+
+    def with_shown(self, shown: tuple[tuple[Path, str], ...]) -> Sandbox:
+        """The same, with these folders and files of the host to be read, each at the path beside it."""
+        ...

@@ -26,9 +26,14 @@ from flatfield.runs.budget import Budget, Terms
 from flatfield.runs.forecasting import ForecastDesk, expected_trials
 from flatfield.runs.judging import Court, judge_missing, purse_of
 from flatfield.runs.order import remaining, unmeasured, updated, versions
+from flatfield.runs.pooling import load_pooled
 from flatfield.runs.probing import Probing, with_protocols
 from flatfield.runs.readiness import notices, readiness
-from flatfield.runs.scheduler import JOBS, Means, run_trials
+from flatfield.runs.routes import checks
+from flatfield.runs.routes.auto import choose, run_route
+from flatfield.runs.routes.cascade import run_cascade
+from flatfield.runs.routes.checks import CheckDesk, missing_checks, upper_bounds
+from flatfield.runs.scheduler import JOBS, Means, Summary, run_trials
 from flatfield.runs.scratch import claimed, scratch_folder
 from flatfield.runs.totals import priced_now
 from flatfield.runs.traffic.lanes import bottleneck, crowding, limit_agents
@@ -36,7 +41,7 @@ from flatfield.runs.trial import Assignment, Ground, needs_sandbox, run_trial
 from flatfield.runs.until_sure import Rounds, until_sure
 from flatfield.runs.witness import SolutionSeconds, Witness, folder_in
 from flatfield.runs.world import Outside, open_world
-from flatfield.scoring.forecast import SCAFFOLD_TOKENS, Subject, most_usd
+from flatfield.scoring.forecast import SCAFFOLD_TOKENS, Subject, most_usd, total
 from flatfield.scoring.judge.judge import rubric_of
 from flatfield.scoring.prices.pricing import unknown_costs
 from flatfield.scoring.verifying.verification import wants
@@ -52,8 +57,7 @@ if TYPE_CHECKING:
     from flatfield.agent.provider_pool import ProviderPool
     from flatfield.clock import Clock
     from flatfield.machine.protocols import Sandbox
-    from flatfield.records import AgentConfig, Limits, Reply, Run, Sent, Task, TrialPlan, TrialRecord
-    from flatfield.runs.scheduler import Summary
+    from flatfield.records import AgentConfig, Limits, Reply, Run, RunResult, Sent, Task, TrialPlan, TrialRecord
     from flatfield.runs.store.store import Store
     from flatfield.runs.traffic.lanes import Bottleneck, Lanes
     from flatfield.runs.world import World
@@ -102,6 +106,7 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         _say(todo.notes, conduct)
         needed = _needed(run, todo.plans) if conduct.until_sure is None else run.agents
         judges = _needed_judges(run, conduct)
+        _refuse_missing_checks(run, conduct.judges)
         outside.access.allow([want for task in run.tasks for want in wants(task, outside.access)])
         not_ready, said = await readiness(world.pool, needed, judges, skip=conduct.skip_unready)
         _say(said, conduct)
@@ -112,7 +117,7 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         run = await with_protocols(run, [agent for agent in needed if agent.name not in not_ready], probing)
         run = _from_its_source(run, conduct)
         copies = await asyncio.to_thread(_plan_copies, run)
-        shelter = await _sandbox(run.tasks, conduct)
+        shelter = await _sandbox(run, conduct)
         crowded = _crowded(run, [plan for plan in todo.plans if plan.agent not in not_ready], world)
         noted, run = run.notes, _as_carried_out(run, copies, shelter[0], outside.prices, crowded)
         _say([text for text in run.notes if text not in noted], conduct)
@@ -121,21 +126,54 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         await store.save_run(run, update=True)
         budget = _budget(run, store, _Pricing(world.pool, outside.prices), outside.clock, ignored)
         expected = await asyncio.to_thread(_expected, run, store, world)
-        means = _means(run, store, world.lanes, conduct, _Trials(run, ground, copies, not_ready, budget, expected))
+        desk = CheckDesk(run=run, judges=conduct.judges, ground=ground)
+        trials = _Trials(desk, copies, not_ready, budget, expected)
+        means = _means(run, store, world.lanes, conduct, trials)
         court = Court(world, budget, store, ground.observe, conduct.stop)
-        carry = partial(_carried, means, court, conduct.judges)
+        carry = partial(_carried, means, court, conduct.judges, trials)
         rounds = Rounds(store, carry, ground.observe, conduct.stop, conduct.until_sure)
         return await until_sure(run.id, await carry(run, todo.plans), rounds)
 
 
 async def _carried(
-    means: Means, court: Court, judges: Sequence[AgentConfig], run: Run, plans: Sequence[TrialPlan]
+    means: Means, court: Court, judges: Sequence[AgentConfig], trials: _Trials, run: Run, plans: Sequence[TrialPlan]
 ) -> Summary:
-    """Run trials, and have them judged."""
-    summary = await run_trials(plans, means, court.stop)
+    """Run trials, and have them judged; those of routes come last, as they choose by what the others showed."""
+    late = [plan for plan in plans if trials.is_late(plan)]
+    summary = await run_trials([plan for plan in plans if plan not in late], means, court.stop)
+    if late:
+        await judge_missing(run, judges, court)
+        trials.learn(await asyncio.to_thread(_known, court.store, run))
+        summary = _both(summary, await run_trials(late, means, court.stop))
     _refuse_unknown_costs(run, means.budget, court.store)
     notes = await judge_missing(run, judges, court)
     return structs.replace(summary, notes=(*summary.notes, *notes))
+
+
+def _known(store: Store, run: Run) -> RunResult:
+    """What is measured of the run's agents, in it and in other runs."""
+    return load_pooled(store, run=run.id)
+
+
+def _both(first: Summary, then: Summary) -> Summary:
+    return Summary(
+        measured=(*first.measured, *then.measured),
+        not_measured=first.not_measured | then.not_measured,
+        cancelled=(*first.cancelled, *then.cancelled),
+        not_started=first.not_started | then.not_started,
+        notes=(*first.notes, *then.notes),
+    )
+
+
+def _refuse_missing_checks(run: Run, judges: Sequence[AgentConfig]) -> None:
+    """End the run where a cascade has nothing to check its steps by.
+
+    Raises:
+        NotReady: that is so, of all such cascades.
+    """
+    problems = tuple(missing_checks(run, judges))
+    if problems:
+        raise NotReady("\n  ".join(problems))
 
 
 def _ignored(run: Run, conduct: Conduct) -> tuple[str, ...]:
@@ -170,7 +208,8 @@ class _Pricing(NamedTuple):
 
     def is_priced(self, agent: AgentConfig) -> bool:
         """Whether a price is known before anything was asked."""
-        return self.usd(agent, Usage(input_tokens=1, output_tokens=1)) is not None
+        one = Usage(input_tokens=1, output_tokens=1)
+        return all(self.usd(member, one) is not None for member in agent.members)
 
 
 def _budget(run: Run, store: Store, pricing: _Pricing, clock: Clock, ignored: Sequence[str]) -> Budget:
@@ -321,7 +360,8 @@ def _as_carried_out(
     """The run with what is known only now: versions, prices, the sandbox, what was left out of the workspaces."""
     kind = "none" if sandbox is None else sandbox.kind
     run = updated(run, {**versions(), "prices": prices.version(), "sandbox": kind})
-    notes = (*run.notes, *(text for plan in copies.values() for text in plan.notes), *crowded)
+    left_out = (text for plan in copies.values() for text in plan.notes)
+    notes = (*run.notes, *left_out, *crowded, *upper_bounds(run.agents))
     return structs.replace(run, notes=tuple(dict.fromkeys(notes)), begun=True)
 
 
@@ -330,14 +370,16 @@ class _Trials:
 
     def __init__(
         self,
-        run: Run,
-        ground: Ground,
+        desk: CheckDesk,
         copies: Mapping[str, CopyPlan],
         unready: Mapping[str, str],
         budget: Budget,
         expected: Mapping[tuple[str, str], Expected],
     ) -> None:
+        run, ground = desk.run, desk.ground
         self.budget = budget
+        self._desk = desk
+        self._known: RunResult | None = None
         self._run = run
         self._ground = ground
         self._unready = unready
@@ -349,6 +391,14 @@ class _Trials:
         self._names = model_names(run.agents, run.controls, actual=actual, began_with=run.began_with)
         self._copies = copies
         self._fingerprints = {agent.name: fingerprint(agent) for agent in run.agents}
+
+    def is_late(self, plan: TrialPlan) -> bool:
+        """Whether a trial comes after the others, as its agent is chosen by what they showed."""
+        return self._agents[plan.agent].route is not None
+
+    def learn(self, known: RunResult) -> None:
+        """Choose agents by this from now on."""
+        self._known = known
 
     def lane(self, plan: TrialPlan) -> Lane:
         """The lane that the agent's provider asks for."""
@@ -363,16 +413,16 @@ class _Trials:
             return Terms(most_usd=0.0, priced=True, likely_seconds=0.0, most_seconds=0.0)
         agent = self._agents[plan.agent]
         limits = limits_for(self._tasks[plan.task], self._run.evaluation)
-        most = self._most_usd(agent, self._tasks[plan.task], limits)
+        most = total([self._most_usd(member, self._tasks[plan.task], limits) for member in agent.members])
         priced = is_control(agent) or self._pricing.is_priced(agent)
         found = self._expected.get((plan.agent, plan.task))
         return Terms(
             most_usd=most,
             priced=priced,
-            can_be_held=priced and not plugins.traits_or_usual(agent.provider).is_scaffold,
+            can_be_held=priced and not any(map(_is_scaffold, agent.members)),
             likely_seconds=None if found is None else found.wall_seconds,
             is_guess=found is not None and found.basis == "guess",
-            most_seconds=limits.seconds,
+            most_seconds=limits.seconds * len(agent.members),
         )
 
     def _most_usd(self, agent: AgentConfig, task: Task, limits: Limits) -> float | None:
@@ -380,7 +430,7 @@ class _Trials:
         pricing = self._pricing
         if is_control(agent) or pricing.usd(agent, None) == 0.0:  # nobody asks what it used
             return 0.0
-        if plugins.traits_or_usual(agent.provider).is_scaffold:
+        if _is_scaffold(agent):
             return None
         subject = Subject(agent=agent.name, model=agent.model, context_tokens=context_tokens(agent))
         most = most_usd(subject, limits, partial(pricing.usd, agent))
@@ -403,7 +453,15 @@ class _Trials:
             model_name=self._names[agent.name],
             files=self._copies[task.id],
         )
+        if agent.route is not None:
+            return await run_route(assignment, self._desk, choose(agent, task, self._known))
+        if agent.steps:
+            return await run_cascade(assignment, self._desk)
         return await run_trial(assignment, self._ground)
+
+
+def _is_scaffold(agent: AgentConfig) -> bool:
+    return plugins.traits_or_usual(agent.provider).is_scaffold
 
 
 def _needed(run: Run, plans: Sequence[TrialPlan]) -> tuple[AgentConfig, ...]:
@@ -422,9 +480,9 @@ def needs_commands(task: Task) -> bool:
     return any(map(needs_sandbox, task.tools or ()))
 
 
-async def _sandbox(tasks: Sequence[Task], conduct: Conduct) -> tuple[Sandbox | None, str]:
-    """The sandbox, or why there is none; not looked for when no task runs commands."""
-    if not any(needs_commands(task) for task in tasks):
+async def _sandbox(run: Run, conduct: Conduct) -> tuple[Sandbox | None, str]:
+    """The sandbox, or why there is none; not looked for when nothing runs commands."""
+    if not any(map(needs_commands, run.tasks)) and not any(map(checks.needs_commands, run.agents)):
         return None, "no task of this run needs commands"
     if conduct.unsafe_commands:
         return UnsafeSandbox(os.environ), ""

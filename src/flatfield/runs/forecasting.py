@@ -146,7 +146,7 @@ def _past(run: Run, trials: Sequence[TrialRecord], desk: ForecastDesk) -> Iterat
 
 def model_of(agent: AgentConfig) -> str:
     """What tells models apart, whatever their settings: provider, model and address."""
-    return f"{agent.provider}:{agent.model}@{agent.base_url or ''}"
+    return " → ".join(f"{one.provider}:{one.model}@{one.base_url or ''}" for one in agent.members)
 
 
 # How long trials take together: played through the scheduler's rules with the seconds that each will probably take.
@@ -309,10 +309,30 @@ def _cells(
     jobs = {task.id: _job(task, run, desk) for task in run.tasks}
     cells: dict[tuple[str, str], Expected] = {}
     for agent in run.agents:
-        subject, price = _subject(agent, desk), desk.price(agent)
         for task in {trial.task for trial in trials if trial.agent == agent.name}:
-            cells[agent.name, task] = expect(subject, jobs[task], history.past, price)
+            cells[agent.name, task] = _expected(agent, jobs[task], history.past, desk)
     return cells
+
+
+def _expected(agent: AgentConfig, job: Job, past: Sequence[Past], desk: ForecastDesk) -> Expected:
+    """What one trial will take; of a cascade that was not measured yet, as if all of its steps were needed."""
+    whole, *_ = each = [expect(_subject(one, desk), job, past, desk.price(one)) for one in agent.members]
+    if not agent.steps:
+        return whole
+    if agent.route is not None:  # one of them does it, and which is not known
+        return max(each, key=lambda one: (one.usd is None, one.usd or 0.0, one.active_seconds))
+    own = expect(_subject(agent, desk), job, past, desk.price(agent))
+    most_usd, most_seconds = total([one.most_usd for one in each]), math.fsum(one.most_seconds for one in each)
+    if own.basis != "guess":
+        return structs.replace(own, most_usd=most_usd, most_seconds=most_seconds)
+    return Expected(
+        usd=total([one.usd for one in each]),
+        active_seconds=math.fsum(one.active_seconds for one in each),
+        wall_seconds=math.fsum(one.wall_seconds for one in each),
+        most_usd=most_usd,
+        most_seconds=most_seconds,
+        basis="guess" if any(one.basis == "guess" for one in each) else "other tasks",
+    )
 
 
 def _subject(agent: AgentConfig, desk: ForecastDesk) -> Subject:

@@ -17,6 +17,7 @@ from flatfield import __version__, plugins
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, Remedy
 from flatfield.machine.hardware import device
 from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, Task, TrialPlan, TrialRecord
+from flatfield.saying import few
 from flatfield.scoring.grading import control_names
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.tasks.access import Want, folder_of, project_of
@@ -328,7 +329,7 @@ def new_run(
     Raises:
         NotFound: an agent is not configured, or none is named for a task.
     """
-    found = resolve_agents(evaluation, tasks, roster, writer)
+    found = with_candidates(resolve_agents(evaluation, tasks, roster, writer))
     return Run(
         id=new_run_id(now, random.SystemRandom()),
         created_at=now.isoformat(timespec="seconds"),
@@ -341,6 +342,20 @@ def new_run(
         versions=versions(),
         command=command,
     )
+
+
+def with_candidates(rosters: Rosters) -> Rosters:
+    """The rosters in which agents that choose others, and name none, choose among all that ask models themselves.
+
+    Raises:
+        NotFound: there is nobody else.
+    """
+    others = tuple(one for one in rosters.agents if one.route is None and not one.steps and not is_control(one))
+    is_open = {one.name for one in rosters.agents if one.route is not None and not one.steps}
+    if is_open and not others:
+        raise NotFound(f"{few(is_open)} chooses among the other agents of an evaluation: name some beside it")
+    agents = tuple(structs.replace(one, steps=others) if one.name in is_open else one for one in rosters.agents)
+    return structs.replace(rosters, agents=agents)
 
 
 def judges_of(

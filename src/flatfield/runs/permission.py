@@ -28,7 +28,8 @@ def agent_wants(
     agent: AgentConfig, environ: Mapping[str, str], access: Access, *, pretend: bool = False
 ) -> Iterator[Want]:
     """What one agent wants; `pretend`: as if every key that it may need were set."""
-    try:
-        yield from access.of_agent(agent, sends(agent, environ, pretend=pretend))
-    except FlatfieldError:  # it cannot run at all, which is said where it is looked at
-        return
+    for member in agent.members:
+        try:
+            yield from access.of_agent(member, sends(member, environ, pretend=pretend))
+        except FlatfieldError:  # it cannot run at all, which is said where it is looked at
+            continue

@@ -52,8 +52,10 @@ class _Pool(Struct, kw_only=True):
 
 
 @unwatched()
-def load_pooled(store: Store, preferences: Preferences | None = None, *, task: str | None = None) -> RunResult:
-    """The newest run, with all trials of older ones that belong to it; it alone where it is imported.
+def load_pooled(
+    store: Store, preferences: Preferences | None = None, *, task: str | None = None, run: str | None = None
+) -> RunResult:
+    """The newest run (or `run`), with all trials of others that belong to it; it alone where it is imported.
 
     An older run belongs to it where it has one of the same agents or tasks: told by what they are, not by their names.
     Its trials of an agent or a task that was changed since are left out, which `not_pooled` says; so are imported
@@ -63,7 +65,7 @@ def load_pooled(store: Store, preferences: Preferences | None = None, *, task: s
         NotFound: there is no run, or no such task or tag in it.
         StoreError: the store cannot be read.
     """
-    newest = load_result(store, None, preferences=preferences, task=task)
+    newest = load_result(store, run, preferences=preferences, task=task)
     if newest.run.imported:
         return newest
     pool = _begun(newest)

@@ -17,6 +17,7 @@ from flatfield.agent.probes import all_probes, find_protocol, offered_tools, wor
 from flatfield.errors import FlatfieldError
 from flatfield.http.connecting import is_loopback
 from flatfield.records import Probed
+from flatfield.tasks.agents import member_name
 from flatfield.tasks.cache import replace_whole
 from flatfield.vendors.base import base_url
 
@@ -90,10 +91,13 @@ async def with_protocols(run: Run, agents: Sequence[AgentConfig], probing: Probi
     named = {agent.name for agent in agents}
     resolved = []
     for agent in run.agents:
-        whole, found = await with_protocol(agent, probing) if agent.name in named else (agent, None)
-        resolved.append(whole)
-        if found is not None:
-            probed[agent.name] = found
+        members = []
+        for member in agent.members:
+            whole, found = await with_protocol(member, probing) if agent.name in named else (member, None)
+            members.append(whole)
+            if found is not None:
+                probed[member_name(agent, member)] = found
+        resolved.append(structs.replace(agent, steps=tuple(members)) if agent.steps else members[0])
     return structs.replace(run, agents=tuple(resolved), probed=probed)
 
 

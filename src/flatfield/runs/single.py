@@ -133,6 +133,7 @@ class Surroundings:
     agents are read. `underway` keeps what finished turns used, where the record is to be stored. `kept` is what may go
     on running for later prompts of this process. `places` are for those who work at once (`Lanes.jobs` of `traffic`):
     who waits for a lane takes none; None: there is no end of them. `beside` tells agents that work in one folder apart.
+    `attempt` and `whole`: this is one step of a trial, of that attempt at it, by the agent of that name.
     """
 
     outside: Outside
@@ -146,6 +147,8 @@ class Surroundings:
     kept: Kept | None = None
     places: Gate | None = None
     beside: Beside | None = None
+    attempt: str = ""
+    whole: str = ""
 
 
 def prompt_task(prompt: str, limits: Limits, agent: AgentConfig) -> Task:
@@ -185,9 +188,14 @@ async def run_here(
 
     Raises:
         NotFound: the agent's provider does not exist.
-        NotReady: a key, a server, a model or the sandbox for commands is missing.
+        NotReady: a key, a server, a model or the sandbox for commands is missing; or the agent is a cascade.
         FlatfieldError: the folder is protected itself.
     """
+    if agent.steps:
+        raise NotReady(
+            f"{agent.name} is a cascade, which goes on where a check fails: name a check, a command such as pytest -q, "
+            f"or one of its steps ({', '.join(step.name for step in agent.steps)})"
+        )
     check_workspace(folder, around.allow)
     protection = _protection(folder, around)
 
@@ -199,7 +207,7 @@ async def run_here(
         said = await pool.check(agent)
         limit_agents(lanes, pool, (agent,), around.outside.lane_limits)
         agent, _ = await with_protocol(agent, Probing(pool=pool, lanes=lanes, tell=tell))
-        assignment = replace(_assignment(prompt, agent, limits, around.run), earlier=earlier)
+        assignment = replace(_assignment(prompt, agent, limits, around), earlier=earlier)
         commanding = tuple(filter(needs_sandbox, tool_names(agent, assignment.task)))
         sandbox = await _sandbox(protection, commanding) if commanding else None
         work = TrialWork(assignment, _ground(pool, folder, sandbox, around))
@@ -243,10 +251,11 @@ def _protection(folder: Path, around: Surroundings) -> Protection:
     return protection
 
 
-def _assignment(prompt: str, agent: AgentConfig, limits: Limits, run: str) -> Assignment:
+def _assignment(prompt: str, agent: AgentConfig, limits: Limits, around: Surroundings) -> Assignment:
     task = prompt_task(prompt, limits, agent)
     return Assignment(
-        plan=TrialPlan(run=run, agent=agent.name, task=task.id, repeat=1),
+        plan=TrialPlan(run=around.run, agent=around.whole or agent.name, task=task.id, repeat=1),
+        attempt=around.attempt,
         agent=agent,
         fingerprint=fingerprint(agent),
         task=task,

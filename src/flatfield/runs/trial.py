@@ -39,7 +39,7 @@ from flatfield.vendors import oracle
 from flatfield.vendors.base import THIS_DEVICE, Opening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
     from pathlib import Path
 
     from flatfield.agent.files.copying import CopyPlan
@@ -88,7 +88,8 @@ class Assignment:
     """One trial's own: who does what, under which name and limits, from which files.
 
     `purse_usd`: what is left of the run's dollars for it, where that is less than its limits allow; one that would use
-    more is ended, and not measured. `earlier`: the trials whose conversation it goes on with, oldest first.
+    more is ended, and not measured. `earlier`: the trials whose conversation it goes on with, oldest first. `gate` is
+    shown what the agent left before it is verified, and says whether it is to be. `attempt` "": one of its own.
     """
 
     plan: TrialPlan
@@ -100,6 +101,8 @@ class Assignment:
     files: CopyPlan | None = None
     purse_usd: float | None = None
     earlier: tuple[TrialRecord, ...] = ()
+    gate: Callable[[VerifyContext], Awaitable[bool]] | None = None
+    attempt: str = ""
 
 
 def _unheard(event: Event) -> None:
@@ -142,7 +145,7 @@ class TrialWork:
     def __init__(self, assignment: Assignment, ground: Ground) -> None:
         self._assignment = assignment
         self._ground = ground
-        self._attempt = secrets.token_hex(8)
+        self._attempt = assignment.attempt or secrets.token_hex(8)
         self._started = ground.clock.now()
         self._started_at = ground.clock.utc().isoformat(timespec="seconds")
         self._system_prompt = system_prompt(assignment.agent, assignment.task, assignment.model_name)
@@ -206,9 +209,13 @@ class TrialWork:
             if failure is None:
                 self._doing = "it was looked at what the agent changed"
             files, self._changes = await to_the_end(self._looked_at, files, before, opened)
-            if failure is None:
+            if failure is None and await self._is_let_through(self._context(files, root, before)):
                 await self._verify(self._context(files, root, before))
             return failure
+
+    async def _is_let_through(self, context: VerifyContext) -> bool:
+        self._doing = "it was checked whether its work is good enough"
+        return self._assignment.gate is None or await self._assignment.gate(context)
 
     def _laid_out(self, source: CopyPlan, home: Path, opened: ExitStack) -> tuple[Path, ConfinedFiles, Snapshot]:
         """A fresh workspace in a new folder `home`, given to the sandbox's user where that is another one."""
@@ -275,7 +282,9 @@ class TrialWork:
         """
         task = self._assignment.task
         plan = msgspec.structs.replace(self._assignment.plan, agent=oracle.AGENT.name)
-        its = replace(self._assignment, plan=plan, agent=oracle.AGENT, limits=task.limits, purse_usd=None)
+        its = replace(
+            self._assignment, plan=plan, agent=oracle.AGENT, limits=task.limits, purse_usd=None, gate=None, attempt=""
+        )
         ground = self._ground
         lanes = None if lane.device == THIS_DEVICE else ground.lanes
         return await TrialWork(its, replace(ground, observe=_unheard, underway=None, witness=None, lanes=lanes)).run()

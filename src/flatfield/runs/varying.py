@@ -139,13 +139,15 @@ def baseline_of(name: str, roster: Roster) -> AgentConfig:
 
     Raises:
         NotFound: there is none, or there are several.
-        FlatfieldError: it is a control.
+        FlatfieldError: it is a control, or a cascade.
     """
     found = select_agents([name], roster)
     if len(found) > 1:
         raise NotFound(f"{name!r} means {', '.join(agent.name for agent in found)}: name the one that is to be varied")
     if is_control(found[0]):
         raise FlatfieldError(f"{name} is a control, which asks no model: name an agent whose settings do something")
+    if found[0].steps:
+        raise FlatfieldError(f"{name} is a cascade: vary one of its steps, {', '.join(a.name for a in found[0].steps)}")
     return found[0]
 
 

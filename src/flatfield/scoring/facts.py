@@ -84,8 +84,7 @@ def on_device(agents: Sequence[AgentConfig], trials: Sequence[TrialRecord]) -> f
     return frozenset(
         agent.name
         for agent in agents
-        if plugins.traits_or_usual(agent.provider).is_on_device
-        or agent.on_device
+        if all(plugins.traits_or_usual(one.provider).is_on_device or one.on_device for one in agent.members)
         or all(usd == 0.0 for usd in costs.get(agent.name, [None]))
     )
 
@@ -109,7 +108,7 @@ def prepaid(result: RunResult) -> frozenset[str]:
     """Whose trials cost nothing more, because a flat rate pays for them; nobody's where money is not what matters."""
     if result.preferences.solved_usd is None:
         return frozenset()
-    return frozenset(agent.name for agent in result.run.agents if agent.subscription)
+    return frozenset(agent.name for agent in result.run.agents if agent.prepaid)
 
 
 def facts_of(result: RunResult) -> Facts:

@@ -336,12 +336,18 @@ def judge_scores(verdicts: Iterable[Verdict]) -> dict[tuple[str, str, int], floa
     return {trial: mean(mean(scores) for scores in judges.values()) for trial, judges in given.items()}
 
 
+def graded_usd(trial: TrialRecord, agent: AgentConfig) -> float | None:
+    """The dollars that a trial's cost is graded on: its device's where they are set, for a step of a cascade too."""
+    is_set = any(member.usd_per_hour is not None for member in agent.members)
+    return device_cost(trial, agent) if is_set else trial.cost_usd
+
+
 def device_cost(trial: TrialRecord, agent: AgentConfig) -> float | None:
     """What the trial's device time costs in dollars; None when the agent has no `usd_per_hour`."""
+    if agent.steps or (trial.device_cost_usd is not None and agent.usd_per_hour is not None):
+        return trial.device_cost_usd
     if agent.usd_per_hour is None:
         return None
-    if trial.device_cost_usd is not None:
-        return trial.device_cost_usd
     return device_usd(trial.active_seconds, agent.usd_per_hour)
 
 
@@ -351,8 +357,7 @@ def device_usd(seconds: float, usd_per_hour: float) -> float:
 
 
 def _figures(trial: TrialRecord, agent: AgentConfig, score: float) -> Figures:
-    usd = trial.cost_usd if agent.usd_per_hour is None else device_cost(trial, agent)
-    return Figures(score=score, seconds=known_seconds(trial), usd=usd)
+    return Figures(score=score, seconds=known_seconds(trial), usd=graded_usd(trial, agent))
 
 
 def known_seconds(trial: TrialRecord) -> float | None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flatfield.records import Anchors, Cell, Grade, ScaleGrade, Scorecard, Task, TrialRecord, Weights
-from flatfield.scoring.performance import Figures, device_cost, is_wrong_claim, known_seconds, skill_scores
+from flatfield.scoring.performance import Figures, device_cost, graded_usd, is_wrong_claim, known_seconds, skill_scores
 from flatfield.scoring.scales import HOLDS, Measure, absolute_position, blended, capped, letter_of, mean, score_at
 from flatfield.scoring.work import amounts, per_work, place
 
@@ -179,7 +179,7 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
     cells, trials = sheet.cells, sheet.trials
     performance = average([c.performance for c in cells])
     speed = _work_grade(cells, [c.speed.relative for c in cells])
-    usd = [_graded_usd(trial, sheet.agent) for trial in trials]
+    usd = [graded_usd(trial, sheet.agent) for trial in trials]
     priced = [each for each in usd if each is not None]
     cost = _work_grade(cells, [c.cost.relative for c in cells])
     if cost.score is not None and len(priced) < len(usd):
@@ -212,11 +212,6 @@ def build_scorecard(sheet: Sheet, weights: Weights) -> Scorecard:
         wrong_claims=sum(claims),
         skills=skill_scores(trials),
     )
-
-
-def _graded_usd(trial: TrialRecord, agent: AgentConfig) -> float | None:
-    """The dollars that a trial's cost is graded on: its device's where they are set."""
-    return trial.cost_usd if agent.usd_per_hour is None else device_cost(trial, agent)
 
 
 def _work_grade(cells: Sequence[Cell], grades: Sequence[Grade]) -> Grade:

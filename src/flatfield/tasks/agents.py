@@ -22,7 +22,7 @@ from flatfield.tasks.near_names import did_you_mean
 from flatfield.tasks.source import lettered, replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from flatfield.records import Mistake, Run
     from flatfield.tasks.source import Findings, Node
@@ -108,12 +108,19 @@ SETTINGS: dict[str, source.Reader] = {
     "subscription": source.boolean,
     "description": source.text(empty=True),
 }
-"""What `[agents.NAME]` in flatfield.toml may hold."""
+"""What `[agents.NAME]` in flatfield.toml may hold, where it is no cascade."""
+
+ROUTE = "auto"
+"""What `provider` is of an agent that chooses another one: no vendor's name."""
+POLICIES = ("balanced", "best", "cheap", "fast")
+"""By what such a one chooses: as the run weighs things, by performance alone, or by it and cost, or speed."""
+ROUTES = {ROUTE: "balanced", **{f"{ROUTE}:{policy}": policy for policy in POLICIES}}
+"""Agents that anybody can name, and their policies."""
 
 KEY_IN_ADDRESS = "a user name, a password or a query, which would be stored with every run"
 KEY_ELSEWHERE = "name the variable that holds the key with api_key_env, or in headers as ${NAME}"
 
-_RARE = ("command", "output", "gpu_layers")
+_RARE = ("command", "output", "gpu_layers", "steps", "check", "route")
 """Settings that few agents have: left out of a fingerprint where they are not used, so that older runs stay known."""
 _BARE_ADDRESS = re.compile(r"@((?:localhost|\[[0-9A-Fa-f:]+\]|[\w-]+(?:\.[\w-]+)*):\d{1,5}(?:/.*)?|localhost(?:/.*)?)$")
 """An address at the end of a spec that lacks its scheme: a host with a port."""
@@ -265,21 +272,34 @@ def fingerprint(agent: AgentConfig) -> str:
     same = msgspec.to_builtins(msgspec.structs.replace(agent, name="", source="", description=""))
     del same["folder"], same["subscription"]
     same["protocol"] = agent.protocol or "native"
+    same["steps"] = [fingerprint(step) for step in agent.steps]
     for key in _RARE:
         if same[key] in (None, [], ()):
             del same[key]
     return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()[:16]
 
 
+def member_name(agent: AgentConfig, member: AgentConfig) -> str:
+    """What one of an agent's members is called: of a cascade, both names; else the agent's own."""
+    return f"{agent.name}: {member.name}" if agent.steps else agent.name
+
+
 def as_configured(agent: AgentConfig, run: Run) -> AgentConfig:
     """A run's agent as its user wrote it: without the tool protocol, where that was left open and then found out."""
-    return msgspec.structs.replace(agent, protocol=None) if agent.name in run.probed else agent
+    return _without_protocol(agent, lambda member: member_name(agent, member) in run.probed)
 
 
 def is_same(one: AgentConfig, agent: AgentConfig, run: Run) -> bool:
     """Whether an agent that is configured now is one of a run's, as it was configured then."""
-    now = msgspec.structs.replace(one, protocol=None) if one.protocol == "auto" else one
+    now = _without_protocol(one, lambda member: member.protocol == "auto")
     return fingerprint(now) == fingerprint(as_configured(agent, run))
+
+
+def _without_protocol(agent: AgentConfig, is_open: Callable[[AgentConfig], bool]) -> AgentConfig:
+    members = tuple(
+        msgspec.structs.replace(member, protocol=None) if is_open(member) else member for member in agent.members
+    )
+    return msgspec.structs.replace(agent, steps=members) if agent.steps else members[0]
 
 
 def together(errors: Sequence[NotFound]) -> NotFound:
@@ -305,6 +325,9 @@ def _select(item: str, roster: Sequence[AgentConfig], writer: str) -> Iterator[A
     named = named or next((agent for agent in roster if wrapper_name(agent.name) == item), None)
     if named is not None:
         yield named
+        return
+    if item in ROUTES:
+        yield AgentConfig(name=item, provider=ROUTE, route=ROUTES[item], source=TYPED)
         return
     if any(sign in item for sign in "*?["):
         matching = [a for a in roster if fnmatchcase(a.name, item) and not is_control(a)]

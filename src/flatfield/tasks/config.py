@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, get_args
 from flatfield import plugins
 from flatfield.records import AgentConfig, KindOfWork, LaneLimits, Preferences, Price
 from flatfield.tasks import agents, source, toml
-from flatfield.tasks.agents import look_at
+from flatfield.tasks.agents import ROUTE, look_at
+from flatfield.tasks.cascades import CASCADE, read_cascade, read_route
 from flatfield.tasks.source import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from flatfield.tasks.cascades import WrittenCascade
     from flatfield.tasks.source import Findings, Node
 
 _TABLES = {
@@ -24,6 +27,7 @@ _TABLES = {
     "profiles": "write one table [profiles.NAME] for each time that asks for other things",
     "lanes": 'write one table [lanes."PROVIDER"] or [lanes."HOST"] each',
 }
+_OF_CASCADES = ("steps", "check")
 _ALLOW = "allow"
 _EXAMPLE = 'allow = ["AGENTS.md", "docs/**/CLAUDE.md"]'
 _NEEDED = ("input_mtok", "output_mtok")
@@ -57,11 +61,13 @@ _HOST = re.compile(
 class Config:
     """What a flatfield.toml says: agents in its order, prices by "PROVIDER:MODEL" or by model, and lanes' limits.
 
-    `lanes` are by host and port, by host, or by provider. `profiles`: what matters, by name. `allow` are protected
-    paths and globs, relative to the file's folder, that are open to agents which work in a user's own folder.
+    `cascades` are agents too, whose steps are still names. `lanes` are by host and port, by host, or by provider.
+    `profiles`: what matters, by name. `allow` are protected paths and globs, relative to the file's folder, that are
+    open to agents which work in a user's own folder.
     """
 
     agents: tuple[AgentConfig, ...] = ()
+    cascades: tuple[WrittenCascade, ...] = ()
     prices: dict[str, Price] = field(default_factory=dict)
     lanes: dict[str, LaneLimits] = field(default_factory=dict)
     profiles: dict[str, Preferences] = field(default_factory=dict)
@@ -80,7 +86,9 @@ def read_config(path: Path, shown_as: str) -> Config:
     for key, line in root.keys.items():
         if key not in (*_TABLES, _ALLOW):
             found.add(line, f"flatfield.toml has no table `{key}`", source.right_key(key, (*_TABLES, _ALLOW)))
-    read = [_agent(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "agents", found)]
+    tables = [(unicodedata.normalize("NFC", name), node) for name, node in _entries(root, "agents", found)]
+    read = [_agent(name, node, f"{shown_as}:{node.line}", found) for name, node in tables if _chains(node) is None]
+    cascades = [reader(name, node, shown_as, found) for name, node in tables if (reader := _chains(node)) is not None]
     prices = {
         name: _price(name, node, f"{shown_as}:{node.line}", found) for name, node in _entries(root, "prices", found)
     }
@@ -91,6 +99,7 @@ def read_config(path: Path, shown_as: str) -> Config:
     return Config(
         allow=allow,
         agents=tuple(agent for agent in read if agent is not None),
+        cascades=tuple(cascade for cascade in cascades if cascade is not None),
         prices={name: price for name, price in prices.items() if price is not None},
         lanes={name: lane for name, lane in lanes.items() if lane is not None},
         profiles={name: profile for name, profile in profiles.items() if profile is not None},
@@ -122,16 +131,19 @@ def _allow(root: Node, found: Findings) -> tuple[str, ...]:
 
 
 def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | None:
-    name = unicodedata.normalize("NFC", name)
     what = f"agent {name}"
     before = len(found.mistakes)
     if not agents.is_name(name):
         found.add(node.line, f"{name!r} cannot be an agent's name", "use letters, digits and . _ : @ + - only")
-    given = source.read_map(node, agents.SETTINGS, found, what=what)
+    given = source.read_map(node, agents.SETTINGS, found, what=what, skip=_OF_CASCADES)
     entries = node.map or {}
+    for key in _OF_CASCADES:
+        if key in entries:
+            fix = f'write provider = "{CASCADE}", or remove it'
+            found.add(node.keys[key], f"{what} has `{key}`, which is for cascades", fix)
     if node.map is not None and "provider" not in entries:
         there = ", ".join(plugins.names("provider"))
-        found.add(node.line, f"{what} has no provider", f'write provider = "…", one of: {there}')
+        found.add(node.line, f"{what} has no provider", f'write provider = "…", one of: {there}, {CASCADE}, {ROUTE}')
     _look_at_command(what, given, entries, found)
     _look_at_subscription(what, given, entries, found)
     # Its vendor is asked, and so imported, only where that matters.
@@ -150,6 +162,13 @@ def _agent(name: str, node: Node, where: str, found: Findings) -> AgentConfig | 
     if "headers" in given:
         look_at(entries["headers"], given["headers"], found)
     return AgentConfig(name=name, source=where, **given) if len(found.mistakes) == before else None
+
+
+def _chains(node: Node) -> Callable[[str, Node, str, Findings], WrittenCascade | None] | None:
+    """What reads the table of an agent that asks no model itself; None for all others."""
+    provider = (node.map or {}).get("provider")
+    readers = {CASCADE: read_cascade, ROUTE: read_route}
+    return readers.get(str(provider.value)) if provider is not None else None
 
 
 def _is_control(provider: str) -> bool:

@@ -15,6 +15,7 @@ from flatfield.records import SHIPPED
 from flatfield.tasks.access import is_broad, project_of
 from flatfield.tasks.agents import Roster, is_control
 from flatfield.tasks.cache import data_folder
+from flatfield.tasks.cascades import with_steps
 from flatfield.tasks.config import Config, read_config
 from flatfield.tasks.roster import as_agent, known_models
 from flatfield.tasks.sub_agents import read_folder
@@ -73,7 +74,8 @@ def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> 
         except InvalidFiles as error:
             mistakes += error.mistakes
     all_agents = _Rosters(notes)
-    all_agents.add([_of(folder, agent) for agent in written.agents], {})
+    cascades = [cascade.unresolved for cascade in written.cascades]
+    all_agents.add([_of(folder, agent) for agent in (*written.agents, *cascades)], {})
     for name in ("agents", ".claude/agents"):
         for home in dict.fromkeys((folder, cwd.absolute())):
             read = read_folder(home / name, _shown(home / name, cwd))
@@ -83,14 +85,16 @@ def find_project(cwd: Path, config: Path | None, environ: Mapping[str, str]) -> 
             notes += [
                 f"{_shown(home / name, cwd)}: a folder cannot be read, nor agents in it: {at}" for at in read.untold
             ]
+    all_agents.add(shipped(), {})
+    chosen, wrong_steps = with_steps(all_agents.chosen, all_agents.unread, written.cascades)
+    mistakes += wrong_steps
     if mistakes:  # of flatfield.toml, which is asked for
         raise InvalidFiles([*mistakes, *chain.from_iterable(all_agents.unread.values())])
-    all_agents.add(shipped(), {})
     return Project(
         folder=folder,
         config=path,
         data=_data(folder, path, environ),
-        roster=Roster(tuple(all_agents.chosen.values()), all_agents.unread),
+        roster=Roster(tuple(chosen.values()), all_agents.unread),
         notes=tuple(notes),
         prices=written.prices,
         lanes=written.lanes,

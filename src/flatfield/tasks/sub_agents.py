@@ -397,6 +397,11 @@ def as_toml(agent: AgentConfig) -> str:
     """The agent as a table `[agents.NAME]` that reads as the same agent, with usual settings as comments behind it."""
     lines = [f"[agents.{_key(agent.name)}]"]
     unset = AgentConfig(name="", provider="")
+    if agent.route is not None:
+        lines += [f"prefer = {_value(agent.route)}"]
+        lines += [f"among = {_value([step.name for step in agent.steps])}"] if agent.steps else []
+    elif agent.steps:
+        lines += [f"steps = {_value([step.name for step in agent.steps])}", f"check = {_value(agent.check)}"]
     for name in SETTINGS:
         value = getattr(agent, name)
         if value is not None and value != getattr(unset, name):

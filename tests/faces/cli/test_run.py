@@ -120,3 +120,48 @@ def test_bad_input_is_a_sentence(cli: Cli, arguments: list[str], sentence: str) 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert sentence in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def by_model(written: dict[str, str]) -> Callable[[dict[str, Any], int], FakeReply]:
+    def script(request: dict[str, Any], _number: int) -> FakeReply:
+        if request["messages"][-1]["role"] == "tool":
+            return FakeReply(text=f"by {request['model']}")
+        arguments = json.dumps({"file_path": "done.txt", "content": written[request["model"]]})
+        return FakeReply(calls=(("write_file", arguments),))
+
+    return script
+
+
+CASCADE = """[agents.weak]
+provider = "openai-chat"
+model = "m"
+base_url = "{url}"
+[agents.strong]
+provider = "openai-chat"
+model = "n"
+base_url = "{url}"
+[agents.both]
+provider = "cascade"
+steps = ["weak", "strong"]
+check = "visible"
+"""
+
+
+@pytest.mark.needs("bwrap")
+def test_a_cascade_goes_on_where_the_check_fails(cli: Cli, project: Path, serve: Serve) -> None:
+    server = serve(by_model({"m": "wrong", "n": "right"}))
+    (project / "flatfield.toml").write_text(CASCADE.format(url=server.base_url))
+    (project / "done.txt").write_text("to do")
+    bare = cli("run", "do it", "--agent", "both")
+    assert (bare.returncode, bare.stdout) == (2, "")
+    assert "both checks its steps by 'visible', which tasks have and a folder has not: name a check" in bare.stderr
+    ended = cli("run", "do it", "--agent", "both", "--check", "grep -q right done.txt")
+    assert (ended.returncode, ended.stdout) == (0, "by n\n"), ended.stderr
+    assert "note: weak: the check fails (exit code 1)" in ended.stderr
+    assert "files changed: done.txt (modified)" in ended.stderr
+    assert (project / "done.txt").read_text() == "right"
+    failing = cli("run", "do it", "--agent", "weak", "--check", "grep -q right done.txt")
+    assert failing.returncode == 1, "the check is a gate"
+    missing = cli("run", "do it", "--agent", "both", "--check", "no-such-program")
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert "the check 'no-such-program' cannot start" in missing.stderr

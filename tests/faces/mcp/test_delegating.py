@@ -52,7 +52,7 @@ async def test_it_works_in_the_folder_and_tells_what_it_took(
     assert set(metadata) == {
         "agent", "provider", "model", "answered_by", "address", "stop", "turns", "tool_calls", "files_changed",
         "input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens", "cost_usd", "active_seconds",
-        "first_token_seconds", "trial",
+        "first_token_seconds", "trial", "steps", "chosen",
     }  # fmt: skip
     assert (metadata["agent"], metadata["turns"], metadata["tool_calls"]) == ("desk", 2, 1)
     assert (metadata["input_tokens"], metadata["output_tokens"], metadata["cost_usd"]) == (200, 20, None)
@@ -63,6 +63,35 @@ async def test_it_works_in_the_folder_and_tells_what_it_took(
     assert any("write_file" in text for text in told)
     record = Store(folder / ".flatfield").trial(metadata["trial"])
     assert (record.answer, record.tool_calls) == ("It is done.", 1)
+
+
+@pytest.mark.needs("bwrap")
+async def test_a_check_decides_what_is_taken_and_one_trial_is_kept(
+    folder: Path, connected: Any, configured: Callable[[str], None]
+) -> None:
+    async with FakeChat(WORK * 2) as server:
+        configured(server.base_url)
+        async with connected() as client:
+            given = {"agentic_prompt": "Write b.txt."}
+            good = await client.call_tool("prompt_nano_agent", {**given, "check": "grep -q beta b.txt"})
+            assert (folder / "b.txt").read_text() == "beta"
+            (folder / "b.txt").unlink()
+            bad = await client.call_tool("prompt_nano_agent", {**given, "check": "grep -q gamma b.txt"})
+            trial = bad.structured_content["metadata"]["trial"]
+            again = await client.call_tool("prompt_nano_agent", {**given, "continue_trial": trial, "check": "true"})
+            missing = await client.call_tool("prompt_nano_agent", {**given, "check": "no-such-program"})
+    assert good.structured_content["success"] is True
+    assert good.structured_content["metadata"]["files_changed"] == ["b.txt"]
+    assert bad.structured_content["success"] is False
+    assert (
+        "the check did not pass (exit code 1); the changes were taken all the same" in bad.structured_content["error"]
+    )
+    assert "leave check out" in again.content[0].text
+    assert "the check 'no-such-program' cannot start" in missing.content[0].text
+    store = Store(folder / ".flatfield")
+    record = store.trial(good.structured_content["metadata"]["trial"])
+    assert [step.passed for step in record.steps] == [True]
+    assert [path.name for path in (folder / ".flatfield" / "underway").glob("*")] == [], "its turns are counted once"
 
 
 async def test_a_prompt_is_never_the_newest_evaluation(connected: Any, make_desk: Any) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 
-    from flatfield.records import Preferences, RunResult, TrialRecord
+    from flatfield.records import AgentConfig, Preferences, RunResult, TrialRecord
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PROBLEMS = ("warning", "error")
@@ -55,7 +55,7 @@ def asked() -> Callable[[RunResult, Preferences], RunResult]:
 def motley(
     make_result: Callable[..., RunResult], trial: Callable[..., Any], certain: Callable[[RunResult], RunResult]
 ) -> RunResult:
-    """Everything that makes a run awkward: gaps, checks not measured, no price, $0, a flat rate, a failing agent."""
+    """Everything that makes a run awkward: gaps, checks not measured, no price, $0, a flat rate, a failure, a chain."""
     half = (
         Check(verifier="answer", label="one", score=1.0, reason="fine"),
         Check(verifier="file", label="two", score=None, reason="no sandbox"),
@@ -85,7 +85,13 @@ def motley(
         replace(agent, on_device=agent.name == "home" or None, subscription=agent.name == "whole")
         for agent in result.run.agents
     )
+    agents = tuple(_cascade(agent, agents[0]) if agent.name == "thorough" else agent for agent in agents)
     return certain(replace(result, run=replace(result.run, agents=agents)))
+
+
+def _cascade(agent: AgentConfig, first: AgentConfig) -> AgentConfig:
+    steps = (first, replace(agent, name="last"))
+    return replace(agent, provider="cascade", model="", steps=steps, check="visible")
 
 
 @pytest.fixture

@@ -44,7 +44,8 @@ def list_(context: typer.Context, full: Full = False, as_json: AsJson = False) -
         return
     from flatfield import plugins
     from flatfield.faces.blocks import Table
-    from flatfield.tasks.agents import near_provider
+    from flatfield.tasks.agents import ROUTE, near_provider
+    from flatfield.tasks.cascades import CASCADE
     from flatfield.tasks.project import passed_over
 
     project = settings(context).project()
@@ -58,7 +59,7 @@ def list_(context: typer.Context, full: Full = False, as_json: AsJson = False) -
     unread = project.roster.unread.values()
     told = {passed_over(mistakes) for mistakes in unread}
     notes([note for note in project.notes if note not in told])
-    for missing in sorted({agent.provider for agent in project.roster} - set(plugins.names("provider"))):
+    for missing in sorted({agent.provider for agent in project.roster} - {*plugins.names("provider"), CASCADE, ROUTE}):
         note(f"note: there is no provider {missing!r} here{near_provider(missing)}")
     if unread:  # whoever asks for all agents asks for these too
         raise InvalidFiles(chain.from_iterable(unread))

@@ -23,6 +23,8 @@ EPILOG = common.examples(
     "flatfield pick --solved-usd 5 --hour-usd 80    by what it brings, in dollars per task",
     "flatfield pick --for overnight                 as [profiles.overnight] of flatfield.toml says",
     "flatfield pick --for code-repair               the kind of work; see flatfield evidence list",
+    "flatfield pick --cascades                      cheap first, strong where a check fails",
+    "flatfield pick --export litellm > config.yaml",
     "flatfield pick 20250815 --weights performance=0.8,cost=0.2 --json",
 )
 LETTERS: tuple[Letter, ...] = ("S", "A", "B", "C", "D", "F")
@@ -45,6 +47,13 @@ def command(
     solved_usd: common.SolvedUsd = None,
     hour_usd: common.HourUsd = None,
     for_: common.ForWork = None,
+    cascades: Annotated[
+        bool, typer.Option("--cascades", help="The best cascades that these trials make up, at no cost.")
+    ] = False,
+    export: Annotated[
+        str | None,
+        typer.Option(metavar="FORM", help="The answer as a file: claude-code, litellm, claude-code-router, json."),
+    ] = None,
     full: common.Full = False,
     as_json: common.AsJson = False,
 ) -> None:
@@ -53,13 +62,7 @@ def command(
     Without RUN: of the newest run and of older ones with the same agents or tasks. While nothing is measured here, the
     answer is from what others published of the models that your keys, servers and memory allow.
     """
-    from msgspec.structs import asdict
-
-    from flatfield.faces.advice import advice, beside, candidates, published_of
-    from flatfield.faces.drawing import draw, open_console
-    from flatfield.faces.scatter_text import show_scatter
     from flatfield.runs.results import has_evaluation
-    from flatfield.scoring.decision import decide
 
     project = common.settings(context).project()
     profile, kind = common.purposes(project, for_)
@@ -76,9 +79,38 @@ def command(
     )
     store = store_of(project)
     if run is None and not has_evaluation(store):
+        if cascades or export is not None:
+            asked = "--cascades" if cascades else "--export"
+            raise FlatfieldError(
+                f"{asked} is of trials, and nothing is measured here yet: flatfield pick alone says what to measure"
+            )
         _from_evidence(project, wanted, kind, full=full, as_json=as_json)
         return
     result = _result(store, run, wanted, kind)
+    if cascades:
+        _show_cascades(result, full=full, as_json=as_json)
+    elif export is not None:
+        _export(export, result)
+    else:
+        _show(result, project, kind, full=full, as_json=as_json)
+
+
+def _export(form: str, result: RunResult) -> None:
+    from flatfield.faces import exports
+    from flatfield.scoring.decision import decide
+
+    common.write(exports.export(form, decide(result), result))
+
+
+def _show(result: RunResult, project: Project, kind: KindOfWork | None, *, full: bool, as_json: bool) -> None:
+    """The answer, and below it what others published."""
+    from msgspec.structs import asdict
+
+    from flatfield.faces.advice import advice, beside, candidates, published_of
+    from flatfield.faces.drawing import draw, open_console
+    from flatfield.faces.scatter_text import show_scatter
+    from flatfield.scoring.decision import decide
+
     decision = decide(result)
     others = published_of(result, decision, project.data, kind)
     if as_json:
@@ -134,6 +166,18 @@ async def _chosen(project: Project, wanted: Preferences, kind: KindOfWork | None
     async with open_world(Outside(environ=common.environ_of(project))) as world:
         here = await within_reach(project.roster, world.services, SystemClock().utc().date())
     return choose(rows, here, wanted, kind)
+
+
+def _show_cascades(result: RunResult, *, full: bool, as_json: bool) -> None:
+    from flatfield.faces import composed
+    from flatfield.faces.drawing import draw, open_console
+    from flatfield.runs.routes.composing import compose
+
+    found = compose(result)
+    if as_json:
+        common.print_json(found)
+        return
+    draw(composed.cascades(found, result), open_console(), full=full)
 
 
 def _letter(text: str | None) -> Letter | None:

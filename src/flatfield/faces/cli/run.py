@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.cli import common
 from flatfield.faces.cli.completing import agents
-from flatfield.faces.cli.ending import INTERRUPTED, NOT_MEASURED, interruptible
+from flatfield.faces.cli.ending import GATE_FAILED, INTERRUPTED, NOT_MEASURED, interruptible
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo, heard
 from flatfield.faces.cli.trust import Trust, access_of
 
@@ -28,6 +28,7 @@ EPILOG = common.examples(
     'flatfield run "Which Python files are here?" --model local:smollm2-135m',
     'flatfield run "Fix the typo in README.md" --model openai-chat:qwen3@http://127.0.0.1:8080/v1',
     'flatfield run "Summarise notes.txt" --agent nano-agent-gpt-5-mini --workspace ~/project',
+    'flatfield run "Make the tests pass" --agent cheap-then-strong --check "pytest -q"',
     'flatfield run "Shorten AGENTS.md" --agent nano-agent-gpt-5-mini --allow AGENTS.md',
     after="The agent works in the directory itself and may change its files; it cannot leave it. What others execute "
     "or obey there (version control, settings, CI files) it cannot change, nor read keys: see docs/security.md.",
@@ -47,6 +48,10 @@ def command(
     allow: Annotated[
         list[str] | None,
         typer.Option(metavar="PATH", help="A protected file or folder that it may change; can be given several times."),
+    ] = None,
+    check: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="Work in a copy; take what it changes once this passes, all or nothing."),
     ] = None,
     turns: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many turns.")] = 20,
     seconds: Annotated[float, typer.Option(metavar="N", min=0.1, help="At most so much active time.")] = 300.0,
@@ -73,16 +78,48 @@ def command(
         common.notes(project.notes)
     config = _config(agent, model, project)
     folder = _folder(workspace)
+    if config.route is not None:
+        config = _chosen(config, prompt, project, checked=check is not None)
     task = prompt_task(prompt, Limits(turns=turns, seconds=seconds, output_tokens=output_tokens), config)
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
     access.allow(wants_of((), (config,), environ, access))
     around = _around(project, environ, access, allow or ())
-    record = asyncio.run(_work(task, config, folder, around, HeardVoice(speak, speak_to), as_json))
+    job = _Job(task, config, folder, _check_of(config, check))
+    record = asyncio.run(_work(job, around, HeardVoice(speak, speak_to), as_json))
     if record.stop == "cancelled":
         raise typer.Exit(INTERRUPTED)
     if record.failure is not None:
         raise typer.Exit(NOT_MEASURED)
+    if record.steps and record.steps[-1].passed is False:
+        raise typer.Exit(GATE_FAILED)
+
+
+def _chosen(route: AgentConfig, prompt: str, project: Project, *, checked: bool) -> AgentConfig:
+    """The route with its agents, best first; with a check, the best of them alone."""
+    from flatfield.faces.storing import store_of
+    from flatfield.runs.routes.auto import chosen_here
+
+    found, why = chosen_here(route, prompt, store_of(project), project.roster)
+    common.note(f"chosen: {why}")
+    return found.steps[0] if checked else found
+
+
+class _Job(NamedTuple):
+    """What is to be done, by whom and where; `check`: the command that says whether it is good, "" for none."""
+
+    task: Task
+    agent: AgentConfig
+    folder: Path
+    check: str
+
+
+def _check_of(agent: AgentConfig, asked: str | None) -> str:
+    if asked is None and (agent.route is not None or not agent.steps):
+        return ""
+    from flatfield.runs.routes.checked import check_of
+
+    return check_of(agent, asked)
 
 
 def _config(agent: str | None, model: str | None, project: Project) -> AgentConfig:
@@ -134,12 +171,10 @@ def _around(project: Project, environ: Environment, access: Access, allow: Seque
     )
 
 
-async def _work(
-    task: Task, config: AgentConfig, folder: Path, around: Surroundings, voice: HeardVoice, as_json: bool
-) -> TrialRecord:
+async def _work(job: _Job, around: Surroundings, voice: HeardVoice, as_json: bool) -> TrialRecord:
     """Run the agent, show what came of it, and have it said where that is wanted."""
     async with heard(voice) as speaker:
-        record = await _run(task, config, folder, around)
+        record = await _run(job, around)
         if as_json:
             from flatfield.faces.transcript import without_exchanges
 
@@ -149,16 +184,15 @@ async def _work(
         if speaker is not None:
             from flatfield.faces.speech.sentences import finished
 
-            speaker.say(finished(config.name, (record,)))
+            speaker.say(finished(job.agent.name, (record,)))
     return record
 
 
-async def _run(task: Task, config: AgentConfig, folder: Path, around: Surroundings) -> TrialRecord:
+async def _run(job: _Job, around: Surroundings) -> TrialRecord:
     from dataclasses import replace
 
     from flatfield.faces.drawing import open_console
     from flatfield.faces.live import at_work
-    from flatfield.runs.single import run_here
 
     with at_work(open_console(stderr=True), around.outside.clock) as heard:
 
@@ -167,12 +201,30 @@ async def _run(task: Task, config: AgentConfig, folder: Path, around: Surroundin
             around.observe(event)
 
         shown = replace(around, observe=observe)
-        work = asyncio.ensure_future(run_here(task.prompt, config, folder, task.limits, shown))
+        work = asyncio.ensure_future(_begun(job, shown))
         with interruptible(work.cancel):
             try:
                 return await work
             except asyncio.CancelledError:
                 raise KeyboardInterrupt from None  # it had not begun
+
+
+async def _begun(job: _Job, around: Surroundings) -> TrialRecord:
+    """The agent's work: in the folder itself, or, where there is a check, in copies of it."""
+    from flatfield.runs.single import run_here
+
+    if job.agent.route is not None:
+        from flatfield.runs.routes.auto import run_routed
+
+        return await run_routed(job.task.prompt, job.agent, job.folder, job.task.limits, around)
+    if not job.check:
+        return await run_here(job.task.prompt, job.agent, job.folder, job.task.limits, around)
+    from flatfield.runs.routes.checked import CheckedWork, run_checked
+
+    work = CheckedWork(
+        prompt=job.task.prompt, agent=job.agent, folder=job.folder, limits=job.task.limits, check=job.check
+    )
+    return await run_checked(work, around)
 
 
 def _print(record: TrialRecord) -> None:

@@ -53,6 +53,7 @@ class CallNames(Struct, frozen=True, kw_only=True):
     workspace: str | None = None
     limits: Mapping[str, float | None] | None = None
     continue_trial: str | None = None
+    check: str | None = None
 
 
 def order_of(asked: CallNames, desk: ServerDesk, project: Project, client_roots: Sequence[Path]) -> Delegation:
@@ -67,7 +68,11 @@ def order_of(asked: CallNames, desk: ServerDesk, project: Project, client_roots:
     if asked.continue_trial is None:
         agent = desk.chosen(project, asked.agent, asked.provider, asked.model)
         folder = desk.workspace(asked.workspace, client_roots)
-        return Delegation(prompt=asked.prompt, agent=agent, folder=folder, limits=limits)
+        agent, why = _chosen(agent, asked, project)
+        check = _check(agent, asked.check)
+        return Delegation(prompt=asked.prompt, agent=agent, folder=folder, limits=limits, check=check, why=why)
+    if asked.check is not None:
+        raise FlatfieldError("continue_trial goes on in the folder itself, where no check decides: leave check out")
     if any(each is not None for each in (asked.model, asked.provider, asked.agent, asked.workspace)):
         raise FlatfieldError("continue_trial goes on with its own agent in its own folder: name no other")
     store = store_of(project)
@@ -82,6 +87,25 @@ def order_of(asked: CallNames, desk: ServerDesk, project: Project, client_roots:
         limits=limits,
         earlier=trials,
     )
+
+
+def _chosen(agent: AgentConfig, asked: CallNames, project: Project) -> tuple[AgentConfig, str]:
+    """Of a route its agents, best first, and why; with a check, the best of them alone."""
+    if agent.route is None:
+        return agent, ""
+    from flatfield.runs.routes.auto import chosen_here
+
+    found, why = chosen_here(agent, asked.prompt, store_of(project), project.roster)
+    return (found if asked.check is None else found.steps[0]), why
+
+
+def _check(agent: AgentConfig, asked: str | None) -> str:
+    """The command that decides whether changes are taken; "" where nothing does."""
+    if asked is None and (agent.route is not None or not agent.steps):
+        return ""
+    from flatfield.runs.routes.checked import check_of
+
+    return check_of(agent, asked)
 
 
 def _chain(trial: str, store: Store) -> tuple[TrialRecord, ...]:
@@ -117,13 +141,19 @@ HEARTBEAT_SECONDS = 10.0
 
 
 class Delegation(Struct, frozen=True, kw_only=True):
-    """One prompt, who works on it, where, and how much it may use; `earlier`: which trials it goes on with."""
+    """One prompt, who works on it, where, and how much it may use; `earlier`: which trials it goes on with.
+
+    `check`: the command that decides whether what was changed is taken, "" for none. `why` this agent, where a route
+    chose it.
+    """
 
     prompt: str
     agent: AgentConfig
     folder: Path
     limits: Limits
     earlier: tuple[TrialRecord, ...] = ()
+    check: str = ""
+    why: str = ""
 
 
 def limits_of(given: Mapping[str, float | None]) -> Limits:
@@ -209,7 +239,7 @@ async def delegate(
         )
         async with shared.kept.in_use():
             record, problem = await _worked(order, run, project, around, tell)
-    answer = told(record, order.agent)
+    answer = told(record, order.agent, order.why)
     desk.announce(finished(order.agent.name, (record,)))
     return answer if problem is None else answer.model_copy(update={"error": _and(answer.error, problem)})
 
@@ -218,13 +248,11 @@ async def _worked(
     order: Delegation, run: Run, project: Project, around: Surroundings, tell: Callable[[str], Awaitable[None]]
 ) -> tuple[TrialRecord, str | None]:
     """The record, and why it could not be stored."""
-    from flatfield.runs.single import run_here
-
     said: asyncio.Queue[str] = asyncio.Queue()
     around = replace(around, observe=lambda event: _note(event, said))
     telling = asyncio.create_task(_tell_all(said, tell))
     # A task of its own: cancelling the call ends it once, and it still returns the record of what was done.
-    work = asyncio.create_task(run_here(order.prompt, order.agent, order.folder, order.limits, around, order.earlier))
+    work = asyncio.create_task(_begun(order, around))
     try:
         record = await asyncio.shield(work)
     except asyncio.CancelledError:
@@ -237,11 +265,28 @@ async def _worked(
     return record, await _kept(run, record, project, around.underway)
 
 
-def told(record: TrialRecord, agent: AgentConfig) -> Delegated:
+async def _begun(order: Delegation, around: Surroundings) -> TrialRecord:
+    if order.agent.route is not None:
+        from flatfield.runs.routes.auto import run_routed
+
+        return await run_routed(order.prompt, order.agent, order.folder, order.limits, around)
+    if not order.check:
+        from flatfield.runs.single import run_here
+
+        return await run_here(order.prompt, order.agent, order.folder, order.limits, around, order.earlier)
+    from flatfield.runs.routes.checked import CheckedWork, run_checked
+
+    work = CheckedWork(
+        prompt=order.prompt, agent=order.agent, folder=order.folder, limits=order.limits, check=order.check
+    )
+    return await run_checked(work, around)
+
+
+def told(record: TrialRecord, agent: AgentConfig, why: str = "") -> Delegated:
     """What a record says, in the words of the tool's result."""
     usage, sent = record.usage, record.turns[-1].reply.request if record.turns else None
     return Delegated(
-        success=record.stop == "answered" and record.failure is None,
+        success=_error(record) is None,
         result=record.answer,
         error=_error(record),
         execution_time_seconds=round(record.active_seconds, 3),
@@ -263,6 +308,8 @@ def told(record: TrialRecord, agent: AgentConfig) -> Delegated:
             active_seconds=round(record.active_seconds, 3),
             first_token_seconds=_rounded(record.first_token_seconds),
             trial=record.id,
+            steps=[step.agent for step in record.steps],
+            chosen=why or None,
         ),
     )
 
@@ -299,6 +346,8 @@ def _address(url: str, agent: AgentConfig) -> str | None:
 def _error(record: TrialRecord) -> str | None:
     if record.failure is not None:
         return record.failure.message
+    if record.steps and record.steps[-1].passed is False:
+        return f"the check did not pass ({record.steps[-1].reason}); the changes were taken all the same"
     if record.stop == "answered":
         return None
     return f"the agent did not finish: it was ended by its {record.stop.replace('_', ' ')}"

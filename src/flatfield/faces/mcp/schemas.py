@@ -192,7 +192,8 @@ AgentName = Annotated[str | None, Field(description="configured agent, instead o
 Folder = Annotated[str | None, Field(description="folder to work in")]
 LimitsGiven = Annotated[GivenLimits | None, Field(description="most it may use")]
 Background = Annotated[bool, Field(description="return at once; then agent_result")]
-ContinueTrial = Annotated[str | None, Field(description="go on with this trial's agent and conversation", min_length=1)]
+ContinueTrial = Annotated[str | None, Field(description="go on with this trial's agent", min_length=1)]
+CheckCommand = Annotated[str | None, Field(description="command to pass")]
 Trial = Annotated[str, Field(description="trial id; else the latest")]
 AgentWait = Annotated[float, Field(description="for its end", ge=0, le=3600)]
 Cancel = Annotated[bool, Field(description="end it now")]
@@ -205,7 +206,7 @@ Hop = Annotated[str | None, Field(description="HOP file")]
 Repeats = Annotated[PlainCount, Field(description="trials per agent and task")]
 Judges = Annotated[PlainNames, Field(description="grade rubrics")]
 Budget = Annotated[float | None, Field(description="dollars", ge=0)]
-BudgetIgnores = Annotated[PlainNames, Field(description="agents whose price may be unknown")]
+BudgetIgnores = Annotated[PlainNames, Field(description="agents of unknown price")]
 BudgetSeconds = Annotated[float | None, Field(description="of time", ge=0)]
 Confirm = Annotated[bool, Field(description="the user agreed")]
 Resume = Annotated[str, Field(description="a stopped run, instead of lops")]
@@ -245,6 +246,8 @@ class Metadata(BaseModel):
     cost_usd: float | None = None
     active_seconds: float = Field(default=0.0, description="model and tools, without waiting, loading and retries")
     first_token_seconds: float | None = None
+    steps: list[str] = Field(default_factory=list, description="who worked on it, of a route or a cascade")
+    chosen: str | None = Field(default=None, description="why this agent, where a route chose it")
     trial: str = Field(
         description="its id: for agent_result and continue_trial; flatfield://trials/ID holds all that happened"
     )

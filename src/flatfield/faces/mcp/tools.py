@@ -138,10 +138,11 @@ class _Tools:
         limits: given.LimitsGiven = None,
         background: given.Background = False,  # noqa: FBT002 - arguments come by name
         continue_trial: given.ContinueTrial = None,
+        check: given.CheckCommand = None,
     ) -> Delegated:
-        """Hand a prompt to a nano agent: it works in a folder with file tools until it is done, and answers.
+        """Hand a prompt to a nano agent: it works in a folder with file tools until done, and answers.
 
-        It cannot leave the folder, change what others execute or obey there (.git, settings, CI), or read secrets.
+        It cannot leave the folder, change what others obey there (.git, settings, CI), or read secrets.
         """
         asked = CallNames(
             prompt=agentic_prompt,
@@ -151,6 +152,7 @@ class _Tools:
             workspace=workspace,
             limits=limits.model_dump(exclude_none=True) if limits else None,
             continue_trial=continue_trial,
+            check=check,
         )
         project = self._desk.project()
         order = order_of(asked, self._desk, project, await client_roots(context))
@@ -171,7 +173,7 @@ class _Tools:
         wait_seconds: given.AgentWait = 0,
         cancel: given.Cancel = False,  # noqa: FBT002 - as above
     ) -> Delegated:
-        """Result of an agent in the background, or of one whose call was cut or cancelled."""
+        """Result of an agent in the background, or of one whose call was cut."""
         project = self._desk.project()
         if cancel:
             return await self.at_work.cancel(trial, project)

@@ -183,7 +183,7 @@ def _agents(
     lacking, opened = unproven(facts.result, tuple(facts.able)), _opened(facts.result)
     short = short_names(card.agent for card in cards)
     standings = {one.agent: one for one in facts.standings}
-    flat = frozenset(agent.name for agent in facts.result.run.agents if agent.subscription)
+    flat = frozenset(agent.name for agent in facts.result.run.agents if agent.prepaid)
     found = []
     for card in cards:
         took, usd = per_trial(card)

@@ -160,6 +160,7 @@ class Bubblewrap:
     packages: Path | None = None
     mounts: tuple[Mount, ...] = ()
     look: Callable[[], None] | None = None
+    shown: tuple[tuple[Path, str], ...] = ()
     machine: str = field(default_factory=platform.machine)
 
     @property
@@ -194,6 +195,10 @@ class Bubblewrap:
     def with_packages(self, packages: Path) -> Bubblewrap:
         """The same, with a folder of packages to import."""
         return replace(self, packages=packages)
+
+    def with_shown(self, shown: tuple[tuple[Path, str], ...]) -> Bubblewrap:
+        """The same, with these folders and files of the host to be read, each at the path beside it."""
+        return replace(self, shown=shown)
 
     def with_mounts(self, mounts: tuple[Mount, ...], look: Callable[[], None] | None = None) -> Bubblewrap:
         """The same, with parts of the workspace kept from commands, looked at before and after each."""
@@ -241,7 +246,7 @@ class Bubblewrap:
         return (
             *(*first, self.bwrap, *mark_arguments(), "--json-status-fd", str(status), *filtered, *NAMESPACES),
             *(*_system(), *KERNEL, *self._tools()),
-            *("--bind", str(workspace), HOME, *self._mounts(workspace), "--chdir", HOME),
+            *("--bind", str(workspace), HOME, *self._mounts(workspace), *self._shown(), "--chdir", HOME),
             *("--remount-ro", "/", *variables, "--"),
             *("prlimit", f"--cpu={limits.cpu_seconds}", f"--as={limits.memory_bytes}"),
             *(f"--nproc={limits.processes}", f"--fsize={limits.file_bytes}", "--nofile=512", "--core=0", "--"),
@@ -259,6 +264,10 @@ class Bubblewrap:
             else:
                 how = "--bind" if mount.how == "pinned" else "--ro-bind"
                 yield from (how, str(workspace / mount.path), inside)
+
+    def _shown(self) -> Iterator[str]:
+        for source, where in self.shown:
+            yield from ("--ro-bind", str(source), where)
 
     def _tools(self) -> tuple[str, ...]:
         tools, prefix = self.python.tools, self.python.prefix

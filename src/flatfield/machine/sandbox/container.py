@@ -72,6 +72,7 @@ class Container:
     packages: Path | None = None
     mounts: tuple[Mount, ...] = ()
     look: Callable[[], None] | None = None
+    shown: tuple[tuple[Path, str], ...] = ()
     machine: str = field(default_factory=platform.machine)
 
     @property
@@ -87,6 +88,10 @@ class Container:
     def with_packages(self, packages: Path) -> Container:
         """The same, with a folder of packages to import."""
         return replace(self, packages=packages)
+
+    def with_shown(self, shown: tuple[tuple[Path, str], ...]) -> Container:
+        """The same, with these folders and files of the host to be read, each at the path beside it."""
+        return replace(self, shown=shown)
 
     def with_mounts(self, mounts: tuple[Mount, ...], look: Callable[[], None] | None = None) -> Container:
         """The same, with parts of the workspace kept from commands, looked at before and after each.
@@ -164,7 +169,13 @@ class Container:
             *(f"--ulimit=fsize={limits.file_bytes}:{limits.file_bytes}", "--ulimit=nofile=512:512"),
             *("--ulimit=core=0:0", f"--ulimit=nproc={of_user}:{of_user}"),
             # A user's own folder keeps a label that others may use too.
-            *("--volume", f"{workspace}:{HOME}:{'z' if self.mounts else 'Z'}", *self._mounts(workspace), *shown),
+            *(
+                "--volume",
+                f"{workspace}:{HOME}:{'z' if self.mounts else 'Z'}",
+                *self._mounts(workspace),
+                *shown,
+                *self._shown(),
+            ),
             *(f"--env={key}={value}" for key, value in (ENVIRONMENT | (FOREIGN_GIT if self.mounts else {})).items()),
             *("--entrypoint=/bin/sh", self.image, "-c", WRAPPED, "sh", f"{limits.wall_seconds + 5:.0f}", command),
         )
@@ -180,6 +191,10 @@ class Container:
             else:
                 access = "" if mount.how == "pinned" else ":ro"
                 yield from ("--volume", f"{workspace / mount.path}:{inside}{access}")
+
+    def _shown(self) -> Iterator[str]:
+        for source, where in self.shown:
+            yield from ("--volume", f"{source}:{where}:ro")
 
     def sweep(self) -> None:
         """Remove the containers of processes of ours that are no more, on this machine."""

@@ -253,6 +253,25 @@ class Lanes:
                 waiting.close()
                 yield seconds
 
+    @asynccontextmanager
+    async def hold_at_work(self, lane: Lane, on_wait: Callable[[], None] | None = None) -> AsyncIterator[float]:
+        """Hold the lane and then its device, for one who has a place of `jobs`; the value is the seconds waited.
+
+        While it waits, the place is lent to others: one of them may hold what it waits for, and wait for a place.
+        """
+        with ExitStack() as waiting:
+
+            def wait() -> None:
+                waiting.pop_all().close()
+                waiting.enter_context(self._work.rest())
+                if on_wait is not None:
+                    on_wait()
+
+            async with self.hold(lane, wait) as lane_seconds:
+                waiting.close()
+                async with self.alone_at_work(lane) as device_seconds:
+                    yield lane_seconds + device_seconds
+
     def beside(self) -> AbstractAsyncContextManager[float]:
         """Use this device beside others of the kind, but not while a model on it is measured; else as `alone`."""
         return self._device(THIS_DEVICE, shared=True)
@@ -318,9 +337,9 @@ def limit_agents(
     lanes: Lanes, pool: ProviderPool, agents: Iterable[AgentConfig], given: Mapping[str, LaneLimits]
 ) -> None:
     """Set the limits that the user gives by host or provider to the servers that these agents ask."""
-    for agent in agents if given else ():
-        place = pool.of(agent).lane(agent).place
-        limits = limits_of(place, agent.provider, given) if place else None
+    for member in (member for agent in agents for member in agent.members) if given else ():
+        place = pool.of(member).lane(member).place
+        limits = limits_of(place, member.provider, given) if place else None
         if limits is not None:
             lanes.limit(place, limits)
 

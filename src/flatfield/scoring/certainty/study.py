@@ -26,7 +26,7 @@ from flatfield.scoring.certainty.values import (
     Reach,
     Standing,
 )
-from flatfield.scoring.performance import ALL, device_cost, known_seconds, trial_scores
+from flatfield.scoring.performance import ALL, graded_usd, known_seconds, trial_scores
 from flatfield.scoring.scales import HOLDS
 from flatfield.scoring.work import Scales, scales_of
 from flatfield.tasks.agents import is_control
@@ -82,11 +82,11 @@ def observe(run: Run, trials: Sequence[TrialRecord], verdicts: Sequence[Verdict]
                 score=score,
                 solved=score >= ALL,
                 seconds=known_seconds(trial),
-                usd=trial.cost_usd if agent.usd_per_hour is None else device_cost(trial, agent),
+                usd=graded_usd(trial, agent),
                 wait_seconds=None
                 if known_seconds(trial) is None
                 else max(trial.wall_seconds - trial.queue_seconds, 0.0),
-                prepaid=agent.subscription,
+                prepaid=agent.prepaid,
             )
         )
     return tuple(found)

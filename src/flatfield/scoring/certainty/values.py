@@ -15,6 +15,7 @@ Question = Literal["these", "next"]
 class Observation(Struct, frozen=True, kw_only=True):
     """One measured trial: its score in 0..1, whether it passed every check, active seconds, dollars (None: unknown).
 
+    Where it stands for several, its figures are their means, and `solved` is the share of them that did.
     `wait_seconds`: wall time without queue, load included; None: its active seconds. `prepaid`: a flat rate pays for
     it, so that it costs nothing more, whatever `usd` its tokens would.
     """
@@ -22,7 +23,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     agent: str
     task: str
     score: float
-    solved: bool
+    solved: float
     seconds: float | None
     usd: float | None = None
     wait_seconds: float | None = None

@@ -89,6 +89,11 @@ def versions(run: Run, trials: Sequence[TrialRecord]) -> Received:
     return _one(trials, ", ".join(shown) or UNKNOWN)
 
 
+def checked(trials: Sequence[TrialRecord], check: str) -> Received:
+    """What says whether a cascade goes on behind this step."""
+    return _one(trials, check or "none: no cascade")
+
+
 def scaffold(run: Run, trials: Sequence[TrialRecord]) -> Received:
     """The loop and its tools: this program's, the same for all; but external agents are scaffolds themselves."""
     works = ((trial.task, turn.reply.scaffold) for trial in trials for turn in trial.turns)

@@ -28,6 +28,8 @@ from flatfield.scoring.fairness.received import (
     system_prompt,
 )
 from flatfield.scoring.grading import control_names
+from flatfield.tasks.agents import member_name
+from flatfield.tasks.cascades import HIDDEN
 from flatfield.tasks.hop import limits_for
 
 if TYPE_CHECKING:
@@ -49,13 +51,54 @@ AROUND = frozenset({"answered by", "service tier", "warm cache", "on device", "p
 
 
 def manifest(run: Run, trials: Sequence[TrialRecord]) -> tuple[ManifestRow, ...]:
-    """The rows, in the order context, model, prompt; controls are shown and never count as a difference."""
+    """The rows, in the order context, model, prompt; controls are shown and never count as a difference.
+
+    Of a cascade, each step is shown as an agent of its own, by both names.
+    """
+    checks = _checks(run)
+    run, trials = _unfolded(run, trials)
     own: dict[str, list[TrialRecord]] = {agent.name: [] for agent in run.agents}
     for trial in trials:
         own.setdefault(trial.agent, []).append(trial)
     table = _Table(run, own)
-    rows = [*_of_requests(table), *_of_settings(table), *_of_circumstances(table)]
+    rows = [*_of_requests(table), *_of_settings(table), *_of_circumstances(table), *_of_cascades(table, checks)]
     return tuple(sorted(rows, key=lambda row: ORDER.index(row.heading)))
+
+
+def _unfolded(run: Run, trials: Sequence[TrialRecord]) -> tuple[Run, tuple[TrialRecord, ...]]:
+    """The run with the steps of its cascades in their place, each with its own turns of their trials."""
+    cascades = {agent.name: agent for agent in run.agents if agent.steps}
+    agents = tuple(replace(one, name=member_name(agent, one)) for agent in run.agents for one in agent.members)
+    parts = [
+        part
+        for trial in trials
+        for part in (_parts(cascades[trial.agent], trial) if trial.agent in cascades else (trial,))
+    ]
+    return replace(run, agents=agents), tuple(parts)
+
+
+def _parts(cascade: AgentConfig, trial: TrialRecord) -> Iterator[TrialRecord]:
+    at = 0
+    members = {step.name: member_name(cascade, step) for step in cascade.steps}
+    for step in trial.steps:
+        turns = trial.turns[at : at + step.turns]
+        at += step.turns
+        yield replace(trial, agent=members.get(step.agent, step.agent), turns=turns, cost_usd=step.cost_usd, steps=())
+
+
+def _checks(run: Run) -> dict[str, str]:
+    """What checks each step of a cascade, by the step's name in the manifest; "" for agents that are none."""
+    return {member_name(agent, one): agent.check or "" for agent in run.agents for one in agent.members}
+
+
+def _of_cascades(table: _Table, checks: Mapping[str, str]) -> Iterator[ManifestRow]:
+    if not any(checks.values()):
+        return
+    received = table.take(lambda agent, trials: conditions.checked(trials, checks[agent.name]))
+    bounds = [name for name, check in checks.items() if check == HIDDEN]
+    told = [f"an upper bound, as nobody has this check while working: {', '.join(bounds)}"] if bounds else []
+    why = "a cascade goes on to its next step where this check fails; its limits hold for each step"
+    yield table.row("context", "check between steps", received, [why, *told])
 
 
 class _Table:

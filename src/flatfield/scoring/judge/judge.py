@@ -211,7 +211,8 @@ async def judge(
         if not rubric or not chosen:
             continue
         given = (task.prompt, *task.files, *task.files.values())
-        blinder = Blinder((*run.agents, judge_agent), (task.prompt, task.expected, rubric), given)
+        named = (*run.agents, *(step for agent in run.agents for step in agent.steps), judge_agent)
+        blinder = Blinder(named, (task.prompt, task.expected, rubric), given)
         case = _Case(run=run.id, task=task, rubric=rubric, blinder=blinder, bench=bench)
         if (mode or mode_of(rubric)) == "list":
             repeats = sorted({trial.repeat for trial in chosen})

@@ -396,7 +396,7 @@ def unknown_costs(
     silent = [agent for agent in agents if _tells_no_tokens(agent.name, trials)]
     unpriced = [agent for agent in agents if agent not in silent]
     if unpriced:
-        models = dict.fromkeys(f"{agent.provider}:{agent.model}" for agent in unpriced)
+        models = dict.fromkeys(f"{one.provider}:{one.model}" for agent in unpriced for one in agent.members)
         tables = few((f'[prices."{model}"]' for model in models), SHOWN)
         place = "table" if len(models) == 1 else "tables"
         when = "" if budgeted else "before the next run, "

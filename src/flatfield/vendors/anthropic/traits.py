@@ -45,6 +45,9 @@ TRAITS = Traits(
     unsupported=("context_tokens", "gpu_layers"),
     recalls=True,
     color="orange",
+    litellm_name="anthropic",
+    router_path="/v1/messages",
+    router_form="Anthropic",
 )
 
 

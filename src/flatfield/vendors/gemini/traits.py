@@ -36,6 +36,9 @@ TRAITS = Traits(
     unsupported=("context_tokens", "gpu_layers"),
     recalls=True,
     color="purple",
+    litellm_name="gemini",
+    router_path="/v1beta/models/",
+    router_form="gemini",
 )
 
 

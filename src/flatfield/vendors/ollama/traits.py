@@ -31,6 +31,8 @@ TRAITS = Traits(
     finds_protocol="always",
     recalls=True,
     color="blue",
+    litellm_name="ollama_chat",
+    router_path="/v1/chat/completions",
 )
 
 

@@ -43,6 +43,8 @@ TRAITS = Traits(
     unsupported=("context_tokens", "gpu_layers"),
     recalls=True,
     color="green",
+    litellm_name="openai",
+    router_path="/chat/completions",
 )
 
 

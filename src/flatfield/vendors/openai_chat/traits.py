@@ -35,6 +35,8 @@ TRAITS = Traits(
     finds_protocol="on loopback",
     unsupported=("gpu_layers",),
     recalls=True,
+    litellm_name="openai",
+    router_path="/chat/completions",
 )
 """Whose keys and address are taken where an agent names no server: OpenAI's own tools honour these."""
 

@@ -1,0 +1,1 @@
+"""Agents that choose among agents: cascades, which try the cheaper ones first."""

@@ -1,0 +1,214 @@
+"""Takes work that was done in a copy into the folder that it was copied from: all of it or nothing, also after a kill.
+
+A journal outside the folder holds what every touched file was before, from before the first of them is written until
+after the last one is. Whoever comes next finds it and puts all of them back; its lock ends with its process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from flatfield.agent.files.confined import ConfinedFiles
+from flatfield.errors import FlatfieldError, ToolError
+from flatfield.tasks.cache import data_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from flatfield.agent.files.changed import CodeWitness
+    from flatfield.agent.files.guarding import Protection
+
+_INDEX, _LOCK = "index.json", "lock"
+_DRAFT = re.compile(r"\.[0-9a-f]{16}")
+"""What a file is called that is written beside the one whose place it takes."""
+
+
+class Planned(Struct, frozen=True, kw_only=True):
+    """One file to be written or removed (`after` None); `before` is the digest that it had in the copy, "" for none."""
+
+    path: str
+    before: str
+    after: bytes | None
+    executable: bool = False
+
+
+class _Saved(Struct, frozen=True, kw_only=True):
+    """What a file was: its bytes lie in the journal under `kept`, "" where there was none; `mode` are its bits."""
+
+    path: str
+    kept: str = ""
+    mode: int = 0
+
+
+class _Index(Struct, frozen=True, kw_only=True):
+    """A journal's files, and the folders that are not there yet, outermost first."""
+
+    folder: str
+    files: tuple[_Saved, ...]
+    folders: tuple[str, ...]
+
+
+def digest_of(data: bytes) -> str:
+    """What tells the content of a file."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def apply(
+    changes: Sequence[Planned], protection: Protection, environ: Mapping[str, str], witness: CodeWitness | None = None
+) -> None:
+    """Write all changes into the folder that `protection` is of; where one cannot be, none is.
+
+    `witness` is told of each file before it is written.
+
+    Raises:
+        FlatfieldError: a file was changed by somebody else meanwhile, or cannot be written; all is as it was.
+    """
+    folder = protection.root
+    with _journal(folder, environ) as journal, ConfinedFiles(folder, protection=protection) as files:
+        _roll_back(folder, journal)
+        _refuse_changed(changes, folder)
+        _save(changes, folder, journal)
+        try:
+            for change in changes:
+                _write(change, files, witness)
+        except (OSError, ToolError) as error:
+            _roll_back(folder, journal)
+            raise FlatfieldError(f"the work could not be taken over, and nothing of it was: {error}") from None
+        except BaseException:
+            _roll_back(folder, journal)
+            raise
+        (journal / _INDEX).unlink()  # from here on it is done
+        _empty(journal)
+
+
+def recover(folder: Path, environ: Mapping[str, str]) -> bool:
+    """Put back what a killed process had begun to write; whether there was anything."""
+    if not (_place(folder, environ) / _INDEX).exists():
+        return False
+    with _journal(folder, environ) as journal:
+        return _roll_back(folder, journal)
+
+
+def _place(folder: Path, environ: Mapping[str, str]) -> Path:
+    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
+    return data_folder(environ) / "applying" / name
+
+
+@contextmanager
+def _journal(folder: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+    """The folder's journal, for us alone; who else is at it is waited for, which takes no longer than writing does."""
+    journal = _place(folder, environ)
+    try:
+        journal.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(journal / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FlatfieldError(f"{journal} cannot be written: {error.strerror}; make it writable") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield journal
+    finally:
+        os.close(lock)
+
+
+def _refuse_changed(changes: Sequence[Planned], folder: Path) -> None:
+    """Raises FlatfieldError where a file is not any more what it was when the copy was made."""
+    changed = [change.path for change in changes if _digest(folder / change.path) != change.before]
+    if changed:
+        raise FlatfieldError(
+            f"{', '.join(changed)} changed here while the agent worked on a copy: nothing of its work was taken over"
+        )
+
+
+def _digest(path: Path) -> str:
+    """The digest of a regular file, "" where nothing is, another text for whatever else is there."""
+    try:
+        info = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    return digest_of(path.read_bytes()) if stat.S_ISREG(info.st_mode) else "other"
+
+
+def _save(changes: Sequence[Planned], folder: Path, journal: Path) -> None:
+    """Keep what files are now; the index is written last, when all that it names is on the disk."""
+    saved, missing = [], dict[str, None]()
+    for number, change in enumerate(changes):
+        path = folder / change.path
+        for parent in reversed(path.relative_to(folder).parents):
+            if str(parent) != "." and not (folder / parent).exists():
+                missing[str(parent)] = None
+        if not change.before:
+            saved.append(_Saved(path=change.path))
+            continue
+        kept = f"{number}-{secrets.token_hex(4)}"
+        _on_disk(journal / kept, path.read_bytes())
+        saved.append(_Saved(path=change.path, kept=kept, mode=stat.S_IMODE(path.stat().st_mode)))
+    index = _Index(folder=str(folder), files=tuple(saved), folders=tuple(missing))
+    draft = journal / f"{_INDEX}.draft"
+    _on_disk(draft, msgspec.json.encode(index))
+    draft.rename(journal / _INDEX)
+
+
+def _on_disk(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write(change: Planned, files: ConfinedFiles, witness: CodeWitness | None) -> None:
+    if change.after is None:
+        files.remove(change.path)
+        return
+    if witness is not None:
+        witness.writes(change.path, change.after)
+    files.write_bytes(change.path, change.after)
+    if change.executable:
+        path = files.root / change.path
+        path.chmod(stat.S_IMODE(path.stat().st_mode) | 0o111)
+
+
+def _roll_back(folder: Path, journal: Path) -> bool:
+    """Make every file of the journal what it was; whether there was a journal."""
+    try:
+        index = msgspec.json.decode((journal / _INDEX).read_bytes(), type=_Index)
+    except FileNotFoundError:
+        return False
+    began = (journal / _INDEX).stat().st_mtime
+    for saved in index.files:
+        path = folder / saved.path
+        for draft in path.parent.iterdir() if path.parent.is_dir() else ():
+            if _DRAFT.fullmatch(draft.name) and draft.lstat().st_mtime >= began:
+                draft.unlink()
+        if saved.kept:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            whole = path.with_name(f".{secrets.token_hex(8)}")
+            _on_disk(whole, (journal / saved.kept).read_bytes())
+            whole.chmod(saved.mode)
+            whole.rename(path)
+        else:
+            path.unlink(missing_ok=True)
+    for name in reversed(index.folders):
+        with suppress(OSError):  # somebody else put something into it
+            (folder / name).rmdir()
+    (journal / _INDEX).unlink()
+    _empty(journal)
+    return True
+
+
+def _empty(journal: Path) -> None:
+    for each in journal.iterdir():
+        if each.name != _LOCK:
+            with suppress(OSError):
+                shutil.rmtree(each) if each.is_dir() else each.unlink()

@@ -1,0 +1,337 @@
+"""Works on a real folder with a check: each step in a copy of it, whose changes are taken once the check passes.
+
+The folder itself is not touched before; what is taken, is taken whole. So whatever ends the work, it ends there as it
+began, byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import shlex
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from flatfield.agent.files.changed import TEXT_LIMIT_BYTES
+from flatfield.agent.files.confined import ConfinedFiles
+from flatfield.agent.files.copying import copy, plan_copy
+from flatfield.agent.files.guarding import Protection, check_workspace
+from flatfield.agent.files.openat import discard
+from flatfield.agent.workspace import SANDBOX_ROOT, Snapshot, changes, snapshot
+from flatfield.errors import FlatfieldError, NotReady
+from flatfield.machine.protocols import Showing
+from flatfield.machine.sandbox.finding import find_sandbox
+from flatfield.machine.sandbox.interpreter import first_closed
+from flatfield.records import AgentConfig, Event, Failure, Limits, Task
+from flatfield.runs.routes.applying import Planned, apply, recover
+from flatfield.runs.routes.cascade import StepTaken, joined
+from flatfield.runs.routes.checks import CHECK_LIMITS, StepCheck, ended, laid_out
+from flatfield.runs.scratch import scratch_folder
+from flatfield.runs.single import PROMPT, Remembering, run_here
+from flatfield.runs.store.writer import to_the_end
+from flatfield.runs.world import open_world
+from flatfield.tasks.agents import fingerprint
+from flatfield.tasks.cascades import command_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from flatfield.agent.files.copying import CopyPlan
+    from flatfield.machine.protocols import CommandResult, Sandbox
+    from flatfield.records import FileChange, TrialRecord
+    from flatfield.runs.single import Surroundings
+
+ENVIRONMENTS = (".venv", "venv", "node_modules", "target", "vendor", "build", ".tox", ".build", "_build", "deps")
+"""Folders beside the sources in which projects keep what their checks need, and which no copy has."""
+_PROGRAMS = (".venv/bin", "venv/bin", "node_modules/.bin")
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
+_MODULE = re.compile(r"(?:^|[\s;&|(])(?P<python>[\w./-]*python[\d.]*)\s+(?:-\w\s+)*-m\s+(?P<module>[A-Za-z_][\w.]*)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckedWork:
+    """What is to be done where, by whom, and which command says that it is good."""
+
+    prompt: str
+    agent: AgentConfig
+    folder: Path
+    limits: Limits
+    check: str
+
+
+def check_of(agent: AgentConfig, asked: str | None) -> str:
+    """The command that checks work on a real folder: what is asked for, else the cascade's own.
+
+    Raises:
+        FlatfieldError: there is none, or what the cascade checks by is a task's.
+    """
+    command = command_of(agent.check) if asked is None else asked.strip()
+    if asked is not None and not command:
+        raise FlatfieldError("the check is empty: write a command, such as pytest -q")
+    if agent.steps and not command:
+        raise FlatfieldError(
+            f"{agent.name} checks its steps by {agent.check!r}, which tasks have and a folder has not: "
+            "name a check that one can make here, a command such as pytest -q"
+        )
+    return command
+
+
+async def run_checked(work: CheckedWork, around: Surroundings) -> TrialRecord:
+    """Try the agent, or a cascade's steps one after the other, until the check passes; the last one's work is taken.
+
+    A step that its provider fails is passed over. Cancelling it takes nothing, and returns what was used until then.
+
+    Raises:
+        NotReady: a step cannot run, or the sandbox or what the check needs is missing; nothing was spent.
+        FlatfieldError: the folder is protected itself, or cannot be copied.
+    """
+    check_workspace(work.folder, around.allow)
+    if await asyncio.to_thread(recover, work.folder, around.outside.environ):
+        _tell(around, "what an earlier process had begun to take over here was put back")
+    async with open_world(around.outside) as world:
+        for step in work.agent.members:
+            await world.pool.check(step)
+    async with AsyncExitStack() as stack:
+        scratch = await asyncio.to_thread(stack.enter_context, scratch_folder())
+        plan = await asyncio.to_thread(_planned, work, scratch)
+        sandbox = await asyncio.to_thread(find_sandbox, os.environ)
+        bench = _Bench(work, around, scratch, plan, sandbox)
+        await bench.look()
+        return await bench.run()
+
+
+def _planned(work: CheckedWork, scratch: Path) -> CopyPlan:
+    task = Task(id=PROMPT, title=PROMPT, prompt=work.prompt, plain=True)
+    return plan_copy(task, work.folder, exclude=(scratch,))
+
+
+def _tell(around: Surroundings, text: str) -> None:
+    around.observe(Event(kind="note", text=text))
+
+
+class _Bench:
+    """One piece of work: its copies, its check, and what was tried."""
+
+    def __init__(
+        self, work: CheckedWork, around: Surroundings, scratch: Path, plan: CopyPlan, sandbox: Sandbox
+    ) -> None:
+        self._work = work
+        self._around = replace(around, attempt=secrets.token_hex(8), whole=work.agent.name)
+        self._scratch = scratch
+        self._plan = plan
+        self._sandbox = sandbox
+        self._command = work.check
+        self._copies = 0
+        self._taken: list[StepTaken] = []
+
+    # ------------------------------------------------------------------ the check, before anything is spent
+
+    async def look(self) -> None:
+        """Make the check once on the folder as it is.
+
+        Raises:
+            NotReady: it cannot start; the message says what it lacks, and the fix.
+        """
+        user = self._sandbox.user
+        shown = tuple(_environments(self._work.folder, self._plan, user))
+        if shown and isinstance(self._sandbox, Showing):
+            self._sandbox = self._sandbox.with_shown(shown)
+        self._command = f"{_path_of(self._work.folder, shown, user)}{self._work.check}"
+        root = await asyncio.to_thread(copy, self._plan, await self._home())
+        done, _ = await self._checked(root, ())
+        await self._refuse(done)
+        passed, reason = ended(done)
+        if passed:
+            _tell(self._around, f"the check passes already on the untouched folder ({reason}): it may say little")
+        for name in dict.fromkeys(path.name for path, _ in shown if path.parent == self._work.folder):
+            _tell(self._around, f"the check sees {name} of this folder, which it cannot change")
+
+    async def _refuse(self, done: CommandResult) -> None:
+        said = done.output.strip().splitlines()[-1:] or [f"exit code {done.exit_code}"]
+        where = "the sandbox shows /usr, this folder's files, and environments beside them such as .venv"
+        if done.exit_code in {NOT_FOUND, NOT_EXECUTABLE}:
+            raise NotReady(f"the check {self._work.check!r} cannot start: {said[0]}; install it there ({where})")
+        if done.exit_code == 0:
+            return
+        for found in _MODULE.finditer(self._command):
+            asked = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({found['module']!r}) is None)"
+            root = await asyncio.to_thread(copy, self._plan, await self._home())
+            prefix = self._command[: len(self._command) - len(self._work.check)]
+            looked = await self._sandbox.run(f"{prefix}{found['python']} -c {shlex.quote(asked)}", root, CHECK_LIMITS)
+            if looked.exit_code != 0:
+                raise NotReady(
+                    f"the check {self._work.check!r} cannot start: {found['python']} has no module {found['module']}; "
+                    f"install it into a .venv of this folder ({where})"
+                )
+
+    async def _checked(self, root: Path, changed: Sequence[FileChange]) -> tuple[CommandResult, float]:
+        """Run the check in a copy of `root`; how it ended, and the seconds that it took."""
+        clock, user = self._around.outside.clock, self._sandbox.user
+        begun = clock.now()
+        home = self._next_home()
+        try:
+            copied = await asyncio.to_thread(laid_out, root, changed, self._plan, home, user)
+            done = await self._sandbox.run(self._command, copied, CHECK_LIMITS)
+        finally:
+            await asyncio.to_thread(discard, home)
+        return done, clock.now() - begun
+
+    # ------------------------------------------------------------------ the steps
+
+    async def run(self) -> TrialRecord:
+        """Step after step; what is taken of the one that counts is in the record's changes."""
+        agent = self._work.agent
+        failure: Failure | None = None
+        try:
+            failure = await self._all_steps()
+        except asyncio.CancelledError:
+            if not self._taken:
+                raise
+            failure = Failure(kind="interrupted", message="stopped: nothing was taken over")
+        record = joined(agent, self._taken, failure)
+        if failure is not None and failure.kind == "interrupted":
+            record = structs.replace(record, stop="cancelled")
+        return record if record.failure is None else structs.replace(record, changes=())
+
+    async def _all_steps(self) -> Failure | None:
+        last = len(self._work.agent.members) - 1
+        for number, step in enumerate(self._work.agent.members):
+            root = await asyncio.to_thread(copy, self._plan, await self._home())
+            with ConfinedFiles(root) as files:
+                before = await asyncio.to_thread(snapshot, files)
+                record = await self._record_of(step, root)
+                changed = await asyncio.to_thread(changes, before, files)
+                record = structs.replace(record, changes=changed)
+                self._taken.append(StepTaken(step, record, None))
+                if record.failure is not None:
+                    if record.stop == "cancelled":
+                        return record.failure
+                    _tell(self._around, f"{step.name} failed: {record.failure.message}")
+                    continue
+                check = await self._check(root, changed)
+                self._taken[-1] = StepTaken(step, record, check)
+                _tell(self._around, f"{step.name}: the check {'passes' if check.passed else 'fails'} ({check.reason})")
+                if check.passed or number == last:
+                    return await self._take(before, files, changed, passed=check.passed)
+        return None
+
+    async def _record_of(self, step: AgentConfig, root: Path) -> TrialRecord:
+        around, work = self._around, self._work
+        inside = replace(around, allow=tuple(map(self._moved, around.allow)))
+        record = await run_here(work.prompt, step, root, work.limits, inside)
+        return structs.replace(record, agent_fingerprint=fingerprint(work.agent))
+
+    def _moved(self, allowed: str) -> str:
+        """A path that the user opened in the folder, as it is meant in a copy of it."""
+        path = Path(allowed)
+        return str(path.relative_to(self._work.folder)) if path.is_relative_to(self._work.folder) else allowed
+
+    async def _check(self, root: Path, changed: Sequence[FileChange]) -> StepCheck:
+        try:
+            done, seconds = await self._checked(root, changed)
+        except (OSError, FlatfieldError) as error:
+            return StepCheck(passed=False, reason=f"it could not be made: {error}")
+        passed, reason = ended(done)
+        return StepCheck(passed=passed, reason=reason, seconds=seconds)
+
+    async def _take(
+        self, before: Snapshot, files: ConfinedFiles, changed: Sequence[FileChange], *, passed: bool
+    ) -> Failure | None:
+        if not passed:
+            _tell(self._around, "no step passed the check; the last one's changes are taken, to be looked at")
+        around, folder = self._around, self._work.folder
+        protection = Protection(folder, allow=around.allow, config=around.config, homes=around.homes)
+        witness = Remembering(folder, around.outside.access.ledger, around.observe)
+        try:
+            planned = await asyncio.to_thread(lambda: tuple(_plan_of(before, files, changed)))
+            await to_the_end(apply, planned, protection, around.outside.environ, witness)
+        except FlatfieldError as error:
+            return Failure(kind="workspace", message=str(error))
+        return None
+
+    # ------------------------------------------------------------------ folders
+
+    def _next_home(self) -> Path:
+        self._copies += 1
+        return self._scratch / f"{self._copies:04d}"
+
+    async def _home(self) -> Path:
+        home = self._next_home()
+        home.mkdir()
+        home.chmod(0o711)
+        return home
+
+
+def _plan_of(before: Snapshot, files: ConfinedFiles, changed: Sequence[FileChange]) -> Iterator[Planned]:
+    """What is to be written into the folder; links and devices that commands made are not taken."""
+    for change in changed:
+        state = before.files.get(change.path)
+        digest = state.digest if state else ""
+        if change.kind == "deleted":
+            yield Planned(path=change.path, before=digest, after=None)
+            continue
+        place = files.root / change.path
+        if place.is_symlink() or not place.is_file():
+            continue
+        data = files.read_bytes(change.path, limit_bytes=max(change.size_bytes, TEXT_LIMIT_BYTES))
+        yield Planned(path=change.path, before=digest, after=data, executable=bool(place.stat().st_mode & 0o100))
+
+
+# ---------------------------------------------------------------------------- what checks need beside the sources
+
+
+def _environments(folder: Path, plan: CopyPlan, user: int | None) -> Iterator[tuple[Path, str]]:
+    """What is shown to the check, and where: at its own path, for what names it, and in the place where it belongs."""
+    copied = {name.split("/")[0] for name in (*plan.folders, *plan.files, *plan.links)}
+    for name in ENVIRONMENTS:
+        path = folder / name
+        # A link may lead to anything of the user's: a folder that says so is not to be believed.
+        if name in copied or path.is_symlink() or not path.is_dir() or first_closed(path, user) is not None:
+            continue
+        yield path, str(path)
+        yield path, f"{SANDBOX_ROOT}/{name}"
+        yield from _interpreter(path, user)
+
+
+def _interpreter(venv: Path, user: int | None) -> Iterator[tuple[Path, str]]:
+    """The Python that a virtual environment stands on, where it is not the system's."""
+    python = venv / "bin" / "python"
+    if not (venv / "pyvenv.cfg").is_file() or not python.exists():
+        return
+    prefix = python.resolve().parent.parent
+    is_python = any((prefix / "lib").glob("python3*"))
+    if is_python and not prefix.is_relative_to("/usr") and first_closed(prefix, user) is None:
+        yield prefix, str(prefix)
+
+
+def _path_of(folder: Path, shown: Sequence[tuple[Path, str]], user: int | None) -> str:
+    """What stands before the check, so that programs of the environments are found first.
+
+    Of a virtual environment whose Python the sandbox's user cannot reach, the packages can be imported all the same.
+    """
+    there = {path for path, _ in shown}
+    places = [folder / part for part in _PROGRAMS if folder / part.split("/")[0] in there]
+    found = [str(place) for place in places if place.is_dir() and _runs(place, user)]
+    packages = [
+        str(each)
+        for place in places
+        if not _runs(place, user)
+        for each in sorted(place.parent.glob("lib/python3*/site-packages"))
+    ]
+    path = f"PATH={shlex.quote(':'.join(found))}:$PATH; " if found else ""
+    return path + (f"export PYTHONPATH=$PYTHONPATH:{shlex.quote(':'.join(packages))}; " if packages else "")
+
+
+def _runs(programs: Path, user: int | None) -> bool:
+    """Whether the folder's programs can start: those of a virtual environment whose Python can be seen inside."""
+    python = programs / "python"
+    if not python.is_symlink():
+        return True
+    prefix = python.resolve().parent.parent
+    return python.exists() and (prefix.is_relative_to("/usr") or first_closed(prefix, user) is None)
