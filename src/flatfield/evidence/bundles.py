@@ -25,8 +25,8 @@ from flatfield.saying import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from io import BufferedReader
     from pathlib import Path
-    from typing import BinaryIO
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ LEAST_NAME = 3
 NOBODY = frozenset(
     {
         *("root", "user", "users", "admin", "administrator", "runner", "ubuntu", "debian", "fedora", "vagrant"),
-        *("vscode", "codespace", "jovyan", "guest", "nobody", "local", "localhost", "home", "host", "server", "docker"),
+        *("vscode", "codespace", "jovyan", "guest", "nobody", "localhost", "home", "host", "server", "docker"),
     }
 )
 """Names of users and machines that tell nothing of whose they are."""
@@ -121,7 +121,7 @@ class Redaction:
     def text(self, text: str) -> str:
         """A text without it."""
         for pattern, new, what in (*self._paths, (_HOMES, HOME, "home folders → " + HOME), *self._words):
-            text, times = pattern.subn(lambda _, new=new: new, text)
+            text, times = pattern.subn(new, text)  # none of them holds a backslash
             self.changed[what] += times
         text, times = _KEY_LIKE.subn(HIDDEN, text)
         self.changed[f"keys → {HIDDEN}"] += times
@@ -284,7 +284,7 @@ def read(path: Path) -> Bundle:
         raise FlatfieldError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _sealed(path: Path, file: BinaryIO) -> str:
+def _sealed(path: Path, file: BufferedReader) -> str:
     """The digest that the file bears, which is that of its content; the file stands where that begins."""
     match = _SEAL.fullmatch(file.readline(200))
     if match is None:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import stat
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+LOOKS, LOOK_SECONDS = 3, 0.005
 # One process at a time carries a run out: a second one would do its trials again, and pay for them.
 
 
@@ -54,7 +56,7 @@ def claimed(run: str, folder: Path) -> Iterator[None]:
         raise StoreError(f"{path} cannot be written: {error.strerror}; make room or give permission there") from None
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except BlockingIOError:
             owner = os.read(descriptor, 32).decode("ascii", "replace").strip()
             raise NotReady(
@@ -66,6 +68,16 @@ def claimed(run: str, folder: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock; who only looks (`holder`) has it for microseconds, and is not taken for somebody at work."""
+    for _ in range(LOOKS):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(LOOK_SECONDS)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 # The folder that a run's workspaces are made in; what a killed run left, processes too, the next one clears away.

@@ -16,8 +16,8 @@ from flatfield.clock import SystemClock
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.cli import view
 from flatfield.faces.pages import serving
-from flatfield.faces.pages.racing import Watch
-from flatfield.faces.pages.serving import Showing, Site, refused, serve
+from flatfield.faces.pages.racing import Lookout
+from flatfield.faces.pages.serving import PageAddress, Site, refused, serve
 from flatfield.faces.storing import save_imported
 from flatfield.records import Evaluation, Failure, Imported, Reply, ToolCall, Turn
 from flatfield.runs.scratch import claimed
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flatfield.records import RunResult, TrialRecord
 
 RUN = "20260102-101500-ab12"
-LOOPBACK = Showing(host="127.0.0.1")
+LOOPBACK = PageAddress(host="127.0.0.1")
 
 
 @pytest.fixture
@@ -76,11 +76,11 @@ def test_another_name_is_refused_though_it_leads_here(hosts: list[str]) -> None:
 
 
 def test_off_loopback_the_token_decides_and_not_the_name() -> None:
-    assert refused(["anything.example"], Showing(host="0.0.0.0", token="t")) is None
+    assert refused(["anything.example"], PageAddress(host="0.0.0.0", token="t")) is None
 
 
 @asynccontextmanager
-async def served(store: Store, showing: Showing = LOOPBACK) -> AsyncIterator[Callable[..., Any]]:
+async def served(store: Store, showing: PageAddress = LOOPBACK) -> AsyncIterator[Callable[..., Any]]:
     """Asks a server of these pages: the status, the text and the headers of an answer."""
     until, opened = asyncio.Event(), socket.create_server(("127.0.0.1", 0))
     port = opened.getsockname()[1]
@@ -127,7 +127,7 @@ def await_status(answer: tuple[int, str, Any]) -> int:
 
 
 async def test_without_its_token_an_address_leads_nowhere(tmp_path: Path, race: RunResult) -> None:
-    showing = Showing(host="0.0.0.0", token="secret-token")
+    showing = PageAddress(host="0.0.0.0", token="secret-token")
     async with served(await stored(tmp_path, race, 1), showing) as ask:
         assert await_status(await ask("/secret-token/")) == 200
         for path in ("/", f"/run/{RUN}/", "/other-token/", f"/other-token/run/{RUN}/", "/events"):
@@ -146,7 +146,7 @@ async def test_a_run_that_gets_ready_has_a_page_that_waits(tmp_path: Path, race:
 
 async def test_another_process_sees_trials_finish_and_calls_being_made(tmp_path: Path, race: RunResult) -> None:
     store = await stored(tmp_path, race, 2)
-    watch = Watch(store, RUN)
+    watch = Lookout(store, RUN)
     with claimed(RUN, tmp_path):
         kept = in_flight(tmp_path, race.trials[2], "read_file", "write_file")
         seen = watch.look()
@@ -171,7 +171,7 @@ async def test_another_process_sees_trials_finish_and_calls_being_made(tmp_path:
 
 def test_a_run_that_is_not_stored_is_told(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
-        Watch(Store(tmp_path), RUN).look()
+        Lookout(Store(tmp_path), RUN).look()
 
 
 async def test_events_tell_of_it_until_it_is_over(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from flatfield.faces.pages.serving import Showing
+    from flatfield.faces.pages.serving import PageAddress
     from flatfield.tasks.project import Project
 
 LOOPBACK, PORT = "127.0.0.1", 8748
@@ -68,18 +68,18 @@ def command(
         asyncio.run(_serve(project, showing, opened))
 
 
-def _showing(host: str, followed: str = "") -> Showing:
+def _showing(host: str, followed: str = "") -> PageAddress:
     import secrets
 
     from flatfield.faces.pages.page import need_library
-    from flatfield.faces.pages.serving import Showing, is_own_machine
+    from flatfield.faces.pages.serving import PageAddress, is_own_machine
 
     need_library()
     token = None if is_own_machine(host) else secrets.token_urlsafe(24)
-    return Showing(host=host, token=token, followed=followed)
+    return PageAddress(host=host, token=token, followed=followed)
 
 
-async def _serve(project: Project, showing: Showing, opened: socket.socket) -> None:
+async def _serve(project: Project, showing: PageAddress, opened: socket.socket) -> None:
     from flatfield.clock import SystemClock
     from flatfield.faces.pages.serving import Site, serve
 
@@ -113,7 +113,7 @@ def _bound(host: str, port: int | None) -> socket.socket:
     return opened
 
 
-def address_of(showing: Showing, opened: socket.socket, run: str = "") -> str:
+def address_of(showing: PageAddress, opened: socket.socket, run: str = "") -> str:
     """Where a browser finds the list of runs, or one run's page."""
     host = showing.host
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - what the user asked for, told by the name that others know

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult, TrialRecord
 
-WIDTHS = (215, 290, 560, 760, 1060)
+WIDTHS = (215, 290, 560, 760, 1060, 1230)
 """Charts are made as wide as these, in pixels; a page shows the widest that it has room for."""
 LIBRARY_FIX = "pictures and pages need vl-convert-python; run: pip install 'flatfield[pages]'"
 POLICY = (
@@ -34,7 +34,7 @@ POLICY = (
 """No network, no frames, no forms; scripts are those whose digests stand here, and none may make code of text."""
 
 
-class Content(Struct, frozen=True, kw_only=True):
+class PageParts(Struct, frozen=True, kw_only=True):
     """What a page of a run is made of: its title, its answer, and packed parts by name."""
 
     title: str
@@ -59,7 +59,7 @@ def document(result: RunResult, records: Iterable[TrialRecord] = ()) -> str:
     return assembled(content(result, told.index, told.left_out), told.packed)
 
 
-def content(result: RunResult, talks: Sequence[tuple[str, str, int, int]] = (), left_out: int = 0) -> Content:
+def content(result: RunResult, talks: Sequence[tuple[str, str, int, int]] = (), left_out: int = 0) -> PageParts:
     """What the page of a run is made of; `talks`: each transcript's agent, task, repeat, and the portion it is in."""
     known = packed(result, looks(result.run.agents))
     figures = {**known.figures, "charts": specs(known.figures["agents"]), "talksLeftOut": left_out}
@@ -69,10 +69,10 @@ def content(result: RunResult, talks: Sequence[tuple[str, str, int, int]] = (), 
         "reasons": pack(known.reasons),
         "talks": pack(talks),
     }
-    return Content(title=result.run.evaluation.title, answer=known.figures["said"]["answer"], parts=parts)
+    return PageParts(title=result.run.evaluation.title, answer=known.figures["said"]["answer"], parts=parts)
 
 
-def assembled(page: Content, talks: Sequence[bytes] = (), served: Served | None = None) -> str:
+def assembled(page: PageParts, talks: Sequence[bytes] = (), served: Served | None = None) -> str:
     """The file, of packed parts: what is seen first stands first, transcripts last. A server's page may ask it back."""
     code = asset("weigh.js") + asset("page.js") + (asset("live.js") if served else "") + "begin();\n"
     body = asset("page.html").replace("{{live}}", asset("live.html") if served else "")

@@ -41,7 +41,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     is_over: bool
 
 
-class Watch:
+class Lookout:
     """One run, looked at again and again; only what was stored since the last look is read."""
 
     def __init__(self, store: Store, run: str) -> None:

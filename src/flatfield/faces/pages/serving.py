@@ -16,8 +16,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from flatfield.errors import FlatfieldError, NotFound
-from flatfield.faces.pages.page import Content, Served, assembled, content, shelf, waiting
-from flatfield.faces.pages.racing import Watch
+from flatfield.faces.pages.page import PageParts, Served, assembled, content, shelf, waiting
+from flatfield.faces.pages.racing import Lookout
 from flatfield.faces.pages.talks import encoded, talk
 from flatfield.faces.wording import UNKNOWN, dollars, one_line, printable
 from flatfield.runs.results import load_result
@@ -53,7 +53,7 @@ _HEADERS = {
 }
 
 
-class Showing(Struct, frozen=True, kw_only=True):
+class PageAddress(Struct, frozen=True, kw_only=True):
     """Where pages are shown: the host that is listened at, and the token that stands in the address (None: none does).
 
     `followed`: a run that is about to begin; its page waits for it.
@@ -78,7 +78,7 @@ def is_own_machine(host: str) -> bool:
     return False
 
 
-def refused(hosts: list[str], showing: Showing) -> str | None:
+def refused(hosts: list[str], showing: PageAddress) -> str | None:
     """Why a request with these `Host` headers may not come in; None when it may.
 
     On loopback there is no token, and a page of somebody else's may have its own name point here (DNS rebinding): then
@@ -121,7 +121,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     """A run's page as it was made of one state of the run: `names` lead from names as shown to those of records."""
 
     version: tuple[object, ...]
-    content: Content
+    content: PageParts
     names: dict[tuple[str, str, int], str]
     made_at: float
     took_seconds: float
@@ -135,14 +135,14 @@ class Prepared(Struct, frozen=True, kw_only=True):
 class Site:
     """One store's pages; what reads and reckons runs in threads, one page at a time."""
 
-    def __init__(self, store: Store, showing: Showing, clock: Clock) -> None:
+    def __init__(self, store: Store, showing: PageAddress, clock: Clock) -> None:
         self.showing = showing
         self.closing = asyncio.Event()
         self._store = store
         self._clock = clock
         self._ready: dict[str, Prepared] = {}
         self._making = asyncio.Lock()
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, Lookout] = {}
         self._seen: dict[str, tuple[float, Seen]] = {}
         self._looking = asyncio.Lock()
         self._anew: set[asyncio.Task[Prepared]] = set()
@@ -212,7 +212,7 @@ class Site:
                 self._ready.pop(next(iter(self._ready)))
             return ready
 
-    def _made(self, run: str) -> tuple[Content, dict[tuple[str, str, int], str]]:
+    def _made(self, run: str) -> tuple[PageParts, dict[tuple[str, str, int], str]]:
         result = load_result(self._store, run)
         names = {
             (printable(trial.agent), printable(trial.task), trial.repeat): trial.id
@@ -265,7 +265,7 @@ class Site:
             before = self._seen.get(run)
             if before is not None and self._clock.now() - before[0] < LOOK_SECONDS * 0.9:
                 return before[1]
-            watch = self._watches.setdefault(run, Watch(self._store, run))
+            watch = self._watches.setdefault(run, Lookout(self._store, run))
             seen = await asyncio.to_thread(watch.look)
             self._seen[run] = self._clock.now(), seen
             return seen

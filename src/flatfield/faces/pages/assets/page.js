@@ -113,16 +113,17 @@ const sameAsk = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 function showTable() {
   const { data, ask, shown } = page, { decision, grading } = shown;
   const money = Boolean(ask.money);
-  const columns = [...(money ? [] : ["rank"]), "agent", "n", "best", money ? "$ a task" : "overall", "performance", "speed", "cost", "s/trial", "$/trial"];
+  const has = { speed: data.agents.some((a) => a.speed.score !== null), seconds: data.agents.some((a) => a.seconds !== null) };
+  const columns = [...(money ? [] : ["rank"]), "agent", "n", "best", money ? "$ a task" : "overall", "performance", ...(has.speed ? ["speed"] : []), "cost", ...(has.seconds ? ["s/trial"] : []), "$/trial"];
   const right = new Set(["rank", "n", "s/trial", "$/trial"]);
   fill(byId("table").tHead, el("tr", {}, ...columns.map((name) => el("th", { scope: "col", class: right.has(name) ? "num" : null, text: name }))));
-  fill(byId("table").tBodies[0], ...shown.rows.map((a) => tableRow(a, money)));
+  fill(byId("table").tBodies[0], ...shown.rows.map((a) => tableRow(a, money, has)));
   const fig = decision ? `best: the probability that nobody who may be recommended is better by more than a hundredth on the next task like these, over ${grouped(String(page.draws.count))} draws. A (B–S): the letter, and its range on these tasks (95%).` : "Nothing is measured yet.";
   const left = grading.weights[2] === 0 && (money ? data.asked.run : ask.weights)[2] > 0 ? " Cost is left out of the overall for all: for somebody who does the job it has no grade." : "";
   byId("ranking-hint").textContent = fig + left;
 }
 
-function tableRow(a, money) {
+function tableRow(a, money, has) {
   const { data, shown } = page, agent = data.agents[a], { decision, grading } = shown;
   const standing = decision?.standings.find((one) => one.agent === agent.name);
   const rank = grading.ranks[a] && grading.grades[a].letter !== null ? grading.ranks[a] : null;
@@ -137,9 +138,9 @@ function tableRow(a, money) {
     el("td", { "data-of": "best" }, ...best),
     el("td", { "data-of": "overall" }, ...overall.filter(Boolean)),
     el("td", {}, ...graded2(agent.performance.said).filter(Boolean)),
-    el("td", {}, ...graded2(agent.speed.said).filter(Boolean)),
+    has.speed ? el("td", {}, ...graded2(agent.speed.said).filter(Boolean)) : null,
     el("td", {}, ...graded2(agent.cost.said).filter(Boolean)),
-    el("td", { class: "num", text: saidSeconds(agent.seconds) }),
+    has.seconds ? el("td", { class: "num", text: saidSeconds(agent.seconds) }) : null,
     el("td", { class: "num", "data-of": "usd", text: saidPrice(agent, money) }),
   ];
   const row = el("tr", { class: agent.name === decision?.recommended ? "first" : null, "data-agent": agent.name }, ...cells.filter(Boolean));
@@ -272,7 +273,7 @@ function showAll() {
   showAnswer();
   showTable();
   const key = JSON.stringify(page.ask.limits);
-  if (page.draws && !page.ask.money && key !== page.map) {
+  if (!byId("controls").hidden && !page.ask.money && key !== page.map) {
     page.map = key;
     drawMap();
   }
@@ -410,7 +411,7 @@ function showGrid() {
   const { cells } = page.data, columns = gridColumns(), body = byId("grid").tBodies[0], focused = body.contains(document.activeElement);
   page.grid = { order: gridOrder(), columns, next: 0 };
   byId("grid").classList.toggle("many", columns.length > 24);
-  const heads = columns.map((at) => el("th", { scope: "col", class: "col", title: cells.agents[at] }, el("span", { text: agentNamed(cells.agents[at])?.short ?? cells.agents[at] })));
+  const heads = columns.map((at) => el("th", { scope: "col", class: "col", title: cells.agents[at] }, el("span", { text: cutName(agentNamed(cells.agents[at])?.short ?? cells.agents[at]) })));
   fill(byId("grid").tHead, el("tr", {}, el("th", { scope: "col" }, el("span", { class: "unseen", text: "task" })), ...heads));
   fill(byId("grid").tBodies[0]);
   addGridRows();
@@ -418,6 +419,9 @@ function showGrid() {
   if (cell) cell.setAttribute("aria-selected", "true");
   if (cell && focused) cell.focus({ preventScroll: true });
 }
+
+// Names that are long differ at their ends.
+const cutName = (name) => (name.length > 22 ? `${name.slice(0, 5)}…${name.slice(-16)}` : name);
 
 function addGridRows() {
   const { tasks, cells } = page.data, { order, columns } = page.grid, measure = byId("grid-measure").value;
@@ -666,7 +670,7 @@ async function prepareTalks() {
 
 function redraw() {
   showAll();
-  if (page.draws && !page.ask.money) drawMap();
+  if (!byId("controls").hidden && !page.ask.money) drawMap();
   if (page.data.agents.some((one) => one.typical[tradeKind()])) showTrade();
   if (byId("paired").dataset.seen) showPair();
   if (byId("times").dataset.seen) showTimes();
@@ -676,7 +680,7 @@ function showHead() {
   const { run, said } = page.data;
   byId("run").textContent = [run.id, run.created, run.counted, run.imported].filter(Boolean).join(" · ");
   fill(byId("advice"), ...said.advice.map((text) => el("li", { text })), ...said.details.map((text) => el("li", { text })));
-  byId("foot").textContent = `Run ${run.id}. Letters, ranks and probabilities are computed in this page from ${page.draws ? grouped(String(page.draws.count)) : "no"} draws of the posterior that flatfield made of the run's trials. ${page.served ? "It asks nobody but the flatfield that handed it out." : "It asks no network for anything."}${run.command ? ` Again: ${run.command}` : ""}`;
+  byId("foot").textContent = `Run ${run.id}. ${page.draws ? `Letters, ranks and probabilities are computed in this page from ${grouped(String(page.draws.count))} draws of the posterior that flatfield made of the run's trials. ` : ""}${page.served ? "It asks nobody but the flatfield that handed it out." : "It asks no network for anything."}${run.command ? ` Again: ${run.command}` : ""}`;
 }
 
 async function load() {
@@ -694,9 +698,11 @@ async function showRun() {
   const { data } = page;
   showHead();
   for (const id of ["matters", "failed", "more"]) byId(id).hidden = data.agents.length === 0 && data.controls.length === 0;
-  if (page.draws && !byId("triangle").firstChild) buildTriangle();
-  byId("controls").hidden = !page.draws;
-  byId("matters-title").textContent = page.draws ? "What matters to you" : "The agents";
+  // One agent alone is the answer whatever matters.
+  const chooses = Boolean(page.draws) && data.agents.length > 1;
+  if (chooses && !byId("triangle").firstChild) buildTriangle();
+  byId("controls").hidden = !chooses;
+  byId("matters-title").textContent = chooses ? "What matters to you" : data.agents.length === 1 ? "The agent" : "The agents";
   page.handle ??= el("g", { svg: true });
   byId("limit-local").disabled = !data.agents.some((one) => one.onDevice);
   showAll();
@@ -737,6 +743,9 @@ async function begin() {
     }
   });
   await showRun();
+  // Where there is nothing to choose from, what is to be read is why.
+  const first = byId("grid").querySelector("td:not(.off)");
+  if (first && (!page.draws || byId("grid").querySelectorAll("td").length === 1)) await openCell(first);
   document.documentElement.dataset.ready = "yes";
 }
 
