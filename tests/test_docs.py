@@ -91,7 +91,9 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]
 
 
 def assert_options(text: str, command: Any) -> None:
-    there = {name for each in command.params if each.param_type_name == "option" for name in each.opts}
+    names = [name for each in command.params if each.param_type_name == "option" for name in each.opts]
+    there = {name for name in names if name.startswith("--")}  # a short one stands beside its long one
+    assert all(f"`{name} " in text for name in set(names) - there), command.name
     assert set(re.findall(r"(?m)^\| `(--[a-z-]+)", text)) == there, command.name
 
 

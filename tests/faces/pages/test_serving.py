@@ -100,8 +100,9 @@ async def served(store: Store, showing: PageAddress = LOOPBACK) -> AsyncIterator
 
 
 async def test_the_list_and_each_runs_page_are_there_and_strangers_are_not_let_in(
-    tmp_path: Path, race: RunResult
+    tmp_path: Path, race: RunResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(serving, "PATIENCE_SECONDS", 60.0)
     async with served(await stored(tmp_path, race, 4)) as ask:
         status, text, headers = await ask("/")
         assert status == 200
@@ -132,6 +133,19 @@ async def test_without_its_token_an_address_leads_nowhere(tmp_path: Path, race: 
         assert await_status(await ask("/secret-token/")) == 200
         for path in ("/", f"/run/{RUN}/", "/other-token/", f"/other-token/run/{RUN}/", "/events"):
             assert await_status(await ask(path)) in {403, 404}, path
+
+
+async def test_a_page_that_takes_long_to_make_is_waited_for(
+    tmp_path: Path, race: RunResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "PATIENCE_SECONDS", 0.0)
+    async with served(await stored(tmp_path, race, 4)) as ask:
+        _, text, _ = await ask(f"/run/{RUN}/")
+        assert "Its page is being made" in text
+        assert await_status(await ask(f"/run/{RUN}/parts")) == 200
+        monkeypatch.setattr(serving, "PATIENCE_SECONDS", 60.0)
+        _, text, _ = await ask(f"/run/{RUN}/")
+        assert "data-draws" in text
 
 
 async def test_a_run_that_gets_ready_has_a_page_that_waits(tmp_path: Path, race: RunResult) -> None:

@@ -70,7 +70,7 @@ async def carried_out(run: Run, store: Store, how: CarriedOut, voice: HeardVoice
 
     notes(grading_notes(run, how.judges, os.environ))
     async with AsyncExitStack() as stack:
-        address = await stack.enter_async_context(beside(run.id, how.project.config)) if how.view else None
+        address = await stack.enter_async_context(beside(run.id, store)) if how.view else None
         async with heard(voice) as speaker:
             summary, stopped = await carry_out(run, store, replace(how, speaker=speaker))
             result = load_result(store, run.id, preferences=how.preferences)

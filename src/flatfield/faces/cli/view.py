@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,19 +15,17 @@ import typer
 from flatfield.errors import FlatfieldError
 from flatfield.faces.cli import common
 from flatfield.faces.cli.ending import interruptible
-from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-    from pathlib import Path
+    from collections.abc import AsyncIterator
 
     from flatfield.faces.pages.serving import PageAddress
-    from flatfield.tasks.project import Project
+    from flatfield.runs.store.store import Store
 
 LOOPBACK, PORT = "127.0.0.1", 8748
 SSH = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
-POLITENESS = 10
+POLITENESS = 5
 """How far a page that is shown beside an evaluation steps back behind it, as `nice` counts."""
 EPILOG = common.examples(
     "flatfield view                      all runs of this project, in a browser",
@@ -47,25 +46,20 @@ def command(
         int | None, typer.Option(metavar="N", min=0, max=65535, help=f"Listen there; 0: any. Else {PORT}, or any.")
     ] = None,
     no_open: Annotated[bool, typer.Option("--no-open", help="Print the address, and open no browser.")] = False,
-    beside: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Show all stored runs as pages, until Ctrl-C; a run that is under way is followed live.
 
     They are read from this project's store, whoever writes it. Only this machine can open them, unless --host says
     otherwise; then the address holds a token, and who does not have it sees nothing.
     """
-    project = common.settings(context).project()
-    if beside is not None:
-        number, _, followed = beside.partition(",")
-        _serve_beside(project, int(number), followed)
-        return
+    store = common.settings(context).store()
     with _bound(host, port) as opened:
         showing = _showing(host)
         address = address_of(showing, opened)
         common.note(f"pages of all runs: {address}  (Ctrl-C ends it)")
         if not no_open:
             open_browser(address)
-        asyncio.run(_serve(project, showing, opened))
+        asyncio.run(_serve(store, showing, opened))
 
 
 def _showing(host: str, followed: str = "") -> PageAddress:
@@ -79,13 +73,13 @@ def _showing(host: str, followed: str = "") -> PageAddress:
     return PageAddress(host=host, token=token, followed=followed)
 
 
-async def _serve(project: Project, showing: PageAddress, opened: socket.socket) -> None:
+async def _serve(store: Store, showing: PageAddress, opened: socket.socket) -> None:
     from flatfield.clock import SystemClock
     from flatfield.faces.pages.serving import Site, serve
 
     stop = asyncio.Event()
     with interruptible(stop.set):
-        await serve(Site(store_of(project), showing, SystemClock()), opened, stop)
+        await serve(Site(store, showing, SystemClock()), opened, stop)
 
 
 def _bound(host: str, port: int | None) -> socket.socket:
@@ -136,15 +130,26 @@ def open_browser(address: str) -> None:
 # Beside an evaluation: a process of its own.
 
 
-def _serve_beside(project: Project, number: int, followed: str) -> None:
-    """Serve at a socket that the evaluation has opened, behind it where both want the processor."""
+_PROGRAM = "import sys; from flatfield.faces.cli.view import serve_beside; serve_beside(*sys.argv[1:])"
+
+
+def serve_beside(number: str, folder: str, followed: str) -> None:
+    """Serve the store in `folder` at a socket that the evaluation has opened, behind it where both want the processor.
+
+    Args:
+        number: the socket's descriptor.
+        folder: where the store lies.
+        followed: the id of the evaluation's run.
+    """
+    from flatfield.runs.store.store import Store
+
     os.nice(POLITENESS)
-    with socket.socket(fileno=number) as opened:
-        asyncio.run(_serve(project, _showing(LOOPBACK, followed), opened))
+    with socket.socket(fileno=int(number)) as opened:
+        asyncio.run(_serve(Store(Path(folder)), _showing(LOOPBACK, followed), opened))
 
 
 @asynccontextmanager
-async def beside(run: str, config: Path | None) -> AsyncIterator[str]:
+async def beside(run: str, store: Store) -> AsyncIterator[str]:
     """The address of a run's page, which another process serves meanwhile: it costs this one nothing.
 
     Raises:
@@ -155,19 +160,14 @@ async def beside(run: str, config: Path | None) -> AsyncIterator[str]:
 
     showing = _showing(LOOPBACK, run)
     with _bound(LOOPBACK, None) as opened:
-        opened.set_inheritable(True)
         start = Start(environ=with_mark(os.environ), kept=(opened.fileno(),))
-        argv = (*_ourselves(config), "view", "--beside", f"{opened.fileno()},{run}")
+        folder = str(store.path.parent.absolute())
+        argv = (sys.executable, "-P", "-c", _PROGRAM, str(opened.fileno()), folder, run)
         async with running(argv, start, HeadAndTail(4096)):
             address = address_of(showing, opened, run)
             common.note(f"its page: {address}")
             open_browser(address)
             yield address
-
-
-def _ourselves(config: Path | None) -> Sequence[str]:
-    given = () if config is None else ("--config", str(config))
-    return (sys.executable, "-P", "-m", "flatfield", *given)
 
 
 async def stay(address: str) -> None:

@@ -410,7 +410,7 @@ def timelines(frame: Frame) -> Spec:
 def dots(amount: Amount, frame: Frame) -> Spec:
     """Single trials as they finish; rows: `x` in seconds or dollars, `y` 0..1, `color`, `shape`, and what is `said`."""
     tint = GROUNDS[frame.dark]
-    unit = "datum.label + ' s'" if amount == "seconds" else "'$' + datum.label"
+    unit = "datum.label ? datum.label + ' s' : ''" if amount == "seconds" else "datum.label ? '$' + datum.label : ''"
     title = "active seconds of the trial" if amount == "seconds" else "dollars of the trial"
     return {
         **canvas(frame),
@@ -435,7 +435,12 @@ def dots(amount: Amount, frame: Frame) -> Spec:
                 "field": "y",
                 "type": "quantitative",
                 "scale": {"domain": [-0.06, 1.06], "nice": False},
-                "axis": {"title": "score", "values": [0, 0.25, 0.5, 0.75, 1], "gridColor": tint["grid"]},
+                "axis": {
+                    "title": "score",
+                    "values": [0, 0.25, 0.5, 0.75, 1],
+                    "format": ".2~f",
+                    "gridColor": tint["grid"],
+                },
             },
             "color": {"field": "color", "type": "nominal", "scale": None},
             "shape": {"field": "shape", "type": "nominal", "scale": None},

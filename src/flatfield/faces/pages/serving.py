@@ -38,6 +38,8 @@ ANEW_SECONDS, ANEW_SHARE = 10.0, 10.0
 """The figures of a run under way are made anew no sooner than after so long, and so many times what it took."""
 STILL_SECONDS = 15.0
 """A line goes out at least so often: who is gone is found out by it."""
+PATIENCE_SECONDS = 2.0
+"""What takes longer to be made is waited for with a page that says so."""
 KEPT = 6
 """Pages that are kept ready."""
 LONGEST_TITLE = 160
@@ -145,7 +147,7 @@ class Site:
         self._watches: dict[str, Lookout] = {}
         self._seen: dict[str, tuple[float, Seen]] = {}
         self._looking = asyncio.Lock()
-        self._anew: set[asyncio.Task[Prepared]] = set()
+        self._tasks: dict[str, asyncio.Task[Prepared]] = {}
 
     def app(self) -> web.Application:
         """What answers requests."""
@@ -179,9 +181,12 @@ class Site:
                 said = "It gets ready: models, servers and the sandbox are looked at. This page goes on by itself."
                 return _page(waiting(f"Run {asked}", said))
             raise NotFound(f"there is no run {asked!r}: see {self.showing.root} for those that there are")
-        ready = await self._prepared(asked)
-        served = Served(underway=holder(asked, folder) is not None, stamp=ready.stamp)
-        return _page(assembled(ready.content, served=served))
+        underway = holder(asked, folder) is not None
+        ready = self._ready.get(asked) if underway else None  # a live page asks for what is newer by itself
+        ready = ready or await self._patiently(asked)
+        if ready is None:
+            return _page(waiting(f"Run {asked}", "Its page is being made: this one goes on by itself."))
+        return _page(assembled(ready.content, served=Served(underway=underway, stamp=ready.stamp)))
 
     async def parts(self, request: web.Request) -> web.Response:
         """What a run's page is made of, as it is now."""
@@ -197,16 +202,39 @@ class Site:
             raise NotFound("there is no such trial in this run")
         return _json(talk(await asyncio.to_thread(self._store.trial, name)))
 
+    async def _patiently(self, run: str) -> Prepared | None:
+        """The page of the run; None where it takes longer than somebody waits before an empty window."""
+        done, _ = await asyncio.wait({self._making_of(run)}, timeout=PATIENCE_SECONDS)
+        return next(iter(done)).result() if done else None
+
     async def _prepared(self, run: str) -> Prepared:
-        """The page of the run as it is stored now."""
+        """The page of the run as it is stored now, or as it was when its making began."""
+        return await asyncio.shield(self._making_of(run))
+
+    def _making_of(self, run: str) -> asyncio.Task[Prepared]:
+        """The one task that makes the page of a run: who comes meanwhile waits for it too."""
+        task = self._tasks.get(run)
+        if task is None:
+            task = self._tasks[run] = asyncio.ensure_future(self._make(run))
+            task.add_done_callback(lambda done: self._end_making(run, done))
+        return task
+
+    def _end_making(self, run: str, task: asyncio.Task[Prepared]) -> None:
+        """What went wrong is told to whoever waits for it, else to whoever asks next."""
+        self._tasks.pop(run, None)
+        if not task.cancelled():
+            task.exception()
+
+    async def _make(self, run: str) -> Prepared:
         async with self._making:
             version = await asyncio.to_thread(self._store.version, run)
-            ready = self._ready.pop(run, None)
+            ready = self._ready.get(run)
             if ready is None or ready.version != version:
                 began = self._clock.now()
                 made, names = await asyncio.to_thread(self._made, run)
                 now = self._clock.now()
                 ready = Prepared(version=version, content=made, names=names, made_at=now, took_seconds=now - began)
+            self._ready.pop(run, None)
             self._ready[run] = ready
             while len(self._ready) > KEPT:
                 self._ready.pop(next(iter(self._ready)))
@@ -232,7 +260,7 @@ class Site:
                 ready = await self._soon_ready(run, seen)
                 points = seen.points[sent:]
                 stamp = ready.stamp if ready else None
-                whole = seen.is_over and ready is not None and not self._anew
+                whole = seen.is_over and ready is not None and run not in self._tasks
                 head = encoded({**seen.head, "stamp": stamp, "whole": whole})
                 if points or head != last:
                     await tell(
@@ -273,14 +301,12 @@ class Site:
     async def _soon_ready(self, run: str, seen: Seen) -> Prepared | None:
         """The newest page of the run that is ready; it is made anew beside, where there is more and it is time."""
         ready = self._ready.get(run)
-        if not self._anew:
+        if run not in self._tasks:
             rest = 0.0 if seen.is_over or ready is None else max(ANEW_SECONDS, ANEW_SHARE * ready.took_seconds)
             if ready is None or self._clock.now() - ready.made_at >= rest:
                 version = await asyncio.to_thread(self._store.version, run)
                 if ready is None or ready.version != version:
-                    task = asyncio.ensure_future(self._prepared(run))
-                    self._anew.add(task)
-                    task.add_done_callback(self._anew.discard)
+                    self._making_of(run)
         return ready
 
     async def _pause(self, seconds: float) -> None:
