@@ -20,7 +20,7 @@ from flatfield.faces.pages import talks
 from flatfield.faces.pages.colors import LETTERS, SHADES, looks
 from flatfield.faces.pages.payload import draw_bytes, packed
 from flatfield.faces.pages.pictures import as_png, as_svg
-from flatfield.records import AgentConfig
+from flatfield.records import AgentConfig, CascadeStep
 from flatfield.scoring.certainty.study import Study
 from flatfield.scoring.decision import decide
 
@@ -101,6 +101,24 @@ def test_colours_can_be_seen_and_letters_read() -> None:
         assert contrast(shade.dark, "#191d23") >= 3.0
     for ground, text in LETTERS.values():
         assert contrast(ground, text) >= 4.5
+
+
+def test_a_cascade_is_shown_with_its_steps_and_what_each_trial_went_through(motley: RunResult) -> None:
+    agents = tuple(
+        replace(agent, provider="cascade", steps=(motley.run.agents[0], motley.run.agents[2]), check="hidden")
+        if agent.name == "thorough"
+        else agent
+        for agent in motley.run.agents
+    )
+    step = CascadeStep(agent="quick", turns=1, stop="answered", active_seconds=2.0, passed=False, reason="1 of 2 pass")
+    trials = tuple(replace(one, steps=(step,)) if one.agent == "thorough" else one for one in motley.trials)
+    result = replace(motley, run=replace(motley.run, agents=agents), trials=trials)
+    found = packed(result, looks(agents))
+    made = {agent["name"]: agent["made"] for agent in found.figures["agents"]}
+    assert made["thorough"] == "quick, then gappy (an upper bound)"
+    assert made["quick"] == ""
+    steps = next(one["steps"] for one in found.reasons["trials"] if one["agent"] == "thorough")
+    assert steps == ["quick: 2.00 s, no price, does not pass: 1 of 2 pass"]
 
 
 # ---------------------------------------------------------------------------- transcripts

@@ -24,6 +24,7 @@ from flatfield.scoring.published import compare_published
 from flatfield.scoring.scales import HOLDS
 from flatfield.scoring.standing import bounds_of, did_as_well, known
 from flatfield.tasks.agents import short_names
+from flatfield.tasks.cascades import is_upper_bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from flatfield.faces.blocks import Section
     from flatfield.faces.pages.colors import Appearance
-    from flatfield.records import Cell, Grade, Grading, Preferences, RunResult, Scorecard
+    from flatfield.records import AgentConfig, CascadeStep, Cell, Grade, Grading, Preferences, RunResult, Scorecard
     from flatfield.scoring.certainty.posterior import DrawnMeans
     from flatfield.scoring.certainty.study import Study
     from flatfield.scoring.certainty.values import Estimate, Standing
@@ -182,6 +183,7 @@ def _agents(
     short = short_names(card.agent for card in cards)
     standings = {one.agent: one for one in facts.standings}
     flat = frozenset(agent.name for agent in facts.result.run.agents if agent.prepaid)
+    made = {agent.name: _made_of(agent) for agent in facts.result.run.agents}
     found = []
     for card in cards:
         took, usd = per_trial(card)
@@ -190,6 +192,7 @@ def _agents(
             {
                 "name": card.agent,
                 "short": middle_cut(one_line(short.get(card.agent, card.agent), 200), NAME_CHARACTERS),
+                "made": made.get(card.agent, ""),
                 "family": look.family,
                 "shape": look.shape,
                 "shade": (look.shade.light, look.shade.dark),
@@ -215,6 +218,14 @@ def _agents(
             }
         )
     return found
+
+
+def _made_of(agent: AgentConfig) -> str:
+    """`fast, then deep (an upper bound)`: what a cascade is made of; "" for any other agent."""
+    if not agent.steps or not agent.check:
+        return ""
+    steps = ", then ".join(step.name for step in agent.steps)
+    return f"{steps} ({'an upper bound' if is_upper_bound(agent) else f'check: {agent.check}'})"
 
 
 def _did(standing: Standing | None, facts: Facts, flat: frozenset[str]) -> tuple[str, str]:
@@ -380,6 +391,7 @@ def _reasons(result: RunResult) -> dict[str, Any]:
                 "why": findings(trial, said, REASON_CHARACTERS),
                 "answer": one_line(trial.answer, ANSWER_CHARACTERS),
                 "took": f"{seconds(trial.active_seconds)}, {dollars(trial.cost_usd)}",
+                "steps": [_step(step) for step in trial.steps],
             }
             for trial in result.trials
         ],
@@ -388,6 +400,13 @@ def _reasons(result: RunResult) -> dict[str, Any]:
             for row in compare_published(result)
         ],
     }
+
+
+def _step(step: CascadeStep) -> str:
+    """`fast: 1.2 s, $0.001, does not pass: 2 of 5 tests`."""
+    verdict = "taken" if step.passed is None else "passes" if step.passed else "does not pass"
+    why = f": {one_line(step.reason, ANSWER_CHARACTERS)}" if step.reason else ""
+    return f"{step.agent}: {seconds(step.active_seconds)}, {dollars(step.cost_usd)}, {verdict}{why}"
 
 
 # Everything else that reports say: the manifest, and their sections as they are.

@@ -128,7 +128,7 @@ function tableRow(a, money, has) {
   const standing = decision?.standings.find((one) => one.agent === agent.name);
   const rank = grading.ranks[a] && grading.grades[a].letter !== null ? grading.ranks[a] : null;
   const reason = shown.reasons.get(agent.name);
-  const name = el("div", { class: "name" }, mark(agent), el("span", {}, el("span", { class: "who", text: agent.short }), reason ? el("span", { class: "reason", text: reason }) : null));
+  const name = el("div", { class: "name" }, mark(agent), el("span", {}, el("span", { class: "who", text: agent.short }), agent.made ? el("span", { class: "reason", text: agent.made }) : null, reason ? el("span", { class: "reason", text: reason }) : null));
   const best = standing?.allowed ? [el("span", { class: "bar", "aria-hidden": "true" }, bar(standing.best)), document.createTextNode(fixed(standing.best, 2))] : [document.createTextNode("–")];
   const overall = money ? [document.createTextNode(standing ? `${signedDollars(standing.utility.mean)} `: "–"), standing ? el("span", { class: "range", text: `${signedDollars(standing.utility.low)} to ${signedDollars(standing.utility.high)}` }) : null] : graded2(gradeSaid(grading.grades[a]));
   const cells = [
@@ -475,7 +475,7 @@ async function openCell(cell) {
   page.reasons ??= await openedJson("data-reasons");
   const trials = page.reasons.trials.filter((one) => one.agent === name && one.task === task.id);
   const printed = page.reasons.published.filter((one) => one.agent === name && one.task === task.id);
-  const items = trials.map((one) => el("li", {}, el("strong", { text: one.ended }), document.createTextNode(one.took.startsWith("–") ? "" : ` · ${one.took}`), one.why ? el("span", { class: "quote", text: one.why }) : null, one.answer ? el("span", { class: "quote", text: `answer: ${one.answer}` }) : null));
+  const items = trials.map((one) => el("li", {}, el("strong", { text: one.ended }), document.createTextNode(one.took.startsWith("–") ? "" : ` · ${one.took}`), ...one.steps.map((text) => el("span", { class: "quote", text })), one.why ? el("span", { class: "quote", text: one.why }) : null, one.answer ? el("span", { class: "quote", text: `answer: ${one.answer}` }) : null));
   const buttons = hasTalk(name, task.id) ? [el("button", { type: "button", text: "Read the transcript", onclick: () => openTalk(name, task.id) }), document.createTextNode(" "), el("button", { type: "button", text: "Where the time went", onclick: () => openTimes(task.id) })] : [];
   fill(byId("why"), el("h3", { text: `${agentNamed(name)?.short ?? name} on ${task.id}` }), trials.length ? el("ol", {}, ...items) : el("p", { class: "note", text: "No trial of it is stored." }), printed.length ? el("p", { class: "note", text: printed.map((one) => one.said).join("; ") }) : null, el("p", {}, ...buttons));
 }
