@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.whole
 
 PROVIDERS = tuple(each.name for each in plugins.all_traits() if each.asks_server and not each.is_scaffold)
-KEYS = {f"{name.upper().replace('-', '_')}_PLANTED": f"pL4nted/{name}+key==0123456789" for name in PROVIDERS}
-HEADER_KEY, FILE_KEY = "pL4nted/header+key==0123456789", "pL4nted/dotenv+key==0123456789"
+KEYS = {f"{name.upper().replace('-', '_')}_PLANTED": f"pL4nted/{name}+key==8402719365" for name in PROVIDERS}
+HEADER_KEY, FILE_KEY = "pL4nted/header+key==8402719365", "pL4nted/dotenv+key==8402719365"
 SPARE = {"OPENAI_API_KEY": "planted-spare-openai-0123", "AWS_SECRET_ACCESS_KEY": "planted-spare-aws-0123456"}
 SECRETS = (*KEYS.values(), *SPARE.values(), HEADER_KEY, FILE_KEY)
 FORMS = {

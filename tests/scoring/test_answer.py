@@ -227,16 +227,7 @@ def test_who_fails_is_not_named_among_those_that_nobody_beats() -> None:
     assert not any(line.startswith("Nobody beats") for line in alone.details)
 
 
-def test_imported_figures_end_with_a_command_that_can_be_typed() -> None:
-    """By name where a file gives it, by what it is made of where none does, and openly where nobody here knows it."""
+def test_below_imported_figures_the_command_names_nobody_who_is_not_here() -> None:
     found = result({"a": (GOOD, 2.0, 0.01), "b": (HALF, 4.0, 0.05)})
-
-    def told(**parts: str) -> str:
-        agents = tuple(replace(agent, **parts) for agent in found.run.agents)
-        run = replace(found.run, agents=agents, imported=True)
-        return said(replace(found, run=run), "To be surer")
-
-    assert told(source="agents.csv").endswith(" on your own tasks: flatfield eval TASK.md --agents a,b")
-    assert told().endswith(": flatfield eval TASK.md --agents openai:m,openai:m")
-    unknown = told(provider="elsewhere")
-    assert "with agents of yours that are like a and b: flatfield eval TASK.md --agents PROVIDER:MODEL" in unknown
+    advice = said(replace(found, run=replace(found.run, imported=True)), "To be surer")
+    assert advice.endswith(" on a task of yours: flatfield try \"YOUR TASK\" --check 'pytest -q'")

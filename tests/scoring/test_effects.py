@@ -161,7 +161,7 @@ def test_a_difference_is_told_with_its_interval_and_equals_with_theirs() -> None
     assert sentence(far).startswith("reasoning_effort: the same model, 75 points apart (")
     assert "low behind its default" in sentence(far)
     assert sentence(near).startswith("temperature: no measurable difference: 0 against its default -")
-    assert "with 95 %, 0." in sentence(near)
+    assert "with 95%, 0." in sentence(near)
     assert "the cost" in sentence(near)
 
 
@@ -410,7 +410,7 @@ def test_that_chance_makes_some_differ_is_said_of_many_values() -> None:
     few = sections(result_of({"temperature": {str(n): {} for n in range(4)}}))[1].paragraphs
     many = sections(result_of({"temperature": {str(n): {} for n in range(5)}}))[1].paragraphs
     assert len(many) == len(few) + 1
-    assert many[0].startswith("5 values are compared with 95 % each")
+    assert many[0].startswith("5 values are compared with 95% each")
 
 
 def test_the_next_trials_that_are_offered_can_be_typed() -> None:

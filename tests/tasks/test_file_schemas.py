@@ -140,7 +140,8 @@ def test_what_the_readers_refuse_is_refused(
 
 
 def test_every_verifier_tool_and_setting_is_in_them() -> None:
-    lop, settings = schema_of_file("lop"), schema_of_file("config")["properties"]["agents"]["additionalProperties"]
+    lop, tables = schema_of_file("lop"), schema_of_file("config")["properties"]["agents"]["additionalProperties"]
+    settings, *_others = tables["anyOf"]
     assert set(plugins.names("verifier")) <= set(lop["properties"]["verify"]["anyOf"][0]["items"]["properties"])
     assert set(plugins.names("tool")) <= set(lop["definitions"]["step"]["properties"])
     assert set(settings["properties"]) == set(agents.SETTINGS)

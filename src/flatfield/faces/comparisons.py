@@ -143,13 +143,13 @@ def _than(difference: float) -> str:
 
 
 def _how_sure(found: Comparison) -> str:
-    """`(on these tasks 62 to 88 with 95 %, better with probability >0.99; on the next like these 0.97; …)`."""
+    """`(on these tasks 62 to 88 with 95%, better with probability >0.99; on the next like these 0.97; …)`."""
     ends = f"{points(found.these.low)} to {points(found.these.high)}"
     down, up = found.left_open
     checks = f", give or take {points(max(down, up))} for checks that were not measured" if down or up else ""
     p = "p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.2g}"
     return (
-        f"(on these tasks {ends} with 95 %{checks}, better with probability {likely(found.these.probability)};"
+        f"(on these tasks {ends} with 95%{checks}, better with probability {likely(found.these.probability)};"
         f" on the next task like these with {likely(found.next.probability)}; permutation test {p}; {_sample(found)})"
     )
 

@@ -137,7 +137,7 @@ def effect_sentence(effect: Effect) -> str:
         work = f"no measurable difference in the work ({_between(pair.these.low, pair.these.high)} points)"
         said = "; ".join([f"{work}{_ends(pair)}, but {value} took {' and '.join(amounts)} of {was}", *causes])
     else:
-        span = f"{value} against {was} {_between(pair.these.low, pair.these.high)} points with 95 %"
+        span = f"{value} against {was} {_between(pair.these.low, pair.these.high)} points with 95%"
         said = ", ".join(filter(None, [f"no measurable difference: {span}", _level(effect)])) + _ends(pair)
         said = "; ".join([said, *(because(cause, variation) for cause in _telling(effect))])
     return f"{said}; {_unmeasured(effect)}" if effect.measured < effect.planned else said
@@ -159,13 +159,13 @@ def _said(causes: Sequence[Cause]) -> Sequence[Cause]:
 
 
 def _apart(effect: Effect) -> str:
-    """`the same model, 31 points apart (22 to 40 with 95 %), B behind A`."""
+    """`the same model, 31 points apart (22 to 40 with 95%), B behind A`."""
     variation, pair = effect.variation, effect.comparison
     assert pair is not None  # noqa: S101 - for the type checker: who did otherwise was compared
     low, high = sorted((abs(pair.these.low), abs(pair.these.high)))
     same = variation.factor != "model" and effect.same_model and all(c.kind != "other model" for c in effect.causes)
     place = "behind" if pair.verdict == "second" else "before"
-    apart = f"{points(abs(pair.difference))} points apart ({_between(low, high)} with 95 %)"
+    apart = f"{points(abs(pair.difference))} points apart ({_between(low, high)} with 95%)"
     return f"{'the same model, ' if same else ''}{apart}, {_value(variation.value)} {place} {_value(variation.was)}"
 
 
@@ -251,7 +251,7 @@ def _heading(result: RunResult) -> str:
 def _remarks(result: RunResult, found: Sequence[FactorEffects]) -> Iterator[str]:
     compared = sum(len(each.effects) for each in found)
     if compared >= MANY_COMPARED:
-        yield f"{compared} values are compared with 95 % each: of twenty that do nothing, one would seem to differ."
+        yield f"{compared} values are compared with 95% each: of twenty that do nothing, one would seem to differ."
     first = found[0].effects[0].variation
     run = result.run.id
     yield (
@@ -261,14 +261,14 @@ def _remarks(result: RunResult, found: Sequence[FactorEffects]) -> Iterator[str]
 
 
 def _table(result: RunResult, found: Sequence[FactorEffects]) -> Table:
-    columns = ("setting", "value", "work", "points", "95 %", "time", "cost", "trials")
+    columns = ("setting", "value", "work", "points", "95%", "time", "cost", "trials")
     rows = [row for each in found for row in map(_row, each.effects)]
     return Table(
         columns=columns,
         rows=(_baseline_row(result, found), *rows),
         right=frozenset(columns[2:]),
         names=frozenset({"value"}),
-        drop=("trials", "95 %"),
+        drop=("trials", "95%"),
     )
 
 

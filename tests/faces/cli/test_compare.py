@@ -46,7 +46,7 @@ def test_json_has_the_sentence_and_the_figures(loaded: Cli) -> None:
     assert found["these"]["low"] < found["difference"] < found["these"]["high"]
     assert found["next"]["low"] < found["these"]["low"]
     assert 0.0 < found["p_value"] < 1.0
-    assert found["sentence"].startswith("Likely, not sure: cloud (7 agents)")
+    assert found["sentence"].startswith("Too close to call: cloud (7 agents)")
     assert found["claims"] == [0, 0], "what they answered was not published"
 
 

@@ -73,7 +73,7 @@ def test_grades_places_and_controls_have_tables_of_their_own(aimed: RunResult) -
     text = render(aimed)
     ranking = table(text, "Final Ranking", "rank")
     assert ranking[0][2:] == ["trials", "overall", "performance", "speed", "cost", "time/trial", "$/trial"]
-    assert ranking[1] == ["1–2", "quick", "3", "S (D–S)", "S (D–S)", "S", "S (C–S)", "2.00 s", "$0.0100"]
+    assert ranking[1] == ["1–2", "quick", "3", "S (D–S)", "S (D–S)", "S", "S (B–S)", "2.00 s", "$0.0100"]
     assert table(text, "Final Ranking", "control")[1] == ["oracle", "1", "S (one trial)"]
     assert table(text, "Results Summary", "agent")[1] == ["quick", "S S S"]
     assert not any("oracle" in row for row in ranking)

@@ -274,7 +274,7 @@ def test_the_published_runs_ranking_can_be_shown_alone(published: RunResult) -> 
     stream = io.StringIO()
     show_ranking(published, Console(file=stream, width=100))
     text = stream.getvalue()
-    assert len(text.splitlines()) <= 40
+    assert len(text.splitlines()) <= 42
     assert "Use gpt-5-nano: it is the best of 9 agents with probability 0." in text
 
 

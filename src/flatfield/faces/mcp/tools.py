@@ -140,7 +140,7 @@ class _Tools:
         continue_trial: given.ContinueTrial = None,
         check: given.CheckCommand = None,
     ) -> Delegated:
-        """Hand a prompt to a nano agent: it works in a folder with file tools until done, and answers.
+        """Hand a prompt to a nano agent: it works in a folder with file tools until done and answers.
 
         It cannot leave the folder, change what others obey there (.git, settings, CI), or read secrets.
         """

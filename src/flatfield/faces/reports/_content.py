@@ -102,17 +102,21 @@ def _first_points(points: tuple[str, ...], most: int, thing: str) -> tuple[str, 
 
 def comparisons(result: RunResult) -> Iterator[Section]:
     """The two best, cloud against local, each agent against the last run."""
-    earlier = result.earlier
-    shown = [each for each in earlier if tells_apart(each)]
-    points = [sentence(each) for each in (*asked_for(result), *shown)]
-    if quiet := len(earlier) - len(shown):
-        points.append(no_difference(earlier[0].second_run, quiet))
+    points = [*map(sentence, asked_for(result)), *_since(result)]
     if points:
         text = (
             "Who did more of the work, in points of 100, whatever it took. Any other two: flatfield compare A B --run"
             f" {result.run.id}"
         )
         yield Section(title="Two at a Time", paragraphs=(text,), points=tuple(points))
+
+
+def _since(result: RunResult) -> Iterator[str]:
+    """What is other than in the last run of the same tasks."""
+    shown = [each for each in result.earlier if tells_apart(each)]
+    yield from map(sentence, shown)
+    if quiet := len(result.earlier) - len(shown):
+        yield no_difference(result.earlier[0].second_run, quiet)
 
 
 # What else is to be known of a run: remarks, failures, versions, and how to run it again.
@@ -133,8 +137,10 @@ def notes(result: RunResult) -> Section:
 
 
 def remarks(result: RunResult, most: int) -> Iterator[Section]:
-    """The notes that somebody has to see who reads no more than the beginning."""
-    found = tuple(_remarks(result))
+    """What somebody has to see who reads no more than the beginning: the last run, how rounds ended, what came last."""
+    run = result.run
+    others = (note for note in reversed(run.notes) if note not in run.rounds_ended)
+    found = (*_since(result), *run.rounds_ended, *reversed(result.grading.notes), *_judging(result), *others)
     if found and most > 0:
         yield Section(title="Notes", points=_first_points(found, most, "note"))
 
