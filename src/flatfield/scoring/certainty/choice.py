@@ -58,10 +58,13 @@ def best_shares(values: Array, tie: float) -> Array:
 def regret(values: Array, agent: int, rivals: Sequence[int]) -> Regret:
     """What is lost against the best of the rivals, on average and in all but the worst 5% of draws.
 
+    A bad case is no better than the average: few draws that lose much can carry the mean beyond the others.
+
     Source: the expected opportunity loss: Raiffa & Schlaifer, Applied Statistical Decision Theory (1961), chapter 4.
     """
     lost = np.maximum(values[:, list(rivals)].max(axis=1) - values[:, agent], 0.0) if rivals else np.zeros(1)
-    return Regret(mean=float(lost.mean()), worst=float(np.percentile(lost, 95.0)))
+    average = float(lost.mean())
+    return Regret(mean=average, worst=max(average, float(np.percentile(lost, 95.0))))
 
 
 def rank_ranges(values: Array) -> list[tuple[int, int]]:

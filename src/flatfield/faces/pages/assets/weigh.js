@@ -369,7 +369,7 @@ function decided(data, draws, ask) {
     best: best[a],
     allowed: allowed[a],
     within: kept[a],
-    regret: { mean: meanOf(lost[a]), worst: percentile(sorted(lost[a]), 0.95) },
+    regret: { mean: meanOf(lost[a]), worst: Math.max(meanOf(lost[a]), percentile(sorted(lost[a]), 0.95)) },
     utility: estimate(column(values, size, a)),
   }));
   const chosen = first === null || !pays ? null : draws.agents[first];
