@@ -14,6 +14,7 @@ from msgspec import Struct, json, structs
 from flatfield import records
 from flatfield.records import (
     MOST,
+    AgentConfig,
     Check,
     Evaluation,
     FileChange,
@@ -244,6 +245,16 @@ RUN = Run(
     rounds=(Round(trials=6, open_pairs=(("a", "b"),)), Round(trials=4, open_pairs=(("a", "b"),))),
     rounds_ended=("until sure: the budget is spent", "until sure: its repeats were added by what was seen"),
 )
+
+
+def test_records_that_are_as_they_should_be_are_written_at_once() -> None:
+    """None of them is mended field by field, also where a kind of record has parts of its own kind."""
+    step = AgentConfig(name="step", provider="p", model="m")
+    both = AgentConfig(name="both", provider="p", model="m", steps=(step, step))
+    with mock.patch("flatfield.runs.store.codec.mended") as mended:
+        for record in (RECORD, structs.replace(RUN, agents=(both,)), both):
+            assert decode(encode(record), type(record)) == record
+    mended.assert_not_called()
 
 
 def test_a_run_comes_back_with_its_rounds() -> None:

@@ -351,8 +351,7 @@ def _free(value: Any, level: int = 0) -> Iterator[tuple[Any, int]]:  # noqa: ANN
 @cache
 def _free_fields(kind: type[Struct]) -> tuple[tuple[str, bool], ...]:
     """The fields that hold such parts, and whether each is one itself."""
-    hints = get_type_hints(kind)
-    return tuple((name, _is_any(hint)) for name, hint in hints.items() if _is_any(hint) or _holds_any(hint))
+    return tuple((name, _is_any(hint)) for name, hint in _hints(kind).items() if _holds_any(hint, frozenset()))
 
 
 def _is_any(hint: Any) -> bool:  # noqa: ANN401 - any type
@@ -360,10 +359,11 @@ def _is_any(hint: Any) -> bool:  # noqa: ANN401 - any type
     return hint is Any or any(map(_is_any, get_args(hint)))
 
 
-def _holds_any(hint: Any) -> bool:  # noqa: ANN401 - any type
+def _holds_any(hint: Any, within: frozenset[type[Struct]]) -> bool:  # noqa: ANN401 - any type
+    """Whether it is such a part or has one; `within`: the records that it is looked for in."""
     if isinstance(hint, type) and issubclass(hint, Struct):
-        return bool(_free_fields(hint))
-    return _is_any(hint) or any(map(_holds_any, get_args(hint)))
+        return hint not in within and any(_holds_any(part, within | {hint}) for part in _hints(hint).values())
+    return _is_any(hint) or any(_holds_any(part, within) for part in get_args(hint))
 
 
 def _loosely(text: str) -> Any:  # noqa: ANN401 - any JSON value
