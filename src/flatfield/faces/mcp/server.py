@@ -100,10 +100,16 @@ def _wrong(tool: str, error: ValidationError, valid: Mapping[str, Any]) -> str:
 
 def build(desk: ServerDesk) -> AnsweringServer:
     """The server with all its tools, resources and prompts."""
+    offered, at_work = tools.tools_of(desk)
     server = BriefServer(
-        "flatfield", title="flatfield", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
+        "flatfield",
+        title="flatfield",
+        instructions=INSTRUCTIONS,
+        version=__version__,
+        log_level="WARNING",
+        tools=offered,
     )
-    server.at_work = tools.add(server, desk)
+    server.at_work = at_work
     resources.add_resources(server, desk)
     resources.add_prompts(server, desk)
     resources.add_completions(server, desk)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from functools import wraps
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import BaseModel
 
@@ -46,8 +47,6 @@ from flatfield.runs.traffic.lanes import Lanes
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mcp.server import MCPServer
-
     from flatfield.faces.mcp.desk import ServerDesk
 
 TOOLS = {
@@ -61,28 +60,36 @@ P = ParamSpec("P")
 R = TypeVar("R", bound=BaseModel)
 
 
-def add(server: MCPServer, desk: ServerDesk) -> AtWork:
-    """Register every tool; the agents that they set to work."""
+def tools_of(desk: ServerDesk) -> tuple[list[Tool], AtWork]:
+    """Every tool over the desk; the agents that they set to work."""
     tools = _Tools(desk)
+    return [tool.model_copy(update={"fn": getattr(tools, tool.name)}) for tool in _described()], tools.at_work
+
+
+@cache
+def _described() -> tuple[Tool, ...]:
+    """Every tool as clients see it, over no desk yet: making schemas of signatures is most of what a server takes."""
+    over = _Tools.__new__(_Tools)
     reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
     works = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True)
     starts = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
     ends = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
-    for function, title, hints in (
-        (tools.prompt_nano_agent, "Prompt a nano agent", works),
-        (tools.agent_result, "Result of an agent", ends),
-        (tools.list_agents, "List agents", reads),
-        (tools.list_tasks, "List tasks", reads),
-        (tools.plan, "Forecast an evaluation", reads),
-        (tools.evaluate, "Start an evaluation", starts),
-        (tools.evaluation_status, "Watch an evaluation", reads),
-        (tools.cancel_evaluation, "Cancel an evaluation", ends),
-        (tools.report, "Report of an evaluation", reads),
-        (tools.pick, "Pick an agent", reads),
-        (tools.compare, "Compare agents or runs", reads),
-    ):
-        server.add_tool(function, title=title, annotations=hints)
-    return tools.at_work
+    return tuple(
+        Tool.from_function(function, title=title, annotations=hints)
+        for function, title, hints in (
+            (over.prompt_nano_agent, "Prompt a nano agent", works),
+            (over.agent_result, "Result of an agent", ends),
+            (over.list_agents, "List agents", reads),
+            (over.list_tasks, "List tasks", reads),
+            (over.plan, "Forecast an evaluation", reads),
+            (over.evaluate, "Start an evaluation", starts),
+            (over.evaluation_status, "Watch an evaluation", reads),
+            (over.cancel_evaluation, "Cancel an evaluation", ends),
+            (over.report, "Report of an evaluation", reads),
+            (over.pick, "Pick an agent", reads),
+            (over.compare, "Compare agents or runs", reads),
+        )
+    )
 
 
 def _foreseen(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
