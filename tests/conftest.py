@@ -209,6 +209,27 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of tests that are marked `some`, all but so many cases are slow; before those are left out."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if any(mark.name == "some" for mark in item.own_markers):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for alike in cases.values():
+        [number] = next(mark.args for mark in alike[0].own_markers if mark.name == "some")
+        kept = {place * len(alike) // number for place in range(number)}
+        for place, item in enumerate(alike):
+            if place not in kept:
+                item.add_marker(pytest.mark.slow)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many more than there are cores: much of what tests wait for is not at work itself."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + (cores + 1) // 2
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("needs"):
         part = str(mark.args[0])

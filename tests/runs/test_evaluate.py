@@ -481,6 +481,7 @@ async def test_a_server_that_asks_for_less_has_the_lane_of_the_model_told(
 @pytest.mark.parametrize(
     ("jobs", "repeats", "said"), [(100, 20, True), (16, 20, False), (100, 16, False), (None, 20, False)]
 )
+@pytest.mark.some(2)
 async def test_more_jobs_than_a_lane_takes_are_said_once_with_the_way_out(
     sitting: Sitting, jobs: int | None, repeats: int, said: bool
 ) -> None:

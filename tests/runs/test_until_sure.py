@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -220,8 +221,15 @@ CONTAINS = VerifierSpec(kind="answer", options={"contains": "42"})
 
 
 def passing(times: str) -> Callable[[dict[str, Any], int], FakeReply | Fault]:
-    """`+` passes, `-` fails, over and over."""
-    return lambda _request, number: FakeReply(text="42" if times[number % len(times)] == "+" else "no")
+    """`+` passes, `-` fails, over and over; each task begins one later, whatever the order in which they are asked."""
+    asked: Counter[int] = Counter()
+
+    def reply(request: dict[str, Any], _number: int) -> FakeReply:
+        (task,) = (n for n in range(4) if f"{n}?" in str(request["messages"]))
+        asked[task] += 1
+        return FakeReply(text="42" if times[(task + asked[task] - 1) % len(times)] == "+" else "no")
+
+    return reply
 
 
 GOOD, BAD = "+++-", "+-"

@@ -247,6 +247,7 @@ def test_whatever_is_in_a_file_it_is_a_task_or_its_mistakes(
 
 
 @pytest.mark.parametrize("matter", ["[" * 2000, "{a: " * 2000, "- " * 2000])
+@pytest.mark.some(1)
 def test_deep_nesting_is_a_mistake(lop: Callable[..., Path], matter: str) -> None:
     with pytest.raises(InvalidFiles, match="nested too deeply"):
         read_task(lop(f"tags: {matter}" if matter[0] != "-" else f"tags:\n  {matter}"))

@@ -164,6 +164,7 @@ def check(provider: str, change: Any, content_type: str, protocol: str, folder: 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @QUICK
 @given(change=changes(), content_type=CONTENT, protocol=PROTOCOL)
+@pytest.mark.some(3)
 def test_a_trial_ends_with_a_record(
     provider: str, change: Any, content_type: str, protocol: str, tmp_path: Path
 ) -> None:
@@ -182,6 +183,7 @@ def test_a_trial_ends_with_a_record_of_many(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.some(2)
 async def test_arguments_nested_without_end_are_told_to_the_model_and_the_trial_goes_on(
     provider: str, tmp_path: Path
 ) -> None:

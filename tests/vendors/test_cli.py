@@ -153,6 +153,7 @@ async def test_what_it_says_that_failed_is_a_failure(field: Field, name: str) ->
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("printed", ["", "what?\n", "{not json\n", "[1]\n"])
+@pytest.mark.some(6)
 async def test_garbage_is_a_failure_and_not_an_answer(field: Field, name: str, printed: str) -> None:
     field.printing(PROGRAMS[name], printed)
     with pytest.raises(ProviderError, match="printed what cannot be read"):

@@ -158,6 +158,7 @@ async def test_which_model_and_server_a_protocol_holds_for(services: Services, m
         ({"context_tokens": 16384}, (TOOL,), None),  # with which the stand-in's template has tools
     ],
 )
+@pytest.mark.some(2)
 async def test_a_template_without_tools_is_named(
     provider: Provider, model: str, settings: dict[str, Any], tools: tuple[ToolSpec, ...], ignored: bool | None
 ) -> None:

@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,7 @@ def names(kind: str, *, sealed: bool) -> list[str]:
 
 
 @pytest.mark.parametrize(("kind", "sealed"), KINDS)
+@pytest.mark.some(4)
 def test_no_command_changes_what_is_there(kind: str, *, sealed: bool, root: Path, run: Run) -> None:
     wanted = names(kind, sealed=sealed)
     for index, name in enumerate(wanted):
@@ -119,6 +121,7 @@ pathlib.Path('in').rename('out') if not pathlib.Path('out').exists() else None
 
 
 @pytest.mark.parametrize(("kind", "sealed"), KINDS)
+@pytest.mark.some(4)
 def test_what_a_command_makes_under_a_protected_name_is_taken_away_and_said(
     kind: str, *, sealed: bool, root: Path, run: Run
 ) -> None:
@@ -279,6 +282,7 @@ def test_too_many_places_are_said_with_the_folder_that_holds_most(root: Path, pl
         shielding.mounts(shielding.prepare(Protection(root)))
 
 
+@pytest.mark.slow
 def test_hundreds_of_packages_with_their_own_installed_ones_are_kept(root: Path, run: Run) -> None:
     for index in range(260):
         write(root, f"packages/p{index}/node_modules/x/index.js")
@@ -383,6 +387,7 @@ def test_what_a_killed_process_had_lent_is_given_back(root: Path, run: Run, tmp_
     with subprocess.Popen([sys.executable, "-c", KILLED, str(root)], env=environ) as process:
         while not (root / "made").exists():
             assert process.poll() is None
+            time.sleep(0.01)
         process.kill()
     assert state(root)[".env"] == before[".env"]
     assert (root / "theirs.txt").stat().st_uid >= 60_000, "it was killed too late"

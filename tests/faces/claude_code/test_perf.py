@@ -97,6 +97,7 @@ async def answered(root: Path, number: int, answer: str) -> float | None:
         ],
     ],
 )
+@pytest.mark.some(4)
 async def test_the_capital(answer: str, score: float, tmp_path: Path) -> None:
     assert await answered(tmp_path, 1, answer) == score
 
@@ -115,6 +116,7 @@ async def test_the_capital(answer: str, score: float, tmp_path: Path) -> None:
         ("FIRST", "Here they are.\nFIRST", 0.0),
     ],
 )
+@pytest.mark.some(4)
 async def test_the_two_ends(old: str, new: str, score: float, tmp_path: Path) -> None:
     assert not old or old in EDGES
     assert await answered(tmp_path, 2, EDGES.replace(old, new) if old else EDGES) == score

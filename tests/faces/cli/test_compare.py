@@ -77,6 +77,7 @@ def test_this_run_against_the_last(twice: Cli) -> None:
         (("a", "b", "--run", "1999"), "there is no run '1999'"),
     ],
 )
+@pytest.mark.some(2)
 def test_mistakes_are_said_in_one_sentence(twice: Cli, arguments: tuple[str, ...], said: str) -> None:
     done = twice("compare", *arguments)
     assert done.returncode == 2

@@ -106,6 +106,7 @@ def test_scales_of_another_version_of_a_task_are_not_taken(cli: Cli, norway: str
         (["--agents", "nobody"], "there is no agent 'nobody'"),
     ],
 )
+@pytest.mark.some(3)
 def test_extending_is_for_agents_only(cli: Cli, arguments: list[str], sentence: str) -> None:
     cli("eval", "oslo.md", "--agents", "oracle")
     before = report(cli)

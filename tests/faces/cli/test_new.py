@@ -229,6 +229,7 @@ def test_mistakes_are_one_sentence(words: tuple[str, ...], said: str) -> None:
 
 
 @pytest.mark.parametrize("words", [("task", "x"), ("hop", "x"), ("config",), ("verifier", "x"), ("vendor", "x")])
+@pytest.mark.some(2)
 def test_what_is_there_stays(words: tuple[str, ...], folder: Path) -> None:
     written = [folder / path for path in run(*words).splitlines()]
     run(*words)

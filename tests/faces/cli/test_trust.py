@@ -120,6 +120,7 @@ CODE = [
 
 
 @pytest.mark.parametrize(("arguments", "why"), CODE, ids=[" ".join(arguments) for arguments, _ in CODE])
+@pytest.mark.some(5)
 def test_its_code_runs_only_when_it_is_trusted(
     cli: Cli, hostile: Path, marker: Path, arguments: list[str], why: str
 ) -> None:
@@ -277,6 +278,7 @@ def writing(path: str, content: str) -> Callable[[dict[str, Any], int], FakeRepl
 
 
 @pytest.mark.parametrize("path", ["checks.py", "json.py", "via/helper.py"])
+@pytest.mark.some(1)
 def test_what_an_agent_wrote_is_not_run_in_a_trusted_folder_before_somebody_looks(
     cli: Cli, hostile: Path, serve: Serve, marker: Path, path: str
 ) -> None:

@@ -42,6 +42,7 @@ async def published(make_desk: Callable[[], ServerDesk], folder: Path) -> Server
         ("agents", "nobody at all", []),
     ],
 )
+@pytest.mark.some(3)
 async def test_the_prompts_arguments(
     connected: Any, published: ServerDesk, argument: str, value: str, found: list[str]
 ) -> None:
@@ -62,6 +63,7 @@ async def test_the_prompts_arguments(
         (TRIAL, {"name": "agent", "value": ""}, {"run": "2099"}, []),
     ],
 )
+@pytest.mark.some(3)
 async def test_addresses(
     connected: Any, published: ServerDesk, uri: str, typed: dict[str, str], given: dict[str, str], found: list[str]
 ) -> None:

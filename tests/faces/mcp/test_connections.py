@@ -41,6 +41,7 @@ def place(url: str) -> bytes:
 
 
 @pytest.mark.parametrize("half", [b"", HALF_HEAD, HALF_BODY])
+@pytest.mark.some(1)
 async def test_a_good_client_is_served_beside_300_who_say_half_of_what_they_want(
     half: bytes, make_desk: MakeDesk, serving: Any, wires: Any
 ) -> None:

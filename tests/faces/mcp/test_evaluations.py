@@ -245,6 +245,7 @@ async def test_who_waits_is_told_how_far_it_is_and_hears_of_the_end_at_once(
     assert "less than or equal to 600" in too_long.content[0].text
 
 
+@pytest.mark.slow
 async def test_the_run_goes_on_when_the_client_leaves(connected: Any, configured: Any, folder: Path) -> None:
     (folder / "oslo.md").write_text(TASK.format(name="oslo"))
     async with FakeChat([FakeReply(text="Oslo")]) as server:

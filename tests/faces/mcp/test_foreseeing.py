@@ -79,6 +79,7 @@ async def test_plan_tells_dollars_and_minutes_and_starts_nothing(connected: Any,
         ({}, {"agents": "near", "repeats": 1}, ""),
     ],
 )
+@pytest.mark.some(4)
 async def test_what_is_above_the_limit_waits_for_the_users_word(
     connected: Any, asking: Any, limits: dict[str, float], arguments: dict[str, Any], why: str
 ) -> None:
@@ -100,6 +101,7 @@ async def test_what_is_above_the_limit_waits_for_the_users_word(
         (ElicitResult(action="cancel"), False),
     ],
 )
+@pytest.mark.some(4)
 async def test_a_client_that_can_ask_asks(asking: Any, mode: Any, answer: ElicitResult, begins: bool) -> None:
     from mcp import Client
 

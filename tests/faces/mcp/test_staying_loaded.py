@@ -48,6 +48,7 @@ async def asked(client: Any, prompt: str = "Say hello.") -> Any:
     return await client.call_tool("prompt_nano_agent", {"agentic_prompt": prompt})
 
 
+@pytest.mark.slow
 async def test_it_is_loaded_once_for_all_prompts_and_anew_after_an_evaluation(
     desk: tuple[Any, dict[str, str]], connected: Any, folder: Path
 ) -> None:

@@ -152,6 +152,7 @@ def large(make_result: Callable[..., RunResult], trial: Callable[..., Any], agen
 
 
 @pytest.mark.parametrize(("agents", "tasks"), [(1, 1), (2, 3), (9, 5), (43, 12), (20, 40)])
+@pytest.mark.some(3)
 def test_it_has_at_most_60_lines_whatever_the_size_of_the_run(
     agents: int, tasks: int, make_result: Callable[..., RunResult], trial: Callable[..., Any]
 ) -> None:

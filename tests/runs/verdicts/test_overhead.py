@@ -128,6 +128,7 @@ def differing(one: RunResult, other: RunResult) -> list[str]:
 
 
 @pytest.mark.parametrize("rounds", [None, 5])
+@pytest.mark.some(1)
 async def test_a_judge_that_is_slow_refused_and_dear_changes_no_figure_of_any_agent(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

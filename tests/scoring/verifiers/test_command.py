@@ -170,6 +170,7 @@ async def test_a_sandbox_that_fails_is_not_measured(place: Path) -> None:
 @pytest.mark.parametrize(
     ("sums", "score"), [(GOOD, 1.0), (HALF, 0.5), ("def add(:\n", 0.0), ("import os; os._exit(0)", 0.0)]
 )
+@pytest.mark.some(2)
 async def test_hidden_tests_score_the_fraction_that_passes(place: Path, real: Sandbox, sums: str, score: float) -> None:
     _write(place / "lop" / "checks", HIDDEN)
     _write(place / "ws", {"sums.py": sums})
@@ -229,6 +230,7 @@ async def test_every_kind_of_failure_counts_as_not_passed(place: Path, real: San
         "site",
     ],
 )
+@pytest.mark.some(5)
 async def test_what_an_agent_leaves_does_not_change_the_score(place: Path, real: Sandbox, left: dict[str, str]) -> None:
     _write(place / "lop" / "checks", HIDDEN)
     _write(place / "ws", {"sums.py": HALF, **left})
@@ -292,6 +294,7 @@ async def test_an_agents_source_layout_is_still_obeyed(place: Path, real: Sandbo
         ("cat test_a.py && no-such-tool test.js", None, "the sandbox has no no-such-tool, which the command needs"),
     ],
 )
+@pytest.mark.some(5)
 async def test_commands_around_pytest(place: Path, real: Sandbox, run: str, score: float | None, reason: str) -> None:
     params = (
         "import pytest\n@pytest.mark.parametrize('x', ['one', 'two words', '<&>'])\ndef test_b(x): assert len(x) < 9\n"
@@ -596,6 +599,7 @@ def test_never(): assert add(0, 0) == 1
     ],
 )
 @bwrap
+@pytest.mark.some(2)
 async def test_named_cases_count_and_guard(place: Path, real: Sandbox, sums: str, score: float, said: str) -> None:
     """What fails in any case counts nothing."""
     _write(place / "lop", {"tests/test_sum.py": SUMS})

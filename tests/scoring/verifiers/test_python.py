@@ -92,6 +92,7 @@ async def test_an_async_function_is_awaited_and_none_means_not_measured(make_con
         ("pass", "returned None"),
     ],
 )
+@pytest.mark.some(4)
 async def test_a_crash_or_a_bad_return_is_not_measured(
     make_context: MakeContext, lop: Path, body: str, reason: str
 ) -> None:
@@ -111,6 +112,7 @@ async def test_a_crash_or_a_bad_return_is_not_measured(
         "assert trial.answer == 'y'; return 1, 'x'",
     ],
 )
+@pytest.mark.some(3)
 async def test_a_crash_over_what_the_agent_left_is_told_apart(make_context: MakeContext, lop: Path, body: str) -> None:
     found = await check(make_context, lop, f"def verify(trial, files):\n    {body}\n")
     assert (found.score, found.trouble) == (None, "data")
@@ -125,6 +127,7 @@ async def test_a_crash_over_what_the_agent_left_is_told_apart(make_context: Make
         ("raising(), 'x'", "returned a tuple that cannot be read (no number)"),
     ],
 )
+@pytest.mark.some(2)
 async def test_a_score_that_is_none_is_trouble_of_the_checks_own(
     make_context: MakeContext, lop: Path, returned: str, reason: str
 ) -> None:
@@ -151,6 +154,7 @@ async def test_a_score_that_is_none_is_trouble_of_the_checks_own(
         ("1, 'x' * 20_000", 1.0, "x" * 9_999 + "…"),
     ],
 )
+@pytest.mark.some(3)
 async def test_odd_numbers_and_texts_are_read(
     make_context: MakeContext, lop: Path, returned: str, score: float, reason: str
 ) -> None:
@@ -168,6 +172,7 @@ async def test_odd_numbers_and_texts_are_read(
 @pytest.mark.parametrize(
     "score", ["decimal.Decimal('0.5')", "fractions.Fraction(1, 2)", "numpy_like()", "True and 0.5"]
 )
+@pytest.mark.some(2)
 async def test_any_number_is_a_score(make_context: MakeContext, lop: Path, score: str) -> None:
     code = f"""
         import decimal, fractions
@@ -214,6 +219,7 @@ async def test_a_file_that_the_agent_did_not_leave_scores_0(make_context: MakeCo
         ('{"a": 1e999}', 'the number "1e999" is out of range'),
     ],
 )
+@pytest.mark.some(3)
 async def test_json_that_readers_read_differently_is_the_agents_failure(
     make_context: MakeContext, lop: Path, tmp_path: Path, text: str, reason: str
 ) -> None:

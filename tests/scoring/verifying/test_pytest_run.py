@@ -128,6 +128,7 @@ async def test_a_compiled_module_does_not_take_the_place_of_a_hidden_test(place:
         'PYTHONPATH="${PYTHONPATH}:." pytest',
     ],
 )
+@pytest.mark.some(1)
 async def test_however_pytest_is_started(place: Path, real: Sandbox, run: str) -> None:
     folders = ("", "src/", "checks/")
     left = {f"{folder}{name}.py": EVIL for folder in folders for name in ("pytest", "json", "sitecustomize")}
@@ -216,6 +217,7 @@ os._exit(0)
     ],
     ids=["dies", "exits", "takes the folder away", "empties the log", "writes the report and dies"],
 )
+@pytest.mark.some(2)
 async def test_imported_code_that_ends_the_run_or_takes_its_report_away_gains_nothing(
     place: Path, real: Sandbox, code: str
 ) -> None:

@@ -57,6 +57,7 @@ def test_the_suite_rises_from_level_to_level(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
+@pytest.mark.some(3)
 def test_it_suits_a_slow_laptop(name: str, made: Read) -> None:
     task = made(name)
     assert task.limits.turns <= 12

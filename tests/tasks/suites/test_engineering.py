@@ -121,6 +121,7 @@ def scores(checks: dict[int, Check]) -> list[float]:
 
 @pytest.mark.needs("bwrap")
 @pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.some(2)
 async def test_the_oracle_scores_1_noop_0_and_every_sabotage_less(name: str, play: Play, cache: Path) -> None:
     task = read_task(SUITE / name / "task.md", int(os.environ.get("SUITE_SEED", "0")), cache=cache)
     assert task.id == name
@@ -137,6 +138,7 @@ async def test_the_oracle_scores_1_noop_0_and_every_sabotage_less(name: str, pla
 
 
 @pytest.mark.parametrize("name", SEEDED)
+@pytest.mark.some(1)
 def test_a_seed_makes_the_same_files_and_another_one_others(name: str, cache: Path, tmp_path: Path) -> None:
     path = SUITE / name / "task.md"
     made = [read_task(path, seed, cache=folder) for seed, folder in ((0, cache), (0, tmp_path), (1, tmp_path))]

@@ -23,6 +23,7 @@ THOUGHTFUL = FakeReply(
 
 
 @pytest.mark.parametrize("piece_bytes", [None, 1, 7])
+@pytest.mark.some(1)
 async def test_the_vendors_sdk_holds_a_streamed_tool_conversation(piece_bytes: int | None) -> None:
     from anthropic import AsyncAnthropic
 

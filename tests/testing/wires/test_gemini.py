@@ -27,6 +27,7 @@ TALK = [FakeReply(text="Looking…", reasoning="Hm, é🙂 …", calls=CALLS), F
 @pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 @pytest.mark.parametrize("mode", ["stream", "chat", "whole"])
 @pytest.mark.whole
+@pytest.mark.some(1)
 async def test_the_vendors_sdk_talks_to_the_fake(mode: str) -> None:
     """Its streamed tool conversation, thoughts and signatures included; in `chat` it keeps the history by itself."""
     from google import genai

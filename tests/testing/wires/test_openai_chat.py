@@ -30,6 +30,7 @@ HEADERS = {"Content-Type": "application/json"}
 
 @pytest.mark.parametrize("piece_bytes", [None, 1, 7])
 @pytest.mark.whole
+@pytest.mark.some(1)
 async def test_the_vendors_sdk_holds_a_streamed_tool_conversation(piece_bytes: int | None) -> None:
     from openai import AsyncOpenAI
 
