@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
+import typer.testing
 from msgspec import Struct
 
 from flatfield import plugins
@@ -126,15 +127,15 @@ def put_together() -> Callable[[typer.Typer], Any]:
     return put_together
 
 
-@pytest.fixture
-def cli(
-    project: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    put_together: Callable[[typer.Typer], Any],
-) -> Cli:
-    """The command line, in this process, in the project's folder."""
+@pytest.fixture(autouse=True)
+def put_together_once(monkeypatch: pytest.MonkeyPatch, put_together: Callable[[typer.Typer], Any]) -> None:
     monkeypatch.setattr(typer.main, "get_command", put_together)
+    monkeypatch.setattr(typer.testing, "_get_command", put_together)
+
+
+@pytest.fixture
+def cli(project: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """The command line, in this process, in the project's folder."""
 
     def run(*arguments: str) -> CompletedProcess[str]:
         capsys.readouterr()

@@ -7,6 +7,7 @@ import random
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -444,18 +445,25 @@ def _take_in(agents: Sequence[AgentConfig], chosen: dict[str, AgentConfig]) -> t
 
 def versions() -> dict[str, str]:
     """What the run depends on beside its files: this program, Python, the libraries that matter."""
-    shown = {
+    return {
         "flatfield": __version__,
         "python": platform.python_version(),
         "platform": sys.platform,
         "device": device(platform.machine()),
+        **_libraries(),
     }
+
+
+@cache
+def _libraries() -> dict[str, str]:
+    """Those that are installed, with their versions: to find one, all that is installed is looked through."""
+    found = {}
     for package in _SHOWN_VERSIONS:
         try:
-            shown[package] = version(package)
+            found[package] = version(package)
         except PackageNotFoundError:
             continue
-    return shown
+    return found
 
 
 # ---------------------------------------------------------------------------- a stored run goes on

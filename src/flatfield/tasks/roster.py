@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from datetime import date  # noqa: TC003 - msgspec
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class RosterModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return self.retires is not None and self.retires <= today
 
 
+@cache
 def known_models() -> tuple[RosterModel, ...]:
     """All of them, vendor by vendor, older ones first."""
     tables: dict[str, dict[str, Any]] = tomllib.loads((Path(__file__).parent / "roster.toml").read_text("utf-8"))

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -415,6 +415,20 @@ _UNSEEN = re.compile(
 _NEUTRAL = re.compile(r"agent_\d+", re.IGNORECASE)
 
 
+@lru_cache(maxsize=64)
+def _names_pattern(full: frozenset[str], known: frozenset[str], words: frozenset[str]) -> re.Pattern[str]:
+    """What finds whole names, words, and hosts of `known` ones. It takes long to compile; a run's tasks share it."""
+    names = [
+        *(_spaced(name) for name in sorted(full, key=lambda name: (-len(name), name))),
+        *PHRASES,
+        rf"(?:{_known(words)})(?:{_VERSION})?",
+        rf"(?:{_any(VERSIONED)}){_SEPARATOR}{{0,3}}{_VERSION}",
+    ]
+    tail = rf"(?:{_ON_ONE_LINE}(?:{_VERSION}|{_any(QUALIFIERS)}){_END})*"
+    host = rf"(?:[\w\-]{{1,63}}\.){{0,4}}(?:{_any(known)})(?:\.{_TOP_LEVEL}\b)+(?::\d+)?"
+    return re.compile(rf"{_START}(?:{host}|(?:{'|'.join(names)}){_END}{tail}){_END}", re.IGNORECASE)
+
+
 class Blinder:
     """Scrubs the names of a roster, and all well-known ones, from text."""
 
@@ -429,20 +443,9 @@ class Blinder:
         told, given = tuple(task_texts), tuple(given_texts)
         spoken = {word.lower() for text in told for word in re.findall(r"[^\W\d_]+", text)}
         full, words = _roster_names(agents)
-        full.update(providers())
-        known = families()
         self._speaks_of_cost = not spoken.isdisjoint(WORDS)
-        everyday = (words & spoken) - known
-        names = [
-            *(_spaced(name) for name in sorted(full, key=len, reverse=True)),
-            *PHRASES,
-            rf"(?:{_known(known | (words - everyday))})(?:{_VERSION})?",
-            rf"(?:{_any(VERSIONED)}){_SEPARATOR}{{0,3}}{_VERSION}",
-        ]
-        tail = rf"(?:{_ON_ONE_LINE}(?:{_VERSION}|{_any(QUALIFIERS)}){_END})*"
-        host = rf"(?:[\w\-]{{1,63}}\.){{0,4}}(?:{_any(known)})(?:\.{_TOP_LEVEL}\b)+(?::\d+)?"
-        pattern = rf"{_START}(?:{host}|(?:{'|'.join(names)}){_END}{tail}){_END}"
-        self._pattern = re.compile(pattern, re.IGNORECASE)
+        known = families()
+        self._pattern = _names_pattern(frozenset({*full, *providers()}), known, known | (words - spoken))
         self.given_forms = forms_in((*told, *given))
         self._given = {_parts(match[0]) for text in given for match in self._pattern.finditer(text)}
 
