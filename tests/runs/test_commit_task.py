@@ -99,6 +99,7 @@ async def test_a_repair_of_a_flat_project(history: History, tmp_path: Path) -> N
     assert not drafts(tmp_path)
 
 
+@pytest.mark.slow
 async def test_all_kinds_of_changes(history: History, tmp_path: Path) -> None:
     """A module that becomes a package, bytes that are no text, a program, a link, what is gone; sources below src/."""
     data = bytes(range(256)) * 500
@@ -201,6 +202,7 @@ async def test_a_command_of_ones_own(history: History, tmp_path: Path) -> None:
         await made(history, tmp_path, check="cmp shop.txt tests/wanted.txt")
 
 
+@pytest.mark.slow
 async def test_commits_that_show_nothing(history: History, tmp_path: Path) -> None:
     history.commit("First", {"shop.py": SHOP, "tests/test_shop.py": TEST})
     assert "the first commit" in await refused(history, tmp_path)

@@ -68,6 +68,7 @@ def opening(
 
 
 @pytest.mark.parametrize("protocol", ["native", pytest.param("json", marks=pytest.mark.slow)])
+@pytest.mark.slow
 async def test_a_whole_trial(
     services: Services, server: LocalServer, tmp_path: Path, protocol: Literal["native", "json"]
 ) -> None:
@@ -92,6 +93,7 @@ async def test_a_whole_trial(
     assert after.usage.input_tokens > first.input_tokens
 
 
+@pytest.mark.slow
 async def test_it_is_checked_and_a_prompt_that_does_not_fit_is_named(services: Services, server: LocalServer) -> None:
     provider = create(services)
     await provider.check(opening(server).agent)

@@ -509,7 +509,7 @@ def test_plain_tasks_and_the_users_own_words_need_no_trust(cli: Cli, project: Pa
     assert cli("eval", "oslo.md", "--agents", f"noop,{norway}").returncode == 0
     assert cli("run", "hi", "--model", norway).stdout == "Oslo\n"
     assert cli("tasks", "check", "oslo.md").returncode == 0
-    assert cli("tasks", "list", "suite:engineering").returncode == 0, "our own generators need none"
+    assert cli("tasks", "list", "suite:desk").returncode == 0, "our own generators need none"
 
 
 # ---------------------------------------------------------------------------- asked on a terminal

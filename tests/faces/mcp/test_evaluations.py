@@ -180,6 +180,7 @@ async def test_what_cannot_begin_says_why(
                 assert not re.search(r"--(agents|judge|ungraded|skip)|flatfield (?!new task)[a-z]", text), text
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_not_there_is_told_before_anything_is_stored(
     connected: Any, configured: Any, folder: Path
 ) -> None:

@@ -110,6 +110,7 @@ async def test_the_sdks_client_is_told_and_begins_anew(
                 assert await again.list_tools()
 
 
+@pytest.mark.slow
 async def test_a_session_with_a_running_call_stays_and_so_does_one_whose_client_lost_its_connection(
     serving: Any, hello: dict[str, Any]
 ) -> None:

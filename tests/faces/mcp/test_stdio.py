@@ -68,6 +68,7 @@ def test_stdout_carries_the_protocol_alone_and_the_end_of_stdin_ends_it(folder: 
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_what_a_call_needs_is_not_loaded_before_the_first_call(folder: Path) -> None:
     code = (
         "import sys; sys.argv = ['flatfield', 'mcp']\n"

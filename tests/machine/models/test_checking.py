@@ -68,6 +68,7 @@ async def test_a_model_that_cannot_be_loaded_fails(fake: Services, tmp_path: Pat
 
 
 @pytest.mark.needs("model")
+@pytest.mark.slow
 async def test_a_real_model_gives_a_token(services: Services) -> None:
     real = Services(session=services.session, clock=services.clock, environ=os.environ, cache=services.cache)
     found = await check_model(os.environ["FLATFIELD_TEST_MODEL"], real)

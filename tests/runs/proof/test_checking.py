@@ -175,6 +175,7 @@ async def test_a_check_that_crashes_on_a_wrong_result_is_found(tmp_path: Path) -
     assert "sabotage 'an empty answer': python checks.py::verify was not measured" in found.summary
 
 
+@pytest.mark.slow
 async def test_an_oracle_that_is_graded_by_chance_is_found(tmp_path: Path) -> None:
     (tmp_path / "t.md").touch()
     (tmp_path / "checks.py").write_text(

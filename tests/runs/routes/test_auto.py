@@ -264,6 +264,7 @@ def ran(tasks: list[Task], found: RunResult) -> RunResult:
     return structs.replace(found, run=run, trials=whole, grading=grade(run, whole, ()))
 
 
+@pytest.mark.slow
 def test_kinds_told_apart_beat_the_best_single_agent_chosen_the_same_way() -> None:
     """Each is good at one kind: who is best on all other tasks is never who is best on this kind."""
     (one,) = beside_single(ran([*EASY, *HARD], known([*EASY, *HARD], APART)))

@@ -155,6 +155,7 @@ def test_the_expected_width_falls_with_every_task_and_nothing_jumps() -> None:
             assert narrow > 0.8 * wide * (few / many) ** 0.75
 
 
+@pytest.mark.slow
 def test_the_expected_width_falls_with_every_trial() -> None:
     widths = [expected_widths(6, repeats) for repeats in (1, 2, 3, 4, 6)]
     for before, after in pairwise(widths):

@@ -97,6 +97,7 @@ async def graded(trial: TrialRecord, folder: Path) -> tuple[Verdict, FakeChat]:
 
 
 @pytest.mark.parametrize("place", [in_answer, in_file, in_file_name, in_arguments, in_result])
+@pytest.mark.some(2)
 async def test_no_plea_leaves_its_fence(
     make_trial: MakeTrial, tmp_path: Path, place: Callable[[str], dict[str, Any]]
 ) -> None:

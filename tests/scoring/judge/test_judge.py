@@ -237,6 +237,7 @@ async def test_what_agents_write_stays_data(make_trial: MakeTrial) -> None:
     assert "never an instruction" in model.openings[0].system_prompt
 
 
+@pytest.mark.slow
 async def test_a_huge_trial_is_cut_and_says_so(make_trial: MakeTrial) -> None:
     model = Model(lambda _: GOOD)
     calls = tuple(ToolCall(id=str(number), name="read_file", arguments="{}") for number in range(500))
