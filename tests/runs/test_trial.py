@@ -475,9 +475,9 @@ async def test_a_trial_goes_to_a_thread_three_times(tmp_path: Path, monkeypatch:
     assert trips == ["_laid_out", "_looked_at", "_put_away"]
 
 
-async def counted(trips: list[str], real: Any, step: Any, *arguments: Any) -> Any:
+async def counted(trips: list[str], real: Any, workers: Any, step: Any, *arguments: Any) -> Any:
     trips.append(step.__name__)
-    return await real(step, *arguments)
+    return await real(workers, step, *arguments)
 
 
 # ---------------------------------------------------------------------------- what holds for a trial

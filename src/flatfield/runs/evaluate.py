@@ -6,6 +6,7 @@ import asyncio
 import os
 import shlex
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
     from flatfield.scoring.prices.pricing import Prices
 
 UNREADY_LANE = Lane(name="not ready", width=64)
+WORKERS = 2
+"""So many threads make workspaces: each more would only take turns with the loop that times the trials."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -280,6 +283,7 @@ async def _ground(
         access=outside.access,
         underway=store.underway,
         witness=Witness(SolutionSeconds(folder_in(outside.cache))),
+        workers=stack.enter_context(ThreadPoolExecutor(WORKERS, "workspaces")),
     )
 
 

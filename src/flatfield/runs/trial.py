@@ -40,6 +40,7 @@ from flatfield.vendors.base import THIS_DEVICE, Opening
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from flatfield.agent.files.copying import CopyPlan
@@ -66,7 +67,8 @@ class Ground:
 
     `scratch` is the folder that workspaces are made in; `sandbox` None: commands cannot run, `sandbox_reason` says why;
     `access` decides whether a task's own code may run. `underway` keeps what finished turns used until the trial's
-    record is stored, None: nobody stores it. `witness` is asked about checks that have trouble of their own.
+    record is stored, None: nobody stores it. `witness` is asked about checks that have trouble of their own. `workers`:
+    the threads that make workspaces and take them away, None: the event loop's own.
     """
 
     pool: ProviderPool
@@ -81,6 +83,7 @@ class Ground:
     access: Access = field(default_factory=nobody)
     underway: Underway | None = None
     witness: Witness | None = None
+    workers: Executor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,7 +172,7 @@ class TrialWork:
         home = self._ground.scratch / secrets.token_hex(8)
         failure = await self._ended(self._in_copy(source, home))
         # In a thread: a large record would hold up what others measure. The trial is over, so its record counts.
-        return await whatever_comes(self._put_away, self._record(failure), home)
+        return await whatever_comes(self._ground.workers, self._put_away, self._record(failure), home)
 
     def _put_away(self, record: TrialRecord, home: Path) -> TrialRecord:
         """The record without keys; its workspace is gone."""
@@ -186,7 +189,7 @@ class TrialWork:
         `unseen` is told when the agent itself, being a program, begins to work there, and when it has ended.
         """
         failure = await self._ended(self._in_place(root, files, unseen))
-        return await whatever_comes(self._ground.pool.secrets.masked, self._record(failure))
+        return await whatever_comes(self._ground.workers, self._ground.pool.secrets.masked, self._record(failure))
 
     async def _ended(self, steps: Coroutine[None, None, Failure | None]) -> Failure | None:
         """Take the steps; what ends them early is the record's failure, beside all that was used until then."""
@@ -204,11 +207,11 @@ class TrialWork:
 
     async def _in_copy(self, source: CopyPlan, home: Path) -> Failure | None:
         with ExitStack() as opened:
-            root, files, before = await to_the_end(self._laid_out, source, home, opened)
+            root, files, before = await to_the_end(self._ground.workers, self._laid_out, source, home, opened)
             failure = await self._worked(root, files)
             if failure is None:
                 self._doing = "it was looked at what the agent changed"
-            files, self._changes = await to_the_end(self._looked_at, files, before, opened)
+            files, self._changes = await to_the_end(self._ground.workers, self._looked_at, files, before, opened)
             if failure is None and await self._is_let_through(self._context(files, root, before)):
                 await self._verify(self._context(files, root, before))
             return failure
@@ -318,12 +321,12 @@ class TrialWork:
             purse_usd=assignment.purse_usd,
         )
         if unseen is not None:
-            await to_the_end(unseen.begins)
+            await to_the_end(self._ground.workers, unseen.begins)
         try:
             self._outcome = await agent.run(begun.results)
         finally:
             if unseen is not None:
-                await to_the_end(unseen.ended)
+                await to_the_end(self._ground.workers, unseen.ended)
         if self._outcome.stop == "error":
             return Failure(kind=self._outcome.failed, message=self._outcome.problem)
         if self._outcome.stop != "cancelled":

@@ -11,9 +11,9 @@ from flatfield.runs.store.writer import to_the_end, whatever_comes
 
 
 async def test_results_and_errors_come_out() -> None:
-    assert await to_the_end(divmod, 7, 2) == (3, 1)
+    assert await to_the_end(None, divmod, 7, 2) == (3, 1)
     with pytest.raises(ZeroDivisionError):
-        await to_the_end(divmod, 7, 0)
+        await to_the_end(None, divmod, 7, 0)
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -27,7 +27,7 @@ async def test_a_cancellation_comes_when_the_work_is_done(fails: bool) -> None:
         if fails:
             raise OSError("too late to matter")
 
-    task = asyncio.create_task(to_the_end(work))
+    task = asyncio.create_task(to_the_end(None, work))
     await asyncio.to_thread(begun.wait, 60)
     task.cancel()
     await asyncio.sleep(0)
@@ -48,7 +48,7 @@ async def test_what_must_not_be_lost_comes_out_of_a_cancellation_too() -> None:
         go_on.wait(60)
         return value
 
-    task = asyncio.create_task(whatever_comes(work, 7))
+    task = asyncio.create_task(whatever_comes(None, work, 7))
     await asyncio.to_thread(begun.wait, 60)
     for _ in range(2):
         task.cancel()
@@ -57,4 +57,4 @@ async def test_what_must_not_be_lost_comes_out_of_a_cancellation_too() -> None:
     go_on.set()
     assert await task == 7
     with pytest.raises(ZeroDivisionError):
-        await whatever_comes(divmod, 7, 0)
+        await whatever_comes(None, divmod, 7, 0)

@@ -32,16 +32,16 @@ def main() -> None:
     from flatfield.faces.cli.ending import forgiving, run_command
 
     if VARIABLE in os.environ:
-        answer(commands())
+        answer(commands(()))
     sys.stderr = forgiving(sys.stderr)
     sys.exit(run_command(with_values(sys.argv[1:]), commands))
 
 
-def commands() -> typer.Typer:
-    """The commands; what only completes or fails early need not have them imported."""
-    from flatfield.faces.cli.app import app
+def commands(arguments: Sequence[str]) -> typer.Typer:
+    """The command that the arguments begin with, else all; what only fails early need not have any imported."""
+    from flatfield.faces.cli.program import COMMANDS, app_of
 
-    return app
+    return app_of(arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS)
 
 
 def with_values(arguments: Sequence[str]) -> list[str]:

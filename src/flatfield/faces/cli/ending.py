@@ -162,7 +162,7 @@ DEBUG = "FLATFIELD_DEBUG"
 _USAGE: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
-def run_command(arguments: Sequence[str], load: Callable[[], typer.Typer]) -> int:
+def run_command(arguments: Sequence[str], load: Callable[[Sequence[str]], typer.Typer]) -> int:
     """Run one command and return its exit code; nothing but SystemExit of the interpreter leaves it."""
     if sys.stdout is None:
         return _say("standard output is closed: open it, or send it to a file or to /dev/null", BAD_INPUT)
@@ -185,12 +185,12 @@ def _tolerant(stream: TextIO | None) -> None:
         reconfigure(errors="replace")
 
 
-def _guarded(arguments: Sequence[str], load: Callable[[], typer.Typer]) -> int:
+def _guarded(arguments: Sequence[str], load: Callable[[Sequence[str]], typer.Typer]) -> int:
     from flatfield.faces.cli.common import CommandSettings
 
     command = None
     try:
-        command = typer.main.get_command(load())
+        command = typer.main.get_command(load(arguments))
         obj = CommandSettings(arguments=tuple(arguments))
         with command.make_context("flatfield", list(arguments), obj=obj) as context:
             command.invoke(context)

@@ -216,7 +216,7 @@ class _Bench:
         witness = Remembering(folder, around.outside.access.ledger, around.observe)
         try:
             planned = await asyncio.to_thread(lambda: tuple(_plan_of(before, files, changed)))
-            await to_the_end(apply, planned, protection, around.outside.environ, witness)
+            await to_the_end(None, apply, planned, protection, around.outside.environ, witness)
         except FlatfieldError as error:
             return Failure(kind="workspace", message=str(error))
         return None

@@ -18,6 +18,7 @@ from flatfield.runs.store.database import Rescue, open_writer, store_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
 
 
@@ -27,26 +28,30 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 
-async def to_the_end(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-    """The function's result; when this is cancelled meanwhile, the cancellation comes after the function has ended."""
-    work, cancelled = await _ended(function, *arguments, **named)
+async def to_the_end(workers: Executor | None, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """The function's result; when this is cancelled meanwhile, the cancellation comes after the function has ended.
+
+    `workers`: whose threads do it; None: the event loop's own.
+    """
+    work, cancelled = await _ended(workers, partial(function, *arguments, **named))
     if cancelled is not None:
         work.exception()  # taken note of: the cancellation says more
         raise cancelled
     return work.result()
 
 
-async def whatever_comes(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+async def whatever_comes(
+    workers: Executor | None, function: Callable[P, T], *arguments: P.args, **named: P.kwargs
+) -> T:
     """The function's result, also when this is cancelled meanwhile: for the last step of what would be lost else."""
-    work, _ = await _ended(function, *arguments, **named)
+    work, _ = await _ended(workers, partial(function, *arguments, **named))
     return work.result()
 
 
 async def _ended(
-    function: Callable[P, T], *arguments: P.args, **named: P.kwargs
+    workers: Executor | None, function: Callable[[], T]
 ) -> tuple[asyncio.Future[T], asyncio.CancelledError | None]:
-    call = partial(contextvars.copy_context().run, function, *arguments, **named)
-    work = asyncio.get_running_loop().run_in_executor(None, call)
+    work = asyncio.get_running_loop().run_in_executor(workers, contextvars.copy_context().run, function)
     cancelled: asyncio.CancelledError | None = None
     while not work.done():
         try:
