@@ -31,7 +31,7 @@ def test_the_published_run_reads_like_advice(published: RunResult) -> None:
     assert 5 <= len(said.points) <= 10
     assert any(point.startswith("Next is claude-3-haiku, the best with probability") for point in said.points)
     assert (
-        "To be surer, measure what you have, on a task of yours: flatfield try \"YOUR TASK\" --check 'pytest -q'"
+        "To be surer, measure a task of yours: flatfield try \"YOUR TASK\" --check 'pytest -q'"
         in said.points
     )
     assert said.points[-1] == "Imported from published figures, not measured here."
