@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 GRADES = ("overall", "performance", "speed", "cost")
 CONTROL = "control"
+TITLE = "Final Ranking"
 NAMES = frozenset({"agent", CONTROL})
 
 
@@ -53,7 +54,7 @@ def ranking(result: RunResult) -> Section:
         drop=("trials", "$/trial", "time/trial"),
     )
     return Section(
-        title="Final Ranking",
+        title=TITLE,
         paragraphs=_explained(cards),
         tables=(table, *_control_table(result)),
         after=_without_overall(cards),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult, TrialRecord, Verdict
 
+FAILED = "What Failed and Why"
 ANSWER_CHARACTERS = 300
 FINDING_CHARACTERS = 400
 WHY_CHARACTERS, LOST_CHARACTERS = 90, 200
@@ -32,19 +33,18 @@ def failures(result: RunResult) -> Section:
     """How many trials fell short, and of each agent, best first, on what and why."""
     controls = {card.agent for card in result.grading.scorecards if card.control}
     trials = [trial for trial in result.trials if trial.agent not in controls]
-    title = "What Failed and Why"
     if not trials:
         text = "Only controls ran." if result.trials else "No trial is stored."
-        return Section(title=title, paragraphs=(text,))
+        return Section(title=FAILED, paragraphs=(text,))
     scores = trial_scores(result.run, result.trials, result.verdicts)
     passes = {task.id: threshold(task) for task in result.run.tasks}
     short = [trial for trial in trials if trial.id in scores and scores[trial.id] < passes.get(trial.task, 1.0)]
     lost = [trial for trial in trials if trial.failure is not None]
     if not short and not lost:
-        return Section(title=title, paragraphs=(f"Nothing failed. {_where(result)}",))
+        return Section(title=FAILED, paragraphs=(f"Nothing failed. {_where(result)}",))
     points = [*_points(result, trials, short, scores)] if _has_answers(result) else []
     return Section(
-        title=title,
+        title=FAILED,
         paragraphs=(f"{_counts(trials, short, lost)}. {_where(result)}",),
         points=tuple(points),
     )
