@@ -126,8 +126,9 @@ def _basis(known: dict[str, int]) -> str:
 def _whole(found: Forecast) -> Iterator[str]:
     known = [line.usd for line in found.agents if line.usd is not None]
     unknown = [line.name for line in found.agents if line.usd is None]
-    without = f"; and what has no price: {few(unknown)}" if unknown else ""
-    yield f"cost: {f'about {dollars(sum(known))}' if any(known) else dollars(0.0) if known else UNKNOWN}{without}"
+    told = [f"about {dollars(sum(known))}" if any(known) else dollars(0.0)] if known else []
+    told += [f"not known of {few(unknown)}, for want of a price"] if unknown else []
+    yield f"cost: {'; '.join(told)}"
     unbounded = [line.name for line in found.agents if line.most_usd is None]
     if found.most_usd:
         yield f"it cannot cost more than {dollars(found.most_usd)}: the limits of each trial end it before"
@@ -182,8 +183,8 @@ def separating(found: Separation) -> Iterator[str]:
             f" would tell it from {before.runner_up} on {these} with probability {before.power:.2f}"
         )
     yield (
-        f"the plan as it is finds a difference of {_size(found.these)} in performance on {these}, and of "
-        f"{_size(found.following)} on the next tasks like these (power 80%, 95% interval)"
+        f"the plan as it is finds {_size(found.these)} in performance on {these}, and {_size(found.following)} on the"
+        " next tasks like these (power 80%, 95% interval)"
     )
     goal = f"to find a difference of {found.difference:g}"
     if found.repeats_needed is not None:
@@ -198,4 +199,4 @@ def separating(found: Separation) -> Iterator[str]:
 
 
 def _size(difference: float) -> str:
-    return f"{difference:.2f}" if difference < 1.0 else "1: none at all"
+    return f"a difference of {difference:.2f}" if difference < 1.0 else "no difference at all"
