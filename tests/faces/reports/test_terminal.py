@@ -283,7 +283,10 @@ def test_long_texts_stand_below_their_rows_and_no_row_is_shown_twice(
     trials = [trial(agent="openai-chat:a-model-of-a-long-name", repeat=1, more=answer), trial(agent="b", more=failed)]
     lines = section(whole(make_result(trials), 80), "Every Trial")
     rows = [line.split() for line in lines if line.startswith("t1 ")]
-    assert [each[2:] for each in rows] == [["1", "1.00", "answered", "2.00", "s"], ["1", "–", "not", "measured", "2.00", "s"]]
+    assert [each[2:] for each in rows] == [
+        ["1", "1.00", "answered", "2.00", "s"],
+        ["1", "–", "not", "measured", "2.00", "s"],
+    ]
     at = next(number for number, line in enumerate(lines) if line.startswith("t1 "))
     assert lines[at + 1] == "    checks: all hold"
     assert lines[at + 2].startswith("    answer: word word")

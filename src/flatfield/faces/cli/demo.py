@@ -289,7 +289,8 @@ def _for_what_is_here(models: Sequence[OnHand], name: str, check: str) -> Iterat
     if own or hosted:
         yield f"which of your models does a task of yours: {trying}"
     if own:
-        yield f"found {few(own)} here; on twelve small tasks: {name} eval suite:desk --agents {','.join(own[:MOST_OWN])}"
+        two = ",".join(own[:MOST_OWN])
+        yield f"found {few(own)} here; on twelve small tasks: {name} eval suite:desk --agents {two}"
     if hosted:
         yield f"found a key: {name} eval suite:desk --agents {','.join(hosted[-MOST_OWN:])} --budget-usd 1"
     if not own:

@@ -164,14 +164,17 @@ def _reported(trials: Sequence[TrialRecord]) -> str:
     return dollars(sum(known)) if known and len(known) == len(told) else UNKNOWN
 
 
+CELLS = ("task", "agent", "trials", "performance", "speed", "cost", "time/trial", "$/trial", "by targets")
+
+
 def tasks_apart(result: RunResult) -> Section:
     """Every cell of a contender: its trials, seconds and dollars for the work done, and their letters."""
     out = {card.agent for card in controls(result)}
     cells = [cell for cell in result.grading.cells if cell.agent not in out]
     aimed = any(cell.speed.absolute.letter or cell.cost.absolute.letter for cell in cells)
     alike = len({(cell.n, cell.planned) for cell in cells}) == 1
-    columns = ("task", "agent", "trials", "performance", "speed", "cost", "time/trial", "$/trial", "by targets")
-    columns = tuple(one for one in columns if not ((one == "trials" and alike) or (one == "by targets" and not aimed)))
+    left_out = {*(["trials"] if alike else []), *([] if aimed else ["by targets"])}
+    columns = tuple(column for column in CELLS if column not in left_out)
     rows = tuple((cell.task, *_row(cell, columns)) for cell in cells)
     text = (
         '"B · 2.3×": a B, for the work it did it took 2.3 times the seconds (dollars) of the best agent on this task.'
