@@ -134,8 +134,8 @@ def _whole(found: Forecast) -> Iterator[str]:
         yield f"it cannot cost more than {dollars(found.most_usd)}: the limits of each trial end it before"
     elif unbounded:
         yield (
-            f"what it can cost at most is not known of {few(unbounded)}: set a price where none is known, and `cost_usd`"
-            " in the limits of the tasks or the HOP"
+            f"what it can cost at most is not known of {few(unbounded)}: set a price where none is known, and"
+            " `cost_usd` in the limits of the tasks or the HOP"
         )
     if found.judges and not any(line.trials for line in found.judges):
         yield "no task has a rubric: there is nothing to judge"
