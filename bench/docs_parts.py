@@ -186,7 +186,7 @@ def narrowing() -> Spec:
         "type": "nominal",
         "sort": None,
         "scale": {"range": [SECOND, INK]},
-        "legend": {"title": None, "orient": "top"},
+        "legend": {"title": None, "orient": "top", "columnPadding": 30},
     }
     y = {"type": "quantitative", "scale": {"domain": [0.25, 1.0]}, "axis": {"title": "performance, 95%"}}
     return {

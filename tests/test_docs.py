@@ -296,6 +296,16 @@ def test_the_answer_that_the_readme_quotes_is_the_one_of_today(published: dict[s
     assert answer in " ".join((ROOT / "README.md").read_text().split())
 
 
+def test_the_table_of_the_readme_is_the_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flatfield(tmp_path, monkeypatch, "examples load nano-agent-2025-08")
+    report = flatfield(tmp_path, monkeypatch, "report --format markdown")
+    ranking = report.partition("## Final Ranking")[2].partition("\n## ")[0]
+    reported = [line.split(" | ")[:7] for line in ranking.splitlines() if re.match(r"\| [\d–]+ \|", line)]
+    shown = PAGES["README.md"].partition("<!-- table: published -->")[2].partition("<!-- end -->")[0]
+    assert len(reported) == 9
+    assert [line.removesuffix(" |").split(" | ") for line in shown.splitlines()[3:]] == reported
+
+
 def test_the_worked_example_is_computed_again(published: dict[str, Any]) -> None:
     known = {"ln": math.log, "sqrt": math.sqrt, "min": min, "max": max, "__builtins__": {}}
     names: dict[str, float] = {}

@@ -30,10 +30,7 @@ def test_the_published_run_reads_like_advice(published: RunResult) -> None:
     assert said.title.endswith(", and it did 89% of the work in 27.1 s and for $0.00337 a trial.")
     assert 5 <= len(said.points) <= 10
     assert any(point.startswith("Next is claude-3-haiku, the best with probability") for point in said.points)
-    assert (
-        "To be surer, measure what you have, on a task of yours: flatfield try \"YOUR TASK\" --check 'pytest -q'"
-        in said.points
-    )
+    assert "To be surer, measure a task of yours: flatfield try \"YOUR TASK\" --check 'pytest -q'" in said.points
     assert said.points[-1] == "Imported from published figures, not measured here."
     assert not any("separable" in point for point in said.points)
 

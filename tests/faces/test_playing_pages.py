@@ -112,6 +112,29 @@ def test_the_readmes_commands_run_as_they_stand(cli: Cli) -> None:
     assert ran > 6
 
 
+ALONE = re.compile(
+    r"flatfield (?:agents(?!.*(?:other/|claude-\*))|evidence|examples|models list|prices show"
+    r"|new (?!hop|.*(?:--from-commit|--model))|report(?!.*(?:2026010|--anchors|png))|runs|schema"
+    r"|tasks (?:list|check)(?!.*(?:my-|charge))|trust --|pick(?!.*--for overnight)|plan suite:basic --agents gpt-5-mini"
+    r"|compare cloud local)(?:\b|$)"
+)
+"""Commands that need no model, no server, no key and no file of the reader's."""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("folder")
+def test_commands_that_need_nothing_run_as_they_stand(cli: Cli, subtests: pytest.Subtests) -> None:
+    pages = (NOT_RUN.sub("", page.read_text(encoding="utf-8")) for page in PAGES[1:])
+    blocks = (block for page in pages for language, block in BLOCK.findall(page) if language == "sh")
+    lines = list(dict.fromkeys(line for block in blocks for line in block.splitlines() if ALONE.match(line)))
+    assert len(lines) > 40
+    assert cli("examples", "load", "nano-agent-2025-08").returncode == 0
+    for line in lines:
+        with subtests.test(line):
+            ended = cli(*shlex.split(re.split(" >>? ", line)[0], comments=True)[1:])
+            assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}"
+
+
 @pytest.fixture
 def serve_wire() -> Iterator[Callable[..., str]]:
     """Starts fake servers of any vendor in a thread of their own; returns their addresses."""

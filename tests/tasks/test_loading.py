@@ -166,6 +166,14 @@ def test_a_suite_is_a_folder_of_lops(
     assert [task.id for task in load(["suite:mine"], tmp_path).tasks] == ["y", "z"]
 
 
+def test_one_task_of_a_suite_can_be_named(tmp_path: Path) -> None:
+    loaded = load(["suite:demo/leaf", "suite:basic"], tmp_path)
+    assert len(loaded.tasks) == 1 + len(load(["suite:basic"], tmp_path).tasks)
+    assert loaded.tasks[0].id == "leaf"
+    with pytest.raises(NotFound, match=r"suite:demo/leav; did you mean 'leaf\.md'\?"):
+        load(["suite:demo/leav"], tmp_path)
+
+
 def test_every_shipped_suite_loads(tmp_path: Path) -> None:
     for name in loading.suites():
         assert load([f"suite:{name}"], tmp_path).tasks

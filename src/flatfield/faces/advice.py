@@ -64,7 +64,9 @@ def candidates(decision: Decision, result: RunResult) -> Section:
         names=frozenset({"agent"}),
         drop=("speed", "cost", "performance"),
     )
-    return Section(title=f"Candidates in run {result.run.id}: {result.run.evaluation.title}", tables=(table,))
+    text = "n: trials. best: the probability of it. S is the best letter, F the worst."
+    title = f"Candidates in run {result.run.id}: {result.run.evaluation.title}"
+    return Section(title=title, paragraphs=(text,), tables=(table,))
 
 
 def published_choice(choice: PublishedChoice) -> Section:

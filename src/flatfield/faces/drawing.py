@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 GAP = "  "
 TEXT_LEAST = 18
 """Terminal columns that text in several lines is given at least; a word of it that is longer is cut."""
+LONG = 0.5
+"""Text that would take more of the width than this stands below its row, where a table is shown whole and too wide."""
+INDENT = "    "
 CUT_LEAST = 16
 NAME_SHARE, NAMES_SHARE = 0.6, 0.3
 """How much of the width a name is given at least, and each of several in a row; longer ones are cut in their middle."""
@@ -36,13 +40,14 @@ ELLIPSIS = "…"
 class Part(Struct, frozen=True, kw_only=True):
     """Columns side by side: their headings, widths in characters, which of them stand `right`, and each row's cells.
 
-    A cell is its lines.
+    A cell is its lines. `below`: lines of text under each row, where there is any.
     """
 
     columns: tuple[str, ...]
     widths: tuple[int, ...]
     right: frozenset[int]
     rows: tuple[tuple[tuple[str, ...], ...], ...]
+    below: tuple[tuple[str, ...], ...] = ()
 
 
 class Fitted(Struct, frozen=True, kw_only=True):
@@ -58,6 +63,11 @@ def fit(table: Table, width: int, *, full: bool = False) -> Fitted:
     least = _capped(table, {column: _least(table, column) for column in table.columns}, width)
     keys, others = table.columns[: _keys(table)], table.columns[_keys(table) :]
     if full or table.whole:
+        texts = [column for column in others if column in table.fold]
+        beside = [column for column in table.columns if column not in texts]
+        is_long = any(_natural(table, column) > width * LONG for column in texts)
+        if is_long and _room(least) > width >= _room({column: least[column] for column in beside}):
+            return Fitted(parts=(_text_below(table, beside, texts, width),))
         groups = list(_groups(least, keys, others, width))
         return Fitted(parts=tuple(_part(_only(table, (*keys, *group)), width) for group in groups))
     left_out = _left_out(least, [*_order(table, others)][:-1], width)
@@ -223,6 +233,18 @@ def _part(table: Table, width: int) -> Part:
     )
 
 
+def _text_below(table: Table, beside: Sequence[str], texts: Sequence[str], width: int) -> Part:
+    """Each row on its line, and below it the texts that have no room beside it, each behind its heading."""
+    places = [(column.strip(), table.columns.index(column)) for column in texts]
+    below = (
+        (f"{name}: {row[place]}" for name, place in places if row[place] not in {"", UNKNOWN}) for row in table.rows
+    )
+    lines = tuple(
+        tuple(f"{INDENT}{line}" for text in said for line in wrap(text, width - len(INDENT))) for said in below
+    )
+    return structs.replace(_part(_only(table, beside), width), below=lines)
+
+
 def _widths(table: Table, width: int) -> list[int]:
     """As wide as they are; where that is too much, text becomes narrower, and in the end names do."""
     natural = [_natural(table, column) for column in table.columns]
@@ -314,9 +336,10 @@ def draw(section: Section, console: Console, *, full: bool = False, more: str = 
         wrapped(point, console, first="- ", then="  ")
     for line in packed(section.items, console.width):
         say(line, console)
-    for table in section.tables:
-        if table.rows:
-            draw_table(table, console, full=full, more=more)
+    for number, table in enumerate(each for each in section.tables if each.rows):
+        if number and full:
+            console.print()
+        draw_table(table, console, full=full, more=more)
     for point in section.after:
         wrapped(point, console, style="dim")
 
@@ -376,7 +399,7 @@ def _drawn(part: Part) -> Iterator[Text]:
     from rich.text import Text
 
     yield Text(_beside(part, part.columns), style="dim")
-    for row in part.rows:
+    for row, below in zip_longest(part.rows, part.below, fillvalue=()):
         for number in range(max(map(len, row))):
             cells = tuple(lines[number] if number < len(lines) else "" for lines in row)
             line = Text(_beside(part, cells))
@@ -386,6 +409,7 @@ def _drawn(part: Part) -> Iterator[Text]:
                 _colour(line, cell, start + (pad if place in part.right else 0))
                 start += len(cell) + pad + len(GAP)
             yield line
+        yield from (Text(line, style="dim") for line in below)
 
 
 def _beside(part: Part, cells: Iterable[str]) -> str:

@@ -34,14 +34,21 @@ def foretold(found: Forecast, trials: int | None = None) -> str:
     trials = found.trials if trials is None else trials
     share = _share(found, trials)
     unknown = [line.name for line in (*found.agents, *found.judges) if line.usd is None and line.trials]
-    most = "" if found.most_usd is None else f" (at most {dollars(found.most_usd * share)} by the limits of the trials)"
     known = known_usd(found) * share
-    money = [f"about {dollars(known)}{most}"] if known or not unknown else []
+    money = [_amount(known, found.most_usd and found.most_usd * share)] if known or not unknown else []
     money += [f"an unknown price for {few(unknown, MOST_NAMED)}"] if unknown else []
     guess = all(set(line.known) <= {"guess", "control"} for line in found.agents)
     basis = "a guess" if guess else f"by {many(found.past_trials, 'trial')} of {many(found.past_runs, 'earlier run')}"
     time = rounded(found.wall_seconds * share)
     return f"forecast: {many(trials, 'trial')}, {' and '.join(money)}, about {time}; {basis}"
+
+
+def _amount(usd: float, most_usd: float | None) -> str:
+    """What it will probably cost, and what it cannot exceed where that is known and another sum."""
+    if usd == 0 and not most_usd:
+        return dollars(0.0)
+    sure = "" if most_usd is None else f" (never more than {dollars(most_usd)}: each trial's limits end it before)"
+    return f"about {dollars(usd)}{sure}"
 
 
 def known_usd(found: Forecast) -> float:
@@ -82,7 +89,7 @@ def _paragraphs(found: Forecast) -> Iterator[str]:
 
 def _table(who: str, lines: Sequence[Line]) -> Table:
     bounded = who == "agent"
-    columns = (who, "trials", "dollars", "at most", "active", "at most ", "known from")
+    columns = (who, "trials", "cost", "at most", "time", "at most ", "known from")
     rows = tuple(
         (
             line.name,
@@ -101,7 +108,7 @@ def _table(who: str, lines: Sequence[Line]) -> Table:
         right=frozenset(columns[1:6]),
         names=frozenset({who}),
         fold=frozenset({columns[6]}),
-        drop=("at most ", columns[6], "active"),
+        drop=("at most ", columns[6], "time"),
     )
 
 
@@ -119,15 +126,16 @@ def _basis(known: dict[str, int]) -> str:
 def _whole(found: Forecast) -> Iterator[str]:
     known = [line.usd for line in found.agents if line.usd is not None]
     unknown = [line.name for line in found.agents if line.usd is None]
-    without = f"; and what has no price: {few(unknown)}" if unknown else ""
-    yield f"dollars: {dollars(sum(known)) if known else UNKNOWN}{without}"
+    told = [f"about {dollars(sum(known))}" if any(known) else dollars(0.0)] if known else []
+    told += [f"not known of {few(unknown)}, for want of a price"] if unknown else []
+    yield f"cost: {'; '.join(told)}"
     unbounded = [line.name for line in found.agents if line.most_usd is None]
-    if found.most_usd is not None:
-        yield f"dollars at most, by the limits of the trials: {dollars(found.most_usd)}"
+    if found.most_usd:
+        yield f"it cannot cost more than {dollars(found.most_usd)}: the limits of each trial end it before"
     elif unbounded:
         yield (
-            f"dollars at most: no bound for {few(unbounded)}: set a price where none is known, and `cost_usd` in "
-            "the limits of the tasks or the HOP"
+            f"what it can cost at most is not known of {few(unbounded)}: set a price where none is known, and"
+            " `cost_usd` in the limits of the tasks or the HOP"
         )
     if found.judges and not any(line.trials for line in found.judges):
         yield "no task has a rubric: there is nothing to judge"
@@ -135,8 +143,8 @@ def _whole(found: Forecast) -> Iterator[str]:
         yield f"judging beside it: {dollars(found.judges_usd)}"
     yield from _budget(found, sum(known))
     yield (
-        f"time with lanes and jobs: {seconds(found.wall_seconds)}; at most {seconds(found.most_wall_seconds)} of active"
-        " time, waiting for servers and retries not counted"
+        f"time: about {rounded(found.wall_seconds)}, with as many trials side by side as there may be; at most"
+        f" {rounded(found.most_wall_seconds)}, and what waiting for servers and retries takes"
     )
     if found.budget_seconds is not None:
         yield from _minutes(found, found.budget_seconds)
@@ -175,8 +183,8 @@ def separating(found: Separation) -> Iterator[str]:
             f" would tell it from {before.runner_up} on {these} with probability {before.power:.2f}"
         )
     yield (
-        f"the plan as it is finds a difference of {_size(found.these)} in performance on {these}, and of "
-        f"{_size(found.following)} on the next tasks like these (power 80%, 95% interval)"
+        f"the plan as it is finds {_size(found.these)} in performance on {these}, and {_size(found.following)} on the"
+        " next tasks like these (power 80%, 95% interval)"
     )
     goal = f"to find a difference of {found.difference:g}"
     if found.repeats_needed is not None:
@@ -191,4 +199,4 @@ def separating(found: Separation) -> Iterator[str]:
 
 
 def _size(difference: float) -> str:
-    return f"{difference:.2f}" if difference < 1.0 else "1: none at all"
+    return f"a difference of {difference:.2f}" if difference < 1.0 else "no difference at all"

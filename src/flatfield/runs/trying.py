@@ -7,13 +7,14 @@ import re
 import secrets
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from flatfield.agent.files.copying import copy, plan_copy
 from flatfield.agent.files.openat import discard
-from flatfield.errors import FlatfieldError, NotReady
+from flatfield.errors import FlatfieldError, NotFound, NotReady
 from flatfield.machine.sandbox.ownership import adopt
 from flatfield.records import Evaluation, Limits, Task
 from flatfield.runs.order import new_run
@@ -26,7 +27,6 @@ from flatfield.tasks.source import slug
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from flatfield.agent.files.copying import CopyPlan
     from flatfield.machine.protocols import CommandResult, Sandbox
@@ -104,6 +104,30 @@ def tried_run(
     evaluation = chosen.instead(Evaluation(title=task.title))
     run = new_run(evaluation, (task,), roster, now, command=command)
     return structs.replace(run, source=str(trying.folder))
+
+
+def tried_on(run: Run) -> Run:
+    """A stored run with its folder as it is now, where it was started without a file: one that changed is another task.
+
+    Raises:
+        NotFound: the folder is gone.
+        FlatfieldError: a file cannot be read.
+    """
+    tasks = tuple(_as_it_is_now(task, Path(run.source)) if _is_tried(task, run) else task for task in run.tasks)
+    return run if tasks == run.tasks else structs.replace(run, tasks=tasks, anchors=())
+
+
+def _is_tried(task: Task, run: Run) -> bool:
+    """Its digest stands for the folder: no other stored task has one without a file."""
+    return bool(task.plain and not task.path and task.digest and run.source and not run.imported)
+
+
+def _as_it_is_now(task: Task, folder: Path) -> Task:
+    if not folder.is_dir():
+        raise NotFound(f"the folder {folder}, which the run's task works on, is gone; put it back to go on")
+    check = str(task.verifiers[0].options["run"]) if task.verifiers else ""
+    trying = Trying(prompt=task.prompt, folder=folder, check=check, limits=task.limits)
+    return structs.replace(task, digest=task_of(trying, copied(trying)).digest)
 
 
 # ---------------------------------------------------------------------------- the check, before anything is spent

@@ -386,7 +386,7 @@ def _more(facts: Facts) -> Iterator[str]:
     """The next trials that are worth it most, and the command that does them."""
     if facts.result.run.imported:
         # Its agents are others': no command names them, as nothing here need be called so.
-        yield "To be surer, measure what you have, on a task of yours: flatfield try \"YOUR TASK\" --check 'pytest -q'"
+        yield "To be surer, measure a task of yours: flatfield try \"YOUR TASK\" --check 'pytest -q'"
         return
     if len(facts.cards) == 1:
         yield f"To compare it with another one: flatfield eval --extend {facts.result.run.id} --agents OTHER"

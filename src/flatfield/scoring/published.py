@@ -19,7 +19,7 @@ OFF = 0.015
 class PublishedCell(Struct, frozen=True, kw_only=True):
     """One published letter (which may be an E) and ours; `reason` tells how ours came about, and why it differs.
 
-    `short` is its core. `repriced`: how many times what its tokens cost was published, where that is off.
+    `repriced`: how many times what its tokens cost was published, where that is off.
     """
 
     task: str
@@ -29,15 +29,7 @@ class PublishedCell(Struct, frozen=True, kw_only=True):
     ours: Letter | None
     same: bool
     reason: str
-    short: str = ""
     repriced: float | None = None
-
-
-class Why(Struct, frozen=True, kw_only=True):
-    """How one of our letters came about, in a sentence and in its core."""
-
-    long: str
-    short: str
 
 
 def compare_published(result: RunResult) -> tuple[PublishedCell, ...]:
@@ -55,7 +47,7 @@ def compare_published(result: RunResult) -> tuple[PublishedCell, ...]:
 def _rows(
     cell: Cell, trial: TrialRecord, anchors: dict[tuple[str, str], Anchors], weights: Weights
 ) -> list[PublishedCell]:
-    ours: dict[Literal["performance", "speed", "cost", "overall"], tuple[Letter | None, Why]] = {
+    ours: dict[Literal["performance", "speed", "cost", "overall"], tuple[Letter | None, str]] = {
         "performance": (cell.performance.letter, _performance_reason(cell, trial)),
         "speed": (cell.speed.relative.letter, _scale_reason(cell.speed, anchors.get((cell.task, "speed")), "s")),
         "cost": (cell.cost.relative.letter, _cost_reason(cell, trial, anchors.get((cell.task, "cost")))),
@@ -65,7 +57,7 @@ def _rows(
     for measure, (letter, why) in ours.items():
         published = str(trial.published.get(measure) or "")
         same = letter is not None and published.replace("E", "F") == letter
-        said = why.long if same or not published or measure == "performance" else f"{why.long}; {_by_eye(measure)}"
+        said = why if same or not published or measure == "performance" else f"{why}; {_by_eye(measure)}"
         rows.append(
             PublishedCell(
                 task=cell.task,
@@ -75,7 +67,6 @@ def _rows(
                 ours=letter,
                 same=same,
                 reason=said,
-                short=why.short,
                 repriced=_repriced(trial) if measure == "cost" else None,
             )
         )
@@ -88,13 +79,12 @@ def _by_eye(measure: str) -> str:
     return "the judge gave letters by eye, without regard to the work done"
 
 
-def _performance_reason(cell: Cell, trial: TrialRecord) -> Why:
+def _performance_reason(cell: Cell, trial: TrialRecord) -> str:
     published, score = trial.published.get("performance"), cell.performance.score
     if score is None:
-        return Why(long=cell.performance.note, short=cell.performance.note)
+        return cell.performance.note
     taken = f"taken over from the judge as {score:g}, the middle of the band"
-    long = f"{taken}; there is no E here, it counts as F" if published == "E" else taken
-    return Why(long=long, short="taken over from the judge")
+    return f"{taken}; there is no E here, it counts as F" if published == "E" else taken
 
 
 def _repriced(trial: TrialRecord) -> float | None:
@@ -105,42 +95,38 @@ def _repriced(trial: TrialRecord) -> float | None:
     return float(published / trial.cost_usd)
 
 
-def _cost_reason(cell: Cell, trial: TrialRecord, anchors: Anchors | None) -> Why:
+def _cost_reason(cell: Cell, trial: TrialRecord, anchors: Anchors | None) -> str:
     why = _scale_reason(cell.cost, anchors, "$")
     published: Any = trial.published.get("cost_usd")
     if trial.cost_usd is None or published is None:
         told = "no cost was published; " if published is None else ""
-        return Why(long=f"{told}{why.long}", short=f"{told}{why.short}")
+        return f"{told}{why}"
     if _repriced(trial) is None:
         return why
     paid, tokens = _usd(published), _usd(trial.cost_usd)
-    return Why(
-        long=f"cost re-priced: {paid} published, {tokens} from its tokens; {why.long}",
-        short=f"{paid} published, {tokens} from its tokens; {why.short}",
-    )
+    return f"cost re-priced: {paid} published, {tokens} from its tokens; {why}"
 
 
-def _scale_reason(scale: ScaleGrade, anchors: Anchors | None, unit: str) -> Why:
+def _scale_reason(scale: ScaleGrade, anchors: Anchors | None, unit: str) -> str:
     letter, amount = scale.relative.letter, scale.per_work
     if letter is None or anchors is None:
-        return Why(long=scale.relative.note, short=scale.relative.note)
+        return scale.relative.note
     if amount is None:
-        return Why(long=f"scored nothing, which is {letter}", short="scored nothing")
+        return f"scored nothing, which is {letter}"
     if unit == "$" and amount < LEAST_USD:
-        said = "$0 is S" if amount == 0.0 else f"below ${LEAST_USD:g} is S"
-        return Why(long=said, short=said)
+        return "$0 is S" if amount == 0.0 else f"below ${LEAST_USD:g} is S"
     best = _usd(anchors.best) if unit == "$" else f"{anchors.best:.3g} s"
     ratio = f"{scale.ratio:.1f}× the best" if scale.ratio is not None else "more than the best"
     source = f"{anchors.best_agent}, {best} per work done"
     if unit == "$" and anchors.best * SPREAD == anchors.worst and anchors.best_agent == anchors.worst_agent:
         source = f"an eighth of the dearest, {anchors.worst_agent}: {best} per work done"
-    return Why(long=f"relative scale with stated anchors: {ratio} ({source}) is {letter}", short=ratio)
+    return f"relative scale with stated anchors: {ratio} ({source}) is {letter}"
 
 
-def _overall_reason(cell: Cell, weights: Weights) -> Why:
+def _overall_reason(cell: Cell, weights: Weights) -> str:
     parts = (cell.performance.score, cell.speed.relative.score, cell.cost.relative.score)
     if cell.overall.score is None or parts[0] is None:
-        return Why(long=cell.overall.note, short=cell.overall.note)
+        return cell.overall.note
     shares = (weights.performance, weights.speed, weights.cost)
     names = ("performance", "speed", "cost")
     counted = [
@@ -149,11 +135,9 @@ def _overall_reason(cell: Cell, weights: Weights) -> Why:
         if score is not None and share > 0
     ]
     sum_of = " + ".join(f"{share}{name} {score}" for share, name, score in counted)
-    short = " + ".join(f"{share}{score}" for share, _, score in counted)
     if parts[0] < HOLDS and cell.overall.score == parts[0]:
-        long = f"weighted mean of {sum_of}, but never above performance when that is D or F: {cell.overall.score:.2f}"
-        return Why(long=long, short=f"{short}, but at most performance")
-    return Why(long=f"weighted mean {sum_of} = {cell.overall.score:.2f}", short=f"{short} = {cell.overall.score:.2f}")
+        return f"weighted mean of {sum_of}, but never above performance when that is D or F: {cell.overall.score:.2f}"
+    return f"weighted mean {sum_of} = {cell.overall.score:.2f}"
 
 
 def _usd(amount: float) -> str:

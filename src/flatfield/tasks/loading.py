@@ -116,12 +116,14 @@ def _suites_folder() -> Path:
 def _find(argument: str, reading: _Reading) -> None:
     """Turn one argument into files."""
     if argument.startswith(SUITE_PREFIX):
-        name = argument.removeprefix(SUITE_PREFIX)
+        name, _, task = argument.removeprefix(SUITE_PREFIX).partition("/")
         if name not in suites():
             close = source.did_you_mean(name, suites())
             reading.missing.append(f"there is no suite {name!r}{close}; there are: {', '.join(suites()) or 'none'}")
             return
-        path = _suites_folder() / name
+        path = _suites_folder() / name / task
+        if task and not path.exists():
+            path = path.with_suffix(".md")
     else:
         path = reading.cwd.absolute() / Path(argument).expanduser()
     if path.is_dir():

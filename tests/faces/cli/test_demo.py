@@ -52,7 +52,10 @@ def test_the_demo_shows_its_run_then_the_published_decision_the_pages_and_what_t
     ended = small("demo")
     assert ended.returncode == 0
     parts = ("It is a floor, not a contender", "only controls took part", "Nine models on five tasks", "Use gpt-5-nano")
-    after = ("Look at it in a browser", "Next: your own models", "demo --models all", "hosted models: set their key")
+    after = (
+        "Look at it in a browser", "Next: your own models", "demo --models all", 'then flatfield try "YOUR TASK"',
+        "hosted models: set their key",
+    )  # fmt: skip
     text = " ".join(ended.stdout.split())
     places = [text.index(part) for part in (*parts, *after)]
     assert places == sorted(places)
@@ -73,7 +76,8 @@ def test_servers_and_keys_that_are_there_are_named(
     monkeypatch.setattr(openai_chat, "usual_servers", lambda _: (usual,))
     monkeypatch.setenv("GEMINI_API_KEY", "secret-value")
     text = " ".join(small("demo").stdout.split())
-    assert f"here: flatfield eval suite:desk --agents openai-chat:m@{server.base_url}," in text
+    assert "which of your models does a task of yours: flatfield try \"YOUR TASK\" --check 'pytest -q'" in text
+    assert f"here; on twelve small tasks: flatfield eval suite:desk --agents openai-chat:m@{server.base_url}," in text
     assert "found a key: flatfield eval suite:desk --agents gemini" in text
     assert "secret-value" not in text
 
@@ -106,6 +110,8 @@ def test_larger_models_take_part_where_they_fit_and_what_that_takes_is_said(
     )
     assert "qwen2.5-coder-1.5b takes 2.5 GB of memory: it is left out here" in text
     assert asked[-1].chosen.agents == ("local:qwen2.5-coder-0.5b", "oracle", "noop")
+    assert asked[-1].files == demo.WITH_LARGER
+    assert asked[-1].command.startswith("flatfield eval suite:desk/desk-02-write-line suite:desk/")
 
 
 def test_as_json_only_the_runs_report_is_printed(small: Cli) -> None:

@@ -26,7 +26,7 @@ def loaded(cli: Cli) -> Cli:
 def test_the_answer_stands_below_the_contenders(loaded: Cli) -> None:
     lines = loaded("pick").stdout.splitlines()
     assert lines[1].startswith("Candidates in run 20250815-000000-2025")
-    assert lines[3].split()[0] == "gpt-5-nano"
+    assert lines[4].split()[0] == "gpt-5-nano"
     assert any(line.startswith("Use gpt-5-nano: it is the best of 9 agents with probability 0.") for line in lines)
     assert any(line.startswith("- Next is claude-3-haiku") for line in lines)
     assert max(map(len, lines)) <= 100

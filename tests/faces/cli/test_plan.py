@@ -35,7 +35,7 @@ def test_without_a_past_it_guesses_and_says_so(cli: Cli, project: Path) -> None:
     assert ended.returncode == 0
     assert "Plan: 3 agents × 1 task, 12 trials" in ended.stdout
     assert "A guess: as many turns" in " ".join(ended.stdout.split())
-    assert "what has no price: openai-chat:x@127.0.0.1:9" in " ".join(ended.stdout.split())
+    assert "not known of openai-chat:x@127.0.0.1:9, for want of a price" in " ".join(ended.stdout.split())
     assert max(map(len, ended.stdout.splitlines())) <= 100
     found = planned(cli, *asked)
     priced, unpriced, control = found["agents"]

@@ -46,6 +46,7 @@ HEAVY = {"aiohttp", "numpy", "genai_prices", "rich", "markdown_it", "xllamacpp"}
         (NOTHING._replace(servers={"Ollama": ("m",)}), "flatfield try \"YOUR TASK\" --check 'npm test'"),
         (NOTHING._replace(files=("m",), runs=(RUN,)), "flatfield pick"),
         (NOTHING._replace(runs=(replace(RUN, stored=2), RUN)), "flatfield eval --resume"),
+        (NOTHING._replace(runs=(replace(RUN, measured=3), RUN)), "flatfield eval --resume"),
         (NOTHING._replace(runs=(replace(RUN, imported=True), replace(RUN, delegated=True))), "flatfield demo"),
     ],
 )

@@ -64,8 +64,8 @@ def test_the_answer_stands_first_and_what_few_read_is_folded(published: RunResul
 
 def test_every_trial_has_its_row(aimed: RunResult) -> None:
     rows = table(render(aimed), "Every Trial", "task")
-    assert rows[0] == ["task", "agent", "try", "how it ended", "time", "checks", "answer"]
-    assert rows[1] == ["t1", "quick", "1", "score 1.00", "2.00 s", "all hold", "x"]
+    assert rows[0] == ["task", "agent", "try", "score", "how it ended", "time", "checks", "answer"]
+    assert rows[1] == ["t1", "quick", "1", "1.00", "answered", "2.00 s", "all hold", "x"]
     assert len(rows) == 1 + 7
 
 
@@ -127,7 +127,7 @@ def test_a_hostile_run_draws_nothing(hostile: RunResult, aimed: RunResult) -> No
     assert all(len({len(row) for row in each}) == 1 for each in tables(text))
     rows = table(text, "Every Trial", "task")
     assert rows[1][1] == "a|b"
-    assert rows[1][6] == "| a | `b` <b>c</b> [d](http://e) ![f](http://g) # heading \\x1b[31m=1+1 $x$ &amp;"
+    assert rows[1][7] == "| a | `b` <b>c</b> [d](http://e) ![f](http://g) # heading \\x1b[31m=1+1 $x$ &amp;"
     assert [row[1] for row in rows[1:]] == ["a|b", "=cmd", "<i>c</i>"]
 
 

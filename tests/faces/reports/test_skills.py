@@ -44,7 +44,7 @@ def test_the_terminal_shows_all_of_them_in_100_columns(skilled: RunResult) -> No
     with console.capture() as capture:
         terminal.show(skilled, console, full=True)
     text = capture.get()
-    lines = text.split("\nSkills\n")[1].split("\n\n")[0].splitlines()
+    lines = text.split("\nSkills\n")[1].split("\nTask by Task\n")[0].splitlines()
     assert max(map(len, lines)) <= 100
     for skill in SKILLS[:6]:
         assert any(skill in line for line in lines if line.startswith("agent")), skill

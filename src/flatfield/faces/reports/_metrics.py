@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 ON_DEVICE = (
     "On this device: tokens of prompts read and of replies written a second as the model's server counts them, without"
-    " what it had in its cache; how often the model was loaded and how long that took; its server's most memory; the"
-    " most tokens of context that were used, of what was offered (too short: in so many trials it was too little);"
-    " layers on the GPU, or its share of the memory."
+    " what it had in its cache; how often the model was loaded, and how long each load took; its server's most memory."
+    " Context: the most tokens that a prompt and its reply took, of those there is room for; too short: in so many"
+    " trials that was too little."
 )
+ON_GPU = "On GPU: layers of the model there, or its share of the memory."
 
 
 LEAST_IMPORTANT = (
@@ -32,7 +33,7 @@ LEAST_IMPORTANT = (
 )  # fmt: skip
 SAID = {
     "trials": "Sums over all trials that ran.",
-    "time": "Time: of the model and its tools; waiting for others and retries are beside it, not in it.",
+    "time": "Time: of the model and its tools, without waiting for others and retries.",
     "written/s": "Written/s: tokens written a second, from the first one where it was seen.",
     "level done": "Level done: the hardest level with performance C or better.",
     "API says": "API says: what the API or scaffold itself reports; grades are on ours where a price is known.",
@@ -43,13 +44,7 @@ SAID = {
 
 def metrics(result: RunResult) -> Section:
     """Per agent: trials, seconds, tokens, dollars, and the hardest level done; controls apart."""
-    levels = any(task.level is not None for task in result.run.tasks)
-    device = any(card.device_cost_usd is not None for card in result.grading.scorecards)
-    columns = ["trials", "time", "with waiting", "retrying", "tokens read", "written", "written/s", "cost"]
-    told = any(trial.reported_cost_usd is not None for trial in result.trials)
-    columns += ["API says"] if told else []
-    columns += ["device"] if device else []
-    columns += ["level done"] if levels else []
+    columns = _columns(result)
     tables = [
         Table(
             columns=(kind, *columns),
@@ -64,38 +59,63 @@ def metrics(result: RunResult) -> Section:
     text = " ".join(SAID[column] for column in SAID if column in columns)
     figures = device_figures(result.trials)
     if figures:
-        tables.append(_on_device(figures))
-        text += f" {ON_DEVICE}"
+        of_gpu = any(each.gpu_layers or each.gpu_memory_bytes for each in figures)
+        tables += [_speed_on_device(figures), _room_on_device(figures, of_gpu=of_gpu)]
+        text += f" {ON_DEVICE}" + (f" {ON_GPU}" if of_gpu else "")
     claims = wrong_claims(ranked(result))
     return Section(title="Performance Metrics", paragraphs=(text, *([claims] if claims else [])), tables=tuple(tables))
 
 
-def _on_device(figures: Sequence[DeviceFigures]) -> Table:
-    """Columns that say nothing of anybody are left out."""
-    columns = ["read/s", "written/s", "loading", "memory", "context"]
-    columns += ["too short"] if any(each.did_not_fit for each in figures) else []
-    columns += ["GPU"] if any(each.gpu_layers or each.gpu_memory_bytes for each in figures) else []
-    return Table(
-        columns=("on this device", *columns),
-        rows=tuple((each.agent, *_device_row(each, columns)) for each in figures),
-        right=frozenset(columns),
-        names=frozenset({"on this device"}),
-        drop=("loading", "GPU"),
+def _columns(result: RunResult) -> list[str]:
+    """Those that say something of somebody, and that no other table says: no time of retries where none was lost."""
+    cards = result.grading.scorecards
+    waited = any(seconds(card.wall_seconds) != seconds(card.active_seconds) for card in cards)
+    told = {each.agent for each in device_figures(result.trials)}
+    written = any(card.agent not in told and output_tokens_per_second(_ran(card, result)) for card in cards)
+    columns = ["trials", "time"]
+    columns += ["with waiting"] if waited else []
+    columns += ["retrying"] if any(seconds(card.retry_seconds) not in {UNKNOWN, seconds(0.0)} for card in cards) else []
+    columns += ["tokens read", "written", *(["written/s"] if written else []), "cost"]
+    columns += ["API says"] if any(trial.reported_cost_usd is not None for trial in result.trials) else []
+    columns += ["device"] if any(card.device_cost_usd is not None for card in cards) else []
+    return columns + (["level done"] if any(task.level is not None for task in result.run.tasks) else [])
+
+
+def _ran(card: Scorecard, result: RunResult) -> list[TrialRecord]:
+    return [trial for trial in result.trials if trial.agent == card.agent and trial.failure is None]
+
+
+def _speed_on_device(figures: Sequence[DeviceFigures]) -> Table:
+    columns = ("read/s", "written/s", "loaded", "each load", "memory")
+    rows = tuple(
+        (
+            each.agent,
+            UNKNOWN if each.read_tokens_per_second is None else f"{each.read_tokens_per_second:,.0f}",
+            UNKNOWN if each.written_tokens_per_second is None else f"{each.written_tokens_per_second:,.1f}",
+            f"{each.loads}×" if each.loads else UNKNOWN,
+            seconds(each.load_seconds / each.loads) if each.loads else UNKNOWN,
+            UNKNOWN if each.peak_memory_bytes is None else f"{each.peak_memory_bytes / 1e9:.1f} GB",
+        )
+        for each in figures
     )
+    return _device_table(columns, rows)
 
 
-def _device_row(each: DeviceFigures, columns: Sequence[str]) -> Sequence[str]:
-    reads, writes, memory = each.read_tokens_per_second, each.written_tokens_per_second, each.peak_memory_bytes
-    known = {
-        "read/s": UNKNOWN if reads is None else f"{reads:,.0f}",
-        "written/s": UNKNOWN if writes is None else f"{writes:,.1f}",
-        "loading": f"{each.loads}× {seconds(each.load_seconds / each.loads)}" if each.loads else UNKNOWN,
-        "memory": UNKNOWN if memory is None else f"{memory / 1e9:.1f} GB",
-        "context": f"{count(each.most_context_tokens)}/{count(each.context_tokens)}",
-        "too short": f"{each.did_not_fit}×" if each.did_not_fit else UNKNOWN,
-        "GPU": _on_gpu(each),
-    }
-    return [known[column] for column in columns]
+def _room_on_device(figures: Sequence[DeviceFigures], *, of_gpu: bool) -> Table:
+    """What of the context was used, and what is on the GPU; columns that say nothing of anybody are left out."""
+    short = any(each.did_not_fit for each in figures)
+    columns = ("context used", "of", *(["too short"] if short else []), *(["on GPU"] if of_gpu else []))
+    rows = []
+    for each in figures:
+        row = [each.agent, count(each.most_context_tokens), count(each.context_tokens)]
+        row += [f"{each.did_not_fit}×" if each.did_not_fit else UNKNOWN] if short else []
+        rows.append((*row, *([_on_gpu(each)] if of_gpu else [])))
+    return _device_table(columns, tuple(rows))
+
+
+def _device_table(columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table:
+    name = "on this device"
+    return Table(columns=(name, *columns), rows=rows, right=frozenset(columns), names=frozenset({name}))
 
 
 def _on_gpu(each: DeviceFigures) -> str:
@@ -111,7 +131,7 @@ def wrong_claims(cards: Sequence[Scorecard]) -> str:
 
 
 def _figures(card: Scorecard, columns: Sequence[str], result: RunResult) -> Sequence[str]:
-    ran = [trial for trial in result.trials if trial.agent == card.agent and trial.failure is None]
+    ran = _ran(card, result)
     rate = output_tokens_per_second(ran)
     cost = UNKNOWN if card.control else _cost(card)
     known = {
@@ -144,18 +164,23 @@ def _reported(trials: Sequence[TrialRecord]) -> str:
     return dollars(sum(known)) if known and len(known) == len(told) else UNKNOWN
 
 
+CELLS = ("task", "agent", "trials", "performance", "speed", "cost", "time/trial", "$/trial", "by targets")
+
+
 def tasks_apart(result: RunResult) -> Section:
     """Every cell of a contender: its trials, seconds and dollars for the work done, and their letters."""
     out = {card.agent for card in controls(result)}
     cells = [cell for cell in result.grading.cells if cell.agent not in out]
     aimed = any(cell.speed.absolute.letter or cell.cost.absolute.letter for cell in cells)
-    columns: tuple[str, ...] = ("task", "agent", "trials", "performance", "speed", "cost", "time/trial", "$/trial")
-    columns += ("by targets",) if aimed else ()
-    rows = tuple((cell.task, *_row(cell, aimed=aimed)) for cell in cells)
+    alike = len({(cell.n, cell.planned) for cell in cells}) == 1
+    left_out = {*(["trials"] if alike else []), *([] if aimed else ["by targets"])}
+    columns = tuple(column for column in CELLS if column not in left_out)
+    rows = tuple((cell.task, *_row(cell, columns)) for cell in cells)
     text = (
         '"B · 2.3×": a B, for the work it did it took 2.3 times the seconds (dollars) of the best agent on this task.'
         " Time and dollars are means per trial."
     )
+    text += f" Trials of each: {cells[0].n} of {cells[0].planned}." if alike else ""
     text += " By targets: the letters of speed and cost against the task's own targets." if aimed else ""
     table = Table(
         columns=columns,
@@ -168,17 +193,18 @@ def tasks_apart(result: RunResult) -> Section:
     return Section(title="Task by Task", paragraphs=(text,), tables=(table,))
 
 
-def _row(cell: Cell, *, aimed: bool) -> tuple[str, ...]:
-    row = (
-        cell.agent,
-        f"{cell.n}/{cell.planned}",
-        letter(cell.performance),
-        scaled(cell.speed),
-        scaled(cell.cost),
-        seconds(cell.active_seconds),
-        dollars(cell.cost_usd),
-    )
-    return (*row, f"{_against(cell.speed)} {_against(cell.cost)}") if aimed else row
+def _row(cell: Cell, columns: Sequence[str]) -> tuple[str, ...]:
+    known = {
+        "agent": cell.agent,
+        "trials": f"{cell.n}/{cell.planned}",
+        "performance": letter(cell.performance),
+        "speed": scaled(cell.speed),
+        "cost": scaled(cell.cost),
+        "time/trial": seconds(cell.active_seconds),
+        "$/trial": dollars(cell.cost_usd),
+        "by targets": f"{_against(cell.speed)} {_against(cell.cost)}",
+    }
+    return tuple(known[column] for column in columns[1:])
 
 
 def _against(scale: ScaleGrade) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 GRADES = ("overall", "performance", "speed", "cost")
 CONTROL = "control"
+TITLE = "Final Ranking"
 NAMES = frozenset({"agent", CONTROL})
 
 
@@ -53,7 +54,7 @@ def ranking(result: RunResult) -> Section:
         drop=("trials", "$/trial", "time/trial"),
     )
     return Section(
-        title="Final Ranking",
+        title=TITLE,
         paragraphs=_explained(cards),
         tables=(table, *_control_table(result)),
         after=_without_overall(cards),
@@ -123,11 +124,11 @@ def letters(result: RunResult, most_tasks: int, beside: int) -> Section:
         )
     size = _size(len(tasks), beside)
     parts = [(start, tasks[start : start + size]) for start in range(0, len(tasks), size)]
-    text = "Three letters a task: performance, speed, cost; · is not measured."
+    text = "Three letters a task: performance, speed, cost; · is not measured." if contenders else ""
     text += " Controls by performance alone." if others else ""
     return Section(
         title=title,
-        paragraphs=(text,) if contenders or others else (),
+        paragraphs=(text.strip(),) if text else (),
         items=legend(result),
         tables=(
             *(_table("agent", part, contenders, cells) for part in parts if contenders),

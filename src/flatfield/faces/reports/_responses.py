@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.reports._ranking import ranked
-from flatfield.faces.wording import many, one_line, outcome, seconds
+from flatfield.faces.wording import UNKNOWN, many, one_line, seconds
 from flatfield.scoring.chain import threshold
 from flatfield.scoring.performance import trial_scores, verified
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult, TrialRecord, Verdict
 
+FAILED = "What Failed and Why"
 ANSWER_CHARACTERS = 300
 FINDING_CHARACTERS = 400
 WHY_CHARACTERS, LOST_CHARACTERS = 90, 200
@@ -32,19 +33,18 @@ def failures(result: RunResult) -> Section:
     """How many trials fell short, and of each agent, best first, on what and why."""
     controls = {card.agent for card in result.grading.scorecards if card.control}
     trials = [trial for trial in result.trials if trial.agent not in controls]
-    title = "What Failed and Why"
     if not trials:
         text = "Only controls ran." if result.trials else "No trial is stored."
-        return Section(title=title, paragraphs=(text,))
+        return Section(title=FAILED, paragraphs=(text,))
     scores = trial_scores(result.run, result.trials, result.verdicts)
     passes = {task.id: threshold(task) for task in result.run.tasks}
     short = [trial for trial in trials if trial.id in scores and scores[trial.id] < passes.get(trial.task, 1.0)]
     lost = [trial for trial in trials if trial.failure is not None]
     if not short and not lost:
-        return Section(title=title, paragraphs=(f"Nothing failed. {_where(result)}",))
+        return Section(title=FAILED, paragraphs=(f"Nothing failed. {_where(result)}",))
     points = [*_points(result, trials, short, scores)] if _has_answers(result) else []
     return Section(
-        title=title,
+        title=FAILED,
         paragraphs=(f"{_counts(trials, short, lost)}. {_where(result)}",),
         points=tuple(points),
     )
@@ -128,34 +128,37 @@ def every_trial(result: RunResult) -> Section:
     if not trials:
         text = "These figures were published without the answers." if result.trials else "No trial is stored."
         return Section(title=title, paragraphs=(text,))
-    said = verdicts_by_trial(result)
+    said, scores = verdicts_by_trial(result), trial_scores(result.run, result.trials, result.verdicts)
     rows = tuple(
         (
             trial.task,
             trial.agent,
             str(trial.repeat),
-            outcome(trial),
+            f"{scores[trial.id]:.2f}" if trial.id in scores else UNKNOWN,
+            "not measured" if trial.failure else trial.stop.replace("_", " "),
             seconds(trial.active_seconds),
-            findings(trial, said) or _no_finding(trial),
+            _found(trial, said),
             one_line(trial.answer, ANSWER_CHARACTERS),
         )
         for trial in trials
     )
     text = f"Every word of one: flatfield show {result.run.id}/AGENT/TASK/TRY"
     table = Table(
-        columns=("task", "agent", "try", "how it ended", "time", "checks", "answer"),
+        columns=("task", "agent", "try", "score", "how it ended", "time", "checks", "answer"),
         rows=rows,
-        right=frozenset({"try", "time"}),
+        right=frozenset({"try", "score", "time"}),
         names=frozenset({"task", "agent"}),
-        fold=frozenset({"how it ended", "checks", "answer"}),
+        fold=frozenset({"checks", "answer"}),
     )
     return Section(title=title, paragraphs=(text,), tables=(table,))
 
 
-def _no_finding(trial: TrialRecord) -> str:
+def _found(trial: TrialRecord, said: ByTrial) -> str:
+    """What checks and judges found; of a trial that is not measured, why not."""
     if trial.failure:
-        return ""
-    return "all hold" if verified(trial.checks) else "not judged"
+        why = f"{trial.failure.kind.replace('_', ' ')}: {trial.failure.message}"
+        return "; ".join(filter(None, (one_line(why, FINDING_CHARACTERS), findings(trial, said))))
+    return findings(trial, said) or ("all hold" if verified(trial.checks) else "not judged")
 
 
 def findings(trial: TrialRecord, said: ByTrial, characters: int = FINDING_CHARACTERS) -> str:

@@ -11,6 +11,8 @@ from flatfield.faces.blocks import Section
 from flatfield.faces.drawing import WIDTH, draw, plain_console, wrapped
 from flatfield.faces.reports._content import Shown, cut, first, remarks, rest
 from flatfield.faces.reports._judging import judging
+from flatfield.faces.reports._ranking import TITLE as RANKING
+from flatfield.faces.reports._responses import FAILED
 from flatfield.faces.scatter_text import show_scatter
 from flatfield.records import ReportTraits
 
@@ -52,6 +54,13 @@ def show_end(result: RunResult, console: Console, *, full: bool = False) -> None
         draw(_plain(section), console, full=full)
     for section in () if full else (*judging(result), *remarks(result, room.notes)):
         draw(section, console)
+
+
+def show_answer(result: RunResult, console: Console) -> None:
+    """Print what somebody wants to know who asked for one thing: which agent, how they rank, what failed and why."""
+    found = cut(first(result, ROOM), ROOM)
+    for section in (found[0], *(one for one in found if one.title in {RANKING, FAILED})):
+        draw(_plain(section), console)
 
 
 def show_ranking(result: RunResult, console: Console) -> None:
