@@ -166,7 +166,8 @@ class Redaction:
             self.changed[_WIRES] += 1
             return structs.replace(value, wire=())
         if isinstance(value, AgentConfig):
-            self.changed["headers of agents: values left out"] += len(value.headers)
+            told = sum(each != HIDDEN for each in value.headers.values())
+            self.changed["headers of agents: values left out"] += told
             headers = dict.fromkeys(value.headers, HIDDEN)
             return structs.replace(value, headers=headers, folder="", source=_name(value.source))
         if isinstance(value, Task):
