@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ import pytest
 from msgspec import structs
 
 from flatfield.errors import FlatfieldError
-from flatfield.evidence.bundles import Private, Redaction, own_servers, read, write
+from flatfield.evidence import bundles
+from flatfield.evidence.bundles import SEAL, Private, Redaction, own_servers, read, write
 from flatfield.evidence.readers import bundle
 from flatfield.faces.storing import save_imported
 from flatfield.records import (
@@ -37,6 +39,7 @@ from flatfield.runs.results import load_result
 from flatfield.runs.store.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from flatfield.records import Letter, RunResult
@@ -174,20 +177,88 @@ def test_nothing_private_is_in_the_file_and_what_was_taken_out_is_told(tmp_path:
 
 
 def test_any_changed_byte_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "x.flatfield"
+    path, draw = tmp_path / "x.flatfield", Random(1)
     made(path, a_run(2))
     whole = path.read_bytes()
-    for place in (0, 20, 60, whole.index(b"\n"), whole.index(b"\n") + 5, len(whole) // 2, len(whole) - 1):
+    behind = whole.index(b"\n") + 1
+    for place in (*range(behind), *range(behind, len(whole), 11), len(whole) - 1):
         changed = bytearray(whole)
-        changed[place] ^= 1
+        changed[place] ^= 1 << draw.randrange(8)
         path.write_bytes(bytes(changed))
-        with pytest.raises(FlatfieldError, match=r"not as it was made|no bundle|newer flatfield"):
+        with pytest.raises(FlatfieldError, match=r"x\.flatfield (is not as|is no bundle|was made by a newer)"):
             read(path)
     path.write_bytes(whole[:-3])
     with pytest.raises(FlatfieldError, match=r"not as it was made.*get it again"):
         read(path)
     path.write_bytes(whole)
     assert read(path).outline.run == "20260102-101500-ab12"
+
+
+def sealed(path: Path, data: bytes) -> Path:
+    """A file whose first line vouches for any content: whoever makes one can."""
+    path.write_bytes(SEAL.format(format=1, digest=sha256(data).hexdigest()).encode() + data)
+    return path
+
+
+def test_what_somebody_sealed_by_hand_is_told_from_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "x.flatfield"
+    made(path, a_run(4))
+    packed = path.read_bytes().partition(b"\n")[2]
+    run, trial, *rest = gzip.decompress(packed).splitlines(keepends=True)
+    for data, said in (
+        (packed[:-8], "cannot be unpacked"),
+        (packed[: len(packed) // 2], "cannot be unpacked"),
+        (packed[:100] + bytes(50) + packed[150:], "cannot be unpacked"),
+        (b"", "it has no run, or several"),
+        (gzip.compress(b"".join((run, run, trial, *rest))), "it has no run, or several"),
+        (gzip.compress(b"".join((trial, *rest))), "it has no run, or several"),
+        (gzip.compress(b"".join((run, *rest))), "the digest of its trials is another one"),
+        (gzip.compress(b"".join((run, trial, trial, *rest))), "the digest of its trials is another one"),
+        (gzip.compress(b"{}\n"), "a line of it is no record"),
+        (gzip.compress(run[:-2] + b","), "holds a record that cannot be read"),
+    ):
+        with pytest.raises(FlatfieldError, match=said):
+            read(sealed(path, data))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda each: _called("../../elsewhere", each), "an id that no run has"),
+        (lambda each: _called("", each), "an id that no run has"),
+        (lambda each: structs.replace(each, trials=(*each.trials, each.trials[0])), "it holds a trial twice"),
+        (
+            lambda each: structs.replace(each, trials=(structs.replace(each.trials[0], agent="z"),)),
+            "it holds what is not of its run",
+        ),
+    ],
+)
+def test_a_run_that_no_flatfield_made_is_refused(
+    change: Callable[[Imported], Imported], said: str, tmp_path: Path
+) -> None:
+    made(tmp_path / "x.flatfield", change(a_run(4)))
+    with pytest.raises(FlatfieldError, match=said):
+        read(tmp_path / "x.flatfield")
+
+
+def _called(run: str, given: Imported) -> Imported:
+    trials = tuple(structs.replace(one, run=run) for one in given.trials)
+    return Imported(run=structs.replace(given.run, id=run), trials=trials)
+
+
+def test_what_unpacks_to_fill_a_memory_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundles, "LEAST_ROOM", 100_000)
+    monkeypatch.setattr(bundles, "LONGEST_LINE", 50_000)
+    monkeypatch.setattr(bundles, "MOST_TIMES", 20)
+    for data in (b"a" * 60_000, b'{"run":null}' + b" " * 49_000 + b"\n", b'{"x":"' + b"a" * 50_000):
+        path = sealed(tmp_path / "x.flatfield", gzip.compress(data * 3))
+        with pytest.raises(FlatfieldError, match=r"unpacks to far more than a run has|a line of it is no record"):
+            read(path)
+    long = structs.replace(a_run(2).trials[0], answer="a" * 40_000)
+    trials = tuple(structs.replace(long, repeat=repeat) for repeat in range(1, 5))
+    made(tmp_path / "y.flatfield", structs.replace(a_run(2), trials=trials, verdicts=()))
+    with pytest.raises(FlatfieldError, match="unpacks to far more than a run has"):
+        read(tmp_path / "y.flatfield")
 
 
 def test_what_is_no_bundle_is_told_so(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import re
+import zlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_origin
 from urllib.parse import urlsplit
@@ -24,7 +26,7 @@ from flatfield.records import AgentConfig, Evaluation, Imported, Reply, Run, Tas
 from flatfield.saying import many
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from io import BufferedReader
     from pathlib import Path
 
@@ -32,9 +34,12 @@ T = TypeVar("T")
 
 FORMAT = 1
 SEAL = "flatfield-bundle {format} sha256:{digest}\n"
-_SEAL = re.compile(rb"flatfield-bundle (?P<format>[0-9]{1,4}) sha256:(?P<digest>[0-9a-f]{64})\n")
-MOST_BYTES = 8_000_000_000
-"""A file that unpacks to more is no bundle of a run."""
+_SEAL = re.compile(rb"flatfield-bundle (?P<format>[1-9][0-9]{0,3}) sha256:(?P<digest>[0-9a-f]{64})\n")
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+"""What a run may be called: it becomes the name of files."""
+MOST_TIMES, LEAST_ROOM, LONGEST_LINE = 200, 256_000_000, 256_000_000
+"""A file may unpack to so many times its size, or so many bytes where it is small, and each record to so many: what
+unpacks to more was made to fill a memory, not of a run."""
 PIECE_BYTES = 1024 * 1024
 LEAST_NAME = 3
 """A user's or a machine's name that is shorter is part of too many words."""
@@ -161,7 +166,8 @@ class Redaction:
             self.changed[_WIRES] += 1
             return structs.replace(value, wire=())
         if isinstance(value, AgentConfig):
-            self.changed["headers of agents: values left out"] += len(value.headers)
+            told = sum(each != HIDDEN for each in value.headers.values())
+            self.changed["headers of agents: values left out"] += told
             headers = dict.fromkeys(value.headers, HIDDEN)
             return structs.replace(value, headers=headers, folder="", source=_name(value.source))
         if isinstance(value, Task):
@@ -278,10 +284,13 @@ def read(path: Path) -> Bundle:
     try:
         with path.open("rb") as file:
             digest = _sealed(path, file)
+            room = max(MOST_TIMES * os.fstat(file.fileno()).st_size, LEAST_ROOM)
             with gzip.GzipFile(fileobj=file, mode="rb") as packed:
-                return _unpacked(path, digest, packed)
+                return _unpacked(path, digest, _lines(path, packed, room))
     except OSError as error:
         raise FlatfieldError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (EOFError, zlib.error):
+        raise FlatfieldError(f"{path} cannot be unpacked: get it again from whoever made it") from None
 
 
 def _sealed(path: Path, file: BufferedReader) -> str:
@@ -302,33 +311,52 @@ def _sealed(path: Path, file: BufferedReader) -> str:
     return sealed
 
 
-def _unpacked(path: Path, digest: str, packed: gzip.GzipFile) -> Bundle:
+def _lines(path: Path, packed: gzip.GzipFile, room: int) -> Iterator[bytes]:
+    while line := packed.readline(LONGEST_LINE + 1):
+        room -= len(line)
+        if room < 0 or len(line) > LONGEST_LINE:
+            raise FlatfieldError(f"{path} unpacks to far more than a run has: it is no bundle of a run")
+        yield line
+
+
+def _unpacked(path: Path, digest: str, lines: Iterable[bytes]) -> Bundle:
     found: dict[str, list[Any]] = {"run": [], "trial": [], "verdict": [], "outline": []}
     sums = {name: hashlib.sha256() for name in found}
-    size = 0
-    while line := packed.readline(MOST_BYTES):
-        size += len(line)
-        if size > MOST_BYTES:
-            raise FlatfieldError(f"{path} unpacks to more than {MOST_BYTES:,} bytes: it is no bundle of a run")
+    for line in lines:
         try:
             read = msgspec.json.decode(line, type=_Read)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise FlatfieldError(f"{path} holds a record that cannot be read ({error}): upgrade flatfield") from None
-        for name, parts in found.items():
-            if (part := getattr(read, name)) is not None:
-                parts.append(part)
-                sums[name].update(line)
+        parts = [(name, part) for name in found if (part := getattr(read, name)) is not None]
+        if len(parts) != 1:
+            raise _false(path, "a line of it is no record")
+        ((name, part),) = parts
+        found[name].append(part)
+        sums[name].update(line)
     _agree(path, found, {name: each.hexdigest() for name, each in sums.items()})
     imported = Imported(run=found["run"][0], trials=tuple(found["trial"]), verdicts=tuple(found["verdict"]))
     return Bundle(outline=found["outline"][0], digest=digest, imported=imported)
 
 
 def _agree(path: Path, found: Mapping[str, Sequence[Any]], sums: Mapping[str, str]) -> None:
-    """Raise where the file is not what it says of itself."""
-    whole = len(found["run"]) == len(found["outline"]) == 1
-    if whole:
-        (outline,), (run,) = found["outline"], found["run"]
-        given = {"run": sums["run"], "trials": sums["trial"], "verdicts": sums["verdict"]}
-        whole = outline.digests == given and all(one.run == run.id for one in (*found["trial"], *found["verdict"]))
-    if not whole:
-        raise FlatfieldError(f"{path} is not what it says of itself: get it again from whoever made it")
+    """Raise where the file is not what it says of itself, or no run as flatfield makes them."""
+    if not len(found["run"]) == len(found["outline"]) == 1:
+        raise _false(path, "it has no run, or several")
+    (outline,), (run,) = found["outline"], found["run"]
+    given = {"run": sums["run"], "trials": sums["trial"], "verdicts": sums["verdict"]}
+    other = [name for name, digest in given.items() if outline.digests.get(name) != digest]
+    if other:
+        raise _false(path, f"the digest of its {' and its '.join(other)} is another one")
+    if not _RUN_ID.fullmatch(run.id):
+        raise _false(path, "its run has an id that no run has")
+    agents, tasks = {agent.name for agent in run.agents}, {task.id for task in run.tasks}
+    for one in (*found["trial"], *found["verdict"]):
+        if one.run != run.id or one.agent not in agents or one.task not in tasks:
+            raise _false(path, "it holds what is not of its run")
+    keys = [(each.agent, each.task, each.repeat, each.task_digest, each.agent_fingerprint) for each in found["trial"]]
+    if len(set(keys)) < len(keys):
+        raise _false(path, "it holds a trial twice")
+
+
+def _false(path: Path, why: str) -> FlatfieldError:
+    return FlatfieldError(f"{path} is not what it says of itself, {why}: get it again from whoever made it")

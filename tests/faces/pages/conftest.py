@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PROBLEMS = ("warning", "error")
+PATIENCE_MS = 120_000
+"""How long a page may take on a machine that has much else to do."""
 
 
 @pytest.fixture
@@ -216,6 +218,7 @@ def show(chromium: Browser, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
         path = tmp_path / f"page-{len(contexts)}.html"
         path.write_text(document(result, records), "utf-8")
         context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         opened = Opened(page=page, problems=[])

@@ -62,7 +62,8 @@ def command(
         raise FlatfieldError(f"{path} cannot be written: {error.strerror}; name another with -o") from None
     finally:
         draft.unlink(missing_ok=True)
-    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    stored = path.stat().st_size
+    size = f"{stored / 1e6:.1f} MB" if stored >= 100_000 else f"{stored / 1e3:.1f} KB"
     trial_count = many(len(store.rows(found.id)), "trial")
     common.write(f"{path}: run {found.id} with {trial_count}, {size}, sha256:{digest}\n")
     common.note(f"read it before you send it, transcripts may tell more; to load it: flatfield import bundle {path}")

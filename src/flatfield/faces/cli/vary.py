@@ -28,6 +28,7 @@ from flatfield.faces.cli.evaluate import (
 from flatfield.faces.cli.run_options import Jobs, Judge, Repeats, Seed, asked_run
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo
 from flatfield.faces.cli.trust import Trust, access_of
+from flatfield.faces.cli.view import View
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def command(
     ungraded: Ungraded = False,
     unsafe_commands: Unsafe = False,
     trust: Trust = False,
+    view: View = False,
     speak: Speak = False,
     speak_to: SpeakTo = None,
     full: common.Full = False,
@@ -152,6 +154,7 @@ def command(
         skip_unready=skip_unready,
         unsafe_commands=unsafe_commands,
         until_sure=most,
+        view=view,
     )
     told = Told(show=partial(show, stored=True), say=_spoken)
     asyncio.run(carried_out(run, store_of(project), how, HeardVoice(speak, speak_to), told))

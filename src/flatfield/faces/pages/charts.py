@@ -161,7 +161,7 @@ def _ground(x: Spec, y: Spec, tint: Mapping[str, str]) -> Iterator[Spec]:
     }
     yield {
         "data": {"name": "letters"},
-        "mark": {"type": "text", "align": "right", "dx": -4, "fontWeight": 700, "color": tint["faint"], "aria": False},
+        "mark": {"type": "text", "align": "left", "dx": 5, "fontWeight": 700, "color": tint["faint"], "aria": False},
         "encoding": {"x": x, "y": y, "text": {"field": "letter"}, "opacity": {"value": 0.7}},
     }
     dashes = {"type": "line", "interpolate": "step-after", "strokeDash": [5, 4], "color": tint["front"], "aria": False}
@@ -249,7 +249,7 @@ def _description(points: Sequence[Point], amount: Amount) -> str:
 
 
 def _letters(bottom: float, axis: Axis) -> Iterator[Spec]:
-    """Each letter in the middle of its band, at the right edge."""
+    """Each letter in the middle of its band, beside the right edge."""
     upper = 1.0
     for letter, least in BANDS:
         low = max(least, bottom)
@@ -279,6 +279,7 @@ def _x(axis: Axis, amount: Amount, tint: Mapping[str, str]) -> Spec:
             "gridColor": tint["grid"],
             "gridOpacity": 0.6,
             "labelOverlap": True,
+            "labelSeparation": 5,
         },
     }
 
@@ -303,8 +304,8 @@ class Box(Struct, frozen=True, kw_only=True):
     bottom: float
 
     def is_within(self, frame: Frame) -> bool:
-        """Whether it is inside the plot, and covers no letter at its right edge."""
-        return self.left >= 0 and self.right <= frame.width - 14 and self.top >= -4 and self.bottom <= frame.height + 4
+        """Whether it is inside the plot."""
+        return self.left >= 0 and self.right <= frame.width and self.top >= -4 and self.bottom <= frame.height + 4
 
     def overlaps(self, other: Box) -> bool:
         """Whether they cover one another."""
@@ -429,6 +430,7 @@ def dots(amount: Amount, frame: Frame) -> Spec:
                     "grid": False,
                     "labelExpr": unit,
                     "labelOverlap": True,
+                    "labelSeparation": 5,
                 },
             },
             "y": {

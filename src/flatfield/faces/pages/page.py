@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult, TrialRecord
 
-WIDTHS = (215, 290, 560, 760, 1060, 1230)
+WIDTHS = (215, 290, 400, 560, 690, 860, 1060, 1150, 1230)
 """Charts are made as wide as these, in pixels; a page shows the widest that it has room for."""
 LIBRARY_FIX = "pictures and pages need vl-convert-python; run: pip install 'flatfield[pages]'"
 POLICY = (

@@ -248,12 +248,15 @@ def _grade(grade: Grade) -> dict[str, Any]:
 
 
 def typical(card: Scorecard, standing: Standing | None) -> dict[str, Ends | None]:
-    """Performance on these tasks, and seconds and dollars of a typical trial, each with its 95%; None: not known."""
+    """Performance on these tasks, and seconds and dollars of a typical trial, each with its 95%; None: not known.
+
+    What somebody without any price may cost is a guess from what the others cost: no place to draw them at.
+    """
     these = standing.these if standing else None
     return {
         "performance": _levels(card.performance),
         "seconds": _ends_of(these.seconds if these else None),
-        "usd": _ends_of(these.usd if these else None),
+        "usd": _ends_of(these.usd if these and card.priced else None),
     }
 
 
@@ -266,11 +269,13 @@ def _levels(grade: Grade) -> Ends | None:
 
 
 def _ends_of(found: Estimate | None) -> Ends | None:
-    """Where little is known, a few draws are so large that the mean is no middle any more: then that of the ends is."""
+    """The middle is that of the ends on the axis that they are drawn on, a logarithmic one.
+
+    Where little is known, a few draws are so large that the mean is far above what was measured.
+    """
     if found is None:
         return None
-    within = found.low <= found.mean <= found.high
-    return found.mean if within else math.sqrt(found.low * found.high), found.low, found.high
+    return math.sqrt(found.low * found.high) if found.low > 0.0 else found.mean, found.low, found.high
 
 
 def _pairs(cards: Sequence[Scorecard], state: Mapping[str, KnownPart]) -> list[tuple[int, int]]:

@@ -33,7 +33,7 @@ function raceRow(agent) {
   const lane = el("div", { class: "track", "aria-hidden": "true" }, part("passed", agent.passed, "passed"), part("failed", failed, "not passed"), part("unmeasured", agent.unmeasured, "not measured"), part("running", agent.running, "at work"));
   lane.style.color = agent.shade[isDark() ? 1 : 0];
   return el("tr", { "data-agent": agent.name },
-    el("th", { scope: "row", title: agent.name }, el("div", { class: "name" }, mark(agent), el("span", { class: "who", text: agent.short }))),
+    el("th", { scope: "row", title: agent.name }, el("div", { class: "name" }, mark(agent), el("span", { class: "who" }, ...jointed(agent.short)))),
     el("td", { class: "lane" }, lane),
     el("td", { class: "num", text: `${agent.done}/${agent.planned}${agent.unmeasured ? `, ${agent.unmeasured} failed` : ""}` }),
     el("td", { class: "num", text: agent.scored ? String(agent.passed) : "–" }),

@@ -19,6 +19,9 @@ function el(tag, given = {}, ...children) {
   return made;
 }
 
+// Where a long name may go on in the next line: behind its joints.
+const jointed = (text) => text.split(/(?<=[+/_:.@])/).flatMap((part, i) => (i ? [el("wbr"), part] : [part]));
+
 const fill = (node, ...children) => node.replaceChildren(...children.filter((child) => child !== null));
 
 async function opened(id) {
@@ -85,14 +88,14 @@ function tiles(data, ask, decision) {
     found.push([saidMuch(chosen.regret.mean, ask), "lost on average if another one is really better"]);
     found.push([saidMuch(chosen.regret.worst, ask), "lost in a bad case, 1 of 20"]);
     const second = decision.standings.find((one) => one.agent === decision.runnerUp);
-    if (second) found.push([second.agent, `next, the best with probability ${likely(second.best)}`]);
+    if (second) found.push([agentNamed(second.agent).short, `next, the best with probability ${likely(second.best)}`]);
   } else if (chosen) {
     const agent = agentNamed(chosen.agent);
     found.push([agent.performance.said, "performance on these tasks"]);
     found.push([saidSeconds(agent.seconds), "active seconds of a trial, on average"]);
     found.push([saidPrice(agent, ask.money), "dollars of a trial, on average"]);
   }
-  return found.map(([said, what]) => el("div", {}, el("dt", { text: what }), el("dd", { text: said })));
+  return found.map(([said, what]) => el("div", {}, el("dt", { text: what }), el("dd", {}, ...jointed(said))));
 }
 
 function saidAsk(ask) {
@@ -128,7 +131,7 @@ function tableRow(a, money, has) {
   const standing = decision?.standings.find((one) => one.agent === agent.name);
   const rank = grading.ranks[a] && grading.grades[a].letter !== null ? grading.ranks[a] : null;
   const reason = shown.reasons.get(agent.name);
-  const name = el("div", { class: "name" }, mark(agent), el("span", {}, el("span", { class: "who", text: agent.short }), agent.made ? el("span", { class: "reason", text: agent.made }) : null, reason ? el("span", { class: "reason", text: reason }) : null));
+  const name = el("div", { class: "name" }, mark(agent), el("span", {}, el("span", { class: "who" }, ...jointed(agent.short)), agent.made ? el("span", { class: "reason", text: agent.made }) : null, reason ? el("span", { class: "reason", text: reason }) : null));
   const best = standing?.allowed ? [el("span", { class: "bar", "aria-hidden": "true" }, bar(standing.best)), document.createTextNode(fixed(standing.best, 2))] : [document.createTextNode("–")];
   const overall = money ? [document.createTextNode(standing ? `${signedDollars(standing.utility.mean)} `: "–"), standing ? el("span", { class: "range", text: `${signedDollars(standing.utility.low)} to ${signedDollars(standing.utility.high)}` }) : null] : graded2(gradeSaid(grading.grades[a]));
   const cells = [
@@ -420,7 +423,12 @@ function showGrid() {
   if (cell && focused) cell.focus({ preventScroll: true });
 }
 
-// Names that are long differ at their ends.
+// Names that are long differ at their ends: what is left out of one where room is short is not its end.
+function tailed(name) {
+  const letters = [...name];
+  return el("span", { class: "tailed" }, el("span", { text: letters.slice(0, -9).join("") }), el("span", { text: letters.slice(-9).join("") }));
+}
+
 const cutName = (name) => (name.length > 22 ? `${name.slice(0, 5)}…${name.slice(-16)}` : name);
 
 function addGridRows() {
@@ -428,7 +436,7 @@ function addGridRows() {
   const body = byId("grid").tBodies[0], width = cells.agents.length, until = Math.min(page.grid.next + ROWS_AT_ONCE, order.length);
   for (; page.grid.next < until; page.grid.next += 1) {
     const t = order[page.grid.next], task = tasks[t];
-    const head = el("th", { scope: "row", title: task.title, text: task.id });
+    const head = el("th", { scope: "row", title: task.title, "aria-label": task.id }, tailed(task.id));
     body.append(el("tr", {}, head, ...columns.map((at, c) => gridCell(t, at, cells[measure][t * width + at], page.grid.next === 0 && c === 0))));
   }
 }

@@ -513,8 +513,8 @@ function saidMuch(amount, ask) {
 function saidLimits(limits) {
   return [
     limits.performance ? `performance ${limits.performance} or better` : "",
-    limits.seconds === null ? "" : `at most ${written(limits.seconds)} s a trial`,
-    limits.usd === null ? "" : `at most $${written(limits.usd)} a trial`,
+    limits.seconds === null ? "" : `at most ${written(limits.seconds)} s for a typical trial`,
+    limits.usd === null ? "" : `at most $${written(limits.usd)} for a typical trial`,
     limits.onDevice ? "on this device" : "",
   ].filter(Boolean).join(", ");
 }
