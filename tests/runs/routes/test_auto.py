@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,8 +24,9 @@ from flatfield.records import (
 )
 from flatfield.runs import readiness
 from flatfield.runs.results import load_result
-from flatfield.runs.routes.auto import beside_single, choose, chosen_here, is_same_task, kind_of, nearest, run_routed
-from flatfield.runs.single import Surroundings
+from flatfield.runs.routes.auto import beside_single, choose, chosen_here, is_same_task, kind_of, nearest
+from flatfield.runs.routes.here import work_here
+from flatfield.runs.single import FolderWork, Surroundings
 from flatfield.runs.world import Outside
 from flatfield.scoring.grading import grade
 from flatfield.tasks.agents import Roster, select_agents
@@ -148,12 +150,14 @@ async def test_on_a_real_folder_it_chooses_by_the_prompt_and_goes_on_where_a_pro
         assert why.startswith("strong: of all 9 other tasks, it is the best with probability")
         folder, events = tmp_path / "work", list[Event]()
         folder.mkdir()
-        record = await run_routed("Do it.", found, folder, Limits(), around(events))
+        first = FolderWork(prompt="Do it.", agent=found, folder=folder, limits=Limits(), why=why)
+        record = await work_here(first, around(events))
+        assert record.notes[0] == f"chosen: {why}"
         assert (record.agent, record.answer) == ("auto:best", "wrote right")
         assert (folder / "done.txt").read_text() == "right"
         gone = structs.replace(found.steps[0], name="gone", base_url="http://127.0.0.1:1/v1")
-        other = await run_routed(
-            "Do it.", structs.replace(found, steps=(gone, *found.steps)), folder, Limits(), around(events)
+        other = await work_here(
+            replace(first, agent=structs.replace(found, steps=(gone, *found.steps))), around(events)
         )
         assert [step.agent for step in other.steps] == ["strong"]
         assert any("gone cannot work" in event.text for event in events)
