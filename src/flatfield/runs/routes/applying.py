@@ -143,11 +143,16 @@ def _journal(folder: Path, environ: Mapping[str, str]) -> Iterator[Path]:
 
 def _refuse_changed(changes: Sequence[Planned], folder: Path) -> None:
     """Raises FlatfieldError where a file is not any more what it was when the copy was made."""
-    changed = [change.path for change in changes if _digest(folder / change.path) != change.before]
+    changed = [change.path for change in changes if not _is_as_then(folder / change.path, change.before)]
     if changed:
         raise FlatfieldError(
             f"{', '.join(changed)} changed here while the agent worked on a copy: nothing of its work was taken over"
         )
+
+
+def _is_as_then(path: Path, before: str) -> bool:
+    """Whether that is there which was; where a file is to take a folder's place, all in that goes first, or it stays."""
+    return _digest(path) == before or (not before and path.is_dir() and not path.is_symlink())
 
 
 def _digest(path: Path) -> str:
@@ -228,8 +233,8 @@ def _roll_back(folder: Path, journal: Path) -> tuple[str, ...] | None:
         _remove_drafts((folder / saved.path).parent, began)
     for saved in ours:
         path = folder / saved.path
-        if not saved.before and not path.is_dir():
-            path.unlink(missing_ok=True)
+        if not saved.before and _digest(path) and not path.is_dir():
+            path.unlink()
     for name in reversed(index.folders):
         with suppress(OSError):  # somebody else put something into it
             (folder / name).rmdir()
