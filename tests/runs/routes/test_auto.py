@@ -270,11 +270,12 @@ def ran(tasks: list[Task], found: RunResult) -> RunResult:
 
 def test_kinds_told_apart_beat_the_best_single_agent_chosen_the_same_way() -> None:
     """Each is good at one kind: who is best on all other tasks is never who is best on this kind."""
-    (one,) = beside_single(ran([*EASY, *HARD], known([*EASY, *HARD], APART)))
+    found = ran([*EASY, *HARD], known([*EASY, *HARD], APART))
+    (one,) = beside_single(found)
     assert (one.score, one.single_score, one.tasks, one.same) == (1.0, 0.0, 18, 0)
     assert one.better > 0.99
     assert (one.seconds, one.single_seconds, one.usd) == (5.0, 5.0, 0.01)
-    (line,) = routed(ran([*EASY, *HARD], known([*EASY, *HARD], APART)))
+    (line,) = routed(found)
     assert line.startswith("auto did 1.00 (5.00 s, $0.0100 a trial) where the best single agent (")
     assert "did 0.00 (5.00 s, $0.0100 a trial); on 18 of 18 tasks it took another one" in line
 
