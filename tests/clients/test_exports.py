@@ -1,9 +1,10 @@
-"""`pick --export`, as the tools themselves take it: Claude Code, Claude Code Router, LiteLLM where it is there."""
+"""`pick --export`, as the tools themselves take it: Claude Code, Claude Code Router, LiteLLM."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 from contextlib import asynccontextmanager, suppress
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 BEST, NEXT = "gpt-5-nano", "gpt-5-mini"
 START_SECONDS = 120.0
+MASTER_KEY = "sk-proxy"
 CCR_FILE = ".claude-code-router/config.json"
 
 
@@ -56,15 +58,16 @@ class Both:
 
 @asynccontextmanager
 async def serving(
-    stage: Any, argv: Sequence[str], url: str, key: str
+    stage: Any, argv: Sequence[str], url: str, **environ: str
 ) -> AsyncIterator[Callable[[dict[str, Any]], Any]]:
-    """A program that serves, started; what is asked of it at `url`, as text."""
+    """A program that serves, started; what is asked of it at `url`, as text. The models' key is planted."""
     with (stage.home / "said.txt").open("w") as said:
         process = await asyncio.create_subprocess_exec(
-            *argv, cwd=stage.home, env={**stage.environ, "MY_KEY": key}, stdout=said, stderr=said
+            *argv, cwd=stage.home, env={**stage.environ, "MY_KEY": "planted", **environ}, stdout=said, stderr=said
         )
         try:
-            async with aiohttp.ClientSession() as session, asyncio.timeout(START_SECONDS):
+            headers = {"Authorization": f"Bearer {MASTER_KEY}"}
+            async with aiohttp.ClientSession(headers=headers) as session, asyncio.timeout(START_SECONDS):
 
                 async def ask(body: dict[str, Any]) -> str:
                     while True:
@@ -94,7 +97,7 @@ async def test_claude_code_router_serves_it_and_falls_back(stage: Any, installed
         whole = json.loads(exported("claude-code-router", server.base_url))
         stage.write(CCR_FILE, whole | {"HOST": "127.0.0.1", "PORT": port})
         body = {"model": "claude-x", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
-        async with serving(stage, ["ccr", "start"], f"http://127.0.0.1:{port}/v1/messages", "planted") as ask:
+        async with serving(stage, ["ccr", "start"], f"http://127.0.0.1:{port}/v1/messages") as ask:
             assert f"hello from {BEST}" in await ask(body)
             both.fails = True
             assert f"hello from {NEXT}" in await ask(body)
@@ -102,15 +105,16 @@ async def test_claude_code_router_serves_it_and_falls_back(stage: Any, installed
 
 
 async def test_litellm_serves_it_and_falls_back(stage: Any) -> None:
-    program = shutil.which("litellm")
+    program = shutil.which(os.environ["FLATFIELD_TEST_CLIENTS"] + "/litellm/bin/litellm") or shutil.which("litellm")
     if program is None:
-        pytest.skip("litellm is not on the PATH: pip install 'litellm[proxy]' into an environment of its own")
+        pytest.skip("litellm is not there: make test-clients installs it where it can")
     both, port = Both(), free_port()
     async with FakeChat(both, models=[BEST, NEXT]) as server:
         stage.write("config.yaml", exported("litellm", server.base_url))
         argv = [program, "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port)]
         body = {"model": "flatfield", "messages": [{"role": "user", "content": "hi"}]}
-        async with serving(stage, argv, f"http://127.0.0.1:{port}/v1/chat/completions", "planted") as ask:
+        url, environ = f"http://127.0.0.1:{port}/v1/chat/completions", {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+        async with serving(stage, argv, url, LITELLM_MASTER_KEY=MASTER_KEY, **environ) as ask:
             assert f"hello from {BEST}" in await ask(body)
             both.fails = True
             assert f"hello from {NEXT}" in await ask(body)

@@ -50,6 +50,7 @@ def test_the_sub_agent_is_one_that_flatfield_and_claude_code_read(tmp_path: Path
 
 def test_litellm_serves_the_best_one_and_falls_back_in_order() -> None:
     whole = yaml.safe_load(exported("litellm", temperature=0.5, max_output_tokens=99, reasoning_effort="low"))
+    assert "set LITELLM_MASTER_KEY" in exported("litellm")
     first, *others = whole["model_list"]
     assert first == {
         "model_name": "flatfield",

@@ -61,14 +61,18 @@ def claude_code(decision: Decision, agents: Sequence[AgentConfig]) -> str:
 
 
 def litellm(decision: Decision, agents: Sequence[AgentConfig]) -> str:
-    """A config.yaml of LiteLLM's proxy: the model `flatfield` is the recommended one, and falls back to the others."""
+    """A config.yaml of LiteLLM's proxy: the model `flatfield` is the recommended one, and falls back to the others.
+
+    The key that the proxy asks its own clients for is none of it: without one it does not start, and says so.
+    """
     known = _served(agents, lambda traits: bool(traits.litellm_name), "LiteLLM")
     models = [_litellm_model("flatfield", known[0]), *(_litellm_model(agent.name, agent) for agent in known[1:])]
     whole: dict[str, Any] = {"model_list": models}
     if known[1:]:
         whole["router_settings"] = {"fallbacks": [{"flatfield": [agent.name for agent in known[1:]]}]}
     # JSON is YAML, and needs no rules of quoting beside its own.
-    return f"# {decision.answer}\n{json.dumps(whole, indent=2, ensure_ascii=False)}\n"
+    key = "# The proxy asks its clients for a key of yours: set LITELLM_MASTER_KEY, or it does not start."
+    return f"# {decision.answer}\n{key}\n{json.dumps(whole, indent=2, ensure_ascii=False)}\n"
 
 
 def _litellm_model(name: str, agent: AgentConfig) -> dict[str, Any]:

@@ -346,6 +346,8 @@ def _is_own_server(agent: AgentConfig) -> bool:
 
 
 def _is_asked(agent: AgentConfig, today: date) -> bool:
+    if agent.steps or agent.route is not None:  # others do its work
+        return False
     traits = plugins.traits_or_usual(agent.provider)
     return not (is_control(agent) or traits.is_scaffold or traits.is_on_device or retirement(agent, today))
 

@@ -151,6 +151,21 @@ class Surroundings:
     whole: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FolderWork:
+    """What is to be done where and by whom; `why` this agent, where a route chose it.
+
+    `check`: the command that says whether it is good; "": there is none, and the folder itself is worked in.
+    """
+
+    prompt: str
+    agent: AgentConfig
+    folder: Path
+    limits: Limits
+    check: str = ""
+    why: str = ""
+
+
 def prompt_task(prompt: str, limits: Limits, agent: AgentConfig) -> Task:
     """The task that a bare prompt is: its tools are the agent's own, by default the file tools."""
     return Task(id=PROMPT, title=PROMPT, prompt=prompt, limits=limits, tools=agent.tools)

@@ -349,12 +349,21 @@ def _select(item: str, roster: Sequence[AgentConfig], writer: str) -> Iterator[A
         close = did_you_mean(item, roster)
         there = (close,) if close else ("; there are: ", *listed(roster))
         raise NotFound(f"there is no agent {item!r}", *there, " (or write PROVIDER:MODEL[@URL])")
+    yield _typed(item, writer)
+
+
+def _typed(item: str, writer: str) -> AgentConfig:
+    """The agent that a spec is."""
+    if item.startswith(f"{ROUTE}:"):
+        meant = source.closest(item, ROUTES)
+        fix = f"did you mean {meant!r}?" if meant else f"there are: {', '.join(ROUTES)}"
+        raise NotFound(f"there is no route {item!r}; {fix}")
     agent = parse_agent(item)
     if writer:
         agent = msgspec.structs.replace(agent, folder=writer, source=f"a file of {writer}")
     if agent.provider not in plugins.names("provider"):
         raise NotFound(f"there is no provider {agent.provider!r} for {item!r}{near_provider(agent.provider)}")
-    yield agent
+    return agent
 
 
 def _free_name(agent: AgentConfig, chosen: dict[str, AgentConfig]) -> str:

@@ -157,7 +157,7 @@ def test_a_cascade_goes_on_where_the_check_fails(cli: Cli, project: Path, serve:
     assert "both checks its steps by 'visible', which tasks have and a folder has not: name a check" in bare.stderr
     ended = cli("run", "do it", "--agent", "both", "--check", "grep -q right done.txt")
     assert (ended.returncode, ended.stdout) == (0, "by n\n"), ended.stderr
-    assert "note: weak: the check fails (exit code 1)" in ended.stderr
+    assert "note: weak did not pass the check: exit code 1" in ended.stderr
     assert "files changed: done.txt (modified)" in ended.stderr
     assert (project / "done.txt").read_text() == "right"
     failing = cli("run", "do it", "--agent", "weak", "--check", "grep -q right done.txt")

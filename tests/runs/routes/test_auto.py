@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,8 +24,9 @@ from flatfield.records import (
 )
 from flatfield.runs import readiness
 from flatfield.runs.results import load_result
-from flatfield.runs.routes.auto import beside_single, choose, chosen_here, is_same_task, kind_of, nearest, run_routed
-from flatfield.runs.single import Surroundings
+from flatfield.runs.routes.auto import beside_single, choose, chosen_here, is_same_task, kind_of, nearest
+from flatfield.runs.routes.here import work_here
+from flatfield.runs.single import FolderWork, Surroundings
 from flatfield.runs.world import Outside
 from flatfield.scoring.grading import grade
 from flatfield.tasks.agents import Roster, select_agents
@@ -148,12 +150,14 @@ async def test_on_a_real_folder_it_chooses_by_the_prompt_and_goes_on_where_a_pro
         assert why.startswith("strong: of all 9 other tasks, it is the best with probability")
         folder, events = tmp_path / "work", list[Event]()
         folder.mkdir()
-        record = await run_routed("Do it.", found, folder, Limits(), around(events))
+        first = FolderWork(prompt="Do it.", agent=found, folder=folder, limits=Limits(), why=why)
+        record = await work_here(first, around(events))
+        assert record.notes[0] == f"chosen: {why}"
         assert (record.agent, record.answer) == ("auto:best", "wrote right")
         assert (folder / "done.txt").read_text() == "right"
         gone = structs.replace(found.steps[0], name="gone", base_url="http://127.0.0.1:1/v1")
-        other = await run_routed(
-            "Do it.", structs.replace(found, steps=(gone, *found.steps)), folder, Limits(), around(events)
+        other = await work_here(
+            replace(first, agent=structs.replace(found, steps=(gone, *found.steps))), around(events)
         )
         assert [step.agent for step in other.steps] == ["strong"]
         assert any("gone cannot work" in event.text for event in events)
@@ -267,11 +271,12 @@ def ran(tasks: list[Task], found: RunResult) -> RunResult:
 @pytest.mark.slow
 def test_kinds_told_apart_beat_the_best_single_agent_chosen_the_same_way() -> None:
     """Each is good at one kind: who is best on all other tasks is never who is best on this kind."""
-    (one,) = beside_single(ran([*EASY, *HARD], known([*EASY, *HARD], APART)))
+    found = ran([*EASY, *HARD], known([*EASY, *HARD], APART))
+    (one,) = beside_single(found)
     assert (one.score, one.single_score, one.tasks, one.same) == (1.0, 0.0, 18, 0)
     assert one.better > 0.99
     assert (one.seconds, one.single_seconds, one.usd) == (5.0, 5.0, 0.01)
-    (line,) = routed(ran([*EASY, *HARD], known([*EASY, *HARD], APART)))
+    (line,) = routed(found)
     assert line.startswith("auto did 1.00 (5.00 s, $0.0100 a trial) where the best single agent (")
     assert "did 0.00 (5.00 s, $0.0100 a trial); on 18 of 18 tasks it took another one" in line
 

@@ -37,24 +37,30 @@ async def carried(sitting: Sitting, check: str, script: Callable[[dict[str, Any]
     return run
 
 
-@pytest.mark.parametrize("check", [BY_COMMAND, "hidden", "visible", "judge"])
-@pytest.mark.parametrize(("written", "tried"), [(WRONG_FIRST, ["weak", "strong"]), (RIGHT_FIRST, ["weak"])])
-async def test_the_first_step_that_passes_counts(
-    sitting: Sitting, check: str, written: dict[str, str], tried: list[str]
-) -> None:
-    more = (VISIBLE,) if check == "visible" else (RUBRIC,) if check == "judge" else ()
-    verifiers = (*task().verifiers, *more)
+async def test_the_first_step_that_passes_counts(sitting: Sitting, subtests: pytest.Subtests) -> None:
+    """By each check, in one run: of two steps that do it wrong and right, and of one that does it right at once."""
+    written = {"weak": "wrong", "strong": "right", "able": "right", "unasked": "unasked"}
     script = writing(written, {"wrote wrong": "D", "wrote right": "A"})
-    conduct: dict[str, Any] = {"unsafe_commands": True}
-    run = await carried(sitting, check, script, verifiers=verifiers, conduct=conduct, who=("judge",))
-    record = sitting.trial(run)
-    assert record.failure is None
-    assert [step.agent for step in record.steps] == tried
-    assert record.answer == "wrote right"
-    assert [(change.path, change.text) for change in record.changes] == [("done.txt", "right")]
-    assert all(each.score == 1.0 for each in record.checks if each.score is not None)
-    assert [step.passed for step in record.steps] == ([False, None] if len(tried) == 2 else [True])
-    assert all(step.reason for step in record.steps if step.passed is not None)
+    ways = {"goes-on": ("weak", "strong"), "stays": ("able", "unasked")}
+    async with FakeChat(script, models=[*written, "judge"]) as server:
+        agents = [
+            cascade(server.base_url, check, steps, f"{way}-{check.partition(':')[0]}")
+            for check in (BY_COMMAND, "hidden", "visible", "judge")
+            for way, steps in ways.items()
+        ]
+        run = sitting.run([task(verifiers=(*task().verifiers, VISIBLE, RUBRIC))], agents)
+        await sitting.evaluate(run, unsafe_commands=True, judges=(model(server.base_url, "judge"),))
+        assert "unasked" not in {request["model"] for request in server.requests}
+    for agent in agents:
+        with subtests.test(agent.name):
+            record, tried = sitting.trial(run, agent.name), ["weak", "strong"] if "goes-on" in agent.name else ["able"]
+            assert record.failure is None
+            assert [step.agent for step in record.steps] == tried
+            assert record.answer == "wrote right"
+            assert [(change.path, change.text) for change in record.changes] == [("done.txt", "right")]
+            assert all(each.score == 1.0 for each in record.checks if each.score is not None)
+            assert [step.passed for step in record.steps] == ([False, None] if len(tried) == 2 else [True])
+            assert all(step.reason for step in record.steps if step.passed is not None)
 
 
 async def test_cost_and_tokens_and_time_are_the_whole_chains(sitting: Sitting) -> None:

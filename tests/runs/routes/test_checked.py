@@ -11,9 +11,10 @@ import pytest
 
 from flatfield.agent.files.guarding import Protection
 from flatfield.errors import FlatfieldError, NotReady
-from flatfield.records import Event, Limits, TrialRecord
-from flatfield.runs.routes.checked import CheckedWork, check_of, run_checked
-from flatfield.runs.single import Surroundings
+from flatfield.records import AgentConfig, Event, Limits, TrialRecord
+from flatfield.runs.routes.checked import check_of
+from flatfield.runs.routes.here import work_here
+from flatfield.runs.single import FolderWork, Surroundings
 from flatfield.runs.world import Outside
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
@@ -22,8 +23,6 @@ from .conftest import PRICES, cascade, model, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from flatfield.records import AgentConfig
 
 pytestmark = [pytest.mark.whole, pytest.mark.needs("bwrap")]
 
@@ -47,12 +46,17 @@ def seen(folder: Path) -> dict[str, bytes]:
 
 
 async def work(
-    folder: Path, agent: AgentConfig, check: str = RIGHT, events: list[Event] | None = None, **given: Any
+    folder: Path,
+    agent: AgentConfig,
+    check: str = RIGHT,
+    events: list[Event] | None = None,
+    why: str = "",
+    **given: Any,
 ) -> TrialRecord:
     told: list[Event] = [] if events is None else events
     around = Surroundings(outside=Outside(prices=Prices(PRICES)), observe=told.append, **given)
-    asked = CheckedWork(prompt="Do it.", agent=agent, folder=folder, limits=Limits(turns=5), check=check)
-    return await run_checked(asked, around)
+    asked = FolderWork(prompt="Do it.", agent=agent, folder=folder, limits=Limits(turns=5), check=check, why=why)
+    return await work_here(asked, around)
 
 
 def notes(events: list[Event]) -> str:
@@ -68,7 +72,7 @@ async def test_the_first_steps_work_that_passes_is_taken(folder: Path) -> None:
     assert [(change.path, change.kind) for change in record.changes] == [("done.txt", "modified")]
     assert record.cost_usd == pytest.approx(2 * 0.001 + 2 * 0.01)
     assert record.agent == "both"
-    assert "weak: the check fails (exit code 1)" in notes(events)
+    assert "weak did not pass the check: exit code 1" in notes(events)
 
 
 async def test_no_step_that_passes_leaves_the_last_ones_work_and_says_so(folder: Path) -> None:
@@ -96,6 +100,54 @@ async def test_a_step_cannot_pass_by_rewriting_a_test(folder: Path) -> None:
     async with FakeChat(script, models=["weak"]) as server:
         record = await work(folder, model(server.base_url, "weak"), check="sh tests/check.sh")
     assert record.steps[0].passed is False
+
+
+async def test_what_commands_did_is_taken_as_files_and_programs(folder: Path) -> None:
+    """A command makes a program, a link and a folder of ours; links are told, not taken."""
+    (folder / "old").symlink_to("done.txt")
+    (folder / "out").symlink_to("/etc/hostname")
+    command = "chmod +x done.txt; ln -s done.txt new; rm old; mkdir -p a/b; echo x > a/b/c; touch $(printf 'n\\377')"
+
+    def script(request: dict[str, Any], _: int) -> FakeReply:
+        if any(message["role"] == "tool" for message in request["messages"]):
+            return FakeReply(text="done")
+        return FakeReply(calls=(("run_command", json.dumps({"command": command})),))
+
+    events: list[Event] = []
+    async with FakeChat(script, models=["weak"]) as server:
+        agent = model(server.base_url, "weak", tools=("run_command",))
+        record = await work(folder, agent, check="test -x done.txt", events=events)
+    assert record.failure is None
+    assert (folder / "done.txt").stat().st_mode & 0o111
+    assert set(seen(folder)) == {"done.txt", "tests/check.sh", "a/b/c", "out"}
+    assert not (folder / "old").is_symlink()
+    assert [(change.path, change.kind) for change in record.changes][:3] == [
+        ("a/b/c", "added"),
+        ("done.txt", "modified"),
+        ("new", "added"),
+    ]
+    assert "no file or has a name that is no UTF-8: new, n\ufffd" in notes(events)
+    assert "left out of the workspace, links that lead outside: out" in notes(events)
+
+
+async def test_of_a_route_the_first_that_can_work_does_whatever_the_check_says(folder: Path) -> None:
+    written = writing(WRONG_FIRST)
+
+    def script(request: dict[str, Any], number: int) -> FakeReply | Fault:
+        return Fault(status=400) if request["model"] == "broken" else written(request, number)
+
+    events: list[Event] = []
+    async with FakeChat(script, models=["broken", "weak", "strong"]) as server:
+        away = model("http://127.0.0.1:1/v1", "away")
+        steps = (away, *(model(server.base_url, name) for name in ("broken", "weak", "strong")))
+        route = AgentConfig(name="desk", provider="auto", route="cheap", steps=steps)
+        record = await work(folder, route, events=events, why="away: it is the best")
+        assert {request["model"] for request in server.requests} == {"broken", "weak"}
+    assert record.agent == "desk"
+    assert [(step.agent, step.passed) for step in record.steps] == [("broken", None), ("weak", False)]
+    assert record.notes[0] == "chosen: away: it is the best"
+    assert (folder / "done.txt").read_text() == "wrong"
+    assert "away cannot work" in notes(events)
 
 
 async def test_a_check_leaves_nothing_behind(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flatfield.faces.cli.common import Environment
-    from flatfield.records import AgentConfig, Event, Task, TrialRecord
-    from flatfield.runs.single import Surroundings
+    from flatfield.records import AgentConfig, Event, TrialRecord
+    from flatfield.runs.single import FolderWork, Surroundings
     from flatfield.tasks.access import Access
     from flatfield.tasks.project import Project
 
@@ -67,7 +67,7 @@ def command(
     """
     from flatfield.records import Limits
     from flatfield.runs.permission import wants_of
-    from flatfield.runs.single import prompt_task
+    from flatfield.runs.single import FolderWork
 
     if not prompt.strip():
         raise FlatfieldError("the prompt is empty: say what to do")
@@ -80,13 +80,15 @@ def command(
     folder = _folder(workspace)
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
+    why = ""
     if config.route is not None:
-        config = asyncio.run(_chosen(config, prompt, project, access, checked=check is not None))
-    task = prompt_task(prompt, Limits(turns=turns, seconds=seconds, output_tokens=output_tokens), config)
+        config, why = asyncio.run(_chosen(config, prompt, project, access))
+    limits = Limits(turns=turns, seconds=seconds, output_tokens=output_tokens)
     access.allow(wants_of((), (config,), environ, access))
     around = _around(project, environ, access, allow or ())
-    job = _Job(task, config, folder, _check_of(config, check))
-    record = asyncio.run(_work(job, around, HeardVoice(speak, speak_to), as_json))
+    check = _check_of(config, check)
+    work = FolderWork(prompt=prompt, agent=config, folder=folder, limits=limits, check=check, why=why)
+    record = asyncio.run(_work(work, around, HeardVoice(speak, speak_to), as_json))
     if record.stop == "cancelled":
         raise typer.Exit(INTERRUPTED)
     if record.failure is not None:
@@ -95,24 +97,13 @@ def command(
         raise typer.Exit(GATE_FAILED)
 
 
-async def _chosen(route: AgentConfig, prompt: str, project: Project, access: Access, *, checked: bool) -> AgentConfig:
-    """The route with its agents, best first; with a check, the best of them alone."""
+async def _chosen(route: AgentConfig, prompt: str, project: Project, access: Access) -> tuple[AgentConfig, str]:
+    """The route with its agents, best first, and why."""
     from flatfield.faces.storing import store_of
     from flatfield.runs.routes.auto import chosen_here
 
     outside = common.outside_of(project, common.environ_of(project), access)
-    found, why = await chosen_here(route, prompt, store_of(project), project, outside)
-    common.note(f"chosen: {why}")
-    return found.steps[0] if checked else found
-
-
-class _Job(NamedTuple):
-    """What is to be done, by whom and where; `check`: the command that says whether it is good, "" for none."""
-
-    task: Task
-    agent: AgentConfig
-    folder: Path
-    check: str
+    return await chosen_here(route, prompt, store_of(project), project, outside)
 
 
 def _check_of(agent: AgentConfig, asked: str | None) -> str:
@@ -172,63 +163,49 @@ def _around(project: Project, environ: Environment, access: Access, allow: Seque
     )
 
 
-async def _work(job: _Job, around: Surroundings, voice: HeardVoice, as_json: bool) -> TrialRecord:
+async def _work(work: FolderWork, around: Surroundings, voice: HeardVoice, as_json: bool) -> TrialRecord:
     """Run the agent, show what came of it, and have it said where that is wanted."""
+    told: set[str] = set()
     async with heard(voice) as speaker:
-        record = await _run(job, around)
+        record = await _run(work, around, told)
         if as_json:
             from flatfield.faces.transcript import without_exchanges
 
             common.print_json(without_exchanges(record))
         else:
-            _print(record)
+            _print(record, [note for note in record.notes if note not in told])
         if speaker is not None:
             from flatfield.faces.speech.sentences import finished
 
-            speaker.say(finished(job.agent.name, (record,)))
+            speaker.say(finished(work.agent.name, (record,)))
     return record
 
 
-async def _run(job: _Job, around: Surroundings) -> TrialRecord:
+async def _run(work: FolderWork, around: Surroundings, told: set[str]) -> TrialRecord:
+    """The agent's work; what was said of it meanwhile is in `told`."""
     from dataclasses import replace
 
     from flatfield.faces.drawing import open_console
     from flatfield.faces.live import at_work
+    from flatfield.runs.routes.here import work_here
 
     with at_work(open_console(stderr=True), around.outside.clock) as heard:
 
         def observe(event: Event) -> None:
             heard()
+            told.add(event.text)
             around.observe(event)
 
         shown = replace(around, observe=observe)
-        work = asyncio.ensure_future(_begun(job, shown))
-        with interruptible(work.cancel):
+        at_it = asyncio.ensure_future(work_here(work, shown))
+        with interruptible(at_it.cancel):
             try:
-                return await work
+                return await at_it
             except asyncio.CancelledError:
                 raise KeyboardInterrupt from None  # it had not begun
 
 
-async def _begun(job: _Job, around: Surroundings) -> TrialRecord:
-    """The agent's work: in the folder itself, or, where there is a check, in copies of it."""
-    from flatfield.runs.single import run_here
-
-    if job.agent.route is not None:
-        from flatfield.runs.routes.auto import run_routed
-
-        return await run_routed(job.task.prompt, job.agent, job.folder, job.task.limits, around)
-    if not job.check:
-        return await run_here(job.task.prompt, job.agent, job.folder, job.task.limits, around)
-    from flatfield.runs.routes.checked import CheckedWork, run_checked
-
-    work = CheckedWork(
-        prompt=job.task.prompt, agent=job.agent, folder=job.folder, limits=job.task.limits, check=job.check
-    )
-    return await run_checked(work, around)
-
-
-def _print(record: TrialRecord) -> None:
+def _print(record: TrialRecord, notes: Sequence[str]) -> None:
     from flatfield.faces.wording import count, dollars, many_known, seconds
 
     if record.failure is not None:
@@ -241,7 +218,7 @@ def _print(record: TrialRecord) -> None:
     if record.usage is not None:
         tokens = f"{count(record.usage.input_tokens)} tokens in, {count(record.usage.output_tokens)} out"
     changed = ", ".join(f"{change.path} ({change.kind})" for change in record.changes) or "none"
-    common.notes(record.notes)
+    common.notes(notes)
     common.note(
         f"{many_known(record.turn_count, 'turn')} · {many_known(record.tool_calls, 'tool call')}"
         f" · {seconds(record.active_seconds)} · {tokens} · {dollars(record.cost_usd)}\nfiles changed: {changed}"

@@ -90,13 +90,12 @@ async def order_of(asked: CallNames, desk: ServerDesk, project: Project, client_
 
 
 async def _chosen(agent: AgentConfig, asked: CallNames, desk: ServerDesk, project: Project) -> tuple[AgentConfig, str]:
-    """Of a route its agents, best first, and why; with a check, the best of them alone."""
+    """Of a route its agents, best first, and why."""
     if agent.route is None:
         return agent, ""
     from flatfield.runs.routes.auto import chosen_here
 
-    found, why = await chosen_here(agent, asked.prompt, store_of(project), project, desk.outside(project))
-    return (found if asked.check is None else found.steps[0]), why
+    return await chosen_here(agent, asked.prompt, store_of(project), project, desk.outside(project))
 
 
 def _check(agent: AgentConfig, asked: str | None) -> str:
@@ -248,11 +247,22 @@ async def _worked(
     order: Delegation, run: Run, project: Project, around: Surroundings, tell: Callable[[str], Awaitable[None]]
 ) -> tuple[TrialRecord, str | None]:
     """The record, and why it could not be stored."""
+    from flatfield.runs.routes.here import work_here
+    from flatfield.runs.single import FolderWork
+
+    asked = FolderWork(
+        prompt=order.prompt,
+        agent=order.agent,
+        folder=order.folder,
+        limits=order.limits,
+        check=order.check,
+        why=order.why,
+    )
     said: asyncio.Queue[str] = asyncio.Queue()
     around = replace(around, observe=lambda event: _note(event, said))
     telling = asyncio.create_task(_tell_all(said, tell))
     # A task of its own: cancelling the call ends it once, and it still returns the record of what was done.
-    work = asyncio.create_task(_begun(order, around))
+    work = asyncio.create_task(work_here(asked, around, order.earlier))
     try:
         record = await asyncio.shield(work)
     except asyncio.CancelledError:
@@ -263,23 +273,6 @@ async def _worked(
     finally:
         telling.cancel()
     return record, await _kept(run, record, project, around.underway)
-
-
-async def _begun(order: Delegation, around: Surroundings) -> TrialRecord:
-    if order.agent.route is not None:
-        from flatfield.runs.routes.auto import run_routed
-
-        return await run_routed(order.prompt, order.agent, order.folder, order.limits, around)
-    if not order.check:
-        from flatfield.runs.single import run_here
-
-        return await run_here(order.prompt, order.agent, order.folder, order.limits, around, order.earlier)
-    from flatfield.runs.routes.checked import CheckedWork, run_checked
-
-    work = CheckedWork(
-        prompt=order.prompt, agent=order.agent, folder=order.folder, limits=order.limits, check=order.check
-    )
-    return await run_checked(work, around)
 
 
 def told(record: TrialRecord, agent: AgentConfig, why: str = "") -> Delegated:

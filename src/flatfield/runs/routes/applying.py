@@ -1,7 +1,8 @@
 """Takes work that was done in a copy into the folder that it was copied from: all of it or nothing, also after a kill.
 
 A journal outside the folder holds what every touched file was before, from before the first of them is written until
-after the last one is. Whoever comes next finds it and puts all of them back; its lock ends with its process.
+after the last one is. Whoever comes next finds it and puts all of them back, but for those that somebody changed since;
+its lock ends with its process.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.errors import FlatfieldError, ToolError
@@ -31,25 +32,38 @@ if TYPE_CHECKING:
     from flatfield.agent.files.guarding import Protection
 
 _INDEX, _LOCK = "index.json", "lock"
+LINK = "link:"
+"""How the digest of a link begins; its text comes behind it."""
 _DRAFT = re.compile(r"\.[0-9a-f]{16}")
 """What a file is called that is written beside the one whose place it takes."""
 
 
 class Planned(Struct, frozen=True, kw_only=True):
-    """One file to be written or removed (`after` None); `before` is the digest that it had in the copy, "" for none."""
+    """One file to be written or removed (`after` None); `before` is the digest that it had in the copy, "" for none.
+
+    A link has `link:` and its text for a digest. `executable`: whether it is to be one, None: as it was.
+    """
 
     path: str
     before: str
     after: bytes | None
-    executable: bool = False
+    executable: bool | None = None
 
 
 class _Saved(Struct, frozen=True, kw_only=True):
-    """What a file was: its bytes lie in the journal under `kept`, "" where there was none; `mode` are its bits."""
+    """What a file was: its bytes lie in the journal under `kept`, "" where there was none; `mode` are its bits.
+
+    `link` is the text of one that was a link. `before` and `after` are the digests that it had and was to have;
+    `changed` is when it was changed last, in Unix nanoseconds.
+    """
 
     path: str
+    before: str
+    after: str
     kept: str = ""
+    link: str | None = None
     mode: int = 0
+    changed: int = 0
 
 
 class _Index(Struct, frozen=True, kw_only=True):
@@ -79,9 +93,11 @@ def apply(
     with _journal(folder, environ) as journal, ConfinedFiles(folder, protection=protection) as files:
         _roll_back(folder, journal)
         _refuse_changed(changes, folder)
-        _save(changes, folder, journal)
+        # What goes, goes first: a folder may take the place of a file, and a file that of a folder.
+        in_order = sorted(changes, key=lambda change: change.after is not None)
         try:
-            for change in changes:
+            _save(in_order, folder, journal)
+            for change in in_order:
                 _write(change, files, witness)
         except (OSError, ToolError) as error:
             _roll_back(folder, journal)
@@ -93,10 +109,13 @@ def apply(
         _empty(journal)
 
 
-def recover(folder: Path, environ: Mapping[str, str]) -> bool:
-    """Put back what a killed process had begun to write; whether there was anything."""
+def recover(folder: Path, environ: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Put back what a killed process had begun to write; None: there was nothing.
+
+    Else the files that stay as they are, since somebody changed them after that.
+    """
     if not (_place(folder, environ) / _INDEX).exists():
-        return False
+        return None
     with _journal(folder, environ) as journal:
         return _roll_back(folder, journal)
 
@@ -124,19 +143,26 @@ def _journal(folder: Path, environ: Mapping[str, str]) -> Iterator[Path]:
 
 def _refuse_changed(changes: Sequence[Planned], folder: Path) -> None:
     """Raises FlatfieldError where a file is not any more what it was when the copy was made."""
-    changed = [change.path for change in changes if _digest(folder / change.path) != change.before]
+    changed = [change.path for change in changes if not _is_as_then(folder / change.path, change.before)]
     if changed:
         raise FlatfieldError(
             f"{', '.join(changed)} changed here while the agent worked on a copy: nothing of its work was taken over"
         )
 
 
+def _is_as_then(path: Path, before: str) -> bool:
+    """Whether that is there which was; where a file is to take a folder's place, all in that goes first, or it stays."""
+    return _digest(path) == before or (not before and path.is_dir() and not path.is_symlink())
+
+
 def _digest(path: Path) -> str:
-    """The digest of a regular file, "" where nothing is, another text for whatever else is there."""
+    """The digest of a regular file or a link, "" where nothing is, another text for whatever else is there."""
     try:
         info = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return ""
+    if stat.S_ISLNK(info.st_mode):
+        return f"{LINK}{path.readlink()}"
     return digest_of(path.read_bytes()) if stat.S_ISREG(info.st_mode) else "other"
 
 
@@ -146,18 +172,25 @@ def _save(changes: Sequence[Planned], folder: Path, journal: Path) -> None:
     for number, change in enumerate(changes):
         path = folder / change.path
         for parent in reversed(path.relative_to(folder).parents):
-            if str(parent) != "." and not (folder / parent).exists():
+            if str(parent) != "." and not (folder / parent).is_dir():
                 missing[str(parent)] = None
-        if not change.before:
-            saved.append(_Saved(path=change.path))
-            continue
-        kept = f"{number}-{secrets.token_hex(4)}"
-        _on_disk(journal / kept, path.read_bytes())
-        saved.append(_Saved(path=change.path, kept=kept, mode=stat.S_IMODE(path.stat().st_mode)))
+        saved.append(_saved(change, path, journal, f"{number}-{secrets.token_hex(4)}"))
     index = _Index(folder=str(folder), files=tuple(saved), folders=tuple(missing))
     draft = journal / f"{_INDEX}.draft"
     _on_disk(draft, msgspec.json.encode(index))
     draft.rename(journal / _INDEX)
+
+
+def _saved(change: Planned, path: Path, journal: Path, name: str) -> _Saved:
+    after = "" if change.after is None else digest_of(change.after)
+    known = _Saved(path=change.path, before=change.before, after=after)
+    if not change.before:
+        return known
+    if change.before.startswith(LINK):
+        return structs.replace(known, link=str(path.readlink()))
+    _on_disk(journal / name, path.read_bytes())
+    info = path.stat()
+    return structs.replace(known, kept=name, mode=stat.S_IMODE(info.st_mode), changed=info.st_mtime_ns)
 
 
 def _on_disk(path: Path, data: bytes) -> None:
@@ -168,43 +201,76 @@ def _on_disk(path: Path, data: bytes) -> None:
 
 
 def _write(change: Planned, files: ConfinedFiles, witness: CodeWitness | None) -> None:
+    path = files.root / change.path
     if change.after is None:
         files.remove(change.path)
         return
+    if change.before.startswith(LINK):
+        files.remove(change.path)
+    elif path.is_dir():  # what was in it has gone
+        path.rmdir()
     if witness is not None:
         witness.writes(change.path, change.after)
     files.write_bytes(change.path, change.after)
-    if change.executable:
-        path = files.root / change.path
-        path.chmod(stat.S_IMODE(path.stat().st_mode) | 0o111)
+    if change.executable is not None:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        path.chmod(mode | (mode & 0o444) >> 2 if change.executable else mode & ~0o111)
 
 
-def _roll_back(folder: Path, journal: Path) -> bool:
-    """Make every file of the journal what it was; whether there was a journal."""
+def _roll_back(folder: Path, journal: Path) -> tuple[str, ...] | None:
+    """Make every file of the journal what it was; those that are something else by now stay, and are told.
+
+    None: there was no journal.
+    """
     try:
         index = msgspec.json.decode((journal / _INDEX).read_bytes(), type=_Index)
     except FileNotFoundError:
-        return False
+        return None
     began = (journal / _INDEX).stat().st_mtime
+    stays = {saved.path for saved in index.files if not _is_ours(folder / saved.path, saved)}
+    ours = [saved for saved in index.files if saved.path not in stays]
     for saved in index.files:
+        _remove_drafts((folder / saved.path).parent, began)
+    for saved in ours:
         path = folder / saved.path
-        for draft in path.parent.iterdir() if path.parent.is_dir() else ():
-            if _DRAFT.fullmatch(draft.name) and draft.lstat().st_mtime >= began:
-                draft.unlink()
-        if saved.kept:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            whole = path.with_name(f".{secrets.token_hex(8)}")
-            _on_disk(whole, (journal / saved.kept).read_bytes())
-            whole.chmod(saved.mode)
-            whole.rename(path)
-        else:
-            path.unlink(missing_ok=True)
+        if not saved.before and _digest(path) and not path.is_dir():
+            path.unlink()
     for name in reversed(index.folders):
         with suppress(OSError):  # somebody else put something into it
             (folder / name).rmdir()
+    for saved in ours:
+        if (folder / saved.path).is_dir():  # somebody's: with what we made, it would have gone
+            stays.update({saved.path} if saved.before else ())
+        elif saved.before:
+            _restore(folder / saved.path, saved, journal)
     (journal / _INDEX).unlink()
     _empty(journal)
-    return True
+    return tuple(sorted(stays))
+
+
+def _is_ours(path: Path, saved: _Saved) -> bool:
+    """Whether a file is what it was, what it was to be, or on the way from one to the other: gone, or a folder."""
+    digest = _digest(path)
+    on_the_way = (digest == "" and saved.before.startswith(LINK)) or path.is_dir()
+    return digest in {saved.before, saved.after} or on_the_way
+
+
+def _remove_drafts(folder: Path, began: float) -> None:
+    for draft in folder.iterdir() if folder.is_dir() else ():
+        if _DRAFT.fullmatch(draft.name) and draft.lstat().st_mtime >= began:
+            draft.unlink()
+
+
+def _restore(path: Path, saved: _Saved, journal: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = path.with_name(f".{secrets.token_hex(8)}")
+    if saved.link is not None:
+        whole.symlink_to(saved.link)
+    else:
+        _on_disk(whole, (journal / saved.kept).read_bytes())
+        whole.chmod(saved.mode)
+        os.utime(whole, ns=(saved.changed, saved.changed))
+    whole.rename(path)
 
 
 def _empty(journal: Path) -> None:

@@ -27,11 +27,10 @@ from flatfield.tasks.agents import fingerprint, is_control, is_same, select_agen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
-    from flatfield.records import AgentConfig, Limits, RunResult, TrialRecord
+    from flatfield.records import AgentConfig, RunResult, TrialRecord
     from flatfield.runs.routes.checks import CheckDesk
-    from flatfield.runs.single import Surroundings
+    from flatfield.runs.single import FolderWork, Surroundings
     from flatfield.runs.store.store import Store
     from flatfield.runs.trial import Assignment
     from flatfield.runs.world import Outside
@@ -305,6 +304,7 @@ async def _published_choice(route: AgentConfig, project: Project, outside: Outsi
     async with open_world(outside) as world:
         here = await within_reach(project.roster, world.services, outside.clock.utc().date())
     models = tuple(one for one in here.models if not one.needs and (not among or one.agent in among))
+    models = tuple(sorted(models, key=lambda one: list(among).index(one.agent))) if among else models
     here = structs.replace(here, models=models)
     wanted = Preferences(weights=WEIGHTS.get(route.route or ""))
     found = choosing.choose(evidence(project.data), here, wanted, kind=None, check="")
@@ -327,9 +327,7 @@ async def _published_choice(route: AgentConfig, project: Project, outside: Outsi
     return RouteChoice(order=order, why=why)
 
 
-async def run_routed(
-    prompt: str, route: AgentConfig, folder: Path, limits: Limits, around: Surroundings
-) -> TrialRecord:
+async def run_routed(work: FolderWork, around: Surroundings) -> TrialRecord:
     """Work in the folder with the first of a route's agents that can; cancelling it returns what was done.
 
     The next one begins where one is not ready, or its provider fails before it changed anything.
@@ -337,12 +335,13 @@ async def run_routed(
     Raises:
         NotReady: nobody of them could begin; nothing was spent.
     """
+    route = work.agent
     around = replace(around, whole=route.name, attempt=secrets.token_hex(8))
     taken: list[StepTaken] = []
     for number, agent in enumerate(route.steps, start=1):
         is_last = number == len(route.steps)
         try:
-            record = await run_here(prompt, agent, folder, limits, around)
+            record = await run_here(work.prompt, agent, work.folder, work.limits, around)
         except NotReady as error:
             if is_last and not taken:
                 raise

@@ -177,8 +177,12 @@ def _notes(steps: Sequence[StepTaken]) -> Iterator[str]:
     for step in steps:
         yield from (f"{step.agent.name}: {note}" for note in step.record.notes)
         if step.check is not None:
-            verb = "passed" if step.check.passed else "did not pass"
-            yield f"{step.agent.name} {verb} the check: {step.check.reason}"
+            yield said_of(step.agent, step.check)
+
+
+def said_of(step: AgentConfig, check: StepCheck) -> str:
+    """How a step's check ended, in words."""
+    return f"{step.name} {'passed' if check.passed else 'did not pass'} the check: {check.reason}"
 
 
 def _part(step: StepTaken) -> CascadeStep:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import stat
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
@@ -22,17 +23,18 @@ from flatfield.agent.files.copying import copy, plan_copy
 from flatfield.agent.files.guarding import Protection, check_workspace
 from flatfield.agent.files.openat import discard
 from flatfield.agent.workspace import Snapshot, changes, snapshot
-from flatfield.errors import FlatfieldError
+from flatfield.errors import FlatfieldError, NotReady
 from flatfield.machine.sandbox.finding import find_sandbox
-from flatfield.records import AgentConfig, Event, Failure, Limits, Task
-from flatfield.runs.routes.applying import Planned, apply, recover
-from flatfield.runs.routes.cascade import StepTaken, joined
+from flatfield.records import Event, Failure, FileChange, Task
+from flatfield.runs.routes.applying import Planned, apply
+from flatfield.runs.routes.cascade import StepTaken, joined, said_of
 from flatfield.runs.routes.checks import StepCheck, laid_out
 from flatfield.runs.scratch import scratch_folder
-from flatfield.runs.single import PROMPT, Remembering, run_here
+from flatfield.runs.single import OWN, PROMPT, Remembering, run_here
 from flatfield.runs.store.writer import to_the_end
 from flatfield.runs.trying import look_at_check
 from flatfield.runs.world import open_world
+from flatfield.saying import few
 from flatfield.scoring.verifying.own_project import ended, limits
 from flatfield.tasks.agents import fingerprint
 from flatfield.tasks.cascades import command_of
@@ -42,19 +44,8 @@ if TYPE_CHECKING:
 
     from flatfield.agent.files.copying import CopyPlan
     from flatfield.machine.protocols import CommandResult, Sandbox
-    from flatfield.records import FileChange, TrialRecord
-    from flatfield.runs.single import Surroundings
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CheckedWork:
-    """What is to be done where, by whom, and which command says that it is good."""
-
-    prompt: str
-    agent: AgentConfig
-    folder: Path
-    limits: Limits
-    check: str
+    from flatfield.records import AgentConfig, TrialRecord
+    from flatfield.runs.single import FolderWork, Surroundings
 
 
 def check_of(agent: AgentConfig, asked: str | None) -> str:
@@ -74,31 +65,49 @@ def check_of(agent: AgentConfig, asked: str | None) -> str:
     return command
 
 
-async def run_checked(work: CheckedWork, around: Surroundings) -> TrialRecord:
+async def run_checked(work: FolderWork, around: Surroundings) -> TrialRecord:
     """Try the agent, or a cascade's steps one after the other, until the check passes; the last one's work is taken.
 
-    A step that its provider fails is passed over. Cancelling it takes nothing, and returns what was used until then.
+    A step that its provider fails is passed over. Of a route's agents the first one that can work does, whatever the
+    check says. Cancelling it takes nothing, and returns what was used until then.
 
     Raises:
         NotReady: a step cannot run, or the sandbox or what the check needs is missing; nothing was spent.
         FlatfieldError: the folder is protected itself, or cannot be copied.
     """
     check_workspace(work.folder, around.allow)
-    if await asyncio.to_thread(recover, work.folder, around.outside.environ):
-        _tell(around, "what an earlier process had begun to take over here was put back")
-    async with open_world(around.outside) as world:
-        for step in work.agent.members:
-            await world.pool.check(step)
+    work = replace(work, agent=await _ready(work.agent, around))
     async with AsyncExitStack() as stack:
         scratch = await asyncio.to_thread(stack.enter_context, scratch_folder())
         plan = await asyncio.to_thread(_planned, work, scratch)
+        for note in plan.notes:
+            _tell(around, note)
         sandbox = await asyncio.to_thread(find_sandbox, os.environ)
         bench = _Bench(work, around, scratch, plan, sandbox)
         await bench.look()
         return await bench.run()
 
 
-def _planned(work: CheckedWork, scratch: Path) -> CopyPlan:
+async def _ready(agent: AgentConfig, around: Surroundings) -> AgentConfig:
+    """The agent, once it can work: all its steps; of a route those that can, which may be fewer than it has."""
+    async with open_world(around.outside) as world:
+        if agent.route is None:
+            for step in agent.members:
+                await world.pool.check(step)
+            return agent
+        able: list[AgentConfig] = []
+        for number, step in enumerate(agent.steps, start=1):
+            try:
+                await world.pool.check(step)
+                able.append(step)
+            except NotReady as error:
+                if number == len(agent.steps) and not able:
+                    raise
+                _tell(around, f"{step.name} cannot work: {error}")
+    return structs.replace(agent, steps=tuple(able))
+
+
+def _planned(work: FolderWork, scratch: Path) -> CopyPlan:
     task = Task(id=PROMPT, title=PROMPT, prompt=work.prompt, plain=True)
     return plan_copy(task, work.folder, exclude=(scratch,))
 
@@ -110,9 +119,7 @@ def _tell(around: Surroundings, text: str) -> None:
 class _Bench:
     """One piece of work: its copies, its check, and what was tried."""
 
-    def __init__(
-        self, work: CheckedWork, around: Surroundings, scratch: Path, plan: CopyPlan, sandbox: Sandbox
-    ) -> None:
+    def __init__(self, work: FolderWork, around: Surroundings, scratch: Path, plan: CopyPlan, sandbox: Sandbox) -> None:
         self._work = work
         self._around = replace(around, attempt=secrets.token_hex(8), whole=work.agent.name)
         self._scratch = scratch
@@ -170,9 +177,9 @@ class _Bench:
         for number, step in enumerate(self._work.agent.members):
             root = await asyncio.to_thread(copy, self._plan, await self._home())
             with ConfinedFiles(root) as files:
-                before = await asyncio.to_thread(snapshot, files)
+                before = await asyncio.to_thread(_look, files)
                 record = await self._record_of(step, root)
-                changed = await asyncio.to_thread(changes, before, files)
+                changed = await asyncio.to_thread(_changed, before, files)
                 record = structs.replace(record, changes=changed)
                 self._taken.append(StepTaken(step, record, None))
                 if record.failure is not None:
@@ -182,8 +189,8 @@ class _Bench:
                     continue
                 check = await self._check(root, changed)
                 self._taken[-1] = StepTaken(step, record, check)
-                _tell(self._around, f"{step.name}: the check {'passes' if check.passed else 'fails'} ({check.reason})")
-                if check.passed or number == last:
+                _tell(self._around, said_of(step, check))
+                if check.passed or number == last or self._work.agent.route is not None:
                     return await self._take(before, files, changed, passed=check.passed)
         return None
 
@@ -207,15 +214,18 @@ class _Bench:
         return StepCheck(passed=passed, reason=reason, seconds=seconds)
 
     async def _take(
-        self, before: Snapshot, files: ConfinedFiles, changed: Sequence[FileChange], *, passed: bool
+        self, before: _Untouched, files: ConfinedFiles, changed: Sequence[FileChange], *, passed: bool
     ) -> Failure | None:
-        if not passed:
-            _tell(self._around, "no step passed the check; the last one's changes are taken, to be looked at")
         around, folder = self._around, self._work.folder
+        if not passed:
+            _tell(around, "no step passed the check; the last one's changes are taken, to be looked at")
         protection = Protection(folder, allow=around.allow, config=around.config, homes=around.homes)
         witness = Remembering(folder, around.outside.access.ledger, around.observe)
         try:
             planned = await asyncio.to_thread(lambda: tuple(_plan_of(before, files, changed)))
+            left = sorted({change.path for change in changed}.difference(one.path for one in planned))
+            if left:
+                _tell(around, f"not taken over, as it is no file or has a name that is no UTF-8: {few(left)}")
             await to_the_end(None, apply, planned, protection, around.outside.environ, witness)
         except FlatfieldError as error:
             return Failure(kind="workspace", message=str(error))
@@ -234,16 +244,47 @@ class _Bench:
         return home
 
 
-def _plan_of(before: Snapshot, files: ConfinedFiles, changed: Sequence[FileChange]) -> Iterator[Planned]:
-    """What is to be written into the folder; links and devices that commands made are not taken."""
+class _Untouched(NamedTuple):
+    """What a copy was before the work: its files, and which of them are programs."""
+
+    files: Snapshot
+    programs: frozenset[str]
+
+
+def _look(files: ConfinedFiles) -> _Untouched:
+    found = snapshot(files)
+    return _Untouched(found, frozenset(path for path in found.files if _is_program(files.root / path)))
+
+
+def _is_program(path: Path) -> bool:
+    mode = path.lstat().st_mode
+    return stat.S_ISREG(mode) and bool(mode & stat.S_IXUSR)
+
+
+def _changed(before: _Untouched, files: ConfinedFiles) -> tuple[FileChange, ...]:
+    """What the work changed, files that became programs or are none any more among it; what is our own is left out."""
+    found = [each for each in changes(before.files, files) if each.path.split("/")[0] != OWN]
+    paths = before.files.files.keys() - {each.path for each in found}
+    for path in paths:
+        place = files.root / path
+        if _is_program(place) != (path in before.programs):
+            found.append(FileChange(path=path, kind="modified", size_bytes=place.lstat().st_size))
+    return tuple(sorted(found, key=lambda each: each.path))
+
+
+def _plan_of(before: _Untouched, files: ConfinedFiles, changed: Sequence[FileChange]) -> Iterator[Planned]:
+    """What is to be written into the folder; links and devices that commands made are not taken.
+
+    A name that is no UTF-8 is shown as another one, by which nothing is found.
+    """
     for change in changed:
-        state = before.files.get(change.path)
-        digest = state.digest if state else ""
-        if change.kind == "deleted":
+        state = before.files.files.get(change.path)
+        digest, place = state.digest if state else "", files.root / change.path
+        if change.kind == "deleted" and state is not None:
             yield Planned(path=change.path, before=digest, after=None)
-            continue
-        place = files.root / change.path
-        if place.is_symlink() or not place.is_file():
+        if change.kind == "deleted" or place.is_symlink() or not place.is_file():
             continue
         data = files.read_bytes(change.path, limit_bytes=max(change.size_bytes, TEXT_LIMIT_BYTES))
-        yield Planned(path=change.path, before=digest, after=data, executable=bool(place.stat().st_mode & 0o100))
+        program = _is_program(place)
+        became = program if program != (change.path in before.programs) else None
+        yield Planned(path=change.path, before=digest, after=data, executable=became)

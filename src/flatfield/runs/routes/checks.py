@@ -196,8 +196,13 @@ async def check_record(agent: AgentConfig, record: TrialRecord, desk: CheckDesk)
     """Check a step by its finished record: by the task's own checks, or by the run's judges."""
     if agent.check == JUDGE:
         return await _by_judges(record, desk)
-    passed, reason = by_checks(record.checks)
+    passed, reason = by_checks(own_checks(record))
     return StepCheck(passed, reason, sum(check.took_seconds or 0.0 for check in record.checks))
+
+
+def own_checks(record: TrialRecord) -> tuple[Check, ...]:
+    """What a trial's task checks itself; what it leaves to the judge is not known when the next step is to begin."""
+    return tuple(check for check in record.checks if not plugins.verifier_traits(check.verifier).judged)
 
 
 async def _by_judges(record: TrialRecord, desk: CheckDesk) -> StepCheck:

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from flatfield.records import MIDPOINTS, Weights
-from flatfield.runs.routes.checks import GOOD_LETTER, by_checks, visible_verifiers
+from flatfield.runs.routes.checks import GOOD_LETTER, by_checks, own_checks, visible_verifiers
 from flatfield.scoring.certainty.study import certainty, compare, observe, study
 from flatfield.scoring.certainty.values import Ask, Levels, Money, Observation
 from flatfield.scoring.facts import measure_of
@@ -422,7 +422,7 @@ class _Steps:
 
 def _with_check(seen: Observation, trial: TrialRecord, task: Task, check: str) -> _Checked | None:
     """The trial with its check's verdict; None where that is not on record."""
-    kept = trial.checks
+    kept = own_checks(trial)
     if check == VISIBLE:
         visible = visible_verifiers(task)
         same = len(trial.checks) == len(task.verifiers)
