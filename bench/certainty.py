@@ -46,6 +46,8 @@ SEED = 0
 FRESH_SEED = 20261130
 FRESH = 42
 """So many settings are drawn."""
+DRAWN_BY = ("amounts", "chance", "group", "posterior", "rates", "table", "utility")
+"""The modules that draws come from, and what is asked of them here."""
 SHAPES = ((5, 5), (3, 10), (10, 3), (25, 2), (25, 5))
 """Tasks and repeats of two agents that are told apart, or not."""
 
@@ -133,7 +135,8 @@ def _name(sources: bytes, setting: Setting, times: int, seed: int) -> str:
 def _sources() -> bytes:
     """What decides the outcome of a simulation."""
     posterior = Path(flatfield.scoring.certainty.__file__).parent
-    files = [*sorted(posterior.glob("*.py")), posterior.parent / "scales.py", Path(__file__).parent / "simulated.py"]
+    files = [posterior / f"{name}.py" for name in DRAWN_BY]
+    files += [posterior.parent / "scales.py", Path(__file__).parent / "simulated.py"]
     return b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
 
 
