@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pytest
 from msgspec import structs
 
 from flatfield.records import (
@@ -81,21 +83,32 @@ def test_five_passes_of_one_task_are_s_and_at_worst_c() -> None:
     assert card(grading, "a").performance.next_interval is not None
 
 
+def lower_end_of_jeffreys(passes: int) -> float:
+    """Of Beta(passes + 1/2, 1/2), the posterior of a chance whose every trial passed: of its arcsine, as a sum."""
+    angles = np.linspace(0.0, np.pi / 2.0, 20_001)
+    below = np.cumsum(np.sin(angles) ** (2 * passes))
+    return float(np.sin(np.interp(0.025 * below[-1], below, angles)) ** 2)
+
+
 def test_a_perfect_third_task_takes_no_certainty_away() -> None:
     """Nothing jumps where a method changes: from two tasks to three, from nineteen to twenty.
 
-    From three passes to six the lower end rises most: that of Jeffreys's interval by 0.21.
+    On fixed tasks n trials pass no more variably than n of one chance, of which Jeffreys's interval is the exact
+    posterior, for every n by one formula. So the lower end stays at his, and no step is larger than his own (0.207 from
+    three passes to six, where it is largest), but for the draws' chance.
     """
-    for repeats, counts in ((3, range(1, 7)), (1, range(17, 23))):
-        low = []
+    for repeats, counts in ((3, range(1, 7)), (1, range(1, 23))):
+        low, exact = [], []
         for count in counts:
             names = [f"t{n:02}" for n in range(count)]
             trials = [trial("a", 1.0, task=name, repeat=r) for name in names for r in range(1, repeats + 1)]
             found = card(grade(make_run(["a"], names), trials, ()), "a").performance
             assert found.interval is not None
             low.append(found.interval.low)
-        assert all(after > before - 0.01 for before, after in pairwise(low)), low
-        assert all(after - before < 0.22 for before, after in pairwise(low)), low
+            exact.append(lower_end_of_jeffreys(count * repeats))
+        assert low == pytest.approx(exact, abs=0.02)
+        for (before, after), (least, most) in zip(pairwise(low), pairwise(exact), strict=True):
+            assert -0.01 < after - before < most - least + 0.01, (low, exact)
 
 
 def test_an_interval_holds_its_estimate_and_narrows_with_repeats_and_tasks() -> None:

@@ -23,24 +23,21 @@ LEAST_USD, LEAST_SECONDS = 0.01, 60.0
 """What is ahead is said where it is more than one of these."""
 
 
-def is_worth_saying(found: Forecast, trials: int) -> bool:
-    """Whether so many trials of a run will take more than a cent or a minute."""
-    share = _share(found, trials)
-    return known_usd(found) * share > LEAST_USD or found.wall_seconds * share > LEAST_SECONDS
+def is_worth_saying(found: Forecast) -> bool:
+    """Whether it will take more than a cent or a minute."""
+    return known_usd(found) > LEAST_USD or found.wall_seconds > LEAST_SECONDS
 
 
-def foretold(found: Forecast, trials: int | None = None) -> str:
-    """What so many trials of a run will take, in one sentence without its full stop; None: all of them."""
-    trials = found.trials if trials is None else trials
-    share = _share(found, trials)
+def foretold(found: Forecast) -> str:
+    """What it will take, in one sentence without its full stop."""
     unknown = [line.name for line in (*found.agents, *found.judges) if line.usd is None and line.trials]
-    known = known_usd(found) * share
-    money = [_amount(known, found.most_usd and found.most_usd * share)] if known or not unknown else []
+    known = known_usd(found)
+    money = [_amount(known, found.most_usd)] if known or not unknown else []
     money += [f"an unknown price for {few(unknown, MOST_NAMED)}"] if unknown else []
     guess = all(set(line.known) <= {"guess", "control"} for line in found.agents)
     basis = "a guess" if guess else f"by {many(found.past_trials, 'trial')} of {many(found.past_runs, 'earlier run')}"
-    time = rounded(found.wall_seconds * share)
-    return f"forecast: {many(trials, 'trial')}, {' and '.join(money)}, about {time}; {basis}"
+    ahead = f"{many(found.trials, 'trial')}, {' and '.join(money)}, about {rounded(found.wall_seconds)}"
+    return f"forecast: {ahead}; {basis}"
 
 
 def _amount(usd: float, most_usd: float | None) -> str:
@@ -54,10 +51,6 @@ def _amount(usd: float, most_usd: float | None) -> str:
 def known_usd(found: Forecast) -> float:
     """The dollars of all whose price is known, agents and judges."""
     return math.fsum(line.usd for line in (*found.agents, *found.judges) if line.usd is not None)
-
-
-def _share(found: Forecast, trials: int) -> float:
-    return trials / found.trials if found.trials else 0.0
 
 
 def sections(found: Forecast, run: Run) -> tuple[Section, ...]:

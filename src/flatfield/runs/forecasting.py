@@ -265,8 +265,15 @@ class Forecast(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def forecast(run: Run, judges: Sequence[AgentConfig], store: Store, desk: ForecastDesk, difference: float) -> Forecast:
-    """Predict the run; nothing is asked of anybody, and no key is needed.
+def forecast(
+    run: Run,
+    judges: Sequence[AgentConfig],
+    store: Store,
+    desk: ForecastDesk,
+    difference: float,
+    ahead: Sequence[TrialPlan] | None = None,
+) -> Forecast:
+    """Predict the run, or what is `ahead` of it; nothing is asked of anybody, and no key is needed.
 
     Raises:
         NotFound: a provider, or a task's workspace, is not there.
@@ -274,7 +281,7 @@ def forecast(run: Run, judges: Sequence[AgentConfig], store: Store, desk: Foreca
         StoreError: the store cannot be read.
     """
     history = read_history(run, judges, store, desk)
-    trials = plan(run)
+    trials = plan(run) if ahead is None else ahead
     cells = _cells(run, trials, history, desk)
     lines = tuple(_line(agent.name, trials, cells) for agent in run.agents)
     verdicts = tuple(_judging(judge, run, trials, history, desk) for judge in judges)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from flatfield.errors import NotFound
 from flatfield.records import Preferences, RunResult, TrialRecord, Verdict
 from flatfield.runs.order import how_often
-from flatfield.runs.results import load_result, only
+from flatfield.runs.results import graded_run, only, read_run
 from flatfield.runs.store.figures import unwatched
 from flatfield.saying import few, many
 from flatfield.scoring.certainty.study import study_trials
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flatfield.records import AgentConfig, Run, Task
+    from flatfield.runs.results import RunRead
     from flatfield.runs.store.store import Store
 
 T = TypeVar("T", TrialRecord, Verdict)
@@ -65,9 +66,9 @@ def load_pooled(
         NotFound: there is no run, or no such task or tag in it.
         StoreError: the store cannot be read.
     """
-    newest = load_result(store, run, preferences=preferences, task=task)
+    newest, wanted = read_run(store, run, task=task), preferences or Preferences()
     if newest.run.imported:
-        return newest
+        return graded_run(store, newest, wanted)
     pool = _begun(newest)
     for summary in store.runs():
         if summary.id == newest.run.id or summary.imported or summary.delegated or not summary.measured:
@@ -77,11 +78,11 @@ def load_pooled(
             break
         _add(store, summary.id, task, pool)
     if len(pool.runs) > 1:
-        return _graded(newest, pool)
-    return replace(newest, not_pooled=tuple(_left_out(pool)))
+        return _graded(newest.run, pool, wanted)
+    return replace(graded_run(store, newest, wanted), not_pooled=tuple(_left_out(pool)))
 
 
-def _begun(newest: RunResult) -> _Pool:
+def _begun(newest: RunRead) -> _Pool:
     pool = _Pool(agents={}, tasks={}, planned={}, trials=[], verdicts=[], runs=[], changed=[], apart=0, full=False)
     _take(newest.run, newest.trials, newest.verdicts, pool)
     return pool
@@ -146,14 +147,14 @@ def _ids(run: Run, pool: _Pool) -> dict[str, str]:
     return found
 
 
-def _graded(newest: RunResult, pool: _Pool) -> RunResult:
+def _graded(newest: Run, pool: _Pool, wanted: Preferences) -> RunResult:
     """The pool as one run, under the newest one's name."""
     added: dict[str, dict[str, int]] = {}
     for (task, agent), count in pool.planned.items():
         added.setdefault(task, {})[agent] = count
     agents = tuple(pool.agents.values())
     run = replace(
-        newest.run,
+        newest,
         agents=agents,
         tasks=tuple(pool.tasks.values()),
         repeats=dict.fromkeys(added, 0),
@@ -168,10 +169,10 @@ def _graded(newest: RunResult, pool: _Pool) -> RunResult:
         run=run,
         trials=trials,
         verdicts=verdicts,
-        grading=grade_drawn(run, trials, verdicts, GradingTerms(weights=newest.preferences.weights), study),
+        grading=grade_drawn(run, trials, verdicts, GradingTerms(weights=wanted.weights), study),
         study=study,
         answered=Answered(),
-        preferences=newest.preferences,
+        preferences=wanted,
         pooled=tuple(pool.runs[1:]),
         not_pooled=tuple(_left_out(pool)),
         read_at=datetime.now(UTC).isoformat(),

@@ -97,7 +97,39 @@ def load_result(
         NotFound: there is no such run, or no such task or tag in it.
         StoreError: the store cannot be read.
     """
-    found, wanted = store.load_run(run), preferences or Preferences()
+    ready = read_run(store, run, judge_weight=judge_weight, anchors_of=anchors_of, task=task)
+    return graded_run(store, ready, preferences or Preferences())
+
+
+class RunRead(Struct, frozen=True, kw_only=True):
+    """A stored run with its records, before anything is computed: what counts, and the verdicts that are `set_aside`.
+
+    `anchors`: the scales that it is graded on, where they are not its own.
+    """
+
+    run: Run
+    trials: tuple[TrialRecord, ...]
+    verdicts: tuple[Verdict, ...]
+    set_aside: tuple[Verdict, ...]
+    anchors: tuple[Anchors, ...]
+
+
+@unwatched()
+def read_run(
+    store: Store,
+    run: str | None = None,
+    *,
+    judge_weight: float | None = None,
+    anchors_of: str | None = None,
+    task: str | None = None,
+) -> RunRead:
+    """What `load_result` grades.
+
+    Raises:
+        NotFound: there is no such run, or no such task or tag in it.
+        StoreError: the store cannot be read.
+    """
+    found = store.load_run(run)
     if task is not None:
         found = only(found, task)
     if judge_weight is not None:
@@ -105,23 +137,33 @@ def load_result(
     ids = None if task is None else {one.id for one in found.tasks}
     verdicts, set_aside = (_of(ids, each) for each in store.counted_verdicts(found))
     settling = settled(_of(ids, store.figures(found.id)))
-    trials, found = settling.trials, structs.replace(found, notes=(*found.notes, *settling.broken))
+    found = structs.replace(found, notes=(*found.notes, *settling.broken))
     anchors = found.anchors
     if anchors_of:
         found, anchors = _on_scales_of(found, load_result(store, anchors_of))
-    study = study_trials(found, trials, verdicts, anchors)
+    return RunRead(run=found, trials=settling.trials, verdicts=verdicts, set_aside=set_aside, anchors=anchors)
+
+
+def graded_run(store: Store, ready: RunRead, wanted: Preferences) -> RunResult:
+    """The run graded, its posterior with it.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    run, trials, verdicts = ready.run, ready.trials, ready.verdicts
+    study = study_trials(run, trials, verdicts, ready.anchors)
     return RunResult(
-        run=found,
+        run=run,
         trials=trials,
         verdicts=verdicts,
-        grading=grade_drawn(found, trials, verdicts, GradingTerms(weights=wanted.weights, anchors=anchors), study),
+        grading=grade_drawn(run, trials, verdicts, GradingTerms(weights=wanted.weights, anchors=ready.anchors), study),
         study=study,
         answered=Answered(),
-        manifest=manifest(found, trials),
-        earlier=compare_with_earlier(store, found, trials, verdicts),
-        set_aside=set_aside,
+        manifest=manifest(run, trials),
+        earlier=compare_with_earlier(store, run, trials, verdicts),
+        set_aside=ready.set_aside,
         preferences=wanted,
-        frozen=anchors,
+        frozen=ready.anchors,
         read_at=datetime.now(UTC).isoformat(),
     )
 

@@ -298,11 +298,20 @@ def _weights(facts: Facts) -> Iterator[str]:
     turns = [text for one in facts.known.reaches for text in _turns(one)]
     if turns:
         yield f"The answer changes if {few(turns, between=', or if ')}."
-    else:
+    elif facts.result.preferences.solved_usd is None:
         yield "It stays the answer whatever performance, speed and cost count."
+    else:
+        yield "It stays the answer if a solved task, or an hour, is worth a thousand times less or more."
 
 
 def _turns(one: Reach) -> Iterator[str]:
+    if one.weight in {"solved_usd", "hour_usd"}:
+        named = "a solved task is worth" if one.weight == "solved_usd" else "an hour of waiting costs"
+        if one.below is not None:
+            yield f"{named} less than {signed_usd(one.low)} (now ${written(one.now)}): then {one.below}"
+        if one.above is not None:
+            yield f"{named} more than {signed_usd(one.high)} (now ${written(one.now)}): then {one.above}"
+        return
     if one.below is not None and one.low > EDGE:
         yield f"{one.weight} counts less than {one.low:.0%} (now {one.now:.0%}): then {one.below}"
     if one.above is not None and one.high < 1.0 - EDGE:
@@ -320,8 +329,9 @@ def _front(facts: Facts) -> Iterator[str]:
 
 def _outside(chosen: Standing | None, facts: Facts) -> Iterator[str]:
     """How probably the limits are kept, and who was left out for what."""
-    limits = _limits(facts)
-    if limits and chosen is not None and chosen.within < 1.0:
+    limits, wanted = _limits(facts), facts.result.preferences
+    bounded = (wanted.min_performance, wanted.max_seconds, wanted.max_cost_usd) != (None, None, None)
+    if bounded and chosen is not None:
         yield f"{chosen.agent} keeps to the limits ({limits}) with probability {likely(chosen.within)}."
     if not facts.field:
         return

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.certainty import Setting, Tally, World, permutation, simulate, table_of, trials
+from bench.certainty import permutation
+from bench.simulated import Setting, World, simulate, table_of, trials
 from flatfield.scoring.certainty.posterior import posterior_of
 
 pytestmark = pytest.mark.whole
@@ -15,15 +16,14 @@ pytestmark = pytest.mark.whole
     "family", ["probit", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lost", "flat", "even", "graded"))]
 )
 def test_intervals_hold_the_truth(family: str) -> None:
-    tally = Tally()
-    for number, (tasks, repeats) in enumerate(((3, 2), (8, 1), (15, 4))):
-        simulate(Setting(family=family, agents=3, tasks=tasks, repeats=repeats), 30, number, tally)
-    held: dict[str, list[float]] = {}
-    for (_, question), found in tally.held.items():
-        held.setdefault(question, []).extend(found)
+    tallies = [
+        simulate(Setting(family=family, agents=3, tasks=tasks, repeats=repeats), 30, number)
+        for number, (tasks, repeats) in enumerate(((3, 2), (8, 1), (15, 4)))
+    ]
+    held = {question: [one for tally in tallies for one in tally.held[question]] for question in tallies[0].held}
     for question, found in held.items():
         assert np.mean(found) > 0.86, question
-    said = np.asarray(tally.said, dtype=float)
+    said = np.asarray([one for tally in tallies for one in tally.said], dtype=float)
     for low, high in ((0.1, 0.5), (0.5, 0.9)):
         some = said[(said[:, 0] > low) & (said[:, 0] < high)]
         assert some[:, 1].mean() == pytest.approx(some[:, 0].mean(), abs=0.15)

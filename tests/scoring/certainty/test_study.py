@@ -196,6 +196,20 @@ def test_money_weighs_what_is_solved_against_dollars_and_waiting() -> None:
     assert (none.answer, none.pays) == (None, False)
 
 
+def test_what_a_worth_moves_to_is_where_the_answer_changes() -> None:
+    scores = {"strong": [[1.0]] * 10, "weak": [[1.0], [0.0]] * 5}
+    found = studied(scores, seconds={"strong": 600.0, "weak": 10.0}, usd={"strong": 1.0, "weak": 0.01})
+    solved, hour = certainty(found, Ask(measure=Money(solved_usd=20.0))).reaches
+    assert (solved.weight, solved.now, solved.below, solved.above) == ("solved_usd", 20.0, "weak", None)
+    assert (hour.weight, hour.now, hour.low, hour.below, hour.above) == ("hour_usd", 0.0, 0.0, None, "weak")
+    for within, beyond in (
+        (Money(solved_usd=solved.low * 1.001), Money(solved_usd=solved.low * 0.97)),
+        (Money(solved_usd=20.0, hour_usd=hour.high * 0.999), Money(solved_usd=20.0, hour_usd=hour.high * 1.03)),
+    ):
+        assert certainty(found, Ask(measure=within)).answer == "strong"
+        assert certainty(found, Ask(measure=beyond)).answer == "weak"
+
+
 def test_half_of_a_task_is_not_solved() -> None:
     found = studied({"half": [[0.6]] * 8, "whole": [[1.0], [1.0], [0.0], [0.0]] * 2})
     half = found.posterior.agents.index("half")

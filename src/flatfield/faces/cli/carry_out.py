@@ -126,19 +126,22 @@ async def _forecast(run: Run, plans: Sequence[TrialPlan], how: CarriedOut) -> fl
     """Say what is ahead where that is more than a cent or a minute; seconds that it will take, None: not known."""
     from flatfield.faces.forecasts import foretold, is_worth_saying
     from flatfield.faces.storing import store_of
-    from flatfield.runs.forecasting import foresee
-    from flatfield.runs.order import plan
+    from flatfield.runs.forecasting import DIFFERENCE, ForecastDesk, forecast
+    from flatfield.runs.world import open_world
     from flatfield.tasks.agents import is_control
 
     if not plans or all(is_control(agent) for agent in run.agents):
         return None
     try:
-        found = await foresee(run, how.judges, store_of(how.project), how.outside, how.source or Path.cwd())
+        async with open_world(how.outside) as world:
+            desk = ForecastDesk(world=world, source=how.source or Path.cwd())
+            known = store_of(how.project)
+            found = await asyncio.to_thread(forecast, run, how.judges, known, desk, DIFFERENCE, plans)
     except FlatfieldError:  # whatever it is, it is told when the run begins
         return None
-    if is_worth_saying(found, len(plans)):
-        note(f"{foretold(found, len(plans))}; in full: flatfield plan")
-    return found.wall_seconds * len(plans) / max(len(plan(run)), 1)
+    if is_worth_saying(found):
+        note(f"{foretold(found)}; in full: flatfield plan")
+    return found.wall_seconds
 
 
 @asynccontextmanager

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from flatfield.scoring.certainty.utility import TIE, overall, shares, utility
+from flatfield.scoring.certainty.utility import TIE, money, overall, shares, tie_of, utility
 from flatfield.scoring.certainty.values import Estimate, Paired, Question, Reach, Regret
 from flatfield.scoring.scales import HOLDS
 
@@ -23,6 +24,10 @@ Array = NDArray[np.float64]
 NAMES: tuple[Literal["performance", "speed", "cost"], ...] = ("performance", "speed", "cost")
 STEPS = 100
 """In how many steps a weight is moved from 0 to 1."""
+WORTHS: tuple[Literal["solved_usd", "hour_usd"], ...] = ("solved_usd", "hour_usd")
+FURTHEST, WORTH_STEPS = 1000.0, 300
+"""By which factor, and in how many steps, a worth is moved; an hour that costs nothing yet begins at FIRST_HOUR."""
+FIRST_HOUR = 1.0
 
 
 def estimate(draws: Array) -> Estimate:
@@ -154,6 +159,40 @@ def reaches(
             continue
         (low, below), (high, above) = moved(i, 0.0), moved(i, 1.0)
         found.append(Reach(weight=name, now=now[i], low=low, high=high, below=below, above=above))
+    return tuple(found)
+
+
+def worth_reaches(
+    posterior: Posterior, measure: Money, agent: int, rivals: Sequence[int], preferred: Sequence[int]
+) -> tuple[Reach, ...]:
+    """How far what is solved, or an hour, can be worth less or more before one of the rivals would be the answer."""
+    some, names = sorted({agent, *rivals}), posterior.agents
+    of_some = [preferred[a] for a in some]
+
+    def first_at(name: str, worth: float) -> str:
+        there = replace(measure, **{name: worth})
+        values, tie = money(posterior.next, there)[:, some], tie_of(there)
+        average = values.mean(axis=0)
+        near = (average > average.max() - tie).sum() > 1
+        best = best_probabilities(values, tie) if near else np.zeros(len(some))
+        return names[some[leader(range(len(some)), average, best, tie, of_some)]]
+
+    def moved(name: str, steps: Array) -> tuple[float, str | None]:
+        before = steps[0]
+        for step in steps[1:]:
+            first = first_at(name, float(step))
+            if first != names[agent]:
+                return float(before), first
+            before = step
+        return float(before), None
+
+    found = []
+    for name in WORTHS:
+        now = getattr(measure, name)
+        factors = np.geomspace(1.0, FURTHEST, WORTH_STEPS)
+        low, below = moved(name, now / factors)
+        high, above = moved(name, now * factors if now else np.append(0.0, FIRST_HOUR * factors))
+        found.append(Reach(weight=name, now=now, low=low, high=high, below=below, above=above))
     return tuple(found)
 
 

@@ -222,6 +222,8 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
         pairs = tuple(choice.paired(posterior, first, other, "next", asked.measure) for other in others)
         if isinstance(asked.measure, Weights):
             reached = choice.reaches(posterior, asked.measure, first, rivals, by_preference(found))
+        else:
+            reached = choice.worth_reaches(posterior, asked.measure, first, rivals, by_preference(found))
         matters = if_missing_fail != answer
         bought = plan.purchases(posterior, found.table, asked.measure, allowed, SHOWN, missing_first=matters)
     return Certainty(

@@ -126,13 +126,14 @@ class Paired(Struct, frozen=True, kw_only=True):
 
 
 class Reach(Struct, frozen=True, kw_only=True):
-    """How far one weight can move, the others in proportion, before another agent is the answer.
+    """How far one weight can move, the others in proportion, before another agent is the answer; in money one worth.
 
-    It is a share of all weights, in 0..1: `now`, and the answer stays the same from `low` to `high`.
-    `below` and `above`: which one then; None: no other, down to 0 or up to 1.
+    A weight is a share of all, in 0..1; a worth is dollars. `now`, and the answer stays the same from `low` to `high`.
+    `below` and `above`: which one then; None: no other, as far as was looked: down to 0 or up to 1, of dollars to a
+    thousandth or a thousand times as many.
     """
 
-    weight: Literal["performance", "speed", "cost"]
+    weight: Literal["performance", "speed", "cost", "solved_usd", "hour_usd"]
     now: float
     low: float
     high: float
