@@ -1,14 +1,20 @@
-"""What this machine is, in a few words, and its memory: all of it, and what is free for a program that starts now."""
+"""What this machine is, in a few words, what runs on it, and its memory: all, and what is free for a program now."""
 
 from __future__ import annotations
 
 import os
+import platform
 import re
+import sys
 from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+from flatfield import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +22,29 @@ if TYPE_CHECKING:
 _LINE = re.compile(r"(?m)^(\w+):\s+(\d+) kB$")
 _STAT = re.compile(r"(?m)^(\w+) (\d+)$")
 _MODEL = re.compile(r"(?m)^(?:model name|Model)\s*:\s*(.+)$")
+
+_SHOWN_VERSIONS = ("genai-prices", "aiohttp", "msgspec", "xllamacpp")
+
+
+def versions() -> dict[str, str]:
+    """What a run depends on beside its files: this program, Python, the device, the libraries that matter."""
+    return {
+        "flatfield": __version__,
+        "python": platform.python_version(),
+        "platform": sys.platform,
+        "device": device(platform.machine()),
+        **_libraries(),
+    }
+
+
+@cache
+def _libraries() -> dict[str, str]:
+    """Those that are installed, with their versions: to find one, all that is installed is looked through."""
+    found = {}
+    for package in _SHOWN_VERSIONS:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def device(machine: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

@@ -20,13 +20,14 @@ from flatfield.agent.files.copying import plan_copy
 from flatfield.agent.lag import measured_lag
 from flatfield.agent.system_prompt import model_names
 from flatfield.errors import FlatfieldError, NotFound, NotReady
+from flatfield.machine.hardware import versions
 from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 from flatfield.records import Event, Failure, Usage
 from flatfield.runs.budget import Budget, Terms
 from flatfield.runs.forecasting import ForecastDesk, expected_trials
 from flatfield.runs.judging import Court, judge_missing, purse_of
-from flatfield.runs.order import remaining, unmeasured, updated, versions
+from flatfield.runs.order import remaining, unmeasured, updated
 from flatfield.runs.pooling import load_pooled
 from flatfield.runs.probing import Probing, with_protocols
 from flatfield.runs.readiness import notices, readiness

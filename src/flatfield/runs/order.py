@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import platform
 import random
-import sys
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct, structs
 
-from flatfield import __version__, plugins
+from flatfield import plugins
 from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, Remedy
-from flatfield.machine.hardware import device
+from flatfield.machine.hardware import versions
 from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, Task, TrialPlan, TrialRecord
 from flatfield.saying import few
 from flatfield.scoring.grading import control_names
@@ -247,7 +243,6 @@ class Chosen(Struct, frozen=True, kw_only=True):
 
 _JUDGED = "name a judge with --judge"
 _ANYWAY = "--ungraded measures speed and cost alone"
-_SHOWN_VERSIONS = ("genai-prices", "aiohttp", "msgspec", "xllamacpp")
 
 
 class Rosters(Struct, frozen=True, kw_only=True):
@@ -441,29 +436,6 @@ def _take_in(agents: Sequence[AgentConfig], chosen: dict[str, AgentConfig]) -> t
         chosen[name] = structs.replace(agent, name=name)
         names.append(name)
     return tuple(names)
-
-
-def versions() -> dict[str, str]:
-    """What the run depends on beside its files: this program, Python, the libraries that matter."""
-    return {
-        "flatfield": __version__,
-        "python": platform.python_version(),
-        "platform": sys.platform,
-        "device": device(platform.machine()),
-        **_libraries(),
-    }
-
-
-@cache
-def _libraries() -> dict[str, str]:
-    """Those that are installed, with their versions: to find one, all that is installed is looked through."""
-    found = {}
-    for package in _SHOWN_VERSIONS:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 # ---------------------------------------------------------------------------- a stored run goes on

@@ -23,11 +23,12 @@ from flatfield.agent.files.stamping import Looks
 from flatfield.agent.tools.run_command import run_shielded
 from flatfield.agent.workspace import SANDBOX_ROOT
 from flatfield.errors import FlatfieldError, NotReady
+from flatfield.machine.hardware import versions
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.machine.sandbox.ownership import journal_of, settle
 from flatfield.records import Evaluation, Event, Run, Task, TrialPlan
-from flatfield.runs.order import new_run_id, versions
+from flatfield.runs.order import new_run_id
 from flatfield.runs.probing import Probing, with_protocol
 from flatfield.runs.traffic.lanes import limit_agents
 from flatfield.runs.trial import Assignment, Ground, TrialWork, needs_sandbox, tool_names
