@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from flatfield.testing.clocks import IdleTime
     from flatfield.testing.fake_server import Step
 
+pytestmark = pytest.mark.whole
+
 ASKED = [traits.name for traits in plugins.all_traits() if traits.asks_server and not traits.is_scaffold]
 OK = FakeReply(text="ok", usage=Usage(input_tokens=9, output_tokens=2))
 

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from msgspec.structs import replace
 
 from flatfield.faces.advice import advice, beside, candidates, counted, in_short, published_of
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     MakeResult = Callable[..., RunResult]
     MakeTrial = Callable[..., Any]
+
+pytestmark = pytest.mark.whole
 
 
 def test_the_published_run_reads_like_advice(published: RunResult) -> None:

@@ -21,6 +21,8 @@ from flatfield.tasks.sub_agents import read_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.whole
+
 
 def result(**changed: Any) -> RunResult:
     """The published run, of whose best agent some settings are others."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from flatfield.faces.blocks import Table
 from flatfield.faces.drawing import ELLIPSIS, GAP, columns_of, cut_middle, draw_table, fit, plain_console, wrap
 from flatfield.tasks.agents import short_names
+
+pytestmark = pytest.mark.whole
 
 LETTERS = st.sampled_from("abcdefgh-0123模型比é")
 NAME = st.text(LETTERS, min_size=1, max_size=45).map(lambda text: f"n{text}")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
+pytestmark = pytest.mark.whole
+
 Scores = dict[str, dict[str, list[float]]]
 """By agent and task, the scores of its trials."""
 

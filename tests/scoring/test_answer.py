@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from msgspec.structs import replace
 
 from flatfield.faces.advice import candidates
@@ -24,6 +25,8 @@ from flatfield.scoring.grading import grade
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+pytestmark = pytest.mark.whole
 
 Scores = list[list[float]]
 

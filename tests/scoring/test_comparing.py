@@ -18,6 +18,8 @@ from flatfield.tasks.importers.nano_agent_2025_08 import load
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.whole
+
 Scores = dict[str, list[list[float]]]
 """By agent: for each task its trials' scores."""
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
+pytestmark = pytest.mark.whole
+
 Score = float | None
 Figures = tuple["Score | Callable[[int], Score]", float, float | None]
 """An agent's score on each task (None: the harness failed), its seconds and its dollars."""
@@ -323,7 +325,6 @@ asked = st.sampled_from(
 
 @given(roster=rosters, wanted=asked, random=st.randoms(use_true_random=False))
 @settings(max_examples=5)
-@pytest.mark.whole
 def test_neither_names_nor_the_order_of_agents_change_the_answer(
     roster: Sequence[tuple[list[Score], float, float | None]], wanted: dict[str, Any], random: Random
 ) -> None:
@@ -350,7 +351,6 @@ def test_neither_names_nor_the_order_of_agents_change_the_answer(
 
 @given(roster=rosters, wanted=asked)
 @settings(max_examples=10)
-@pytest.mark.whole
 def test_whatever_was_measured_nobody_who_fails_is_recommended(
     roster: Sequence[tuple[list[Score], float, float | None]], wanted: dict[str, Any]
 ) -> None:

@@ -33,6 +33,8 @@ from flatfield.testing.trials import a_trial
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+pytestmark = pytest.mark.whole
+
 ANSWER = VerifierSpec(kind="answer", options={"contains": "x"})
 
 
@@ -281,7 +283,6 @@ def test_the_order_of_agents_and_tasks_is_no_matter(fields: list[list[tuple[floa
 
 @given(st.lists(FIELD, min_size=1, max_size=3))
 @settings(max_examples=15, deadline=None)
-@pytest.mark.whole
 def test_ranges_hold_their_scores_and_ranks_their_places(fields: list[list[tuple[float, float, float]]]) -> None:
     """Whatever was measured; and in whatever order agents and tasks are listed."""
     agents, tasks = [f"a{n}" for n in range(min(map(len, fields)))], [f"t{n}" for n in range(len(fields))]

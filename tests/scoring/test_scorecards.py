@@ -30,6 +30,8 @@ from flatfield.testing.trials import a_trial
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+pytestmark = pytest.mark.whole
+
 
 def make_run(agents: Sequence[str], tasks: Sequence[str] = ("t",)) -> Run:
     return Run(

@@ -13,6 +13,8 @@ from flatfield.tasks.git_objects import LINK, PROGRAM, Blob, GitRepository, chan
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.whole
+
 WHO = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false", "-c", "init.defaultBranch=main")
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., CompletedProcess[str]]
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def small(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., CompletedProcess[str]]
 
+pytestmark = pytest.mark.whole
+
 CHECKED = "verify:\n- answer: {contains: x}"
 OPENAI = 'provider = "openai"\nmodel = "x"'
 CHAT = 'provider = "openai-chat"\nmodel = "x"'

@@ -14,6 +14,8 @@ from flatfield.testing.fake_chat import FakeChat, FakeReply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.whole
+
 PATHS = ("flatfield.toml", ".git/config", ".git/hooks/x", ".claude/settings.json", ".mcp.json", ".flatfield/store.db",
          ".github/workflows/ci.yml", "AGENTS.md", "agents/evil.md")  # fmt: skip
 

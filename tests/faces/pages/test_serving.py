@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from flatfield.records import RunResult, TrialRecord
 
+pytestmark = pytest.mark.whole
+
 RUN = "20260102-101500-ab12"
 LOOPBACK = PageAddress(host="127.0.0.1")
 

@@ -6,6 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from flatfield.faces.reports.csv import COLUMNS, render
 from flatfield.records import Reply, Turn, Usage
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flatfield.records import RunResult
+
+pytestmark = pytest.mark.whole
 
 
 def read(result: RunResult) -> list[dict[str, str]]:

@@ -14,6 +14,8 @@ from flatfield.records import Reply, RunResult, Sent, Task, Turn, VerifierSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.whole
+
 READER = MarkdownIt("gfm-like", {"linkify": False})
 FIRST = ["The Answer", "Final Ranking", "Results Summary", "Agent Responses"]
 SECTIONS = [

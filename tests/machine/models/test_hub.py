@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from flatfield.testing.clocks import FakeClock
 
+pytestmark = pytest.mark.whole
+
 SOURCE = HubSource(repository="owner/repo", file="sub/file.gguf")
 
 

@@ -38,6 +38,8 @@ from .conftest import Sitting, model, task, writing
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.whole
+
 
 def made(number: int, tag: str = "", **given: Any) -> Task:
     values = {"title": "", "prompt": f"prompt {number} about {tag or 'nothing'}", "tags": (tag,) if tag else ()} | given
@@ -135,7 +137,6 @@ def around(events: list[Event]) -> Surroundings:
     return Surroundings(outside=Outside(), observe=events.append)
 
 
-@pytest.mark.whole
 async def test_on_a_real_folder_it_chooses_by_the_prompt_and_goes_on_where_a_provider_fails(
     sitting: Sitting, tmp_path: Path
 ) -> None:
@@ -216,7 +217,6 @@ async def test_where_nobody_can_be_asked_that_is_said(sitting: Sitting, tmp_path
         await chosen_here(auto, "Do it.", sitting.store, here(tmp_path, *PUBLISHED), Outside(environ={}))
 
 
-@pytest.mark.whole
 async def test_what_was_measured_of_an_agent_that_is_another_now_does_not_count(
     sitting: Sitting, tmp_path: Path, alone: None
 ) -> None:
@@ -229,7 +229,6 @@ async def test_what_was_measured_of_an_agent_that_is_another_now_does_not_count(
         assert [step.name for step in found.steps] == ["weak", "strong"]
 
 
-@pytest.mark.whole
 async def test_in_an_evaluation_it_runs_after_the_others_and_says_why(sitting: Sitting) -> None:
     asked: list[str] = []
 
@@ -291,7 +290,6 @@ def test_with_few_tasks_it_is_the_best_single_agent_and_says_so() -> None:
     assert routed(known(few_tasks, {("weak", "easy"): 1.0, ("strong", "easy"): 0.5})) == ()
 
 
-@pytest.mark.whole
 async def test_when_its_provider_fails_the_next_one_does_it(sitting: Sitting) -> None:
     def script(request: dict[str, Any], number: int) -> FakeReply | Fault:
         if request["model"] == "weak":

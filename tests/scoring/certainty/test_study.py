@@ -22,6 +22,8 @@ from flatfield.scoring.scales import letter_of, score_at
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 from tests.scoring.certainty.made_up import observations, studied
 
+pytestmark = pytest.mark.whole
+
 PERFORMANCE = Weights(performance=1.0, speed=0.0, cost=0.0)
 
 
