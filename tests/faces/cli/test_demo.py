@@ -107,7 +107,7 @@ def test_larger_models_take_part_where_they_fit_and_what_that_takes_is_said(
     ended = small("demo", "--models", "all")
     text = " ".join(ended.stdout.split())
     assert (
-        "With qwen2.5-coder-0.5b the demo takes about 2 min longer on two cores, and what it takes to fetch 500 MB."
+        "With qwen2.5-coder-0.5b the demo takes about 50 s longer on two cores, and what it takes to fetch 500 MB."
         in text
     )
     assert "qwen2.5-coder-1.5b takes 2.5 GB of memory: it is left out here" in text
