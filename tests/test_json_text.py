@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.json_text import DEEPEST, LEFT_OUT, decoded, is_deeper, shallow
+from flatfield.json_text import DEEPEST, LEFT_OUT, decoded, halves_marked, is_deeper, readable, shallow
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -62,3 +62,18 @@ def test_what_is_no_json_is_one_kind_of_error(text: str) -> None:
 def test_as_deep_as_may_be_is_read() -> None:
     assert depth(decoded("[" * DEEPEST + "]" * DEEPEST)) == DEEPEST
     assert not is_deeper('"' + "[" * 10_000 + '\\"' + "[" * 10_000 + '"')
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"content":"a"}',
+        rb'{"content":"\u00e9 \ud83d"}',
+        rb'{"content":"\uD83D\uDE00"}',
+        b"[" * 300 + b"]" * 300,
+        b'{"a":' * 200 + rb'"\ud83d"' + b"}" * 200,
+    ],
+    ids=["usual", "half a character", "capitals", "too deep", "both"],
+)
+def test_what_a_parser_takes_is_the_same_however_fast_it_is_told(data: bytes) -> None:
+    assert readable(data) == halves_marked(shallow(data))

@@ -166,6 +166,13 @@ def halves_marked(data: bytes) -> bytes:
     return _ESCAPES.sub(lambda found: _mark(int(found[1], 16)) if found[1] else found[0], data)
 
 
+def readable(data: bytes) -> bytes:
+    """JSON as a parser takes it, whoever sent it: `shallow`, and with `halves_marked`."""
+    if b"\\u" not in data and data.count(b"{") + data.count(b"[") <= DEEPEST_KEPT:  # nearly every event of a stream
+        return data
+    return halves_marked(shallow(data))
+
+
 def halves_joined(text: str) -> str:
     """A text without the marks of `halves_marked`: two halves are a character, one alone is replaced."""
     if not _MARKS.search(text):

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flatfield.agent.files.confined import ConfinedFiles
+from flatfield.agent.files.copying import copy, plan_copy
 from flatfield.agent.workspace import changes, open_workspace, prepare, snapshot
 from flatfield.errors import NotFound
 from flatfield.machine.protocols import CommandResult, Sandbox, SandboxLimits
@@ -107,6 +108,19 @@ def test_a_snapshot_holds_sizes_and_digests(files: ConfinedFiles) -> None:
     assert taken.files["keep.txt"].digest == hashlib.sha256(b"keep").hexdigest()
     assert taken.files["link"].digest == "link:keep.txt"
     assert taken.files["pipe"].digest == "other"
+
+
+def test_what_is_known_of_a_copied_file_is_what_reading_it_tells(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/a.txt").write_text("the folder's")
+    (tmp_path / "own/only.txt").write_text("the folder's")
+    inline = {"a.txt": "first", "./sub/../b.txt": "ü", "in/c.txt": "1", "./in/c.txt": "2"}
+    task = Task(id="t", title="", prompt="p", workspace=str(tmp_path / "own"), files=inline)
+    plan = plan_copy(task, tmp_path)
+    with ConfinedFiles(copy(plan, tmp_path)) as files:
+        assert plan.digests.keys() == {"a.txt", "b.txt", "in/c.txt"}
+        assert snapshot(files, plan.digests).files == snapshot(files).files
+        assert snapshot(files, {"only.txt": "known"}).files["only.txt"].digest == "known"
 
 
 def test_changes_are_added_modified_and_deleted_sorted_by_path(files: ConfinedFiles) -> None:

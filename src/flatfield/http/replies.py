@@ -17,7 +17,7 @@ from flatfield.errors import ProviderError
 from flatfield.http.arrivals import descriptor_of
 from flatfield.http.secrecy import shown_url
 from flatfield.http.tape import FAILED_BYTES, SLACK_BYTES
-from flatfield.json_text import halves_marked, shallow
+from flatfield.json_text import readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -177,6 +177,8 @@ SHOWN_BYTES = 300
 """So much of a reply that is none is quoted."""
 DRAIN_SECONDS = 0.2  # that a body may take to end when the reply in it is over, to use the connection again
 DONE = b"[DONE]"
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What readers raise of data that is none."""
 AFTER_SECONDS = 3.0
 """So long is waited for more when a reply has ended by itself: for its usage, or for another piece of its text."""
 SILENT_SECONDS = 120.0
@@ -395,14 +397,17 @@ async def _beginning(response: aiohttp.ClientResponse, marks: Marks) -> bytes:
 
 def _take(events: list[bytes], reader: Reader, marks: Marks) -> None:
     marks.events_left -= len(events)
-    for data in events:
-        if reader.complete and data.strip() == DONE:
-            marks.is_over = True  # some gateways end every stream so, also of APIs that have no such mark
-            break
-        _read(reader.event, data)
-        marks.is_over = reader.over
-        if marks.is_over:
-            break
+    try:
+        for data in events:
+            if reader.complete and data.strip() == DONE:
+                marks.is_over = True  # some gateways end every stream so, also of APIs that have no such mark
+                break
+            reader.event(readable(data))
+            marks.is_over = reader.over
+            if marks.is_over:
+                break
+    except UNREADABLE as error:
+        raise _unreadable(error) from None
     if marks.first is None and reader.begun:
         marks.first = marks.last
 
@@ -410,9 +415,13 @@ def _take(events: list[bytes], reader: Reader, marks: Marks) -> None:
 def _read(take: Callable[[bytes], None], data: bytes) -> None:
     """Give a reader what has come, without what is nested too deeply for anybody; what it cannot read is no reply."""
     try:
-        take(halves_marked(shallow(data)))
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise PassingFailure(f"the server sent a reply that cannot be read: {error}") from None
+        take(readable(data))
+    except UNREADABLE as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> PassingFailure:
+    return PassingFailure(f"the server sent a reply that cannot be read: {error}")
 
 
 def _is_beyond_cap(reader: Reader, marks: Marks) -> bool:

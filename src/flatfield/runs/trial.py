@@ -231,7 +231,7 @@ class TrialWork:
             adopt(root, self._owner)
         self._sandbox = with_packages(sandbox, self._assignment.task.packages, home)
         files = opened.enter_context(self._door(root))
-        return root, files, snapshot(files)
+        return root, files, snapshot(files, source.digests)
 
     def _looked_at(
         self, files: ConfinedFiles, before: Snapshot, opened: ExitStack

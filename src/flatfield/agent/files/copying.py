@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import posixpath
 import re
@@ -24,7 +25,7 @@ from flatfield.tasks.access import is_broad
 from flatfield.tasks.git_objects import GIT_SECONDS, POINTER_BEGINS, POINTER_BYTES, run_git, said_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from flatfield.records import Task
 
@@ -230,13 +231,18 @@ NOT_HERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPE
 
 
 class CopyPlan(Struct, frozen=True, kw_only=True):
-    """What a fresh workspace will hold: names relative to `source`, folders before what is in them."""
+    """What a fresh workspace will hold: names relative to `source`, folders before what is in them.
+
+    `digests`: the SHA-256 in hex of inline files, which is the same for each trial; of those that are not in it, each
+    workspace's own is worked out.
+    """
 
     source: str = ""
     folders: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
     inline: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -258,7 +264,7 @@ def plan_copy(
     """
     plain = task.plain and task.workspace is None
     if not plain and task.workspace is None:
-        return CopyPlan(inline=task.files)
+        return CopyPlan(inline=task.files, digests=_digests(task.files))
     source = (source_folder if plain else Path(task.workspace or "")).resolve()
     if plain and is_broad(source):
         raise FlatfieldError(
@@ -280,8 +286,17 @@ def plan_copy(
         files=tuple(sorting.sizes),
         links=sorting.links,
         inline=task.files,
+        digests=_digests(task.files),
         notes=sorting.notes(),
     )
+
+
+def _digests(inline: Mapping[str, str]) -> dict[str, str]:
+    """By the paths that a listing has; of two texts for one path, the last one stays."""
+    return {
+        posixpath.normpath(path): hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        for path, text in inline.items()
+    }
 
 
 def _sort(sorting: _Sorting, most_files: int) -> None:

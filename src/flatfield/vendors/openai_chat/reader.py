@@ -351,16 +351,10 @@ class ChatReader:
     def _add(self, delta: _Delta, *, whole: bool) -> None:
         text, thinking = content_parts(delta.content)
         self._say(text)
-        for name, value in (
-            ("reasoning_content", delta.reasoning_content),
-            ("reasoning", delta.reasoning),
-            ("thinking", thinking),
-        ):
-            if value and isinstance(value, str):
-                self._reasons.setdefault(name, []).append(value)
-                self._hear(value)
-                self.letters += len(value)
-                self.begun = True
+        if delta.reasoning_content or delta.reasoning or thinking:
+            self._think(
+                {"reasoning_content": delta.reasoning_content, "reasoning": delta.reasoning, "thinking": thinking}
+            )
         if isinstance(delta.reasoning_details, list):
             self._details += delta.reasoning_details
         if delta.refusal and isinstance(delta.refusal, str):
@@ -368,6 +362,14 @@ class ChatReader:
             self._say(delta.refusal)
         for call in delta.tool_calls or ():
             self._add_call(call, whole=whole)
+
+    def _think(self, fields: dict[str, Any]) -> None:
+        for name, value in fields.items():
+            if value and isinstance(value, str):
+                self._reasons.setdefault(name, []).append(value)
+                self._hear(value)
+                self.letters += len(value)
+                self.begun = True
 
     def _say(self, text: str) -> None:
         if text:
