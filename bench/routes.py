@@ -15,6 +15,7 @@ import argparse
 import csv
 from collections import defaultdict
 from datetime import UTC, datetime
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,36 @@ def cascades(result: RunResult) -> Iterator[Line]:
                 yield Line(who=one.name, solved=one.solved, usd=one.usd or 0.0, seconds=one.seconds or 0.0)
 
 
+def as_good(result: RunResult, alone: Sequence[Line]) -> Iterator[tuple[Line, Line]]:
+    """Of each of these single models the cheapest pair that solves as much as it does, by a perfect check."""
+    cells: dict[str, list[TrialRecord]] = defaultdict(list)
+    for trial in sorted(result.trials, key=lambda trial: trial.task):
+        cells[trial.agent].append(trial)
+    pairs = [pair(cells[first], cells[last]) for first, last in permutations(cells, 2)]
+    for one in alone:
+        yield one, min((each for each in pairs if each.solved >= one.solved), key=lambda each: each.usd)
+
+
+def pair(first: Sequence[TrialRecord], last: Sequence[TrialRecord]) -> Line:
+    """Two steps: on each task the first one's trial, and where it solved nothing, the last one's too."""
+    solved, usd, took = 0.0, 0.0, 0.0
+    for one, other in zip(first, last, strict=True):
+        passed = one.checks[0].score or 0.0
+        solved += passed or other.checks[0].score or 0.0
+        usd += (one.cost_usd or 0.0) + (1.0 - passed) * (other.cost_usd or 0.0)
+        took += one.active_seconds + (1.0 - passed) * other.active_seconds
+    who = f"{first[0].agent} → {last[0].agent}"
+    return Line(who=who, solved=solved / len(first), usd=usd / len(first), seconds=took / len(first))
+
+
+def show_as_good(found: Iterator[tuple[Line, Line]]) -> None:
+    """A table in Markdown: what it takes to solve as much as each of the best."""
+    print("\n| as good as | the cheapest pair | solved | of its price | of its time |\n|---|---|---|---|---|")
+    for one, other in found:
+        shares = f"{other.usd / one.usd:.2f} | {other.seconds / one.seconds:.1f}"
+        print(f"| {one.who} | {other.who} | {other.solved:.1%} | {shares} |", flush=True)
+
+
 def routed(result: RunResult, policy: str, folds: int) -> tuple[Line, Line]:
     """`auto`, and the best single agent chosen the same way."""
     route = AgentConfig(name=f"auto:{policy}", provider="auto", route=policy, steps=result.run.agents)
@@ -159,6 +190,7 @@ def main() -> None:
     print(f"{given.benchmark}: {len(result.run.tasks)} tasks, {len(alone)} models in {SCAFFOLD}")
     cheap = sorted(alone, key=lambda line: line.usd)[: SHOWN // 2]
     show("single model", [*alone[:SHOWN], *(line for line in cheap if line not in alone[:SHOWN])])
+    show_as_good(as_good(result, alone[:SHOWN]))
     show("cascade, by a perfect check", list(cascades(result)))
     for policy in POLICIES:
         show(f"by the kind of task (`{policy}`)", routed(result, policy, given.folds))

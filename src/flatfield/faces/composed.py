@@ -38,7 +38,7 @@ def sentence(one: Composed, best: Single) -> str:
     whose = ", if its check knew all that is hidden" if one.upper_bound else f", checked by {one.check}"
     price = ""
     if one.usd is not None and best.usd:
-        price = f" at {one.usd / best.usd:.2g} of its price ({dollars(one.usd)} a trial, {dollars(best.usd)})"
+        price = f" at {one.usd / best.usd:.2f} times its price ({dollars(one.usd)} a trial, {dollars(best.usd)})"
     verdict = "" if one.better > EVEN else f"No cascade is likely to beat {best.agent} here: "
     return (
         f"{verdict}{one.name}{whose}, would do {one.performance:.2f} where the best single agent, {best.agent}, "
