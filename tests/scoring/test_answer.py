@@ -137,6 +137,16 @@ def test_money_says_what_it_counts_and_loses_dollars() -> None:
     assert any(line.startswith("Next is b") and " a task behind" in line for line in found.advice)
 
 
+def test_money_says_from_which_worth_another_one_is_the_answer() -> None:
+    agents = {"strong": (GOOD, 2.0, 0.5), "cheap": (HALF, 2.0, 0.001)}
+    found = decide(result(agents, preferences=Preferences(solved_usd=20.0)))
+    assert found.recommended == "strong"
+    low = next(one.low for one in found.reaches if one.weight == "solved_usd")
+    assert 0.5 < low < 10.0
+    assert f"The answer changes if a solved task is worth less than ${low:.2g} (now $20): then cheap." in found.advice
+    assert decide(result(agents, preferences=Preferences(solved_usd=0.95 * low))).recommended == "cheap"
+
+
 def test_a_subscription_is_marked_in_money_and_only_there() -> None:
     agents = {"flat": (GOOD, 2.0, 0.8), "key": (HALF, 2.0, 0.05)}
 
@@ -162,6 +172,8 @@ def test_limits_are_kept_with_a_probability() -> None:
     found = decide(result({"a": (HALF, 2.0, 0.01), "b": (GOOD, 90.0, 0.05)}, preferences=limits))
     assert found.answer.startswith("Use a: it is the only agent within the limits, and it did 67%")
     assert "Left out, with the probability to keep to the limits: b (<0.01)." in found.advice
+    kept = "a keeps to the limits (performance C or better, at most 10 s for a typical trial) with probability "
+    assert any(line.startswith(kept) for line in found.advice)
     nobody = decide(result({"a": (HALF, 2.0, 0.01)}, preferences=Preferences(max_cost_usd=0.001)))
     assert nobody.answer == (
         "No agent to recommend: none keeps to the limits (at most $0.001 for a typical trial); a comes nearest,"

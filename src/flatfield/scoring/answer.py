@@ -308,14 +308,19 @@ def _turns(one: Reach) -> Iterator[str]:
     if one.weight in {"solved_usd", "hour_usd"}:
         named = "a solved task is worth" if one.weight == "solved_usd" else "an hour of waiting costs"
         if one.below is not None:
-            yield f"{named} less than {signed_usd(one.low)} (now ${written(one.now)}): then {one.below}"
+            yield f"{named} less than {_about(one.low)} (now ${written(one.now)}): then {one.below}"
         if one.above is not None:
-            yield f"{named} more than {signed_usd(one.high)} (now ${written(one.now)}): then {one.above}"
+            yield f"{named} more than {_about(one.high)} (now ${written(one.now)}): then {one.above}"
         return
     if one.below is not None and one.low > EDGE:
         yield f"{one.weight} counts less than {one.low:.0%} (now {one.now:.0%}): then {one.below}"
     if one.above is not None and one.high < 1.0 - EDGE:
         yield f"{one.weight} counts more than {one.high:.0%} (now {one.now:.0%}): then {one.above}"
+
+
+def _about(usd: float) -> str:
+    """`$79`: as exactly as it was looked for."""
+    return f"${written(float(f'{usd:.2g}'))}"
 
 
 def _front(facts: Facts) -> Iterator[str]:
