@@ -127,7 +127,9 @@ def command(
     if of is not None:
         _read_again(of, [*([agent] if agent else []), *(files or []), *(over or [])], project, show)
         return
+    varied = _varied(agent, over or [], project)
     chosen = Chosen(
+        agents=tuple(one.name for one in varied.agents),
         repeats=repeats,
         jobs=jobs,
         seed=seed,
@@ -138,11 +140,9 @@ def command(
         budget_seconds=budget_seconds,
     )
     most = most_repeats(max_repeats, until_sure=until_sure, extending=False)
-    varied = _varied(agent, over or [], project)
     project = _with(varied, project)
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
-    chosen = structs.replace(chosen, agents=tuple(one.name for one in varied.agents))
     run, judges = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
     run = structs.replace(run, variations=varied.variations)
     if not ungraded and (mistakes := ungradable(run)):
