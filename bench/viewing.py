@@ -75,6 +75,7 @@ async def look(address: str) -> int:
     stamp, looks = None, 0
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
         try:
+            await begun(session, address)
             async with session.get(f"{address}events") as events:
                 async for line in events.content:
                     if line.startswith(b"data: "):
@@ -86,6 +87,15 @@ async def look(address: str) -> int:
         except aiohttp.ClientError:  # the evaluation is over, and its page with it
             return looks
     return looks
+
+
+async def begun(session: aiohttp.ClientSession, address: str) -> None:
+    """Wait as the page does that says that the run gets ready: it loads itself anew each second."""
+    for _ in range(3600):
+        async with session.get(address) as page:
+            if 'id="race"' in await page.text():
+                return
+        await asyncio.sleep(1)
 
 
 def told(folder: Path, wall: float, cpu: float, looks: int) -> Measured:

@@ -144,7 +144,6 @@ def command(
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)
     run, judges = asked_run(files or [], project, access, chosen, common.settings(context).arguments)
-    run = structs.replace(run, variations=varied.variations)
     if not ungraded and (mistakes := ungradable(run)):
         raise InvalidFiles(mistakes)
     how = CarriedOut(
@@ -156,8 +155,8 @@ def command(
         until_sure=most,
         view=view,
     )
-    told = Told(show=partial(show, stored=True), say=_spoken)
-    asyncio.run(carried_out(run, store_of(project), how, HeardVoice(speak, speak_to), told))
+    voice, told = HeardVoice(speak, speak_to), Told(show=partial(show, stored=True), say=_spoken)
+    asyncio.run(carried_out(structs.replace(run, variations=varied.variations), store_of(project), how, voice, told))
 
 
 def _varied(agent: str | None, over: Sequence[str], project: Project) -> Varied:
