@@ -11,7 +11,7 @@ import pytest
 from flatfield.agent.tiny import TOKENS
 from flatfield.errors import NotFound, NotReady
 from flatfield.records import AgentConfig, Event, Limits, TrialRecord
-from flatfield.runs.single import Surroundings, run_here
+from flatfield.runs.single import FolderWork, Surroundings, run_here
 from flatfield.runs.world import Outside
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
@@ -30,7 +30,7 @@ async def work(folder: Path, config: AgentConfig, prompt: str = "Do it.", events
     told: list[Event] = [] if events is None else events
     environ = {"FLATFIELD_CACHE": str(folder.parent / "cache")}
     around = Surroundings(outside=Outside(environ=environ), observe=told.append)
-    return await run_here(prompt, config, folder, Limits(turns=3), around)
+    return await run_here(FolderWork(prompt=prompt, agent=config, folder=folder, limits=Limits(turns=3)), around)
 
 
 @pytest.fixture

@@ -187,15 +187,8 @@ def delegated_run(task: Task, agent: AgentConfig, now: datetime, folder: Path) -
     )
 
 
-async def run_here(
-    prompt: str,
-    agent: AgentConfig,
-    folder: Path,
-    limits: Limits,
-    around: Surroundings,
-    earlier: tuple[TrialRecord, ...] = (),
-) -> TrialRecord:
-    """Work on `prompt` in `folder` itself, confined to it; cancelling it returns the record of what was done.
+async def run_here(work: FolderWork, around: Surroundings, earlier: tuple[TrialRecord, ...] = ()) -> TrialRecord:
+    """One agent's work in the folder itself, confined to it; cancelling it returns the record of what was done.
 
     `earlier`: the trials whose conversation it goes on with, oldest first.
 
@@ -207,6 +200,7 @@ async def run_here(
         NotReady: a key, a server, a model or the sandbox for commands is missing; or the agent is a cascade.
         FlatfieldError: the folder is protected itself.
     """
+    agent, folder = work.agent, work.folder
     if agent.steps:
         raise NotReady(
             f"{agent.name} is a cascade, which goes on where a check fails: name a check, a command such as pytest -q, "
@@ -223,10 +217,10 @@ async def run_here(
         said = await pool.check(agent)
         limit_agents(lanes, pool, (agent,), around.outside.lane_limits)
         agent, _ = await with_protocol(agent, Probing(pool=pool, lanes=lanes, tell=tell))
-        assignment = replace(_assignment(prompt, agent, limits, around), earlier=earlier)
+        assignment = replace(_assignment(work.prompt, agent, work.limits, around), earlier=earlier)
         commanding = tuple(filter(needs_sandbox, tool_names(agent, assignment.task)))
         sandbox = await _sandbox(protection, commanding) if commanding else None
-        work = TrialWork(assignment, _ground(pool, folder, sandbox, around))
+        trial = TrialWork(assignment, _ground(pool, folder, sandbox, around))
         lane = pool.of(agent).lane(agent)
 
         def wait() -> None:
@@ -237,7 +231,7 @@ async def run_here(
             _place(around) as place_seconds,
             lanes.alone_at_work(lane) as device_seconds,
         ):
-            record = await _worked(work, protection, assignment, sandbox, around)
+            record = await _worked(trial, protection, assignment, sandbox, around)
         waited = record.queue_seconds + lane_seconds + place_seconds + device_seconds
         return structs.replace(
             record, queue_seconds=waited, notes=(*record.notes, *filter(None, (said,)), *opened(protection))

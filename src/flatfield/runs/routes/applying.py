@@ -151,7 +151,7 @@ def _refuse_changed(changes: Sequence[Planned], folder: Path) -> None:
 
 
 def _is_as_then(path: Path, before: str) -> bool:
-    """Whether that is there which was. A folder is as good as nothing for a file in its place: it must be empty then."""
+    """Whether that is there which was. A folder is as good as nothing for a file in its place, once it is empty."""
     return _digest(path) == before or (not before and path.is_dir() and not path.is_symlink())
 
 

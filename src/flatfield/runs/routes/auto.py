@@ -341,7 +341,7 @@ async def run_routed(work: FolderWork, around: Surroundings) -> TrialRecord:
     for number, agent in enumerate(route.steps, start=1):
         is_last = number == len(route.steps)
         try:
-            record = await run_here(work.prompt, agent, work.folder, work.limits, around)
+            record = await run_here(replace(work, agent=agent), around)
         except NotReady as error:
             if is_last and not taken:
                 raise

@@ -197,7 +197,7 @@ class _Bench:
     async def _record_of(self, step: AgentConfig, root: Path) -> TrialRecord:
         around, work = self._around, self._work
         inside = replace(around, allow=tuple(map(self._moved, around.allow)))
-        record = await run_here(work.prompt, step, root, work.limits, inside)
+        record = await run_here(replace(work, agent=step, folder=root), inside)
         return structs.replace(record, agent_fingerprint=fingerprint(work.agent))
 
     def _moved(self, allowed: str) -> str:

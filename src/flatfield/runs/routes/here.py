@@ -42,7 +42,7 @@ async def _done(work: FolderWork, around: Surroundings, earlier: tuple[TrialReco
         from flatfield.runs.routes.auto import run_routed
 
         return await run_routed(work, around)
-    return await run_here(work.prompt, work.agent, work.folder, work.limits, around, earlier)
+    return await run_here(work, around, earlier)
 
 
 def _put_back(stays: tuple[str, ...] | None) -> tuple[str, ...]:
