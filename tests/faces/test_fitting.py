@@ -53,7 +53,12 @@ def test_every_table_fits_with_whole_numbers_and_names(table: Table, width: int,
     assert max(map(columns_of, lines)) <= width
     fitted = fit(table, width, full=full)
     there = {column for part in fitted.parts for column in part.columns}
-    assert there | set(fitted.left_out) == set(table.columns)
+    below = {column for part in fitted.parts if part.below for column in table.fold.difference(there)}
+    assert there | below | set(fitted.left_out) == set(table.columns)
+    for part in fitted.parts:
+        for row, said in zip(table.rows, part.below, strict=False):
+            texts = [f"{column}{row[table.columns.index(column)]}" for column in below if column in table.columns]
+            assert squeezed(*said).replace(":", "") in {squeezed(*texts), ""}
     assert not (fitted.left_out and (full or table.whole))
     words = [word for line in lines for word in line.split()]
     for place, column in enumerate(table.columns):
@@ -69,6 +74,10 @@ def test_every_table_fits_with_whole_numbers_and_names(table: Table, width: int,
             assert name in {row[0], short[row[0]]} or ELLIPSIS in name
             assert ELLIPSIS not in name or columns_of(short[row[0]]) > part.widths[0]
     assert len({name for part in fitted.parts[:1] for (name,), *_ in part.rows}) == len(names)
+
+
+def squeezed(*texts: str) -> str:
+    return "".join("".join(texts).split())
 
 
 def place_of_task(table: Table) -> tuple[int, ...]:

@@ -245,4 +245,4 @@ def test_who_fails_is_not_named_among_those_that_nobody_beats() -> None:
 def test_below_imported_figures_the_command_names_nobody_who_is_not_here() -> None:
     found = result({"a": (GOOD, 2.0, 0.01), "b": (HALF, 4.0, 0.05)})
     advice = said(replace(found, run=replace(found.run, imported=True)), "To be surer")
-    assert advice.endswith(" on a task of yours: flatfield try \"YOUR TASK\" --check 'pytest -q'")
+    assert advice.endswith(" a task of yours: flatfield try \"YOUR TASK\" --check 'pytest -q'")

@@ -63,12 +63,17 @@ R = TypeVar("R", bound=BaseModel)
 def tools_of(desk: ServerDesk) -> tuple[list[Tool], AtWork]:
     """Every tool over the desk; the agents that they set to work."""
     tools = _Tools(desk)
-    return [tool.model_copy(update={"fn": getattr(tools, tool.name)}) for tool in _described()], tools.at_work
+    return [
+        tool.model_copy(update={"fn": getattr(tools, tool.name)}) for tool in _described(tuple(given.formats()))
+    ], tools.at_work
 
 
 @cache
-def _described() -> tuple[Tool, ...]:
-    """Every tool as clients see it, over no desk yet: making schemas of signatures is most of what a server takes."""
+def _described(_formats: tuple[str, ...]) -> tuple[Tool, ...]:
+    """Every tool as clients see it, over no desk yet: making schemas of signatures is most of what a server takes.
+
+    They name the formats of reports, which come and go with what is installed.
+    """
     over = _Tools.__new__(_Tools)
     reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
     works = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True)
