@@ -61,7 +61,7 @@ async def one(base_url: str, options: list[str]) -> Measured:
 
 
 async def looked_at(said: asyncio.StreamReader) -> int:
-    """Look at the page that is announced, as long as it is there; how often its figures were asked for."""
+    """Look at the page that is announced, as long as it is there; how many events it told."""
     looking = None
     async for line in said:
         address = line.decode().partition("its page: ")[2].strip()
@@ -79,11 +79,12 @@ async def look(address: str) -> int:
             async with session.get(f"{address}events") as events:
                 async for line in events.content:
                     if line.startswith(b"data: "):
+                        looks += 1
                         found: dict[str, Any] = msgspec.json.decode(line.removeprefix(b"data: "))
                         if found["stamp"] != stamp:
                             stamp = found["stamp"]
                             async with session.get(f"{address}parts") as parts:
-                                looks += len(await parts.read()) > 0
+                                await parts.read()
         except aiohttp.ClientError:  # the evaluation is over, and its page with it
             return looks
     return looks
