@@ -33,7 +33,7 @@ from flatfield.tasks.agents import Roster, select_agents
 from flatfield.tasks.project import Project
 from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
 
-from .conftest import Sitting, model, task, writing
+from .conftest import Sitting, cascade, model, task, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -309,3 +309,17 @@ async def test_when_its_provider_fails_the_next_one_does_it(sitting: Sitting) ->
 def test_alone_in_an_evaluation_it_has_nobody_to_choose(sitting: Sitting) -> None:
     with pytest.raises(NotFound, match="auto chooses among the other agents of an evaluation"):
         sitting.run([task()], list(select_agents(["auto"], ())))
+
+
+def test_a_mistyped_route_is_told_the_one_that_is_meant() -> None:
+    with pytest.raises(NotFound, match="there is no route 'auto:chep'; did you mean 'auto:cheap'"):
+        select_agents(["auto:chep"], ())
+
+
+@pytest.mark.usefixtures("alone")
+async def test_cascades_and_routes_are_nobody_to_choose_among(sitting: Sitting, tmp_path: Path) -> None:
+    both = cascade("http://127.0.0.1:9/v1", "hidden")
+    desk = AgentConfig(name="desk", provider="auto", route="cheap", steps=both.steps)
+    (auto,) = select_agents(["auto"], ())
+    found, _ = await chosen_here(auto, "Do it.", sitting.store, here(tmp_path, both, desk, *PUBLISHED), OPENAI)
+    assert [step.name for step in found.steps] == ["pro", "mini", "nobody-knows"]
