@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from flatfield.runs.readiness import examine
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.tasks.agents import Roster, as_configured, fingerprint, is_same
 from flatfield.tasks.project import Project
-from flatfield.testing.fake_server import FakeReply, FakeServer
+from flatfield.testing.fake_server import FakeReply, FakeServer, Fault
 from flatfield.testing.trials import a_trial
 from flatfield.testing.wires import new_wire
 
@@ -57,11 +58,23 @@ def run_of(*agents: AgentConfig) -> Run:
     return Run(id="r", created_at="", evaluation=Evaluation(), tasks=(), agents=agents, repeats={})
 
 
-async def resolved(run: Run, folder: Path, clock: FakeClock, said: list[str], environ: dict[str, str]) -> Run:
+async def resolved(
+    run: Run,
+    folder: Path,
+    clock: FakeClock,
+    said: list[str],
+    environ: dict[str, str],
+    stop: asyncio.Event | None = None,
+) -> Run:
     async with open_session(clock) as session:
         services = Services(session=session, clock=clock, environ=environ, cache=folder)
         async with ProviderPool(services) as pool:
-            return await with_protocols(run, run.agents, Probing(pool=pool, lanes=Lanes(clock), tell=said.append))
+            probing = Probing(pool=pool, lanes=Lanes(clock), tell=said.append)
+            return await with_protocols(run, run.agents, probing, stop or asyncio.Event())
+
+
+def kept_in(folder: Path) -> list[Path]:
+    return list((folder / "protocols").glob("*.json"))
 
 
 async def test_it_is_found_out_kept_and_part_of_the_fingerprint(tmp_path: Path, clock: FakeClock) -> None:
@@ -76,10 +89,28 @@ async def test_it_is_found_out_kept_and_part_of_the_fingerprint(tmp_path: Path, 
     assert first.probed["a"].passed == {"native": 1, "text": 6}
     assert first.probed == again.probed
     assert fingerprint(first.agents[0]) != fingerprint(agent)
+    assert len(kept_in(tmp_path)) == 1
     assert said == [
         f"a: finding out how it calls tools, with {len(all_probes())} small questions",
         "a: text, by 6 probes: native 1, text 6",
     ]
+
+
+async def test_who_ends_it_meanwhile_waits_for_no_answer_and_nothing_is_kept(tmp_path: Path, clock: FakeClock) -> None:
+    stop = asyncio.Event()
+
+    def stalls(_request: dict[str, Any], _number: int) -> Fault:
+        stop.set()
+        return Fault(kind="stall")
+
+    async with FakeServer(new_wire("ollama"), stalls) as server:
+        agent = AgentConfig(name="a", provider="ollama", model="fake-model", base_url=server.base_url)
+        other = structs.replace(agent, name="b")
+        said: list[str] = []
+        run = run_of(agent, other)
+        assert await resolved(run, tmp_path, clock, said, {}, stop) == run
+    assert len(said) == 1
+    assert kept_in(tmp_path) == []
 
 
 async def test_the_doctor_says_what_was_found_and_what_is_set_otherwise(tmp_path: Path, clock: FakeClock) -> None:

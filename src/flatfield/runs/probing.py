@@ -85,8 +85,21 @@ async def known_protocol(agent: AgentConfig, pool: ProviderPool) -> Probed | Non
     return await asyncio.to_thread(_kept, _path(pool.services.cache, identity)) if identity else None
 
 
-async def with_protocols(run: Run, agents: Sequence[AgentConfig], probing: Probing) -> Run:
-    """The run, of whose agents those that are named have a protocol, one after the other: most share one device."""
+async def with_protocols(run: Run, agents: Sequence[AgentConfig], probing: Probing, stop: asyncio.Event) -> Run:
+    """The run, of whose agents those that are named have a protocol; as it was, where `stop` is set meanwhile."""
+    work = asyncio.ensure_future(_with_protocols(run, agents, probing))
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return work.result() if work.done() else run
+    finally:
+        for task in (work, stopped):
+            task.cancel()
+        await asyncio.wait({work, stopped})
+
+
+async def _with_protocols(run: Run, agents: Sequence[AgentConfig], probing: Probing) -> Run:
+    """One after the other: most share one device."""
     probed = dict(run.probed)
     named = {agent.name for agent in agents}
     resolved = []
