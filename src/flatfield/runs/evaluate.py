@@ -118,10 +118,9 @@ async def evaluate(run: Run, store: Store, conduct: Conduct) -> Summary:
         _say(notices((*needed, *judges), outside.clock.utc().date()), conduct)
         ready = [agent for agent in (*run.agents, *conduct.judges) if agent.name not in not_ready]
         limit_agents(world.lanes, world.pool, ready, outside.lane_limits)
-        probing = Probing(
-            pool=world.pool, lanes=world.lanes, tell=lambda text: _say([text], conduct), stop=conduct.stop
-        )
-        run = await with_protocols(run, [agent for agent in needed if agent.name not in not_ready], probing)
+        probing = Probing(pool=world.pool, lanes=world.lanes, tell=lambda text: _say([text], conduct))
+        open_ones = [agent for agent in needed if agent.name not in not_ready]
+        run = await with_protocols(run, open_ones, probing, conduct.stop)
         run = _from_its_source(run, conduct)
         copies = await asyncio.to_thread(_plan_copies, run)
         shelter = await _sandbox(run, conduct)
