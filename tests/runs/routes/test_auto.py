@@ -320,6 +320,6 @@ def test_a_mistyped_route_is_told_the_one_that_is_meant() -> None:
 async def test_cascades_and_routes_are_nobody_to_choose_among(sitting: Sitting, tmp_path: Path) -> None:
     both = cascade("http://127.0.0.1:9/v1", "hidden")
     desk = AgentConfig(name="desk", provider="auto", route="cheap", steps=both.steps)
-    (auto,) = select_agents(["auto"], ())
+    (auto,) = select_agents(["auto:best"], ())
     found, _ = await chosen_here(auto, "Do it.", sitting.store, here(tmp_path, both, desk, *PUBLISHED), OPENAI)
     assert [step.name for step in found.steps] == ["pro", "mini", "nobody-knows"]
