@@ -24,7 +24,7 @@ from msgspec import Struct
 from bench.timing import HERE, LOADED, TASK, WHOLE_SECONDS, serving
 from flatfield.runs.store.store import Store
 
-CONCURRENT, TRIALS = 20, 200
+CONCURRENT, TRIALS = 20, 600
 
 
 class Measured(Struct, frozen=True):
