@@ -97,7 +97,7 @@ USED := local,pages
 define set_up
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
   || { echo "flatfield needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …"; exit 2; }
-@echo "setting up $(VENV)…"
+@echo "setting up $(VENV): packages of 0.4 GB; the first time it takes some minutes…"
 @[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 @$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) --editable '.[$(1)]'
 @touch $(2)

@@ -226,6 +226,21 @@ def test_what_is_to_come_makes_it_an_answer_so_far() -> None:
     assert begun.advice[0].startswith("12 of 36 trials are missing (b 12); the answer is the same")
 
 
+def test_who_leads_by_what_was_measured_and_would_fail_with_what_is_missing_is_told_so() -> None:
+    found = result({"a": (GOOD, 2.0, 0.01), "b": (BAD, 4.0, 0.05)})
+    stopped = tuple(
+        replace(trial, failure=Failure(kind="interrupted", message="stopped"), checks=())
+        if trial.agent == "a" and trial.repeat > 1
+        else trial
+        for trial in found.trials
+    )
+    begun = decide(replace(found, trials=stopped, grading=grade(found.run, stopped, ())))
+    assert begun.answer.startswith("So far, use a: ")
+    assert begun.advice[0] == (
+        "This may change: 12 of 36 trials are missing (a 12). If all of them had failed, a would not do the job."
+    )
+
+
 def test_unknown_prices_are_said() -> None:
     found = result({"a": (GOOD, 2.0, None), "b": (HALF, 4.0, None)})
     assert said(found, "Cost is left out for all: no price is known for a, b;")

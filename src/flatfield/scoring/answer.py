@@ -11,6 +11,7 @@ from flatfield.scoring.certainty.values import Bounds
 from flatfield.scoring.facts import agents_option, planned
 from flatfield.scoring.performance import is_open, places
 from flatfield.scoring.prices.pricing import unknown_costs
+from flatfield.scoring.scales import HOLDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -214,8 +215,15 @@ def _missing(facts: Facts) -> Iterator[str]:
     elif instead != now:
         then = f"use {instead}" if instead else "use none of them"
         yield f"This may change: {head}. If all of them had failed, the answer would be: {then}."
+    elif _would_fail(facts.cards[facts.recommended]):
+        yield f"This may change: {head}. If all of them had failed, {facts.recommended} would not do the job."
     else:
         yield f"{head}; the answer is the same even if all of them had failed."
+
+
+def _would_fail(card: Scorecard) -> bool:
+    """Whether an agent would not do the job if all that is missing of it had failed."""
+    return (card.performance.score or 0.0) * card.measured / max(1, card.trials) < HOLDS
 
 
 def _asked(facts: Facts) -> Iterator[str]:

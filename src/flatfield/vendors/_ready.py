@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -133,7 +134,6 @@ def device_lane(url: str = "") -> Lane:
 
 T = TypeVar("T", bound=Struct)
 ASK_SECONDS = 10.0
-NO_KEY_NAMED = "name the variable that holds its key with api_key_env"
 NAMED = 8
 """So many of a server's models are named in a message."""
 
@@ -390,7 +390,17 @@ class _Question:
         values = self.address.headers.values()
         sent = [name for name, key in keys.items() if key and any(key in value for value in values)]
         named = [self.agent.api_key_env] if self.agent.api_key_env else [*variables(self.agent.headers), *sent]
-        return f"check the key in {' or '.join(named)}" if named else NO_KEY_NAMED
+        return f"check the key in {' or '.join(named)}" if named else self._key_wanted()
+
+    def _key_wanted(self) -> str:
+        """How to send a key where none goes unasked; for an agent that no file has, the line that makes it one."""
+        agent, variable = self.agent, next(iter(self.vendor.key_variables), "MY_KEY")
+        unasked = "no key was sent, as none goes to such an address unasked"
+        if not agent.name.startswith(f"{agent.provider}:"):
+            return f'{unasked}; name the variable that holds it: api_key_env = "{variable}"'
+        keys = {"provider": agent.provider, "model": agent.model, "base_url": agent.base_url, "api_key_env": variable}
+        written = ", ".join(f"{key} = {json.dumps(value)}" for key, value in keys.items())
+        return f"{unasked}; write into flatfield.toml `agents.mine = {{{written}}}`, and name mine instead"
 
     def _source(self) -> str:
         """Where the address was found, for those who have to correct it."""

@@ -290,7 +290,7 @@ def _for_what_is_here(models: Sequence[OnHand], name: str, check: str) -> Iterat
 
     own = [one.agent for one in models if one.local and one.model != MODEL]
     hosted = [one.agent for one in models if not one.local and not one.needs]
-    trying = f'{name} try "YOUR TASK" --check {shlex.quote(check)}'
+    trying = f'{name} try "YOUR TASK" --in YOUR_FOLDER --check {shlex.quote(check)}'
     if own or hosted:
         yield f"which of your models does a task of yours: {trying}"
     if own:

@@ -141,7 +141,10 @@ async def _printed(sandbox: Bubblewrap | Container, command: str, workspace: Pat
         ):
             await process.wait()
     except TimeoutError:
-        raise NotReady(f"the sandbox's test did not end within {limits.wall_seconds:g} seconds") from None
+        raise _Overtime(
+            f"the sandbox's test did not end within {limits.wall_seconds:g} seconds: this machine is busy, or out of "
+            "memory; nothing was done, try again when it has time"
+        ) from None
     finally:
         for each in kept:
             os.close(each)
@@ -182,6 +185,10 @@ def find_sandbox(environ: Mapping[str, str]) -> Bubblewrap | Container:
     return found
 
 
+class _Overtime(NotReady):
+    """A sandbox that starts, and was not proved in time."""
+
+
 @lru_cache(maxsize=8)
 def _found(variables: tuple[tuple[str, str], ...]) -> Bubblewrap | Container | str:
     """The sandbox, or why there is none; both are remembered, because neither changes while a process lives."""
@@ -190,6 +197,8 @@ def _found(variables: tuple[tuple[str, str], ...]) -> Bubblewrap | Container | s
         try:
             sandbox = _assemble(name, {"PATH": os.defpath, **dict(variables)})
             problems = examine(sandbox) if sandbox else ()
+        except _Overtime as error:
+            return str(error)  # it is there, and another kind would take as long
         except NotReady as error:
             reasons.append(str(error))
         except OSError as error:
