@@ -33,6 +33,7 @@ from bench import certainty_tables as tables
 from bench.simulated import DRAWS, FAMILIES, Setting, Tally, Truth, World, simulate, table_of, trials
 from flatfield.scoring.certainty.posterior import posterior_of
 from flatfield.scoring.certainty.utility import TIE
+from flatfield.scoring.certainty.values import APART
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -195,7 +196,7 @@ def alike(times: int) -> str:
 
 def _told_apart(table: SumTable, seed: int) -> bool:
     means = posterior_of(table, draws=DRAWS, seed=seed).these.performance
-    low, high = np.percentile(means[:, 0] - means[:, 1], [2.5, 97.5])
+    low, high = np.percentile(means[:, 0] - means[:, 1], [100.0 * (1.0 - APART), 100.0 * APART])
     return bool(low > 0.0 or high < 0.0)
 
 
