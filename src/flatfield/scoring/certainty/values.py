@@ -111,8 +111,8 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 
 APART = 0.99
-"""Told apart is who is better with this probability. An interval of 95% asks for 0.975: of two agents that are equal
-on tasks that are all alike it says more than 5% apart (docs/grades.md has the figures)."""
+"""Told apart is who is better with this probability. A 95% interval asks for 0.975, which equal agents reach more often
+than the 5% of cases that may be wrong; docs/grades.md has the figures."""
 
 
 class Paired(Struct, frozen=True, kw_only=True):
