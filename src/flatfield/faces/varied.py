@@ -201,9 +201,7 @@ def _short(effect: Effect) -> str:
         return f"{value}: {_incomparable(effect)}"
     span = _between(pair.these.low, pair.these.high)
     work = (
-        f"{points(pair.difference)} points ({span})"
-        if effect.did_otherwise
-        else f"{_close(pair)} in the work ({span})"
+        f"{points(pair.difference)} points ({span})" if effect.did_otherwise else f"{_close(pair)} in the work ({span})"
     )
     return " and ".join([f"{value}: {work}", *_amounts(effect)])
 

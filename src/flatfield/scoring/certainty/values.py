@@ -116,7 +116,7 @@ than the 5% of cases that may be wrong; docs/grades.md has the figures."""
 
 
 class Paired(Struct, frozen=True, kw_only=True):
-    """First minus second. `probability`: that the first is better; `apart`: that one of the two is, with APART at least.
+    """First minus second. `probability`: that the first is better; `apart`: that one is, with APART at least.
 
     `what`: performance, or the utility that was asked for. `ends`: the difference at 1 - APART and at APART of its
     draws; who is told apart has no 0 between them.
