@@ -33,6 +33,7 @@ from bench import certainty_tables as tables
 from bench.simulated import DRAWS, FAMILIES, Setting, Tally, Truth, World, simulate, table_of, trials
 from flatfield.scoring.certainty.posterior import posterior_of
 from flatfield.scoring.certainty.utility import TIE
+from flatfield.scoring.certainty.values import APART
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +50,20 @@ FRESH = 42
 DRAWN_BY = ("amounts", "chance", "group", "posterior", "rates", "table", "utility")
 """The modules that draws come from, and what is asked of them here."""
 SHAPES = ((5, 5), (3, 10), (10, 3), (25, 2), (25, 5))
-"""Tasks and repeats of two agents that are told apart, or not."""
+"""Tasks and repeats of two agents that differ."""
+ALIKE = (
+    ("even", 0.5),
+    ("even", 0.7),
+    ("even", 0.9),
+    ("probit", 0.7),
+    ("lost", 0.9),
+    ("flat", 0.6),
+    ("graded", 0.6),
+)
+ALIKE_SHAPES = ((3, 2), (3, 5), (5, 3), (5, 5), (8, 3), (12, 2), (12, 5))
+"""Tasks and repeats of two agents that are equal."""
+ALIKE_DRAWS = 4000
+"""As many as the product makes: what is asked for lies far out."""
 
 
 def settings(*, quick: bool) -> list[Setting]:
@@ -176,26 +190,26 @@ def power(times: int) -> str:
 
 def alike(times: int) -> str:
     """How often two agents with the very same chance on every task are told apart on these tasks: always wrongly."""
-    heads = [f"{tasks} × {repeats}" for tasks, repeats in SHAPES]
+    heads = [f"{tasks} × {repeats}" for tasks, repeats in ALIKE_SHAPES]
     lines = [f"| both pass | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
-    for family, rate in (("even", 0.5), ("even", 0.7), ("even", 0.9), ("flat", 0.6), ("graded", 0.6)):
+    for family, rate in ALIKE:
         row = []
-        for tasks, repeats in SHAPES:
+        for tasks, repeats in ALIKE_SHAPES:
             setting = Setting(family=family, agents=2, tasks=tasks, repeats=repeats)
             wrong = 0
             for turn in range(times):
                 r = np.random.default_rng([13, turn])
                 one = World(setting, r, np.asarray([rate, rate])).tasks(tasks)
                 both = Truth(chance=one.chance[[0, 0]], seconds=one.seconds, usd=one.usd)
-                wrong += _told_apart(table_of(trials(setting, both, r), 2, tasks), turn)
+                wrong += _told_apart(table_of(trials(setting, both, r), 2, tasks), turn, ALIKE_DRAWS)
             row.append(f"{wrong / times:.1%}")
         lines.append(f"| {family} {rate:g} | {' | '.join(row)} |")
     return "\n".join([*lines, "", f"{times} simulations each."])
 
 
-def _told_apart(table: SumTable, seed: int) -> bool:
-    means = posterior_of(table, draws=DRAWS, seed=seed).these.performance
-    low, high = np.percentile(means[:, 0] - means[:, 1], [2.5, 97.5])
+def _told_apart(table: SumTable, seed: int, draws: int = DRAWS) -> bool:
+    means = posterior_of(table, draws=draws, seed=seed).these.performance
+    low, high = np.percentile(means[:, 0] - means[:, 1], [100.0 * (1.0 - APART), 100.0 * APART])
     return bool(low > 0.0 or high < 0.0)
 
 

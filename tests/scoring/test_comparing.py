@@ -8,10 +8,12 @@ import pytest
 
 from flatfield.errors import NotFound
 from flatfield.faces.comparisons import claims, points, sentence
-from flatfield.records import AgentConfig, Check, Comparison, Evaluation, Run, RunResult, Task, TrialRecord
+from flatfield.faces.varied import effect_sentence
+from flatfield.records import AgentConfig, Check, Comparison, Evaluation, Run, RunResult, Task, TrialRecord, Variation
 from flatfield.scoring.certainty.study import compare as certainty_compare
 from flatfield.scoring.certainty.study import study_run
 from flatfield.scoring.comparing import Field, against_earlier, compare, p_value, read_field, side_of
+from flatfield.scoring.effects import Effect
 from flatfield.scoring.grading import grade
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 
@@ -96,6 +98,20 @@ def test_a_difference_that_is_likely_but_not_sure_is_called_so(field: Callable[.
     found = pair(field({"a": [[1.0, 1.0]] * 3, "b": [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]}), "a", "b")
     assert (found.verdict, found.these.probability > 0.9) == ("too close to call", True)
     assert sentence(found).startswith("Likely, not sure: a did 33 points more of the work than b")
+
+
+def test_told_apart_asks_for_more_than_an_interval_without_a_zero(field: Callable[..., Field]) -> None:
+    more, less = [[1.0] * 4 + [0.0], [1.0] * 3 + [0.0] * 2], [[1.0, 1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0]]
+    found, turned = pair(field({"a": more, "b": less}), "a", "b"), pair(field({"a": more, "b": less}), "b", "a")
+    assert found.these.low > 0.0 > turned.these.high
+    assert 0.975 < found.these.probability < 0.99
+    assert found.verdict == turned.verdict == "too close to call"
+    assert sentence(found).startswith("Likely, not sure: a did 40 points more of the work than b")
+    unsure = Effect(variation=Variation(agent="a", baseline="b", factor="tools", value="x", was="y"), comparison=found)
+    assert not unsure.did_otherwise
+    assert effect_sentence(unsure).startswith("likely a difference, not sure: x against y ")
+    sure = pair(field({"a": [[1.0] * 5] * 2, "b": [[0.0] * 5] * 2}), "a", "b")
+    assert (sure.verdict, sure.these.probability > 0.99) == ("first", True)
 
 
 def test_the_permutation_test_is_that_of_the_books() -> None:

@@ -113,7 +113,7 @@ def sentence(found: Comparison) -> str:
 
 
 def _opening(found: Comparison) -> str:
-    """How close it is, where the interval does not tell the two apart."""
+    """How close it is, where the two are not told apart."""
     return "Likely, not sure: " if max(found.these.probability, 1.0 - found.these.probability) >= LIKELY else CLOSE
 
 

@@ -177,7 +177,7 @@ def separating(found: Separation) -> Iterator[str]:
         )
     yield (
         f"the plan as it is finds {_size(found.these)} in performance on {these}, and {_size(found.following)} on the"
-        " next tasks like these (power 80%, 95% interval)"
+        " next tasks like these (power 80%, told apart with 99%)"
     )
     goal = f"to find a difference of {found.difference:g}"
     if found.repeats_needed is not None:

@@ -134,13 +134,18 @@ def effect_sentence(effect: Effect) -> str:
         rest = "; ".join([*causes, *([f"{value} took {' and '.join(amounts)}"] if amounts else [])])
         said = f"{head}: {rest}" if rest else head
     elif amounts:
-        work = f"no measurable difference in the work ({_between(pair.these.low, pair.these.high)} points)"
+        work = f"{_close(pair)} in the work ({_between(pair.these.low, pair.these.high)} points)"
         said = "; ".join([f"{work}{_ends(pair)}, but {value} took {' and '.join(amounts)} of {was}", *causes])
     else:
         span = f"{value} against {was} {_between(pair.these.low, pair.these.high)} points with 95%"
-        said = ", ".join(filter(None, [f"no measurable difference: {span}", _level(effect)])) + _ends(pair)
+        said = ", ".join(filter(None, [f"{_close(pair)}: {span}", _level(effect)])) + _ends(pair)
         said = "; ".join([said, *(because(cause, variation) for cause in _telling(effect))])
     return f"{said}; {_unmeasured(effect)}" if effect.measured < effect.planned else said
+
+
+def _close(pair: Comparison) -> str:
+    """What the two are that are not told apart: an interval without a 0 in it is likely a difference."""
+    return "no measurable difference" if pair.these.low <= 0.0 <= pair.these.high else "likely a difference, not sure"
 
 
 def _ends(pair: Comparison) -> str:
@@ -196,9 +201,7 @@ def _short(effect: Effect) -> str:
         return f"{value}: {_incomparable(effect)}"
     span = _between(pair.these.low, pair.these.high)
     work = (
-        f"{points(pair.difference)} points ({span})"
-        if effect.did_otherwise
-        else f"no measurable difference in the work ({span})"
+        f"{points(pair.difference)} points ({span})" if effect.did_otherwise else f"{_close(pair)} in the work ({span})"
     )
     return " and ".join([f"{value}: {work}", *_amounts(effect)])
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flatfield.records import Run, RunResult, TrialRecord, Verdict
-    from flatfield.scoring.certainty.values import Observation
+    from flatfield.scoring.certainty.values import Observation, Paired
 
 
 NAMED = 3
@@ -121,7 +121,7 @@ def side_of(field: Field, name: str) -> Side:
 def compare(first: Side, second: Side, shared: Study | None = None) -> Comparison | None:
     """The two on the tasks that both were measured on, unchanged between their runs; None where there is none.
 
-    Who is better is said where the interval on these tasks has no 0 in it, whatever checks lack. Two agents of one run
+    Who is better is said where the draws on these tasks tell them apart, whatever checks lack. Two agents of one run
     are compared in the posterior of all its contenders, as the decision sees them; other sides in the one `shared`
     with more pairs on the same tasks, else in one of their own.
     """
@@ -131,7 +131,7 @@ def compare(first: Side, second: Side, shared: Study | None = None) -> Compariso
     priced = [task for task in tasks if all(_amount(side, (task,), "usd") is not None for side in (first, second))]
     priced = priced or list(tasks)
     scores = mean(_scores(first, tasks)), mean(_scores(second, tasks))
-    these, later = _odds(first, second, tasks, shared)
+    these, later = _paired(first, second, tasks, shared)
     left_open = _unchecked(first, second, tasks)
     claims = _claims(first, tasks), _claims(second, tasks)
     return Comparison(
@@ -143,12 +143,12 @@ def compare(first: Side, second: Side, shared: Study | None = None) -> Compariso
         tasks=tasks,
         left_out=left_out,
         trials=(_count(first, tasks), _count(second, tasks)),
-        verdict=_verdict(these, left_open),
+        verdict=_verdict(these.ends, left_open),
         first_score=scores[0],
         second_score=scores[1],
         difference=exact(scores[0] - scores[1]),
-        these=these,
-        next=later,
+        these=_odds(these),
+        next=_odds(later),
         p_value=p_value([(_trials(first, task), _trials(second, task)) for task in tasks]),
         claims=(len(claims[0]), len(claims[1])),
         wrong_claims=(sum(claims[0]), sum(claims[1])),
@@ -180,7 +180,7 @@ def p_value(tasks: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float:
     return (1.0 + float((np.abs(drawn) >= abs(seen) - 1e-9).sum())) / (1.0 + PERMUTED)
 
 
-def _odds(first: Side, second: Side, tasks: Sequence[str], shared: Study | None) -> tuple[Odds, Odds]:
+def _paired(first: Side, second: Side, tasks: Sequence[str], shared: Study | None) -> tuple[Paired, Paired]:
     """How sure the difference is on these tasks, and on the next one like these."""
     if _kind(first, second) == "agents":
         names = first.agents[0], second.agents[0]
@@ -190,12 +190,11 @@ def _odds(first: Side, second: Side, tasks: Sequence[str], shared: Study | None)
         found = shared or _of_sides((first, second), tasks)
     if found is None:  # both were measured on these tasks
         raise NotFound(f"{first.name} and {second.name} have no measured trial")
-    this = compare_draws(found, *names, "these")
-    then = compare_draws(found, *names, "next")
-    return (
-        Odds(low=this.difference.low, high=this.difference.high, probability=this.probability),
-        Odds(low=then.difference.low, high=then.difference.high, probability=then.probability),
-    )
+    return compare_draws(found, *names, "these"), compare_draws(found, *names, "next")
+
+
+def _odds(pair: Paired) -> Odds:
+    return Odds(low=pair.difference.low, high=pair.difference.high, probability=pair.probability)
 
 
 def study_of(field: Field, names: tuple[str, str], tasks: Sequence[str]) -> Study | None:
@@ -298,10 +297,12 @@ def _claims(side: Side, tasks: Sequence[str]) -> list[bool]:
     return [wrong for task in tasks for agent in side.agents for wrong in side.field.wrong.get((agent, task), ())]
 
 
-def _verdict(these: Odds, left_open: tuple[float, float]) -> Literal["first", "second", "too close to call"]:
-    if these.low - left_open[0] > 0.0:
+def _verdict(
+    ends: tuple[float, float], left_open: tuple[float, float]
+) -> Literal["first", "second", "too close to call"]:
+    if ends[0] - left_open[0] > 0.0:
         return "first"
-    return "second" if these.high + left_open[1] < 0.0 else "too close to call"
+    return "second" if ends[1] + left_open[1] < 0.0 else "too close to call"
 
 
 def _kind(first: Side, second: Side) -> Literal["agents", "groups", "runs"]:

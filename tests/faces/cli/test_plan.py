@@ -89,7 +89,7 @@ def test_what_it_takes_to_tell_two_apart(cli: Cli) -> None:
     ended = cli("plan", "suite:basic", "--agents", "gpt-5,gpt-5-mini", "--separate", "0.5", "--repeats", "3")
     said = " ".join(ended.stdout.split())
     assert "the plan as it is finds a difference of 0." in said
-    assert "on the next tasks like these (power 80%, 95% interval)" in said
+    assert "on the next tasks like these (power 80%, told apart with 99%)" in said
     assert "to find a difference of 0.5 on these 6 tasks: " in said
     assert "around a pass rate of 0.50, tasks making 30% of a trial's variance (assumed)" in said
     easy = planned(cli, "suite:basic", "--agents", "gpt-5", "--separate", "0.9")["separation"]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from flatfield.scoring.certainty.utility import TIE, money, overall, shares, tie_of, utility
-from flatfield.scoring.certainty.values import Estimate, Paired, Question, Reach, Regret
+from flatfield.scoring.certainty.values import APART, Estimate, Paired, Question, Reach, Regret
 from flatfield.scoring.scales import HOLDS
 
 if TYPE_CHECKING:
@@ -118,15 +118,16 @@ def paired(
     means = posterior.these if question == "these" else posterior.next
     values = means.performance if measure is None else utility(means, measure)
     off = values[:, first] - values[:, second]
-    found = estimate(off)
+    low, high = np.percentile(off, [100.0 * (1.0 - APART), 100.0 * APART]).tolist()
     return Paired(
         first=posterior.agents[first],
         second=posterior.agents[second],
         question=question,
         what="performance" if measure is None else "utility",
-        difference=found,
+        difference=estimate(off),
         probability=float((off > 0.0).mean() + 0.5 * (off == 0.0).mean()),
-        apart=found.low > 0.0 or found.high < 0.0,
+        ends=(low, high),
+        apart=low > 0.0 or high < 0.0,
     )
 
 

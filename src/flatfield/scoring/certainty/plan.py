@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from flatfield.scoring.certainty.utility import utility
-from flatfield.scoring.certainty.values import Purchase, Question
+from flatfield.scoring.certainty.values import APART, Purchase, Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ CONTENDER = 0.05
 """Who is best with less probability is not measured on new tasks."""
 RATE, RHO = 0.5, 0.3
 """A pass rate, and the share of a trial's variance that tasks make, where nothing is known."""
-Z = NormalDist().inv_cdf(0.975)
+Z = NormalDist().inv_cdf(APART)
 
 
 def power(

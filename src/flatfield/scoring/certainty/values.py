@@ -110,10 +110,16 @@ class Standing(Struct, frozen=True, kw_only=True):
     missing: int
 
 
-class Paired(Struct, frozen=True, kw_only=True):
-    """First minus second. `probability`: that the first is better; `apart`: the interval has no 0 in it.
+APART = 0.99
+"""Told apart is who is better with this probability. A 95% interval asks for 0.975, which equal agents reach more often
+than the 5% of cases that may be wrong; docs/grades.md has the figures."""
 
-    `what`: performance, or the utility that was asked for.
+
+class Paired(Struct, frozen=True, kw_only=True):
+    """First minus second. `probability`: that the first is better; `apart`: that one is, with APART at least.
+
+    `what`: performance, or the utility that was asked for. `ends`: the difference at 1 - APART and at APART of its
+    draws; who is told apart has no 0 between them.
     """
 
     first: str
@@ -122,6 +128,7 @@ class Paired(Struct, frozen=True, kw_only=True):
     what: Literal["performance", "utility"]
     difference: Estimate
     probability: float
+    ends: tuple[float, float]
     apart: bool
 
 
