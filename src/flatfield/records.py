@@ -802,7 +802,7 @@ class CascadeStep(Struct, frozen=True, kw_only=True):
 
     `passed`: what the check said of its work, None where it was not asked: the last step's work is taken in any case.
     `reason`: the check's words. `check_seconds` and `check_usd` are the check's own (None: no price known), which the
-    trial's seconds and dollars include.
+    trial's seconds and dollars include. `priced`: at which prices its tokens were priced, in words; "" not on record.
     """
 
     agent: str
@@ -815,6 +815,7 @@ class CascadeStep(Struct, frozen=True, kw_only=True):
     cost_usd: Dollars | None = None
     check_seconds: Seconds = 0.0
     check_usd: Dollars | None = 0.0
+    priced: str = ""
 
 
 class TrialRecord(Struct, frozen=True, kw_only=True):

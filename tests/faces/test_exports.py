@@ -115,6 +115,11 @@ def test_no_export_holds_a_key(form: str, monkeypatch: pytest.MonkeyPatch) -> No
             {"steps": (AgentConfig(name="a", provider="openai", model="m"),)},
             "is nothing that Claude Code Router can ask",
         ),
+        (
+            "claude-code",
+            {"steps": (AgentConfig(name="a", provider="openai", model="m"),), "check": "hidden"},
+            "gpt-5-nano checks its steps by 'hidden', which tasks have and a folder has not",
+        ),
     ],
 )
 def test_what_cannot_be_exported_is_said(form: str, changed: dict[str, Any], sentence: str) -> None:

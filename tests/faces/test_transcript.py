@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from flatfield.faces.transcript import transcript
-from flatfield.records import Check, FileChange, Reply, Sent, ToolCall, ToolResult, TrialRecord, Turn, Usage, Verdict
+from flatfield.records import (
+    CascadeStep,
+    Check,
+    Failure,
+    FileChange,
+    Reply,
+    Sent,
+    ToolCall,
+    ToolResult,
+    TrialRecord,
+    Turn,
+    Usage,
+    Verdict,
+)
 from flatfield.testing.trials import a_trial
 
 pytestmark = pytest.mark.whole
@@ -109,3 +124,19 @@ def test_an_imported_trial_shows_what_was_published() -> None:
     assert 'imported, not measured here; published: {"cost_usd":0.5}' in lines
     assert lines[-1] == "  cost: no price; device $0.100"
     assert "  x" in lines
+
+
+def test_what_came_of_each_step_is_said_as_it_was() -> None:
+    def said(*passed: bool | None, **given: Any) -> list[str]:
+        steps = tuple(
+            CascadeStep(agent=f"s{n}", turns=0, stop="answered", passed=each) for n, each in enumerate(passed)
+        )
+        lines = transcript(a_trial(steps=steps, turns=(), **given)).splitlines()
+        return [line.split(": ", 1)[1].split(" (")[0] for line in lines if line.startswith("══ step")]
+
+    last = "its work is taken, as no step comes behind it"
+    assert said(False, None) == ["went on", last], "also of steps that had no turn"
+    assert said(None, True) == ["it failed, and the next one began", "its work passed"]
+    assert said(False, False) == ["went on", "did not pass, and its work is taken as the last one's"]
+    stopped = Failure(kind="interrupted", message="stopped")
+    assert said(False, None, failure=stopped) == ["went on", "the trial ended here, and nothing is taken"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from flatfield.faces.blocks import Section, Table
@@ -92,8 +93,8 @@ def _for_real(one: Composed | None, result: RunResult) -> Iterator[str]:
 
 
 def name_of(one: Composed) -> str:
-    """What it could be called: its steps' names in a row."""
-    return "-then-".join(step.replace("/", "-").replace(":", "-") for step in one.steps)
+    """What it could be called: its steps' names in a row, as a table's name that needs no quotes."""
+    return "-then-".join(re.sub(r"[^A-Za-z0-9_-]+", "-", step) for step in one.steps)
 
 
 # Routes.

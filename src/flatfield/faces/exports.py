@@ -14,6 +14,7 @@ from flatfield import plugins
 from flatfield.errors import FlatfieldError
 from flatfield.faces.claude_code.parts import PROJECT, sub_agent
 from flatfield.tasks.agents import is_control
+from flatfield.tasks.cascades import command_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +55,17 @@ def in_order(decision: Decision, result: RunResult) -> tuple[AgentConfig, ...]:
 
 
 def claude_code(decision: Decision, agents: Sequence[AgentConfig]) -> str:
-    """A sub-agent for .claude/agents/ that hands its prompt to the recommended agent, and says why that one."""
+    """A sub-agent for .claude/agents/ that hands its prompt to the recommended agent, and says why that one.
+
+    Raises:
+        FlatfieldError: it is a cascade whose check only tasks have, so that it cannot work in a folder.
+    """
+    first = agents[0]
+    if first.steps and first.route is None and not command_of(first.check):
+        raise FlatfieldError(
+            f"{first.name} checks its steps by {first.check!r}, which tasks have and a folder has not: give it a check "
+            "that one can make there, a command such as pytest -q, and measure it with that"
+        )
     text = sub_agent(agents[0], PROJECT)
     head, _, body = text.partition("\n---\n")
     return f"{head}\n---\n\n<!-- {decision.answer.replace('--', '- -')} -->\n{body}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flatfield.http.tape import Exchanged
-    from flatfield.records import Reply, ToolResult, TrialRecord, Turn, Usage, Verdict
+    from flatfield.records import CascadeStep, Reply, ToolResult, TrialRecord, Turn, Usage, Verdict
 
 
 # What went over the wire in one trial, as text: each request and each response, exactly, without keys.
@@ -76,10 +76,13 @@ def _lines(record: TrialRecord, verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield from (f"note: {_flat(text)}" for text in record.notes)
     yield from _text("system prompt", record.system_prompt)
     yield from _text("prompt", record.prompt)
-    begins = dict(_steps(record))
+    begins: dict[int, list[str]] = {}
+    for number, lines in _steps(record):
+        begins.setdefault(number, []).extend(lines)
     for number, turn in enumerate(record.turns, start=1):
-        yield from begins.get(number, ())
+        yield from begins.pop(number, ())
         yield from _turn(number, turn)
+    yield from (line for lines in begins.values() for line in lines)  # of those that had no turn
     if not record.turns:
         yield from _text("answer", record.answer)
     if record.changes:
@@ -100,11 +103,22 @@ def _steps(record: TrialRecord) -> Iterator[tuple[int, tuple[str, ...]]]:
     at = 1
     for step in record.steps:
         spent = f"active {seconds(step.active_seconds)}, {dollars(step.cost_usd)}"
-        said = {None: "its work is taken, as no step comes behind it", True: "its work passed", False: "went on"}
         check = f", check {seconds(step.check_seconds)}, {dollars(step.check_usd)}" if step.passed is not None else ""
         because = f": {_flat(step.reason)}" if step.reason else ""
-        yield at, ("", f"══ step {_flat(step.agent)}: {said[step.passed]}{because} ({spent}{check})")
+        yield at, ("", f"══ step {_flat(step.agent)}: {_came_of(step, record)}{because} ({spent}{check})")
         at += step.turns
+
+
+def _came_of(step: CascadeStep, record: TrialRecord) -> str:
+    if step.passed:
+        return "its work passed"
+    if step is not record.steps[-1]:
+        return "it failed, and the next one began" if step.passed is None else "went on"
+    if record.failure is not None:
+        return "the trial ended here, and nothing is taken"
+    if step.passed is False:
+        return "did not pass, and its work is taken as the last one's"
+    return "its work is taken, as no step comes behind it"
 
 
 def _text(heading: str, text: str) -> Iterator[str]:

@@ -349,7 +349,9 @@ def with_candidates(rosters: Rosters) -> Rosters:
     others = tuple(one for one in rosters.agents if one.route is None and not one.steps and not is_control(one))
     is_open = {one.name for one in rosters.agents if one.route is not None and not one.steps}
     if is_open and not others:
-        raise NotFound(f"{few(is_open)} chooses among the other agents of an evaluation: name some beside it")
+        raise NotFound(
+            f"{few(is_open)} chooses among the agents of an evaluation that ask a model: name some beside it"
+        )
     agents = tuple(structs.replace(one, steps=others) if one.name in is_open else one for one in rosters.agents)
     return structs.replace(rosters, agents=agents)
 

@@ -123,7 +123,10 @@ def test_kinds_are_told_by_tag_then_level_then_prompts() -> None:
 def test_without_any_results_the_first_is_taken_and_it_is_said() -> None:
     for found in (None, known([], {})):
         choice = choose(route(), made(1), found)
-        assert (choice.order[0].name, choice.why) == ("weak", "weak, the first of 2: nothing is measured here yet")
+        assert (choice.order[0].name, choice.why) == (
+            "weak",
+            "weak, the first of 2: no other task is measured here yet",
+        )
 
 
 def test_anybody_can_name_it_and_an_agent_of_that_name_goes_first() -> None:
@@ -307,7 +310,7 @@ async def test_when_its_provider_fails_the_next_one_does_it(sitting: Sitting) ->
 
 
 def test_alone_in_an_evaluation_it_has_nobody_to_choose(sitting: Sitting) -> None:
-    with pytest.raises(NotFound, match="auto chooses among the other agents of an evaluation"):
+    with pytest.raises(NotFound, match="auto chooses among the agents of an evaluation that ask a model"):
         sitting.run([task()], list(select_agents(["auto"], ())))
 
 

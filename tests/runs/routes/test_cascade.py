@@ -218,6 +218,8 @@ async def test_the_manifest_shows_what_each_step_received(sitting: Sitting) -> N
     assert asked.values == {"both: weak": "weak", "both: strong": "strong"}
     check = next(row for row in rows if row.label == "check between steps")
     assert check.values == {"both: weak": "hidden", "both: strong": "hidden"}
+    (priced,) = [row.values for row in rows if row.label == "prices"]
+    assert {name: text.split(" in,")[0] for name, text in priced.items()} == {"both: weak": "$1", "both: strong": "$10"}
 
 
 async def test_what_was_used_until_a_stop_is_counted_and_the_trial_is_done_again(sitting: Sitting) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import random
+import tomllib
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec import structs
 
-from flatfield.faces.composed import NOTHING, cascades
+from flatfield.faces.composed import NOTHING, cascades, name_of
 from flatfield.machine.models import cache_folder
 from flatfield.records import (
     AgentConfig,
@@ -221,6 +222,12 @@ def test_the_page_says_what_is_assumed_and_what_the_best_one_costs_for_real() ->
     assert "flatfield eval --extend r --agents weak-then-strong" in text
     alone = result([trial("weak", "t", 1, 1)])
     assert cascades(compose(alone), alone).title == NOTHING
+
+
+def test_what_is_to_be_written_for_it_is_one_table_of_toml() -> None:
+    one = compose(result(pair([(1, 1), (0, 0)], [1, 1]))).cascades[0]
+    name = name_of(structs.replace(one, steps=("openai:gpt-5.5", "big 2.5@http://h:1/v1")))
+    assert set(tomllib.loads(f"[agents.{name}]\nx = 1")["agents"]) == {name}
 
 
 def agrees(found: RunResult) -> Composed:

@@ -98,7 +98,9 @@ def _ranked(route: AgentConfig, tasks: Sequence[Task], known: RunResult) -> Cert
 
 def _unknown(route: AgentConfig) -> RouteChoice:
     first = route.steps[0].name
-    return RouteChoice(order=route.steps, why=f"{first}, the first of {len(route.steps)}: nothing is measured here yet")
+    return RouteChoice(
+        order=route.steps, why=f"{first}, the first of {len(route.steps)}: no other task is measured here yet"
+    )
 
 
 def _why(said: Certainty, words: str) -> str:

@@ -198,6 +198,7 @@ def _part(step: StepTaken) -> CascadeStep:
         cost_usd=_usd(record),
         check_seconds=check.seconds if check else 0.0,
         check_usd=_check_usd(step),
+        priced=record.priced,
     )
 
 

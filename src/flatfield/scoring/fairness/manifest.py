@@ -80,10 +80,12 @@ def _unfolded(run: Run, trials: Sequence[TrialRecord]) -> tuple[Run, tuple[Trial
 def _parts(cascade: AgentConfig, trial: TrialRecord) -> Iterator[TrialRecord]:
     at = 0
     members = {step.name: member_name(cascade, step) for step in cascade.steps}
+    apart = any(step.priced for step in trial.steps)
     for step in trial.steps:
         turns = trial.turns[at : at + step.turns]
         at += step.turns
-        yield replace(trial, agent=members.get(step.agent, step.agent), turns=turns, cost_usd=step.cost_usd, steps=())
+        name, priced = members.get(step.agent, step.agent), step.priced if apart else trial.priced
+        yield replace(trial, agent=name, turns=turns, cost_usd=step.cost_usd, priced=priced, steps=())
 
 
 def _checks(run: Run) -> dict[str, str]:
