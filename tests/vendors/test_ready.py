@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tomllib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,28 @@ async def check(services: Services, agent: AgentConfig) -> None:
 
 
 # ---------------------------------------------------------------------------- an address that somebody wrote
+
+
+async def test_who_wants_a_key_that_no_file_names_is_told_the_line_that_sends_it(services: Services) -> None:
+    services.environ = {"OPENAI_API_KEY": KEY}
+    async with answering(401, "{}") as url:
+        agent = AgentConfig(name=f"openai-chat:m@{url}", provider="openai-chat", model="m", base_url=f"{url}/v1")
+        with pytest.raises(NotReady) as raised:
+            await check(services, agent)
+    message = str(raised.value)
+    line = message.partition("`")[2].partition("`")[0]
+    assert tomllib.loads(line) == {
+        "agents": {
+            "mine": {
+                "provider": "openai-chat",
+                "model": "m",
+                "base_url": f"{url}/v1",
+                "api_key_env": "OPENAI_API_KEY",
+            }
+        }
+    }
+    assert "no key was sent" in message
+    assert KEY not in message
 
 
 @pytest.mark.parametrize(

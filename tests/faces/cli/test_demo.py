@@ -78,7 +78,10 @@ def test_servers_and_keys_that_are_there_are_named(
     monkeypatch.setattr(openai_chat, "usual_servers", lambda _: (usual,))
     monkeypatch.setenv("GEMINI_API_KEY", "secret-value")
     text = " ".join(small("demo").stdout.split())
-    assert "which of your models does a task of yours: flatfield try \"YOUR TASK\" --check 'pytest -q'" in text
+    assert (
+        "which of your models does a task of yours: flatfield try \"YOUR TASK\" --in YOUR_FOLDER --check 'pytest -q'"
+        in text
+    )
     assert f"here; on twelve small tasks: flatfield eval suite:desk --agents openai-chat:m@{server.base_url}," in text
     assert "found a key: flatfield eval suite:desk --agents gemini" in text
     assert "secret-value" not in text

@@ -17,6 +17,7 @@ import pytest
 
 from flatfield.errors import NotReady
 from flatfield.machine.protocols import CommandResult, Sandbox, SandboxLimits
+from flatfield.machine.sandbox import finding
 from flatfield.machine.sandbox.bubblewrap import Bubblewrap
 from flatfield.machine.sandbox.finding import examine, find_sandbox
 from flatfield.machine.sandbox.unsafe import UnsafeSandbox
@@ -359,6 +360,22 @@ def test_a_sandbox_with_holes_is_not_ready(work: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("flatfield.machine.sandbox.finding._assemble", lambda *_: object())
     with pytest.raises(NotReady, match="does not shut commands off: the network is reachable"):
         find_sandbox({"PATH": str(work)})
+
+
+def test_one_that_is_not_proved_in_time_says_so_and_no_other_kind_is_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[object] = []
+
+    def too_slow(name: object) -> tuple[str, ...]:
+        tried.append(name)
+        raise finding._Overtime("the sandbox's test did not end within 60 seconds")
+
+    monkeypatch.setattr(finding, "examine", too_slow)
+    monkeypatch.setattr(finding, "_assemble", lambda name, _: name)
+    with pytest.raises(NotReady, match=r"^the sandbox's test did not end within 60 seconds$"):
+        find_sandbox({"HOME": str(tmp_path)})
+    assert len(tried) == 1
 
 
 def test_other_systems_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
