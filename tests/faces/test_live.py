@@ -114,6 +114,15 @@ async def test_what_is_left_begins_with_the_forecast_and_goes_by_what_was_seen(c
     assert table(nobody_knows)[-1] == "0.00 s"
 
 
+async def test_what_is_left_becomes_less_before_anything_is_done(clock: FakeClock) -> None:
+    view = LiveView(console()[0], plans("a"), clock, expected_seconds=300.0)
+    assert table(view)[-1] == "0.00 s, about 5 min left"
+    await clock.sleep(180.0)
+    assert table(view)[-1] == "3 min 0 s, about 2 min left"
+    await clock.sleep(180.0)
+    assert table(view)[-1] == "6 min 0 s, longer than foreseen"
+
+
 async def test_a_quiet_agent_is_said_to_be_at_work(clock: FakeClock) -> None:
     view = LiveView(console()[0], plans("a", "b"), clock)
     view.observe(event("trial_started", "a"))
@@ -137,7 +146,7 @@ async def test_off_a_terminal_a_line_a_minute_says_that_it_goes_on(clock: FakeCl
         await clock.sleep(2.0)
         view.still()
         view.still()
-        assert stream.getvalue() == "at work: 1 running, 0 of 2 done, 0 passed, 61.0 s, about 10 min left\n"
+        assert stream.getvalue() == "at work: 1 running, 0 of 2 done, 0 passed, 61.0 s, about 9 min left\n"
 
 
 def test_more_agents_than_lines_leave_the_sums_in_sight(clock: FakeClock) -> None:

@@ -192,11 +192,13 @@ class LiveView:
         share = (planned - done) / planned if planned else 0.0
         predicted = None if self._expected_seconds is None else self._expected_seconds * share
         measured = passed / done * (planned - done) if done else None
-        if measured is None or predicted is None:
-            left = predicted if measured is None else measured
+        if measured is None:
+            left = None if predicted is None else predicted - passed
         else:
-            left = (measured * done + predicted * TRIED) / (done + TRIED)
-        return seconds(passed) if left is None or not share else f"{seconds(passed)}, about {rounded(left)} left"
+            left = measured if predicted is None else (measured * done + predicted * TRIED) / (done + TRIED)
+        if left is None or not share:
+            return seconds(passed)
+        return f"{seconds(passed)}, " + (f"about {rounded(left)} left" if left > 0 else "longer than foreseen")
 
     def _sums(self) -> str:
         done, planned = self._done.total(), self._planned.total()
