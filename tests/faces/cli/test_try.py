@@ -101,6 +101,8 @@ def test_which_of_my_two_models(cli: Cli, shop: Path, server: FakeChat, monkeypa
     assert len(ended.stdout.splitlines()) <= 45
     assert ended.stdout.lstrip().startswith("Use openai-chat:m")
     assert "passes already" not in ended.stderr
+    assert "the check is made on an untouched copy first: " in ended.stderr
+    assert "it fails there, as it should before the work: exit code 1" in ended.stderr
     m = f"openai-chat:m@{server.base_url}"
     assert f"flatfield run '{WISH}' --model {m} --workspace {shop} --check 'pytest -q'" in told
     assert (shop / "add.py").read_text() == BROKEN

@@ -144,7 +144,11 @@ async def _try(order: _Order, how: CarriedOut, voice: HeardVoice, told: Told) ->
 
     trying, chosen = order.trying, order.chosen
     plan = await asyncio.to_thread(copied, trying)
+    if trying.check:
+        common.note(f"the check is made on an untouched copy first: {trying.check}")
     looked = await _looked(trying, plan, unsafe=how.unsafe_commands) if trying.check else None
+    if looked and not looked.passed:
+        common.note(f"it fails there, as it should before the work: {looked.reason}")
     said = looked.notes() if looked else ()
     common.notes(said)
     if chosen.agents is None:
