@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
+from flatfield.faces.pages.colors import SHADES
 from flatfield.faces.pages.page import document
 from flatfield.machine.models import cache_folder
 from flatfield.records import Evaluation, FileChange
@@ -186,6 +187,31 @@ def serious(page: Any) -> list[tuple[str, str, list[str]]]:
 
 def _told(violation: dict[str, Any]) -> tuple[str, str, list[str]]:
     return violation["id"], violation["help"], [node["html"][:200] for node in violation["nodes"]][:4]
+
+
+@pytest.mark.slow
+def test_on_paper_a_dark_page_has_the_colours_of_a_light_one(nine: RunResult, show: Callable[..., Any]) -> None:
+    page = show(nine, scheme="dark").page
+    page.emulate_media(media="print", color_scheme="dark")
+    used = set(page.evaluate(COLOURS))
+    light, dark = ({_computed(getattr(shade, ground)) for shade in SHADES.values()} for ground in ("light", "dark"))
+    assert len(used & light) > 1
+    assert not used & dark
+    assert page.locator("#more").is_hidden()
+    page.evaluate("document.querySelector('#manifest').open = true")
+    assert page.locator("#manifest").is_visible()
+    assert page.locator("#paired").is_hidden()
+
+
+COLOURS = """() => [...document.querySelectorAll('#table path, #scatter path, #scatter line')].flatMap((each) => {
+  const style = getComputedStyle(each);
+  return [style.fill, style.stroke];
+})"""
+
+
+def _computed(shade: str) -> str:
+    """A colour as a browser writes it."""
+    return f"rgb({', '.join(str(int(shade[at : at + 2], 16)) for at in (1, 3, 5))})"
 
 
 @pytest.mark.slow
