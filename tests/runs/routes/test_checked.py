@@ -103,10 +103,14 @@ async def test_a_step_cannot_pass_by_rewriting_a_test(folder: Path) -> None:
 
 
 async def test_what_commands_did_is_taken_as_files_and_programs(folder: Path) -> None:
-    """A command makes a program, a link and a folder of ours; links are told, not taken."""
+    """A command makes a program, a link, folders; links and empty folders are told, not taken."""
     (folder / "old").symlink_to("done.txt")
     (folder / "out").symlink_to("/etc/hostname")
-    command = "chmod +x done.txt; ln -s done.txt new; rm old; mkdir -p a/b; echo x > a/b/c; touch $(printf 'n\\377')"
+    (folder / "bare" / "in").mkdir(parents=True)
+    command = (
+        "rm -r bare; mkdir -p a/void/in a/b; chmod +x done.txt; ln -s done.txt new; rm old; echo x > a/b/c; "
+        "touch $(printf 'n\\377')"
+    )
 
     def script(request: dict[str, Any], _: int) -> FakeReply:
         if any(message["role"] == "tool" for message in request["messages"]):
@@ -121,11 +125,15 @@ async def test_what_commands_did_is_taken_as_files_and_programs(folder: Path) ->
     assert (folder / "done.txt").stat().st_mode & 0o111
     assert set(seen(folder)) == {"done.txt", "tests/check.sh", "a/b/c", "out"}
     assert not (folder / "old").is_symlink()
-    assert [(change.path, change.kind) for change in record.changes][:3] == [
+    assert [(change.path, change.kind) for change in record.changes] == [
         ("a/b/c", "added"),
         ("done.txt", "modified"),
-        ("new", "added"),
-    ]
+        ("old", "deleted"),
+    ], "what is not taken is no change of the folder"
+    assert "empty folders are not taken over: a/void" in notes(events).splitlines()
+    assert "folders that were removed stay, empty: bare" in notes(events).splitlines()
+    assert (folder / "bare" / "in").is_dir()
+    assert not (folder / "a" / "void").exists()
     assert "no file or has a name that is no UTF-8: new, n\ufffd" in notes(events)
     assert "left out of the workspace, links that lead outside: out" in notes(events)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
-from flatfield.agent.files.changed import TEXT_LIMIT_BYTES
+from flatfield.agent.files.changed import CACHES, TEXT_LIMIT_BYTES
 from flatfield.agent.files.confined import ConfinedFiles
 from flatfield.agent.files.copying import copy, plan_copy
 from flatfield.agent.files.guarding import Protection, check_workspace
@@ -223,9 +223,15 @@ class _Bench:
         witness = Remembering(folder, around.outside.access.ledger, around.observe)
         try:
             planned = await asyncio.to_thread(lambda: tuple(_plan_of(before, files, changed)))
-            left = sorted({change.path for change in changed}.difference(one.path for one in planned))
+            taken = {one.path for one in planned}
+            left = sorted({change.path for change in changed} - taken)
             if left:
                 _tell(around, f"not taken over, as it is no file or has a name that is no UTF-8: {few(left)}")
+            for text in await asyncio.to_thread(lambda: tuple(_of_folders(before, files, planned))):
+                _tell(around, text)
+            step = self._taken[-1]
+            kept = tuple(change for change in changed if change.path in taken)
+            self._taken[-1] = step._replace(record=structs.replace(step.record, changes=kept))
             await to_the_end(None, apply, planned, protection, around.outside.environ, witness)
         except FlatfieldError as error:
             return Failure(kind="workspace", message=str(error))
@@ -245,15 +251,23 @@ class _Bench:
 
 
 class _Untouched(NamedTuple):
-    """What a copy was before the work: its files, and which of them are programs."""
+    """What a copy was before the work: its files, which of them are programs, and its folders."""
 
     files: Snapshot
     programs: frozenset[str]
+    folders: frozenset[str]
 
 
 def _look(files: ConfinedFiles) -> _Untouched:
     found = snapshot(files)
-    return _Untouched(found, frozenset(path for path in found.files if _is_program(files.root / path)))
+    programs = frozenset(path for path in found.files if _is_program(files.root / path))
+    return _Untouched(found, programs, _folders(files))
+
+
+def _folders(files: ConfinedFiles) -> frozenset[str]:
+    return frozenset(
+        one.path for one in files.walk(skip=CACHES) if one.kind == "folder" and one.path.split("/")[0] != OWN
+    )
 
 
 def _is_program(path: Path) -> bool:
@@ -288,3 +302,14 @@ def _plan_of(before: _Untouched, files: ConfinedFiles, changed: Sequence[FileCha
         program = _is_program(place)
         became = program if program != (change.path in before.programs) else None
         yield Planned(path=change.path, before=digest, after=data, executable=became)
+
+
+def _of_folders(before: _Untouched, files: ConfinedFiles, planned: Sequence[Planned]) -> Iterator[str]:
+    """What is to be said of folders: only files are taken, and folders with them."""
+    now, written = _folders(files), [one.path for one in planned if one.after is not None]
+    empty = {path for path in now - before.folders if not any(one.startswith(f"{path}/") for one in written)}
+    gone = before.folders - now - set(written)
+    for paths, said in ((empty, "empty folders are not taken over"), (gone, "folders that were removed stay, empty")):
+        outermost = sorted(path for path in paths if path.rpartition("/")[0] not in paths)
+        if outermost:
+            yield f"{said}: {few(outermost)}"
