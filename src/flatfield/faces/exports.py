@@ -61,7 +61,7 @@ def claude_code(decision: Decision, agents: Sequence[AgentConfig]) -> str:
         FlatfieldError: it is a cascade whose check only tasks have, so that it cannot work in a folder.
     """
     first = agents[0]
-    if first.steps and first.route is None and not command_of(first.check):
+    if _needs_a_task(first):
         raise FlatfieldError(
             f"{first.name} checks its steps by {first.check!r}, which tasks have and a folder has not: give it a check "
             "that one can make there, a command such as pytest -q, and measure it with that"
@@ -69,6 +69,11 @@ def claude_code(decision: Decision, agents: Sequence[AgentConfig]) -> str:
     text = sub_agent(agents[0], PROJECT)
     head, _, body = text.partition("\n---\n")
     return f"{head}\n---\n\n<!-- {decision.answer.replace('--', '- -')} -->\n{body}"
+
+
+def _needs_a_task(agent: AgentConfig) -> bool:
+    """Whether it is a cascade whose check a folder has not."""
+    return bool(agent.steps) and agent.route is None and not command_of(agent.check)
 
 
 def litellm(decision: Decision, agents: Sequence[AgentConfig]) -> str:
@@ -175,9 +180,10 @@ def _served(agents: Sequence[AgentConfig], is_known: Callable[[Traits], bool], t
     """
     known = [one for one in agents if not one.steps and is_known(plugins.traits_or_usual(one.provider))]
     if not known or known[0] != agents[0]:
+        forms = tuple(FORMS)
+        other = forms[-1] if _needs_a_task(agents[0]) else f"{forms[0]}, where flatfield asks it"
         raise FlatfieldError(
-            f"{agents[0].name} ({agents[0].provider}) is nothing that {tool} can ask; export it as "
-            f"{next(iter(FORMS))}, where flatfield asks it"
+            f"{agents[0].name} ({agents[0].provider}) is nothing that {tool} can ask; export it as {other}"
         )
     return known[:MOST]
 
