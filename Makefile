@@ -1,4 +1,4 @@
-# For users: `make demo` and `make test`. Who works on flatfield has more; see CONTRIBUTING.md. All set up what they need in .venv first.
+# For users: `make install`, `make demo` and `make test`. Who works on flatfield has more; see CONTRIBUTING.md. All set up what they need in .venv first.
 
 PYTHON ?= python3
 PINS ?= constraints.txt
@@ -16,7 +16,10 @@ PARALLEL := -n auto --dist worksteal
 # Hundreds of tests start Python anew: compiled once, its files are read by all.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo format check test test-slow test-clients lint bench docs pins clean system
+.PHONY: install demo format check test test-slow test-clients lint bench docs pins clean system
+
+install: $(PLAIN)
+	@echo "flatfield is $(BIN)/flatfield; source $(BIN)/activate lets you call it by its name alone"
 
 # `make demo MODELS=all`: with two larger models, where they fit this machine's memory.
 demo: $(PLAIN)

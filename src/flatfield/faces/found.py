@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig
     from flatfield.tasks.project import Project
 
+FLOOR = "local:smollm2-135m"
+"""What the demo pulls: it shows how all of this works, and is no contender for anybody's work."""
 MOST_AGENTS = 6
 NEWEST_OF_A_VENDOR = 2
 _CHECKS = (
@@ -47,14 +49,15 @@ class Here(Struct, frozen=True, kw_only=True):
         return self.all_specs()[:MOST_AGENTS]
 
     def all_specs(self) -> tuple[str, ...]:
-        """All of them, those of one place after the first ones of the others."""
+        """All of them, those of one place after the first ones of the others; the floor where there is no other."""
         if self.configured:
             return tuple(dict.fromkeys(self.configured))
         places: dict[str, list[str]] = {}
         for spec in (*map(spec_of, self.own), *self.known):
             places.setdefault(self.why.get(spec, ""), []).append(spec)
         in_turn = chain.from_iterable(zip_longest(*places.values()))
-        return tuple(dict.fromkeys(spec for spec in in_turn if spec is not None))
+        specs = tuple(dict.fromkeys(spec for spec in in_turn if spec is not None))
+        return tuple(spec for spec in specs if spec != FLOOR) or specs
 
 
 def spec_of(agent: AgentConfig) -> str:

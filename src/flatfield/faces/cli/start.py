@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from flatfield.tasks.project import Project
     from flatfield.vendors.base import UsualServer
 
-LOOK_SECONDS = 0.25
-"""A server on this machine answers at once, or is busy loading a model: then it is not waited for."""
+LOOK_SECONDS = 2.0
+"""Where no server listens, that is known at once; one that is busy is waited for so long."""
 NAMED = 4
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
