@@ -485,7 +485,7 @@ async def test_check_and_a_server_without_models_or_with_a_door(fast: Services) 
     async with TestServer(app) as server:
         agent = opening(str(server.make_url("/v1"))).agent
         await provider.check(agent)
-        with pytest.raises(NotReady, match=r"refuses the request \(401\); name the variable"):
+        with pytest.raises(NotReady, match=r"refuses the request \(401\); no key was sent"):
             await provider.check(agent)
 
 
