@@ -31,7 +31,7 @@ format: $(STAMP)
 	@$(BIN)/ruff format --quiet .
 
 check: lint
-	@$(PYTEST) $(PARALLEL) -m 'not slow and not whole'
+	@$(PYTEST) -n logical --dist worksteal -m 'not slow and not whole'
 
 # Everything that must pass. `make test K=pattern`: only the tests whose names match, without the rest.
 test: $(STAMP) system

@@ -225,10 +225,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Half as many more than there are cores: much of what tests wait for is not at work itself."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """As many as there are cores (`-n logical`), or half as many more (`-n auto`): much of the time is waiting."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores + (cores + 1) // 2
+    return cores if config.option.numprocesses == "logical" else cores + (cores + 1) // 2
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
