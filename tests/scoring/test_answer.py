@@ -212,15 +212,20 @@ def test_age_and_hours_are_told_and_how_to_look_again() -> None:
     assert not any(line.startswith("Still true?") for line in decide(fresh).advice)
 
 
-def test_what_is_to_come_makes_it_an_answer_so_far() -> None:
-    found = result({"a": (GOOD, 2.0, 0.01), "b": (HALF, 4.0, 0.05)})
-    stopped = tuple(
+def stopped_early(found: RunResult, agent: str) -> RunResult:
+    """The result without all but the agent's first repeats."""
+    trials = tuple(
         replace(trial, failure=Failure(kind="interrupted", message="stopped"), checks=())
-        if trial.agent == "b" and trial.repeat > 1
+        if trial.agent == agent and trial.repeat > 1
         else trial
         for trial in found.trials
     )
-    begun = decide(replace(found, trials=stopped, grading=grade(found.run, stopped, ())))
+    return replace(found, trials=trials, grading=grade(found.run, trials, ()))
+
+
+def test_what_is_to_come_makes_it_an_answer_so_far() -> None:
+    found = result({"a": (GOOD, 2.0, 0.01), "b": (HALF, 4.0, 0.05)})
+    begun = decide(stopped_early(found, "b"))
     assert begun.answer.startswith("So far, use a: ")
     assert "Not all is done: b has done 6 of 18 trials." in begun.advice
     assert begun.advice[0].startswith("12 of 36 trials are missing (b 12); the answer is the same")
@@ -228,13 +233,7 @@ def test_what_is_to_come_makes_it_an_answer_so_far() -> None:
 
 def test_who_leads_by_what_was_measured_and_would_fail_with_what_is_missing_is_told_so() -> None:
     found = result({"a": (GOOD, 2.0, 0.01), "b": (BAD, 4.0, 0.05)})
-    stopped = tuple(
-        replace(trial, failure=Failure(kind="interrupted", message="stopped"), checks=())
-        if trial.agent == "a" and trial.repeat > 1
-        else trial
-        for trial in found.trials
-    )
-    begun = decide(replace(found, trials=stopped, grading=grade(found.run, stopped, ())))
+    begun = decide(stopped_early(found, "a"))
     assert begun.answer.startswith("So far, use a: ")
     assert begun.advice[0] == (
         "This may change: 12 of 36 trials are missing (a 12). If all of them had failed, a would not do the job."
