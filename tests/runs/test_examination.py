@@ -12,6 +12,7 @@ from msgspec import structs
 
 from flatfield.agent.provider_pool import ProviderPool
 from flatfield.errors import NotReady
+from flatfield.machine.models import ModelEntry
 from flatfield.records import AgentConfig, Evaluation, Reply, Run, Sent, Task, TrialRecord, Turn
 from flatfield.runs import readiness
 from flatfield.runs.readiness import Examined, RunningServer, agent_spec, examine, find_servers
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from flatfield.clock import Clock
     from flatfield.http.services import Services
+    from flatfield.machine.models.known import Fit
     from flatfield.testing.clocks import IdleTime
 
 KEY = "sk-planted-0123456789"
@@ -264,3 +266,24 @@ async def test_what_can_be_asked_from_here(services: Services, monkeypatch: pyte
         ("openai-chat:gamma@http://a/v1", ""),
     ]
     assert here.today == "2027-01-01"
+
+
+async def test_model_files_can_be_asked_by_the_names_of_their_agents_or_as_they_could_be_typed(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files: list[tuple[str, bool, Fit | None]] = [
+        ("a", True, "yes"), ("b", True, None), ("c", False, "yes"), ("d", True, "no"),
+    ]  # fmt: skip
+    entries = [
+        ModelEntry(name=name, path="", pulled=pulled, size_bytes=1, memory_bytes=1, fits=fits)
+        for name, pulled, fits in files
+    ]
+    monkeypatch.setattr(readiness, "list_models", lambda _: tuple(entries))
+    monkeypatch.setattr(readiness, "_usual_servers", lambda _: iter(()))
+    roster = [AgentConfig(name=name, provider="local", model=model) for name, model in (("one", "a"), ("two", "a"))]
+    here = await readiness.within_reach(roster, services, date(2027, 1, 1))
+    assert [(one.agent, one.model, one.local) for one in here.models] == [
+        ("one", "a", True),
+        ("two", "a", True),
+        ("local:b", "b", True),
+    ]

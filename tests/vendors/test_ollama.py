@@ -399,6 +399,7 @@ async def test_check_is_content_with_a_model_that_is_pulled(services: Services, 
     ("model", "settings", "message"),
     [
         (OllamaModel(), {"model": "big:70b"}, r"'big:70b' is not pulled at .*`ollama pull big:70b` \(pulled: fake-m"),
+        (OllamaModel(), {"model": "fake-modle"}, r"\(pulled: fake-model.*\); did you mean 'fake-model(:latest)?'\?"),
         (
             OllamaModel(capabilities=("completion",)),
             {"protocol": "native"},

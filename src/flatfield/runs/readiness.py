@@ -321,7 +321,7 @@ async def within_reach(roster: Sequence[AgentConfig], services: Services, today:
     servers = await find_servers(services)
     own = [agent for agent in roster if _is_own_server(agent)]
     answers = await asyncio.gather(*(listed_models(services, agent.base_url or "") for agent in own))
-    pulled = frozenset(entry.name for entry in list_models(services.cache) if entry.pulled and entry.fits != "no")
+    pulled = [entry.name for entry in list_models(services.cache) if entry.pulled and entry.fits != "no"]
     memory = machine_memory()
     hosted = (_hosted(agent, services.environ, today) for agent in roster if _is_asked(agent, today))
     return WithinReach(
@@ -363,10 +363,14 @@ def _hosted(agent: AgentConfig, environ: Mapping[str, str], today: date) -> OnHa
     return OnHand(agent=agent.name, model=agent.model, needs="" if has_key else keys[0], note=note)
 
 
-def _on_device(roster: Sequence[AgentConfig], pulled: frozenset[str]) -> Iterator[OnHand]:
-    for agent in roster:
-        if plugins.traits_or_usual(agent.provider).is_on_device and agent.model in pulled:
-            yield OnHand(agent=agent.name, model=agent.model, local=True)
+def _on_device(roster: Sequence[AgentConfig], pulled: Sequence[str]) -> Iterator[OnHand]:
+    """The models of the files here, by the names of their agents; one that has none is called as it could be typed."""
+    from flatfield.vendors.local import TRAITS as LOCAL
+
+    own = [agent for agent in roster if plugins.traits_or_usual(agent.provider).is_on_device]
+    yield from (OnHand(agent=agent.name, model=agent.model, local=True) for agent in own if agent.model in pulled)
+    for name in sorted(set(pulled) - {agent.model for agent in own}):
+        yield OnHand(agent=f"{LOCAL.name}:{name}", model=name, local=True)
 
 
 def _served(server: RunningServer, roster: Sequence[AgentConfig]) -> Iterator[OnHand]:

@@ -18,6 +18,7 @@ from flatfield.http.connecting import is_loopback, proxy_for
 from flatfield.http.secrecy import shown_url
 from flatfield.http.services import place_of
 from flatfield.tasks.agents import filled, variables
+from flatfield.tasks.source import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -370,10 +371,11 @@ class _Question:
             status, body = await self.get(*single)
             if status == 200 or status >= 429:  # a server in trouble is not one that has no such model
                 found = (catalogue.read_single(body) if status == 200 else None) or Listed(id=model)
-        names = closest(model, [each.id for each in listed if not each.unusable])
+        usable = [each.id for each in listed if not each.unusable]
+        names = closest(model, usable)
         if found is None:
-            where = shown_url(self.address.base_url)
-            raise NotListed(f"agent {self.agent.name!r}: {catalogue.absent(model, where, names)}")
+            said = catalogue.absent(model, shown_url(self.address.base_url), names)
+            raise NotListed(f"agent {self.agent.name!r}: {said}{did_you_mean(model, usable)}")
         if found.unusable:
             raise NotReady(f"agent {self.agent.name!r}: {model!r} {found.unusable}; choose another: {names}")
 

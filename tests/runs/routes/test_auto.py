@@ -172,10 +172,10 @@ def here(folder: Path, *roster: AgentConfig) -> Project:
 
 
 @pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No server runs on this machine, and no model file lies there."""
     monkeypatch.setattr(readiness, "_usual_servers", lambda _: iter(()))
-    monkeypatch.setenv("FLATFIELD_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr(readiness, "list_models", lambda _: ())
 
 
 PUBLISHED = (

@@ -39,7 +39,8 @@ class CarriedOut:
 
     `until_sure`: repeats are added until the order of the front is settled, so many at most. `preferences`: what
     matters to who reads the report. `speaker`, where there is one, says what comes of it. `source`: the folder that
-    plain LOPs are given copies of, None: the current one. `view`: its page is shown.
+    plain LOPs are given copies of, None: the current one. `view`: its page is shown. `expected_seconds`: how long the
+    run takes, where that was told before; None: it is forecast.
     """
 
     project: Project
@@ -53,6 +54,7 @@ class CarriedOut:
     speaker: Speaker | None = None
     source: Path | None = None
     view: bool = False
+    expected_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +98,7 @@ async def carry_out(run: Run, store: Store, how: CarriedOut) -> tuple[Summary, b
     agents = [agent for agent in (*run.agents, *how.judges) if not how.only or agent.name in how.only]
     outside.access.allow(wants_of(run.tasks, agents, outside.environ, outside.access))
     plans = remaining(run, store.rows(run.id), how.only).plans
-    expected_seconds = await _forecast(run, plans, how)
+    expected_seconds = how.expected_seconds or await _forecast(run, plans, how)
     view = LiveView(open_console(stderr=True), plans, clock, expected_seconds)
 
     def interrupt() -> None:

