@@ -31,9 +31,10 @@ WRONG_FIRST = {"weak": "wrong", "strong": "right"}
 
 
 @pytest.fixture
-def folder(reachable: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(kept_tools: Path, reachable: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     temporary.chmod(0o755)
     monkeypatch.setenv("FLATFIELD_CACHE", str(reachable / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kept_tools))
     made = reachable / "project"
     (made / "tests").mkdir(parents=True)
     (made / "done.txt").write_text("to do\n")
