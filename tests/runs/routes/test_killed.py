@@ -121,6 +121,7 @@ async def test_killed_between_its_copy_and_the_taking_over_a_folder_is_as_it_was
     assert seen(project) == {**before, "done.txt": (b"right", before["done.txt"][1])}
 
 
+@pytest.mark.slow
 async def test_killed_in_its_second_step_a_trial_is_done_again_from_the_first(tmp_path: Path, kept_tools: Path) -> None:
     script = Killing(kept_tools)
     (tmp_path / "t.md").write_text(TASK)
