@@ -60,6 +60,8 @@ class Verifier(Protocol):
 
 
 T = TypeVar("T")
+MOST_COMMAND_SECONDS = 3600.0
+"""So long a command of a verifier may be given at most."""
 _PLACE = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<found>[^`]*)` - at `\$\.(?P<key>\w+)`")
 
 
@@ -81,6 +83,22 @@ def read_map(value: object, shape: type[T], kind: str) -> T:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
         raise ValueError(_sentence(str(error), kind)) from error
+
+
+def check_command(kind: str, run: str, timeout_seconds: float) -> None:
+    """Check what stands below a verifier that runs a command line; `kind` is the verifier's name, for the message.
+
+    Raises:
+        ValueError: there is no command, no shell can be given it, or it may take no time, or too much.
+    """
+    from flatfield.agent.tools.run_command import command_problem
+
+    if not run.strip():
+        raise ValueError(f"`{kind}`: `run` is empty; write the command, such as `run: python -m pytest -q`")
+    if problem := command_problem(run):
+        raise ValueError(f"`{kind}`: `run` cannot be started: {problem}")
+    if not 0 < timeout_seconds <= MOST_COMMAND_SECONDS:
+        raise ValueError(f"`{kind}`: `timeout_seconds` is more than 0 and at most {MOST_COMMAND_SECONDS:g}")
 
 
 def _sentence(message: str, kind: str) -> str:
