@@ -16,8 +16,16 @@ import typer
 
 from flatfield.errors import FlatfieldError, NotFound, NotReady
 from flatfield.faces.cli import common
-from flatfield.faces.cli.evaluate import Budget, BudgetIgnores, BudgetSeconds, SkipUnready, Ungraded, Unsafe
-from flatfield.faces.cli.run_options import Agents, Jobs
+from flatfield.faces.cli.run_options import (
+    Agents,
+    Budget,
+    BudgetIgnores,
+    BudgetSeconds,
+    Jobs,
+    SkipUnready,
+    Ungraded,
+    Unsafe,
+)
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo
 from flatfield.faces.cli.trust import Trust, access_of
 from flatfield.faces.storing import store_of
