@@ -62,7 +62,7 @@ class EndsWatch:
                 self._aim(measure, [part.start + column for column in columns], over, drawn["score"][:, columns])
 
     def found(self) -> Ends:
-        """What was taken."""
+        """The low and the high end of each cell's draws, and mean scores against targets, of all that was taken."""
         return Ends(cells=self._cells, aimed={name: total.T / count for name, (total, count) in self._sums.items()})
 
     def _keep(self, measure: Measure, part: slice, values: Drawn) -> None:

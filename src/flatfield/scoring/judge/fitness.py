@@ -388,12 +388,12 @@ def _constant(found: Sequence[Graded], reach: int) -> float:
 
 
 def share(name: str, hits: int, n: int, least: float) -> Criterion:
-    """That something holds for at least a share of the trials."""
+    """The criterion that something holds for at least a share of the trials."""
     return Criterion(name=f"{name} in {least:.0%} of trials", found=f"{hits} of {n}", holds=hits >= least * n)
 
 
 def agrees(kappa: float | None, interval: Interval | None) -> Criterion:
-    """That kappa is high enough, and surely not low."""
+    """The criterion that kappa is high enough, and surely not low."""
     name = f"weighted kappa ≥ {LEAST_KAPPA:g}, its interval above {LEAST_KAPPA_LOW:g}"
     if kappa is None:
         return Criterion(name=name, found="not defined: the same letter always, or none", holds=False)
@@ -403,7 +403,7 @@ def agrees(kappa: float | None, interval: Interval | None) -> Criterion:
 
 
 def beats_chance(p: float) -> Criterion:
-    """That letters dealt out at random agree so well in less than MOST_P of all cases."""
+    """The criterion that letters dealt out at random agree so well in less than MOST_P of all cases."""
     return Criterion(name=f"better than chance (permutation, p < {MOST_P:g})", found=f"p = {p:.4f}", holds=p < MOST_P)
 
 

@@ -59,7 +59,7 @@ class Cases:
 
     @property
     def total(self) -> int:
-        """All cases that count."""
+        """The number of all cases that count."""
         return self.passed + len(self.failed)
 
 
