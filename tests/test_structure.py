@@ -159,6 +159,18 @@ def same_classes(files: House) -> list[str]:
     return [f"{name}: {', '.join(sorted(places))}" for name, places in found.items() if len(places) > 1]
 
 
+def shadows(files: House) -> list[str]:
+    """Private classes with the name of a record; a vendor's are left out: they are called as its server calls them."""
+    records = {node.name for node in files["records"].nodes if isinstance(node, ast.ClassDef)}
+    return [
+        f"{node.name} of {file.place}"
+        for file in files.values()
+        for node in file.nodes
+        if isinstance(node, ast.ClassDef) and node.name.startswith("_") and node.name.lstrip("_") in records
+        if not file.place.startswith("vendors/")
+    ]
+
+
 def _room(file: File) -> str:
     """A file's folder; that of every vendor is the same."""
     parts = Path(file.place).parent.parts
@@ -275,6 +287,10 @@ def test_no_name_of_a_class_has_two_meanings() -> None:
     assert same_classes(house()) == []
 
 
+def test_no_private_class_is_called_as_a_record_is() -> None:
+    assert shadows(house()) == []
+
+
 def test_no_part_imports_its_package_back() -> None:
     assert imported_back(house()) == []
 
@@ -365,6 +381,12 @@ def test_a_name_of_two_classes_is_seen() -> None:
     assert len(same_classes(built({"vendors/x/a.py": desk, "b.py": desk}))) == 1
     assert same_classes(built({"vendors/x/a.py": desk, "vendors/y/a.py": desk})) == []
     assert same_classes(built({"a.py": "class Options: pass", "b.py": "class Options: pass"})) == []
+
+
+def test_a_private_class_that_is_called_as_a_record_is_is_seen() -> None:
+    texts = {"records.py": "class Run: pass", "a.py": "class _Run: pass\nclass _Other: pass"}
+    assert shadows(built(texts)) == ["_Run of a.py"]
+    assert shadows(built({**texts, "a.py": "", "vendors/x/reader.py": "class _Run: pass"})) == []
 
 
 def test_a_part_that_imports_its_package_back_is_seen() -> None:

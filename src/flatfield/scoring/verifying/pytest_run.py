@@ -314,7 +314,7 @@ class PytestRun:
         """Read what the runs left, whoever else wrote into it, and take the folder away."""
         try:
             runs = [
-                _Run(key, _read(files, f"{self.folder}/run-{number:02}.jsonl")) for number, key in enumerate(self.keys)
+                _Log(key, _read(files, f"{self.folder}/run-{number:02}.jsonl")) for number, key in enumerate(self.keys)
             ]
             files.remove(self.folder)
         except (OSError, FlatfieldError):  # the tests took it away, or made it something else: they reported nothing
@@ -338,7 +338,7 @@ def _read(files: ConfinedFiles, path: str) -> bytes:
         return b""
 
 
-def _gathered(runs: Sequence[_Run], hidden: Mapping[str, Collection[str]]) -> Reported:
+def _gathered(runs: Sequence[_Log], hidden: Mapping[str, Collection[str]]) -> Reported:
     outcomes: dict[Key, bool] = {}
     named: dict[str, bool] = {}
     late: dict[str, None] = {}
@@ -356,7 +356,7 @@ def _gathered(runs: Sequence[_Run], hidden: Mapping[str, Collection[str]]) -> Re
     return Reported(cases=cases, runs=len(runs), named=named, late=tuple(late), broken=tuple(broken))
 
 
-class _Run:
+class _Log:
     """What one run's log says, as far as it vouched for it with its key."""
 
     def __init__(self, key: bytes, log: bytes) -> None:
