@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import msgspec
 
 from flatfield.tasks.access import nobody
+from flatfield.tasks.verify import wanted_kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +83,7 @@ def read_map(value: object, shape: type[T], kind: str) -> T:
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
-        raise ValueError(_sentence(str(error), kind)) from error
+        raise ValueError(_sentence(error, kind)) from error
 
 
 def check_command(kind: str, run: str, timeout_seconds: float) -> None:
@@ -101,11 +102,10 @@ def check_command(kind: str, run: str, timeout_seconds: float) -> None:
         raise ValueError(f"`{kind}`: `timeout_seconds` is more than 0 and at most {MOST_COMMAND_SECONDS:g}")
 
 
-def _sentence(message: str, kind: str) -> str:
-    words = {"str": "text (in quotes)", "bool": "true or false", "int": "a number", "float": "a number"}
+def _sentence(error: msgspec.ValidationError, kind: str) -> str:
+    message = str(error)
     if match := _PLACE.search(message):
-        wanted = words.get(match["wanted"], match["wanted"])
-        return f"`{kind}`: `{match['key']}` takes {wanted}"
+        return f"`{kind}`: `{match['key']}` takes {wanted_kind(error) or match['wanted']}"
     return f"`{kind}`: {message[0].lower()}{message[1:]}"
 
 
