@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flatfield.records import Grade, RunResult, Scorecard
     from flatfield.scoring.certainty.values import Reach, Standing
     from flatfield.scoring.facts import Facts, NextTrials
-    from flatfield.scoring.performance import Place
+    from flatfield.scoring.performance import TaskCheck
 
 SHOWN = 3
 """So many checks or agents are named where there are more."""
@@ -509,7 +509,7 @@ def unchecked(result: RunResult) -> Iterator[str]:
     if not any(map(is_open, result.trials)):
         return
     contenders = {card.agent for card in result.grading.scorecards if not card.control}
-    found: dict[Place, list[tuple[str, bool]]] = {}
+    found: dict[TaskCheck, list[tuple[str, bool]]] = {}
     for trial in result.trials:
         for place, check in places(trial) if trial.failure is None and trial.agent in contenders else ():
             found.setdefault(place, []).append((trial.agent, check.score is not None))
@@ -519,7 +519,7 @@ def unchecked(result: RunResult) -> Iterator[str]:
         yield f"Checks were not measured: {', '.join(parts[:SHOWN])}{more}."
 
 
-def _part(place: Place, found: Sequence[tuple[str, bool]]) -> str:
+def _part(place: TaskCheck, found: Sequence[tuple[str, bool]]) -> str:
     """`pytest of t on 1 of 2 trials (a)`."""
     task, _, verifier, label = place
     named = label or verifier

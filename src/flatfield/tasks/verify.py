@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from flatfield.tasks.source import Findings, Node
 
-_BESIDE: dict[str, source.Reader] = {
+_BESIDE: dict[str, source.NodeReader] = {
     "weight": source.number(above=0),
     "full_at": source.number(above=0, most=1),
     "skill": source.text(),

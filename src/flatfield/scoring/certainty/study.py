@@ -22,9 +22,9 @@ from flatfield.scoring.certainty.values import (
     Observation,
     Paired,
     Purchase,
-    Question,
     Reach,
     Standing,
+    WhichTasks,
 )
 from flatfield.scoring.performance import ALL, graded_usd, known_seconds, trial_scores
 from flatfield.scoring.scales import HOLDS
@@ -243,7 +243,7 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
 
 
 def compare(
-    found: Study, first: str, second: str, question: Question, measure: Weights | Money | None = None
+    found: Study, first: str, second: str, question: WhichTasks, measure: Weights | Money | None = None
 ) -> Paired:
     """How two agents of the study compare by a measure; None: in performance."""
     from flatfield.scoring.certainty.choice import paired

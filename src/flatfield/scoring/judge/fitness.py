@@ -26,7 +26,7 @@ from flatfield.records import (
     Verdict,
 )
 from flatfield.scoring.judge.reliability import (
-    Pair,
+    LetterPair,
     TrustFigure,
     at_least,
     kappa_interval,
@@ -372,7 +372,7 @@ def cost_of(found: Sequence[Graded]) -> float | None:
     return sum(usd for usd in costs if usd is not None) if None not in costs else None
 
 
-def pairs_of(found: Sequence[Graded]) -> list[Pair]:
+def pairs_of(found: Sequence[Graded]) -> list[LetterPair]:
     """Known and given letter, as numbers, where one was given."""
     return [(LETTERS.index(each.wanted), LETTERS.index(each.letter)) for each in found if each.letter is not None]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Tells whether a command runs pytest, and reads how each of its cases ended from its XML report.
 
 
-Key = tuple[str, str, str]
+CaseKey = tuple[str, str, str]
 """A case: file, class, name."""
 LIMIT_BYTES = 16 * 1024**2
 """A report of 50,000 cases is smaller; what is larger was made large on purpose."""
@@ -119,7 +119,7 @@ def _is_pytest(words: list[str]) -> bool:
     return bool(_PYTEST.match(program) or (_PYTHON.match(program) and as_module))
 
 
-def read_report(data: bytes) -> dict[Key, bool]:
+def read_report(data: bytes) -> dict[CaseKey, bool]:
     """Whether each case of a report in the format `xunit1` has passed.
 
     A case that failed, could not be set up or torn down, was skipped, or could not be collected has not passed. An
@@ -152,8 +152,8 @@ class _Reader:
     """Takes the report's elements as they come."""
 
     def __init__(self) -> None:
-        self.outcomes: dict[Key, bool] = {}
-        self._key: Key | None = None
+        self.outcomes: dict[CaseKey, bool] = {}
+        self._key: CaseKey | None = None
         self._passed: bool | None = True
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -180,7 +180,7 @@ class _Reader:
         """The report is over."""
 
 
-def counted(outcomes: Mapping[Key, bool], only: Mapping[str, Collection[str]] | None = None) -> Cases:
+def counted(outcomes: Mapping[CaseKey, bool], only: Mapping[str, Collection[str]] | None = None) -> Cases:
     """The cases that count: all, or those in the files `only`, relative to pytest's root.
 
     `only` has for each file the functions that its author skips: their cases are nobody's to pass.
@@ -195,7 +195,7 @@ def counted(outcomes: Mapping[Key, bool], only: Mapping[str, Collection[str]] | 
     return Cases(passed=len(chosen) - len(failed), failed=failed, others_failed=others_failed)
 
 
-def _function(key: Key) -> str:
+def _function(key: CaseKey) -> str:
     """The test function of a case, without its class and its parameters."""
     return key[2].partition("[")[0].rpartition("::")[2]
 
@@ -339,7 +339,7 @@ def _read(files: ConfinedFiles, path: str) -> bytes:
 
 
 def _gathered(runs: Sequence[_Log], hidden: Mapping[str, Collection[str]]) -> Reported:
-    outcomes: dict[Key, bool] = {}
+    outcomes: dict[CaseKey, bool] = {}
     named: dict[str, bool] = {}
     late: dict[str, None] = {}
     broken: list[str] = []
@@ -363,7 +363,7 @@ class _Log:
         self.began = False
         self.late: list[str] = []
         self.begun = ""
-        self.outcomes: dict[Key, bool] = {}
+        self.outcomes: dict[CaseKey, bool] = {}
         self.named: dict[str, bool] = {}
         self._xml = ""
         files: dict[str, str] = {}
@@ -389,7 +389,7 @@ class _Log:
                 case _:
                     continue
 
-    def report(self) -> dict[Key, bool] | None:
+    def report(self) -> dict[CaseKey, bool] | None:
         """Its XML report; None when it died before it wrote one, and then what had not ended has not passed."""
         try:
             return read_report(self._xml.encode())
@@ -397,7 +397,7 @@ class _Log:
             return None
 
 
-def _key(file: str, nodeid: str) -> Key:
+def _key(file: str, nodeid: str) -> CaseKey:
     return (file, "", nodeid.partition("::")[2] or nodeid)
 
 
