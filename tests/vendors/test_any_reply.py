@@ -19,7 +19,7 @@ from flatfield.http.services import Services
 from flatfield.http.transport import open_session
 from flatfield.records import AgentConfig, Limits, Task, ToolCall, ToolResult, ToolSpec, TrialRecord
 from flatfield.runs.store.codec import decode, encode
-from flatfield.runs.totals import with_sums
+from flatfield.runs.store.totals import with_sums
 from flatfield.testing.clocks import FakeClock
 from flatfield.testing.fake_server import FakeReply, FakeServer
 from flatfield.testing.wires import new_wire

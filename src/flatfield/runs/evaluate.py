@@ -37,7 +37,7 @@ from flatfield.runs.routes.cascade import run_cascade
 from flatfield.runs.routes.checks import CheckDesk, missing_checks, upper_bounds
 from flatfield.runs.scheduler import JOBS, Means, Summary, run_trials
 from flatfield.runs.scratch import claimed, scratch_folder
-from flatfield.runs.totals import priced_now
+from flatfield.runs.store.totals import priced_now
 from flatfield.runs.traffic.lanes import bottleneck, crowding, limit_agents
 from flatfield.runs.trial import Assignment, Ground, needs_sandbox, run_trial
 from flatfield.runs.until_sure import Rounds, until_sure

@@ -25,9 +25,9 @@ from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox.interpreter import with_packages
 from flatfield.machine.sandbox.ownership import adopt
 from flatfield.records import Event, Failure, Limits, TrialRecord, Turn
+from flatfield.runs.store.totals import queue_seconds, with_sums
 from flatfield.runs.store.underway import LOST, Begun
 from flatfield.runs.store.writer import to_the_end, whatever_comes
-from flatfield.runs.totals import queue_seconds, with_sums
 from flatfield.runs.traffic.lanes import verify_quietly
 from flatfield.runs.witness import with_testimony
 from flatfield.scoring.fairness.conditions import turn_conditions

@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 from flatfield.agent.loop import Outcome
 from flatfield.records import Run, Sent, ToolCall, TrialRecord, Turn
 from flatfield.runs.store.codec import decode, encode
-from flatfield.runs.totals import with_sums
+from flatfield.runs.store.totals import with_sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
