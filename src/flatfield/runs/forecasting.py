@@ -24,12 +24,11 @@ from flatfield.scoring.certainty.study import observe
 from flatfield.scoring.certainty.values import Observation  # noqa: TC001 - msgspec
 from flatfield.scoring.forecast import VERDICT_SECONDS as GUESSED_VERDICT_SECONDS
 from flatfield.scoring.forecast import Expected, Job, Past, Subject, expect, guessed_verdict, total
-from flatfield.scoring.grading import control_names
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
 from flatfield.scoring.performance import measure, settled
 from flatfield.scoring.scales import mean
-from flatfield.tasks.agents import as_configured, fingerprint, is_control, is_same
+from flatfield.tasks.agents import as_configured, control_names, fingerprint, is_control, is_same
 from flatfield.tasks.hop import limits_for
 from flatfield.tasks.roster import context_tokens
 

@@ -15,10 +15,9 @@ from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
 from flatfield.machine.hardware import versions
 from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, Task, TrialPlan, TrialRecord
 from flatfield.saying import few
-from flatfield.scoring.grading import control_names
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.tasks.access import Want, folder_of, project_of
-from flatfield.tasks.agents import fingerprint, is_control, is_same, listed, select_agents, together
+from flatfield.tasks.agents import control_names, fingerprint, is_control, is_same, listed, select_agents, together
 from flatfield.tasks.loading import load
 from flatfield.tasks.lop import EXAMPLE, read_task
 

@@ -14,10 +14,11 @@ from flatfield.records import Event, Round, Run, RunResult, TrialPlan
 from flatfield.runs.order import how_often, plan, roster
 from flatfield.runs.scheduler import Summary
 from flatfield.scoring.certainty.study import study_trials
-from flatfield.scoring.grading import GradingTerms, control_names, grade_drawn
+from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.scoring.looks import ALIKE, Order, Pair, order_of
 from flatfield.scoring.performance import settled
+from flatfield.tasks.agents import control_names
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence

@@ -18,7 +18,7 @@ from flatfield.scoring.scales import HOLDS, mean
 from flatfield.scoring.scorecards import Setting, Sheet, build_cell, build_scorecard
 from flatfield.scoring.standing import above_of, best_first, bounds_of, known, widen_card, widen_cell
 from flatfield.scoring.work import MEASURES, per_work, relative_score, scales_of
-from flatfield.tasks.agents import is_control
+from flatfield.tasks.agents import control_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -119,11 +119,6 @@ def _notes(
         *oddities(trials),
         *_anchor_notes(run, found, frozen),
     )
-
-
-def control_names(run: Run) -> frozenset[str]:
-    """The run's controls: those it names, and every agent whose provider is one."""
-    return frozenset(run.controls) | {agent.name for agent in run.agents if is_control(agent)}
 
 
 def _cost_gaps(

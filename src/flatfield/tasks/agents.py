@@ -160,6 +160,11 @@ def is_control(agent: AgentConfig) -> bool:
     return plugins.traits_or_usual(agent.provider).is_control
 
 
+def control_names(run: Run) -> frozenset[str]:
+    """The run's controls: those it names, and every agent whose provider is one."""
+    return frozenset(run.controls) | {agent.name for agent in run.agents if is_control(agent)}
+
+
 def wrapper_name(agent: str) -> str:
     """What the sub-agent that wraps an agent is called: `nano-agent-`, and only letters, digits and hyphens."""
     plain = replaced(_NO_LETTERS, "-", agent.lower()).strip("-")

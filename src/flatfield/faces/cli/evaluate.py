@@ -257,8 +257,7 @@ def _extended(
 
 def _refuse_unfair(run: Run) -> None:
     from flatfield.scoring.fairness.manifest import avoidable_differences
-    from flatfield.scoring.grading import control_names
-    from flatfield.tasks.agents import as_configured
+    from flatfield.tasks.agents import as_configured, control_names
 
     controls = control_names(run)
     found = avoidable_differences([as_configured(agent, run) for agent in run.agents if agent.name not in controls])

@@ -27,8 +27,7 @@ from flatfield.scoring.fairness.received import (
     parameter,
     system_prompt,
 )
-from flatfield.scoring.grading import control_names
-from flatfield.tasks.agents import member_name
+from flatfield.tasks.agents import control_names, member_name
 from flatfield.tasks.cascades import HIDDEN
 from flatfield.tasks.hop import limits_for
 
