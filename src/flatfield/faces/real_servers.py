@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flatfield.faces.reports._escape import markdown
+from flatfield.faces.escaping import markdown
 from flatfield.faces.wording import UNKNOWN, count, dollars, many, seconds
 
 if TYPE_CHECKING:

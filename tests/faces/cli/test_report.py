@@ -71,7 +71,7 @@ def test_anchors_are_frozen(loaded: Cli) -> None:
     ("arguments", "sentence"),
     [
         (["--format", "pdf"], f"there is no report format 'pdf'; there are: {', '.join(plugins.names('report'))}"),
-        (["--format", "_escape"], "there is no report format '_escape'"),
+        (["--format", "_content"], "there is no report format '_content'"),
         (["1999"], "there is no run '1999'; the latest are: 20250815-000000-2025"),
         (["--anchors", "1999"], "there is no run '1999'"),
         (["--weights", "beauty=1"], "--weights 'beauty=1': 'beauty' is none of performance, speed, cost"),

@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from flatfield.faces.reports._escape import csv_cell
+from flatfield.faces.escaping import csv_cell
 from flatfield.faces.reports._ranking import skill_names
 from flatfield.faces.reports.json import rows
 from flatfield.faces.wording import printable

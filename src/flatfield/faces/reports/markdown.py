@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from flatfield.faces.advice import counted
+from flatfield.faces.escaping import markdown
 from flatfield.faces.reports._content import First, Shown, cut, first, folded, rest
-from flatfield.faces.reports._escape import markdown
 from flatfield.faces.wording import beginning
 from flatfield.records import ReportTraits
 

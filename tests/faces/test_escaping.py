@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from flatfield.faces.reports._escape import csv_cell, markdown
+from flatfield.faces.escaping import csv_cell, markdown
 from flatfield.faces.wording import one_line, printable
 
 if TYPE_CHECKING:
