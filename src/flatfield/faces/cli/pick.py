@@ -109,7 +109,7 @@ def _show(result: RunResult, project: Project, kind: KindOfWork | None, *, full:
 
     from flatfield.faces.advice import advice, beside, candidates, published_of
     from flatfield.faces.drawing import draw, open_console
-    from flatfield.faces.scatter_text import show_scatter
+    from flatfield.faces.pages.scatter_text import show_scatter
     from flatfield.scoring.decision import decide
 
     decision = decide(result)

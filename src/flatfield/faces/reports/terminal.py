@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from flatfield.faces.advice import counted
 from flatfield.faces.blocks import Section
 from flatfield.faces.drawing import WIDTH, draw, plain_console, wrapped
+from flatfield.faces.pages.scatter_text import show_scatter
 from flatfield.faces.reports._content import First, Shown, cut, first, remarks, rest
 from flatfield.faces.reports._judging import judging
-from flatfield.faces.scatter_text import show_scatter
 from flatfield.records import ReportTraits
 
 if TYPE_CHECKING:

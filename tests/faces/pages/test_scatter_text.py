@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
+from flatfield.faces.pages.scatter_text import scatter_lines, show_scatter
 from flatfield.faces.reports import terminal
-from flatfield.faces.scatter_text import scatter_lines, show_scatter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
