@@ -19,7 +19,8 @@ from flatfield.records import RunResult
 from flatfield.scoring.decision import decide
 from flatfield.scoring.grading import grade
 from flatfield.tasks.importers.nano_agent_2025_08 import load
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -35,7 +35,8 @@ from flatfield.runs.readiness import key_variables
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import grade
 from flatfield.tasks.importers.nano_agent_2025_08 import load
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 if TYPE_CHECKING:
     from pathlib import Path

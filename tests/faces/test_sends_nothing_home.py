@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flatfield.testing.fake_chat import FakeReply
+from flatfield.testing.fake_server import FakeReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from flatfield.testing.fake_chat import FakeChat
+    from flatfield.testing.wires.openai_chat import FakeChat
 
 pytestmark = pytest.mark.whole
 

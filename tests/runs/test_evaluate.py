@@ -44,7 +44,8 @@ from flatfield.runs.traffic.servers import Attempt
 from flatfield.runs.world import Outside
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 from flatfield.vendors.base import THIS_DEVICE
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from flatfield.records import AgentConfig, LaneLimits, Limits, Task, TrialPlan, 
 from flatfield.runs.traffic.lanes import Lanes, limit_agents
 from flatfield.runs.trial import Assignment, Ground, run_trial
 from flatfield.scoring.prices.pricing import Prices
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -13,7 +13,8 @@ from flatfield.errors import NotFound, NotReady
 from flatfield.records import AgentConfig, Event, Limits, TrialRecord
 from flatfield.runs.single import FolderWork, Surroundings, run_here
 from flatfield.runs.world import Outside
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 if TYPE_CHECKING:
     from collections.abc import Callable

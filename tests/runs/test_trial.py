@@ -43,7 +43,8 @@ from flatfield.runs.trial import Assignment, Ground, run_trial, tool_names
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
 from flatfield.tasks.hop import limits_for
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 from flatfield.vendors.base import Lane
 
 if TYPE_CHECKING:

@@ -34,7 +34,8 @@ from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.looks import order_of
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,12 +20,14 @@ from flatfield.faces.cli.carry_out import leave, quiet_collector
 from flatfield.records import Evaluation, Failure, RunResult, Task, Verdict
 from flatfield.runs.scheduler import Summary
 from flatfield.runs.store.store import Store
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from subprocess import CompletedProcess
+
+    from flatfield.testing.wires.openai_chat import FakeChat
 
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]

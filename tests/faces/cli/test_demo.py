@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flatfield.machine.models.known import Fit
     from flatfield.runs.order import Request
-    from flatfield.testing.fake_chat import FakeChat
+    from flatfield.testing.wires.openai_chat import FakeChat
 
     Cli = Callable[..., CompletedProcess[str]]
 

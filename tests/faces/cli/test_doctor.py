@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
-    from flatfield.testing.fake_chat import FakeChat
+    from flatfield.testing.wires.openai_chat import FakeChat
 
     Cli = Callable[..., CompletedProcess[str]]
 

@@ -14,14 +14,14 @@ from flatfield.faces.cli.common import Environment, read_environment
 from flatfield.records import AgentConfig
 from flatfield.tasks.agents import Roster
 from flatfield.tasks.project import Project
-from flatfield.testing.fake_chat import FakeReply
+from flatfield.testing.fake_server import FakeReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from subprocess import CompletedProcess
 
-    from flatfield.testing.fake_chat import FakeChat
+    from flatfield.testing.wires.openai_chat import FakeChat
 
 PLANTED = "sk-planted-0123456789"
 

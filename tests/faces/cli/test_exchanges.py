@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from flatfield.testing.fake_chat import FakeChat, FakeReply
+from flatfield.testing.fake_server import FakeReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
     import pytest
+
+    from flatfield.testing.wires.openai_chat import FakeChat
 
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]

@@ -13,12 +13,14 @@ from flatfield.records import AgentConfig
 from flatfield.scoring.judge.blinding import Blinder
 from flatfield.scoring.judge.fitness import Case, labelled_set
 from flatfield.scoring.judge.request import PromptWriter, Room, room
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from subprocess import CompletedProcess
+
+    from flatfield.testing.wires.openai_chat import FakeChat
 
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]

@@ -12,13 +12,15 @@ from msgspec.structs import replace
 
 from flatfield.faces.cli.start import Surveyed, lines, next_step
 from flatfield.records import RunSummary
-from flatfield.testing.fake_chat import FakeChat, FakeReply
+from flatfield.testing.fake_server import FakeReply
 from flatfield.vendors.base import UsualServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from subprocess import CompletedProcess
+
+    from flatfield.testing.wires.openai_chat import FakeChat
 
     Cli = Callable[..., CompletedProcess[str]]
 

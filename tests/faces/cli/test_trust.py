@@ -19,13 +19,13 @@ import flatfield
 from flatfield.faces.cli.common import read_environment
 from flatfield.tasks.ledger import Contents, Ledger
 from flatfield.tasks.project import find_project
-from flatfield.testing.fake_chat import FakeReply
+from flatfield.testing.fake_server import FakeReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from subprocess import CompletedProcess
 
-    from flatfield.testing.fake_chat import FakeChat
+    from flatfield.testing.wires.openai_chat import FakeChat
 
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]

@@ -18,12 +18,14 @@ from flatfield.records import AgentConfig
 from flatfield.runs.order import Chosen
 from flatfield.runs.world import Outside
 from flatfield.tasks.project import find_project
-from flatfield.testing.fake_chat import FakeChat, FakeReply
+from flatfield.testing.fake_server import FakeReply
 from flatfield.vendors.base import UsualServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from subprocess import CompletedProcess
+
+    from flatfield.testing.wires.openai_chat import FakeChat
 
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]

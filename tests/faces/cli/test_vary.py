@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.records import Usage
-from flatfield.testing.fake_chat import FakeReply
+from flatfield.testing.fake_server import FakeReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from subprocess import CompletedProcess
 
-    from flatfield.testing.fake_chat import FakeChat
+    from flatfield.testing.wires.openai_chat import FakeChat
 
     Cli = Callable[..., CompletedProcess[str]]
     Serve = Callable[..., FakeChat]

@@ -10,7 +10,8 @@ import pytest
 
 from flatfield.runs.store.store import Store
 from flatfield.tasks.access import everything
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,8 @@ import pytest
 from flatfield.faces.mcp import delegating
 from flatfield.runs import readiness
 from flatfield.runs.store.store import Store
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,8 @@ from flatfield.faces.storing import store_of
 from flatfield.runs.scratch import claimed
 from flatfield.runs.store.store import Store
 from flatfield.tasks.importers.nano_agent_2025_08 import load
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.errors import FlatfieldError
-from flatfield.testing.fake_chat import FakeChat, FakeReply
+from flatfield.testing.fake_server import FakeReply
+from flatfield.testing.wires.openai_chat import FakeChat
 
 if TYPE_CHECKING:
     from collections.abc import Callable

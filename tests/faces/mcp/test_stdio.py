@@ -16,12 +16,13 @@ from urllib.request import Request, urlopen
 import pytest
 
 from flatfield.runs.store.store import Store
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flatfield.records import TrialRecord
+    from flatfield.testing.wires.openai_chat import FakeChat
 
     Cli = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -17,7 +17,7 @@ from flatfield.runs.store.store import Store
 from flatfield.runs.world import Outside
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
-from flatfield.testing.fake_chat import FakeReply
+from flatfield.testing.fake_server import FakeReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

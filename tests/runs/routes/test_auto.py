@@ -31,7 +31,8 @@ from flatfield.runs.world import Outside
 from flatfield.scoring.grading import grade
 from flatfield.tasks.agents import Roster, select_agents
 from flatfield.tasks.project import Project
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 from .conftest import Sitting, cascade, model, task, writing
 

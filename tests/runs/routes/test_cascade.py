@@ -10,7 +10,8 @@ from msgspec import structs
 from flatfield.errors import NotReady
 from flatfield.records import Usage, VerifierSpec
 from flatfield.runs.results import load_result
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 from .conftest import USED, Sitting, cascade, model, task, writing
 

@@ -16,7 +16,8 @@ from flatfield.runs.routes.here import check_of, work_here
 from flatfield.runs.single import FolderWork, Surroundings
 from flatfield.runs.world import Outside
 from flatfield.scoring.prices.pricing import Prices
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 from .conftest import PRICES, cascade, model, writing
 

@@ -33,7 +33,8 @@ from flatfield.runs.routes.composing import Composed, compose
 from flatfield.scoring.grading import grade
 from flatfield.tasks.access import everything
 from flatfield.tasks.loading import load
-from flatfield.testing.fake_chat import FakeChat, FakeReply
+from flatfield.testing.fake_server import FakeReply
+from flatfield.testing.wires.openai_chat import FakeChat
 
 from .conftest import Sitting, cascade, model, task
 

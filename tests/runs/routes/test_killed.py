@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.runs.store.store import Store
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 from .conftest import writing
 

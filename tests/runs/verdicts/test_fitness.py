@@ -16,7 +16,8 @@ from flatfield.runs.judge_check import Examination, ExaminationDesk, examination
 from flatfield.runs.judging import courtroom
 from flatfield.runs.world import Outside
 from flatfield.scoring.judge.fitness import labelled_set
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 if TYPE_CHECKING:
     from collections.abc import Callable

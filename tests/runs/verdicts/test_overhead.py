@@ -19,7 +19,8 @@ from flatfield.runs.world import Outside
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
 from flatfield.testing.clocks import FakeClock
-from flatfield.testing.fake_chat import FakeChat, FakeReply, Fault
+from flatfield.testing.fake_server import FakeReply, Fault
+from flatfield.testing.wires.openai_chat import FakeChat
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,7 +26,8 @@ from flatfield.records import (
     Verdict,
 )
 from flatfield.scoring.judge.judge import judge
-from flatfield.testing.fake_chat import FakeChat, FakeReply
+from flatfield.testing.fake_server import FakeReply
+from flatfield.testing.wires.openai_chat import FakeChat
 
 if TYPE_CHECKING:
     from collections.abc import Callable

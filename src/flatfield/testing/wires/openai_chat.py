@@ -6,14 +6,14 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from flatfield.testing.fake_server import Beliefs
+from flatfield.testing.fake_server import Beliefs, FakeServer
 from flatfield.testing.wires._sdk import must_be
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flatfield.records import Usage
-    from flatfield.testing.fake_server import FakeReply
+    from flatfield.testing.fake_server import FakeReply, Step
 
 
 # What servers of OpenAI's chat protocol refuse in a request: the rules that the test kit's server holds clients to.
@@ -325,3 +325,13 @@ def _framed(data: str) -> bytes:
 def create() -> ChatWire:
     """The wire, for one server."""
     return ChatWire()
+
+
+class FakeChat(FakeServer):
+    """The fake server with this protocol, for tests that need a model server and not a vendor's.
+
+    `async with FakeChat(script) as server:` is a `FakeServer` whose wire is `ChatWire`; its options are the same.
+    """
+
+    def __init__(self, script: Callable[[dict[str, Any], int], Step] | Sequence[Step], **options: Any) -> None:  # noqa: ANN401 - passed through
+        super().__init__(ChatWire(), script, **options)
