@@ -23,7 +23,7 @@ from flatfield.records import RunResult
 from flatfield.scoring.certainty.study import certainty, study, study_run
 from flatfield.scoring.certainty.values import Observation
 from flatfield.scoring.grading import grade
-from flatfield.scoring.scales import BANDS
+from flatfield.scoring.measures.scales import BANDS
 from flatfield.tasks.file_schemas import FORMS, WORDS, schema_of_file
 
 if TYPE_CHECKING:

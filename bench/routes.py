@@ -27,7 +27,7 @@ from flatfield.runs.routes.auto import choose
 from flatfield.runs.routes.composing import compose
 from flatfield.saying import dollars, seconds
 from flatfield.scoring.grading import grade
-from flatfield.scoring.scales import mean
+from flatfield.scoring.measures.scales import mean
 from flatfield.tasks.source import slug
 
 if TYPE_CHECKING:

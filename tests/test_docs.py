@@ -33,10 +33,10 @@ from flatfield.runs.store.store import Store
 from flatfield.runs.world import Outside
 from flatfield.scoring.grading import grade
 from flatfield.scoring.looks import ALIKE, LEAST_POWER, LEAST_REGRET
-from flatfield.scoring.performance import Figures
+from flatfield.scoring.measures.performance import Figures
+from flatfield.scoring.measures.scales import BANDS, KNOTS, letter_of
+from flatfield.scoring.measures.work import MEASURES, find_anchors, per_work, relative_score
 from flatfield.scoring.published import compare_published
-from flatfield.scoring.scales import BANDS, KNOTS, letter_of
-from flatfield.scoring.work import MEASURES, find_anchors, per_work, relative_score
 from flatfield.tasks.access import everything
 from flatfield.tasks.config import read_config
 from flatfield.tasks.hop import is_evaluation, read_evaluation

@@ -26,7 +26,7 @@ from flatfield.records import (
 from flatfield.scoring.decision import Answered, Decision, decide
 from flatfield.scoring.facts import on_device
 from flatfield.scoring.grading import grade
-from flatfield.scoring.scales import HOLDS
+from flatfield.scoring.measures.scales import HOLDS
 from flatfield.tasks.agents import parse_agent
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 

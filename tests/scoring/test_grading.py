@@ -309,7 +309,7 @@ def test_ranges_hold_their_scores_and_ranks_their_places(fields: list[list[tuple
 @given(FIELD)
 @settings(max_examples=60, deadline=None)
 def test_letters_and_scores_never_disagree(figures: list[tuple[float, float, float]]) -> None:
-    from flatfield.scoring.scales import letter_of
+    from flatfield.scoring.measures.scales import letter_of
 
     run, trials = field(figures)
     grading = scored(run, trials)

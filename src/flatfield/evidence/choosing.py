@@ -19,7 +19,7 @@ from flatfield.evidence.listed import ASIDE, KINDS, model_key
 from flatfield.records import Evidence, KindOfWork, Preferences, Weights
 from flatfield.saying import dollars, few, many, seconds
 from flatfield.scoring.facts import agents_option
-from flatfield.scoring.scales import BANDS, HOLDS, LEAST_USD, blended, capped, relative_position, score_at
+from flatfield.scoring.measures.scales import BANDS, HOLDS, LEAST_USD, blended, capped, relative_position, score_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -9,7 +9,7 @@ from flatfield.faces.wording import dollars, likely, many, seconds, times, wrong
 from flatfield.runs.results import earlier_run, load_result
 from flatfield.runs.store.store import NEWEST
 from flatfield.scoring.comparing import Group, against_earlier, asked_for, compare, read_field, side_of
-from flatfield.scoring.performance import settled
+from flatfield.scoring.measures.performance import settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from flatfield.saying import few
 from flatfield.scoring.judge.fitness import confusion, labelled_set
 from flatfield.scoring.judge.judge import mode_of, rubric_of
 from flatfield.scoring.judge.reply import LETTERS
-from flatfield.scoring.performance import is_verified
+from flatfield.scoring.measures.performance import is_verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from flatfield.faces.wording import UNKNOWN, dollars, middle_cut, one_line, outcome, printable, rounded, seconds
 from flatfield.records import Event, TrialPlan
-from flatfield.scoring.performance import ALL, checks_score, known_seconds
+from flatfield.scoring.measures.performance import ALL, checks_score, known_seconds
 from flatfield.tasks.agents import short_names
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from flatfield.errors import NotFound
 from flatfield.faces.wording import count, dollars, many, many_known, outcome, printable, seconds
 from flatfield.http.tape import rebuilt
 from flatfield.scoring.fairness.conditions import LAG_SECONDS, abandoned_sum, output_tokens_per_second
-from flatfield.scoring.performance import known_seconds
+from flatfield.scoring.measures.performance import known_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ import msgspec
 from flatfield.json_text import escaped, plain
 from flatfield.saying import UNKNOWN, dollars, few, likely, many, rounded, seconds
 from flatfield.scoring.answer import graded
-from flatfield.scoring.performance import checks_score
+from flatfield.scoring.measures.performance import checks_score
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from flatfield.scoring.scales import mean
+from flatfield.scoring.measures.scales import mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -26,8 +26,8 @@ from flatfield.scoring.forecast import VERDICT_SECONDS as GUESSED_VERDICT_SECOND
 from flatfield.scoring.forecast import Expected, Job, Past, Subject, expect, guessed_verdict, total
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.scoring.judge.request import CONCURRENT_REQUESTS
-from flatfield.scoring.performance import measure, settled
-from flatfield.scoring.scales import mean
+from flatfield.scoring.measures.performance import measure, settled
+from flatfield.scoring.measures.scales import mean
 from flatfield.tasks.agents import as_configured, control_names, fingerprint, is_control, is_same
 from flatfield.tasks.hop import limits_for
 from flatfield.tasks.roster import context_tokens

@@ -17,7 +17,7 @@ from flatfield.saying import few, many
 from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.decision import Answered
 from flatfield.scoring.grading import GradingTerms, grade_drawn
-from flatfield.scoring.performance import settled
+from flatfield.scoring.measures.performance import settled
 from flatfield.tasks.agents import fingerprint, is_control
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from flatfield.runs.scratch import scratch_folder
 from flatfield.runs.trial import Assignment, Ground, run_trial
 from flatfield.runs.witness import SolutionSeconds, folder_in, slowest
 from flatfield.runs.world import Outside, open_world
-from flatfield.scoring.performance import checks_score, is_verified, verified
-from flatfield.scoring.scales import HOLDS
+from flatfield.scoring.measures.performance import checks_score, is_verified, verified
+from flatfield.scoring.measures.scales import HOLDS
 from flatfield.scoring.verifying.verification import wanted_paths, wants
 from flatfield.tasks.agents import fingerprint
 from flatfield.tasks.lop import check_prompt

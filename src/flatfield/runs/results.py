@@ -18,8 +18,8 @@ from flatfield.scoring.comparing import against_earlier, read_field
 from flatfield.scoring.decision import Answered
 from flatfield.scoring.fairness.manifest import manifest
 from flatfield.scoring.grading import GradingTerms, grade_drawn
-from flatfield.scoring.performance import measure, settled
-from flatfield.scoring.scales import mean
+from flatfield.scoring.measures.performance import measure, settled
+from flatfield.scoring.measures.scales import mean
 from flatfield.tasks.agents import is_same
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.scoring.looks import ALIKE, Order, Pair, order_of
-from flatfield.scoring.performance import settled
+from flatfield.scoring.measures.performance import settled
 from flatfield.tasks.agents import control_names
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from flatfield.saying import dollars, few, likely, many, rounded, seconds, written
 from flatfield.scoring.certainty.values import Bounds
 from flatfield.scoring.facts import agents_option, planned
-from flatfield.scoring.performance import is_open, places
+from flatfield.scoring.measures.performance import is_open, places
+from flatfield.scoring.measures.scales import HOLDS
 from flatfield.scoring.prices.pricing import unknown_costs
-from flatfield.scoring.scales import HOLDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flatfield.records import Grade, RunResult, Scorecard
     from flatfield.scoring.certainty.values import Reach, Standing
     from flatfield.scoring.facts import Facts, NextTrials
-    from flatfield.scoring.performance import TaskCheck
+    from flatfield.scoring.measures.performance import TaskCheck
 
 SHOWN = 3
 """So many checks or agents are named where there are more."""

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from flatfield import json_text
 from flatfield.records import MIDPOINTS
-from flatfield.scoring.performance import ALL, is_verified, measure, trial_scores
-from flatfield.scoring.scales import mean
+from flatfield.scoring.measures.performance import ALL, is_verified, measure, trial_scores
+from flatfield.scoring.measures.scales import mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -13,8 +13,8 @@ from flatfield.records import Comparison, Odds
 from flatfield.scoring.certainty.study import Study, observe, study
 from flatfield.scoring.certainty.study import compare as compare_draws
 from flatfield.scoring.facts import on_device
-from flatfield.scoring.performance import Figures, is_wrong_claim, measure
-from flatfield.scoring.scales import exact, mean
+from flatfield.scoring.measures.performance import Figures, is_wrong_claim, measure
+from flatfield.scoring.measures.scales import exact, mean
 from flatfield.tasks.agents import called, control_names
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from flatfield.scoring.certainty.values import Estimate  # noqa: TC001 - msgspec
 from flatfield.scoring.comparing import compare, read_field, side_of, study_of
 from flatfield.scoring.fairness.manifest import AROUND, manifest
 from flatfield.scoring.fairness.received import AS_TEXT, UNFIT, is_other, oddity
-from flatfield.scoring.scales import mean
+from flatfield.scoring.measures.scales import mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,7 @@ from flatfield.saying import likely
 from flatfield.scoring.certainty.study import certainty, study_run
 from flatfield.scoring.certainty.values import Ask, Bounds, Money, Standing
 from flatfield.scoring.grading import without_cost
-from flatfield.scoring.scales import BANDS, HOLDS
+from flatfield.scoring.measures.scales import BANDS, HOLDS
 from flatfield.scoring.standing import did_as_well
 from flatfield.scoring.standing import known as known_parts
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from flatfield.records import CHARACTERS_PER_TOKEN, Limits, Task, Usage
-from flatfield.scoring.scales import mean
+from flatfield.scoring.measures.scales import mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,12 +12,12 @@ from flatfield.saying import few
 from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.fairness.conditions import conditions
 from flatfield.scoring.fairness.received import oddities, others
-from flatfield.scoring.performance import measure
+from flatfield.scoring.measures.performance import measure
+from flatfield.scoring.measures.scales import HOLDS, mean
+from flatfield.scoring.measures.work import MEASURES, per_work, relative_score, scales_of
 from flatfield.scoring.ranges import range_cards, range_cells, rank_ranges
-from flatfield.scoring.scales import HOLDS, mean
 from flatfield.scoring.scorecards import Setting, Sheet, build_cell, build_scorecard
 from flatfield.scoring.standing import above_of, best_first, bounds_of, known, widen_card, widen_cell
-from flatfield.scoring.work import MEASURES, per_work, relative_score, scales_of
 from flatfield.tasks.agents import control_names
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from flatfield.records import Cell, Run, Scorecard, TrialRecord, Verdict
     from flatfield.scoring.certainty.study import Study
-    from flatfield.scoring.performance import Figures, Measured
+    from flatfield.scoring.measures.performance import Figures, Measured
     from flatfield.scoring.standing import KnownPart
 
 

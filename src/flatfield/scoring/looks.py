@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from flatfield.scoring.certainty.study import study_run
+from flatfield.scoring.measures.scales import HOLDS, mean
 from flatfield.scoring.ranges import overalls
-from flatfield.scoring.scales import HOLDS, mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

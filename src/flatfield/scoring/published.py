@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from flatfield.records import Anchors, Cell, Letter, TrialRecord, Weights  # noqa: TC001 - msgspec
-from flatfield.scoring.scales import HOLDS, LEAST_USD, SPREAD
+from flatfield.scoring.measures.scales import HOLDS, LEAST_USD, SPREAD
 
 if TYPE_CHECKING:
     from flatfield.records import RunResult, ScaleGrade

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from flatfield.records import Grade, Interval
-from flatfield.scoring.scales import blended, capped, exact, letter_of
+from flatfield.scoring.measures.scales import blended, capped, exact, letter_of
 from flatfield.scoring.scorecards import counts_dearest
 
 if TYPE_CHECKING:

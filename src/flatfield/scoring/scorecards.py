@@ -9,9 +9,25 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flatfield.records import Anchors, Cell, Grade, ScaleGrade, Scorecard, Task, TrialRecord, Weights
-from flatfield.scoring.performance import Figures, device_cost, graded_usd, is_wrong_claim, known_seconds, skill_scores
-from flatfield.scoring.scales import HOLDS, Measure, absolute_position, blended, capped, letter_of, mean, score_at
-from flatfield.scoring.work import amounts, per_work, place
+from flatfield.scoring.measures.performance import (
+    Figures,
+    device_cost,
+    graded_usd,
+    is_wrong_claim,
+    known_seconds,
+    skill_scores,
+)
+from flatfield.scoring.measures.scales import (
+    HOLDS,
+    Measure,
+    absolute_position,
+    blended,
+    capped,
+    letter_of,
+    mean,
+    score_at,
+)
+from flatfield.scoring.measures.work import amounts, per_work, place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,17 +8,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flatfield.records import Interval
-from flatfield.scoring.scales import HOLDS, blended, capped, exact, letter_of, mean
+from flatfield.scoring.measures.scales import HOLDS, blended, capped, exact, letter_of, mean
+from flatfield.scoring.measures.work import task_scores
 from flatfield.scoring.scorecards import counts_dearest
-from flatfield.scoring.work import task_scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flatfield.records import Anchors, Cell, Grade, Scorecard, Weights
-    from flatfield.scoring.performance import Figures
-    from flatfield.scoring.scales import Measure
-    from flatfield.scoring.work import Scores
+    from flatfield.scoring.measures.performance import Figures
+    from flatfield.scoring.measures.scales import Measure
+    from flatfield.scoring.measures.work import Scores
 
 
 class KnownPart(Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from flatfield.scoring.certainty.study import Study, by_preference, cells, certa
 from flatfield.scoring.certainty.utility import overall
 from flatfield.scoring.certainty.values import Ask, Bounds, Money
 from flatfield.scoring.grading import grade
-from flatfield.scoring.scales import letter_of, score_at
+from flatfield.scoring.measures.scales import letter_of, score_at
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 from tests.scoring.certainty.made_up import observations, studied
 

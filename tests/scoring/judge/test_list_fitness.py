@@ -10,7 +10,7 @@ import pytest
 from flatfield.records import MIDPOINTS, Placed
 from flatfield.scoring.judge.fitness import Graded, ListFitness, is_hopeless_at_lists, labelled_set, list_fitness
 from flatfield.scoring.judge.reply import LETTERS
-from flatfield.scoring.scales import letter_of, mean
+from flatfield.scoring.measures.scales import letter_of, mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -221,7 +221,7 @@ def _missing(result: RunResult, summary: Summary) -> Iterator[str]:
     """What of the run is not measured, and what would help."""
     from flatfield.faces.wording import many
     from flatfield.scoring.judge.judge import rubric_of
-    from flatfield.scoring.performance import checks_score, places, trial_scores, verified, without_letter
+    from flatfield.scoring.measures.performance import checks_score, places, trial_scores, verified, without_letter
     from flatfield.tasks.lop import EXAMPLE
 
     failed = sum(trial.failure is not None for trial in result.trials)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from flatfield.faces.pages.talks import KINDS
 from flatfield.saying import dollars, seconds
-from flatfield.scoring.scales import BANDS
+from flatfield.scoring.measures.scales import BANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -19,9 +19,9 @@ from flatfield.scoring.certainty.study import by_preference, study_run, surer
 from flatfield.scoring.decision import decide
 from flatfield.scoring.facts import facts_of, unproven
 from flatfield.scoring.grading import GradingTerms, grade_drawn
-from flatfield.scoring.performance import measure, trial_scores
+from flatfield.scoring.measures.performance import measure, trial_scores
+from flatfield.scoring.measures.scales import HOLDS
 from flatfield.scoring.published import compare_published
-from flatfield.scoring.scales import HOLDS
 from flatfield.scoring.standing import bounds_of, did_as_well, known
 from flatfield.tasks.agents import short_names
 from flatfield.tasks.cascades import is_upper_bound
@@ -315,7 +315,7 @@ def _opened(result: RunResult) -> dict[str, list[list[float | None]]]:
 
 
 def _means(bounds: Sequence[ScoreBounds], part: str) -> list[float | None]:
-    from flatfield.scoring.scales import mean
+    from flatfield.scoring.measures.scales import mean
 
     columns = zip(*(getattr(each, part) for each in bounds), strict=True)
     kept = ([value for value in column if value is not None] for column in columns)

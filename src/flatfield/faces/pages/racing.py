@@ -14,7 +14,7 @@ from flatfield.runs.order import how_often
 from flatfield.runs.scratch import holder
 from flatfield.runs.store import underway
 from flatfield.saying import dollars, many, seconds
-from flatfield.scoring.performance import ALL, checks_score, known_seconds
+from flatfield.scoring.measures.performance import ALL, checks_score, known_seconds
 from flatfield.tasks.agents import short_names
 
 if TYPE_CHECKING:

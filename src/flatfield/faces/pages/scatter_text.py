@@ -10,7 +10,7 @@ from flatfield.faces.pages.charts import on_front, placed, ticks, worth_showing
 from flatfield.faces.pages.payload import typical
 from flatfield.saying import few
 from flatfield.scoring.decision import decide
-from flatfield.scoring.scales import BANDS
+from flatfield.scoring.measures.scales import BANDS
 from flatfield.tasks.agents import short_names
 
 if TYPE_CHECKING:

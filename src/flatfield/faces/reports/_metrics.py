@@ -9,7 +9,7 @@ from flatfield.faces.reports._ranking import controls, ranked
 from flatfield.faces.wording import UNKNOWN, count, dollars, letter, scaled, seconds, wrong_but_confident
 from flatfield.scoring.chain import chains, passing, threshold
 from flatfield.scoring.fairness.conditions import device_figures, output_tokens_per_second
-from flatfield.scoring.performance import ALL
+from flatfield.scoring.measures.performance import ALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ from flatfield.faces.blocks import Section, Table
 from flatfield.faces.reports._ranking import ranked
 from flatfield.faces.wording import UNKNOWN, many, one_line, seconds
 from flatfield.scoring.chain import threshold
-from flatfield.scoring.performance import trial_scores, verified
+from flatfield.scoring.measures.performance import trial_scores, verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -13,7 +13,7 @@ from flatfield.faces.wording import printable
 from flatfield.records import ReportTraits
 from flatfield.scoring.chain import chain_of, is_scaffolds
 from flatfield.scoring.fairness.conditions import output_tokens_per_second
-from flatfield.scoring.performance import skill_scores
+from flatfield.scoring.measures.performance import skill_scores
 
 if TYPE_CHECKING:
     from flatfield.records import RunResult

@@ -14,7 +14,7 @@ from flatfield.scoring.chain import chains, each_chain, passing
 from flatfield.scoring.comparing import asked_for
 from flatfield.scoring.decision import decide
 from flatfield.scoring.fairness.conditions import abandoned_sum, device_figures, output_tokens_per_second
-from flatfield.scoring.performance import known_seconds, trial_scores
+from flatfield.scoring.measures.performance import known_seconds, trial_scores
 from flatfield.scoring.published import compare_published
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from flatfield.saying import dollars, few, likely, many, seconds
 from flatfield.scoring.certainty.study import certainty, compare, observe, study
 from flatfield.scoring.certainty.values import Ask
 from flatfield.scoring.facts import measure_of
-from flatfield.scoring.scales import mean
+from flatfield.scoring.measures.scales import mean
 from flatfield.tasks.agents import fingerprint, is_control, is_same, select_agents
 
 if TYPE_CHECKING:

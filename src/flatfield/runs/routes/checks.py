@@ -20,7 +20,7 @@ from flatfield.records import MIDPOINTS, Letter, Reply, Task, Verdict
 from flatfield.runs.judging import in_lane, with_originals
 from flatfield.scoring.forecast import total
 from flatfield.scoring.judge.judge import judge, rubric_of
-from flatfield.scoring.scales import mean
+from flatfield.scoring.measures.scales import mean
 from flatfield.scoring.verifying.own_project import ended, is_test, limits, put_back
 from flatfield.scoring.verifying.verification import verify
 from flatfield.tasks.cascades import HIDDEN, JUDGE, VISIBLE, command_of, is_upper_bound

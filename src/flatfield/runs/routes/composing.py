@@ -16,8 +16,8 @@ from flatfield.scoring.certainty.study import certainty, compare, observe, study
 from flatfield.scoring.certainty.values import Ask, Levels, Money, Observation
 from flatfield.scoring.facts import measure_of
 from flatfield.scoring.forecast import total
-from flatfield.scoring.performance import trial_scores
-from flatfield.scoring.scales import HOLDS, mean, relative_position, score_at
+from flatfield.scoring.measures.performance import trial_scores
+from flatfield.scoring.measures.scales import HOLDS, mean, relative_position, score_at
 from flatfield.scoring.verifying.own_project import is_test
 from flatfield.tasks.agents import control_names
 from flatfield.tasks.cascades import HIDDEN, JUDGE, VISIBLE

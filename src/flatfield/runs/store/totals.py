@@ -8,7 +8,7 @@ from msgspec import structs
 
 from flatfield.agent.allowance import attempts_usd, reply_usd
 from flatfield.records import total_usage
-from flatfield.scoring.performance import device_usd
+from flatfield.scoring.measures.performance import device_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

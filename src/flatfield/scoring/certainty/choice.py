@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flatfield.scoring.certainty.utility import TIE, money, overall, shares, tie_of, utility
 from flatfield.scoring.certainty.values import APART, Estimate, Paired, Reach, Regret, WhichTasks
-from flatfield.scoring.scales import HOLDS
+from flatfield.scoring.measures.scales import HOLDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from flatfield.scoring.certainty.amounts import draw_amounts
 from flatfield.scoring.certainty.chance import FREEDOM, Chance, chance_of, order_of
 from flatfield.scoring.certainty.rates import draw_rates
-from flatfield.scoring.scales import HOLDS, KNOTS, LEAST_USD, SPREAD
+from flatfield.scoring.measures.scales import HOLDS, KNOTS, LEAST_USD, SPREAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -26,9 +26,9 @@ from flatfield.scoring.certainty.values import (
     Standing,
     WhichTasks,
 )
-from flatfield.scoring.performance import ALL, graded_usd, known_seconds, trial_scores
-from flatfield.scoring.scales import HOLDS
-from flatfield.scoring.work import Scales, scales_of
+from flatfield.scoring.measures.performance import ALL, graded_usd, known_seconds, trial_scores
+from flatfield.scoring.measures.scales import HOLDS
+from flatfield.scoring.measures.work import Scales, scales_of
 from flatfield.tasks.agents import is_control
 
 if TYPE_CHECKING:

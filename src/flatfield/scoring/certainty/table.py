@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from flatfield.scoring.scales import LEAST_USD
+from flatfield.scoring.measures.scales import LEAST_USD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

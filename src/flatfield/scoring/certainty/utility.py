@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatfield.scoring.certainty.values import Money
-from flatfield.scoring.scales import HOLDS
+from flatfield.scoring.measures.scales import HOLDS
 
 if TYPE_CHECKING:
     from flatfield.records import Weights

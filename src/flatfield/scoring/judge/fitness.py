@@ -36,7 +36,7 @@ from flatfield.scoring.judge.reliability import (
 )
 from flatfield.scoring.judge.reply import LETTERS
 from flatfield.scoring.judge.request import ITEM, LIST, SYSTEM_PROMPT
-from flatfield.scoring.scales import mean
+from flatfield.scoring.measures.scales import mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -32,7 +32,7 @@ from flatfield.scoring.judge.request import (
     shares,
     total,
 )
-from flatfield.scoring.scales import letter_of, mean
+from flatfield.scoring.measures.scales import letter_of, mean
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence

@@ -12,8 +12,8 @@ from msgspec import Struct
 from flatfield.records import MIDPOINTS, Interval, Letter
 from flatfield.scoring.judge.judge import maker_of
 from flatfield.scoring.judge.reply import LETTERS
-from flatfield.scoring.performance import checks_score
-from flatfield.scoring.scales import exact, letter_of, mean
+from flatfield.scoring.measures.performance import checks_score
+from flatfield.scoring.measures.scales import exact, letter_of, mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from flatfield.scoring.performance import Figures
-from flatfield.scoring.scales import Measure, letter_of
-from flatfield.scoring.work import MEASURES, find_anchors, per_work, relative_score
+from flatfield.scoring.measures.performance import Figures
+from flatfield.scoring.measures.scales import Measure, letter_of
+from flatfield.scoring.measures.work import MEASURES, find_anchors, per_work, relative_score
 from flatfield.tasks.importers.nano_agent_2025_08 import load
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from flatfield import plugins
 from flatfield.records import MIDPOINTS, SkillScore
 from flatfield.saying import few
-from flatfield.scoring.scales import BANDS, exact, letter_of, mean, weighted_mean
+from flatfield.scoring.measures.scales import BANDS, exact, letter_of, mean, weighted_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.records import MIDPOINTS, Weights
-from flatfield.scoring.scales import (
+from flatfield.scoring.measures.scales import (
     BANDS,
     KNOTS,
     absolute_position,

@@ -10,8 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flatfield.records import Anchors
-from flatfield.scoring import scales
-from flatfield.scoring.performance import Figures  # noqa: TC001 - msgspec resolves annotations at runtime
+from flatfield.scoring.measures import scales
+from flatfield.scoring.measures.performance import Figures  # noqa: TC001 - msgspec resolves annotations at runtime
 
 if TYPE_CHECKING:
     from flatfield.records import Run

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flatfield.records import Check, Failure, SkillScore
-from flatfield.scoring.performance import skill_scores
+from flatfield.scoring.measures.performance import skill_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatfield.records import Check, TrialRecord, Trouble
-from flatfield.scoring.performance import settled
+from flatfield.scoring.measures.performance import settled
 from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from flatfield.records import AgentConfig, Check, Evaluation, Letter, Run, Task, TrialRecord, Verdict, VerifierSpec
-from flatfield.scoring.performance import NOT_ALL, Measured, checks_score, device_cost, is_wrong_claim, measure
+from flatfield.scoring.measures.performance import NOT_ALL, Measured, checks_score, device_cost, is_wrong_claim, measure
 from flatfield.testing.trials import a_trial
 
 if TYPE_CHECKING:
