@@ -17,8 +17,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from flatfield.records import AgentConfig, Check, Evaluation, Run, RunResult, Task, TrialRecord, Weights
+from flatfield.runs.evaluation.until_sure import MAX_REPEATS, next_step
 from flatfield.runs.order import remaining
-from flatfield.runs.until_sure import MAX_REPEATS, next_step
 from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.looks import order_of

@@ -26,7 +26,7 @@ from flatfield.faces.cli.app import app
 from flatfield.faces.mcp.schemas import formats as mcp_formats
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.records import MIDPOINTS, Evaluation, ReportTraits, RunResult, ToolTraits, VerifierTraits
-from flatfield.runs.evaluate import Conduct, evaluate
+from flatfield.runs.evaluation.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
 from flatfield.runs.proof import check_tasks
 from flatfield.runs.store.store import Store

@@ -329,7 +329,7 @@ def test_there_is_a_house_to_look_at() -> None:
     assert len(house()) > 250
     assert house()["records"].place == "records.py"
     assert house()["vendors.ollama"].place == "vendors/ollama/__init__.py"
-    assert "runs.trial" in imports(house())["runs.evaluate"]
+    assert "runs.trial" in imports(house())["runs.evaluation.evaluate"]
     for place in NOT_OURS:
         assert (HOUSE / place).is_dir(), place
 
@@ -380,7 +380,7 @@ def test_a_crumb_is_seen_and_a_door_is_none() -> None:
         (("runs/wording.py", "faces/wording.py"), 1),
         (("runs/wording.py", "vendors/openai/wording.py"), 1),
         (("vendors/ollama/reader.py", "vendors/openai/reader.py"), 0),
-        (("runs/evaluate.py", "faces/cli/evaluate.py"), 0),
+        (("runs/evaluation/evaluate.py", "faces/cli/evaluate.py"), 0),
         (("agent/protocols.py", "scoring/protocols.py"), 0),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from flatfield.clock import SystemClock
 from flatfield.errors import NotReady
 from flatfield.records import AgentConfig, Check, Evaluation, Event, TrialRecord
-from flatfield.runs.evaluate import Conduct, evaluate
+from flatfield.runs.evaluation.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
 from flatfield.runs.store.store import Store
 from flatfield.runs.world import Outside
@@ -121,7 +121,7 @@ async def test_one_that_only_reads_does_not_wait_for_a_model_on_this_device(
 async def test_one_that_says_nothing_waits_and_looks_for_no_sandbox(
     sitting: Sitting, verifier: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flatfield.runs.evaluate.find_sandbox", never)
+    monkeypatch.setattr("flatfield.runs.evaluation.evaluate.find_sandbox", never)
     verifier("")
     with device_in_use(sitting.folder).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -145,7 +145,7 @@ async def test_one_that_needs_the_sandbox_gets_it_after_the_others(
 async def test_one_that_needs_the_sandbox_is_not_measured_where_there_is_none(
     sitting: Sitting, verifier: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flatfield.runs.evaluate.find_sandbox", never)
+    monkeypatch.setattr("flatfield.runs.evaluation.evaluate.find_sandbox", never)
     verifier("TRAITS = VerifierTraits(needs_sandbox=True)")
     record = await sitting.trial()
     assert (theirs(record).score, theirs(record).reason) == (None, "the theirs was not run: none; install bubblewrap")
@@ -156,7 +156,7 @@ async def test_one_that_needs_the_sandbox_is_not_measured_where_there_is_none(
 async def test_a_tool_that_needs_the_sandbox_is_not_given_to_anybody_where_there_is_none(
     sitting: Sitting, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flatfield.runs.evaluate.find_sandbox", never)
+    monkeypatch.setattr("flatfield.runs.evaluation.evaluate.find_sandbox", never)
     install("flatfield.tools", "build_it", TOOL)
     (sitting.folder / "lop.md").write_text(
         LOP.replace("  - theirs", "  - answer: {contains: D}\n  - theirs")

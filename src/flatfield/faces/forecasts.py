@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flatfield.records import Run
-    from flatfield.runs.forecasting import Forecast, Line, Separation
+    from flatfield.runs.evaluation.forecasting import Forecast, Line, Separation
 
 BASES = {"measured": "measured before", "other tasks": "by other tasks", "guess": "a guess", "control": "a control"}
 

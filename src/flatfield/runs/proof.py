@@ -17,9 +17,8 @@ from flatfield.errors import FlatfieldError, NotReady
 from flatfield.machine.models import cache_folder
 from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.records import Sabotage, SolutionStep, Task, TrialPlan, TrialRecord
-from flatfield.runs.evaluate import needs_commands
 from flatfield.runs.scratch import scratch_folder
-from flatfield.runs.trial import Assignment, Ground, run_trial
+from flatfield.runs.trial import Assignment, Ground, needs_commands, run_trial
 from flatfield.runs.witness import SolutionSeconds, folder_in, slowest
 from flatfield.runs.world import Outside, open_world
 from flatfield.scoring.measures.performance import checks_score, is_verified, verified

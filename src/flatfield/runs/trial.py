@@ -135,6 +135,13 @@ def needs_sandbox(tool: str) -> bool:
     return plugins.tool_traits(tool).needs_sandbox
 
 
+def needs_commands(task: Task) -> bool:
+    """Whether a task runs commands: as a verifier, or as a tool."""
+    if any(plugins.verifier_traits(spec.kind).needs_sandbox for spec in task.verifiers):
+        return True
+    return any(map(needs_sandbox, task.tools or ()))
+
+
 async def run_trial(assignment: Assignment, ground: Ground) -> TrialRecord:
     """Do one trial. A failure of the harness is in the record's `failure`; nothing that was used is lost."""
     plan = assignment.plan

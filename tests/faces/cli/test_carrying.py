@@ -18,7 +18,7 @@ import typer
 
 from flatfield.faces.cli.carry_out import leave, quiet_collector
 from flatfield.records import Evaluation, Failure, RunResult, Task, Verdict
-from flatfield.runs.scheduler import Summary
+from flatfield.runs.evaluation.scheduler import Summary
 from flatfield.runs.store.store import Store
 from flatfield.testing.fake_server import FakeReply, Fault
 

@@ -11,7 +11,7 @@ import pytest
 
 from flatfield.clock import SystemClock
 from flatfield.records import AgentConfig, Evaluation, Event, Price, Run, Task, TrialRecord, Usage, VerifierSpec
-from flatfield.runs.evaluate import Conduct, evaluate
+from flatfield.runs.evaluation.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
 from flatfield.runs.store.store import Store
 from flatfield.runs.world import Outside
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from flatfield.runs.scheduler import Summary
+    from flatfield.runs.evaluation.scheduler import Summary
 
 PRICES = {"weak": Price(input_mtok=1.0, output_mtok=1.0), "strong": Price(input_mtok=10.0, output_mtok=10.0)}
 """By model; a turn of 1,000 input tokens costs $0.001 of the weak one, ten times that of the strong one."""

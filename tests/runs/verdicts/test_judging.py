@@ -14,7 +14,7 @@ from msgspec import structs
 from flatfield import plugins
 from flatfield.clock import SystemClock
 from flatfield.records import AgentConfig, Evaluation, Event, Failure, Reply, Run, Task, TrialRecord, Usage, Verdict
-from flatfield.runs.evaluate import Conduct, evaluate
+from flatfield.runs.evaluation.evaluate import Conduct, evaluate
 from flatfield.runs.judging import open_groups
 from flatfield.runs.order import new_run
 from flatfield.runs.store.store import Store
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from flatfield.runs.scheduler import Summary
+    from flatfield.runs.evaluation.scheduler import Summary
     from flatfield.vendors.base import Opening
 
     Letters = dict[str, str | None]

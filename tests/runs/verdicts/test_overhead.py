@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from flatfield.records import AgentConfig, Evaluation, Price, RunResult, Task, Usage, VerifierSpec
-from flatfield.runs.evaluate import Conduct, evaluate
+from flatfield.runs.evaluation.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
 from flatfield.runs.results import load_result
 from flatfield.runs.store.store import Store

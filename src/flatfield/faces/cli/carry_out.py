@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flatfield.faces.live import LiveView
     from flatfield.faces.speech.speaker import Speaker
     from flatfield.records import AgentConfig, Event, Preferences, Run, RunResult, TrialPlan
-    from flatfield.runs.scheduler import Summary
+    from flatfield.runs.evaluation.scheduler import Summary
     from flatfield.runs.store.store import Store
     from flatfield.runs.world import Outside
     from flatfield.tasks.project import Project
@@ -90,7 +90,7 @@ async def carry_out(run: Run, store: Store, how: CarriedOut) -> tuple[Summary, b
     """Run with live progress on stderr; True when it was interrupted. Ctrl-C ends it cleanly, a second one at once."""
     from flatfield.faces.drawing import open_console
     from flatfield.faces.live import LiveView
-    from flatfield.runs.evaluate import Conduct, evaluate
+    from flatfield.runs.evaluation.evaluate import Conduct, evaluate
     from flatfield.runs.order import remaining
     from flatfield.runs.permission import wants_of
 
@@ -128,7 +128,7 @@ async def _forecast(run: Run, plans: Sequence[TrialPlan], how: CarriedOut) -> fl
     """Say what is ahead where that is more than a cent or a minute; seconds that it will take, None: not known."""
     from flatfield.faces.forecasts import foretold, is_worth_saying
     from flatfield.faces.storing import store_of
-    from flatfield.runs.forecasting import DIFFERENCE, ForecastDesk, forecast
+    from flatfield.runs.evaluation.forecasting import DIFFERENCE, ForecastDesk, forecast
     from flatfield.runs.world import open_world
     from flatfield.tasks.agents import is_control
 

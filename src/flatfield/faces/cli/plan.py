@@ -46,7 +46,7 @@ def command(
     From past runs in the store, else from prices and the sizes of the tasks; each figure says when it is a guess. No
     key is needed, and nothing is asked of any server.
     """
-    from flatfield.runs.forecasting import DIFFERENCE, foresee
+    from flatfield.runs.evaluation.forecasting import DIFFERENCE, foresee
     from flatfield.runs.order import Chosen, ungradable
 
     chosen = Chosen(

@@ -110,7 +110,7 @@ def asked_run(
 
 def most_repeats(asked: int | None, *, until_sure: bool, extending: bool) -> int | None:
     """How many repeats there may be at most when some are added; None: none are."""
-    from flatfield.runs.until_sure import MAX_REPEATS
+    from flatfield.runs.evaluation.until_sure import MAX_REPEATS
 
     if not until_sure:
         if asked is not None:

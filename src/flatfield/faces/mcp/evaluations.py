@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from flatfield.faces.mcp.desk import ServerDesk
     from flatfield.faces.mcp.schemas import RunState
     from flatfield.records import AgentConfig, Run
-    from flatfield.runs.forecasting import Forecast, Line
+    from flatfield.runs.evaluation.forecasting import Forecast, Line
     from flatfield.runs.order import Asked
     from flatfield.tasks.project import Project
 
@@ -72,7 +72,7 @@ async def forecast_of(asked: Ordered, desk: ServerDesk, project: Project) -> For
     Raises:
         FlatfieldError: a workspace is not there, or too large.
     """
-    from flatfield.runs.forecasting import foresee
+    from flatfield.runs.evaluation.forecasting import foresee
 
     return await foresee(asked.run, asked.judges, store_of(project), desk.outside(project), desk.cwd)
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from flatfield.agent.files.copying import plan_copy
+from flatfield.runs.evaluation.scheduler import JOBS
 from flatfield.runs.order import plan
-from flatfield.runs.scheduler import JOBS
 from flatfield.runs.traffic.lanes import bottleneck
 from flatfield.runs.traffic.servers import limits_of
 from flatfield.runs.world import open_world

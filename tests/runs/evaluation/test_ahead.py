@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from flatfield.records import AgentConfig
-from flatfield.runs.forecasting import DIFFERENCE, ForecastDesk, forecast
+from flatfield.runs.evaluation.forecasting import DIFFERENCE, ForecastDesk, forecast
 from flatfield.runs.order import plan
 from flatfield.runs.store.store import Store
 from flatfield.runs.world import Outside, open_world

@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatfield.runs.forecasting import Slot, makespan
+from flatfield.runs.evaluation.forecasting import Slot, makespan
 
 WIDTHS = {"device": 1, "server": 3, "wide": 16}
 slots = st.lists(

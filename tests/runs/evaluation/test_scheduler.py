@@ -11,7 +11,7 @@ import pytest
 from flatfield.errors import StoreError
 from flatfield.records import Event, Failure, TrialPlan, TrialRecord
 from flatfield.runs.budget import Budget, Terms
-from flatfield.runs.scheduler import Means, run_trials
+from flatfield.runs.evaluation.scheduler import Means, run_trials
 from flatfield.runs.traffic.lanes import Devices, Lanes
 from flatfield.vendors.base import Lane, device_lane
 

@@ -24,10 +24,10 @@ from flatfield.records import (
     VerifierSpec,
     Weights,
 )
-from flatfield.runs.evaluate import Conduct, evaluate
+from flatfield.runs.evaluation.evaluate import Conduct, evaluate
+from flatfield.runs.evaluation.until_sure import next_step
 from flatfield.runs.order import how_often, new_run, plan, remaining
 from flatfield.runs.store.store import Store
-from flatfield.runs.until_sure import next_step
 from flatfield.runs.world import Outside
 from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.grading import GradingTerms, grade_drawn
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from flatfield.runs.scheduler import Summary
+    from flatfield.runs.evaluation.scheduler import Summary
 
 pytestmark = pytest.mark.whole
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from flatfield.records import Event, Round, Run, RunResult, TrialPlan
+from flatfield.runs.evaluation.scheduler import Summary
 from flatfield.runs.order import how_often, plan, roster
-from flatfield.runs.scheduler import Summary
 from flatfield.scoring.certainty.study import study_trials
 from flatfield.scoring.grading import GradingTerms, grade_drawn
 from flatfield.scoring.judge.judge import is_comparative, rubric_of

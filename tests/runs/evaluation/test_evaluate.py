@@ -34,13 +34,14 @@ from flatfield.records import (
     Usage,
     VerifierSpec,
 )
-from flatfield.runs.evaluate import Conduct, evaluate, needs_commands
+from flatfield.runs.evaluation.evaluate import Conduct, evaluate
 from flatfield.runs.order import new_run
 from flatfield.runs.results import load_result
 from flatfield.runs.store import tables
 from flatfield.runs.store.store import Store
 from flatfield.runs.traffic.lanes import Lanes
 from flatfield.runs.traffic.servers import Attempt
+from flatfield.runs.trial import needs_commands
 from flatfield.runs.world import Outside
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from flatfield.records import RunResult
-    from flatfield.runs.scheduler import Summary
+    from flatfield.runs.evaluation.scheduler import Summary
 
 pytestmark = pytest.mark.whole
 
@@ -252,7 +253,7 @@ async def test_without_a_sandbox_what_needs_it_is_not_measured_and_said(
     def none(_: Any) -> None:
         raise NotReady("bubblewrap is not installed")
 
-    monkeypatch.setattr("flatfield.runs.evaluate.find_sandbox", none)
+    monkeypatch.setattr("flatfield.runs.evaluation.evaluate.find_sandbox", none)
     command = VerifierSpec(kind="command", options={"run": "true"})
     tasks = [task("tool", tools=("run_command",)), task("check", verifiers=(command,)), task("plain")]
     assert [needs_commands(each) for each in tasks] == [True, True, False]
@@ -509,7 +510,7 @@ async def test_an_evaluation_of_models_elsewhere_does_not_wait_for_the_device(si
     """Another process has it all the while."""
     locks = tmp_path / "cache" / "locks"
     locks.mkdir(parents=True)
-    command = [sys.executable, str(Path(__file__).with_name("holding_child.py")), str(locks), THIS_DEVICE]
+    command = [sys.executable, str(Path(__file__).parents[1] / "holding_child.py"), str(locks), THIS_DEVICE]
     child = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None
     try:

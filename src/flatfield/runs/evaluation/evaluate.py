@@ -25,7 +25,9 @@ from flatfield.machine.sandbox.finding import find_sandbox
 from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 from flatfield.records import Event, Failure, Usage
 from flatfield.runs.budget import Budget, Terms
-from flatfield.runs.forecasting import ForecastDesk, expected_trials
+from flatfield.runs.evaluation.forecasting import ForecastDesk, expected_trials
+from flatfield.runs.evaluation.scheduler import JOBS, Means, Summary, run_trials
+from flatfield.runs.evaluation.until_sure import Rounds, until_sure
 from flatfield.runs.judging import Court, judge_missing, purse_of
 from flatfield.runs.order import remaining, unmeasured, updated
 from flatfield.runs.pooling import load_pooled
@@ -35,12 +37,10 @@ from flatfield.runs.routes import checks
 from flatfield.runs.routes.auto import choose, run_route
 from flatfield.runs.routes.cascade import run_cascade
 from flatfield.runs.routes.checks import CheckDesk, missing_checks, upper_bounds
-from flatfield.runs.scheduler import JOBS, Means, Summary, run_trials
 from flatfield.runs.scratch import claimed, scratch_folder
 from flatfield.runs.store.totals import priced_now
 from flatfield.runs.traffic.lanes import bottleneck, crowding, limit_agents
-from flatfield.runs.trial import Assignment, Ground, needs_sandbox, run_trial
-from flatfield.runs.until_sure import Rounds, until_sure
+from flatfield.runs.trial import Assignment, Ground, needs_commands, run_trial
 from flatfield.runs.witness import SolutionSeconds, Witness, folder_in
 from flatfield.runs.world import Outside, open_world
 from flatfield.scoring.forecast import SCAFFOLD_TOKENS, Subject, most_usd, total
@@ -487,13 +487,6 @@ def _needed(run: Run, plans: Sequence[TrialPlan]) -> tuple[AgentConfig, ...]:
 
 def _needed_judges(run: Run, conduct: Conduct) -> tuple[AgentConfig, ...]:
     return conduct.judges if any(rubric_of(task) for task in run.tasks) else ()
-
-
-def needs_commands(task: Task) -> bool:
-    """Whether a task runs commands: as a verifier, or as a tool."""
-    if any(plugins.verifier_traits(spec.kind).needs_sandbox for spec in task.verifiers):
-        return True
-    return any(map(needs_sandbox, task.tools or ()))
 
 
 async def _sandbox(run: Run, conduct: Conduct) -> tuple[Sandbox | None, str]:
