@@ -189,13 +189,40 @@ def _room(file: File) -> str:
 
 
 def imported_back(files: House) -> list[str]:
-    """Files below a package that import the package's own `__init__.py`, or a part of it, back."""
-    return [
+    """Files that import the `__init__.py` of a package they are in; and those of a sub-package whose package needs it.
+
+    The top package is left out: its own files (records, errors, plugins) are what every room stands on, and
+    `__main__.py` starts the uppermost.
+    """
+    starts = [
         f"{module} imports {other}"
         for module, others in imports(files).items()
         for other in others
         if other and files[other].place.endswith("__init__.py") and module.startswith(f"{other}.")
     ]
+    return starts + [imported for imported in both_ways(files) if imported not in starts]
+
+
+def both_ways(files: House) -> list[str]:
+    """What files below a sub-package import of the package's own files, where these import the sub-package too."""
+    up, down = defaultdict(list), set()
+    for module, others in imports(files).items():
+        for other in others:
+            here, there = _package(files[module]), _package(files[other])
+            if there and here.startswith(f"{there}."):
+                up[_sub_package(there, here)].append(f"{module} imports {other}")
+            elif here and there.startswith(f"{here}."):
+                down.add(_sub_package(here, there))
+    return [imported for below, found in up.items() if below in down for imported in found]
+
+
+def _package(file: File) -> str:
+    return Path(file.place).parent.as_posix().replace("/", ".").removeprefix(".")
+
+
+def _sub_package(package: str, below: str) -> str:
+    """The sub-package of a package in which one further below is."""
+    return f"{package}.{below.removeprefix(f'{package}.').partition('.')[0]}"
 
 
 def circles(files: House) -> list[list[str]]:
@@ -409,6 +436,20 @@ def test_a_private_class_that_is_called_as_a_record_is_is_seen() -> None:
 def test_a_part_that_imports_its_package_back_is_seen() -> None:
     texts = {"__init__.py": "", "a/__init__.py": "from flatfield.a import b", "a/b.py": "from flatfield.a import x"}
     assert imported_back(built(texts)) == ["a.b imports a"]
+
+
+def test_a_package_and_its_sub_package_that_import_each_other_are_seen() -> None:
+    below = {"__init__.py": "", "a/__init__.py": "", "a/b/__init__.py": "", "a/b/c/__init__.py": ""}
+    back = {"a/b/c/deep.py": "from flatfield.a import one"}
+    for down in ("from flatfield.a.b import x", "def f():\n    from flatfield.a.b.c import deep"):
+        both = built({**below, **back, "a/one.py": "", "a/two.py": down})
+        assert imported_back(both) == ["a.b.c.deep imports a.one"]
+    assert imported_back(built({**below, **back, "a/one.py": "", "a/two.py": ""})) == []
+    assert imported_back(built({**below, "a/one.py": "from flatfield.a.b import x"})) == []
+    assert len(imported_back(built({**below, "a/b/c/deep.py": "from flatfield.a import x"}))) == 1
+    assert len(imported_back(built({**below, "a/b/c/deep.py": "from flatfield.a.b import x"}))) == 1
+    root = {"errors.py": "", "plugins.py": "from flatfield.a import two", "a/two.py": "from flatfield import errors"}
+    assert imported_back(built({**below, **root})) == []
 
 
 def test_a_circle_is_seen_though_it_is_for_types_alone() -> None:
