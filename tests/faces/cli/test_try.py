@@ -201,6 +201,13 @@ def test_a_mistake_is_a_sentence(cli: Cli, shop: Path, words: tuple[str, ...], s
     assert ended.stdout == ""
 
 
+def test_a_model_of_a_server_here_is_no_name_and_what_to_write_is_said(cli: Cli, shop: Path, server: FakeChat) -> None:
+    ended = cli("try", WISH, "--in", str(shop), "--check", CHECK, "--agents", "m,nobody")
+    assert ended.returncode == 2
+    assert f"found on this machine: --agents openai-chat:m@{server.base_url}\n" in f"{ended.stderr}\n"
+    assert "the check is made" not in ended.stderr, "names are looked up first: a check may take minutes"
+
+
 def test_nobody_here_is_said_with_what_helps(cli: Cli, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for vendor in ("openai_chat", "ollama"):
         monkeypatch.setattr(f"flatfield.vendors.{vendor}.usual_servers", lambda _environ: ())

@@ -136,13 +136,15 @@ class _Order:
 
 
 async def _try(order: _Order, how: CarriedOut, voice: HeardVoice, told: Told) -> None:
-    """The check on the untouched folder, then the agents, then the evaluation."""
+    """Whether the agents that are named are known, the check on the untouched folder, then the evaluation."""
     from msgspec import structs
 
     from flatfield.faces.cli.carry_out import carried_out
     from flatfield.runs.trying import copied, tried_run
 
     trying, chosen = order.trying, order.chosen
+    if chosen.agents is not None:
+        await _refuse_unknown(chosen.agents, how.project, how.outside)
     plan = await asyncio.to_thread(copied, trying)
     if trying.check:
         common.note(f"the check is made on an untouched copy first: {trying.check}")
@@ -231,7 +233,27 @@ def _sandbox(*, unsafe: bool) -> Sandbox:
     return UnsafeSandbox(os.environ) if unsafe else find_sandbox(os.environ)
 
 
-# ---------------------------------------------------------------------------- agents that nobody named
+# ---------------------------------------------------------------------------- the agents, and who takes part unnamed
+
+
+async def _refuse_unknown(names: Sequence[str], project: Project, outside: Outside) -> None:
+    """Say at once which agents are none; of a model that a server here has, how it is named.
+
+    Raises:
+        NotFound: some are none.
+    """
+    from flatfield.faces.found import look, spec_of
+    from flatfield.runs.world import open_world
+    from flatfield.tasks.agents import select_agents
+
+    try:
+        select_agents(names, project.roster)
+    except NotFound as error:
+        async with open_world(outside) as world:
+            own = (await look(project, world.services)).own
+        meant = [spec_of(agent) for agent in own if {agent.name, agent.model} & set(names)]
+        found = (f"\n  found on this machine: --agents {','.join(meant)}",) if meant else ()
+        raise NotFound(*error.args, *found) from None
 
 
 async def _with_found(chosen: Chosen, project: Project, outside: Outside) -> Chosen:
