@@ -71,7 +71,7 @@ PROMPT: "orders.csv lists orders. Write totals.json: one JSON object with the to
 
 
 def hop_file(name: str, agents: Sequence[str], unpriced: Sequence[str] = ()) -> str:
-    """A HOP that compares these agents; of `unpriced` nobody knows what they cost, so no budget can be kept for them."""
+    """A HOP that compares these agents; what the `unpriced` ones cost nobody knows, so no budget is kept for them."""
     listed = "\n".join(f"  - {_yaml(agent)}" for agent in agents)
     budget = "budget_usd: 1.00\n" if set(agents) - set(unpriced) else ""
     if budget and unpriced:

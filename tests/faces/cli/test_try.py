@@ -152,6 +152,29 @@ def test_a_check_that_passes_already_is_said_in_the_report_too(cli: Cli, shop: P
     assert "passes already" in cli("report", "--format", "markdown", "--full").stdout
 
 
+def test_a_key_is_named_for_a_server_that_wants_one_and_going_on_asks_no_more(
+    cli: Cli, shop: Path, server: FakeChat, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a folder that is not the project's, as the first lines of the README have it."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    monkeypatch.setenv("GATEWAY", "of-the-gateway")
+    m = f"openai-chat:m@{server.base_url}"
+    given = ("--in", str(shop), "--check", CHECK, "--agents", f"{m},noop", "--repeats", "1")
+    ended = cli("try", WISH, *given, "--key-env", "GATEWAY")
+    assert ended.returncode == 0, ended.stderr
+    assert f"--model {m} --key-env GATEWAY" in " ".join(ended.stdout.split())
+    asked = len(server.headers)
+    assert {headers["Authorization"] for headers in server.headers} == {"Bearer of-the-gateway"}
+    ended = cli("eval", "--resume", "--repeats", "2", "--agents", m)
+    assert (ended.returncode, "not trusted" in ended.stderr) == (0, False), ended.stderr
+    assert {headers["Authorization"] for headers in server.headers[asked:]} == {"Bearer of-the-gateway"}
+    pasted = cli("try", WISH, *given, "--key-env", "sk-secret")
+    assert "not the key: --key-env MY_KEY" in pasted.stderr
+    assert "sk-secret" not in pasted.stderr
+    none_typed = cli("try", WISH, *given[:4], "--agents", "noop", "--key-env", "GATEWAY")
+    assert "is for agents written as PROVIDER:MODEL@URL, and none is" in none_typed.stderr
+
+
 @pytest.mark.parametrize(
     ("check", "said"),
     [

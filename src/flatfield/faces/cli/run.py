@@ -12,6 +12,7 @@ from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.cli import common
 from flatfield.faces.cli.completing import agents
 from flatfield.faces.cli.ending import GATE_FAILED, INTERRUPTED, NOT_MEASURED, interruptible
+from flatfield.faces.cli.run_options import KeyEnv
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo, heard
 from flatfield.faces.cli.trust import Trust, access_of
 
@@ -42,6 +43,7 @@ def command(
         str | None, typer.Option(metavar="NAME", help="A configured agent.", autocompletion=agents)
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="PROVIDER:MODEL[@URL]", help="An agent on the spot.")] = None,
+    key_env: KeyEnv = None,
     workspace: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where it works; else here.", show_default=False)
     ] = None,
@@ -68,6 +70,7 @@ def command(
     from flatfield.records import Limits
     from flatfield.runs.permission import wants_of
     from flatfield.runs.single import FolderWork
+    from flatfield.tasks.agents import with_key
 
     if not prompt.strip():
         raise FlatfieldError("the prompt is empty: say what to do")
@@ -76,7 +79,7 @@ def command(
     project = common.settings(context).project()
     if agent is not None:
         common.notes(project.notes)
-    config = _config(agent, model, project)
+    (config,) = with_key((_config(agent, model, project),), key_env)
     folder = _folder(workspace)
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)

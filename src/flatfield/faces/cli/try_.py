@@ -17,9 +17,9 @@ import typer
 from flatfield.errors import FlatfieldError, NotFound, NotReady
 from flatfield.faces.cli import common
 from flatfield.faces.cli.evaluate import Budget, BudgetIgnores, BudgetSeconds, SkipUnready, Ungraded, Unsafe
-from flatfield.faces.cli.run_options import Agents, Jobs
+from flatfield.faces.cli.run_options import Agents, Jobs, KeyEnv
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo
-from flatfield.faces.cli.trust import Trust, access_of
+from flatfield.faces.cli.trust import Trust, access_of, remember_typed
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def command(
         str | None, typer.Option(metavar="COMMAND", help="What says whether it is done, by exit code 0.")
     ] = None,
     agents: Agents = None,
+    key_env: KeyEnv = None,
     repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Trials per agent.")] = REPEATS,
     jobs: Jobs = None,
     budget_usd: Budget = None,
@@ -120,7 +121,7 @@ def command(
         unsafe_commands=unsafe_commands,
         source=place,
     )
-    order = _Order(trying, chosen, common.settings(context).arguments)
+    order = _Order(trying, chosen, common.settings(context).arguments, key_env)
     asked = partial(_next_commands, trying=trying, file=prompt_file)
     told = Told(show=partial(_show, project=project, asked=asked, as_json=as_json), say=_spoken)
     asyncio.run(_try(order, how, HeardVoice(speak, speak_to), told))
@@ -128,11 +129,12 @@ def command(
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What is asked for: what to try, what was chosen beside it, and the arguments as they were given."""
+    """What is asked for: what to try, what was chosen beside it, the arguments as they were given, and whose key."""
 
     trying: Trying
     chosen: Chosen
     arguments: Sequence[str]
+    key_env: str | None
 
 
 async def _try(order: _Order, how: CarriedOut, voice: HeardVoice, told: Told) -> None:
@@ -141,10 +143,11 @@ async def _try(order: _Order, how: CarriedOut, voice: HeardVoice, told: Told) ->
 
     from flatfield.faces.cli.carry_out import carried_out
     from flatfield.runs.trying import copied, tried_run
+    from flatfield.tasks.agents import with_key
 
     trying, chosen = order.trying, order.chosen
     if chosen.agents is not None:
-        await _refuse_unknown(chosen.agents, how.project, how.outside)
+        with_key(await _known(chosen.agents, how.project, how.outside), order.key_env)
     plan = await asyncio.to_thread(copied, trying)
     if trying.check:
         common.note(f"the check is made on an untouched copy first: {trying.check}")
@@ -158,7 +161,8 @@ async def _try(order: _Order, how: CarriedOut, voice: HeardVoice, told: Told) ->
     command_line = shlex.join(["flatfield", *order.arguments])
     now = how.outside.clock.utc()
     run = await asyncio.to_thread(tried_run, trying, plan, chosen, how.project.roster, now, command_line)
-    run = structs.replace(run, notes=(*run.notes, *said))
+    run = structs.replace(run, notes=(*run.notes, *said), agents=with_key(run.agents, order.key_env))
+    remember_typed(run, how.project)
     await carried_out(run, store_of(how.project), how, voice, told)
 
 
@@ -236,18 +240,18 @@ def _sandbox(*, unsafe: bool) -> Sandbox:
 # ---------------------------------------------------------------------------- the agents, and who takes part unnamed
 
 
-async def _refuse_unknown(names: Sequence[str], project: Project, outside: Outside) -> None:
-    """Say at once which agents are none; of a model that a server here has, how it is named.
+async def _known(names: Sequence[str], project: Project, outside: Outside) -> tuple[AgentConfig, ...]:
+    """The agents that are named.
 
     Raises:
-        NotFound: some are none.
+        NotFound: some are none; of a model that a server here has, it is said how it is named.
     """
     from flatfield.faces.found import look, spec_of
     from flatfield.runs.world import open_world
     from flatfield.tasks.agents import select_agents
 
     try:
-        select_agents(names, project.roster)
+        return select_agents(names, project.roster)
     except NotFound as error:
         async with open_world(outside) as world:
             own = (await look(project, world.services)).own
@@ -354,10 +358,11 @@ def _next_commands(result: RunResult, *, trying: Trying, file: Path | None) -> I
     yield "the whole report", f"flatfield report {run.id}"
 
 
-def _named(name: str, run: Run) -> tuple[str, str]:
+def _named(name: str, run: Run) -> tuple[str, ...]:
     """How `run` is told of an agent of the run's."""
     agent: AgentConfig = next(one for one in run.agents if one.name == name)
-    return ("--model" if agent.is_typed else "--agent"), shlex.quote(agent.typed_as)
+    key = ("--key-env", agent.api_key_env) if agent.is_typed and agent.api_key_env else ()
+    return ("--model" if agent.is_typed else "--agent"), shlex.quote(agent.typed_as), *key
 
 
 def _prompt_again(prompt: str, file: Path | None) -> str:
