@@ -67,6 +67,11 @@ def test_what_there_is_is_said_in_lines_that_fit() -> None:
     assert "llama.cpp with 2 models: m, n; Ollama with 0 models" in text
     assert "5 of 6 trials measured" in text
     assert max(map(len, text.splitlines())) <= 80
+    looked_at = NOTHING._replace(runs=(replace(RUN, imported=True),))
+    assert [list(lines(one))[-1] for one in (NOTHING, looked_at)] == [
+        "runs     none",
+        "runs     none measured here; 1 to look at: flatfield runs",
+    ]
 
 
 @pytest.mark.whole
@@ -78,11 +83,13 @@ def test_on_a_terminal_it_looks_around(
     monkeypatch.setattr("flatfield.vendors.openai_chat.usual_servers", lambda _environ: (usual,))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://me:secret@gateway.example:4000/v1")
     ended = cli()
     assert ended.returncode == 0
     assert f"project  {project} (no flatfield.toml)" in ended.stdout
     assert "servers  llama.cpp with 2 models: m, n" in ended.stdout
     assert "keys     ANTHROPIC_API_KEY" in ended.stdout
+    assert ended.stdout.count("address  OPENAI_BASE_URL sends to gateway.example:4000\n") == 1
     assert ended.stdout.endswith("--check 'pytest -q'\nAll commands: flatfield --help\n")
 
 

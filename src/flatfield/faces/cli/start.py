@@ -29,7 +29,10 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Surveyed(NamedTuple):
-    """What there is: the user's own agents, models of servers here by the server's name, pulled files, keys, runs."""
+    """What there is: the user's own agents, models of servers here by the server's name, pulled files, keys, runs.
+
+    `addresses`: by a variable that sends a vendor's agents elsewhere, the host.
+    """
 
     place: str
     agents: tuple[str, ...]
@@ -37,6 +40,7 @@ class Surveyed(NamedTuple):
     files: tuple[str, ...]
     keys: tuple[str, ...]
     runs: tuple[RunSummary, ...]
+    addresses: dict[str, str] = {}
 
     @property
     def has_agents(self) -> bool:
@@ -57,7 +61,9 @@ def look(project: Project) -> Surveyed:
     from flatfield.tasks.agents import is_control
 
     environ = common.environ_of(project)
-    names = (name for one in plugins.all_traits() for name in (*one.key_variables, *one.usual_key_variables))
+    vendors = plugins.all_traits()
+    names = (name for one in vendors for name in (*one.key_variables, *one.usual_key_variables))
+    elsewhere = {one.url_variable: environ.get(one.url_variable, "").strip() for one in vendors if one.url_variable}
     with ThreadPoolExecutor() as pool:
         asked = [(server.name, pool.submit(_models, server.base_url)) for server in _usual_servers(environ)]
         files = tuple(entry.name for entry in list_models(cache_folder(environ)) if entry.pulled)
@@ -70,7 +76,13 @@ def look(project: Project) -> Surveyed:
         files=files,
         keys=tuple(name for name in dict.fromkeys(names) if environ.get(name, "").strip()),
         runs=runs,
+        addresses={name: _host(url) for name, url in elsewhere.items() if url},
     )
+
+
+def _host(url: str) -> str:
+    """Where an address leads, without what may be a password."""
+    return url.rpartition("://")[2].partition("/")[0].rpartition("@")[2]
 
 
 def _usual_servers(environ: Mapping[str, str]) -> Iterator[UsualServer]:
@@ -116,9 +128,10 @@ def lines(found: Surveyed) -> Iterator[str]:
     yield f"servers  {'; '.join(served) or 'none answers on this machine'}"
     yield f"models   {few(found.files, NAMED) or 'no file is pulled'}"
     yield f"keys     {few(found.keys, NAMED) or 'none is set'}"
+    yield from (f"address  {name} sends to {host}" for name, host in found.addresses.items())
     own = _evaluations(found)
     if not own:
-        yield "runs     none"
+        yield f"runs     none{f' measured here; {len(found.runs):,} to look at: flatfield runs' if found.runs else ''}"
         return
     newest = own[0]
     yield f"runs     {len(own):,}; newest {newest.id}: {newest.title}"
