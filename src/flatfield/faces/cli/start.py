@@ -31,7 +31,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 class Surveyed(NamedTuple):
     """What there is: the user's own agents, models of servers here by the server's name, pulled files, keys, runs.
 
-    `addresses`: by a variable that sends a vendor's agents elsewhere, the host.
+    `addresses`: variables that send a vendor's agents elsewhere, each with the host.
     """
 
     place: str
@@ -40,7 +40,7 @@ class Surveyed(NamedTuple):
     files: tuple[str, ...]
     keys: tuple[str, ...]
     runs: tuple[RunSummary, ...]
-    addresses: dict[str, str] = {}
+    addresses: tuple[tuple[str, str], ...] = ()
 
     @property
     def has_agents(self) -> bool:
@@ -76,7 +76,7 @@ def look(project: Project) -> Surveyed:
         files=files,
         keys=tuple(name for name in dict.fromkeys(names) if environ.get(name, "").strip()),
         runs=runs,
-        addresses={name: _host(url) for name, url in elsewhere.items() if url},
+        addresses=tuple((name, _host(url)) for name, url in elsewhere.items() if url),
     )
 
 
@@ -128,7 +128,7 @@ def lines(found: Surveyed) -> Iterator[str]:
     yield f"servers  {'; '.join(served) or 'none answers on this machine'}"
     yield f"models   {few(found.files, NAMED) or 'no file is pulled'}"
     yield f"keys     {few(found.keys, NAMED) or 'none is set'}"
-    yield from (f"address  {name} sends to {host}" for name, host in found.addresses.items())
+    yield from (f"address  {name} sends to {host}" for name, host in found.addresses)
     own = _evaluations(found)
     if not own:
         yield f"runs     none{f' measured here; {len(found.runs):,} to look at: flatfield runs' if found.runs else ''}"
