@@ -95,7 +95,7 @@ def test_which_of_my_two_models(cli: Cli, shop: Path, server: FakeChat, monkeypa
     assert '  flatfield try "YOUR TASK" --check' in stands
     ended = cli(*tried)
     assert ended.returncode == 0, ended.stderr
-    told = " ".join(ended.stdout.split())
+    told = " ".join(ended.stdout.replace("\\\n", "").split())
     for quoted in _blocks(page, "text"):
         assert " ".join(quoted.split()) in _squeezed(f"{ended.stderr}\n{ended.stdout}")
     assert len(ended.stdout.splitlines()) <= 45
@@ -162,7 +162,7 @@ def test_a_key_is_named_for_a_server_that_wants_one_and_going_on_asks_no_more(
     given = ("--in", str(shop), "--check", CHECK, "--agents", f"{m},noop", "--repeats", "1")
     ended = cli("try", WISH, *given, "--key-env", "GATEWAY")
     assert ended.returncode == 0, ended.stderr
-    assert f"--model {m} --key-env GATEWAY" in " ".join(ended.stdout.split())
+    assert f"--model {m} --key-env GATEWAY" in " ".join(ended.stdout.replace("\\\n", "").split())
     asked = len(server.headers)
     assert {headers["Authorization"] for headers in server.headers} == {"Bearer of-the-gateway"}
     ended = cli("eval", "--resume", "--repeats", "2", "--agents", m)

@@ -333,7 +333,7 @@ def _show(result: RunResult, *, project: Project, asked: partial[Iterator[tuple[
     else:
         screen = open_console()
         terminal.show_answer(result, screen)
-        draw(Section(title="Next", points=tuple(f"{what}: {line}" for what, line in steps)), screen)
+        draw(Section(title="Next", commands=steps), screen)
     path = write_markdown(result, project)
     if not as_json:
         common.note(f"\nReport: {os.path.relpath(path)}")
