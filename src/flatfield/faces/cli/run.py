@@ -53,7 +53,10 @@ def command(
     ] = None,
     check: Annotated[
         str | None,
-        typer.Option(metavar="COMMAND", help="Work in a copy, then run this; changes are taken whole, and exit code 1 says that it failed."),
+        typer.Option(
+            metavar="COMMAND",
+            help="Work in a copy, then run this; changes are taken whole, and exit code 1 says that it failed.",
+        ),
     ] = None,
     turns: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many turns.")] = 20,
     seconds: Annotated[float, typer.Option(metavar="N", min=0.1, help="At most so much active time.")] = 300.0,
