@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
 from msgspec.structs import replace
 
 from flatfield.faces.cli.start import Surveyed, lines, next_step
@@ -91,6 +92,21 @@ def test_on_a_terminal_it_looks_around(
     assert "keys     ANTHROPIC_API_KEY" in ended.stdout
     assert ended.stdout.count("address  OPENAI_BASE_URL sends to gateway.example:4000\n") == 1
     assert ended.stdout.endswith("--check 'pytest -q'\nAll commands: flatfield --help\n")
+
+
+@pytest.mark.whole
+def test_a_server_that_wants_a_key_is_there_all_the_same(
+    cli: Cli, serve: Callable[..., FakeChat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_server: FakeChat, _request: web.Request) -> web.Response:
+        return web.json_response({"error": {"message": "no key"}}, status=401)
+
+    monkeypatch.setattr(FakeChat, "_list", refuse)
+    server = serve([])
+    usual = UsualServer(name="vLLM", base_url=server.base_url, provider="openai-chat", address=server.base_url)
+    monkeypatch.setattr("flatfield.vendors.openai_chat.usual_servers", lambda _environ: (usual,))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert "servers  vLLM, which wants a key (--key-env)\n" in cli().stdout
 
 
 @pytest.mark.whole

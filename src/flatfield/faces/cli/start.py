@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 2.0
 """Where no server listens, that is known at once; one that is busy is waited for so long."""
 NAMED = 4
+LOCKED = "locked"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Surveyed(NamedTuple):
     """What there is: the user's own agents, models of servers here by the server's name, pulled files, keys, runs.
 
-    `addresses`: variables that send a vendor's agents elsewhere, each with the host.
+    `addresses`: variables that send a vendor's agents elsewhere, each with the host. `locked`: servers here that tell
+    nobody without a key which models they have.
     """
 
     place: str
@@ -41,6 +43,7 @@ class Surveyed(NamedTuple):
     keys: tuple[str, ...]
     runs: tuple[RunSummary, ...]
     addresses: tuple[tuple[str, str], ...] = ()
+    locked: tuple[str, ...] = ()
 
     @property
     def has_agents(self) -> bool:
@@ -72,7 +75,8 @@ def look(project: Project) -> Surveyed:
     return Surveyed(
         place=f"{project.config}" if project.config else f"{project.folder} (no flatfield.toml)",
         agents=tuple(one.name for one in project.roster if not one.is_shipped and not is_control(one)),
-        servers={name: models for name, models in answers.items() if models is not None},
+        servers={name: models for name, models in answers.items() if isinstance(models, tuple)},
+        locked=tuple(name for name, models in answers.items() if models == LOCKED),
         files=files,
         keys=tuple(name for name in dict.fromkeys(names) if environ.get(name, "").strip()),
         runs=runs,
@@ -93,8 +97,8 @@ def _usual_servers(environ: Mapping[str, str]) -> Iterator[UsualServer]:
         yield from of_vendor(environ) if of_vendor else ()
 
 
-def _models(base_url: str) -> tuple[str, ...] | None:
-    """The models of a server on this machine; None where none answers, or it is elsewhere."""
+def _models(base_url: str) -> tuple[str, ...] | str | None:
+    """The models of a server on this machine; LOCKED: it wants a key; None: none answers, or it is elsewhere."""
     parts = urlsplit(base_url)
     if parts.scheme != "http" or parts.hostname not in LOOPBACK:
         return None
@@ -102,6 +106,8 @@ def _models(base_url: str) -> tuple[str, ...] | None:
     try:
         connection.request("GET", f"{parts.path}/models")
         answer = connection.getresponse()
+        if answer.status in {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}:
+            return LOCKED
         listed = json.loads(answer.read()) if answer.status == http.HTTPStatus.OK else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
@@ -121,10 +127,11 @@ def lines(found: Surveyed) -> Iterator[str]:
     yield ""
     yield f"project  {found.place}"
     yield f"agents   {few(found.agents, NAMED) or 'none of your own'}"
-    served = (
+    served = [
         f"{name} with {many(len(models), 'model')}{f': {few(models, NAMED)}' if models else ''}"
         for name, models in found.servers.items()
-    )
+    ]
+    served += [f"{name}, which wants a key (--key-env)" for name in found.locked]
     yield f"servers  {'; '.join(served) or 'none answers on this machine'}"
     yield f"models   {few(found.files, NAMED) or 'no file is pulled'}"
     yield f"keys     {few(found.keys, NAMED) or 'none is set'}"
